@@ -1,0 +1,29 @@
+# The instruction set that this process runs, for every kernel module.
+
+cdef extern from "simd/simd.h" nogil:
+    ctypedef struct cconv_sum:
+        Py_ssize_t q, r, k
+        Py_ssize_t am, aq, ar, ak
+        Py_ssize_t bq, br, bk, bn
+        Py_ssize_t cm
+
+    int CCONV_ACCUMULATE
+    int CCONV_RELU
+    int CCONV_BLOCK_BYTES
+
+    ctypedef struct cconv_table_f32:
+        void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
+                        const float *b, float *c, const float *bias, int mode)
+
+    ctypedef struct cconv_table_f64:
+        void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
+                        const double *b, double *c, const double *bias, int mode)
+
+    ctypedef struct cconv_isa:
+        const char *name
+        const cconv_table_f32 *f32
+        const cconv_table_f64 *f64
+
+    int cconv_choose(const char *name, cconv_isa *isa)
+
+cdef const cconv_isa *cconv_current() noexcept nogil

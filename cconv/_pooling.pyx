@@ -1,0 +1,1 @@
+# _pooling.pyx: pooling, im2col

@@ -1,0 +1,58 @@
+"""How one call is run: where its arrays come from, and what keys its random draws.
+
+A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ever. A plan
+(`plan.py`) hands its layers a `Run` whose arrays are the same memory at every step, because
+touching fresh pages costs more than the arithmetic of a small network.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an uninitialised C-contiguous array that begins on a cache line.
+
+    MemoryError when it cannot be allocated.
+    """
+    dtype = np.dtype(dtype)
+    count = 1
+    for extent in shape:
+        count *= int(extent)
+    nbytes = count * dtype.itemsize
+    try:
+        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    except (ValueError, OverflowError) as error:
+        raise MemoryError(f"cannot allocate an array of shape {shape} and dtype {dtype}") from error
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes].view(dtype).reshape(shape)
+
+
+@dataclass
+class Run:
+    """One forward or backward call of a layer.
+
+    Attributes
+    ----------
+    training : bool
+        Keep what `backward` needs; drop out; augment.
+    seed, step, first_sample : int
+        The key of every random draw: sample i of this call is sample `first_sample + i` of step
+        `step`. The same key gives the same draw in any batch split, thread or process.
+    """
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+    first_sample: int = 0
+
+    def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an uninitialised array; `tag` says what it is for, once per layer and call."""
+        return aligned_empty(shape, dtype)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return `nbytes` bytes whose content nobody needs after the next kernel call."""
+        return aligned_empty((nbytes,), np.uint8)

@@ -1,0 +1,122 @@
+/* product.h: the micro-kernel.  One idea carries the library:
+ *
+ *   C[m, n] (+)= sum_q sum_r sum_k  A[m*am + q*aq + r*ar + k*ak] * B[q*bq + r*br + k*bk + n]
+ *
+ * Scalars of A are broadcast straight from an activation array, vectors of B are loaded along
+ * the output channels, C stays in registers over the whole sum.
+ *
+ *                 m                    q, r, k                         B
+ *   forward       output pixels        kernel row, column, channel     packed kernel
+ *   input grad    input pixels         the same, of the flipped kernel packed flipped kernel
+ *   weight grad   taps (kw, ic)        image, output row, pixel        dy
+ *   dense         samples              input features                  kernel
+ *
+ * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
+ * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result.
+ *
+ * The accumulators are named variables, not an array: GCC leaves an array of vectors in memory.
+ * ROWS and WIDTH are constants wherever `tile` is inlined, so the tests on them vanish. */
+
+/* Rows of C in a tile: as many as leave registers for two vectors of B and a broadcast. */
+#undef TILE_ROWS
+#if defined(ISA_AVX512) || defined(__aarch64__)
+#define TILE_ROWS 8
+#else
+#define TILE_ROWS 6
+#endif
+
+#undef EACH_ROW
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+/* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
+static inline __attribute__((always_inline)) void NAME(tile)(
+        const int rows, const int width, const int ragged, const cconv_sum *s, ptrdiff_t n,
+        const REAL *a, const REAL *b, REAL *c, const REAL *bias, int mode) {
+#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; \
+    const REAL *a##i = a + (i < rows ? i : 0) * s->am;
+    EACH_ROW(DECLARE)
+#undef DECLARE
+    tail last = TAIL(ragged ? n - (width - 1) * LANES : LANES);
+    for (ptrdiff_t q = 0; q < s->q; q++) {
+        for (ptrdiff_t r = 0; r < s->r; r++) {
+            ptrdiff_t at = q * s->aq + r * s->ar;
+            const REAL *bk = b + q * s->bq + r * s->br;
+            for (ptrdiff_t k = 0; k < s->k; k++) {
+                vec b0 = width == 1 && ragged ? LOAD_TAIL(bk, last) : LOAD(bk), b1 = b0;
+                if (width == 2) b1 = ragged ? LOAD_TAIL(bk + LANES, last) : LOAD(bk + LANES);
+#define STEP(i) if (rows > i) { \
+                    vec s##i = SPLAT(a##i[at]); \
+                    c##i##0 = FMA(s##i, b0, c##i##0); \
+                    if (width == 2) c##i##1 = FMA(s##i, b1, c##i##1); }
+                EACH_ROW(STEP)
+#undef STEP
+                at += s->ak;
+                bk += s->bk;
+            }
+        }
+    }
+    vec bias0 = {0}, bias1 = {0};
+    if (bias) {
+        bias0 = width == 1 && ragged ? LOAD_TAIL(bias, last) : LOAD(bias);
+        if (width == 2) bias1 = ragged ? LOAD_TAIL(bias + LANES, last) : LOAD(bias + LANES);
+    }
+#define FINISH(p, value, beta, is_tail) { \
+        vec v_ = value; \
+        if (bias) v_ += beta; \
+        if (mode & CCONV_ACCUMULATE) v_ += is_tail ? LOAD_TAIL(p, last) : LOAD(p); \
+        if (mode & CCONV_RELU) v_ = RELU(v_); \
+        if (is_tail) { STORE_TAIL(p, last, v_); } else { STORE(p, v_); } }
+#define STORE_ROW(i) if (rows > i) { \
+        REAL *p_ = c + i * s->cm; \
+        FINISH(p_, c##i##0, bias0, (width == 1 && ragged)) \
+        if (width == 2) FINISH(p_ + LANES, c##i##1, bias1, ragged) }
+    EACH_ROW(STORE_ROW)
+#undef STORE_ROW
+#undef FINISH
+}
+
+#define TILE(rows, width, ragged) \
+    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged)( \
+            const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, \
+            const REAL *bias, int mode) { \
+        NAME(tile)(rows, width, ragged, s, n, a, b, c, bias, mode); \
+    }
+#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#if TILE_ROWS == 8
+TILES(7) TILES(8)
+#endif
+#undef TILES
+#undef TILE
+
+typedef void (*NAME(tile_function))(const cconv_sum *, ptrdiff_t, const REAL *, const REAL *,
+                                    REAL *, const REAL *, int);
+#define OF_ROWS(rows) { \
+    {NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)}, \
+    {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}}
+static const NAME(tile_function) NAME(tiles)[TILE_ROWS][2][2] = {
+    OF_ROWS(1), OF_ROWS(2), OF_ROWS(3), OF_ROWS(4), OF_ROWS(5), OF_ROWS(6),
+#if TILE_ROWS == 8
+    OF_ROWS(7), OF_ROWS(8),
+#endif
+};
+#undef OF_ROWS
+
+/* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
+static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
+                          const REAL *b, REAL *c, const REAL *bias, int mode) {
+    const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
+    /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
+    const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
+        const ptrdiff_t left = n - j, columns = left < 2 * LANES ? left : 2 * LANES;
+        const int width = columns > LANES, ragged = columns % LANES != 0;
+        const REAL *bj = b + (j / block) * s->bn + j % block;
+        for (ptrdiff_t t = 0, i = 0; t < count; t++) {
+            const ptrdiff_t rows = m / count + (t < m % count);
+            NAME(tiles)[rows - 1][width][ragged](s, columns, a + i * s->am, bj, c + i * s->cm + j,
+                                                 bias ? bias + j : bias, mode);
+            i += rows;
+        }
+    }
+}

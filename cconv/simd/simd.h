@@ -1,0 +1,43 @@
+/* simd.h: what the serial C kernels offer to the Cython loops: one table of function pointers
+ * per real type, filled once per instruction set and chosen at import (dispatch.c). */
+#ifndef CCONV_SIMD_H
+#define CCONV_SIMD_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* The strides and extents, in elements, of the sum in product.h. */
+typedef struct {
+    ptrdiff_t q, r, k;        /* extents of the sum */
+    ptrdiff_t am, aq, ar, ak; /* A */
+    ptrdiff_t bq, br, bk, bn; /* B; bn from one block of columns to the next */
+    ptrdiff_t cm;             /* C, from row to row */
+} cconv_sum;
+
+/* mode of a product */
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
+
+/* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
+ * instruction set, so that packing does not depend on it. */
+#define CCONV_BLOCK_BYTES 128
+
+#define CCONV_TABLE(REAL)                                                                       \
+    struct {                                                                                    \
+        void (*product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,            \
+                        const REAL *b, REAL *c, const REAL *bias, int mode);                    \
+    }
+
+typedef CCONV_TABLE(float) cconv_table_f32;
+typedef CCONV_TABLE(double) cconv_table_f64;
+
+/* One instruction set: its name and tables; NULL where this build or machine has none. */
+typedef struct {
+    const char *name;
+    const cconv_table_f32 *f32;
+    const cconv_table_f64 *f64;
+} cconv_isa;
+
+/* The instruction set called name, or the best one this machine runs if name is NULL.
+ * Returns 0 and fills isa, or -1: no such name, -2: this machine does not run it. */
+int cconv_choose(const char *name, cconv_isa *isa);
+
+#endif

@@ -1,0 +1,20 @@
+/* template.h: everything an instruction set offers, for both real types.  Included once by each
+ * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
+#define TABLE {NAME(product)}
+
+#define REAL float
+#define REAL_BITS 32
+#define NAME(name) name##_f32
+#include "vector.h"
+#include "product.h"
+const cconv_table_f32 ISA(cconv_f32) = TABLE;
+#undef REAL
+#undef REAL_BITS
+#undef NAME
+
+#define REAL double
+#define REAL_BITS 64
+#define NAME(name) name##_f64
+#include "vector.h"
+#include "product.h"
+const cconv_table_f64 ISA(cconv_f64) = TABLE;

@@ -1,0 +1,84 @@
+"""Build of the compiled kernels: Cython loops over C micro-kernels.  Everything else is in pyproject.toml.
+
+Each instruction set lives in a C file of its own that sets the compiler's target for itself, so
+no flag here depends on the machine that builds.
+"""
+
+import os
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SIMD = ["dispatch.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
+HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))
+OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+
+
+def openmp_flags(compiler):
+    """The (compile, link) flags that give OpenMP with this compiler; none when it has no OpenMP."""
+    for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "openmp.c")
+            source.write_text(OPENMP_TEST)
+            command = [*compiler, *flags, str(source), "-o", str(Path(folder, "openmp"))]
+            try:
+                done = subprocess.run(command, capture_output=True, check=False)
+            except OSError:
+                continue
+        if done.returncode == 0:
+            libraries = [flag for flag in flags if flag.startswith("-l")]
+            rest = [flag for flag in flags if not flag.startswith("-l")]
+            return rest, libraries or rest
+    warnings.warn(
+        "cconv: this compiler has no OpenMP; the kernels are built serial and will use one thread",
+        stacklevel=2,
+    )
+    return [], []
+
+
+class BuildKernels(build_ext):
+    """Adds the flags that depend on the compiler: OpenMP, and those of a sanitizer build."""
+
+    def build_extensions(self):
+        compiler = getattr(self.compiler, "compiler_so", None) or ["cc"]
+        compile_flags, link_flags = openmp_flags(compiler[:1])
+        # -ffp-contract=off: products and sums are fused only where the kernels say so, which is
+        # what makes every instruction set round at the same places.
+        shared = ["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
+        sanitizers = os.environ.get("CCONV_SANITIZE")
+        if sanitizers:
+            shared = ["-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer"]
+            shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
+            link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
+        for extension in self.extensions:
+            extension.extra_compile_args = [*shared, *compile_flags]
+            extension.extra_link_args = link_flags
+        super().build_extensions()
+
+
+def kernels(name, simd=()):
+    """An extension module `cconv.<name>` made of `<name>.pyx` and C files of `simd/`."""
+    sources = [f"cconv/{name}.pyx", *(f"cconv/simd/{file}" for file in simd)]
+    depends = [*HEADERS, *sorted(str(path) for path in Path("cconv").glob("*.pxd"))]
+    return Extension(f"cconv.{name}", sources, depends=depends)
+
+
+setup(
+    ext_modules=cythonize(
+        [kernels("_kernels", SIMD), kernels("_pooling"), kernels("_elementwise")],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+            "freethreading_compatible": True,
+        },
+    ),
+    cmdclass={"build_ext": BuildKernels},
+)
