@@ -1,0 +1,62 @@
+"""NumPy twins of the compiled operations, to be read beside the formulas they state.
+
+Every function of `cconv.functional` has a twin here with the same name and signature, and so have
+the update rules of the optimizers and the mask of `Dropout`. They loop over the few taps of a
+kernel and leave the pixels to NumPy slices; they work in the dtype they are given, and they check
+nothing but the geometry. The tests hold the compiled kernels to them.
+
+Notation: x (n, h, w, c) is the input, y (n, oh, ow, f) the output, K (kh, kw, c // groups, f) the
+kernel, b (f,) the bias; sh, sw are the strides, dh, dw the dilation, ph, pw the leading padding.
+d- before a name is the derivative of the loss with respect to it. Output pixel (i, j) sees, under
+tap (u, v) of its window, the input pixel ``(i*sh + u*dh - ph, j*sw + v*dw - pw)``.
+"""
+
+from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
+from cconv.reference.draws import dropout_mask, philox4x32
+from cconv.reference.pooling import (
+    average_pool2d,
+    average_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from cconv.reference.rows import (
+    dense,
+    dense_backward,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+    tanh,
+)
+from cconv.reference.rules import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
+from cconv.shapes import output_size
+
+__all__ = [
+    "adadelta",
+    "adagrad",
+    "adam",
+    "average_pool2d",
+    "average_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "dense",
+    "dense_backward",
+    "dropout_mask",
+    "im2col",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "momentum",
+    "nesterov",
+    "output_size",
+    "philox4x32",
+    "relu",
+    "rmsprop",
+    "sgd",
+    "sigmoid",
+    "softmax",
+    "softmax_cross_entropy",
+    "tanh",
+]

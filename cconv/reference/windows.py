@@ -1,0 +1,61 @@
+"""What convolution and pooling share: layouts, padding, and the pixels under a tap."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cconv.shapes import Window
+
+
+def to_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
+    """Return x as (n, h, w, c)."""
+    return x.transpose(0, 2, 3, 1) if data_format == "channels_first" else x
+
+
+def from_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
+    """Return x (n, h, w, c) in the layout of data_format."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
+
+
+def image_size(shape: tuple[int, int, int, int], data_format: str) -> tuple[int, int]:
+    """Return (h, w) of an activation of that shape."""
+    return shape[2:4] if data_format == "channels_first" else shape[1:3]
+
+
+def taps(window: Window) -> Iterator[tuple[int, int]]:
+    """Yield every position (u, v) inside the window, row by row."""
+    kh, kw = window.kernel_size
+    return ((u, v) for u in range(kh) for v in range(kw))
+
+
+def pad(x: np.ndarray, window: Window, value: float = 0) -> np.ndarray:
+    """Return x (n, h, w, c) padded with value so far that every window lies inside.
+
+    With ceil_mode the last window may reach past the padding that was asked for.
+    """
+    widths = [(0, 0)]
+    for axis in (0, 1):
+        before, after = window.pads[axis]
+        extent = window.dilation[axis] * (window.kernel_size[axis] - 1) + 1
+        end = (window.output_size[axis] - 1) * window.strides[axis] + extent
+        widths.append((before, max(after, end - before - window.input_size[axis])))
+    return np.pad(x, [*widths, (0, 0)], constant_values=value)
+
+
+def unpad(padded: np.ndarray, window: Window) -> np.ndarray:
+    """Return the part of a padded array that was the input."""
+    (top, _), (left, _) = window.pads
+    height, width = window.input_size
+    return np.ascontiguousarray(padded[:, top : top + height, left : left + width])
+
+
+def under(padded: np.ndarray, window: Window, u: int, v: int) -> np.ndarray:
+    """Return a view (n, oh, ow, c): for each output pixel, the padded pixel under tap (u, v)."""
+    sh, sw = window.strides
+    dh, dw = window.dilation
+    oh, ow = window.output_size
+    return padded[
+        :,
+        u * dh : u * dh + (oh - 1) * sh + 1 : sh,
+        v * dw : v * dw + (ow - 1) * sw + 1 : sw,
+    ]
