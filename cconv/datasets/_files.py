@@ -1,0 +1,131 @@
+"""Where the files of a data set are: the user's folder, the cache, else a download into the cache."""
+
+import gzip
+import hashlib
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 30  # seconds without a byte until a mirror counts as down
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a data set.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set, for messages.
+    folder, name : str
+        Where the file lies below a data folder.
+    mirrors : tuple of str
+        Addresses of the file, tried in this order.
+    sha256 : str
+        Of the file, or with `unpacked` of what gunzip makes of it: mirrors compress the same
+        content into different bytes.
+    then : str
+        What a user who downloads the file by hand does with it.
+    """
+
+    dataset: str
+    folder: str
+    name: str
+    mirrors: tuple[str, ...]
+    sha256: str
+    unpacked: bool = False
+    then: str = "put it there"
+
+
+def data_folder() -> Path | None:
+    """Return the user's own data folder, the value of ``CCONV_DATA_DIR``; None when it is not set."""
+    value = os.environ.get("CCONV_DATA_DIR")
+    return Path(value).expanduser() if value else None
+
+
+def cache_folder() -> Path:
+    """Return the folder downloads are kept in: ``CCONV_CACHE_DIR``, else the system's cache folder."""
+    value = os.environ.get("CCONV_CACHE_DIR")
+    if value:
+        return Path(value).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local", "cconv", "Cache")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "cconv"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "cconv")
+
+
+def places(*folders: str) -> list[Path]:
+    """Return the folders in which a data set's files are looked for, first come first served."""
+    roots = [cache_folder()]
+    own = data_folder()
+    if own is not None:
+        roots.insert(0, own)
+    return [root / folder for root in roots for folder in folders]
+
+
+def fetch(source: Source) -> Path:
+    """Return the path of a file of a data set, downloaded when it is not yet on this machine.
+
+    FileNotFoundError, which says what to do, when it can be had nowhere.
+    """
+    for place in places(source.folder):
+        if (place / source.name).is_file():
+            return place / source.name
+    return download(source, cache_folder() / source.folder / source.name)
+
+
+def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = os.replace) -> Path:
+    """Download a file from the first mirror that gives the right bytes, then move it to `target`.
+
+    The move is one atomic step (`keep`), so that an interrupted download leaves nothing behind and
+    two processes may do this at once. FileNotFoundError when no mirror helps.
+    """
+    try:
+        import pooch
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise FileNotFoundError(
+            _what_to_do(source, "downloading it needs pooch: pip install 'cconv[data]'")
+        ) from error
+    failures = []
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
+        for url in source.mirrors:
+            temporary = Path(folder, source.name)
+            try:
+                with tqdm(desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True) as progress:
+                    pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, str(temporary), None)
+                check(source, temporary)
+            except (OSError, ValueError) as error:
+                failures.append(f"{url}: {error}")
+                continue
+            keep(temporary, target)
+            return target
+    raise FileNotFoundError(_what_to_do(source, "no mirror gave it: " + "; ".join(failures)))
+
+
+def check(source: Source, path: Path) -> None:
+    """Raise ValueError unless the file at `path` is, by its sha256, the one of `source`."""
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path) if source.unpacked else path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"not a whole gzip file ({error})") from error
+    if digest.hexdigest() != source.sha256:
+        raise ValueError(f"the sha256 of its content must be {source.sha256}, got {digest.hexdigest()}")
+
+
+def _what_to_do(source: Source, why: str) -> str:
+    looked = " or ".join(str(place) for place in places(source.folder))
+    return (
+        f"datasets.{source.dataset}: {source.name} is not in {looked}, and {why}. Or get it from "
+        f"{source.mirrors[0]} and {source.then} (CCONV_DATA_DIR names a data folder of your own)"
+    )
