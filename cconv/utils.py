@@ -1,0 +1,122 @@
+"""Small things that lessons and models share: one-hot labels and the seed of everything random."""
+
+import random
+import secrets
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cconv.seeds import MASK, bits
+from cconv.shapes import is_int, positive_int
+
+_lock = threading.Lock()
+_global_seed: int | None = None
+_given_out = 0
+
+
+def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = "float32") -> np.ndarray:
+    """Return class numbers as one-hot vectors.
+
+    Parameters
+    ----------
+    x : array of int
+        Class numbers from 0, of any shape; a last axis of length 1 is dropped.
+    num_classes : int, optional
+        Length of the vectors; by default the largest class number plus one.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        Shape ``x.shape + (num_classes,)``: 1 at the class, 0 elsewhere.
+
+    Raises
+    ------
+    TypeError
+        For anything but whole numbers.
+    ValueError
+        For an empty `x` without `num_classes`, or a class number outside ``[0, num_classes)``.
+
+    Examples
+    --------
+    >>> to_categorical([0, 2, 1], num_classes=3)
+    array([[1., 0., 0.],
+           [0., 0., 1.],
+           [0., 1., 0.]], dtype=float32)
+    """
+    where = "to_categorical"
+    labels = np.asarray(x)
+    if labels.dtype.kind == "f" and np.all(np.isfinite(labels)) and np.all(labels == np.floor(labels)):
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "biu":
+        raise TypeError(f"{where}: x must hold whole numbers, got dtype {labels.dtype}")
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels.reshape(labels.shape[:-1])
+    if num_classes is None:
+        if labels.size == 0:
+            raise ValueError(f"{where}: num_classes must be given when x is empty")
+        num_classes = int(labels.max()) + 1
+    num_classes = positive_int(where, "num_classes", num_classes)
+    if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
+        raise ValueError(f"{where}: x must lie in [0, {num_classes}), got {labels.min()} … {labels.max()}")
+    one_hot = np.zeros((labels.size, num_classes), dtype)
+    one_hot[np.arange(labels.size), labels.astype(np.int64).ravel()] = 1
+    return one_hot.reshape(*labels.shape, num_classes)
+
+
+def check_seed(where: str, seed: Any) -> int:
+    """Return seed as an int in [0, 2**64); `where` begins the error message."""
+    if not is_int(seed):
+        raise TypeError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
+    if not 0 <= seed <= MASK:
+        raise ValueError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
+    return int(seed)
+
+
+def set_random_seed(seed: int) -> None:
+    """Fix everything random from here on: models and layers without a seed, `random`, `numpy.random`.
+
+    What is built one after another gets seeds of its own, which depend on this one and on how
+    many were built before.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**64 - 1. (`numpy.random` gets its lowest 32 bits.)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> set_random_seed(1)
+    >>> first = new_seed()
+    >>> set_random_seed(1)
+    >>> new_seed() == first, new_seed() == first
+    (True, False)
+    """
+    global _global_seed, _given_out
+    seed = check_seed("set_random_seed", seed)
+    with _lock:
+        _global_seed, _given_out = seed, 0
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (lessons draw from NumPy's global generator)
+
+
+def new_seed() -> int:
+    """Return the seed, below 2**32, of the next object that was given none.
+
+    The n-th call after `set_random_seed(s)` depends on s and n alone; without that, the operating
+    system chooses.
+    """
+    global _given_out
+    with _lock:
+        if _global_seed is None:
+            return secrets.randbits(32)
+        _given_out += 1
+        return int(bits(_global_seed, _given_out).random_raw()) >> 32
