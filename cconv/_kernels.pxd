@@ -9,15 +9,16 @@ cdef extern from "simd/simd.h" nogil:
 
     int CCONV_ACCUMULATE
     int CCONV_RELU
+    int CCONV_DEPTHWISE
     int CCONV_BLOCK_BYTES
 
     ctypedef struct cconv_table_f32:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
-                        const float *b, float *c, const float *bias, int mode)
+                        const float *b, float *c, const float *bias, int mode) noexcept nogil
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
-                        const double *b, double *c, const double *bias, int mode)
+                        const double *b, double *c, const double *bias, int mode) noexcept nogil
 
     ctypedef struct cconv_isa:
         const char *name
@@ -25,5 +26,6 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_table_f64 *f64
 
     int cconv_choose(const char *name, cconv_isa *isa)
+    const char *cconv_available(int i)
 
 cdef const cconv_isa *cconv_current() noexcept nogil

@@ -1,5 +1,30 @@
-# _kernels.pyx: which instruction set runs.
+# _kernels.pyx: convolution and dense layers as parallel loops over the micro-kernel of
+# simd/product.h, and the choice of the instruction set.
+#
+# Design.  A pass computes, for a grid of output positions (i, j),
+#
+#     y[i, j, f] = sum over u, v, k of  x[i*sh + u*dh - top, j*sw + v*dw - left, k] * b[u, v, k, f]
+#
+# with x zero outside the image.  The forward convolution is one pass.  The input gradient is one
+# pass over dy for each of the sh*sw phases (i + top) mod sh, (j + left) mod sw of the input
+# pixels: the taps that reach a phase form a smaller, flipped kernel of stride 1.  Nothing is
+# scattered, so no two tasks write the same element.
+#
+# A task is one band of output rows of one image and some blocks of filters: the input band and
+# one block of the kernel (32 float or 16 double filters) stay in the L2 cache.  Where the band
+# reaches past the image it is copied with zeros around it into the thread's scratch; elsewhere
+# the image itself is read.  How the work is cut never changes a bit: every output element is one
+# chain of sums inside the micro-kernel.
+#
+# The weight gradient sums over the batch, so there the cut matters: the batch is split into
+# parts by shapes alone, each part sums into an array of its own, and the parts are added in order.
+#
+# Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 import os
+
+cimport cython
+from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
@@ -22,11 +47,31 @@ cdef extern from *:
     const char *CCONV_COMPILER
     int omp_get_max_threads() nogil
 
+ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
+
+# Bytes of input that a task walks over, and of the private sums of the weight gradient.
+cdef size BAND_BYTES = 131072
+cdef size PARTIAL_BYTES = 8388608
+cdef size ENOUGH_TASKS = 32  # to keep many threads busy evenly
+cdef size DENSE_ROWS = 64    # samples a task of a dense layer
+cdef size DENSE_DEPTH = 1024  # terms of a dense sum before it goes back to memory
+cdef size DENSE_SAMPLES = 512  # the same of its weight gradient
+
 cdef cconv_isa _isa
 
 
+# ---- the instruction set -----------------------------------------------------------------------
+
 cdef const cconv_isa *cconv_current() noexcept nogil:
     return &_isa
+
+
+def available_isas():
+    """Names of the instruction sets that this machine runs, best first."""
+    names = []
+    while cconv_available(len(names)) != NULL:
+        names.append(cconv_available(len(names)).decode())
+    return names
 
 
 def _choose_isa():
@@ -60,10 +105,717 @@ def has_openmp():
 
 
 def openmp_version():
-    """Date of the OpenMP specification the compiler implements (yyyymm), 0 without OpenMP."""
+    """Date of the OpenMP specification that the compiler implements (yyyymm), 0 without OpenMP."""
     return CCONV_OPENMP
 
 
 def omp_max_threads():
     """OpenMP's own thread limit for the calling thread, which threadpoolctl lowers."""
     return omp_get_max_threads()
+
+
+# ---- small things --------------------------------------------------------------------------------
+
+cdef inline void product(const cconv_sum *s, size m, size n, const cython.floating *a, const cython.floating *b,
+                         cython.floating *c, const cython.floating *bias, int mode) noexcept nogil:
+    if cython.floating is float:
+        _isa.f32.product(s, m, n, a, b, c, bias, mode)
+    else:
+        _isa.f64.product(s, m, n, a, b, c, bias, mode)
+
+
+cdef inline size least(size a, size b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline size most(size a, size b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline size ceil_div(size a, size b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline size modulo(size a, size b) noexcept nogil:
+    return ((a % b) + b) % b
+
+
+cdef inline size gcd(size a, size b) noexcept nogil:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:
+    # p + n, and NULL for NULL.
+    if p == NULL:
+        return p
+    return p + n
+
+
+# A matrix of `columns` columns, packed: blocks of `width` columns that lie one after the other.
+cdef inline size block_width(size columns, size item) noexcept nogil:
+    return least(columns, CCONV_BLOCK_BYTES // item)
+
+
+cdef inline size packed_row(size columns, size item) noexcept nogil:
+    cdef size width = block_width(columns, item)
+    return ceil_div(columns, width) * width
+
+
+# ---- a pass ----------------------------------------------------------------------------------------
+
+cdef struct Pass:
+    size h, w, c                  # input image
+    size kh, kw, sh, sw, dh, dw   # taps, strides, dilation
+    size top, left                # zeros before the image; negative: pixels that are passed over
+    size rows, columns            # grid of output positions
+    size first, row, column       # where position (0, 0) lies in an output image, and the steps
+    size image                    # elements of an output image
+    size groups, cg, fg           # channels of a group, in and out
+    size width                    # columns of a block of the packed kernel
+    size band, bands              # output rows a task, tasks an image
+    size splits                   # parts of the (group, block) pairs, each a task of its own
+    int mode                      # of the micro-kernel
+    bint depthwise
+
+
+cdef void cut(Pass *p, size images, size item) noexcept nogil:
+    # How a pass is cut into tasks.
+    cdef size row_bytes = ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c * item
+    cdef size input_rows = BAND_BYTES // most(row_bytes, 1)
+    p.band = most((input_rows - p.dh * (p.kh - 1) - 1) // p.sh + 1, 1)
+    p.bands = ceil_div(p.rows, p.band)
+    p.band = ceil_div(p.rows, p.bands)
+    p.bands = ceil_div(p.rows, p.band)
+    cdef size pairs = 1 if p.depthwise else p.groups * ceil_div(p.fg, p.width)
+    p.splits = least(pairs, ceil_div(ENOUGH_TASKS, images * p.bands))
+
+
+cdef inline size band_size(Pass *p) noexcept nogil:
+    # Elements of scratch that one band takes.
+    return ((p.band - 1) * p.sh + p.dh * (p.kh - 1) + 1) * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
+
+
+cdef const cython.floating *band_of(
+    const cython.floating *x,   # IN   (h, w, c)
+    Pass *p, size i, size rows,
+    cython.floating *scratch,   # OUT  band_size(p), where a copy is needed
+    size *stride,               # OUT  elements from an input row to the next
+) noexcept nogil:
+    # What tap (0, 0) of output row i, column 0 sees, for `rows` output rows.
+    cdef size first = i * p.sh - p.top
+    cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
+    cdef size columns = (p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1
+    if first >= 0 and first + height <= p.h and p.left <= 0 and columns - p.left <= p.w:
+        stride[0] = p.w * p.c
+        return x + (first * p.w - p.left) * p.c
+    cdef size before = least(most(p.left, 0), columns)
+    cdef size stop = least(most(p.w + p.left, before), columns)
+    cdef cython.floating *row = scratch
+    cdef size r
+    for r in range(height):
+        if first + r < 0 or first + r >= p.h:
+            memset(row, 0, columns * p.c * sizeof(cython.floating))
+        else:
+            memset(row, 0, before * p.c * sizeof(cython.floating))
+            memcpy(row + before * p.c, x + ((first + r) * p.w + before - p.left) * p.c,
+                   (stop - before) * p.c * sizeof(cython.floating))
+            memset(row + stop * p.c, 0, (columns - stop) * p.c * sizeof(cython.floating))
+        row += columns * p.c
+    stride[0] = columns * p.c
+    return scratch
+
+
+cdef void taps(Pass *p, size stride, cconv_sum *s) noexcept nogil:
+    # The sum over taps (u, v, k) of a pass whose input rows lie `stride` apart.
+    s.am = p.sw * p.c
+    s.cm = p.column
+    s.q, s.aq = p.kh, p.dh * stride
+    if p.depthwise:
+        s.r, s.k, s.ar, s.ak = p.kw, 1, p.dw * p.c, 0
+        s.br, s.bk, s.bn = p.c, 0, CCONV_BLOCK_BYTES
+    elif p.groups == 1 and p.dw == 1:  # the taps of a kernel row are one run of the input
+        s.r, s.k, s.ar, s.ak = 1, p.kw * p.c, 0, 1
+        s.br, s.bk = 0, p.width
+    else:
+        s.r, s.k, s.ar, s.ak = p.kw, p.cg, p.dw * p.c, 1
+        s.br, s.bk = p.cg * p.width, p.width
+    s.bq = p.kw * (p.c if p.depthwise else p.cg * p.width)
+    s.bn = s.q * s.bq
+
+
+cdef void pass_task(
+    const cython.floating *x,       # IN   (h, w, c)
+    const cython.floating *packed,  # IN   (groups, blocks, kh, kw, cg, width); depthwise (kh, kw, c)
+    const cython.floating *bias,    # IN   (groups * fg) or NULL
+    cython.floating *y,             # OUT  one image
+    Pass *p, size band, size split,
+    cython.floating *scratch,       # OUT  band_size(p)
+) noexcept nogil:
+    cdef size first = band * p.band, rows = least(p.band, p.rows - band * p.band)
+    cdef size blocks = ceil_div(p.fg, p.width), pairs = p.groups * blocks
+    cdef size stride = 0, pair, g, j, i, columns
+    cdef const cython.floating *a
+    cdef cython.floating *to
+    cdef cconv_sum s
+    a = band_of(x, p, first, rows, scratch, &stride)
+    taps(p, stride, &s)
+    y += p.first + first * p.row
+    if p.depthwise:
+        # The columns of a block are not packed: (kh, kw, c) is read where it lies.
+        s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+        for i in range(rows):
+            product(&s, p.columns, p.c, a + i * p.sh * stride, packed, y + i * p.row, bias, p.mode)
+        return
+    for pair in range(split * pairs // p.splits, (split + 1) * pairs // p.splits):
+        g, j = pair // blocks, (pair % blocks) * p.width
+        columns = least(p.width, p.fg - j)
+        to = y + g * p.fg + j
+        for i in range(rows):
+            product(&s, p.columns, columns, a + g * p.cg + i * p.sh * stride, packed + pair * s.bn,
+                    to + i * p.row, behind(bias, g * p.fg + j), p.mode)
+
+
+cdef void run_pass(
+    const cython.floating *x, const cython.floating *packed, const cython.floating *bias, cython.floating *y,
+    Pass *p, size images, cython.floating *scratch, int threads,
+) noexcept nogil:
+    cdef size t, image, rest, tasks = images * p.bands * p.splits, size_of_band = band_size(p)
+    for t in prange(tasks, num_threads=threads, schedule="static"):
+        image = t // (p.bands * p.splits)
+        rest = t % (p.bands * p.splits)
+        pass_task(x + image * p.h * p.w * p.c, packed, bias, y + image * p.image, p, rest // p.splits,
+                  rest % p.splits, scratch + threadid() * size_of_band)
+
+
+# ---- packing -----------------------------------------------------------------------------------------
+
+cdef void pack(
+    const cython.floating *kernel,  # IN   (rows, columns), rows `stride` apart
+    cython.floating *packed,        # OUT  (blocks, rows, width), the last block filled up with zeros
+    size rows, size columns, size stride, size width,
+) noexcept nogil:
+    cdef size block, j, r, n
+    for block in range(ceil_div(columns, width)):
+        j = block * width
+        n = least(width, columns - j)
+        for r in range(rows):
+            memcpy(packed, kernel + r * stride + j, n * sizeof(cython.floating))
+            memset(packed + n, 0, (width - n) * sizeof(cython.floating))
+            packed += width
+
+
+cdef void pack_transposed(
+    const cython.floating *kernel,  # IN   (columns, rows), `stride` from one column to the next
+    cython.floating *packed,        # OUT  (blocks, rows, width): blocks lie `block` elements apart
+    size rows, size columns, size stride, size width, size block,
+) noexcept nogil:
+    cdef size b, j, r, i, n
+    cdef cython.floating *row
+    for b in range(ceil_div(columns, width)):
+        j = b * width
+        n = least(width, columns - j)
+        for r in range(rows):
+            row = packed + b * block + r * width
+            for i in range(n):
+                row[i] = kernel[(j + i) * stride + r]
+            for i in range(n, width):
+                row[i] = 0
+
+
+# ---- convolution -----------------------------------------------------------------------------------
+
+cdef Pass forward_pass(
+    size images, size h, size w, size c, size kh, size kw, size groups, size f, size oh, size ow,
+    tuple strides, tuple origin, tuple dilation, size item,
+):
+    cdef Pass p
+    p.h, p.w, p.c, p.kh, p.kw = h, w, c, kh, kw
+    p.sh, p.sw = strides
+    p.top, p.left = origin
+    p.dh, p.dw = dilation
+    p.rows, p.columns = oh, ow
+    p.first, p.row, p.column, p.image = 0, ow * f, f, oh * ow * f
+    p.groups, p.cg, p.fg = groups, c // groups, f // groups
+    p.width = block_width(p.fg, item)
+    p.depthwise = p.cg == 1 and p.fg == 1 and c > 1
+    p.mode = CCONV_DEPTHWISE if p.depthwise else 0
+    cut(&p, images, item)
+    return p
+
+
+cdef size forward_packed(Pass *p) noexcept nogil:
+    # Elements of the packed kernel; 0 where the kernel is read as it is.
+    if p.depthwise or (p.groups == 1 and p.fg == p.width):
+        return 0
+    return p.groups * p.kh * p.kw * p.cg * ceil_div(p.fg, p.width) * p.width
+
+
+def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item,
+                           int threads):
+    """Elements of scratch that `conv2d_forward` takes on so many threads."""
+    n, h, w, c = x_shape
+    cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3],
+                               y_shape[1], y_shape[2], strides, origin, dilation, item)
+    return forward_packed(&p) + threads * band_size(&p)
+
+
+def conv2d_forward(
+    const cython.floating[:, :, :, ::1] x,       # IN   (n, h, w, c)
+    const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c // groups, f)
+    const cython.floating[::1] bias,             # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
+    strides, origin, dilation, size groups, bint relu,
+    cython.floating[::1] scratch,                # OUT  conv2d_forward_scratch(...)
+    int threads,
+):
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding."""
+    cdef size kh = kernel.shape[0], kw = kernel.shape[1], cg = kernel.shape[2], f = kernel.shape[3]
+    cdef Pass p = forward_pass(x.shape[0], x.shape[1], x.shape[2], x.shape[3], kh, kw, groups, f, y.shape[1],
+                               y.shape[2], strides, origin, dilation, sizeof(cython.floating))
+    cdef size packed_size = forward_packed(&p), group = packed_size // groups, g
+    cdef const cython.floating *packed = &kernel[0, 0, 0, 0]
+    cdef const cython.floating *beta = NULL
+    if bias is not None:
+        beta = &bias[0]
+    if relu:
+        p.mode |= CCONV_RELU
+    with nogil:
+        if packed_size:
+            packed = &scratch[0]
+            for g in prange(groups, num_threads=threads, schedule="static"):
+                pack(&kernel[0, 0, 0, 0] + g * p.fg, &scratch[0] + g * group, kh * kw * cg, p.fg, f, p.width)
+        run_pass(&x[0, 0, 0, 0], packed, beta, &y[0, 0, 0, 0], &p, x.shape[0],
+                 &scratch[0] + packed_size, threads)
+
+
+# One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
+# taps tap, tap + step, ... reach (flipped: the last comes first).
+cdef struct Phase:
+    size first, count            # input pixels
+    size tap, step, taps         # taps of the kernel
+    size dilation, before        # of the pass over dy
+
+
+cdef Phase phase_of(size phase, size n, size k, size stride, size before, size dilation) noexcept nogil:
+    # x[i] gets dy[(i + before - u*dilation) / stride] * kernel[u] for every u that divides.
+    cdef Phase a
+    cdef size common = gcd(stride, dilation), u = 0
+    a.first = modulo(phase - before, stride)
+    a.count = 0 if a.first >= n else (n - 1 - a.first) // stride + 1
+    a.step, a.dilation = stride // common, dilation // common
+    while u < k and modulo(u * dilation - phase, stride):
+        u += 1
+        if u == a.step:  # no tap of this phase divides
+            u = k
+    a.tap = u
+    a.taps = 0 if u >= k else (k - 1 - u) // a.step + 1
+    a.before = (a.taps - 1) * a.dilation - (a.first + before - u * dilation) // stride
+    return a
+
+
+cdef Pass gradient_pass(
+    size images, size h, size w, size c, size oh, size ow, size f, size groups, Phase *down, Phase *across,
+    size stride_h, size stride_w, size item,
+) noexcept nogil:
+    # The pass over dy (oh, ow, f) that gives the input pixels of one phase; groups swap their channels.
+    cdef Pass p
+    p.h, p.w, p.c = oh, ow, f
+    p.kh, p.kw, p.sh, p.sw = down.taps, across.taps, 1, 1
+    p.dh, p.dw, p.top, p.left = down.dilation, across.dilation, down.before, across.before
+    p.rows, p.columns = down.count, across.count
+    p.first = (down.first * w + across.first) * c
+    p.row, p.column, p.image = stride_h * w * c, stride_w * c, h * w * c
+    p.groups, p.cg, p.fg = groups, f // groups, c // groups
+    p.width = block_width(p.fg, item)
+    p.depthwise = p.cg == 1 and p.fg == 1 and c > 1
+    p.mode = CCONV_DEPTHWISE if p.depthwise else 0
+    cut(&p, images, item)
+    return p
+
+
+cdef void pack_phase(
+    const cython.floating *kernel,  # IN   (kh, kw, c // groups, f), kw = kernel_width
+    cython.floating *packed,        # OUT  (groups, blocks, taps, taps, f // groups, width)
+    Pass *p, Phase *down, Phase *across, size kernel_width, int threads,
+) noexcept nogil:
+    cdef size count = p.kh * p.kw, block = count * p.cg * p.width, f = p.c
+    cdef size group = block * ceil_div(p.fg, p.width), t, u, v, g
+    for t in prange(p.groups * count, num_threads=threads, schedule="static"):
+        g = t // count
+        u = down.tap + (p.kh - 1 - (t % count) // p.kw) * down.step
+        v = across.tap + (p.kw - 1 - t % p.kw) * across.step
+        if p.depthwise:
+            packed[(t % count) * f + g] = kernel[(u * kernel_width + v) * f + g]
+        else:
+            pack_transposed(kernel + (u * kernel_width + v) * p.fg * f + g * p.cg,
+                            packed + g * group + (t % count) * p.cg * p.width, p.cg, p.fg, f, p.width, block)
+
+
+cdef void zero_phase(cython.floating *dx, Pass *p, size images, int threads) noexcept nogil:
+    # Input pixels that no tap reaches: they lie between strides longer than the kernel.
+    cdef size t, j
+    cdef cython.floating *row
+    for t in prange(images * p.rows, num_threads=threads, schedule="static"):
+        row = dx + (t // p.rows) * p.image + p.first + (t % p.rows) * p.row
+        for j in range(p.columns):
+            memset(row + j * p.column, 0, p.groups * p.fg * sizeof(cython.floating))
+
+
+def conv2d_input_gradient_scratch(dx_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
+                                  size item, int threads):
+    """Elements of scratch that `conv2d_input_gradient` takes on so many threads."""
+    n, h, w, c = dx_shape
+    kh, kw, _, f = kernel_shape
+    cdef size band = 0, packed = 0, i, j
+    cdef Phase down, across
+    cdef Pass p
+    for i in range(strides[0]):
+        down = phase_of(i, h, kh, strides[0], origin[0], dilation[0])
+        for j in range(strides[1]):
+            across = phase_of(j, w, kw, strides[1], origin[1], dilation[1])
+            if down.taps and across.taps and down.count and across.count:
+                p = gradient_pass(n, h, w, c, dy_shape[1], dy_shape[2], f, groups, &down, &across, strides[0],
+                                  strides[1], item)
+                band = most(band, band_size(&p))
+                packed = most(packed, p.kh * p.kw * f * (1 if p.depthwise else packed_row(p.fg, item)))
+    return packed + threads * band
+
+
+def conv2d_input_gradient(
+    const cython.floating[:, :, :, ::1] dy,      # IN   (n, oh, ow, f)
+    const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c // groups, f)
+    cython.floating[:, :, :, ::1] dx,            # OUT  (n, h, w, c)
+    strides, origin, dilation, size groups,
+    cython.floating[::1] scratch,                # OUT  conv2d_input_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution with respect to its input."""
+    cdef size kh = kernel.shape[0], kw = kernel.shape[1], f = kernel.shape[3], n = dx.shape[0]
+    cdef size h = dx.shape[1], w = dx.shape[2], c = dx.shape[3]
+    cdef size sh = strides[0], sw = strides[1], top = origin[0], left = origin[1]
+    cdef size dh = dilation[0], dw = dilation[1], i, j, packed_size
+    cdef Phase down, across
+    cdef Pass p
+    with nogil:
+        for i in range(sh):
+            down = phase_of(i, h, kh, sh, top, dh)
+            for j in range(sw):
+                across = phase_of(j, w, kw, sw, left, dw)
+                if down.count == 0 or across.count == 0:
+                    continue
+                p = gradient_pass(n, h, w, c, dy.shape[1], dy.shape[2], f, groups, &down, &across, sh, sw,
+                                  sizeof(cython.floating))
+                if down.taps == 0 or across.taps == 0:
+                    zero_phase(&dx[0, 0, 0, 0], &p, n, threads)
+                    continue
+                pack_phase(&kernel[0, 0, 0, 0], &scratch[0], &p, &down, &across, kw, threads)
+                packed_size = p.kh * p.kw * f
+                if not p.depthwise:
+                    packed_size *= packed_row(p.fg, sizeof(cython.floating))
+                run_pass(&dy[0, 0, 0, 0], &scratch[0], NULL, &dx[0, 0, 0, 0], &p, n, &scratch[0] + packed_size,
+                         threads)
+
+
+# ---- weight gradient -------------------------------------------------------------------------------
+#
+#     dkernel[u, v, k, f] = sum over images, i, j of  x[i*sh + u*dh - top, j*sw + v*dw - left, k] * dy[i, j, f]
+#
+# A block of the sum is some whole images, or a band of rows of one, that fit the cache.  A unit is
+# one kernel row u of one group (and one column v, where its taps are not one run) and a slice of
+# its taps.  A task sums one part of the blocks for one share of the units.
+
+cdef struct Sum:
+    Pass p                   # the forward pass, whose bands it reads
+    size images, blocks      # images a block (1 where a block is a band), blocks in all
+    size parts, shares       # of the blocks, of the units: tasks are their product
+    size columns             # kernel columns v that are units of their own
+    size taps, slice, slices  # rows of dkernel in a kernel row or tap, in a unit; units a row
+    size units
+    size kernel              # elements of dkernel
+
+
+cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
+    cdef Sum s
+    s.p = p
+    cdef size image_bytes = band_size(&p) * item * p.bands
+    s.images = 1 if p.bands > 1 else least(most(BAND_BYTES // most(image_bytes, 1), 1), n)
+    s.blocks = ceil_div(n, s.images) * p.bands
+    s.columns = 1 if p.depthwise or (p.groups == 1 and p.dw == 1) else p.kw
+    if p.depthwise:
+        s.taps = p.kw
+    else:
+        s.taps = p.cg if s.columns > 1 else p.kw * p.cg
+    if s.columns == 1 and p.groups > 1 and not p.depthwise:
+        s.taps = p.cg
+    s.slice = least(s.taps, 64)
+    s.slices = ceil_div(s.taps, s.slice)
+    s.units = p.kh * s.columns * s.slices * (1 if p.depthwise else p.groups)
+    s.kernel = p.kh * p.kw * p.cg * p.groups * p.fg
+    s.parts = least(least(s.blocks, ENOUGH_TASKS), most(PARTIAL_BYTES // (s.kernel * item), 1))
+    s.shares = least(s.units, ceil_div(ENOUGH_TASKS, s.parts))
+    return s
+
+
+cdef inline size block_size(Sum *s) noexcept nogil:
+    return s.images * band_size(&s.p)
+
+
+cdef void unit_product(
+    const cython.floating *a, size stride, size image_stride,  # IN   input rows and images of the block
+    const cython.floating *dy,         # IN   (images, rows, columns, f) of the block
+    cython.floating *dkernel,          # OUT  (kh, kw, cg, f)
+    Sum *s, size unit, size images, size rows, int mode,
+) noexcept nogil:
+    # One unit over one block.
+    cdef Pass *p = &s.p
+    cdef size f = p.groups * p.fg, first = (unit % s.slices) * s.slice, g, u, v
+    cdef size taps = least(s.slice, s.taps - first)
+    cdef cconv_sum t
+    unit = unit // s.slices
+    v, unit = unit % s.columns, unit // s.columns
+    u, g = unit % p.kh, unit // p.kh
+    t.q, t.aq, t.bq = images, image_stride, p.rows * p.columns * f
+    t.r, t.ar, t.br = rows, p.sh * stride, p.columns * f
+    t.k, t.ak, t.bk = p.columns, p.sw * p.c, f
+    t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    if p.depthwise:
+        t.am, t.cm = p.dw * p.c, f
+        product(&t, taps, f, a + u * p.dh * stride + first * t.am, dy, dkernel + (u * p.kw + first) * f,
+                <const cython.floating *>NULL, mode | CCONV_DEPTHWISE)
+        return
+    t.am, t.cm = 1, f
+    product(&t, taps, p.fg, a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg,
+            dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)
+
+
+cdef void column_sums(const cython.floating *dy, size rows, size columns, cython.floating *sums, int mode) noexcept nogil:
+    # sums (columns) = sum over rows of dy (rows, columns): the product with a 1 that does not move.
+    cdef cython.floating one = 1
+    cdef cconv_sum t
+    t.q, t.aq, t.bq, t.r, t.ar, t.br = 1, 0, 0, 1, 0, 0
+    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, columns, 0, 0
+    t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
+
+
+cdef void sum_task(
+    const cython.floating *x, const cython.floating *dy,
+    cython.floating *dkernel,          # OUT  (kh, kw, cg, f) of this part
+    cython.floating *dbias,            # OUT  (f) of this part, or NULL: another share sums it
+    Sum *s, size n, size part, size share,
+    cython.floating *scratch,          # OUT  block_size(s)
+) noexcept nogil:
+    cdef Pass *p = &s.p
+    cdef size f = p.groups * p.fg, start = part * s.blocks // s.parts, b, unit, image, images, first, rows, i
+    cdef size stride = 0, image_stride, x_image = p.h * p.w * p.c
+    cdef const cython.floating *a
+    cdef const cython.floating *d
+    cdef int mode
+    for b in range(start, (part + 1) * s.blocks // s.parts):
+        image, first = (b // p.bands) * s.images, (b % p.bands) * p.band
+        images, rows = least(s.images, n - image), least(p.band, p.rows - first)
+        a = band_of(x + image * x_image, p, first, rows, scratch, &stride)
+        image_stride = x_image if a != scratch else band_size(p)
+        if a == scratch:
+            for i in range(1, images):
+                band_of(x + (image + i) * x_image, p, first, rows, scratch + i * image_stride, &stride)
+        d = dy + ((image * p.rows + first) * p.columns) * f
+        mode = 0 if b == start else CCONV_ACCUMULATE
+        for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
+            unit_product(a, stride, image_stride, d, dkernel, s, unit, images, rows, mode)
+        if dbias != NULL:
+            column_sums(d, images * rows * p.columns, f, dbias, mode)
+
+
+cdef void add_parts(cython.floating *total, const cython.floating *parts, size count, size n, size stride,
+                    int threads) noexcept nogil:
+    # total (n) += parts (count, n), `stride` apart, in order.
+    cdef size chunk = 4096, t, i, k
+    for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="static"):
+        for k in range(count):
+            for i in range(t * chunk, least((t + 1) * chunk, n)):
+                total[i] += parts[k * stride + i]
+
+
+def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
+                                   size item, int threads):
+    """Elements of scratch that `conv2d_weight_gradient` takes on so many threads."""
+    n, h, w, c = x_shape
+    cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3],
+                               dy_shape[1], dy_shape[2], strides, origin, dilation, item)
+    cdef Sum s = gradient_sum(p, n, item)
+    return (s.parts - 1) * (s.kernel + <size>kernel_shape[3]) + threads * block_size(&s)
+
+
+def conv2d_weight_gradient(
+    const cython.floating[:, :, :, ::1] dy,   # IN   (n, oh, ow, f)
+    const cython.floating[:, :, :, ::1] x,    # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,    # OUT  (kh, kw, c // groups, f)
+    cython.floating[::1] dbias,               # OUT  (f)
+    strides, origin, dilation, size groups,
+    cython.floating[::1] scratch,             # OUT  conv2d_weight_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution with respect to its kernel and bias."""
+    cdef size n = x.shape[0], f = dy.shape[3], t, part, share, stride
+    cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1], groups,
+                               f, dy.shape[1], dy.shape[2], strides, origin, dilation, sizeof(cython.floating))
+    cdef Sum s = gradient_sum(p, n, sizeof(cython.floating))
+    # Part 0 sums into the result; the others lie in the scratch, each (kernel, bias).
+    cdef cython.floating *parts = &scratch[0]
+    cdef cython.floating *blocks = parts + (s.parts - 1) * (s.kernel + f)
+    stride = s.kernel + f
+    with nogil:
+        for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
+            part, share = t // s.shares, t % s.shares
+            if part == 0:
+                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0],
+                         &dbias[0] if share == 0 else NULL, &s, n, part, share,
+                         blocks + threadid() * block_size(&s))
+            else:
+                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], parts + (part - 1) * stride,
+                         parts + (part - 1) * stride + s.kernel if share == 0 else NULL, &s, n, part, share,
+                         blocks + threadid() * block_size(&s))
+        add_parts(&dkernel[0, 0, 0, 0], parts, s.parts - 1, s.kernel, stride, threads)
+        add_parts(&dbias[0], parts + s.kernel, s.parts - 1, f, stride, 1)
+
+
+# ---- dense -------------------------------------------------------------------------------------------
+
+cdef void matrix_task(
+    const cython.floating *a,     # IN   (rows, depth), rows `depth` apart
+    const cython.floating *b,     # IN   one block of columns: rows `bk` apart
+    const cython.floating *bias,  # IN   (columns) or NULL
+    cython.floating *c,           # OUT  (rows, columns), rows `cm` apart
+    size rows, size columns, size depth, size bk, size cm, int mode,
+) noexcept nogil:
+    cdef cconv_sum s
+    cdef size piece, first
+    cdef bint last
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.am, s.ak, s.bk, s.cm = depth, 1, bk, cm
+    s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    for piece in range(ceil_div(depth, DENSE_DEPTH)):
+        first = piece * DENSE_DEPTH
+        s.k = least(DENSE_DEPTH, depth - first)
+        last = first + s.k == depth
+        product(&s, rows, columns, a + first, b + first * bk, c, behind(bias, 0) if last else <const cython.floating *>NULL,
+                (mode if last else 0) | (CCONV_ACCUMULATE if first else 0))
+
+
+def dense_scratch(size depth, size columns, size item):
+    """Elements of scratch that `dense_forward` or `dense_input_gradient` takes to pack its kernel."""
+    return depth * packed_row(columns, item)
+
+
+cdef void multiply(
+    const cython.floating *a,       # IN   (rows, depth)
+    const cython.floating *b,       # IN   (depth, columns), or packed (blocks, depth, width)
+    bint packed,
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns)
+    size rows, size columns, size depth, int mode, int threads,
+) noexcept nogil:
+    cdef size width = block_width(columns, sizeof(cython.floating)), blocks = ceil_div(columns, width)
+    cdef size t, i, j
+    for t in prange(ceil_div(rows, DENSE_ROWS) * blocks, num_threads=threads, schedule="static"):
+        i, j = (t // blocks) * DENSE_ROWS, (t % blocks) * width
+        matrix_task(a + i * depth, b + (j * depth if packed else j), behind(bias, j),
+                    c + i * columns + j, least(DENSE_ROWS, rows - i), least(width, columns - j), depth,
+                    width if packed else columns, columns, mode)
+
+
+def dense_forward(
+    const cython.floating[:, ::1] x,       # IN   (m, in)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    const cython.floating[::1] bias,       # IN   (out) or None
+    cython.floating[:, ::1] y,             # OUT  (m, out)
+    bint relu,
+    cython.floating[::1] scratch,          # OUT  dense_scratch(in, out, item), or None: not packed
+    int threads,
+):
+    """Multiply: y = x @ kernel + bias, then ReLU if `relu`."""
+    cdef size depth = kernel.shape[0], columns = kernel.shape[1], j
+    cdef size width = block_width(columns, sizeof(cython.floating))
+    cdef const cython.floating *b = &kernel[0, 0]
+    cdef const cython.floating *beta = NULL
+    cdef bint packs = scratch is not None
+    if bias is not None:
+        beta = &bias[0]
+    with nogil:
+        if packs:
+            b = &scratch[0]
+            for j in prange(ceil_div(columns, width), num_threads=threads, schedule="static"):
+                pack(&kernel[0, 0] + j * width, &scratch[0] + j * width * depth, depth,
+                     least(width, columns - j * width), columns, width)
+        multiply(&x[0, 0], b, packs, beta, &y[0, 0], x.shape[0], columns, depth,
+                 CCONV_RELU if relu else 0, threads)
+
+
+def dense_input_gradient(
+    const cython.floating[:, ::1] dy,      # IN   (m, out)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    cython.floating[:, ::1] dx,            # OUT  (m, in)
+    cython.floating[::1] scratch,          # OUT  dense_scratch(out, in, item)
+    int threads,
+):
+    """Gradient of a dense layer with respect to its input: dx = dy @ kernel.T."""
+    cdef size columns = kernel.shape[0], depth = kernel.shape[1], j
+    cdef size width = block_width(columns, sizeof(cython.floating)), block = width * depth
+    with nogil:
+        for j in prange(ceil_div(columns, width), num_threads=threads, schedule="static"):
+            pack_transposed(&kernel[0, 0] + j * width * depth, &scratch[0] + j * block, depth,
+                            least(width, columns - j * width), depth, width, block)
+        multiply(&dy[0, 0], <const cython.floating *>&scratch[0], True, <const cython.floating *>NULL, &dx[0, 0],
+                 dy.shape[0], columns, depth, 0, threads)
+
+
+cdef void dense_sum_task(
+    const cython.floating *x,      # IN   (m, in), from the task's first column on
+    const cython.floating *dy,     # IN   (m, out)
+    cython.floating *dkernel,      # OUT  (taps, out): this task's rows
+    size m, size inputs, size outputs, size taps,
+    cython.floating *scratch,      # OUT  (DENSE_SAMPLES, taps)
+) noexcept nogil:
+    # The columns of x that a task multiplies are copied together: they lie a whole row apart.
+    cdef cconv_sum s
+    cdef size piece, first, i
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.am, s.ak, s.bk, s.cm = 1, taps, outputs, outputs
+    s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    for piece in range(ceil_div(m, DENSE_SAMPLES)):
+        first = piece * DENSE_SAMPLES
+        s.k = least(DENSE_SAMPLES, m - first)
+        for i in range(s.k):
+            memcpy(scratch + i * taps, x + (first + i) * inputs, taps * sizeof(cython.floating))
+        product(&s, taps, outputs, <const cython.floating *>scratch, dy + first * outputs, dkernel,
+                <const cython.floating *>NULL, CCONV_ACCUMULATE if first else 0)
+
+
+def dense_weight_gradient_scratch(size m, size inputs, int threads):
+    """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
+    return threads * least(DENSE_SAMPLES, m) * least(DENSE_ROWS, inputs)
+
+
+def dense_weight_gradient(
+    const cython.floating[:, ::1] dy,  # IN   (m, out)
+    const cython.floating[:, ::1] x,   # IN   (m, in)
+    cython.floating[:, ::1] dkernel,   # OUT  (in, out)
+    cython.floating[::1] dbias,        # OUT  (out)
+    cython.floating[::1] scratch,      # OUT  dense_weight_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
+    cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], i, t, first
+    cdef size each = least(DENSE_SAMPLES, m) * least(DENSE_ROWS, inputs)
+    with nogil:
+        for t in prange(ceil_div(inputs, DENSE_ROWS), num_threads=threads, schedule="static"):
+            i = t * DENSE_ROWS
+            dense_sum_task(&x[0, i], &dy[0, 0], &dkernel[i, 0], m, inputs, outputs,
+                           least(DENSE_ROWS, inputs - i), &scratch[0] + threadid() * each)
+        for t in range(ceil_div(m, DENSE_SAMPLES)):
+            first = t * DENSE_SAMPLES
+            column_sums(&dy[first, 0], least(DENSE_SAMPLES, m - first), outputs, &dbias[0],
+                        CCONV_ACCUMULATE if first else 0)

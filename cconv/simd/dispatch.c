@@ -45,3 +45,12 @@ int cconv_choose(const char *name, cconv_isa *isa) {
     }
     return -1;
 }
+
+const char *cconv_available(int i) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+#endif
+    for (size_t j = 0; j < sizeof known / sizeof *known; j++)
+        if (known[j].runs() && i-- == 0) return known[j].isa.name;
+    return NULL;
+}

@@ -11,6 +11,9 @@
  *   weight grad   taps (kw, ic)        image, output row, pixel        dy
  *   dense         samples              input features                  kernel
  *
+ * A depthwise convolution is the same sum with a vector of A, one value a channel, in place of
+ * the broadcast scalar: A[... + n].  There m is a pixel (forward) or a tap (weight gradient).
+ *
  * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
  * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result.
  *
@@ -30,8 +33,11 @@
 
 /* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
 static inline __attribute__((always_inline)) void NAME(tile)(
-        const int rows, const int width, const int ragged, const cconv_sum *s, ptrdiff_t n,
-        const REAL *a, const REAL *b, REAL *c, const REAL *bias, int mode) {
+        const int rows, const int width, const int ragged, const int depthwise,
+        const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, const REAL *bias,
+        int mode) {
+#define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
+#define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; \
     const REAL *a##i = a + (i < rows ? i : 0) * s->am;
     EACH_ROW(DECLARE)
@@ -42,12 +48,16 @@ static inline __attribute__((always_inline)) void NAME(tile)(
             ptrdiff_t at = q * s->aq + r * s->ar;
             const REAL *bk = b + q * s->bq + r * s->br;
             for (ptrdiff_t k = 0; k < s->k; k++) {
-                vec b0 = width == 1 && ragged ? LOAD_TAIL(bk, last) : LOAD(bk), b1 = b0;
-                if (width == 2) b1 = ragged ? LOAD_TAIL(bk + LANES, last) : LOAD(bk + LANES);
+                vec b0 = LOAD_FIRST(bk), b1 = b0;
+                if (width == 2) b1 = LOAD_SECOND(bk);
 #define STEP(i) if (rows > i) { \
-                    vec s##i = SPLAT(a##i[at]); \
-                    c##i##0 = FMA(s##i, b0, c##i##0); \
-                    if (width == 2) c##i##1 = FMA(s##i, b1, c##i##1); }
+                    const REAL *p_ = a##i + at; \
+                    vec s_ = depthwise ? LOAD_FIRST(p_) : SPLAT(*p_); \
+                    c##i##0 = FMA(s_, b0, c##i##0); \
+                    if (width == 2) { \
+                        if (depthwise) s_ = LOAD_SECOND(p_); \
+                        c##i##1 = FMA(s_, b1, c##i##1); \
+                    } }
                 EACH_ROW(STEP)
 #undef STEP
                 at += s->ak;
@@ -57,8 +67,8 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     }
     vec bias0 = {0}, bias1 = {0};
     if (bias) {
-        bias0 = width == 1 && ragged ? LOAD_TAIL(bias, last) : LOAD(bias);
-        if (width == 2) bias1 = ragged ? LOAD_TAIL(bias + LANES, last) : LOAD(bias + LANES);
+        bias0 = LOAD_FIRST(bias);
+        if (width == 2) bias1 = LOAD_SECOND(bias);
     }
 #define FINISH(p, value, beta, is_tail) { \
         vec v_ = value; \
@@ -73,15 +83,19 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     EACH_ROW(STORE_ROW)
 #undef STORE_ROW
 #undef FINISH
+#undef LOAD_FIRST
+#undef LOAD_SECOND
 }
 
-#define TILE(rows, width, ragged) \
-    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged)( \
+#define TILE(rows, width, ragged, depthwise) \
+    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged##_##depthwise)( \
             const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, \
             const REAL *bias, int mode) { \
-        NAME(tile)(rows, width, ragged, s, n, a, b, c, bias, mode); \
+        NAME(tile)(rows, width, ragged, depthwise, s, n, a, b, c, bias, mode); \
     }
-#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
+#define TILES(rows) \
+    TILE(rows, 1, 0, 0) TILE(rows, 1, 1, 0) TILE(rows, 2, 0, 0) TILE(rows, 2, 1, 0) \
+    TILE(rows, 1, 0, 1) TILE(rows, 1, 1, 1) TILE(rows, 2, 0, 1) TILE(rows, 2, 1, 1)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
 TILES(7) TILES(8)
@@ -91,31 +105,37 @@ TILES(7) TILES(8)
 
 typedef void (*NAME(tile_function))(const cconv_sum *, ptrdiff_t, const REAL *, const REAL *,
                                     REAL *, const REAL *, int);
-#define OF_ROWS(rows) { \
-    {NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)}, \
-    {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}}
-static const NAME(tile_function) NAME(tiles)[TILE_ROWS][2][2] = {
-    OF_ROWS(1), OF_ROWS(2), OF_ROWS(3), OF_ROWS(4), OF_ROWS(5), OF_ROWS(6),
+#define OF_ROWS(rows, depthwise) { \
+    {NAME(tile_##rows##_1_0_##depthwise), NAME(tile_##rows##_1_1_##depthwise)}, \
+    {NAME(tile_##rows##_2_0_##depthwise), NAME(tile_##rows##_2_1_##depthwise)}}
 #if TILE_ROWS == 8
-    OF_ROWS(7), OF_ROWS(8),
+#define OF_EACH(depthwise) { \
+    OF_ROWS(1, depthwise), OF_ROWS(2, depthwise), OF_ROWS(3, depthwise), OF_ROWS(4, depthwise), \
+    OF_ROWS(5, depthwise), OF_ROWS(6, depthwise), OF_ROWS(7, depthwise), OF_ROWS(8, depthwise)}
+#else
+#define OF_EACH(depthwise) { \
+    OF_ROWS(1, depthwise), OF_ROWS(2, depthwise), OF_ROWS(3, depthwise), \
+    OF_ROWS(4, depthwise), OF_ROWS(5, depthwise), OF_ROWS(6, depthwise)}
 #endif
-};
+static const NAME(tile_function) NAME(tiles)[2][TILE_ROWS][2][2] = {OF_EACH(0), OF_EACH(1)};
+#undef OF_EACH
 #undef OF_ROWS
 
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
                           const REAL *b, REAL *c, const REAL *bias, int mode) {
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
+    const int depthwise = (mode & CCONV_DEPTHWISE) != 0;
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
         const ptrdiff_t left = n - j, columns = left < 2 * LANES ? left : 2 * LANES;
         const int width = columns > LANES, ragged = columns % LANES != 0;
-        const REAL *bj = b + (j / block) * s->bn + j % block;
+        const REAL *aj = depthwise ? a + j : a, *bj = b + (j / block) * s->bn + j % block;
         for (ptrdiff_t t = 0, i = 0; t < count; t++) {
             const ptrdiff_t rows = m / count + (t < m % count);
-            NAME(tiles)[rows - 1][width][ragged](s, columns, a + i * s->am, bj, c + i * s->cm + j,
-                                                 bias ? bias + j : bias, mode);
+            NAME(tiles)[depthwise][rows - 1][width][ragged](
+                s, columns, aj + i * s->am, bj, c + i * s->cm + j, bias ? bias + j : bias, mode);
             i += rows;
         }
     }

@@ -14,7 +14,7 @@ typedef struct {
 } cconv_sum;
 
 /* mode of a product */
-enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_DEPTHWISE = 4 };
 
 /* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
  * instruction set, so that packing does not depend on it. */
@@ -39,5 +39,8 @@ typedef struct {
 /* The instruction set called name, or the best one this machine runs if name is NULL.
  * Returns 0 and fills isa, or -1: no such name, -2: this machine does not run it. */
 int cconv_choose(const char *name, cconv_isa *isa);
+
+/* Name of the i-th instruction set that this machine runs, best first; NULL past the last. */
+const char *cconv_available(int i);
 
 #endif

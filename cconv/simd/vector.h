@@ -30,7 +30,7 @@
 
 #define LOAD(p) ((vec)*(const NAME(unaligned) *)(p))
 #define STORE(p, v) (*(NAME(unaligned) *)(p) = (NAME(unaligned))(v))
-#define SPLAT(s) ((s) - (vec){0})
+#define SPLAT(s) ((vec)((s) - (vec){0}))
 
 #if defined(ISA_AVX512)
 #define VECTOR_BYTES 64

@@ -1,0 +1,141 @@
+"""One function per kernel: arguments already checked, arrays from `run`, the thread count chosen.
+
+Every array is C-contiguous, of native byte order, aligned to its item, and float32 or float64,
+one dtype a call; `functional` and the boundary of a model make it so. Layers call these
+functions and never the kernels.
+"""
+
+import numpy as np
+
+from cconv import _kernels
+from cconv.run import Run
+from cconv.shapes import Window
+from cconv.threads import get_num_threads
+
+Array = np.ndarray
+
+# Multiply-adds under which a parallel region costs more than it saves.
+SERIAL_WORK = 100_000
+# A dense kernel is packed when this many samples share the cost.
+PACK_ROWS = 16
+
+
+def threads_for(work: int) -> int:
+    """Return the number of threads worth waking for `work` multiply-adds."""
+    return 1 if work < SERIAL_WORK else get_num_threads()
+
+
+def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
+    return run.scratch(max(count, 1) * dtype.itemsize).view(dtype)
+
+
+def _geometry(window: Window) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    origin = (window.pads[0][0], window.pads[1][0])
+    return window.strides, origin, window.dilation
+
+
+def _is_pointwise(window: Window, groups: int) -> bool:
+    """Whether this is a 1x1 convolution that visits every pixel: a dense layer on pixels."""
+    return (
+        window.kernel_size == (1, 1)
+        and window.strides == (1, 1)
+        and window.pads == ((0, 0), (0, 0))
+        and groups == 1
+    )
+
+
+def conv2d(
+    x: Array, kernel: Array, bias: Array | None, window: Window, groups: int, relu: bool, run: Run
+) -> Array:
+    """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f)."""
+    shape = (x.shape[0], *window.output_size, kernel.shape[3])
+    y = run.empty("y", shape, x.dtype)
+    if _is_pointwise(window, groups):
+        _dense_into(y.reshape(-1, shape[3]), x.reshape(-1, x.shape[3]), kernel[0, 0], bias, relu, run)
+        return y
+    strides, origin, dilation = _geometry(window)
+    threads = threads_for(y.size * kernel[..., 0].size)
+    count = _kernels.conv2d_forward_scratch(
+        x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize, threads
+    )
+    scratch = _scratch(run, count, x.dtype)
+    _kernels.conv2d_forward(x, kernel, bias, y, strides, origin, dilation, groups, relu, scratch, threads)
+    return y
+
+
+def conv2d_input_gradient(
+    dy: Array, kernel: Array, window: Window, groups: int, in_channels: int, run: Run
+) -> Array:
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
+    dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
+    if _is_pointwise(window, groups):
+        _dense_input_gradient_into(
+            dx.reshape(-1, in_channels), dy.reshape(-1, dy.shape[3]), kernel[0, 0], run
+        )
+        return dx
+    strides, origin, dilation = _geometry(window)
+    threads = threads_for(dy.size * kernel[..., 0].size)
+    count = _kernels.conv2d_input_gradient_scratch(
+        dx.shape, kernel.shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads
+    )
+    scratch = _scratch(run, count, dy.dtype)
+    _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
+    return dx
+
+
+def conv2d_weight_gradient(
+    dy: Array, x: Array, window: Window, groups: int, run: Run
+) -> tuple[Array, Array]:
+    """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c // groups, f), dbias (f)."""
+    filters = dy.shape[3]
+    shape = (*window.kernel_size, x.shape[3] // groups, filters)
+    dkernel = run.empty("dkernel", shape, dy.dtype)
+    dbias = run.empty("dbias", (filters,), dy.dtype)
+    strides, origin, dilation = _geometry(window)
+    threads = threads_for(dy.size * dkernel[..., 0].size)
+    count = _kernels.conv2d_weight_gradient_scratch(
+        x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads
+    )
+    scratch = _scratch(run, count, dy.dtype)
+    _kernels.conv2d_weight_gradient(
+        dy, x, dkernel, dbias, strides, origin, dilation, groups, scratch, threads
+    )
+    return dkernel, dbias
+
+
+def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> Array:
+    """x (m, in), kernel (in, out), bias (out) or None -> y (m, out)."""
+    y = run.empty("y", (x.shape[0], kernel.shape[1]), x.dtype)
+    _dense_into(y, x, kernel, bias, relu, run)
+    return y
+
+
+def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
+    scratch = None
+    if len(x) >= PACK_ROWS:
+        scratch = _scratch(run, _kernels.dense_scratch(*kernel.shape, x.itemsize), x.dtype)
+    _kernels.dense_forward(x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size))
+
+
+def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
+    """dy (m, out), kernel (in, out) -> dx (m, in)."""
+    dx = run.empty("dx", (dy.shape[0], kernel.shape[0]), dy.dtype)
+    _dense_input_gradient_into(dx, dy, kernel, run)
+    return dx
+
+
+def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
+    inputs, outputs = kernel.shape
+    scratch = _scratch(run, _kernels.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
+    _kernels.dense_input_gradient(dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size))
+
+
+def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
+    """dy (m, out), x (m, in) -> dkernel (in, out), dbias (out)."""
+    m, inputs = x.shape
+    dkernel = run.empty("dkernel", (inputs, dy.shape[1]), dy.dtype)
+    dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
+    threads = threads_for(m * dkernel.size)
+    count = _kernels.dense_weight_gradient_scratch(m, inputs, threads)
+    _kernels.dense_weight_gradient(dy, x, dkernel, dbias, _scratch(run, count, dy.dtype), threads)
+    return dkernel, dbias
