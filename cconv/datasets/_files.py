@@ -99,7 +99,10 @@ def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = 
         for url in source.mirrors:
             temporary = Path(folder, source.name)
             try:
-                with tqdm(desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True) as progress:
+                # total=1: pooch asks whether the bar is true before it sets the real total.
+                with tqdm(
+                    total=1, desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True
+                ) as progress:
                     pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, str(temporary), None)
                 check(source, temporary)
             except (OSError, ValueError) as error:
