@@ -29,6 +29,18 @@ def _asarray(where: str, name: str, value: Any) -> np.ndarray:
         raise ValueError(f"{where}: {name} must be an array, all rows of one length, got {error}") from error
 
 
+def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndarray:
+    if array.ndim != ndim if ndim is not None else array.ndim < 1:
+        expected = "at least 1 axis" if ndim is None else f"{ndim} axes"
+        raise ValueError(f"{where}: {name} must have {expected}, got shape {array.shape}")
+    return array
+
+
+def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
+    """Return value as an array of that rank, of any dtype."""
+    return _rank(where, name, _asarray(where, name, value), ndim)
+
+
 def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.ndarray:
     """Return value as an array of real numbers in whatever layout it has.
 
@@ -52,9 +64,7 @@ def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.nd
             f"{where}: {name} must hold real numbers (float32 or float64; float16, ints and bools are "
             f"converted), got dtype {array.dtype}"
         )
-    if array.ndim != ndim if ndim is not None else array.ndim < 1:
-        expected = "at least 1 axis" if ndim is None else f"{ndim} axes"
-        raise ValueError(f"{where}: {name} must have {expected}, got shape {array.shape}")
+    _rank(where, name, array, ndim)
     if array.size == 0:
         raise ValueError(f"{where}: {name} must have no empty axis, got shape {array.shape}")
     return array
@@ -199,7 +209,7 @@ def as_argmax(where: str, argmax: Any, shape: tuple[int, ...], window: Window) -
     Every entry must be "none" or a position of the window that lies inside the input, since the
     backward kernel writes where they point.
     """
-    array = _asarray(where, "argmax", argmax)
+    array = any_array(where, "argmax", argmax, 4)
     dtype, none = argmax_cache(window)
     if array.dtype != dtype:
         raise TypeError(f"{where}: argmax must be {dtype}, as max_pool2d returns it, got {array.dtype}")

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
 from cconv.reference.rows import ACTIVATIONS
-from cconv.reference.windows import from_channels_last, pad, taps, to_channels_last, under, unpad
+from cconv.reference.windows import pad, taps, under, unpad
 from cconv.shapes import Padding, Size2, resolve_window
 
 PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
@@ -169,9 +170,7 @@ def col2im(
     array([[1., 2., 1.],
            [1., 2., 1.]])
     """
-    n, height, width, channels = input_shape
-    if data_format == "channels_first":
-        n, channels, height, width = input_shape
+    n, height, width, channels = shape_to_channels_last(input_shape, data_format)
     window = resolve_window("col2im", (height, width), kernel_size, strides, padding, dilation)
     padded = pad(np.zeros((n, height, width, channels), col.dtype), window)
     cells = col.reshape(n, *window.output_size, -1, channels)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cconv.reference.windows import from_channels_last, image_size, pad, taps, to_channels_last, under, unpad
+from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
+from cconv.reference.windows import pad, taps, under, unpad
 from cconv.shapes import Padding, Size2, Window, resolve_window
 
 
@@ -83,29 +84,29 @@ def max_pool2d_backward(
            [0., 0., 0., 1.]])
     """
     dy, argmax = to_channels_last(dy, data_format), to_channels_last(argmax, data_format)
-    size = image_size(input_shape, data_format)
+    n, height, width, channels = shape_to_channels_last(input_shape, data_format)
     window = resolve_window(
-        "max_pool2d_backward", size, pool_size, strides, padding, dilation, ceil_mode, "pool_size"
+        "max_pool2d_backward", (height, width), pool_size, strides, padding, dilation, ceil_mode, "pool_size"
     )
     kw = window.kernel_size[1]
-    dpadded = pad(np.zeros((len(dy), *size, dy.shape[3]), dy.dtype), window)
+    dpadded = pad(np.zeros((n, height, width, channels), dy.dtype), window)
     for u, v in taps(window):
         under(dpadded, window, u, v)[...] += np.where(argmax == u * kw + v, dy, 0)
     return from_channels_last(unpad(dpadded, window), data_format)
 
 
+def _counted(window: Window, axis: int, count_include_pad: bool) -> np.ndarray:
+    """Return how many rows (columns) of each window count, (oh,) or (ow,)."""
+    before, after = window.pads[axis] if count_include_pad else (0, 0)
+    first = np.arange(window.output_size[axis]) * window.strides[axis] - window.pads[axis][0]
+    at = first[:, np.newaxis] + np.arange(window.kernel_size[axis])
+    return np.sum((at >= -before) & (at < window.input_size[axis] + after), axis=1)
+
+
 def _divisors(window: Window, count_include_pad: bool, dtype: np.dtype) -> np.ndarray:
-    """How many pixels each average is over, (oh, ow, 1), at least 1; none lies past the padded input."""
-    counted = np.ones((1, *window.input_size, 1), dtype)
-    if count_include_pad:
-        (top, bottom), (left, right) = window.pads
-        counted = np.pad(counted, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=1)
-        past = pad(np.empty((1, *window.input_size, 1)), window).shape
-        counted = np.pad(counted, [(0, to - of) for to, of in zip(past, counted.shape, strict=True)])
-    else:
-        counted = pad(counted, window)
-    counts = np.sum([under(counted, window, u, v) for u, v in taps(window)], axis=0)
-    return np.maximum(counts[0], 1)
+    """Return how many pixels each average is over, m (oh, ow, 1), at least 1."""
+    m = np.outer(_counted(window, 0, count_include_pad), _counted(window, 1, count_include_pad))
+    return np.maximum(m, 1)[..., np.newaxis].astype(dtype)
 
 
 def average_pool2d(
@@ -172,12 +173,12 @@ def average_pool2d_backward(
            [0.25, 0.25, 0.5 , 0.5 ]])
     """
     dy = to_channels_last(dy, data_format)
-    size = image_size(input_shape, data_format)
+    n, height, width, channels = shape_to_channels_last(input_shape, data_format)
     window = resolve_window(
-        "average_pool2d_backward", size, pool_size, strides, padding, 1, ceil_mode, "pool_size"
+        "average_pool2d_backward", (height, width), pool_size, strides, padding, 1, ceil_mode, "pool_size"
     )
     share = dy / _divisors(window, count_include_pad, dy.dtype)
-    dpadded = pad(np.zeros((len(dy), *size, dy.shape[3]), dy.dtype), window)
+    dpadded = pad(np.zeros((n, height, width, channels), dy.dtype), window)
     for u, v in taps(window):
         under(dpadded, window, u, v)[...] += share
     return from_channels_last(unpad(dpadded, window), data_format)

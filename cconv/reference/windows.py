@@ -1,25 +1,10 @@
-"""What convolution and pooling share: layouts, padding, and the pixels under a tap."""
+"""What convolution and pooling share: padding, and the pixels under a tap."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from cconv.shapes import Window
-
-
-def to_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
-    """Return x as (n, h, w, c)."""
-    return x.transpose(0, 2, 3, 1) if data_format == "channels_first" else x
-
-
-def from_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
-    """Return x (n, h, w, c) in the layout of data_format."""
-    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
-
-
-def image_size(shape: tuple[int, int, int, int], data_format: str) -> tuple[int, int]:
-    """Return (h, w) of an activation of that shape."""
-    return shape[2:4] if data_format == "channels_first" else shape[1:3]
 
 
 def taps(window: Window) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,55 @@
+"""The stateless interface: each function checks its arguments, converts them, and calls one kernel.
+
+What holds for all of them:
+
+- Activations are (n, h, w, c), or (n, c, h, w) with ``data_format="channels_first"``; kernels are
+  (kh, kw, c // groups, filters); sizes are in pixels, (height, width), an int meaning both.
+- Arrays may be anything NumPy reads as real numbers, in any memory layout and byte order. float32 and
+  float64 are computed in as they are, float64 if they meet; float16, ints and bools become float32.
+- padding is "valid" (none), "same" (``ceil(size / stride)`` outputs, the odd surplus pixel at the bottom and
+  right), an int, (ph, pw), or ((top, bottom), (left, right)).
+- Arguments are never modified; results are new arrays.
+- A bad argument raises TypeError (of the wrong type or dtype), ValueError (of a wrong value or shape)
+  or MemoryError (too large), and the message names it, what was expected and what was received.
+
+`cconv.reference` has each function again in NumPy, beside the formula that it computes.
+"""
+
+from cconv.functional.convolution import col2im, conv2d, conv2d_backward, im2col
+from cconv.functional.pooling import (
+    average_pool2d,
+    average_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from cconv.functional.rows import (
+    dense,
+    dense_backward,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+    tanh,
+)
+from cconv.shapes import output_size
+
+__all__ = [
+    "average_pool2d",
+    "average_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "dense",
+    "dense_backward",
+    "im2col",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "output_size",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softmax_cross_entropy",
+    "tanh",
+]

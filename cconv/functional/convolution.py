@@ -1,0 +1,221 @@
+"""Convolution, its gradients, and its matrix form."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks, ops
+from cconv.functional.rows import activate
+from cconv.functional.windows import input_shape_of, window_of
+from cconv.layout import from_channels_last, to_channels_last
+from cconv.run import Run
+from cconv.shapes import Padding, Size2
+
+
+def conv2d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: Size2 = 1,
+    padding: Padding = "valid",
+    dilation: Size2 = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    data_format: str = "channels_last",
+) -> np.ndarray:
+    """Convolve images with a kernel that is not flipped (Goodfellow et al. 2016, eq. 9.6).
+
+    Parameters
+    ----------
+    x : array-like (n, h, w, c)
+    kernel : array-like (kh, kw, c // groups, filters)
+    bias : array-like (filters,), optional
+    strides, dilation : int or pair of int
+        Pixels from one output to the next, and from one kernel tap to the next.
+    padding : "valid", "same", int, pair of int, or pair of pairs
+        Zeros around the image.
+    groups : int
+        Channels and filters fall into so many blocks; block g of c makes block g of filters.
+    activation : None, "linear", "relu", "sigmoid", "tanh", "softmax" or "log_softmax"
+        Applied to y; the softmaxes over the filters.
+    data_format : "channels_last" or "channels_first"
+
+    Returns
+    -------
+    y : ndarray (n, oh, ow, filters)
+        With oh, ow from `output_size`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv2d(np.ones((1, 144, 144, 3)), np.ones((3, 3, 3, 6)), np.zeros(6)).shape
+    (1, 142, 142, 6)
+    """
+    where = "conv2d"
+    data_format = checks.data_format(where, data_format)
+    activation = checks.activation(where, activation)
+    x, kernel = checks.real_array(where, "x", x), checks.real_array(where, "kernel", kernel)
+    bias = None if bias is None else checks.real_array(where, "bias", bias, 1)
+    dtype = checks.common_dtype(x, kernel, bias)
+    x = to_channels_last(x, data_format)
+    groups = checks.channel_groups(where, groups, x.shape[3], kernel.shape)
+    window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
+    if bias is not None:
+        checks.same_shape(where, "bias", bias, kernel.shape[3:])
+        bias = checks.ready(bias, dtype)
+    x, kernel, run = checks.ready(x, dtype), checks.ready(kernel, dtype), Run()
+    y = ops.conv2d(x, kernel, bias, window, groups, activation == "relu", run)
+    return from_channels_last(activate(y, activation, run), data_format)
+
+
+def conv2d_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    strides: Size2 = 1,
+    padding: Padding = "valid",
+    dilation: Size2 = 1,
+    groups: int = 1,
+    data_format: str = "channels_last",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of `conv2d` without activation (Goodfellow et al. 2016, eqs. 9.11 and 9.13).
+
+    Parameters
+    ----------
+    dy : array-like (n, oh, ow, filters)
+        Derivative of a loss with respect to y.
+    x, kernel, strides, padding, dilation, groups, data_format
+        As `conv2d` was given them.
+
+    Returns
+    -------
+    dx, dkernel, dbias : ndarray
+        Shaped as x, kernel and bias.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, kernel = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
+    >>> dx, dkernel, dbias = conv2d_backward(np.ones((1, 2, 2, 1)), x, kernel)
+    >>> dx[0, :, :, 0]
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
+    """
+    where = "conv2d_backward"
+    data_format = checks.data_format(where, data_format)
+    dy = checks.real_array(where, "dy", dy)
+    x, kernel = checks.real_array(where, "x", x), checks.real_array(where, "kernel", kernel)
+    dtype = checks.common_dtype(dy, x, kernel)
+    dy, x = to_channels_last(dy, data_format), to_channels_last(x, data_format)
+    n, _, _, channels = x.shape
+    groups = checks.channel_groups(where, groups, channels, kernel.shape)
+    window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
+    checks.same_shape(where, "dy", dy, (n, *window.output_size, kernel.shape[3]))
+    dy, x, kernel = checks.ready(dy, dtype), checks.ready(x, dtype), checks.ready(kernel, dtype)
+    run = Run()
+    dx = ops.conv2d_input_gradient(dy, kernel, window, groups, channels, run)
+    dkernel, dbias = ops.conv2d_weight_gradient(dy, x, window, groups, run)
+    return from_channels_last(dx, data_format), dkernel, dbias
+
+
+def im2col(
+    x: ArrayLike,
+    kernel_size: Size2,
+    *,
+    strides: Size2 = 1,
+    padding: Padding = "valid",
+    dilation: Size2 = 1,
+    data_format: str = "channels_last",
+) -> np.ndarray:
+    """Lay the window of every output pixel out as a row (Chellapilla et al. 2006).
+
+    Parameters
+    ----------
+    x : array-like (n, h, w, c)
+    kernel_size, strides, padding, dilation, data_format
+        As for `conv2d`; kernel_size is an int or a pair.
+
+    Returns
+    -------
+    col : ndarray (n * oh * ow, kh * kw * c)
+        The same for either data_format: columns run over kernel rows, columns, channels.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> im2col(np.arange(6.0).reshape(1, 2, 3, 1), 2)
+    array([[0., 1., 3., 4.],
+           [1., 2., 4., 5.]])
+    """
+    where = "im2col"
+    data_format = checks.data_format(where, data_format)
+    x = checks.real_array(where, "x", x)
+    dtype = checks.common_dtype(x)
+    x = to_channels_last(x, data_format)
+    window = window_of(where, x.shape, dtype, kernel_size, strides, padding, dilation)
+    return ops.im2col(checks.ready(x, dtype), window, Run())
+
+
+def col2im(
+    col: ArrayLike,
+    input_shape: tuple[int, int, int, int],
+    kernel_size: Size2,
+    *,
+    strides: Size2 = 1,
+    padding: Padding = "valid",
+    dilation: Size2 = 1,
+    data_format: str = "channels_last",
+) -> np.ndarray:
+    """Add every entry of col to the pixel it came from: the transpose of `im2col`.
+
+    Parameters
+    ----------
+    col : array-like (n * oh * ow, kh * kw * c)
+    input_shape : tuple of 4 int
+        Shape of x.
+    kernel_size, strides, padding, dilation, data_format
+        As `im2col` was given them.
+
+    Returns
+    -------
+    x : ndarray of shape input_shape
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> col2im(np.ones((2, 4)), (1, 2, 3, 1), 2)[0, :, :, 0]
+    array([[1., 2., 1.],
+           [1., 2., 1.]])
+    """
+    where = "col2im"
+    data_format = checks.data_format(where, data_format)
+    col = checks.real_array(where, "col", col, 2)
+    shape = input_shape_of(where, input_shape, data_format)
+    n, channels = shape[0], shape[3]
+    dtype = checks.common_dtype(col)
+    window = window_of(where, shape, dtype, kernel_size, strides, padding, dilation)
+    (oh, ow), (kh, kw) = window.output_size, window.kernel_size
+    checks.same_shape(where, "col", col, (n * oh * ow, kh * kw * channels))
+    return from_channels_last(ops.col2im(checks.ready(col, dtype), n, channels, window, Run()), data_format)
