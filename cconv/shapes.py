@@ -96,7 +96,14 @@ def output_size(
 
 
 def _output_size(
-    where: str, axis: str, n: int, kernel: int, stride: int, pads: tuple[int, int], dilation: int, ceil_mode: bool
+    where: str,
+    axis: str,
+    n: int,
+    kernel: int,
+    stride: int,
+    pads: tuple[int, int],
+    dilation: int,
+    ceil_mode: bool,
 ) -> int:
     before, after = pads
     extent = dilation * (kernel - 1) + 1
@@ -188,8 +195,11 @@ def resolve_window(
     strides = kernel_size if strides is None else pair(where, "strides", strides)
     dilation = pair(where, "dilation", dilation)
     pads = resolve_padding(where, padding, input_size, kernel_size, strides, dilation)
-    sizes = [
-        _output_size(where, *axis, ceil_mode)
-        for axis in zip(("height", "width"), input_size, kernel_size, strides, pads, dilation, strict=True)
-    ]
-    return Window(input_size, kernel_size, strides, pads, dilation, (sizes[0], sizes[1]))
+    rows, columns = (
+        _output_size(where, name, input_size[i], kernel_size[i], strides[i], pads[i], dilation[i], ceil_mode)
+        for i, name in enumerate(("height", "width"))
+    )
+    # A step between outputs or taps of which there is one is never taken, and may be of any size: 1 is.
+    strides = strides[0] if rows > 1 else 1, strides[1] if columns > 1 else 1
+    dilation = dilation[0] if kernel_size[0] > 1 else 1, dilation[1] if kernel_size[1] > 1 else 1
+    return Window(input_size, kernel_size, strides, pads, dilation, (rows, columns))
