@@ -351,7 +351,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def mirror(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Mirror()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()

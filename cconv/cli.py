@@ -1,0 +1,274 @@
+"""The command line: ``python -m cconv train``, ``predict`` and ``info``.
+
+An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130.
+"""
+
+import argparse
+import sys
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from cconv._version import __version__
+from cconv.callbacks import Callback, Logs
+from cconv.config import show_config
+from cconv.datasets import mnist, mnist_small
+from cconv.shapes import positive_int
+from cconv.threads import get_num_threads, set_num_threads
+
+Split = tuple[np.ndarray, np.ndarray]
+
+ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(ERROR, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="cconv", description="Train and use convolutional networks on the CPU.")
+    parser.add_argument("--version", action="version", version=f"cconv {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{train,predict,info}")
+
+    train = commands.add_parser(
+        "train", help="train LeNet-5 and save it", description="Train LeNet-5 on images and save it."
+    )
+    train.set_defaults(run=_train)
+    train.add_argument(
+        "--data",
+        default="mnist-small",
+        metavar="mnist|mnist-small|FILE.npz",
+        help="MNIST, the 6,000 images of it that come with cconv (default), or the arrays x_train, y_train "
+        "and, if there, x_test, y_test of a file; uint8 images are scaled to 0...1",
+    )
+    train.add_argument("--epochs", type=int, default=10, help="passes over the training images (default 10)")
+    train.add_argument("--batch-size", type=int, default=32, help="images a step (default 32)")
+    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same model (default 0)")
+    _add_threads(train)
+    train.add_argument(
+        "--out",
+        type=Path,
+        default=Path("model.safetensors"),
+        help="where to save the model, after every epoch (default model.safetensors)",
+    )
+
+    predict = commands.add_parser(
+        "predict",
+        help="say what is in images",
+        description="Print the class and its probability for each image, a PNG (needs Pillow) or a .npy "
+        "array of one image or several. Pixels go to the model as they are, 0...255 for a PNG; MNIST has "
+        "bright ink on dark paper.",
+    )
+    predict.set_defaults(run=_predict)
+    predict.add_argument("model", metavar="MODEL", type=Path, help="a file that train saved")
+    predict.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="a .png or .npy file")
+    _add_threads(predict)
+
+    info = commands.add_parser("info", help="print version, instruction set, threads and compiler")
+    info.set_defaults(run=lambda arguments: show_config())
+    return parser
+
+
+def _add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=int, help="how many threads (default: all processors)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with these arguments (by default the process' own); return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt as interrupt:
+        print(f"\ncconv: interrupted{interrupt}", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, ValueError, TypeError, MemoryError, ImportError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"cconv {arguments.command}: {text}", file=sys.stderr)
+        return ERROR
+    return 0
+
+
+# train
+
+
+class _Saver(Callback):
+    """Saves the model after every epoch, so that an interrupt loses at most one."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__()
+        self.out = out
+        self.epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.model.save(self.out)
+        self.epochs = epoch + 1
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from cconv.applications import LeNet5
+
+    for name in ("epochs", "batch_size"):
+        positive_int("train", "--" + name.replace("_", "-"), getattr(arguments, name))
+    set_num_threads(arguments.threads)
+    out = arguments.out
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ValueError(f"--out must be a file in a folder that exists, got {out}")
+    (x_train, y_train), (x_test, y_test) = _load(arguments.data)
+    classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
+    scale = 1 / 255 if x_train.dtype == np.uint8 else None
+    model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    saver = _Saver(out)
+    begin = time.perf_counter()
+    try:
+        model.fit(
+            x_train,
+            y_train,
+            batch_size=arguments.batch_size,
+            epochs=arguments.epochs,
+            verbose=1,
+            callbacks=[saver],
+        )
+    except KeyboardInterrupt as interrupt:
+        kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
+        raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
+    seconds = time.perf_counter() - begin
+    _, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    speed = len(x_train) * arguments.epochs / seconds
+    print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
+    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
+    print(f"saved {out}")
+
+
+def _load(data: str) -> tuple[Split, Split]:
+    """Return the images as (n, h, w, c) and the labels of a data set by name, or of a file."""
+    if data == "mnist":
+        train, test = mnist.load_data()
+    elif data == "mnist-small":
+        train, test = mnist_small.load_data()
+    elif data.endswith(".npz"):
+        train, test = _load_npz(Path(data))
+    else:
+        raise ValueError(f"--data must be mnist, mnist-small or a .npz file, got {data!r}")
+    x_train, y_train = _with_channels(data, "train", *train)
+    x_test, y_test = _with_channels(data, "test", *test)
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            f"{data}: x_test must have the images of x_train, {x_train.shape[1:]}, got {x_test.shape[1:]}"
+        )
+    if x_train.dtype != x_test.dtype:
+        raise TypeError(f"{data}: x_test must have the dtype of x_train, {x_train.dtype}, got {x_test.dtype}")
+    return (x_train, y_train), (x_test, y_test)
+
+
+def _load_npz(path: Path) -> tuple[Split, Split]:
+    """Read the arrays of a file; without x_test and y_test, the last tenth is the test set."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays}
+    except (zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise ValueError(f"{path}: not a .npz file ({error})") from error
+    for name in ("x_train", "y_train"):
+        if name not in found:
+            raise ValueError(f"{path}: expected an array {name}, got {', '.join(found) or 'none'}")
+    train = found["x_train"], found["y_train"]
+    if "x_test" in found and "y_test" in found:
+        return train, (found["x_test"], found["y_test"])
+    if "x_test" in found or "y_test" in found:
+        raise ValueError(f"{path}: expected x_test and y_test together, got {', '.join(found)}")
+    kept = min(map(len, train)) // 10 if all(array.ndim for array in train) else 0
+    if not kept:
+        raise ValueError(f"{path}: without x_test, expected at least 10 images in x_train")
+    print(f"{path} has no x_test: its last {kept:,} images are kept for the test")
+    return (train[0][:-kept], train[1][:-kept]), (train[0][-kept:], train[1][-kept:])
+
+
+def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Split:
+    """Check the images and labels of a split and return them, the images as (n, h, w, c)."""
+    if x.ndim not in (3, 4) or not x.size:
+        raise ValueError(f"{where}: x_{split} must have the shape (n, h, w) or (n, h, w, c), got {x.shape}")
+    if x.dtype.kind not in "uif":
+        raise TypeError(f"{where}: x_{split} must hold numbers, got dtype {x.dtype}")
+    if y.shape != (len(x),):
+        raise ValueError(f"{where}: y_{split} must be {len(x)} class numbers, got the shape {y.shape}")
+    if y.dtype.kind not in "ui":
+        raise TypeError(f"{where}: y_{split} must hold class numbers, got dtype {y.dtype}")
+    if y.min() < 0:
+        raise ValueError(f"{where}: y_{split} must hold class numbers from 0, got {y.min()}")
+    return (x[..., np.newaxis] if x.ndim == 3 else x), y
+
+
+# predict
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from cconv.models import load_model
+
+    set_num_threads(arguments.threads)
+    model = load_model(arguments.model)
+    shape = tuple(model.input_shape[1:])
+    loaded = [(path, _read_images(path, shape)) for path in arguments.images]
+    for path, images in loaded:
+        for i, probabilities in enumerate(np.asarray(model.predict(images, verbose=0))):
+            name = str(path) if len(images) == 1 else f"{path}[{i}]"
+            best = int(np.argmax(probabilities))
+            print(f"{name}: {best} {probabilities[best]:.4f}")
+
+
+def _read_images(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the image or images of a file as (n, h, w, c), where (h, w, c) is the model's `shape`."""
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".npy"):
+        raise ValueError(f"{path}: an image must be a .png or .npy file")
+    array = _read_png(path, shape[-1]) if suffix == ".png" else _read_npy(path)
+    plain = shape[:-1] if shape[-1] == 1 else None  # one channel may go without its axis
+    if array.shape in (shape, plain):
+        return array.reshape(1, *shape)
+    if len(array) and array.shape[1:] in (shape, plain):
+        return array.reshape(-1, *shape)
+    raise ValueError(f"{path}: the model wants images of {_size(shape)}, got {_size(array.shape)}")
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _read_npy(path: Path) -> Any:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except EOFError as error:
+        raise ValueError(f"{path}: not a .npy file ({error})") from error
+    if not isinstance(array, np.ndarray) or not array.ndim or array.dtype.kind not in "uif":
+        raise ValueError(f"{path}: expected a .npy file of numbers")
+    return array
+
+
+def _read_png(path: Path, channels: int) -> np.ndarray:
+    """Read a PNG as uint8 (h, w, channels): colours become grey where the model sees only grey."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError(f"{path}: reading PNG needs Pillow: pip install 'cconv[data]'") from error
+    mode = {1: "L", 3: "RGB"}.get(channels)
+    if mode is None:
+        raise ValueError(f"{path}: the model wants {channels} channels, which a PNG cannot have; use .npy")
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
+                raise ValueError(
+                    f"{path}: expected a PNG of 8 bits a channel without transparency, got mode {image.mode}"
+                )
+            pixels = np.asarray(image.convert(mode))
+    except (UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a readable PNG ({error})") from error
+    return pixels.reshape(*pixels.shape[:2], channels)

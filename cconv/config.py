@@ -1,0 +1,41 @@
+"""What this build of cconv is, and how it runs here."""
+
+import platform
+
+import numpy as np
+
+from cconv import _kernels
+from cconv._version import __version__
+from cconv.threads import get_num_threads
+
+
+def show_config() -> None:
+    """Print the version, the instruction set in use, the threads and how the kernels were built.
+
+    ``CCONV_ISA`` chooses another instruction set at import, `cconv.set_num_threads` or
+    ``OMP_NUM_THREADS`` another number of threads.
+
+    Examples
+    --------
+    >>> import cconv
+    >>> cconv.show_config()  # doctest: +ELLIPSIS
+    cconv            ...
+    instruction set  ... (this machine runs: ...)
+    threads          ...
+    OpenMP           ...
+    compiler         ...
+    NumPy            ...
+    Python           ...
+    """
+    openmp = str(_kernels.openmp_version()) if _kernels.has_openmp() else "no: built serial"
+    lines = {
+        "cconv": __version__,
+        "instruction set": f"{_kernels.isa()} (this machine runs: {', '.join(_kernels.available_isas())})",
+        "threads": get_num_threads(),
+        "OpenMP": openmp,
+        "compiler": _kernels.compiler(),
+        "NumPy": np.__version__,
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+    }
+    for name, value in lines.items():
+        print(f"{name:<16} {value}")
