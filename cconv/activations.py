@@ -1,0 +1,121 @@
+"""Activation functions by name: what follows the affine part of a layer."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv import named, ops
+from cconv.named import at_least_zero
+from cconv.run import Run
+
+
+class Activation(named.Configured):
+    """An activation function and its derivative, which needs the output alone.
+
+    Attributes
+    ----------
+    key : str
+        Keras' name, which is also that of the functions in `ops`.
+    """
+
+    key: str = ""
+
+    def plain(self) -> Any:
+        """Return the name, or the configuration where there is more to say."""
+        return named.config_of(self) if self.get_config() else self.key
+
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        return getattr(ops, self.key)(x, run)
+
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        return getattr(ops, f"{self.key}_backward")(dy, y, run)
+
+
+class Linear(Activation):
+    """``y = x``, the same array."""
+
+    key = "linear"
+
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        return x
+
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dy itself."""
+        return dy
+
+
+class ReLU(Activation):
+    """``y = max(x, 0)`` (Nair & Hinton 2010)."""
+
+    key = "relu"
+
+
+class LeakyReLU(Activation):
+    """``y = x`` where x > 0, else ``negative_slope · x`` (Maas, Hannun, Ng 2013)."""
+
+    key = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.2) -> None:
+        # The derivative is read off the output's sign, which a negative slope would hide.
+        self.negative_slope = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
+
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        return ops.leaky_relu(x, self.negative_slope, run)
+
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        return ops.leaky_relu_backward(dy, y, self.negative_slope, run)
+
+
+class Sigmoid(Activation):
+    """``y = 1 / (1 + exp(-x))``."""
+
+    key = "sigmoid"
+
+
+class Tanh(Activation):
+    """``y = tanh(x)``."""
+
+    key = "tanh"
+
+
+class Softmax(Activation):
+    """``y = exp(x) / Σ exp(x)`` over the last axis."""
+
+    key = "softmax"
+
+
+class LogSoftmax(Activation):
+    """``y = x - log Σ exp(x)`` over the last axis."""
+
+    key = "log_softmax"
+
+
+_CLASSES: dict[str, type[Activation]] = {
+    entry.key: entry for entry in (Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, LogSoftmax)
+}
+
+
+def get(value: Any, where: str = "activations.get", name: str = "value") -> Activation:
+    """Return the activation that `value` stands for; None stands for the linear one.
+
+    Parameters
+    ----------
+    value : str, Activation, mapping or None
+        ``"relu"``, ``ReLU()`` or its configuration.
+    where, name : str
+        Begin the error message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it stands for none.
+
+    Examples
+    --------
+    >>> get("relu"), get(None).key
+    (ReLU(), 'linear')
+    """
+    return Linear() if value is None else named.resolve(where, name, value, Activation, _CLASSES)

@@ -1,0 +1,82 @@
+"""The layers, each a small class that also works alone, outside any model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from cconv.layers.affine import Dense
+from cconv.layers.base import Layer
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
+from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.pooling import (
+    AveragePool2D,
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    MaxPooling,
+    MaxPooling2D,
+)
+from cconv.named import config_of
+
+__all__ = [
+    "Activation",
+    "AveragePool2D",
+    "AveragePooling2D",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LeakyReLU",
+    "MaxPooling",
+    "MaxPooling2D",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "deserialize",
+    "serialize",
+]
+
+_CLASSES: dict[str, type[Layer]] = {
+    name: value
+    for name, value in list(globals().items())
+    if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
+}
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """Return ``{"class_name": …, "config": …}`` for a layer, as plain data.
+
+    Examples
+    --------
+    >>> serialize(Flatten())["class_name"]
+    'Flatten'
+    """
+    return config_of(layer)
+
+
+def deserialize(config: Mapping[str, Any]) -> Layer:
+    """Return a new, unbuilt layer from what `serialize` returned.
+
+    Raises
+    ------
+    ValueError
+        When it does not describe a layer of this library.
+
+    Examples
+    --------
+    >>> deserialize(serialize(Dense(3))).units
+    3
+    """
+    if not isinstance(config, Mapping) or set(config) < {"class_name", "config"}:
+        raise ValueError(f"layers.deserialize: config must hold class_name and config, got {config!r}")
+    layer = _CLASSES.get(config["class_name"])
+    if layer is None:
+        known = ", ".join(sorted(_CLASSES))
+        raise ValueError(
+            f"layers.deserialize: class_name must be one of {known}, got {config['class_name']!r}"
+        )
+    return layer.from_config(config["config"])

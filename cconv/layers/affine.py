@@ -1,0 +1,148 @@
+"""What Conv2D, DepthwiseConv2D and Dense share: a kernel, a bias, and an activation behind them."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv import activations, checks, initializers, ops, regularizers
+from cconv.layers.base import Layer, Shape
+from cconv.run import Run
+from cconv.shapes import positive_int
+
+
+class Affine(Layer):
+    """A layer that computes ``activation(affine(x))``; a subclass states the affine part.
+
+    Attributes
+    ----------
+    activation : cconv.activations.Activation
+        What follows; ReLU is computed inside the affine kernel.
+    """
+
+    def __init__(
+        self,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        self.activation = activations.get(activation, self.where, "activation")
+        self.use_bias = checks.flag(self.where, "use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, self.where, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, self.where, "bias_initializer")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.where, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, self.where, "bias_regularizer")
+
+    def _add_weights(self, kernel_shape: Shape, outputs: int) -> None:
+        self._add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)
+        if self.use_bias:
+            self._add_weight("bias", (outputs,), self.bias_initializer, self.bias_regularizer)
+
+    def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
+        raise NotImplementedError
+
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
+
+    def _input_gradient(self, dy: np.ndarray, run: Run) -> np.ndarray:
+        raise NotImplementedError
+
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        relu = isinstance(self.activation, activations.ReLU)
+        y = self._affine(x, relu, run)
+        if not relu:
+            y = self.activation(y, run)
+        if run.training:
+            self._keep(x.shape[0], x, y)
+        return y
+
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        x, y = self._cache
+        dy = self.activation.backward(dy, y, run)
+        if self.trainable:
+            dkernel, dbias = self._weight_gradient(dy, x, run)
+            self.grads["kernel"] = dkernel
+            if self.use_bias:
+                self.grads["bias"] = dbias
+        return self._input_gradient(dy, run) if need_dx else None
+
+
+class Dense(Affine):
+    """A fully connected layer, ``y = activation(x · kernel + bias)``, on the last axis.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : str, optional
+        ``"relu"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``, ``"log_softmax"`` or None.
+    use_bias : bool
+        Whether a bias is added.
+    kernel_initializer, bias_initializer : str or Initializer
+        Where the weights begin: see `cconv.initializers`.
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties: see `cconv.regularizers`.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Attributes
+    ----------
+    params : dict
+        ``"kernel"`` (features, units) and ``"bias"`` (units,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dense = Dense(10, activation="softmax")
+    >>> dense.forward(np.ones((2, 784), np.float32)).shape, dense.count_params()
+    ((2, 10), 7850)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            name=name,
+            trainable=trainable,
+            input_shape=input_shape,
+        )
+        self.units = positive_int(self.where, "units", units)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self.units)
+
+    def _build(self, shape: Shape) -> None:
+        self._add_weights((shape[-1], self.units), self.units)
+
+    def _affine(self, x, relu, run):
+        rows = x.reshape(-1, x.shape[-1])
+        y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run)
+        return y.reshape(*x.shape[:-1], self.units)
+
+    def _weight_gradient(self, dy, x, run):
+        return ops.dense_weight_gradient(dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1]), run)
+
+    def _input_gradient(self, dy, run):
+        dx = ops.dense_input_gradient(dy.reshape(-1, self.units), self.params["kernel"], run)
+        return dx.reshape(*dy.shape[:-1], dx.shape[-1])

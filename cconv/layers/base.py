@@ -1,0 +1,403 @@
+"""What every layer shares: building, checking, the public forward and backward, weights, configuration.
+
+A layer has two faces. `forward` and `backward` are for people: they check, build on first use,
+convert the data format, and return arrays that belong to the caller. `_forward` and `_backward`
+are for the model's plan: arguments are right already (NHWC, contiguous, the layer's dtype), and
+every array comes from the `Run`, which may hand out the same memory at every step.
+"""
+
+import math
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cconv import checks, initializers
+from cconv.layout import from_channels_last, to_channels_last
+from cconv.named import Configured
+from cconv.regularizers import Regularizer
+from cconv.run import Run
+from cconv.seeds import stream_of
+from cconv.shapes import positive_int
+from cconv.utils import check_seed, new_seed
+
+Shape = tuple[int, ...]
+
+_building = threading.Lock()  # several threads may make a layer's first call at once
+
+
+class Weights(dict[str, np.ndarray]):
+    """Named arrays that keep their memory: assigning to a name copies the values into its array.
+
+    Examples
+    --------
+    >>> w = Weights(bias=np.zeros(2))
+    >>> w["bias"] = [1, 2]
+    >>> w["bias"]
+    array([1., 2.])
+    """
+
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        if name not in self:
+            super().__setitem__(name, np.asarray(value))
+            return
+        array = self[name]
+        values = np.asarray(value)
+        if values.shape != array.shape:
+            raise ValueError(f"{name} must have shape {array.shape}, got {values.shape}")
+        if values.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
+        array[...] = values
+
+
+class Layer(Configured):
+    """Base of the layers.
+
+    Parameters
+    ----------
+    name : str, optional
+        What error messages and summaries call the layer; by default its class in snake case.
+    trainable : bool
+        Whether `backward` computes the gradients of the weights.
+    input_shape : tuple of int, optional
+        For the first layer of a model: ``(h, w, c)`` or ``(features,)``, without the batch.
+
+    Attributes
+    ----------
+    built : bool
+        Whether the weights exist.
+    dtype : numpy.dtype
+        float32 or float64, of the weights and of everything computed; known once built.
+    params, grads, state : dict of str to ndarray
+        The weights, their gradients (from the last `backward`), and what is kept but not trained.
+    regularizers : dict of str to Regularizer
+        The penalties on weights, which a model adds to its loss.
+    output_shape : tuple of int
+        Shape of one sample's output, without the batch; known once built.
+    key : int
+        The layer's number in its model, which keys its random draws; set before building.
+    """
+
+    ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
+    data_format: str = "channels_last"
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:
+        if name is not None and (not isinstance(name, str) or not name):
+            raise TypeError(f"{type(self).__name__}: name must be a string that is not empty, got {name!r}")
+        self.named = name is not None
+        self.name = name or _snake(type(self).__name__)
+        self.trainable = checks.flag(self.where, "trainable", trainable)
+        self.built = False
+        self.key = 0
+        self.declared_shape = None if input_shape is None else self._checked_shape(input_shape)
+        self.input_shape = self.declared_shape
+        self.params: dict[str, np.ndarray] = Weights()
+        self.grads: dict[str, np.ndarray] = {}
+        self.state: dict[str, np.ndarray] = Weights()
+        self.regularizers: dict[str, Regularizer] = {}
+        self._calls = 0
+        self._forget()
+
+    # --- building -----------------------------------------------------------------------------
+
+    def build(
+        self, input_shape: Sequence[int | None], *, dtype: DTypeLike = "float32", seed: int | None = None
+    ) -> Self:
+        """Create the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Of one sample: ``(h, w, c)``, ``(c, h, w)`` for ``"channels_first"``, or
+            ``(features,)``; a leading None (Keras' batch) is dropped.
+        dtype : dtype
+            float32 or float64.
+        seed : int, optional
+            Key of the initial weights and of random layers' draws; by default a new one.
+
+        Returns
+        -------
+        Layer
+            The layer itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the layer cannot take such an input.
+        """
+        shape = self._checked_shape(input_shape)
+        kind = np.dtype(dtype)
+        if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise TypeError(f"{self.where}: dtype must be float32 or float64, got {dtype!r}")
+        output_shape = self.compute_output_shape(shape)
+        self.dtype = kind
+        self.build_seed = new_seed() if seed is None else check_seed(self.where, seed)
+        self.input_shape, self.output_shape = shape, output_shape
+        self.params, self.grads, self.state, self.regularizers = Weights(), {}, Weights(), {}
+        self._forget()
+        self._build(self._inner(shape))
+        self.built = True
+        return self
+
+    def _build(self, shape: Shape) -> None:
+        """Create what the layer keeps, for a channels_last `shape` that `_resolve` accepted."""
+
+    def _resolve(self, shape: Shape) -> Shape:
+        """Return the output shape for a channels_last input shape; raise when it does not fit."""
+        return shape
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
+        """Return the output shape for this input shape, both without the batch.
+
+        Nothing is built. ValueError when the layer cannot take such an input.
+        """
+        return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
+
+    def _checked_shape(self, shape: Any) -> Shape:
+        expected = f"{self.where}: input_shape must be a tuple of positive ints without the batch"
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise TypeError(f"{expected}, got {shape!r}")
+        if len(shape) > 1 and shape[0] is None:
+            shape = shape[1:]
+        if not shape or (self.ranks and len(shape) not in self.ranks):
+            wanted = " or ".join(map(str, self.ranks)) or "at least 1"
+            raise ValueError(f"{expected} of length {wanted}, got {tuple(shape)}")
+        return tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
+
+    def _add_weight(self, name: str, shape: Shape, initializer: Any, regularizer: Any = None) -> None:
+        stream = stream_of(self.key, name)
+        self.params[name] = initializers.get(initializer)(
+            shape, self.dtype, seed=self.build_seed, stream=stream
+        )
+        if regularizer is not None:
+            self.regularizers[name] = regularizer
+
+    @property
+    def where(self) -> str:
+        """How error messages begin: the class, and the name when it was given one."""
+        kind = type(self).__name__
+        return f"{kind} {self.name!r}" if self.named else kind
+
+    # --- data formats -------------------------------------------------------------------------
+
+    def _inner(self, shape: Shape) -> Shape:
+        first = self.data_format == "channels_first" and len(shape) == 3
+        return (*shape[1:], shape[0]) if first else shape
+
+    def _outer(self, shape: Shape) -> Shape:
+        first = self.data_format == "channels_first" and len(shape) == 3
+        return (shape[-1], *shape[:-1]) if first else shape
+
+    def _to_inner(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(to_channels_last(x, self.data_format)) if x.ndim == 4 else x
+
+    def _to_outer(self, x: np.ndarray) -> np.ndarray:
+        return from_channels_last(x, self.data_format) if x.ndim == 4 else x
+
+    # --- the public passes --------------------------------------------------------------------
+
+    def forward(self, x: ArrayLike, training: bool = False) -> np.ndarray:
+        """Return the layer's output.
+
+        Parameters
+        ----------
+        x : array of shape ``(n, *input_shape)``
+            An unbuilt layer is built for its shape and dtype. Integers are converted.
+        training : bool
+            Keep what `backward` needs (references to `x` and to the result: do not change them
+            before), drop out, augment, update moving averages. Without it no state changes, so
+            several threads may share the layer.
+
+        Returns
+        -------
+        ndarray of shape ``(n, *output_shape)``
+            A new array.
+
+        Raises
+        ------
+        TypeError
+            For a dtype other than the layer's.
+        ValueError
+            For a shape other than the layer's.
+        """
+        given = self._checked_input(x)
+        run = Run(
+            training=checks.flag(self.where, "training", training), seed=self.build_seed, step=self._calls
+        )
+        y = self._to_outer(self._forward(self._to_inner(given), run))
+        if run.training:
+            self._calls += 1
+        return y.copy() if np.may_share_memory(y, given) else y
+
+    def backward(self, dy: ArrayLike) -> np.ndarray:
+        """Return the gradient of the loss with respect to the input of the last `forward(training=True)`.
+
+        Parameters
+        ----------
+        dy : array of shape ``(n, *output_shape)``
+            Gradient with respect to the output.
+
+        Returns
+        -------
+        ndarray of shape ``(n, *input_shape)``
+            A new array; the gradients of the weights are in `grads`.
+
+        Raises
+        ------
+        RuntimeError
+            Before ``forward(x, training=True)``.
+        TypeError, ValueError
+            For a dtype or shape other than the output's.
+        """
+        if self._batch is None:
+            raise RuntimeError(f"{self.where}: backward needs forward(x, training=True) first")
+        expected = (self._batch, *self.output_shape)
+        given = self._as_floats("dy", dy, len(expected))
+        if given.shape != expected:
+            raise ValueError(f"{self.where}: dy must have the output's shape {expected}, got {given.shape}")
+        run = Run(training=True, seed=self.build_seed, step=max(self._calls - 1, 0))
+        inner = self._backward(self._to_inner(given), run)
+        assert inner is not None  # need_dx is True
+        dx = self._to_outer(inner)
+        return dx.copy() if np.may_share_memory(dx, given) else dx
+
+    def __call__(self, x: ArrayLike, training: bool = False) -> np.ndarray:
+        """Return ``forward(x, training)``."""
+        return self.forward(x, training)
+
+    def _checked_input(self, x: ArrayLike) -> np.ndarray:
+        if not self.built:
+            with _building:
+                if not self.built:
+                    shape = np.shape(x)
+                    kind = np.float64 if getattr(x, "dtype", None) == np.float64 else np.float32
+                    if len(shape) < 2:
+                        raise ValueError(
+                            f"{self.where}: x must have a batch axis and at least one more, got {shape}"
+                        )
+                    self.build(shape[1:], dtype=kind)
+        assert self.input_shape is not None
+        given = self._as_floats("x", x, len(self.input_shape) + 1)
+        if given.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"{self.where}: x must have the shape {self.input_shape} after the batch, got {given.shape}"
+            )
+        return given
+
+    def _as_floats(self, name: str, x: ArrayLike, ndim: int) -> np.ndarray:
+        array = checks.as_activations(self.where, name, x, ndim)
+        if array.dtype == self.dtype:
+            return array
+        given = getattr(x, "dtype", None)
+        if given is not None and given.kind == "f" and given.itemsize > 2:
+            raise TypeError(f"{self.where}: {name} must be {self.dtype} as the layer is, got {given}")
+        return checks.ready(array, self.dtype)
+
+    # --- the plan's passes --------------------------------------------------------------------
+
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the output; keep with `_keep` what `_backward` needs if `run.training`."""
+        raise NotImplementedError
+
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        """Set `grads` and return dx, or None when nobody needs it."""
+        raise NotImplementedError
+
+    def _keep(self, batch: int, *arrays: Any) -> None:
+        self._batch: int | None = batch
+        self._cache: tuple[Any, ...] = arrays
+
+    def _forget(self) -> None:
+        self._batch, self._cache = None, ()
+
+    # --- weights and configuration ------------------------------------------------------------
+
+    def count_params(self) -> int:
+        """Return how many numbers the layer keeps: weights and state."""
+        return sum(array.size for array in (*self.params.values(), *self.state.values()))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of the weights, then of the state."""
+        return [array.copy() for array in (*self.params.values(), *self.state.values())]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy these values into the weights and the state, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            When their number or a shape differs.
+        """
+        places = [(store, name) for store in (self.params, self.state) for name in store]
+        shapes = [store[name].shape for store, name in places]
+        given = [np.shape(value) for value in weights]
+        if given != shapes:
+            raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
+        for (store, name), value in zip(places, weights, strict=True):
+            store[name] = value  # type: ignore[assignment]
+
+    def penalty(self) -> float:
+        """Return the sum of the penalties on the layer's weights."""
+        return math.fsum(penalty(self.params[name]) for name, penalty in self.regularizers.items())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data, whatever the layer was built for.
+
+        A name that was not given stays None.
+        """
+        config = super().get_config()
+        given = {"name": self.name if self.named else None, "input_shape": self.declared_shape}
+        return config | {entry: value for entry, value in given.items() if entry in config}
+
+    def __repr__(self) -> str:
+        built = f" {self.input_shape} -> {self.output_shape}" if self.built else ""
+        return f"<{self.name} ({type(self).__name__}){built}>"
+
+    def clone(self) -> Self:
+        """Return an unbuilt layer with the same configuration."""
+        return self.from_config(self.get_config())
+
+    def __copy__(self) -> Self:
+        # Another layer over the same weights, gradients and state.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What backward needs belongs to one call, and may be most of a process' memory.
+        return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}}
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+class _Keyed(Run):
+    """A run with another seed, whose arrays are the first one's."""
+
+    def __init__(self, whole: Run, seed: int) -> None:
+        super().__init__(whole.training, seed, whole.step, whole.first_sample)
+        self.whole = whole
+
+    def empty(self, tag: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+        return self.whole.empty(tag, shape, dtype)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        return self.whole.scratch(nbytes)
+
+
+def keyed(run: Run, seed: int | None) -> Run:
+    """Return the run with `seed` as the key of its draws; None leaves the run's own."""
+    return run if seed is None else _Keyed(run, seed)
+
+
+def checked_format(where: str, data_format: Any) -> str:
+    """Return data_format; None means channels_last."""
+    return "channels_last" if data_format is None else checks.data_format(where, data_format)
+
+
+def _snake(name: str) -> str:
+    """Keras' rule: "MaxPooling2D" is "max_pooling2d"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,239 @@
+"""Convolutions: every filter against every position, or every channel by itself."""
+
+from typing import Any
+
+from cconv import ops
+from cconv.layers.affine import Affine
+from cconv.layers.base import Shape, checked_format
+from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
+
+
+class Conv2D(Affine):
+    """A 2-D convolution (cross-correlation, as everywhere in the field), and an activation.
+
+    ::
+
+        y[n,i,j,f] = activation(b[f] + Σ_u Σ_v Σ_c x[n, i·s + u·d - p, j·s + v·d - p, c] · K[u,v,c,f])
+
+    with stride s, dilation d and padding p along each axis (Goodfellow, Bengio, Courville 2016,
+    "Deep Learning", eqs. 9.6 and 9.7).
+
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int or pair of int
+        Height and width of the kernel in pixels.
+    strides : int or pair of int
+        Steps between outputs in input pixels.
+    padding : str, int or nested pair
+        ``"valid"``, ``"same"``, an int, ``(ph, pw)`` or ``((top, bottom), (left, right))``: zeros
+        around the input.
+    data_format : {"channels_last", "channels_first"}, optional
+        Of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
+    dilation_rate : int or pair of int
+        Distance between the taps of the kernel in input pixels.
+    groups : int
+        The channels are cut into so many groups, each with filters of its own.
+    activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
+        As in `Dense`.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Attributes
+    ----------
+    params : dict
+        ``"kernel"`` (kh, kw, channels // groups, filters) and ``"bias"`` (filters,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv = Conv2D(30, 5)
+    >>> y = conv.forward(np.ones((2, 28, 28, 1), np.float32), training=True)
+    >>> dx = conv.backward(np.ones_like(y))
+    >>> y.shape, dx.shape, conv.grads["kernel"].shape, conv.count_params()
+    ((2, 24, 24, 30), (2, 28, 28, 1), (5, 5, 1, 30), 780)
+    """
+
+    ranks = (3,)
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Size2,
+        strides: Size2 = (1, 1),
+        padding: Padding = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size2 = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            name=name,
+            trainable=trainable,
+            input_shape=input_shape,
+        )
+        self.filters = positive_int(self.where, "filters", filters)
+        self.groups = positive_int(self.where, "groups", groups)
+        if self.filters % self.groups:
+            raise ValueError(
+                f"{self.where}: groups must divide filters, got {self.groups} and {self.filters}"
+            )
+        _geometry(self, kernel_size, strides, padding, dilation_rate, data_format)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        if shape[2] % self.groups:
+            raise ValueError(
+                f"{self.where}: groups must divide the channels, got {self.groups} for {shape[2]}"
+            )
+        return (*_window(self, shape).output_size, self.filters)
+
+    def _build(self, shape: Shape) -> None:
+        self.window = _window(self, shape)
+        self.in_channels = shape[2]
+        self._add_weights((*self.kernel_size, shape[2] // self.groups, self.filters), self.filters)
+
+    def _affine(self, x, relu, run):
+        kernel, bias = self.params["kernel"], self.params.get("bias")
+        return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run)
+
+    def _weight_gradient(self, dy, x, run):
+        return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run)
+
+    def _input_gradient(self, dy, run):
+        kernel = self.params["kernel"]
+        return ops.conv2d_input_gradient(dy, kernel, self.window, self.groups, self.in_channels, run)
+
+
+class DepthwiseConv2D(Affine):
+    """A 2-D convolution of every channel by itself, and an activation.
+
+    ::
+
+        y[n,i,j,c·m+q] = activation(b[c·m+q] + Σ_u Σ_v x[n, i·s + u·d - p, j·s + v·d - p, c] · K[u,v,c,q])
+
+    with the multiplier m (Howard et al. 2017, "MobileNets", section 3.1).
+
+    Parameters
+    ----------
+    kernel_size, strides, padding, data_format, dilation_rate
+        As in `Conv2D`.
+    depth_multiplier : int
+        Number of filters for each channel.
+    depthwise_initializer, depthwise_regularizer
+        Of the kernel.
+    activation, use_bias, bias_initializer, bias_regularizer
+        As in `Dense`.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Attributes
+    ----------
+    params : dict
+        ``"kernel"`` (kh, kw, channels, depth_multiplier) and ``"bias"`` (channels · depth_multiplier,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = DepthwiseConv2D(3, padding="same")
+    >>> layer.forward(np.ones((1, 8, 8, 4), np.float32)).shape, layer.count_params()
+    ((1, 8, 8, 4), 40)
+    """
+
+    ranks = (3,)
+
+    def __init__(
+        self,
+        kernel_size: Size2,
+        strides: Size2 = (1, 1),
+        padding: Padding = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: Size2 = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(
+            activation,
+            use_bias,
+            depthwise_initializer,
+            bias_initializer,
+            depthwise_regularizer,
+            bias_regularizer,
+            name=name,
+            trainable=trainable,
+            input_shape=input_shape,
+        )
+        self.depthwise_initializer = self.kernel_initializer
+        self.depthwise_regularizer = self.kernel_regularizer
+        self.depth_multiplier = positive_int(self.where, "depth_multiplier", depth_multiplier)
+        _geometry(self, kernel_size, strides, padding, dilation_rate, data_format)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        return (*_window(self, shape).output_size, shape[2] * self.depth_multiplier)
+
+    def _build(self, shape: Shape) -> None:
+        self.window = _window(self, shape)
+        self.in_channels = shape[2]
+        self._add_weights(
+            (*self.kernel_size, shape[2], self.depth_multiplier), shape[2] * self.depth_multiplier
+        )
+
+    def _grouped(self) -> Any:
+        """Return the kernel as `Conv2D` has it, with one group a channel: the same memory."""
+        return self.params["kernel"].reshape(*self.kernel_size, 1, -1)
+
+    def _affine(self, x, relu, run):
+        return ops.conv2d(
+            x, self._grouped(), self.params.get("bias"), self.window, self.in_channels, relu, run
+        )
+
+    def _weight_gradient(self, dy, x, run):
+        dkernel, dbias = ops.conv2d_weight_gradient(dy, x, self.window, self.in_channels, run)
+        return dkernel.reshape(self.params["kernel"].shape), dbias
+
+    def _input_gradient(self, dy, run):
+        channels = self.in_channels
+        return ops.conv2d_input_gradient(dy, self._grouped(), self.window, channels, channels, run)
+
+
+def _geometry(
+    layer: Any, kernel_size: Any, strides: Any, padding: Any, dilation: Any, data_format: Any
+) -> None:
+    """Check and keep the geometry of a convolution, as far as it does not depend on the input."""
+    layer.kernel_size = pair(layer.where, "kernel_size", kernel_size)
+    layer.strides = pair(layer.where, "strides", strides)
+    layer.dilation_rate = pair(layer.where, "dilation_rate", dilation)
+    resolve_padding(layer.where, padding, (1, 1), layer.kernel_size, layer.strides, layer.dilation_rate)
+    layer.padding = padding
+    layer.data_format = checked_format(layer.where, data_format)
+
+
+def _window(layer: Any, shape: Shape) -> Window:
+    size = (shape[0], shape[1])
+    return resolve_window(
+        layer.where, size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate
+    )

@@ -1,0 +1,159 @@
+"""Objects that can be given by name, by configuration or by instance, such as initializers.
+
+A family is a table from names to classes. `resolve` turns what the user gave into an instance;
+`config_of` turns an instance into plain JSON data that `resolve` accepts again.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+
+
+def _plain(value: Any) -> Any:
+    """Return value as data that JSON can hold."""
+    if isinstance(value, Configured):
+        return value.plain()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return type(value)(_plain(v) for v in value)
+    return value
+
+
+class Configured:
+    """A class whose instances keep every constructor argument in an attribute of the same name."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data.
+
+        Returns
+        -------
+        dict
+            ``type(self)(**config)`` makes an equal object.
+        """
+        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the object that `get_config` described.
+
+        Parameters
+        ----------
+        config : mapping
+            The constructor's arguments by name.
+        """
+        unknown = sorted(set(config) - set(inspect.signature(cls).parameters))
+        if unknown:
+            raise ValueError(f"{cls.__name__}: config has unknown entries {', '.join(map(repr, unknown))}")
+        return cls(**config)
+
+    def plain(self) -> Any:
+        """Return what stands for this object in the configuration of another."""
+        return config_of(self)
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name)
+            if not _is_default(value, parameter.default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.get_config() == other.get_config()  # type: ignore[attr-defined]
+
+    __hash__ = object.__hash__
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, Configured) and isinstance(default, str):
+        return _key(default) == _key(type(value).__name__) and repr(value).endswith("()")
+    return type(value) is type(default) and bool(value == default)
+
+
+def finite(where: str, name: str, value: Any, least: float = -math.inf) -> float:
+    """Return value as a finite float of at least `least`; `where` and `name` speak in the error."""
+    limit = "" if least == -math.inf else f" of at least {least:g}"
+    expected = f"{where}: {name} must be a finite number{limit}, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(expected)
+    if not math.isfinite(value) or value < least:
+        raise ValueError(expected)
+    return float(value)
+
+
+def at_least_zero(where: str, name: str, value: Any) -> float:
+    """Return value as a finite float of at least 0."""
+    return finite(where, name, value, least=0.0)
+
+
+def fraction(where: str, name: str, value: Any) -> float:
+    """Return value as a float in [0, 1)."""
+    number = finite(where, name, value)
+    if not 0.0 <= number < 1.0:
+        raise ValueError(f"{where}: {name} must be in [0, 1), got {value!r}")
+    return number
+
+
+def one_of(where: str, name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return value, which must be one of these strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{where}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def config_of(instance: Configured) -> dict[str, Any]:
+    """Return ``{"class_name": …, "config": …}``, Keras' form of a serialised object."""
+    return {"class_name": type(instance).__name__, "config": instance.get_config()}
+
+
+def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str, Any]) -> Any:
+    """Return the instance of `base` that `value` stands for.
+
+    Parameters
+    ----------
+    where, name : str
+        Begin the error message: whose argument this is and what it is called.
+    value : str, mapping, base, or subclass of base
+        A key of `classes` (case and underscores do not matter), a `config_of` mapping, an
+        instance (returned as it is), or a class that can be made without arguments.
+    base : type
+        What the result is an instance of.
+    classes : mapping
+        From names to classes, or to functions without arguments that return an instance.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in the table.
+    TypeError
+        For anything else.
+    """
+    if isinstance(value, base):
+        return value
+    if isinstance(value, type) and issubclass(value, base):
+        return value()
+    table = {_key(known): entry for known, entry in classes.items()}
+    config: Mapping[str, Any] = {}
+    given = value
+    if isinstance(value, Mapping) and set(value) >= {"class_name", "config"}:
+        config, given = value["config"], value["class_name"]
+    if not isinstance(given, str):
+        raise TypeError(f"{where}: {name} must be a name, a {base.__name__} or its config, got {value!r}")
+    entry = table.get(_key(given))
+    if entry is None:
+        known = ", ".join(sorted(repr(k) for k in classes))
+        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}")
+    if not config:
+        return entry()
+    return entry.from_config(config) if isinstance(entry, type) else entry()
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "").replace(" ", "").lower()
