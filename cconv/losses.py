@@ -1,0 +1,323 @@
+"""Losses: what training makes small, each with its gradient.
+
+A loss is called with targets and predictions and returns ``(loss, dy)``: a float, the mean over
+the batch, and its gradient with respect to the predictions, which has their shape and dtype.
+Weights multiply the samples' losses and the mean still divides by the number of samples, which is
+Keras' "sum over batch size".
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks, exactmath, named, ops
+from cconv.run import Run
+
+# Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
+EPSILON = 1e-7
+
+
+class Loss(named.Configured):
+    """Base of the losses.
+
+    Attributes
+    ----------
+    key : str
+        Keras' name.
+    activation : str
+        The activation from whose input this loss and its gradient are computed stably; "" for none.
+    """
+
+    key = ""
+    activation = ""
+    from_logits = False
+
+    def from_logits_of(self, activation: str) -> bool:
+        """Whether this loss should be given the input of that activation, the logits, instead of its output.
+
+        Examples
+        --------
+        >>> CategoricalCrossentropy().from_logits_of("softmax")
+        True
+        """
+        return bool(activation) and activation == self.activation and not self.from_logits
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        run: Run | None = None,
+        from_logits: bool = False,
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient with respect to `y_pred`.
+
+        Parameters
+        ----------
+        y_true : array
+            Targets: the shape of `y_pred`, or class numbers for the sparse cross-entropy.
+        y_pred : array of shape (n, ...)
+            Predictions, or logits.
+        sample_weight : array of shape (n,), optional
+            At least 0.
+        run : Run, optional
+            Where the gradient's memory comes from.
+        from_logits : bool
+            Whether `y_pred` is what the activation `self.activation` would be given.
+
+        Returns
+        -------
+        loss : float
+            Mean over the batch.
+        dy : ndarray
+            Shape and dtype of `y_pred`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When targets, predictions and weights do not belong together.
+        """
+        pred = checks.as_activations(self.key, "y_pred", y_pred, None)
+        true = self._targets(y_true, pred)
+        weight = self._weights(sample_weight, pred)
+        run = Run(training=True) if run is None else run
+        # A diverged training gives NaN, which the model reports, and not also NumPy.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._compute(true, pred, weight, run, from_logits or self.from_logits)
+
+    def _targets(self, y_true: ArrayLike, pred: np.ndarray) -> np.ndarray:
+        """Return the targets in the shape and dtype of the predictions."""
+        true = checks.real_array(self.key, "y_true", y_true, None)
+        if true.shape == pred.shape[:-1] and pred.shape[-1] == 1:
+            true = true.reshape(pred.shape)
+        checks.same_shape(self.key, "y_true", true, pred.shape)
+        return checks.ready(true, pred.dtype)
+
+    def _weights(self, sample_weight: ArrayLike | None, pred: np.ndarray) -> np.ndarray | None:
+        """Return one weight for each entry of `pred.shape[:-1]`, flat."""
+        if sample_weight is None:
+            return None
+        weight = checks.as_sample_weight(
+            self.key, "sample_weight", sample_weight, pred.reshape(len(pred), -1)
+        )
+        rows = pred.size // (pred.shape[-1] if pred.ndim > 1 else 1)
+        return weight if weight is None else np.repeat(weight, rows // len(weight))
+
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
+        raise NotImplementedError
+
+
+def _total(values: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the weighted sum of the elements' losses in float64; `weight` has one entry a row."""
+    if weight is None:
+        return float(values.sum(dtype=np.float64))
+    return float((values.reshape(len(weight), -1).sum(axis=1, dtype=np.float64) * weight).sum())
+
+
+def _scale(dy: np.ndarray, weight: np.ndarray | None, factor: float) -> None:
+    """Multiply the gradient by the factor and the rows' weights, in place."""
+    dy *= dy.dtype.type(factor)
+    if weight is not None:
+        rows = dy.reshape(len(weight), -1)
+        rows *= weight[:, np.newaxis]
+
+
+class MeanSquaredError(Loss):
+    """Mean of squared differences, ``mean((y_pred - y_true)²)`` (Legendre 1805).
+
+    Examples
+    --------
+    >>> MeanSquaredError()([[1.0]], np.array([[3.0]]))
+    (4.0, array([[4.]]))
+    """
+
+    key = "mean_squared_error"
+
+    def _compute(self, true, pred, weight, run, from_logits):
+        dy = np.subtract(pred, true, out=run.empty("dy", pred.shape, pred.dtype))
+        loss = _total(np.square(dy), weight) / dy.size
+        _scale(dy, weight, 2.0 / dy.size)
+        return loss, dy
+
+
+class MeanAbsoluteError(Loss):
+    """Mean of absolute differences, ``mean(|y_pred - y_true|)`` (Boscovich 1757); its gradient at 0 is 0.
+
+    Examples
+    --------
+    >>> MeanAbsoluteError()([[1.0]], np.array([[3.0]]))
+    (2.0, array([[1.]]))
+    """
+
+    key = "mean_absolute_error"
+
+    def _compute(self, true, pred, weight, run, from_logits):
+        dy = np.subtract(pred, true, out=run.empty("dy", pred.shape, pred.dtype))
+        loss = _total(np.abs(dy), weight) / dy.size
+        np.sign(dy, out=dy)
+        _scale(dy, weight, 1.0 / dy.size)
+        return loss, dy
+
+
+class BinaryCrossentropy(Loss):
+    """Cross-entropy of independent 0/1 targets t, ``mean(-t log p - (1 - t) log(1 - p))``.
+
+    From logits z it is ``mean(max(z, 0) - t z + log(1 + exp(-|z|)))`` with the gradient
+    ``(sigmoid(z) - t) / size``, which overflows nowhere (Bishop 2006, "Pattern Recognition and
+    Machine Learning", eq. 4.90).
+
+    Parameters
+    ----------
+    from_logits : bool
+        Whether the model's output is not yet a probability.
+
+    Examples
+    --------
+    >>> loss, dy = BinaryCrossentropy()([[1], [0]], np.array([[0.5], [0.5]]))
+    >>> round(loss, 6), dy.tolist()
+    (0.693147, [[-1.0], [1.0]])
+    """
+
+    key = "binary_crossentropy"
+    activation = "sigmoid"
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = checks.flag("BinaryCrossentropy", "from_logits", from_logits)
+
+    def _targets(self, y_true, pred):
+        true = super()._targets(y_true, pred)
+        low, high = true.min(), true.max()
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"{self.key}: y_true must lie in [0, 1], got {low} … {high}")
+        return true
+
+    def _compute(self, true, pred, weight, run, from_logits):
+        dy = run.empty("dy", pred.shape, pred.dtype)
+        if from_logits:
+            # log(1 + exp(-|z|)) = -log(sigmoid(|z|))
+            upper = ops.sigmoid(np.abs(pred), run)
+            losses = np.maximum(pred, 0) - true * pred - exactmath.log(upper)
+            np.subtract(np.where(pred < 0, 1 - upper, upper), true, out=dy)
+            factor = 1.0 / dy.size
+        else:
+            p = np.clip(pred, EPSILON, 1 - EPSILON)
+            losses = -(true * exactmath.log(p) + (1 - true) * exactmath.log(1 - p))
+            np.divide(p - true, p * (1 - p), out=dy)
+            factor = 1.0 / dy.size
+        _scale(dy, weight, factor)
+        return _total(losses, weight) / dy.size, dy
+
+
+class CategoricalCrossentropy(Loss):
+    """Cross-entropy of one-hot targets or probabilities t, ``mean over samples of -Σ_k t_k log p_k``.
+
+    From logits the gradient is ``(softmax(z) - t) / n`` (Bishop 2006, eqs. 4.108 and 4.109).
+
+    Parameters
+    ----------
+    from_logits : bool
+        Whether the model's output is not yet probabilities.
+
+    Examples
+    --------
+    >>> loss, dy = CategoricalCrossentropy()([[0, 1]], np.array([[0.75, 0.25]]))
+    >>> round(loss, 6), dy.tolist()
+    (1.386294, [[0.0, -4.0]])
+    """
+
+    key = "categorical_crossentropy"
+    activation = "softmax"
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = checks.flag(type(self).__name__, "from_logits", from_logits)
+
+    def _targets(self, y_true, pred):
+        true = checks.real_array(self.key, "y_true", y_true, None)
+        if true.shape != pred.shape:
+            raise ValueError(
+                f"{self.key}: y_true must have the shape of y_pred {pred.shape}, got {true.shape}; "
+                f"class numbers are for sparse_categorical_crossentropy"
+            )
+        return checks.as_labels(self.key, "y_true", true, pred)
+
+    def _compute(self, true, pred, weight, run, from_logits):
+        rows = pred.reshape(-1, pred.shape[-1])
+        if from_logits:
+            loss, dy = ops.softmax_cross_entropy(rows, true, weight, run)
+            return loss, dy.reshape(pred.shape)
+        p = np.clip(rows, EPSILON, 1 - EPSILON)
+        if true.ndim == 1:
+            true = np.equal(true[:, np.newaxis], np.arange(p.shape[1])).astype(p.dtype)
+        loss = -_total(true * exactmath.log(p), weight) / len(rows)
+        dy = run.empty("dy", rows.shape, rows.dtype)
+        np.divide(true, p, out=dy)
+        _scale(dy, weight, -1.0 / len(rows))
+        return loss, dy.reshape(pred.shape)
+
+
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """Cross-entropy of class numbers c, ``mean over samples of -log p_c``.
+
+    Parameters
+    ----------
+    from_logits : bool
+        Whether the model's output is not yet probabilities.
+
+    Examples
+    --------
+    >>> loss, dy = SparseCategoricalCrossentropy()([1], np.array([[0.75, 0.25]]))
+    >>> round(loss, 6), dy.tolist()
+    (1.386294, [[0.0, -4.0]])
+    """
+
+    key = "sparse_categorical_crossentropy"
+
+    def _targets(self, y_true, pred):
+        true = checks.real_array(self.key, "y_true", y_true, None)
+        if true.shape == (*pred.shape[:-1], 1):
+            true = true[..., 0]
+        if true.shape != pred.shape[:-1]:
+            hint = "; one-hot targets are for categorical_crossentropy" if true.shape == pred.shape else ""
+            raise ValueError(
+                f"{self.key}: y_true must be class numbers of shape {pred.shape[:-1]}, got {true.shape}{hint}"
+            )
+        if true.dtype.kind == "b" or (true.dtype.kind == "f" and np.array_equal(true, np.floor(true))):
+            true = true.astype(np.int64)
+        return checks.as_labels(self.key, "y_true", true, pred)
+
+
+_CLASSES: dict[str, type[Loss]] = {
+    "mse": MeanSquaredError,
+    "mean_squared_error": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}
+
+
+def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
+    """Return the loss that `value` stands for.
+
+    Parameters
+    ----------
+    value : str, Loss or mapping
+        ``"mse"``, ``MeanSquaredError()`` or its configuration.
+    where, name : str
+        Begin the error message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it stands for none.
+
+    Examples
+    --------
+    >>> get("sparse_categorical_crossentropy")
+    SparseCategoricalCrossentropy()
+    """
+    return named.resolve(where, name, value, Loss, _CLASSES)
