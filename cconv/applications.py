@@ -6,15 +6,16 @@ from cconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, Layer, Rescal
 from cconv.models import Sequential
 
 
-def LeNet5(  # noqa: N802
+def LeNet5(
     input_shape: Sequence[int] = (32, 32, 1),
     classes: int = 10,
     *,
     rescale: float | None = None,
     seed: int | None = None,
 ) -> Sequential:
-    """LeNet-5 (LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition").
+    """Return LeNet-5.
 
+    LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
     Convolution of 6 filters 5x5, pooling, 16 filters 5x5, pooling, dense layers of 120, 84 and
     `classes` units: 61,706 parameters on 32x32x1 with ten classes. Today's form of it: every one of
     the 16 filters sees all 6 maps, pooling has no weights, and a softmax ends it.

@@ -15,6 +15,7 @@ from cconv.layers.pooling import (
     MaxPooling,
     MaxPooling2D,
 )
+from cconv.layers.rescaling import Rescaling
 from cconv.named import config_of
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MaxPooling",
     "MaxPooling2D",
     "ReLU",
+    "Rescaling",
     "Reshape",
     "Softmax",
     "deserialize",

@@ -1,0 +1,56 @@
+"""Rescaling of pixels, a model's first layer for uint8 images."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv.layers.base import Layer
+from cconv.named import finite
+from cconv.run import Run
+
+
+class Rescaling(Layer):
+    """``y = x · scale + offset``: ``Rescaling(1/255)`` brings uint8 images to 0…1.
+
+    Parameters
+    ----------
+    scale, offset : float
+        As Keras' layer of this name; each is rounded to the layer's dtype, then the product, then
+        the sum.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Rescaling(1 / 127.5, offset=-1).forward(np.array([[0, 255]], np.uint8))
+    array([[-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        scale: float,
+        offset: float = 0.0,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, input_shape=input_shape)
+        self.scale = finite(self.where, "scale", scale)
+        self.offset = finite(self.where, "offset", offset)
+
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        y = run.empty("y", x.shape, x.dtype)
+        np.multiply(x, x.dtype.type(self.scale), out=y)
+        if self.offset:
+            np.add(y, x.dtype.type(self.offset), out=y)
+        if run.training:
+            self._keep(x.shape[0])
+        return y
+
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        if not need_dx:
+            return None
+        dx = run.empty("dx", dy.shape, dy.dtype)
+        return np.multiply(dy, dy.dtype.type(self.scale), out=dx)

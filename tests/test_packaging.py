@@ -1,0 +1,148 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LARGEST_WHEEL = 2_500_000  # bytes
+BUILT = shutil.ignore_patterns(
+    ".git", ".venv", "build", "dist", "*.egg-info", "*.so", "*.pyd", "__pycache__", ".*_cache", ".hypothesis"
+)
+
+
+def run(*command, cwd, **environment):
+    """Run a command to its end and return what it printed; its stderr is in the failure."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "CCONV_SANITIZE")}
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    """The sdist of this tree, made from a copy so that the tree stays as it is."""
+    folder = tmp_path_factory.mktemp("sdist")
+    tree = shutil.copytree(ROOT, folder / "tree", ignore=BUILT)
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
+    run(sys.executable, "-c", code, cwd=tree)
+    (path,) = folder.glob("*.tar.gz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist, tmp_path_factory):
+    """The wheel made from nothing but the sdist."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index")
+    run(*pip, "--wheel-dir", str(folder), str(sdist), cwd=folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A folder that holds the unpacked wheel, as an installation would."""
+    folder = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run_installed(installed, *arguments, **environment):
+    return run(sys.executable, *arguments, cwd=installed.parent, PYTHONPATH=str(installed), **environment)
+
+
+def members(sdist):
+    with tarfile.open(sdist) as tar:
+        return {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
+
+
+def test_sdist_holds_the_sources_and_nothing_built(sdist):
+    found = members(sdist)
+    for folder, pattern in [
+        ("cconv", "**/*.py"),
+        ("cconv", "*.p[yx][xdi]*"),
+        ("cconv/simd", "*.[ch]"),
+        ("tests", "*.py"),
+        ("examples", "**/*.py"),
+        ("tools", "*.py"),
+    ]:
+        sources = {str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(pattern)}
+        assert sources
+        assert sources <= found
+    assert found >= {"LICENSE", "README.md", "README.ja.md", "CHANGELOG.md", "CONTRIBUTING.md", ".ci/run"}
+    made_by_cython = {f"cconv/{path.stem}.c" for path in (ROOT / "cconv").glob("*.pyx")}
+    assert not found & made_by_cython
+    assert not [name for name in found if re.search(r"\.(so|pyd|pyc|o)$", name)]
+
+
+def test_wheel_is_small_and_whole(wheel, record_property):
+    size = wheel.stat().st_size
+    record_property("wheel_bytes", size)
+    assert size <= LARGEST_WHEEL
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {"cconv/py.typed", "cconv/datasets/mnist_small.npz"} <= names
+    for source in (ROOT / "cconv").glob("*.pyx"):
+        assert f"cconv/{source.stem}.pyi" in names
+        assert [name for name in names if re.fullmatch(rf"cconv/{source.stem}\..*(so|pyd)", name)]
+    assert [name for name in names if name.endswith("licenses/LICENSE")]
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"cconv"}
+    assert not [name for name in names if re.fullmatch(r"cconv/_\w+\.c", name)]
+
+
+def test_every_kernel_module_has_a_stub_and_the_package_is_typed():
+    modules = sorted(path.stem for path in (ROOT / "cconv").glob("*.pyx"))
+    assert "_kernels" in modules
+    assert [name for name in modules if not (ROOT / "cconv" / f"{name}.pyi").is_file()] == []
+    assert (ROOT / "cconv" / "py.typed").is_file()
+
+
+IMPORTS = """
+import sys, time
+import numpy
+begin = time.perf_counter()
+import cconv
+milliseconds = 1000 * (time.perf_counter() - begin)
+print(cconv.__file__)
+print(round(milliseconds, 1))
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_import_is_light(installed, record_property):
+    times = []
+    for _ in range(3):
+        file, milliseconds, modules = run_installed(installed, "-c", IMPORTS).splitlines()
+        assert Path(file).parent == installed / "cconv"
+        assert not {"sklearn", "matplotlib", "scipy", "pandas", "pooch", "PIL"} & set(modules.split())
+        times.append(float(milliseconds))
+    record_property("import_milliseconds_over_numpy", min(times))
+    print(f"import cconv: {min(times)} ms over numpy")
+
+
+def test_installed_wheel_trains_and_predicts(installed, tmp_path):
+    model = tmp_path / "model.safetensors"
+    printed = run_installed(installed, "-m", "cconv", "train", "--epochs", "1", "--out", str(model))
+    assert "test accuracy" in printed
+    assert model.is_file()
+    assert "instruction set" in run_installed(installed, "-m", "cconv", "info")
+
+
+def test_installed_wheel_runs_without_special_instructions(installed):
+    printed = run_installed(installed, "-m", "cconv", "info", CCONV_ISA="generic")
+    assert re.search(r"instruction set +generic", printed)
