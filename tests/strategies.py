@@ -1,0 +1,146 @@
+"""What the kernel tests share: geometries to draw, tolerances, thread counts, central differences."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+import cconv
+from cconv.shapes import resolve_window
+
+EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
+THREADS = (1, 2, 3, 8)
+# Largest error of an element, relative to the sum of the absolute products behind it.
+TOLERANCE = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-14}
+# What the twins are evaluated in to judge a kernel of that dtype.
+WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+
+many = settings(max_examples=EXAMPLES, deadline=None)
+dtypes = st.sampled_from([np.float32, np.float64])
+data_formats = st.sampled_from(["channels_last", "channels_first"])
+seeds = st.integers(0, 2**32 - 1)
+# One, odd, a vector, a vector and a tail, two blocks and a tail.
+widths = st.one_of(st.integers(1, 9), st.sampled_from([15, 16, 17, 31, 32, 33, 40, 64, 67]))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Arguments of a convolution or pooling that fit together."""
+
+    size: tuple[int, int]
+    kernel_size: tuple[int, int]
+    strides: Any
+    padding: Any
+    dilation: Any = 1
+    ceil_mode: bool = False
+
+    def window(self):
+        return resolve_window(
+            "test", self.size, self.kernel_size, self.strides, self.padding, self.dilation, self.ceil_mode
+        )
+
+
+def _both(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+@st.composite
+def geometries(draw, largest_kernel=4, dilated=True, may_ceil=False):
+    """Kernel, strides, dilation, every form of padding, and an input that is large enough."""
+    size2 = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kernel_size = draw(st.tuples(st.integers(1, largest_kernel), st.integers(1, largest_kernel)))
+    strides = draw(size2)
+    dilation = draw(size2) if dilated else 1
+    pad = st.integers(0, 3)
+    padding = draw(
+        st.one_of(
+            st.sampled_from(["valid", "same"]),
+            pad,
+            st.tuples(pad, pad),
+            st.tuples(st.tuples(pad, pad), st.tuples(pad, pad)),
+        )
+    )
+    size = []
+    for axis in (0, 1):
+        extent = _both(dilation)[axis] * (kernel_size[axis] - 1) + 1
+        if isinstance(padding, str):
+            inside = extent if padding == "valid" else 1
+        else:
+            side = _both(padding)[axis]
+            inside = extent - (2 * side if isinstance(side, int) else sum(side))
+        smallest = max(inside, 1)
+        size.append(draw(st.integers(smallest, smallest + 9)))
+    ceil_mode = draw(st.booleans()) if may_ceil else False
+    return Geometry((size[0], size[1]), kernel_size, strides, padding, dilation, ceil_mode)
+
+
+def normal(seed, dtype, *shapes):
+    """Arrays of those shapes, standard normal."""
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def images_shape(n, size, channels, data_format):
+    return (n, channels, *size) if data_format == "channels_first" else (n, *size, channels)
+
+
+def _bits(result):
+    if isinstance(result, tuple):
+        return tuple(_bits(part) for part in result)
+    return np.asarray(result).tobytes()
+
+
+def on_all_threads(compute):
+    """The result of compute(), which must have the same bits on any number of threads."""
+    results = []
+    try:
+        for threads in THREADS:
+            cconv.set_num_threads(threads)
+            results.append(compute())
+    finally:
+        cconv.set_num_threads(None)
+    first = _bits(results[0])
+    for threads, result in zip(THREADS[1:], results[1:], strict=True):
+        assert _bits(result) == first, f"{threads} threads give other bits than one"
+    return results[0]
+
+
+def widened(dtype, *arrays):
+    """The arrays in the dtype that the twins are evaluated in, and their absolute values."""
+    wide = [None if array is None else array.astype(WIDER[np.dtype(dtype)]) for array in arrays]
+    return wide, [None if array is None else np.abs(array) for array in wide]
+
+
+def assert_near(actual, wanted, scale, dtype):
+    """The dtype, shape and layout are right, and each error is within TOLERANCE * scale."""
+    dtype = np.dtype(dtype)
+    assert actual.dtype == dtype
+    assert actual.shape == wanted.shape
+    assert actual.flags.c_contiguous
+    assert actual.flags.writeable
+    same = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        error = np.where(same, 0, np.abs(actual - wanted))
+    bound = TOLERANCE[dtype] * np.where(np.isfinite(scale), scale, 0) + np.finfo(dtype).smallest_normal
+    assert (error <= bound).all(), f"error of {np.max(error / bound):.3g} times the bound"
+
+
+def central_differences(f, x, step=1e-5):
+    """Derivative of the number f(x) with respect to each element of x (float64)."""
+    gradient = np.empty_like(x)
+    for at in np.ndindex(x.shape):
+        low, high = x.copy(), x.copy()
+        low[at] -= step
+        high[at] += step
+        gradient[at] = (f(high) - f(low)) / (high[at] - low[at])
+    return gradient
+
+
+def assert_gradient(actual, f, x):
+    """The gradient is that of f at x to 1e-6."""
+    wanted = central_differences(f, x)
+    assert actual.shape == x.shape
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6 * max(1.0, float(np.abs(wanted).max())))
