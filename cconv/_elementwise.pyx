@@ -1,1 +1,420 @@
-# _pooling.pyx: pooling, im2col
+# _elementwise.pyx: elementwise functions, softmax, dropout and optimizer steps as parallel loops
+# over simd/rows_*.h.
+#
+# Tasks are chunks of CHUNK elements, or rows, cut from shapes alone.  What is elementwise does not
+# depend on them; sums over rows have chunks of COLUMN_ROWS rows, added in a fixed tree.
+# Kernels check nothing and allocate nothing.
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.string cimport memcpy
+
+from cconv._kernels cimport cconv_rows_of
+from cconv._rows cimport cconv_draw, cconv_map, cconv_rows, cconv_update
+
+ctypedef Py_ssize_t size
+
+cdef size CHUNK = 8192  # elements; a multiple of 64, which is what a dropout draws at once
+COLUMN_ROWS = 64
+cdef size column_rows = COLUMN_ROWS
+
+
+cdef void each(
+    cconv_map *f, size n, const void *a, const void *b, void *out, double s, size item, int threads
+) noexcept nogil:
+    # out (n) = f(a (n), b (n) or NULL, s)
+    cdef size t, start
+    for t in prange((n + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
+        start = t * CHUNK
+        f(min(CHUNK, n - start), <const char *> a + start * item,
+          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, s)
+
+
+cdef void each_row(
+    cconv_map *f, size m, size n, const void *a, const void *b, void *out, size item, int threads
+) noexcept nogil:
+    # out (m, n) = f(a (m, n), b (m, n) or NULL), row by row
+    cdef size t, start
+    for t in prange(m, schedule='static', num_threads=threads):
+        start = t * n
+        f(n, <const char *> a + start * item,
+          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, 0)
+
+
+cdef void update(
+    cconv_update *f, size n, void *param, const void *grad, void *first, void *second,
+    const double *hyper, size item, int threads
+) noexcept nogil:
+    # one optimizer step on param, grad and states (n)
+    cdef size t, start
+    for t in prange((n + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
+        start = t * CHUNK
+        f(min(CHUNK, n - start), <char *> param + start * item, <const char *> grad + start * item,
+          <char *> first + start * item if first != NULL else NULL,
+          <char *> second + start * item if second != NULL else NULL, hyper)
+
+
+def relu(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    int threads,
+):
+    # x (n) -> y (n) = 0 where x < 0, else x
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).relu, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def relu_backward(
+    const floating[::1] dy,  # IN
+    const floating[::1] y,  # IN
+    floating[::1] dx,  # OUT
+    int threads,
+):
+    # dy, y (n) -> dx (n) = dy where y > 0
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).relu_backward, y.shape[0], &dy[0], &y[0], &dx[0], 0,
+             sizeof(floating), threads)
+
+
+def leaky_relu(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    double slope, int threads,
+):
+    # x (n) -> y (n) = x where x > 0, else slope * x
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).leaky_relu, x.shape[0], &x[0], NULL, &y[0], slope,
+             sizeof(floating), threads)
+
+
+def leaky_relu_backward(
+    const floating[::1] dy,  # IN
+    const floating[::1] y,  # IN
+    floating[::1] dx,  # OUT
+    double slope, int threads,
+):
+    # dy, y (n) -> dx (n) = dy where y > 0, else slope * dy
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).leaky_relu_backward, y.shape[0], &dy[0], &y[0], &dx[0], slope,
+             sizeof(floating), threads)
+
+
+def sigmoid(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    int threads,
+):
+    # x (n) -> y (n) = 1 / (1 + exp(-x))
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).sigmoid, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def sigmoid_backward(
+    const floating[::1] dy,  # IN
+    const floating[::1] y,  # IN
+    floating[::1] dx,  # OUT
+    int threads,
+):
+    # dy, y (n) -> dx (n) = dy * y * (1 - y)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).sigmoid_backward, y.shape[0], &dy[0], &y[0], &dx[0], 0,
+             sizeof(floating), threads)
+
+
+def tanh(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    int threads,
+):
+    # x (n) -> y (n)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).tanh, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def tanh_backward(
+    const floating[::1] dy,  # IN
+    const floating[::1] y,  # IN
+    floating[::1] dx,  # OUT
+    int threads,
+):
+    # dy, y (n) -> dx (n) = dy * (1 - y^2)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).tanh_backward, y.shape[0], &dy[0], &y[0], &dx[0], 0,
+             sizeof(floating), threads)
+
+
+def exp(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    int threads,
+):
+    # x (n) -> y (n)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).exp, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def log(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    int threads,
+):
+    # x (n) -> y (n)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).log, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def add_into(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # IN, OUT
+    int threads,
+):
+    # y (n) += x (n)
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).add, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+
+
+def scale(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    double factor, int threads,
+):
+    # x (n) -> y (n) = factor * x
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).scale, x.shape[0], &x[0], NULL, &y[0], factor,
+             sizeof(floating), threads)
+
+
+def softmax(
+    const floating[:, ::1] x,  # IN
+    floating[:, ::1] y,  # OUT
+    int threads,
+):
+    # x (m, n) -> y (m, n), along the rows
+    with nogil:
+        each_row(cconv_rows_of(sizeof(floating)).softmax, x.shape[0], x.shape[1], &x[0, 0], NULL, &y[0, 0],
+                 sizeof(floating), threads)
+
+
+def softmax_backward(
+    const floating[:, ::1] dy,  # IN
+    const floating[:, ::1] y,  # IN
+    floating[:, ::1] dx,  # OUT
+    int threads,
+):
+    # dy, y (m, n) -> dx (m, n) = y (dy - sum(dy y))
+    with nogil:
+        each_row(cconv_rows_of(sizeof(floating)).softmax_backward, y.shape[0], y.shape[1], &dy[0, 0], &y[0, 0],
+                 &dx[0, 0], sizeof(floating), threads)
+
+
+def log_softmax(
+    const floating[:, ::1] x,  # IN
+    floating[:, ::1] y,  # OUT
+    int threads,
+):
+    # x (m, n) -> y (m, n) = x - log(sum(exp(x)))
+    with nogil:
+        each_row(cconv_rows_of(sizeof(floating)).log_softmax, x.shape[0], x.shape[1], &x[0, 0], NULL, &y[0, 0],
+                 sizeof(floating), threads)
+
+
+def log_softmax_backward(
+    const floating[:, ::1] dy,  # IN
+    const floating[:, ::1] y,  # IN
+    floating[:, ::1] dx,  # OUT
+    int threads,
+):
+    # dy, y (m, n) -> dx (m, n) = dy - exp(y) sum(dy)
+    with nogil:
+        each_row(cconv_rows_of(sizeof(floating)).log_softmax_backward, y.shape[0], y.shape[1], &dy[0, 0],
+                 &y[0, 0], &dx[0, 0], sizeof(floating), threads)
+
+
+def softmax_cross_entropy(
+    const floating[:, ::1] logits,  # IN
+    const floating[:, ::1] probabilities,  # IN, or None
+    const long long[::1] labels,  # IN, or None
+    const double[::1] weights,  # IN, or None for ones
+    double[::1] losses,  # OUT
+    floating[:, ::1] dlogits,  # OUT
+    int threads,
+):
+    # logits, probabilities (m, n), or labels (m); weights (m)
+    #   -> losses (m), each times its weight; dlogits (m, n) of their mean
+    cdef size m = logits.shape[0], n = logits.shape[1], t
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef const floating *target = NULL
+    cdef const long long *label = NULL
+    cdef const double *weight = NULL
+    if probabilities is not None:
+        target = &probabilities[0, 0]
+    else:
+        label = &labels[0]
+    if weights is not None:
+        weight = &weights[0]
+    with nogil:
+        for t in prange(m, schedule='static', num_threads=threads):
+            losses[t] = rows.cross_entropy(
+                n, &logits[t, 0], target + t * n if target != NULL else NULL,
+                label[t] if label != NULL else 0, weight[t] if weight != NULL else 1.0,
+                (weight[t] if weight != NULL else 1.0) / m, &dlogits[t, 0])
+
+
+def total(
+    const floating[::1] x,  # IN
+):
+    # x (n) -> its sum
+    cdef double result
+    with nogil:
+        result = cconv_rows_of(sizeof(floating)).sum(x.shape[0], &x[0])
+    return result
+
+
+def column_sums(
+    const floating[:, ::1] x,  # IN
+    floating[:, ::1] partial,  # OUT, scratch
+    floating[::1] sums,  # OUT
+    int threads,
+):
+    # x (m, n) -> sums (n); partial (ceil(m / COLUMN_ROWS), n)
+    cdef size m = x.shape[0], n = x.shape[1], chunks = partial.shape[0], t, gap = 1
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    with nogil:
+        for t in prange(chunks, schedule='static', num_threads=threads):
+            rows.column_sums(min(column_rows, m - t * column_rows), n, &x[t * column_rows, 0], &partial[t, 0])
+        while gap < chunks:
+            t = 0
+            while t + gap < chunks:
+                rows.add(n, &partial[t + gap, 0], NULL, &partial[t, 0], 0)
+                t = t + 2 * gap
+            gap = 2 * gap
+        memcpy(&sums[0], &partial[0, 0], n * sizeof(floating))
+
+
+def dropout(
+    const floating[:, ::1] x,  # IN
+    floating[:, ::1] y,  # OUT
+    unsigned char[:, ::1] bits,  # OUT
+    unsigned long long seed, unsigned int step, unsigned int first_sample, unsigned int layer,
+    unsigned int threshold, double factor, int threads,
+):
+    # x (m, n) -> y (m, n) = kept x * factor, bits (m, ceil(n / 8))
+    cdef size m = x.shape[0], n = x.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    with nogil:
+        for t in prange(m * chunks, schedule='static', num_threads=threads):
+            start = t % chunks * CHUNK
+            drop_chunk(rows, start, min(CHUNK, n - start), seed, first_sample + <unsigned int> (t // chunks),
+                       step, layer, threshold, factor, &x[t // chunks, start], &y[t // chunks, start],
+                       &bits[t // chunks, start // 8])
+
+
+cdef void drop_chunk(
+    const cconv_rows *rows, size start, size n, unsigned long long seed, unsigned int sample,
+    unsigned int step, unsigned int layer, unsigned int threshold, double factor,
+    const void *x, void *y, unsigned char *bits
+) noexcept nogil:
+    # x -> y (n), bits (ceil(n / 8)): elements start ... start + n of one sample
+    cdef cconv_draw draw
+    draw.sample = sample
+    draw.step = step
+    draw.layer = layer
+    draw.key[0] = <unsigned int> seed
+    draw.key[1] = <unsigned int> (seed >> 32)
+    draw.threshold = threshold
+    rows.dropout(start, n, &draw, factor, x, y, bits)
+
+
+def dropout_backward(
+    const floating[:, ::1] dy,  # IN
+    const unsigned char[:, ::1] bits,  # IN
+    floating[:, ::1] dx,  # OUT
+    double factor, int threads,
+):
+    # dy (m, n), bits (m, ceil(n / 8)) -> dx (m, n) = kept dy * factor
+    cdef size m = dy.shape[0], n = dy.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    with nogil:
+        for t in prange(m * chunks, schedule='static', num_threads=threads):
+            start = t % chunks * CHUNK
+            rows.dropout_backward(min(CHUNK, n - start), factor, &dy[t // chunks, start],
+                                  &bits[t // chunks, start // 8], &dx[t // chunks, start])
+
+
+def sgd(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    double lr, double l2, int threads,
+):
+    # param, grad (n)
+    cdef double[2] hyper = [lr, l2]
+    with nogil:
+        update(cconv_rows_of(sizeof(floating)).sgd, param.shape[0], &param[0], &grad[0], NULL, NULL,
+               hyper, sizeof(floating), threads)
+
+
+def momentum(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    floating[::1] velocity,  # IN, OUT
+    double lr, double l2, double momentum, bint nesterov, int threads,
+):
+    # param, grad, velocity (n)
+    cdef double[3] hyper = [lr, l2, momentum]
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    with nogil:
+        update(rows.nesterov if nesterov else rows.momentum, param.shape[0], &param[0], &grad[0], &velocity[0],
+               NULL, hyper, sizeof(floating), threads)
+
+
+def adagrad(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    floating[::1] accumulator,  # IN, OUT
+    double lr, double l2, double epsilon, int threads,
+):
+    # param, grad, accumulator (n)
+    cdef double[3] hyper = [lr, l2, epsilon]
+    with nogil:
+        update(cconv_rows_of(sizeof(floating)).adagrad, param.shape[0], &param[0], &grad[0], &accumulator[0],
+               NULL, hyper, sizeof(floating), threads)
+
+
+def rmsprop(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    floating[::1] velocity,  # IN, OUT
+    double lr, double l2, double rho, double epsilon, int threads,
+):
+    # param, grad, velocity (n)
+    cdef double[5] hyper = [lr, l2, rho, 1 - rho, epsilon]
+    with nogil:
+        update(cconv_rows_of(sizeof(floating)).rmsprop, param.shape[0], &param[0], &grad[0], &velocity[0],
+               NULL, hyper, sizeof(floating), threads)
+
+
+def adadelta(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    floating[::1] accumulated_grad,  # IN, OUT
+    floating[::1] accumulated_delta,  # IN, OUT
+    double lr, double l2, double rho, double epsilon, int threads,
+):
+    # param, grad, accumulated_grad, accumulated_delta (n)
+    cdef double[5] hyper = [lr, l2, rho, 1 - rho, epsilon]
+    with nogil:
+        update(cconv_rows_of(sizeof(floating)).adadelta, param.shape[0], &param[0], &grad[0],
+               &accumulated_grad[0], &accumulated_delta[0], hyper, sizeof(floating), threads)
+
+
+def adam(
+    floating[::1] param,  # IN, OUT
+    const floating[::1] grad,  # IN
+    floating[::1] m,  # IN, OUT
+    floating[::1] v,  # IN, OUT
+    double lr, double l2, double beta_1, double beta_2, double epsilon, int threads,
+):
+    # param, grad, m, v (n); lr corrected for the bias of m and v
+    cdef double[5] hyper = [lr, l2, 1 - beta_1, 1 - beta_2, epsilon]
+    with nogil:
+        update(cconv_rows_of(sizeof(floating)).adam, param.shape[0], &param[0], &grad[0], &m[0], &v[0],
+               hyper, sizeof(floating), threads)

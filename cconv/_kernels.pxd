@@ -1,4 +1,5 @@
 # The instruction set that this process runs, for every kernel module.
+from cconv._rows cimport cconv_rows
 
 cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_sum:
@@ -15,10 +16,12 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_table_f32:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
                         const float *b, float *c, const float *bias, int mode) noexcept nogil
+        const cconv_rows *rows
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
                         const double *b, double *c, const double *bias, int mode) noexcept nogil
+        const cconv_rows *rows
 
     ctypedef struct cconv_isa:
         const char *name
@@ -29,3 +32,8 @@ cdef extern from "simd/simd.h" nogil:
     const char *cconv_available(int i)
 
 cdef const cconv_isa *cconv_current() noexcept nogil
+
+
+cdef inline const cconv_rows *cconv_rows_of(size_t item) noexcept nogil:
+    # The row operations for reals of `item` bytes.
+    return cconv_current().f32.rows if item == 4 else cconv_current().f64.rows

@@ -2,6 +2,8 @@
 #include "simd.h"
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 #define ISA(name) name##_generic
 #include "template.h"

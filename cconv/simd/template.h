@@ -1,12 +1,13 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
-#define TABLE {NAME(product)}
+#define TABLE {NAME(product), &NAME(rows)}
 
 #define REAL float
 #define REAL_BITS 32
 #define NAME(name) name##_f32
 #include "vector.h"
 #include "product.h"
+#include "rows.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
 #undef REAL_BITS
@@ -17,4 +18,5 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #define NAME(name) name##_f64
 #include "vector.h"
 #include "product.h"
+#include "rows.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;

@@ -1,0 +1,62 @@
+# The row operations of simd/rows_table.h.
+
+cdef extern from "simd/rows_table.h" nogil:
+    ctypedef struct cconv_pool:
+        Py_ssize_t h, w, c, oh, ow
+        Py_ssize_t kh, kw, sh, sw
+        Py_ssize_t top, bottom, left, right
+        Py_ssize_t dh, dw
+
+    ctypedef struct cconv_draw:
+        unsigned int sample, step, layer
+        unsigned int[2] key
+        unsigned int threshold
+
+    ctypedef void cconv_map(Py_ssize_t n, const void *a, const void *b, void *out, double s) noexcept nogil
+    ctypedef void cconv_update(Py_ssize_t n, void *param, const void *grad, void *first, void *second,
+                               const double *hyper) noexcept nogil
+
+    ctypedef struct cconv_rows:
+        cconv_map *relu
+        cconv_map *relu_backward
+        cconv_map *leaky_relu
+        cconv_map *leaky_relu_backward
+        cconv_map *sigmoid
+        cconv_map *sigmoid_backward
+        cconv_map *tanh
+        cconv_map *tanh_backward
+        cconv_map *exp
+        cconv_map *log
+        cconv_map *add
+        cconv_map *scale
+        cconv_map *softmax
+        cconv_map *softmax_backward
+        cconv_map *log_softmax
+        cconv_map *log_softmax_backward
+        double (*cross_entropy)(Py_ssize_t n, const void *logits, const void *target, Py_ssize_t label,
+                                double weight, double scale, void *dlogits) noexcept nogil
+        double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
+        void (*column_sums)(Py_ssize_t rows, Py_ssize_t n, const void *x, void *out) noexcept nogil
+        void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,
+                        const void *x, void *y, unsigned char *bits) noexcept nogil
+        void (*dropout_backward)(Py_ssize_t n, double scale, const void *dy, const unsigned char *bits,
+                                 void *dx) noexcept nogil
+        void (*max_pool)(const cconv_pool *p, Py_ssize_t oy, const void *x, void *y, void *argmax,
+                         int wide) noexcept nogil
+        void (*max_pool_backward)(const cconv_pool *p, Py_ssize_t iy, const void *dy, const void *argmax,
+                                  int wide, void *dx) noexcept nogil
+        void (*average_pool)(const cconv_pool *p, Py_ssize_t oy, const void *x, int include_pad,
+                             void *y) noexcept nogil
+        void (*average_weights)(const cconv_pool *p, Py_ssize_t oy, int include_pad,
+                                void *weights) noexcept nogil
+        void (*average_pool_backward)(const cconv_pool *p, Py_ssize_t iy, const void *dy,
+                                      const void *weights, void *dx) noexcept nogil
+        void (*im2col)(const cconv_pool *p, Py_ssize_t oy, const void *x, void *col) noexcept nogil
+        void (*col2im)(const cconv_pool *p, Py_ssize_t iy, const void *col, void *x) noexcept nogil
+        cconv_update *sgd
+        cconv_update *momentum
+        cconv_update *nesterov
+        cconv_update *adagrad
+        cconv_update *rmsprop
+        cconv_update *adadelta
+        cconv_update *adam

@@ -1,0 +1,237 @@
+"""Pooling, activations, softmax, dropout and sums: one function per kernel, arguments already checked.
+
+The part of `ops` that is not convolution or dense; the same rules hold. Where `run` is None the
+arrays are fresh.
+"""
+
+import numpy as np
+
+from cconv import _elementwise, _pooling
+from cconv.run import Run
+from cconv.shapes import Window
+from cconv.threads import get_num_threads
+
+Array = np.ndarray
+
+# Elements under which a parallel region costs more than it saves; for exp and its kin, and Philox.
+SERIAL_ELEMENTS = 32_768
+SERIAL_COSTLY = 8_192
+
+WORD = 2**32  # values of a random word
+
+
+def _threads(elements: int, least: int = SERIAL_ELEMENTS) -> int:
+    return 1 if elements < least else get_num_threads()
+
+
+def _geometry(window: Window) -> tuple:
+    return window.kernel_size, window.strides, window.pads, window.dilation
+
+
+def max_pool2d(x: Array, window: Window, run: Run | None = None) -> tuple[Array, Array]:
+    """x (n, h, w, c) -> y, argmax (n, oh, ow, c)."""
+    run = run or Run()
+    shape = (x.shape[0], *window.output_size, x.shape[3])
+    kh, kw = window.kernel_size
+    y = run.empty("y", shape, x.dtype)
+    argmax = run.empty("argmax", shape, np.uint8 if kh * kw <= 255 else np.int32)
+    _pooling.max_pool(x, y, argmax, *_geometry(window), _threads(x.size))
+    return y, argmax
+
+
+def max_pool2d_backward(dy: Array, argmax: Array, window: Window, run: Run | None = None) -> Array:
+    """dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)."""
+    run = run or Run()
+    dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
+    _pooling.max_pool_backward(dy, argmax, dx, *_geometry(window), _threads(dx.size))
+    return dx
+
+
+def average_pool2d(x: Array, window: Window, count_include_pad: bool, run: Run | None = None) -> Array:
+    """x (n, h, w, c) -> y (n, oh, ow, c)."""
+    run = run or Run()
+    y = run.empty("y", (x.shape[0], *window.output_size, x.shape[3]), x.dtype)
+    _pooling.average_pool(x, y, *_geometry(window), count_include_pad, _threads(x.size))
+    return y
+
+
+def average_pool2d_backward(
+    dy: Array, window: Window, count_include_pad: bool, run: Run | None = None
+) -> Array:
+    """dy (n, oh, ow, c) -> dx (n, h, w, c)."""
+    run = run or Run()
+    dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
+    oh, ow = window.output_size
+    weights = run.scratch(oh * ow * dy.itemsize).view(dy.dtype).reshape(oh, ow)
+    _pooling.average_pool_backward(
+        dy, dx, weights, *_geometry(window), count_include_pad, _threads(dx.size)
+    )
+    return dx
+
+
+def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
+    """x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)."""
+    run = run or Run()
+    n, _, _, c = x.shape
+    (oh, ow), (kh, kw) = window.output_size, window.kernel_size
+    col = run.empty("col", (n * oh * ow, kh * kw * c), x.dtype)
+    _pooling.im2col(x, col, window.output_size, *_geometry(window), _threads(col.size))
+    return col
+
+
+def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = None) -> Array:
+    """col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
+    run = run or Run()
+    x = run.empty("x", (n, *window.input_size, channels), col.dtype)
+    _pooling.col2im(col, x, window.output_size, *_geometry(window), _threads(col.size))
+    return x
+
+
+def relu(x: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: max(x, 0), NaN passes."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.relu(x.reshape(-1), y.reshape(-1), _threads(x.size))
+    return y
+
+
+def relu_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy where y > 0, else 0."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    return dx
+
+
+def leaky_relu(x: Array, slope: float, run: Run | None = None) -> Array:
+    """Any shape -> the same: x where x > 0, else slope * x."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.leaky_relu(x.reshape(-1), y.reshape(-1), slope, _threads(x.size))
+    return y
+
+
+def leaky_relu_backward(dy: Array, y: Array, slope: float, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy where y > 0, else slope * dy; slope is at least 0."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.leaky_relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), slope, _threads(y.size))
+    return dx
+
+
+def sigmoid(x: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: 1 / (1 + exp(-x))."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.sigmoid(x.reshape(-1), y.reshape(-1), _threads(x.size, SERIAL_COSTLY))
+    return y
+
+
+def sigmoid_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy * y * (1 - y)."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.sigmoid_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    return dx
+
+
+def tanh(x: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.tanh(x.reshape(-1), y.reshape(-1), _threads(x.size, SERIAL_COSTLY))
+    return y
+
+
+def tanh_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy * (1 - y**2)."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.tanh_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    return dx
+
+
+def _rows(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-1])
+
+
+def softmax(x: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same, along the last axis."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.softmax(_rows(x), _rows(y), _threads(x.size, SERIAL_COSTLY))
+    return y
+
+
+def softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: y * (dy - sum(dy * y))."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.softmax_backward(_rows(dy), _rows(y), _rows(dx), _threads(y.size))
+    return dx
+
+
+def log_softmax(x: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same, along the last axis: x - log(sum(exp(x)))."""
+    y = (run or Run()).empty("y", x.shape, x.dtype)
+    _elementwise.log_softmax(_rows(x), _rows(y), _threads(x.size, SERIAL_COSTLY))
+    return y
+
+
+def log_softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy - exp(y) * sum(dy)."""
+    dx = (run or Run()).empty("dx", y.shape, y.dtype)
+    _elementwise.log_softmax_backward(_rows(dy), _rows(y), _rows(dx), _threads(y.size, SERIAL_COSTLY))
+    return dx
+
+
+def softmax_cross_entropy(
+    logits: Array, labels_or_probs: Array, sample_weight: Array | None, run: Run | None = None
+) -> tuple[float, Array]:
+    """Logits (m, n), class numbers int64 (m) or probabilities (m, n), weights (m) -> loss, dlogits (m, n).
+
+    The loss is the mean over the m samples of weight times cross-entropy.
+    """
+    run = run or Run()
+    m = logits.shape[0]
+    dlogits = run.empty("dlogits", logits.shape, logits.dtype)
+    losses = run.scratch(m * 8).view(np.float64)
+    labels, probabilities = (labels_or_probs, None) if labels_or_probs.ndim == 1 else (None, labels_or_probs)
+    if sample_weight is not None:
+        sample_weight = np.ascontiguousarray(sample_weight, np.float64)
+    _elementwise.softmax_cross_entropy(
+        logits, probabilities, labels, sample_weight, losses, dlogits, _threads(logits.size, SERIAL_COSTLY)
+    )
+    return _elementwise.total(losses) / m, dlogits
+
+
+def dropout(x: Array, rate: float, layer: int, run: Run) -> tuple[Array, Array]:
+    """x (n, …) -> y of the same shape, bits (n, ceil(elements of a sample / 8)), lowest bit first.
+
+    An element is kept where its random word is at least rate * 2**32, and scaled by 1 / (1 - rate).
+    """
+    flat = x.reshape(x.shape[0], -1)
+    y = run.empty("y", x.shape, x.dtype)
+    bits = run.empty("bits", (x.shape[0], -(-flat.shape[1] // 8)), np.uint8)
+    _elementwise.dropout(
+        flat,
+        y.reshape(flat.shape),
+        bits,
+        run.seed % WORD**2,
+        run.step % WORD,
+        run.first_sample % WORD,
+        layer % WORD,
+        int(rate * WORD),
+        1 / (1 - rate),
+        _threads(x.size, SERIAL_COSTLY),
+    )
+    return y, bits
+
+
+def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None) -> Array:
+    """Dy (n, …), bits of the forward pass -> dx of dy's shape."""
+    dx = (run or Run()).empty("dx", dy.shape, dy.dtype)
+    flat = dy.reshape(dy.shape[0], -1)
+    _elementwise.dropout_backward(flat, bits, dx.reshape(flat.shape), 1 / (1 - rate), _threads(dy.size))
+    return dx
+
+
+def column_sums(x: Array, run: Run | None = None) -> Array:
+    """x (m, n) -> the sums of its columns (n)."""
+    run = run or Run()
+    m, n = x.shape
+    chunks = -(-m // _elementwise.COLUMN_ROWS)
+    sums = run.empty("sums", (n,), x.dtype)
+    partial = run.scratch(chunks * n * x.itemsize).view(x.dtype).reshape(chunks, n)
+    _elementwise.column_sums(x, partial, sums, _threads(x.size))
+    return sums

@@ -1,0 +1,193 @@
+/* rows.h: serial operations on rows of contiguous numbers: everything but convolution and dense.
+ *
+ * Included after vector.h, once per (instruction set, real type).  Adds to its operations
+ *   ivec, uvec            integers of the width of REAL
+ *   mask, LT LE EQ, NAN_  ordered comparisons; whether a value is NaN
+ *   OR, NOT_              of masks
+ *   BLEND(m, a, b)        m ? a : b
+ *   MIN2, MAX2            the second operand if one is NaN
+ *   SQRT
+ *   MAP(n, statements)    the statements for every vector of a row of n, GET and PUT its elements
+ *   ROW_SUM(s, n, term)   s = sum of the terms of a row
+ * Elementwise results do not depend on the width of a vector.  Sums along a row have BLOCK lanes
+ * whatever that width is, then one fixed tree, so that every instruction set adds in one order. */
+#undef ivec
+#undef uvec
+#undef mask
+#undef LT
+#undef LE
+#undef EQ
+#undef NAN_
+#undef OR
+#undef NOT_
+#undef BLEND
+#undef IEQ
+#undef MIN2
+#undef MAX2
+#undef SQRT
+#undef COMPARE_
+#undef BLOCK
+#undef PARTS
+#undef MAP
+#undef GET
+#undef PUT
+#undef ROW_SUM
+#undef INFINITY_
+#undef INLINE
+
+#define INLINE static inline __attribute__((always_inline))
+#define INFINITY_ ((REAL)__builtin_inf())
+
+#if REAL_BITS == 32
+typedef int32_t NAME(ivec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef uint32_t NAME(uvec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#else
+typedef int64_t NAME(ivec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef uint64_t NAME(uvec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#endif
+#define ivec NAME(ivec)
+#define uvec NAME(uvec)
+
+#if defined(ISA_AVX512)
+
+#define mask tail
+#if REAL_BITS == 32
+#define COMPARE_(a, b, how) _mm512_cmp_ps_mask((a), (b), (how))
+#define IEQ(a, b) _mm512_cmpeq_epi32_mask((__m512i)(a), (__m512i)(b))
+#else
+#define COMPARE_(a, b, how) _mm512_cmp_pd_mask((a), (b), (how))
+#define IEQ(a, b) _mm512_cmpeq_epi64_mask((__m512i)(a), (__m512i)(b))
+#endif
+#define OR(a, b) ((mask)((a) | (b)))
+#define NOT_(a) ((mask)~(a))
+#define BLEND(m, a, b) ((vec)M_(mask_blend)((m), (b), (a)))
+
+#elif defined(ISA_AVX2)
+
+#define mask vec
+#define COMPARE_(a, b, how) ((vec)M_(cmp)((a), (b), (how)))
+#define IEQ(a, b) ((mask)((a) == (b)))
+#define OR(a, b) ((mask)((ivec)(a) | (ivec)(b)))
+#define NOT_(a) ((mask)~(ivec)(a))
+#define BLEND(m, a, b) ((vec)M_(blendv)((b), (a), (m)))
+
+#else
+
+#define mask ivec
+#define IEQ(a, b) ((a) == (b))
+#define OR(a, b) ((a) | (b))
+#define NOT_(a) (~(a))
+#define BLEND(m, a, b) ((vec)(((m) & (ivec)(a)) | (~(m) & (ivec)(b))))
+
+#endif
+
+#if defined(ISA_AVX512) || defined(ISA_AVX2)
+#define LT(a, b) COMPARE_(a, b, _CMP_LT_OQ)
+#define LE(a, b) COMPARE_(a, b, _CMP_LE_OQ)
+#define EQ(a, b) COMPARE_(a, b, _CMP_EQ_OQ)
+#define NAN_(a) COMPARE_(a, a, _CMP_UNORD_Q)
+#define MIN2(a, b) ((vec)M_(min)((a), (b)))
+#define MAX2(a, b) ((vec)M_(max)((a), (b)))
+#define SQRT(v) ((vec)M_(sqrt)(v))
+#else
+#define LT(a, b) ((a) < (b))
+#define LE(a, b) ((a) <= (b))
+#define EQ(a, b) ((a) == (b))
+#define NAN_(a) ((a) != (a))
+#define MIN2(a, b) BLEND(LT(a, b), a, b)
+#define MAX2(a, b) BLEND(LT(b, a), a, b)
+static inline vec NAME(sqrt)(vec v) {
+#if defined(__aarch64__) && REAL_BITS == 32
+    return (vec)vsqrtq_f32((float32x4_t)v);
+#elif defined(__aarch64__)
+    return (vec)vsqrtq_f64((float64x2_t)v);
+#elif defined(__SSE2__) && REAL_BITS == 32
+    return (vec)_mm_sqrt_ps(v);
+#elif defined(__SSE2__)
+    return (vec)_mm_sqrt_pd(v);
+#else
+    for (ptrdiff_t i = 0; i < LANES; i++) v[i] = (REAL)__builtin_sqrt(v[i]);
+    return v;
+#endif
+}
+#define SQRT(v) NAME(sqrt)(v)
+#endif
+
+/* The statements run for every whole vector of n elements, then for the ragged one if any. */
+#define MAP(n, ...) do {                                                                        \
+        ptrdiff_t i = 0;                                                                        \
+        {                                                                                       \
+            enum { RAGGED = 0 };                                                                \
+            const tail last = TAIL(LANES);                                                      \
+            (void)last;                                                                         \
+            for (; i + LANES <= (n); i += LANES) { __VA_ARGS__; }                               \
+        }                                                                                       \
+        if (i < (n)) {                                                                          \
+            enum { RAGGED = 1 };                                                                \
+            const tail last = TAIL((n) - i);                                                    \
+            __VA_ARGS__;                                                                        \
+        }                                                                                       \
+    } while (0)
+#define GET(p) (RAGGED ? LOAD_TAIL((p) + i, last) : LOAD((p) + i))
+#define PUT(p, v) do {                                                                          \
+        const vec v_ = (v);                                                                     \
+        if (RAGGED) { STORE_TAIL((p) + i, last, v_); } else { STORE((p) + i, v_); }             \
+    } while (0)
+
+/* Lanes of a sum along a row: 16 floats or 8 doubles, which are PARTS vectors. */
+#define BLOCK ((ptrdiff_t)(64 / sizeof(REAL)))
+#define PARTS (64 / VECTOR_BYTES)
+
+INLINE REAL NAME(fold)(const vec *parts) {
+    REAL lanes[BLOCK];
+    for (int s = 0; s < PARTS; s++) STORE(lanes + s * LANES, parts[s]);
+    for (ptrdiff_t half = BLOCK / 2; half; half /= 2)
+        for (ptrdiff_t l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
+/* The term of lanes behind the row's end, where GET gives zeros, must be zero. */
+#define ROW_SUM(result, n, term) do {                                                           \
+        vec parts_[PARTS] = {{0}};                                                              \
+        for (ptrdiff_t block_ = 0; block_ < (n); block_ += BLOCK)                               \
+            for (int s_ = 0; s_ < PARTS; s_++) {                                                \
+                const ptrdiff_t i = block_ + s_ * LANES, left_ = (n) - i;                       \
+                if (left_ >= LANES) {                                                           \
+                    enum { RAGGED = 0 };                                                        \
+                    const tail last = TAIL(LANES);                                              \
+                    (void)last;                                                                 \
+                    parts_[s_] += (term);                                                       \
+                } else if (left_ > 0) {                                                         \
+                    enum { RAGGED = 1 };                                                        \
+                    const tail last = TAIL(left_);                                              \
+                    parts_[s_] += (term);                                                       \
+                }                                                                               \
+            }                                                                                   \
+        result = NAME(fold)(parts_);                                                            \
+    } while (0)
+
+#include "rows_math.h"
+#include "rows_map.h"
+#include "rows_softmax.h"
+#include "rows_dropout.h"
+#include "rows_optim.h"
+#include "rows_pool.h"
+
+static const cconv_rows NAME(rows) = {
+    .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
+    .leaky_relu = NAME(leaky_relu), .leaky_relu_backward = NAME(leaky_relu_backward),
+    .sigmoid = NAME(sigmoid_row), .sigmoid_backward = NAME(sigmoid_backward),
+    .tanh = NAME(tanh_row), .tanh_backward = NAME(tanh_backward),
+    .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row), .scale = NAME(scale_row),
+    .softmax = NAME(softmax), .softmax_backward = NAME(softmax_backward),
+    .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
+    .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),
+    .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward),
+    .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
+    .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),
+    .average_pool_backward = NAME(average_pool_backward),
+    .im2col = NAME(im2col), .col2im = NAME(col2im),
+    .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
+    .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
+    .adam = NAME(adam),
+};

@@ -1,0 +1,314 @@
+/* rows_pool.h: pooling, im2col and their gradients, one row of pixels of one image at a time.
+ *
+ * Every output row is written by one call and every element once: the gradients gather from the
+ * windows that cover a pixel (oy, then ox ascending), so windows may overlap and nothing has to
+ * be zeroed first.  Vectors run along the channels; where a row of channels is no multiple of a
+ * vector, its last vector overlaps the one before, which only writes the same values again. */
+#undef MAX_BYTES
+#undef MAX_WIDE
+#undef AVERAGE
+#undef COLUMNS
+
+/* what a window does; constant wherever the functions below are inlined */
+#define MAX_BYTES 0 /* argmax in uint8 */
+#define MAX_WIDE 1  /* argmax in int32 */
+#define AVERAGE 2
+#define COLUMNS 3
+
+#ifndef CCONV_POOL_SPANS
+#define CCONV_POOL_SPANS
+typedef struct {
+    ptrdiff_t first, last;
+} cconv_span;
+
+/* The taps k with lo <= start + k * step < hi, of `count`: first <= k < last. */
+static inline cconv_span taps_inside(ptrdiff_t start, ptrdiff_t count, ptrdiff_t step,
+                                     ptrdiff_t lo, ptrdiff_t hi) {
+    ptrdiff_t first = start < lo ? lo - start : 0, last = hi > start ? hi - start : 0;
+    if (step != 1) {
+        first = (first + step - 1) / step;
+        last = (last + step - 1) / step;
+    }
+    if (last > count) last = count;
+    return (cconv_span){first, last > first ? last : first};
+}
+
+/* The tap of a window that lies `distance` pixels behind its start, or -1 between two taps. */
+static inline ptrdiff_t tap_at(ptrdiff_t distance, ptrdiff_t step) {
+    if (step == 1) return distance;
+    return distance % step ? -1 : distance / step;
+}
+
+/* How many pixels of a window count for its average: those inside the (padded) input. */
+static inline ptrdiff_t counted(cconv_span inside, ptrdiff_t start, ptrdiff_t count, ptrdiff_t step,
+                                ptrdiff_t before, ptrdiff_t n, ptrdiff_t after, int include_pad) {
+    if (include_pad) inside = taps_inside(start, count, step, -before, n + after);
+    return inside.last - inside.first;
+}
+#endif
+
+/* n <= LANES bytes to lanes and back; n is the constant LANES for whole vectors */
+INLINE ivec NAME(load_bytes)(const uint8_t *p, ptrdiff_t n) {
+#if defined(ISA_AVX512) && REAL_BITS == 32
+    return (ivec)_mm512_cvtepu8_epi32(n == LANES ? _mm_loadu_si128((const __m128i *)p)
+                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
+#elif defined(ISA_AVX512)
+    return (ivec)_mm512_cvtepu8_epi64(n == LANES ? _mm_loadl_epi64((const __m128i *)p)
+                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
+#else
+    uint8_t bytes[16] = {0};
+    if (n == LANES) __builtin_memcpy(bytes, p, (size_t)LANES);
+    else for (ptrdiff_t l = 0; l < n; l++) bytes[l] = p[l];
+#if defined(ISA_AVX2) && REAL_BITS == 32
+    return (ivec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+#elif defined(ISA_AVX2)
+    return (ivec)_mm256_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)bytes));
+#else
+    ivec v;
+    for (ptrdiff_t l = 0; l < LANES; l++) v[l] = bytes[l];
+    return v;
+#endif
+#endif
+}
+
+INLINE void NAME(store_bytes)(uint8_t *p, ptrdiff_t n, ivec v) {
+#if defined(ISA_AVX512)
+#if REAL_BITS == 32
+    const __m128i bytes = _mm512_cvtepi32_epi8((__m512i)v);
+#else
+    const __m128i bytes = _mm512_cvtepi64_epi8((__m512i)v);
+#endif
+    if (n < LANES) _mm_mask_storeu_epi8(p, TAIL(n), bytes);
+#if REAL_BITS == 32
+    else _mm_storeu_si128((__m128i *)p, bytes);
+#else
+    else _mm_storel_epi64((__m128i *)p, bytes);
+#endif
+#elif defined(ISA_AVX2) && REAL_BITS == 32
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)v),
+                                          _mm256_extracti128_si256((__m256i)v, 1));
+    const __m128i bytes = _mm_packus_epi16(words, words);
+    if (n == LANES) {
+        _mm_storel_epi64((__m128i *)p, bytes);
+    } else {
+        const uint64_t packed = (uint64_t)_mm_cvtsi128_si64(bytes);
+        for (ptrdiff_t l = 0; l < n; l++) p[l] = (uint8_t)(packed >> (8 * l));
+    }
+#else
+    for (ptrdiff_t l = 0; l < n; l++) p[l] = (uint8_t)v[l];
+#endif
+}
+
+/* lanes (n <= LANES) of argmax at element `at` */
+INLINE ivec NAME(load_places)(const int kind, const void *argmax, ptrdiff_t at, ptrdiff_t n) {
+    if (kind == MAX_BYTES) return NAME(load_bytes)((const uint8_t *)argmax + at, n);
+    ivec v = {0};
+    for (ptrdiff_t l = 0; l < n; l++) v[l] = ((const int32_t *)argmax)[at + l];
+    return v;
+}
+
+INLINE void NAME(store_places)(const int kind, void *argmax, ptrdiff_t at, ptrdiff_t n, ivec v) {
+    if (kind == MAX_BYTES) NAME(store_bytes)((uint8_t *)argmax + at, n, v);
+    else for (ptrdiff_t l = 0; l < n; l++) ((int32_t *)argmax)[at + l] = (int32_t)v[l];
+}
+
+/* One window over n <= LANES channels.  x: its first pixel inside the input; rows, columns:
+ * its taps inside; weight: of the average. */
+INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool *p, const REAL *x,
+                             cconv_span rows, cconv_span columns, REAL weight, ptrdiff_t n,
+                             ptrdiff_t at, REAL *y, void *argmax) {
+    const tail last = TAIL(ragged ? n : LANES);
+    const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
+    vec best = {0};
+    ivec place = {0};
+    if (kind != AVERAGE) {
+        /* The first tap is taken as it is, so that it wins even if it is -inf. */
+        const ptrdiff_t first = rows.first * p->kw + columns.first;
+        best = ragged ? LOAD_TAIL(x, last) : LOAD(x);
+        place = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)first : (int32_t)first);
+    }
+    for (ptrdiff_t u = rows.first; u < rows.last; u++, x += down) {
+        const REAL *from = x;
+        for (ptrdiff_t v = columns.first; v < columns.last; v++, from += right) {
+            const vec value = ragged ? LOAD_TAIL(from, last) : LOAD(from);
+            if (kind == AVERAGE) {
+                best += value;
+            } else {
+                /* Stay at a NaN; stay if not greater; go to a NaN, which compares as neither. */
+                const mask stay = OR(LE(value, best), NAN_(best));
+                const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
+                                                                 : (int32_t)(u * p->kw + v));
+                best = BLEND(stay, best, value);
+                place = (ivec)BLEND(stay, (vec)place, (vec)here);
+            }
+        }
+    }
+    if (kind == AVERAGE) best /= weight;
+    else NAME(store_places)(kind, argmax, at, ragged ? n : LANES, place);
+    if (ragged) { STORE_TAIL(y + at, last, best); } else { STORE(y + at, best); }
+}
+
+/* y, argmax (ow, c): row oy of the pooling of image x (h, w, c) */
+INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, const REAL *x,
+                           int include_pad, REAL *y, void *argmax) {
+    const ptrdiff_t c = p->c, top = oy * p->sh - p->top;
+    const cconv_span rows = taps_inside(top, p->kh, p->dh, 0, p->h);
+    const ptrdiff_t high = counted(rows, top, p->kh, p->dh, p->top, p->h, p->bottom, include_pad);
+    for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
+        const ptrdiff_t left = ox * p->sw - p->left, at = ox * c;
+        const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
+        if (rows.first == rows.last || columns.first == columns.last) { /* nothing but padding */
+            for (ptrdiff_t j = 0; j < c; j++) {
+                y[at + j] = kind == AVERAGE ? 0 : -INFINITY_;
+                if (kind == MAX_BYTES) ((uint8_t *)argmax)[at + j] = 255;
+                if (kind == MAX_WIDE) ((int32_t *)argmax)[at + j] = -1;
+            }
+            continue;
+        }
+        const REAL weight = kind != AVERAGE ? 1 : (REAL)(high *
+            counted(columns, left, p->kw, p->dw, p->left, p->w, p->right, include_pad));
+        const REAL *from =
+            x + ((top + rows.first * p->dh) * p->w + left + columns.first * p->dw) * c;
+        if (c < LANES) {
+            NAME(pool_lanes)(kind, 1, p, from, rows, columns, weight, c, at, y, argmax);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < c; j += LANES) {
+            const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
+            NAME(pool_lanes)(kind, 0, p, from + k, rows, columns, weight, LANES, at + k, y, argmax);
+        }
+    }
+}
+
+/* n <= LANES channels of pixel (iy, ix) of a gradient: the sum over the windows that cover it.
+ * dy (oh, ow, c), or col (oh, ow, kh, kw, c) */
+INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool *p, ptrdiff_t iy,
+                              ptrdiff_t ix, cconv_span rows, cconv_span columns, const REAL *dy,
+                              const void *argmax, const REAL *weights, ptrdiff_t n, ptrdiff_t j) {
+    const tail last = TAIL(ragged ? n : LANES);
+    vec sum = {0};
+    for (ptrdiff_t oy = rows.first; oy < rows.last; oy++) {
+        const ptrdiff_t u = tap_at(iy + p->top - oy * p->sh, p->dh);
+        if (u < 0) continue;
+        for (ptrdiff_t ox = columns.first; ox < columns.last; ox++) {
+            const ptrdiff_t v = tap_at(ix + p->left - ox * p->sw, p->dw);
+            if (v < 0) continue;
+            const ptrdiff_t window = oy * p->ow + ox;
+            const ptrdiff_t at = kind == COLUMNS ? (window * p->kh + u) * p->kw + v : window;
+            const REAL *from = dy + at * p->c + j;
+            vec term = ragged ? LOAD_TAIL(from, last) : LOAD(from);
+            if (kind == AVERAGE) term *= weights[window];
+            if (kind == MAX_BYTES || kind == MAX_WIDE) {
+                const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
+                                                                 : (int32_t)(u * p->kw + v));
+                const ivec place = NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
+                term = BLEND(IEQ(place, here), term, (vec){0});
+            }
+            sum += term;
+        }
+    }
+    return sum;
+}
+
+/* dx (w, c): row iy of the gradient */
+INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, const REAL *dy,
+                             const void *argmax, const REAL *weights, REAL *dx) {
+    const ptrdiff_t c = p->c, reach_h = (p->kh - 1) * p->dh, reach_w = (p->kw - 1) * p->dw;
+    const ptrdiff_t y_end = (iy + p->top) / p->sh + 1, y_gap = iy + p->top - reach_h;
+    const cconv_span rows = {y_gap > 0 ? (y_gap + p->sh - 1) / p->sh : 0,
+                             y_end < p->oh ? y_end : p->oh};
+    cconv_span columns = {0, 0};
+    for (ptrdiff_t ix = 0; ix < p->w; ix++, dx += c) {
+        while (columns.last < p->ow && columns.last * p->sw <= ix + p->left) columns.last++;
+        while (columns.first * p->sw + reach_w < ix + p->left) columns.first++;
+        if (c < LANES) {
+            const vec sum = NAME(gather_lanes)(kind, 1, p, iy, ix, rows, columns, dy, argmax,
+                                               weights, c, 0);
+            STORE_TAIL(dx, TAIL(c), sum);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < c; j += LANES) {
+            const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
+            const vec sum = NAME(gather_lanes)(kind, 0, p, iy, ix, rows, columns, dy, argmax,
+                                               weights, LANES, k);
+            STORE(dx + k, sum);
+        }
+    }
+}
+
+/* y, argmax (ow, c): row oy of image x (h, w, c) */
+static void NAME(max_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *y, void *argmax,
+                           int wide) {
+    if (wide) NAME(pool_row)(MAX_WIDE, p, oy, x, 0, y, argmax);
+    else NAME(pool_row)(MAX_BYTES, p, oy, x, 0, y, argmax);
+}
+
+/* dx (w, c): row iy of one image from dy, argmax (oh, ow, c) */
+static void NAME(max_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy,
+                                    const void *argmax, int wide, void *dx) {
+    if (wide) NAME(gather_row)(MAX_WIDE, p, iy, dy, argmax, 0, dx);
+    else NAME(gather_row)(MAX_BYTES, p, iy, dy, argmax, 0, dx);
+}
+
+/* y (ow, c): row oy of image x (h, w, c) */
+static void NAME(average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, int include_pad,
+                               void *y) {
+    NAME(pool_row)(AVERAGE, p, oy, x, include_pad, y, 0);
+}
+
+/* weights (ow): 1 / pixels counted, of the windows of row oy; 0 where a window counts none */
+static void NAME(average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad, void *weights_) {
+    REAL *weights = weights_;
+    const ptrdiff_t top = oy * p->sh - p->top;
+    const cconv_span rows = taps_inside(top, p->kh, p->dh, 0, p->h);
+    const ptrdiff_t high = counted(rows, top, p->kh, p->dh, p->top, p->h, p->bottom, include_pad);
+    for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
+        const ptrdiff_t left = ox * p->sw - p->left;
+        const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
+        const ptrdiff_t count =
+            high * counted(columns, left, p->kw, p->dw, p->left, p->w, p->right, include_pad);
+        weights[ox] = count ? 1 / (REAL)count : 0;
+    }
+}
+
+/* dx (w, c): row iy of one image from dy (oh, ow, c), weights (oh, ow) */
+static void NAME(average_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy,
+                                        const void *weights, void *dx) {
+    NAME(gather_row)(AVERAGE, p, iy, dy, 0, weights, dx);
+}
+
+/* to (n) = from (n), or zeros if from is NULL */
+INLINE REAL *NAME(append)(REAL *to, const REAL *from, ptrdiff_t n) {
+    if (from) for (ptrdiff_t j = 0; j < n; j++) to[j] = from[j];
+    else for (ptrdiff_t j = 0; j < n; j++) to[j] = 0;
+    return to + n;
+}
+
+/* col (ow, kh, kw, c): the windows of row oy of image x (h, w, c), zeros for padding */
+static void NAME(im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x_, void *col_) {
+    const REAL *x = x_;
+    REAL *col = col_;
+    const ptrdiff_t c = p->c, top = oy * p->sh - p->top;
+    for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
+        const ptrdiff_t left = ox * p->sw - p->left;
+        const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
+        for (ptrdiff_t u = 0; u < p->kh; u++) {
+            const ptrdiff_t iy = top + u * p->dh;
+            if (iy < 0 || iy >= p->h) {
+                col = NAME(append)(col, 0, p->kw * c);
+                continue;
+            }
+            col = NAME(append)(col, 0, columns.first * c);
+            const REAL *from = x + (iy * p->w + left + columns.first * p->dw) * c;
+            const ptrdiff_t taps = columns.last - columns.first;
+            if (p->dw == 1) col = NAME(append)(col, from, taps * c);
+            else for (ptrdiff_t v = 0; v < taps; v++) col = NAME(append)(col, from + v * p->dw * c, c);
+            col = NAME(append)(col, 0, (p->kw - columns.last) * c);
+        }
+    }
+}
+
+/* x (w, c): row iy of one image, the sum of its places in col (oh, ow, kh, kw, c) */
+static void NAME(col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x) {
+    NAME(gather_row)(COLUMNS, p, iy, col, 0, 0, x);
+}

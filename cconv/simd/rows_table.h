@@ -1,0 +1,61 @@
+/* rows_table.h: the table of row operations, one for each instruction set and real type.
+ *
+ * Both real types share this one type, so that a fused Cython loop picks its table by the size
+ * of an item: `void *` stands for float or double as the table's owner says. */
+#ifndef CCONV_ROWS_TABLE_H
+#define CCONV_ROWS_TABLE_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* The geometry of a pooling or im2col; sizes in pixels, c in channels. */
+typedef struct {
+    ptrdiff_t h, w, c, oh, ow;
+    ptrdiff_t kh, kw, sh, sw;
+    ptrdiff_t top, bottom, left, right;
+    ptrdiff_t dh, dw;
+} cconv_pool;
+
+/* What keys the draws of a dropout (Philox4x32-10): counter words behind the element's, and key. */
+typedef struct {
+    uint32_t sample, step, layer;
+    uint32_t key[2];
+    uint32_t threshold; /* kept where the drawn word is at least this */
+} cconv_draw;
+
+/* out (n) = f(a (n), b (n), s); b or s may be unused. */
+typedef void cconv_map(ptrdiff_t n, const void *a, const void *b, void *out, double s);
+
+/* One optimizer step on param (n) with gradient grad (n) and up to two states (n). */
+typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
+                          const double *hyper);
+
+typedef struct {
+    /* elementwise */
+    cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
+    cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
+    cconv_map *exp, *log, *add, *scale;
+    /* one row of n */
+    cconv_map *softmax, *softmax_backward, *log_softmax, *log_softmax_backward;
+    double (*cross_entropy)(ptrdiff_t n, const void *logits, const void *target, ptrdiff_t label,
+                            double weight, double scale, void *dlogits);
+    double (*sum)(ptrdiff_t n, const void *x);
+    void (*column_sums)(ptrdiff_t rows, ptrdiff_t n, const void *x, void *out);
+    /* elements first ... first + n of one sample; first is a multiple of 64 */
+    void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
+                    const void *x, void *y, uint8_t *bits);
+    void (*dropout_backward)(ptrdiff_t n, double scale, const void *dy, const uint8_t *bits, void *dx);
+    /* one row of pixels of one image */
+    void (*max_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *y, void *argmax, int wide);
+    void (*max_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy, const void *argmax,
+                              int wide, void *dx);
+    void (*average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, int include_pad, void *y);
+    void (*average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad, void *weights);
+    void (*average_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy,
+                                  const void *weights, void *dx);
+    void (*im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *col);
+    void (*col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x);
+    /* optimizers */
+    cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
+} cconv_rows;
+
+#endif
