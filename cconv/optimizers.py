@@ -1,0 +1,498 @@
+"""Optimizers: how gradients change the weights, each one fused pass over every array.
+
+The rules and the default numbers are Keras 3's. In the formulas w is a weight, g its gradient
+(with the L2 penalty's), t = 1, 2, … the step, and all products are element by element.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv import checks, named, ops_optim, schedules
+from cconv.named import at_least_zero, finite, fraction
+from cconv.regularizers import Regularizer
+from cconv.run import aligned_empty
+
+Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray]
+
+
+class Optimizer(named.Configured):
+    """Base of the optimizers.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        The step's size; `lr` is its old name.
+    decay : float
+        Divides the learning rate of step t by ``1 + decay · (t - 1)``, as Keras did.
+
+    Attributes
+    ----------
+    iterations : int
+        Steps made so far.
+    """
+
+    slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
+    slot_start = 0.0
+
+    def __init__(self, learning_rate: Any, decay: float, lr: Any) -> None:
+        where = type(self).__name__
+        self.learning_rate = learning_rate if lr is None else lr
+        self.decay = at_least_zero(where, "decay", decay)
+        self.iterations = 0
+        self._slots: dict[str, dict[str, np.ndarray]] = {}
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate, or the schedule that gives it."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self._learning_rate = schedules.get(value, type(self).__name__, "learning_rate")
+
+    lr = learning_rate
+
+    def current_rate(self) -> float:
+        """Return the learning rate of the next step."""
+        rate = self._learning_rate
+        if callable(rate):
+            rate = rate(self.iterations)
+        return rate / (1.0 + self.decay * self.iterations)
+
+    def apply(
+        self, params: Arrays, grads: Arrays, regularizers: Mapping[Any, Regularizer] | None = None
+    ) -> None:
+        """Make one step: change the weights in place.
+
+        Parameters
+        ----------
+        params : dict or list of ndarray
+            The weights: C-contiguous, writeable, float32 or float64. The optimizer keeps what it
+            remembers of an array under its name, or its place in the list.
+        grads : dict or list of ndarray
+            Their gradients, of the same names or places, shapes and dtypes; not changed. A weight
+            without one stays as it is.
+        regularizers : dict of Regularizer, optional
+            Penalties whose gradients are added, by the names of `params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When an array cannot be updated with its gradient; then nothing has been changed.
+
+        Examples
+        --------
+        >>> w = np.array([1.0, 2.0])
+        >>> SGD(0.5).apply([w], [np.array([1.0, 1.0])])
+        >>> w
+        array([0.5, 1.5])
+        """
+        weights, gradients = _by_name(params), _by_name(grads)
+        pairs = [
+            (name, w, _checked(name, w, gradients[name])) for name, w in weights.items() if name in gradients
+        ]
+        slots = [self._slots_of(name, w) for name, w, _ in pairs]
+        rate = self.current_rate()
+        self.iterations += 1
+        for (name, w, g), kept in zip(pairs, slots, strict=True):
+            penalty = regularizers.get(name) if regularizers else None
+            if penalty is not None and penalty.l1:
+                g = g + w.dtype.type(penalty.l1) * np.sign(w)
+            # The gradient of l2 Σw² is 2 l2 w.
+            self._update(w, g, kept, rate, 2.0 * penalty.l2 if penalty is not None else 0.0)
+
+    def _update(
+        self, w: np.ndarray, g: np.ndarray, kept: dict[str, np.ndarray], rate: float, l2: float
+    ) -> None:
+        raise NotImplementedError
+
+    def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
+        kept = self._slots.get(name)
+        if kept is None:
+            kept = {slot: aligned_empty(w.shape, w.dtype) for slot in self.slots}
+            for array in kept.values():
+                array[...] = self.slot_start
+            self._slots[name] = kept
+        for slot, array in kept.items():
+            if array.shape != w.shape or array.dtype != w.dtype:
+                raise ValueError(
+                    f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its {slot} "
+                    f"from earlier steps, got {w.dtype} of {w.shape}"
+                )
+        return kept
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Return copies of everything remembered: with it, training goes on with the same bits.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``"iterations"``, and for every weight ``"name/slot"``.
+        """
+        state = {"iterations": np.array(self.iterations, np.int64)}
+        for name, kept in self._slots.items():
+            state |= {f"{name}/{slot}": array.copy() for slot, array in kept.items()}
+        return state
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up what `get_state` of an optimizer of this class returned.
+
+        Raises
+        ------
+        ValueError
+            When it is of another class, or incomplete.
+        """
+        where = type(self).__name__
+        slots: dict[str, dict[str, np.ndarray]] = {}
+        for entry, array in state.items():
+            if entry == "iterations":
+                continue
+            name, _, slot = entry.rpartition("/")
+            if not name or slot not in self.slots:
+                raise ValueError(f"{where}: state must hold the entries 'name/slot', got {entry!r}")
+            kept = aligned_empty(array.shape, array.dtype)
+            kept[...] = array
+            slots.setdefault(name, {})[slot] = kept
+        if "iterations" not in state or any(set(kept) != set(self.slots) for kept in slots.values()):
+            raise ValueError(f"{where}: state must hold 'iterations' and, for every weight, {self.slots}")
+        self.iterations = int(state["iterations"])
+        # The order of the slots is that of a fresh optimizer.
+        self._slots = {name: {slot: kept[slot] for slot in self.slots} for name, kept in slots.items()}
+
+    def reset(self) -> None:
+        """Forget all steps made so far."""
+        self.iterations, self._slots = 0, {}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data, `lr` under its present name."""
+        config = super().get_config()
+        del config["lr"]
+        return config
+
+
+def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
+    if isinstance(arrays, Mapping):
+        return dict(arrays)
+    return {str(place): array for place, array in enumerate(arrays)}
+
+
+def _checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
+    if not isinstance(w, np.ndarray) or w.dtype not in (np.float32, np.float64) or not w.flags.carray:
+        raise TypeError(
+            f"Optimizer: params[{name!r}] must be a writeable, C-contiguous array of float32 or float64"
+        )
+    if g.shape != w.shape or g.dtype != w.dtype:
+        raise ValueError(
+            f"Optimizer: grads[{name!r}] must be {w.dtype} of shape {w.shape}, got {g.dtype} of {g.shape}"
+        )
+    return checks.ready(g, w.dtype)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent (Robbins & Monro 1951, "A stochastic approximation method").
+
+    ``w ← w - lr g``; with momentum μ the rule of `Momentum`, with `nesterov` that of `Nesterov`.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    nesterov : bool
+        Whether momentum is Nesterov's.
+    decay, lr
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> SGD(0.1, momentum=0.9, nesterov=True)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        self.momentum = fraction(type(self).__name__, "momentum", momentum)
+        self.nesterov = checks.flag(type(self).__name__, "nesterov", nesterov)
+        self.slots = ("velocity",) if self.momentum else ()
+
+    def _update(self, w, g, kept, rate, l2):
+        if not self.momentum:
+            ops_optim.sgd_update(w, g, rate, l2)
+        elif self.nesterov:
+            ops_optim.nesterov_update(w, g, kept["velocity"], rate, self.momentum, l2)
+        else:
+            ops_optim.momentum_update(w, g, kept["velocity"], rate, self.momentum, l2)
+
+
+class Momentum(SGD):
+    """Heavy ball (Polyak 1964, "Some methods of speeding up the convergence of iteration methods").
+
+    ``v ← μ v - lr g``, ``w ← w + v``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    decay, lr
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
+    ) -> None:
+        super().__init__(learning_rate, momentum, False, decay=decay, lr=lr)
+
+
+class Nesterov(SGD):
+    """Nesterov's accelerated gradient (Nesterov 1983, in the form of Sutskever et al. 2013).
+
+    ``v ← μ v - lr g``, ``w ← w + μ v - lr g``: w is the point that momentum looks ahead to.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    decay, lr
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
+    ) -> None:
+        super().__init__(learning_rate, momentum, True, decay=decay, lr=lr)
+
+
+class Adagrad(Optimizer):
+    """AdaGrad (Duchi, Hazan, Singer 2011, "Adaptive subgradient methods for online learning").
+
+    ``a ← a + g²``, ``w ← w - lr g / √(a + ε)``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    initial_accumulator_value : float
+        Where a begins, at least 0.
+    epsilon : float
+        ε, at least 0.
+    decay, lr
+        See `Optimizer`.
+    """
+
+    slots = ("accumulator",)
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        self.initial_accumulator_value = at_least_zero(
+            "Adagrad", "initial_accumulator_value", initial_accumulator_value
+        )
+        self.slot_start = self.initial_accumulator_value
+        self.epsilon = at_least_zero("Adagrad", "epsilon", epsilon)
+
+    def _update(self, w, g, kept, rate, l2):
+        ops_optim.adagrad_update(w, g, kept["accumulator"], rate, self.epsilon, l2)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5).
+
+    ``v ← ρ v + (1 - ρ) g²``, ``w ← w - lr g / √(v + ε)``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    rho : float
+        ρ in [0, 1): how much of the mean of squares is kept.
+    epsilon : float
+        ε, at least 0.
+    decay, lr
+        See `Optimizer`.
+    """
+
+    slots = ("velocity",)
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        epsilon: float = 1e-7,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        self.rho = fraction("RMSprop", "rho", rho)
+        self.epsilon = at_least_zero("RMSprop", "epsilon", epsilon)
+
+    def _update(self, w, g, kept, rate, l2):
+        ops_optim.rmsprop_update(w, g, kept["velocity"], rate, self.rho, self.epsilon, l2)
+
+
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler 2012, "ADADELTA: an adaptive learning rate method").
+
+    ``a ← ρ a + (1 - ρ) g²``, ``d = g √(b + ε) / √(a + ε)``, ``b ← ρ b + (1 - ρ) d²``,
+    ``w ← w - lr d``. The paper has lr = 1.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    rho : float
+        ρ in [0, 1): how much of the means of squares is kept.
+    epsilon : float
+        ε, at least 0.
+    decay, lr
+        See `Optimizer`.
+    """
+
+    slots = ("accumulated_grad", "accumulated_delta")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        self.rho = fraction("Adadelta", "rho", rho)
+        self.epsilon = at_least_zero("Adadelta", "epsilon", epsilon)
+
+    def _update(self, w, g, kept, rate, l2):
+        ops_optim.adadelta_update(w, g, *kept.values(), rate, self.rho, self.epsilon, l2)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, "Adam: a method for stochastic optimization").
+
+    ``m ← m + (1 - β₁)(g - m)``, ``v ← v + (1 - β₂)(g² - v)``,
+    ``w ← w - lr √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)``, the form at the end of the paper's section 2.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    beta_1, beta_2 : float
+        In [0, 1): how much of the means of gradients and of their squares is kept.
+    epsilon : float
+        ε, at least 0.
+    decay, lr
+        See `Optimizer`.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        where = type(self).__name__
+        self.beta_1 = fraction(where, "beta_1", beta_1)
+        self.beta_2 = fraction(where, "beta_2", beta_2)
+        self.epsilon = at_least_zero(where, "epsilon", epsilon)
+
+    def _update(self, w, g, kept, rate, l2):
+        betas = self.beta_1, self.beta_2
+        ops_optim.adam_update(w, g, *kept.values(), rate, *betas, self.epsilon, self.iterations, l2)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, "Decoupled weight decay regularization").
+
+    ``w ← w - lr λ w``, then the rule of `Adam`. The decay is a pass of its own.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    weight_decay : float
+        λ, at least 0.
+    beta_1, beta_2, epsilon
+        As in `Adam`.
+    decay, lr
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, decay=decay, lr=lr)
+        self.weight_decay = finite("AdamW", "weight_decay", weight_decay, least=0.0)
+
+    def _update(self, w, g, kept, rate, l2):
+        w *= w.dtype.type(1.0 - rate * self.weight_decay)
+        super()._update(w, g, kept, rate, l2)
+
+
+AdaGrad = Adagrad
+RMSProp = RMSprop
+
+_CLASSES: dict[str, type[Optimizer]] = {
+    entry.__name__.lower(): entry
+    for entry in (SGD, Momentum, Nesterov, Adagrad, RMSprop, Adadelta, Adam, AdamW)
+}
+
+
+def get(value: Any, where: str = "optimizers.get", name: str = "value") -> Optimizer:
+    """Return the optimizer that `value` stands for.
+
+    Parameters
+    ----------
+    value : str, Optimizer or mapping
+        ``"adam"`` in any case, ``Adam(1e-4)`` or its configuration.
+    where, name : str
+        Begin the error message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it stands for none.
+
+    Examples
+    --------
+    >>> get("Adam")
+    Adam()
+    """
+    return named.resolve(where, name, value, Optimizer, _CLASSES)

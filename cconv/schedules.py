@@ -1,0 +1,195 @@
+"""Learning rates that change with the step: objects that an optimizer takes as `learning_rate`."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from cconv import named
+from cconv.named import at_least_zero, finite
+from cconv.shapes import is_int, positive_int
+
+
+class Schedule(named.Configured):
+    """Base of the schedules."""
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of step 0, 1, 2, …"""
+        raise NotImplementedError
+
+
+class ExponentialDecay(Schedule):
+    """``initial · decay_rate ** (step / decay_steps)``, Keras' rule.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        Rate of step 0.
+    decay_steps : int
+        After how many steps the rate has been multiplied with `decay_rate` once.
+    decay_rate : float
+        Above 0.
+    staircase : bool
+        Whether the exponent is rounded down to a whole number.
+
+    Examples
+    --------
+    >>> ExponentialDecay(0.5, decay_steps=10, decay_rate=0.5)(20)
+    0.125
+    """
+
+    def __init__(
+        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+    ) -> None:
+        where = "ExponentialDecay"
+        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
+        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
+        self.decay_rate = finite(where, "decay_rate", decay_rate)
+        if self.decay_rate <= 0:
+            raise ValueError(f"{where}: decay_rate must be above 0, got {decay_rate!r}")
+        self.staircase = bool(staircase)
+
+    def __call__(self, step: int) -> float:
+        power = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.initial_learning_rate * self.decay_rate**power
+
+
+class InverseTimeDecay(Schedule):
+    """``initial / (1 + decay_rate · step / decay_steps)``, Keras' rule.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        Rate of step 0.
+    decay_steps : int
+        Unit in which steps count.
+    decay_rate : float
+        At least 0.
+    staircase : bool
+        Whether step / decay_steps is rounded down.
+
+    Examples
+    --------
+    >>> InverseTimeDecay(0.5, decay_steps=10, decay_rate=1.0)(10)
+    0.25
+    """
+
+    def __init__(
+        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+    ) -> None:
+        where = "InverseTimeDecay"
+        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
+        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
+        self.decay_rate = at_least_zero(where, "decay_rate", decay_rate)
+        self.staircase = bool(staircase)
+
+    def __call__(self, step: int) -> float:
+        time = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.initial_learning_rate / (1.0 + self.decay_rate * time)
+
+
+class PiecewiseConstantDecay(Schedule):
+    """``values[0]`` up to and with step ``boundaries[0]``, then ``values[1]``, and so on.
+
+    Parameters
+    ----------
+    boundaries : sequence of int
+        Rising step numbers.
+    values : sequence of float
+        One more than boundaries.
+
+    Examples
+    --------
+    >>> schedule = PiecewiseConstantDecay([100, 200], [0.1, 0.01, 0.001])
+    >>> schedule(100), schedule(101), schedule(1000)
+    (0.1, 0.01, 0.001)
+    """
+
+    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+        where = "PiecewiseConstantDecay"
+        if not all(map(is_int, boundaries)):
+            raise TypeError(f"{where}: boundaries must be ints, got {boundaries!r}")
+        self.boundaries = [int(b) for b in boundaries]
+        self.values = [at_least_zero(where, "values", v) for v in values]
+        if sorted(set(self.boundaries)) != self.boundaries:
+            raise ValueError(f"{where}: boundaries must rise, got {boundaries!r}")
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"{where}: values must be one more than the {len(self.boundaries)} boundaries, "
+                f"got {len(self.values)}"
+            )
+
+    def __call__(self, step: int) -> float:
+        return self.values[sum(step > boundary for boundary in self.boundaries)]
+
+
+class CosineDecay(Schedule):
+    """Half a cosine from the initial rate down to `alpha` times it (Loshchilov & Hutter 2017, "SGDR").
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        Rate at the beginning, or after it has warmed up to `warmup_target`.
+    decay_steps : int
+        Length of the descent in steps.
+    alpha : float
+        Share of the rate that remains at the end.
+    warmup_target : float, optional
+        Rate to which the first `warmup_steps` steps rise along a line.
+    warmup_steps : int
+        At least 0.
+
+    Examples
+    --------
+    >>> schedule = CosineDecay(0.5, decay_steps=10)
+    >>> schedule(0), round(schedule(5), 9), schedule(10)
+    (0.5, 0.25, 0.0)
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        *,
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        where = "CosineDecay"
+        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
+        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
+        self.alpha = at_least_zero(where, "alpha", alpha)
+        self.warmup_target = (
+            None if warmup_target is None else at_least_zero(where, "warmup_target", warmup_target)
+        )
+        self.warmup_steps = 0 if warmup_steps == 0 else positive_int(where, "warmup_steps", warmup_steps)
+
+    def __call__(self, step: int) -> float:
+        top = self.initial_learning_rate
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                return top + (self.warmup_target - top) * step / self.warmup_steps
+            top, step = self.warmup_target, step - self.warmup_steps
+        share = min(step, self.decay_steps) / self.decay_steps
+        cosine = 0.5 * (1.0 + math.cos(math.pi * share))
+        return top * ((1.0 - self.alpha) * cosine + self.alpha)
+
+
+_CLASSES: dict[str, type[Schedule]] = {
+    entry.__name__: entry
+    for entry in (ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, CosineDecay)
+}
+
+
+def get(value: Any, where: str, name: str) -> Schedule | float:
+    """Return a schedule for a schedule or its configuration, else a learning rate of at least 0.
+
+    TypeError or ValueError, beginning with `where` and `name`, when it is neither.
+
+    Examples
+    --------
+    >>> get(0.5, "SGD", "learning_rate")
+    0.5
+    """
+    if isinstance(value, Schedule | dict):
+        return named.resolve(where, name, value, Schedule, _CLASSES)
+    return at_least_zero(where, name, value)
