@@ -1,14 +1,17 @@
 """What the kernel tests share: geometries to draw, tolerances, thread counts, central differences."""
 
 import os
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
+from cconv import ops, ops_rows
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -93,13 +96,27 @@ def _bits(result):
     return np.asarray(result).tobytes()
 
 
+def _every_thread(*_):
+    return cconv.get_num_threads()
+
+
+@contextmanager
+def parallel_at_any_size():
+    """Let even the smallest operation use all the threads that it may."""
+    with ExitStack() as stack:
+        for module, name in ((ops, "threads_for"), (ops_rows, "_threads")):
+            stack.enter_context(mock.patch.object(module, name, _every_thread))
+        yield
+
+
 def on_all_threads(compute):
     """The result of compute(), which must have the same bits on any number of threads."""
     results = []
     try:
-        for threads in THREADS:
-            cconv.set_num_threads(threads)
-            results.append(compute())
+        with parallel_at_any_size():
+            for threads in THREADS:
+                cconv.set_num_threads(threads)
+                results.append(compute())
     finally:
         cconv.set_num_threads(None)
     first = _bits(results[0])

@@ -1,0 +1,160 @@
+"""Compiled convolution, its gradients, im2col and col2im against their twins."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import (
+    Geometry,
+    assert_gradient,
+    assert_near,
+    data_formats,
+    dtypes,
+    geometries,
+    images_shape,
+    many,
+    normal,
+    on_all_threads,
+    seeds,
+    widened,
+    widths,
+)
+
+from cconv import functional, reference
+
+
+def options_of(geometry, **more):
+    return {
+        "strides": geometry.strides,
+        "padding": geometry.padding,
+        "dilation": geometry.dilation,
+        **more,
+    }
+
+
+def check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed):
+    """Forward and backward of one case; channels and filters are those of a group."""
+    shape = images_shape(n, geometry.size, channels * groups, data_format)
+    kernel_shape = (*geometry.kernel_size, channels, filters * groups)
+    x, kernel, bias = normal(seed, dtype, shape, kernel_shape, kernel_shape[3:])
+    bias = bias if with_bias else None
+    options = options_of(geometry, groups=groups, data_format=data_format)
+    y = on_all_threads(lambda: functional.conv2d(x, kernel, bias, activation=activation, **options))
+    wide, magnitudes = widened(dtype, x, kernel, bias)
+    wanted = reference.conv2d(*wide, activation=activation, **options)
+    assert_near(y, wanted, reference.conv2d(*magnitudes, **options), dtype)
+
+    (dy,) = normal(seed + 1, dtype, y.shape)
+    gradients = on_all_threads(lambda: functional.conv2d_backward(dy, x, kernel, **options))
+    wide, magnitudes = widened(dtype, dy, x, kernel)
+    wanted = reference.conv2d_backward(*wide, **options)
+    scales = reference.conv2d_backward(*magnitudes, **options)
+    for gradient, truth, scale in zip(gradients, wanted, scales, strict=True):
+        assert_near(gradient, truth, scale, dtype)
+
+
+@given(
+    geometries(),
+    st.integers(1, 3),
+    widths,
+    widths,
+    st.sampled_from([1, 1, 1, 2, 3]),
+    dtypes,
+    data_formats,
+    st.sampled_from([None, "relu"]),
+    st.booleans(),
+    seeds,
+)
+@many
+def test_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed):
+    check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed)
+
+
+@given(geometries(), widths, st.integers(1, 2), dtypes, seeds)
+@many
+def test_depthwise(geometry, groups, multiplier, dtype, seed):
+    check_conv2d(geometry, 2, 1, multiplier, groups, dtype, "channels_last", None, True, seed)
+
+
+# Sizes that small random cases do not reach: full and ragged tiles, several blocks of filters and
+# of batch, kernels larger than the image, one pixel, one channel.
+LARGER = [
+    (Geometry((12, 26), (3, 3), 1, "valid"), 5, 32, 64, 1),
+    (Geometry((14, 14), (3, 3), 1, "same"), 3, 67, 35, 1),
+    (Geometry((28, 28), (5, 5), 1, "valid"), 4, 1, 30, 1),
+    (Geometry((13, 13), (1, 1), 1, "valid"), 4, 33, 65, 1),
+    (Geometry((13, 13), (1, 1), 2, "valid"), 4, 33, 65, 1),
+    (Geometry((31, 23), (7, 7), 2, 3), 3, 3, 64, 1),
+    (Geometry((17, 19), (3, 3), (3, 2), "same", (2, 3)), 2, 16, 16, 4),
+    (Geometry((2, 2), (5, 5), 1, 2), 9, 8, 8, 1),
+    (Geometry((1, 1), (1, 1), 1, "valid"), 1, 1, 1, 1),
+    (Geometry((1, 70), (1, 9), 4, "same"), 2, 5, 3, 1),
+    (Geometry((9, 9), (3, 3), 5, ((0, 4), (4, 0))), 2, 6, 6, 1),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", LARGER)
+def test_larger_sizes(case, dtype):
+    check_conv2d(*case, dtype, "channels_last", "relu", True, 7)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softmax", "log_softmax", "linear"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_activation(activation, data_format):
+    x, kernel, bias = normal(3, np.float64, (2, 5, 6, 5), (2, 3, 5, 7), (7,))
+    x = x.transpose(0, 3, 1, 2) if data_format == "channels_first" else x
+    options = {"activation": activation, "data_format": data_format}
+    y = functional.conv2d(x, kernel, bias, **options)
+    np.testing.assert_allclose(y, reference.conv2d(x, kernel, bias, **options), rtol=0, atol=1e-13)
+
+
+def test_nan_and_infinity_pass_through():
+    x = np.zeros((1, 4, 4, 1))
+    x[0, 0, 0], x[0, 3, 3] = np.nan, np.inf
+    y = functional.conv2d(x, np.ones((2, 2, 1, 1)), activation="relu")[0, :, :, 0]
+    np.testing.assert_array_equal(y, [[np.nan, 0, 0], [0, 0, 0], [0, 0, np.inf]])
+
+
+GRADIENTS = [
+    (Geometry((4, 5), (3, 2), 1, "valid"), 1),
+    (Geometry((5, 4), (3, 3), 2, "same"), 1),
+    (Geometry((5, 5), (2, 3), (2, 1), ((2, 0), (1, 3)), (2, 1)), 2),
+    (Geometry((4, 4), (1, 1), 1, 0), 1),
+    (Geometry((4, 4), (1, 1), 3, 1), 2),
+]
+
+
+@pytest.mark.parametrize(("geometry", "groups"), GRADIENTS)
+def test_gradients_are_central_differences(geometry, groups):
+    x, kernel, bias = normal(5, float, (2, *geometry.size, 4), (*geometry.kernel_size, 4 // groups, 6), (6,))
+    options = options_of(geometry, groups=groups)
+    y = functional.conv2d(x, kernel, bias, **options)
+    (dy,) = normal(6, float, y.shape)
+    dx, dkernel, dbias = functional.conv2d_backward(dy, x, kernel, **options)
+    assert_gradient(dx, lambda v: np.sum(dy * functional.conv2d(v, kernel, bias, **options)), x)
+    assert_gradient(dkernel, lambda v: np.sum(dy * functional.conv2d(x, v, bias, **options)), kernel)
+    assert_gradient(dbias, lambda v: np.sum(dy * functional.conv2d(x, kernel, v, **options)), bias)
+
+
+@given(geometries(), st.integers(1, 3), widths, dtypes, data_formats, seeds)
+@many
+def test_im2col_and_col2im(geometry, n, channels, dtype, data_format, seed):
+    (x,) = normal(seed, dtype, images_shape(n, geometry.size, channels, data_format))
+    options = options_of(geometry, data_format=data_format)
+    col = on_all_threads(lambda: functional.im2col(x, geometry.kernel_size, **options))
+    wanted = reference.im2col(x, geometry.kernel_size, **options)
+    assert_near(col, wanted, np.zeros_like(wanted), dtype)
+
+    (col,) = normal(seed, dtype, col.shape)
+    back = on_all_threads(lambda: functional.col2im(col, x.shape, geometry.kernel_size, **options))
+    (wide,), (magnitude,) = widened(dtype, col)
+    wanted = reference.col2im(wide, x.shape, geometry.kernel_size, **options)
+    assert_near(back, wanted, reference.col2im(magnitude, x.shape, geometry.kernel_size, **options), dtype)
+
+
+def test_im2col_turns_convolution_into_a_product():
+    x, kernel = normal(8, float, (2, 7, 6, 5), (3, 2, 5, 4))
+    product = functional.dense(functional.im2col(x, (3, 2), padding=1), kernel.reshape(-1, 4))
+    y = functional.conv2d(x, kernel, padding=1)
+    np.testing.assert_allclose(product.reshape(y.shape), y, rtol=0, atol=1e-12)
