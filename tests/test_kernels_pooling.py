@@ -162,10 +162,8 @@ GRADIENTS = [
 @pytest.mark.parametrize("geometry", GRADIENTS)
 def test_gradients_are_central_differences(geometry):
     # Distinct values a step apart: no window's winner changes within the difference.
-    x = (
-        np.random.default_rng(4).permutation(2.0 * np.prod(geometry.size) * 3).reshape(2, *geometry.size, 3)
-        * 0.1
-    )
+    shape = (2, *geometry.size, 3)
+    x = np.random.default_rng(4).permutation(np.arange(np.prod(shape)) * 0.1).reshape(shape)
     size, options = geometry.kernel_size, options_of(geometry)
     y, argmax = functional.max_pool2d(x, size, **options)
     (dy,) = normal(5, float, y.shape)
