@@ -5,13 +5,14 @@ a batch needs of it is converted into one buffer that serves every batch.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cconv import seeds
 from cconv.run import aligned_empty
+from cconv.shapes import is_int
 
 # No layer has this key: the stream of random bits that shuffles is nobody else's.
 SHUFFLE = seeds.stream_of(0xFFFFFFFF, "shuffle")
@@ -31,32 +32,28 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.argsort(seeds.bits(seed, SHUFFLE, (0, epoch)).random_raw(n), kind="stable")
 
 
-def as_samples(where: str, name: str, value: Any) -> np.ndarray:
-    """Return `value` as an array of numbers whose first axis is the samples, copying no array.
-
-    Raises
-    ------
-    TypeError
-        When it does not hold real numbers.
-    ValueError
-        When it is a scalar, has no samples, or is ragged.
-    """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {name} must be an array of numbers, got {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{where}: {name} must hold real numbers, got dtype {array.dtype}")
-    if array.ndim == 0 or array.shape[0] == 0:
-        raise ValueError(f"{where}: {name} must hold at least one sample, got shape {array.shape}")
-    return array
-
-
 def same_length(where: str, name: str, array: np.ndarray, n: int) -> np.ndarray:
     """Return `array`; ValueError when it has not one row for each of the `n` samples of x."""
     if len(array) != n:
         raise ValueError(f"{where}: {name} must have one row for each of the {n} samples, got {len(array)}")
     return array
+
+
+def class_weights(where: str, y: np.ndarray, class_weight: Any) -> np.ndarray:
+    """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"{where}: class_weight must be a dict from class to weight, got {class_weight!r}")
+    if y.ndim > 2:
+        raise ValueError(f"{where}: class_weight needs one class a sample, got y of shape {y.shape}")
+    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y)).astype(np.int64)
+    weights = np.ones(len(y))
+    for number, weight in class_weight.items():
+        if not is_int(number) or not math.isfinite(weight):
+            raise ValueError(
+                f"{where}: class_weight must map ints to finite numbers, got {number!r}: {weight!r}"
+            )
+        weights[classes == number] = weight
+    return weights
 
 
 def split_tail(where: str, fraction: Any, n: int) -> int:
@@ -180,3 +177,22 @@ class Batches:
             )
             assert x is not None
             yield Batch(start, x, y, weight)
+
+
+class Meter:
+    """Means over samples of the loss and the metrics, summed in float64 in the order of the batches."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.totals = [0.0] * len(names)
+        self.count = 0
+
+    def add(self, values: Sequence[float], count: int) -> None:
+        """Count the means of a batch of `count` samples."""
+        for place, value in enumerate(values):
+            self.totals[place] += value * count
+        self.count += count
+
+    def means(self) -> dict[str, float]:
+        """Return the means by name."""
+        return {name: total / self.count for name, total in zip(self.names, self.totals, strict=True)}

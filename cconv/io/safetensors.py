@@ -49,7 +49,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], docume
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     # safetensors writes the memory as it lies, so it must lie in C order and native bytes.
     plain = {
-        name: np.ascontiguousarray(array, array.dtype.newbyteorder("=")) for name, array in arrays.items()
+        name: np.asarray(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()
     }
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")

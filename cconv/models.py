@@ -1,0 +1,468 @@
+"""`Sequential`: layers in a row, as Keras has it."""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cconv import layers as layer_classes
+from cconv import summary
+from cconv._version import __version__
+from cconv.io import safetensors
+from cconv.layers.base import Layer
+from cconv.named import config_of
+from cconv.training import Trainer
+from cconv.utils import check_seed, new_seed
+
+# What the names of arrays in a file begin with.
+WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+FORMAT = 1  # of the document in a saved model; raised when an older cconv could not read it
+
+
+class Sequential(Trainer):
+    """A model whose layers follow one another.
+
+    Parameters
+    ----------
+    layers : iterable of Layer, optional
+        More can be added by `add`. The first may be an `Input`, or have ``input_shape=``; the
+        model is built as soon as the shape of its input is known, at the latest by `fit`.
+    name : str, optional
+        Shown nowhere but kept.
+    seed : int, optional
+        Fixes everything random: initial weights, shuffling, dropout, augmentation. By default it
+        comes from `cconv.utils.set_random_seed`, else from the operating system.
+    dtype : dtype
+        float32 or float64: of the weights and of everything computed.
+    data_format : {"channels_last", "channels_first"}, optional
+        Layout of the images that the model takes and gives; converted once, at its boundary. By
+        default that of its layers.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In order.
+    seed : int
+        As given or drawn.
+    optimizer, loss : Optimizer, Loss or None
+        Set by `compile`.
+    history : History or None
+        Of the last `fit`.
+    stop_training : bool
+        Set it during `fit`, and training ends after the batch.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> model = Sequential([Dense(8, activation="relu", input_shape=(2,)), Dense(1)], seed=1)
+    >>> model.compile("sgd", "mse")
+    >>> x = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+    >>> history = model.fit(x, np.array([[1.0], [0.0]], np.float32), epochs=3, verbose=0)
+    >>> len(history.history["loss"]), model.predict(x, verbose=0).shape
+    (3, (2, 1))
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        name: str | None = None,
+        *,
+        seed: int | None = None,
+        dtype: DTypeLike = "float32",
+        data_format: str | None = None,
+    ) -> None:
+        super().__init__()
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"Sequential: name must be a string, got {name!r}")
+        if data_format not in (None, "channels_last", "channels_first"):
+            raise ValueError(
+                f"Sequential: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
+            )
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError as error:
+            raise TypeError(f"Sequential: dtype must be float32 or float64, got {dtype!r}") from error
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise TypeError(f"Sequential: dtype must be float32 or float64, got {dtype!r}")
+        self.dtype = self.dtype.newbyteorder("=")
+        self.name = name or "sequential"
+        self.seed = new_seed() if seed is None else check_seed("Sequential", seed)
+        self._data_format = data_format
+        self._layers: list[Layer] = []
+        self._input_shape: tuple[int, ...] | None = None  # of one sample, in the model's data format
+        self._own: list[Layer] = []  # the layers that this model built
+        for layer in layers or ():
+            self.add(layer)
+
+    # --- layers -------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, in a new list; an `Input` is not one of them, as in Keras."""
+        return list(self._layers)
+
+    @property
+    def data_format(self) -> str:
+        """Layout of the images that the model takes and gives."""
+        if self._data_format is not None:
+            return self._data_format
+        formats = {layer.data_format for layer in self._layers}
+        return "channels_first" if "channels_first" in formats else "channels_last"
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of the input, None standing for the batch."""
+        self._need_built("input_shape")
+        assert self._input_shape is not None
+        return (None, *self._input_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of the output, None standing for the batch."""
+        self._need_built("output_shape")
+        return (None, *self._boundary(self._inner_output_shape()))
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer.
+
+        Raises
+        ------
+        TypeError
+            When it is not a layer.
+        ValueError
+            When a layer of that name is there already, or its input cannot be what comes before.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(f"Sequential.add: layer must be a cconv.layers.Layer, got {layer!r}")
+        if isinstance(layer, layer_classes.Input):
+            if self._layers:
+                raise ValueError("Sequential.add: an Input must come first")
+            self._input_shape = self._given_shape(layer.input_shape)
+            return
+        names = {other.name for other in self._layers}
+        if any(other is layer for other in self._layers) or (layer.named and layer.name in names):
+            raise ValueError(f"Sequential.add: every layer needs a name of its own, got {layer.name!r} twice")
+        if layer.name in names:
+            layer.name = _unused(layer.name, names)
+        if not self._layers and self._input_shape is None and layer.input_shape is not None:
+            self._input_shape = self._given_shape(layer.input_shape)
+        self._layers.append(layer)
+        self._forget_plans()
+        if self._input_shape is not None:
+            try:
+                self._build_layers()
+            except Exception:
+                self._layers.pop()
+                raise
+
+    def pop(self) -> Layer:
+        """Take the last layer off and return it."""
+        if not self._layers:
+            raise ValueError("Sequential.pop: there are no layers")
+        self._forget_plans()
+        return self._layers.pop()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of that name or number.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        if index is not None and -len(self._layers) <= index < len(self._layers):
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in self._layers)
+        raise ValueError(f"Sequential.get_layer: expected one of {known}, got name={name!r}, index={index!r}")
+
+    # --- building -----------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the shape of the input is known and every layer has its weights."""
+        return self._input_shape is not None and bool(self._layers) and all(e.built for e in self._layers)
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
+        """Create the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Of one image, ``(h, w, c)``, or with Keras' None for the batch in front; ``(c, h, w)``
+            if the model is channels_first. Not needed when the first layer knows it.
+
+        Returns
+        -------
+        Sequential
+            The model itself.
+
+        Raises
+        ------
+        ValueError
+            When a layer cannot take what comes before it: the message names the layer, its number
+            and both shapes.
+        """
+        if not self._layers:
+            raise ValueError("Sequential.build: add a layer first")
+        if input_shape is not None:
+            self._input_shape = self._given_shape(input_shape)
+        if self._input_shape is None:
+            raise ValueError("Sequential.build: input_shape must be given, since the first layer has none")
+        self._forget_plans()
+        self._build_layers()
+        return self
+
+    def _given_shape(self, shape: Any) -> tuple[int, ...]:
+        """Return an input shape given by the user as (h, w, c), or as it is if it is not an image's."""
+        entries = tuple(shape)
+        if len(entries) > 1 and entries[0] is None:
+            entries = entries[1:]
+        for extent in entries:
+            if extent is None or isinstance(extent, bool) or int(extent) != extent or extent < 1:
+                raise ValueError(
+                    f"Sequential: input_shape must be positive ints without the batch, got {tuple(shape)}"
+                )
+        return tuple(int(extent) for extent in entries)
+
+    def _inside(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        first = self.data_format == "channels_first" and len(shape) == 3
+        return (*shape[1:], shape[0]) if first else shape
+
+    def _boundary(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        first = self.data_format == "channels_first" and len(shape) == 3
+        return (shape[-1], *shape[:-1]) if first else shape
+
+    def _build_layers(self) -> None:
+        assert self._input_shape is not None
+        shape = self._inside(self._input_shape)
+        for number, layer in enumerate(self._layers):
+            given = layer._outer(shape)
+            if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):
+                self._build_layer(number, layer, given)
+            shape = layer._inner(layer.output_shape)
+
+    def _build_layer(self, number: int, layer: Layer, shape: tuple[int, ...]) -> None:
+        kind = type(layer).__name__
+        where = f"Sequential: layer {number} ({layer.name}, {kind})"
+        if layer.built and not any(own is layer for own in self._own):
+            raise ValueError(
+                f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
+                f"got {shape} and {self.dtype} here"
+            )
+        layer.key = number
+        try:
+            layer.build(shape, dtype=self.dtype, seed=self.seed)
+        except ValueError as error:
+            before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].name})"
+            raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
+        self._own.append(layer)
+
+    # --- looking inside -----------------------------------------------------------------------
+
+    def summary(self, details: bool = False, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Print a table of the layers: name and class, output shape, parameters.
+
+        Parameters
+        ----------
+        details : bool
+            Also multiply-adds, bytes of the output for one image, and receptive field.
+        print_fn : callable, optional
+            Gets each line instead of `print`.
+        """
+        self._need_built("summary")
+        for line in summary.table(self._layers, details):
+            (print_fn or print)(line)
+
+    def count_params(self) -> int:
+        """Return how many numbers the model keeps: weights, and state such as moving averages."""
+        self._need_built("count_params")
+        return sum(layer.count_params() for layer in self._layers)
+
+    def __repr__(self) -> str:
+        names = ", ".join(layer.name for layer in self._layers)
+        return f"<Sequential {self.name!r}: {names or 'no layers'}>"
+
+    # --- weights ------------------------------------------------------------------------------
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all weights and states, layer by layer."""
+        self._need_built("get_weights")
+        return [array for layer in self._layers for array in layer.get_weights()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all weights and states, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            When their number or a shape differs; then nothing has changed.
+        """
+        self._need_built("set_weights")
+        weights = list(weights)
+        expected = [array.shape for layer in self._layers for array in _stores(layer).values()]
+        given = [np.shape(array) for array in weights]
+        if given != expected:
+            raise ValueError(f"Sequential.set_weights: weights must have the shapes {expected}, got {given}")
+        start = 0
+        for layer in self._layers:
+            count = len(_stores(layer))
+            layer.set_weights(weights[start : start + count])
+            start += count
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights and states to a safetensors file, in one step that cannot be half done."""
+        self._need_built("save_weights")
+        safetensors.write(path, self._named_weights(), {"format": FORMAT, "cconv": __version__})
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            When there is no such file, or it does not fit; then nothing has changed.
+        """
+        self._need_built("load_weights")
+        arrays, _ = safetensors.read(path)
+        self._take_weights(path, arrays)
+
+    def _named_weights(self) -> dict[str, np.ndarray]:
+        return {
+            f"{WEIGHTS}{layer.name}/{name}": array
+            for layer in self._layers
+            for name, array in _stores(layer).items()
+        }
+
+    def _take_weights(self, path: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        places = self._named_weights()
+        given = {name: array for name, array in arrays.items() if name.startswith(WEIGHTS)}
+        if set(given) != set(places):
+            missing, surplus = sorted(set(places) - set(given)), sorted(set(given) - set(places))
+            raise ValueError(f"{path} does not fit this model: missing {missing}, unknown {surplus}")
+        for name, place in places.items():
+            if given[name].shape != place.shape:
+                raise ValueError(
+                    f"{path} does not fit this model: {name} must have shape {place.shape}, "
+                    f"got {given[name].shape}"
+                )
+        for name, place in places.items():
+            place[...] = given[name]
+
+    # --- configuration and files --------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what describes the model without its weights, as plain JSON data."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "data_format": self._data_format,
+            "input_shape": None if self._input_shape is None else list(self._input_shape),
+            "layers": [config_of(layer) | {"name": layer.name} for layer in self._layers],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the model that `get_config` described, with new weights from the same seed."""
+        model = cls(
+            name=config["name"],
+            seed=config["seed"],
+            dtype=config["dtype"],
+            data_format=config["data_format"],
+        )
+        for entry in config["layers"]:
+            layer = layer_classes.deserialize({key: entry[key] for key in ("class_name", "config")})
+            layer.name = entry["name"]
+            model.add(layer)
+        if config["input_shape"] is not None:
+            model.build(config["input_shape"])
+        return model
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole model to one safetensors file, in one step that cannot be half done.
+
+        The file holds weights, states, configuration, and if compiled the optimizer with its state
+        and the numbers of steps and epochs: after `load_model`, `fit` goes on with the same bits.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; a file that was there is untouched.
+        """
+        self._need_built("save")
+        document = {
+            "format": FORMAT,
+            "cconv": __version__,
+            "model": self.get_config(),
+            "training": self._training_config(),
+        }
+        compiled = self.optimizer is not None
+        state = (
+            {OPTIMIZER + name: array for name, array in self.optimizer.get_state().items()}
+            if compiled
+            else {}
+        )
+        safetensors.write(path, {**self._named_weights(), **state}, document)
+
+
+def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
+    """Return the model that `Sequential.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    compile : bool
+        Also compile it as it was, with the state of its optimizer.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When there is no such file, or it does not hold a whole model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cconv.layers import Dense
+    >>> model = Sequential([Dense(3, input_shape=(2,))])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.safetensors")
+    ...     twin = load_model(f"{folder}/model.safetensors")
+    >>> all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights()))
+    True
+    """
+    arrays, document = safetensors.read(path)
+    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+        raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
+    if document.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {document.get('format')!r}, this cconv reads format {FORMAT}")
+    try:
+        model = Sequential.from_config(document["model"])
+        model._take_weights(path, arrays)
+        if compile and document["training"] is not None:
+            state = {
+                name.removeprefix(OPTIMIZER): array
+                for name, array in arrays.items()
+                if name.startswith(OPTIMIZER)
+            }
+            model._resume(document["training"], state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not describe a model that can be made: {error!r}") from error
+    return model
+
+
+def _stores(layer: Layer) -> dict[str, np.ndarray]:
+    return {**layer.params, **layer.state}
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """Return name with the first number behind it that makes it new: conv2d, conv2d_1, conv2d_2."""
+    base = re.sub(r"_\d+$", "", name)
+    return next(new for new in (f"{base}_{number}" for number in itertools.count(1)) if new not in names)

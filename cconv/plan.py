@@ -1,0 +1,254 @@
+"""How a built model runs: a list of steps over memory that is allocated once.
+
+Touching fresh pages costs more than the arithmetic of a small network, so a plan keeps every
+array that its steps ask for and hands out the same memory at the next batch:
+
+- in training, each layer's output and caches have memory of their own, because backward reads them
+  again; the gradients that flow from layer to layer take turns in two places;
+- in inference, the outputs take turns in two places too, since only the next layer reads them;
+- the scratch of the kernels is one place that all layers share.
+
+A plan belongs to one thread. What it returns is overwritten by its next batch: whoever gives it
+to a user copies it first.
+"""
+
+import copy
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv import activations
+from cconv.activations import Activation
+from cconv.layers.base import Layer
+from cconv.run import Run, aligned_empty
+
+
+class Arena:
+    """Memory by name: the same again for the same name, larger only when more is asked for.
+
+    Examples
+    --------
+    >>> arena = Arena()
+    >>> a, b = arena.array("y", (4, 2), np.float32), arena.array("y", (3, 2), np.float32)
+    >>> a.ctypes.data == b.ctypes.data, arena.nbytes
+    (True, 32)
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[Any, np.ndarray] = {}
+        self._arrays: dict[Any, np.ndarray] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return sum(memory.nbytes for memory in self._memory.values())
+
+    def array(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return the array `name`: uninitialised, C-contiguous, beginning on a cache line."""
+        dtype = np.dtype(dtype)
+        array = self._arrays.get(name)
+        if array is not None and array.shape == shape and array.dtype == dtype:
+            return array
+        nbytes = dtype.itemsize
+        for extent in shape:
+            nbytes *= int(extent)
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            # The old memory goes before the new one comes.
+            del memory, array
+            self._memory.pop(name, None)
+            self._arrays.pop(name, None)
+            memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
+        array = self._arrays[name] = memory[:nbytes].view(dtype).reshape(shape)
+        return array
+
+
+class PlanRun(Run):
+    """A `Run` whose arrays are an arena's.
+
+    A name that a layer asks for twice in one pass is two arrays, as it would be with fresh ones.
+    """
+
+    def __init__(self, arena: Arena, training: bool, seed: int) -> None:
+        super().__init__(training=training, seed=seed)
+        self.arena = arena
+        self._place: Any = None
+        self._turn = 0
+        self._turning = ""
+        self._asked: dict[str, int] = {}
+
+    def enter(self, place: Any, turn: int, turning: str) -> None:
+        """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
+        self._place, self._turn, self._turning = place, turn, turning
+        self._asked.clear()
+
+    def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an array of the arena."""
+        times = self._asked.get(tag, 0)
+        self._asked[tag] = times + 1
+        place = self._turn if self._turning in (tag, "*") else self._place
+        return self.arena.array((place, tag, times), tuple(shape), dtype)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return the arena's one scratch."""
+        return self.arena.array("scratch", (nbytes,), np.uint8)
+
+
+class Step:
+    """One entry of a plan: here one layer; a fused step would hold several.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In order; their `grads` are set by `backward`.
+    first : int
+        Number of the first of them in the model.
+    """
+
+    def __init__(self, layer: Layer, first: int) -> None:
+        self.layers = [layer]
+        self.first = first
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        return self.layers[0]._forward(x, run)
+
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the weights; return that of the input if `need_dx`."""
+        return self.layers[0]._backward(dy, run, need_dx=need_dx)
+
+    def learns(self) -> bool:
+        """Whether there are weights here for an optimizer to change."""
+        return any(layer.trainable and layer.params for layer in self.layers)
+
+
+def steps_of(layers: Sequence[Layer], training: bool) -> list[Step]:
+    """Return the steps that compute these layers, fused where that is known."""
+    return [Step(layer, number) for number, layer in enumerate(layers)]
+
+
+def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
+    """Return layers that end in logits, and the activation that was taken off their end.
+
+    That is done for a loss that is better computed without it: cross-entropy behind a softmax or
+    sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
+    small one. Otherwise the layers are those given, and the activation is None.
+    """
+    last: Any = layers[-1]
+    activation = getattr(last, "activation", None)
+    if loss is None or activation is None or not loss.from_logits_of(activation.key):
+        return list(layers), None
+    bare = copy.copy(last)  # another layer over the same weights and gradients
+    bare.activation = activations.Linear()
+    return [*layers[:-1], bare], activation
+
+
+class Plan:
+    """A built model made ready to run over memory of its own.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Built, in order.
+    training : bool
+        Whether `backward` will follow `forward`.
+    seed : int
+        Key of the random draws.
+    loss : Loss, optional
+        With it `forward` gives logits where the loss is defined on them.
+
+    Attributes
+    ----------
+    steps : list of Step
+        What runs, in order.
+    outputs : list of ndarray
+        The last batch's output of each step, in training.
+    """
+
+    def __init__(self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None) -> None:
+        chain, self.activation = split_activation(layers, loss)
+        self.steps = steps_of(chain, training)
+        self.loss = loss
+        self.training = training
+        self.arena = Arena()
+        self.run = PlanRun(self.arena, training, seed)
+        self.outputs: list[np.ndarray] = []
+
+    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0) -> np.ndarray:
+        """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one."""
+        run = self.run
+        run.step, run.first_sample = step, first_sample
+        self.outputs.clear()
+        turn = 0
+        for number, entry in enumerate(self.steps):
+            run.enter(("forward", number), turn, "" if self.training else "*")
+            y = entry.forward(x, run)
+            if self.training:
+                self.outputs.append(y)
+            elif not np.may_share_memory(x, y):
+                # A layer that returns its input, or a view of it, has not used its turn.
+                turn = 1 - turn
+            x = y
+        return x
+
+    def finish(self, y: np.ndarray) -> np.ndarray:
+        """Return the model's output for what `forward` returned: the activation of the logits."""
+        if self.activation is None:
+            return y
+        self.run.enter("activation", 0, "")
+        return self.activation(y, self.run)
+
+    def loss_of(
+        self, y_true: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss of what `forward` returned, and its gradient."""
+        self.run.enter("loss", 0, "")
+        return self.loss(y_true, y, sample_weight, self.run, self.activation is not None)
+
+    def backward(self, dy: np.ndarray) -> None:
+        """Set the gradients of all weights that are trained, from that of what `forward` returned."""
+        learning = [number for number, entry in enumerate(self.steps) if entry.learns()]
+        if not learning:
+            return
+        run, turn = self.run, 0
+        for number in range(len(self.steps) - 1, learning[0] - 1, -1):
+            run.enter(("backward", number), turn, "dx")
+            dx = self.steps[number].backward(dy, run, need_dx=number > learning[0])
+            if dx is None:
+                return
+            if not np.may_share_memory(dy, dx):
+                turn = 1 - turn
+            dy = dx
+
+    def first_not_finite(self) -> int | None:
+        """Return the number of the first layer whose output of the last batch was not finite."""
+        for entry, y in zip(self.steps, self.outputs, strict=True):
+            if not np.isfinite(y).all():
+                return entry.first
+        return None
+
+
+class PlanCache:
+    """The plans of a model: one for training, and for inference one for each thread.
+
+    A copy or a pickle of it is empty: memory is no part of a model.
+    """
+
+    def __init__(self) -> None:
+        self.training: Plan | None = None
+        self._threads = threading.local()
+
+    @property
+    def inference(self) -> Plan | None:
+        """The plan of the calling thread."""
+        return getattr(self._threads, "plan", None)
+
+    @inference.setter
+    def inference(self, plan: Plan) -> None:
+        self._threads.plan = plan
+
+    def __reduce__(self) -> tuple[type["PlanCache"], tuple[()]]:
+        return PlanCache, ()

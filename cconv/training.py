@@ -1,0 +1,600 @@
+"""How a model learns and is used: compile, fit, evaluate, predict, batch by batch.
+
+`Trainer` is what `Sequential` inherits; it knows of layers only what a plan needs. Losses and
+metrics are summed in float64 over the batches in order, so they too are the same on any number
+of threads.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks, losses, optimizers
+from cconv import metrics as known_metrics
+from cconv.batches import Batch, Batches, Column, Meter, class_weights, epoch_order, same_length, split_tail
+from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
+from cconv.layers.base import Layer
+from cconv.named import config_of
+from cconv.plan import Plan, PlanCache
+from cconv.shapes import is_int, positive_int
+
+CHECKED_ROWS = 4096  # targets looked at together
+INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
+
+
+class NonFiniteLossError(ValueError, FloatingPointError):
+    """The loss became NaN or infinite; the weights are those before the step that the message names."""
+
+
+class Trainer:
+    """Compile, fit, evaluate and predict, for a model that is layers in a row."""
+
+    # What the model itself provides.
+    dtype: np.dtype
+    seed: int
+    data_format: str
+    built: bool
+    _layers: list[Layer]
+    _input_shape: tuple[int, ...] | None
+
+    def __init__(self) -> None:
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.metrics: list[Any] = []
+        self.stop_training = False
+        self.history: History | None = None
+        self.steps_done = 0
+        self.epochs_done = 0
+        self._plans = PlanCache()
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
+        """Create the weights."""
+        raise NotImplementedError
+
+    # --- compile ------------------------------------------------------------------------------
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Sequence[Any] | None = None
+    ) -> None:
+        """Say how the model learns.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            See `cconv.optimizers`.
+        loss : str or Loss
+            See `cconv.losses`.
+        metrics : sequence of str or Metric, optional
+            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits loss and output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a name that is not known.
+        """
+        where = "Sequential.compile"
+        if loss is None:
+            raise ValueError(f"{where}: loss must be given, for example 'categorical_crossentropy'")
+        if metrics is not None and not isinstance(metrics, list | tuple):
+            raise TypeError(f"{where}: metrics must be a list, got {metrics!r}")
+        ready = optimizers.get(optimizer, where, "optimizer")
+        if ready.iterations and ready is not self.optimizer:
+            raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
+        self.optimizer = ready
+        self.loss = losses.get(loss, where, "loss")
+        self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        self._plans = PlanCache()
+
+    def _need_compiled(self, where: str) -> None:
+        if self.loss is None:
+            raise RuntimeError(f"{where}: call compile first")
+
+    def _need_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"Sequential.{what}: the model is not built: call build(input_shape), give its first layer "
+                "input_shape=..., or fit it"
+            )
+
+    # --- data ---------------------------------------------------------------------------------
+
+    def _samples(self, where: str, x: Any) -> np.ndarray:
+        """Return x as an array of the model's input shape; build the model if it is not."""
+        samples = checks.real_array(where, "x", x, None)
+        if not self.built:
+            if samples.ndim < 2:
+                raise ValueError(
+                    f"{where}: x must have a batch axis and at least one more, got {samples.shape}"
+                )
+            self.build(samples.shape[1:])
+        assert self._input_shape is not None
+        if samples.shape[1:] != self._input_shape:
+            first = self._layers[0]
+            expected = ", ".join(map(str, self._input_shape))
+            raise ValueError(
+                f"{where}: layer 0 ({first.name}, {type(first).__name__}) expects x of shape "
+                f"(n, {expected}), got {samples.shape}"
+            )
+        return samples
+
+    def _targets(self, where: str, y: Any, n: int) -> np.ndarray:
+        """Return y as an array of as many targets as there are samples, which the loss accepts."""
+        if y is None:
+            raise ValueError(f"{where}: y must be given")
+        targets = same_length(where, "y", checks.real_array(where, "y", y, None), n)
+        # Class numbers and probabilities are all looked at before training begins; a target that
+        # may be any number (and as large as the samples) only in its shape.
+        stop = n if self.loss.activation else 1
+        for start in range(0, stop, CHECKED_ROWS):
+            rows = targets[start : min(start + CHECKED_ROWS, stop)]
+            outputs = np.broadcast_to(self.dtype.type(0), (len(rows), *self._inner_output_shape()))
+            self.loss._targets(self._inner_images(rows), outputs)
+        return targets
+
+    def _inner_images(self, y: np.ndarray) -> np.ndarray:
+        return np.moveaxis(y, 1, 3) if self.data_format == "channels_first" and y.ndim == 4 else y
+
+    def _inner_output_shape(self) -> tuple[int, ...]:
+        last = self._layers[-1]
+        return last._inner(last.output_shape)
+
+    def _weights(
+        self, where: str, y: np.ndarray, sample_weight: Any, class_weight: Mapping[int, float] | None
+    ) -> np.ndarray | None:
+        """Return one weight a sample: the product of both kinds; None when neither is given."""
+        weights = None
+        if sample_weight is not None:
+            weights = checks.real_array(where, "sample_weight", sample_weight, 1)
+            same_length(where, "sample_weight", weights, len(y))
+            if not np.isfinite(weights).all():
+                raise ValueError(f"{where}: sample_weight must be finite")
+        if class_weight is not None:
+            by_class = class_weights(where, y, class_weight)
+            weights = by_class if weights is None else weights * by_class
+        return weights
+
+    def _batches(
+        self,
+        where: str,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> Batches:
+        """Return the batches of samples, targets and weights, all checked."""
+        samples = self._samples(where, x)
+        targets = self._targets(where, y, len(samples))
+        weights = self._weights(where, targets, sample_weight, class_weight)
+        return self._columns(samples, targets, weights, batch_size)
+
+    def _columns(
+        self, x: np.ndarray, y: np.ndarray | None, weights: np.ndarray | None, batch_size: int
+    ) -> Batches:
+        first = self.data_format == "channels_first"
+        return Batches(
+            Column(x, batch_size, self.dtype, first),
+            None
+            if y is None
+            else Column(
+                y, batch_size, self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("="), first
+            ),
+            None if weights is None else Column(weights, batch_size, self.dtype),
+            batch_size=batch_size,
+        )
+
+    # --- fit ----------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Sequence[Any] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train the model.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled.
+        y : array of n targets
+            As the loss wants them.
+        batch_size : int or None
+            Samples a step; None stands for 32.
+        epochs : int
+            Number of the epoch to end at; with `initial_epoch` 0, how many passes over the data.
+        verbose : {"auto", 0, 1, 2}
+            0 is silent, 1 (the same as "auto") a progress bar, 2 a line an epoch. Where output is
+            neither a terminal nor a notebook, 1 writes lines too.
+        callbacks : iterable of Callback, optional
+            Called in this order.
+        validation_split : float
+            In [0, 1): the share of samples, the last ones, that are set apart for validation.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Evaluated after every epoch; comes before `validation_split`.
+        shuffle : bool
+            Visit the samples in another order each epoch, which depends on the model's seed and
+            on how many epochs it has seen.
+        class_weight : dict of int to float, optional
+            Weight of each class in the loss; 1 for those not named.
+        sample_weight : array of shape (n,), optional
+            Weight of each sample in the loss.
+        initial_epoch : int
+            Number of the first epoch: where a training that is taken up again stands.
+
+        Returns
+        -------
+        History
+            Its `history` holds the mean loss and metrics of each epoch.
+
+        Raises
+        ------
+        RuntimeError
+            Before `compile`.
+        TypeError, ValueError
+            For arguments that do not fit.
+        NonFiniteLossError
+            When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
+        """
+        where = "Sequential.fit"
+        self._need_compiled(where)
+        batch_size = _batch_size(where, batch_size)
+        first, last = _epochs(where, initial_epoch, epochs)
+        flags = checks.flag(where, "shuffle", shuffle), _verbosity(where, verbose)
+        train, validation = self._split(
+            where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
+        )
+        self.history = History()
+        self.stop_training = False
+        bar = [ProgressBar(lines=flags[1] == 2)] if flags[1] else []
+        params = {"verbose": flags[1], "epochs": last, "steps": len(train), "samples": train.n}
+        calls = CallbackList([self.history, *bar, *(callbacks or ())], self, params)
+        try:
+            calls.call("on_train_begin", {})
+            logs: dict[str, float] = {}
+            for epoch in range(first, last):
+                logs = self._epoch(train, epoch, flags[0], calls)
+                if validation is not None:
+                    calls.call("on_test_begin", {})
+                    figures = self._evaluate(validation)
+                    calls.call("on_test_end", figures)
+                    logs |= {f"val_{name}": value for name, value in figures.items()}
+                self.epochs_done += 1
+                calls.call("on_epoch_end", epoch, logs)
+                if self.stop_training:
+                    break
+            calls.call("on_train_end", logs)
+        finally:
+            calls.close()
+        return self.history
+
+    def _split(
+        self,
+        where: str,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        validation_split: float,
+        validation_data: Sequence[Any] | None,
+        sample_weight: Any,
+        class_weight: Mapping[int, float] | None,
+    ) -> tuple[Batches, Batches | None]:
+        """Return the batches of the training data and, if there are any, of the validation data."""
+        samples = self._samples(where, x)
+        targets = self._targets(where, y, len(samples))
+        weights = self._weights(where, targets, sample_weight, class_weight)
+        kept = split_tail(where, validation_split, len(samples))
+        if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
+            validation = self._batches(
+                f"{where}: validation_data", *validation_data[:2], batch_size, *validation_data[2:]
+            )
+            return self._columns(samples, targets, weights, batch_size), validation
+        if kept == len(samples):
+            return self._columns(samples, targets, weights, batch_size), None
+        # Keras weighs the set-apart samples only by sample_weight, as far as classes go they are equal.
+        tail = self._weights(where, targets, sample_weight, None)
+        return (
+            self._columns(
+                samples[:kept], targets[:kept], None if weights is None else weights[:kept], batch_size
+            ),
+            self._columns(samples[kept:], targets[kept:], None if tail is None else tail[kept:], batch_size),
+        )
+
+    def _epoch(self, train: Batches, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
+        """Train on every batch once; return the means of loss and metrics."""
+        calls.call("on_epoch_begin", epoch, {})
+        order = epoch_order(self.seed, self.epochs_done, train.n) if shuffle else None
+        meter = Meter(self._figure_names())
+        for number, batch in enumerate(train.epoch(order)):
+            calls.call("on_train_batch_begin", number, {})
+            values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1} of {len(train)}")
+            meter.add(values, len(batch.x))
+            calls.call("on_train_batch_end", number, meter.means())
+            if self.stop_training:
+                break
+        return meter.means()
+
+    def _training_plan(self) -> Plan:
+        plan = self._plans.training
+        if plan is None:
+            plan = Plan(self._layers, training=True, seed=self.seed, loss=self.loss)
+            self._plans.training = plan
+        return plan
+
+    def _inference_plan(self) -> Plan:
+        plan = self._plans.inference
+        if plan is None:
+            plan = Plan(self._layers, training=False, seed=self.seed, loss=self.loss)
+            self._plans.inference = plan
+        return plan
+
+    def _train_step(self, batch: Batch, position: str) -> list[float]:
+        """Change the weights once; return the loss and the metrics of the batch before the change."""
+        assert batch.y is not None
+        plan = self._training_plan()
+        y = plan.forward(batch.x, self.steps_done, batch.start)
+        loss, dy = plan.loss_of(batch.y, y, batch.weight)
+        loss += self._penalty()
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(self._explain(plan, batch, loss, position))
+        values = [loss, *self._metric_values(batch.y, y, plan)]
+        plan.backward(dy)
+        self._update()
+        self.steps_done += 1
+        return values
+
+    def _penalty(self) -> float:
+        return math.fsum(layer.penalty() for layer in self._layers if layer.trainable)
+
+    def _update(self) -> None:
+        params, grads, regularizers = {}, {}, {}
+        for layer in self._layers:
+            if layer.trainable:
+                for name, param in layer.params.items():
+                    entry = f"{layer.name}/{name}"
+                    params[entry], grads[entry] = param, layer.grads[name]
+                    if name in layer.regularizers:
+                        regularizers[entry] = layer.regularizers[name]
+        self.optimizer.apply(params, grads, regularizers)
+
+    def _explain(self, plan: Plan, batch: Batch, loss: float, position: str) -> str:
+        """Say where a loss that is not finite came from."""
+        message = f"Sequential.fit: the loss became {loss} in {position}"
+        if not np.isfinite(batch.x).all():
+            return f"{message}: the input of this batch is not finite"
+        number = plan.first_not_finite()
+        if number is None:
+            return f"{message}: the output of every layer is finite, but targets or sample weights are not"
+        layer = self._layers[number]
+        message += (
+            f": layer {number} ({layer.name}, {type(layer).__name__}) is the first whose output is not finite"
+        )
+        if not all(np.isfinite(array).all() for array in layer.params.values()):
+            return f"{message}, nor are its weights"
+        return f"{message}; a lower learning rate or smaller inputs may help"
+
+    def _figure_names(self) -> list[str]:
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def _metric_values(self, y_true: np.ndarray, y: np.ndarray, plan: Plan) -> list[float]:
+        if not self.metrics:
+            return []
+        y_pred = plan.finish(y)
+        return [metric(y_true, y_pred) for metric in self.metrics]
+
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Change the weights once, by the gradient of this batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        return_dict : bool
+            Return the figures by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any, of this batch before the change.
+        """
+        where = "Sequential.train_on_batch"
+        self._need_compiled(where)
+        batch = self._one_batch(where, x, y, sample_weight, class_weight)
+        values = self._train_step(batch, f"step {self.steps_done + 1}")
+        return _figures(self._figure_names(), values, return_dict)
+
+    def _one_batch(self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Batch:
+        samples = self._samples(where, x)
+        batches = self._batches(where, samples, y, len(samples), sample_weight, class_weight)
+        return next(batches.epoch())
+
+    # --- evaluate -----------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss and the metrics on these samples, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `fit`.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+        verbose : {"auto", 0, 1, 2}
+            All but 0 print the figures.
+        return_dict : bool
+            Return the figures by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any.
+
+        Examples
+        --------
+        See `Sequential`.
+        """
+        where = "Sequential.evaluate"
+        self._need_compiled(where)
+        verbosity = _verbosity(where, verbose)
+        samples = self._samples(where, x)
+        rows = self._inference_batch(where, batch_size)
+        batches = self._batches(where, samples, y, rows, sample_weight)
+        figures = self._evaluate(batches)
+        if verbosity:
+            print(f"{batches.n} samples - {format_logs(figures)}")
+        return _figures(list(figures), list(figures.values()), return_dict)
+
+    def test_on_batch(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
+        n = np.shape(x)[0] if np.ndim(x) else 1
+        return self.evaluate(x, y, max(n, 1), 0, sample_weight, return_dict)
+
+    def _inference_batch(self, where: str, batch_size: Any) -> int:
+        if batch_size is not None or not self.built:
+            return _batch_size(where, batch_size)
+        widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
+        return min(max(INFERENCE_BYTES // widest, 1), 256)
+
+    def _evaluate(self, batches: Batches) -> dict[str, float]:
+        plan = self._inference_plan()
+        meter = Meter(self._figure_names())
+        for batch in batches.epoch():
+            assert batch.y is not None
+            y = plan.forward(batch.x)
+            loss, _ = plan.loss_of(batch.y, y, batch.weight)
+            meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
+        figures = meter.means()
+        figures["loss"] += self._penalty()
+        return figures
+
+    # --- predict ------------------------------------------------------------------------------
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: str | int = "auto") -> np.ndarray:
+        """Return the model's outputs, in inference mode.
+
+        Several threads may call this at once.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            Any real dtype, converted batch by batch.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+            The result does not depend on it.
+        verbose : {"auto", 0, 1, 2}
+            Accepted as Keras does; nothing is printed.
+
+        Returns
+        -------
+        ndarray of shape (n, *output_shape)
+            A new array of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an `x` that is not what the model takes.
+        """
+        where = "Sequential.predict"
+        _verbosity(where, verbose)
+        samples = self._samples(where, x)
+        batches = self._columns(samples, None, None, self._inference_batch(where, batch_size))
+        plan = self._inference_plan()
+        outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
+        for batch in batches.epoch():
+            outputs[batch.start : batch.start + len(batch.x)] = plan.finish(plan.forward(batch.x))
+        if self.data_format == "channels_first" and outputs.ndim == 4:
+            return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
+        return outputs
+
+    def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
+        """Return the model's outputs for one batch; see `predict`."""
+        return self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
+
+    # --- what a saved model keeps -------------------------------------------------------------
+
+    def _training_config(self) -> dict[str, Any] | None:
+        """Return how the model was compiled and how far it has come, as plain data; None before `compile`."""
+        if self.loss is None:
+            return None
+        return {
+            "optimizer": config_of(self.optimizer),
+            "loss": config_of(self.loss),
+            "metrics": [metric.name for metric in self.metrics if _has_name(metric)],
+            "steps": self.steps_done,
+            "epochs": self.epochs_done,
+        }
+
+    def _resume(self, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        """Compile as `_training_config` says and go on from there."""
+        self.compile(config["optimizer"], config["loss"], config["metrics"])
+        self.optimizer.set_state(state)
+        self.steps_done, self.epochs_done = int(config["steps"]), int(config["epochs"])
+
+
+def _has_name(metric: known_metrics.Metric) -> bool:
+    """Whether a metric can be found again by its name; a function of the user's cannot, and is not saved."""
+    try:
+        return known_metrics.get(metric.name).function is metric.function
+    except ValueError:
+        return False
+
+
+def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> Any:
+    if by_name:
+        return dict(zip(names, values, strict=True))
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _batch_size(where: str, batch_size: Any) -> int:
+    return 32 if batch_size is None else positive_int(where, "batch_size", batch_size)
+
+
+def _verbosity(where: str, verbose: Any) -> int:
+    if verbose == "auto" or verbose is True:
+        return 1
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"{where}: verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+    return int(verbose)
+
+
+def _epochs(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
+    last = positive_int(where, "epochs", epochs)
+    if not is_int(initial):
+        raise TypeError(f"{where}: initial_epoch must be an int of at least 0, got {initial!r}")
+    if initial < 0:
+        raise ValueError(f"{where}: initial_epoch must be an int of at least 0, got {initial!r}")
+    return int(initial), last
