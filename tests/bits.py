@@ -1,0 +1,89 @@
+"""Print the bits that every operation gives on fixed cases, as JSON: case -> digest of its results.
+
+Run as a program under one instruction set (``CCONV_ISA``) and number of threads (the argument).
+"""
+
+import hashlib
+import itertools
+import json
+import sys
+
+import numpy as np
+from strategies import parallel_at_any_size
+
+import cconv
+from cconv import functional as F
+
+SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
+WINDOWS = [
+    {},
+    {"strides": 2, "padding": "same"},
+    {"strides": (1, 3), "padding": ((2, 0), (1, 3)), "dilation": (2, 1)},
+]
+
+
+def arrays(*shapes, dtype):
+    """Fixed numbers of several magnitudes; nothing but +, * and shifts, so the same on any machine."""
+    for number, shape in enumerate(shapes):
+        k = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2654435761) + np.uint64(number * 97)
+        mixed = ((k ^ (k >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**24)
+        yield (mixed.astype(dtype) / dtype(2**22) - dtype(2)).reshape(shape)
+
+
+def windowed(size, window, dtype):
+    """Results of the operations on images."""
+    n, height, width, channels, filters = size
+    x, kernel, bias = arrays((n, height, width, channels), (3, 2, channels, filters), (filters,), dtype=dtype)
+    y = F.conv2d(x, kernel, bias, **window)
+    yield "conv2d", (y, F.conv2d(x, kernel, activation="relu", **window))
+    yield "conv2d_backward", F.conv2d_backward(*arrays(y.shape, dtype=dtype), x, kernel, **window)
+    (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
+    y = F.conv2d(x, depthwise, groups=channels, **window)
+    yield "depthwise", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))
+    yield "max_pool2d", F.max_pool2d(x, (3, 2), **window)
+    y, argmax = F.max_pool2d(x, (3, 2), **window)
+    yield "max_pool2d_backward", F.max_pool2d_backward(y, argmax, x.shape, (3, 2), **window)
+    plain = {key: value for key, value in window.items() if key != "dilation"}
+    y = F.average_pool2d(x, (3, 2), ceil_mode=True, **plain)
+    yield "average_pool2d", y
+    yield "average_pool2d_backward", F.average_pool2d_backward(y, x.shape, (3, 2), ceil_mode=True, **plain)
+    col = F.im2col(x, (3, 2), **window)
+    yield "im2col", (col, F.col2im(col, x.shape, (3, 2), **window))
+
+
+def rowwise(size, dtype):
+    """Results of the operations on rows."""
+    n, height, width, channels, filters = size
+    x, kernel, bias = arrays(
+        (n * height, width * channels), (width * channels, filters), (filters,), dtype=dtype
+    )
+    y = F.dense(x, kernel, bias)
+    yield "dense", (y, *F.dense_backward(y, x, kernel))
+    for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
+        yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
+    labels = np.arange(len(y)) % filters
+    loss, dlogits = F.softmax_cross_entropy(y, labels)
+    yield "softmax_cross_entropy", (np.float64(loss), dlogits)
+    loss, dlogits = F.softmax_cross_entropy(y, F.softmax(y), np.abs(x[:, 0]))
+    yield "softmax_cross_entropy of probabilities", (np.float64(loss), dlogits)
+
+
+def digests():
+    """Digest of the bits of every case."""
+    found = {}
+    for dtype, size in itertools.product((np.float32, np.float64), SIZES):
+        cases = [(name, result) for name, result in rowwise(size, dtype)]
+        for window in WINDOWS:
+            cases += [(f"{name} {window}", result) for name, result in windowed(size, window, dtype)]
+        for name, result in cases:
+            digest = hashlib.sha256()
+            for part in result if isinstance(result, tuple) else (result,):
+                digest.update(np.asarray(part).tobytes())
+            found[f"{name} {size} {dtype.__name__}"] = digest.hexdigest()
+    return found
+
+
+if __name__ == "__main__":
+    cconv.set_num_threads(int(sys.argv[1]))
+    with parallel_at_any_size():
+        print(json.dumps(digests()))
