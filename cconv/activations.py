@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import named, ops
+from cconv import named, ops_rows
 from cconv.named import at_least_zero
 from cconv.run import Run
 
@@ -15,7 +15,7 @@ class Activation(named.Configured):
     Attributes
     ----------
     key : str
-        Keras' name, which is also that of the functions in `ops`.
+        Keras' name, which is also that of the functions in `ops_rows`.
     """
 
     key: str = ""
@@ -26,11 +26,11 @@ class Activation(named.Configured):
 
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
-        return getattr(ops, self.key)(x, run)
+        return getattr(ops_rows, self.key)(x, run)
 
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
-        return getattr(ops, f"{self.key}_backward")(dy, y, run)
+        return getattr(ops_rows, f"{self.key}_backward")(dy, y, run)
 
 
 class Linear(Activation):
@@ -39,6 +39,7 @@ class Linear(Activation):
     key = "linear"
 
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return x itself."""
         return x
 
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
@@ -62,11 +63,12 @@ class LeakyReLU(Activation):
         self.negative_slope = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
 
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
-        return ops.leaky_relu(x, self.negative_slope, run)
+        """Return the function's values, of x's shape and dtype."""
+        return ops_rows.leaky_relu(x, self.negative_slope, run)
 
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
-        return ops.leaky_relu_backward(dy, y, self.negative_slope, run)
+        return ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
 
 
 class Sigmoid(Activation):

@@ -234,7 +234,7 @@ class Metric(named.Configured):
         if not callable(function):
             raise TypeError(f"Metric: function must be callable, got {function!r}")
         self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name: str = str(name or getattr(function, "__name__", type(function).__name__))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> float:
         """Return the mean over the batch."""

@@ -25,7 +25,20 @@ def _plain(value: Any) -> Any:
 
 
 class Configured:
-    """A class whose instances keep every constructor argument in an attribute of the same name."""
+    """A class whose instances keep every constructor argument in an attribute of the same name.
+
+    Attributes
+    ----------
+    aliases : tuple of str
+        Arguments that are second names of others.
+    """
+
+    aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def _parameters(cls) -> dict[str, inspect.Parameter]:
+        parameters = inspect.signature(cls).parameters
+        return {name: parameter for name, parameter in parameters.items() if name not in cls.aliases}
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data.
@@ -35,7 +48,7 @@ class Configured:
         dict
             ``type(self)(**config)`` makes an equal object.
         """
-        return {name: _plain(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+        return {name: _plain(getattr(self, name)) for name in self._parameters()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -57,7 +70,7 @@ class Configured:
 
     def __repr__(self) -> str:
         shown = []
-        for name, parameter in inspect.signature(type(self)).parameters.items():
+        for name, parameter in self._parameters().items():
             value = getattr(self, name)
             if not _is_default(value, parameter.default):
                 shown.append(f"{name}={value!r}")
@@ -66,7 +79,7 @@ class Configured:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self.get_config() == other.get_config()  # type: ignore[attr-defined]
+        return self.get_config() == other.get_config()
 
     __hash__ = object.__hash__
 
@@ -126,7 +139,7 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
     base : type
         What the result is an instance of.
     classes : mapping
-        From names to classes, or to functions without arguments that return an instance.
+        From names to classes.
 
     Raises
     ------
@@ -152,7 +165,7 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
         raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}")
     if not config:
         return entry()
-    return entry.from_config(config) if isinstance(entry, type) else entry()
+    return entry.from_config(config)
 
 
 def _key(name: str) -> str:

@@ -33,6 +33,7 @@ class Optimizer(named.Configured):
         Steps made so far.
     """
 
+    aliases = ("lr",)
     slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
     slot_start = 0.0
 
@@ -99,7 +100,7 @@ class Optimizer(named.Configured):
         for (name, w, g), kept in zip(pairs, slots, strict=True):
             penalty = regularizers.get(name) if regularizers else None
             if penalty is not None and penalty.l1:
-                g = g + w.dtype.type(penalty.l1) * np.sign(w)
+                g = g + penalty.l1 * np.sign(w)
             # The gradient of l2 Σw² is 2 l2 w.
             self._update(w, g, kept, rate, 2.0 * penalty.l2 if penalty is not None else 0.0)
 
@@ -118,8 +119,8 @@ class Optimizer(named.Configured):
         for slot, array in kept.items():
             if array.shape != w.shape or array.dtype != w.dtype:
                 raise ValueError(
-                    f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its {slot} "
-                    f"from earlier steps, got {w.dtype} of {w.shape}"
+                    f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its "
+                    f"{slot} from earlier steps, got {w.dtype} of {w.shape}"
                 )
         return kept
 
@@ -164,12 +165,6 @@ class Optimizer(named.Configured):
     def reset(self) -> None:
         """Forget all steps made so far."""
         self.iterations, self._slots = 0, {}
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments as plain data, `lr` under its present name."""
-        config = super().get_config()
-        del config["lr"]
-        return config
 
 
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -386,7 +381,8 @@ class Adadelta(Optimizer):
         self.epsilon = at_least_zero("Adadelta", "epsilon", epsilon)
 
     def _update(self, w, g, kept, rate, l2):
-        ops_optim.adadelta_update(w, g, *kept.values(), rate, self.rho, self.epsilon, l2)
+        squares, deltas = kept["accumulated_grad"], kept["accumulated_delta"]
+        ops_optim.adadelta_update(w, g, squares, deltas, rate, self.rho, self.epsilon, l2)
 
 
 class Adam(Optimizer):
@@ -426,8 +422,8 @@ class Adam(Optimizer):
         self.epsilon = at_least_zero(where, "epsilon", epsilon)
 
     def _update(self, w, g, kept, rate, l2):
-        betas = self.beta_1, self.beta_2
-        ops_optim.adam_update(w, g, *kept.values(), rate, *betas, self.epsilon, self.iterations, l2)
+        m, v, t = kept["m"], kept["v"], self.iterations
+        ops_optim.adam_update(w, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon, t, l2)
 
 
 class AdamW(Adam):
@@ -462,7 +458,7 @@ class AdamW(Adam):
         self.weight_decay = finite("AdamW", "weight_decay", weight_decay, least=0.0)
 
     def _update(self, w, g, kept, rate, l2):
-        w *= w.dtype.type(1.0 - rate * self.weight_decay)
+        w *= 1.0 - rate * self.weight_decay
         super()._update(w, g, kept, rate, l2)
 
 

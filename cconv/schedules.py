@@ -13,7 +13,7 @@ class Schedule(named.Configured):
     """Base of the schedules."""
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of step 0, 1, 2, …"""
+        """Return the learning rate of step 0, 1, 2 and so on."""
         raise NotImplementedError
 
 
@@ -49,6 +49,7 @@ class ExponentialDecay(Schedule):
         self.staircase = bool(staircase)
 
     def __call__(self, step: int) -> float:
+        """Return the learning rate of this step."""
         power = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate * self.decay_rate**power
 
@@ -83,6 +84,7 @@ class InverseTimeDecay(Schedule):
         self.staircase = bool(staircase)
 
     def __call__(self, step: int) -> float:
+        """Return the learning rate of this step."""
         time = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate / (1.0 + self.decay_rate * time)
 
@@ -119,6 +121,7 @@ class PiecewiseConstantDecay(Schedule):
             )
 
     def __call__(self, step: int) -> float:
+        """Return the learning rate of this step."""
         return self.values[sum(step > boundary for boundary in self.boundaries)]
 
 
@@ -164,6 +167,7 @@ class CosineDecay(Schedule):
         self.warmup_steps = 0 if warmup_steps == 0 else positive_int(where, "warmup_steps", warmup_steps)
 
     def __call__(self, step: int) -> float:
+        """Return the learning rate of this step."""
         top = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:

@@ -5,9 +5,12 @@ from typing import Any
 
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
+from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.normalization import BatchNormalization
+from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import (
     AveragePool2D,
     AveragePooling2D,
@@ -22,6 +25,7 @@ __all__ = [
     "Activation",
     "AveragePool2D",
     "AveragePooling2D",
+    "BatchNormalization",
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
@@ -34,10 +38,14 @@ __all__ = [
     "LeakyReLU",
     "MaxPooling",
     "MaxPooling2D",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
     "ReLU",
     "Rescaling",
     "Reshape",
     "Softmax",
+    "ZeroPadding2D",
     "deserialize",
     "serialize",
 ]

@@ -167,13 +167,22 @@ class Layer(Configured):
             raise ValueError(f"{expected} of length {wanted}, got {tuple(shape)}")
         return tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
 
-    def _add_weight(self, name: str, shape: Shape, initializer: Any, regularizer: Any = None) -> None:
-        stream = stream_of(self.key, name)
-        self.params[name] = initializers.get(initializer)(
-            shape, self.dtype, seed=self.build_seed, stream=stream
-        )
+    def _add_weight(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: initializers.Initializer,
+        regularizer: Regularizer | None = None,
+    ) -> None:
+        self.params[name] = self._initial(name, shape, initializer)
         if regularizer is not None:
             self.regularizers[name] = regularizer
+
+    def _add_state(self, name: str, shape: Shape, initializer: initializers.Initializer) -> None:
+        self.state[name] = self._initial(name, shape, initializer)
+
+    def _initial(self, name: str, shape: Shape, initializer: initializers.Initializer) -> np.ndarray:
+        return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
 
     @property
     def where(self) -> str:

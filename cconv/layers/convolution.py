@@ -8,7 +8,30 @@ from cconv.layers.base import Shape, checked_format
 from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
 
 
-class Conv2D(Affine):
+class _Convolution(Affine):
+    """What the two convolutions share: the geometry."""
+
+    ranks = (3,)
+
+    def _set_geometry(
+        self, kernel_size: Any, strides: Any, padding: Any, dilation_rate: Any, data_format: Any
+    ) -> None:
+        """Check and keep the geometry, as far as it does not depend on the input."""
+        self.kernel_size = pair(self.where, "kernel_size", kernel_size)
+        self.strides = pair(self.where, "strides", strides)
+        self.dilation_rate = pair(self.where, "dilation_rate", dilation_rate)
+        resolve_padding(self.where, padding, (1, 1), self.kernel_size, self.strides, self.dilation_rate)
+        self.padding = padding
+        self.data_format = checked_format(self.where, data_format)
+
+    def _window(self, shape: Shape) -> Window:
+        size = (shape[0], shape[1])
+        return resolve_window(
+            self.where, size, self.kernel_size, self.strides, self.padding, self.dilation_rate
+        )
+
+
+class Conv2D(_Convolution):
     """A 2-D convolution (cross-correlation, as everywhere in the field), and an activation.
 
     ::
@@ -55,8 +78,6 @@ class Conv2D(Affine):
     ((2, 24, 24, 30), (2, 28, 28, 1), (5, 5, 1, 30), 780)
     """
 
-    ranks = (3,)
-
     def __init__(
         self,
         filters: int,
@@ -94,17 +115,17 @@ class Conv2D(Affine):
             raise ValueError(
                 f"{self.where}: groups must divide filters, got {self.groups} and {self.filters}"
             )
-        _geometry(self, kernel_size, strides, padding, dilation_rate, data_format)
+        self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
         if shape[2] % self.groups:
             raise ValueError(
                 f"{self.where}: groups must divide the channels, got {self.groups} for {shape[2]}"
             )
-        return (*_window(self, shape).output_size, self.filters)
+        return (*self._window(shape).output_size, self.filters)
 
     def _build(self, shape: Shape) -> None:
-        self.window = _window(self, shape)
+        self.window = self._window(shape)
         self.in_channels = shape[2]
         self._add_weights((*self.kernel_size, shape[2] // self.groups, self.filters), self.filters)
 
@@ -120,7 +141,7 @@ class Conv2D(Affine):
         return ops.conv2d_input_gradient(dy, kernel, self.window, self.groups, self.in_channels, run)
 
 
-class DepthwiseConv2D(Affine):
+class DepthwiseConv2D(_Convolution):
     """A 2-D convolution of every channel by itself, and an activation.
 
     ::
@@ -155,8 +176,6 @@ class DepthwiseConv2D(Affine):
     ((1, 8, 8, 4), 40)
     """
 
-    ranks = (3,)
-
     def __init__(
         self,
         kernel_size: Size2,
@@ -190,13 +209,13 @@ class DepthwiseConv2D(Affine):
         self.depthwise_initializer = self.kernel_initializer
         self.depthwise_regularizer = self.kernel_regularizer
         self.depth_multiplier = positive_int(self.where, "depth_multiplier", depth_multiplier)
-        _geometry(self, kernel_size, strides, padding, dilation_rate, data_format)
+        self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
-        return (*_window(self, shape).output_size, shape[2] * self.depth_multiplier)
+        return (*self._window(shape).output_size, shape[2] * self.depth_multiplier)
 
     def _build(self, shape: Shape) -> None:
-        self.window = _window(self, shape)
+        self.window = self._window(shape)
         self.in_channels = shape[2]
         self._add_weights(
             (*self.kernel_size, shape[2], self.depth_multiplier), shape[2] * self.depth_multiplier
@@ -218,22 +237,3 @@ class DepthwiseConv2D(Affine):
     def _input_gradient(self, dy, run):
         channels = self.in_channels
         return ops.conv2d_input_gradient(dy, self._grouped(), self.window, channels, channels, run)
-
-
-def _geometry(
-    layer: Any, kernel_size: Any, strides: Any, padding: Any, dilation: Any, data_format: Any
-) -> None:
-    """Check and keep the geometry of a convolution, as far as it does not depend on the input."""
-    layer.kernel_size = pair(layer.where, "kernel_size", kernel_size)
-    layer.strides = pair(layer.where, "strides", strides)
-    layer.dilation_rate = pair(layer.where, "dilation_rate", dilation)
-    resolve_padding(layer.where, padding, (1, 1), layer.kernel_size, layer.strides, layer.dilation_rate)
-    layer.padding = padding
-    layer.data_format = checked_format(layer.where, data_format)
-
-
-def _window(layer: Any, shape: Shape) -> Window:
-    size = (shape[0], shape[1])
-    return resolve_window(
-        layer.where, size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate
-    )

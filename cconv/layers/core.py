@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops
+from cconv import ops_rows
 from cconv.layers.base import Layer, Shape, checked_format, keyed
 from cconv.named import fraction
 from cconv.run import Run
@@ -83,14 +83,13 @@ class Reshape(Layer):
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        expected = f"{self.where}: target_shape must hold positive ints, one of them -1 at most, got {target_shape!r}"
+        expected = (
+            f"{self.where}: target_shape must hold positive ints and at most one -1, got {target_shape!r}"
+        )
         if not isinstance(target_shape, Sequence) or not all(map(is_int, target_shape)):
             raise TypeError(expected)
-        if (
-            not target_shape
-            or sum(v == -1 for v in target_shape) > 1
-            or any(v < 1 and v != -1 for v in target_shape)
-        ):
+        sizes = [extent for extent in target_shape if extent != -1]
+        if not target_shape or len(sizes) < len(target_shape) - 1 or any(extent < 1 for extent in sizes):
             raise ValueError(expected)
         self.target_shape = tuple(int(v) for v in target_shape)
 
@@ -160,7 +159,7 @@ class Dropout(Layer):
         if not self.rate:
             self._keep(x.shape[0], None)
             return x
-        y, bits = ops.dropout(x, self.rate, self.key, keyed(run, self.seed))
+        y, bits = ops_rows.dropout(x, self.rate, self.key, keyed(run, self.seed))
         self._keep(x.shape[0], bits)
         return y
 
@@ -168,7 +167,7 @@ class Dropout(Layer):
         (bits,) = self._cache
         if not need_dx:
             return None
-        return dy if bits is None else ops.dropout_backward(dy, bits, self.rate, run)
+        return dy if bits is None else ops_rows.dropout_backward(dy, bits, self.rate, run)
 
 
 class InputLayer(Layer):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, ops
+from cconv import checks, ops_rows
 from cconv.layers.base import Layer, Shape, checked_format
 from cconv.run import Run
 from cconv.shapes import Padding, Size2, Window, pair, resolve_padding, resolve_window
@@ -110,14 +110,14 @@ class MaxPooling2D(_Pooling):
         )
 
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        y, argmax = ops.max_pool2d(x, self.window, run)
+        y, argmax = ops_rows.max_pool2d(x, self.window, run)
         if run.training:
             self._keep(x.shape[0], argmax)
         return y
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (argmax,) = self._cache
-        return ops.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
+        return ops_rows.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
 
 
 class AveragePooling2D(_Pooling):
@@ -169,10 +169,14 @@ class AveragePooling2D(_Pooling):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        return ops.average_pool2d(x, self.window, self.count_include_pad, run)
+        return ops_rows.average_pool2d(x, self.window, self.count_include_pad, run)
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return ops.average_pool2d_backward(dy, self.window, self.count_include_pad, run) if need_dx else None
+        return (
+            ops_rows.average_pool2d_backward(dy, self.window, self.count_include_pad, run)
+            if need_dx
+            else None
+        )
 
 
 MaxPooling = MaxPooling2D
@@ -223,11 +227,11 @@ class GlobalAveragePooling2D(Layer):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        y = ops.average_pool2d(x, self.window, False, run)
+        y = ops_rows.average_pool2d(x, self.window, False, run)
         return y if self.keepdims else y.reshape(x.shape[0], x.shape[3])
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         if not need_dx:
             return None
         dy = dy.reshape(dy.shape[0], 1, 1, dy.shape[-1])
-        return ops.average_pool2d_backward(dy, self.window, False, run)
+        return ops_rows.average_pool2d_backward(dy, self.window, False, run)

@@ -1,0 +1,213 @@
+"""Batch normalisation."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv import checks, initializers, ops_rows, regularizers
+from cconv.layers.base import Layer, Shape
+from cconv.named import finite, fraction
+from cconv.run import Run
+
+
+class BatchNormalization(Layer):
+    """Every channel with the mean 0 and the variance 1, then scaled and shifted.
+
+    ::
+
+        y = gamma · (x - mean) / √(variance + epsilon) + beta
+
+    In training the mean and the (biased) variance are those of the batch, over every axis but the
+    channels, and moving averages of them are kept: ``moving ← momentum · moving + (1 - momentum) ·
+    batch``. Otherwise, and when the layer is not trainable, the moving averages take their place
+    (Ioffe & Szegedy 2015, "Batch normalization: accelerating deep network training by reducing
+    internal covariate shift").
+
+    Parameters
+    ----------
+    axis : int
+        Where the channels are: -1 or 3 (last), or 1 for channels_first images.
+    momentum : float
+        In [0, 1).
+    epsilon : float
+        Added to the variance, at least 0.
+    center, scale : bool
+        Whether there is a beta, a gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+        See `cconv.initializers`.
+    beta_regularizer, gamma_regularizer
+        See `cconv.regularizers`.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Attributes
+    ----------
+    params : dict
+        ``"gamma"`` and ``"beta"``, each (channels,).
+    state : dict
+        ``"moving_mean"`` and ``"moving_variance"``, each (channels,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> BatchNormalization(epsilon=0.0).forward(x, training=True)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, input_shape=input_shape)
+        where = self.where
+        if axis not in (-1, 1, 3):
+            raise ValueError(
+                f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
+            )
+        self.axis = int(axis)
+        self.data_format = "channels_first" if axis == 1 else "channels_last"
+        self.momentum = fraction(where, "momentum", momentum)
+        self.epsilon = finite(where, "epsilon", epsilon, least=0.0)
+        self.center = checks.flag(where, "center", center)
+        self.scale = checks.flag(where, "scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer, where, "beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, where, "gamma_initializer")
+        self.moving_mean_initializer = initializers.get(
+            moving_mean_initializer, where, "moving_mean_initializer"
+        )
+        self.moving_variance_initializer = initializers.get(
+            moving_variance_initializer, where, "moving_variance_initializer"
+        )
+        self.beta_regularizer = regularizers.get(beta_regularizer, where, "beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, where, "gamma_regularizer")
+
+    def _build(self, shape: Shape) -> None:
+        channels = shape[-1:]
+        if self.scale:
+            self._add_weight("gamma", channels, self.gamma_initializer, self.gamma_regularizer)
+        if self.center:
+            self._add_weight("beta", channels, self.beta_initializer, self.beta_regularizer)
+        self._add_state("moving_mean", channels, self.moving_mean_initializer)
+        self._add_state("moving_variance", channels, self.moving_variance_initializer)
+
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        rows = x.reshape(-1, x.shape[-1])
+        y = run.empty("y", x.shape, x.dtype)
+        if run.training and self.trainable:
+            self._normalise(rows, y.reshape(rows.shape), x.shape[0], run)
+            return y
+        scale, shift = self.affine()
+        np.multiply(x, scale, out=y)
+        y += shift
+        if run.training:
+            self._keep(x.shape[0], None, scale)
+        return y
+
+    def _normalise(self, x: np.ndarray, y: np.ndarray, batch: int, run: Run) -> None:
+        """X (m, c) -> y (m, c) by the statistics of x, which the moving averages take up."""
+        m = len(x)
+        mean = ops_rows.column_sums(x, run) / m
+        normal = np.subtract(x, mean, out=run.empty("normal", x.shape, x.dtype))
+        # The variance from differences: squares of the values themselves would cancel.
+        variance = ops_rows.column_sums(np.square(normal, out=y), run) / m
+        inverse = 1 / np.sqrt(variance + self.epsilon)
+        normal *= inverse
+        if self.scale:
+            np.multiply(normal, self.params["gamma"], out=y)
+        else:
+            np.copyto(y, normal)
+        if self.center:
+            y += self.params["beta"]
+        kept = self.momentum
+        for name, value in (("moving_mean", mean), ("moving_variance", variance)):
+            self.state[name][...] = kept * self.state[name] + (1 - kept) * value
+        self._keep(batch, normal, inverse)
+
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        normal, scale = self._cache
+        if normal is None:
+            return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype)) if need_dx else None
+        rows = dy.reshape(normal.shape)
+        work = run.empty("dx", dy.shape, dy.dtype)
+        dx = work.reshape(normal.shape)
+        dbeta = ops_rows.column_sums(rows, run)
+        dgamma = ops_rows.column_sums(np.multiply(rows, normal, out=dx), run)
+        if self.scale:
+            self.grads["gamma"] = dgamma
+            scale = scale * self.params["gamma"]
+        if self.center:
+            self.grads["beta"] = dbeta
+        if not need_dx:
+            return None
+        # dx = gamma / √(variance + epsilon) · (dy - mean(dy) - x̂ · mean(dy · x̂))
+        m = len(rows)
+        np.multiply(normal, dgamma / -m, out=dx)
+        dx += rows
+        dx -= dbeta / m
+        dx *= scale
+        return work
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``."""
+        scale = 1 / np.sqrt(self.state["moving_variance"] + self.epsilon)
+        if self.scale:
+            scale = scale * self.params["gamma"]
+        shift = -self.state["moving_mean"] * scale
+        return scale, shift + self.params["beta"] if self.center else shift
+
+    def folded_into(self, kernel: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel and bias of one layer that does what a convolution and this layer do at inference.
+
+        Parameters
+        ----------
+        kernel : ndarray
+            ``(kh, kw, c, filters)``, ``(in, out)``, or a depthwise ``(kh, kw, c, multiplier)``, of a
+            layer without activation in front of this one.
+        bias : ndarray of shape (channels,) or None
+            Its bias.
+
+        Returns
+        -------
+        kernel, bias : ndarray
+            New arrays.
+
+        Raises
+        ------
+        ValueError
+            When the kernel's outputs are not this layer's channels.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> layer = BatchNormalization(epsilon=0.0).build((2,), dtype="float64")
+        >>> layer.state["moving_variance"] = [4.0, 1.0]
+        >>> kernel, bias = layer.folded_into(np.ones((3, 2)), None)
+        >>> kernel[0], bias
+        (array([0.5, 1. ]), array([0., 0.]))
+        """
+        scale, shift = self.affine()
+        if kernel.shape[-1] == scale.size:
+            folded = kernel * scale
+        elif kernel.shape[-1] * kernel.shape[-2] == scale.size:
+            folded = kernel * scale.reshape(kernel.shape[-2:])
+        else:
+            raise ValueError(
+                f"{self.where}: kernel must have {scale.size} output channels, got the shape {kernel.shape}"
+            )
+        return folded, shift if bias is None else bias * scale + shift
