@@ -11,13 +11,14 @@
 # scattered, so no two tasks write the same element.
 #
 # A task is one band of output rows of one image and some blocks of filters: the input band and
-# one block of the kernel (32 float or 16 double filters) stay in the L2 cache.  Where the band
-# reaches past the image it is copied with zeros around it into the thread's scratch; elsewhere
-# the image itself is read.  How the work is cut never changes a bit: every output element is one
-# chain of sums inside the micro-kernel.
+# one block of the kernel (32 float or 16 double filters) stay in the L2 cache.  Padding is never
+# written or multiplied: the taps that fall outside the image are left out, by rows for whole
+# rows, and for the few columns at the edges by tiles that run down the column.  How the work is
+# cut never changes a bit: every output element is one chain of sums inside the micro-kernel.
 #
 # The weight gradient sums over the batch, so there the cut matters: the batch is split into
 # parts by shapes alone, each part sums into an array of its own, and the parts are added in order.
+# It copies bands that reach past the image, with zeros around them, into the thread's scratch.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 import os
@@ -49,8 +50,9 @@ cdef extern from *:
 
 ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
 
-# Bytes of input that a task walks over, and of the private sums of the weight gradient.
+# Bytes of input that a task walks over, of a block of the weight gradient, and of its private sums.
 cdef size BAND_BYTES = 131072
+cdef size BLOCK_BYTES = 307200
 cdef size PARTIAL_BYTES = 8388608
 cdef size ENOUGH_TASKS = 32  # to keep many threads busy evenly
 cdef size DENSE_ROWS = 64    # samples a task of a dense layer
@@ -174,16 +176,33 @@ cdef struct Pass:
     size image                    # elements of an output image
     size groups, cg, fg           # channels of a group, in and out
     size width                    # columns of a block of the packed kernel
+    size top_rows, low_rows       # first row and first column that see no padding,
+    size left_columns, right_columns  # and the first behind them that do
     size band, bands              # output rows a task, tasks an image
     size splits                   # parts of the (group, block) pairs, each a task of its own
     int mode                      # of the micro-kernel
     bint depthwise
 
 
+cdef inline void inner(size n, size k, size stride, size before, size dilation, size count, size *lo, size *hi) noexcept nogil:
+    # The positions lo <= i < hi of `count` along one axis whose taps all fall inside the n pixels.
+    lo[0] = least(ceil_div(most(before, 0), stride), count)
+    cdef size room = n - 1 + before - dilation * (k - 1)
+    hi[0] = lo[0] if room < 0 else least(most(room // stride + 1, lo[0]), count)
+
+
+cdef inline void reach(size i, size n, size k, size stride, size before, size dilation, size *lo, size *hi) noexcept nogil:
+    # The taps lo <= u < hi of position i that fall inside the n pixels.
+    cdef size first = i * stride - before
+    lo[0] = 0 if first >= 0 else least(ceil_div(-first, dilation), k)
+    hi[0] = lo[0] if first >= n else most(least((n - 1 - first) // dilation + 1, k), lo[0])
+
+
 cdef void cut(Pass *p, size images, size item) noexcept nogil:
-    # How a pass is cut into tasks.
-    cdef size row_bytes = ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c * item
-    cdef size input_rows = BAND_BYTES // most(row_bytes, 1)
+    # How a pass is cut into tasks, and which positions see no padding.
+    inner(p.h, p.kh, p.sh, p.top, p.dh, p.rows, &p.top_rows, &p.low_rows)
+    inner(p.w, p.kw, p.sw, p.left, p.dw, p.columns, &p.left_columns, &p.right_columns)
+    cdef size input_rows = BAND_BYTES // most(p.w * p.c * item, 1)
     p.band = most((input_rows - p.dh * (p.kh - 1) - 1) // p.sh + 1, 1)
     p.bands = ceil_div(p.rows, p.band)
     p.band = ceil_div(p.rows, p.bands)
@@ -192,57 +211,40 @@ cdef void cut(Pass *p, size images, size item) noexcept nogil:
     p.splits = least(pairs, ceil_div(ENOUGH_TASKS, images * p.bands))
 
 
-cdef inline size band_size(Pass *p) noexcept nogil:
-    # Elements of scratch that one band takes.
-    return ((p.band - 1) * p.sh + p.dh * (p.kh - 1) + 1) * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
-
-
-cdef const cython.floating *band_of(
-    const cython.floating *x,   # IN   (h, w, c)
-    Pass *p, size i, size rows,
-    cython.floating *scratch,   # OUT  band_size(p), where a copy is needed
-    size *stride,               # OUT  elements from an input row to the next
-) noexcept nogil:
-    # What tap (0, 0) of output row i, column 0 sees, for `rows` output rows.
-    cdef size first = i * p.sh - p.top
-    cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
-    cdef size columns = (p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1
-    if first >= 0 and first + height <= p.h and p.left <= 0 and columns - p.left <= p.w:
-        stride[0] = p.w * p.c
-        return x + (first * p.w - p.left) * p.c
-    cdef size before = least(most(p.left, 0), columns)
-    cdef size stop = least(most(p.w + p.left, before), columns)
-    cdef cython.floating *row = scratch
-    cdef size r
-    for r in range(height):
-        if first + r < 0 or first + r >= p.h:
-            memset(row, 0, columns * p.c * sizeof(cython.floating))
-        else:
-            memset(row, 0, before * p.c * sizeof(cython.floating))
-            memcpy(row + before * p.c, x + ((first + r) * p.w + before - p.left) * p.c,
-                   (stop - before) * p.c * sizeof(cython.floating))
-            memset(row + stop * p.c, 0, (columns - stop) * p.c * sizeof(cython.floating))
-        row += columns * p.c
-    stride[0] = columns * p.c
-    return scratch
-
-
-cdef void taps(Pass *p, size stride, cconv_sum *s) noexcept nogil:
-    # The sum over taps (u, v, k) of a pass whose input rows lie `stride` apart.
-    s.am = p.sw * p.c
-    s.cm = p.column
-    s.q, s.aq = p.kh, p.dh * stride
+cdef void taps(Pass *p, cconv_sum *s) noexcept nogil:
+    # The sum over all taps (u, v, k) of a pass.
+    s.q, s.aq = p.kh, p.dh * p.w * p.c
     if p.depthwise:
-        s.r, s.k, s.ar, s.ak = p.kw, 1, p.dw * p.c, 0
-        s.br, s.bk, s.bn = p.c, 0, CCONV_BLOCK_BYTES
+        s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, 1, p.dw * p.c, 0, p.c, 0
     elif p.groups == 1 and p.dw == 1:  # the taps of a kernel row are one run of the input
-        s.r, s.k, s.ar, s.ak = 1, p.kw * p.c, 0, 1
-        s.br, s.bk = 0, p.width
+        s.r, s.k, s.ar, s.ak, s.br, s.bk = 1, p.kw * p.c, 0, 1, 0, p.width
     else:
-        s.r, s.k, s.ar, s.ak = p.kw, p.cg, p.dw * p.c, 1
-        s.br, s.bk = p.cg * p.width, p.width
+        s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, p.cg, p.dw * p.c, 1, p.cg * p.width, p.width
     s.bq = p.kw * (p.c if p.depthwise else p.cg * p.width)
     s.bn = s.q * s.bq
+
+
+cdef void tile_task(
+    const cython.floating *x,       # IN   (h, w, c), from the group's first channel on
+    const cython.floating *packed,  # IN   one block (kh, kw, cg, width); depthwise (kh, kw, c)
+    const cython.floating *bias,    # IN   (filters) or NULL
+    cython.floating *y,             # OUT  one image, from the block's first filter on
+    Pass *p, cconv_sum s, size filters, size i, size j, size m, bint down,
+) noexcept nogil:
+    # m positions from (i, j) on, along the row or down the column, that see the same taps.
+    cdef size u0 = 0, u1 = 0, v0 = 0, v1 = 0
+    reach(i, p.h, p.kh, p.sh, p.top, p.dh, &u0, &u1)
+    reach(j, p.w, p.kw, p.sw, p.left, p.dw, &v0, &v1)
+    packed += u0 * s.bq + v0 * (p.c if p.depthwise else p.cg * p.width)
+    s.q = u1 - u0
+    if s.r == 1 and s.k == p.kw * p.c:
+        s.k = (v1 - v0) * p.c
+    else:
+        s.r = v1 - v0
+    s.am = p.sh * p.w * p.c if down else p.sw * p.c
+    s.cm = p.row if down else p.column
+    product(&s, m, filters, x + ((i * p.sh - p.top + u0 * p.dh) * p.w + j * p.sw - p.left + v0 * p.dw) * p.c,
+            packed, y + i * p.row + j * p.column, bias, p.mode)
 
 
 cdef void pass_task(
@@ -251,42 +253,50 @@ cdef void pass_task(
     const cython.floating *bias,    # IN   (groups * fg) or NULL
     cython.floating *y,             # OUT  one image
     Pass *p, size band, size split,
-    cython.floating *scratch,       # OUT  band_size(p)
 ) noexcept nogil:
-    cdef size first = band * p.band, rows = least(p.band, p.rows - band * p.band)
+    cdef size first = band * p.band, stop = least(first + p.band, p.rows)
     cdef size blocks = ceil_div(p.fg, p.width), pairs = p.groups * blocks
-    cdef size stride = 0, pair, g, j, i, columns
+    cdef size top = least(most(first, p.top_rows), stop), low = least(most(p.low_rows, top), stop)
+    cdef size pair, g, f, i, j, filters
     cdef const cython.floating *a
+    cdef const cython.floating *b
+    cdef const cython.floating *beta
     cdef cython.floating *to
     cdef cconv_sum s
-    a = band_of(x, p, first, rows, scratch, &stride)
-    taps(p, stride, &s)
-    y += p.first + first * p.row
+    taps(p, &s)
     if p.depthwise:
-        # The columns of a block are not packed: (kh, kw, c) is read where it lies.
-        s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-        for i in range(rows):
-            product(&s, p.columns, p.c, a + i * p.sh * stride, packed, y + i * p.row, bias, p.mode)
-        return
+        pairs = 1
     for pair in range(split * pairs // p.splits, (split + 1) * pairs // p.splits):
-        g, j = pair // blocks, (pair % blocks) * p.width
-        columns = least(p.width, p.fg - j)
-        to = y + g * p.fg + j
-        for i in range(rows):
-            product(&s, p.columns, columns, a + g * p.cg + i * p.sh * stride, packed + pair * s.bn,
-                    to + i * p.row, behind(bias, g * p.fg + j), p.mode)
+        g, f = pair // blocks, (pair % blocks) * p.width
+        filters = p.c if p.depthwise else least(p.width, p.fg - f)
+        a, b, beta = x + g * p.cg, packed + pair * s.bn, behind(bias, g * p.fg + f)
+        to = y + p.first + g * p.fg + f
+        if p.depthwise:  # its columns are read where they lie
+            s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+        if p.left_columns < p.right_columns:
+            for i in range(first, stop):
+                tile_task(a, b, beta, to, p, s, filters, i, p.left_columns,
+                          p.right_columns - p.left_columns, False)
+        for j in range(p.columns):
+            if p.left_columns <= j < p.right_columns:
+                continue
+            if top < low:
+                tile_task(a, b, beta, to, p, s, filters, top, j, low - top, True)
+            for i in range(first, stop):
+                if not top <= i < low:
+                    tile_task(a, b, beta, to, p, s, filters, i, j, 1, True)
 
 
 cdef void run_pass(
     const cython.floating *x, const cython.floating *packed, const cython.floating *bias, cython.floating *y,
-    Pass *p, size images, cython.floating *scratch, int threads,
+    Pass *p, size images, int threads,
 ) noexcept nogil:
-    cdef size t, image, rest, tasks = images * p.bands * p.splits, size_of_band = band_size(p)
+    cdef size t, image, rest, tasks = images * p.bands * p.splits
     for t in prange(tasks, num_threads=threads, schedule="static"):
         image = t // (p.bands * p.splits)
         rest = t % (p.bands * p.splits)
         pass_task(x + image * p.h * p.w * p.c, packed, bias, y + image * p.image, p, rest // p.splits,
-                  rest % p.splits, scratch + threadid() * size_of_band)
+                  rest % p.splits)
 
 
 # ---- packing -----------------------------------------------------------------------------------------
@@ -352,13 +362,12 @@ cdef size forward_packed(Pass *p) noexcept nogil:
     return p.groups * p.kh * p.kw * p.cg * ceil_div(p.fg, p.width) * p.width
 
 
-def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item,
-                           int threads):
-    """Elements of scratch that `conv2d_forward` takes on so many threads."""
+def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item):
+    """Elements of scratch that `conv2d_forward` takes."""
     n, h, w, c = x_shape
     cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3],
                                y_shape[1], y_shape[2], strides, origin, dilation, item)
-    return forward_packed(&p) + threads * band_size(&p)
+    return forward_packed(&p)
 
 
 def conv2d_forward(
@@ -386,8 +395,7 @@ def conv2d_forward(
             packed = &scratch[0]
             for g in prange(groups, num_threads=threads, schedule="static"):
                 pack(&kernel[0, 0, 0, 0] + g * p.fg, &scratch[0] + g * group, kh * kw * cg, p.fg, f, p.width)
-        run_pass(&x[0, 0, 0, 0], packed, beta, &y[0, 0, 0, 0], &p, x.shape[0],
-                 &scratch[0] + packed_size, threads)
+        run_pass(&x[0, 0, 0, 0], packed, beta, &y[0, 0, 0, 0], &p, x.shape[0], threads)
 
 
 # One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
@@ -463,24 +471,10 @@ cdef void zero_phase(cython.floating *dx, Pass *p, size images, int threads) noe
             memset(row + j * p.column, 0, p.groups * p.fg * sizeof(cython.floating))
 
 
-def conv2d_input_gradient_scratch(dx_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
-                                  size item, int threads):
-    """Elements of scratch that `conv2d_input_gradient` takes on so many threads."""
-    n, h, w, c = dx_shape
-    kh, kw, _, f = kernel_shape
-    cdef size band = 0, packed = 0, i, j
-    cdef Phase down, across
-    cdef Pass p
-    for i in range(strides[0]):
-        down = phase_of(i, h, kh, strides[0], origin[0], dilation[0])
-        for j in range(strides[1]):
-            across = phase_of(j, w, kw, strides[1], origin[1], dilation[1])
-            if down.taps and across.taps and down.count and across.count:
-                p = gradient_pass(n, h, w, c, dy_shape[1], dy_shape[2], f, groups, &down, &across, strides[0],
-                                  strides[1], item)
-                band = most(band, band_size(&p))
-                packed = most(packed, p.kh * p.kw * f * (1 if p.depthwise else packed_row(p.fg, item)))
-    return packed + threads * band
+def conv2d_input_gradient_scratch(kernel_shape, size groups, size item):
+    """Elements of scratch that `conv2d_input_gradient` takes: the packed kernel of one phase at most."""
+    kh, kw, cg, f = kernel_shape
+    return kh * kw * f * packed_row(cg, item)
 
 
 def conv2d_input_gradient(
@@ -495,7 +489,7 @@ def conv2d_input_gradient(
     cdef size kh = kernel.shape[0], kw = kernel.shape[1], f = kernel.shape[3], n = dx.shape[0]
     cdef size h = dx.shape[1], w = dx.shape[2], c = dx.shape[3]
     cdef size sh = strides[0], sw = strides[1], top = origin[0], left = origin[1]
-    cdef size dh = dilation[0], dw = dilation[1], i, j, packed_size
+    cdef size dh = dilation[0], dw = dilation[1], i, j
     cdef Phase down, across
     cdef Pass p
     with nogil:
@@ -511,11 +505,8 @@ def conv2d_input_gradient(
                     zero_phase(&dx[0, 0, 0, 0], &p, n, threads)
                     continue
                 pack_phase(&kernel[0, 0, 0, 0], &scratch[0], &p, &down, &across, kw, threads)
-                packed_size = p.kh * p.kw * f
-                if not p.depthwise:
-                    packed_size *= packed_row(p.fg, sizeof(cython.floating))
-                run_pass(&dy[0, 0, 0, 0], &scratch[0], NULL, &dx[0, 0, 0, 0], &p, n, &scratch[0] + packed_size,
-                         threads)
+                run_pass(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,
+                         &dx[0, 0, 0, 0], &p, n, threads)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
@@ -527,7 +518,8 @@ def conv2d_input_gradient(
 # its taps.  A task sums one part of the blocks for one share of the units.
 
 cdef struct Sum:
-    Pass p                   # the forward pass, whose bands it reads
+    Pass p                   # the forward pass
+    size band, bands         # output rows a block, blocks an image
     size images, blocks      # images a block (1 where a block is a band), blocks in all
     size parts, shares       # of the blocks, of the units: tasks are their product
     size columns             # kernel columns v that are units of their own
@@ -536,12 +528,54 @@ cdef struct Sum:
     size kernel              # elements of dkernel
 
 
+cdef inline size band_size(Pass *p, size rows) noexcept nogil:
+    # Elements of a band of input, with its padding, for so many output rows.
+    return ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
+
+
+cdef const cython.floating *band_of(
+    const cython.floating *x,   # IN   (h, w, c)
+    Pass *p, size i, size rows,
+    cython.floating *scratch,   # OUT  band_size(p, rows), where a copy is needed
+    size *stride,               # OUT  elements from an input row to the next
+) noexcept nogil:
+    # What tap (0, 0) of output row i, column 0 sees, for `rows` output rows.
+    cdef size first = i * p.sh - p.top
+    cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
+    cdef size columns = (p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1
+    if first >= 0 and first + height <= p.h and p.left <= 0 and columns - p.left <= p.w:
+        stride[0] = p.w * p.c
+        return x + (first * p.w - p.left) * p.c
+    cdef size before = least(most(p.left, 0), columns)
+    cdef size stop = least(most(p.w + p.left, before), columns)
+    cdef cython.floating *row = scratch
+    cdef size r
+    for r in range(height):
+        if first + r < 0 or first + r >= p.h:
+            memset(row, 0, columns * p.c * sizeof(cython.floating))
+        else:
+            memset(row, 0, before * p.c * sizeof(cython.floating))
+            memcpy(row + before * p.c, x + ((first + r) * p.w + before - p.left) * p.c,
+                   (stop - before) * p.c * sizeof(cython.floating))
+            memset(row + stop * p.c, 0, (columns - stop) * p.c * sizeof(cython.floating))
+        row += columns * p.c
+    stride[0] = columns * p.c
+    return scratch
+
+
 cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     cdef Sum s
     s.p = p
-    cdef size image_bytes = band_size(&p) * item * p.bands
-    s.images = 1 if p.bands > 1 else least(most(BAND_BYTES // most(image_bytes, 1), 1), n)
-    s.blocks = ceil_div(n, s.images) * p.bands
+    s.band = p.rows
+    while s.band > 1 and band_size(&p, s.band) * item > BLOCK_BYTES:
+        s.band = ceil_div(s.band, 2)
+    s.bands = ceil_div(p.rows, s.band)
+    s.band = ceil_div(p.rows, s.bands)
+    s.bands = ceil_div(p.rows, s.band)
+    s.images = 1
+    if s.bands == 1:
+        s.images = least(most(BLOCK_BYTES // (2 * band_size(&p, s.band) * item), 1), n)
+    s.blocks = ceil_div(n, s.images) * s.bands
     s.columns = 1 if p.depthwise or (p.groups == 1 and p.dw == 1) else p.kw
     if p.depthwise:
         s.taps = p.kw
@@ -559,7 +593,8 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
 
 
 cdef inline size block_size(Sum *s) noexcept nogil:
-    return s.images * band_size(&s.p)
+    # Elements of scratch that a block takes, where it is copied.
+    return s.images * band_size(&s.p, s.band)
 
 
 cdef void unit_product(
@@ -576,7 +611,7 @@ cdef void unit_product(
     unit = unit // s.slices
     v, unit = unit % s.columns, unit // s.columns
     u, g = unit % p.kh, unit // p.kh
-    t.q, t.aq, t.bq = images, image_stride, p.rows * p.columns * f
+    t.q, t.aq, t.bq = images, image_stride, rows * p.columns * f
     t.r, t.ar, t.br = rows, p.sh * stride, p.columns * f
     t.k, t.ak, t.bk = p.columns, p.sw * p.c, f
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
@@ -614,10 +649,10 @@ cdef void sum_task(
     cdef const cython.floating *d
     cdef int mode
     for b in range(start, (part + 1) * s.blocks // s.parts):
-        image, first = (b // p.bands) * s.images, (b % p.bands) * p.band
-        images, rows = least(s.images, n - image), least(p.band, p.rows - first)
+        image, first = (b // s.bands) * s.images, (b % s.bands) * s.band
+        images, rows = least(s.images, n - image), least(s.band, p.rows - first)
         a = band_of(x + image * x_image, p, first, rows, scratch, &stride)
-        image_stride = x_image if a != scratch else band_size(p)
+        image_stride = x_image if a != scratch else band_size(p, s.band)
         if a == scratch:
             for i in range(1, images):
                 band_of(x + (image + i) * x_image, p, first, rows, scratch + i * image_stride, &stride)
@@ -659,7 +694,7 @@ def conv2d_weight_gradient(
     int threads,
 ):
     """Gradient of a convolution with respect to its kernel and bias."""
-    cdef size n = x.shape[0], f = dy.shape[3], t, part, share, stride
+    cdef size n = x.shape[0], f = dy.shape[3], t, part, share, stride, each
     cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1], groups,
                                f, dy.shape[1], dy.shape[2], strides, origin, dilation, sizeof(cython.floating))
     cdef Sum s = gradient_sum(p, n, sizeof(cython.floating))
@@ -667,17 +702,18 @@ def conv2d_weight_gradient(
     cdef cython.floating *parts = &scratch[0]
     cdef cython.floating *blocks = parts + (s.parts - 1) * (s.kernel + f)
     stride = s.kernel + f
+    each = block_size(&s)
     with nogil:
         for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
             part, share = t // s.shares, t % s.shares
             if part == 0:
                 sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0],
                          &dbias[0] if share == 0 else NULL, &s, n, part, share,
-                         blocks + threadid() * block_size(&s))
+                         blocks + threadid() * each)
             else:
                 sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], parts + (part - 1) * stride,
                          parts + (part - 1) * stride + s.kernel if share == 0 else NULL, &s, n, part, share,
-                         blocks + threadid() * block_size(&s))
+                         blocks + threadid() * each)
         add_parts(&dkernel[0, 0, 0, 0], parts, s.parts - 1, s.kernel, stride, threads)
         add_parts(&dbias[0], parts + s.kernel, s.parts - 1, f, stride, 1)
 

@@ -56,7 +56,7 @@ def conv2d(
     strides, origin, dilation = _geometry(window)
     threads = threads_for(y.size * kernel[..., 0].size)
     count = _kernels.conv2d_forward_scratch(
-        x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize, threads
+        x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
     )
     scratch = _scratch(run, count, x.dtype)
     _kernels.conv2d_forward(x, kernel, bias, y, strides, origin, dilation, groups, relu, scratch, threads)
@@ -75,9 +75,7 @@ def conv2d_input_gradient(
         return dx
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * kernel[..., 0].size)
-    count = _kernels.conv2d_input_gradient_scratch(
-        dx.shape, kernel.shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads
-    )
+    count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
     scratch = _scratch(run, count, dy.dtype)
     _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
     return dx

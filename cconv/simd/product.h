@@ -38,20 +38,29 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         int mode) {
 #define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
-#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; \
-    const REAL *a##i = a + (i < rows ? i : 0) * s->am;
+#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
+    if (mode & CCONV_ACCUMULATE) {
+        /* The old C is wanted only at the end: fetch it meanwhile. */
+#define FETCH(i) if (rows > i) { \
+        __builtin_prefetch(c + i * s->cm, 1); \
+        if (width == 2) __builtin_prefetch(c + i * s->cm + LANES, 1); }
+        EACH_ROW(FETCH)
+#undef FETCH
+    }
     tail last = TAIL(ragged ? n - (width - 1) * LANES : LANES);
-    for (ptrdiff_t q = 0; q < s->q; q++) {
-        for (ptrdiff_t r = 0; r < s->r; r++) {
-            ptrdiff_t at = q * s->aq + r * s->ar;
-            const REAL *bk = b + q * s->bq + r * s->br;
-            for (ptrdiff_t k = 0; k < s->k; k++) {
-                vec b0 = LOAD_FIRST(bk), b1 = b0;
-                if (width == 2) b1 = LOAD_SECOND(bk);
+    /* From the end of one run to the start of the next. */
+    const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
+    const ptrdiff_t a_row = s->ar - run * ak, b_row = s->br - run * step;
+    const ptrdiff_t a_image = s->aq - s->r * s->ar, b_image = s->bq - s->r * s->br;
+    for (ptrdiff_t q = s->q; q > 0; q--) {
+        for (ptrdiff_t r = s->r; r > 0; r--) {
+            for (ptrdiff_t k = run; k > 0; k--) {
+                vec b0 = LOAD_FIRST(b), b1 = b0;
+                if (width == 2) b1 = LOAD_SECOND(b);
 #define STEP(i) if (rows > i) { \
-                    const REAL *p_ = a##i + at; \
+                    const REAL *p_ = a + i * am; \
                     vec s_ = depthwise ? LOAD_FIRST(p_) : SPLAT(*p_); \
                     c##i##0 = FMA(s_, b0, c##i##0); \
                     if (width == 2) { \
@@ -60,10 +69,14 @@ static inline __attribute__((always_inline)) void NAME(tile)(
                     } }
                 EACH_ROW(STEP)
 #undef STEP
-                at += s->ak;
-                bk += s->bk;
+                a += ak;
+                b += step;
             }
+            a += a_row;
+            b += b_row;
         }
+        a += a_image;
+        b += b_image;
     }
     vec bias0 = {0}, bias1 = {0};
     if (bias) {
