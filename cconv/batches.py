@@ -5,14 +5,13 @@ a batch needs of it is converted into one buffer that serves every batch.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cconv import seeds
 from cconv.run import aligned_empty
-from cconv.shapes import is_int
 
 # No layer has this key: the stream of random bits that shuffles is nobody else's.
 SHUFFLE = seeds.stream_of(0xFFFFFFFF, "shuffle")
@@ -30,30 +29,6 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     [0, 1, 2, 3, 4]
     """
     return np.argsort(seeds.bits(seed, SHUFFLE, (0, epoch)).random_raw(n), kind="stable")
-
-
-def same_length(where: str, name: str, array: np.ndarray, n: int) -> np.ndarray:
-    """Return `array`; ValueError when it has not one row for each of the `n` samples of x."""
-    if len(array) != n:
-        raise ValueError(f"{where}: {name} must have one row for each of the {n} samples, got {len(array)}")
-    return array
-
-
-def class_weights(where: str, y: np.ndarray, class_weight: Any) -> np.ndarray:
-    """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
-    if not isinstance(class_weight, Mapping):
-        raise TypeError(f"{where}: class_weight must be a dict from class to weight, got {class_weight!r}")
-    if y.ndim > 2:
-        raise ValueError(f"{where}: class_weight needs one class a sample, got y of shape {y.shape}")
-    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y)).astype(np.int64)
-    weights = np.ones(len(y))
-    for number, weight in class_weight.items():
-        if not is_int(number) or not math.isfinite(weight):
-            raise ValueError(
-                f"{where}: class_weight must map ints to finite numbers, got {number!r}: {weight!r}"
-            )
-        weights[classes == number] = weight
-    return weights
 
 
 def split_tail(where: str, fraction: Any, n: int) -> int:

@@ -124,7 +124,7 @@ class Sequential(Trainer):
     def output_shape(self) -> tuple[int | None, ...]:
         """Shape of the output, None standing for the batch."""
         self._need_built("output_shape")
-        return (None, *self._boundary(self._inner_output_shape()))
+        return (None, *self._outer_shape(self._inner_output_shape()))
 
     def add(self, layer: Layer) -> None:
         """Append a layer.
@@ -231,17 +231,17 @@ class Sequential(Trainer):
                 )
         return tuple(int(extent) for extent in entries)
 
-    def _inside(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _inner_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         first = self.data_format == "channels_first" and len(shape) == 3
         return (*shape[1:], shape[0]) if first else shape
 
-    def _boundary(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _outer_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         first = self.data_format == "channels_first" and len(shape) == 3
         return (shape[-1], *shape[:-1]) if first else shape
 
     def _build_layers(self) -> None:
         assert self._input_shape is not None
-        shape = self._inside(self._input_shape)
+        shape = self._inner_shape(self._input_shape)
         for number, layer in enumerate(self._layers):
             given = layer._outer(shape)
             if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):

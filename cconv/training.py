@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 
 from cconv import checks, losses, optimizers
 from cconv import metrics as known_metrics
-from cconv.batches import Batch, Batches, Column, Meter, class_weights, epoch_order, same_length, split_tail
+from cconv.batches import Batch, Batches, Meter, epoch_order, split_tail
+from cconv.boundary import Boundary, Data
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.layers.base import Layer
 from cconv.named import config_of
 from cconv.plan import Plan, PlanCache
 from cconv.shapes import is_int, positive_int
 
-CHECKED_ROWS = 4096  # targets looked at together
 INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
 
 
@@ -35,8 +35,6 @@ class Trainer:
     # What the model itself provides.
     dtype: np.dtype
     seed: int
-    data_format: str
-    built: bool
     _layers: list[Layer]
     _input_shape: tuple[int, ...] | None
 
@@ -49,6 +47,16 @@ class Trainer:
         self.steps_done = 0
         self.epochs_done = 0
         self._plans = PlanCache()
+
+    @property
+    def data_format(self) -> str:
+        """Layout of the images that the model takes and gives."""
+        raise NotImplementedError
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its weights."""
+        raise NotImplementedError
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
         """Create the weights."""
@@ -104,8 +112,12 @@ class Trainer:
 
     # --- data ---------------------------------------------------------------------------------
 
-    def _samples(self, where: str, x: Any) -> np.ndarray:
-        """Return x as an array of the model's input shape; build the model if it is not."""
+    def _inner_output_shape(self) -> tuple[int, ...]:
+        last = self._layers[-1]
+        return last._inner(last.output_shape)
+
+    def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
+        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
         samples = checks.real_array(where, "x", x, None)
         if not self.built:
             if samples.ndim < 2:
@@ -114,80 +126,17 @@ class Trainer:
                 )
             self.build(samples.shape[1:])
         assert self._input_shape is not None
-        if samples.shape[1:] != self._input_shape:
-            first = self._layers[0]
-            expected = ", ".join(map(str, self._input_shape))
-            raise ValueError(
-                f"{where}: layer 0 ({first.name}, {type(first).__name__}) expects x of shape "
-                f"(n, {expected}), got {samples.shape}"
-            )
-        return samples
-
-    def _targets(self, where: str, y: Any, n: int) -> np.ndarray:
-        """Return y as an array of as many targets as there are samples, which the loss accepts."""
-        if y is None:
-            raise ValueError(f"{where}: y must be given")
-        targets = same_length(where, "y", checks.real_array(where, "y", y, None), n)
-        # Class numbers and probabilities are all looked at before training begins; a target that
-        # may be any number (and as large as the samples) only in its shape.
-        stop = n if self.loss.activation else 1
-        for start in range(0, stop, CHECKED_ROWS):
-            rows = targets[start : min(start + CHECKED_ROWS, stop)]
-            outputs = np.broadcast_to(self.dtype.type(0), (len(rows), *self._inner_output_shape()))
-            self.loss._targets(self._inner_images(rows), outputs)
-        return targets
-
-    def _inner_images(self, y: np.ndarray) -> np.ndarray:
-        return np.moveaxis(y, 1, 3) if self.data_format == "channels_first" and y.ndim == 4 else y
-
-    def _inner_output_shape(self) -> tuple[int, ...]:
-        last = self._layers[-1]
-        return last._inner(last.output_shape)
-
-    def _weights(
-        self, where: str, y: np.ndarray, sample_weight: Any, class_weight: Mapping[int, float] | None
-    ) -> np.ndarray | None:
-        """Return one weight a sample: the product of both kinds; None when neither is given."""
-        weights = None
-        if sample_weight is not None:
-            weights = checks.real_array(where, "sample_weight", sample_weight, 1)
-            same_length(where, "sample_weight", weights, len(y))
-            if not np.isfinite(weights).all():
-                raise ValueError(f"{where}: sample_weight must be finite")
-        if class_weight is not None:
-            by_class = class_weights(where, y, class_weight)
-            weights = by_class if weights is None else weights * by_class
-        return weights
-
-    def _batches(
-        self,
-        where: str,
-        x: Any,
-        y: Any,
-        batch_size: int,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-    ) -> Batches:
-        """Return the batches of samples, targets and weights, all checked."""
-        samples = self._samples(where, x)
-        targets = self._targets(where, y, len(samples))
-        weights = self._weights(where, targets, sample_weight, class_weight)
-        return self._columns(samples, targets, weights, batch_size)
-
-    def _columns(
-        self, x: np.ndarray, y: np.ndarray | None, weights: np.ndarray | None, batch_size: int
-    ) -> Batches:
-        first = self.data_format == "channels_first"
-        return Batches(
-            Column(x, batch_size, self.dtype, first),
-            None
-            if y is None
-            else Column(
-                y, batch_size, self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("="), first
-            ),
-            None if weights is None else Column(weights, batch_size, self.dtype),
-            batch_size=batch_size,
+        first = self._layers[0]
+        boundary = Boundary(
+            where,
+            f"layer 0 ({first.name}, {type(first).__name__})",
+            self.dtype,
+            self.data_format == "channels_first",
+            self._input_shape,
+            self._inner_output_shape(),
+            self.loss,
         )
+        return boundary, boundary.samples(samples)
 
     # --- fit ----------------------------------------------------------------------------------
 
@@ -295,26 +244,23 @@ class Trainer:
         class_weight: Mapping[int, float] | None,
     ) -> tuple[Batches, Batches | None]:
         """Return the batches of the training data and, if there are any, of the validation data."""
-        samples = self._samples(where, x)
-        targets = self._targets(where, y, len(samples))
-        weights = self._weights(where, targets, sample_weight, class_weight)
-        kept = split_tail(where, validation_split, len(samples))
+        boundary, samples = self._boundary(where, x)
+        train = boundary.data(samples, y, sample_weight, class_weight)
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
-            validation = self._batches(
-                f"{where}: validation_data", *validation_data[:2], batch_size, *validation_data[2:]
+            there, seen = self._boundary(f"{where}: validation_data", validation_data[0])
+            return boundary.batches(train, batch_size), there.batches(
+                there.data(seen, *validation_data[1:]), batch_size
             )
-            return self._columns(samples, targets, weights, batch_size), validation
+        kept = split_tail(where, validation_split, len(samples))
         if kept == len(samples):
-            return self._columns(samples, targets, weights, batch_size), None
-        # Keras weighs the set-apart samples only by sample_weight, as far as classes go they are equal.
-        tail = self._weights(where, targets, sample_weight, None)
+            return boundary.batches(train, batch_size), None
+        # As in Keras, class weights are for training: the samples set apart have only their own.
+        tail = boundary.data(samples, y, sample_weight)
         return (
-            self._columns(
-                samples[:kept], targets[:kept], None if weights is None else weights[:kept], batch_size
-            ),
-            self._columns(samples[kept:], targets[kept:], None if tail is None else tail[kept:], batch_size),
+            boundary.batches(train.part(0, kept), batch_size),
+            boundary.batches(tail.part(kept, len(samples)), batch_size),
         )
 
     def _epoch(self, train: Batches, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
@@ -423,14 +369,11 @@ class Trainer:
         """
         where = "Sequential.train_on_batch"
         self._need_compiled(where)
-        batch = self._one_batch(where, x, y, sample_weight, class_weight)
+        boundary, samples = self._boundary(where, x)
+        data = boundary.data(samples, y, sample_weight, class_weight)
+        batch = next(boundary.batches(data, len(samples)).epoch())
         values = self._train_step(batch, f"step {self.steps_done + 1}")
         return _figures(self._figure_names(), values, return_dict)
-
-    def _one_batch(self, where: str, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Batch:
-        samples = self._samples(where, x)
-        batches = self._batches(where, samples, y, len(samples), sample_weight, class_weight)
-        return next(batches.epoch())
 
     # --- evaluate -----------------------------------------------------------------------------
 
@@ -468,9 +411,9 @@ class Trainer:
         where = "Sequential.evaluate"
         self._need_compiled(where)
         verbosity = _verbosity(where, verbose)
-        samples = self._samples(where, x)
+        boundary, samples = self._boundary(where, x)
         rows = self._inference_batch(where, batch_size)
-        batches = self._batches(where, samples, y, rows, sample_weight)
+        batches = boundary.batches(boundary.data(samples, y, sample_weight), rows)
         figures = self._evaluate(batches)
         if verbosity:
             print(f"{batches.n} samples - {format_logs(figures)}")
@@ -484,7 +427,7 @@ class Trainer:
         return self.evaluate(x, y, max(n, 1), 0, sample_weight, return_dict)
 
     def _inference_batch(self, where: str, batch_size: Any) -> int:
-        if batch_size is not None or not self.built:
+        if batch_size is not None:
             return _batch_size(where, batch_size)
         widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
         return min(max(INFERENCE_BYTES // widest, 1), 256)
@@ -530,8 +473,8 @@ class Trainer:
         """
         where = "Sequential.predict"
         _verbosity(where, verbose)
-        samples = self._samples(where, x)
-        batches = self._columns(samples, None, None, self._inference_batch(where, batch_size))
+        boundary, samples = self._boundary(where, x)
+        batches = boundary.batches(Data(samples), self._inference_batch(where, batch_size))
         plan = self._inference_plan()
         outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
         for batch in batches.epoch():
