@@ -23,11 +23,13 @@ WINDOWS = [
 
 
 def arrays(*shapes, dtype):
-    """Fixed numbers of several magnitudes; nothing but +, * and shifts, so the same on any machine."""
+    """Fixed numbers from -2 to 2 with full mantissas, made of whole-number arithmetic (splitmix64)."""
     for number, shape in enumerate(shapes):
-        k = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(2654435761) + np.uint64(number * 97)
-        mixed = ((k ^ (k >> np.uint64(15))) * np.uint64(2246822519)) % np.uint64(2**24)
-        yield (mixed.astype(dtype) / dtype(2**22) - dtype(2)).reshape(shape)
+        z = np.arange(1, 1 + np.prod(shape), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z += np.uint64(number)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+        yield ((z >> np.uint64(11)) / 2.0**51 - 2).astype(dtype).reshape(shape)
 
 
 def windowed(size, window, dtype):

@@ -19,7 +19,14 @@ available = _kernels.available_isas()
 
 def run(isa, *command):
     """Run Python under that instruction set and return what it printed."""
-    environment = {**os.environ, "CCONV_ISA": isa, "CCONV_TEST_EXAMPLES": EXAMPLES}
+    environment = {
+        **os.environ,
+        "CCONV_ISA": isa,
+        "CCONV_TEST_EXAMPLES": EXAMPLES,
+        "PYTHONPATH": os.pathsep.join(
+            [str(Path(_kernels.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        ),
+    }
     done = subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=900, check=False
     )
