@@ -1,7 +1,7 @@
 """cconv: convolutional networks for CPUs, in Python, with Cython kernels.
 
-Layers, `cconv.functional`, `cconv.reference` and the optimizers load with the package; models,
-data sets, pictures and the scikit-learn estimators when they are first used.
+Every name here loads when it is first used, so that ``import cconv`` costs milliseconds and nothing
+that a script does not ask for (scikit-learn, matplotlib) is imported.
 
 Examples
 --------
@@ -15,50 +15,76 @@ Examples
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from cconv import functional, layers
 from cconv._version import __version__
-from cconv.config import show_config
-from cconv.layers import (
-    Activation,
-    AveragePool2D,
-    AveragePooling2D,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Flatten,
-    GlobalAveragePooling2D,
-    Input,
-    LeakyReLU,
-    MaxPooling,
-    MaxPooling2D,
-    RandomFlip,
-    RandomRotation,
-    RandomTranslation,
-    ReLU,
-    Rescaling,
-    Reshape,
-    Softmax,
-    ZeroPadding2D,
-)
 from cconv.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
+    from cconv.config import show_config
     from cconv.estimators import Scratch2dCNNClassifier
+    from cconv.layers import (
+        Activation,
+        AveragePool2D,
+        AveragePooling2D,
+        BatchNormalization,
+        Conv2D,
+        Dense,
+        DepthwiseConv2D,
+        Dropout,
+        Flatten,
+        GlobalAveragePooling2D,
+        Input,
+        LeakyReLU,
+        MaxPooling,
+        MaxPooling2D,
+        RandomFlip,
+        RandomRotation,
+        RandomTranslation,
+        ReLU,
+        Rescaling,
+        Reshape,
+        Softmax,
+        ZeroPadding2D,
+    )
     from cconv.models import Sequential, load_model
 
-# Loaded on first use: name -> the module that has it.
-_LAZY = {
-    "Scratch2dCNNClassifier": "cconv.estimators",
-    "Sequential": "cconv.models",
-    "load_model": "cconv.models",
+# What loads on first use: names by the module that has them, and modules.
+_NAMES = {
+    "config": ("show_config",),
+    "estimators": ("Scratch2dCNNClassifier",),
+    "layers": (
+        "Activation",
+        "AveragePool2D",
+        "AveragePooling2D",
+        "BatchNormalization",
+        "Conv2D",
+        "Dense",
+        "DepthwiseConv2D",
+        "Dropout",
+        "Flatten",
+        "GlobalAveragePooling2D",
+        "Input",
+        "LeakyReLU",
+        "MaxPooling",
+        "MaxPooling2D",
+        "RandomFlip",
+        "RandomRotation",
+        "RandomTranslation",
+        "ReLU",
+        "Rescaling",
+        "Reshape",
+        "Softmax",
+        "ZeroPadding2D",
+    ),
+    "models": ("Sequential", "load_model"),
 }
+_LAZY = {name: f"cconv.{module}" for module, names in _NAMES.items() for name in names}
 _MODULES = (
     "applications",
     "callbacks",
     "datasets",
+    "functional",
     "initializers",
+    "layers",
     "losses",
     "metrics",
     "models",
@@ -96,9 +122,7 @@ __all__ = [
     "Softmax",
     "ZeroPadding2D",
     "__version__",
-    "functional",
     "get_num_threads",
-    "layers",
     "load_model",
     "set_num_threads",
     "show_config",

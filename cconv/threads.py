@@ -6,7 +6,6 @@ it for as long as its limit lasts. Results do not depend on it: every sum has an
 """
 
 import os
-from pathlib import Path
 
 from cconv import _kernels
 from cconv.shapes import positive_int
@@ -16,22 +15,21 @@ MOST = 1024  # more threads than any machine of today has cores
 _chosen: int | None = None
 
 
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
 def _cgroup_limit() -> int | None:
     """Return the CPU quota of this process' control group in whole processors, or None."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
-        if quota == "max":
-            return None
-        return max(1, round(int(quota) / int(period)))
-    except (OSError, ValueError):
-        pass
-    try:
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        period = int((folder / "cpu.cfs_period_us").read_text())
-        return max(1, round(quota / period)) if quota > 0 else None
-    except (OSError, ValueError):
-        return None
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2, version 1
+        try:
+            quota, period = " ".join(_read(f"/sys/fs/cgroup/{file}") for file in files).split()
+            if int(quota) > 0:
+                return max(1, round(int(quota) / int(period)))
+        except (OSError, ValueError):  # no such file, or "max": no limit
+            continue
+    return None
 
 
 def _available() -> int:
