@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, ops
+from cconv import checks, ops, ops_rows
 from cconv.functional.rows import activate
 from cconv.functional.windows import input_shape_of, window_of
 from cconv.layout import from_channels_last, to_channels_last
@@ -170,7 +170,7 @@ def im2col(
     dtype = checks.common_dtype(x)
     x = to_channels_last(x, data_format)
     window = window_of(where, x.shape, dtype, kernel_size, strides, padding, dilation)
-    return ops.im2col(checks.ready(x, dtype), window, Run())
+    return ops_rows.im2col(checks.ready(x, dtype), window, Run())
 
 
 def col2im(
@@ -218,4 +218,6 @@ def col2im(
     window = window_of(where, shape, dtype, kernel_size, strides, padding, dilation)
     (oh, ow), (kh, kw) = window.output_size, window.kernel_size
     checks.same_shape(where, "col", col, (n * oh * ow, kh * kw * channels))
-    return from_channels_last(ops.col2im(checks.ready(col, dtype), n, channels, window, Run()), data_format)
+    return from_channels_last(
+        ops_rows.col2im(checks.ready(col, dtype), n, channels, window, Run()), data_format
+    )

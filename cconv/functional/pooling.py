@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, ops
+from cconv import checks, ops_rows
 from cconv.functional.windows import input_shape_of, window_of
 from cconv.layout import from_channels_last, to_channels_last
 from cconv.run import Run
@@ -61,7 +61,7 @@ def max_pool2d(
     x = to_channels_last(x, data_format)
     window = window_of(where, x.shape, dtype, pool_size, strides, padding, dilation, ceil_mode, "pool_size")
     checks.max_window(where, window)
-    y, argmax = ops.max_pool2d(checks.ready(x, dtype), window, Run())
+    y, argmax = ops_rows.max_pool2d(checks.ready(x, dtype), window, Run())
     return from_channels_last(y, data_format), from_channels_last(argmax, data_format)
 
 
@@ -118,7 +118,7 @@ def max_pool2d_backward(
     checks.max_window(where, window)
     checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
     argmax = checks.as_argmax(where, argmax, dy.shape, window)
-    dx = ops.max_pool2d_backward(checks.ready(dy, dtype), argmax, window, Run())
+    dx = ops_rows.max_pool2d_backward(checks.ready(dy, dtype), argmax, window, Run())
     return from_channels_last(dx, data_format)
 
 
@@ -165,7 +165,7 @@ def average_pool2d(
     dtype = checks.common_dtype(x)
     x = to_channels_last(x, data_format)
     window = window_of(where, x.shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
-    y = ops.average_pool2d(checks.ready(x, dtype), window, count_include_pad, Run())
+    y = ops_rows.average_pool2d(checks.ready(x, dtype), window, count_include_pad, Run())
     return from_channels_last(y, data_format)
 
 
@@ -216,5 +216,5 @@ def average_pool2d_backward(
     dy = to_channels_last(dy, data_format)
     window = window_of(where, shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
     checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
-    dx = ops.average_pool2d_backward(checks.ready(dy, dtype), window, count_include_pad, Run())
+    dx = ops_rows.average_pool2d_backward(checks.ready(dy, dtype), window, count_include_pad, Run())
     return from_channels_last(dx, data_format)

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, ops
+from cconv import checks, ops, ops_rows
 from cconv.run import Run
 
 
 def activate(y: np.ndarray, activation: str | None, run: Run) -> np.ndarray:
-    """Apply an activation, named as in `ops`, that the product's kernel has not applied itself."""
-    return y if activation in (None, "relu") else getattr(ops, activation)(y, run)
+    """Apply an activation, named as in `ops_rows`, that the product's kernel has not applied itself."""
+    return y if activation in (None, "relu") else getattr(ops_rows, activation)(y, run)
 
 
 def relu(x: ArrayLike) -> np.ndarray:
@@ -29,7 +29,7 @@ def relu(x: ArrayLike) -> np.ndarray:
     >>> relu([-1.0, 2.0])
     array([0., 2.])
     """
-    return ops.relu(checks.as_activations("relu", "x", x, None), Run())
+    return ops_rows.relu(checks.as_activations("relu", "x", x, None), Run())
 
 
 def sigmoid(x: ArrayLike) -> np.ndarray:
@@ -48,7 +48,7 @@ def sigmoid(x: ArrayLike) -> np.ndarray:
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    return ops.sigmoid(checks.as_activations("sigmoid", "x", x, None), Run())
+    return ops_rows.sigmoid(checks.as_activations("sigmoid", "x", x, None), Run())
 
 
 def tanh(x: ArrayLike) -> np.ndarray:
@@ -67,7 +67,7 @@ def tanh(x: ArrayLike) -> np.ndarray:
     >>> tanh([-100.0, 0.0, 100.0])
     array([-1.,  0.,  1.])
     """
-    return ops.tanh(checks.as_activations("tanh", "x", x, None), Run())
+    return ops_rows.tanh(checks.as_activations("tanh", "x", x, None), Run())
 
 
 def softmax(x: ArrayLike) -> np.ndarray:
@@ -86,7 +86,7 @@ def softmax(x: ArrayLike) -> np.ndarray:
     >>> softmax([[1000.0, 1000.0]])
     array([[0.5, 0.5]])
     """
-    return ops.softmax(checks.as_activations("softmax", "x", x, None), Run())
+    return ops_rows.softmax(checks.as_activations("softmax", "x", x, None), Run())
 
 
 def log_softmax(x: ArrayLike) -> np.ndarray:
@@ -105,7 +105,7 @@ def log_softmax(x: ArrayLike) -> np.ndarray:
     >>> log_softmax([[1000.0, 0.0]])
     array([[    0., -1000.]])
     """
-    return ops.log_softmax(checks.as_activations("log_softmax", "x", x, None), Run())
+    return ops_rows.log_softmax(checks.as_activations("log_softmax", "x", x, None), Run())
 
 
 def dense(
@@ -228,5 +228,7 @@ def softmax_cross_entropy(
         raise ValueError(f"{where}: logits must have shape (…, classes), got shape {logits.shape}")
     labels = checks.as_labels(where, "labels_or_probs", labels_or_probs, logits)
     weight = checks.as_sample_weight(where, "sample_weight", sample_weight, logits)
-    loss, dlogits = ops.softmax_cross_entropy(logits.reshape(-1, logits.shape[-1]), labels, weight, Run())
+    loss, dlogits = ops_rows.softmax_cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), labels, weight, Run()
+    )
     return loss, dlogits.reshape(logits.shape)
