@@ -15,6 +15,7 @@ from cconv._version import __version__
 from cconv.io import safetensors
 from cconv.layers.base import Layer
 from cconv.named import config_of
+from cconv.shapes import is_int
 from cconv.training import Trainer
 from cconv.utils import check_seed, new_seed
 
@@ -220,15 +221,17 @@ class Sequential(Trainer):
         return self
 
     def _given_shape(self, shape: Any) -> tuple[int, ...]:
-        """Return an input shape given by the user as (h, w, c), or as it is if it is not an image's."""
+        """Return an input shape as the user gave it, without the batch."""
+        expected = (
+            f"Sequential: input_shape must be a tuple of positive ints without the batch, got {shape!r}"
+        )
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise TypeError(expected)
         entries = tuple(shape)
         if len(entries) > 1 and entries[0] is None:
             entries = entries[1:]
-        for extent in entries:
-            if extent is None or isinstance(extent, bool) or int(extent) != extent or extent < 1:
-                raise ValueError(
-                    f"Sequential: input_shape must be positive ints without the batch, got {tuple(shape)}"
-                )
+        if not entries or not all(is_int(extent) and extent >= 1 for extent in entries):
+            raise ValueError(expected)
         return tuple(int(extent) for extent in entries)
 
     def _inner_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
