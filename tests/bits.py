@@ -9,10 +9,12 @@ import json
 import sys
 
 import numpy as np
-from strategies import parallel_at_any_size
+from strategies import RULES, parallel_at_any_size
 
 import cconv
 from cconv import functional as F
+from cconv import ops_optim, ops_rows
+from cconv.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
 WINDOWS = [
@@ -70,11 +72,31 @@ def rowwise(size, dtype):
     yield "softmax_cross_entropy of probabilities", (np.float64(loss), dlogits)
 
 
+def steps(size, dtype):
+    """Results of what only layers and optimizers call."""
+    n, height, width, channels, _ = size
+    x, dy = arrays((n, height, width * channels), (n, height, width * channels), dtype=dtype)
+    y, kept = ops_rows.dropout(x, 0.3, 2, Run(training=True, seed=5, step=3))
+    yield "dropout", (y, kept, ops_rows.dropout_backward(dy, kept, 0.3))
+    for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
+        yield f"{name}_backward", getattr(ops_rows, f"{name}_backward")(dy, getattr(F, name)(x))
+    y = ops_rows.leaky_relu(x, 0.3)
+    yield "leaky_relu", (y, ops_rows.leaky_relu_backward(dy, y, 0.3))
+    yield "column_sums", ops_rows.column_sums(x.reshape(-1, width * channels))
+    for name, numbers in RULES.items():
+        param, first, second = x.copy(), np.zeros_like(x), np.zeros_like(x)
+        states = (first, second)[: 2 if name in ("adam", "adadelta") else name != "sgd"]
+        for t in (1, 2, 3):
+            clock = {"t": t} if name == "adam" else {}
+            getattr(ops_optim, f"{name}_update")(param, dy, *states, lr=0.01, **numbers, **clock, l2=0.001)
+        yield name, (param, *states)
+
+
 def digests():
     """Digest of the bits of every case."""
     found = {}
     for dtype, size in itertools.product((np.float32, np.float64), SIZES):
-        cases = [(name, result) for name, result in rowwise(size, dtype)]
+        cases = [*rowwise(size, dtype), *steps(size, dtype)]
         for window in WINDOWS:
             cases += [(f"{name} {window}", result) for name, result in windowed(size, window, dtype)]
         for name, result in cases:

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import ops, ops_rows
+from cconv import ops, ops_optim, ops_rows
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -20,6 +20,17 @@ THREADS = (1, 2, 3, 8)
 TOLERANCE = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-14}
 # What the twins are evaluated in to judge a kernel of that dtype.
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+
+# The numbers of the optimizers' rules, as their kernels name them.
+RULES = {
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "adagrad": {"epsilon": 1e-7},
+    "rmsprop": {"rho": 0.9, "epsilon": 1e-7},
+    "adadelta": {"rho": 0.95, "epsilon": 1e-7},
+    "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+}
 
 many = settings(max_examples=EXAMPLES, deadline=None)
 dtypes = st.sampled_from([np.float32, np.float64])
@@ -104,7 +115,7 @@ def _every_thread(*_):
 def parallel_at_any_size():
     """Let even the smallest operation use all the threads that it may."""
     with ExitStack() as stack:
-        for module, name in ((ops, "threads_for"), (ops_rows, "_threads")):
+        for module, name in ((ops, "threads_for"), (ops_rows, "_threads"), (ops_optim, "_threads")):
             stack.enter_context(mock.patch.object(module, name, _every_thread))
         yield
 

@@ -210,6 +210,15 @@ def test_activations():
         np.testing.assert_array_equal(reference.conv2d(pixels_, kernel, activation=name)[0, :, 0], y)
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"])
+def test_derivatives(name):
+    more = (0.3,) if name == "leaky_relu" else ()
+    x, dy = normal(9, float, (3, 7), (3, 7))
+    forward = getattr(reference, name)
+    dx = getattr(reference, f"{name}_backward")(dy, forward(x, *more), *more)
+    assert_gradient(dx, lambda v: np.sum(dy * forward(v, *more)), x)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_softmax_cross_entropy(weighted):
     z, p = normal(5, float, (2, 3, 4), (2, 3, 4))

@@ -1,9 +1,9 @@
 """NumPy twins of the compiled operations, to be read beside the formulas they state.
 
 Every function of `cconv.functional` has a twin here with the same name and signature, and so have
-the update rules of the optimizers and the mask of `Dropout`. They loop over the few taps of a
-kernel and leave the pixels to NumPy slices; they work in the dtype they are given, and they check
-nothing but the geometry. The tests hold the compiled kernels to them.
+the derivatives of the activations, the update rules of the optimizers and the mask of `Dropout`.
+They loop over the few taps of a kernel and leave the pixels to NumPy slices; they work in the dtype
+they are given, and they check nothing but the geometry. The tests hold the compiled kernels to them.
 
 Notation: x (n, h, w, c) is the input, y (n, oh, ow, f) the output, K (kh, kw, c // groups, f) the
 kernel, b (f,) the bias; sh, sw are the strides, dh, dw the dilation, ph, pw the leading padding.
@@ -12,6 +12,15 @@ tap (u, v) of its window, the input pixel ``(i*sh + u*dh - ph, j*sw + v*dw - pw)
 """
 
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
+from cconv.reference.derivatives import (
+    leaky_relu,
+    leaky_relu_backward,
+    log_softmax_backward,
+    relu_backward,
+    sigmoid_backward,
+    softmax_backward,
+    tanh_backward,
+)
 from cconv.reference.draws import dropout_mask, philox4x32
 from cconv.reference.pooling import (
     average_pool2d,
@@ -45,7 +54,10 @@ __all__ = [
     "dense_backward",
     "dropout_mask",
     "im2col",
+    "leaky_relu",
+    "leaky_relu_backward",
     "log_softmax",
+    "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "momentum",
@@ -53,10 +65,14 @@ __all__ = [
     "output_size",
     "philox4x32",
     "relu",
+    "relu_backward",
     "rmsprop",
     "sgd",
     "sigmoid",
+    "sigmoid_backward",
     "softmax",
+    "softmax_backward",
     "softmax_cross_entropy",
     "tanh",
+    "tanh_backward",
 ]
