@@ -38,7 +38,7 @@ def _is_pointwise(window: Window, groups: int) -> bool:
     """Whether this is a 1x1 convolution that visits every pixel: a dense layer on pixels."""
     return (
         window.kernel_size == (1, 1)
-        and window.strides == (1, 1)
+        and window.output_size == window.input_size
         and window.pads == ((0, 0), (0, 0))
         and groups == 1
     )
