@@ -1,0 +1,337 @@
+"""One contract for every layer: gradients, shapes, dtypes, configuration, pickling, threads."""
+
+import copy
+import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cconv import layers
+from cconv.layers import (
+    Activation,
+    AveragePool2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    InputLayer,
+    LeakyReLU,
+    MaxPooling,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    ReLU,
+    Rescaling,
+    Reshape,
+    Softmax,
+    ZeroPadding2D,
+)
+from cconv.run import Run
+
+CASES = {
+    "conv": (lambda: Conv2D(4, 3), (6, 5, 3)),
+    "conv_relu": (lambda: Conv2D(4, (2, 3), padding="same", activation="relu"), (5, 6, 3)),
+    "conv_softmax": (lambda: Conv2D(4, 1, activation="softmax"), (3, 4, 2)),
+    "conv_strides": (lambda: Conv2D(3, 3, strides=(2, 1), padding=((1, 0), (2, 1))), (7, 6, 2)),
+    "conv_dilation": (lambda: Conv2D(2, 3, dilation_rate=2, padding=2, use_bias=False), (6, 6, 2)),
+    "conv_groups": (lambda: Conv2D(6, 3, groups=2, activation="tanh"), (5, 5, 4)),
+    "conv_first": (lambda: Conv2D(4, 3, data_format="channels_first", activation="relu"), (3, 6, 5)),
+    "depthwise": (lambda: DepthwiseConv2D(3, padding="same"), (5, 4, 3)),
+    "depthwise_multiplier": (
+        lambda: DepthwiseConv2D(2, strides=2, depth_multiplier=2, activation="sigmoid"),
+        (6, 5, 3),
+    ),
+    "max": (lambda: MaxPooling(2), (6, 5, 3)),
+    "max_overlap": (lambda: MaxPooling(3, strides=1, padding="same", ceil_mode=True), (5, 4, 2)),
+    "max_first": (lambda: MaxPooling(2, data_format="channels_first"), (3, 6, 4)),
+    "average": (lambda: AveragePool2D(2), (6, 5, 3)),
+    "average_pad": (lambda: AveragePool2D(3, 2, padding="same", count_include_pad=True), (6, 5, 3)),
+    "average_ceil": (lambda: AveragePool2D(2, ceil_mode=True), (5, 5, 3)),
+    "global": (lambda: GlobalAveragePooling2D(), (5, 4, 3)),
+    "global_keep": (lambda: GlobalAveragePooling2D("channels_first", keepdims=True), (3, 5, 4)),
+    "flatten": (lambda: Flatten(), (3, 4, 2)),
+    "flatten_first": (lambda: Flatten("channels_first"), (2, 3, 4)),
+    "reshape": (lambda: Reshape((4, -1)), (3, 4, 2)),
+    "dense": (lambda: Dense(5), (7,)),
+    "dense_relu": (lambda: Dense(5, "relu", use_bias=False), (7,)),
+    "dense_leaky": (lambda: Dense(5, "leaky_relu"), (7,)),
+    "dense_log_softmax": (lambda: Dense(5, "log_softmax"), (7,)),
+    "dense_axis": (lambda: Dense(5, "sigmoid"), (3, 2, 4)),
+    "activation": (lambda: Activation("tanh"), (3, 4, 2)),
+    "linear": (lambda: Activation("linear"), (6,)),
+    "relu": (lambda: ReLU(), (3, 4, 2)),
+    "relu_slope": (lambda: ReLU(negative_slope=0.1), (6,)),
+    "leaky": (lambda: LeakyReLU(), (3, 4, 2)),
+    "softmax": (lambda: Softmax(), (6,)),
+    "dropout": (lambda: Dropout(0.4), (3, 4, 2)),
+    "dropout_none": (lambda: Dropout(0.0, seed=3), (6,)),
+    "batch_norm": (lambda: BatchNormalization(), (3, 4, 2)),
+    "batch_norm_plain": (lambda: BatchNormalization(center=False, scale=False), (5,)),
+    "batch_norm_first": (lambda: BatchNormalization(axis=1, momentum=0.5), (3, 4, 2)),
+    "batch_norm_frozen": (lambda: BatchNormalization(trainable=False), (3, 4, 2)),
+    "zero_padding": (lambda: ZeroPadding2D(((1, 0), (2, 3))), (3, 4, 2)),
+    "zero_padding_first": (lambda: ZeroPadding2D(1, "channels_first"), (2, 3, 4)),
+    "rescaling": (lambda: Rescaling(0.25, offset=-1.0), (3, 4, 2)),
+    "input": (lambda: InputLayer((3, 4, 2)), (3, 4, 2)),
+    "flip": (lambda: RandomFlip(), (3, 4, 2)),
+    "translation": (lambda: RandomTranslation(0.4, (-0.2, 0.6)), (5, 4, 2)),
+    "translation_wrap": (lambda: RandomTranslation(0.4, 0.3, "wrap", seed=4), (5, 4, 2)),
+    "translation_constant": (lambda: RandomTranslation(0.9, 0.9, "constant", fill_value=0.5), (5, 4, 2)),
+    "rotation": (lambda: RandomRotation(0.5), (5, 4, 2)),
+    "rotation_nearest": (
+        lambda: RandomRotation(0.1, "nearest", "nearest", data_format="channels_first"),
+        (2, 5, 4),
+    ),
+}
+BATCH = 3
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def distinct(shape, seed=0):
+    """Numbers of both signs, no two of which are closer than the steps of a gradient check."""
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(shape))
+    return ((rng.permutation(size) - size / 2 + 0.3) / size * 4).reshape(shape)
+
+
+def built(case, dtype="float64", seed=11):
+    factory, shape = case
+    layer = factory().build(shape, dtype=dtype, seed=seed)
+    rng = np.random.default_rng(seed)
+    for store in (layer.params, layer.state):
+        for name, array in store.items():
+            store[name] = array + rng.uniform(0.1, 0.5, array.shape)  # biases too must matter
+    return layer
+
+
+def again(layer, x):
+    """Run a training pass with the same random draws every time."""
+    layer._calls = 0
+    return layer.forward(x, training=True)
+
+
+def same(a, b):
+    """Whether two values are equal through containers, objects and arrays, bit for bit."""
+    if isinstance(a, np.ndarray):
+        return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+class PoisonedRun(Run):
+    """Memory as a plan hands it out: full of what an earlier step left there."""
+
+    def empty(self, tag, shape, dtype):
+        array = super().empty(tag, shape, dtype)
+        array.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN as a float
+        return array
+
+    def scratch(self, nbytes):
+        array = super().scratch(nbytes)
+        array[...] = 0xFF
+        return array
+
+
+def test_every_public_layer_has_a_case():
+    tested = {type(factory()) for factory, _ in CASES.values()}
+    public = {getattr(layers, name) for name in layers.__all__}
+    classes = {entry for entry in public if isinstance(entry, type)} - {layers.Layer}
+    assert classes == tested
+
+
+def test_gradients(case):
+    layer = built(case)
+    x = distinct((BATCH, *case[1]))
+    y = again(layer, x)
+    weight = np.random.default_rng(1).normal(size=y.shape)
+    dx = layer.backward(weight)
+    grads = {name: grad.copy() for name, grad in layer.grads.items()}
+    assert set(grads) == (set(layer.params) if layer.trainable else set())
+    for array, gradient in [(x, dx), *((layer.params[name], grad) for name, grad in grads.items())]:
+        assert gradient.shape == array.shape
+        for index in np.ndindex(array.shape):
+            kept, step = array[index], 1e-5
+            array[index] = kept + step
+            above = (again(layer, x) * weight).sum()
+            array[index] = kept - step
+            below = (again(layer, x) * weight).sum()
+            array[index] = kept
+            numeric = (above - below) / (2 * step)
+            assert abs(numeric - gradient[index]) <= 1e-6 * max(1, abs(numeric)), index
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_shapes_dtypes_and_counts(case, dtype):
+    layer = built(case, dtype)
+    x = distinct((BATCH, *case[1])).astype(dtype)
+    for training in (False, True):
+        y = layer.forward(x, training=training)
+        assert y.shape == (BATCH, *layer.output_shape)
+        assert y.dtype == dtype
+        assert y.flags.c_contiguous
+    assert layer.output_shape == layer.compute_output_shape((None, *case[1]))
+    dx = layer.backward(y)
+    assert dx.shape == x.shape
+    assert dx.dtype == dtype
+    arrays = [*layer.params.values(), *layer.state.values()]
+    assert layer.count_params() == sum(array.size for array in arrays)
+    assert all(array.dtype == dtype for array in [*arrays, *layer.grads.values()])
+
+
+def test_arguments_are_not_modified_and_results_are_the_callers(case):
+    layer = built(case)
+    x = distinct((BATCH, *case[1]))
+    before = x.copy()
+    x.flags.writeable = False
+    inference, y = layer.forward(x), layer.forward(x, training=True)
+    dy = distinct(y.shape, seed=2)
+    dy_before = dy.copy()
+    dy.flags.writeable = False
+    dx = layer.backward(dy)
+    assert same(x, before)
+    assert same(dy, dy_before)
+    for result, given in ((inference, x), (y, x), (dx, dy)):
+        assert not np.may_share_memory(result, given)
+        assert result.flags.writeable
+    kept = inference.copy(), dx.copy()
+    layer.forward(x + 1)
+    again(layer, x + 1)
+    layer.backward(dy + 1)
+    assert same(kept, (inference, dx))
+
+
+def test_inference_changes_no_state(case):
+    layer = built(case)
+    x = distinct((BATCH, *case[1]))
+    again(layer, x)
+    before = copy.deepcopy(layer.__dict__)
+    layer.forward(x[:1] + 1)
+    assert same(before, layer.__dict__)
+
+
+def test_threads_share_a_layer(case):
+    factory, shape = case
+    layer = built(case, "float32")
+    inputs = [distinct((BATCH, *shape), seed).astype("float32") for seed in range(8)]
+    expected = [layer.forward(x) for x in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            assert same(list(pool.map(layer.forward, inputs)), expected)
+        unbuilt = factory()
+        assert len({y.shape for y in pool.map(unbuilt.forward, inputs)}) == 1
+        assert same(unbuilt.forward(inputs[0]), pool.submit(unbuilt.forward, inputs[0]).result())
+
+
+def test_reused_memory_gives_the_same_results(case):
+    layer = built(case)
+    x = layer._to_inner(distinct((BATCH, *case[1])))
+    for training in (False, True):
+        key = {"training": training, "seed": 5, "step": 3}
+        y = layer._forward(x, Run(**key)).copy()
+        state = {name: array.copy() for name, array in layer.state.items()}
+        if training:
+            dx, grads = layer._backward(y, Run(**key)), dict(layer.grads)
+            layer.set_weights([*layer.params.values(), *state.values()])
+        assert same(y, layer._forward(x, PoisonedRun(**key)))
+    assert same(dx, layer._backward(y, PoisonedRun(**key)))
+    assert same(grads, layer.grads)
+    layer.grads.clear()
+    assert layer._backward(y, PoisonedRun(**key), need_dx=False) is None
+    assert same(grads, layer.grads)
+
+
+def test_configuration_round_trip(case):
+    layer = built(case)
+    config = json.loads(json.dumps(layer.get_config()))
+    twin = type(layer).from_config(config)
+    assert not twin.built
+    assert json.loads(json.dumps(twin.get_config())) == config
+    assert layer.clone().get_config() == layer.get_config()
+    restored = layers.deserialize(json.loads(json.dumps(layers.serialize(layer))))
+    restored.build(case[1], dtype="float64", seed=11)
+    restored.set_weights(layer.get_weights())
+    x = distinct((BATCH, *case[1]))
+    assert same(again(restored, x), again(layer, x))
+
+
+def test_pickle_round_trip(case):
+    layer = built(case)
+    x = distinct((BATCH, *case[1]))
+    y = again(layer, x)
+    loaded = pickle.loads(pickle.dumps(layer))
+    assert same(loaded.forward(x), layer.forward(x))
+    assert same(again(loaded, x), y)
+    with pytest.raises(RuntimeError, match="backward needs forward"):
+        pickle.loads(pickle.dumps(layer)).backward(y)
+    unbuilt = pickle.loads(pickle.dumps(case[0]()))
+    assert unbuilt.forward(x).shape == y.shape
+
+
+def test_same_seed_same_weights(case):
+    factory, shape = case
+    one = factory().build(shape, seed=3)
+    two = factory().build(shape, seed=3)
+    assert same(one.get_weights(), two.get_weights())
+    double = factory().build(shape, seed=3, dtype="float64")
+    for narrow, wide in zip(one.get_weights(), double.get_weights(), strict=True):
+        assert same(narrow, wide.astype("float32"))
+
+
+def test_batches_do_not_matter_to_inference(case):
+    layer = built(case, "float32")
+    x = distinct((5, *case[1])).astype("float32")
+    parts = [layer.forward(x[:2]), layer.forward(x[2:])]
+    assert same(np.concatenate(parts), layer.forward(x))
+
+
+def test_wrong_inputs(case):
+    layer = built(case, "float32")
+    name, shape = type(layer).__name__, case[1]
+    good = np.zeros((2, *shape), "float32")
+    with pytest.raises(RuntimeError, match=f"{name}: backward needs forward"):
+        layer.backward(good)
+    with pytest.raises(ValueError, match=f"{name}: x must have .* axes, got shape"):
+        layer.forward(good[0])
+    wrong = (2, *shape[:-1], shape[-1] + 1)
+    with pytest.raises(ValueError, match=rf"{name}: x must have the shape \({shape[0]},.*got \(2, "):
+        layer.forward(np.zeros(wrong, "float32"))
+    with pytest.raises(TypeError, match=f"{name}: x must be float32 as the layer is, got float64"):
+        layer.forward(good.astype("float64"))
+    with pytest.raises(TypeError, match=f"{name}: x must hold real numbers"):
+        layer.forward(good.astype("complex64"))
+    with pytest.raises(TypeError, match=f"{name}: training must be"):
+        layer.forward(good, training=1)
+    y = layer.forward(good, training=True)
+    with pytest.raises(ValueError, match=f"{name}: dy must have the output's shape"):
+        layer.backward(y[:1])
+    with pytest.raises(TypeError, match=f"{name}: dy must be float32"):
+        layer.backward(y.astype("float64"))
+    with pytest.raises(ValueError, match=f"{name}: weights must have the shapes"):
+        layer.set_weights([*layer.get_weights(), good])
+
+
+def test_odd_memory_is_accepted(case):
+    layer = built(case, "float32")
+    x = distinct((BATCH, *case[1])).astype("float32")
+    expected = layer.forward(x)
+    wide = np.zeros((2 * BATCH, *case[1]), "float32")
+    wide[::2] = x
+    raw = np.zeros(x.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view("float32").reshape(x.shape)
+    unaligned[...] = x
+    for form in (wide[::2], x[::-1].copy()[::-1], x.astype(">f4"), np.asfortranarray(x), unaligned):
+        assert same(layer.forward(form), expected)
+    integers = np.arange(x.size, dtype=np.uint8).reshape(x.shape)
+    assert same(layer.forward(integers), layer.forward(integers.astype("float32")))
