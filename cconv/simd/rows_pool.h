@@ -15,6 +15,10 @@
 #define AVERAGE 2
 #define COLUMNS 3
 
+#ifndef AHEAD
+#define AHEAD 2 /* output rows that pooling prefetches ahead */
+#endif
+
 #ifndef CCONV_POOL_SPANS
 #define CCONV_POOL_SPANS
 typedef struct {
@@ -39,6 +43,8 @@ static inline ptrdiff_t tap_at(ptrdiff_t distance, ptrdiff_t step) {
     return distance % step ? -1 : distance / step;
 }
 
+static inline int inside_two(cconv_span span) { return span.first == 0 && span.last == 2; }
+
 /* How many pixels of a window count for its average: those inside the (padded) input. */
 static inline ptrdiff_t counted(cconv_span inside, ptrdiff_t start, ptrdiff_t count, ptrdiff_t step,
                                 ptrdiff_t before, ptrdiff_t n, ptrdiff_t after, int include_pad) {
@@ -56,16 +62,16 @@ INLINE ivec NAME(load_bytes)(const uint8_t *p, ptrdiff_t n) {
     return (ivec)_mm512_cvtepu8_epi64(n == LANES ? _mm_loadl_epi64((const __m128i *)p)
                                                  : _mm_maskz_loadu_epi8(TAIL(n), p));
 #else
-    uint8_t bytes[16] = {0};
-    if (n == LANES) __builtin_memcpy(bytes, p, (size_t)LANES);
-    else for (ptrdiff_t l = 0; l < n; l++) bytes[l] = p[l];
+    uint64_t bytes = 0;
+    if (n == LANES) __builtin_memcpy(&bytes, p, LANES); /* x86 and arm64 are little-endian */
+    else for (ptrdiff_t l = 0; l < n; l++) bytes |= (uint64_t)p[l] << (8 * l);
 #if defined(ISA_AVX2) && REAL_BITS == 32
-    return (ivec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+    return (ivec)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes));
 #elif defined(ISA_AVX2)
-    return (ivec)_mm256_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)bytes));
+    return (ivec)_mm256_cvtepu8_epi64(_mm_cvtsi64_si128((long long)bytes));
 #else
     ivec v;
-    for (ptrdiff_t l = 0; l < LANES; l++) v[l] = bytes[l];
+    for (ptrdiff_t l = 0; l < LANES; l++) v[l] = (uint8_t)(bytes >> (8 * l));
     return v;
 #endif
 #endif
@@ -115,15 +121,16 @@ INLINE void NAME(store_places)(const int kind, void *argmax, ptrdiff_t at, ptrdi
 /* One window over n <= LANES channels.  x: its first pixel inside the input; rows, columns:
  * its taps inside; weight: of the average. */
 INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool *p, const REAL *x,
-                             cconv_span rows, cconv_span columns, REAL weight, ptrdiff_t n,
+                             const ptrdiff_t kw, cconv_span rows, cconv_span columns, REAL weight, ptrdiff_t n,
                              ptrdiff_t at, REAL *y, void *argmax) {
     const tail last = TAIL(ragged ? n : LANES);
     const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
+    const uintptr_t ahead = (uintptr_t)(AHEAD * p->sh * p->w * p->c) * sizeof(REAL);
     vec best = {0};
     ivec place = {0};
     if (kind != AVERAGE) {
         /* The first tap is taken as it is, so that it wins even if it is -inf. */
-        const ptrdiff_t first = rows.first * p->kw + columns.first;
+        const ptrdiff_t first = rows.first * kw + columns.first;
         best = ragged ? LOAD_TAIL(x, last) : LOAD(x);
         place = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)first : (int32_t)first);
     }
@@ -131,13 +138,15 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
         const REAL *from = x;
         for (ptrdiff_t v = columns.first; v < columns.last; v++, from += right) {
             const vec value = ragged ? LOAD_TAIL(from, last) : LOAD(from);
+            /* Rows that share a page keep the hardware from seeing the two streams. */
+            __builtin_prefetch((const char *)((uintptr_t)from + ahead));
             if (kind == AVERAGE) {
                 best += value;
             } else {
                 /* Stay at a NaN; stay if not greater; go to a NaN, which compares as neither. */
                 const mask stay = OR(LE(value, best), NAN_(best));
-                const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
-                                                                 : (int32_t)(u * p->kw + v));
+                const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * kw + v)
+                                                                 : (int32_t)(u * kw + v));
                 best = BLEND(stay, best, value);
                 place = (ivec)BLEND(stay, (vec)place, (vec)here);
             }
@@ -146,6 +155,21 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
     if (kind == AVERAGE) best /= weight;
     else NAME(store_places)(kind, argmax, at, ragged ? n : LANES, place);
     if (ragged) { STORE_TAIL(y + at, last, best); } else { STORE(y + at, best); }
+}
+
+/* y, argmax (c): one window over all channels */
+INLINE void NAME(pool_pixel)(const int kind, const cconv_pool *p, const REAL *x, const ptrdiff_t kw,
+                             cconv_span rows, cconv_span columns, REAL weight, REAL *y,
+                             void *argmax) {
+    const ptrdiff_t c = p->c;
+    if (c < LANES) {
+        NAME(pool_lanes)(kind, 1, p, x, kw, rows, columns, weight, c, 0, y, argmax);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < c; j += LANES) {
+        const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
+        NAME(pool_lanes)(kind, 0, p, x + k, kw, rows, columns, weight, LANES, k, y, argmax);
+    }
 }
 
 /* y, argmax (ow, c): row oy of the pooling of image x (h, w, c) */
@@ -169,14 +193,12 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
             counted(columns, left, p->kw, p->dw, p->left, p->w, p->right, include_pad));
         const REAL *from =
             x + ((top + rows.first * p->dh) * p->w + left + columns.first * p->dw) * c;
-        if (c < LANES) {
-            NAME(pool_lanes)(kind, 1, p, from, rows, columns, weight, c, at, y, argmax);
-            continue;
-        }
-        for (ptrdiff_t j = 0; j < c; j += LANES) {
-            const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
-            NAME(pool_lanes)(kind, 0, p, from + k, rows, columns, weight, LANES, at + k, y, argmax);
-        }
+        const cconv_span two = {0, 2};
+        void *places = kind == AVERAGE ? 0 : (char *)argmax + at * (kind == MAX_BYTES ? 1 : 4);
+        if (p->kw == 2 && inside_two(rows) && inside_two(columns)) /* the same, unrolled */
+            NAME(pool_pixel)(kind, p, from, 2, two, two, weight, y + at, places);
+        else
+            NAME(pool_pixel)(kind, p, from, p->kw, rows, columns, weight, y + at, places);
     }
 }
 
@@ -210,9 +232,61 @@ INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool
     return sum;
 }
 
+/* n <= LANES channels of `taps` neighbouring pixels of a gradient that one window alone covers: those
+ * from place on.  at: the window's element of dy and argmax, or of col. */
+INLINE void NAME(spread_lanes)(const int kind, const int ragged, ptrdiff_t c, const REAL *dy,
+                               const void *argmax, ptrdiff_t at, ptrdiff_t place, ptrdiff_t taps,
+                               REAL weight, ptrdiff_t n, REAL *dx) {
+    const tail last = TAIL(ragged ? n : LANES);
+    const vec zero = {0};
+    vec term = ragged ? LOAD_TAIL(dy + at, last) : LOAD(dy + at);
+    ivec places = {0};
+    if (kind == AVERAGE) term *= weight;
+    if (kind != AVERAGE && kind != COLUMNS)
+        places = NAME(load_places)(kind, argmax, at, ragged ? n : LANES);
+    for (ptrdiff_t v = 0; v < taps; v++, place++, dx += c) {
+        vec value = term;
+        if (kind == COLUMNS && v) value = ragged ? LOAD_TAIL(dy + at + v * c, last) : LOAD(dy + at + v * c);
+        if (kind == MAX_BYTES) value = BLEND(IEQ(places, (ivec){0} + (uint8_t)place), term, zero);
+        if (kind == MAX_WIDE) value = BLEND(IEQ(places, (ivec){0} + (int32_t)place), term, zero);
+        if (ragged) { STORE_TAIL(dx, last, value); } else { STORE(dx, value); }
+    }
+}
+
+/* dx (w, c): row iy of the gradient, where windows are dense and do not overlap: every pixel lies in
+ * one of them or in none, so dy is read once and spread. */
+INLINE void NAME(spread_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, const REAL *dy,
+                             const void *argmax, const REAL *weights, REAL *dx) {
+    const ptrdiff_t c = p->c, oy = (iy + p->top) / p->sh, u = iy + p->top - oy * p->sh;
+    ptrdiff_t done = 0; /* pixels of the row */
+    for (ptrdiff_t ox = 0; oy < p->oh && u < p->kh && ox < p->ow; ox++) {
+        const ptrdiff_t left = ox * p->sw - p->left, window = oy * p->ow + ox;
+        const cconv_span columns = taps_inside(left, p->kw, 1, 0, p->w);
+        if (columns.first == columns.last) continue;
+        for (; done < left; done++) for (ptrdiff_t j = 0; j < c; j++) dx[done * c + j] = 0;
+        const ptrdiff_t place = u * p->kw + columns.first, taps = columns.last - columns.first;
+        const ptrdiff_t at = (kind == COLUMNS ? window * p->kh * p->kw + place : window) * c;
+        const REAL weight = kind == AVERAGE ? weights[window] : 1;
+        if (c < LANES)
+            NAME(spread_lanes)(kind, 1, c, dy, argmax, at, place, taps, weight, c, dx + done * c);
+        else
+            for (ptrdiff_t j = 0; j < c; j += LANES) {
+                const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
+                NAME(spread_lanes)(kind, 0, c, dy, argmax, at + k, place, taps, weight, LANES,
+                                   dx + done * c + k);
+            }
+        done += taps;
+    }
+    for (; done < p->w; done++) for (ptrdiff_t j = 0; j < c; j++) dx[done * c + j] = 0;
+}
+
 /* dx (w, c): row iy of the gradient */
 INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, const REAL *dy,
                              const void *argmax, const REAL *weights, REAL *dx) {
+    if (p->dh == 1 && p->dw == 1 && p->sh >= p->kh && p->sw >= p->kw) {
+        NAME(spread_row)(kind, p, iy, dy, argmax, weights, dx);
+        return;
+    }
     const ptrdiff_t c = p->c, reach_h = (p->kh - 1) * p->dh, reach_w = (p->kw - 1) * p->dw;
     const ptrdiff_t y_end = (iy + p->top) / p->sh + 1, y_gap = iy + p->top - reach_h;
     const cconv_span rows = {y_gap > 0 ? (y_gap + p->sh - 1) / p->sh : 0,
