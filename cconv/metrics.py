@@ -238,7 +238,7 @@ class Metric(named.Configured):
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> float:
         """Return the mean over the batch."""
-        return float(self.function(y_true, y_pred))
+        return float(self.function(np.asarray(y_true), np.asarray(y_pred)))
 
     def plain(self) -> str:
         """Return the name: a function cannot be written down."""

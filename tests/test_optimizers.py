@@ -1,0 +1,252 @@
+"""Optimizers against their rules in NumPy, their state, and schedules."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from cconv import optimizers, reference, schedules, set_num_threads
+from cconv.optimizers import SGD, Adadelta, AdaGrad, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
+from cconv.regularizers import L1, L1L2, L2
+
+SHAPES = {"conv/kernel": (3, 3, 5, 7), "conv/bias": (7,), "dense/kernel": (41, 23)}
+L2_FACTOR = 0.03
+
+RULES = {
+    "sgd": (lambda: SGD(0.1), lambda p, g, s, t: (reference.sgd(p, g, 0.1),), 0.0),
+    "sgd_momentum": (
+        lambda: SGD(0.1, momentum=0.8),
+        lambda p, g, s, t: reference.momentum(p, g, *s, 0.1, 0.8),
+        0.0,
+    ),
+    "momentum": (lambda: Momentum(0.1), lambda p, g, s, t: reference.momentum(p, g, *s, 0.1, 0.9), 0.0),
+    "nesterov": (lambda: Nesterov(0.1), lambda p, g, s, t: reference.nesterov(p, g, *s, 0.1, 0.9), 0.0),
+    "sgd_nesterov": (
+        lambda: SGD(0.1, 0.7, True),
+        lambda p, g, s, t: reference.nesterov(p, g, *s, 0.1, 0.7),
+        0.0,
+    ),
+    "adagrad": (lambda: AdaGrad(0.1), lambda p, g, s, t: reference.adagrad(p, g, *s, 0.1), 0.1),
+    "rmsprop": (lambda: RMSprop(0.1, rho=0.8), lambda p, g, s, t: reference.rmsprop(p, g, *s, 0.1, 0.8), 0.0),
+    "adadelta": (lambda: Adadelta(1.0), lambda p, g, s, t: reference.adadelta(p, g, *s, 1.0), 0.0),
+    "adam": (lambda: Adam(0.1), lambda p, g, s, t: reference.adam(p, g, *s, t, 0.1), 0.0),
+    "adamw": (
+        lambda: AdamW(0.1, weight_decay=0.2),
+        lambda p, g, s, t: reference.adam(p, g, *s, t, 0.1),
+        0.0,
+    ),
+}
+NAMES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
+
+
+def weights(dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=shape).astype(dtype) for name, shape in SHAPES.items()}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("l2", [0.0, L2_FACTOR])
+@pytest.mark.parametrize("name", RULES)
+def test_twenty_steps_follow_the_rule(name, l2, dtype):
+    make, rule, start = RULES[name]
+    optimizer, params = make(), weights(dtype)
+    expected = {key: array.astype("float64") for key, array in params.items()}
+    count = len(optimizer.slots)
+    states = {key: [np.full(array.shape, start)] * count for key, array in expected.items()}
+    regularizers = {key: L2(l2) for key in SHAPES} if l2 else None
+    for t in range(1, 21):
+        grads = weights(dtype, seed=t)
+        optimizer.apply(params, grads, regularizers)
+        for key, grad in grads.items():
+            w = expected[key] * (1 - 0.1 * 0.2) if name == "adamw" else expected[key]
+            expected[key], *states[key] = rule(w, grad + 2 * l2 * w, states[key], t)
+    tolerance = 1e-12 if dtype == "float64" else 3e-5
+    for key, array in params.items():
+        assert array.dtype == dtype
+        np.testing.assert_allclose(array, expected[key], rtol=tolerance, atol=tolerance)
+
+
+def test_l1_and_both_penalties():
+    params, expected = weights("float64"), weights("float64")
+    grads = weights("float64", seed=1)
+    before = {name: grad.copy() for name, grad in grads.items()}
+    SGD(0.1).apply(params, grads, {"conv/bias": L1(0.5), "dense/kernel": L1L2(0.5, 0.25)})
+    for name, w in expected.items():
+        l1 = 0.5 * np.sign(w) if name != "conv/kernel" else 0
+        l2 = 0.5 * w if name == "dense/kernel" else 0
+        np.testing.assert_allclose(params[name], w - 0.1 * (grads[name] + l1 + l2), atol=1e-14)
+        np.testing.assert_array_equal(grads[name], before[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_and_configurations(name):
+    optimizer = optimizers.get(name)
+    assert type(optimizer) is type(optimizers.get(name.upper())) is type(optimizers.get(type(optimizer)))
+    config = json.loads(
+        json.dumps({"class_name": type(optimizer).__name__, "config": optimizer.get_config()})
+    )
+    assert optimizers.get(config) == optimizer
+    assert optimizers.get(optimizer) is optimizer
+    assert type(optimizer)(lr=0.125).learning_rate == 0.125
+    assert type(optimizer)(lr=0.125) == type(optimizer)(0.125)
+
+
+def test_default_numbers_are_those_of_keras():
+    rates = {name: optimizers.get(name).learning_rate for name in NAMES}
+    assert rates == dict.fromkeys(NAMES, 0.001) | {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01}
+    assert Adagrad().initial_accumulator_value == 0.1
+    assert (Adam().beta_1, Adam().beta_2, Adam().epsilon) == (0.9, 0.999, 1e-7)
+    assert (RMSprop().rho, Adadelta().rho) == (0.9, 0.95)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_interrupted_and_resumed_gives_the_same_bits(name, dtype):
+    whole, params = optimizers.get(name), weights(dtype)
+    whole.decay = 0.1
+    first, parts = optimizers.get(name), weights(dtype)
+    first.decay = 0.1
+    for t in range(6):
+        whole.apply(params, weights(dtype, seed=t))
+        if t == 3:
+            state = first.get_state()
+            first.apply(weights(dtype), weights(dtype, seed=9))  # the state is a copy
+            first = optimizers.get({"class_name": type(whole).__name__, "config": whole.get_config()})
+            first.set_state(state)
+        first.apply(parts, weights(dtype, seed=t))
+    assert first.iterations == whole.iterations == 6
+    for key, array in params.items():
+        assert array.tobytes() == parts[key].tobytes()
+    again = pickle.loads(pickle.dumps(whole))
+    again.apply(params, weights(dtype))
+    whole.apply(parts, weights(dtype))
+    assert all(params[key].tobytes() == parts[key].tobytes() for key in params)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_bits_on_any_number_of_threads(name):
+    results = []
+    try:
+        for threads in (1, 2, 3, 8):
+            set_num_threads(threads)
+            params = {"w": np.random.default_rng(0).normal(size=100_003).astype("float32")}
+            optimizer = optimizers.get(name)
+            for t in range(3):
+                optimizer.apply(
+                    params, {"w": np.random.default_rng(t).normal(size=100_003).astype("float32")}
+                )
+            results.append(params["w"].tobytes())
+    finally:
+        set_num_threads(None)
+    assert len(set(results)) == 1
+
+
+def test_lists_and_weights_without_gradient():
+    one, two = np.ones(3), np.ones((2, 2))
+    Adam(0.5).apply([one, two], [np.ones(3)])
+    np.testing.assert_allclose(one, 0.5, atol=1e-5)
+    np.testing.assert_array_equal(two, 1)
+
+
+def test_decay_and_changing_rates():
+    optimizer = SGD(1.0, decay=1.0)
+    w = np.zeros(1)
+    for expected in (-1, -1 - 1 / 2, -1 - 1 / 2 - 1 / 3):
+        optimizer.apply([w], [np.ones(1)])
+        assert w[0] == pytest.approx(expected)
+    optimizer.learning_rate = 4.0
+    optimizer.apply([w], [np.ones(1)])
+    assert w[0] == pytest.approx(-1 - 1 / 2 - 1 / 3 - 1)
+    assert optimizer.lr == 4.0
+    scheduled = SGD(schedules.PiecewiseConstantDecay([0], [1.0, 0.5]))
+    for _ in range(2):
+        scheduled.apply([w], [np.ones(1)])
+    assert w[0] == pytest.approx(-1 - 1 / 2 - 1 / 3 - 1 - 1.5)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        schedules.ExponentialDecay(0.5, 10, 0.5),
+        schedules.ExponentialDecay(0.5, 10, 0.5, staircase=True),
+        schedules.InverseTimeDecay(0.5, 10, 2.0),
+        schedules.PiecewiseConstantDecay([3, 5], [1.0, 0.5, 0.1]),
+        schedules.CosineDecay(0.1, 20, alpha=0.1, warmup_target=1.0, warmup_steps=5),
+    ],
+)
+def test_schedules_in_configurations(schedule):
+    config = json.loads(json.dumps(Adam(schedule).get_config()))
+    restored = Adam.from_config(config)
+    assert restored == Adam(schedule)
+    assert [restored.learning_rate(step) for step in range(40)] == [schedule(step) for step in range(40)]
+
+
+def test_schedules_by_hand():
+    exponential = schedules.ExponentialDecay(0.5, 10, 0.25)
+    assert exponential(5) == pytest.approx(0.25)
+    assert schedules.ExponentialDecay(0.5, 10, 0.25, staircase=True)(9) == 0.5
+    assert schedules.InverseTimeDecay(0.6, 10, 2.0)(5) == pytest.approx(0.3)
+    assert schedules.InverseTimeDecay(0.6, 10, 2.0, staircase=True)(19) == pytest.approx(0.2)
+    cosine = schedules.CosineDecay(0.0, 10, alpha=0.5, warmup_target=1.0, warmup_steps=4)
+    assert [cosine(step) for step in (0, 2, 4)] == pytest.approx([0.0, 0.5, 1.0])
+    assert [cosine(step) for step in (9, 14, 50)] == pytest.approx([0.75, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: optimizers.get("adamant"),
+            ValueError,
+            "optimizers.get: value must be one of .*'adam'.* 'adamant'",
+        ),
+        (lambda: optimizers.get(3), TypeError, "value must be a name, a Optimizer or its config, got 3"),
+        (lambda: SGD(-1), ValueError, "SGD: learning_rate must be a finite number of at least 0, got -1"),
+        (lambda: SGD("fast"), TypeError, "SGD: learning_rate must be"),
+        (lambda: SGD(np.nan), ValueError, "SGD: learning_rate must be"),
+        (lambda: SGD(momentum=1), ValueError, r"SGD: momentum must be in \[0, 1\)"),
+        (lambda: Adam(beta_1=1.0), ValueError, r"Adam: beta_1 must be in \[0, 1\)"),
+        (lambda: Adam(epsilon=-1), ValueError, "Adam: epsilon must be"),
+        (lambda: Adam(decay=-1), ValueError, "Adam: decay must be"),
+        (
+            lambda: schedules.CosineDecay(0.1, 0),
+            ValueError,
+            "CosineDecay: decay_steps must be a positive int",
+        ),
+        (lambda: schedules.ExponentialDecay(0.1, 1, 0), ValueError, "decay_rate must be above 0"),
+        (lambda: schedules.PiecewiseConstantDecay([2, 1], [1, 1, 1]), ValueError, "boundaries must rise"),
+        (lambda: schedules.PiecewiseConstantDecay([1], [1]), ValueError, "values must be one more than"),
+    ],
+)
+def test_refusals(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_arrays_that_cannot_be_updated():
+    optimizer = Adam()
+    good = np.ones((3, 4))
+    frozen = good.copy()
+    frozen.flags.writeable = False
+    for w in (good.T, frozen, np.ones((3, 4), int), good.astype(">f8"), [1.0]):
+        with pytest.raises(TypeError, match=r"params\['0'\] must be a writeable, C-contiguous array"):
+            optimizer.apply([w], [np.ones(np.shape(w))])
+    with pytest.raises(
+        ValueError, match=r"grads\['0'\] must be float64 of shape \(3, 4\), got float64 of \(4, 3\)"
+    ):
+        optimizer.apply([good], [good.T])
+    with pytest.raises(ValueError, match=r"grads\['0'\] must be float64 .* got float32"):
+        optimizer.apply([good], [good.astype("float32")])
+    assert optimizer.iterations == 0
+    optimizer.apply([good], [np.asfortranarray(good)])
+    with pytest.raises(
+        ValueError, match=r"Adam: '0' must be float64 of shape \(3, 4\), as its m from earlier"
+    ):
+        optimizer.apply([np.ones(3)], [np.ones(3)])
+    with pytest.raises(ValueError, match="Adam: state must hold"):
+        optimizer.set_state({"iterations": np.array(1), "w/velocity": np.ones(3)})
+    with pytest.raises(ValueError, match="Adam: state must hold 'iterations'"):
+        optimizer.set_state({"w/m": np.ones(3), "w/v": np.ones(3)})
+    optimizer.reset()
+    assert list(optimizer.get_state()) == ["iterations"]
