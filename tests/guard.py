@@ -1,0 +1,105 @@
+"""Memory between unmapped pages: whoever reads or writes past an array's end, or before its start, dies.
+
+`guarded_kernels` lets every kernel work on such memory, wherever its arguments come from.
+"""
+
+import ctypes
+import importlib
+import mmap
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from cconv import _kernels
+
+PAGE = mmap.PAGESIZE
+NO_ACCESS = 0
+UNTOUCHED = 0xA5
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+MODULES = [
+    importlib.import_module(f"cconv.{path.stem}")
+    for path in sorted(Path(_kernels.__file__).parent.glob("_*.pyx"))
+]
+QUESTIONS = {"available_isas", "compiler", "has_openmp", "isa", "omp_max_threads", "openmp_version"}
+
+
+def kernels():
+    """(module, name) of every function that works on arrays."""
+    return [
+        (module, name)
+        for module in MODULES
+        for name, value in vars(module).items()
+        if "cython_function" in type(value).__name__
+        and not name.startswith("_")
+        and not name.endswith("_scratch")
+        and name not in QUESTIONS
+    ]
+
+
+def _protect(memory, protection):
+    address, nbytes = ctypes.c_void_p(memory.ctypes.data), ctypes.c_size_t(memory.nbytes)
+    if _libc.mprotect(address, nbytes, protection):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class Guarded:
+    """A copy of an array whose last byte touches an unmapped page, or else whose first byte follows one.
+
+    If the array is read-only, the memory of the copy is.
+    """
+
+    def __init__(self, array, at_end):
+        inside = max(-(-array.nbytes // PAGE), 1) * PAGE
+        memory = np.frombuffer(mmap.mmap(-1, inside + 2 * PAGE), np.uint8)
+        room = memory[PAGE:-PAGE]
+        room[:] = UNTOUCHED
+        start = inside - array.nbytes if at_end else 0
+        stop = start + array.nbytes
+        self.array = room[start:stop].view(array.dtype).reshape(array.shape)
+        self.array[...] = array
+        self.around = room[:start], room[stop:]
+        _protect(memory[:PAGE], NO_ACCESS)
+        _protect(memory[-PAGE:], NO_ACCESS)
+        if not array.flags.writeable:
+            _protect(room, mmap.PROT_READ)
+            self.array.setflags(write=False)
+
+    def check(self):
+        """The bytes between the array and the page on its other side are what they were."""
+        for bytes_around in self.around:
+            assert (bytes_around == UNTOUCHED).all(), "bytes outside the array were written"
+
+
+def _on_guarded_memory(kernel, at_end, calls, name):
+    def call(*arguments):
+        calls[name] += 1
+        guarded = [Guarded(a, at_end) if isinstance(a, np.ndarray) else None for a in arguments]
+        result = kernel(
+            *(a if copy is None else copy.array for a, copy in zip(arguments, guarded, strict=True))
+        )
+        for argument, copy in zip(arguments, guarded, strict=True):
+            if copy is not None:
+                copy.check()
+                if argument.flags.writeable:
+                    argument[...] = copy.array
+        return result
+
+    return call
+
+
+@contextmanager
+def guarded_kernels(at_end, calls):
+    """Hand every kernel copies of its arrays in guarded memory; calls counts them by name."""
+    originals = [(module, name, getattr(module, name)) for module, name in kernels()]
+    try:
+        for module, name, kernel in originals:
+            calls.setdefault(name, 0)
+            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, name))
+        yield
+    finally:
+        for module, name, kernel in originals:
+            setattr(module, name, kernel)

@@ -1,0 +1,254 @@
+"""Call every kernel on guarded memory, at sizes with every kind of tail, and compare with plain memory.
+
+Run as a program under one instruction set (``CCONV_ISA``); the argument, "end" or "start", says which side
+of every array touches an unmapped page. Prints each case before it runs, so that the last line names the
+case that killed the process.
+"""
+
+import itertools
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from guard import guarded_kernels
+from strategies import Geometry, normal, parallel_at_any_size
+
+import cconv
+from cconv import _elementwise, ops, ops_optim, ops_rows
+from cconv.run import Run
+
+DTYPES = (np.float32, np.float64)
+CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
+PAIRS = tuple(itertools.product(CHANNELS, CHANNELS))
+WIDTHS = range(1, 10)
+LENGTHS = (*range(1, 71), 8191, 8192, 8193)  # past a chunk of the elementwise kernels
+
+# Kernel, strides, padding, dilation; where padding is "valid" the image is as much larger.
+WINDOWS = (
+    ((3, 3), 1, "same", 1),
+    ((1, 1), 1, "valid", 1),
+    ((1, 1), (2, 3), "valid", 1),
+    ((2, 2), 2, "valid", 1),
+    ((3, 2), (1, 2), 1, 1),
+    ((2, 3), (2, 1), "same", (2, 1)),
+    ((5, 5), 1, 2, 1),
+    ((3, 3), (3, 2), ((0, 2), (3, 1)), (1, 2)),
+    ((1, 4), 1, ((0, 0), (3, 0)), 1),
+    ((3, 3), 5, ((0, 4), (4, 0)), 1),
+)
+POOLS = (*WINDOWS, ((16, 17), 3, (8, 9), 1))  # more positions than a byte counts
+
+
+@dataclass
+class Filled(Run):
+    """Fresh arrays filled with one byte: 0xFF makes NaN of whatever a kernel does not write."""
+
+    fill: int = 0
+
+    def empty(self, tag, shape, dtype):
+        array = super().empty(tag, shape, dtype)
+        array.reshape(-1).view(np.uint8)[:] = self.fill
+        return array
+
+    def scratch(self, nbytes):
+        return self.empty("scratch", (nbytes,), np.uint8)
+
+
+def inputs(dtype, *shapes):
+    """Read-only arrays of those shapes."""
+    arrays = normal(len(shapes), dtype, *shapes)
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
+def sized(i, window, ceil_mode=False):
+    """The i-th geometry of a window: widths and heights go round."""
+    kernel_size, strides, padding, dilation = window
+    width, height = WIDTHS[i % len(WIDTHS)], WIDTHS[i // len(WIDTHS) % 5]
+    if padding == "valid":
+        height, width = height + kernel_size[0] - 1, width + kernel_size[1] - 1
+    return Geometry((height, width), kernel_size, strides, padding, dilation, ceil_mode)
+
+
+def convolution(n, geometry, channels, filters, groups, dtype):
+    """Forward and both gradients of a convolution; channels and filters are those of a group."""
+    window = geometry.window()
+    shapes = (
+        (n, *geometry.size, channels * groups),
+        (*geometry.kernel_size, channels, filters * groups),
+        (filters * groups,),
+        (n, *window.output_size, filters * groups),
+    )
+    x, kernel, bias, dy = inputs(dtype, *shapes)
+
+    def compute(run):
+        return (
+            ops.conv2d(x, kernel, bias, window, groups, True, run),
+            ops.conv2d(x, kernel, None, window, groups, False, run),
+            ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run),
+            *ops.conv2d_weight_gradient(dy, x, window, groups, run),
+        )
+
+    return compute
+
+
+def convolutions(dtype):
+    cases = [(window, c, f, 1) for (c, f), window in itertools.product(PAIRS, WINDOWS)]
+    few = (1, 2, 3, 5, 17)
+    cases += [(window, *rest) for rest in itertools.product(few, few, (2, 3)) for window in WINDOWS]
+    cases += [(window, 1, f, c) for c, f in itertools.product((*CHANNELS, 67), (1, 2)) for window in WINDOWS]
+    for i, (window, channels, filters, groups) in enumerate(cases):
+        yield convolution, 1 + i % 3, sized(i, window), channels, filters, groups, dtype
+    # Several bands of rows, several blocks of the batch, several blocks of filters.
+    same = Geometry((37, 41), (3, 3), 1, "same")
+    yield convolution, 3, same, 33, 17, 1, dtype
+    yield convolution, 2, same, 5, 67, 1, dtype
+    yield convolution, 2, Geometry((38, 41), (3, 3), 2, 1), 67, 1, 1, dtype
+    yield convolution, 2, same, 1, 1, 67, dtype
+
+
+def dense(m, width, outputs, dtype):
+    x, kernel, bias, dy = inputs(dtype, (m, width), (width, outputs), (outputs,), (m, outputs))
+
+    def compute(run):
+        return (
+            ops.dense(x, kernel, bias, True, run),
+            ops.dense(x, kernel, None, False, run),
+            ops.dense_input_gradient(dy, kernel, run),
+            *ops.dense_weight_gradient(dy, x, run),
+        )
+
+    return compute
+
+
+def denses(dtype):
+    rows = (*WIDTHS, 15, 16, 17, 65)
+    for i, (width, outputs) in enumerate(PAIRS):
+        yield dense, rows[i % len(rows)], width, outputs, dtype
+        yield dense, rows[(i + 5) % len(rows)], width, outputs, dtype
+    for sizes in ((513, 65, 33), (3, 1025, 17), (17, 1025, 67), (66, 67, 1027)):
+        yield dense, *sizes, dtype
+
+
+def pooling(n, geometry, channels, dtype):
+    window = geometry.window()
+    x, dy, col = inputs(
+        dtype,
+        (n, *geometry.size, channels),
+        (n, *window.output_size, channels),
+        (n * np.prod(window.output_size), np.prod(geometry.kernel_size) * channels),
+    )
+
+    def compute(run):
+        y, argmax = ops_rows.max_pool2d(x, window, run)
+        argmax.setflags(write=False)
+        results = [y, argmax, ops_rows.max_pool2d_backward(dy, argmax, window, run)]
+        if not geometry.ceil_mode:
+            results += [ops_rows.im2col(x, window, run), ops_rows.col2im(col, n, channels, window, run)]
+        for include_pad in (False, True):
+            results.append(ops_rows.average_pool2d(x, window, include_pad, run))
+            results.append(ops_rows.average_pool2d_backward(dy, window, include_pad, run))
+        return results
+
+    return compute
+
+
+def poolings(dtype):
+    cases = itertools.product(CHANNELS, POOLS, (False, True), range(3))
+    for i, (channels, window, ceil_mode, _) in enumerate(cases):
+        yield pooling, 1 + i % 3, sized(i, window, ceil_mode), channels, dtype
+
+
+def elementwise(n, dtype):
+    x, y, dy = inputs(dtype, (n,), (n,), (n,))
+
+    def compute(run):
+        results = []
+        for name in ("relu", "sigmoid", "tanh"):
+            results.append(getattr(ops_rows, name)(x, run))
+            results.append(getattr(ops_rows, f"{name}_backward")(dy, y, run))
+        results += [ops_rows.leaky_relu(x, 0.1, run), ops_rows.leaky_relu_backward(dy, y, 0.1, run)]
+        out, threads = x.copy(), cconv.get_num_threads()
+        for kernel, *more in ((_elementwise.add_into,), (_elementwise.scale, 0.3), (_elementwise.exp,)):
+            kernel(dy, out, *more, threads)
+            results.append(out.copy())
+        _elementwise.log(np.abs(x), out, threads)
+        return [*results, out, _elementwise.total(x)]
+
+    return compute
+
+
+def rows(m, n, dtype):
+    x, y, dy, weights = inputs(dtype, (m, n), (m, n), (m, n), (m,))
+    labels, weights = np.arange(m) % n, np.abs(weights)
+    probabilities = np.full((m, n), 1 / n, dtype)
+
+    def compute(run):
+        results = [ops_rows.column_sums(x, run)]
+        for name in ("softmax", "log_softmax"):
+            results.append(getattr(ops_rows, name)(x, run))
+            results.append(getattr(ops_rows, f"{name}_backward")(dy, y, run))
+        for truth, weight in ((labels, weights), (probabilities, None)):
+            results += ops_rows.softmax_cross_entropy(x, truth, weight, run)
+        y_dropped, bits = ops_rows.dropout(x, 0.4, 7, run)
+        return [*results, y_dropped, bits, ops_rows.dropout_backward(dy, bits, 0.4, run)]
+
+    return compute
+
+
+def optimizers(n, dtype):
+    param, grad, first, second = inputs(dtype, (n,), (n,), (n,), (n,))
+    rules = {
+        "sgd": (0, 0.1),
+        "momentum": (1, 0.1, 0.9),
+        "nesterov": (1, 0.1, 0.9),
+        "adagrad": (1, 0.1, 1e-7),
+        "rmsprop": (1, 0.1, 0.9, 1e-7),
+        "adadelta": (2, 0.1, 0.9, 1e-7),
+        "adam": (2, 0.1, 0.9, 0.999, 1e-7, 3),
+    }
+
+    def compute(_):
+        results = []
+        for name, (states, *options) in rules.items():
+            changed = [param.copy(), *(np.abs(state) for state in (first, second)[:states])]
+            getattr(ops_optim, f"{name}_update")(changed[0], grad, *changed[1:], *options, 0.01)
+            results += changed
+        return results
+
+    return compute
+
+
+def lengths(dtype):
+    for i, n in enumerate(LENGTHS):
+        yield elementwise, n, dtype
+        yield optimizers, n, dtype
+        yield rows, (1, 2, 3, 5)[i % 4], n, dtype
+    for m, n in itertools.product((63, 64, 65, 200), CHANNELS):
+        yield rows, m, n, dtype
+
+
+def bits(results):
+    return [np.asarray(result).tobytes() for result in results]
+
+
+def main(side):
+    done, calls = 0, {}
+    for family, dtype in itertools.product((convolutions, denses, poolings, lengths), DTYPES):
+        for case, *arguments in family(dtype):
+            print(case.__name__, *arguments, flush=True)
+            cconv.set_num_threads((1, 3)[done % 2])
+            compute = case(*arguments)
+            with guarded_kernels(side == "end", calls):
+                found = bits(compute(Filled(fill=0xFF)))
+            assert found == bits(compute(Filled(fill=0))), "a result depends on bytes that no kernel wrote"
+            done += 1
+    never = [name for name, count in calls.items() if count == 0]
+    assert not never, f"kernels that no case calls: {never}"
+    print(f"{done} cases, {sum(calls.values())} calls of {len(calls)} kernels")
+
+
+if __name__ == "__main__":
+    with parallel_at_any_size():
+        main(sys.argv[1])
