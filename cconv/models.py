@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import layers as layer_classes
-from cconv import summary
+from cconv import diagram, summary
 from cconv._version import __version__
 from cconv.io import safetensors
 from cconv.layers.base import Layer
@@ -291,6 +291,11 @@ class Sequential(Trainer):
     def __repr__(self) -> str:
         names = ", ".join(layer.name for layer in self._layers)
         return f"<Sequential {self.name!r}: {names or 'no layers'}>"
+
+    def _repr_html_(self) -> str | None:
+        if not self.built:
+            return None
+        return diagram.html(summary.table(self._layers), diagram.svg(self._layers, self.input_shape[1:]))
 
     # --- weights ------------------------------------------------------------------------------
 

@@ -1,13 +1,16 @@
-"""Small things that lessons and models share: one-hot labels and the seed of everything random."""
+"""Small things that lessons and models share: one-hot labels, drawings, the seed of everything random."""
 
+import os
 import random
 import secrets
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from cconv import diagram
 from cconv.seeds import MASK, bits
 from cconv.shapes import is_int, positive_int
 
@@ -120,3 +123,50 @@ def new_seed() -> int:
             return secrets.randbits(32)
         _given_out += 1
         return int(bits(_global_seed, _given_out).random_raw()) >> 32
+
+
+def plot_model(
+    model: Any,
+    to_file: str | os.PathLike[str] | None = "model.svg",
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+) -> diagram.Drawing:
+    """Draw the layers of a built model; neither Graphviz nor any other program is needed.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built.
+    to_file : path, optional
+        Where to write the drawing, an ``.svg`` file; None writes none.
+    show_shapes, show_layer_names : bool
+        Write the shape of each layer's output, and the layers' names.
+
+    Returns
+    -------
+    Drawing
+        The text of the file, which a notebook shows as the picture.
+
+    Raises
+    ------
+    ValueError
+        When the file's name ends otherwise, or the model is not built.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> drawing = plot_model(LeNet5(), to_file=None)
+    >>> drawing.startswith("<svg"), drawing.count("6 filters 5×5")
+    (True, 2)
+    """
+    where = "plot_model"
+    if to_file is not None and Path(to_file).suffix.lower() != ".svg":
+        raise ValueError(f"{where}: to_file must end in .svg, got {os.fspath(to_file)!r}")
+    if not model.built:
+        raise ValueError(f"{where}: the model is not built: call model.build(input_shape) first")
+    drawing = diagram.svg(
+        model.layers, model.input_shape[1:], show_shapes=show_shapes, show_layer_names=show_layer_names
+    )
+    if to_file is not None:
+        Path(to_file).write_text(drawing, encoding="utf-8")
+    return drawing
