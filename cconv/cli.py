@@ -7,9 +7,10 @@ import argparse
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -96,6 +97,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _read_numpy(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a .npz file by name, or the one of a .npy file under the name ""."""
+    suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        # Of anything else NumPy would say that it may be a pickle.
+        if file.read(2) != {".npz": b"PK", ".npy": b"\x93N"}[suffix]:
+            raise ValueError(f"{path}: not a {suffix} file")
+        file.seek(0)
+        try:
+            loaded = np.load(file, allow_pickle=False)
+            if suffix == ".npy":
+                return {"": loaded}
+            with loaded:
+                return {name: loaded[name] for name in loaded}
+        except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{path}: not a readable {suffix} file ({error})") from error
+
+
 # train
 
 
@@ -155,7 +174,7 @@ def _load(data: str) -> tuple[Split, Split]:
         train, test = mnist.load_data()
     elif data == "mnist-small":
         train, test = mnist_small.load_data()
-    elif data.endswith(".npz"):
+    elif data.lower().endswith(".npz"):
         train, test = _load_npz(Path(data))
     else:
         raise ValueError(f"--data must be mnist, mnist-small or a .npz file, got {data!r}")
@@ -172,11 +191,7 @@ def _load(data: str) -> tuple[Split, Split]:
 
 def _load_npz(path: Path) -> tuple[Split, Split]:
     """Read the arrays of a file; without x_test and y_test, the last tenth is the test set."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays}
-    except (zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise ValueError(f"{path}: not a .npz file ({error})") from error
+    found = _read_numpy(path)
     for name in ("x_train", "y_train"):
         if name not in found:
             raise ValueError(f"{path}: expected an array {name}, got {', '.join(found) or 'none'}")
@@ -215,7 +230,7 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     set_num_threads(arguments.threads)
     model = load_model(arguments.model)
-    shape = tuple(model.input_shape[1:])
+    shape = tuple(size for size in model.input_shape if size is not None)  # without the batch
     loaded = [(path, _read_images(path, shape)) for path in arguments.images]
     for path, images in loaded:
         for i, probabilities in enumerate(np.asarray(model.predict(images, verbose=0))):
@@ -242,13 +257,12 @@ def _size(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _read_npy(path: Path) -> Any:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except EOFError as error:
-        raise ValueError(f"{path}: not a .npy file ({error})") from error
-    if not isinstance(array, np.ndarray) or not array.ndim or array.dtype.kind not in "uif":
-        raise ValueError(f"{path}: expected a .npy file of numbers")
+def _read_npy(path: Path) -> np.ndarray:
+    array = _read_numpy(path)[""]
+    if not array.ndim or array.dtype.kind not in "uif":
+        raise ValueError(
+            f"{path}: expected numbers, got an array of shape {array.shape}, dtype {array.dtype}"
+        )
     return array
 
 

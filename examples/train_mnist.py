@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cconv.datasets import mnist, mnist_small
-from cconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, Rescaling
+from cconv.layers import Conv2D, Dense, Flatten, MaxPooling2D, Rescaling
 from cconv.models import Sequential, load_model
 
 parser = argparse.ArgumentParser(description="Train LeNet-5 on MNIST.")
@@ -26,9 +26,9 @@ model = Sequential(
     [
         Rescaling(1 / 255, input_shape=(28, 28, 1)),  # the data stay bytes
         Conv2D(6, 5, padding=2, activation="tanh"),
-        AveragePooling2D(2),
+        MaxPooling2D(2),
         Conv2D(16, 5, activation="tanh"),
-        AveragePooling2D(2),
+        MaxPooling2D(2),
         Flatten(),
         Dense(120, activation="tanh"),
         Dense(84, activation="tanh"),
