@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import layers as layer_classes
 from cconv import diagram, summary
+from cconv import layers as layer_classes
 from cconv._version import __version__
 from cconv.io import safetensors
 from cconv.layers.base import Layer
