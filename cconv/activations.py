@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv import named, ops_rows
-from cconv.named import at_least_zero
+from cconv.named import at_least_zero, finite
 from cconv.run import Run
 
 
@@ -22,7 +22,7 @@ class Activation(named.Configured):
 
     def plain(self) -> Any:
         """Return the name, or the configuration where there is more to say."""
-        return named.config_of(self) if self.get_config() else self.key
+        return self.key if self == type(self)() else named.config_of(self)
 
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
@@ -71,6 +71,26 @@ class LeakyReLU(Activation):
         return ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
 
 
+class ClippedReLU(Activation):
+    """``y = min(max(x, negative_slope · x), max_value)``; with 6 and no slope "relu6" (Krizhevsky 2010)."""
+
+    key = "relu6"
+
+    def __init__(self, max_value: float = 6.0, negative_slope: float = 0.0) -> None:
+        self.max_value = finite("ReLU", "max_value", max_value, least=0.0)
+        self.negative_slope = at_least_zero("ReLU", "negative_slope", negative_slope)
+
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        y = ops_rows.leaky_relu(x, self.negative_slope, run)
+        return np.minimum(y, self.max_value, out=y)
+
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        dx = ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
+        return np.multiply(dx, y < self.max_value, out=dx)
+
+
 class Sigmoid(Activation):
     """``y = 1 / (1 + exp(-x))``."""
 
@@ -96,7 +116,7 @@ class LogSoftmax(Activation):
 
 
 _CLASSES: dict[str, type[Activation]] = {
-    entry.key: entry for entry in (Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, LogSoftmax)
+    entry.key: entry for entry in (Linear, ReLU, LeakyReLU, ClippedReLU, Sigmoid, Tanh, Softmax, LogSoftmax)
 }
 
 

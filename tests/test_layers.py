@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -65,6 +66,9 @@ CASES = {
     "activation": (lambda: Activation("tanh"), (3, 4, 2)),
     "linear": (lambda: Activation("linear"), (6,)),
     "relu": (lambda: ReLU(), (3, 4, 2)),
+    "relu_cut": (lambda: ReLU(0.7), (3, 4, 2)),
+    "relu_cut_slope": (lambda: ReLU(max_value=0.7, negative_slope=0.1), (6,)),
+    "conv_relu6": (lambda: Conv2D(3, 1, activation="relu6"), (3, 3, 2)),
     "relu_slope": (lambda: ReLU(negative_slope=0.1), (6,)),
     "leaky": (lambda: LeakyReLU(), (3, 4, 2)),
     "softmax": (lambda: Softmax(), (6,)),
@@ -123,7 +127,7 @@ def same(a, b):
     """Whether two values are equal through containers, objects and arrays, bit for bit."""
     if isinstance(a, np.ndarray):
         return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    if isinstance(a, dict):
+    if isinstance(a, Mapping):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))

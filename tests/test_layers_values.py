@@ -117,6 +117,13 @@ def test_weights_can_be_set_and_keep_their_memory():
         conv.params["kernel"] = np.zeros((3, 3))
     with pytest.raises(TypeError, match="kernel must hold real numbers"):
         conv.params["kernel"] = np.zeros((3, 3, 1, 1), complex)
+    with pytest.raises(KeyError, match="there is no 'bias' here, only kernel"):
+        conv.params["bias"] = np.zeros(1)
+    with pytest.raises(TypeError, match="'kernel' cannot be deleted"):
+        conv.params.clear()
+    conv.params.update(kernel=np.ones((3, 3, 1, 1)))
+    assert conv.params["kernel"] is memory
+    assert memory.sum() == 9
 
 
 def test_a_copy_shares_weights_and_gradients():

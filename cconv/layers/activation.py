@@ -15,8 +15,8 @@ class Activation(Layer):
     Parameters
     ----------
     activation : str
-        ``"relu"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``, ``"log_softmax"`` or
-        ``"linear"``; the two softmaxes run over the last axis, the channels.
+        ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``,
+        ``"log_softmax"`` or ``"linear"``; the two softmaxes run over the last axis, the channels.
     name, trainable, input_shape
         See `Layer`.
 
@@ -45,10 +45,12 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """Rectified linear unit, ``y = max(x, 0)``.
+    """Rectified linear unit, ``y = max(x, 0)`` unless something else is asked for.
 
     Parameters
     ----------
+    max_value : float, optional
+        Where y is cut off, at least 0.
     negative_slope : float
         What values below 0 are multiplied with, at least 0.
     name, trainable, input_shape
@@ -57,12 +59,15 @@ class ReLU(Activation):
     Examples
     --------
     >>> import numpy as np
-    >>> ReLU().forward(np.array([[-1.0, 2.0]]))
-    array([[0., 2.]])
+    >>> ReLU().forward(np.array([[-1.0, 2.0, 9.0]]))
+    array([[0., 2., 9.]])
+    >>> ReLU(6).forward(np.array([[1.0, 2.0, 9.0]]))
+    array([[1., 2., 6.]])
     """
 
     def __init__(
         self,
+        max_value: float | None = None,
         negative_slope: float = 0.0,
         *,
         name: str | None = None,
@@ -70,9 +75,12 @@ class ReLU(Activation):
         input_shape: Any = None,
     ) -> None:
         leaky = activations.LeakyReLU(negative_slope)
-        self.negative_slope = leaky.negative_slope
-        kind = leaky if self.negative_slope else activations.ReLU()
+        kind: Any = leaky if leaky.negative_slope else "relu"
+        if max_value is not None:
+            kind = activations.ClippedReLU(max_value, negative_slope)
         super().__init__(kind, name=name, trainable=trainable, input_shape=input_shape)
+        self.max_value = max_value
+        self.negative_slope = leaky.negative_slope
 
 
 class LeakyReLU(Activation):

@@ -79,7 +79,8 @@ class Dense(Affine):
     units : int
         Number of outputs.
     activation : str, optional
-        ``"relu"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``, ``"log_softmax"`` or None.
+        ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``,
+        ``"log_softmax"`` or None.
     use_bias : bool
         Whether a bias is added.
     kernel_initializer, bias_initializer : str or Initializer

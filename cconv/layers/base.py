@@ -9,6 +9,7 @@ every array comes from the `Run`, which may hand out the same memory at every st
 import math
 import re
 import threading
+from collections import UserDict
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -29,28 +30,37 @@ Shape = tuple[int, ...]
 _building = threading.Lock()  # several threads may make a layer's first call at once
 
 
-class Weights(dict[str, np.ndarray]):
+class Weights(UserDict[str, np.ndarray]):
     """Named arrays that keep their memory: assigning to a name copies the values into its array.
+
+    The kernels trust the shape, dtype and layout that the layer gave them.
 
     Examples
     --------
-    >>> w = Weights(bias=np.zeros(2))
+    >>> w = Weights()
+    >>> w.add("bias", np.zeros(2))
     >>> w["bias"] = [1, 2]
     >>> w["bias"]
     array([1., 2.])
     """
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        if name not in self:
-            super().__setitem__(name, np.asarray(value))
-            return
-        array = self[name]
+        if name not in self.data:
+            raise KeyError(f"there is no {name!r} here, only {', '.join(self.data) or 'nothing'}")
+        array = self.data[name]
         values = np.asarray(value)
         if values.shape != array.shape:
             raise ValueError(f"{name} must have shape {array.shape}, got {values.shape}")
         if values.dtype.kind not in "biuf":
             raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
         array[...] = values
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"{name!r} cannot be deleted: the layer needs it")
+
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Put in an array of a new name: this one, not a copy."""
+        self.data[name] = array
 
 
 class Layer(Configured):
@@ -71,7 +81,7 @@ class Layer(Configured):
         Whether the weights exist.
     dtype : numpy.dtype
         float32 or float64, of the weights and of everything computed; known once built.
-    params, grads, state : dict of str to ndarray
+    params, grads, state : mapping of str to ndarray
         The weights, their gradients (from the last `backward`), and what is kept but not trained.
     regularizers : dict of str to Regularizer
         The penalties on weights, which a model adds to its loss.
@@ -94,9 +104,9 @@ class Layer(Configured):
         self.key = 0
         self.declared_shape = None if input_shape is None else self._checked_shape(input_shape)
         self.input_shape = self.declared_shape
-        self.params: dict[str, np.ndarray] = Weights()
+        self.params = Weights()
         self.grads: dict[str, np.ndarray] = {}
-        self.state: dict[str, np.ndarray] = Weights()
+        self.state = Weights()
         self.regularizers: dict[str, Regularizer] = {}
         self._calls = 0
         self._forget()
@@ -174,12 +184,12 @@ class Layer(Configured):
         initializer: initializers.Initializer,
         regularizer: Regularizer | None = None,
     ) -> None:
-        self.params[name] = self._initial(name, shape, initializer)
+        self.params.add(name, self._initial(name, shape, initializer))
         if regularizer is not None:
             self.regularizers[name] = regularizer
 
     def _add_state(self, name: str, shape: Shape, initializer: initializers.Initializer) -> None:
-        self.state[name] = self._initial(name, shape, initializer)
+        self.state.add(name, self._initial(name, shape, initializer))
 
     def _initial(self, name: str, shape: Shape, initializer: initializers.Initializer) -> np.ndarray:
         return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
@@ -346,7 +356,7 @@ class Layer(Configured):
         if given != shapes:
             raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
         for (store, name), value in zip(places, weights, strict=True):
-            store[name] = value  # type: ignore[assignment]
+            store[name] = value
 
     def penalty(self) -> float:
         """Return the sum of the penalties on the layer's weights."""
