@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from cconv import checks, optimizers
 from cconv.callbacks import LambdaCallback
 from cconv.initializers import RandomNormal
-from cconv.layers import Conv2D, Dense, Flatten, MaxPooling2D, Rescaling
+from cconv.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.shapes import positive_int
 
@@ -172,7 +172,8 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         ndarray of int, shape (n,)
             The most probable classes.
         """
-        return self.classes_[self.predict_proba(x).argmax(axis=1)]
+        probabilities = self.predict_proba(x)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, x: ArrayLike) -> np.ndarray:
         """Return the probability of each class for each image: float32, shape (n, output)."""
@@ -190,33 +191,33 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         (pool,) = self._sizes("pool_param", ("pool_size",))
         hidden, outputs = self._sizes("layer_nodes", ("hidden", "output"))
         start = RandomNormal(stddev=self.weight_init_std)
-        layers = [
-            *([Rescaling(1 / 255)] if scaled else []),
-            Conv2D(
-                filters,
-                size,
-                strides=stride,
-                padding=self.conv_param.get("pad", 0),
-                activation="relu",
-                kernel_initializer=start,
-            ),
-            MaxPooling2D(pool),
-            Flatten(),
-            Dense(hidden, activation="relu", kernel_initializer=start),
-            Dense(outputs, activation="softmax", kernel_initializer=start),
-        ]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Sequential(layers, seed=seed, data_format="channels_first").build(shape)
+        network = Sequential(
+            [
+                Conv2D(
+                    filters,
+                    size,
+                    strides=stride,
+                    padding=self.conv_param.get("pad", 0),
+                    activation="relu",
+                    kernel_initializer=start,
+                ),
+                MaxPooling2D(pool),
+                Flatten(),
+                Dense(hidden, activation="relu", kernel_initializer=start),
+                Dense(outputs, activation="softmax", kernel_initializer=start),
+            ],
+            seed=seed,
+            data_format="channels_first",
+        ).build(shape)
+        return _scaling(network) if scaled else network
 
     def _model_for(self, bytes_given: bool) -> Sequential:
         """Return the trained network for images of this kind: bytes are scaled, numbers are not."""
         trained_on_bytes = isinstance(self.model_.layers[0], Rescaling)
         if bytes_given == trained_on_bytes:
             return self.model_
-        layers = self.model_.layers[1:] if trained_on_bytes else [Rescaling(1 / 255), *self.model_.layers]
-        return Sequential(layers, seed=self.model_.seed, data_format="channels_first").build(
-            self.model_.input_shape
-        )
+        return _unscaled(self.model_) if trained_on_bytes else _scaling(self.model_)
 
     def _optimizer(self) -> Any:
         name = self.optimizer.lower() if isinstance(self.optimizer, str) else self.optimizer
@@ -262,6 +263,21 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
 
 
 _WHERE = Scratch2dCNNClassifier.__name__
+
+
+def _over(layers: list[Layer], network: Sequential) -> Sequential:
+    """Return a model of these layers, most of them those of `network`, whose weights it shares."""
+    return Sequential(layers, seed=network.seed, data_format="channels_first").build(network.input_shape)
+
+
+def _scaling(network: Sequential) -> Sequential:
+    """Return the network for bytes: the same weights behind a division by 255."""
+    return _over([Rescaling(1 / 255), *network.layers], network)
+
+
+def _unscaled(network: Sequential) -> Sequential:
+    """Return the network for numbers out of one for bytes."""
+    return _over(network.layers[1:], network)
 
 
 def _report(epoch: int, logs: dict[str, float]) -> None:

@@ -451,18 +451,14 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential
         raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
     if document.get("format") != FORMAT:
         raise ValueError(f"{path} has format {document.get('format')!r}, this cconv reads format {FORMAT}")
+    state = {name.removeprefix(OPTIMIZER): a for name, a in arrays.items() if name.startswith(OPTIMIZER)}
     try:
         model = Sequential.from_config(document["model"])
-        model._take_weights(path, arrays)
         if compile and document["training"] is not None:
-            state = {
-                name.removeprefix(OPTIMIZER): array
-                for name, array in arrays.items()
-                if name.startswith(OPTIMIZER)
-            }
             model._resume(document["training"], state)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} does not describe a model that can be made: {error!r}") from error
+    model._take_weights(path, arrays)
     return model
 
 

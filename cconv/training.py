@@ -322,12 +322,15 @@ class Trainer:
 
     def _explain(self, plan: Plan, batch: Batch, loss: float, position: str) -> str:
         """Say where a loss that is not finite came from."""
+        assert batch.y is not None
         message = f"Sequential.fit: the loss became {loss} in {position}"
         if not np.isfinite(batch.x).all():
             return f"{message}: the input of this batch is not finite"
         number = plan.first_not_finite()
         if number is None:
-            return f"{message}: the output of every layer is finite, but targets or sample weights are not"
+            if not (np.isfinite(batch.y).all() and (batch.weight is None or np.isfinite(batch.weight).all())):
+                return f"{message}: the targets or weights of this batch are not finite"
+            return f"{message}: the output of every layer is finite, but too large for the loss"
         layer = self._layers[number]
         message += (
             f": layer {number} ({layer.name}, {type(layer).__name__}) is the first whose output is not finite"

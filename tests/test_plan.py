@@ -1,0 +1,214 @@
+"""The plan: memory that is kept, gradients that are not computed, logits."""
+
+import numpy as np
+import pytest
+
+from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+from cconv.losses import CategoricalCrossentropy, MeanSquaredError
+from cconv.plan import Arena, Plan, PlanRun
+
+RNG = np.random.default_rng(5)
+
+
+def chain(*layers, shape=(8, 8, 2), seed=3, dtype="float32"):
+    for number, layer in enumerate(layers):
+        layer.key = number
+        layer.build(shape, dtype=dtype, seed=seed)
+        shape = layer.output_shape
+    return list(layers)
+
+
+def network(**options):
+    return chain(
+        Conv2D(3, 3, activation="tanh"),
+        MaxPooling2D(2),
+        Dropout(0.2),
+        Conv2D(4, 2, activation="relu"),
+        Flatten(),
+        Dense(5, activation="softmax"),
+        **options,
+    )
+
+
+def images(n):
+    return RNG.normal(size=(n, 8, 8, 2)).astype(np.float32)
+
+
+def one_hot(n):
+    return np.eye(5, dtype=np.float32)[RNG.integers(0, 5, n)]
+
+
+def train(plan, x, y, step=0):
+    logits = plan.forward(x, step)
+    loss, dy = plan.loss_of(y, logits, None)
+    plan.backward(dy)
+    return loss
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_arena_gives_the_same_memory_until_more_is_asked_for():
+    arena = Arena()
+    first = arena.array("a", (4, 8), np.float32)
+    assert first.ctypes.data % 64 == 0
+    assert first.flags.c_contiguous
+    assert arena.array("a", (4, 8), np.float32) is first
+    assert arena.array("a", (2, 8), np.float64).ctypes.data == first.ctypes.data
+    assert arena.array("b", (4, 8), np.float32).ctypes.data != first.ctypes.data
+    before = arena.nbytes
+    larger = arena.array("a", (5, 8), np.float32)
+    assert larger.shape == (5, 8)
+    assert arena.nbytes == before + 32
+    with pytest.raises(MemoryError):
+        arena.array("c", (2**40, 2**20), np.float32)
+    assert arena.array("c", (2,), np.float32).shape == (2,)
+
+
+def test_one_name_asked_for_twice_in_a_pass_is_two_arrays():
+    run = PlanRun(Arena(), training=True, seed=0)
+    run.enter("here", 0, "")
+    first, second = run.empty("y", (3,), np.float32), run.empty("y", (3,), np.float32)
+    assert not np.shares_memory(first, second)
+    run.enter("here", 0, "")
+    assert run.empty("y", (3,), np.float32) is first
+
+
+def test_training_allocates_once_for_any_number_of_steps_and_batch_sizes():
+    plan = Plan(network(), training=True, seed=3, loss=CategoricalCrossentropy())
+    train(plan, images(32), one_hot(32))
+    reserved = plan.arena.nbytes
+    places = [y.ctypes.data for y in plan.outputs]
+    for step, n in enumerate((32, 7, 32, 1), start=1):
+        train(plan, images(n), one_hot(n), step)
+        assert plan.arena.nbytes == reserved
+        assert [y.ctypes.data for y in plan.outputs] == places
+
+
+def test_inference_takes_turns_in_two_places():
+    """Ten layers need little more than the two largest outputs, and give what the layers give."""
+    layers = chain(*(Conv2D(4, 3, padding="same", activation="relu") for _ in range(10)), shape=(16, 16, 4))
+    x = RNG.normal(size=(8, 16, 16, 4)).astype(np.float32)
+    plan = Plan(layers, training=False, seed=3)
+    y = plan.forward(x)
+    assert plan.arena.nbytes < 3 * y.nbytes
+    for layer in layers:
+        x = layer.forward(x)
+    assert np.array_equal(x, y)
+
+
+def test_layers_that_pass_their_input_on_do_not_spoil_the_turns():
+    layers = chain(
+        Conv2D(2, 3, padding="same", activation="tanh"),
+        Dropout(0.5),
+        Conv2D(2, 3, padding="same"),
+        Dropout(0.5),
+        Activation("linear"),
+        Flatten(),
+        Dense(6),
+        Dropout(0.5),
+        Dense(6, activation="sigmoid"),
+    )
+    x = images(4)
+    plan = Plan(layers, training=False, seed=3)
+    y = plan.forward(x)
+    for layer in layers:
+        x = layer.forward(x)
+    assert np.array_equal(x, y)
+
+
+# --- gradients ---------------------------------------------------------------------------------
+
+
+def by_hand(layers, x, dy, monkeypatch=None):
+    """Forward and backward with fresh memory everywhere; the gradients of every layer."""
+    for layer in layers:
+        x = layer.forward(x, training=True)
+    for layer in reversed(layers):
+        dy = layer.backward(dy)
+    return [{name: g.copy() for name, g in layer.grads.items()} for layer in layers]
+
+
+def test_gradients_equal_those_with_fresh_memory():
+    x, dy = images(6), RNG.normal(size=(6, 5)).astype(np.float32)
+    expected = by_hand(network(), x, dy)
+    layers = network()
+    plan = Plan(layers, training=True, seed=3, loss=MeanSquaredError())
+    for _ in range(2):
+        plan.forward(x, step=0)
+        plan.backward(dy)
+    for layer, grads in zip(layers, expected, strict=True):
+        assert set(layer.grads) == set(grads)
+        for name, g in grads.items():
+            assert np.array_equal(layer.grads[name], g)
+
+
+def test_the_input_gradient_of_the_first_weights_is_not_computed(monkeypatch):
+    asked = []
+    layers = chain(Activation("tanh"), MaxPooling2D(2), Conv2D(2, 2), Flatten(), Dense(3))
+    for layer in layers:
+
+        def spy(dy, run, need_dx=True, layer=layer, plain=layer._backward):
+            asked.append((layer.name, need_dx))
+            return plain(dy, run, need_dx=need_dx)
+
+        monkeypatch.setattr(layer, "_backward", spy)
+    plan = Plan(layers, training=True, seed=3, loss=MeanSquaredError())
+    dy = np.ones_like(plan.forward(images(2)))
+    plan.backward(dy)
+    assert asked == [("dense", True), ("flatten", True), ("conv2d", False)]
+    asked.clear()
+    layers[2].trainable = False
+    plan.backward(dy)
+    assert asked == [("dense", False)]
+    asked.clear()
+    layers[4].trainable = False
+    plan.backward(dy)
+    assert asked == []
+
+
+# --- logits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "split"),
+    [
+        (Dense(5, activation="softmax"), CategoricalCrossentropy(), True),
+        (Activation("softmax"), CategoricalCrossentropy(), True),
+        (Dense(5, activation="softmax"), CategoricalCrossentropy(from_logits=True), False),
+        (Dense(5, activation="softmax"), MeanSquaredError(), False),
+        (Dense(5, activation="sigmoid"), CategoricalCrossentropy(), False),
+        (Dense(5, activation="softmax"), None, False),
+        (Dropout(0.5), CategoricalCrossentropy(), False),
+    ],
+)
+def test_the_last_activation_is_left_to_the_loss(last, loss, split):
+    layers = chain(Flatten(), Dense(5), last)
+    plan = Plan(layers, training=False, seed=3, loss=loss)
+    assert (plan.activation is not None) == split
+    x = images(4)
+    logits = plan.forward(x).copy()
+    y = plan.finish(plan.forward(x)).copy()
+    for layer in layers:
+        x = layer.forward(x)
+    assert np.array_equal(y, x)
+    assert np.array_equal(logits, y) != split
+
+
+def test_splitting_leaves_the_layer_as_it_is():
+    layers = network()
+    plan = Plan(layers, training=True, seed=3, loss=CategoricalCrossentropy())
+    train(plan, images(4), one_hot(4))
+    assert layers[-1].activation.key == "softmax"
+    assert set(layers[-1].grads) == {"kernel", "bias"}
+    assert layers[-1].forward(np.ones((1, 16), np.float32)).sum() == pytest.approx(1)
+
+
+def test_first_not_finite():
+    layers = network()
+    plan = Plan(layers, training=True, seed=3, loss=CategoricalCrossentropy())
+    plan.forward(images(2))
+    assert plan.first_not_finite() is None
+    layers[3].params["bias"][...] = np.inf
+    plan.forward(images(2))
+    assert plan.first_not_finite() == 3
