@@ -411,7 +411,7 @@ cdef Phase phase_of(size phase, size n, size k, size stride, size before, size d
     cdef Phase a
     cdef size common = gcd(stride, dilation), u = 0
     a.first = modulo(phase - before, stride)
-    a.count = 0 if a.first >= n else (n - 1 - a.first) // stride + 1
+    a.count = (n - 1 - a.first) // stride + 1
     a.step, a.dilation = stride // common, dilation // common
     while u < k and modulo(u * dilation - phase, stride):
         u += 1
@@ -493,12 +493,11 @@ def conv2d_input_gradient(
     cdef Phase down, across
     cdef Pass p
     with nogil:
-        for i in range(sh):
-            down = phase_of(i, h, kh, sh, top, dh)
-            for j in range(sw):
-                across = phase_of(j, w, kw, sw, left, dw)
-                if down.count == 0 or across.count == 0:
-                    continue
+        # Every phase has one of the first pixels, however long the stride.
+        for i in range(min(sh, h)):
+            down = phase_of(modulo(i + top, sh), h, kh, sh, top, dh)
+            for j in range(min(sw, w)):
+                across = phase_of(modulo(j + left, sw), w, kw, sw, left, dw)
                 p = gradient_pass(n, h, w, c, dy.shape[1], dy.shape[2], f, groups, &down, &across, sh, sw,
                                   sizeof(cython.floating))
                 if down.taps == 0 or across.taps == 0:
