@@ -149,9 +149,12 @@ class Sequential(Trainer):
             raise ValueError(f"Sequential.add: every layer needs a name of its own, got {layer.name!r} twice")
         if layer.name in names:
             layer.name = _unused(layer.name, names)
-        if not self._layers and self._input_shape is None and layer.input_shape is not None:
-            self._input_shape = self._given_shape(layer.input_shape)
+        first = not self._layers and self._input_shape is None
         self._layers.append(layer)
+        if first and layer.input_shape is not None:
+            # What a layer was told is in the model's data format, what it was built for in its own.
+            shape = layer.input_shape
+            self._input_shape = self._outer_shape(layer._inner(shape)) if layer.built else shape
         self._forget_plans()
         if self._input_shape is not None:
             try:
