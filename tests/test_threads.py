@@ -1,0 +1,203 @@
+"""How many threads the kernels use, and that Python's threads may use them at once."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import threadpoolctl
+from strategies import normal
+
+import cconv
+from cconv import _kernels, functional
+
+PACKAGE = Path(_kernels.__file__).parents[1]
+needs_openmp = pytest.mark.skipif(not _kernels.has_openmp(), reason="built without OpenMP: always one thread")
+
+
+@pytest.fixture(autouse=True)
+def default_threads():
+    """Every test begins and ends with the default number of threads."""
+    cconv.set_num_threads(None)
+    yield
+    cconv.set_num_threads(None)
+
+
+def in_python(code, **environment):
+    """What a fresh Python prints that runs this code after importing cconv."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "CCONV_ISA")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | {"PYTHONPATH": str(PACKAGE)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done
+
+
+def threads_of(code="", **environment):
+    done = in_python(f"{code}\nimport cconv\nprint(cconv.get_num_threads())", **environment)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_the_number_of_threads_is_what_was_set():
+    default = cconv.get_num_threads()
+    assert default >= 1
+    for n in (1, 3, np.int64(2), 1024):
+        cconv.set_num_threads(n)
+        assert cconv.get_num_threads() == (n if _kernels.has_openmp() else 1)
+    cconv.set_num_threads(None)
+    assert cconv.get_num_threads() == default
+
+
+@pytest.mark.parametrize(
+    ("n", "error"),
+    [
+        (0, ValueError),
+        (-1, ValueError),
+        (1025, ValueError),
+        (2**70, ValueError),
+        (1.0, TypeError),
+        ("2", TypeError),
+        (True, TypeError),
+    ],
+)
+def test_numbers_that_are_refused(n, error):
+    cconv.set_num_threads(2)
+    with pytest.raises(error, match=r"set_num_threads: n must be .*, got"):
+        cconv.set_num_threads(n)
+    cconv.set_num_threads(2)
+
+
+@needs_openmp
+def test_the_environment_sets_the_default():
+    assert threads_of(OMP_NUM_THREADS="3") == 3
+    assert threads_of(OMP_NUM_THREADS="2,1") == 2
+    assert threads_of("import os; os.environ['OMP_NUM_THREADS'] = '5'") == 5
+
+
+@needs_openmp
+@pytest.mark.parametrize("value", ["", "0", "-1", "many", "1.5"])
+def test_an_environment_that_means_nothing_is_passed_over(value):
+    assert threads_of(OMP_NUM_THREADS=value) == threads_of()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity masks")
+def test_the_default_respects_the_affinity_mask():
+    first = min(os.sched_getaffinity(0))
+    assert threads_of(f"import os; os.sched_setaffinity(0, {{{first}}})") == 1
+
+
+@needs_openmp
+def test_threadpoolctl_lowers_the_number_for_as_long_as_it_lasts():
+    cconv.set_num_threads(2)
+    with threadpoolctl.threadpool_limits(2, user_api="openmp"):
+        before = cconv.get_num_threads()
+        with threadpoolctl.threadpool_limits(1):
+            assert cconv.get_num_threads() == 1
+            with ThreadPoolExecutor(1) as pool:  # the limit is that of the thread which set it
+                assert pool.submit(cconv.get_num_threads).result() == 2
+        assert cconv.get_num_threads() == before
+    assert cconv.get_num_threads() == 2
+
+
+@needs_openmp
+def test_threadpoolctl_knows_the_pool():
+    assert "openmp" in {library["user_api"] for library in threadpoolctl.threadpool_info()}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("mmx", "this build has no such instruction set"),
+        ("avx2,avx512", "this build has no such instruction set"),
+        ("é", "this build has no such instruction set"),
+        ("x" * 10_000, "this build has no such instruction set"),
+    ],
+)
+def test_a_wrong_instruction_set_is_an_import_error(name, why):
+    done = in_python("import cconv", CCONV_ISA=name)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    wanted = f"ImportError: CCONV_ISA must be generic, avx2 or avx512, got {name.lower()!r}: {why}"
+    assert done.stderr.splitlines()[-1] == wanted
+
+
+@pytest.mark.parametrize("name", ["generic", " Generic ", ""])
+def test_instruction_sets_are_named_in_any_case(name):
+    done = in_python("from cconv import _kernels; print(_kernels.isa())", CCONV_ISA=name)
+    assert done.stdout.strip() == (name.strip().lower() or _kernels.available_isas()[0])
+
+
+# Large enough for a parallel region each.
+X, KERNEL, MATRIX = normal(1, np.float32, (8, 20, 20, 9), (3, 3, 9, 33), (3600, 40))
+
+
+def everything(x):
+    """Results of parallel kernels of every module."""
+    y = functional.conv2d(x, KERNEL, padding="same", activation="relu")
+    pooled, argmax = functional.max_pool2d(x)
+    z = functional.dense(x.reshape(len(x), -1), MATRIX)
+    return [
+        y,
+        *functional.conv2d_backward(y, x, KERNEL, padding="same"),
+        pooled,
+        functional.max_pool2d_backward(pooled, argmax, x.shape),
+        functional.im2col(x, 3),
+        z,
+        *functional.dense_backward(z, x.reshape(len(x), -1), MATRIX),
+        functional.softmax(y),
+    ]
+
+
+def digest(results):
+    return [hashlib.sha256(result.tobytes()).hexdigest() for result in results]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_python_threads_run_kernels_at_once(threads):
+    inputs = [np.roll(X, i, axis=0) for i in range(8)]
+    cconv.set_num_threads(1)
+    wanted = [digest(everything(x)) for x in inputs]
+    cconv.set_num_threads(threads)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            found = list(pool.map(lambda x: digest(everything(x)), inputs))
+            assert found == wanted
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_python_threads_share_a_layer_with_one_that_trains(threads):
+    """Between a layer's forward and backward, eight threads infer with it: nobody notices the others."""
+    cconv.set_num_threads(threads)
+    conv = cconv.Conv2D(33, 3, activation="relu")
+    inputs = [np.roll(X, i, axis=0) for i in range(8)]
+    wanted = [conv.forward(x) for x in inputs]
+    y = conv.forward(X, training=True)
+    dx = conv.backward(y)
+    gradients = {name: gradient.copy() for name, gradient in conv.grads.items()}
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            running = [pool.submit(conv.forward, x) for x in inputs]
+            again = conv.backward(conv.forward(X, training=True))
+            for future, result in zip(running, wanted, strict=True):
+                np.testing.assert_array_equal(future.result(timeout=60), result)
+            np.testing.assert_array_equal(again, dx)
+            for name, gradient in gradients.items():
+                np.testing.assert_array_equal(conv.grads[name], gradient)
+
+
+def test_changing_the_number_of_threads_meanwhile_changes_no_result():
+    wanted = digest(everything(X))
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(lambda: digest(everything(X))) for _ in range(8)]
+        for n in (1, 2, 3, 1, 2):
+            cconv.set_num_threads(n)
+        assert all(future.result(timeout=120) == wanted for future in running)
