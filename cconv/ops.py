@@ -81,9 +81,7 @@ def conv2d_input_gradient(
     return dx
 
 
-def conv2d_weight_gradient(
-    dy: Array, x: Array, window: Window, groups: int, run: Run
-) -> tuple[Array, Array]:
+def conv2d_weight_gradient(dy: Array, x: Array, window: Window, groups: int, run: Run) -> tuple[Array, Array]:
     """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c // groups, f), dbias (f)."""
     filters = dy.shape[3]
     shape = (*window.kernel_size, x.shape[3] // groups, filters)
@@ -111,7 +109,7 @@ def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> 
 def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
     scratch = None
     if len(x) >= PACK_ROWS:
-        scratch = _scratch(run, _kernels.dense_scratch(*kernel.shape, x.itemsize), x.dtype)
+        scratch = _scratch(run, _kernels.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
     _kernels.dense_forward(x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size))
 
 

@@ -29,32 +29,36 @@ def momentum_update(
     param: Array, grad: Array, velocity: Array, lr: float, momentum: float, l2: float = 0.0
 ) -> None:
     """Velocity = momentum * velocity - lr * grad; param += velocity."""
-    flat = (array.reshape(-1) for array in (param, grad, velocity))
-    _elementwise.momentum(*flat, lr, l2, momentum, False, _threads(param))
+    _elementwise.momentum(
+        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, momentum, False, _threads(param)
+    )
 
 
 def nesterov_update(
     param: Array, grad: Array, velocity: Array, lr: float, momentum: float, l2: float = 0.0
 ) -> None:
     """Velocity = momentum * velocity - lr * grad; param += momentum * velocity - lr * grad."""
-    flat = (array.reshape(-1) for array in (param, grad, velocity))
-    _elementwise.momentum(*flat, lr, l2, momentum, True, _threads(param))
+    _elementwise.momentum(
+        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, momentum, True, _threads(param)
+    )
 
 
 def adagrad_update(
     param: Array, grad: Array, accumulator: Array, lr: float, epsilon: float, l2: float = 0.0
 ) -> None:
     """Accumulator += grad**2; param -= lr * grad / sqrt(accumulator + epsilon)."""
-    flat = (array.reshape(-1) for array in (param, grad, accumulator))
-    _elementwise.adagrad(*flat, lr, l2, epsilon, _threads(param))
+    _elementwise.adagrad(
+        param.reshape(-1), grad.reshape(-1), accumulator.reshape(-1), lr, l2, epsilon, _threads(param)
+    )
 
 
 def rmsprop_update(
     param: Array, grad: Array, velocity: Array, lr: float, rho: float, epsilon: float, l2: float = 0.0
 ) -> None:
     """Velocity = rho * velocity + (1 - rho) * grad**2; param -= lr * grad / sqrt(velocity + epsilon)."""
-    flat = (array.reshape(-1) for array in (param, grad, velocity))
-    _elementwise.rmsprop(*flat, lr, l2, rho, epsilon, _threads(param))
+    _elementwise.rmsprop(
+        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, rho, epsilon, _threads(param)
+    )
 
 
 def adadelta_update(
@@ -73,8 +77,17 @@ def adadelta_update(
     delta = grad * sqrt(accumulated_delta + epsilon) / sqrt(accumulated_grad + epsilon);
     accumulated_delta = rho * accumulated_delta + (1 - rho) * delta**2; param -= lr * delta.
     """
-    flat = (array.reshape(-1) for array in (param, grad, accumulated_grad, accumulated_delta))
-    _elementwise.adadelta(*flat, lr, l2, rho, epsilon, _threads(param))
+    _elementwise.adadelta(
+        param.reshape(-1),
+        grad.reshape(-1),
+        accumulated_grad.reshape(-1),
+        accumulated_delta.reshape(-1),
+        lr,
+        l2,
+        rho,
+        epsilon,
+        _threads(param),
+    )
 
 
 def adam_update(
@@ -95,5 +108,15 @@ def adam_update(
     param -= lr * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon).
     """
     lr_t = lr * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-    flat = (array.reshape(-1) for array in (param, grad, m, v))
-    _elementwise.adam(*flat, lr_t, l2, beta_1, beta_2, epsilon, _threads(param))
+    _elementwise.adam(
+        param.reshape(-1),
+        grad.reshape(-1),
+        m.reshape(-1),
+        v.reshape(-1),
+        lr_t,
+        l2,
+        beta_1,
+        beta_2,
+        epsilon,
+        _threads(param),
+    )

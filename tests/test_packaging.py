@@ -1,3 +1,6 @@
+import ast
+import importlib
+import inspect
 import os
 import re
 import shutil
@@ -110,6 +113,26 @@ def test_every_kernel_module_has_a_stub_and_the_package_is_typed():
     assert "_kernels" in modules
     assert [name for name in modules if not (ROOT / "cconv" / f"{name}.pyi").is_file()] == []
     assert (ROOT / "cconv" / "py.typed").is_file()
+
+
+def test_stubs_say_what_the_sources_say():
+    tool = (sys.executable, str(ROOT / "tools" / "make_stubs.py"), "--check")
+    assert run(*tool, cwd=ROOT) == ""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cconv").glob("*.pyi")), ids=lambda path: path.stem)
+def test_stubs_name_what_the_compiled_modules_have(path):
+    module = importlib.import_module(f"cconv.{path.stem}")
+    stubs = {
+        node.name: [argument.arg for argument in node.args.args]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert stubs
+    public = {name for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
+    assert {name for name in public if getattr(module, name).__module__ == module.__name__} <= set(stubs)
+    for name, arguments in stubs.items():
+        assert list(inspect.signature(getattr(module, name)).parameters) == arguments
 
 
 IMPORTS = """

@@ -39,7 +39,7 @@ def test_ci_runs_every_check():
         '"$bin/mypy"',
         '"$bin/cython-lint" cconv',
         "--doctest-modules cconv",
-        "CCONV_SANITIZE=address,undefined",
+        ".ci/sanitize .venv/bin/python",
         "examples/*.py",
         "set -euo pipefail",
     ):

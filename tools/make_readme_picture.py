@@ -56,8 +56,8 @@ def main(out=OUT):
     firsts = [int(np.argmax(y == digit)) for digit in range(10)]
     mistakes = sorted(np.flatnonzero(~right), key=lambda i: -p[i].max())[:10]
 
-    figure = plt.figure(figsize=(10, 6.4), dpi=110, layout="constrained")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[1.15, 1.15, 2.0])
+    figure = plt.figure(figsize=(10, 6.6), dpi=110, layout="constrained")
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[1.15, 1.3, 2.0])
     for part, chosen, title in [
         (top, firsts, f"LeNet-5, 10 epochs on 5,000 digits: {right.sum()} of {len(y):,} test digits right"),
         (middle, mistakes, f"Its surest mistakes among the other {(~right).sum()}"),
@@ -67,7 +67,8 @@ def main(out=OUT):
             show(axes, x[i, :, :, 0], cmap="gray_r")
             best = p[i].argmax()
             colour = "black" if right[i] else "firebrick"
-            axes.set_xlabel(f"{best}  ({p[i, best]:.0%})", fontsize=10, color=colour)
+            truth = "" if right[i] else f"\nis a {y[i]}"
+            axes.set_xlabel(f"{best}  ({p[i, best]:.0%}){truth}", fontsize=10, color=colour)
 
     bottom.suptitle(
         "What the six filters of the first convolution make of a 5 (blue below zero, red above)", fontsize=12

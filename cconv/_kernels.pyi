@@ -1,0 +1,96 @@
+"""Stub of _kernels.pyx, made by tools/make_stubs.py."""
+
+from typing import Any
+
+import numpy as np
+
+def available_isas() -> list[str]: ...
+def isa() -> str: ...
+def compiler() -> str: ...
+def has_openmp() -> bool: ...
+def openmp_version() -> int: ...
+def omp_max_threads() -> int: ...
+def conv2d_forward_scratch(
+    x_shape: Any,
+    kernel_shape: Any,
+    y_shape: Any,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    item: int,
+) -> int: ...
+def conv2d_forward(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    relu: bool,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def conv2d_input_gradient_scratch(kernel_shape: Any, groups: int, item: int) -> int: ...
+def conv2d_input_gradient(
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    dx: np.ndarray,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def conv2d_weight_gradient_scratch(
+    x_shape: Any,
+    kernel_shape: Any,
+    dy_shape: Any,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    item: int,
+    threads: int,
+) -> int: ...
+def conv2d_weight_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def dense_scratch(depth: int, columns: int, item: int) -> int: ...
+def dense_forward(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+    scratch: np.ndarray | None,
+    threads: int,
+) -> None: ...
+def dense_input_gradient(
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    dx: np.ndarray,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def dense_weight_gradient_scratch(m: int, inputs: int, threads: int) -> int: ...
+def dense_weight_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
