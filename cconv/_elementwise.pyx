@@ -14,8 +14,7 @@ from cconv._rows cimport cconv_draw, cconv_map, cconv_rows, cconv_update
 ctypedef Py_ssize_t size
 
 cdef size CHUNK = 8192  # elements; a multiple of 64, which is what a dropout draws at once
-COLUMN_ROWS = 64
-cdef size column_rows = COLUMN_ROWS
+cdef size COLUMN_ROWS = 64  # rows of a partial sum of columns
 
 
 cdef void each(
@@ -60,7 +59,8 @@ def relu(
 ):
     # x (n) -> y (n) = 0 where x < 0, else x
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).relu, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).relu, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def relu_backward(
@@ -105,7 +105,8 @@ def sigmoid(
 ):
     # x (n) -> y (n) = 1 / (1 + exp(-x))
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).sigmoid, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).sigmoid, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def sigmoid_backward(
@@ -127,7 +128,8 @@ def tanh(
 ):
     # x (n) -> y (n)
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).tanh, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).tanh, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def tanh_backward(
@@ -149,7 +151,8 @@ def exp(
 ):
     # x (n) -> y (n)
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).exp, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).exp, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def log(
@@ -159,7 +162,8 @@ def log(
 ):
     # x (n) -> y (n)
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).log, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).log, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def add_into(
@@ -169,7 +173,8 @@ def add_into(
 ):
     # y (n) += x (n)
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).add, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating), threads)
+        each(cconv_rows_of(sizeof(floating)).add, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
+             threads)
 
 
 def scale(
@@ -202,7 +207,8 @@ def softmax_backward(
 ):
     # dy, y (m, n) -> dx (m, n) = y (dy - sum(dy y))
     with nogil:
-        each_row(cconv_rows_of(sizeof(floating)).softmax_backward, y.shape[0], y.shape[1], &dy[0, 0], &y[0, 0],
+        each_row(cconv_rows_of(sizeof(floating)).softmax_backward, y.shape[0], y.shape[1], &dy[0, 0], &y[0,
+                 0],
                  &dx[0, 0], sizeof(floating), threads)
 
 
@@ -213,7 +219,8 @@ def log_softmax(
 ):
     # x (m, n) -> y (m, n) = x - log(sum(exp(x)))
     with nogil:
-        each_row(cconv_rows_of(sizeof(floating)).log_softmax, x.shape[0], x.shape[1], &x[0, 0], NULL, &y[0, 0],
+        each_row(cconv_rows_of(sizeof(floating)).log_softmax, x.shape[0], x.shape[1], &x[0, 0], NULL, &y[0,
+                 0],
                  sizeof(floating), threads)
 
 
@@ -269,18 +276,23 @@ def total(
     return result
 
 
+def column_sums_chunks(size m):
+    # Rows of the scratch of the column sums of m rows.
+    return (m + COLUMN_ROWS - 1) // COLUMN_ROWS
+
+
 def column_sums(
     const floating[:, ::1] x,  # IN
     floating[:, ::1] partial,  # OUT, scratch
     floating[::1] sums,  # OUT
     int threads,
 ):
-    # x (m, n) -> sums (n); partial (ceil(m / COLUMN_ROWS), n)
+    # x (m, n) -> sums (n); partial (column_sums_chunks(m), n)
     cdef size m = x.shape[0], n = x.shape[1], chunks = partial.shape[0], t, gap = 1
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
         for t in prange(chunks, schedule='static', num_threads=threads):
-            rows.column_sums(min(column_rows, m - t * column_rows), n, &x[t * column_rows, 0], &partial[t, 0])
+            rows.column_sums(min(COLUMN_ROWS, m - t * COLUMN_ROWS), n, &x[t * COLUMN_ROWS, 0], &partial[t, 0])
         while gap < chunks:
             t = 0
             while t + gap < chunks:
@@ -362,7 +374,8 @@ def momentum(
     cdef double[3] hyper = [lr, l2, momentum]
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
-        update(rows.nesterov if nesterov else rows.momentum, param.shape[0], &param[0], &grad[0], &velocity[0],
+        update(rows.nesterov if nesterov else rows.momentum, param.shape[0], &param[0], &grad[0],
+               &velocity[0],
                NULL, hyper, sizeof(floating), threads)
 
 

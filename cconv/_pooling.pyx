@@ -111,7 +111,8 @@ def im2col(
 ):
     # x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)
     cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads, dilation
+        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads,
+        dilation,
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, ow = p.ow, t
@@ -127,7 +128,8 @@ def col2im(
 ):
     # col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), the sum of every pixel's places
     cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads, dilation
+        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads,
+        dilation,
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, windows = p.oh * p.ow, t

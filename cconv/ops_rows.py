@@ -4,6 +4,8 @@ The part of `ops` that is not convolution or dense; the same rules hold. Where `
 arrays are fresh.
 """
 
+from typing import Any
+
 import numpy as np
 
 from cconv import _elementwise, _pooling
@@ -24,12 +26,12 @@ def _threads(elements: int, least: int = SERIAL_ELEMENTS) -> int:
     return 1 if elements < least else get_num_threads()
 
 
-def _geometry(window: Window) -> tuple:
+def _geometry(window: Window) -> tuple[Any, Any, Any, Any]:
     return window.kernel_size, window.strides, window.pads, window.dilation
 
 
 def max_pool2d(x: Array, window: Window, run: Run | None = None) -> tuple[Array, Array]:
-    """x (n, h, w, c) -> y, argmax (n, oh, ow, c)."""
+    """Pool x (n, h, w, c) -> y, argmax (n, oh, ow, c)."""
     run = run or Run()
     shape = (x.shape[0], *window.output_size, x.shape[3])
     kh, kw = window.kernel_size
@@ -40,7 +42,7 @@ def max_pool2d(x: Array, window: Window, run: Run | None = None) -> tuple[Array,
 
 
 def max_pool2d_backward(dy: Array, argmax: Array, window: Window, run: Run | None = None) -> Array:
-    """dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)."""
+    """Spread dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)."""
     run = run or Run()
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
     _pooling.max_pool_backward(dy, argmax, dx, *_geometry(window), _threads(dx.size))
@@ -48,7 +50,7 @@ def max_pool2d_backward(dy: Array, argmax: Array, window: Window, run: Run | Non
 
 
 def average_pool2d(x: Array, window: Window, count_include_pad: bool, run: Run | None = None) -> Array:
-    """x (n, h, w, c) -> y (n, oh, ow, c)."""
+    """Pool x (n, h, w, c) -> y (n, oh, ow, c)."""
     run = run or Run()
     y = run.empty("y", (x.shape[0], *window.output_size, x.shape[3]), x.dtype)
     _pooling.average_pool(x, y, *_geometry(window), count_include_pad, _threads(x.size))
@@ -58,19 +60,17 @@ def average_pool2d(x: Array, window: Window, count_include_pad: bool, run: Run |
 def average_pool2d_backward(
     dy: Array, window: Window, count_include_pad: bool, run: Run | None = None
 ) -> Array:
-    """dy (n, oh, ow, c) -> dx (n, h, w, c)."""
+    """Spread dy (n, oh, ow, c) -> dx (n, h, w, c)."""
     run = run or Run()
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
     oh, ow = window.output_size
     weights = run.scratch(oh * ow * dy.itemsize).view(dy.dtype).reshape(oh, ow)
-    _pooling.average_pool_backward(
-        dy, dx, weights, *_geometry(window), count_include_pad, _threads(dx.size)
-    )
+    _pooling.average_pool_backward(dy, dx, weights, *_geometry(window), count_include_pad, _threads(dx.size))
     return dx
 
 
 def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
-    """x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)."""
+    """Copy x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)."""
     run = run or Run()
     n, _, _, c = x.shape
     (oh, ow), (kh, kw) = window.output_size, window.kernel_size
@@ -80,7 +80,7 @@ def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
 
 
 def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = None) -> Array:
-    """col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
+    """Add up col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
     run = run or Run()
     x = run.empty("x", (n, *window.input_size, channels), col.dtype)
     _pooling.col2im(col, x, window.output_size, *_geometry(window), _threads(col.size))
@@ -178,7 +178,7 @@ def log_softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
 def softmax_cross_entropy(
     logits: Array, labels_or_probs: Array, sample_weight: Array | None, run: Run | None = None
 ) -> tuple[float, Array]:
-    """Logits (m, n), class numbers int64 (m) or probabilities (m, n), weights (m) -> loss, dlogits (m, n).
+    """Compare logits (m, n) with class numbers int64 (m) or probabilities (m, n) -> loss, dlogits (m, n).
 
     The loss is the mean over the m samples of weight times cross-entropy.
     """
@@ -196,7 +196,7 @@ def softmax_cross_entropy(
 
 
 def dropout(x: Array, rate: float, layer: int, run: Run) -> tuple[Array, Array]:
-    """x (n, …) -> y of the same shape, bits (n, ceil(elements of a sample / 8)), lowest bit first.
+    """Drop elements of x (n, …) -> y of its shape, bits (n, ceil(elements of a sample / 8)), lowest first.
 
     An element is kept where its random word is at least rate * 2**32, and scaled by 1 / (1 - rate).
     """
@@ -219,7 +219,7 @@ def dropout(x: Array, rate: float, layer: int, run: Run) -> tuple[Array, Array]:
 
 
 def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None) -> Array:
-    """Dy (n, …), bits of the forward pass -> dx of dy's shape."""
+    """Drop the same elements of dy (n, …) by the bits of the forward pass -> dx of dy's shape."""
     dx = (run or Run()).empty("dx", dy.shape, dy.dtype)
     flat = dy.reshape(dy.shape[0], -1)
     _elementwise.dropout_backward(flat, bits, dx.reshape(flat.shape), 1 / (1 - rate), _threads(dy.size))
@@ -227,10 +227,10 @@ def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None
 
 
 def column_sums(x: Array, run: Run | None = None) -> Array:
-    """x (m, n) -> the sums of its columns (n)."""
+    """Add up x (m, n) -> the sums of its columns (n)."""
     run = run or Run()
     m, n = x.shape
-    chunks = -(-m // _elementwise.COLUMN_ROWS)
+    chunks = _elementwise.column_sums_chunks(m)
     sums = run.empty("sums", (n,), x.dtype)
     partial = run.scratch(chunks * n * x.itemsize).view(x.dtype).reshape(chunks, n)
     _elementwise.column_sums(x, partial, sums, _threads(x.size))

@@ -1,6 +1,6 @@
 /* rows_math.h: exp, log, sigmoid and tanh of a vector, from our own polynomials.
  *
- * Largest errors, measured over sweeps of the whole range (tests/test_elementwise.py): exp and log
+ * Largest errors, measured over sweeps of the whole range (tests/test_kernels_math.py): exp and log
  * stay within 1.1 ulp, sigmoid and tanh within 2.6 ulp, in both types and on every instruction set.
  * No libm: its results differ from machine to machine, and it is not vectorised. */
 #undef MANTISSA

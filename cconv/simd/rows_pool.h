@@ -8,16 +8,14 @@
 #undef MAX_WIDE
 #undef AVERAGE
 #undef COLUMNS
+#undef AHEAD
 
 /* what a window does; constant wherever the functions below are inlined */
 #define MAX_BYTES 0 /* argmax in uint8 */
 #define MAX_WIDE 1  /* argmax in int32 */
 #define AVERAGE 2
 #define COLUMNS 3
-
-#ifndef AHEAD
 #define AHEAD 2 /* output rows that pooling prefetches ahead */
-#endif
 
 #ifndef CCONV_POOL_SPANS
 #define CCONV_POOL_SPANS
@@ -126,7 +124,6 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
                              ptrdiff_t at, REAL *y, void *argmax) {
     const tail last = TAIL(ragged ? n : LANES);
     const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
-    const uintptr_t ahead = (uintptr_t)(AHEAD * p->sh * p->w * p->c) * sizeof(REAL);
     vec best = {0};
     ivec place = {0};
     if (kind != AVERAGE) {
@@ -139,8 +136,6 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
         const REAL *from = x;
         for (ptrdiff_t v = columns.first; v < columns.last; v++, from += right) {
             const vec value = ragged ? LOAD_TAIL(from, last) : LOAD(from);
-            /* Rows that share a page keep the hardware from seeing the two streams. */
-            __builtin_prefetch((const char *)((uintptr_t)from + ahead));
             if (kind == AVERAGE) {
                 best += value;
             } else {
@@ -179,6 +174,12 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
     const ptrdiff_t c = p->c, top = oy * p->sh - p->top;
     const cconv_span rows = taps_inside(top, p->kh, p->dh, 0, p->h);
     const ptrdiff_t high = counted(rows, top, p->kh, p->dh, p->top, p->h, p->bottom, include_pad);
+    /* Windows walk along several rows at once, which hides the stream from the hardware: ask for
+     * the next rows in the order they lie in memory. */
+    const uintptr_t band = (uintptr_t)(p->sh * p->w * c) * sizeof(REAL);
+    const uintptr_t next = (uintptr_t)x + (uintptr_t)(oy + AHEAD) * band;
+    for (uintptr_t line = 0; line < band; line += 64)
+        __builtin_prefetch((const char *)(next + line), 0, 2);
     for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
         const ptrdiff_t left = ox * p->sw - p->left, at = ox * c;
         const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
