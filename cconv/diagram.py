@@ -161,7 +161,8 @@ def _draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[s
         f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-width="1.5" marker-end="url(#head)"/>'
     )
     x, y = points[-1]
-    yield _text(x + 8, y - ARROW / 2 + FONT / 3, label, fill=GREY)
+    if label:
+        yield _text(x + 8, y - ARROW / 2 + FONT / 3, label, fill=GREY)
 
 
 def svg(

@@ -1,0 +1,321 @@
+"""Pictures of layers: their filters, what they make of an image, and how they pad it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks
+from cconv.layers import AveragePooling2D, Conv2D, DepthwiseConv2D, Layer, MaxPooling2D
+from cconv.layout import to_channels_last
+from cconv.models import Sequential
+from cconv.plotting._pictures import (
+    BLUE,
+    GREY,
+    LARGEST_NUMBERED,
+    PHOTO,
+    SIGNED,
+    UNSIGNED,
+    VERMILLION,
+    as_picture,
+    limits,
+    matplotlib_parts,
+    show,
+)
+from cconv.shapes import Padding, Size2, Window, is_int, positive_int, resolve_window
+
+
+def filters(layer: Layer, *, channel: int | None = None, count: int = 64, columns: int = 8) -> Any:
+    """Show the filters of a convolution.
+
+    Filters of one channel are drawn with one scale of colours for all: red above zero, blue below.
+    Filters of three channels are drawn as coloured pictures: their weights stretched to 0…1, grey where
+    a weight of each colour is the same. Of others one channel is drawn.
+
+    Parameters
+    ----------
+    layer : Conv2D or DepthwiseConv2D
+        Built.
+    channel : int, optional
+        The channel to draw; by default all three of three, else the first.
+    count : int
+        At most so many filters, the first ones.
+    columns : int
+        Filters in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the layer is no convolution, is not built, or has no such channel.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> len(filters(Conv2D(6, 5).build((28, 28, 1), seed=0)).axes)  # six filters and the bar
+    7
+    """
+    where = "filters"
+    if not isinstance(layer, Conv2D | DepthwiseConv2D):
+        raise TypeError(f"{where}: layer must be a convolution, got {layer!r}")
+    if not layer.built:
+        raise ValueError(f"{where}: layer must be built, got {layer!r}")
+    kernel = layer.params["kernel"]
+    if isinstance(layer, DepthwiseConv2D):
+        kernel = kernel.reshape(*kernel.shape[:2], 1, -1)
+    channels, total = kernel.shape[2:]
+    if channel is not None and (not is_int(channel) or not 0 <= channel < channels):
+        raise ValueError(f"{where}: channel must be an int from 0 to {channels - 1}, got {channel!r}")
+    coloured = channel is None and channels == 3
+    shown = min(positive_int(where, "count", count), total)
+    if coloured:
+        low, high = kernel.min(), kernel.max()
+        pictures = np.moveaxis((kernel[..., :shown] - low) / max(high - low, 1e-12), 3, 0)
+    else:
+        pictures = np.moveaxis(kernel[:, :, channel or 0, :shown], 2, 0)
+    parts = matplotlib_parts(where)
+    columns = min(positive_int(where, "columns", columns), shown)
+    rows = math.ceil(shown / columns)
+    ratio = kernel.shape[0] / kernel.shape[1]
+    figure = parts.new(columns * 0.95 + (0.2 if coloured else 0.9), rows * 0.98 * min(ratio, 2) + 0.55)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    low, high, _ = limits([pictures])
+    reach = max(abs(low), abs(high))
+    for axes, picture in zip(grid.flat, pictures, strict=False):
+        show(parts, axes, picture, None if coloured else {"cmap": SIGNED, "vmin": -reach, "vmax": reach})
+    for axes in grid.flat[shown:]:
+        axes.axis("off")
+    if not coloured:
+        figure.colorbar(grid.flat[0].images[0], ax=grid, shrink=0.9, aspect=20)
+    figure.suptitle(_filters_title(layer, channels, shown, total, coloured, channel or 0), fontsize=11)
+    return figure
+
+
+def _filters_title(layer: Layer, channels: int, shown: int, total: int, coloured: bool, channel: int) -> str:
+    title = f"{layer.name}: {'filters' if shown == total else f'first {shown} of {total} filters'}"
+    return title if channels == 1 or coloured else f"{title}, channel {channel} of {channels}"
+
+
+def feature_maps(
+    model: Sequential,
+    x: ArrayLike,
+    layers: Sequence[str | int] | None = None,
+    *,
+    count: int = 8,
+) -> Any:
+    """Show what the layers of a model make of one image: a row a layer, a column a channel.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built; it runs in inference mode.
+    x : array
+        One image of the model's input shape, with or without a batch axis of 1; (h, w) will do for
+        one channel.
+    layers : sequence of str or int, optional
+        Names or numbers of the layers to draw; by default the convolutions and poolings.
+    count : int
+        At most so many channels of each layer, the first ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an image or layers that are not the model's, or whose output is no image.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> figure = feature_maps(LeNet5(seed=0), np.zeros((32, 32, 1)), ["conv2d"])
+    >>> len(figure.axes)  # the image, and the six maps of the first convolution
+    7
+    """
+    where = "feature_maps"
+    if not isinstance(model, Sequential):
+        raise TypeError(f"{where}: model must be a Sequential, got {model!r}")
+    if not model.built:
+        raise ValueError(f"{where}: model must be built")
+    image = _one_image(where, model, x)
+    chosen = _chosen(where, model, layers)
+    parts = matplotlib_parts(where)
+    maps = _outputs(model, image, chosen)
+    count = min(positive_int(where, "count", count), max(y.shape[2] for _, y in maps))
+    rows = len(maps)
+    figure = parts.new(1.6 + 1.05 * count, 1.15 * max(rows, 1.35))
+    left, right = figure.subfigures(1, 2, width_ratios=[1.6, 1.05 * count])
+    axes = left.subplots()
+    picture = as_picture(where, "x", image if image.shape[2] in (1, 3) else image[:, :, :1])
+    show(parts, axes, picture)
+    axes.set_xlabel("x  " + "×".join(map(str, image.shape)), fontsize=9)
+    grid = right.subplots(rows, count, squeeze=False)
+    for line, (layer, y) in zip(grid, maps, strict=True):
+        _draw_maps(parts, line, layer, y)
+    return figure
+
+
+def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
+    """Draw the first maps y (h, w, c) of a layer into a row of axes, with one scale for the row."""
+    low, high, signed = limits([y])
+    for channel, axes in enumerate(line):
+        if channel >= y.shape[2]:
+            axes.axis("off")
+            continue
+        style = {"cmap": SIGNED if signed else UNSIGNED, "vmin": low, "vmax": high}
+        show(parts, axes, y[:, :, channel], style)
+    size = "×".join(map(str, y.shape))
+    line[0].set_title(f"{layer.name}  {size}", fontsize=9, loc="left")
+
+
+def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
+    """Return x as (h, w, c), whatever the model's data format."""
+    expected = model.input_shape[1:]
+    image = checks.real_array(where, "x", x, None)
+    if len(expected) == 3 and 1 in expected and image.size == math.prod(v or 0 for v in expected):
+        squeezed = tuple(extent for extent in image.shape if extent != 1)
+        if squeezed == tuple(extent for extent in expected if extent != 1):
+            image = image.reshape([v or 0 for v in expected])
+    if image.shape == (1, *expected):
+        image = image[0]
+    if len(expected) != 3 or image.shape != expected:
+        raise ValueError(f"{where}: x must be one image of the shape {expected}, got {np.shape(x)}")
+    return np.ascontiguousarray(to_channels_last(image[np.newaxis], model.data_format))[0]
+
+
+def _chosen(where: str, model: Sequential, layers: Sequence[str | int] | None) -> list[Layer]:
+    """Return the layers to draw."""
+    if layers is None:
+        kinds = (Conv2D, DepthwiseConv2D, MaxPooling2D, AveragePooling2D)
+        chosen: list[Layer] = [layer for layer in model.layers if isinstance(layer, kinds)]
+    else:
+        chosen = [
+            model.get_layer(entry) if isinstance(entry, str) else model.get_layer(index=entry)
+            for entry in layers
+        ]
+    for layer in chosen:
+        if len(layer.output_shape) != 3:
+            raise ValueError(
+                f"{where}: layers must give images, but {layer.name} gives the shape {layer.output_shape}"
+            )
+    if not chosen:
+        raise ValueError(f"{where}: layers must name at least one of the model's layers that give images")
+    return chosen
+
+
+def _outputs(model: Sequential, image: np.ndarray, chosen: Sequence[Layer]) -> list[tuple[Layer, np.ndarray]]:
+    """Return the chosen layers, in the model's order, with their outputs (h, w, c)."""
+    y = np.ascontiguousarray(image[np.newaxis], dtype=model.dtype)
+    found = []
+    for layer in model.layers:
+        y = layer._to_inner(layer.forward(layer._to_outer(y)))
+        if any(layer is entry for entry in chosen):
+            found.append((layer, y[0]))
+        if len(found) == len(chosen):
+            break
+    return found
+
+
+def padding(
+    x: ArrayLike,
+    padding: Padding = "same",
+    kernel_size: Size2 = 3,
+    strides: Size2 = 1,
+    *,
+    size: float = 3.2,
+) -> Any:
+    r"""Show an image with the zeros that padding puts around it, and the first and last window.
+
+    Rows and columns that no window reaches are hatched.
+
+    Parameters
+    ----------
+    x : array
+        An image (h, w), (h, w, 1) or (h, w, 3).
+    padding, kernel_size, strides
+        As of `Conv2D`.
+    size : float
+        Width of the picture in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an array that is no picture, or a geometry that cannot be.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> from cconv.datasets import circle
+    >>> padding(circle.load_data(), (2, 2)).axes[0].get_title()
+    '10×10 with padding, 14×14\nwindows 3×3 → 12×12'
+    """
+    where = "padding"
+    image = as_picture(where, "x", x)
+    window = resolve_window(where, (image.shape[0], image.shape[1]), kernel_size, strides, padding)
+    parts = matplotlib_parts(where)
+    height, width = (n + sum(ends) for n, ends in zip(window.input_size, window.pads, strict=True))
+    figure = parts.new(size, size * height / width + 0.55)
+    axes = figure.subplots()
+    _draw_padded(parts, axes, image, window, (height, width))
+    _draw_windows(parts, axes, window, height, width)
+    steps = "" if window.strides == (1, 1) else f", strides {_times(window.strides)}"
+    padded = f" with padding, {height}×{width}" if any(map(any, window.pads)) else ", no padding"
+    axes.set_title(
+        f"{_times(window.input_size)}{padded}\n"
+        f"windows {_times(window.kernel_size)}{steps} → {_times(window.output_size)}",
+        fontsize=10,
+    )
+    return figure
+
+
+def _times(extents: Sequence[int]) -> str:
+    return "×".join(map(str, extents))
+
+
+def _draw_padded(parts: Any, axes: Any, image: np.ndarray, window: Window, size: tuple[int, int]) -> None:
+    """Draw the image in the middle of `size` pixels, and a white square with a 0 for each of the others."""
+    (top, _), (left, _) = window.pads
+    rows, columns = window.input_size
+    place = (left - 0.5, left + columns - 0.5, top + rows - 0.5, top - 0.5)
+    style = {"cmap": PHOTO} if image.ndim == 2 else {}
+    show(parts, axes, image, {**style, "extent": place})
+    axes.set_xlim(-0.6, size[1] - 0.4)
+    axes.set_ylim(size[0] - 0.4, -0.6)
+    for i, j in np.ndindex(size):
+        if top <= i < top + rows and left <= j < left + columns:
+            continue
+        square = parts.Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="white", edgecolor=GREY, lw=0.5)
+        axes.add_patch(square)
+        if max(size) <= LARGEST_NUMBERED:
+            axes.text(j, i, "0", ha="center", va="center", fontsize=7, color=GREY)
+
+
+def _draw_windows(parts: Any, axes: Any, window: Window, height: int, width: int) -> None:
+    """Outline the first and the last window, and hatch what lies beyond the last."""
+    kh, kw = window.kernel_size
+    last = [(n - 1) * s for n, s in zip(window.output_size, window.strides, strict=True)]
+    for (i, j), colour in [((0, 0), BLUE), ((last[0], last[1]), VERMILLION)]:
+        axes.add_patch(
+            parts.Rectangle((j - 0.5, i - 0.5), kw, kh, fill=False, edgecolor=colour, lw=2.5, zorder=3)
+        )
+    hatch = {"fill": False, "hatch": "////", "edgecolor": VERMILLION, "lw": 0, "zorder": 2}
+    if last[0] + kh < height:
+        below = height - last[0] - kh
+        axes.add_patch(parts.Rectangle((-0.5, last[0] + kh - 0.5), width, below, **hatch))
+    if last[1] + kw < width:
+        beside = width - last[1] - kw
+        axes.add_patch(parts.Rectangle((last[1] + kw - 0.5, -0.5), beside, height, **hatch))

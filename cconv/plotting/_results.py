@@ -1,0 +1,234 @@
+"""Pictures of how a model learned, and of what it predicts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks, metrics
+from cconv.callbacks import History
+from cconv.plotting._pictures import BLUE, GREY, ORANGE, VERMILLION, as_picture, matplotlib_parts, show
+from cconv.shapes import positive_int
+
+VALIDATION = "val_"  # in front of the figures of validation data
+
+
+def history(h: History | Mapping[str, Sequence[float]]) -> Any:
+    """Show how loss and metrics went, epoch by epoch, training beside validation.
+
+    Parameters
+    ----------
+    h : History or mapping of str to list of float
+        What `Sequential.fit` returned, or its attribute ``history``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it is no history, or has no epoch.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> figure = history({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5], "accuracy": [0.3, 0.6]})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['loss', 'accuracy']
+    """
+    where = "history"
+    figures = h.history if isinstance(h, History) else h
+    if not isinstance(figures, Mapping):
+        raise TypeError(f"{where}: h must be a History or a mapping of lists, got {h!r}")
+    figures = {name: values for name, values in figures.items() if len(values)}
+    if not figures:
+        raise ValueError(f"{where}: h must hold at least one epoch")
+    names = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in figures))
+    parts = matplotlib_parts(where)
+    columns = min(len(names), 3)
+    rows = math.ceil(len(names) / columns)
+    figure = parts.new(max(4.2 * columns, 4.6), 3.1 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        epochs = np.arange(1, max(len(figures.get(key, ())) for key in (name, VALIDATION + name)) + 1)
+        size = 4 if len(epochs) <= 30 else 0
+        for label, key, colour, style in [
+            ("training", name, BLUE, "o-"),
+            ("validation", VALIDATION + name, ORANGE, "s--"),
+        ]:
+            if key in figures:
+                values = figures[key]
+                axes.plot(epochs[: len(values)], values, style, color=colour, label=label, markersize=size)
+        axes.set_title(name)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(parts.MaxNLocator(integer=True, min_n_ticks=1))
+        if len(epochs) == 1:
+            axes.set_xlim(0.5, 1.5)
+        axes.grid(color="#dddddd", lw=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    for axes in grid.flat[len(names) :]:
+        axes.axis("off")
+    return figure
+
+
+def predictions(
+    x: ArrayLike,
+    y: ArrayLike | None,
+    p: ArrayLike,
+    *,
+    classes: Sequence[str] | None = None,
+    count: int = 10,
+    columns: int = 5,
+) -> Any:
+    r"""Show images with what a model takes them for; its mistakes also say what they are.
+
+    Parameters
+    ----------
+    x : array of shape (n, h, w), (n, h, w, 1) or (n, h, w, 3)
+        The images.
+    y : array of shape (n,), (n, 1) or (n, classes), optional
+        The truth: class numbers, or one-hot.
+    p : array of shape (n, classes) or (n,)
+        What `Sequential.predict` returned, or class numbers.
+    classes : sequence of str, optional
+        Names of the classes; by default their numbers.
+    count : int
+        At most so many images, the first ones.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays that do not fit together.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> x, y = np.zeros((3, 8, 8)), [0, 1, 1]
+    >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    >>> [axes.get_xlabel() for axes in predictions(x, y, p, classes=["cat", "dog"]).axes]
+    ['cat  90 %', 'dog  80 %', 'cat  70 %\nis dog']
+    """
+    where = "predictions"
+    images = checks.real_array(where, "x", x, None)
+    given = checks.real_array(where, "p", p, None)
+    if images.ndim not in (3, 4) or not len(images):
+        raise ValueError(f"{where}: x must have the shape (n, h, w) or (n, h, w, c), got {images.shape}")
+    if given.ndim not in (1, 2) or len(given) != len(images):
+        raise ValueError(
+            f"{where}: p must have {len(images)} rows, one an image, got the shape {given.shape}"
+        )
+    best = given.argmax(axis=1) if given.ndim == 2 else given.astype(np.int64)
+    true = None if y is None else _class_numbers(where, y, len(images))
+    parts = matplotlib_parts(where)
+    shown = min(positive_int(where, "count", count), len(images))
+    columns = min(positive_int(where, "columns", columns), shown)
+    rows = math.ceil(shown / columns)
+    figure = parts.new(1.75 * columns, 2.15 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        if number >= shown:
+            axes.axis("off")
+            continue
+        picture = as_picture(where, "x", images[number])
+        show(parts, axes, picture)
+        label = _name(where, best[number], classes)
+        if given.ndim == 2:
+            label += f"  {given[number, best[number]]:.0%}".replace("%", " %")
+        colour = "black"
+        if true is not None and true[number] != best[number]:
+            label += f"\nis {_name(where, true[number], classes)}"
+            colour = VERMILLION
+            for spine in axes.spines.values():
+                spine.set(color=VERMILLION, linewidth=2.5)
+        axes.set_xlabel(label, fontsize=10, color=colour)
+    return figure
+
+
+def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
+    labels = checks.real_array(where, "y", y, None)
+    if labels.ndim == 2:
+        labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
+    if labels.shape != (n,):
+        raise ValueError(f"{where}: y must have {n} rows, one an image, got the shape {np.shape(y)}")
+    return labels.astype(np.int64)
+
+
+def _name(where: str, number: Any, classes: Sequence[str] | None) -> str:
+    if classes is None:
+        return str(int(number))
+    if not 0 <= number < len(classes):
+        raise ValueError(f"{where}: classes must name class {int(number)} too, got {len(classes)} names")
+    return str(classes[int(number)])
+
+
+def confusion_matrix(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    classes: Sequence[str] | None = None,
+) -> Any:
+    """Show how often each class was taken for each other one.
+
+    A row is a true class. Numbers are counts; the darker a square, the larger its share of the row.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        As of `cconv.metrics.confusion_matrix`.
+    classes : sequence of str, optional
+        Names of the classes; by default their numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For classes that do not fit together.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> figure = confusion_matrix([0, 1, 1], [0, 1, 0], classes=["cat", "dog"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1', '1', '1']
+    """
+    where = "confusion_matrix"
+    counts = metrics.confusion_matrix(y_true, y_pred, None if classes is None else len(classes))
+    parts = matplotlib_parts(where)
+    n = len(counts)
+    names = [str(number) for number in range(n)] if classes is None else [str(name) for name in classes]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    longest = max(map(len, names))
+    size = max(0.46 * n, 1.6) + 0.08 * longest
+    figure = parts.new(size + 0.9, size + 0.6)
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(counts):
+        if value:
+            colour = "white" if share[i, j] > 0.5 else "black"
+            axes.text(j, i, f"{value}", ha="center", va="center", fontsize=8, color=colour)
+    turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 2 else {}
+    axes.set_xticks(range(n), names, fontsize=9, **turn)
+    axes.set_yticks(range(n), names, fontsize=9)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_color(GREY)
+    axes.set_title(f"{np.trace(counts):,} of {counts.sum():,} right", fontsize=11)
+    return figure

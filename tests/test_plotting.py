@@ -1,0 +1,439 @@
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from cconv import diagram, plotting
+from cconv.applications import LeNet5, MobileNetV1
+from cconv.callbacks import History
+from cconv.datasets import circle
+from cconv.layers import (
+    Activation,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Rescaling,
+    ZeroPadding2D,
+)
+from cconv.models import Sequential
+from cconv.utils import plot_model
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def rng():
+    return np.random.default_rng(5)
+
+
+def texts_overlap(figure):
+    """Return the pairs of texts of a figure whose boxes meet by more than a pixel."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = []
+    for text in figure.findobj(mpl.text.Text):
+        if text.get_visible() and text.get_text().strip():
+            box = text.get_window_extent(renderer)
+            boxes.append((text.get_text(), box.x0, box.y0, box.x1, box.y1))
+    pairs = []
+    for i, (a, ax0, ay0, ax1, ay1) in enumerate(boxes):
+        for b, bx0, by0, bx1, by1 in boxes[:i]:
+            if min(ax1, bx1) - max(ax0, bx0) > 1 and min(ay1, by1) - max(ay0, by0) > 1:
+                pairs.append((a, b))
+    return pairs
+
+
+def pictures(figure):
+    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+
+# --- filters and feature maps ---------------------------------------------------------------------
+
+
+def test_filters_draws_each_filter_with_one_scale():
+    layer = Conv2D(10, (3, 5)).build((20, 20, 1), seed=1)
+    figure = plotting.filters(layer, columns=4)
+    shown = [axes for axes in figure.axes if axes.images]
+    kernel = layer.params["kernel"]
+    for number in range(10):
+        np.testing.assert_array_equal(shown[number].images[0].get_array(), kernel[:, :, 0, number])
+        assert shown[number].images[0].get_clim() == (-np.abs(kernel).max(), np.abs(kernel).max())
+    assert not texts_overlap(figure)
+
+
+def test_filters_of_three_channels_are_coloured_and_of_more_one_channel_is_drawn():
+    rgb = Conv2D(4, 3).build((8, 8, 3), seed=1)
+    drawn = pictures(plotting.filters(rgb))
+    kernel = rgb.params["kernel"]
+    assert len(drawn) == 4
+    assert drawn[0].shape == (3, 3, 3)
+    stretched = (kernel - kernel.min()) / (kernel.max() - kernel.min())
+    np.testing.assert_allclose(drawn[2], stretched[..., 2], rtol=1e-6)
+    one = pictures(plotting.filters(rgb, channel=1))
+    np.testing.assert_array_equal(one[3], kernel[:, :, 1, 3])
+    deep = Conv2D(70, 3).build((8, 8, 5), seed=1)
+    figure = plotting.filters(deep, channel=4)
+    assert figure.get_suptitle() == "conv2d: first 64 of 70 filters, channel 4 of 5"
+    np.testing.assert_array_equal(pictures(figure)[63], deep.params["kernel"][:, :, 4, 63])
+
+
+def test_filters_of_a_depthwise_convolution():
+    layer = DepthwiseConv2D(3, depth_multiplier=2).build((8, 8, 3), seed=1)
+    drawn = pictures(plotting.filters(layer))
+    np.testing.assert_array_equal(drawn[3], layer.params["kernel"][:, :, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("layer", "more", "error", "message"),
+    [
+        (Dense(3).build((2,)), {}, TypeError, "filters: layer must be a convolution"),
+        (Conv2D(3, 3), {}, ValueError, "filters: layer must be built"),
+        (
+            Conv2D(3, 3).build((8, 8, 2)),
+            {"channel": 2},
+            ValueError,
+            "channel must be an int from 0 to 1, got 2",
+        ),
+        (Conv2D(3, 3).build((8, 8, 2)), {"count": 0}, ValueError, "count must be"),
+        (Conv2D(3, 3).build((8, 8, 2)), {"columns": 1.5}, TypeError, "columns must be"),
+    ],
+)
+def test_filters_refuses(layer, more, error, message):
+    with pytest.raises(error, match=message):
+        plotting.filters(layer, **more)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_feature_maps_are_the_outputs_of_the_layers(data_format):
+    model = Sequential(
+        [
+            Conv2D(4, 3, activation="relu", data_format=data_format),
+            MaxPooling2D(2, data_format=data_format),
+            Conv2D(3, 3, data_format=data_format),
+            Flatten(data_format=data_format),
+            Dense(2),
+        ],
+        seed=4,
+    )
+    last = data_format == "channels_last"
+    model.build((12, 14, 3) if last else (3, 12, 14))
+    x = rng().random(model.input_shape[1:], np.float32)
+    kept = x.copy()
+    figure = plotting.feature_maps(model, x)
+    np.testing.assert_array_equal(x, kept)
+    y, expected = x[np.newaxis], []
+    for layer in model.layers[:3]:
+        y = layer.forward(y)
+        expected += list(np.moveaxis(y[0], 2 if last else 0, 0))
+    drawn = pictures(figure)
+    assert len(drawn) == 1 + 4 + 4 + 3
+    np.testing.assert_allclose(drawn[0], x if last else np.moveaxis(x, 0, 2))
+    for picture, channel in zip(drawn[1:], expected, strict=True):
+        np.testing.assert_allclose(picture, channel, rtol=1e-6)
+    assert not texts_overlap(figure)
+
+
+def test_feature_maps_of_chosen_layers_and_shapes_of_the_image():
+    model = LeNet5((28, 28, 1), seed=0)
+    x = rng().random((28, 28), np.float32)
+    for image in (x, x[..., None], x[None, ..., None], x[None]):
+        figure = plotting.feature_maps(model, image, [0, "conv2d_1"], count=3)
+        assert len(pictures(figure)) == 1 + 3 + 3
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title for title in titles if title] == ["conv2d  28×28×6", "conv2d_1  10×10×16"]
+
+
+def test_feature_maps_refuses():
+    model = LeNet5((28, 28, 1), seed=0)
+    x = np.zeros((28, 28))
+    with pytest.raises(
+        ValueError, match=r"x must be one image of the shape \(28, 28, 1\), got \(2, 28, 28, 1\)"
+    ):
+        plotting.feature_maps(model, np.zeros((2, 28, 28, 1)))
+    with pytest.raises(ValueError, match=r"got \(784,\)"):
+        plotting.feature_maps(model, np.zeros(784))
+    with pytest.raises(ValueError, match=r"layers must give images, but dense gives the shape \(120,\)"):
+        plotting.feature_maps(model, x, ["dense"])
+    with pytest.raises(ValueError, match="expected one of"):
+        plotting.feature_maps(model, x, ["nowhere"])
+    with pytest.raises(ValueError, match="at least one"):
+        plotting.feature_maps(model, x, [])
+    with pytest.raises(ValueError, match="built"):
+        plotting.feature_maps(Sequential([Flatten()]), x)
+    with pytest.raises(TypeError, match="model must be a Sequential"):
+        plotting.feature_maps(model.layers[0], x)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def test_history_draws_every_figure_training_beside_validation():
+    h = History()
+    for epoch in range(3):
+        logs = {
+            "loss": 2.0 - epoch,
+            "accuracy": 0.2 * epoch,
+            "val_loss": 2.5 - epoch,
+            "val_accuracy": 0.1 * epoch,
+        }
+        h.on_epoch_end(epoch, logs)
+    figure = plotting.history(h)
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "accuracy"]
+    loss = figure.axes[0].lines
+    assert [line.get_label() for line in loss] == ["training", "validation"]
+    np.testing.assert_array_equal(loss[1].get_xydata(), [[1, 2.5], [2, 1.5], [3, 0.5]])
+    assert loss[0].get_linestyle() != loss[1].get_linestyle()  # not told apart by colour alone
+    assert not texts_overlap(figure)
+    assert [len(axes.lines) for axes in plotting.history({"loss": [1.0]}).axes] == [1]
+
+
+def test_history_refuses():
+    with pytest.raises(ValueError, match="at least one epoch"):
+        plotting.history(History())
+    with pytest.raises(TypeError, match="h must be a History or a mapping"):
+        plotting.history([1.0, 0.5])
+
+
+def test_predictions_marks_mistakes_in_words_too():
+    x = rng().integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
+    p = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.7, 0.3, 0], [0, 0, 1]])
+    for y in ([0, 1, 1, 2], [[0], [1], [1], [2]], np.eye(3)[[0, 1, 1, 2]]):
+        figure = plotting.predictions(x, y, p, count=3)
+        assert [axes.get_xlabel() for axes in figure.axes] == ["0  90 %", "1  80 %", "0  70 %\nis 1"]
+    np.testing.assert_array_equal(pictures(figure)[1], x[1])
+    assert not texts_overlap(figure)
+    labels = [
+        axes.get_xlabel() for axes in plotting.predictions(x[..., 0], None, [2, 1, 0, 0], columns=3).axes
+    ]
+    assert labels == ["2", "1", "0", "0", "", ""]
+
+
+def test_predictions_refuses():
+    x, y, p = np.zeros((3, 5, 5)), np.zeros(3), np.ones((3, 2))
+    with pytest.raises(ValueError, match=r"x must have the shape"):
+        plotting.predictions(x[0], y, p)
+    with pytest.raises(ValueError, match=r"p must have 3 rows"):
+        plotting.predictions(x, y, p[:2])
+    with pytest.raises(ValueError, match=r"y must have 3 rows"):
+        plotting.predictions(x, y[:2], p)
+    with pytest.raises(ValueError, match=r"classes must name class 1 too"):
+        plotting.predictions(x, y, [0, 1, 0], classes=["zero"])
+    with pytest.raises(ValueError, match=r"\(h, w, 3\)"):
+        plotting.predictions(np.zeros((3, 5, 5, 2)), y, p)
+
+
+def test_confusion_matrix_writes_the_counts():
+    y, p = rng().integers(0, 10, 200), rng().integers(0, 10, 200)
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    figure = plotting.confusion_matrix(y, p, classes=names)
+    expected = np.zeros((10, 10), int)
+    np.add.at(expected, (y, p), 1)
+    written = {tuple(map(int, text.get_position()[::-1])): text.get_text() for text in figure.axes[0].texts}
+    assert written == {(i, j): str(n) for (i, j), n in np.ndenumerate(expected) if n}
+    assert figure.axes[0].get_title() == f"{(y == p).sum()} of 200 right"
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == names
+    with pytest.raises(ValueError, match="class numbers"):
+        plotting.confusion_matrix([0, 3], [0, 1], classes=["a", "b"])
+
+
+# --- padding and images ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("padding", "kernel", "strides", "title", "zeros"),
+    [
+        ("valid", 3, 1, "10×10, no padding\nwindows 3×3 → 8×8", 0),
+        ("same", 3, 1, "10×10 with padding, 12×12\nwindows 3×3 → 10×10", 44),
+        ((2, 2), 3, 2, "10×10 with padding, 14×14\nwindows 3×3, strides 2×2 → 6×6", 96),
+        ("same", 2, 1, "10×10 with padding, 11×11\nwindows 2×2 → 10×10", 21),
+    ],
+)
+def test_padding_draws_a_zero_for_every_pixel_around(padding, kernel, strides, title, zeros):
+    figure = plotting.padding(circle.load_data(), padding, kernel, strides)
+    (axes,) = figure.axes
+    assert axes.get_title() == title
+    assert [text.get_text() for text in axes.texts] == ["0"] * zeros
+    np.testing.assert_array_equal(pictures(figure)[0], circle.load_data())
+    hatched = [patch for patch in axes.patches if patch.get_hatch()]
+    unseen = (14 if padding == (2, 2) else 10) % strides != kernel % strides
+    assert len(hatched) == (2 if unseen else 0)
+
+
+def test_padding_refuses():
+    with pytest.raises(ValueError, match="padding: the kernel must fit"):
+        plotting.padding(circle.load_data(), "valid", 11)
+    with pytest.raises(ValueError, match="x must have the shape"):
+        plotting.padding(np.zeros((2, 3, 4)))
+
+
+def test_images_with_numbers_titles_and_one_scale():
+    a, b = np.arange(16.0).reshape(4, 4), np.array([[-20.0, 0.25]])
+    figure = plotting.images([a, b], ["a", "b"], numbers=True, shared=True, title="both")
+    assert [axes.images[0].get_clim() for axes in figure.axes if axes.images] == [(-20, 20)] * 2
+    assert [text.get_text() for text in figure.axes[1].texts] == ["-20", "0.25"]
+    assert [text.get_text() for text in figure.axes[0].texts] == [str(n) for n in range(16)]
+    assert not texts_overlap(figure)
+    own = plotting.images([a, b], columns=1)
+    assert [axes.images[0].get_clim() for axes in own.axes] == [(0, 15), (-20, 20)]
+
+
+def test_numbers_never_overlap_and_vanish_where_they_would_be_too_small():
+    for n in (2, 10, 14, 20):
+        figure = plotting.images([rng().standard_normal((n, n))] * 2, ["a", "b"], numbers=True)
+        assert not texts_overlap(figure), n
+    assert not figure.axes[0].texts
+
+
+def test_images_takes_bytes_floats_and_normalised_colours():
+    colours = rng().standard_normal((4, 4, 3))
+    drawn = pictures(
+        plotting.images([np.zeros((4, 4, 1), np.uint8), colours, np.full((4, 4), 7), [[True, False]]])
+    )
+    assert drawn[0].shape == (4, 4)
+    assert drawn[1].min() == 0
+    assert drawn[1].max() == 1
+    with pytest.raises(ValueError, match="titles must be 1"):
+        plotting.images([np.zeros((2, 2))], ["a", "b"])
+    with pytest.raises(ValueError, match="must not be empty"):
+        plotting.images([])
+    with pytest.raises(TypeError, match=r"pictures\[0\] must hold real numbers"):
+        plotting.images([np.zeros((2, 2), complex)])
+
+
+def test_without_matplotlib_the_error_says_what_to_do():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from cconv import plotting\n"
+        "plotting.history({'loss': [1.0]})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: plotting.history needs matplotlib: pip install 'cconv[plot]'"
+    )
+
+
+def test_importing_plotting_does_not_import_matplotlib():
+    code = "import sys, cconv.plotting; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+# --- the diagram ----------------------------------------------------------------------------------
+
+
+def layer_chain():
+    return [
+        Rescaling(1 / 255, input_shape=(28, 28, 1)),
+        ZeroPadding2D(((1, 0), (2, 3))),
+        Conv2D(32, 2, strides=(2, 1), padding="same", dilation_rate=1, activation="relu"),
+        DepthwiseConv2D(3, padding=(1, 1)),
+        Conv2D(8, 3, groups=4, dilation_rate=2),
+        MaxPooling2D(2, strides=1),
+        Activation("tanh"),
+        Flatten(),
+        Dropout(0.25),
+        Dense(10, activation="softmax", name="a<b&c"),
+    ]
+
+
+def test_describe_names_what_is_not_the_default():
+    assert [diagram.describe(layer) for layer in layer_chain()] == [
+        "times 0.003922",
+        "top 1, bottom 0, left 2, right 3",
+        "32 filters 2×2, strides 2×1, same, relu",
+        "every channel 3×3, padding (1, 1)",
+        "8 filters 3×3, dilation 2×2, 4 groups",
+        "2×2, strides 1×1",
+        "tanh",
+        "",
+        "rate 0.25",
+        "10 units, softmax",
+    ]
+
+
+def svg_boxes(drawing):
+    """Return the boxes of a drawing, (x, y, width, height), and its texts."""
+    root = ET.fromstring(drawing)
+    rectangles = [
+        tuple(float(rect.get(name)) for name in ("x", "y", "width", "height"))
+        for rect in root.iter(f"{SVG}rect")
+        if rect.get("stroke")
+    ]
+    return root, rectangles, [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_the_diagram_is_a_whole_svg_with_every_layer(tmp_path):
+    model = Sequential(layer_chain(), seed=0)
+    file = tmp_path / "model.svg"
+    drawing = plot_model(model, file)
+    assert file.read_text(encoding="utf-8") == drawing == drawing._repr_svg_()
+    root, boxes, texts = svg_boxes(drawing)
+    assert len(boxes) == 1 + len(model.layers)
+    for layer in model.layers:
+        assert layer.name in texts
+        assert "×".join(map(str, layer.output_shape)) in texts
+        if layer.params:
+            assert f"{layer.count_params():,} parameters" in texts
+    assert "28×28×1" in texts
+    width, height = (float(root.get(name)) for name in ("width", "height"))
+    assert all(x >= 0 and y >= 0 and x + w <= width and y + h <= height for x, y, w, h in boxes)
+
+
+@pytest.mark.parametrize("count", [1, 14, 15, 16, 60, 87])
+def test_boxes_of_long_models_stand_in_columns_and_never_meet(count):
+    layers = [Activation("relu", name=f"activation_number_{i}") for i in range(count)]
+    model = Sequential(layers).build((4,))
+    root, boxes, _ = svg_boxes(plot_model(model, None))
+    width, height = (float(root.get(name)) for name in ("width", "height"))
+    assert len(boxes) == count + 1
+    assert height < 1300
+    for i, (x, y, w, h) in enumerate(boxes):
+        assert 0 <= x <= x + w <= width
+        assert 0 <= y <= y + h <= height
+        for a, b, c, d in boxes[:i]:
+            assert x >= a + c or a >= x + w or y >= b + d or b >= y + h
+    # The arrows: each ends where its next box begins.
+    ends = [line.get("points").split()[-1].split(",") for line in root.iter(f"{SVG}polyline")]
+    assert len(ends) == count + 1
+    for (x, y), box in zip(ends, boxes[1:], strict=False):
+        assert float(x) == pytest.approx(box[0] + box[2] / 2, abs=0.2)
+        assert float(y) == pytest.approx(box[1] - 2, abs=0.2)
+
+
+def test_shapes_and_names_can_be_left_out():
+    model = MobileNetV1((32, 32, 3), 10, seed=0)
+    _, _, texts = svg_boxes(plot_model(model, None, show_shapes=False, show_layer_names=False))
+    assert "conv_dw_3" not in texts
+    assert not [text for text in texts if text.startswith(("8×8", "32×32×3"))]
+    assert texts.count("DepthwiseConv2D") == 13
+
+
+def test_plot_model_refuses(tmp_path):
+    with pytest.raises(ValueError, match=r"to_file must end in \.svg, got 'model\.png'"):
+        plot_model(LeNet5(), "model.png")
+    with pytest.raises(ValueError, match="not built"):
+        plot_model(Sequential([Flatten()]), tmp_path / "model.svg")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_notebook_shows_summary_and_diagram():
+    model = LeNet5(seed=0)
+    html = model._repr_html_()
+    assert "Total params: 61,706" in html
+    assert html.count("<svg") == 1
+    assert Sequential([Flatten()])._repr_html_() is None
+    assert "&lt;" in Sequential([Dense(2, name="a<b")]).build((2,))._repr_html_()
