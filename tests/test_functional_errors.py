@@ -353,6 +353,55 @@ def test_steps_that_are_never_taken_may_be_of_any_size():
     np.testing.assert_array_equal(F.max_pool2d(X, strides=2**62)[0], 1)
 
 
+FAR = {"strides": 2**20, "padding": 2**20}  # of nine windows, only the middle one sees the image, at (0, 0)
+
+
+def only_middle(y, wanted, elsewhere):
+    assert y.shape == (2, 3, 3, wanted.shape[-1])
+    np.testing.assert_allclose(y[:, 1, 1], wanted, rtol=1e-6)
+    rest = np.delete(y.reshape(2, 9, -1), 4, axis=1)
+    np.testing.assert_array_equal(rest, elsewhere)
+
+
+def test_steps_far_larger_than_the_image_cost_nothing():
+    x, kernel, dy = np.random.default_rng(1).random((2, 6, 5, 4)), np.ones((3, 3, 4, 8)), Y[:, :3]
+    only_middle(F.conv2d(x, kernel, **FAR), F.conv2d(x, kernel)[:, 0, 0], 0)
+    dx, dkernel, dbias = F.conv2d_backward(dy, x, kernel, **FAR)
+    wanted = F.conv2d_backward(dy[:, 1:2, 1:2], x[:, :3, :3], kernel)
+    np.testing.assert_allclose(dx[:, :3, :3], wanted[0], rtol=1e-12)
+    assert dx[:, 3:].sum() == dx[:, :, 3:].sum() == 0
+    np.testing.assert_allclose(dkernel, wanted[1], rtol=1e-12)
+    assert (dbias == 18).all()
+    y, argmax = F.max_pool2d(x, **FAR)
+    only_middle(y, x[:, :2, :2].max((1, 2)), -np.inf)
+    only_middle(argmax, F.max_pool2d(x)[1][:, 0, 0], 255)
+    dx = F.max_pool2d_backward(np.ones_like(y), argmax, x.shape, **FAR)
+    np.testing.assert_array_equal(dx.sum((1, 2)), 1)
+    y = F.average_pool2d(x, **FAR)
+    only_middle(y, x[:, :2, :2].mean((1, 2)), 0)
+    dx = F.average_pool2d_backward(np.ones_like(y), x.shape, **FAR)
+    np.testing.assert_array_equal(dx[:, :2, :2], 0.25)
+    assert dx.sum() == 8
+    col = F.im2col(x, 3, **FAR)
+    only_middle(col.reshape(2, 3, 3, 36), x[:, :3, :3].reshape(2, 36), 0)
+    np.testing.assert_array_equal(F.col2im(col, x.shape, 3, **FAR)[:, :3, :3], x[:, :3, :3])
+
+
+def test_windows_far_larger_than_the_image_cost_nothing():
+    x = np.random.default_rng(2).random((2, 6, 5, 4))
+    y = F.average_pool2d(x, 2**27, padding=2**26)
+    np.testing.assert_allclose(y[:, 0, 0], x.mean((1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(F.average_pool2d_backward(y, x.shape, 2**27, padding=2**26)[:, :1, :1], y / 30)
+    y, argmax = F.max_pool2d(x, 2**15, padding=2**14)
+    np.testing.assert_array_equal(y[:, 0, 0], x.max((1, 2)))
+    row, column = np.divmod(argmax, 2**15)
+    image, channel = np.ogrid[:2, :4]
+    found = x[image, row[:, 0, 0] - 2**14, column[:, 0, 0] - 2**14, channel]
+    np.testing.assert_array_equal(found, y[:, 0, 0])
+    dx = F.max_pool2d_backward(y, argmax, x.shape, 2**15, padding=2**14)
+    np.testing.assert_array_equal(dx, np.where(x == y, x, 0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
