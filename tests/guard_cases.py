@@ -14,7 +14,7 @@ from guard import guarded_kernels
 from strategies import Geometry, normal, parallel_at_any_size
 
 import cconv
-from cconv import _elementwise, ops, ops_optim, ops_rows
+from cconv import _elementwise, ops, ops_norm, ops_optim, ops_rows
 from cconv.run import Run
 
 DTYPES = (np.float32, np.float64)
@@ -197,6 +197,19 @@ def rows(m, n, dtype):
     return compute
 
 
+def normalization(m, channels, dtype):
+    x, dy = inputs(dtype, (m, channels), (m, channels))
+    per_channel = inputs(dtype, *[(channels,)] * 4)
+
+    def compute(run):
+        mean, variance = ops_norm.statistics(x, run)
+        sums, products = ops_norm.gradient_sums(dy, x, per_channel[0], run)
+        y = ops_norm.apply(x, *per_channel[:3], run)
+        return [mean, variance, sums, products, y, ops_norm.input_gradient(dy, x, *per_channel, run)]
+
+    return compute
+
+
 def optimizers(n, dtype):
     param, grad, first, second = inputs(dtype, (n,), (n,), (n,), (n,))
     rules = {
@@ -227,6 +240,9 @@ def lengths(dtype):
         yield rows, (1, 2, 3, 5)[i % 4], n, dtype
     for m, n in itertools.product((63, 64, 65, 200), CHANNELS):
         yield rows, m, n, dtype
+        yield normalization, m, n, dtype
+    for m, channels in ((1200, 33), (40_000, 1), (3, 20_000)):
+        yield normalization, m, channels, dtype
 
 
 def bits(results):

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import ops, ops_optim, ops_rows
+from cconv import ops, ops_norm, ops_optim, ops_rows
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -102,7 +102,7 @@ def images_shape(n, size, channels, data_format):
 
 
 def _bits(result):
-    if isinstance(result, tuple):
+    if isinstance(result, tuple | list):
         return tuple(_bits(part) for part in result)
     return np.asarray(result).tobytes()
 
@@ -115,7 +115,12 @@ def _every_thread(*_):
 def parallel_at_any_size():
     """Let even the smallest operation use all the threads that it may."""
     with ExitStack() as stack:
-        for module, name in ((ops, "threads_for"), (ops_rows, "_threads"), (ops_optim, "_threads")):
+        for module, name in (
+            (ops, "threads_for"),
+            (ops_rows, "_threads"),
+            (ops_norm, "_threads"),
+            (ops_optim, "_threads"),
+        ):
             stack.enter_context(mock.patch.object(module, name, _every_thread))
         yield
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, initializers, ops_rows, regularizers
+from cconv import checks, initializers, ops_norm, regularizers
 from cconv.layers.base import Layer, Shape
 from cconv.named import finite, fraction
 from cconv.run import Run
@@ -108,60 +108,44 @@ class BatchNormalization(Layer):
 
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         rows = x.reshape(-1, x.shape[-1])
-        y = run.empty("y", x.shape, x.dtype)
-        if run.training and self.trainable:
-            self._normalise(rows, y.reshape(rows.shape), x.shape[0], run)
-            return y
-        scale, shift = self.affine()
-        np.multiply(x, scale, out=y)
-        y += shift
-        if run.training:
-            self._keep(x.shape[0], None, scale)
-        return y
-
-    def _normalise(self, x: np.ndarray, y: np.ndarray, batch: int, run: Run) -> None:
-        """X (m, c) -> y (m, c) by the statistics of x, which the moving averages take up."""
-        m = len(x)
-        mean = ops_rows.column_sums(x, run) / m
-        normal = np.subtract(x, mean, out=run.empty("normal", x.shape, x.dtype))
-        # The variance from differences: squares of the values themselves would cancel.
-        variance = ops_rows.column_sums(np.square(normal, out=y), run) / m
-        inverse = 1 / np.sqrt(variance + self.epsilon)
-        normal *= inverse
-        if self.scale:
-            np.multiply(normal, self.params["gamma"], out=y)
+        of_batch = run.training and self.trainable
+        if of_batch:
+            mean, variance = ops_norm.statistics(rows, run)
+            self._follow(mean, variance)
         else:
-            np.copyto(y, normal)
-        if self.center:
-            y += self.params["beta"]
-        kept = self.momentum
+            mean, variance = self.state["moving_mean"], self.state["moving_variance"]
+        inverse = 1 / np.sqrt(variance + self.epsilon)
+        scale = inverse * self.params["gamma"] if self.scale else inverse
+        shift = self.params["beta"] if self.center else np.zeros_like(inverse)
+        mean, scale, shift = (array.astype(x.dtype, copy=False) for array in (mean, scale, shift))
+        if run.training:
+            # A frozen layer's statistics do not depend on x.
+            self._keep(x.shape[0], rows, mean, scale, inverse if of_batch else None)
+        return ops_norm.apply(rows, mean, scale, shift, run).reshape(x.shape)
+
+    def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Move the averages."""
         for name, value in (("moving_mean", mean), ("moving_variance", variance)):
-            self.state[name][...] = kept * self.state[name] + (1 - kept) * value
-        self._keep(batch, normal, inverse)
+            moving = self.state[name]
+            moving[...] = self.momentum * moving + (1 - self.momentum) * value
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        normal, scale = self._cache
-        if normal is None:
+        x, mean, scale, inverse = self._cache
+        rows = dy.reshape(x.shape)
+        if inverse is None:
             return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype)) if need_dx else None
-        rows = dy.reshape(normal.shape)
-        work = run.empty("dx", dy.shape, dy.dtype)
-        dx = work.reshape(normal.shape)
-        dbeta = ops_rows.column_sums(rows, run)
-        dgamma = ops_rows.column_sums(np.multiply(rows, normal, out=dx), run)
+        sums, products = ops_norm.gradient_sums(rows, x, mean, run)
         if self.scale:
-            self.grads["gamma"] = dgamma
-            scale = scale * self.params["gamma"]
+            self.grads["gamma"] = (products * inverse).astype(dy.dtype)
         if self.center:
-            self.grads["beta"] = dbeta
+            self.grads["beta"] = sums.astype(dy.dtype)
         if not need_dx:
             return None
-        # dx = gamma / √(variance + epsilon) · (dy - mean(dy) - x̂ · mean(dy · x̂))
-        m = len(rows)
-        np.multiply(normal, dgamma / -m, out=dx)
-        dx += rows
-        dx -= dbeta / m
-        dx *= scale
-        return work
+        # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))
+        slope = scale * inverse * inverse * products / len(x)
+        shift = scale * sums / len(x)
+        slope, shift = slope.astype(dy.dtype), shift.astype(dy.dtype)
+        return ops_norm.input_gradient(rows, x, mean, scale, slope, shift, run).reshape(dy.shape)
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
         """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``."""

@@ -22,6 +22,7 @@ from cconv.reference.derivatives import (
     tanh_backward,
 )
 from cconv.reference.draws import dropout_mask, philox4x32
+from cconv.reference.normalization import batch_normalization, batch_normalization_backward
 from cconv.reference.pooling import (
     average_pool2d,
     average_pool2d_backward,
@@ -47,6 +48,8 @@ __all__ = [
     "adam",
     "average_pool2d",
     "average_pool2d_backward",
+    "batch_normalization",
+    "batch_normalization_backward",
     "col2im",
     "conv2d",
     "conv2d_backward",

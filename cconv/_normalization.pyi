@@ -1,0 +1,33 @@
+"""Stub of _normalization.pyx, made by tools/make_stubs.py."""
+
+import numpy as np
+
+def statistics(x: np.ndarray, partial: np.ndarray, rows: int, threads: int) -> None: ...
+def apply(
+    x: np.ndarray,
+    mean: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    y: np.ndarray,
+    rows: int,
+    threads: int,
+) -> None: ...
+def gradient_sums(
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    partial: np.ndarray,
+    rows: int,
+    threads: int,
+) -> None: ...
+def input_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    scale: np.ndarray,
+    slope: np.ndarray,
+    shift: np.ndarray,
+    dx: np.ndarray,
+    rows: int,
+    threads: int,
+) -> None: ...

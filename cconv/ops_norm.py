@@ -1,0 +1,65 @@
+"""Batch normalisation over rows x (m, c): one function per kernel, arguments already checked.
+
+Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
+"""
+
+import numpy as np
+
+from cconv import _normalization
+from cconv.run import Run
+from cconv.threads import get_num_threads
+
+Array = np.ndarray
+
+CHUNK = 16_384  # elements of a task, some tens of microseconds of work
+SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
+
+
+def _rows(x: Array) -> int:
+    """Rows of a task."""
+    return max(1, CHUNK // x.shape[1])
+
+
+def _threads(x: Array) -> int:
+    return 1 if x.size < SERIAL_ELEMENTS else get_num_threads()
+
+
+def _partial(x: Array, run: Run) -> Array:
+    chunks, c = -(-x.shape[0] // _rows(x)), x.shape[1]
+    return run.scratch(chunks * 2 * c * 8).view(np.float64).reshape(chunks, 2, c)
+
+
+def statistics(x: Array, run: Run) -> tuple[Array, Array]:
+    """Rows x (m, c) -> mean, variance (c) in float64.
+
+    From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
+    """
+    partial = _partial(x, run)
+    _normalization.statistics(x, partial, _rows(x), _threads(x))
+    sums, squares = partial.sum(axis=0)
+    distance = sums / len(x)
+    return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
+
+
+def apply(x: Array, mean: Array, scale: Array, shift: Array, run: Run) -> Array:
+    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift."""
+    y = run.empty("y", x.shape, x.dtype)
+    _normalization.apply(x, mean, scale, shift, y, _rows(x), _threads(x))
+    return y
+
+
+def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
+    """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
+    partial = _partial(x, run)
+    _normalization.gradient_sums(dy, x, mean, partial, _rows(x), _threads(x))
+    sums, products = partial.sum(axis=0)
+    return sums, products
+
+
+def input_gradient(
+    dy: Array, x: Array, mean: Array, scale: Array, slope: Array, shift: Array, run: Run
+) -> Array:
+    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift."""
+    dx = run.empty("dx", dy.shape, dy.dtype)
+    _normalization.input_gradient(dy, x, mean, scale, slope, shift, dx, _rows(x), _threads(x))
+    return dx
