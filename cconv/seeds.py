@@ -18,7 +18,7 @@ def stream_of(key: int, name: str) -> int:
     return (key & 0xFFFFFFFF) << 32 | zlib.crc32(name.encode())
 
 
-def bits(seed: int, stream: int, counter: tuple[int, int] = (0, 0)) -> np.random.Philox:
+def bits(seed: int, stream: int, counter: tuple[int, int] = (0, 0)) -> "np.random.Philox":
     """Return the generator of 64-bit integers named by (seed, stream, counter).
 
     Every four integers advance the counter's first word by one: with ``counter=(i, step)``, the
