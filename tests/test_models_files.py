@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cconv.io import safetensors
-from cconv.layers import Conv2D, Dense, Dropout, Flatten
+from cconv.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten
 from cconv.losses import CategoricalCrossentropy
 from cconv.models import Sequential, load_model
 from cconv.optimizers import SGD, Adam
@@ -237,6 +237,29 @@ def test_files_of_a_later_format_are_refused(tmp_path):
     safetensors.write(path, arrays, document | {"format": 99})
     with pytest.raises(ValueError, match="has format 99, this cconv reads format 1"):
         load_model(path)
+
+
+def test_moving_averages_are_saved_and_go_on(tmp_path):
+    def normalized():
+        layers = [Conv2D(3, 3), BatchNormalization(momentum=0.9), Flatten(), Dense(3, activation="softmax")]
+        model = Sequential(layers, seed=1).build((8, 8, 2))
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    whole, part = normalized(), normalized()
+    assert len(whole.get_weights()) == 8
+    assert whole.count_params() == 57 + 12 + 108 * 3 + 3
+    lines = []
+    whole.summary(print_fn=lines.append)
+    assert "Non-trainable params: 6" in lines
+    whole.fit(X, Y, batch_size=16, epochs=4, verbose=0)
+    part.fit(X, Y, batch_size=16, epochs=2, verbose=0)
+    part.save(tmp_path / "m")
+    twin = load_model(tmp_path / "m")
+    assert same_weights(part, twin)
+    assert np.array_equal(part.predict(X, verbose=0), twin.predict(X, verbose=0))
+    twin.fit(X, Y, batch_size=16, epochs=4, initial_epoch=2, verbose=0)
+    assert same_weights(whole, twin)
 
 
 def test_safetensors_readers_can_read_the_weights(tmp_path):

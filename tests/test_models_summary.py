@@ -1,9 +1,13 @@
 """The summaries of the course's three models, text for text, and what else the table can show."""
 
+import numpy as np
 import pytest
 
+from cconv.datasets import mnist_small
 from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 from cconv.models import Sequential
+from cconv.optimizers import Adam
+from cconv.utils import set_random_seed, to_categorical
 
 THIN = "_" * 65
 THICK = "=" * 65
@@ -187,3 +191,22 @@ def test_details():
 def test_an_unbuilt_model_has_no_summary():
     with pytest.raises(ValueError, match="not built"):
         Sequential([Dense(3)]).summary()
+
+
+@pytest.mark.parametrize("make", [model_a, model_b, model_c], ids=["a", "b", "c"])
+def test_course_models_train_on_300_images(make):
+    """On the digits that come with cconv, in colour and with a margin for (c)."""
+    (x, y), (x_test, y_test) = mnist_small.load_data()
+    x, y, x_test, y_test = x[:300, ..., np.newaxis], y[:300], x_test[:100, ..., np.newaxis], y_test[:100]
+    if make is model_c:
+        x, x_test = (np.pad(a, ((0, 0), (2, 2), (2, 2), (0, 0))).repeat(3, axis=3) for a in (x, x_test))
+    set_random_seed(3)
+    model = make()
+    model.compile(loss="categorical_crossentropy", optimizer=Adam(lr=0.001), metrics=["accuracy"])
+    history = model.fit(x / 255, to_categorical(y), batch_size=32, epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    loss, accuracy = model.evaluate(x_test / 255, to_categorical(y_test), verbose=0)
+    assert loss < np.log(10)
+    assert accuracy >= 0.3
+    predicted = np.argmax(model.predict(x_test[:10] / 255, verbose=0), axis=1)
+    assert predicted.shape == (10,)

@@ -16,6 +16,7 @@ from strategies import parallel_at_any_size
 import cconv
 from cconv.layers import (
     AveragePooling2D,
+    BatchNormalization,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -23,6 +24,8 @@ from cconv.layers import (
     Flatten,
     GlobalAveragePooling2D,
     MaxPooling2D,
+    RandomFlip,
+    RandomTranslation,
     Rescaling,
 )
 from cconv.models import Sequential
@@ -44,7 +47,10 @@ def mixed():
     """As many kinds of layers as one small network bears."""
     return [
         Rescaling(1 / 127.5, offset=-1),
+        RandomFlip("horizontal"),
+        RandomTranslation(0.1, 0.1),
         Conv2D(12, 3, padding="same", activation="tanh", kernel_regularizer="l2"),
+        BatchNormalization(),
         AveragePooling2D(2),
         DepthwiseConv2D(3, padding="same", activation="sigmoid"),
         Dropout(0.25),
