@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cconv import seeds
+from cconv.metrics import Mean
 from cconv.run import aligned_empty
 
 # No layer has this key: the stream of random bits that shuffles is nobody else's.
@@ -158,16 +159,13 @@ class Meter:
     """Means over samples of the loss and the metrics, summed in float64 in the order of the batches."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.names = names
-        self.totals = [0.0] * len(names)
-        self.count = 0
+        self._figures = {name: Mean() for name in names}
 
     def add(self, values: Sequence[float], count: int) -> None:
         """Count the means of a batch of `count` samples."""
-        for place, value in enumerate(values):
-            self.totals[place] += value * count
-        self.count += count
+        for figure, value in zip(self._figures.values(), values, strict=True):
+            figure.update(value, count)
 
     def means(self) -> dict[str, float]:
         """Return the means by name."""
-        return {name: total / self.count for name, total in zip(self.names, self.totals, strict=True)}
+        return {name: figure.result() for name, figure in self._figures.items()}

@@ -161,6 +161,8 @@ class Sequential(Trainer):
                 self._build_layers()
             except Exception:
                 self._layers.pop()
+                if first:
+                    self._input_shape = None
                 raise
 
     def pop(self) -> Layer:
@@ -268,7 +270,8 @@ class Sequential(Trainer):
         except ValueError as error:
             before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].name})"
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
-        self._own.append(layer)
+        if not any(own is layer for own in self._own):
+            self._own.append(layer)
 
     # --- looking inside -----------------------------------------------------------------------
 

@@ -171,6 +171,7 @@ class Plan:
     def __init__(self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None) -> None:
         chain, self.activation = split_activation(layers, loss)
         self.steps = steps_of(chain, training)
+        self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training
         self.arena = Arena()
@@ -181,6 +182,7 @@ class Plan:
         """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one."""
         run = self.run
         run.step, run.first_sample = step, first_sample
+        self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
         self.outputs.clear()
         turn = 0
         for number, entry in enumerate(self.steps):

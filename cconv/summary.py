@@ -1,7 +1,6 @@
 """The table of a model's layers, as Keras 2 prints it, with more columns on request."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from cconv.layers.base import Layer
 
@@ -117,9 +116,3 @@ def table(layers: Sequence[Layer], details: bool = False) -> list[str]:
     if details:
         lines.append(f"Total mult-adds: {sum(map(mult_adds, layers)):,}")
     return [*lines, thin]
-
-
-def show(layers: Sequence[Layer], details: bool, print_fn: Callable[[str], Any] | None) -> None:
-    """Print the table, or give it line by line to `print_fn`."""
-    for line in table(layers, details):
-        (print_fn or print)(line)

@@ -214,6 +214,11 @@ def test_a_refused_layer_is_not_added():
     assert len(model.layers) == 1
     model.add(Flatten())
     assert model.output_shape == (None, 12)
+    model = Sequential()
+    with pytest.raises(ValueError, match="kernel"):
+        model.add(Conv2D(3, 5, input_shape=(4, 4, 1)))
+    model.add(Dense(2, input_shape=(7,)))
+    assert model.input_shape == (None, 7)
 
 
 def test_input_errors_name_layer_index_and_shapes():

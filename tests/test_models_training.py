@@ -246,6 +246,24 @@ def test_frozen_layers_stay_as_they_are():
     assert all(np.array_equal(u, v) for u, v in zip(after, model.get_weights(), strict=True))
 
 
+def test_layers_can_be_frozen_and_thawed_between_fits():
+    model, other = network(), network()
+    for _ in range(2):
+        for frozen in (True, False):
+            model.layers[-1].trainable = not frozen
+            before = model.get_weights()
+            model.fit(X, Y, verbose=0)
+            after = model.get_weights()
+            assert np.array_equal(before[-1], after[-1]) == frozen
+            assert not np.array_equal(before[0], after[0])
+    other.layers[-1].trainable = False
+    other.fit(X, Y, verbose=0)
+    other.layers[-1].trainable = True
+    other.compile("adam", "sparse_categorical_crossentropy")
+    other.fit(X, Y, verbose=0)
+    assert np.isfinite(other.get_weights()[-1]).all()
+
+
 # --- weights of samples and classes, validation ------------------------------------------------
 
 
