@@ -1,0 +1,19 @@
+"""List the benchmarks."""
+
+TEXT = """\
+python -m benchmarks.models    training steps and predictions of whole networks, beside other frameworks
+python -m benchmarks.layers    single layers, in per cent of the machine's limits; errors
+python -m benchmarks.scaling   how time depends on threads, batch, image area and channels
+python -m benchmarks.memory    peak resident memory of training, beside PyTorch
+python -m benchmarks.startup   time to import, beside other frameworks
+python -m benchmarks.report    docs/benchmarks.md and its pictures, from the results of all these
+
+Each writes benchmarks/results/NAME.json; with --quick it takes a minute or so and writes nothing unless
+--out says where. --help tells the rest. Frameworks installed elsewhere are found with
+--python torch=PYTHON --python keras=PYTHON …, or --python peers=PYTHON for all but cconv.
+
+Run them on a machine that does nothing else. Each prints how much the measured limits of the machine
+varied meanwhile: where they did by more than a few per cent, somebody else was busy."""
+
+if __name__ == "__main__":
+    print(TEXT)

@@ -1,0 +1,1 @@
+"""cconv against its own past, for asv (asv.conf.json): `asv run`, `asv publish`."""

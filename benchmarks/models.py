@@ -1,0 +1,113 @@
+"""Training steps and predictions of whole networks, beside other frameworks, milliseconds a step.
+
+Adam and cross-entropy everywhere; the batch already lies in each framework's own kind of array. A
+training step is what that framework's users write: `train_on_batch` of cconv and Keras; zero_grad,
+forward, backward, step and loss.item() of PyTorch.
+"""
+
+from typing import Any
+
+from benchmarks.machine import cores
+from benchmarks.networks import NETWORKS
+from benchmarks.peers import BOTH, FRAMEWORKS, PEERS
+from benchmarks.pool import Pool, limits, spread
+from benchmarks.results import Results, limits_line, parser, pythons
+
+FULL = ["train", "predict"]
+# (network, batch, modes, kind): "users" are the networks that cconv's users train.
+TASKS = [
+    ("scratch", 1000, FULL, "users"),
+    ("scratch", 100, FULL, "users"),
+    ("lenet5", 128, FULL, "users"),
+    ("mnist_b", 128, FULL, "users"),
+    ("cifar_c", 32, FULL, "users"),
+    ("mnist_a", 128, FULL, "users"),
+    ("scratch", 1, ["predict"], "latency"),
+    ("lenet5", 1, ["predict"], "latency"),
+    ("mnist_b", 1, ["predict"], "latency"),
+    ("cifar_c", 1, ["predict"], "latency"),
+    ("mnist_a", 1, ["predict"], "latency"),
+    ("vgg11", 32, FULL, "large"),
+    ("mobilenet", 1, ["predict"], "large"),
+    ("mobilenet", 8, FULL, "large"),
+    ("vgg16", 1, ["predict"], "large"),
+    ("vgg16", 8, ["predict"], "large"),
+]
+
+
+def task_of(network: str, batch: int, modes: list[str]) -> dict[str, Any]:
+    """Return what a worker needs to know to build this."""
+    described = NETWORKS[network]
+    return {
+        "kind": "network",
+        "network": network,
+        "batch": batch,
+        "modes": modes,
+        "parameters": described.parameters(),
+        "title": f"{described.title}, {batch}",
+    }
+
+
+def _measure(
+    pool: Pool,
+    results: Results,
+    task: dict[str, Any],
+    kind: str,
+    names: list[str],
+    threads: int,
+    dtype: str,
+    timing: tuple,
+) -> None:
+    """Measure one network with all peers, print and keep the figures."""
+    print(f"{task['title']}, {threads} threads, {dtype}", flush=True)
+    opened = pool.open(["machine", *names], threads, dtype, task)
+    times = pool.measure(opened, *timing)
+    found = limits(times, opened["machine"][1]["work"])
+    print(f"  {limits_line(found)}")
+    for mode in task["modes"]:
+        flops = NETWORKS[task["network"]].flops(task["batch"], mode == "train")
+        row = {"network": task["network"], "batch": task["batch"], "mode": mode, "kind": kind}
+        row |= {"threads": threads, "dtype": dtype, "flops": flops, "limits": found}
+        row["peers"] = {name: spread(times[name, mode]) for name in names if (name, mode) in times}
+        results.add(**row)
+        floor = flops / found["fma"]["median"]
+        shown = ", ".join(f"{name} {entry['median'] * 1e3:.3f}" for name, entry in row["peers"].items())
+        print(f"  {mode:<8} at peak {floor * 1e3:.3f} ms; {shown}", flush=True)
+    results.write()
+
+
+def main() -> None:
+    arguments = parser("models", __doc__.splitlines()[0])
+    known = list(NETWORKS)
+    arguments.add_argument("--networks", nargs="+", choices=known, default=known, help="only these")
+    kinds = ["users", "latency", "large"]
+    arguments.add_argument("--kinds", nargs="+", choices=kinds, default=kinds, help="only these tasks")
+    arguments.add_argument("--peers", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
+    arguments.add_argument("--threads", nargs="+", type=int, default=sorted({1, cores()}))
+    arguments.add_argument("--dtypes", nargs="+", choices=BOTH, default=BOTH)
+    arguments.add_argument("--rounds", type=int, help="turns of each peer and mode (7, or 2 if quick)")
+    arguments.add_argument("--seconds", type=float, help="of each turn (0.4, or 0.1 if quick)")
+    given = arguments.parse_args()
+    timing = given.rounds or (2 if given.quick else 7), given.seconds or (0.1 if given.quick else 0.4)
+    tasks = [task for task in TASKS if task[3] in given.kinds and task[0] in given.networks]
+    with Pool(given.peers, pythons(given, arguments)) as pool:
+        results = Results("models", given, pool)
+        for dtype in given.dtypes:
+            for threads in given.threads:
+                for network, batch, modes, kind in tasks:
+                    if dtype == "float64" and kind != "users":
+                        continue
+                    names = [
+                        name
+                        for name in given.peers
+                        if dtype in PEERS[name].dtypes and (PEERS[name].training or "predict" in modes)
+                    ]
+                    task = task_of(network, batch, modes)
+                    _measure(pool, results, task, kind, names, threads, dtype, timing)
+                # Frameworks keep memory of every network they have seen.
+                pool.close()
+        results.finish()
+
+
+if __name__ == "__main__":
+    main()

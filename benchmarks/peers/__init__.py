@@ -1,0 +1,49 @@
+"""What is measured: cconv, the frameworks beside it, and the machine itself.
+
+A peer's module is imported in its worker alone. It has `prepare(setting, threads, dtype)`, which
+returns versions by name, and some of `network(task)`, `conv(task)`, `rows(task)`: what can be done,
+as functions without arguments that each do one step, by name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One setting of one framework.
+
+    Attributes
+    ----------
+    module, setting : str
+        Of `benchmarks.peers`, and what its `prepare` gets.
+    install : str
+        What makes it available, for the reader.
+    training : bool
+        Whether it can train.
+    dtypes : tuple of str
+        What it is measured with.
+    """
+
+    title: str
+    module: str
+    setting: str
+    install: str
+    training: bool = True
+    dtypes: tuple[str, ...] = ("float32",)
+
+
+BOTH = ("float32", "float64")
+TORCH, KERAS, ONNX = "pip install torch", "pip install tensorflow-cpu", "pip install onnxruntime onnx"
+
+PEERS = {
+    "machine": Peer("machine", "with_machine", "", "a C compiler with OpenMP", dtypes=BOTH),
+    "cconv": Peer("cconv", "with_cconv", "", "pip install -e .", dtypes=BOTH),
+    "torch": Peer("PyTorch, NCHW", "with_torch", "contiguous", TORCH, dtypes=BOTH),
+    "torch-last": Peer("PyTorch, channels_last", "with_torch", "channels_last", TORCH, dtypes=BOTH),
+    "torch-compile": Peer("PyTorch, compiled", "with_torch", "compile", TORCH),
+    "keras-tf": Peer("Keras/TensorFlow", "with_keras", "tensorflow", KERAS),
+    "keras-xla": Peer("Keras/TensorFlow, XLA", "with_keras", "xla", KERAS),
+    "keras-jax": Peer("Keras/JAX", "with_keras", "jax", "pip install keras jax"),
+    "onnxruntime": Peer("onnxruntime", "with_onnxruntime", "", ONNX, training=False),
+}
+FRAMEWORKS = [name for name in PEERS if name != "machine"]

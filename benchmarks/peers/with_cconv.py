@@ -1,0 +1,153 @@
+"""cconv: whole networks through `Sequential`, layers through the memory that a plan would give them."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+import cconv
+from benchmarks import networks
+from benchmarks.peers.data import batch_of, conv_arrays
+from cconv import layers, ops_optim, ops_rows
+from cconv.models import Sequential
+from cconv.optimizers import Adam
+from cconv.plan import Arena, PlanRun
+from cconv.shapes import resolve_window
+
+_dtype = "float32"
+
+
+def prepare(setting, threads, dtype):
+    global _dtype
+    _dtype = dtype
+    cconv.set_num_threads(threads)
+    return {"cconv": cconv.__version__}
+
+
+def _options(layer):
+    options = {"strides": layer.stride, "padding": layer.padding}
+    return options | {"activation": layer.activation, "use_bias": layer.bias}
+
+
+def _layers(network):
+    for layer in network.layers:
+        match layer:
+            case networks.Conv(depthwise=True):
+                yield layers.DepthwiseConv2D(layer.size, **_options(layer))
+            case networks.Conv():
+                yield layers.Conv2D(layer.filters, layer.size, **_options(layer))
+            case networks.Norm():
+                yield layers.BatchNormalization()
+                yield layers.Activation(layer.activation)
+            case networks.Pool(kind="max"):
+                yield layers.MaxPooling2D(layer.size, layer.stride)
+            case networks.Pool():
+                yield layers.AveragePooling2D(layer.size, layer.stride)
+            case networks.GlobalAverage():
+                yield layers.GlobalAveragePooling2D()
+            case networks.Flatten():
+                yield layers.Flatten()
+            case networks.Dropout():
+                yield layers.Dropout(layer.rate)
+            case networks.Dense():
+                yield layers.Dense(layer.units, activation=layer.activation)
+
+
+def network(task):
+    described = networks.NETWORKS[task["network"]]
+    model = Sequential(_layers(described), seed=0, dtype=_dtype)
+    model.build(task.get("input_shape", described.input_shape))
+    model.compile(optimizer=Adam(0.001), loss="sparse_categorical_crossentropy")
+    assert sum(w.size for layer in model.layers for w in layer.params.values()) == task["parameters"]
+    x, y = batch_of(task, task.get("input_shape", described.input_shape), described.classes, _dtype)
+    return {"train": lambda: model.train_on_batch(x, y), "predict": lambda: model.predict_on_batch(x)}
+
+
+def algorithms():
+    """Return the values of Conv2D's `algorithm` that are worth telling apart."""
+    return (
+        ["auto", "direct", "winograd"]
+        if "algorithm" in inspect.signature(layers.Conv2D).parameters
+        else ["auto"]
+    )
+
+
+def _convolution(task, run):
+    x, kernel, dy = conv_arrays(task, _dtype)
+    choice = {} if task["algorithm"] == "auto" else {"algorithm": task["algorithm"]}
+    if task["algorithm"] not in algorithms():
+        raise NotImplementedError(f"this cconv has no algorithm {task['algorithm']!r}")
+    if task["groups"] == task["c"] == task["filters"] > 1:
+        layer: Any = layers.DepthwiseConv2D(task["size"], padding=task["padding"])
+        kernel = kernel.reshape(task["size"], task["size"], task["c"], 1)
+    else:
+        layer = layers.Conv2D(
+            task["filters"], task["size"], padding=task["padding"], groups=task["groups"], **choice
+        )
+    layer.build(x.shape[1:], dtype=np.dtype(_dtype))
+    layer.params["kernel"] = kernel
+
+    def entered(step):
+        def once():
+            run.enter("layer", 0, "")
+            return step()
+
+        return once
+
+    return {
+        "forward": entered(lambda: layer._affine(x, False, run)),
+        "input_gradient": entered(lambda: layer._input_gradient(dy, run)),
+        "weight_gradient": entered(lambda: layer._weight_gradient(dy, x, run)[0]),
+    }
+
+
+def conv(task):
+    return _convolution(task, PlanRun(Arena(), training=True, seed=0))
+
+
+def results(task):
+    """Return the three results as (n, oh, ow, f), (n, h, w, c) and (size, size, c // groups, f)."""
+    size, inner = task["size"], task["c"] // task["groups"]
+    steps = conv(task)
+    made = {name: np.array(step()) for name, step in steps.items()}
+    made["weight_gradient"] = made["weight_gradient"].reshape(size, size, inner, task["filters"])
+    return made
+
+
+def rows(task):
+    """Pooling, activations, dropout and optimizers over (n, h, w, c)."""
+    rng = np.random.default_rng(0)
+    shape = tuple(task["shape"])
+    x, dy = (rng.standard_normal(shape, np.float32).astype(_dtype) for _ in range(2))
+    run = PlanRun(Arena(), training=True, seed=0)
+    window = resolve_window("benchmark", shape[1:3], 2, None)
+    run.enter("kept", 0, "")
+    pooled, argmax = ops_rows.max_pool2d(x, window, run)
+    relu, bits = ops_rows.relu(x, run), ops_rows.dropout(x, 0.5, 0, run)[1]
+    slots = [np.zeros(shape, _dtype) for _ in range(2)]
+
+    steps = {
+        "max_pool": lambda: ops_rows.max_pool2d(x, window, run),
+        "max_pool_backward": lambda: ops_rows.max_pool2d_backward(pooled, argmax, window, run),
+        "average_pool": lambda: ops_rows.average_pool2d(x, window, False, run),
+        "average_pool_backward": lambda: ops_rows.average_pool2d_backward(pooled, window, False, run),
+        "relu": lambda: ops_rows.relu(x, run),
+        "relu_backward": lambda: ops_rows.relu_backward(dy, relu, run),
+        "sigmoid": lambda: ops_rows.sigmoid(x, run),
+        "tanh": lambda: ops_rows.tanh(x, run),
+        "softmax": lambda: ops_rows.softmax(x, run),
+        "dropout": lambda: ops_rows.dropout(x, 0.5, 0, run),
+        "dropout_backward": lambda: ops_rows.dropout_backward(dy, bits, 0.5, run),
+        "sgd": lambda: ops_optim.sgd_update(x, dy, 1e-6),
+        "momentum": lambda: ops_optim.momentum_update(x, dy, slots[0], 1e-6, 0.9),
+        "adam": lambda: ops_optim.adam_update(x, dy, slots[0], slots[1], 1e-6, 0.9, 0.999, 1e-7, 1),
+    }
+
+    def entered(step):
+        def once():
+            run.enter("step", 0, "")
+            step()
+
+        return once
+
+    return {name: entered(step) for name, step in steps.items()}
