@@ -225,6 +225,13 @@ class Plan:
                 turn = 1 - turn
             dy = dx
 
+    def release(self) -> None:
+        """Let go of the last batch, which may be the user's own memory; the arena stays."""
+        self.outputs.clear()
+        for entry in self.steps:
+            for layer in entry.layers:
+                layer._forget()
+
     def first_not_finite(self) -> int | None:
         """Return the number of the first layer whose output of the last batch was not finite."""
         for entry, y in zip(self.steps, self.outputs, strict=True):

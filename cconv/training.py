@@ -230,6 +230,7 @@ class Trainer:
             calls.call("on_train_end", logs)
         finally:
             calls.close()
+            self._training_plan().release()
         return self.history
 
     def _split(
@@ -375,7 +376,10 @@ class Trainer:
         boundary, samples = self._boundary(where, x)
         data = boundary.data(samples, y, sample_weight, class_weight)
         batch = next(boundary.batches(data, len(samples)).epoch())
-        values = self._train_step(batch, f"step {self.steps_done + 1}")
+        try:
+            values = self._train_step(batch, f"step {self.steps_done + 1}")
+        finally:
+            self._training_plan().release()
         return _figures(self._figure_names(), values, return_dict)
 
     # --- evaluate -----------------------------------------------------------------------------

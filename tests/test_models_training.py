@@ -3,6 +3,7 @@
 import math
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -360,6 +361,27 @@ def test_inputs_are_never_modified():
     model.evaluate(x, y, verbose=0)
     model.predict(x, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip((x, y, weights), kept, strict=True))
+
+
+def test_the_data_set_is_let_go_of_after_training():
+    class Array(np.ndarray):
+        """An array that can be referred to weakly."""
+
+    model = network()
+    for call in (
+        lambda x, y: model.fit(x, y, shuffle=False, verbose=0),
+        lambda x, y: model.train_on_batch(x, y),
+        lambda x, y: model.evaluate(x, y, verbose=0),
+        lambda x, y: model.predict(x, verbose=0),
+    ):
+        x = Array(X.shape, np.float32)
+        x[...] = X
+        gone = weakref.ref(x)
+        call(x, Y)
+        del x
+        assert gone() is None
+    with pytest.raises(RuntimeError, match="backward needs forward"):
+        model.layers[0].backward(np.ones((45, 6, 6, 3), np.float32))
 
 
 @pytest.mark.parametrize("kind", ["bytes", "file", "channels_first", "fortran"])
