@@ -70,7 +70,13 @@ def kernels(name, simd=()):
 
 setup(
     ext_modules=cythonize(
-        [kernels("_kernels", SIMD), kernels("_pooling"), kernels("_elementwise"), kernels("_normalization")],
+        [
+            kernels("_kernels", SIMD),
+            kernels("_winograd"),
+            kernels("_pooling"),
+            kernels("_elementwise"),
+            kernels("_normalization"),
+        ],
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,

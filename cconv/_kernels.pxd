@@ -1,5 +1,22 @@
-# The instruction set that this process runs, for every kernel module.
+# What the kernel modules share: the instruction set that this process runs, and small things.
+cimport cython
+
 from cconv._rows cimport cconv_rows
+
+cdef extern from "simd/winograd_table.h" nogil:
+    ctypedef struct cconv_tile:
+        Py_ssize_t row, column
+        Py_ssize_t r0, r1, c0, c1
+        Py_ssize_t channels, point
+
+    ctypedef struct cconv_winograd:
+        void (*input)(const cconv_tile *t, const void *x, void *v) noexcept nogil
+        void (*gradient)(const cconv_tile *t, const void *dy, void *w) noexcept nogil
+        void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu) noexcept nogil
+        void (*kernel)(Py_ssize_t channels, Py_ssize_t tap, int flip, Py_ssize_t point, const void *g,
+                       void *u) noexcept nogil
+        void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
+                                void *dg) noexcept nogil
 
 cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_sum:
@@ -17,11 +34,13 @@ cdef extern from "simd/simd.h" nogil:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
                         const float *b, float *c, const float *bias, int mode) noexcept nogil
         const cconv_rows *rows
+        const cconv_winograd *winograd
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
                         const double *b, double *c, const double *bias, int mode) noexcept nogil
         const cconv_rows *rows
+        const cconv_winograd *winograd
 
     ctypedef struct cconv_isa:
         const char *name
@@ -37,3 +56,63 @@ cdef const cconv_isa *cconv_current() noexcept nogil
 cdef inline const cconv_rows *cconv_rows_of(size_t item) noexcept nogil:
     # The row operations for reals of `item` bytes.
     return cconv_current().f32.rows if item == 4 else cconv_current().f64.rows
+
+ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
+
+
+cdef inline void product(const cconv_sum *s, size m, size n, const cython.floating *a, const cython.floating *b,
+                         cython.floating *c, const cython.floating *bias, int mode) noexcept nogil:
+    if cython.floating is float:
+        cconv_current().f32.product(s, m, n, a, b, c, bias, mode)
+    else:
+        cconv_current().f64.product(s, m, n, a, b, c, bias, mode)
+
+
+cdef inline size least(size a, size b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline size most(size a, size b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline size ceil_div(size a, size b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline size modulo(size a, size b) noexcept nogil:
+    return ((a % b) + b) % b
+
+
+cdef inline size gcd(size a, size b) noexcept nogil:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:
+    # p + n, and NULL for NULL.
+    if p == NULL:
+        return p
+    return p + n
+
+
+# A matrix of `columns` columns, packed: blocks of `width` columns that lie one after the other.
+cdef inline size block_width(size columns, size item) noexcept nogil:
+    return least(columns, CCONV_BLOCK_BYTES // item)
+
+
+cdef inline size packed_row(size columns, size item) noexcept nogil:
+    cdef size width = block_width(columns, item)
+    return ceil_div(columns, width) * width
+
+
+cdef inline void column_sums(const cython.floating *dy, size rows, size columns, cython.floating *sums,
+                             int mode) noexcept nogil:
+    # sums (columns) = sum over rows of dy (rows, columns): the product with a 1 that does not move.
+    cdef cython.floating one = 1
+    cdef cconv_sum t
+    t.q, t.aq, t.bq, t.r, t.ar, t.br = 1, 0, 0, 1, 0, 0
+    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, columns, 0, 0
+    t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)

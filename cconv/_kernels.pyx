@@ -48,8 +48,6 @@ cdef extern from *:
     const char *CCONV_COMPILER
     int omp_get_max_threads() nogil
 
-ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
-
 # Bytes of input that a task walks over, of a block of the weight gradient, and of its private sums.
 cdef size BAND_BYTES = 131072
 cdef size BLOCK_BYTES = 307200
@@ -114,55 +112,6 @@ def openmp_version():
 def omp_max_threads():
     """OpenMP's own thread limit for the calling thread, which threadpoolctl lowers."""
     return omp_get_max_threads()
-
-
-# ---- small things --------------------------------------------------------------------------------
-
-cdef inline void product(const cconv_sum *s, size m, size n, const cython.floating *a, const cython.floating *b,
-                         cython.floating *c, const cython.floating *bias, int mode) noexcept nogil:
-    if cython.floating is float:
-        _isa.f32.product(s, m, n, a, b, c, bias, mode)
-    else:
-        _isa.f64.product(s, m, n, a, b, c, bias, mode)
-
-
-cdef inline size least(size a, size b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline size most(size a, size b) noexcept nogil:
-    return a if a > b else b
-
-
-cdef inline size ceil_div(size a, size b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline size modulo(size a, size b) noexcept nogil:
-    return ((a % b) + b) % b
-
-
-cdef inline size gcd(size a, size b) noexcept nogil:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:
-    # p + n, and NULL for NULL.
-    if p == NULL:
-        return p
-    return p + n
-
-
-# A matrix of `columns` columns, packed: blocks of `width` columns that lie one after the other.
-cdef inline size block_width(size columns, size item) noexcept nogil:
-    return least(columns, CCONV_BLOCK_BYTES // item)
-
-
-cdef inline size packed_row(size columns, size item) noexcept nogil:
-    cdef size width = block_width(columns, item)
-    return ceil_div(columns, width) * width
 
 
 # ---- a pass ----------------------------------------------------------------------------------------
@@ -622,16 +571,6 @@ cdef void unit_product(
     t.am, t.cm = 1, f
     product(&t, taps, p.fg, a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg,
             dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)
-
-
-cdef void column_sums(const cython.floating *dy, size rows, size columns, cython.floating *sums, int mode) noexcept nogil:
-    # sums (columns) = sum over rows of dy (rows, columns): the product with a 1 that does not move.
-    cdef cython.floating one = 1
-    cdef cconv_sum t
-    t.q, t.aq, t.bq, t.r, t.ar, t.br = 1, 0, 0, 1, 0, 0
-    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, columns, 0, 0
-    t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
 
 
 cdef void sum_task(

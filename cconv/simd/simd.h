@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "rows_table.h"
+#include "winograd_table.h"
 
 /* The strides and extents, in elements, of the sum in product.h. */
 typedef struct {
@@ -26,6 +27,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_DEPTHWISE = 4 };
         void (*product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,            \
                         const REAL *b, REAL *c, const REAL *bias, int mode);                    \
         const cconv_rows *rows;                                                                 \
+        const cconv_winograd *winograd;                                                         \
     }
 
 typedef CCONV_TABLE(float) cconv_table_f32;

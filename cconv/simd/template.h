@@ -1,6 +1,6 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
-#define TABLE {NAME(product), &NAME(rows)}
+#define TABLE {NAME(product), &NAME(rows), &NAME(winograd)}
 
 #define REAL float
 #define REAL_BITS 32
@@ -8,6 +8,7 @@
 #include "vector.h"
 #include "product.h"
 #include "rows.h"
+#include "winograd.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
 #undef REAL_BITS
@@ -19,4 +20,5 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "vector.h"
 #include "product.h"
 #include "rows.h"
+#include "winograd.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;
