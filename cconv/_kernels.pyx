@@ -133,14 +133,16 @@ cdef struct Pass:
     bint depthwise
 
 
-cdef inline void inner(size n, size k, size stride, size before, size dilation, size count, size *lo, size *hi) noexcept nogil:
+cdef inline void inner(size n, size k, size stride, size before, size dilation, size count, size *lo,
+                       size *hi) noexcept nogil:
     # The positions lo <= i < hi of `count` along one axis whose taps all fall inside the n pixels.
     lo[0] = least(ceil_div(most(before, 0), stride), count)
     cdef size room = n - 1 + before - dilation * (k - 1)
     hi[0] = lo[0] if room < 0 else least(most(room // stride + 1, lo[0]), count)
 
 
-cdef inline void reach(size i, size n, size k, size stride, size before, size dilation, size *lo, size *hi) noexcept nogil:
+cdef inline void reach(size i, size n, size k, size stride, size before, size dilation, size *lo,
+                       size *hi) noexcept nogil:
     # The taps lo <= u < hi of position i that fall inside the n pixels.
     cdef size first = i * stride - before
     lo[0] = 0 if first >= 0 else least(ceil_div(-first, dilation), k)
@@ -459,7 +461,8 @@ def conv2d_input_gradient(
 
 # ---- weight gradient -------------------------------------------------------------------------------
 #
-#     dkernel[u, v, k, f] = sum over images, i, j of  x[i*sh + u*dh - top, j*sw + v*dw - left, k] * dy[i, j, f]
+#     dkernel[u, v, k, f] = sum over images, i, j of
+#                               x[i*sh + u*dh - top, j*sw + v*dw - left, k] * dy[i, j, f]
 #
 # A block of the sum is some whole images, or a band of rows of one, that fit the cache.  A unit is
 # one kernel row u of one group (and one column v, where its taps are not one run) and a slice of
@@ -478,7 +481,8 @@ cdef struct Sum:
 
 cdef inline size band_size(Pass *p, size rows) noexcept nogil:
     # Elements of a band of input, with its padding, for so many output rows.
-    return ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
+    cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
+    return height * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
 
 
 cdef const cython.floating *band_of(
@@ -633,8 +637,9 @@ def conv2d_weight_gradient(
 ):
     """Gradient of a convolution with respect to its kernel and bias."""
     cdef size n = x.shape[0], f = dy.shape[3], t, part, share, stride, each
-    cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1], groups,
-                               f, dy.shape[1], dy.shape[2], strides, origin, dilation, sizeof(cython.floating))
+    cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1],
+                               groups, f, dy.shape[1], dy.shape[2], strides, origin, dilation,
+                               sizeof(cython.floating))
     cdef Sum s = gradient_sum(p, n, sizeof(cython.floating))
     # Part 0 sums into the result; the others lie in the scratch, each (kernel, bias).
     cdef cython.floating *parts = &scratch[0]
@@ -675,7 +680,8 @@ cdef void matrix_task(
         first = piece * DENSE_DEPTH
         s.k = least(DENSE_DEPTH, depth - first)
         last = first + s.k == depth
-        product(&s, rows, columns, a + first, b + first * bk, c, behind(bias, 0) if last else <const cython.floating *>NULL,
+        product(&s, rows, columns, a + first, b + first * bk, c,
+                behind(bias, 0) if last else <const cython.floating *>NULL,
                 (mode if last else 0) | (CCONV_ACCUMULATE if first else 0))
 
 
@@ -742,8 +748,8 @@ def dense_input_gradient(
         for j in prange(ceil_div(columns, width), num_threads=threads, schedule="static"):
             pack_transposed(&kernel[0, 0] + j * width * depth, &scratch[0] + j * block, depth,
                             least(width, columns - j * width), depth, width, block)
-        multiply(&dy[0, 0], <const cython.floating *>&scratch[0], True, <const cython.floating *>NULL, &dx[0, 0],
-                 dy.shape[0], columns, depth, 0, threads)
+        multiply(&dy[0, 0], <const cython.floating *>&scratch[0], True, <const cython.floating *>NULL,
+                 &dx[0, 0], dy.shape[0], columns, depth, 0, threads)
 
 
 cdef void dense_sum_task(

@@ -170,8 +170,8 @@ def forward(
 
     With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.
     """
-    cdef Tiles t = tiles_of(x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], y.shape[3],
-                            top, left, sizeof(cython.floating))
+    cdef Tiles t = tiles_of(x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
+                            y.shape[3], top, left, sizeof(cython.floating))
     cdef size i, each = 36 * (t.v + t.m)
     cdef cython.floating *u = &scratch[0]
     cdef cython.floating *rest = u + 36 * t.c * packed_row(t.f, sizeof(cython.floating))
@@ -188,8 +188,8 @@ def forward(
         for i in prange(t.c, num_threads=threads, schedule="static"):
             kernel_task(g + i * t.f, u + i * t.width, &t, gradient)
         for i in prange(ceil_div(t.count, t.batch), num_threads=threads, schedule="static"):
-            tiles_task(&x[0, 0, 0, 0], <const cython.floating *>u, beta, &y[0, 0, 0, 0], &t, i * t.batch, relu,
-                       rest + threadid() * each)
+            tiles_task(&x[0, 0, 0, 0], <const cython.floating *>u, beta, &y[0, 0, 0, 0], &t, i * t.batch,
+                       relu, rest + threadid() * each)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
@@ -218,7 +218,8 @@ cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     s.each = 36 * s.cs * s.fs
     s.whole = s.slices * s.each + t.f
     s.parts = 1
-    while s.parts < 16 and s.parts * 2 * s.t.batch <= t.count and s.parts * 2 * s.whole * item <= PARTIAL_BYTES:
+    while (s.parts < 16 and s.parts * 2 * s.t.batch <= t.count
+           and s.parts * 2 * s.whole * item <= PARTIAL_BYTES):
         s.parts *= 2
     return s
 
@@ -309,7 +310,8 @@ def weight_gradient(
         for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
             part, slice = i // s.slices, i % s.slices
             sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.whole + slice * s.each,
-                     biases + part * s.whole if slice == 0 else NULL, &s, part, slice, rest + threadid() * each)
+                     biases + part * s.whole if slice == 0 else NULL, &s, part, slice,
+                     rest + threadid() * each)
         for i in prange(s.t.c, num_threads=threads, schedule="static"):
             finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
         for k in range(s.t.f):

@@ -7,7 +7,8 @@ functions and never the kernels.
 
 import numpy as np
 
-from cconv import _kernels
+from cconv import _kernels, _winograd
+from cconv.algorithms import choose
 from cconv.run import Run
 from cconv.shapes import Window
 from cconv.threads import get_num_threads
@@ -34,27 +35,31 @@ def _geometry(window: Window) -> tuple[tuple[int, int], tuple[int, int], tuple[i
     return window.strides, origin, window.dilation
 
 
-def _is_pointwise(window: Window, groups: int) -> bool:
-    """Whether this is a 1x1 convolution that visits every pixel: a dense layer on pixels."""
-    return (
-        window.kernel_size == (1, 1)
-        and window.output_size == window.input_size
-        and window.pads == ((0, 0), (0, 0))
-        and groups == 1
-    )
-
-
 def conv2d(
-    x: Array, kernel: Array, bias: Array | None, window: Window, groups: int, relu: bool, run: Run
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    relu: bool,
+    run: Run,
+    algorithm: str = "auto",
 ) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f)."""
-    shape = (x.shape[0], *window.output_size, kernel.shape[3])
+    channels, filters = x.shape[3], kernel.shape[3]
+    shape = (x.shape[0], *window.output_size, filters)
     y = run.empty("y", shape, x.dtype)
-    if _is_pointwise(window, groups):
-        _dense_into(y.reshape(-1, shape[3]), x.reshape(-1, x.shape[3]), kernel[0, 0], bias, relu, run)
+    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    if chosen == "pointwise":
+        _dense_into(y.reshape(-1, filters), x.reshape(-1, channels), kernel[0, 0], bias, relu, run)
         return y
     strides, origin, dilation = _geometry(window)
     threads = threads_for(y.size * kernel[..., 0].size)
+    if chosen == "winograd":
+        count = _winograd.forward_scratch(x.shape, shape, False, x.itemsize, threads)
+        scratch = _scratch(run, count, x.dtype)
+        _winograd.forward(x, kernel, bias, y, *origin, relu, False, scratch, threads)
+        return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
     )
@@ -64,31 +69,49 @@ def conv2d(
 
 
 def conv2d_input_gradient(
-    dy: Array, kernel: Array, window: Window, groups: int, in_channels: int, run: Run
+    dy: Array,
+    kernel: Array,
+    window: Window,
+    groups: int,
+    in_channels: int,
+    run: Run,
+    algorithm: str = "auto",
 ) -> Array:
     """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
+    filters = dy.shape[3]
     dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
-    if _is_pointwise(window, groups):
-        _dense_input_gradient_into(
-            dx.reshape(-1, in_channels), dy.reshape(-1, dy.shape[3]), kernel[0, 0], run
-        )
+    chosen = choose(window, groups, in_channels, filters, algorithm, window.input_size)
+    if chosen == "pointwise":
+        _dense_input_gradient_into(dx.reshape(-1, in_channels), dy.reshape(-1, filters), kernel[0, 0], run)
         return dx
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * kernel[..., 0].size)
+    if chosen == "winograd":
+        # The gradient is the convolution of dy, padded the other way round, with the flipped kernel.
+        count = _winograd.forward_scratch(dy.shape, dx.shape, True, dy.itemsize, threads)
+        scratch = _scratch(run, count, dy.dtype)
+        _winograd.forward(dy, kernel, None, dx, 2 - origin[0], 2 - origin[1], False, True, scratch, threads)
+        return dx
     count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
     scratch = _scratch(run, count, dy.dtype)
     _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
     return dx
 
 
-def conv2d_weight_gradient(dy: Array, x: Array, window: Window, groups: int, run: Run) -> tuple[Array, Array]:
+def conv2d_weight_gradient(
+    dy: Array, x: Array, window: Window, groups: int, run: Run, algorithm: str = "auto"
+) -> tuple[Array, Array]:
     """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c // groups, f), dbias (f)."""
-    filters = dy.shape[3]
-    shape = (*window.kernel_size, x.shape[3] // groups, filters)
+    channels, filters = x.shape[3], dy.shape[3]
+    shape = (*window.kernel_size, channels // groups, filters)
     dkernel = run.empty("dkernel", shape, dy.dtype)
     dbias = run.empty("dbias", (filters,), dy.dtype)
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * dkernel[..., 0].size)
+    if choose(window, groups, channels, filters, algorithm, window.output_size) == "winograd":
+        count = _winograd.weight_gradient_scratch(x.shape, dy.shape, dy.itemsize, threads)
+        _winograd.weight_gradient(dy, x, dkernel, dbias, *origin, _scratch(run, count, dy.dtype), threads)
+        return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads
     )

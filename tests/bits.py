@@ -41,6 +41,10 @@ def windowed(size, window, dtype):
     y = F.conv2d(x, kernel, bias, **window)
     yield "conv2d", (y, F.conv2d(x, kernel, activation="relu", **window))
     yield "conv2d_backward", F.conv2d_backward(*arrays(y.shape, dtype=dtype), x, kernel, **window)
+    if not window:
+        (square,) = arrays((3, 3, channels, filters), dtype=dtype)
+        y = F.conv2d(x, square, bias, padding="same", algorithm="winograd")
+        yield "winograd", (y, *F.conv2d_backward(y, x, square, padding="same", algorithm="winograd"))
     (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
     y = F.conv2d(x, depthwise, groups=channels, **window)
     yield "depthwise", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))

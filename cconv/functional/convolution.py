@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, ops, ops_rows
+from cconv.algorithms import check_algorithm, check_winograd
 from cconv.functional.rows import activate
 from cconv.functional.windows import input_shape_of, window_of
 from cconv.layout import from_channels_last, to_channels_last
@@ -22,6 +23,7 @@ def conv2d(
     groups: int = 1,
     activation: str | None = None,
     data_format: str = "channels_last",
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """Convolve images with a kernel that is not flipped (Goodfellow et al. 2016, eq. 9.6).
 
@@ -39,6 +41,9 @@ def conv2d(
     activation : None, "linear", "relu", "sigmoid", "tanh", "softmax" or "log_softmax"
         Applied to y; the softmaxes over the filters.
     data_format : "channels_last" or "channels_first"
+    algorithm : "auto", "direct" or "winograd"
+        Winograd's minimal filtering (3x3 kernels, strides 1) is faster and rounds a little more;
+        "auto" chooses by the shapes alone.
 
     Returns
     -------
@@ -59,17 +64,19 @@ def conv2d(
     where = "conv2d"
     data_format = checks.data_format(where, data_format)
     activation = checks.activation(where, activation)
+    algorithm = check_algorithm(where, algorithm)
     x, kernel = checks.real_array(where, "x", x), checks.real_array(where, "kernel", kernel)
     bias = None if bias is None else checks.real_array(where, "bias", bias, 1)
     dtype = checks.common_dtype(x, kernel, bias)
     x = to_channels_last(x, data_format)
     groups = checks.channel_groups(where, groups, x.shape[3], kernel.shape)
     window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
+    check_winograd(where, algorithm, window, groups)
     if bias is not None:
         checks.same_shape(where, "bias", bias, kernel.shape[3:])
         bias = checks.ready(bias, dtype)
     x, kernel, run = checks.ready(x, dtype), checks.ready(kernel, dtype), Run()
-    y = ops.conv2d(x, kernel, bias, window, groups, activation == "relu", run)
+    y = ops.conv2d(x, kernel, bias, window, groups, activation == "relu", run, algorithm)
     return from_channels_last(activate(y, activation, run), data_format)
 
 
@@ -83,6 +90,7 @@ def conv2d_backward(
     dilation: Size2 = 1,
     groups: int = 1,
     data_format: str = "channels_last",
+    algorithm: str = "auto",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `conv2d` without activation (Goodfellow et al. 2016, eqs. 9.11 and 9.13).
 
@@ -90,7 +98,7 @@ def conv2d_backward(
     ----------
     dy : array-like (n, oh, ow, filters)
         Derivative of a loss with respect to y.
-    x, kernel, strides, padding, dilation, groups, data_format
+    x, kernel, strides, padding, dilation, groups, data_format, algorithm
         As `conv2d` was given them.
 
     Returns
@@ -115,6 +123,7 @@ def conv2d_backward(
     """
     where = "conv2d_backward"
     data_format = checks.data_format(where, data_format)
+    algorithm = check_algorithm(where, algorithm)
     dy = checks.real_array(where, "dy", dy)
     x, kernel = checks.real_array(where, "x", x), checks.real_array(where, "kernel", kernel)
     dtype = checks.common_dtype(dy, x, kernel)
@@ -122,11 +131,12 @@ def conv2d_backward(
     n, _, _, channels = x.shape
     groups = checks.channel_groups(where, groups, channels, kernel.shape)
     window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
+    check_winograd(where, algorithm, window, groups)
     checks.same_shape(where, "dy", dy, (n, *window.output_size, kernel.shape[3]))
     dy, x, kernel = checks.ready(dy, dtype), checks.ready(x, dtype), checks.ready(kernel, dtype)
     run = Run()
-    dx = ops.conv2d_input_gradient(dy, kernel, window, groups, channels, run)
-    dkernel, dbias = ops.conv2d_weight_gradient(dy, x, window, groups, run)
+    dx = ops.conv2d_input_gradient(dy, kernel, window, groups, channels, run, algorithm)
+    dkernel, dbias = ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm)
     return from_channels_last(dx, data_format), dkernel, dbias
 
 

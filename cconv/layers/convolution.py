@@ -3,6 +3,7 @@
 from typing import Any
 
 from cconv import ops
+from cconv.algorithms import check_algorithm, check_winograd
 from cconv.layers.affine import Affine
 from cconv.layers.base import Shape, checked_format
 from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
@@ -60,6 +61,8 @@ class Conv2D(_Convolution):
         The channels are cut into so many groups, each with filters of its own.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
         As in `Dense`.
+    algorithm : {"auto", "direct", "winograd"}
+        As in `cconv.functional.conv2d`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -94,6 +97,7 @@ class Conv2D(_Convolution):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        algorithm: str = "auto",
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -115,6 +119,7 @@ class Conv2D(_Convolution):
             raise ValueError(
                 f"{self.where}: groups must divide filters, got {self.groups} and {self.filters}"
             )
+        self.algorithm = check_algorithm(self.where, algorithm)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
@@ -122,7 +127,9 @@ class Conv2D(_Convolution):
             raise ValueError(
                 f"{self.where}: groups must divide the channels, got {self.groups} for {shape[2]}"
             )
-        return (*self._window(shape).output_size, self.filters)
+        window = self._window(shape)
+        check_winograd(self.where, self.algorithm, window, self.groups)
+        return (*window.output_size, self.filters)
 
     def _build(self, shape: Shape) -> None:
         self.window = self._window(shape)
@@ -131,14 +138,16 @@ class Conv2D(_Convolution):
 
     def _affine(self, x, relu, run):
         kernel, bias = self.params["kernel"], self.params.get("bias")
-        return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run)
+        return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm)
 
     def _weight_gradient(self, dy, x, run):
-        return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run)
+        return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run, self.algorithm)
 
     def _input_gradient(self, dy, run):
         kernel = self.params["kernel"]
-        return ops.conv2d_input_gradient(dy, kernel, self.window, self.groups, self.in_channels, run)
+        return ops.conv2d_input_gradient(
+            dy, kernel, self.window, self.groups, self.in_channels, run, self.algorithm
+        )
 
 
 class DepthwiseConv2D(_Convolution):

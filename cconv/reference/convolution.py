@@ -5,6 +5,7 @@ import numpy as np
 from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
 from cconv.reference.rows import ACTIVATIONS
 from cconv.reference.windows import pad, taps, under, unpad
+from cconv.reference.winograd import winograd_conv2d, winograd_weight_gradient
 from cconv.shapes import Padding, Size2, resolve_window
 
 PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
@@ -26,6 +27,7 @@ def conv2d(
     groups: int = 1,
     activation: str | None = None,
     data_format: str = "channels_last",
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """Convolution, in the sense of the field: the kernel is not flipped.
 
@@ -35,7 +37,8 @@ def conv2d(
 
     where x is 0 outside the image. With groups, channel block g of x makes filter block g of y.
     Source: Goodfellow, Bengio, Courville 2016, "Deep Learning", eq. 9.6; dilation after Yu & Koltun
-    2016, "Multi-scale context aggregation by dilated convolutions".
+    2016, "Multi-scale context aggregation by dilated convolutions". This sum is every algorithm's
+    but "winograd", whose own steps are in `cconv.reference.winograd`.
 
     Examples
     --------
@@ -49,13 +52,16 @@ def conv2d(
     kh, kw, in_channels, filters = kernel.shape
     out_channels = filters // groups
     window = resolve_window("conv2d", x.shape[1:3], (kh, kw), strides, padding, dilation)
-    padded = pad(x, window)
-    y = np.zeros((len(x), *window.output_size, filters), np.result_type(x, kernel))
-    for u, v in taps(window):
-        seen = under(padded, window, u, v)
-        for g in range(groups):
-            ins, outs = _of_group(g, in_channels), _of_group(g, out_channels)
-            y[..., outs] += seen[..., ins] @ kernel[u, v, :, outs]
+    if algorithm == "winograd":
+        y = winograd_conv2d(x, kernel, window)
+    else:
+        padded = pad(x, window)
+        y = np.zeros((len(x), *window.output_size, filters), np.result_type(x, kernel))
+        for u, v in taps(window):
+            seen = under(padded, window, u, v)
+            for g in range(groups):
+                ins, outs = _of_group(g, in_channels), _of_group(g, out_channels)
+                y[..., outs] += seen[..., ins] @ kernel[u, v, :, outs]
     if bias is not None:
         y += bias
     return from_channels_last(ACTIVATIONS[activation](y), data_format)
@@ -71,6 +77,7 @@ def conv2d_backward(
     dilation: Size2 = 1,
     groups: int = 1,
     data_format: str = "channels_last",
+    algorithm: str = "auto",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx, dkernel, dbias) of `conv2d` without activation.
 
@@ -99,6 +106,12 @@ def conv2d_backward(
     kh, kw, in_channels, filters = kernel.shape
     out_channels = filters // groups
     window = resolve_window("conv2d_backward", x.shape[1:3], (kh, kw), strides, padding, dilation)
+    if algorithm == "winograd":
+        # dx, with its padding, is the convolution of dy with the kernel flipped and its channels swapped.
+        flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+        whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=2)
+        dx = from_channels_last(unpad(winograd_conv2d(dy, flipped, whole), window), data_format)
+        return dx, winograd_weight_gradient(dy, x, window), dy.sum(PIXELS)
     padded = pad(x, window)
     dpadded, dkernel = np.zeros_like(padded, dy.dtype), np.zeros_like(kernel)
     for u, v in taps(window):

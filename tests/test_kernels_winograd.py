@@ -1,0 +1,123 @@
+"""Winograd's algorithm: the twin against the plain sum, the kernel against both, who may ask for it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import assert_gradient, assert_near, dtypes, many, normal, on_all_threads, seeds, widened
+
+from cconv import Conv2D, algorithms, functional, reference
+from cconv.shapes import resolve_window
+
+paddings = st.sampled_from(["valid", "same", 1, 3, ((0, 2), (1, 0)), ((3, 1), (2, 4))])
+
+
+def check_winograd(size, n, channels, filters, padding, dtype, relu, seed):
+    """Forward and backward of one case.
+
+    A tile mixes its products, so an element's error is bounded by the sums of products around it,
+    not by its own: the scale is the largest of the array.
+    """
+    x, kernel, bias = normal(seed, dtype, (n, *size, channels), (3, 3, channels, filters), (filters,))
+    options = {"padding": padding}
+    compute = {"algorithm": "winograd", **options}
+    activation = "relu" if relu else None
+    y = on_all_threads(lambda: functional.conv2d(x, kernel, bias, activation=activation, **compute))
+    wide, magnitudes = widened(dtype, x, kernel, bias)
+    scale = np.max(reference.conv2d(*magnitudes, **options))
+    assert_near(y, reference.conv2d(*wide, activation=activation, **options), scale, dtype)
+
+    (dy,) = normal(seed + 1, dtype, y.shape)
+    gradients = on_all_threads(lambda: functional.conv2d_backward(dy, x, kernel, **compute))
+    wide, magnitudes = widened(dtype, dy, x, kernel)
+    wanted = reference.conv2d_backward(*wide, **options)
+    scales = reference.conv2d_backward(*magnitudes, **options)
+    for gradient, truth, scale in zip(gradients, wanted, scales, strict=True):
+        assert_near(gradient, truth, np.max(scale), dtype)
+
+
+@given(
+    st.tuples(st.integers(3, 11), st.integers(3, 11)),
+    st.integers(1, 3),
+    st.integers(1, 35),
+    st.integers(1, 35),
+    paddings,
+    dtypes,
+    st.booleans(),
+    seeds,
+)
+@many
+def test_winograd(size, n, channels, filters, padding, dtype, relu, seed):
+    check_winograd(size, n, channels, filters, padding, dtype, relu, seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ((26, 26), 3, 32, 64, "valid"),
+        ((14, 14), 2, 130, 67, "same"),  # several slices of channels and of filters
+        ((4, 4), 40, 16, 16, "same"),  # tiles of many images in a batch, several parts
+        ((1, 1), 2, 16, 16, "same"),
+    ],
+)
+def test_larger_sizes(case, dtype):
+    check_winograd(*case, dtype, True, 3)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", ((3, 0), (1, 2))])
+def test_the_twin_is_the_plain_sum(padding):
+    x, kernel = normal(1, float, (2, 9, 7, 3), (3, 3, 3, 5))
+    y = reference.conv2d(x, kernel, padding=padding)
+    np.testing.assert_allclose(
+        reference.conv2d(x, kernel, padding=padding, algorithm="winograd"), y, rtol=0, atol=1e-13
+    )
+    (dy,) = normal(2, float, y.shape)
+    plain = reference.conv2d_backward(dy, x, kernel, padding=padding)
+    ours = reference.conv2d_backward(dy, x, kernel, padding=padding, algorithm="winograd")
+    for a, b in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_gradients_are_central_differences():
+    x, kernel, bias = normal(5, float, (2, 5, 6, 3), (3, 3, 3, 4), (4,))
+    options = {"padding": "same", "algorithm": "winograd"}
+    y = functional.conv2d(x, kernel, bias, **options)
+    (dy,) = normal(6, float, y.shape)
+    dx, dkernel, dbias = functional.conv2d_backward(dy, x, kernel, **options)
+    assert_gradient(dx, lambda v: np.sum(dy * functional.conv2d(v, kernel, bias, **options)), x)
+    assert_gradient(dkernel, lambda v: np.sum(dy * functional.conv2d(x, v, bias, **options)), kernel)
+    assert_gradient(dbias, lambda v: np.sum(dy * functional.conv2d(x, kernel, v, **options)), bias)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "filters", "options", "chosen"),
+    [
+        ((26, 26, 32), 3, 64, {}, "winograd"),
+        ((26, 26, 32), 3, 64, {"padding": "same"}, "winograd"),
+        ((26, 26, 3), 3, 64, {}, "direct"),  # too few channels to share the transforms
+        ((4, 4, 64), 3, 64, {}, "direct"),  # 4x4 computed for 2x2 wanted
+        ((26, 26, 32), 3, 64, {"strides": 2}, "direct"),
+        ((26, 26, 32), 3, 64, {"dilation": 2}, "direct"),
+        ((26, 26, 32), 5, 64, {}, "direct"),
+        ((26, 26, 32), 1, 64, {}, "pointwise"),
+    ],
+)
+def test_the_choice_depends_on_shapes(shape, kernel, filters, options, chosen):
+    window = resolve_window("test", shape[:2], kernel, **options)
+    assert algorithms.choose(window, 1, shape[2], filters, "auto", window.output_size) == chosen
+    assert algorithms.choose(window, 1, shape[2], filters, "direct", window.output_size) != "winograd"
+
+
+def test_what_winograd_does_not_compute_is_refused():
+    x, kernel = np.ones((1, 8, 8, 2)), np.ones((5, 5, 2, 3))
+    with pytest.raises(ValueError, match="conv2d: algorithm 'winograd' needs a 3x3 kernel"):
+        functional.conv2d(x, kernel, algorithm="winograd")
+    with pytest.raises(ValueError, match=r"Conv2D: algorithm 'winograd' .* got 3x3, strides \(2, 2\)"):
+        Conv2D(4, 3, strides=2, algorithm="winograd").forward(x)
+    with pytest.raises(
+        ValueError, match="Conv2D: algorithm must be 'auto', 'direct' or 'winograd', got 'fft'"
+    ):
+        Conv2D(4, 3, algorithm="fft")
+    with pytest.raises(TypeError, match="conv2d: algorithm must be"):
+        functional.conv2d(x, kernel, algorithm=3)
