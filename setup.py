@@ -20,7 +20,7 @@ OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() <
 
 
 def openmp_flags(compiler):
-    """The (compile, link) flags that give OpenMP with this compiler; none when it has no OpenMP."""
+    """Return the (compile, link) flags that give OpenMP with this compiler; none when it has no OpenMP."""
     for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "openmp.c")
@@ -45,6 +45,7 @@ class BuildKernels(build_ext):
     """Adds the flags that depend on the compiler: OpenMP, and those of a sanitizer build."""
 
     def build_extensions(self):
+        """Build with those flags."""
         compiler = getattr(self.compiler, "compiler_so", None) or ["cc"]
         compile_flags, link_flags = openmp_flags(compiler[:1])
         # -ffp-contract=off: products and sums are fused only where the kernels say so, which is
@@ -62,7 +63,7 @@ class BuildKernels(build_ext):
 
 
 def kernels(name, simd=()):
-    """An extension module `cconv.<name>` made of `<name>.pyx` and C files of `simd/`."""
+    """Return the extension module `cconv.<name>` made of `<name>.pyx` and C files of `simd/`."""
     sources = [f"cconv/{name}.pyx", *(f"cconv/simd/{file}" for file in simd)]
     depends = [*HEADERS, *sorted(str(path) for path in Path("cconv").glob("*.pxd"))]
     return Extension(f"cconv.{name}", sources, depends=depends)

@@ -61,7 +61,8 @@ ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
 
 
 cdef inline void product(const cconv_sum *s, size m, size n, const cython.floating *a,
-                         const cython.floating *b, cython.floating *c, const cython.floating *bias, int mode) noexcept nogil:
+                         const cython.floating *b, cython.floating *c,
+                         const cython.floating *bias, int mode) noexcept nogil:
     if cython.floating is float:
         cconv_current().f32.product(s, m, n, a, b, c, bias, mode)
     else:
