@@ -158,7 +158,7 @@ def _mobilenet() -> tuple[Layer, ...]:
 
 NETWORKS = {
     "scratch": Network(
-        "classifier from scratch (5×5×30, dense 100)",
+        "scratch classifier",
         (28, 28, 1),
         (Conv(30, 5), Pool(), Flatten(), Dense(100), Dense(10, "softmax")),
     ),
@@ -188,7 +188,7 @@ NETWORKS = {
         ),
     ),
     "mnist_a": Network(
-        "MNIST network (a), 2×2 same",
+        "MNIST network (a)",
         (28, 28, 1),
         (
             *(Conv(32, 2, None, "same"), Pool(2, 1), Conv(32, 2, None, "same"), Pool(2, 1)),
@@ -196,7 +196,7 @@ NETWORKS = {
         ),
     ),
     "vgg11": Network(
-        "VGG11, 32×32×3",
+        "VGG11 (32×32)",
         (32, 32, 3),
         (
             *_vgg("64 M 128 M 256 256 M 512 512 M 512 512 M"),
@@ -204,7 +204,7 @@ NETWORKS = {
         ),
     ),
     "vgg16": Network(
-        "VGG16, 224×224×3",
+        "VGG16 (224×224)",
         (224, 224, 3),
         (
             *_vgg("64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M"),
@@ -212,7 +212,7 @@ NETWORKS = {
         ),
     ),
     "mobilenet": Network(
-        "MobileNetV1, 224×224×3",
+        "MobileNetV1 (224×224)",
         (224, 224, 3),
         (*_mobilenet(), GlobalAverage(), Dense(1000, "softmax")),
     ),

@@ -230,6 +230,10 @@ def spread(times: list[float]) -> dict[str, float]:
 
 
 def limits(times: dict[tuple[str, str], list[float]], work: dict[str, int]) -> dict[str, dict[str, float]]:
-    """Return the machine's rates in work a second: median, and the quartiles that show who disturbed."""
-    rates = {mode: spread([work[mode] / t for t in times["machine", mode]]) for mode in work}
-    return {mode: {key: rate[key] for key in ("median", "low", "high")} for mode, rate in rates.items()}
+    """Return the machine's rates in work a second: median, quartiles and best, which show who disturbed."""
+    found = {}
+    for mode, amount in work.items():
+        rates = [amount / seconds for seconds in times["machine", mode]]
+        entry = spread(rates)
+        found[mode] = {key: entry[key] for key in ("median", "low", "high")} | {"best": max(rates)}
+    return found

@@ -72,7 +72,7 @@ def _threads(pool: Pool, results: Results, counts: list[int], tasks: list[tuple]
                 flush=True,
             )
             row = {"table": "threads", "network": network, "batch": batch, "mode": mode}
-            results.add(**row, seconds=seconds[mode], speedup=speedup, limits=found)
+            results.add(**row, seconds=seconds[mode], speedup=speedup, limits=found[counts[-1]])
         results.write()
 
 

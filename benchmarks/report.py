@@ -1,0 +1,325 @@
+"""Write docs/benchmarks.md and its pictures from the results.
+
+Every figure in that page comes from the JSON files in benchmarks/results; nothing is typed in.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmarks import pictures
+from benchmarks.layers import PASSES
+from benchmarks.networks import NETWORKS
+from benchmarks.peers import PEERS
+from benchmarks.pool import ROOT
+from benchmarks.results import BUSY, FOLDER, disturbed
+
+NAMES = ["models", "layers", "scaling", "memory", "startup"]
+TORCHES = ("torch", "torch-last")
+KINDS = {
+    "users": "Networks that users train",
+    "latency": "One image at a time",
+    "large": "Larger networks",
+}
+
+
+def table(head: list[str], rows: list[list[str]], texts: int = 1) -> list[str]:
+    """Return the lines of a Markdown table whose first columns are text."""
+    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
+    return [f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]] + [""]
+
+
+def milliseconds(seconds: float) -> str:
+    """Return three digits."""
+    value = seconds * 1e3
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def best_peer(row: dict[str, Any]) -> tuple[str, float] | None:
+    """Return the fastest of the others and its median, or None if there is none."""
+    others = {name: entry["median"] for name, entry in row["peers"].items() if name != "cconv"}
+    return min(others.items(), key=lambda item: item[1]) if others else None
+
+
+def advantage(row: dict[str, Any]) -> float | None:
+    """Return how many times as fast as the best peer cconv is."""
+    best = best_peer(row)
+    return best[1] / row["peers"]["cconv"]["median"] if best and "cconv" in row["peers"] else None
+
+
+def against_torch(rows: list[dict[str, Any]]) -> float | None:
+    """Return the geometric mean over PyTorch's better layout, of the rows that have both."""
+    ratios = [
+        min(row["peers"][name]["median"] for name in TORCHES if name in row["peers"])
+        / row["peers"]["cconv"]["median"]
+        for row in rows
+        if "cconv" in row["peers"] and any(name in row["peers"] for name in TORCHES)
+    ]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
+
+def preface(results: dict[str, Any]) -> list[str]:
+    """Say when, on what, and with what this was measured, and whether it can be trusted."""
+    machine, versions = results["machine"], results["versions"]
+    used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    lines = [
+        f"Measured {results['date']} on {machine['cores']} cores of {machine['cpu']}, {machine['system']}, "
+        f"Python {machine['python']}" + (f"; {used}." if used else "."),
+        "",
+    ]
+    limits = [row["limits"] for row in results["rows"] if "limits" in row]
+    troubled = sum(map(disturbed, limits))
+    if troubled:
+        lines += [
+            f"**Disturbed**: in {troubled} of {len(limits)} measurements the FMA peak itself was more than "
+            f"{BUSY:.0%} under its best in a quarter of the turns or more. Read ratios, not times.",
+            "",
+        ]
+    if results["quick"]:
+        lines += ["**Quick run**: few and short turns.", ""]
+    lines += [f"- Missing: {name} ({reason})" for name, reason in results["missing"].items()]
+    lines += [f"- Failed: {failure}" for failure in results["failures"]]
+    return [*lines, ""]
+
+
+def limits_of(rows: list[dict[str, Any]]) -> str:
+    """Return the machine's limits over all these rows."""
+    fma = sorted(row["limits"]["fma"]["median"] / 1e9 for row in rows)
+    triad = sorted(row["limits"]["triad"]["median"] / 1e9 for row in rows)
+    return (
+        f"FMA peak {fma[0]:.0f} to {fma[-1]:.0f} GFLOP/s, "
+        f"triad {triad[0]:.1f} to {triad[-1]:.1f} GB/s over the measurements."
+    )
+
+
+def _models_table(rows: list[dict[str, Any]], mode: str) -> list[str]:
+    rows = [row for row in rows if row["mode"] == mode]
+    names = [name for name in PEERS if any(name in row["peers"] for row in rows)]
+    body = []
+    for row in rows:
+        ratio = advantage(row)
+        cells = [f"{NETWORKS[row['network']].title}, {row['batch']}"]
+        cells.append(milliseconds(row["flops"] / row["limits"]["fma"]["median"]))
+        best = min((entry["median"] for entry in row["peers"].values()), default=0)
+        for name in names:
+            entry = row["peers"].get(name)
+            shown = milliseconds(entry["median"]) if entry else "–"
+            cells.append(f"**{shown}**" if entry and entry["median"] == best else shown)
+        cells.append(f"{ratio:.2f}×" if ratio else "–")
+        body.append(cells)
+    head = [
+        f"{mode}, milliseconds a step",
+        "at peak",
+        *(PEERS[name].title for name in names),
+        "cconv over best",
+    ]
+    return table(head, body)
+
+
+def models(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of whole networks."""
+    lines = ["## Whole networks", "", *preface(results)]
+    lines += [
+        "Medians, taken in turns. *At peak* is the time of the flops of the direct sums at the FMA peak "
+        "measured in the same run: what no direct algorithm can pass. *cconv over best* is the time of the "
+        "fastest other framework over cconv's; the aim is 2.5 in training and 2 in prediction. The numbers "
+        "behind the names are batch sizes; benchmarks/networks.py describes the networks.",
+        "",
+    ]
+    if pictures.models(results["rows"], images / "bench_models.png", advantage):
+        lines += ["![cconv's speed over the fastest other framework's](images/bench_models.png)", ""]
+    settings = sorted(
+        {(row["dtype"], row["threads"]) for row in results["rows"]}, key=lambda s: (s[0], -s[1])
+    )
+    for dtype, threads in settings:
+        part = [row for row in results["rows"] if (row["dtype"], row["threads"]) == (dtype, threads)]
+        lines += [f"### {dtype}, {threads} thread{'s' * (threads > 1)}", "", limits_of(part), ""]
+        for kind, title in KINDS.items():
+            rows = [row for row in part if row["kind"] == kind]
+            if not rows:
+                continue
+            lines += [f"#### {title}", ""]
+            for mode in ("train", "predict"):
+                chosen = [row for row in rows if row["mode"] == mode]
+                if chosen:
+                    lines += _models_table(chosen, mode)
+                    mean = against_torch(chosen)
+                    lines += (
+                        [f"Geometric mean over PyTorch's better layout: {mean:.2f}×.", ""] if mean else []
+                    )
+    lines += _images_per_second(results["rows"])
+    return lines
+
+
+def _images_per_second(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the sentence on how many images the classifier from scratch trains on in a second."""
+    chosen = [r for r in rows if (r["network"], r["batch"], r["mode"]) == ("scratch", 1000, "train")]
+    chosen = [row for row in chosen if row["dtype"] == "float32" and "cconv" in row["peers"]]
+    if not chosen:
+        return []
+    row = max(chosen, key=lambda row: row["threads"])
+    rate = row["batch"] / row["peers"]["cconv"]["median"]
+    return [f"The scratch classifier trains on {rate:,.0f} images a second.", ""]
+
+
+def _convolutions(rows: list[dict[str, Any]]) -> list[str]:
+    head = ["convolution", "kind", "who", *(mode.replace("_", " ") for mode in PASSES)]
+    body = []
+    for row in rows:
+        for label, modes in row["figures"].items():
+            cells = [f"{modes[mode]['of_peak']:.0%}" if mode in modes else "–" for mode in PASSES]
+            title = PEERS[label].title if label in PEERS else label
+            body.append([row["shape"], row["kind"], title, *cells])
+    return table(head, body, texts=3)
+
+
+def _row_kernels(rows: list[dict[str, Any]]) -> list[str]:
+    columns = [f"{row['dtype']}, {row['threads']} thread{'s' * (row['threads'] > 1)}" for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row["figures"]))
+    body = []
+    for name in names:
+        figures = [row["figures"].get(name) for row in rows]
+        cells = [f"{f['rate'] / 1e9:.1f} GB/s, {f['of_triad']:.0%}" if f else "–" for f in figures]
+        body.append([name.replace("_", " "), *cells])
+    return table(["kernel", *columns], body)
+
+
+def _errors(rows: list[dict[str, Any]]) -> list[str]:
+    body = [
+        [row["shape"], PEERS[label].title if label in PEERS else label]
+        + [f"{modes[mode]:.1e}" if mode in modes else "–" for mode in PASSES]
+        for row in rows
+        for label, modes in row["figures"].items()
+    ]
+    return table(["convolution", "who", *(mode.replace("_", " ") for mode in PASSES)], body, texts=2)
+
+
+def layers(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of single layers."""
+    by_table: dict[str, list] = {"convolutions": [], "rows": [], "errors": []}
+    for row in results["rows"]:
+        by_table[row["table"]].append(row)
+    lines = ["## Single layers", "", *preface(results)]
+    lines += [
+        "Convolutions in per cent of the FMA peak, counting the flops of the direct sum: Winograd passes "
+        "100 %. PyTorch's outputs and gradients are new arrays at every call, as it has no others; cconv's "
+        "are those of a plan, used again.",
+        "",
+    ]
+    if pictures.layers(by_table["convolutions"], images / "bench_layers.png"):
+        lines += ["![Passes of convolutions in per cent of the FMA peak](images/bench_layers.png)", ""]
+    settings = sorted(
+        {(r["dtype"], r["threads"]) for r in by_table["convolutions"]}, key=lambda s: (s[0], -s[1])
+    )
+    for dtype, threads in settings:
+        part = [r for r in by_table["convolutions"] if (r["dtype"], r["threads"]) == (dtype, threads)]
+        lines += [f"### {dtype}, {threads} thread{'s' * (threads > 1)}", "", limits_of(part), ""]
+        lines += _convolutions(part)
+    if by_table["rows"]:
+        shape = " × ".join(map(str, by_table["rows"][0]["shape"]))
+        lines += ["### Kernels bound by memory", ""]
+        lines += [f"On {shape} items, beside the triad; each byte that must move counts once.", ""]
+        lines += _row_kernels(by_table["rows"])
+    if by_table["errors"]:
+        lines += [
+            "### Errors",
+            "",
+            "Largest difference to cconv's float64 result over the largest result.",
+            "",
+        ]
+        lines += _errors(by_table["errors"])
+    return lines
+
+
+def scaling(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of growth."""
+    threads = [row for row in results["rows"] if row["table"] == "threads"]
+    sizes = [row for row in results["rows"] if row["table"] == "sizes"]
+    lines = ["## Growth", "", *preface(results)]
+    if pictures.scaling(threads, sizes, images / "bench_scaling.png"):
+        lines += ["![Speed over threads, time over sizes](images/bench_scaling.png)", ""]
+    counts = sorted({int(count) for row in threads for count in row["speedup"]})
+    body = [
+        [f"{NETWORKS[row['network']].title}, {row['batch']}", row["mode"]]
+        + [f"{row['speedup'][str(count)]:.2f}×" for count in counts]
+        for row in threads
+    ]
+    lines += table(["network, batch", "", *(f"{count} threads" for count in counts)], body, texts=2)
+    lines += ["Slope of log time over log size, by least squares: 1 is linear.", ""]
+    body = [
+        [row["title"], f"{row['sizes'][0]} to {row['sizes'][-1]}", f"{row['exponent']:.2f}"] for row in sizes
+    ]
+    return lines + table(["what grows", "from, to", "exponent"], body)
+
+
+def memory(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of memory."""
+    rows = results["rows"]
+    lines = ["## Memory", "", *preface(results)]
+    lines += [
+        "Peak resident memory of training in a fresh process, MiB, the framework and the data included.",
+        "",
+    ]
+    if pictures.memory(rows, images / "bench_memory.png"):
+        lines += ["![Peak resident memory of training](images/bench_memory.png)", ""]
+    names = [name for name in PEERS if any(name in row["peers"] for row in rows)]
+    body = []
+    for row in rows:
+        peaks = {name: entry["peak"] for name, entry in row["peers"].items()}
+        least = min((peaks[name] for name in TORCHES if name in peaks), default=None)
+        cells = [f"{peaks[name] / 2**20:.0f}" if name in peaks else "–" for name in names]
+        share = f"{peaks['cconv'] / least:.2f}" if least and "cconv" in peaks else "–"
+        body.append([f"{NETWORKS[row['network']].title}, {row['batch']}", *cells, share])
+    return lines + table(["network, batch", *(PEERS[name].title for name in names), "cconv / PyTorch"], body)
+
+
+def startup(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of imports."""
+    base = next((row["median"] for row in results["rows"] if row["label"] == "numpy"), 0.0)
+    lines = ["## Start", "", *preface(results), "A new Python process that imports one thing and ends.", ""]
+    body = [
+        [row["label"], milliseconds(row["median"]), milliseconds(max(row["median"] - base, 0.0))]
+        for row in results["rows"]
+    ]
+    return lines + table(["import", "milliseconds", "beyond numpy"], body)
+
+
+HEAD = """\
+# Benchmarks
+
+How fast cconv is beside other frameworks, and how far from what the machine can do. Made by
+`python -m benchmarks.report` from the files in `benchmarks/results`; `python -m benchmarks` tells how to
+measure them anew. Every framework runs in a process of its own, in turns with the others, on the same cores;
+the machine's multiply-add peak and stream bandwidth are measured in turns with them.
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__.splitlines()[0]
+    )
+    arguments.add_argument("--results", type=Path, default=FOLDER, help="folder of the JSON files")
+    arguments.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder to write to")
+    given = arguments.parse_args()
+    images = given.docs / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    chapters = {"models": models, "layers": layers, "scaling": scaling, "memory": memory, "startup": startup}
+    lines = [HEAD]
+    for name, chapter in chapters.items():
+        path = given.results / f"{name}.json"
+        if path.exists():
+            lines += chapter(json.loads(path.read_text()), images)
+        else:
+            print(f"no {path}: run python -m benchmarks.{name}")
+    page = given.docs / "benchmarks.md"
+    text = "\n".join(lines)
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    page.write_text(text.rstrip() + "\n")
+    print(f"wrote {page}")
+
+
+if __name__ == "__main__":
+    main()
