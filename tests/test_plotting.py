@@ -273,6 +273,14 @@ def test_padding_draws_a_zero_for_every_pixel_around(padding, kernel, strides, t
     assert len(hatched) == (2 if unseen else 0)
 
 
+def test_a_list_of_paddings_is_drawn_side_by_side():
+    figure = plotting.padding(circle.load_data(), ["valid", "same", (3, 1)])
+    assert [len(axes.texts) for axes in figure.axes] == [0, 44, 92]
+    assert not texts_overlap(figure)
+    with pytest.raises(ValueError, match="must not be an empty list"):
+        plotting.padding(circle.load_data(), [])
+
+
 def test_padding_refuses():
     with pytest.raises(ValueError, match="padding: the kernel must fit"):
         plotting.padding(circle.load_data(), "valid", 11)

@@ -227,7 +227,7 @@ def _outputs(model: Sequential, image: np.ndarray, chosen: Sequence[Layer]) -> l
 
 def padding(
     x: ArrayLike,
-    padding: Padding = "same",
+    padding: Padding | list[Padding] = "same",
     kernel_size: Size2 = 3,
     strides: Size2 = 1,
     *,
@@ -242,9 +242,9 @@ def padding(
     x : array
         An image (h, w), (h, w, 1) or (h, w, 3).
     padding, kernel_size, strides
-        As of `Conv2D`.
+        As of `Conv2D`; a list of paddings is drawn side by side.
     size : float
-        Width of the picture in inches.
+        Width of a picture in inches.
 
     Returns
     -------
@@ -265,21 +265,31 @@ def padding(
     """
     where = "padding"
     image = as_picture(where, "x", x)
-    window = resolve_window(where, (image.shape[0], image.shape[1]), kernel_size, strides, padding)
+    given = padding if isinstance(padding, list) else [padding]
+    if not given:
+        raise ValueError(f"{where}: padding must not be an empty list")
+    shape = (image.shape[0], image.shape[1])
+    windows = [resolve_window(where, shape, kernel_size, strides, entry) for entry in given]
     parts = matplotlib_parts(where)
-    height, width = (n + sum(ends) for n, ends in zip(window.input_size, window.pads, strict=True))
-    figure = parts.new(size, size * height / width + 0.55)
-    axes = figure.subplots()
-    _draw_padded(parts, axes, image, window, (height, width))
-    _draw_windows(parts, axes, window, height, width)
-    steps = "" if window.strides == (1, 1) else f", strides {_times(window.strides)}"
-    padded = f" with padding, {height}×{width}" if any(map(any, window.pads)) else ", no padding"
-    axes.set_title(
-        f"{_times(window.input_size)}{padded}\n"
-        f"windows {_times(window.kernel_size)}{steps} → {_times(window.output_size)}",
-        fontsize=10,
-    )
+    ratio = max(_padded_size(window)[0] / _padded_size(window)[1] for window in windows)
+    figure = parts.new(size * len(windows), size * ratio + 0.55)
+    for axes, window in zip(figure.subplots(1, len(windows), squeeze=False).flat, windows, strict=True):
+        height, width = _padded_size(window)
+        _draw_padded(parts, axes, image, window, (height, width))
+        _draw_windows(parts, axes, window, height, width)
+        steps = "" if window.strides == (1, 1) else f", strides {_times(window.strides)}"
+        padded = f" with padding, {height}×{width}" if any(map(any, window.pads)) else ", no padding"
+        axes.set_title(
+            f"{_times(window.input_size)}{padded}\n"
+            f"windows {_times(window.kernel_size)}{steps} → {_times(window.output_size)}",
+            fontsize=10,
+        )
     return figure
+
+
+def _padded_size(window: Window) -> tuple[int, int]:
+    (top, bottom), (left, right) = window.pads
+    return window.input_size[0] + top + bottom, window.input_size[1] + left + right
 
 
 def _times(extents: Sequence[int]) -> str:

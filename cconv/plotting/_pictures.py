@@ -14,7 +14,7 @@ from cconv.shapes import positive_int
 # Okabe & Ito 2008, "Color universal design".
 BLUE, ORANGE, VERMILLION, GREY = "#0072b2", "#e69f00", "#d55e00", "#595959"
 SIGNED, UNSIGNED, PHOTO = "RdBu_r", "viridis", "gray"
-DIGITS = 2  # of numbers written into pixels
+DIGITS = 3  # of numbers written into pixels
 LARGEST_NUMBERED = 20  # pixels each way up to which numbers in them can be read
 POINTS = 72  # in an inch, the unit of font sizes
 SMALLEST_FONT, LARGEST_FONT = 5.5, 10.0
@@ -64,9 +64,9 @@ def show(
     picture: np.ndarray,
     style: Mapping[str, Any] | None = None,
     *,
-    numbers: bool = False,
+    numbers: float = 0,
 ) -> None:
-    """Draw a picture without axes; with its numbers if asked and they can be read.
+    """Draw a picture without axes; with its numbers if it is `numbers` inches wide and they can be read.
 
     `style` goes to imshow; without it the picture is drawn as a photograph, in grey or in its colours.
     """
@@ -78,15 +78,14 @@ def show(
     for spine in axes.spines.values():
         spine.set_color(GREY)
     if numbers and picture.ndim == 2 and max(picture.shape) <= LARGEST_NUMBERED:
-        _write_numbers(parts, axes, drawn, picture)
+        _write_numbers(parts, axes, drawn, picture, numbers)
 
 
-def _write_numbers(parts: ModuleType, axes: Any, drawn: Any, picture: np.ndarray) -> None:
+def _write_numbers(parts: ModuleType, axes: Any, drawn: Any, picture: np.ndarray, inches: float) -> None:
     """Write a picture's values into its pixels, as large as the longest allows."""
     whole = bool(np.all(picture == np.round(picture)))
     texts = [f"{value:.0f}" if whole else f"{value:.{DIGITS}g}" for value in picture.flat]
-    width, height = axes.figure.get_size_inches() * axes.get_position().size
-    pixel = POINTS * min(width / picture.shape[1], height / picture.shape[0])
+    pixel = POINTS * inches / max(picture.shape)
     font = min(pixel / (0.7 * max(map(len, texts)) + 0.4), LARGEST_FONT)
     if font < SMALLEST_FONT:
         return
@@ -167,7 +166,13 @@ def images(
             continue
         low, high, signed = common or limits([arrays[number]])
         style = {"cmap": cmap or (SIGNED if signed else UNSIGNED), "vmin": low, "vmax": high}
-        show(parts, axes, arrays[number], style if arrays[number].ndim == 2 else None, numbers=numbers)
+        show(
+            parts,
+            axes,
+            arrays[number],
+            style if arrays[number].ndim == 2 else None,
+            numbers=0.95 * size * numbers,
+        )
         if titles:
             axes.set_title(titles[number], fontsize=10)
     if shared and common is not None and any(array.ndim == 2 for array in arrays):
