@@ -71,6 +71,9 @@ class L1L2(Regularizer):
         self.l2 = at_least_zero("L1L2", "l2", l2)
 
 
+# As Keras also calls them: `kernel_regularizer=regularizers.l2(1e-4)`.
+l1, l2, l1_l2 = L1, L2, L1L2
+
 _CLASSES: dict[str, type[Regularizer]] = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
 
 

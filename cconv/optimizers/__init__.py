@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, named, ops_optim, schedules
+from cconv import checks, named, ops_optim
 from cconv.named import at_least_zero, finite, fraction
+from cconv.optimizers import schedules
 from cconv.regularizers import Regularizer
 from cconv.run import aligned_empty
 
@@ -464,6 +465,9 @@ class AdamW(Adam):
 
 AdaGrad = Adagrad
 RMSProp = RMSprop
+
+# As Keras once called them, and courses still do: `keras.optimizers.rmsprop(lr=0.0001, decay=1e-6)`.
+sgd, adagrad, rmsprop, adadelta, adam = SGD, Adagrad, RMSprop, Adadelta, Adam
 
 _CLASSES: dict[str, type[Optimizer]] = {
     entry.__name__.lower(): entry
