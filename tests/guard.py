@@ -97,8 +97,9 @@ def guarded_kernels(at_end, calls):
     originals = [(module, name, getattr(module, name)) for module, name in kernels()]
     try:
         for module, name, kernel in originals:
-            calls.setdefault(name, 0)
-            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, name))
+            known_as = f"{module.__name__}.{name}"
+            calls.setdefault(known_as, 0)
+            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, known_as))
         yield
     finally:
         for module, name, kernel in originals:

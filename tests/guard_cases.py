@@ -71,7 +71,7 @@ def sized(i, window, ceil_mode=False):
     return Geometry((height, width), kernel_size, strides, padding, dilation, ceil_mode)
 
 
-def convolution(n, geometry, channels, filters, groups, dtype):
+def convolution(n, geometry, channels, filters, groups, dtype, algorithm="direct"):
     """Forward and both gradients of a convolution; channels and filters are those of a group."""
     window = geometry.window()
     shapes = (
@@ -84,10 +84,10 @@ def convolution(n, geometry, channels, filters, groups, dtype):
 
     def compute(run):
         return (
-            ops.conv2d(x, kernel, bias, window, groups, True, run),
-            ops.conv2d(x, kernel, None, window, groups, False, run),
-            ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run),
-            *ops.conv2d_weight_gradient(dy, x, window, groups, run),
+            ops.conv2d(x, kernel, bias, window, groups, True, run, algorithm),
+            ops.conv2d(x, kernel, None, window, groups, False, run, algorithm),
+            ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm),
+            *ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm),
         )
 
     return compute
@@ -106,6 +106,18 @@ def convolutions(dtype):
     yield convolution, 2, same, 5, 67, 1, dtype
     yield convolution, 2, Geometry((38, 41), (3, 3), 2, 1), 67, 1, 1, dtype
     yield convolution, 2, same, 1, 1, 67, dtype
+
+
+def winograds(dtype):
+    """3x3 kernels of stride 1 by Winograd's algorithm: every tail of its tiles of 4x4 pixels."""
+    paddings = ("same", "valid", 1, 2, ((2, 0), (1, 2)))
+    for i, (channels, filters) in enumerate(PAIRS):
+        for j, padding in enumerate(paddings):
+            geometry = sized(i * len(paddings) + j, ((3, 3), 1, padding, 1))
+            yield convolution, 1 + i % 3, geometry, channels, filters, 1, dtype, "winograd"
+    same = Geometry((37, 41), (3, 3), 1, "same")
+    for channels, filters in ((33, 17), (5, 67), (67, 1), (64, 64)):
+        yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
 
 
 def dense(m, width, outputs, dtype):
@@ -251,7 +263,7 @@ def bits(results):
 
 def main(side):
     done, calls = 0, {}
-    for family, dtype in itertools.product((convolutions, denses, poolings, lengths), DTYPES):
+    for family, dtype in itertools.product((convolutions, winograds, denses, poolings, lengths), DTYPES):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)
             cconv.set_num_threads((1, 3)[done % 2])
