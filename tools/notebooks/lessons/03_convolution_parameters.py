@@ -41,9 +41,8 @@ plotting.images([*a_two, *a_ten], titles, columns=6, size=1.4)
 
 # %%
 correlation = np.corrcoef(a_ten.reshape(10, -1))[np.triu_indices(10, 1)]
-print(
-    f"45 pairs of maps: correlation {correlation.min():.2f} … {correlation.max():.2f}, mean {correlation.mean():.2f}"
-)
+low, high, mean = correlation.min(), correlation.max(), correlation.mean()
+print(f"45 pairs of maps: correlation {low:.2f} … {high:.2f}, mean {mean:.2f}")
 print("parameters:", two.count_params(), "and", ten.count_params())
 
 # %% [markdown]
@@ -63,10 +62,8 @@ plotting.images([*kernels, *small, *large], titles, columns=8, size=1.25)
 
 # %%
 for layer in layers:
-    kh, kw = layer.kernel_size
-    print(
-        f"{kh}×{kw}: {layer.count_params()} parameters, maps of {layer.output_shape[0]}×{layer.output_shape[1]}"
-    )
+    (kh, kw), (height, width, _) = layer.kernel_size, layer.output_shape
+    print(f"{kh}×{kw}: {layer.count_params()} parameters, maps of {height}×{width}")
 
 # %% [markdown]
 # ## strides

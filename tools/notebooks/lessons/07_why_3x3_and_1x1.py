@@ -99,6 +99,9 @@ for name, model in stacks.items():
     print(f"{name:10} {1000 * seconds(model):6.2f} ms")
 
 # %% [markdown]
+# The 3×3 stacks are even faster than their number of products says: for 3×3 and stride 1 there is an algorithm that needs fewer products than the formula (Winograd's; Lavin & Gray 2016), which
+# cconv takes where it pays.
+#
 # ## 1×1: all channels of one pixel
 #
 # $$a_{i,j,m} = \sum_{k} x_{i,j,k}\,w_{k,m} + b_m$$
@@ -169,6 +172,7 @@ for name, middle in middles.items():
     print(f"{name:14} {weights:10,} {min(times):11.2f}   {listed}")
 
 # %% [markdown]
-# The parameters are those of the middle alone. Between the first two the accuracy differs no more than between two seeds; what differs is the cost. The bottleneck is cheapest by far.
+# The parameters are those of the middle alone, the time is that of the whole network. Between the first two the accuracy differs no more than between two seeds, with little more than half of the weights.
+# The bottleneck has a fourteenth of the weights, and after these two short epochs is a few points behind: it is made for layers of hundreds of channels, as above.
 #
 # Next: [8 · Famous networks](08_famous_networks.ipynb).

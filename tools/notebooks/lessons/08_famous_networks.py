@@ -40,9 +40,8 @@ vgg = applications.VGG16(seed=0)
 rows = [(layer.name, layer.count_params(), summary.mult_adds(layer)) for layer in vgg.layers if layer.params]
 total = [sum(row[column] for row in rows) for column in (1, 2)]
 for name, parameters, products in rows:
-    print(
-        f"{name:14} {parameters / total[0]:6.1%} of the parameters {products / total[1]:6.1%} of the mult-adds"
-    )
+    shares = parameters / total[0], products / total[1]
+    print(f"{name:14} {shares[0]:6.1%} of the parameters {shares[1]:6.1%} of the mult-adds")
 
 # %%
 from matplotlib import pyplot as plt
@@ -80,9 +79,8 @@ mobilenet = applications.MobileNetV1(seed=0)
 pair = [mobilenet.get_layer(name) for name in ("conv_dw_11", "conv_pw_11")]
 separable = sum(map(summary.mult_adds, pair))
 height, width, channels = pair[1].output_shape
-print(
-    f"{separable:,} of {height * width * 9 * 512 * channels:,}: {separable / (height * width * 9 * 512 * channels):.3f}"
-)
+full = height * width * 9 * 512 * channels
+print(f"{separable:,} of {full:,}: {separable / full:.3f}")
 print(f"1/512 + 1/9 = {1 / 512 + 1 / 9:.3f}")
 del vgg, mobilenet
 
