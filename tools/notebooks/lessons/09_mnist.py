@@ -66,10 +66,12 @@ print("Test loss:", scores[0])
 print("Test accuracy:", scores[1])
 
 # %%
+plt.figure(figsize=(7, 3.4))
 for i in range(10):
     plt.subplot(2, 5, i + 1)
+    plt.axis("off")
     plt.imshow(X_test[i].reshape((28, 28)), "gray")
-plt.suptitle("10 images of test data", fontsize=20)
+plt.suptitle("10 images of test data", fontsize=16)
 plt.show()
 
 pred = np.argmax(model.predict(X_test[0:10]), axis=1)
@@ -99,7 +101,7 @@ plotting.history(history)
 
 # %%
 x_train, x_test = (x.reshape(-1, 28, 28, 1).astype("float32") / 255 for x in (X_all, X_rest))
-epochs = 2 if len(x_train) == 60_000 else 8
+epochs = 1 if len(x_train) == 60_000 else 8
 
 model = build()
 model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])

@@ -77,10 +77,12 @@ print("Test loss:", scores[0])
 print("Test accuracy:", scores[1])
 
 # %%
+plt.figure(figsize=(7, 3.4))
 for i in range(10):
     plt.subplot(2, 5, i + 1)
+    plt.axis("off")
     plt.imshow(X_test[i])
-plt.suptitle("10 images of test data", fontsize=20)
+plt.suptitle("10 images of test data", fontsize=16)
 plt.show()
 
 pred = np.argmax(model.predict(X_test[0:10]), axis=1)
@@ -102,7 +104,7 @@ history = model.fit(X_all, y_all, batch_size=64, epochs=12, verbose=2, validatio
 plotting.history(history)
 
 # %% [markdown]
-# Training goes on getting better when validation no longer does: with 466 images a class the network begins to learn the images by heart. The whole of CIFAR-10, or changed copies of the images
+# Soon the training images get ahead and validation follows ever more slowly: with 466 images a class the network begins to learn them by heart. The whole of CIFAR-10, or changed copies of the images
 # (`RandomFlip`, `RandomTranslation`), would help.
 
 # %%
@@ -110,7 +112,7 @@ p = model.predict(X_rest)
 plotting.confusion_matrix(y_rest, p, classes=cifar10.CLASSES)
 
 # %%
-plotting.predictions(X_rest[:15], y_rest[:15], p[:15], classes=cifar10.CLASSES)
+plotting.predictions(X_rest, y_rest, p, classes=cifar10.CLASSES)
 
 # %% [markdown]
 # ## What it has learned
