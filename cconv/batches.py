@@ -5,7 +5,7 @@ a batch needs of it is converted into one buffer that serves every batch.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +64,14 @@ class Column:
         What the batches are converted to; bytes keep their values and are not scaled.
     channels_first : bool
         The source is (n, c, h, w) and the batches are to be (rows, h, w, c).
+    after : callable, optional
+        ``after(x, out)`` is a model's first layer, computed for whole numbers as soon as they are
+        converted, in place, while they are in the cache.
+
+    Attributes
+    ----------
+    finished : bool
+        Whether `after` is computed here: not for what needs no conversion.
 
     Examples
     --------
@@ -73,7 +81,14 @@ class Column:
            [ 0.,  1.]], dtype=float32)
     """
 
-    def __init__(self, source: np.ndarray, rows: int, dtype: np.dtype, channels_first: bool = False) -> None:
+    def __init__(
+        self,
+        source: np.ndarray,
+        rows: int,
+        dtype: np.dtype,
+        channels_first: bool = False,
+        after: Callable[[np.ndarray, np.ndarray], Any] | None = None,
+    ) -> None:
         if channels_first and source.ndim == 4 and source.shape[1] == 1:
             # With one channel the two layouts are the same memory; only the shape is written otherwise.
             source, channels_first = np.moveaxis(source, 1, -1), False
@@ -81,6 +96,8 @@ class Column:
         self.rows = min(rows, len(source))
         self.dtype = np.dtype(dtype)
         self.turn = channels_first and source.ndim == 4
+        self.after = after
+        self.finished = after is not None and source.dtype.kind != "f"
         self._gathered: np.ndarray | None = None
         self._converted: np.ndarray | None = None
 
@@ -114,16 +131,22 @@ class Column:
         converted = self._converted[: len(rows)]
         with np.errstate(over="ignore"):  # too large for float32 is inf, and reported as such by fit
             np.copyto(converted, rows, casting="unsafe")
+        if self.after is not None and self.finished:
+            self.after(converted, converted)
         return converted
 
 
 class Batch(NamedTuple):
-    """Samples `start` … `start + len(x)` of an epoch; `y` and `weight` may be absent."""
+    """Samples `start` … `start + len(x)` of an epoch; `y` and `weight` may be absent.
+
+    `done` is the number of the model's first layers that x has been through already.
+    """
 
     start: int
     x: np.ndarray
     y: np.ndarray | None
     weight: np.ndarray | None
+    done: int
 
 
 class Batches:
@@ -132,7 +155,7 @@ class Batches:
     def __init__(
         self, x: Column, y: Column | None = None, weight: Column | None = None, *, batch_size: int
     ) -> None:
-        self.columns = (x, y, weight)
+        self.columns: tuple[Column, Column | None, Column | None] = (x, y, weight)
         self.n = len(x.source)
         self.batch_size = min(batch_size, self.n)
 
@@ -152,7 +175,7 @@ class Batches:
                 for column in self.columns
             )
             assert x is not None
-            yield Batch(start, x, y, weight)
+            yield Batch(start, x, y, weight, int(self.columns[0].finished))
 
 
 class Meter:

@@ -45,6 +45,8 @@ class Boundary:
         Of one sample as the last layer gives it, channels last.
     loss : Loss or None
         What the targets are for.
+    rescaling : Rescaling or None
+        The first layer, if it is one that may be computed while a batch is gathered.
     """
 
     where: str
@@ -54,6 +56,7 @@ class Boundary:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     loss: Any
+    rescaling: Any = None
 
     def samples(self, x: np.ndarray) -> np.ndarray:
         """Return x; ValueError when its shape is not the model's."""
@@ -76,8 +79,9 @@ class Boundary:
     def batches(self, data: Data, batch_size: int) -> Batches:
         """Return the data cut into batches."""
         y, weight = data.y, data.weight
+        after = None if self.rescaling is None else self.rescaling.rescale
         return Batches(
-            Column(data.x, batch_size, self.dtype, self.channels_first),
+            Column(data.x, batch_size, self.dtype, self.channels_first, after),
             None if y is None else Column(y, batch_size, self._target_dtype(y), self.channels_first),
             None if weight is None else Column(weight, batch_size, self.dtype),
             batch_size=batch_size,

@@ -55,6 +55,9 @@ class Sequential(Trainer):
         Of the last `fit`.
     stop_training : bool
         Set it during `fit`, and training ends after the batch.
+    fuse : bool
+        True: some layers in a row are computed as one (batch normalisation as a part of the layer in
+        front of it when the model predicts). Set it to False to see each layer at its own work.
 
     Examples
     --------

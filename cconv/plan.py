@@ -10,11 +10,14 @@ array that its steps ask for and hands out the same memory at the next batch:
 
 A plan belongs to one thread. What it returns is overwritten by its next batch: whoever gives it
 to a user copies it first.
+
+Some layers in a row are computed as one step: the rules that say which are tried in order at
+every layer. With ``fuse=False`` each layer is a step of its own.
 """
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,9 @@ from numpy.typing import DTypeLike
 
 from cconv import activations
 from cconv.activations import Activation
-from cconv.layers.base import Layer
+from cconv.layers.affine import Affine
+from cconv.layers.base import Layer, Weights
+from cconv.layers.normalization import BatchNormalization
 from cconv.run import Run, aligned_empty
 
 
@@ -98,7 +103,7 @@ class PlanRun(Run):
 
 
 class Step:
-    """One entry of a plan: here one layer; a fused step would hold several.
+    """One entry of a plan: here one layer; a fused step holds several.
 
     Attributes
     ----------
@@ -108,9 +113,12 @@ class Step:
         Number of the first of them in the model.
     """
 
-    def __init__(self, layer: Layer, first: int) -> None:
-        self.layers = [layer]
+    def __init__(self, layers: Sequence[Layer], first: int) -> None:
+        self.layers = list(layers)
         self.first = first
+
+    def prepare(self, run: PlanRun) -> None:
+        """Get ready for batches through which the weights stay as they are."""
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
@@ -125,9 +133,67 @@ class Step:
         return any(layer.trainable and layer.params for layer in self.layers)
 
 
-def steps_of(layers: Sequence[Layer], training: bool) -> list[Step]:
-    """Return the steps that compute these layers, fused where that is known."""
-    return [Step(layer, number) for number, layer in enumerate(layers)]
+class NormalizedStep(Step):
+    """An affine layer and the batch normalisation behind it: at inference one layer with other weights.
+
+    Those weights are computed again by every `prepare`, since the layers' own may be written to by
+    anyone at any time; next to a batch of images that is little work.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int) -> None:
+        super().__init__(layers, first)
+        self._folded = copy.copy(layers[0])
+
+    def prepare(self, run: PlanRun) -> None:
+        """Fold the normalisation into the weights."""
+        affine, normalization = self.layers
+        assert isinstance(normalization, BatchNormalization)
+        kernel = affine.params["kernel"]
+        out = run.empty("folded", kernel.shape, kernel.dtype)
+        weights = Weights()
+        for name, array in zip(
+            ("kernel", "bias"), normalization.folded_into(kernel, affine.params.get("bias"), out), strict=True
+        ):
+            weights.add(name, array)
+        self._folded.params = weights
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the normalised output."""
+        return self._folded._forward(x, run)
+
+
+def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Batch normalisation right behind a convolution or dense layer, at inference."""
+    if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
+        return None
+    affine = layers[0]
+    if not isinstance(affine, Affine) or not isinstance(affine.activation, activations.Linear):
+        return None
+    return NormalizedStep(layers[:2], first)
+
+
+def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
+    """Any layer by itself."""
+    return Step(layers[:1], first)
+
+
+# Each rule sees the layers that are left, the first one's number, and whether backward will follow;
+# it returns the step that computes as many of them as it can, or None. The first that knows one wins.
+Rule = Callable[[Sequence[Layer], int, bool], Step | None]
+RULES: tuple[Rule, ...] = (_normalized, _alone)
+
+
+def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
+    """Return the steps that compute these layers, fused where a rule knows how."""
+    rules = RULES if fuse else (_alone,)
+    steps: list[Step] = []
+    number = 0
+    while number < len(layers):
+        left = layers[number:]
+        step = next(step for rule in rules if (step := rule(left, number, training)) is not None)
+        steps.append(step)
+        number += len(step.layers)
+    return steps
 
 
 def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
@@ -159,6 +225,8 @@ class Plan:
         Key of the random draws.
     loss : Loss, optional
         With it `forward` gives logits where the loss is defined on them.
+    fuse : bool
+        Whether layers in a row may be computed as one step.
 
     Attributes
     ----------
@@ -168,24 +236,40 @@ class Plan:
         The last batch's output of each step, in training.
     """
 
-    def __init__(self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None, fuse: bool = True
+    ) -> None:
         chain, self.activation = split_activation(layers, loss)
-        self.steps = steps_of(chain, training)
+        self.steps = steps_of(chain, training, fuse)
         self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training
         self.arena = Arena()
         self.run = PlanRun(self.arena, training, seed)
         self.outputs: list[np.ndarray] = []
+        self._done = 0
+        self.prepare()
 
-    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0) -> np.ndarray:
-        """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one."""
+    def prepare(self) -> None:
+        """Take notice of the weights: called before batches that follow a change of them."""
+        for number, entry in enumerate(self.steps):
+            self.run.enter(("prepare", number), 0, "")
+            entry.prepare(self.run)
+
+    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
+        """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one.
+
+        The first `done` layers have been computed where the batch was gathered.
+        """
         run = self.run
+        self._done = done
         run.step, run.first_sample = step, first_sample
         self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
         self.outputs.clear()
         turn = 0
         for number, entry in enumerate(self.steps):
+            if entry.first < done:
+                continue
             run.enter(("forward", number), turn, "" if self.training else "*")
             y = entry.forward(x, run)
             if self.training:
@@ -234,7 +318,8 @@ class Plan:
 
     def first_not_finite(self) -> int | None:
         """Return the number of the first layer whose output of the last batch was not finite."""
-        for entry, y in zip(self.steps, self.outputs, strict=True):
+        computed = (entry for entry in self.steps if entry.first >= self._done)
+        for entry, y in zip(computed, self.outputs, strict=True):
             if not np.isfinite(y).all():
                 return entry.first
         return None

@@ -18,6 +18,7 @@ from cconv.batches import Batch, Batches, Meter, epoch_order, split_tail
 from cconv.boundary import Boundary, Data
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.layers.base import Layer
+from cconv.layers.rescaling import Rescaling
 from cconv.named import config_of
 from cconv.plan import Plan, PlanCache
 from cconv.shapes import is_int, positive_int
@@ -47,6 +48,17 @@ class Trainer:
         self.steps_done = 0
         self.epochs_done = 0
         self._plans = PlanCache()
+        self._fuse = True
+
+    @property
+    def fuse(self) -> bool:
+        """Whether layers in a row may be computed as one; False is for finding errors."""
+        return self._fuse
+
+    @fuse.setter
+    def fuse(self, value: bool) -> None:
+        self._fuse = checks.flag("Sequential", "fuse", value)
+        self._forget_plans()
 
     @property
     def data_format(self) -> str:
@@ -135,6 +147,7 @@ class Trainer:
             self._input_shape,
             self._inner_output_shape(),
             self.loss,
+            first if self.fuse and type(first) is Rescaling else None,
         )
         return boundary, boundary.samples(samples)
 
@@ -281,22 +294,25 @@ class Trainer:
     def _training_plan(self) -> Plan:
         plan = self._plans.training
         if plan is None:
-            plan = Plan(self._layers, training=True, seed=self.seed, loss=self.loss)
+            plan = Plan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.training = plan
         return plan
 
     def _inference_plan(self) -> Plan:
+        """Return the plan of this thread, ready for the weights as they are now."""
         plan = self._plans.inference
         if plan is None:
-            plan = Plan(self._layers, training=False, seed=self.seed, loss=self.loss)
+            plan = Plan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.inference = plan
+        else:
+            plan.prepare()
         return plan
 
     def _train_step(self, batch: Batch, position: str) -> list[float]:
         """Change the weights once; return the loss and the metrics of the batch before the change."""
         assert batch.y is not None
         plan = self._training_plan()
-        y = plan.forward(batch.x, self.steps_done, batch.start)
+        y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
         loss, dy = plan.loss_of(batch.y, y, batch.weight)
         loss += self._penalty()
         if not math.isfinite(loss):
@@ -325,9 +341,10 @@ class Trainer:
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"Sequential.fit: the loss became {loss} in {position}"
-        if not np.isfinite(batch.x).all():
+        finite = bool(np.isfinite(batch.x).all())
+        if not finite and not batch.done:
             return f"{message}: the input of this batch is not finite"
-        number = plan.first_not_finite()
+        number = plan.first_not_finite() if finite else 0
         if number is None:
             if not (np.isfinite(batch.y).all() and (batch.weight is None or np.isfinite(batch.weight).all())):
                 return f"{message}: the targets or weights of this batch are not finite"
@@ -444,7 +461,7 @@ class Trainer:
         meter = Meter(self._figure_names())
         for batch in batches.epoch():
             assert batch.y is not None
-            y = plan.forward(batch.x)
+            y = plan.forward(batch.x, done=batch.done)
             loss, _ = plan.loss_of(batch.y, y, batch.weight)
             meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
         figures = meter.means()
@@ -485,7 +502,8 @@ class Trainer:
         plan = self._inference_plan()
         outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
         for batch in batches.epoch():
-            outputs[batch.start : batch.start + len(batch.x)] = plan.finish(plan.forward(batch.x))
+            y = plan.finish(plan.forward(batch.x, done=batch.done))
+            outputs[batch.start : batch.start + len(batch.x)] = y
         if self.data_format == "channels_first" and outputs.ndim == 4:
             return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
         return outputs

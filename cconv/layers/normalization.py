@@ -155,7 +155,9 @@ class BatchNormalization(Layer):
         shift = -self.state["moving_mean"] * scale
         return scale, shift + self.params["beta"] if self.center else shift
 
-    def folded_into(self, kernel: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def folded_into(
+        self, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return kernel and bias of one layer that does what a convolution and this layer do at inference.
 
         Parameters
@@ -165,11 +167,13 @@ class BatchNormalization(Layer):
             layer without activation in front of this one.
         bias : ndarray of shape (channels,) or None
             Its bias.
+        out : ndarray, optional
+            Where to put the kernel.
 
         Returns
         -------
         kernel, bias : ndarray
-            New arrays.
+            New arrays, or `out` and a new one.
 
         Raises
         ------
@@ -187,9 +191,9 @@ class BatchNormalization(Layer):
         """
         scale, shift = self.affine()
         if kernel.shape[-1] == scale.size:
-            folded = kernel * scale
+            folded = np.multiply(kernel, scale, out=out)
         elif kernel.shape[-1] * kernel.shape[-2] == scale.size:
-            folded = kernel * scale.reshape(kernel.shape[-2:])
+            folded = np.multiply(kernel, scale.reshape(kernel.shape[-2:]), out=out)
         else:
             raise ValueError(
                 f"{self.where}: kernel must have {scale.size} output channels, got the shape {kernel.shape}"

@@ -41,13 +41,16 @@ class Rescaling(Layer):
         self.offset = finite(self.where, "offset", offset)
 
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        y = run.empty("y", x.shape, x.dtype)
-        np.multiply(x, x.dtype.type(self.scale), out=y)
-        if self.offset:
-            np.add(y, x.dtype.type(self.offset), out=y)
         if run.training:
             self._keep(x.shape[0])
-        return y
+        return self.rescale(x, run.empty("y", x.shape, x.dtype))
+
+    def rescale(self, x: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Write the result into `out`, of x's shape and float dtype; it may be x itself. Return `out`."""
+        np.multiply(x, x.dtype.type(self.scale), out=out)
+        if self.offset:
+            np.add(out, x.dtype.type(self.offset), out=out)
+        return out
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         if not need_dx:

@@ -1,0 +1,286 @@
+"""Layers that are computed together give what they give one by one."""
+
+import numpy as np
+import pytest
+
+from cconv.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Rescaling,
+)
+from cconv.models import Sequential
+from cconv.plan import NormalizedStep, Plan, Step, steps_of
+
+RNG = np.random.default_rng(21)
+
+
+def layers_with_normalization(data_format):
+    axis = 1 if data_format == "channels_first" else -1
+    where = {"data_format": data_format}
+    return [
+        Conv2D(6, 3, padding="same", **where),
+        BatchNormalization(axis),
+        Activation("relu"),
+        DepthwiseConv2D(3, depth_multiplier=2, use_bias=False, **where),
+        BatchNormalization(axis, center=False),
+        MaxPooling2D(2, **where),
+        Conv2D(4, 1, groups=2, use_bias=False, **where),
+        BatchNormalization(axis, scale=False),
+        Flatten(**where),
+        Dense(7),
+        BatchNormalization(),
+        Activation("tanh"),
+        Dense(5, activation="relu"),
+        BatchNormalization(),
+        Dense(3, activation="softmax"),
+    ]
+
+
+def network(data_format="channels_last", dtype="float32", trained=True):
+    shape = (2, 8, 9) if data_format == "channels_first" else (8, 9, 2)
+    model = Sequential(layers_with_normalization(data_format), seed=5, dtype=dtype).build(shape)
+    model.compile("adam", "categorical_crossentropy", ["accuracy"])
+    if trained:
+        change(model)
+    return model
+
+
+def change(model):
+    """Give every weight and moving average another value, as a user would."""
+    rng = np.random.default_rng(8)
+    for layer in model.layers:
+        for store in (layer.params, layer.state):
+            for name, array in store.items():
+                store[name] = array * rng.uniform(0.5, 1.5, array.shape) + rng.uniform(-0.3, 0.3, array.shape)
+
+
+def images(model, n=20):
+    return RNG.normal(size=(n, *model.input_shape[1:])).astype(model.dtype)
+
+
+def both_ways(model, x):
+    fused = model.predict(x)
+    model.fuse = False
+    alone = model.predict(x)
+    model.fuse = True
+    return fused, alone
+
+
+# --- batch normalisation -------------------------------------------------------------------------
+
+
+def kinds(steps):
+    return [(type(step), step.first, len(step.layers)) for step in steps]
+
+
+def test_the_steps_of_a_plan():
+    layers = network().layers
+    expected = {0: NormalizedStep, 3: NormalizedStep, 6: NormalizedStep, 9: NormalizedStep}
+    steps = steps_of(layers, training=False)
+    assert [step.first for step in steps] == [0, 2, 3, 5, 6, 8, 9, 11, 12, 13, 14]
+    assert {step.first: type(step) for step in steps if type(step) is not Step} == expected
+    alone = [(Step, number, 1) for number in range(len(layers))]
+    assert kinds(steps_of(layers, training=True)) == alone
+    assert kinds(steps_of(layers, training=False, fuse=False)) == alone
+    assert [layer for step in steps for layer in step.layers] == layers
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 2e-5), ("float64", 1e-13)])
+def test_folded_normalization_gives_the_same_within_rounding(data_format, dtype, error):
+    model = network(data_format, dtype)
+    fused, alone = both_ways(model, images(model))
+    assert not np.array_equal(fused, alone)
+    np.testing.assert_allclose(fused, alone, rtol=0, atol=error)
+    assert np.ptp(alone) > 0.1
+
+
+def test_both_data_formats_give_the_same_bits():
+    last, first = network("channels_last"), network("channels_first")
+    first.set_weights(last.get_weights())
+    x = images(last)
+    assert np.array_equal(first.predict(np.moveaxis(x, 3, 1)), last.predict(x))
+
+
+@pytest.mark.parametrize(
+    "way", ["assigned", "in place", "set_weights", "moving average", "trained", "load_weights"]
+)
+def test_weights_that_change_are_noticed(way, tmp_path):
+    model = network()
+    x = images(model)
+    before = model.predict(x)
+    conv, norm = model.layers[:2]
+    if way == "assigned":
+        conv.params["kernel"] = conv.params["kernel"] * 0.5
+    elif way == "in place":
+        conv.params["bias"][...] += 1
+    elif way == "set_weights":
+        norm.set_weights([2 * array for array in norm.get_weights()])
+    elif way == "moving average":
+        norm.state["moving_mean"][0] += 1
+    elif way == "trained":
+        y = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, len(x))]
+        model.fit(x, y, epochs=1, verbose=0)
+    else:
+        other = network(trained=False)
+        other.save_weights(tmp_path / "weights.safetensors")
+        model.load_weights(tmp_path / "weights.safetensors")
+    fused, alone = both_ways(model, x)
+    assert np.abs(fused - before).max() > 1e-3
+    np.testing.assert_allclose(fused, alone, rtol=0, atol=2e-5)
+    assert np.array_equal(model.predict(x), fused)
+
+
+def test_folding_changes_no_layer():
+    model = network()
+    before = model.get_weights()
+    model.predict(images(model))
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def test_training_and_evaluation_with_folded_layers():
+    """The validation within fit sees the weights of its epoch; training itself is as without fusing."""
+    x = images(network(), 40)
+    y = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 40)]
+    runs = []
+    for fuse in (True, False):
+        model = network()
+        model.fuse = fuse
+        history = model.fit(x, y, batch_size=8, epochs=3, verbose=0, validation_data=(x, y)).history
+        runs.append((model.get_weights(), history))
+    (fused, fused_history), (alone, alone_history) = runs
+    assert all(np.array_equal(a, b) for a, b in zip(fused, alone, strict=True))
+    assert fused_history["loss"] == alone_history["loss"]
+    np.testing.assert_allclose(fused_history["val_loss"], alone_history["val_loss"], rtol=1e-4)
+
+
+def test_folded_weights_keep_their_memory():
+    model = network()
+    plan = Plan(model.layers, training=False, seed=5)
+    plan.forward(images(model))
+    reserved = plan.arena.nbytes
+    places = [step._folded.params["kernel"].ctypes.data for step in plan.steps if len(step.layers) == 2]
+    plan.prepare()
+    plan.forward(images(model))
+    assert plan.arena.nbytes == reserved
+    assert places == [
+        step._folded.params["kernel"].ctypes.data for step in plan.steps if len(step.layers) == 2
+    ]
+
+
+def test_an_activation_or_another_layer_between_is_not_skipped():
+    for middle in (Conv2D(3, 3, activation="relu"), Dropout(0.5)):
+        model = Sequential([Conv2D(3, 1), middle, BatchNormalization()], seed=1).build((6, 6, 2))
+        change(model)
+        assert all(type(step) is Step for step in steps_of(model.layers, training=False))
+        fused, alone = both_ways(model, images(model))
+        assert np.array_equal(fused, alone)
+
+
+def test_fuse_is_a_flag():
+    with pytest.raises(TypeError, match="Sequential: fuse must be"):
+        Sequential().fuse = "no"
+
+
+# --- rescaling -----------------------------------------------------------------------------------
+
+
+def rescaled(data_format="channels_last", dtype="float32", offset=-0.7, rows=()):
+    shape = (3, 6, 5) if data_format == "channels_first" else (6, 5, 3)
+    layers = [
+        Rescaling(1 / 255, offset, input_shape=shape),
+        *rows,
+        Conv2D(4, 3, activation="tanh", data_format=data_format),
+        Flatten(data_format=data_format),
+        Dropout(0.3),
+        Dense(3, activation="softmax"),
+    ]
+    model = Sequential(layers, seed=2, dtype=dtype)
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def small_numbers(model, dtype, n=50):
+    top = {"bool": 2, "int8": 128, "int64": 1000}.get(dtype, 256)
+    return RNG.integers(0, top, (n, *model.input_shape[1:])).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("given", ["uint8", "int8", "bool", "int64", "float32", "float16"])
+def test_rescaling_while_gathering_has_the_bits_of_the_layer(given, data_format, dtype):
+    y = RNG.integers(0, 3, 50)
+    results = []
+    for fuse in (True, False):
+        model = rescaled(data_format, dtype)
+        model.fuse = fuse
+        x = small_numbers(model, given)
+        if results:
+            x = results[0][0]
+        history = model.fit(x, y, batch_size=16, epochs=2, verbose=0, validation_split=0.2).history
+        results.append((x, model.get_weights(), history, model.predict(x), model.evaluate(x, y, verbose=0)))
+    (_, *fused), (_, *alone) = results
+    for a, b in zip(fused[0], alone[0], strict=True):
+        assert np.array_equal(a, b)
+    assert fused[1] == alone[1]
+    assert np.array_equal(fused[2], alone[2])
+    assert fused[3] == alone[3]
+
+
+def test_the_layer_is_not_run_again(monkeypatch):
+    model = rescaled()
+    x = small_numbers(model, "uint8")
+    calls = []
+    plain = Rescaling._forward
+    monkeypatch.setattr(Rescaling, "_forward", lambda *given: calls.append(1) or plain(*given))
+    model.fit(x, RNG.integers(0, 3, 50), verbose=0)
+    model.predict(x)
+    assert not calls
+    model.predict(x.astype(np.float32))
+    assert calls
+    calls.clear()
+    model.fuse = False
+    model.predict(x)
+    assert calls
+
+
+def test_mapped_files_and_strided_bytes_stay_as_they_are(tmp_path):
+    model = rescaled()
+    x = small_numbers(model, "uint8")
+    np.save(tmp_path / "x.npy", x)
+    expected = model.predict(x)
+    assert np.array_equal(model.predict(np.load(tmp_path / "x.npy", mmap_mode="r")), expected)
+    backwards = np.ascontiguousarray(x[::-1])[::-1]
+    copy = backwards.copy()
+    assert np.array_equal(model.predict(backwards), expected)
+    assert np.array_equal(backwards, copy)
+
+
+def test_a_rescaling_that_is_not_first_is_a_layer():
+    model = rescaled(rows=[Rescaling(3.0)])
+    x = small_numbers(model, "uint8")
+    fused, alone = both_ways(model, x)
+    assert np.array_equal(fused, alone)
+
+
+def test_a_model_that_only_rescales():
+    model = Sequential([Rescaling(0.5, 1.0, input_shape=(4,))], seed=0)
+    x = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    assert np.array_equal(model.predict(x), x * np.float32(0.5) + np.float32(1))
+
+
+def test_a_rescaling_that_overflows_is_named():
+    model = Sequential([Rescaling(1e38, input_shape=(4,)), Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    x = np.full((4, 4), 200, np.uint8)
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(ValueError, match=r"layer 0 \(rescaling, Rescaling\) is the first"),
+    ):
+        model.fit(x, np.zeros((4, 1)), verbose=0)
