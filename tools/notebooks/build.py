@@ -65,7 +65,12 @@ def run(book):
     language = dict(book.metadata["language_info"])
     place = {"metadata": {"path": NOTEBOOKS}}
     NotebookClient(
-        book, kernel_name="python3", extra_arguments=quiet, timeout=TIMEOUT, resources=place
+        book,
+        kernel_name="python3",
+        extra_arguments=quiet,
+        timeout=TIMEOUT,
+        resources=place,
+        coalesce_streams=True,
     ).execute()
     book.metadata["language_info"] = language  # nbclient adds the version that ran it
     for cell in book.cells:
