@@ -20,7 +20,7 @@ from cconv.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from cconv.config import show_config
-    from cconv.estimators import Scratch2dCNNClassifier
+    from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
     from cconv.layers import (
         Activation,
         AveragePool2D,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # What loads on first use: names by the module that has them, and modules.
 _NAMES = {
     "config": ("show_config",),
-    "estimators": ("Scratch2dCNNClassifier",),
+    "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
         "Activation",
         "AveragePool2D",
@@ -101,6 +101,8 @@ __all__ = [
     "AveragePool2D",
     "AveragePooling2D",
     "BatchNormalization",
+    "CNNClassifier",
+    "CNNRegressor",
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",

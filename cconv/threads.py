@@ -2,10 +2,14 @@
 
 The number comes from `set_num_threads`, else from ``OMP_NUM_THREADS``, else from the processors
 that this process may use (its affinity mask and the cgroup's CPU quota). threadpoolctl can lower
-it for as long as its limit lasts. Results do not depend on it: every sum has an order of its own.
+it for as long as its limit lasts, and `limit` sets it for one thread. Results do not depend on it: every
+sum has an order of its own.
 """
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cconv import _kernels
 from cconv.shapes import positive_int
@@ -13,6 +17,7 @@ from cconv.shapes import positive_int
 MOST = 1024  # more threads than any machine of today has cores
 
 _chosen: int | None = None
+_local = threading.local()  # .limit: what `limit` set in this thread
 
 
 def _read(path: str) -> str:
@@ -63,21 +68,57 @@ def set_num_threads(n: int | None) -> None:
     >>> cconv.set_num_threads(None)
     """
     global _chosen
-    if n is not None:
-        n = positive_int("set_num_threads", "n", n)
-        if n > MOST:
-            raise ValueError(f"set_num_threads: n must be at most {MOST}, got {n}")
-    _chosen = n
+    _chosen = _checked("set_num_threads", n)
+
+
+def _checked(where: str, n: int | None) -> int | None:
+    if n is None:
+        return None
+    n = positive_int(where, "n", n)
+    if n > MOST:
+        raise ValueError(f"{where}: n must be at most {MOST}, got {n}")
+    return n
+
+
+@contextmanager
+def limit(n: int | None) -> Iterator[None]:
+    """Let the kernels that the calling thread starts use `n` threads inside the ``with`` block.
+
+    Stronger than every other setting, and unseen by other threads. Blocks may be nested.
+
+    Parameters
+    ----------
+    n : int or None
+        From 1 to 1024; None changes nothing.
+
+    Examples
+    --------
+    >>> from cconv import threads
+    >>> with threads.limit(1):
+    ...     threads.get_num_threads()
+    1
+    """
+    n = _checked("threads.limit", n)
+    before = getattr(_local, "limit", None)
+    _local.limit = before if n is None else n
+    try:
+        yield
+    finally:
+        _local.limit = before
 
 
 def get_num_threads() -> int:
     """Return how many threads the next kernel call may use.
 
-    One in a forked child, whose parent's pool it must not touch; otherwise what
-    `set_num_threads` set, or the default, and never more than a limit that threadpoolctl has set.
+    One in a forked child, whose parent's pool it must not touch; otherwise what `limit` set in
+    this thread; otherwise what `set_num_threads` set, or the default, and never more than a limit
+    that threadpoolctl has set.
     """
     if not _kernels.has_openmp() or _forked:
         return 1
+    own = getattr(_local, "limit", None)
+    if own is not None:
+        return own
     wanted = _default if _chosen is None else _chosen
     limit = _kernels.omp_max_threads()
     return min(wanted, limit) if limit < _omp_at_import else wanted

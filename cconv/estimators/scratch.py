@@ -1,4 +1,4 @@
-"""The scikit-learn side; the only module that imports scikit-learn."""
+"""The classifier that a course builds from scratch."""
 
 from typing import Any, Self
 

@@ -1,0 +1,288 @@
+"""A convolutional network as a scikit-learn classifier."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
+
+from cconv.estimators import data
+from cconv.estimators.base import ConvolutionalEstimator
+from cconv.estimators.data import Samples
+
+
+class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
+    """A convolutional network for images, or rows of numbers, and their classes.
+
+    Softmax and cross-entropy behind a network of your choice, trained in batches; the same bits
+    for the same `random_state` on any number of threads.
+
+    Parameters
+    ----------
+    layers : {"lenet"}, list of cconv layers, or callable
+        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`).
+        Layers are copied, never changed; behind those that do not end in a softmax
+        come a `Flatten`, if needed, and the dense layer with one output for each class.
+        A function is called with ``(input_shape, n_classes)``, the shape being ``(h, w, c)``, and
+        returns a `cconv.Sequential`, of which likewise the layers are copied and not the weights.
+    input_shape : tuple of int, optional
+        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows. Without it a row of a flat X is an
+        image one pixel high.
+    optimizer : str or Optimizer
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adagrad"``,
+        ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a `cconv.optimizers` object, of
+        which a fresh copy is used with a learning rate of its own.
+    learning_rate : float or Schedule
+        Size of a step.
+    max_epochs : int
+        Passes over the training data.
+    batch_size : int
+        Samples a step. Data of no more than this are trained on in full batches: then a weight of
+        two and a sample that comes twice are the same to the last bit, and the order of the samples
+        does not matter.
+    alpha : float
+        Adds ``alpha / 2 · Σw²`` over all kernels that have no penalty of their own to the loss.
+    early_stopping : bool
+        Set `validation_fraction` of the samples apart, stop when their score has stopped improving,
+        and restore the weights of the best epoch.
+    validation_fraction : float
+        In (0, 1); the classes keep their shares.
+    n_iter_no_change : int
+        Stop after so many epochs without progress: of the validation score with early stopping,
+        else of the training loss.
+    tol : float
+        A change up to this is no progress.
+    class_weight : dict, "balanced" or None
+        Weights of the classes in the loss, by label; "balanced" gives every class the same sum.
+    augment : layer or list of layers, optional
+        What changes the images in training, such as `cconv.RandomTranslation`.
+    dtype : {"float32", "float64"}
+        What the network computes in.
+    n_threads : int, optional
+        Threads of `fit` and `predict`, stronger than every other setting. By default those of
+        `cconv.get_num_threads`, which follows joblib's and threadpoolctl's limits. Results do not
+        depend on it.
+    random_state : int, RandomState, Generator or None
+        Fixes initial weights, the order of the samples, augmentation and the validation split.
+    warm_start : bool
+        Let `fit` go on with the weights of the last one (the optimizer starts anew).
+    verbose : bool or int
+        0 is silent, 1 a progress bar, 2 a line an epoch.
+    callbacks : list of Callback, optional
+        See `cconv.callbacks`.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The labels, sorted.
+    n_features_in_ : int
+        Pixels times channels.
+    feature_names_in_ : ndarray of str
+        Only when X was a frame with names.
+    input_shape_ : tuple of int
+        ``(h, w, c)``.
+    model_ : Sequential
+        The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
+    loss_curve_ : list of float
+        Mean loss of each epoch on the training data.
+    validation_scores_ : list of float or None
+        With early stopping, the accuracy after each epoch.
+    best_validation_score_ : float or None
+        The largest of them.
+    n_iter_ : int
+        Epochs, those of earlier fits included with `warm_start` and `partial_fit`.
+    history_ : dict of str to list of float
+        All figures of each epoch.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from cconv import CNNClassifier
+    >>> digits = load_digits()
+    >>> cnn = CNNClassifier(random_state=0).fit(digits.images[:1000], digits.target[:1000])
+    >>> cnn.score(digits.images[1000:], digits.target[1000:]) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ConvolutionalEstimator._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+    _activation = "softmax"
+    _loss = "sparse_categorical_crossentropy"
+
+    def __init__(
+        self,
+        layers="lenet",
+        input_shape=None,
+        *,
+        optimizer="adam",
+        learning_rate=1e-3,
+        max_epochs=20,
+        batch_size=128,
+        alpha=0.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=1e-4,
+        class_weight=None,
+        augment=None,
+        dtype="float32",
+        n_threads=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        callbacks=None,
+    ) -> None:
+        self.layers = layers
+        self.input_shape = input_shape
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.alpha = alpha
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.augment = augment
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train a network, a new one unless `warm_start`.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
+            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+        y : array of shape (n,)
+            Labels: strings, ints or bools.
+        sample_weight : array of shape (n,), optional
+            Weights of the samples in the loss, at least 0. A sample of weight 0 might as well not be there.
+
+        Returns
+        -------
+        CNNClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            For a parameter that is not what it must be; it is a TypeError and a ValueError.
+        TypeError, ValueError
+            For data that do not fit.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Pass over these data once, in batches; for data that come in pieces.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
+            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+        y : array of shape (n,)
+            Labels.
+        classes : array of shape (n_classes,)
+            All labels that there will be; needed by the first call.
+        sample_weight : array of shape (n,), optional
+            Factors of the samples' losses, as they are: weights are not divided by their mean,
+            which other pieces could not share.
+
+        Returns
+        -------
+        CNNClassifier
+            The classifier itself.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError("class_weight 'balanced' is not supported by partial_fit: it needs all of y")
+        first = _check_partial_fit_first_call(self, classes)
+        return self._partial_fit(X, y, sample_weight, first or not hasattr(self, "model_"))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable label of each image, shape (n,).
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of each class, (n, n_classes), in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+        """
+        return self._predict(X)
+
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the logarithms of `predict_proba`, finite even where that is 0.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+        """
+        return self._predict(X, "log_softmax")
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Return the scores before the softmax.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), or (n,) for two classes
+            For two classes the score of the second less that of the first: above 0 it is predicted.
+        """
+        scores = self._predict(X, "linear")
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _learn_targets(self, y: np.ndarray) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        check_classification_targets(y)
+        labels, numbers = np.unique(y, return_inverse=True)
+        places = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
+        unknown = labels[self.classes_[places] != labels]
+        if len(unknown):
+            raise ValueError(f"y must hold labels of classes_ {self.classes_}, got {unknown}")
+        return places[numbers]
+
+    def _weighted(self, samples: Samples) -> Samples:
+        return samples._replace(weight=data.class_weights(self.class_weight, self.classes_, samples))
+
+    def _validation_score(self, samples: Samples) -> float:
+        found = self.model_.predict(data.seen(samples.x, self.input_shape_), verbose=0).argmax(axis=1)
+        return float(np.average(found == samples.y, weights=samples.weight))

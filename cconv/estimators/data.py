@@ -1,0 +1,149 @@
+"""What an estimator makes of X, sample_weight and random_state before its network sees them."""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
+
+from cconv.shapes import is_int
+
+Shape = tuple[int, ...]
+
+LOOKED_AT = 4096  # rows whose mean square stands for that of all
+
+
+class Samples(NamedTuple):
+    """Images as rows (n, h·w·c), targets as the loss wants them, and a weight each or None."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> "Samples":
+        """Return these rows of it."""
+        return Samples(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+
+def image_rows(where: str, x: Any) -> tuple[Any, Shape | None]:
+    """Return images (n, h, w) or (n, h, w, c) as rows (n, h·w·c), and (h, w, c).
+
+    Anything else, such as rows and frames, is returned as it is, with None: it is for
+    scikit-learn's checks.
+    """
+    if isinstance(x, list | tuple) or (hasattr(x, "__array__") and not hasattr(x, "shape")):
+        x = np.asarray(x)
+    ndim = len(getattr(x, "shape", ()))
+    if ndim < 3:
+        return x, None
+    x = np.asarray(x)
+    if ndim > 4:
+        raise ValueError(
+            f"{where}: X must have shape (n, h, w, c), (n, h, w) or (n, features), got {x.shape}"
+        )
+    h, w, c = (*x.shape[1:], 1)[:3]
+    return x.reshape(len(x), h * w * c), (h, w, c)
+
+
+def given_shape(where: str, input_shape: Any) -> Shape | None:
+    """Return the parameter input_shape as (h, w, c); None if it is None."""
+    if input_shape is None:
+        return None
+    entries = tuple(input_shape)
+    if len(entries) not in (2, 3) or not all(is_int(e) and e >= 1 for e in entries):
+        raise ValueError(f"{where}: input_shape must be (h, w) or (h, w, c), got {input_shape!r}")
+    h, w, c = (*(int(e) for e in entries), 1)[:3]
+    return h, w, c
+
+
+def image_shape(where: str, declared: Shape | None, found: Shape | None, n_features: int) -> Shape:
+    """Return (h, w, c) of images whose rows have n_features, from what is declared and what X looks like."""
+    if declared is not None:
+        if found not in (None, declared) or math.prod(declared) != n_features:
+            got = f"images {found}" if found else f"{n_features} features"
+            raise ValueError(f"{where}: X must hold images of input_shape {declared}, got {got}")
+        return declared
+    return found or (1, n_features, 1)
+
+
+def sample_weights(sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
+    """Return the weights as float64 (n,), or None; ValueError when negative, or zero throughout."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    if weight.min() < 0:
+        raise ValueError("Negative values in data passed to `sample_weight`")
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number, got zeros")
+    return weight
+
+
+def class_weights(class_weight: Any, classes: np.ndarray, samples: Samples) -> np.ndarray | None:
+    """Return the samples' weights times those of their classes.
+
+    ``"balanced"`` is scikit-learn's, ``n / (classes · count of the class)``, where the samples'
+    weights are counts. A class that a dict does not name has weight 1.
+    """
+    if class_weight is None:
+        return samples.weight
+    own = np.ones(len(samples.y)) if samples.weight is None else samples.weight
+    if isinstance(class_weight, dict):
+        by_class = compute_class_weight(class_weight, classes=classes, y=classes[samples.y])
+        if not (np.isfinite(by_class).all() and by_class.min() >= 0):
+            raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight!r}")
+    else:
+        counts = np.bincount(samples.y, own, minlength=len(classes))
+        by_class = own.sum() / (len(classes) * np.maximum(counts, np.finfo(float).tiny))
+    return own * by_class[samples.y]
+
+
+def without_zeros(samples: Samples) -> Samples:
+    """Return the samples whose weight is above zero."""
+    if samples.weight is None or samples.weight.all():
+        return samples
+    return samples.take(np.flatnonzero(samples.weight))
+
+
+def merged(samples: Samples, dtype: Any) -> Samples:
+    """Return the samples in an order of their own, equal ones as one with the sum of their weights.
+
+    So that training with full batches cannot tell a weight of two from a sample that comes twice,
+    not even by a rounding error, nor one order of the samples from another.
+    """
+    x = np.ascontiguousarray(samples.x, samples.x.dtype if samples.x.dtype == np.uint8 else dtype)
+    y = np.ascontiguousarray(samples.y)
+    weight = np.ones(len(x)) if samples.weight is None else samples.weight
+    keys = [row.tobytes() + target.tobytes() for row, target in zip(x, y, strict=True)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    first = [place for place, row in enumerate(order) if place == 0 or keys[row] != keys[order[place - 1]]]
+    rows = np.array(order)
+    return Samples(x, y, None).take(rows[first])._replace(weight=np.add.reduceat(weight[rows], first))
+
+
+def with_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return the weights divided by their mean: the loss is then Σ w·loss / Σ w."""
+    return None if weight is None else weight / weight.mean()
+
+
+def root_mean_square(x: np.ndarray) -> float:
+    """Return the root of the mean of the squares of at most `LOOKED_AT` rows, evenly spread."""
+    rows = x[:: -(-len(x) // LOOKED_AT)]
+    total = math.fsum(float(np.square(row, dtype=np.float64).mean()) for row in rows)
+    return math.sqrt(total / len(rows))
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return a seed from what scikit-learn takes as random_state, or a NumPy generator."""
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        random_state = int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def seen(x: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return rows (n, h·w·c) as images (n, h, w, c)."""
+    return x.reshape(len(x), *shape)

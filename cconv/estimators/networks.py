@@ -1,0 +1,199 @@
+"""From the parameter `layers` of an estimator to a network, and from a network to its features and scores."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError
+
+from cconv import activations
+from cconv.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPooling2D, Rescaling
+from cconv.models import Sequential
+from cconv.regularizers import L2
+
+Shape = tuple[int, ...]
+
+# Root mean square of what the default network's first layer sees. Adam moves a weight by at most the
+# learning rate, so that larger inputs are learnt from in fewer steps; 4 did best of 1, 2, 4, 8.
+INPUT_RMS = 4.0
+PARAMETERS = 100_000  # at most so many in the default network, as long as there are few outputs
+FEATURES = 128  # units before the last layer where the parameters allow it
+DEEPEST = 4  # convolutions
+KERNEL_PENALTY = "kernel_regularizer"  # the attribute of layers that have a kernel
+
+
+def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
+    """Return the hidden layers of the default network, a LeNet fitted to the image.
+
+    Convolutions of 32 and then 64 filters, each with a max pooling behind it that halves every side
+    of at least four pixels; then a dense layer. From 12x12 pixels up the convolutions are LeNet's
+    own, 5x5 and then 3x3, without padding; smaller images, and those with a side below 12 such as
+    the one-pixel-high image of a table's row, get 3x3 kernels and ``padding="same"``. A side of
+    one pixel has kernels of one. Large images get a third and a fourth convolution.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(h, w, c)``.
+    outputs : int
+        Units of the layer that will follow.
+
+    Examples
+    --------
+    >>> [layer.name for layer in lenet((8, 8, 1), 10)]
+    ['conv2d', 'max_pooling2d', 'conv2d', 'max_pooling2d', 'flatten', 'dense']
+    """
+    h, w, channels = input_shape
+    roomy = min(h, w) >= 12
+    layers: list[Layer] = []
+    parameters = 0
+    for depth in range(DEEPEST):
+        if depth >= 2 and max(h, w) < 8:
+            break
+        filters = 32 if depth == 0 else 64
+        size = 5 if roomy and depth == 0 else 3
+        kernel = min(size, h), min(size, w)
+        valid = roomy and depth < 2
+        layers.append(Conv2D(filters, kernel, padding="valid" if valid else "same", activation="relu"))
+        parameters += (kernel[0] * kernel[1] * channels + 1) * filters
+        if valid:
+            h, w = h - kernel[0] + 1, w - kernel[1] + 1
+        pool = 2 if h >= 4 else 1, 2 if w >= 4 else 1
+        if pool != (1, 1):
+            layers.append(MaxPooling2D(pool))
+        h, w, channels = h // pool[0], w // pool[1], filters
+    left = (PARAMETERS - parameters - outputs) // (h * w * channels + 1 + outputs)
+    return [*layers, Flatten(), Dense(min(max(left // 8 * 8, 16), FEATURES), activation="relu")]
+
+
+NETWORKS: dict[str, Callable[[Shape, int], list[Layer]]] = {"lenet": lenet}
+
+
+def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"The {name!r} parameter of {where} must be {expected}. Got {got!r} instead."
+    )
+
+
+def layers_of(where: str, name: str, value: Any) -> list[Layer]:
+    """Return copies without weights of the layers in a list, or of one layer; None is an empty list."""
+    given = [] if value is None else [value] if isinstance(value, Layer) else list(value)
+    for layer in given:
+        if not isinstance(layer, Layer):
+            raise _invalid(where, name, "made of cconv layers", layer)
+    return [layer.clone() for layer in given]
+
+
+def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, activation: str) -> list[Layer]:
+    """Return the layers, with a dense layer behind them unless they end in such an output already."""
+    shape = input_shape
+    for layer in layers:
+        shape = layer.compute_output_shape(shape)
+    kind = getattr(layers[-1], "activation", None) if layers else None
+    if kind is not None and kind.key == activation and shape == (outputs,):
+        return layers
+    if kind is not None and kind.key == "softmax":
+        raise ValueError(
+            f"layers: the network ends in a softmax of shape {shape}, but y has {outputs} classes"
+        )
+    flat = [] if len(shape) == 1 else [Flatten()]
+    return [*layers, *flat, Dense(outputs, activation=activation)]
+
+
+def network(
+    where: str,
+    layers: Any,
+    input_shape: Shape,
+    outputs: int,
+    *,
+    activation: str,
+    scaled: bool,
+    rms: float,
+    augment: Any,
+    alpha: float,
+    seed: int,
+    dtype: Any,
+) -> Sequential:
+    """Return a new built network.
+
+    Parameters
+    ----------
+    where : str
+        The estimator's class, for error messages.
+    layers : str, sequence of Layer, or callable
+        As the estimator got it.
+    input_shape : tuple of int
+        ``(h, w, c)``.
+    outputs : int
+        Units of the last layer.
+    activation : str
+        Of the last layer: ``"softmax"`` or ``"linear"``.
+    scaled : bool
+        Whether the pixels are bytes, to be divided by 255.
+    rms : float
+        Root mean square of the pixels, after that.
+    augment : Layer, sequence of Layer, or None
+        What changes the images in training.
+    alpha : float
+        Every kernel without a penalty of its own gets ``alpha / 2 · Σw²``.
+    seed : int
+        Of weights, shuffling and all other draws.
+    dtype : dtype
+        float32 or float64.
+    """
+    first: list[Layer] = [Rescaling(1 / 255)] if scaled else []
+    first += layers_of(where, "augment", augment)
+    if isinstance(layers, str):
+        hidden = NETWORKS[layers](input_shape, outputs)
+        if rms > 0:
+            first.append(Rescaling(INPUT_RMS / rms))
+    elif callable(layers):
+        made = layers(input_shape, outputs)
+        if not isinstance(made, Sequential):
+            raise TypeError(
+                f"{where}: layers must return a cconv.Sequential when it is a function, got {made!r}"
+            )
+        hidden = layers_of(where, "layers", made.layers)
+    else:
+        hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, Input)]
+    chain = [*first, *_hidden_and_head(hidden, input_shape, outputs, activation)]
+    for layer in chain:
+        if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
+            setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
+    return Sequential(chain, seed=seed, dtype=dtype).build(input_shape)
+
+
+def _over(model: Sequential, layers: Sequence[Layer]) -> Sequential:
+    """Return a model of these layers of `model`, whose weights it shares."""
+    assert model._input_shape is not None
+    return Sequential(layers, seed=model.seed, dtype=model.dtype).build(model._input_shape)
+
+
+def with_activation(model: Sequential, activation: str) -> Sequential:
+    """Return the network with another activation at its end, over the same weights."""
+    last: Any = copy.copy(model.layers[-1])
+    last.activation = activations.get(activation, "with_activation", "activation")
+    return _over(model, [*model.layers[:-1], last])
+
+
+def _hidden(model: Sequential) -> list[Layer]:
+    """Return the layers before the last dense one; before the last one with weights if none is dense."""
+    layers = model.layers
+    with_weights = [number for number, layer in enumerate(layers) if layer.params]
+    dense = [number for number in with_weights if isinstance(layers[number], Dense)]
+    return layers[: (dense or with_weights or [len(layers)])[-1]]
+
+
+def n_features_out(model: Sequential) -> int:
+    """Return how many features `features` gives for one image."""
+    hidden = _hidden(model)
+    assert model._input_shape is not None
+    return int(np.prod(hidden[-1].output_shape if hidden else model._input_shape))
+
+
+def features(model: Sequential, x: np.ndarray) -> np.ndarray:
+    """Return what the last dense layer sees of these images, (n, features)."""
+    hidden = _hidden(model)
+    seen = _over(model, hidden).predict(x, verbose=0) if hidden else x.astype(model.dtype)
+    return seen.reshape(len(x), -1)

@@ -1,0 +1,245 @@
+"""A convolutional network as a scikit-learn regressor."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+
+from cconv.estimators import data
+from cconv.estimators.base import ConvolutionalEstimator
+from cconv.estimators.data import Samples
+
+
+class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
+    """A convolutional network for images, or rows of numbers, and one or several numbers for each.
+
+    The network learns the mean squared error of targets brought to mean 0 and variance 1, and
+    predictions are brought back; the same bits for the same `random_state` on any number of threads.
+
+    Parameters
+    ----------
+    layers : {"lenet"}, list of cconv layers, or callable
+        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`).
+        Layers are copied, never changed; behind those that do not end in a
+        dense layer with the right number of linear outputs come a `Flatten`, if needed, and that layer.
+        A function is called with ``(input_shape, n_outputs)``, the shape being ``(h, w, c)``, and
+        returns a `cconv.Sequential`, of which likewise the layers are copied and not the weights.
+    input_shape : tuple of int, optional
+        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows. Without it a row of a flat X is an
+        image one pixel high.
+    optimizer : str or Optimizer
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adagrad"``,
+        ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a `cconv.optimizers` object, of
+        which a fresh copy is used with a learning rate of its own.
+    learning_rate : float or Schedule
+        Size of a step.
+    max_epochs : int
+        Passes over the training data.
+    batch_size : int
+        Samples a step. Data of no more than this are trained on in full batches: then a weight of
+        two and a sample that comes twice are the same to the last bit, and the order of the samples
+        does not matter.
+    alpha : float
+        Adds ``alpha / 2 · Σw²`` over all kernels that have no penalty of their own to the loss.
+    early_stopping : bool
+        Set `validation_fraction` of the samples apart, stop when their score has stopped improving,
+        and restore the weights of the best epoch.
+    validation_fraction : float
+        In (0, 1); of the samples.
+    n_iter_no_change : int
+        Stop after so many epochs without progress: of the validation score with early stopping,
+        else of the training loss.
+    tol : float
+        A change up to this is no progress.
+    augment : layer or list of layers, optional
+        What changes the images in training, such as `cconv.RandomTranslation`.
+    dtype : {"float32", "float64"}
+        What the network computes in.
+    n_threads : int, optional
+        Threads of `fit` and `predict`, stronger than every other setting. By default those of
+        `cconv.get_num_threads`, which follows joblib's and threadpoolctl's limits. Results do not
+        depend on it.
+    random_state : int, RandomState, Generator or None
+        Fixes initial weights, the order of the samples, augmentation and the validation split.
+    warm_start : bool
+        Let `fit` go on with the weights of the last one (the optimizer starts anew).
+    verbose : bool or int
+        0 is silent, 1 a progress bar, 2 a line an epoch.
+    callbacks : list of Callback, optional
+        See `cconv.callbacks`.
+
+    Attributes
+    ----------
+    target_mean_, target_scale_ : ndarray of shape () or (n_outputs,)
+        What predictions are shifted and multiplied by: mean and standard deviation of y.
+    n_features_in_ : int
+        Pixels times channels.
+    feature_names_in_ : ndarray of str
+        Only when X was a frame with names.
+    input_shape_ : tuple of int
+        ``(h, w, c)``.
+    model_ : Sequential
+        The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
+    loss_curve_ : list of float
+        Mean loss of each epoch on the training data.
+    validation_scores_ : list of float or None
+        With early stopping, the R² after each epoch.
+    best_validation_score_ : float or None
+        The largest of them.
+    n_iter_ : int
+        Epochs, those of earlier fits included with `warm_start` and `partial_fit`.
+    history_ : dict of str to list of float
+        All figures of each epoch.
+
+    Examples
+    --------
+    How bright an image is:
+
+    >>> import numpy as np
+    >>> from cconv import CNNRegressor
+    >>> images = np.random.default_rng(0).random((300, 8, 8)) * np.linspace(0, 1, 300)[:, None, None]
+    >>> CNNRegressor(random_state=0).fit(images, images.mean(axis=(1, 2))).score(
+    ...     images, images.mean(axis=(1, 2))
+    ... ) > 0.9
+    True
+    """
+
+    _activation = "linear"
+    _loss = "mean_squared_error"
+
+    def __init__(
+        self,
+        layers="lenet",
+        input_shape=None,
+        *,
+        optimizer="adam",
+        learning_rate=1e-3,
+        max_epochs=20,
+        batch_size=128,
+        alpha=0.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=1e-4,
+        augment=None,
+        dtype="float32",
+        n_threads=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        callbacks=None,
+    ) -> None:
+        self.layers = layers
+        self.input_shape = input_shape
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.alpha = alpha
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.augment = augment
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train a network, a new one unless `warm_start`.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
+            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+        y : array of shape (n,) or (n, n_outputs)
+            Targets.
+        sample_weight : array of shape (n,), optional
+            Weights of the samples in the loss, at least 0. A sample of weight 0 might as well not be there.
+
+        Returns
+        -------
+        CNNRegressor
+            The regressor itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            For a parameter that is not what it must be; it is a TypeError and a ValueError.
+        TypeError, ValueError
+            For data that do not fit.
+        """
+        return self._fit(X, y, sample_weight, multi_output=True, y_numeric=True)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Pass over these data once, in batches; for data that come in pieces.
+
+        The first piece says what mean and scale the targets have.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
+            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+        y : array of shape (n,) or (n, n_outputs)
+            Targets.
+        sample_weight : array of shape (n,), optional
+            Factors of the samples' losses, as they are.
+
+        Returns
+        -------
+        CNNRegressor
+            The regressor itself.
+        """
+        first = not hasattr(self, "model_")
+        return self._partial_fit(X, y, sample_weight, first, multi_output=True, y_numeric=True)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return float64 predictions, of the shape that y had: (n,) or (n, n_outputs).
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+        """
+        return self._unscaled(self._predict(X))
+
+    def _unscaled(self, outputs: np.ndarray) -> np.ndarray:
+        return (
+            outputs.reshape(len(outputs), *self.target_mean_.shape) * self.target_scale_ + self.target_mean_
+        )
+
+    def _outputs(self) -> int:
+        return max(self.target_mean_.size, 1)
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        return y.astype(np.float64)
+
+    def _learnable(self, samples: Samples, first: bool) -> Samples:
+        if first:
+            self.target_mean_ = np.average(samples.y, axis=0, weights=samples.weight)
+            spread = np.average(np.square(samples.y - self.target_mean_), axis=0, weights=samples.weight)
+            self.target_mean_ = np.asarray(self.target_mean_)
+            self.target_scale_ = np.where(spread > 0, np.sqrt(spread), 1.0)
+        elif samples.y.shape[1:] != self.target_mean_.shape:
+            expected = ", ".join(["n", *map(str, self.target_mean_.shape)])
+            raise ValueError(f"y must have shape ({expected}) as in the first fit, got {samples.y.shape}")
+        scaled = (samples.y - self.target_mean_) / self.target_scale_
+        return samples._replace(y=scaled.reshape(len(scaled), -1))
+
+    def _validation_score(self, samples: Samples) -> float:
+        found = self._unscaled(self.model_.predict(data.seen(samples.x, self.input_shape_), verbose=0))
+        return float(r2_score(samples.y, found, sample_weight=samples.weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
