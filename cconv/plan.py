@@ -16,6 +16,7 @@ every layer. With ``fuse=False`` each layer is a step of its own.
 """
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +30,11 @@ from cconv.layers.affine import Affine
 from cconv.layers.base import Layer, Weights
 from cconv.layers.normalization import BatchNormalization
 from cconv.run import Run, aligned_empty
+
+# A normalisation is folded into a kernel of at most so many elements, or so many for each element of
+# one image's output: with a larger one the folding, at every call of `predict`, costs more than the
+# pass over the output that it saves. Shapes alone decide, so that no result depends on the batch.
+FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 
 class Arena:
@@ -163,11 +169,13 @@ class NormalizedStep(Step):
 
 
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Batch normalisation right behind a convolution or dense layer, at inference."""
+    """Batch normalisation right behind a convolution or dense layer, at inference, where it pays."""
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
         return None
     affine = layers[0]
     if not isinstance(affine, Affine) or not isinstance(affine.activation, activations.Linear):
+        return None
+    if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
         return None
     return NormalizedStep(layers[:2], first)
 

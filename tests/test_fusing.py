@@ -15,7 +15,7 @@ from cconv.layers import (
     Rescaling,
 )
 from cconv.models import Sequential
-from cconv.plan import NormalizedStep, Plan, Step, steps_of
+from cconv.plan import FOLDED_KERNEL, NormalizedStep, Plan, Step, steps_of
 
 RNG = np.random.default_rng(21)
 
@@ -181,6 +181,14 @@ def test_an_activation_or_another_layer_between_is_not_skipped():
         assert all(type(step) is Step for step in steps_of(model.layers, training=False))
         fused, alone = both_ways(model, images(model))
         assert np.array_equal(fused, alone)
+
+
+@pytest.mark.parametrize(("size", "folded"), [(3, False), (18, True)])
+def test_a_kernel_much_larger_than_the_output_is_left_as_it_is(size, folded):
+    model = Sequential([Conv2D(128, 3), BatchNormalization()], seed=1).build((size, size, 64))
+    assert model.layers[0].params["kernel"].size > FOLDED_KERNEL
+    steps = steps_of(model.layers, training=False)
+    assert (len(steps) == 1) == folded
 
 
 def test_fuse_is_a_flag():
