@@ -55,6 +55,7 @@ def conv2d_weight_gradient_scratch(
     groups: int,
     item: int,
     threads: int,
+    pooled: bool,
 ) -> int: ...
 def conv2d_weight_gradient(
     dy: np.ndarray,
@@ -65,6 +66,48 @@ def conv2d_weight_gradient(
     origin: Any,
     dilation: Any,
     groups: int,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def conv2d_pool_scratch(
+    x_shape: Any,
+    kernel_shape: Any,
+    conv_size: Any,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    item: int,
+    threads: int,
+) -> int: ...
+def conv2d_pool_forward(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    argmax: np.ndarray,
+    conv_size: Any,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    relu: bool,
+    pool: Any,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def conv2d_pool_weight_gradient(
+    dy: np.ndarray,
+    argmax: np.ndarray,
+    x: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray,
+    conv_size: Any,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    groups: int,
+    pool: Any,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

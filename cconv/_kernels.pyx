@@ -27,6 +27,8 @@ cimport cython
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
+from cconv._rows cimport cconv_pool
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -53,6 +55,7 @@ cdef size BAND_BYTES = 131072
 cdef size BLOCK_BYTES = 307200
 cdef size PARTIAL_BYTES = 8388608
 cdef size ENOUGH_TASKS = 32  # to keep many threads busy evenly
+cdef unsigned char NOTHING = 255  # an argmax that names no position
 cdef size DENSE_ROWS = 64    # samples a task of a dense layer
 cdef size DENSE_DEPTH = 1024  # terms of a dense sum before it goes back to memory
 cdef size DENSE_SAMPLES = 512  # the same of its weight gradient
@@ -313,6 +316,16 @@ cdef size forward_packed(Pass *p) noexcept nogil:
     return p.groups * p.kh * p.kw * p.cg * ceil_div(p.fg, p.width) * p.width
 
 
+cdef void pack_groups(
+    const cython.floating *kernel,  # IN   (kh, kw, cg, f)
+    cython.floating *packed,        # OUT  forward_packed(p)
+    Pass *p, int threads,
+) noexcept nogil:
+    cdef size group = forward_packed(p) // p.groups, g
+    for g in prange(p.groups, num_threads=threads, schedule="static"):
+        pack(kernel + g * p.fg, packed + g * group, p.kh * p.kw * p.cg, p.fg, p.groups * p.fg, p.width)
+
+
 def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item):
     """Elements of scratch that `conv2d_forward` takes."""
     n, h, w, c = x_shape
@@ -331,10 +344,9 @@ def conv2d_forward(
     int threads,
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding."""
-    cdef size kh = kernel.shape[0], kw = kernel.shape[1], cg = kernel.shape[2], f = kernel.shape[3]
-    cdef Pass p = forward_pass(x.shape[0], x.shape[1], x.shape[2], x.shape[3], kh, kw, groups, f, y.shape[1],
-                               y.shape[2], strides, origin, dilation, sizeof(cython.floating))
-    cdef size packed_size = forward_packed(&p), group = packed_size // groups, g
+    cdef Pass p = forward_pass(x.shape[0], x.shape[1], x.shape[2], x.shape[3], kernel.shape[0],
+                               kernel.shape[1], groups, kernel.shape[3], y.shape[1], y.shape[2], strides,
+                               origin, dilation, sizeof(cython.floating))
     cdef const cython.floating *packed = &kernel[0, 0, 0, 0]
     cdef const cython.floating *beta = NULL
     if bias is not None:
@@ -342,10 +354,9 @@ def conv2d_forward(
     if relu:
         p.mode |= CCONV_RELU
     with nogil:
-        if packed_size:
+        if forward_packed(&p):
+            pack_groups(packed, &scratch[0], &p, threads)
             packed = &scratch[0]
-            for g in prange(groups, num_threads=threads, schedule="static"):
-                pack(&kernel[0, 0, 0, 0] + g * p.fg, &scratch[0] + g * group, kh * kw * cg, p.fg, f, p.width)
         run_pass(&x[0, 0, 0, 0], packed, beta, &y[0, 0, 0, 0], &p, x.shape[0], threads)
 
 
@@ -544,9 +555,10 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     return s
 
 
-cdef inline size block_size(Sum *s) noexcept nogil:
-    # Elements of scratch that a block takes, where it is copied.
-    return s.images * band_size(&s.p, s.band)
+cdef inline size block_size(Sum *s, bint pooled) noexcept nogil:
+    # Elements of scratch that a block takes, where it is copied, and its dy, where that was pooled.
+    cdef size pixels = s.band * s.p.columns if pooled else 0
+    return s.images * (band_size(&s.p, s.band) + pixels * s.p.groups * s.p.fg)
 
 
 cdef void unit_product(
@@ -577,11 +589,30 @@ cdef void unit_product(
             dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)
 
 
+# Max pooling behind a convolution: windows, and the argmax of the whole batch.
+cdef struct Pooling:
+    cconv_pool windows
+    const unsigned char *argmax
+
+
+cdef void unpool(
+    const cython.floating *dy,      # IN   (n, poh, pow, f)
+    const Pooling *pooling, size image, size first, size rows,
+    cython.floating *to,            # OUT  (rows, columns, f): rows of the gradient before pooling
+) noexcept nogil:
+    cdef const cconv_pool *w = &pooling.windows
+    cdef size i, each = w.oh * w.ow * w.c
+    for i in range(rows):
+        cconv_rows_of(sizeof(cython.floating)).max_pool_backward(
+            w, first + i, dy + image * each, pooling.argmax + image * each, 0, to + i * w.w * w.c)
+
+
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
     cython.floating *dkernel,          # OUT  (kh, kw, cg, f) of this part
     cython.floating *dbias,            # OUT  (f) of this part, or NULL: another share sums it
     Sum *s, size n, size part, size share,
+    const Pooling *pooling,            # IN   what dy was pooled by, or NULL
     cython.floating *scratch,          # OUT  block_size(s)
 ) noexcept nogil:
     cdef Pass *p = &s.p
@@ -598,7 +629,13 @@ cdef void sum_task(
         if a == scratch:
             for i in range(1, images):
                 band_of(x + (image + i) * x_image, p, first, rows, scratch + i * image_stride, &stride)
-        d = dy + ((image * p.rows + first) * p.columns) * f
+        if pooling == NULL:
+            d = dy + ((image * p.rows + first) * p.columns) * f
+        else:
+            d = scratch + s.images * band_size(p, s.band)
+            for i in range(images):
+                unpool(dy, pooling, image + i, first, rows,
+                       scratch + s.images * band_size(p, s.band) + i * rows * p.columns * f)
         mode = 0 if b == start else CCONV_ACCUMULATE
         for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
             unit_product(a, stride, image_stride, d, dkernel, s, unit, images, rows, mode)
@@ -617,13 +654,35 @@ cdef void add_parts(cython.floating *total, const cython.floating *parts, size c
 
 
 def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
-                                   size item, int threads):
-    """Elements of scratch that `conv2d_weight_gradient` takes on so many threads."""
+                                   size item, int threads, bint pooled):
+    """Elements of scratch that `conv2d_weight_gradient`, or its pooled form, takes on so many threads."""
     n, h, w, c = x_shape
     cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3],
                                dy_shape[1], dy_shape[2], strides, origin, dilation, item)
     cdef Sum s = gradient_sum(p, n, item)
-    return (s.parts - 1) * (s.kernel + <size>kernel_shape[3]) + threads * block_size(&s)
+    return (s.parts - 1) * (s.kernel + <size>kernel_shape[3]) + threads * block_size(&s, pooled)
+
+
+cdef void weight_gradient(
+    const cython.floating *x, const cython.floating *dy, cython.floating *dkernel, cython.floating *dbias,
+    Sum *s, size n, const Pooling *pooling,
+    cython.floating *scratch,  # OUT  the sums of parts 1, 2, ..., each (kernel, bias); then the blocks
+    int threads,
+) noexcept nogil:
+    cdef size f = s.p.groups * s.p.fg, stride = s.kernel + f, each = block_size(s, pooling != NULL)
+    cdef size t, part, share
+    cdef cython.floating *blocks = scratch + (s.parts - 1) * stride
+    cdef cython.floating *total
+    cdef cython.floating *biases
+    for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
+        part, share = t // s.shares, t % s.shares
+        # Part 0 sums into the result.
+        total = dkernel if part == 0 else scratch + (part - 1) * stride
+        biases = dbias if part == 0 else scratch + (part - 1) * stride + s.kernel
+        sum_task(x, dy, total, biases if share == 0 else NULL, s, n, part, share, pooling,
+                 blocks + threadid() * each)
+    add_parts(dkernel, scratch, s.parts - 1, s.kernel, stride, threads)
+    add_parts(dbias, scratch + s.kernel, s.parts - 1, f, stride, 1)
 
 
 def conv2d_weight_gradient(
@@ -636,29 +695,112 @@ def conv2d_weight_gradient(
     int threads,
 ):
     """Gradient of a convolution with respect to its kernel and bias."""
-    cdef size n = x.shape[0], f = dy.shape[3], t, part, share, stride, each
+    cdef size n = x.shape[0]
     cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1],
-                               groups, f, dy.shape[1], dy.shape[2], strides, origin, dilation,
+                               groups, dy.shape[3], dy.shape[1], dy.shape[2], strides, origin, dilation,
                                sizeof(cython.floating))
     cdef Sum s = gradient_sum(p, n, sizeof(cython.floating))
-    # Part 0 sums into the result; the others lie in the scratch, each (kernel, bias).
-    cdef cython.floating *parts = &scratch[0]
-    cdef cython.floating *blocks = parts + (s.parts - 1) * (s.kernel + f)
-    stride = s.kernel + f
-    each = block_size(&s)
     with nogil:
-        for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
-            part, share = t // s.shares, t % s.shares
-            if part == 0:
-                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0],
-                         &dbias[0] if share == 0 else NULL, &s, n, part, share,
-                         blocks + threadid() * each)
-            else:
-                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], parts + (part - 1) * stride,
-                         parts + (part - 1) * stride + s.kernel if share == 0 else NULL, &s, n, part, share,
-                         blocks + threadid() * each)
-        add_parts(&dkernel[0, 0, 0, 0], parts, s.parts - 1, s.kernel, stride, threads)
-        add_parts(&dbias[0], parts + s.kernel, s.parts - 1, f, stride, 1)
+        weight_gradient(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0], &dbias[0], &s, n, NULL,
+                        &scratch[0], threads)
+
+
+# ---- convolution and max pooling in one sweep ----------------------------------------------------------
+#
+# The image between the two is never written to memory: a task convolves one image into its
+# thread's scratch and pools it there.  With ReLU the argmax of a value that is not above zero
+# says "nothing", as for windows of padding: the gradient then needs no mask.  The weight gradient
+# spreads the pooled gradient block by block, and is otherwise the one above, bit for bit.
+
+cdef cconv_pool pool_windows(size h, size w, size c, size oh, size ow, pool):
+    cdef cconv_pool p
+    p.h, p.w, p.c, p.oh, p.ow = h, w, c, oh, ow
+    (p.kh, p.kw), (p.sh, p.sw), ((p.top, p.bottom), (p.left, p.right)), (p.dh, p.dw) = pool
+    return p
+
+
+cdef void pooled_task(
+    const cython.floating *x, const cython.floating *packed, const cython.floating *bias,
+    cython.floating *y,           # OUT  (poh, pow, f) of one image
+    unsigned char *argmax,        # OUT  (poh, pow, f)
+    Pass *p, const cconv_pool *windows, bint relu,
+    cython.floating *scratch,     # OUT  (oh, ow, f)
+) noexcept nogil:
+    cdef size band, split, i, k, each = windows.ow * windows.c
+    for band in range(p.bands):
+        for split in range(p.splits):
+            pass_task(x, packed, bias, scratch, p, band, split)
+    for i in range(windows.oh):
+        cconv_rows_of(sizeof(cython.floating)).max_pool(windows, i, scratch, y + i * each, argmax + i * each, 0)
+    if relu:
+        for k in range(windows.oh * each):
+            argmax[k] = argmax[k] if y[k] > 0 else NOTHING
+
+
+def conv2d_pool_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size groups, size item,
+                        int threads):
+    """Elements of scratch that `conv2d_pool_forward` takes on so many threads."""
+    n, h, w, c = x_shape
+    oh, ow = conv_size
+    cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3], oh, ow,
+                               strides, origin, dilation, item)
+    return forward_packed(&p) + threads * p.image
+
+
+def conv2d_pool_forward(
+    const cython.floating[:, :, :, ::1] x,       # IN   (n, h, w, c)
+    const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c // groups, f)
+    const cython.floating[::1] bias,             # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,             # OUT  (n, poh, pow, f)
+    unsigned char[:, :, :, ::1] argmax,          # OUT  (n, poh, pow, f)
+    conv_size, strides, origin, dilation, size groups, bint relu,
+    pool,                                        # (kernel_size, strides, pads, dilation) of the pooling
+    cython.floating[::1] scratch,                # OUT  conv2d_pool_scratch(...)
+    int threads,
+):
+    """Max pooling of conv2d_forward(...), whose output has conv_size pixels."""
+    cdef size f = kernel.shape[3], oh = conv_size[0], ow = conv_size[1], i, packed_size
+    cdef Pass p = forward_pass(x.shape[0], x.shape[1], x.shape[2], x.shape[3], kernel.shape[0],
+                               kernel.shape[1], groups, f, oh, ow, strides, origin, dilation,
+                               sizeof(cython.floating))
+    cdef cconv_pool windows = pool_windows(oh, ow, f, y.shape[1], y.shape[2], pool)
+    cdef const cython.floating *packed = &kernel[0, 0, 0, 0]
+    cdef const cython.floating *beta = NULL
+    if bias is not None:
+        beta = &bias[0]
+    if relu:
+        p.mode |= CCONV_RELU
+    with nogil:
+        packed_size = forward_packed(&p)
+        if packed_size:
+            pack_groups(packed, &scratch[0], &p, threads)
+            packed = &scratch[0]
+        for i in prange(x.shape[0], num_threads=threads, schedule="static"):
+            pooled_task(&x[i, 0, 0, 0], packed, beta, &y[i, 0, 0, 0], &argmax[i, 0, 0, 0], &p, &windows, relu,
+                        &scratch[0] + packed_size + threadid() * p.image)
+
+
+def conv2d_pool_weight_gradient(
+    const cython.floating[:, :, :, ::1] dy,       # IN   (n, poh, pow, f)
+    const unsigned char[:, :, :, ::1] argmax,     # IN   (n, poh, pow, f), of conv2d_pool_forward
+    const cython.floating[:, :, :, ::1] x,        # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,        # OUT  (kh, kw, c // groups, f)
+    cython.floating[::1] dbias,                   # OUT  (f)
+    conv_size, strides, origin, dilation, size groups, pool,
+    cython.floating[::1] scratch,                 # OUT  conv2d_weight_gradient_scratch(..., pooled=True)
+    int threads,
+):
+    """Gradient of conv2d_pool_forward(...) with respect to the kernel and bias."""
+    cdef size n = x.shape[0], f = dy.shape[3], oh = conv_size[0], ow = conv_size[1]
+    cdef Pass p = forward_pass(n, x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1],
+                               groups, f, oh, ow, strides, origin, dilation, sizeof(cython.floating))
+    cdef Sum s = gradient_sum(p, n, sizeof(cython.floating))
+    cdef Pooling pooling
+    pooling.windows = pool_windows(oh, ow, f, dy.shape[1], dy.shape[2], pool)
+    pooling.argmax = &argmax[0, 0, 0, 0]
+    with nogil:
+        weight_gradient(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0], &dbias[0], &s, n, &pooling,
+                        &scratch[0], threads)
 
 
 # ---- dense -------------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ FEWEST_CHANNELS = 16
 # Outputs are computed in tiles of 4x4; at most so many are computed for each that is wanted.
 MOST_WASTE = 2.0
 
+# Values of one image between a convolution and its pooling that stay in the cache of a core.
+LARGEST_BETWEEN = 100_000
+
 
 def check_algorithm(where: str, algorithm: Any) -> str:
     """Return algorithm; TypeError or ValueError if it is no name of one."""
@@ -55,6 +58,16 @@ def is_pointwise(window: Window, groups: int) -> bool:
         and window.pads == ((0, 0), (0, 0))
         and groups == 1
     )
+
+
+def fuses_pooling(
+    window: Window, pool: Window, groups: int, channels: int, filters: int, algorithm: str
+) -> bool:
+    """Whether a convolution and the max pooling behind it run as one sweep, image by image."""
+    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    between = window.output_size[0] * window.output_size[1] * filters
+    positions = pool.kernel_size[0] * pool.kernel_size[1]
+    return chosen in ("direct", "depthwise") and between <= LARGEST_BETWEEN and positions <= 255
 
 
 def choose(

@@ -5,6 +5,8 @@ one dtype a call; `functional` and the boundary of a model make it so. Layers ca
 functions and never the kernels.
 """
 
+from typing import Any
+
 import numpy as np
 
 from cconv import _kernels, _winograd
@@ -113,11 +115,90 @@ def conv2d_weight_gradient(
         _winograd.weight_gradient(dy, x, dkernel, dbias, *origin, _scratch(run, count, dy.dtype), threads)
         return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(
-        x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads
+        x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads, False
     )
     scratch = _scratch(run, count, dy.dtype)
     _kernels.conv2d_weight_gradient(
         dy, x, dkernel, dbias, strides, origin, dilation, groups, scratch, threads
+    )
+    return dkernel, dbias
+
+
+def _pool(window: Window) -> tuple[Any, ...]:
+    return window.kernel_size, window.strides, window.pads, window.dilation
+
+
+def conv2d_max_pool(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    pool: Window,
+    groups: int,
+    relu: bool,
+    run: Run,
+) -> tuple[Array, Array]:
+    """Max pooling of `conv2d`, whose output is never whole -> y (n, poh, pow, f), argmax.
+
+    With `relu` the argmax of a y that is not above zero is 255, nothing, and so passes no gradient.
+    """
+    shape = (x.shape[0], *pool.output_size, kernel.shape[3])
+    y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
+    strides, origin, dilation = _geometry(window)
+    size = window.output_size
+    threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size)
+    count = _kernels.conv2d_pool_scratch(
+        x.shape, kernel.shape, size, strides, origin, dilation, groups, x.itemsize, threads
+    )
+    scratch = _scratch(run, count, x.dtype)
+    _kernels.conv2d_pool_forward(
+        x,
+        kernel,
+        bias,
+        y,
+        argmax,
+        size,
+        strides,
+        origin,
+        dilation,
+        groups,
+        relu,
+        _pool(pool),
+        scratch,
+        threads,
+    )
+    return y, argmax
+
+
+def conv2d_max_pool_weight_gradient(
+    dy: Array, argmax: Array, x: Array, window: Window, pool: Window, groups: int, run: Run
+) -> tuple[Array, Array]:
+    """dy, argmax (n, poh, pow, f), x (n, h, w, c) -> dkernel, dbias of `conv2d_max_pool`."""
+    n, filters, size = dy.shape[0], dy.shape[3], window.output_size
+    shape = (*window.kernel_size, x.shape[3] // groups, filters)
+    dkernel = run.empty("dkernel", shape, dy.dtype)
+    dbias = run.empty("dbias", (filters,), dy.dtype)
+    strides, origin, dilation = _geometry(window)
+    threads = threads_for(n * size[0] * size[1] * dkernel.size)
+    full = (n, *size, filters)
+    count = _kernels.conv2d_weight_gradient_scratch(
+        x.shape, shape, full, strides, origin, dilation, groups, dy.itemsize, threads, True
+    )
+    scratch = _scratch(run, count, dy.dtype)
+    _kernels.conv2d_pool_weight_gradient(
+        dy,
+        argmax,
+        x,
+        dkernel,
+        dbias,
+        size,
+        strides,
+        origin,
+        dilation,
+        groups,
+        _pool(pool),
+        scratch,
+        threads,
     )
     return dkernel, dbias
 

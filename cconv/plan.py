@@ -24,11 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from cconv import activations
+from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
+from cconv.algorithms import fuses_pooling
 from cconv.layers.affine import Affine
 from cconv.layers.base import Layer, Weights
+from cconv.layers.convolution import Conv2D
 from cconv.layers.normalization import BatchNormalization
+from cconv.layers.pooling import MaxPooling2D
 from cconv.run import Run, aligned_empty
 
 # A normalisation is folded into a kernel of at most so many elements, or so many for each element of
@@ -134,6 +137,11 @@ class Step:
         """Set the gradients of the weights; return that of the input if `need_dx`."""
         return self.layers[0]._backward(dy, run, need_dx=need_dx)
 
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        for layer in self.layers:
+            layer._forget()
+
     def learns(self) -> bool:
         """Whether there are weights here for an optimizer to change."""
         return any(layer.trainable and layer.params for layer in self.layers)
@@ -168,6 +176,59 @@ class NormalizedStep(Step):
         return self._folded._forward(x, run)
 
 
+class PooledConvolution(Step):
+    """A convolution, with or without ReLU, and the max pooling behind it, as one sweep.
+
+    What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
+    either: where the largest value of a window is not above zero, the argmax names no position.
+    The results have the same bits as those of the two layers one by one.
+    """
+
+    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D, first: int) -> None:
+        super().__init__([convolution, pooling], first)
+        self.convolution, self.pooling = convolution, pooling
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the pooled output."""
+        layer = self.convolution
+        y, argmax = ops.conv2d_max_pool(
+            x,
+            layer.params["kernel"],
+            layer.params.get("bias"),
+            layer.window,
+            self.pooling.window,
+            layer.groups,
+            layer.activation.key == "relu",
+            run,
+        )
+        self._kept = (x, argmax) if run.training else None
+        return y
+
+    def release(self) -> None:
+        """Let go of the input."""
+        super().release()
+        self._kept = None
+
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the convolution's weights; return that of the input if `need_dx`."""
+        assert self._kept is not None
+        x, argmax = self._kept
+        layer, window, pool = self.convolution, self.convolution.window, self.pooling.window
+        if need_dx:
+            between = ops_rows.max_pool2d_backward(dy, argmax, pool, run)
+            gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
+            dx = layer._input_gradient(between, run)
+        else:
+            gradients = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, layer.groups, run)
+            dx = None
+        if gradients is not None:
+            layer.grads["kernel"] = gradients[0]
+            if layer.use_bias:
+                layer.grads["bias"] = gradients[1]
+        return dx
+
+
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Batch normalisation right behind a convolution or dense layer, at inference, where it pays."""
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
@@ -180,6 +241,18 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
     return NormalizedStep(layers[:2], first)
 
 
+def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Max pooling right behind a convolution that is linear or has ReLU."""
+    if len(layers) < 2 or type(layers[0]) is not Conv2D or type(layers[1]) is not MaxPooling2D:
+        return None
+    layer, pooling = layers[0], layers[1]
+    if layer.activation.key not in ("linear", "relu"):
+        return None
+    shapes = (layer.groups, layer.in_channels, layer.filters)
+    fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
+    return PooledConvolution(layer, pooling, first) if fits else None
+
+
 def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
     """Any layer by itself."""
     return Step(layers[:1], first)
@@ -188,7 +261,7 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _alone)
+RULES: tuple[Rule, ...] = (_normalized, _pooled, _alone)
 
 
 def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
@@ -321,8 +394,7 @@ class Plan:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
         self.outputs.clear()
         for entry in self.steps:
-            for layer in entry.layers:
-                layer._forget()
+            entry.release()
 
     def first_not_finite(self) -> int | None:
         """Return the number of the first layer whose output of the last batch was not finite."""

@@ -38,13 +38,11 @@ def _cgroup_limit() -> int | None:
 
 
 def _available() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if first.isdigit() and int(first) > 0:
-        return min(int(first), MOST)
-    limit = _cgroup_limit()
-    return min(processors, limit) if limit else processors
+    # OpenMP knows OMP_NUM_THREADS and this process' affinity as it was before OMP_PROC_BIND bound
+    # the thread that asks; it does not know the quota.
+    threads = min(_kernels.omp_max_threads(), MOST)
+    limit = None if os.environ.get("OMP_NUM_THREADS") else _cgroup_limit()
+    return min(threads, limit) if limit else threads
 
 
 _default = _available()

@@ -38,7 +38,8 @@ def check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, act
     kernel_shape = (*geometry.kernel_size, channels, filters * groups)
     x, kernel, bias = normal(seed, dtype, shape, kernel_shape, kernel_shape[3:])
     bias = bias if with_bias else None
-    options = options_of(geometry, groups=groups, data_format=data_format)
+    # Winograd's algorithm mixes the products of a tile: its error has a bound of its own, and a test.
+    options = options_of(geometry, groups=groups, data_format=data_format, algorithm="direct")
     y = on_all_threads(lambda: functional.conv2d(x, kernel, bias, activation=activation, **options))
     wide, magnitudes = widened(dtype, x, kernel, bias)
     wanted = reference.conv2d(*wide, activation=activation, **options)

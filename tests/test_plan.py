@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from cconv import plan
 from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 from cconv.losses import CategoricalCrossentropy, MeanSquaredError
+from cconv.models import Sequential
 from cconv.plan import Arena, Plan, PlanRun
 
 RNG = np.random.default_rng(5)
@@ -212,3 +214,41 @@ def test_first_not_finite():
     layers[3].params["bias"][...] = np.inf
     plan.forward(images(2))
     assert plan.first_not_finite() == 3
+
+
+FUSED = [
+    ("valid", {"pool_size": 2}),
+    ("same", {"pool_size": 3, "strides": 1, "padding": "same"}),
+    ("same", {"pool_size": 2, "strides": 3, "ceil_mode": True}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("padding", "pool"), FUSED)
+def test_convolution_and_pooling_in_one_step_give_the_bits_of_two(padding, pool, dtype):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((21, 17, 14, 2)).astype(dtype), rng.integers(0, 10, 21)
+
+    def trained(fuse):
+        chain = [
+            Conv2D(30, 5, activation="relu", padding=padding),
+            MaxPooling2D(**pool),
+            Conv2D(7, (3, 2), padding="same"),
+            MaxPooling2D(3, strides=2, padding="same"),
+            Flatten(),
+            Dense(10, activation="softmax"),
+        ]
+        model = Sequential(chain, seed=3, dtype=dtype)
+        model.fuse = fuse
+        model.build(x.shape[1:])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        steps = [type(step) for step in model._plans.training.steps]
+        return steps, [*(w.tobytes() for w in model.get_weights()), model.predict(x).tobytes()]
+
+    steps, fused = trained(True)
+    assert steps.count(plan.PooledConvolution) == 2
+    steps, plain = trained(False)
+    assert plan.PooledConvolution not in steps
+    assert fused == plain
