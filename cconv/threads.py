@@ -11,7 +11,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cconv import _kernels
+# Read by libgomp when the kernels load it. Between two parallel regions its threads spin, by
+# default for milliseconds: on processors that others use too they then take the time of those they
+# wait for, and a training step of a small network takes a hundred times as long. So few turns cost a
+# few per cent on an idle machine, and keep two busy neighbours from costing more than their share.
+_SPIN = {"GOMP_SPINCOUNT": "1000"}
+_spin = {} if "OMP_WAIT_POLICY" in os.environ else {k: v for k, v in _SPIN.items() if k not in os.environ}
+os.environ.update(_spin)
+try:
+    from cconv import _kernels
+finally:
+    for _name in _spin:
+        del os.environ[_name]
 from cconv.shapes import positive_int
 
 MOST = 1024  # more threads than any machine of today has cores
