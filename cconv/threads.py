@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cconv.shapes import positive_int
+
 # Read by libgomp when the kernels load it. Between two parallel regions its threads spin, by
 # default for milliseconds: on processors that others use too they then take the time of those they
 # wait for, and a training step of a small network takes a hundred times as long. So few turns cost a
@@ -23,7 +25,6 @@ try:
 finally:
     for _name in _spin:
         del os.environ[_name]
-from cconv.shapes import positive_int
 
 MOST = 1024  # more threads than any machine of today has cores
 
