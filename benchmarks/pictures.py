@@ -74,18 +74,25 @@ def layers(rows: list[dict], path: Path) -> bool:
     rows = [row for row in rows if row["threads"] == most and row["dtype"] == "float32"]
     if not rows:
         return False
+    bars = [(OURS, "cconv", True), (THEIRS, "PyTorch", False)]
+    if not any(np.isfinite(_of_peak(row, mode, False)) for row in rows for mode in PASSES):
+        bars.pop()
+    height = 0.8 / len(bars)
+    backed = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # the line at 100 % passes behind
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             1, len(PASSES), figsize=(11, 1 + 0.36 * len(rows)), sharey=True, layout="constrained"
         )
         places = np.arange(len(rows))
         for axis, mode in zip(axes, PASSES, strict=True):
-            for shift, color, name, ours in ((-0.2, OURS, "cconv", True), (0.2, THEIRS, "PyTorch", False)):
+            for number, (color, name, ours) in enumerate(bars):
                 values = [_of_peak(row, mode, ours) for row in rows]
-                axis.barh(places + shift, values, 0.4, color=color, label=name)
-                for place, value in zip(places, values, strict=True):
+                at = places + (number - (len(bars) - 1) / 2) * height
+                axis.barh(at, values, height, color=color, label=name)
+                for place, value in zip(at, values, strict=True):
                     if np.isfinite(value):
-                        axis.text(value, place + shift, f" {value:.0f}", va="center", fontsize=7, color=INK)
+                        options = {"va": "center", "fontsize": 7, "color": INK, "bbox": backed}
+                        axis.text(value + 5, place, f"{value:.0f}", **options)
             axis.axvline(100, color=INK, linewidth=0.8, linestyle=":")
             axis.set_title(f"{mode.replace('_', ' ')}, % of FMA peak")
             axis.margins(x=0.12)
