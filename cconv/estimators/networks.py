@@ -8,29 +8,30 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import activations
-from cconv.layers import Conv2D, Dense, Flatten, Input, Layer, MaxPooling2D, Rescaling
+from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]
 
 # Root mean square of what the default network's first layer sees. Adam moves a weight by at most the
-# learning rate, so that larger inputs are learnt from in fewer steps; 4 did best of 1, 2, 4, 8.
-INPUT_RMS = 4.0
-PARAMETERS = 100_000  # at most so many in the default network, as long as there are few outputs
-FEATURES = 128  # units before the last layer where the parameters allow it
-DEEPEST = 4  # convolutions
+# learning rate, so that larger inputs are learnt from in fewer steps; 8 did best of 1, 2, 4, 8, 16.
+INPUT_RMS = 8.0
+FILTERS = (32, 48, 64)  # of the first, the second, and all further convolutions of the default network
+PARAMETERS = 100_000  # at most so many, as long as the image is small and there are few outputs
+FEATURES = 16, 256  # units before the last layer: at least and at most
+DROPPED = 0.25  # share of the last image's pixels
 KERNEL_PENALTY = "kernel_regularizer"  # the attribute of layers that have a kernel
 
 
 def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
     """Return the hidden layers of the default network, a LeNet fitted to the image.
 
-    Convolutions of 32 and then 64 filters, each with a max pooling behind it that halves every side
-    of at least four pixels; then a dense layer. From 12x12 pixels up the convolutions are LeNet's
+    Convolutions of 32 and 48 filters, each with a max pooling behind it that halves every side of
+    at least four pixels; dropout; a dense layer. From 12x12 pixels up the convolutions are LeNet's
     own, 5x5 and then 3x3, without padding; smaller images, and those with a side below 12 such as
     the one-pixel-high image of a table's row, get 3x3 kernels and ``padding="same"``. A side of
-    one pixel has kernels of one. Large images get a third and a fourth convolution.
+    one pixel has kernels of one. Large images get more convolutions, of 64 filters.
 
     Parameters
     ----------
@@ -42,16 +43,14 @@ def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
     Examples
     --------
     >>> [layer.name for layer in lenet((8, 8, 1), 10)]
-    ['conv2d', 'max_pooling2d', 'conv2d', 'max_pooling2d', 'flatten', 'dense']
+    ['conv2d', 'max_pooling2d', 'conv2d', 'max_pooling2d', 'flatten', 'dropout', 'dense']
     """
     h, w, channels = input_shape
     roomy = min(h, w) >= 12
     layers: list[Layer] = []
-    parameters = 0
-    for depth in range(DEEPEST):
-        if depth >= 2 and max(h, w) < 8:
-            break
-        filters = 32 if depth == 0 else 64
+    parameters = depth = 0
+    while depth < 2 or (max(h, w) >= 8 and depth < 4) or h * w * channels * FEATURES[0] > PARAMETERS / 2:
+        filters = FILTERS[min(depth, 2)]
         size = 5 if roomy and depth == 0 else 3
         kernel = min(size, h), min(size, w)
         valid = roomy and depth < 2
@@ -63,8 +62,10 @@ def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
         if pool != (1, 1):
             layers.append(MaxPooling2D(pool))
         h, w, channels = h // pool[0], w // pool[1], filters
-    left = (PARAMETERS - parameters - outputs) // (h * w * channels + 1 + outputs)
-    return [*layers, Flatten(), Dense(min(max(left // 8 * 8, 16), FEATURES), activation="relu")]
+        depth += 1
+    fitting = (PARAMETERS - parameters - outputs) // (h * w * channels + 1 + outputs)
+    units = min(max(fitting // 8 * 8, FEATURES[0]), FEATURES[1])
+    return [*layers, Flatten(), Dropout(DROPPED), Dense(units, activation="relu")]
 
 
 NETWORKS: dict[str, Callable[[Shape, int], list[Layer]]] = {"lenet": lenet}
