@@ -13,8 +13,9 @@ from strategies import RULES, parallel_at_any_size
 
 import cconv
 from cconv import functional as F
-from cconv import ops_optim, ops_rows
+from cconv import ops, ops_optim, ops_rows
 from cconv.run import Run
+from cconv.shapes import resolve_window
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
 WINDOWS = [
@@ -45,6 +46,12 @@ def windowed(size, window, dtype):
         (square,) = arrays((3, 3, channels, filters), dtype=dtype)
         y = F.conv2d(x, square, bias, padding="same", algorithm="winograd")
         yield "winograd", (y, *F.conv2d_backward(y, x, square, padding="same", algorithm="winograd"))
+    geometry = resolve_window("bits", (height, width), (3, 2), **window)
+    pool = resolve_window("bits", geometry.output_size, 2, 1, "same")
+    y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, pool, 1, True, Run())
+    yield "conv2d_max_pool", (y, argmax)
+    gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, pool, 1, Run())
+    yield "conv2d_max_pool_weight_gradient", gradients
     (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
     y = F.conv2d(x, depthwise, groups=channels, **window)
     yield "depthwise", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))

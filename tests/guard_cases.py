@@ -120,6 +120,38 @@ def winograds(dtype):
         yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
 
 
+def pooled(n, geometry, pool_size, strides, channels, filters, groups, dtype):
+    """A convolution and max pooling in one sweep, and the gradient of the weights through both."""
+    window = geometry.window()
+    pool = Geometry(window.output_size, pool_size, strides, "same", 1, False).window()
+    shapes = (
+        (n, *geometry.size, channels * groups),
+        (*geometry.kernel_size, channels, filters * groups),
+        (filters * groups,),
+        (n, *pool.output_size, filters * groups),
+    )
+    x, kernel, bias, dy = inputs(dtype, *shapes)
+
+    def compute(run):
+        results = []
+        for beta, relu in ((bias, True), (None, False)):
+            y, argmax = ops.conv2d_max_pool(x, kernel, beta, window, pool, groups, relu, run)
+            argmax.setflags(write=False)
+            gradients = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, groups, run)
+            results += [y, argmax, *gradients]
+        return results
+
+    return compute
+
+
+def sweeps(dtype):
+    cases = [(c, f, 1) for c, f in PAIRS] + [(1, 1, c) for c in CHANNELS] + [(2, 3, 2)]
+    for i, ((channels, filters, groups), window) in enumerate(itertools.product(cases, WINDOWS)):
+        pool = (((2, 2), 2), ((3, 2), 1), ((2, 3), (3, 1)))[i % 3]
+        yield pooled, 1 + i % 3, sized(i, window), *pool, channels, filters, groups, dtype
+    yield pooled, 3, Geometry((37, 41), (3, 3), 1, "same"), (2, 2), 2, 5, 67, 1, dtype
+
+
 def dense(m, width, outputs, dtype):
     x, kernel, bias, dy = inputs(dtype, (m, width), (width, outputs), (outputs,), (m, outputs))
 
@@ -263,7 +295,9 @@ def bits(results):
 
 def main(side):
     done, calls = 0, {}
-    for family, dtype in itertools.product((convolutions, winograds, denses, poolings, lengths), DTYPES):
+    for family, dtype in itertools.product(
+        (convolutions, winograds, sweeps, denses, poolings, lengths), DTYPES
+    ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)
             cconv.set_num_threads((1, 3)[done % 2])

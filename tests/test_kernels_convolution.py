@@ -20,7 +20,9 @@ from strategies import (
     widths,
 )
 
-from cconv import functional, reference
+from cconv import functional, ops, ops_rows, reference
+from cconv.run import Run
+from cconv.shapes import resolve_window
 
 
 def options_of(geometry, **more):
@@ -159,3 +161,37 @@ def test_im2col_turns_convolution_into_a_product():
     product = functional.dense(functional.im2col(x, (3, 2), padding=1), kernel.reshape(-1, 4))
     y = functional.conv2d(x, kernel, padding=1)
     np.testing.assert_allclose(product.reshape(y.shape), y, rtol=0, atol=1e-12)
+
+
+@given(
+    geometries(), st.integers(1, 3), widths, widths, st.sampled_from([1, 1, 2]), dtypes, st.booleans(), seeds
+)
+@many
+def test_convolution_and_max_pooling_in_one_sweep(geometry, n, channels, filters, groups, dtype, relu, seed):
+    window = geometry.window()
+    pool = resolve_window("test", window.output_size, (2, 3), (2, 1), "same")
+    shape, kernel_shape = (
+        (n, *geometry.size, channels * groups),
+        (*geometry.kernel_size, channels, filters * groups),
+    )
+    x, kernel, bias = normal(seed, dtype, shape, kernel_shape, kernel_shape[3:])
+    run = Run()
+
+    def swept():
+        y, argmax = ops.conv2d_max_pool(x, kernel, bias, window, pool, groups, relu, run)
+        (dy,) = normal(seed + 1, dtype, y.shape)
+        return y, argmax, *ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, groups, run)
+
+    y, argmax, dkernel, dbias = on_all_threads(swept)
+    between = ops.conv2d(x, kernel, bias, window, groups, relu, run, "direct")
+    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
+
+    (dy,) = normal(seed + 1, dtype, y.shape)
+    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    if relu:
+        dbetween = ops_rows.relu_backward(dbetween, between, run)
+    wanted = ops.conv2d_weight_gradient(dbetween, x, window, groups, run, "direct")
+    np.testing.assert_array_equal(dkernel, wanted[0])
+    np.testing.assert_array_equal(dbias, wanted[1])
