@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 
 from cconv import CNNClassifier, CNNRegressor, get_num_threads, threads
 from cconv.callbacks import LambdaCallback
-from cconv.layers import Conv2D, Dense, Flatten, RandomTranslation
+from cconv.layers import Conv2D, Dense, Flatten, Layer, RandomTranslation
 
 RNG = np.random.default_rng(6)
 N = 120
@@ -157,12 +157,41 @@ def test_round_trips_keep_every_bit_and_training_goes_on(trip, kind):
     assert np.array_equal(twin.transform(X), one.transform(X))
 
 
+class Doubling(Layer):
+    """A layer of the user's own."""
+
+    def _forward(self, x, run):
+        self._keep(len(x))
+        return 2 * x
+
+    def _backward(self, dy, run, need_dx=True):
+        return 2 * dy
+
+
+def test_layers_of_the_user_s_own_survive_pickling():
+    cnn = CNNClassifier([Doubling(), Flatten()], max_epochs=2, random_state=0).fit(X, Y)
+    assert np.array_equal(_pickled(cnn).predict_proba(X), cnn.predict_proba(X))
+
+
+def test_the_state_of_a_fit_is_plain_data():
+    cnn = CNNClassifier(max_epochs=1, random_state=0).fit(X, Y)
+
+    def kinds(value):
+        if isinstance(value, dict):
+            return {kind for entry in value.values() for kind in kinds(entry)}
+        if isinstance(value, list | tuple):
+            return {kind for entry in value for kind in kinds(entry)}
+        return {type(value)}
+
+    assert kinds(cnn.__getstate__()) <= {np.ndarray, str, int, float, bool, type(None)}
+
+
 def test_skops_persists_without_trusting_code(tmp_path):
     skops = pytest.importorskip("skops.io")
     cnn = CNNClassifier(max_epochs=2, batch_size=16, random_state=0).fit(X, Y)
     skops.dump(cnn, tmp_path / "cnn.skops")
     trusted = skops.get_untrusted_types(file=tmp_path / "cnn.skops")
-    assert all(name.startswith("cconv.") for name in trusted)
+    assert all(name.startswith("cconv.estimators.") for name in trusted)
     twin = skops.load(tmp_path / "cnn.skops", trusted=trusted)
     assert np.array_equal(twin.predict_proba(X), cnn.predict_proba(X))
     assert np.array_equal(twin.transform(X), cnn.transform(X))

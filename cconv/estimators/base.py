@@ -256,6 +256,16 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         with threads.limit(self.n_threads):
             return self._finite(networks.features(self.model_, images))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Plain data, so that formats that trust no code can hold it, and no memory of the last batch.
+        state = super().__getstate__()
+        return {**state, "model_": networks.plain(self.model_)} if "model_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            state = {**state, "model_": networks.from_plain(state["model_"])}
+        super().__setstate__(state)
+
     @property
     def _n_features_out(self) -> int:
         return networks.n_features_out(self.model_)

@@ -8,30 +8,37 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import activations
+from cconv import layers as layer_classes
 from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]
 
-# Root mean square of what the default network's first layer sees. Adam moves a weight by at most the
-# learning rate, so that larger inputs are learnt from in fewer steps; 8 did best of 1, 2, 4, 8, 16.
-INPUT_RMS = 8.0
-FILTERS = (32, 48, 64)  # of the first, the second, and all further convolutions of the default network
+# Root mean square of what the default network's first layer sees, by the activation at its end. Adam
+# moves a weight by at most the learning rate, so that larger inputs are learnt from in fewer steps, and
+# a softmax does not mind steps that are too large: 8 did best of 1, 2, 4, 8, 16 for classes. Numbers
+# are missed by the size of a step: 1 did as well as 0.5 and 2, and far better than 8.
+INPUT_RMS = {"softmax": 8.0, "linear": 1.0}
+# Share of the last image's pixels that are dropped. Dropout changes the mean of what follows it,
+# which costs a regression more than it gains.
+DROPPED = {"softmax": 0.25, "linear": 0.0}
+# Of the first, the second, and all further convolutions, in roomy images and in small ones.
+FILTERS = {True: (32, 48, 64), False: (16, 64, 64)}
+ROOMY = 12  # pixels on every side
 PARAMETERS = 100_000  # at most so many, as long as the image is small and there are few outputs
 FEATURES = 16, 256  # units before the last layer: at least and at most
-DROPPED = 0.25  # share of the last image's pixels
 KERNEL_PENALTY = "kernel_regularizer"  # the attribute of layers that have a kernel
 
 
-def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
+def lenet(input_shape: Shape, outputs: int, dropped: float = 0.25) -> list[Layer]:
     """Return the hidden layers of the default network, a LeNet fitted to the image.
 
-    Convolutions of 32 and 48 filters, each with a max pooling behind it that halves every side of
-    at least four pixels; dropout; a dense layer. From 12x12 pixels up the convolutions are LeNet's
-    own, 5x5 and then 3x3, without padding; smaller images, and those with a side below 12 such as
-    the one-pixel-high image of a table's row, get 3x3 kernels and ``padding="same"``. A side of
-    one pixel has kernels of one. Large images get more convolutions, of 64 filters.
+    Two convolutions, each with a max pooling behind it that halves every side of at least four
+    pixels; dropout; a dense layer. From 12x12 pixels up the convolutions are LeNet's own, 5x5 and
+    then 3x3, without padding, of 32 and 48 filters; smaller images, and those with a side below 12
+    such as the one-pixel-high image of a table's row, get 3x3 kernels, ``padding="same"``, 16 and
+    64 filters. A side of one pixel has kernels of one. Large images get more convolutions.
 
     Parameters
     ----------
@@ -39,6 +46,8 @@ def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
         ``(h, w, c)``.
     outputs : int
         Units of the layer that will follow.
+    dropped : float
+        Share of the last image's pixels that are dropped; 0 for none.
 
     Examples
     --------
@@ -46,11 +55,11 @@ def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
     ['conv2d', 'max_pooling2d', 'conv2d', 'max_pooling2d', 'flatten', 'dropout', 'dense']
     """
     h, w, channels = input_shape
-    roomy = min(h, w) >= 12
+    roomy = min(h, w) >= ROOMY
     layers: list[Layer] = []
     parameters = depth = 0
     while depth < 2 or (max(h, w) >= 8 and depth < 4) or h * w * channels * FEATURES[0] > PARAMETERS / 2:
-        filters = FILTERS[min(depth, 2)]
+        filters = FILTERS[roomy][min(depth, 2)]
         size = 5 if roomy and depth == 0 else 3
         kernel = min(size, h), min(size, w)
         valid = roomy and depth < 2
@@ -65,10 +74,11 @@ def lenet(input_shape: Shape, outputs: int) -> list[Layer]:
         depth += 1
     fitting = (PARAMETERS - parameters - outputs) // (h * w * channels + 1 + outputs)
     units = min(max(fitting // 8 * 8, FEATURES[0]), FEATURES[1])
-    return [*layers, Flatten(), Dropout(DROPPED), Dense(units, activation="relu")]
+    dropout = [Dropout(dropped)] if dropped else []
+    return [*layers, Flatten(), *dropout, Dense(units, activation="relu")]
 
 
-NETWORKS: dict[str, Callable[[Shape, int], list[Layer]]] = {"lenet": lenet}
+NETWORKS: dict[str, Callable[[Shape, int, float], list[Layer]]] = {"lenet": lenet}
 
 
 def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameterError:
@@ -146,9 +156,9 @@ def network(
     first: list[Layer] = [Rescaling(1 / 255)] if scaled else []
     first += layers_of(where, "augment", augment)
     if isinstance(layers, str):
-        hidden = NETWORKS[layers](input_shape, outputs)
+        hidden = NETWORKS[layers](input_shape, outputs, DROPPED[activation])
         if rms > 0:
-            first.append(Rescaling(INPUT_RMS / rms))
+            first.append(Rescaling(INPUT_RMS[activation] / rms))
     elif callable(layers):
         made = layers(input_shape, outputs)
         if not isinstance(made, Sequential):
@@ -198,3 +208,25 @@ def features(model: Sequential, x: np.ndarray) -> np.ndarray:
     hidden = _hidden(model)
     seen = _over(model, hidden).predict(x, verbose=0) if hidden else x.astype(model.dtype)
     return seen.reshape(len(x), -1)
+
+
+def plain(model: Sequential) -> Any:
+    """Return a compiled model as plain data and arrays; itself if it has layers of the user's own."""
+    if any(getattr(layer_classes, type(layer).__name__, None) is not type(layer) for layer in model.layers):
+        return model
+    return {
+        "model": model.get_config(),
+        "weights": model.get_weights(),
+        "training": model._training_config(),
+        "optimizer": model.optimizer.get_state(),
+    }
+
+
+def from_plain(state: Any) -> Sequential:
+    """Return the model of which `plain` gave the state."""
+    if isinstance(state, Sequential):
+        return state
+    model = Sequential.from_config(state["model"])
+    model.set_weights(state["weights"])
+    model._resume(state["training"], state["optimizer"])
+    return model

@@ -1,0 +1,67 @@
+"""
+Few images and augmentation
+===========================
+
+With `augment=`, every training image is shifted and turned a little differently in each epoch;
+images to predict are left alone. The fewer images there are, the more this helps.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from cconv import CNNClassifier, RandomRotation, RandomTranslation
+from cconv.datasets import mnist_small
+
+(X_train, y_train), (X_test, y_test) = mnist_small.load_data()
+SIZES = [100, 200, 400, 800]
+AUGMENTATIONS = {
+    "as they are": None,
+    "shifted and turned": [RandomTranslation(0.1, 0.1), RandomRotation(0.03)],
+}
+
+
+def cut(images):
+    """Return the images without their empty border of two pixels."""
+    return images[:, 2:26, 2:26]
+
+
+# %%
+# The same number of steps for every size, in batches of 50.
+accuracy = {}
+for name, augment in AUGMENTATIONS.items():
+    for size in SIZES:
+        epochs = 20_000 // size
+        cnn = CNNClassifier(
+            augment=augment, batch_size=50, max_epochs=epochs, n_iter_no_change=epochs, random_state=0
+        )
+        pipe = make_pipeline(FunctionTransformer(cut), cnn).fit(X_train[:size], y_train[:size])
+        accuracy[name, size] = pipe.score(X_test, y_test)
+        print(f"{size:4} images {name}: {accuracy[name, size]:.3f}")
+
+# %%
+# One training image and eight of the images that the network sees of it.
+image = cut(X_train[:1])[..., np.newaxis].astype(np.float32)
+shifted = image.repeat(8, axis=0)
+for layer in AUGMENTATIONS["shifted and turned"]:
+    shifted = layer.clone().build(image.shape[1:], seed=3).forward(shifted, training=True)
+
+figure = plt.figure(figsize=(10, 4), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=[1.5, 1])
+axes = left.subplots()
+for name in AUGMENTATIONS:
+    axes.plot(SIZES, [accuracy[name, size] for size in SIZES], "o-", label=name)
+axes.set(xscale="log", xlabel="training images", ylabel="accuracy on 1,000 others", title="MNIST, few images")
+axes.set_xticks(SIZES, SIZES)
+axes.minorticks_off()
+axes.grid(alpha=0.3)
+axes.legend(title="Images are seen")
+right.suptitle("An image (first) and what becomes of it")
+for place, picture in zip(right.subplots(3, 3).flat, [image[0], *shifted], strict=True):
+    place.imshow(picture[..., 0], cmap="gray_r")
+    place.set_axis_off()
+figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+plt.show()
