@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cconv
 from cconv import cli
 from cconv.applications import LeNet5
 from cconv.datasets import mnist_small
 from cconv.models import load_model
-
-Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
@@ -140,7 +141,6 @@ def test_images_rows_lists_frames_and_files_are_the_same_data(tmp_path):
 
 
 def test_polars_frames_are_accepted():
-    polars = pytest.importorskip("polars")
     frame = polars.DataFrame(X.reshape(N, 64), schema=[f"p{i}" for i in range(64)])
     cnn = small(input_shape=(8, 8)).fit(frame, NAMES)
     assert list(cnn.feature_names_in_) == frame.columns

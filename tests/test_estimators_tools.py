@@ -10,6 +10,8 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+import skops.io
+import threadpoolctl
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
@@ -187,12 +189,11 @@ def test_the_state_of_a_fit_is_plain_data():
 
 
 def test_skops_persists_without_trusting_code(tmp_path):
-    skops = pytest.importorskip("skops.io")
     cnn = CNNClassifier(max_epochs=2, batch_size=16, random_state=0).fit(X, Y)
-    skops.dump(cnn, tmp_path / "cnn.skops")
-    trusted = skops.get_untrusted_types(file=tmp_path / "cnn.skops")
+    skops.io.dump(cnn, tmp_path / "cnn.skops")
+    trusted = skops.io.get_untrusted_types(file=tmp_path / "cnn.skops")
     assert all(name.startswith("cconv.estimators.") for name in trusted)
-    twin = skops.load(tmp_path / "cnn.skops", trusted=trusted)
+    twin = skops.io.load(tmp_path / "cnn.skops", trusted=trusted)
     assert np.array_equal(twin.predict_proba(X), cnn.predict_proba(X))
     assert np.array_equal(twin.transform(X), cnn.transform(X))
 
@@ -240,7 +241,6 @@ def test_a_limit_is_the_thread_s_own_and_nests():
 
 
 def test_threadpoolctl_limits_training():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     counter = Threads()
     with threadpoolctl.threadpool_limits(1):
         small(callbacks=[counter]).fit(X, Y)
