@@ -731,7 +731,8 @@ cdef void pooled_task(
         for split in range(p.splits):
             pass_task(x, packed, bias, scratch, p, band, split)
     for i in range(windows.oh):
-        cconv_rows_of(sizeof(cython.floating)).max_pool(windows, i, scratch, y + i * each, argmax + i * each, 0)
+        cconv_rows_of(sizeof(cython.floating)).max_pool(windows, i, scratch, y + i * each,
+                                                        argmax + i * each, 0)
     if relu:
         for k in range(windows.oh * each):
             argmax[k] = argmax[k] if y[k] > 0 else NOTHING
