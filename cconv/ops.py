@@ -13,7 +13,7 @@ from cconv import _kernels, _winograd
 from cconv.algorithms import choose
 from cconv.run import Run
 from cconv.shapes import Window
-from cconv.threads import get_num_threads
+from cconv.threads import threads_for
 
 Array = np.ndarray
 
@@ -21,11 +21,6 @@ Array = np.ndarray
 SERIAL_WORK = 100_000
 # A dense kernel is packed when this many samples share the cost.
 PACK_ROWS = 16
-
-
-def threads_for(work: int) -> int:
-    """Return the number of threads worth waking for `work` multiply-adds."""
-    return 1 if work < SERIAL_WORK else get_num_threads()
 
 
 def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
@@ -56,7 +51,7 @@ def conv2d(
         _dense_into(y.reshape(-1, filters), x.reshape(-1, channels), kernel[0, 0], bias, relu, run)
         return y
     strides, origin, dilation = _geometry(window)
-    threads = threads_for(y.size * kernel[..., 0].size)
+    threads = threads_for(y.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "winograd":
         count = _winograd.forward_scratch(x.shape, shape, False, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
@@ -87,7 +82,7 @@ def conv2d_input_gradient(
         _dense_input_gradient_into(dx.reshape(-1, in_channels), dy.reshape(-1, filters), kernel[0, 0], run)
         return dx
     strides, origin, dilation = _geometry(window)
-    threads = threads_for(dy.size * kernel[..., 0].size)
+    threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "winograd":
         # The gradient is the convolution of dy, padded the other way round, with the flipped kernel.
         count = _winograd.forward_scratch(dy.shape, dx.shape, True, dy.itemsize, threads)
@@ -109,7 +104,7 @@ def conv2d_weight_gradient(
     dkernel = run.empty("dkernel", shape, dy.dtype)
     dbias = run.empty("dbias", (filters,), dy.dtype)
     strides, origin, dilation = _geometry(window)
-    threads = threads_for(dy.size * dkernel[..., 0].size)
+    threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
     if choose(window, groups, channels, filters, algorithm, window.output_size) == "winograd":
         count = _winograd.weight_gradient_scratch(x.shape, dy.shape, dy.itemsize, threads)
         _winograd.weight_gradient(dy, x, dkernel, dbias, *origin, _scratch(run, count, dy.dtype), threads)
@@ -146,7 +141,7 @@ def conv2d_max_pool(
     y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
     strides, origin, dilation = _geometry(window)
     size = window.output_size
-    threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size)
+    threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size, SERIAL_WORK)
     count = _kernels.conv2d_pool_scratch(
         x.shape, kernel.shape, size, strides, origin, dilation, groups, x.itemsize, threads
     )
@@ -179,7 +174,7 @@ def conv2d_max_pool_weight_gradient(
     dkernel = run.empty("dkernel", shape, dy.dtype)
     dbias = run.empty("dbias", (filters,), dy.dtype)
     strides, origin, dilation = _geometry(window)
-    threads = threads_for(n * size[0] * size[1] * dkernel.size)
+    threads = threads_for(n * size[0] * size[1] * dkernel.size, SERIAL_WORK)
     full = (n, *size, filters)
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, full, strides, origin, dilation, groups, dy.itemsize, threads, True
@@ -214,7 +209,9 @@ def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: boo
     scratch = None
     if len(x) >= PACK_ROWS:
         scratch = _scratch(run, _kernels.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
-    _kernels.dense_forward(x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size))
+    _kernels.dense_forward(
+        x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
+    )
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
@@ -227,7 +224,9 @@ def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
     inputs, outputs = kernel.shape
     scratch = _scratch(run, _kernels.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
-    _kernels.dense_input_gradient(dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size))
+    _kernels.dense_input_gradient(
+        dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
+    )
 
 
 def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
@@ -235,7 +234,7 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
     m, inputs = x.shape
     dkernel = run.empty("dkernel", (inputs, dy.shape[1]), dy.dtype)
     dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
-    threads = threads_for(m * dkernel.size)
+    threads = threads_for(m * dkernel.size, SERIAL_WORK)
     count = _kernels.dense_weight_gradient_scratch(m, inputs, threads)
     _kernels.dense_weight_gradient(dy, x, dkernel, dbias, _scratch(run, count, dy.dtype), threads)
     return dkernel, dbias

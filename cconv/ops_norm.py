@@ -7,21 +7,16 @@ import numpy as np
 
 from cconv import _normalization
 from cconv.run import Run
-from cconv.threads import get_num_threads
+from cconv.threads import threads_for
 
 Array = np.ndarray
 
 CHUNK = 16_384  # elements of a task, some tens of microseconds of work
-SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
 
 
 def _rows(x: Array) -> int:
     """Rows of a task."""
     return max(1, CHUNK // x.shape[1])
-
-
-def _threads(x: Array) -> int:
-    return 1 if x.size < SERIAL_ELEMENTS else get_num_threads()
 
 
 def _partial(x: Array, run: Run) -> Array:
@@ -35,7 +30,7 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
     """
     partial = _partial(x, run)
-    _normalization.statistics(x, partial, _rows(x), _threads(x))
+    _normalization.statistics(x, partial, _rows(x), threads_for(x.size))
     sums, squares = partial.sum(axis=0)
     distance = sums / len(x)
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
@@ -44,14 +39,14 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
 def apply(x: Array, mean: Array, scale: Array, shift: Array, run: Run) -> Array:
     """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift."""
     y = run.empty("y", x.shape, x.dtype)
-    _normalization.apply(x, mean, scale, shift, y, _rows(x), _threads(x))
+    _normalization.apply(x, mean, scale, shift, y, _rows(x), threads_for(x.size))
     return y
 
 
 def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
     """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
     partial = _partial(x, run)
-    _normalization.gradient_sums(dy, x, mean, partial, _rows(x), _threads(x))
+    _normalization.gradient_sums(dy, x, mean, partial, _rows(x), threads_for(x.size))
     sums, products = partial.sum(axis=0)
     return sums, products
 
@@ -61,5 +56,5 @@ def input_gradient(
 ) -> Array:
     """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift."""
     dx = run.empty("dx", dy.shape, dy.dtype)
-    _normalization.input_gradient(dy, x, mean, scale, slope, shift, dx, _rows(x), _threads(x))
+    _normalization.input_gradient(dy, x, mean, scale, slope, shift, dx, _rows(x), threads_for(x.size))
     return dx

@@ -9,20 +9,14 @@ import math
 import numpy as np
 
 from cconv import _elementwise
-from cconv.threads import get_num_threads
+from cconv.threads import threads_for
 
 Array = np.ndarray
-
-SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
-
-
-def _threads(param: Array) -> int:
-    return 1 if param.size < SERIAL_ELEMENTS else get_num_threads()
 
 
 def sgd_update(param: Array, grad: Array, lr: float, l2: float = 0.0) -> None:
     """Descend: param -= lr * grad."""
-    _elementwise.sgd(param.reshape(-1), grad.reshape(-1), lr, l2, _threads(param))
+    _elementwise.sgd(param.reshape(-1), grad.reshape(-1), lr, l2, threads_for(param.size))
 
 
 def momentum_update(
@@ -30,7 +24,14 @@ def momentum_update(
 ) -> None:
     """Velocity = momentum * velocity - lr * grad; param += velocity."""
     _elementwise.momentum(
-        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, momentum, False, _threads(param)
+        param.reshape(-1),
+        grad.reshape(-1),
+        velocity.reshape(-1),
+        lr,
+        l2,
+        momentum,
+        False,
+        threads_for(param.size),
     )
 
 
@@ -39,7 +40,14 @@ def nesterov_update(
 ) -> None:
     """Velocity = momentum * velocity - lr * grad; param += momentum * velocity - lr * grad."""
     _elementwise.momentum(
-        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, momentum, True, _threads(param)
+        param.reshape(-1),
+        grad.reshape(-1),
+        velocity.reshape(-1),
+        lr,
+        l2,
+        momentum,
+        True,
+        threads_for(param.size),
     )
 
 
@@ -48,7 +56,7 @@ def adagrad_update(
 ) -> None:
     """Accumulator += grad**2; param -= lr * grad / sqrt(accumulator + epsilon)."""
     _elementwise.adagrad(
-        param.reshape(-1), grad.reshape(-1), accumulator.reshape(-1), lr, l2, epsilon, _threads(param)
+        param.reshape(-1), grad.reshape(-1), accumulator.reshape(-1), lr, l2, epsilon, threads_for(param.size)
     )
 
 
@@ -57,7 +65,14 @@ def rmsprop_update(
 ) -> None:
     """Velocity = rho * velocity + (1 - rho) * grad**2; param -= lr * grad / sqrt(velocity + epsilon)."""
     _elementwise.rmsprop(
-        param.reshape(-1), grad.reshape(-1), velocity.reshape(-1), lr, l2, rho, epsilon, _threads(param)
+        param.reshape(-1),
+        grad.reshape(-1),
+        velocity.reshape(-1),
+        lr,
+        l2,
+        rho,
+        epsilon,
+        threads_for(param.size),
     )
 
 
@@ -86,7 +101,7 @@ def adadelta_update(
         l2,
         rho,
         epsilon,
-        _threads(param),
+        threads_for(param.size),
     )
 
 
@@ -118,5 +133,5 @@ def adam_update(
         beta_1,
         beta_2,
         epsilon,
-        _threads(param),
+        threads_for(param.size),
     )

@@ -9,21 +9,16 @@ from typing import Any
 import numpy as np
 
 from cconv import _elementwise, _pooling
+from cconv.checks import argmax_cache
 from cconv.run import Run
 from cconv.shapes import Window
-from cconv.threads import get_num_threads
+from cconv.threads import threads_for
 
 Array = np.ndarray
 
-# Elements under which a parallel region costs more than it saves; for exp and its kin, and Philox.
-SERIAL_ELEMENTS = 32_768
-SERIAL_COSTLY = 8_192
+SERIAL_COSTLY = 8_192  # elements that are worth more threads, for exp and its kin, and Philox
 
 WORD = 2**32  # values of a random word
-
-
-def _threads(elements: int, least: int = SERIAL_ELEMENTS) -> int:
-    return 1 if elements < least else get_num_threads()
 
 
 def _geometry(window: Window) -> tuple[Any, Any, Any, Any]:
@@ -34,10 +29,9 @@ def max_pool2d(x: Array, window: Window, run: Run | None = None) -> tuple[Array,
     """Pool x (n, h, w, c) -> y, argmax (n, oh, ow, c)."""
     run = run or Run()
     shape = (x.shape[0], *window.output_size, x.shape[3])
-    kh, kw = window.kernel_size
     y = run.empty("y", shape, x.dtype)
-    argmax = run.empty("argmax", shape, np.uint8 if kh * kw <= 255 else np.int32)
-    _pooling.max_pool(x, y, argmax, *_geometry(window), _threads(x.size))
+    argmax = run.empty("argmax", shape, argmax_cache(window)[0])
+    _pooling.max_pool(x, y, argmax, *_geometry(window), threads_for(x.size))
     return y, argmax
 
 
@@ -45,7 +39,7 @@ def max_pool2d_backward(dy: Array, argmax: Array, window: Window, run: Run | Non
     """Spread dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)."""
     run = run or Run()
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
-    _pooling.max_pool_backward(dy, argmax, dx, *_geometry(window), _threads(dx.size))
+    _pooling.max_pool_backward(dy, argmax, dx, *_geometry(window), threads_for(dx.size))
     return dx
 
 
@@ -53,7 +47,7 @@ def average_pool2d(x: Array, window: Window, count_include_pad: bool, run: Run |
     """Pool x (n, h, w, c) -> y (n, oh, ow, c)."""
     run = run or Run()
     y = run.empty("y", (x.shape[0], *window.output_size, x.shape[3]), x.dtype)
-    _pooling.average_pool(x, y, *_geometry(window), count_include_pad, _threads(x.size))
+    _pooling.average_pool(x, y, *_geometry(window), count_include_pad, threads_for(x.size))
     return y
 
 
@@ -65,7 +59,9 @@ def average_pool2d_backward(
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
     oh, ow = window.output_size
     weights = run.scratch(oh * ow * dy.itemsize).view(dy.dtype).reshape(oh, ow)
-    _pooling.average_pool_backward(dy, dx, weights, *_geometry(window), count_include_pad, _threads(dx.size))
+    _pooling.average_pool_backward(
+        dy, dx, weights, *_geometry(window), count_include_pad, threads_for(dx.size)
+    )
     return dx
 
 
@@ -75,7 +71,7 @@ def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
     n, _, _, c = x.shape
     (oh, ow), (kh, kw) = window.output_size, window.kernel_size
     col = run.empty("col", (n * oh * ow, kh * kw * c), x.dtype)
-    _pooling.im2col(x, col, window.output_size, *_geometry(window), _threads(col.size))
+    _pooling.im2col(x, col, window.output_size, *_geometry(window), threads_for(col.size))
     return col
 
 
@@ -83,63 +79,65 @@ def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = 
     """Add up col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
     run = run or Run()
     x = run.empty("x", (n, *window.input_size, channels), col.dtype)
-    _pooling.col2im(col, x, window.output_size, *_geometry(window), _threads(col.size))
+    _pooling.col2im(col, x, window.output_size, *_geometry(window), threads_for(col.size))
     return x
 
 
 def relu(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: max(x, 0), NaN passes."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.relu(x.reshape(-1), y.reshape(-1), _threads(x.size))
+    _elementwise.relu(x.reshape(-1), y.reshape(-1), threads_for(x.size))
     return y
 
 
 def relu_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy where y > 0, else 0."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    _elementwise.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
 
 
 def leaky_relu(x: Array, slope: float, run: Run | None = None) -> Array:
     """Any shape -> the same: x where x > 0, else slope * x."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.leaky_relu(x.reshape(-1), y.reshape(-1), slope, _threads(x.size))
+    _elementwise.leaky_relu(x.reshape(-1), y.reshape(-1), slope, threads_for(x.size))
     return y
 
 
 def leaky_relu_backward(dy: Array, y: Array, slope: float, run: Run | None = None) -> Array:
     """Any shape -> the same: dy where y > 0, else slope * dy; slope is at least 0."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.leaky_relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), slope, _threads(y.size))
+    _elementwise.leaky_relu_backward(
+        dy.reshape(-1), y.reshape(-1), dx.reshape(-1), slope, threads_for(y.size)
+    )
     return dx
 
 
 def sigmoid(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: 1 / (1 + exp(-x))."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.sigmoid(x.reshape(-1), y.reshape(-1), _threads(x.size, SERIAL_COSTLY))
+    _elementwise.sigmoid(x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
 def sigmoid_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy * y * (1 - y)."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.sigmoid_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    _elementwise.sigmoid_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
 
 
 def tanh(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.tanh(x.reshape(-1), y.reshape(-1), _threads(x.size, SERIAL_COSTLY))
+    _elementwise.tanh(x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
 def tanh_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy * (1 - y**2)."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.tanh_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), _threads(y.size))
+    _elementwise.tanh_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
 
 
@@ -150,28 +148,28 @@ def _rows(x: Array) -> Array:
 def softmax(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same, along the last axis."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.softmax(_rows(x), _rows(y), _threads(x.size, SERIAL_COSTLY))
+    _elementwise.softmax(_rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
 def softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: y * (dy - sum(dy * y))."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.softmax_backward(_rows(dy), _rows(y), _rows(dx), _threads(y.size))
+    _elementwise.softmax_backward(_rows(dy), _rows(y), _rows(dx), threads_for(y.size))
     return dx
 
 
 def log_softmax(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same, along the last axis: x - log(sum(exp(x)))."""
     y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.log_softmax(_rows(x), _rows(y), _threads(x.size, SERIAL_COSTLY))
+    _elementwise.log_softmax(_rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
 def log_softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy - exp(y) * sum(dy)."""
     dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.log_softmax_backward(_rows(dy), _rows(y), _rows(dx), _threads(y.size, SERIAL_COSTLY))
+    _elementwise.log_softmax_backward(_rows(dy), _rows(y), _rows(dx), threads_for(y.size, SERIAL_COSTLY))
     return dx
 
 
@@ -190,7 +188,7 @@ def softmax_cross_entropy(
     if sample_weight is not None:
         sample_weight = np.ascontiguousarray(sample_weight, np.float64)
     _elementwise.softmax_cross_entropy(
-        logits, probabilities, labels, sample_weight, losses, dlogits, _threads(logits.size, SERIAL_COSTLY)
+        logits, probabilities, labels, sample_weight, losses, dlogits, threads_for(logits.size, SERIAL_COSTLY)
     )
     return _elementwise.total(losses) / m, dlogits
 
@@ -213,7 +211,7 @@ def dropout(x: Array, rate: float, layer: int, run: Run) -> tuple[Array, Array]:
         layer % WORD,
         int(rate * WORD),
         1 / (1 - rate),
-        _threads(x.size, SERIAL_COSTLY),
+        threads_for(x.size, SERIAL_COSTLY),
     )
     return y, bits
 
@@ -222,7 +220,7 @@ def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None
     """Drop the same elements of dy (n, …) by the bits of the forward pass -> dx of dy's shape."""
     dx = (run or Run()).empty("dx", dy.shape, dy.dtype)
     flat = dy.reshape(dy.shape[0], -1)
-    _elementwise.dropout_backward(flat, bits, dx.reshape(flat.shape), 1 / (1 - rate), _threads(dy.size))
+    _elementwise.dropout_backward(flat, bits, dx.reshape(flat.shape), 1 / (1 - rate), threads_for(dy.size))
     return dx
 
 
@@ -233,5 +231,5 @@ def column_sums(x: Array, run: Run | None = None) -> Array:
     chunks = _elementwise.column_sums_chunks(m)
     sums = run.empty("sums", (n,), x.dtype)
     partial = run.scratch(chunks * n * x.itemsize).view(x.dtype).reshape(chunks, n)
-    _elementwise.column_sums(x, partial, sums, _threads(x.size))
+    _elementwise.column_sums(x, partial, sums, threads_for(x.size))
     return sums

@@ -27,6 +27,7 @@ finally:
         del os.environ[_name]
 
 MOST = 1024  # more threads than any machine of today has cores
+SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
 
 _chosen: int | None = None
 _local = threading.local()  # .limit: what `limit` set in this thread
@@ -132,6 +133,14 @@ def get_num_threads() -> int:
     wanted = _default if _chosen is None else _chosen
     limit = _kernels.omp_max_threads()
     return min(wanted, limit) if limit < _omp_at_import else wanted
+
+
+def threads_for(work: int, least: int = SERIAL_ELEMENTS) -> int:
+    """Return how many threads to wake for so much work: one under `least`, all above.
+
+    `work` counts whatever `least` counts; by default elements of an array that is passed over once.
+    """
+    return 1 if work < least else get_num_threads()
 
 
 _forked = False

@@ -115,13 +115,8 @@ def _every_thread(*_):
 def parallel_at_any_size():
     """Let even the smallest operation use all the threads that it may."""
     with ExitStack() as stack:
-        for module, name in (
-            (ops, "threads_for"),
-            (ops_rows, "_threads"),
-            (ops_norm, "_threads"),
-            (ops_optim, "_threads"),
-        ):
-            stack.enter_context(mock.patch.object(module, name, _every_thread))
+        for module in (ops, ops_rows, ops_norm, ops_optim):
+            stack.enter_context(mock.patch.object(module, "threads_for", _every_thread))
         yield
 
 
