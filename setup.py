@@ -73,6 +73,7 @@ setup(
     ext_modules=cythonize(
         [
             kernels("_kernels", SIMD),
+            kernels("_dense"),
             kernels("_winograd"),
             kernels("_pooling"),
             kernels("_elementwise"),

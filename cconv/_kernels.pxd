@@ -1,5 +1,6 @@
 # What the kernel modules share: the instruction set that this process runs, and small things.
 cimport cython
+from libc.string cimport memcpy, memset
 
 from cconv._rows cimport cconv_rows
 
@@ -117,3 +118,36 @@ cdef inline void column_sums(const cython.floating *dy, size rows, size columns,
     t.k, t.ak, t.bk, t.am, t.cm = rows, 0, columns, 0, 0
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
     product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
+
+
+cdef inline void pack(
+    const cython.floating *kernel,  # IN   (rows, columns), rows `stride` apart
+    cython.floating *packed,        # OUT  (blocks, rows, width), the last block filled up with zeros
+    size rows, size columns, size stride, size width,
+) noexcept nogil:
+    cdef size block, j, r, n
+    for block in range(ceil_div(columns, width)):
+        j = block * width
+        n = least(width, columns - j)
+        for r in range(rows):
+            memcpy(packed, kernel + r * stride + j, n * sizeof(cython.floating))
+            memset(packed + n, 0, (width - n) * sizeof(cython.floating))
+            packed += width
+
+
+cdef inline void pack_transposed(
+    const cython.floating *kernel,  # IN   (columns, rows), `stride` from one column to the next
+    cython.floating *packed,        # OUT  (blocks, rows, width): blocks lie `block` elements apart
+    size rows, size columns, size stride, size width, size block,
+) noexcept nogil:
+    cdef size b, j, r, i, n
+    cdef cython.floating *row
+    for b in range(ceil_div(columns, width)):
+        j = b * width
+        n = least(width, columns - j)
+        for r in range(rows):
+            row = packed + b * block + r * width
+            for i in range(n):
+                row[i] = kernel[(j + i) * stride + r]
+            for i in range(n, width):
+                row[i] = 0

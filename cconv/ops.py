@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import _kernels, _winograd
+from cconv import _dense, _kernels, _winograd
 from cconv.algorithms import choose
 from cconv.run import Run
 from cconv.shapes import Window
@@ -208,8 +208,8 @@ def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> 
 def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
     scratch = None
     if len(x) >= PACK_ROWS:
-        scratch = _scratch(run, _kernels.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
-    _kernels.dense_forward(
+        scratch = _scratch(run, _dense.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
+    _dense.dense_forward(
         x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
     )
 
@@ -223,8 +223,8 @@ def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
 
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
     inputs, outputs = kernel.shape
-    scratch = _scratch(run, _kernels.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
-    _kernels.dense_input_gradient(
+    scratch = _scratch(run, _dense.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
+    _dense.dense_input_gradient(
         dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
     )
 
@@ -235,6 +235,6 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
     dkernel = run.empty("dkernel", (inputs, dy.shape[1]), dy.dtype)
     dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
     threads = threads_for(m * dkernel.size, SERIAL_WORK)
-    count = _kernels.dense_weight_gradient_scratch(m, inputs, threads)
-    _kernels.dense_weight_gradient(dy, x, dkernel, dbias, _scratch(run, count, dy.dtype), threads)
+    count = _dense.dense_weight_gradient_scratch(m, inputs, threads)
+    _dense.dense_weight_gradient(dy, x, dkernel, dbias, _scratch(run, count, dy.dtype), threads)
     return dkernel, dbias

@@ -1,0 +1,30 @@
+"""Stub of _dense.pyx, made by tools/make_stubs.py."""
+
+import numpy as np
+
+def dense_scratch(depth: int, columns: int, item: int) -> int: ...
+def dense_forward(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+    scratch: np.ndarray | None,
+    threads: int,
+) -> None: ...
+def dense_input_gradient(
+    dy: np.ndarray,
+    kernel: np.ndarray,
+    dx: np.ndarray,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
+def dense_weight_gradient_scratch(m: int, inputs: int, threads: int) -> int: ...
+def dense_weight_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
