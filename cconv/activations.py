@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import named, ops_rows
 from cconv.named import at_least_zero, finite
-from cconv.run import Run
+from cconv.run import Run, replayable
 
 
 class Activation(named.Configured):
@@ -24,6 +24,7 @@ class Activation(named.Configured):
         """Return the name, or the configuration where there is more to say."""
         return self.key if self == type(self)() else named.config_of(self)
 
+    @replayable
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         return getattr(ops_rows, self.key)(x, run)
@@ -38,6 +39,7 @@ class Linear(Activation):
 
     key = "linear"
 
+    @replayable
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return x itself."""
         return x
@@ -62,6 +64,7 @@ class LeakyReLU(Activation):
         # The derivative is read off the output's sign, which a negative slope would hide.
         self.negative_slope = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
 
+    @replayable
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         return ops_rows.leaky_relu(x, self.negative_slope, run)
@@ -80,10 +83,12 @@ class ClippedReLU(Activation):
         self.max_value = finite("ReLU", "max_value", max_value, least=0.0)
         self.negative_slope = at_least_zero("ReLU", "negative_slope", negative_slope)
 
+    @replayable
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         y = ops_rows.leaky_relu(x, self.negative_slope, run)
-        return np.minimum(y, self.max_value, out=y)
+        run.call(np.clip, y, None, self.max_value, y)
+        return y
 
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""

@@ -46,7 +46,7 @@ def split_tail(where: str, fraction: Any, n: int) -> int:
     return kept
 
 
-def _is_plain(array: np.ndarray) -> bool:
+def is_plain(array: np.ndarray) -> bool:
     """Whether NumPy gathers rows of it straight from its memory, without a copy of the whole."""
     return array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
 
@@ -104,7 +104,7 @@ class Column:
     def slice(self, start: int, stop: int) -> np.ndarray:
         """Return the samples from `start` to `stop`: a view of the source where that will do."""
         rows = self.source[start:stop]
-        if rows.dtype == self.dtype and not self.turn and _is_plain(rows):
+        if rows.dtype == self.dtype and not self.turn and is_plain(rows):
             return rows
         return self._convert(rows)
 
@@ -113,7 +113,7 @@ class Column:
         if self._gathered is None:
             self._gathered = aligned_empty((self.rows, *self.source.shape[1:]), self.source.dtype)
         rows = self._gathered[: len(order)]
-        if _is_plain(self.source) and _is_plain(rows):
+        if is_plain(self.source) and is_plain(rows):
             # mode="clip" because with the default NumPy buffers the output.
             np.take(self.source, order, axis=0, out=rows, mode="clip")
         else:

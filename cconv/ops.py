@@ -2,7 +2,8 @@
 
 Every array is C-contiguous, of native byte order, aligned to its item, and float32 or float64,
 one dtype a call; `functional` and the boundary of a model make it so. Layers call these
-functions and never the kernels.
+functions and never the kernels. Forward passes call theirs by `run.call`, so that a plan can
+repeat the calls without what stands around them.
 """
 
 from typing import Any
@@ -55,13 +56,15 @@ def conv2d(
     if chosen == "winograd":
         count = _winograd.forward_scratch(x.shape, shape, False, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
-        _winograd.forward(x, kernel, bias, y, *origin, relu, False, scratch, threads)
+        run.call(_winograd.forward, x, kernel, bias, y, *origin, relu, False, scratch, threads)
         return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
     )
     scratch = _scratch(run, count, x.dtype)
-    _kernels.conv2d_forward(x, kernel, bias, y, strides, origin, dilation, groups, relu, scratch, threads)
+    run.call(
+        _kernels.conv2d_forward, x, kernel, bias, y, strides, origin, dilation, groups, relu, scratch, threads
+    )
     return y
 
 
@@ -146,7 +149,8 @@ def conv2d_max_pool(
         x.shape, kernel.shape, size, strides, origin, dilation, groups, x.itemsize, threads
     )
     scratch = _scratch(run, count, x.dtype)
-    _kernels.conv2d_pool_forward(
+    run.call(
+        _kernels.conv2d_pool_forward,
         x,
         kernel,
         bias,
@@ -209,9 +213,8 @@ def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: boo
     scratch = None
     if len(x) >= PACK_ROWS:
         scratch = _scratch(run, _dense.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
-    _dense.dense_forward(
-        x, kernel, bias, y, relu, scratch, threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
-    )
+    threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
+    run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:

@@ -39,7 +39,7 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
 def apply(x: Array, mean: Array, scale: Array, shift: Array, run: Run) -> Array:
     """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift."""
     y = run.empty("y", x.shape, x.dtype)
-    _normalization.apply(x, mean, scale, shift, y, _rows(x), threads_for(x.size))
+    run.call(_normalization.apply, x, mean, scale, shift, y, _rows(x), threads_for(x.size))
     return y
 
 

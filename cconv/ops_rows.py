@@ -31,7 +31,7 @@ def max_pool2d(x: Array, window: Window, run: Run | None = None) -> tuple[Array,
     shape = (x.shape[0], *window.output_size, x.shape[3])
     y = run.empty("y", shape, x.dtype)
     argmax = run.empty("argmax", shape, argmax_cache(window)[0])
-    _pooling.max_pool(x, y, argmax, *_geometry(window), threads_for(x.size))
+    run.call(_pooling.max_pool, x, y, argmax, *_geometry(window), threads_for(x.size))
     return y, argmax
 
 
@@ -47,7 +47,7 @@ def average_pool2d(x: Array, window: Window, count_include_pad: bool, run: Run |
     """Pool x (n, h, w, c) -> y (n, oh, ow, c)."""
     run = run or Run()
     y = run.empty("y", (x.shape[0], *window.output_size, x.shape[3]), x.dtype)
-    _pooling.average_pool(x, y, *_geometry(window), count_include_pad, threads_for(x.size))
+    run.call(_pooling.average_pool, x, y, *_geometry(window), count_include_pad, threads_for(x.size))
     return y
 
 
@@ -85,8 +85,9 @@ def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = 
 
 def relu(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: max(x, 0), NaN passes."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.relu(x.reshape(-1), y.reshape(-1), threads_for(x.size))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.relu, x.reshape(-1), y.reshape(-1), threads_for(x.size))
     return y
 
 
@@ -99,8 +100,9 @@ def relu_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
 
 def leaky_relu(x: Array, slope: float, run: Run | None = None) -> Array:
     """Any shape -> the same: x where x > 0, else slope * x."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.leaky_relu(x.reshape(-1), y.reshape(-1), slope, threads_for(x.size))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.leaky_relu, x.reshape(-1), y.reshape(-1), slope, threads_for(x.size))
     return y
 
 
@@ -115,8 +117,9 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float, run: Run | None = Non
 
 def sigmoid(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: 1 / (1 + exp(-x))."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.sigmoid(x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.sigmoid, x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
@@ -129,8 +132,9 @@ def sigmoid_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
 
 def tanh(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.tanh(x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.tanh, x.reshape(-1), y.reshape(-1), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
@@ -147,8 +151,9 @@ def _rows(x: Array) -> Array:
 
 def softmax(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same, along the last axis."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.softmax(_rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.softmax, _rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 
@@ -161,8 +166,9 @@ def softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
 
 def log_softmax(x: Array, run: Run | None = None) -> Array:
     """Any shape -> the same, along the last axis: x - log(sum(exp(x)))."""
-    y = (run or Run()).empty("y", x.shape, x.dtype)
-    _elementwise.log_softmax(_rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(_elementwise.log_softmax, _rows(x), _rows(y), threads_for(x.size, SERIAL_COSTLY))
     return y
 
 

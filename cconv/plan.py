@@ -22,93 +22,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
 from cconv.algorithms import fuses_pooling
+from cconv.arena import Arena, PlanRun
 from cconv.layers.affine import Affine
 from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import MaxPooling2D
-from cconv.run import Run, aligned_empty
+from cconv.program import Program
+from cconv.run import is_replayable, replayable
+from cconv.threads import get_num_threads
 
 # A normalisation is folded into a kernel of at most so many elements, or so many for each element of
 # one image's output: with a larger one the folding, at every call of `predict`, costs more than the
 # pass over the output that it saves. Shapes alone decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
-
-class Arena:
-    """Memory by name: the same again for the same name, larger only when more is asked for.
-
-    Examples
-    --------
-    >>> arena = Arena()
-    >>> a, b = arena.array("y", (4, 2), np.float32), arena.array("y", (3, 2), np.float32)
-    >>> a.ctypes.data == b.ctypes.data, arena.nbytes
-    (True, 32)
-    """
-
-    def __init__(self) -> None:
-        self._memory: dict[Any, np.ndarray] = {}
-        self._arrays: dict[Any, np.ndarray] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in use."""
-        return sum(memory.nbytes for memory in self._memory.values())
-
-    def array(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return the array `name`: uninitialised, C-contiguous, beginning on a cache line."""
-        dtype = np.dtype(dtype)
-        array = self._arrays.get(name)
-        if array is not None and array.shape == shape and array.dtype == dtype:
-            return array
-        nbytes = dtype.itemsize
-        for extent in shape:
-            nbytes *= int(extent)
-        memory = self._memory.get(name)
-        if memory is None or memory.nbytes < nbytes:
-            # The old memory goes before the new one comes.
-            del memory, array
-            self._memory.pop(name, None)
-            self._arrays.pop(name, None)
-            memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
-        array = self._arrays[name] = memory[:nbytes].view(dtype).reshape(shape)
-        return array
-
-
-class PlanRun(Run):
-    """A `Run` whose arrays are an arena's.
-
-    A name that a layer asks for twice in one pass is two arrays, as it would be with fresh ones.
-    """
-
-    def __init__(self, arena: Arena, training: bool, seed: int) -> None:
-        super().__init__(training=training, seed=seed)
-        self.arena = arena
-        self._place: Any = None
-        self._turn = 0
-        self._turning = ""
-        self._asked: dict[str, int] = {}
-
-    def enter(self, place: Any, turn: int, turning: str) -> None:
-        """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
-        self._place, self._turn, self._turning = place, turn, turning
-        self._asked.clear()
-
-    def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return an array of the arena."""
-        times = self._asked.get(tag, 0)
-        self._asked[tag] = times + 1
-        place = self._turn if self._turning in (tag, "*") else self._place
-        return self.arena.array((place, tag, times), tuple(shape), dtype)
-
-    def scratch(self, nbytes: int) -> np.ndarray:
-        """Return the arena's one scratch."""
-        return self.arena.array("scratch", (nbytes,), np.uint8)
+# Shapes of batches whose kernel calls are kept.
+MOST_PROGRAMS = 8
 
 
 class Step:
@@ -129,6 +63,11 @@ class Step:
     def prepare(self, run: PlanRun) -> None:
         """Get ready for batches through which the weights stay as they are."""
 
+    def replays(self) -> bool:
+        """Whether `forward`, at inference, is nothing but kernel calls."""
+        return is_replayable(self.forward) and all(layer._replays() for layer in self.layers)
+
+    @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
         return self.layers[0]._forward(x, run)
@@ -157,19 +96,23 @@ class NormalizedStep(Step):
     def __init__(self, layers: Sequence[Layer], first: int) -> None:
         super().__init__(layers, first)
         self._folded = copy.copy(layers[0])
+        self._folded.params = Weights()
 
     def prepare(self, run: PlanRun) -> None:
-        """Fold the normalisation into the weights."""
+        """Fold the normalisation into the weights, which keep their memory."""
         affine, normalization = self.layers
         assert isinstance(normalization, BatchNormalization)
-        kernel = affine.params["kernel"]
+        kernel, weights = affine.params["kernel"], self._folded.params
         out = run.empty("folded", kernel.shape, kernel.dtype)
-        weights = Weights()
-        for name, array in zip(
-            ("kernel", "bias"), normalization.folded_into(kernel, affine.params.get("bias"), out), strict=True
-        ):
-            weights.add(name, array)
-        self._folded.params = weights
+        folded, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
+        bias = run.empty("folded bias", shift.shape, kernel.dtype)
+        bias[...] = shift
+        weights.add("kernel", folded)
+        weights.add("bias", bias)
+
+    def replays(self) -> bool:
+        """Whether the layer of the folded weights is nothing but kernel calls."""
+        return self._folded._replays()
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the normalised output."""
@@ -189,6 +132,7 @@ class PooledConvolution(Step):
         self.convolution, self.pooling = convolution, pooling
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
 
+    @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the pooled output."""
         layer = self.convolution
@@ -329,13 +273,28 @@ class Plan:
         self.run = PlanRun(self.arena, training, seed)
         self.outputs: list[np.ndarray] = []
         self._done = 0
+        self._prepared = [
+            (("prepare", number), entry)
+            for number, entry in enumerate(self.steps)
+            if type(entry).prepare is not Step.prepare
+        ]
+        self._replays = not training and all(entry.replays() for entry in self.steps)
+        # Of each shape the program, or None while it has been seen once; and what they were recorded with.
+        self._programs: dict[Any, Program | None] = {}
+        self._growths = 0
+        self._weighty = [(layer, layer.params) for layer in layers if layer.params]
         self.prepare()
 
     def prepare(self) -> None:
         """Take notice of the weights: called before batches that follow a change of them."""
-        for number, entry in enumerate(self.steps):
-            self.run.enter(("prepare", number), 0, "")
+        for place, entry in self._prepared:
+            self.run.enter(place, 0, "")
             entry.prepare(self.run)
+        for layer, params in self._weighty:
+            if layer.params is not params:  # built again, and so in other memory
+                self._weighty = [(layer, layer.params) for layer, _ in self._weighty]
+                self._programs.clear()
+                return
 
     def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
         """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one.
@@ -367,6 +326,32 @@ class Plan:
             return y
         self.run.enter("activation", 0, "")
         return self.activation(y, self.run)
+
+    def predict(self, x: np.ndarray, done: int = 0) -> np.ndarray:
+        """Return the model's output for a batch, as `forward` and `finish` do; overwritten by the next one.
+
+        The kernel calls of a batch of a shape that was seen before are recorded; from then on, they
+        alone are made for batches of this shape.
+        """
+        key = x.shape, done, get_num_threads()
+        program = self._programs.get(key)
+        if program is not None and self._growths == self.arena.growths:
+            return program(x)
+        record = self._replays and key in self._programs and self._growths == self.arena.growths
+        if record:
+            x = x.copy()  # that no other array lies in its memory
+            self.run.tape = []
+        try:
+            y = self.finish(self.forward(x, done=done))
+        finally:
+            tape, self.run.tape = self.run.tape, None
+        if self._growths != self.arena.growths or len(self._programs) == MOST_PROGRAMS:
+            # Memory that grew in this very pass was not all recorded at its last place.
+            self._growths = self.arena.growths
+            self._programs.clear()
+            tape = None
+        self._programs[key] = None if tape is None else Program.of(tape, x, y)
+        return y
 
     def loss_of(
         self, y_true: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
@@ -409,10 +394,19 @@ class PlanCache:
     """The plans of a model: one for training, and for inference one for each thread.
 
     A copy or a pickle of it is empty: memory is no part of a model.
+
+    Attributes
+    ----------
+    plain : tuple of int or None
+        Shape of a sample that an inference plan takes as the user gives it; None where it cannot.
+    rows : int
+        Samples that are predicted at a time where the user does not choose.
     """
 
     def __init__(self) -> None:
         self.training: Plan | None = None
+        self.plain: tuple[int, ...] | None = None
+        self.rows = 0
         self._threads = threading.local()
 
     @property

@@ -5,10 +5,14 @@ A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ev
 touching fresh pages costs more than the arithmetic of a small network.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 
@@ -29,6 +33,20 @@ def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         raise MemoryError(f"cannot allocate an array of shape {shape} and dtype {dtype}") from error
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes].view(dtype).reshape(shape)
+
+
+def replayable(function: F) -> F:
+    """Mark a forward pass whose whole work, without training, is kernel calls made by `Run.call`.
+
+    Of such a pass a plan repeats the calls alone. What overrides the function is not marked.
+    """
+    function.replayable = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_replayable(function: Any) -> bool:
+    """Whether a function is marked as `replayable`."""
+    return getattr(function, "replayable", False)
 
 
 @dataclass
@@ -56,3 +74,7 @@ class Run:
     def scratch(self, nbytes: int) -> np.ndarray:
         """Return `nbytes` bytes whose content nobody needs after the next kernel call."""
         return aligned_empty((nbytes,), np.uint8)
+
+    def call(self, kernel: Callable[..., Any], *args: Any) -> None:
+        """Call a kernel; what it writes to is among its arguments."""
+        kernel(*args)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import activations
 from cconv.layers.base import Layer
-from cconv.run import Run
+from cconv.run import Run, is_replayable, replayable
 
 
 class Activation(Layer):
@@ -33,6 +33,10 @@ class Activation(Layer):
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self.activation = activations.get(activation, self.where, "activation")
 
+    def _replays(self) -> bool:
+        return super()._replays() and is_replayable(self.activation.__call__)
+
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         y = self.activation(x, run)
         if run.training:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import activations, checks, initializers, ops, regularizers
 from cconv.layers.base import Layer, Shape
-from cconv.run import Run
+from cconv.run import Run, is_replayable, replayable
 from cconv.shapes import positive_int
 
 
@@ -42,6 +42,10 @@ class Affine(Layer):
         if self.use_bias:
             self._add_weight("bias", (outputs,), self.bias_initializer, self.bias_regularizer)
 
+    def _replays(self) -> bool:
+        parts = (self._affine, self.activation.__call__)
+        return super()._replays() and all(map(is_replayable, parts))
+
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         raise NotImplementedError
 
@@ -51,6 +55,7 @@ class Affine(Layer):
     def _input_gradient(self, dy: np.ndarray, run: Run) -> np.ndarray:
         raise NotImplementedError
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         relu = isinstance(self.activation, activations.ReLU)
         y = self._affine(x, relu, run)
@@ -136,6 +141,7 @@ class Dense(Affine):
     def _build(self, shape: Shape) -> None:
         self._add_weights((shape[-1], self.units), self.units)
 
+    @replayable
     def _affine(self, x, relu, run):
         rows = x.reshape(-1, x.shape[-1])
         y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cconv.layers.base import Layer, checked_format
 from cconv.named import finite, one_of
-from cconv.run import Run
+from cconv.run import Run, replayable
 from cconv.seeds import bits, stream_of, uniform
 from cconv.utils import check_seed
 
@@ -35,6 +35,7 @@ class _Random(Layer):
         generator = bits(seed, stream_of(self.key, "augmentation"), (run.first_sample, run.step))
         return uniform(generator.random_raw(4 * n)).reshape(n, 4)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if not run.training:
             return x

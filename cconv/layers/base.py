@@ -20,7 +20,7 @@ from cconv import checks, initializers
 from cconv.layout import from_channels_last, to_channels_last
 from cconv.named import Configured
 from cconv.regularizers import Regularizer
-from cconv.run import Run
+from cconv.run import Run, is_replayable
 from cconv.seeds import stream_of
 from cconv.shapes import positive_int
 from cconv.utils import check_seed, new_seed
@@ -324,6 +324,10 @@ class Layer(Configured):
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         """Set `grads` and return dx, or None when nobody needs it."""
         raise NotImplementedError
+
+    def _replays(self) -> bool:
+        """Whether `_forward` without training is nothing but kernel calls: see `replayable`."""
+        return is_replayable(self._forward)
 
     def _keep(self, batch: int, *arrays: Any) -> None:
         self._batch: int | None = batch

@@ -6,6 +6,7 @@ from cconv import ops
 from cconv.algorithms import check_algorithm, check_winograd
 from cconv.layers.affine import Affine
 from cconv.layers.base import Shape, checked_format
+from cconv.run import replayable
 from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
 
 
@@ -136,6 +137,7 @@ class Conv2D(_Convolution):
         self.in_channels = shape[2]
         self._add_weights((*self.kernel_size, shape[2] // self.groups, self.filters), self.filters)
 
+    @replayable
     def _affine(self, x, relu, run):
         kernel, bias = self.params["kernel"], self.params.get("bias")
         return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm)
@@ -234,6 +236,7 @@ class DepthwiseConv2D(_Convolution):
         """Return the kernel as `Conv2D` has it, with one group a channel: the same memory."""
         return self.params["kernel"].reshape(*self.kernel_size, 1, -1)
 
+    @replayable
     def _affine(self, x, relu, run):
         return ops.conv2d(
             x, self._grouped(), self.params.get("bias"), self.window, self.in_channels, relu, run

@@ -9,7 +9,7 @@ import numpy as np
 from cconv import ops_rows
 from cconv.layers.base import Layer, Shape, checked_format, keyed
 from cconv.named import fraction
-from cconv.run import Run
+from cconv.run import Run, replayable
 from cconv.shapes import is_int
 from cconv.utils import check_seed
 
@@ -48,6 +48,7 @@ class Flatten(Layer):
     def _build(self, shape: Shape) -> None:
         self._shape = shape
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
@@ -107,6 +108,7 @@ class Reshape(Layer):
     def _build(self, shape: Shape) -> None:
         self._shapes = shape, self._resolve(shape)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
@@ -153,6 +155,7 @@ class Dropout(Layer):
         self.rate = fraction(self.where, "rate", rate)
         self.seed = None if seed is None else check_seed(self.where, seed)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if not run.training:
             return x
@@ -196,6 +199,7 @@ class InputLayer(Layer):
             raise ValueError(f"{self.where}: input_shape must be {self.shape}, got {shape}")
         return shape
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv.layers.base import Layer, Shape, checked_format
-from cconv.run import Run
+from cconv.run import Run, replayable
 from cconv.shapes import resolve_padding
 
 
@@ -55,13 +55,17 @@ class ZeroPadding2D(Layer):
         (top, bottom), (left, right) = self.padding
         return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
         y = run.empty("y", (x.shape[0], *self._resolve(x.shape[1:])), x.dtype)
-        y[...] = 0
-        self._inside(y)[...] = x
+        run.call(self._fill, x, y)
         return y
+
+    def _fill(self, x: np.ndarray, padded: np.ndarray) -> None:
+        padded[...] = 0
+        self._inside(padded)[...] = x
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         if not need_dx:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import checks, ops_rows
 from cconv.layers.base import Layer, Shape, checked_format
-from cconv.run import Run
+from cconv.run import Run, replayable
 from cconv.shapes import Padding, Size2, Window, pair, resolve_padding, resolve_window
 
 
@@ -109,6 +109,7 @@ class MaxPooling2D(_Pooling):
             input_shape=input_shape,
         )
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         y, argmax = ops_rows.max_pool2d(x, self.window, run)
         if run.training:
@@ -166,6 +167,7 @@ class AveragePooling2D(_Pooling):
         )
         self.count_include_pad = checks.flag(self.where, "count_include_pad", count_include_pad)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
@@ -224,6 +226,7 @@ class GlobalAveragePooling2D(Layer):
         size = (shape[0], shape[1])
         self.window = resolve_window(self.where, size, size)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv.layers.base import Layer
 from cconv.named import finite
-from cconv.run import Run
+from cconv.run import Run, replayable
 
 
 class Rescaling(Layer):
@@ -40,10 +40,13 @@ class Rescaling(Layer):
         self.scale = finite(self.where, "scale", scale)
         self.offset = finite(self.where, "offset", offset)
 
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        return self.rescale(x, run.empty("y", x.shape, x.dtype))
+        y = run.empty("y", x.shape, x.dtype)
+        run.call(self.rescale, x, y)
+        return y
 
     def rescale(self, x: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Write the result into `out`, of x's shape and float dtype; it may be x itself. Return `out`."""

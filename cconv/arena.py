@@ -1,0 +1,109 @@
+"""Memory that is allocated once and handed out again, and the `Run` that hands it out."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv.run import Run, aligned_empty
+
+# Shapes of one name that are kept at hand: of whole and last batches, in training and validation.
+MOST_SHAPES = 8
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Arena:
+    """Memory by name: the same again for the same name, larger only when more is asked for.
+
+    Attributes
+    ----------
+    growths : int
+        How often memory was allocated: arrays handed out before the last time may be out of use.
+
+    Examples
+    --------
+    >>> arena = Arena()
+    >>> a, b = arena.array("y", (4, 2), np.float32), arena.array("y", (3, 2), np.float32)
+    >>> a.ctypes.data == b.ctypes.data, arena.nbytes
+    (True, 32)
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[Any, np.ndarray] = {}
+        self._arrays: dict[Any, dict[Any, np.ndarray]] = {}
+        self.growths = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return sum(memory.nbytes for memory in self._memory.values())
+
+    def array(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return the array `name`: uninitialised, C-contiguous, beginning on a cache line."""
+        arrays = self._arrays.get(name)
+        if arrays is None:
+            arrays = self._arrays[name] = {}
+        array = arrays.get((shape, dtype))
+        return self._new(name, shape, dtype, arrays) if array is None else array
+
+    def _new(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike, arrays: dict) -> np.ndarray:
+        kind = np.dtype(dtype)
+        nbytes = math.prod(map(int, shape)) * kind.itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            # The old memory goes before the new one comes.
+            del memory
+            arrays.clear()
+            self._memory.pop(name, None)
+            self.growths += 1
+            memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
+        if len(arrays) == MOST_SHAPES:
+            arrays.pop(next(iter(arrays)))
+        array = arrays[shape, dtype] = memory[:nbytes].view(kind).reshape(shape)
+        return array
+
+
+class PlanRun(Run):
+    """A `Run` whose arrays are an arena's.
+
+    A name that a layer asks for twice in one pass is two arrays, as it would be with fresh ones.
+
+    Attributes
+    ----------
+    tape : list of (kernel, arguments), or None
+        Where kernel calls are recorded; None while they are not.
+    """
+
+    def __init__(self, arena: Arena, training: bool, seed: int) -> None:
+        super().__init__(training=training, seed=seed)
+        self.arena = arena
+        self.tape: list[Call] | None = None
+        self._place: Any = None
+        self._turn = 0
+        self._turning = ""
+        self._asked: dict[str, int] = {}
+
+    def enter(self, place: Any, turn: int, turning: str) -> None:
+        """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
+        self._place, self._turn, self._turning = place, turn, turning
+        self._asked.clear()
+
+    def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an array of the arena."""
+        times = self._asked.get(tag, 0)
+        self._asked[tag] = times + 1
+        place = self._turn if self._turning in (tag, "*") else self._place
+        return self.arena.array((place, tag, times), tuple(shape), dtype)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return the arena's one scratch."""
+        return self.arena.array("scratch", (nbytes,), np.uint8)
+
+    def call(self, kernel: Callable[..., Any], *args: Any) -> None:
+        """Call a kernel, and record the call."""
+        if self.tape is not None:
+            self.tape.append((kernel, args))
+        kernel(*args)
