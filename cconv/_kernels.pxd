@@ -9,15 +9,19 @@ cdef extern from "simd/winograd_table.h" nogil:
         Py_ssize_t row, column
         Py_ssize_t r0, r1, c0, c1
         Py_ssize_t channels, point
+        unsigned char *argmax
 
     ctypedef struct cconv_winograd:
+        Py_ssize_t out, taps
         void (*input)(const cconv_tile *t, const void *x, void *v) noexcept nogil
-        void (*gradient)(const cconv_tile *t, const void *dy, void *w) noexcept nogil
+        void (*gradient)(const cconv_tile *t, const void *dy, void *w, void *dbias) noexcept nogil
         void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu) noexcept nogil
         void (*kernel)(Py_ssize_t channels, Py_ssize_t tap, int flip, Py_ssize_t point, const void *g,
                        void *u) noexcept nogil
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
+
+    int CCONV_WINOGRADS
 
 cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_sum:

@@ -4,12 +4,25 @@ from typing import Any
 
 import numpy as np
 
-def forward_scratch(x_shape: Any, y_shape: Any, gradient: bool, item: int, threads: int) -> int: ...
+def forward_scratch(
+    x_shape: Any,
+    x_pooled: bool,
+    y_shape: Any,
+    y_pooled: bool,
+    tile: int,
+    taps: int,
+    gradient: bool,
+    item: int,
+    threads: int,
+) -> int: ...
 def forward(
     x: np.ndarray,
+    x_argmax: np.ndarray | None,
     kernel: np.ndarray,
     bias: np.ndarray | None,
     y: np.ndarray,
+    y_argmax: np.ndarray | None,
+    tile: int,
     top: int,
     left: int,
     relu: bool,
@@ -17,12 +30,23 @@ def forward(
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...
-def weight_gradient_scratch(x_shape: Any, dy_shape: Any, item: int, threads: int) -> int: ...
+def weight_gradient_scratch(
+    x_shape: Any,
+    dy_shape: Any,
+    conv_size: Any,
+    tile: int,
+    taps: int,
+    item: int,
+    threads: int,
+) -> int: ...
 def weight_gradient(
     dy: np.ndarray,
+    argmax: np.ndarray | None,
     x: np.ndarray,
     dkernel: np.ndarray,
     dbias: np.ndarray,
+    conv_size: Any,
+    tile: int,
     top: int,
     left: int,
     scratch: np.ndarray,

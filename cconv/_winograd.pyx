@@ -1,21 +1,26 @@
-# _winograd.pyx: 3x3 convolutions of stride 1 by Winograd's minimal filtering, as parallel loops
-# over the transforms of simd/winograd.h and the products of simd/product.h.
+# _winograd.pyx: convolutions of stride 1 by Winograd's minimal filtering, as parallel loops over the
+# transforms of simd/winograd.h and the products of simd/product.h.
 #
 # Forward (and the input gradient, which is the same with the kernel flipped and transposed):
 #
-#     y = A^T [(G g G^T) * (B^T d B)] A     for every 6x6 tile d of the input, 4x4 tile of the output
+#     y = A^T [(G g G^T) * (B^T d B)] A    for every tile d of the input, `out` x `out` of the output
 #
-# The kernel is transformed once: u (36, c, f), packed by blocks of filters.  A task takes a batch
-# of tiles, as many as keep the cache, transforms all their channels to v (36, tiles, c), and for
-# each block of filters multiplies 36 times, m = v u, and transforms m (36, tiles, filters) back.
+# The kernel is transformed once: u (n^2, c, f) with n = out + taps - 1, packed by blocks of filters.
+# A task takes a batch of tiles, as many as keep the cache, transforms all their channels to
+# v (n^2, tiles, c), and for each block of filters multiplies n^2 times, m = v u, and transforms
+# m (n^2, tiles, filters) back.
 #
 # Weight gradient:
 #
 #     dg = P^T [sum over tiles of (Q e Q^T) * (B^T d B)] P
 #
-# The sum over tiles is taken between the transforms: s (36, c, f) += v^T w.  The tiles are split
+# The sum over tiles is taken between the transforms: s (n^2, c, f) += v^T w.  The tiles are split
 # into parts by shapes alone, each with an s of its own; they are added in order and transformed
 # once.
+#
+# Max pooling of 2x2 pixels behind the convolution cuts tiles of even width into whole windows: the
+# output's transform then writes the pooled tile and its argmax, and the gradients' transforms
+# spread the pooled gradient tile by tile.  The image between the two is nowhere in memory.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
@@ -25,16 +30,16 @@ from libc.string cimport memset
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
+    CCONV_WINOGRADS,
+    behind,
     block_width,
     cconv_current,
     cconv_sum,
     cconv_tile,
     cconv_winograd,
     ceil_div,
-    column_sums,
     least,
     most,
-    packed_row,
     product,
     size,
 )
@@ -43,162 +48,201 @@ cdef size TILES_BYTES = 262144     # of the transformed input of a task
 cdef size SUM_BYTES = 458752       # of the transformed x and dy of a part
 cdef size SLICE = 64               # most channels, and filters, of a slice of the weight gradient
 cdef size PARTIAL_BYTES = 4194304  # of the sums of all parts
+cdef size STRIP = 16               # filters that are transposed together
 cdef size PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
 
 
-cdef inline const cconv_winograd *transforms(size item) noexcept nogil:
-    return cconv_current().f32.winograd if item == 4 else cconv_current().f64.winograd
+cdef const cconv_winograd *transforms(size out, size taps, size item) noexcept nogil:
+    cdef const cconv_winograd *found = cconv_current().f64.winograd
+    cdef size i
+    if item == 4:
+        found = cconv_current().f32.winograd
+    for i in range(CCONV_WINOGRADS - 1):
+        if found.out != out or found.taps != taps:
+            found += 1
+    return found
 
 
 cdef struct Tiles:
-    size h, w, c             # input image
-    size oh, ow, f           # output image
+    const cconv_winograd *wino
+    size square              # points of a tile
+    size xh, xw, c           # input images, as they are in memory
+    size yh, yw, f           # output images
+    int xs, ys               # 1 where those are pooled: of half the height and width; else 0
     size top, left           # zeros before the input image
     size down, across        # tiles of an image
     size count, batch        # tiles in all, tiles a task
-    size v, m                # elements from one point to the next, of v and of m
+    size u, v, m             # elements from one point to the next, of u, v and m
     size width               # filters of a block
 
 
-cdef Tiles tiles_of(size n, size h, size w, size c, size oh, size ow, size f, size top, size left,
+cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled,
+                    size yh, size yw, size f, bint y_pooled, size oh, size ow, size top, size left,
                     size item) noexcept nogil:
+    # oh, ow: the output that is cut into tiles.
     cdef Tiles t
-    t.h, t.w, t.c, t.oh, t.ow, t.f, t.top, t.left = h, w, c, oh, ow, f, top, left
-    t.down, t.across = ceil_div(oh, 4), ceil_div(ow, 4)
-    t.count = n * t.down * t.across
-    t.batch = least(most(TILES_BYTES // (36 * c * item), 8), 64)
+    t.wino = wino
+    t.square = (wino.out + wino.taps - 1) * (wino.out + wino.taps - 1)
+    t.xh, t.xw, t.c, t.xs, t.yh, t.yw, t.f, t.ys = xh, xw, c, x_pooled, yh, yw, f, y_pooled
+    t.top, t.left = top, left
+    t.down, t.across = ceil_div(oh, wino.out), ceil_div(ow, wino.out)
+    t.count = images * t.down * t.across
+    t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), 64)
     t.batch = least(t.batch - t.batch % 8, t.count)
     t.width = block_width(f, item)
-    t.v, t.m = t.batch * c + PAD, t.batch * t.width + PAD
+    t.u, t.v, t.m = c * t.width + PAD, t.batch * c + PAD, t.batch * t.width + PAD
     return t
 
 
-cdef inline void place(Tiles *t, size tile, size *image, cconv_tile *x, cconv_tile *y) noexcept nogil:
-    # Where a tile lies in its image: of the input (6x6 from x.row, x.column on), of the output (4x4).
-    cdef size within = tile % (t.down * t.across), i = 4 * (within // t.across), j = 4 * (within % t.across)
-    image[0] = tile // (t.down * t.across)
-    x.row, x.column = t.w * t.c, t.c
-    x.r0, x.r1, x.c0, x.c1 = t.top - i, t.h + t.top - i, t.left - j, t.w + t.left - j
-    y.row, y.column = t.ow * t.f, t.f
-    y.r0, y.r1, y.c0, y.c1 = 0, least(4, t.oh - i), 0, least(4, t.ow - j)
+cdef inline void place(Tiles *t, size tile, cconv_tile *x, cconv_tile *y, size *x_at,
+                       size *y_at) noexcept nogil:
+    # Where a tile lies in its image of the input and of the output: all but channels, point and argmax.
+    # x_at and y_at are the elements of its row 0, column 0, which may be outside the image.
+    cdef size each = t.down * t.across, image = tile // each, within = tile % each
+    cdef size i = t.wino.out * (within // t.across), j = t.wino.out * (within % t.across)
+    x.row, x.column = t.xw * t.c, t.c
+    x.r0, x.c0 = t.top - i, t.left - j
+    x.r1, x.c1 = x.r0 + (t.xh << t.xs), x.c0 + (t.xw << t.xs)
+    x_at[0] = ((image * t.xh + ((i - t.top) >> t.xs)) * t.xw + ((j - t.left) >> t.xs)) * t.c
+    y.row, y.column = t.yw * t.f, t.f
+    y.r0, y.r1 = 0, least(t.wino.out, (t.yh << t.ys) - i)
+    y.c0, y.c1 = 0, least(t.wino.out, (t.yw << t.ys) - j)
+    y_at[0] = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
 
 
-# Element of the image where row 0, column 0 of a tile lies, which may be outside the image.
-cdef inline size input_offset(Tiles *t, size image, const cconv_tile *x) noexcept nogil:
-    return ((image * t.h - x.r0) * t.w - x.c0) * t.c
-
-
-cdef inline size output_offset(Tiles *t, size image, size tile) noexcept nogil:
-    cdef size within = tile % (t.down * t.across)
-    return ((image * t.oh + 4 * (within // t.across)) * t.ow + 4 * (within % t.across)) * t.f
+cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept nogil:
+    # argmax + at, and NULL for NULL.
+    if argmax == NULL:
+        return NULL
+    return <unsigned char *>argmax + at
 
 
 cdef void tiles_task(
-    const cython.floating *x,     # IN   (n, h, w, c)
-    const cython.floating *u,     # IN   (blocks, 36, c, width)
-    const cython.floating *bias,  # IN   (f) or NULL
-    cython.floating *y,           # OUT  (n, oh, ow, f)
+    const cython.floating *x,       # IN   (n, xh, xw, c)
+    const unsigned char *x_argmax,  # IN   of x where that is pooled, or NULL
+    const cython.floating *u,       # IN   (blocks, n^2, c, width)
+    const cython.floating *bias,    # IN   (f) or NULL
+    cython.floating *y,             # OUT  (n, yh, yw, f)
+    unsigned char *y_argmax,        # OUT  of y where that is pooled, or NULL
     Tiles *t, size first, bint relu,
-    cython.floating *scratch,     # OUT  v (36, batch, c), then m (36, batch, width)
+    cython.floating *scratch,       # OUT  v (n^2, batch, c), then m (n^2, batch, width)
 ) noexcept nogil:
-    cdef const cconv_winograd *wino = transforms(sizeof(cython.floating))
-    cdef size count = least(t.batch, t.count - first), i, j, p, image = 0
-    cdef cython.floating *m = scratch + 36 * t.v
-    cdef const cython.floating *b
+    cdef size count = least(t.batch, t.count - first), i, j, p, x_at = 0, y_at = 0
+    cdef cython.floating *m = scratch + t.square * t.v
     cdef cconv_tile from_, to
     cdef cconv_sum s
     s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
     s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.c, t.c, 1, t.width, 0, t.width
+    from_.channels, from_.point, to.point = t.c, t.v, t.m
     for i in range(count):
-        place(t, first + i, &image, &from_, &to)
-        from_.channels, from_.point = t.c, t.v
-        wino.input(&from_, x + input_offset(t, image, &from_), scratch + i * t.c)
+        place(t, first + i, &from_, &to, &x_at, &y_at)
+        from_.argmax = places(x_argmax, x_at)
+        t.wino.input(&from_, x + x_at, scratch + i * t.c)
     for j in range(ceil_div(t.f, t.width)):
         to.channels = least(t.width, t.f - j * t.width)
-        for p in range(36):
+        for p in range(t.square):
             product(&s, count, to.channels, <const cython.floating *>(scratch + p * t.v),
-                    u + (j * 36 + p) * t.c * t.width, m + p * t.m, <const cython.floating *>NULL, 0)
-        b = bias
-        if b != NULL:
-            b = b + j * t.width
+                    u + (j * t.square + p) * t.u, m + p * t.m, <const cython.floating *>NULL, 0)
         for i in range(count):
-            place(t, first + i, &image, &from_, &to)
-            to.channels, to.point = least(t.width, t.f - j * t.width), t.m
-            wino.output(&to, m + i * t.width, y + output_offset(t, image, first + i) + j * t.width, b, relu)
+            place(t, first + i, &from_, &to, &x_at, &y_at)
+            y_at += j * t.width
+            to.argmax = places(y_argmax, y_at)
+            t.wino.output(&to, m + i * t.width, y + y_at, behind(bias, j * t.width), relu)
 
 
 cdef void transpose_task(
-    const cython.floating *kernel,  # IN   one tap (c, f)
-    cython.floating *transposed,    # OUT  (f, c)
-    size c, size f,
+    const cython.floating *kernel,  # IN   one tap (f, c), from filter `first` on
+    cython.floating *transposed,    # OUT  (c, f)
+    size first, size c, size f,
 ) noexcept nogil:
-    cdef size i, j
+    # A strip of filters: what is written stays in the cache until its lines are full.
+    cdef size stop = least(first + STRIP, f), i, j
     for i in range(c):
-        for j in range(f):
-            transposed[j * c + i] = kernel[i * f + j]
+        for j in range(first, stop):
+            transposed[i * f + j] = kernel[j * c + i]
 
 
 cdef void kernel_task(
-    const cython.floating *kernel,  # IN   (3, 3, c, f), from input channel k on
-    cython.floating *u,             # OUT  (blocks, 36, c, width), from input channel k on
+    const cython.floating *kernel,  # IN   (taps, taps, c, f), from input channel k on
+    cython.floating *u,             # OUT  (blocks, n^2, c, width), from input channel k on
     Tiles *t, bint flip,
 ) noexcept nogil:
     cdef size j
     for j in range(ceil_div(t.f, t.width)):
-        transforms(sizeof(cython.floating)).kernel(
-            least(t.width, t.f - j * t.width), t.c * t.f, flip, t.c * t.width, kernel + j * t.width,
-            u + j * 36 * t.c * t.width)
+        t.wino.kernel(least(t.width, t.f - j * t.width), t.c * t.f, flip, t.u, kernel + j * t.width,
+                      u + j * t.square * t.u)
 
 
-def forward_scratch(x_shape, y_shape, bint gradient, size item, int threads):
+def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
+                    size item, int threads):
     """Elements of scratch that `forward` takes on so many threads."""
     n, h, w, c = x_shape
-    cdef Tiles t = tiles_of(n, h, w, c, y_shape[1], y_shape[2], y_shape[3], 0, 0, item)
-    return 36 * t.c * packed_row(t.f, item) + (9 * t.c * t.f if gradient else 0) + threads * 36 * (t.v + t.m)
+    n, oh, ow, f = y_shape
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
+                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item)
+    return (t.square * ceil_div(t.f, t.width) * t.u + (taps * taps * t.c * t.f if gradient else 0)
+            + threads * t.square * (t.v + t.m))
 
 
 def forward(
-    const cython.floating[:, :, :, ::1] x,       # IN   (n, h, w, c)
-    const cython.floating[:, :, :, ::1] kernel,  # IN   (3, 3, c, f); for the gradient (3, 3, f, c)
-    const cython.floating[::1] bias,             # IN   (f) or None
-    cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
-    size top, size left, bint relu, bint gradient,
-    cython.floating[::1] scratch,                # OUT  forward_scratch(...)
+    const cython.floating[:, :, :, ::1] x,         # IN   (n, h, w, c)
+    const unsigned char[:, :, :, ::1] x_argmax,    # IN   (n, h, w, c) where x is a pooled gradient, or None
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f); gradient: (taps, taps, f, c)
+    const cython.floating[::1] bias,               # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,               # OUT  (n, oh, ow, f)
+    unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
+    size tile, size top, size left, bint relu, bint gradient,
+    cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`.
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of so many pixels a side.
 
-    With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.
+    With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
+    `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.
     """
-    cdef Tiles t = tiles_of(x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
-                            y.shape[3], top, left, sizeof(cython.floating))
-    cdef size i, each = 36 * (t.v + t.m)
+    cdef size taps = kernel.shape[0], i, strips, each
+    cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
+    cdef const cconv_winograd *wino = transforms(tile, taps, sizeof(cython.floating))
+    cdef Tiles t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1],
+                            y.shape[2], y.shape[3], y_pooled, y.shape[1] << y_pooled,
+                            y.shape[2] << y_pooled, top, left, sizeof(cython.floating))
     cdef cython.floating *u = &scratch[0]
-    cdef cython.floating *rest = u + 36 * t.c * packed_row(t.f, sizeof(cython.floating))
+    cdef cython.floating *rest = u + t.square * ceil_div(t.f, t.width) * t.u
     cdef const cython.floating *g = &kernel[0, 0, 0, 0]
     cdef const cython.floating *beta = NULL
+    cdef const unsigned char *x_places = NULL
+    cdef unsigned char *y_places = NULL
     if bias is not None:
         beta = &bias[0]
+    if x_pooled:
+        x_places = &x_argmax[0, 0, 0, 0]
+    if y_pooled:
+        y_places = &y_argmax[0, 0, 0, 0]
     with nogil:
         if gradient:
             g = rest
-            for i in prange(9, num_threads=threads, schedule="static"):
-                transpose_task(&kernel[i // 3, i % 3, 0, 0], rest + i * t.c * t.f, t.f, t.c)
-            rest = rest + 9 * t.c * t.f
+            strips = ceil_div(t.f, STRIP)
+            for i in prange(taps * taps * strips, num_threads=threads, schedule="static"):
+                transpose_task(&kernel[0, 0, 0, 0] + i // strips * t.c * t.f, rest + i // strips * t.c * t.f,
+                               i % strips * STRIP, t.c, t.f)
+            rest = rest + taps * taps * t.c * t.f
         for i in prange(t.c, num_threads=threads, schedule="static"):
             kernel_task(g + i * t.f, u + i * t.width, &t, gradient)
+        each = t.square * (t.v + t.m)
         for i in prange(ceil_div(t.count, t.batch), num_threads=threads, schedule="static"):
-            tiles_task(&x[0, 0, 0, 0], <const cython.floating *>u, beta, &y[0, 0, 0, 0], &t, i * t.batch,
-                       relu, rest + threadid() * each)
+            tiles_task(&x[0, 0, 0, 0], x_places, <const cython.floating *>u, beta, &y[0, 0, 0, 0], y_places,
+                       &t, i * t.batch, relu, rest + threadid() * each)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
 #
 # A task sums one part of the tiles for one slice of the channels and one of the filters, so that
-# its sum stays in the cache; slices of the same part transform the same tiles again.
+# its sum stays in the cache; slices of the same part transform the same tiles again.  Tiles that
+# pooling does not see have no gradient and are left out; the batches, and with them every sum, are
+# as they would be with their zeros.
 
 cdef struct Sum:
-    Tiles t
+    Tiles t                  # x of the forward pass, dy in place of y
     size w                   # elements from one point to the next, of w
     size cs, fs              # channels and filters of a slice
     size across, slices      # slices of the filters; in all
@@ -213,9 +257,9 @@ cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     s.fs = least(t.f, ceil_div(ceil_div(t.f, ceil_div(t.f, SLICE)), 16) * 16)
     s.across = ceil_div(t.f, s.fs)
     s.slices = ceil_div(t.c, s.cs) * s.across
-    s.t.batch = least(most(SUM_BYTES // (36 * (s.cs + s.fs) * item), 8), t.count)
+    s.t.batch = least(most(SUM_BYTES // (t.square * (s.cs + s.fs) * item), 8), t.count)
     s.t.v, s.w = s.t.batch * s.cs + PAD, s.t.batch * s.fs + PAD
-    s.each = 36 * s.cs * s.fs
+    s.each = t.square * s.cs * s.fs
     s.whole = s.slices * s.each + t.f
     s.parts = 1
     while (s.parts < 16 and s.parts * 2 * s.t.batch <= t.count
@@ -224,49 +268,65 @@ cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     return s
 
 
-cdef void sum_task(
-    const cython.floating *x,   # IN   (n, h, w, c)
-    const cython.floating *dy,  # IN   (n, oh, ow, f)
-    cython.floating *total,     # OUT  (36, channels, fs) of this part and slice
-    cython.floating *dbias,     # OUT  (f) of this part, or NULL: another slice sums it
-    Sum *s, size part, size slice,
-    cython.floating *scratch,   # OUT  v (36, batch, cs), then w (36, batch, fs)
+cdef size batch_to_points(
+    const cython.floating *x,      # IN   (n, xh, xw, c), from the slice's first channel on
+    const cython.floating *dy,     # IN   (n, yh, yw, f), from the slice's first filter on
+    const unsigned char *argmax,   # IN   of dy where that is pooled, or NULL
+    cython.floating *dbias,        # OUT  (filters) += the sum of dy, or NULL
+    Sum *s, size first, size count, size channels, size filters,
+    cython.floating *v,            # OUT  (n^2, tiles, channels)
+    cython.floating *w,            # OUT  (n^2, tiles, filters)
 ) noexcept nogil:
-    cdef const cconv_winograd *wino = transforms(sizeof(cython.floating))
+    # Transform the tiles from `first` on; returns how many have a gradient.
+    cdef cconv_tile from_, to
+    cdef size i, x_at = 0, y_at = 0, kept = 0
+    from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
+    to.channels, to.point = filters, s.w
+    for i in range(first, first + count):
+        place(&s.t, i, &from_, &to, &x_at, &y_at)
+        if to.r1 <= 0 or to.c1 <= 0:
+            continue
+        to.argmax = places(argmax, y_at)
+        s.t.wino.input(&from_, x + x_at, v + kept * channels)
+        s.t.wino.gradient(&to, dy + y_at, w + kept * filters, dbias)
+        kept += 1
+    return kept
+
+
+cdef void sum_task(
+    const cython.floating *x,     # IN   (n, xh, xw, c)
+    const cython.floating *dy,    # IN   (n, yh, yw, f)
+    const unsigned char *argmax,  # IN   of dy where that is pooled, or NULL
+    cython.floating *total,       # OUT  (n^2, channels, fs) of this part and slice
+    cython.floating *dbias,       # OUT  (f) of this part
+    Sum *s, size part, size slice,
+    cython.floating *scratch,     # OUT  v (n^2, batch, cs), then w (n^2, batch, fs)
+) noexcept nogil:
     cdef Tiles *t = &s.t
     cdef size first = part * t.count // s.parts, stop = (part + 1) * t.count // s.parts, start = first
     cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs
-    cdef size channels = least(s.cs, t.c - k), filters = least(s.fs, t.f - j), i, p, count, image = 0
-    cdef cython.floating *w = scratch + 36 * t.v
-    cdef const cython.floating *d
-    cdef cconv_tile from_, to
+    cdef size channels = least(s.cs, t.c - k), filters = least(s.fs, t.f - j), p
+    cdef cython.floating *w = scratch + t.square * t.v
     cdef cconv_sum sums
     sums.q, sums.aq, sums.bq, sums.r, sums.ar, sums.br = 1, 0, 0, 1, 0, 0
     sums.am, sums.ak, sums.bk, sums.cm = 1, channels, filters, s.fs
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    dbias = dbias + j if k == 0 else NULL
     if dbias != NULL:
-        memset(dbias, 0, t.f * sizeof(cython.floating))
+        memset(dbias, 0, filters * sizeof(cython.floating))
     while first < stop:
-        count = least(t.batch, stop - first)
-        for i in range(count):
-            place(t, first + i, &image, &from_, &to)
-            from_.channels, from_.point, to.channels, to.point = channels, t.v, filters, s.w
-            d = dy + output_offset(t, image, first + i)
-            wino.input(&from_, x + input_offset(t, image, &from_) + k, scratch + i * channels)
-            wino.gradient(&to, d + j, w + i * filters)
-            if dbias != NULL and (first + i) % t.across == 0:  # whole rows, the tiles' beside it too
-                column_sums(d, to.r1 * t.ow, t.f, dbias, CCONV_ACCUMULATE)
-        sums.k = count
-        for p in range(36):
+        sums.k = batch_to_points(x + k, dy + j, places(argmax, j), dbias, s, first,
+                                 least(t.batch, stop - first), channels, filters, scratch, w)
+        for p in range(t.square):
             product(&sums, channels, filters, <const cython.floating *>(scratch + p * t.v),
                     <const cython.floating *>(w + p * s.w), total + p * s.cs * s.fs,
                     <const cython.floating *>NULL, CCONV_ACCUMULATE if first > start else 0)
-        first += count
+        first += t.batch
 
 
 cdef void finish_task(
-    cython.floating *sums,     # IN   (parts, slices, 36, cs, fs), parts s.whole apart; part 0 is used up
-    cython.floating *dkernel,  # OUT  (3, 3, c, f)
+    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; part 0 is used up
+    cython.floating *dkernel,  # OUT  (taps, taps, c, f)
     Sum *s, size k,
 ) noexcept nogil:
     # The kernel's gradient for input channel k.
@@ -276,42 +336,56 @@ cdef void finish_task(
         row = sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs
         filters = least(s.fs, s.t.f - j * s.fs)
         for part in range(1, s.parts):
-            for p in range(36):
+            for p in range(s.t.square):
                 for i in range(filters):
                     row[p * point + i] += row[part * s.whole + p * point + i]
-        transforms(sizeof(cython.floating)).kernel_gradient(filters, point, s.t.c * s.t.f, row,
-                                                            dkernel + k * s.t.f + j * s.fs)
+        s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel + k * s.t.f + j * s.fs)
 
 
-def weight_gradient_scratch(x_shape, dy_shape, size item, int threads):
+cdef Sum gradient_sum(
+    size tile, size taps, size n, size h, size w, size c, size yh, size yw, size f, bint pooled, conv_size,
+    size top, size left, size item,
+):
+    return sum_of(tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
+                           conv_size[1], top, left, item), item)
+
+
+def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
     """Elements of scratch that `weight_gradient` takes on so many threads."""
     n, h, w, c = x_shape
-    cdef Sum s = sum_of(tiles_of(n, h, w, c, dy_shape[1], dy_shape[2], dy_shape[3], 0, 0, item), item)
-    return s.parts * s.whole + threads * 36 * (s.t.v + s.w)
+    n, yh, yw, f = dy_shape
+    cdef Sum s = gradient_sum(tile, taps, n, h, w, c, yh, yw, f, False, conv_size, 0, 0, item)
+    return s.parts * s.whole + threads * s.t.square * (s.t.v + s.w)
 
 
 def weight_gradient(
-    const cython.floating[:, :, :, ::1] dy,  # IN   (n, oh, ow, f)
-    const cython.floating[:, :, :, ::1] x,   # IN   (n, h, w, c)
-    cython.floating[:, :, :, ::1] dkernel,   # OUT  (3, 3, c, f)
-    cython.floating[::1] dbias,              # OUT  (f)
-    size top, size left,
-    cython.floating[::1] scratch,            # OUT  weight_gradient_scratch(...)
+    const cython.floating[:, :, :, ::1] dy,    # IN   (n, oh, ow, f)
+    const unsigned char[:, :, :, ::1] argmax,  # IN   (n, oh, ow, f) where dy is a pooled gradient, or None
+    const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,     # OUT  (taps, taps, c, f)
+    cython.floating[::1] dbias,                # OUT  (f)
+    conv_size,                                 # (height, width) of the convolution's output
+    size tile, size top, size left,
+    cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a convolution with respect to its kernel and bias."""
-    cdef Sum s = sum_of(tiles_of(x.shape[0], x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2],
-                                 dy.shape[3], top, left, sizeof(cython.floating)), sizeof(cython.floating))
-    cdef size i, k, part, slice, each = 36 * (s.t.v + s.w)
+    """Gradient of a convolution, or of one that was pooled, with respect to its kernel and bias."""
+    cdef bint pooled = argmax is not None
+    cdef Sum s = gradient_sum(tile, dkernel.shape[0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                              dy.shape[1], dy.shape[2], dy.shape[3], pooled, conv_size, top, left,
+                              sizeof(cython.floating))
+    cdef size i, k, part, slice, each = s.t.square * (s.t.v + s.w)
     cdef cython.floating *sums = &scratch[0]
     cdef cython.floating *rest = sums + s.parts * s.whole
     cdef cython.floating *biases = sums + s.slices * s.each
+    cdef const unsigned char *windows = NULL
+    if pooled:
+        windows = &argmax[0, 0, 0, 0]
     with nogil:
         for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
             part, slice = i // s.slices, i % s.slices
-            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.whole + slice * s.each,
-                     biases + part * s.whole if slice == 0 else NULL, &s, part, slice,
-                     rest + threadid() * each)
+            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
+                     biases + part * s.whole, &s, part, slice, rest + threadid() * each)
         for i in prange(s.t.c, num_threads=threads, schedule="static"):
             finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
         for k in range(s.t.f):

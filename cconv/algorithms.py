@@ -1,8 +1,8 @@
 """Which algorithm computes a convolution: by shapes alone, so that results never depend on the machine.
 
-"winograd" takes 36 products where "direct" takes 144, for 3x3 kernels of stride 1, at the price
-of transforms whose cost each channel shares, and of a rounding error a few times larger; see
-`_winograd.pyx`. "pointwise" is a dense layer on pixels.
+"winograd" takes 36 products where "direct" takes 144, or 16 where it takes 36, for 3x3 and 2x2
+kernels of stride 1, at the price of transforms whose cost each channel shares, and of a rounding
+error up to a few times larger; see `_winograd.pyx`. "pointwise" is a dense layer on pixels.
 """
 
 from typing import Any
@@ -11,10 +11,12 @@ from cconv.shapes import Window
 
 ALGORITHMS = ("auto", "direct", "winograd")
 
-# Winograd's transforms pay from this many channels on both sides.
+# Outputs are computed in tiles of so many pixels a side, by the side of the kernel.
+TILES = {3: (2, 4), 2: (3,)}
+# Winograd's transforms pay from this many channels on both sides, and where the direct sum takes so
+# many times the products.
 FEWEST_CHANNELS = 16
-# Outputs are computed in tiles of 4x4; at most so many are computed for each that is wanted.
-MOST_WASTE = 2.0
+LEAST_GAIN = 2.0
 
 # Values of one image between a convolution and its pooling that stay in the cache of a core.
 LARGEST_BETWEEN = 100_000
@@ -33,7 +35,7 @@ def check_algorithm(where: str, algorithm: Any) -> str:
 def fits_winograd(window: Window, groups: int) -> bool:
     """Whether Winograd's algorithm computes such a convolution."""
     return (
-        window.kernel_size == (3, 3)
+        window.kernel_size in ((3, 3), (2, 2))
         and window.strides == (1, 1)
         and window.dilation == (1, 1)
         and groups == 1
@@ -44,7 +46,7 @@ def check_winograd(where: str, algorithm: str, window: Window, groups: int) -> N
     """ValueError when Winograd's algorithm is asked for what it does not compute."""
     if algorithm == "winograd" and not fits_winograd(window, groups):
         raise ValueError(
-            f"{where}: algorithm 'winograd' needs a 3x3 kernel, strides 1, dilation 1 and groups 1, got "
+            f"{where}: algorithm 'winograd' needs a 3x3 or 2x2 kernel, strides 1, dilation 1 and groups 1, got "
             f"{window.kernel_size[0]}x{window.kernel_size[1]}, strides {window.strides}, "
             f"dilation {window.dilation}, groups {groups}"
         )
@@ -60,14 +62,48 @@ def is_pointwise(window: Window, groups: int) -> bool:
     )
 
 
+def _products(window: Window, tiled: tuple[int, int], tile: int) -> int:
+    points = window.kernel_size[0] + tile - 1
+    return -(-tiled[0] // tile) * -(-tiled[1] // tile) * points**2
+
+
+def winograd_tile(window: Window, tiled: tuple[int, int]) -> int:
+    """Return the side in pixels of the tiles of Winograd's algorithm: those with the fewest products.
+
+    `tiled` is the image that is cut into tiles: the input for the input gradient, else the output.
+    Of two with as many the smaller rounds less.
+    """
+    return min(TILES[window.kernel_size[0]], key=lambda tile: _products(window, tiled, tile))
+
+
+def pools_tiles(window: Window, pool: Window) -> bool:
+    """Whether each window of this pooling lies in one tile of Winograd's algorithm."""
+    return (
+        pool.kernel_size == (2, 2)
+        and all(step == 2 or count == 1 for step, count in zip(pool.strides, pool.output_size, strict=True))
+        and pool.dilation == (1, 1)
+        and pool.pads[0][0] == pool.pads[1][0] == 0
+        and pool.output_size == (window.output_size[0] // 2, window.output_size[1] // 2)
+        and winograd_tile(window, window.output_size) % 2 == 0
+    )
+
+
 def fuses_pooling(
     window: Window, pool: Window, groups: int, channels: int, filters: int, algorithm: str
 ) -> bool:
-    """Whether a convolution and the max pooling behind it run as one sweep, image by image."""
+    """Whether a convolution and the max pooling behind it run as one sweep, in the cache."""
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    if chosen == "winograd":
+        return pools_tiles(window, pool)
     between = window.output_size[0] * window.output_size[1] * filters
     positions = pool.kernel_size[0] * pool.kernel_size[1]
     return chosen in ("direct", "depthwise") and between <= LARGEST_BETWEEN and positions <= 255
+
+
+def spreads_pooled(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> bool:
+    """Whether both gradients of a convolution that was pooled in one sweep read the pooled gradient."""
+    tiled = (window.output_size, window.input_size)
+    return all(choose(window, groups, channels, filters, algorithm, size) == "winograd" for size in tiled)
 
 
 def choose(
@@ -75,8 +111,7 @@ def choose(
 ) -> str:
     """Return "pointwise", "depthwise", "winograd" or "direct" for one pass of a convolution.
 
-    `tiled` is the image that Winograd's algorithm would cut into tiles: the input for the input
-    gradient, else the output.
+    `tiled` is as in `winograd_tile`.
     """
     if is_pointwise(window, groups):
         return "pointwise"
@@ -86,6 +121,6 @@ def choose(
         return "direct"
     if algorithm == "winograd":
         return "winograd"
-    computed = (-(-tiled[0] // 4) * 4) * (-(-tiled[1] // 4) * 4)
-    pays = min(channels, filters) >= FEWEST_CHANNELS and computed <= MOST_WASTE * tiled[0] * tiled[1]
-    return "winograd" if pays else "direct"
+    direct = tiled[0] * tiled[1] * window.kernel_size[0] ** 2
+    pays = direct >= LEAST_GAIN * _products(window, tiled, winograd_tile(window, tiled))
+    return "winograd" if pays and min(channels, filters) >= FEWEST_CHANNELS else "direct"

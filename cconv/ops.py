@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cconv import _dense, _kernels, _winograd
-from cconv.algorithms import choose
+from cconv.algorithms import choose, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
 from cconv.threads import threads_for
@@ -31,6 +31,55 @@ def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
 def _geometry(window: Window) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     origin = (window.pads[0][0], window.pads[1][0])
     return window.strides, origin, window.dilation
+
+
+def _winograd_into(
+    y: Array,
+    y_argmax: Array | None,
+    x: Array,
+    x_argmax: Array | None,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    relu: bool,
+    gradient: bool,
+    run: Run,
+    threads: int,
+) -> None:
+    """Convolve x into y by Winograd's algorithm; with an argmax it is a pooled image.
+
+    The input gradient is the convolution of dy, padded the other way round, with the flipped kernel.
+    """
+    taps, origin = window.kernel_size[0], _geometry(window)[1]
+    tile = winograd_tile(window, window.input_size if gradient else window.output_size)
+    if gradient:
+        origin = taps - 1 - origin[0], taps - 1 - origin[1]
+    pooled = x_argmax is not None, y_argmax is not None
+    count = _winograd.forward_scratch(
+        x.shape, pooled[0], y.shape, pooled[1], tile, taps, gradient, x.itemsize, threads
+    )
+    scratch = _scratch(run, count, x.dtype)
+    shapes = (tile, *origin)
+    run.call(
+        _winograd.forward, x, x_argmax, kernel, bias, y, y_argmax, *shapes, relu, gradient, scratch, threads
+    )
+
+
+def _winograd_weight_gradient(
+    dy: Array,
+    argmax: Array | None,
+    x: Array,
+    dkernel: Array,
+    dbias: Array,
+    window: Window,
+    run: Run,
+    threads: int,
+) -> None:
+    size, taps = window.output_size, window.kernel_size[0]
+    tile = winograd_tile(window, size)
+    count = _winograd.weight_gradient_scratch(x.shape, dy.shape, size, tile, taps, dy.itemsize, threads)
+    scratch, origin = _scratch(run, count, dy.dtype), _geometry(window)[1]
+    _winograd.weight_gradient(dy, argmax, x, dkernel, dbias, size, tile, *origin, scratch, threads)
 
 
 def conv2d(
@@ -54,9 +103,7 @@ def conv2d(
     strides, origin, dilation = _geometry(window)
     threads = threads_for(y.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "winograd":
-        count = _winograd.forward_scratch(x.shape, shape, False, x.itemsize, threads)
-        scratch = _scratch(run, count, x.dtype)
-        run.call(_winograd.forward, x, kernel, bias, y, *origin, relu, False, scratch, threads)
+        _winograd_into(y, None, x, None, kernel, bias, window, relu, False, run, threads)
         return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
@@ -87,10 +134,7 @@ def conv2d_input_gradient(
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "winograd":
-        # The gradient is the convolution of dy, padded the other way round, with the flipped kernel.
-        count = _winograd.forward_scratch(dy.shape, dx.shape, True, dy.itemsize, threads)
-        scratch = _scratch(run, count, dy.dtype)
-        _winograd.forward(dy, kernel, None, dx, 2 - origin[0], 2 - origin[1], False, True, scratch, threads)
+        _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads)
         return dx
     count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
     scratch = _scratch(run, count, dy.dtype)
@@ -109,8 +153,7 @@ def conv2d_weight_gradient(
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
     if choose(window, groups, channels, filters, algorithm, window.output_size) == "winograd":
-        count = _winograd.weight_gradient_scratch(x.shape, dy.shape, dy.itemsize, threads)
-        _winograd.weight_gradient(dy, x, dkernel, dbias, *origin, _scratch(run, count, dy.dtype), threads)
+        _winograd_weight_gradient(dy, None, x, dkernel, dbias, window, run, threads)
         return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads, False
@@ -135,6 +178,7 @@ def conv2d_max_pool(
     groups: int,
     relu: bool,
     run: Run,
+    algorithm: str = "auto",
 ) -> tuple[Array, Array]:
     """Max pooling of `conv2d`, whose output is never whole -> y (n, poh, pow, f), argmax.
 
@@ -145,6 +189,9 @@ def conv2d_max_pool(
     strides, origin, dilation = _geometry(window)
     size = window.output_size
     threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size, SERIAL_WORK)
+    if choose(window, groups, x.shape[3], shape[3], algorithm, size) == "winograd":
+        _winograd_into(y, argmax, x, None, kernel, bias, window, relu, False, run, threads)
+        return y, argmax
     count = _kernels.conv2d_pool_scratch(
         x.shape, kernel.shape, size, strides, origin, dilation, groups, x.itemsize, threads
     )
@@ -169,8 +216,26 @@ def conv2d_max_pool(
     return y, argmax
 
 
+def conv2d_max_pool_input_gradient(
+    dy: Array, argmax: Array, kernel: Array, window: Window, in_channels: int, run: Run
+) -> Array:
+    """dy, argmax (n, poh, pow, f) -> dx (n, h, w, c) of `conv2d_max_pool`, by Winograd's algorithm."""
+    dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
+    size = window.output_size
+    threads = threads_for(len(dy) * size[0] * size[1] * kernel.size, SERIAL_WORK)
+    _winograd_into(dx, None, dy, argmax, kernel, None, window, False, True, run, threads)
+    return dx
+
+
 def conv2d_max_pool_weight_gradient(
-    dy: Array, argmax: Array, x: Array, window: Window, pool: Window, groups: int, run: Run
+    dy: Array,
+    argmax: Array,
+    x: Array,
+    window: Window,
+    pool: Window,
+    groups: int,
+    run: Run,
+    algorithm: str = "auto",
 ) -> tuple[Array, Array]:
     """dy, argmax (n, poh, pow, f), x (n, h, w, c) -> dkernel, dbias of `conv2d_max_pool`."""
     n, filters, size = dy.shape[0], dy.shape[3], window.output_size
@@ -179,6 +244,9 @@ def conv2d_max_pool_weight_gradient(
     dbias = run.empty("dbias", (filters,), dy.dtype)
     strides, origin, dilation = _geometry(window)
     threads = threads_for(n * size[0] * size[1] * dkernel.size, SERIAL_WORK)
+    if choose(window, groups, x.shape[3], filters, algorithm, size) == "winograd":
+        _winograd_weight_gradient(dy, argmax, x, dkernel, dbias, window, run, threads)
+        return dkernel, dbias
     full = (n, *size, filters)
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, full, strides, origin, dilation, groups, dy.itemsize, threads, True

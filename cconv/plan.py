@@ -25,7 +25,7 @@ import numpy as np
 
 from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
-from cconv.algorithms import fuses_pooling
+from cconv.algorithms import fuses_pooling, spreads_pooled
 from cconv.arena import Arena, PlanRun
 from cconv.layers.affine import Affine
 from cconv.layers.base import Layer, Weights
@@ -130,6 +130,8 @@ class PooledConvolution(Step):
     def __init__(self, convolution: Conv2D, pooling: MaxPooling2D, first: int) -> None:
         super().__init__([convolution, pooling], first)
         self.convolution, self.pooling = convolution, pooling
+        shapes = (convolution.groups, convolution.in_channels, convolution.filters)
+        self._spreads = spreads_pooled(convolution.window, *shapes, convolution.algorithm)
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
 
     @replayable
@@ -145,6 +147,7 @@ class PooledConvolution(Step):
             layer.groups,
             layer.activation.key == "relu",
             run,
+            layer.algorithm,
         )
         self._kept = (x, argmax) if run.training else None
         return y
@@ -159,13 +162,19 @@ class PooledConvolution(Step):
         assert self._kept is not None
         x, argmax = self._kept
         layer, window, pool = self.convolution, self.convolution.window, self.pooling.window
-        if need_dx:
+        gradients = dx = None
+        if need_dx and not self._spreads:
             between = ops_rows.max_pool2d_backward(dy, argmax, pool, run)
             gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
             dx = layer._input_gradient(between, run)
         else:
-            gradients = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, layer.groups, run)
-            dx = None
+            if layer.trainable:
+                gradients = ops.conv2d_max_pool_weight_gradient(
+                    dy, argmax, x, window, pool, layer.groups, run, layer.algorithm
+                )
+            if need_dx:
+                kernel = layer.params["kernel"]
+                dx = ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, layer.in_channels, run)
         if gradients is not None:
             layer.grads["kernel"] = gradients[0]
             if layer.use_bias:

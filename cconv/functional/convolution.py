@@ -42,8 +42,8 @@ def conv2d(
         Applied to y; the softmaxes over the filters.
     data_format : "channels_last" or "channels_first"
     algorithm : "auto", "direct" or "winograd"
-        Winograd's minimal filtering (3x3 kernels, strides 1) is faster and rounds a little more;
-        "auto" chooses by the shapes alone.
+        Winograd's minimal filtering (3x3 and 2x2 kernels, strides 1) is faster and rounds a little
+        more; "auto" chooses by the shapes alone.
 
     Returns
     -------

@@ -109,7 +109,7 @@ def conv2d_backward(
     if algorithm == "winograd":
         # dx, with its padding, is the convolution of dy with the kernel flipped and its channels swapped.
         flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-        whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=2)
+        whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=kh - 1)
         dx = from_channels_last(unpad(winograd_conv2d(dy, flipped, whole), window), data_format)
         return dx, winograd_weight_gradient(dy, x, window), dy.sum(PIXELS)
     padded = pad(x, window)

@@ -1,6 +1,6 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
-#define TABLE {NAME(product), &NAME(rows), &NAME(winograd)}
+#define TABLE {NAME(product), &NAME(rows), NAME(winograd)}
 
 #define REAL float
 #define REAL_BITS 32

@@ -2,28 +2,40 @@
 #ifndef CCONV_WINOGRAD_TABLE_H
 #define CCONV_WINOGRAD_TABLE_H
 #include <stddef.h>
+#include <stdint.h>
 
-/* Where a tile lies in an image of (rows, columns, channels), and which of it are inside. */
+/* Where a tile lies in an image of (rows, columns, channels), and which of it are inside.
+ *
+ * Behind 2x2 max pooling of stride 2 only the pooled image is in memory.  Then the strides are its
+ * own, and pointers mean the window that row 0, column 0 of the tile is in. */
 typedef struct {
     ptrdiff_t row, column;   /* strides of the image, elements */
     ptrdiff_t r0, r1;        /* rows r0 <= i < r1 of the tile are inside */
     ptrdiff_t c0, c1;        /* columns likewise; the others are zeros, or not written */
     ptrdiff_t channels;
     ptrdiff_t point;         /* elements from one point of the transform to the next */
+    uint8_t *argmax;         /* of the windows, from that one on; NULL where nothing is pooled */
 } cconv_tile;
 
-/* All arrays hold one real type; out and in never overlap. */
+/* F(out x out, taps x taps) with points = out + taps - 1.  All arrays hold one real type; out and
+ * in never overlap. */
 typedef struct {
-    /* (6, 6, channels) of an image -> (36, channels) */
+    ptrdiff_t out, taps;
+    /* (points, points, channels) of an image -> (points^2, channels) */
     void (*input)(const cconv_tile *t, const void *x, void *v);
-    /* (4, 4, channels) of dy -> (36, channels) */
-    void (*gradient)(const cconv_tile *t, const void *dy, void *w);
-    /* (36, channels) -> (4, 4, channels) of an image, + bias unless NULL, then ReLU if relu */
+    /* (out, out, channels) of dy -> (points^2, channels); adds its sum to dbias unless NULL */
+    void (*gradient)(const cconv_tile *t, const void *dy, void *w, void *dbias);
+    /* (points^2, channels) -> (out, out, channels) of an image, + bias unless NULL, then ReLU if
+     * relu, then pooled where t->argmax is given: 255 for what ReLU left not above zero */
     void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu);
-    /* (3, 3, channels), taps `tap` apart, reversed if flip -> (36, channels), points `point` apart */
-    void (*kernel)(ptrdiff_t channels, ptrdiff_t tap, int flip, ptrdiff_t point, const void *g, void *u);
-    /* (36, channels) -> (3, 3, channels) */
-    void (*kernel_gradient)(ptrdiff_t channels, ptrdiff_t point, ptrdiff_t tap, const void *s, void *dg);
+    /* (taps, taps, channels), `tap` apart, reversed if flip -> (points^2, channels) */
+    void (*kernel)(ptrdiff_t channels, ptrdiff_t tap, int flip, ptrdiff_t point, const void *g,
+                   void *u);
+    /* (points^2, channels) -> (taps, taps, channels) */
+    void (*kernel_gradient)(ptrdiff_t channels, ptrdiff_t point, ptrdiff_t tap, const void *s,
+                            void *dg);
 } cconv_winograd;
+
+enum { CCONV_WINOGRADS = 3 }; /* F(4x4, 3x3), F(2x2, 3x3), F(3x3, 2x2) */
 
 #endif
