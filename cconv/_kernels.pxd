@@ -21,8 +21,6 @@ cdef extern from "simd/winograd_table.h" nogil:
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
 
-    int CCONV_WINOGRADS
-
 cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_sum:
         Py_ssize_t q, r, k

@@ -30,7 +30,6 @@ from libc.string cimport memset
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
-    CCONV_WINOGRADS,
     behind,
     block_width,
     cconv_current,
@@ -54,12 +53,10 @@ cdef size PAD = 16                 # elements between points: strides of 4096 by
 
 cdef const cconv_winograd *transforms(size out, size taps, size item) noexcept nogil:
     cdef const cconv_winograd *found = cconv_current().f64.winograd
-    cdef size i
     if item == 4:
         found = cconv_current().f32.winograd
-    for i in range(CCONV_WINOGRADS - 1):
-        if found.out != out or found.taps != taps:
-            found += 1
+    while found.out != out or found.taps != taps:
+        found += 1
     return found
 
 

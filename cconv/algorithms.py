@@ -46,8 +46,8 @@ def check_winograd(where: str, algorithm: str, window: Window, groups: int) -> N
     """ValueError when Winograd's algorithm is asked for what it does not compute."""
     if algorithm == "winograd" and not fits_winograd(window, groups):
         raise ValueError(
-            f"{where}: algorithm 'winograd' needs a 3x3 or 2x2 kernel, strides 1, dilation 1 and groups 1, got "
-            f"{window.kernel_size[0]}x{window.kernel_size[1]}, strides {window.strides}, "
+            f"{where}: algorithm 'winograd' needs a 3x3 or 2x2 kernel, strides 1, dilation 1 and groups 1, "
+            f"got {window.kernel_size[0]}x{window.kernel_size[1]}, strides {window.strides}, "
             f"dilation {window.dilation}, groups {groups}"
         )
 

@@ -295,9 +295,7 @@ def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
     inputs, outputs = kernel.shape
     scratch = _scratch(run, _dense.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
-    _dense.dense_input_gradient(
-        dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
-    )
+    _dense.dense_input_gradient(dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size, SERIAL_WORK))
 
 
 def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:

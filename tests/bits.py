@@ -35,6 +35,21 @@ def arrays(*shapes, dtype):
         yield ((z >> np.uint64(11)) / 2.0**51 - 2).astype(dtype).reshape(shape)
 
 
+def winograd(x, bias, side):
+    """Winograd's algorithm for kernels of that side; of 3, also with max pooling behind it."""
+    (kernel,) = arrays((side, side, x.shape[3], len(bias)), dtype=x.dtype.type)
+    y = F.conv2d(x, kernel, bias, padding="same", algorithm="winograd")
+    results = [y, *F.conv2d_backward(y, x, kernel, padding="same", algorithm="winograd")]
+    if side == 3:
+        window = resolve_window("bits", x.shape[1:3], 3, padding="same")
+        pool = resolve_window("bits", window.output_size, 2, 2)
+        pooled = ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, Run(), "winograd")
+        results += pooled
+        results += ops.conv2d_max_pool_weight_gradient(*pooled, x, window, pool, 1, Run(), "winograd")
+        results.append(ops.conv2d_max_pool_input_gradient(*pooled, kernel, window, x.shape[3], Run()))
+    return tuple(results)
+
+
 def windowed(size, window, dtype):
     """Results of the operations on images."""
     n, height, width, channels, filters = size
@@ -43,14 +58,15 @@ def windowed(size, window, dtype):
     yield "conv2d", (y, F.conv2d(x, kernel, activation="relu", **window))
     yield "conv2d_backward", F.conv2d_backward(*arrays(y.shape, dtype=dtype), x, kernel, **window)
     if not window:
-        (square,) = arrays((3, 3, channels, filters), dtype=dtype)
-        y = F.conv2d(x, square, bias, padding="same", algorithm="winograd")
-        yield "winograd", (y, *F.conv2d_backward(y, x, square, padding="same", algorithm="winograd"))
+        for side in (2, 3):
+            yield f"winograd {side}", winograd(x, bias, side)
+        # Images of 2x2 pixels take smaller tiles.
+        yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)
     geometry = resolve_window("bits", (height, width), (3, 2), **window)
     pool = resolve_window("bits", geometry.output_size, 2, 1, "same")
-    y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, pool, 1, True, Run())
+    y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, pool, 1, True, Run(), "direct")
     yield "conv2d_max_pool", (y, argmax)
-    gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, pool, 1, Run())
+    gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, pool, 1, Run(), "direct")
     yield "conv2d_max_pool_weight_gradient", gradients
     (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
     y = F.conv2d(x, depthwise, groups=channels, **window)

@@ -109,21 +109,26 @@ def convolutions(dtype):
 
 
 def winograds(dtype):
-    """3x3 kernels of stride 1 by Winograd's algorithm: every tail of its tiles of 4x4 pixels."""
+    """Kernels of stride 1 by Winograd's algorithm: every tail of its tiles, alone and with max pooling."""
     paddings = ("same", "valid", 1, 2, ((2, 0), (1, 2)))
     for i, (channels, filters) in enumerate(PAIRS):
-        for j, padding in enumerate(paddings):
-            geometry = sized(i * len(paddings) + j, ((3, 3), 1, padding, 1))
+        for j, (padding, side) in enumerate(itertools.product(paddings, (2, 3))):
+            geometry = sized(i * len(paddings) + j, ((side, side), 1, padding, 1))
             yield convolution, 1 + i % 3, geometry, channels, filters, 1, dtype, "winograd"
-    same = Geometry((37, 41), (3, 3), 1, "same")
+            if side == 3 and min(geometry.window().output_size) > 1:
+                pool = ((2, 2), 2, "valid")
+                yield pooled, 1 + i % 3, geometry, *pool, channels, filters, 1, dtype, "winograd"
     for channels, filters in ((33, 17), (5, 67), (67, 1), (64, 64)):
-        yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
+        for side in (2, 3):
+            same = Geometry((37, 41), (side, side), 1, "same")
+            yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
+        yield pooled, 3, same, (2, 2), 2, "valid", channels, filters, 1, dtype, "winograd"
 
 
-def pooled(n, geometry, pool_size, strides, channels, filters, groups, dtype):
-    """A convolution and max pooling in one sweep, and the gradient of the weights through both."""
+def pooled(n, geometry, pool_size, strides, padding, channels, filters, groups, dtype, algorithm="direct"):
+    """A convolution and max pooling in one sweep, and the gradients through both."""
     window = geometry.window()
-    pool = Geometry(window.output_size, pool_size, strides, "same", 1, False).window()
+    pool = Geometry(window.output_size, pool_size, strides, padding, 1, False).window()
     shapes = (
         (n, *geometry.size, channels * groups),
         (*geometry.kernel_size, channels, filters * groups),
@@ -135,10 +140,13 @@ def pooled(n, geometry, pool_size, strides, channels, filters, groups, dtype):
     def compute(run):
         results = []
         for beta, relu in ((bias, True), (None, False)):
-            y, argmax = ops.conv2d_max_pool(x, kernel, beta, window, pool, groups, relu, run)
+            y, argmax = ops.conv2d_max_pool(x, kernel, beta, window, pool, groups, relu, run, algorithm)
             argmax.setflags(write=False)
-            gradients = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, groups, run)
-            results += [y, argmax, *gradients]
+            back = (dy, argmax, x, window, pool, groups, run, algorithm)
+            results += [y, argmax, *ops.conv2d_max_pool_weight_gradient(*back)]
+            if algorithm == "winograd":
+                dx = ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, channels, run)
+                results.append(dx)
         return results
 
     return compute
@@ -147,9 +155,9 @@ def pooled(n, geometry, pool_size, strides, channels, filters, groups, dtype):
 def sweeps(dtype):
     cases = [(c, f, 1) for c, f in PAIRS] + [(1, 1, c) for c in CHANNELS] + [(2, 3, 2)]
     for i, ((channels, filters, groups), window) in enumerate(itertools.product(cases, WINDOWS)):
-        pool = (((2, 2), 2), ((3, 2), 1), ((2, 3), (3, 1)))[i % 3]
+        pool = (((2, 2), 2, "same"), ((3, 2), 1, "same"), ((2, 3), (3, 1), "same"))[i % 3]
         yield pooled, 1 + i % 3, sized(i, window), *pool, channels, filters, groups, dtype
-    yield pooled, 3, Geometry((37, 41), (3, 3), 1, "same"), (2, 2), 2, 5, 67, 1, dtype
+    yield pooled, 3, Geometry((37, 41), (3, 3), 1, "same"), (2, 2), 2, "same", 5, 67, 1, dtype
 
 
 def dense(m, width, outputs, dtype):

@@ -178,9 +178,10 @@ def test_convolution_and_max_pooling_in_one_sweep(geometry, n, channels, filters
     run = Run()
 
     def swept():
-        y, argmax = ops.conv2d_max_pool(x, kernel, bias, window, pool, groups, relu, run)
+        shapes = (window, pool, groups)
+        y, argmax = ops.conv2d_max_pool(x, kernel, bias, *shapes, relu, run, "direct")
         (dy,) = normal(seed + 1, dtype, y.shape)
-        return y, argmax, *ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, groups, run)
+        return y, argmax, *ops.conv2d_max_pool_weight_gradient(dy, argmax, x, *shapes, run, "direct")
 
     y, argmax, dkernel, dbias = on_all_threads(swept)
     between = ops.conv2d(x, kernel, bias, window, groups, relu, run, "direct")

@@ -6,19 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import assert_gradient, assert_near, dtypes, many, normal, on_all_threads, seeds, widened
 
-from cconv import Conv2D, algorithms, functional, reference
+from cconv import Conv2D, algorithms, functional, ops, ops_rows, reference
+from cconv.run import Run
 from cconv.shapes import resolve_window
 
 paddings = st.sampled_from(["valid", "same", 1, 3, ((0, 2), (1, 0)), ((3, 1), (2, 4))])
 
 
-def check_winograd(size, n, channels, filters, padding, dtype, relu, seed):
+def check_winograd(size, side, n, channels, filters, padding, dtype, relu, seed):
     """Forward and backward of one case.
 
     A tile mixes its products, so an element's error is bounded by the sums of products around it,
     not by its own: the scale is the largest of the array.
     """
-    x, kernel, bias = normal(seed, dtype, (n, *size, channels), (3, 3, channels, filters), (filters,))
+    x, kernel, bias = normal(seed, dtype, (n, *size, channels), (side, side, channels, filters), (filters,))
     options = {"padding": padding}
     compute = {"algorithm": "winograd", **options}
     activation = "relu" if relu else None
@@ -38,6 +39,7 @@ def check_winograd(size, n, channels, filters, padding, dtype, relu, seed):
 
 @given(
     st.tuples(st.integers(3, 11), st.integers(3, 11)),
+    st.sampled_from([2, 3]),
     st.integers(1, 3),
     st.integers(1, 35),
     st.integers(1, 35),
@@ -47,18 +49,64 @@ def check_winograd(size, n, channels, filters, padding, dtype, relu, seed):
     seeds,
 )
 @many
-def test_winograd(size, n, channels, filters, padding, dtype, relu, seed):
-    check_winograd(size, n, channels, filters, padding, dtype, relu, seed)
+def test_winograd(size, side, n, channels, filters, padding, dtype, relu, seed):
+    check_winograd(size, side, n, channels, filters, padding, dtype, relu, seed)
+
+
+@given(
+    st.tuples(st.integers(3, 11), st.integers(3, 11)),
+    st.integers(1, 3),
+    st.integers(1, 35),
+    st.integers(1, 35),
+    paddings,
+    dtypes,
+    st.booleans(),
+    seeds,
+)
+@many
+def test_with_max_pooling_in_one_sweep(size, n, channels, filters, padding, dtype, relu, seed):
+    """The bits are those of the convolution and the pooling one by one, and of their gradients."""
+    window = resolve_window("test", size, 3, padding=padding)
+    if min(window.output_size) < 2:
+        return
+    pool = resolve_window("test", window.output_size, 2, 2)
+    x, kernel, bias = normal(seed, dtype, (n, *size, channels), (3, 3, channels, filters), (filters,))
+    (dy,) = normal(seed + 1, dtype, (n, *pool.output_size, filters))
+    run = Run()
+
+    def swept():
+        y, argmax = ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, relu, run, "winograd")
+        gradients = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, 1, run, "winograd")
+        dx = ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, channels, run)
+        return y, argmax, *gradients, dx
+
+    y, argmax, dkernel, dbias, dx = on_all_threads(swept)
+    between = ops.conv2d(x, kernel, bias, window, 1, relu, run, "winograd")
+    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
+
+    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    if relu:
+        dbetween = ops_rows.relu_backward(dbetween, between, run)
+    wanted = ops.conv2d_weight_gradient(dbetween, x, window, 1, run, "winograd")
+    np.testing.assert_array_equal(dkernel, wanted[0])
+    np.testing.assert_array_equal(dbias, wanted[1])
+    wanted = ops.conv2d_input_gradient(dbetween, kernel, window, 1, channels, run, "winograd")
+    np.testing.assert_array_equal(dx, wanted)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "case",
     [
-        ((26, 26), 3, 32, 64, "valid"),
-        ((14, 14), 2, 130, 67, "same"),  # several slices of channels and of filters
-        ((4, 4), 40, 16, 16, "same"),  # tiles of many images in a batch, several parts
-        ((1, 1), 2, 16, 16, "same"),
+        ((26, 26), 3, 3, 32, 64, "valid"),
+        ((27, 27), 2, 5, 32, 32, "same"),
+        ((14, 14), 3, 2, 130, 67, "same"),  # several slices of channels and of filters
+        ((7, 7), 2, 2, 130, 67, "same"),
+        ((4, 4), 3, 40, 16, 16, "same"),  # tiles of many images in a batch, several parts
+        ((2, 2), 3, 40, 67, 130, "same"),  # the smaller tiles
+        ((1, 1), 3, 2, 16, 16, "same"),
     ],
 )
 def test_larger_sizes(case, dtype):
@@ -66,8 +114,13 @@ def test_larger_sizes(case, dtype):
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", ((3, 0), (1, 2))])
-def test_the_twin_is_the_plain_sum(padding):
-    x, kernel = normal(1, float, (2, 9, 7, 3), (3, 3, 3, 5))
+@pytest.mark.parametrize(("size", "side", "tile"), [((9, 7), 3, 4), ((9, 2), 3, 2), ((9, 7), 2, 3)])
+def test_the_twin_is_the_plain_sum(size, side, tile, padding):
+    if tile == 2 and padding != "same":
+        padding = ((1, 1), (1, 1))
+    window = resolve_window("test", size, side, padding=padding)
+    assert algorithms.winograd_tile(window, window.output_size) == tile
+    x, kernel = normal(1, float, (2, *size, 3), (side, side, 3, 5))
     y = reference.conv2d(x, kernel, padding=padding)
     np.testing.assert_allclose(
         reference.conv2d(x, kernel, padding=padding, algorithm="winograd"), y, rtol=0, atol=1e-13
@@ -79,8 +132,9 @@ def test_the_twin_is_the_plain_sum(padding):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
-def test_gradients_are_central_differences():
-    x, kernel, bias = normal(5, float, (2, 5, 6, 3), (3, 3, 3, 4), (4,))
+@pytest.mark.parametrize(("size", "side"), [((5, 7), 3), ((4, 2), 3), ((5, 6), 2)])
+def test_gradients_are_central_differences(size, side):
+    x, kernel, bias = normal(5, float, (2, *size, 3), (side, side, 3, 4), (4,))
     options = {"padding": "same", "algorithm": "winograd"}
     y = functional.conv2d(x, kernel, bias, **options)
     (dy,) = normal(6, float, y.shape)
@@ -96,7 +150,10 @@ def test_gradients_are_central_differences():
         ((26, 26, 32), 3, 64, {}, "winograd"),
         ((26, 26, 32), 3, 64, {"padding": "same"}, "winograd"),
         ((26, 26, 3), 3, 64, {}, "direct"),  # too few channels to share the transforms
-        ((4, 4, 64), 3, 64, {}, "direct"),  # 4x4 computed for 2x2 wanted
+        ((27, 27, 32), 2, 32, {"padding": "same"}, "winograd"),
+        ((4, 4, 64), 3, 64, {}, "winograd"),  # one tile of 2x2
+        ((3, 3, 64), 3, 64, {}, "direct"),  # 2x2 computed for one wanted
+        ((26, 26, 3), 2, 64, {}, "direct"),
         ((26, 26, 32), 3, 64, {"strides": 2}, "direct"),
         ((26, 26, 32), 3, 64, {"dilation": 2}, "direct"),
         ((26, 26, 32), 5, 64, {}, "direct"),
@@ -111,7 +168,7 @@ def test_the_choice_depends_on_shapes(shape, kernel, filters, options, chosen):
 
 def test_what_winograd_does_not_compute_is_refused():
     x, kernel = np.ones((1, 8, 8, 2)), np.ones((5, 5, 2, 3))
-    with pytest.raises(ValueError, match="conv2d: algorithm 'winograd' needs a 3x3 kernel"):
+    with pytest.raises(ValueError, match="conv2d: algorithm 'winograd' needs a 3x3 or 2x2 kernel"):
         functional.conv2d(x, kernel, algorithm="winograd")
     with pytest.raises(ValueError, match=r"Conv2D: algorithm 'winograd' .* got 3x3, strides \(2, 2\)"):
         Conv2D(4, 3, strides=2, algorithm="winograd").forward(x)

@@ -252,3 +252,35 @@ def test_convolution_and_pooling_in_one_step_give_the_bits_of_two(padding, pool,
     steps, plain = trained(False)
     assert plan.PooledConvolution not in steps
     assert fused == plain
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["relu", None])
+@pytest.mark.parametrize("size", [(13, 14), (6, 5), (2, 3)])
+def test_winograd_convolution_and_pooling_in_one_step_give_the_bits_of_two(size, activation, dtype):
+    """Tiles that pooling sees whole, in part or not at all, read and written without the image between."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((21, *size, 2)).astype(dtype), rng.integers(0, 10, 21)
+
+    def trained(fuse):
+        chain = [
+            Conv2D(18, 3, padding="same"),
+            Conv2D(35, 3, padding=((1, 1), (2, 1)), activation=activation, algorithm="winograd"),
+            MaxPooling2D(2),
+            Flatten(),
+            Dense(10, activation="softmax"),
+        ]
+        model = Sequential(chain, seed=3, dtype=dtype)
+        model.fuse = fuse
+        model.build(x.shape[1:])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        steps = [type(step) for step in model._plans.training.steps]
+        return steps, [*(w.tobytes() for w in model.get_weights()), model.predict(x).tobytes()]
+
+    steps, fused = trained(True)
+    assert steps.count(plan.PooledConvolution) == 1
+    steps, plain = trained(False)
+    assert plan.PooledConvolution not in steps
+    assert fused == plain

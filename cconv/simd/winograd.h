@@ -294,6 +294,6 @@ INSTANCE(3, 2)
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
      NAME(winograd_output_##o##k), NAME(winograd_kernel_##o##k), \
      NAME(winograd_kernel_gradient_##o##k)}
-static const cconv_winograd NAME(winograd)[CCONV_WINOGRADS] = {
+static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE

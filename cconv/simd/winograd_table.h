@@ -36,6 +36,4 @@ typedef struct {
                             void *dg);
 } cconv_winograd;
 
-enum { CCONV_WINOGRADS = 3 }; /* F(4x4, 3x3), F(2x2, 3x3), F(3x3, 2x2) */
-
 #endif
