@@ -2,7 +2,7 @@
 
 import numpy as np
 
-def dense_scratch(depth: int, columns: int, item: int) -> int: ...
+def dense_scratch(item: int, threads: int) -> int: ...
 def dense_forward(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -19,7 +19,7 @@ def dense_input_gradient(
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...
-def dense_weight_gradient_scratch(m: int, inputs: int, threads: int) -> int: ...
+def dense_weight_gradient_scratch(item: int, threads: int) -> int: ...
 def dense_weight_gradient(
     dy: np.ndarray,
     x: np.ndarray,

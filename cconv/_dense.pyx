@@ -1,60 +1,184 @@
 # _dense.pyx: dense layers, and 1x1 convolutions, as parallel loops over the micro-kernel of simd/product.h.
 #
+# Design.  All three passes multiply matrices, C (rows, columns) = A (rows, depth) B (depth, columns).  B is
+# laid out block by block, a block of 32 float or 16 double columns and DEPTH terms of the sum at a time: it
+# then stays in the first cache while all rows of A pass by, whatever its own strides were.  Each thread lays
+# out what it multiplies, in scratch of its own, so that there is nothing to wait for; that costs as much as
+# some rows of A.  With fewer rows than that B is multiplied where it lies.
+#
+#     forward           y = x kernel          rows: samples       terms: inputs
+#     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
+#     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
+#
+# How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
+# of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.
+#
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
-from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy
+from cython.parallel cimport prange
 
-from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_RELU, behind, block_width, cconv_sum,
-                             ceil_div, column_sums, least, pack, pack_transposed, packed_row, product, size)
+from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_RELU, behind, cconv_sum, ceil_div,
+                             column_sums, least, most, pack, product, size)
 
-cdef size DENSE_ROWS = 64    # samples a task of a dense layer
-cdef size DENSE_DEPTH = 1024  # terms of a dense sum before it goes back to memory
-cdef size DENSE_SAMPLES = 512  # the same of its weight gradient
+cdef extern from "simd/fetch.h" nogil:
+    ctypedef struct cconv_ahead:
+        const void *from_ "from"
+        Py_ssize_t rows, bytes, stride, part, parts
+    void cconv_fetch(cconv_ahead *a)
+
+cdef size DEPTH = 256     # terms of a sum before it goes to memory
+cdef size TILE = 8        # rows are shared out in multiples of it
+cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
+cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
+cdef size PANEL = 8       # blocks of B that are laid out together
+cdef size LAYING_OUT = 6  # rows of A in whose time a block of B is laid out
 
 
-cdef void matrix_task(
-    const cython.floating *a,     # IN   (rows, depth), rows `depth` apart
-    const cython.floating *b,     # IN   one block of columns: rows `bk` apart
-    const cython.floating *bias,  # IN   (columns) or NULL
-    cython.floating *c,           # OUT  (rows, columns), rows `cm` apart
-    size rows, size columns, size depth, size bk, size cm, int mode,
-) noexcept nogil:
+cdef inline size block_columns(size item) noexcept nogil:
+    return CCONV_BLOCK_BYTES // item
+
+
+# How a product is shared out: rows and blocks of columns, each cut into so many equal ranges.
+cdef struct Grid:
+    size rows, columns   # ranges; their product is at most the number of threads
+    size tiles, blocks   # what is cut
+
+
+cdef Grid grid_of(size rows, size columns, size item, int threads) noexcept nogil:
+    # The cut whose largest range, with laying out its columns, takes least.
+    cdef Grid best, g
+    cdef size width = block_columns(item), cost, least_cost = 0, down, wide
+    g.tiles, g.blocks = ceil_div(rows, TILE), ceil_div(columns, width)
+    g.rows, g.columns = 1, 1
+    best = g
+    for down in range(1, least(threads, g.tiles) + 1):
+        g.rows, g.columns = down, least(threads // down, g.blocks)
+        # The last block may be narrow.
+        wide = least(ceil_div(g.blocks, g.columns) * width, columns)
+        cost = (ceil_div(g.tiles, down) * TILE + LAYING_OUT) * wide
+        if down == 1 or cost < least_cost:
+            best, least_cost = g, cost
+    return best
+
+
+cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexcept nogil:
+    # The sum over one run of terms.
     cdef cconv_sum s
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.k, s.am, s.ak, s.bk, s.cm = 0, am, ak, bk, cm
+    s.bn = block_columns(item)
+    return s
+
+
+cdef void panel_product(
+    const cython.floating *a,      # IN   (rows, s.k)
+    const cython.floating *panel,  # IN   (blocks, DEPTH, block_columns)
+    const cython.floating *bias,   # IN   (columns) or NULL
+    cython.floating *c,            # OUT  (rows, columns)
+    size rows, size columns, const cconv_sum *s, int mode, cconv_ahead *ahead,
+) noexcept nogil:
+    cdef size width = s.bk, i, j, k, m, calls, r
+    ahead.part, ahead.parts = 0, ceil_div(rows, STRIP) * ceil_div(columns, width) * ceil_div(STRIP, CALL)
+    for i in range(ceil_div(rows, STRIP)):
+        m = least(STRIP, rows - i * STRIP)
+        calls = ceil_div(m, CALL)
+        for j in range(ceil_div(columns, width)):
+            for k in range(calls):
+                r = i * STRIP + k * CALL
+                cconv_fetch(ahead)
+                product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
+                        panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
+
+
+# One piece of a product: `n` columns of B from `column` on, and `k` terms from `first` on.
+cdef struct Piece:
+    size column, first, n, k
+    bint last                # of its columns
+
+
+cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
+    cdef Piece p
+    cdef size pieces = ceil_div(depth, DEPTH)
+    p.column, p.first, p.last = t // pieces * wide, t % pieces * DEPTH, (t + 1) % pieces == 0
+    # Behind the last piece nothing is left.
+    p.n, p.k = most(least(wide, columns - p.column), 0), least(DEPTH, depth - p.first)
+    return p
+
+
+cdef void multiply_task(
+    const cython.floating *a,       # IN   (rows, depth), rows `depth` apart
+    const cython.floating *b,       # IN   (depth, columns), rows `stride` apart; transposed: (columns, depth)
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns), rows `cm` apart
+    size rows, size columns, size depth, size stride, size cm, bint transposed, int mode,
+    cython.floating *scratch,       # OUT  (PANEL, DEPTH, block_columns)
+) noexcept nogil:
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t
+    cdef cconv_sum s = terms(depth, 1, width, cm, item)
+    cdef cconv_ahead ahead
+    cdef Piece p = piece_of(0, columns, depth, wide), q
+    ahead.stride = stride * item
+    for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
+        pack(b + (p.column * stride + p.first if transposed else p.first * stride + p.column), scratch, transposed,
+             p.k, p.n, stride, width, DEPTH * width)
+        q = piece_of(t + 1, columns, depth, wide)
+        ahead.from_ = b + (q.column * stride + q.first if transposed else q.first * stride + q.column)
+        ahead.rows, ahead.bytes = q.n if transposed else q.k, (q.k if transposed else q.n) * item
+        s.k = p.k
+        panel_product(a + p.first, <const cython.floating *>scratch,
+                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows, p.n,
+                      &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), &ahead)
+        p = q
+
+
+def dense_scratch(size item, int threads):
+    """Elements of scratch in which `dense_forward` or `dense_input_gradient` lays out its kernel."""
+    return threads * DEPTH * PANEL * block_columns(item)
+
+
+cdef void few_rows_task(
+    const cython.floating *a,       # IN   (rows, depth)
+    const cython.floating *b,       # IN   (depth, columns), rows `stride` apart
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns), rows `stride` apart
+    size rows, size columns, size depth, size stride, int mode,
+) noexcept nogil:
+    # B is multiplied where it lies.
+    cdef cconv_sum s = terms(depth, 1, stride, stride, sizeof(cython.floating))
     cdef size piece, first
     cdef bint last
-    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
-    s.am, s.ak, s.bk, s.cm = depth, 1, bk, cm
-    s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    for piece in range(ceil_div(depth, DENSE_DEPTH)):
-        first = piece * DENSE_DEPTH
-        s.k = least(DENSE_DEPTH, depth - first)
-        last = first + s.k == depth
-        product(&s, rows, columns, a + first, b + first * bk, c,
+    for piece in range(ceil_div(depth, DEPTH)):
+        first = piece * DEPTH
+        s.k, last = least(DEPTH, depth - first), first + DEPTH >= depth
+        product(&s, rows, columns, a + first, b + first * stride, c,
                 behind(bias, 0) if last else <const cython.floating *>NULL,
                 (mode if last else 0) | (CCONV_ACCUMULATE if first else 0))
 
 
-def dense_scratch(size depth, size columns, size item):
-    """Elements of scratch that `dense_forward` or `dense_input_gradient` takes to pack its kernel."""
-    return depth * packed_row(columns, item)
-
-
 cdef void multiply(
     const cython.floating *a,       # IN   (rows, depth)
-    const cython.floating *b,       # IN   (depth, columns), or packed (blocks, depth, width)
-    bint packed,
+    const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
-    size rows, size columns, size depth, int mode, int threads,
+    size rows, size columns, size depth, bint transposed, int mode,
+    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: b is not laid out
+    int threads,
 ) noexcept nogil:
-    cdef size width = block_width(columns, sizeof(cython.floating)), blocks = ceil_div(columns, width)
-    cdef size t, i, j
-    for t in prange(ceil_div(rows, DENSE_ROWS) * blocks, num_threads=threads, schedule="static"):
-        i, j = (t // blocks) * DENSE_ROWS, (t % blocks) * width
-        matrix_task(a + i * depth, b + (j * depth if packed else j), behind(bias, j),
-                    c + i * columns + j, least(DENSE_ROWS, rows - i), least(width, columns - j), depth,
-                    width if packed else columns, columns, mode)
+    cdef size width = block_columns(sizeof(cython.floating)), stride = depth if transposed else columns
+    cdef Grid g = grid_of(rows, columns, sizeof(cython.floating), threads)
+    cdef size t, i, j, down, across
+    for t in prange(g.rows * g.columns, num_threads=threads, schedule="static"):
+        i, j = t // g.columns, t % g.columns
+        down = least((i + 1) * g.tiles // g.rows * TILE, rows)
+        across = least((j + 1) * g.blocks // g.columns * width, columns)
+        i, j = i * g.tiles // g.rows * TILE, j * g.blocks // g.columns * width
+        if scratch == NULL:
+            few_rows_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j, depth,
+                          stride, mode)
+        else:
+            multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(bias, j),
+                          c + i * columns + j, down - i, across - j, depth, stride, columns, transposed, mode,
+                          scratch + t * DEPTH * PANEL * width)
 
 
 def dense_forward(
@@ -63,70 +187,66 @@ def dense_forward(
     const cython.floating[::1] bias,       # IN   (out) or None
     cython.floating[:, ::1] y,             # OUT  (m, out)
     bint relu,
-    cython.floating[::1] scratch,          # OUT  dense_scratch(in, out, item), or None: not packed
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: for a few samples
     int threads,
 ):
     """Multiply: y = x @ kernel + bias, then ReLU if `relu`."""
-    cdef size depth = kernel.shape[0], columns = kernel.shape[1], j
-    cdef size width = block_width(columns, sizeof(cython.floating))
-    cdef const cython.floating *b = &kernel[0, 0]
     cdef const cython.floating *beta = NULL
-    cdef bint packs = scratch is not None
+    cdef cython.floating *room = NULL
     if bias is not None:
         beta = &bias[0]
+    if scratch is not None:
+        room = &scratch[0]
     with nogil:
-        if packs:
-            b = &scratch[0]
-            for j in prange(ceil_div(columns, width), num_threads=threads, schedule="static"):
-                pack(&kernel[0, 0] + j * width, &scratch[0] + j * width * depth, depth,
-                     least(width, columns - j * width), columns, width)
-        multiply(&x[0, 0], b, packs, beta, &y[0, 0], x.shape[0], columns, depth,
-                 CCONV_RELU if relu else 0, threads)
+        multiply(&x[0, 0], &kernel[0, 0], beta, &y[0, 0], x.shape[0], kernel.shape[1], kernel.shape[0], False,
+                 CCONV_RELU if relu else 0, room, threads)
 
 
 def dense_input_gradient(
     const cython.floating[:, ::1] dy,      # IN   (m, out)
     const cython.floating[:, ::1] kernel,  # IN   (in, out)
     cython.floating[:, ::1] dx,            # OUT  (m, in)
-    cython.floating[::1] scratch,          # OUT  dense_scratch(out, in, item)
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...)
     int threads,
 ):
     """Gradient of a dense layer with respect to its input: dx = dy @ kernel.T."""
-    cdef size columns = kernel.shape[0], depth = kernel.shape[1], j
-    cdef size width = block_width(columns, sizeof(cython.floating)), block = width * depth
     with nogil:
-        for j in prange(ceil_div(columns, width), num_threads=threads, schedule="static"):
-            pack_transposed(&kernel[0, 0] + j * width * depth, &scratch[0] + j * block, depth,
-                            least(width, columns - j * width), depth, width, block)
-        multiply(&dy[0, 0], <const cython.floating *>&scratch[0], True, <const cython.floating *>NULL,
-                 &dx[0, 0], dy.shape[0], columns, depth, 0, threads)
+        multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], dy.shape[0], kernel.shape[0],
+                 kernel.shape[1], True, 0, &scratch[0], threads)
 
 
-cdef void dense_sum_task(
-    const cython.floating *x,      # IN   (m, in), from the task's first column on
-    const cython.floating *dy,     # IN   (m, out)
-    cython.floating *dkernel,      # OUT  (taps, out): this task's rows
+cdef void gradient_task(
+    const cython.floating *x,      # IN   (m, inputs), from the task's first input on
+    const cython.floating *dy,     # IN   (m, outputs)
+    cython.floating *dkernel,      # OUT  (taps, outputs): this task's rows
     size m, size inputs, size outputs, size taps,
-    cython.floating *scratch,      # OUT  (DENSE_SAMPLES, taps)
+    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), then (DEPTH, STRIP)
 ) noexcept nogil:
-    # The columns of x that a task multiplies are copied together: they lie a whole row apart.
-    cdef cconv_sum s
-    cdef size piece, first, i
-    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
-    s.am, s.ak, s.bk, s.cm = 1, taps, outputs, outputs
-    s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    for piece in range(ceil_div(m, DENSE_SAMPLES)):
-        first = piece * DENSE_SAMPLES
-        s.k = least(DENSE_SAMPLES, m - first)
-        for i in range(s.k):
-            memcpy(scratch + i * taps, x + (first + i) * inputs, taps * sizeof(cython.floating))
-        product(&s, taps, outputs, <const cython.floating *>scratch, dy + first * outputs, dkernel,
-                <const cython.floating *>NULL, CCONV_ACCUMULATE if first else 0)
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
+    cdef cython.floating *strip = scratch + DEPTH * wide
+    cdef cconv_sum s = terms(1, STRIP, width, outputs, item)
+    cdef cconv_ahead ahead
+    cdef size t, i, n
+    cdef Piece p
+    ahead.stride = inputs * item
+    for t in range(ceil_div(outputs, wide) * ceil_div(m, DEPTH)):
+        p = piece_of(t, outputs, m, wide)
+        pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
+        s.k = p.k
+        for i in range(ceil_div(taps, STRIP)):
+            n = least(STRIP, taps - i * STRIP)
+            # The inputs of a sample lie a whole row apart in x.
+            pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
+            ahead.from_ = x + p.first * inputs + (i + 1) * STRIP
+            ahead.rows, ahead.bytes = p.k, most(least(STRIP, taps - (i + 1) * STRIP), 0) * item
+            panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
+                          <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, p.n, &s,
+                          CCONV_ACCUMULATE if p.first else 0, &ahead)
 
 
-def dense_weight_gradient_scratch(size m, size inputs, int threads):
+def dense_weight_gradient_scratch(size item, int threads):
     """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
-    return threads * least(DENSE_SAMPLES, m) * least(DENSE_ROWS, inputs)
+    return threads * DEPTH * (PANEL * block_columns(item) + STRIP)
 
 
 def dense_weight_gradient(
@@ -138,14 +258,14 @@ def dense_weight_gradient(
     int threads,
 ):
     """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
-    cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], i, t, first
-    cdef size each = least(DENSE_SAMPLES, m) * least(DENSE_ROWS, inputs)
+    cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], t, first, stop
+    cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
+    cdef size each = DEPTH * (PANEL * block_columns(sizeof(cython.floating)) + STRIP)
     with nogil:
-        for t in prange(ceil_div(inputs, DENSE_ROWS), num_threads=threads, schedule="static"):
-            i = t * DENSE_ROWS
-            dense_sum_task(&x[0, i], &dy[0, 0], &dkernel[i, 0], m, inputs, outputs,
-                           least(DENSE_ROWS, inputs - i), &scratch[0] + threadid() * each)
-        for t in range(ceil_div(m, DENSE_SAMPLES)):
-            first = t * DENSE_SAMPLES
-            column_sums(&dy[first, 0], least(DENSE_SAMPLES, m - first), outputs, &dbias[0],
-                        CCONV_ACCUMULATE if first else 0)
+        for t in prange(ranges, num_threads=threads, schedule="static"):
+            first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
+            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], m, inputs, outputs, stop - first,
+                          &scratch[0] + t * each)
+        for t in range(ceil_div(m, DEPTH)):
+            column_sums(&dy[t * DEPTH, 0], least(DEPTH, m - t * DEPTH), outputs, &dbias[0],
+                        CCONV_ACCUMULATE if t else 0)

@@ -1,6 +1,5 @@
 # What the kernel modules share: the instruction set that this process runs, and small things.
 cimport cython
-from libc.string cimport memcpy, memset
 
 from cconv._rows cimport cconv_rows
 
@@ -36,12 +35,20 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_table_f32:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
                         const float *b, float *c, const float *bias, int mode) noexcept nogil
+        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t block,
+                     const float *b, float *to) noexcept nogil
+        void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
+                                Py_ssize_t block, const float *b, float *to) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
                         const double *b, double *c, const double *bias, int mode) noexcept nogil
+        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t block,
+                     const double *b, double *to) noexcept nogil
+        void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
+                                Py_ssize_t block, const double *b, double *to) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
 
@@ -123,33 +130,17 @@ cdef inline void column_sums(const cython.floating *dy, size rows, size columns,
 
 
 cdef inline void pack(
-    const cython.floating *kernel,  # IN   (rows, columns), rows `stride` apart
-    cython.floating *packed,        # OUT  (blocks, rows, width), the last block filled up with zeros
-    size rows, size columns, size stride, size width,
+    const cython.floating *b,  # IN   (rows, columns), rows `stride` apart; transposed: (columns, rows)
+    cython.floating *to,       # OUT  (blocks, rows, width), filled up with zeros: blocks lie `block` elements apart
+    bint transposed, size rows, size columns, size stride, size width, size block,
 ) noexcept nogil:
-    cdef size block, j, r, n
-    for block in range(ceil_div(columns, width)):
-        j = block * width
-        n = least(width, columns - j)
-        for r in range(rows):
-            memcpy(packed, kernel + r * stride + j, n * sizeof(cython.floating))
-            memset(packed + n, 0, (width - n) * sizeof(cython.floating))
-            packed += width
-
-
-cdef inline void pack_transposed(
-    const cython.floating *kernel,  # IN   (columns, rows), `stride` from one column to the next
-    cython.floating *packed,        # OUT  (blocks, rows, width): blocks lie `block` elements apart
-    size rows, size columns, size stride, size width, size block,
-) noexcept nogil:
-    cdef size b, j, r, i, n
-    cdef cython.floating *row
-    for b in range(ceil_div(columns, width)):
-        j = b * width
-        n = least(width, columns - j)
-        for r in range(rows):
-            row = packed + b * block + r * width
-            for i in range(n):
-                row[i] = kernel[(j + i) * stride + r]
-            for i in range(n, width):
-                row[i] = 0
+    if cython.floating is float:
+        if transposed:
+            cconv_current().f32.pack_transposed(rows, columns, stride, width, block, b, to)
+        else:
+            cconv_current().f32.pack(rows, columns, stride, width, block, b, to)
+    else:
+        if transposed:
+            cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
+        else:
+            cconv_current().f64.pack(rows, columns, stride, width, block, b, to)

@@ -283,9 +283,9 @@ cdef void pack_groups(
     cython.floating *packed,        # OUT  forward_packed(p)
     Pass *p, int threads,
 ) noexcept nogil:
-    cdef size group = forward_packed(p) // p.groups, g
+    cdef size group = forward_packed(p) // p.groups, taps = p.kh * p.kw * p.cg, g
     for g in prange(p.groups, num_threads=threads, schedule="static"):
-        pack(kernel + g * p.fg, packed + g * group, p.kh * p.kw * p.cg, p.fg, p.groups * p.fg, p.width)
+        pack(kernel + g * p.fg, packed + g * group, False, taps, p.fg, p.groups * p.fg, p.width, taps * p.width)
 
 
 def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item):
@@ -381,8 +381,8 @@ cdef void pack_phase(
         if p.depthwise:
             packed[(t % count) * f + g] = kernel[(u * kernel_width + v) * f + g]
         else:
-            pack_transposed(kernel + (u * kernel_width + v) * p.fg * f + g * p.cg,
-                            packed + g * group + (t % count) * p.cg * p.width, p.cg, p.fg, f, p.width, block)
+            pack(kernel + (u * kernel_width + v) * p.fg * f + g * p.cg,
+                 packed + g * group + (t % count) * p.cg * p.width, True, p.cg, p.fg, f, p.width, block)
 
 
 cdef void zero_phase(cython.floating *dx, Pass *p, size images, int threads) noexcept nogil:

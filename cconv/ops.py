@@ -278,10 +278,10 @@ def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> 
 
 
 def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
+    threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
     scratch = None
     if len(x) >= PACK_ROWS:
-        scratch = _scratch(run, _dense.dense_scratch(kernel.shape[0], kernel.shape[1], x.itemsize), x.dtype)
-    threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
+        scratch = _scratch(run, _dense.dense_scratch(x.itemsize, threads), x.dtype)
     run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
 
 
@@ -293,9 +293,9 @@ def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
 
 
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
-    inputs, outputs = kernel.shape
-    scratch = _scratch(run, _dense.dense_scratch(outputs, inputs, dy.itemsize), dy.dtype)
-    _dense.dense_input_gradient(dy, kernel, dx, scratch, threads_for(dy.shape[0] * kernel.size, SERIAL_WORK))
+    threads = threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
+    scratch = _scratch(run, _dense.dense_scratch(dy.itemsize, threads), dy.dtype)
+    _dense.dense_input_gradient(dy, kernel, dx, scratch, threads)
 
 
 def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
@@ -304,6 +304,6 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
     dkernel = run.empty("dkernel", (inputs, dy.shape[1]), dy.dtype)
     dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
     threads = threads_for(m * dkernel.size, SERIAL_WORK)
-    count = _dense.dense_weight_gradient_scratch(m, inputs, threads)
-    _dense.dense_weight_gradient(dy, x, dkernel, dbias, _scratch(run, count, dy.dtype), threads)
+    scratch = _scratch(run, _dense.dense_weight_gradient_scratch(dy.itemsize, threads), dy.dtype)
+    _dense.dense_weight_gradient(dy, x, dkernel, dbias, scratch, threads)
     return dkernel, dbias

@@ -41,8 +41,8 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
-    if (mode & CCONV_ACCUMULATE) {
-        /* The old C is wanted only at the end: fetch it meanwhile. */
+    if (mode & CCONV_ACCUMULATE || s->k > 64) {
+        /* C is wanted only at the end: fetch it meanwhile, also where it will be overwritten. */
 #define FETCH(i) if (rows > i) { \
         __builtin_prefetch(c + i * s->cm, 1); \
         if (width == 2) __builtin_prefetch(c + i * s->cm + LANES, 1); }

@@ -1,12 +1,13 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
-#define TABLE {NAME(product), &NAME(rows), NAME(winograd)}
+#define TABLE {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd)}
 
 #define REAL float
 #define REAL_BITS 32
 #define NAME(name) name##_f32
 #include "vector.h"
 #include "product.h"
+#include "pack.h"
 #include "rows.h"
 #include "winograd.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
@@ -19,6 +20,7 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #define NAME(name) name##_f64
 #include "vector.h"
 #include "product.h"
+#include "pack.h"
 #include "rows.h"
 #include "winograd.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;
