@@ -107,7 +107,7 @@ cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
 
 cdef void multiply_task(
     const cython.floating *a,       # IN   (rows, depth), rows `depth` apart
-    const cython.floating *b,       # IN   (depth, columns), rows `stride` apart; transposed: (columns, depth)
+    const cython.floating *b,       # IN   (depth, columns), `stride` apart; transposed: (columns, depth)
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns), rows `cm` apart
     size rows, size columns, size depth, size stride, size cm, bint transposed, int mode,
@@ -119,15 +119,15 @@ cdef void multiply_task(
     cdef Piece p = piece_of(0, columns, depth, wide), q
     ahead.stride = stride * item
     for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
-        pack(b + (p.column * stride + p.first if transposed else p.first * stride + p.column), scratch, transposed,
-             p.k, p.n, stride, width, DEPTH * width)
+        pack(b + (p.column * stride + p.first if transposed else p.first * stride + p.column), scratch,
+             transposed, p.k, p.n, stride, width, DEPTH * width)
         q = piece_of(t + 1, columns, depth, wide)
         ahead.from_ = b + (q.column * stride + q.first if transposed else q.first * stride + q.column)
         ahead.rows, ahead.bytes = q.n if transposed else q.k, (q.k if transposed else q.n) * item
         s.k = p.k
         panel_product(a + p.first, <const cython.floating *>scratch,
-                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows, p.n,
-                      &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), &ahead)
+                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows,
+                      p.n, &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), &ahead)
         p = q
 
 
@@ -173,8 +173,8 @@ cdef void multiply(
         across = least((j + 1) * g.blocks // g.columns * width, columns)
         i, j = i * g.tiles // g.rows * TILE, j * g.blocks // g.columns * width
         if scratch == NULL:
-            few_rows_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j, depth,
-                          stride, mode)
+            few_rows_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
+                          depth, stride, mode)
         else:
             multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(bias, j),
                           c + i * columns + j, down - i, across - j, depth, stride, columns, transposed, mode,
@@ -211,8 +211,8 @@ def dense_input_gradient(
 ):
     """Gradient of a dense layer with respect to its input: dx = dy @ kernel.T."""
     with nogil:
-        multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], dy.shape[0], kernel.shape[0],
-                 kernel.shape[1], True, 0, &scratch[0], threads)
+        multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], dy.shape[0],
+                 kernel.shape[0], kernel.shape[1], True, 0, &scratch[0], threads)
 
 
 cdef void gradient_task(

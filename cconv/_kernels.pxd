@@ -35,8 +35,8 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_table_f32:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
                         const float *b, float *c, const float *bias, int mode) noexcept nogil
-        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t block,
-                     const float *b, float *to) noexcept nogil
+        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
+                     Py_ssize_t block, const float *b, float *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const float *b, float *to) noexcept nogil
         const cconv_rows *rows
@@ -45,8 +45,8 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
                         const double *b, double *c, const double *bias, int mode) noexcept nogil
-        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width, Py_ssize_t block,
-                     const double *b, double *to) noexcept nogil
+        void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
+                     Py_ssize_t block, const double *b, double *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const double *b, double *to) noexcept nogil
         const cconv_rows *rows
@@ -131,7 +131,7 @@ cdef inline void column_sums(const cython.floating *dy, size rows, size columns,
 
 cdef inline void pack(
     const cython.floating *b,  # IN   (rows, columns), rows `stride` apart; transposed: (columns, rows)
-    cython.floating *to,       # OUT  (blocks, rows, width), filled up with zeros: blocks lie `block` elements apart
+    cython.floating *to,       # OUT  (blocks, rows, width), zeros at the end: blocks lie `block` apart
     bint transposed, size rows, size columns, size stride, size width, size block,
 ) noexcept nogil:
     if cython.floating is float:

@@ -285,7 +285,8 @@ cdef void pack_groups(
 ) noexcept nogil:
     cdef size group = forward_packed(p) // p.groups, taps = p.kh * p.kw * p.cg, g
     for g in prange(p.groups, num_threads=threads, schedule="static"):
-        pack(kernel + g * p.fg, packed + g * group, False, taps, p.fg, p.groups * p.fg, p.width, taps * p.width)
+        pack(kernel + g * p.fg, packed + g * group, False, taps, p.fg, p.groups * p.fg, p.width,
+             taps * p.width)
 
 
 def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size groups, size item):
