@@ -21,6 +21,7 @@ from cconv.threads import get_num_threads, set_num_threads
 if TYPE_CHECKING:
     from cconv.config import show_config
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
+    from cconv.explaining import explain
     from cconv.layers import (
         Activation,
         AveragePool2D,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 # What loads on first use: names by the module that has them, and modules.
 _NAMES = {
     "config": ("show_config",),
+    "explaining": ("explain",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
         "Activation",
@@ -124,6 +126,7 @@ __all__ = [
     "Softmax",
     "ZeroPadding2D",
     "__version__",
+    "explain",
     "get_num_threads",
     "load_model",
     "set_num_threads",

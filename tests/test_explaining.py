@@ -1,0 +1,85 @@
+"""`cconv.explain`: the steps that it names are those of the plan, its figures those of the shapes."""
+
+import numpy as np
+import pytest
+
+import cconv
+from cconv import explaining
+from cconv.plan import Plan
+
+
+@pytest.fixture
+def model():
+    layers = [
+        cconv.Conv2D(16, 3, activation="relu", padding="same", input_shape=(12, 12, 16)),
+        cconv.Conv2D(8, 5, activation="relu"),
+        cconv.MaxPooling2D(2),
+        cconv.BatchNormalization(),
+        cconv.Dropout(0.5),
+        cconv.Flatten(),
+        cconv.Dense(10),
+    ]
+    return cconv.Sequential(layers, seed=3)
+
+
+def lines_of(model, *args, **settings):
+    lines = []
+    cconv.explain(model, *args, print_fn=lines.append, **settings)
+    return lines
+
+
+def test_one_line_a_step_and_their_sum(model):
+    lines = lines_of(model, 4)
+    steps = Plan(model.layers, training=False, seed=0).steps
+    assert lines[0].startswith("float32, 4 samples, ")
+    assert lines[1].split()[:3] == ["Step", "Pass", "Algorithm"]
+    assert len(lines) == 2 + len(steps) + 1
+    assert lines[2].startswith("conv2d ")
+    assert "winograd F(4x4,3x3)" in lines[2]
+    assert lines[3].startswith("conv2d_1 + max_pooling2d ")
+    assert lines[-1].startswith("in all")
+
+
+def test_figures_are_those_of_the_shapes(model):
+    forward, *_ = explaining.measure(model.layers, 4, False, 0)
+    assert forward.flops == 2 * 4 * 12 * 12 * 16 * 9 * 16
+    assert forward.nbytes == 4 * (2 * 4 * 12 * 12 * 16 + 9 * 16 * 16 + 16)
+    assert forward.seconds > 0
+    limits = explaining.Limits(flops=1e9, bandwidth=1e6)
+    assert forward.floor(limits) == forward.nbytes / 1e6
+    assert forward.floor(limits._replace(bandwidth=1e12)) == forward.flops / 1e9
+
+
+def test_backward_passes_come_in_their_order_without_the_input_of_the_first(model):
+    passes = explaining.measure(model.layers, 4, True, 0)
+    forward = [entry for entry in passes if entry.direction == "forward"]
+    backward = [entry for entry in passes if entry.direction == "backward"]
+    assert [entry.layers for entry in backward] == [entry.layers for entry in reversed(forward)]
+    assert backward[-1].flops == forward[0].flops
+    assert backward[-2].flops == 2 * forward[1].flops
+    flatten = next(entry for entry in forward if entry.layers == "flatten")
+    assert flatten.nbytes == 0
+
+
+def test_the_model_stays_as_it_was(model):
+    before = [array.copy() for array in model.get_weights()]
+    lines_of(model, 4, training=True)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_machine_limits_are_speeds():
+    limits = explaining.machine_limits(np.dtype(np.float64))
+    assert limits.flops > 1e7
+    assert limits.bandwidth > 1e7
+
+
+def test_bad_arguments_are_named(model):
+    with pytest.raises(TypeError, match="explain: model must be a Sequential, got list"):
+        cconv.explain([])
+    with pytest.raises(ValueError, match="explain: the model is not built"):
+        cconv.explain(cconv.Sequential([cconv.Dense(3)]))
+    with pytest.raises(ValueError, match="explain: batch_size must be"):
+        cconv.explain(model, 0)
+    with pytest.raises(TypeError, match="explain: training must be"):
+        cconv.explain(model, 4, training="yes")
