@@ -15,6 +15,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = ["dispatch.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
+# What Cython needs for memoryviews, once instead of in each module.
+SHARED = "cconv._shared"
 HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
@@ -72,13 +74,16 @@ def kernels(name, simd=()):
 setup(
     ext_modules=cythonize(
         [
+            Extension(SHARED, ["cconv/_shared.c"]),
             kernels("_kernels", SIMD),
             kernels("_dense"),
             kernels("_winograd"),
+            kernels("_depthwise"),
             kernels("_pooling"),
             kernels("_elementwise"),
             kernels("_normalization"),
         ],
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,

@@ -3,6 +3,23 @@ cimport cython
 
 from cconv._rows cimport cconv_rows
 
+cdef extern from "simd/depthwise_table.h" nogil:
+    ctypedef struct cconv_depth:
+        Py_ssize_t h, w, c
+        Py_ssize_t kh, kw, sh, sw, dh, dw
+        Py_ssize_t top, left
+        Py_ssize_t rows, columns
+        Py_ssize_t row, column
+        Py_ssize_t tap
+
+    ctypedef struct cconv_depthwise:
+        void (*convolve)(const cconv_depth *d, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t start,
+                         Py_ssize_t to, const void *x, const void *kernel, const void *bias, void *y,
+                         int relu) noexcept nogil
+        void (*gradient)(const cconv_depth *d, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t start,
+                         Py_ssize_t to, const void *x, const void *dy, void *dkernel,
+                         void *dbias) noexcept nogil
+
 cdef extern from "simd/winograd_table.h" nogil:
     ctypedef struct cconv_tile:
         Py_ssize_t row, column
@@ -29,7 +46,6 @@ cdef extern from "simd/simd.h" nogil:
 
     int CCONV_ACCUMULATE
     int CCONV_RELU
-    int CCONV_DEPTHWISE
     int CCONV_BLOCK_BYTES
 
     ctypedef struct cconv_table_f32:
@@ -41,6 +57,7 @@ cdef extern from "simd/simd.h" nogil:
                                 Py_ssize_t block, const float *b, float *to) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
+        const cconv_depthwise *depthwise
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
@@ -51,6 +68,7 @@ cdef extern from "simd/simd.h" nogil:
                                 Py_ssize_t block, const double *b, double *to) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
+        const cconv_depthwise *depthwise
 
     ctypedef struct cconv_isa:
         const char *name
@@ -99,6 +117,16 @@ cdef inline size gcd(size a, size b) noexcept nogil:
     while b:
         a, b = b, a % b
     return a
+
+
+# One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
+# taps tap, tap + step, ... reach (flipped: the last comes first).
+cdef struct Phase:
+    size first, count            # input pixels
+    size tap, step, taps         # taps of the kernel
+    size dilation, before        # of the pass over dy
+
+cdef Phase phase_of(size phase, size n, size k, size stride, size before, size dilation) noexcept nogil
 
 
 cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:

@@ -130,7 +130,6 @@ cdef struct Pass:
     size band, bands              # output rows a task, tasks an image
     size splits                   # parts of the (group, block) pairs, each a task of its own
     int mode                      # of the micro-kernel
-    bint depthwise
 
 
 cdef inline void inner(size n, size k, size stride, size before, size dilation, size count, size *lo,
@@ -158,26 +157,24 @@ cdef void cut(Pass *p, size images, size item) noexcept nogil:
     p.bands = ceil_div(p.rows, p.band)
     p.band = ceil_div(p.rows, p.bands)
     p.bands = ceil_div(p.rows, p.band)
-    cdef size pairs = 1 if p.depthwise else p.groups * ceil_div(p.fg, p.width)
+    cdef size pairs = p.groups * ceil_div(p.fg, p.width)
     p.splits = least(pairs, ceil_div(ENOUGH_TASKS, images * p.bands))
 
 
 cdef void taps(Pass *p, cconv_sum *s) noexcept nogil:
     # The sum over all taps (u, v, k) of a pass.
     s.q, s.aq = p.kh, p.dh * p.w * p.c
-    if p.depthwise:
-        s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, 1, p.dw * p.c, 0, p.c, 0
-    elif p.groups == 1 and p.dw == 1:  # the taps of a kernel row are one run of the input
+    if p.groups == 1 and p.dw == 1:  # the taps of a kernel row are one run of the input
         s.r, s.k, s.ar, s.ak, s.br, s.bk = 1, p.kw * p.c, 0, 1, 0, p.width
     else:
         s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, p.cg, p.dw * p.c, 1, p.cg * p.width, p.width
-    s.bq = p.kw * (p.c if p.depthwise else p.cg * p.width)
+    s.bq = p.kw * p.cg * p.width
     s.bn = s.q * s.bq
 
 
 cdef void tile_task(
     const cython.floating *x,       # IN   (h, w, c), from the group's first channel on
-    const cython.floating *packed,  # IN   one block (kh, kw, cg, width); depthwise (kh, kw, c)
+    const cython.floating *packed,  # IN   one block (kh, kw, cg, width)
     const cython.floating *bias,    # IN   (filters) or NULL
     cython.floating *y,             # OUT  one image, from the block's first filter on
     Pass *p, cconv_sum s, size filters, size i, size j, size m, bint down,
@@ -186,7 +183,7 @@ cdef void tile_task(
     cdef size u0 = 0, u1 = 0, v0 = 0, v1 = 0
     reach(i, p.h, p.kh, p.sh, p.top, p.dh, &u0, &u1)
     reach(j, p.w, p.kw, p.sw, p.left, p.dw, &v0, &v1)
-    packed += u0 * s.bq + v0 * (p.c if p.depthwise else p.cg * p.width)
+    packed += u0 * s.bq + v0 * p.cg * p.width
     s.q = u1 - u0
     if s.r == 1 and s.k == p.kw * p.c:
         s.k = (v1 - v0) * p.c
@@ -200,7 +197,7 @@ cdef void tile_task(
 
 cdef void pass_task(
     const cython.floating *x,       # IN   (h, w, c)
-    const cython.floating *packed,  # IN   (groups, blocks, kh, kw, cg, width); depthwise (kh, kw, c)
+    const cython.floating *packed,  # IN   (groups, blocks, kh, kw, cg, width)
     const cython.floating *bias,    # IN   (groups * fg) or NULL
     cython.floating *y,             # OUT  one image
     Pass *p, size band, size split,
@@ -215,15 +212,11 @@ cdef void pass_task(
     cdef cython.floating *to
     cdef cconv_sum s
     taps(p, &s)
-    if p.depthwise:
-        pairs = 1
     for pair in range(split * pairs // p.splits, (split + 1) * pairs // p.splits):
         g, f = pair // blocks, (pair % blocks) * p.width
-        filters = p.c if p.depthwise else least(p.width, p.fg - f)
+        filters = least(p.width, p.fg - f)
         a, b, beta = x + g * p.cg, packed + pair * s.bn, behind(bias, g * p.fg + f)
         to = y + p.first + g * p.fg + f
-        if p.depthwise:  # its columns are read where they lie
-            s.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
         if p.left_columns < p.right_columns:
             for i in range(first, stop):
                 tile_task(a, b, beta, to, p, s, filters, i, p.left_columns,
@@ -265,15 +258,14 @@ cdef Pass forward_pass(
     p.first, p.row, p.column, p.image = 0, ow * f, f, oh * ow * f
     p.groups, p.cg, p.fg = groups, c // groups, f // groups
     p.width = block_width(p.fg, item)
-    p.depthwise = p.cg == 1 and p.fg == 1 and c > 1
-    p.mode = CCONV_DEPTHWISE if p.depthwise else 0
+    p.mode = 0
     cut(&p, images, item)
     return p
 
 
 cdef size forward_packed(Pass *p) noexcept nogil:
     # Elements of the packed kernel; 0 where the kernel is read as it is.
-    if p.depthwise or (p.groups == 1 and p.fg == p.width):
+    if p.groups == 1 and p.fg == p.width:
         return 0
     return p.groups * p.kh * p.kw * p.cg * ceil_div(p.fg, p.width) * p.width
 
@@ -323,14 +315,6 @@ def conv2d_forward(
         run_pass(&x[0, 0, 0, 0], packed, beta, &y[0, 0, 0, 0], &p, x.shape[0], threads)
 
 
-# One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
-# taps tap, tap + step, ... reach (flipped: the last comes first).
-cdef struct Phase:
-    size first, count            # input pixels
-    size tap, step, taps         # taps of the kernel
-    size dilation, before        # of the pass over dy
-
-
 cdef Phase phase_of(size phase, size n, size k, size stride, size before, size dilation) noexcept nogil:
     # x[i] gets dy[(i + before - u*dilation) / stride] * kernel[u] for every u that divides.
     cdef Phase a
@@ -362,8 +346,7 @@ cdef Pass gradient_pass(
     p.row, p.column, p.image = stride_h * w * c, stride_w * c, h * w * c
     p.groups, p.cg, p.fg = groups, f // groups, c // groups
     p.width = block_width(p.fg, item)
-    p.depthwise = p.cg == 1 and p.fg == 1 and c > 1
-    p.mode = CCONV_DEPTHWISE if p.depthwise else 0
+    p.mode = 0
     cut(&p, images, item)
     return p
 
@@ -379,11 +362,8 @@ cdef void pack_phase(
         g = t // count
         u = down.tap + (p.kh - 1 - (t % count) // p.kw) * down.step
         v = across.tap + (p.kw - 1 - t % p.kw) * across.step
-        if p.depthwise:
-            packed[(t % count) * f + g] = kernel[(u * kernel_width + v) * f + g]
-        else:
-            pack(kernel + (u * kernel_width + v) * p.fg * f + g * p.cg,
-                 packed + g * group + (t % count) * p.cg * p.width, True, p.cg, p.fg, f, p.width, block)
+        pack(kernel + (u * kernel_width + v) * p.fg * f + g * p.cg,
+             packed + g * group + (t % count) * p.cg * p.width, True, p.cg, p.fg, f, p.width, block)
 
 
 cdef void zero_phase(cython.floating *dx, Pass *p, size images, int threads) noexcept nogil:
@@ -502,16 +482,13 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     if s.bands == 1:
         s.images = least(most(BLOCK_BYTES // (2 * band_size(&p, s.band) * item), 1), n)
     s.blocks = ceil_div(n, s.images) * s.bands
-    s.columns = 1 if p.depthwise or (p.groups == 1 and p.dw == 1) else p.kw
-    if p.depthwise:
-        s.taps = p.kw
+    if p.groups == 1 and p.dw == 1:
+        s.columns, s.taps = 1, p.kw * p.cg
     else:
-        s.taps = p.cg if s.columns > 1 else p.kw * p.cg
-    if s.columns == 1 and p.groups > 1 and not p.depthwise:
-        s.taps = p.cg
+        s.columns, s.taps = p.kw, p.cg
     s.slice = least(s.taps, 64)
     s.slices = ceil_div(s.taps, s.slice)
-    s.units = p.kh * s.columns * s.slices * (1 if p.depthwise else p.groups)
+    s.units = p.kh * s.columns * s.slices * p.groups
     s.kernel = p.kh * p.kw * p.cg * p.groups * p.fg
     s.parts = least(least(s.blocks, ENOUGH_TASKS), most(PARTIAL_BYTES // (s.kernel * item), 1))
     s.shares = least(s.units, ceil_div(ENOUGH_TASKS, s.parts))
@@ -542,11 +519,6 @@ cdef void unit_product(
     t.r, t.ar, t.br = rows, p.sh * stride, p.columns * f
     t.k, t.ak, t.bk = p.columns, p.sw * p.c, f
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    if p.depthwise:
-        t.am, t.cm = p.dw * p.c, f
-        product(&t, taps, f, a + u * p.dh * stride + first * t.am, dy, dkernel + (u * p.kw + first) * f,
-                <const cython.floating *>NULL, mode | CCONV_DEPTHWISE)
-        return
     t.am, t.cm = 1, f
     product(&t, taps, p.fg, a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg,
             dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)

@@ -97,7 +97,7 @@ def fuses_pooling(
         return pools_tiles(window, pool)
     between = window.output_size[0] * window.output_size[1] * filters
     positions = pool.kernel_size[0] * pool.kernel_size[1]
-    return chosen in ("direct", "depthwise") and between <= LARGEST_BETWEEN and positions <= 255
+    return chosen == "direct" and between <= LARGEST_BETWEEN and positions <= 255
 
 
 def spreads_pooled(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import _dense, _kernels, _winograd
+from cconv import _dense, _depthwise, _kernels, _winograd
 from cconv.algorithms import choose, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
@@ -102,6 +102,10 @@ def conv2d(
         return y
     strides, origin, dilation = _geometry(window)
     threads = threads_for(y.size * kernel[..., 0].size, SERIAL_WORK)
+    if chosen == "depthwise":
+        scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), x.dtype)
+        run.call(_depthwise.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
+        return y
     if chosen == "winograd":
         _winograd_into(y, None, x, None, kernel, bias, window, relu, False, run, threads)
         return y
@@ -133,6 +137,10 @@ def conv2d_input_gradient(
         return dx
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
+    if chosen == "depthwise":
+        scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), dy.dtype)
+        _depthwise.input_gradient(dy, kernel, dx, strides, origin, dilation, scratch, threads)
+        return dx
     if chosen == "winograd":
         _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads)
         return dx
@@ -152,7 +160,12 @@ def conv2d_weight_gradient(
     dbias = run.empty("dbias", (filters,), dy.dtype)
     strides, origin, dilation = _geometry(window)
     threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
-    if choose(window, groups, channels, filters, algorithm, window.output_size) == "winograd":
+    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    if chosen == "depthwise":
+        scratch = _scratch(run, _depthwise.weight_gradient_scratch(dy.shape, shape), dy.dtype)
+        _depthwise.weight_gradient(dy, x, dkernel, dbias, strides, origin, dilation, scratch, threads)
+        return dkernel, dbias
+    if chosen == "winograd":
         _winograd_weight_gradient(dy, None, x, dkernel, dbias, window, run, threads)
         return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(

@@ -70,7 +70,12 @@ def windowed(size, window, dtype):
     yield "conv2d_max_pool_weight_gradient", gradients
     (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
     y = F.conv2d(x, depthwise, groups=channels, **window)
-    yield "depthwise", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))
+    yield "depthwise, two filters", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))
+    for shape in ((3, 3), (3, 2), (5, 5)):
+        (depthwise,) = arrays((*shape, 1, channels), dtype=dtype)
+        options = {"groups": channels, **window, "padding": "same"}
+        y = F.conv2d(x, depthwise, **options)
+        yield f"depthwise {shape}", (y, *F.conv2d_backward(y, x, depthwise, **options))
     yield "max_pool2d", F.max_pool2d(x, (3, 2), **window)
     y, argmax = F.max_pool2d(x, (3, 2), **window)
     yield "max_pool2d_backward", F.max_pool2d_backward(y, argmax, x.shape, (3, 2), **window)

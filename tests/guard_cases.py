@@ -26,6 +26,7 @@ LENGTHS = (*range(1, 71), 8191, 8192, 8193)  # past a chunk of the elementwise k
 # Kernel, strides, padding, dilation; where padding is "valid" the image is as much larger.
 WINDOWS = (
     ((3, 3), 1, "same", 1),
+    ((3, 3), 2, "same", 1),
     ((1, 1), 1, "valid", 1),
     ((1, 1), (2, 3), "valid", 1),
     ((2, 2), 2, "valid", 1),
@@ -106,6 +107,7 @@ def convolutions(dtype):
     yield convolution, 2, same, 5, 67, 1, dtype
     yield convolution, 2, Geometry((38, 41), (3, 3), 2, 1), 67, 1, 1, dtype
     yield convolution, 2, same, 1, 1, 67, dtype
+    yield convolution, 1, Geometry((9, 14), (3, 3), 2, "same"), 1, 1, 275, dtype
 
 
 def winograds(dtype):

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import ops, ops_norm, ops_optim, ops_rows
+from cconv import functional, ops, ops_norm, ops_optim, ops_rows, reference
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -154,6 +154,38 @@ def assert_near(actual, wanted, scale, dtype):
         error = np.where(same, 0, np.abs(actual - wanted))
     bound = TOLERANCE[dtype] * np.where(np.isfinite(scale), scale, 0) + np.finfo(dtype).smallest_normal
     assert (error <= bound).all(), f"error of {np.max(error / bound):.3g} times the bound"
+
+
+def options_of(geometry, **more):
+    """The arguments of `functional.conv2d` that a geometry stands for, and more."""
+    return {
+        "strides": geometry.strides,
+        "padding": geometry.padding,
+        "dilation": geometry.dilation,
+        **more,
+    }
+
+
+def check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed):
+    """A convolution and its gradients against the twin; channels and filters are those of a group."""
+    shape = images_shape(n, geometry.size, channels * groups, data_format)
+    kernel_shape = (*geometry.kernel_size, channels, filters * groups)
+    x, kernel, bias = normal(seed, dtype, shape, kernel_shape, kernel_shape[3:])
+    bias = bias if with_bias else None
+    # Winograd's algorithm mixes the products of a tile: its error has a bound of its own, and a test.
+    options = options_of(geometry, groups=groups, data_format=data_format, algorithm="direct")
+    y = on_all_threads(lambda: functional.conv2d(x, kernel, bias, activation=activation, **options))
+    wide, magnitudes = widened(dtype, x, kernel, bias)
+    wanted = reference.conv2d(*wide, activation=activation, **options)
+    assert_near(y, wanted, reference.conv2d(*magnitudes, **options), dtype)
+
+    (dy,) = normal(seed + 1, dtype, y.shape)
+    gradients = on_all_threads(lambda: functional.conv2d_backward(dy, x, kernel, **options))
+    wide, magnitudes = widened(dtype, dy, x, kernel)
+    wanted = reference.conv2d_backward(*wide, **options)
+    scales = reference.conv2d_backward(*magnitudes, **options)
+    for gradient, truth, scale in zip(gradients, wanted, scales, strict=True):
+        assert_near(gradient, truth, scale, dtype)
 
 
 def central_differences(f, x, step=1e-5):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import (
     Geometry,
     assert_gradient,
     assert_near,
+    check_conv2d,
     data_formats,
     dtypes,
     geometries,
@@ -15,6 +16,7 @@ from strategies import (
     many,
     normal,
     on_all_threads,
+    options_of,
     seeds,
     widened,
     widths,
@@ -23,37 +25,6 @@ from strategies import (
 from cconv import functional, ops, ops_rows, reference
 from cconv.run import Run
 from cconv.shapes import resolve_window
-
-
-def options_of(geometry, **more):
-    return {
-        "strides": geometry.strides,
-        "padding": geometry.padding,
-        "dilation": geometry.dilation,
-        **more,
-    }
-
-
-def check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed):
-    """Forward and backward of one case; channels and filters are those of a group."""
-    shape = images_shape(n, geometry.size, channels * groups, data_format)
-    kernel_shape = (*geometry.kernel_size, channels, filters * groups)
-    x, kernel, bias = normal(seed, dtype, shape, kernel_shape, kernel_shape[3:])
-    bias = bias if with_bias else None
-    # Winograd's algorithm mixes the products of a tile: its error has a bound of its own, and a test.
-    options = options_of(geometry, groups=groups, data_format=data_format, algorithm="direct")
-    y = on_all_threads(lambda: functional.conv2d(x, kernel, bias, activation=activation, **options))
-    wide, magnitudes = widened(dtype, x, kernel, bias)
-    wanted = reference.conv2d(*wide, activation=activation, **options)
-    assert_near(y, wanted, reference.conv2d(*magnitudes, **options), dtype)
-
-    (dy,) = normal(seed + 1, dtype, y.shape)
-    gradients = on_all_threads(lambda: functional.conv2d_backward(dy, x, kernel, **options))
-    wide, magnitudes = widened(dtype, dy, x, kernel)
-    wanted = reference.conv2d_backward(*wide, **options)
-    scales = reference.conv2d_backward(*magnitudes, **options)
-    for gradient, truth, scale in zip(gradients, wanted, scales, strict=True):
-        assert_near(gradient, truth, scale, dtype)
 
 
 @given(
@@ -71,12 +42,6 @@ def check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, act
 @many
 def test_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed):
     check_conv2d(geometry, n, channels, filters, groups, dtype, data_format, activation, with_bias, seed)
-
-
-@given(geometries(), widths, st.integers(1, 2), dtypes, seeds)
-@many
-def test_depthwise(geometry, groups, multiplier, dtype, seed):
-    check_conv2d(geometry, 2, 1, multiplier, groups, dtype, "channels_last", None, True, seed)
 
 
 # Sizes that small random cases do not reach: full and ragged tiles, several blocks of filters and
@@ -168,6 +133,7 @@ def test_im2col_turns_convolution_into_a_product():
 )
 @many
 def test_convolution_and_max_pooling_in_one_sweep(geometry, n, channels, filters, groups, dtype, relu, seed):
+    assume(groups == 1 or channels * filters > 1)  # depthwise ones never fuse
     window = geometry.window()
     pool = resolve_window("test", window.output_size, (2, 3), (2, 1), "same")
     shape, kernel_shape = (

@@ -11,9 +11,6 @@
  *   weight grad   taps (kw, ic)        image, output row, pixel        dy
  *   dense         samples              input features                  kernel
  *
- * A depthwise convolution is the same sum with a vector of A, one value a channel, in place of
- * the broadcast scalar: A[... + n].  There m is a pixel (forward) or a tap (weight gradient).
- *
  * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
  * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result.
  *
@@ -33,9 +30,8 @@
 
 /* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
 static inline __attribute__((always_inline)) void NAME(tile)(
-        const int rows, const int width, const int ragged, const int depthwise,
-        const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, const REAL *bias,
-        int mode) {
+        const int rows, const int width, const int ragged, const cconv_sum *s, ptrdiff_t n,
+        const REAL *a, const REAL *b, REAL *c, const REAL *bias, int mode) {
 #define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
@@ -60,13 +56,9 @@ static inline __attribute__((always_inline)) void NAME(tile)(
                 vec b0 = LOAD_FIRST(b), b1 = b0;
                 if (width == 2) b1 = LOAD_SECOND(b);
 #define STEP(i) if (rows > i) { \
-                    const REAL *p_ = a + i * am; \
-                    vec s_ = depthwise ? LOAD_FIRST(p_) : SPLAT(*p_); \
+                    const vec s_ = SPLAT(a[i * am]); \
                     c##i##0 = FMA(s_, b0, c##i##0); \
-                    if (width == 2) { \
-                        if (depthwise) s_ = LOAD_SECOND(p_); \
-                        c##i##1 = FMA(s_, b1, c##i##1); \
-                    } }
+                    if (width == 2) c##i##1 = FMA(s_, b1, c##i##1); }
                 EACH_ROW(STEP)
 #undef STEP
                 a += ak;
@@ -100,15 +92,13 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 #undef LOAD_SECOND
 }
 
-#define TILE(rows, width, ragged, depthwise) \
-    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged##_##depthwise)( \
+#define TILE(rows, width, ragged) \
+    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged)( \
             const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, \
             const REAL *bias, int mode) { \
-        NAME(tile)(rows, width, ragged, depthwise, s, n, a, b, c, bias, mode); \
+        NAME(tile)(rows, width, ragged, s, n, a, b, c, bias, mode); \
     }
-#define TILES(rows) \
-    TILE(rows, 1, 0, 0) TILE(rows, 1, 1, 0) TILE(rows, 2, 0, 0) TILE(rows, 2, 1, 0) \
-    TILE(rows, 1, 0, 1) TILE(rows, 1, 1, 1) TILE(rows, 2, 0, 1) TILE(rows, 2, 1, 1)
+#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
 TILES(7) TILES(8)
@@ -118,37 +108,31 @@ TILES(7) TILES(8)
 
 typedef void (*NAME(tile_function))(const cconv_sum *, ptrdiff_t, const REAL *, const REAL *,
                                     REAL *, const REAL *, int);
-#define OF_ROWS(rows, depthwise) { \
-    {NAME(tile_##rows##_1_0_##depthwise), NAME(tile_##rows##_1_1_##depthwise)}, \
-    {NAME(tile_##rows##_2_0_##depthwise), NAME(tile_##rows##_2_1_##depthwise)}}
+#define OF_ROWS(rows) { \
+    {NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)}, \
+    {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}}
+static const NAME(tile_function) NAME(tiles)[TILE_ROWS][2][2] = {
+    OF_ROWS(1), OF_ROWS(2), OF_ROWS(3), OF_ROWS(4), OF_ROWS(5), OF_ROWS(6),
 #if TILE_ROWS == 8
-#define OF_EACH(depthwise) { \
-    OF_ROWS(1, depthwise), OF_ROWS(2, depthwise), OF_ROWS(3, depthwise), OF_ROWS(4, depthwise), \
-    OF_ROWS(5, depthwise), OF_ROWS(6, depthwise), OF_ROWS(7, depthwise), OF_ROWS(8, depthwise)}
-#else
-#define OF_EACH(depthwise) { \
-    OF_ROWS(1, depthwise), OF_ROWS(2, depthwise), OF_ROWS(3, depthwise), \
-    OF_ROWS(4, depthwise), OF_ROWS(5, depthwise), OF_ROWS(6, depthwise)}
+    OF_ROWS(7), OF_ROWS(8),
 #endif
-static const NAME(tile_function) NAME(tiles)[2][TILE_ROWS][2][2] = {OF_EACH(0), OF_EACH(1)};
-#undef OF_EACH
+};
 #undef OF_ROWS
 
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
                           const REAL *b, REAL *c, const REAL *bias, int mode) {
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
-    const int depthwise = (mode & CCONV_DEPTHWISE) != 0;
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
         const ptrdiff_t left = n - j, columns = left < 2 * LANES ? left : 2 * LANES;
         const int width = columns > LANES, ragged = columns % LANES != 0;
-        const REAL *aj = depthwise ? a + j : a, *bj = b + (j / block) * s->bn + j % block;
+        const REAL *bj = b + (j / block) * s->bn + j % block;
         for (ptrdiff_t t = 0, i = 0; t < count; t++) {
             const ptrdiff_t rows = m / count + (t < m % count);
-            NAME(tiles)[depthwise][rows - 1][width][ragged](
-                s, columns, aj + i * s->am, bj, c + i * s->cm + j, bias ? bias + j : bias, mode);
+            NAME(tiles)[rows - 1][width][ragged](
+                s, columns, a + i * s->am, bj, c + i * s->cm + j, bias ? bias + j : bias, mode);
             i += rows;
         }
     }

@@ -4,6 +4,7 @@
 #define CCONV_SIMD_H
 #include <stddef.h>
 #include <stdint.h>
+#include "depthwise_table.h"
 #include "rows_table.h"
 #include "winograd_table.h"
 
@@ -16,7 +17,7 @@ typedef struct {
 } cconv_sum;
 
 /* mode of a product */
-enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_DEPTHWISE = 4 };
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
 
 /* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
  * instruction set, so that packing does not depend on it. */
@@ -32,6 +33,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_DEPTHWISE = 4 };
                                 ptrdiff_t width, ptrdiff_t block, const REAL *b, REAL *to);     \
         const cconv_rows *rows;                                                                 \
         const cconv_winograd *winograd;                                                         \
+        const cconv_depthwise *depthwise;                                                       \
     }
 
 typedef CCONV_TABLE(float) cconv_table_f32;

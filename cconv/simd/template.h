@@ -1,6 +1,7 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
-#define TABLE {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd)}
+#define TABLE \
+    {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd), &NAME(depthwise)}
 
 #define REAL float
 #define REAL_BITS 32
@@ -10,6 +11,7 @@
 #include "pack.h"
 #include "rows.h"
 #include "winograd.h"
+#include "depthwise.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
 #undef REAL_BITS
@@ -23,4 +25,5 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "pack.h"
 #include "rows.h"
 #include "winograd.h"
+#include "depthwise.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;
