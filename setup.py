@@ -79,6 +79,7 @@ setup(
             kernels("_dense"),
             kernels("_winograd"),
             kernels("_depthwise"),
+            kernels("_lanes"),
             kernels("_pooling"),
             kernels("_elementwise"),
             kernels("_normalization"),

@@ -20,6 +20,23 @@ cdef extern from "simd/depthwise_table.h" nogil:
                          Py_ssize_t to, const void *x, const void *dy, void *dkernel,
                          void *dbias) noexcept nogil
 
+cdef extern from "simd/lanes_table.h" nogil:
+    int CCONV_GROUP_BYTES
+
+    ctypedef struct cconv_across:
+        Py_ssize_t h, w, c
+        Py_ssize_t kh, kw, sh, sw, dh, dw
+        Py_ssize_t top, left
+        Py_ssize_t columns, f
+
+    ctypedef struct cconv_lanes:
+        void (*gather)(Py_ssize_t count, Py_ssize_t image, Py_ssize_t n, const void *x,
+                       void *group) noexcept nogil
+        void (*scatter)(Py_ssize_t count, Py_ssize_t image, Py_ssize_t n, const void *group,
+                        void *y) noexcept nogil
+        void (*row)(const cconv_across *d, Py_ssize_t i, Py_ssize_t first, const void *x, const void *kernel,
+                    const void *bias, void *y, int relu) noexcept nogil
+
 cdef extern from "simd/winograd_table.h" nogil:
     ctypedef struct cconv_tile:
         Py_ssize_t row, column
@@ -58,6 +75,7 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_rows *rows
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
+        const cconv_lanes *lanes
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
@@ -69,6 +87,7 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_rows *rows
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
+        const cconv_lanes *lanes
 
     ctypedef struct cconv_isa:
         const char *name

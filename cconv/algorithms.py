@@ -18,6 +18,13 @@ TILES = {3: (2, 4), 2: (3,)}
 FEWEST_CHANNELS = 16
 LEAST_GAIN = 2.0
 
+# A direct pass with at most so many bytes of outputs a pixel leaves half of a vector empty.
+FEW_BYTES = 32
+# Bytes of a cache line: so many reals, one of each image, lie together when a pass crosses images.
+LINE_BYTES = 64
+# Most bytes of the input that one row of outputs then sees.
+LARGEST_BAND = 2**20
+
 # Values of one image between a convolution and its pooling that stay in the cache of a core.
 LARGEST_BETWEEN = 100_000
 
@@ -86,6 +93,16 @@ def pools_tiles(window: Window, pool: Window) -> bool:
         and pool.output_size == (window.output_size[0] // 2, window.output_size[1] // 2)
         and winograd_tile(window, window.output_size) % 2 == 0
     )
+
+
+def crosses_images(images: int, row: int, rows: int, outputs: int, groups: int, itemsize: int) -> bool:
+    """Whether a direct pass, which gives `outputs` values a pixel, has images in the lanes of its vectors.
+
+    That is the same sum in the same order: no bit depends on it. `row` counts the values of an input
+    row, `rows` the input rows that an output sees.
+    """
+    few = groups == 1 and outputs * itemsize <= FEW_BYTES
+    return few and images * itemsize >= LINE_BYTES and row * rows * LINE_BYTES <= LARGEST_BAND
 
 
 def fuses_pooling(

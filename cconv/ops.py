@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cconv import _dense, _depthwise, _kernels, _winograd
-from cconv.algorithms import choose, winograd_tile
+from cconv import _dense, _depthwise, _kernels, _lanes, _winograd
+from cconv.algorithms import choose, crosses_images, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
 from cconv.threads import threads_for
@@ -82,6 +82,11 @@ def _winograd_weight_gradient(
     _winograd.weight_gradient(dy, argmax, x, dkernel, dbias, size, tile, *origin, scratch, threads)
 
 
+def _seen(x: Array, window: Window) -> tuple[int, int, int]:
+    """Images, values of a row, rows that an output of a pass over x sees."""
+    return x.shape[0], x.shape[2] * x.shape[3], (window.kernel_size[0] - 1) * window.dilation[0] + 1
+
+
 def conv2d(
     x: Array,
     kernel: Array,
@@ -108,6 +113,13 @@ def conv2d(
         return y
     if chosen == "winograd":
         _winograd_into(y, None, x, None, kernel, bias, window, relu, False, run, threads)
+        return y
+    if crosses_images(*_seen(x, window), filters, groups, x.itemsize):
+        count = _lanes.forward_scratch(
+            x.shape, kernel.shape, shape, strides, origin, dilation, x.itemsize, threads
+        )
+        scratch = _scratch(run, count, x.dtype)
+        run.call(_lanes.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
         return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
@@ -143,6 +155,12 @@ def conv2d_input_gradient(
         return dx
     if chosen == "winograd":
         _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads)
+        return dx
+    if window.strides == (1, 1) and crosses_images(*_seen(dy, window), in_channels, groups, dy.itemsize):
+        count = _lanes.input_gradient_scratch(
+            dy.shape, kernel.shape, dx.shape, origin, dilation, dy.itemsize, threads
+        )
+        _lanes.input_gradient(dy, kernel, dx, origin, dilation, _scratch(run, count, dy.dtype), threads)
         return dx
     count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
     scratch = _scratch(run, count, dy.dtype)

@@ -62,6 +62,9 @@ def windowed(size, window, dtype):
             yield f"winograd {side}", winograd(x, bias, side)
         # Images of 2x2 pixels take smaller tiles.
         yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)
+    (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)
+    y = F.conv2d(images, narrow, **window)
+    yield "across images", (y, *F.conv2d_backward(y, images, narrow, **window))
     geometry = resolve_window("bits", (height, width), (3, 2), **window)
     pool = resolve_window("bits", geometry.output_size, 2, 1, "same")
     y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, pool, 1, True, Run(), "direct")

@@ -108,6 +108,12 @@ def convolutions(dtype):
     yield convolution, 2, Geometry((38, 41), (3, 3), 2, 1), 67, 1, 1, dtype
     yield convolution, 2, same, 1, 1, 67, dtype
     yield convolution, 1, Geometry((9, 14), (3, 3), 2, "same"), 1, 1, 275, dtype
+    # Enough images that they are the lanes of vectors.
+    cases = itertools.product(range(1, 9), (1, 3, 9), (False, True), WINDOWS)
+    for i, (small, other, swap, window) in enumerate(cases):
+        channels, filters = (small, other) if swap else (other, small)
+        yield convolution, (8, 16, 17, 19)[i % 4], sized(i, window), channels, filters, 1, dtype
+    yield convolution, 17, same, 7, 6, 1, dtype
 
 
 def winograds(dtype):

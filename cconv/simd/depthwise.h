@@ -12,6 +12,7 @@
  * zero; bias is added at the end.  A tile that would hang over the end of a row is moved back over
  * outputs that are already there: they get the same bits again.  In the gradient every sum is one
  * chain over the pixels in the order i, j, continued from what it holds. */
+#include "window.h"
 
 /* Outputs in a row of a 3x3 tile: as many as the registers hold beside the taps. */
 #undef DEPTH_WIDE
@@ -130,29 +131,6 @@ static inline __attribute__((always_inline)) void NAME(depth_points)(
 #undef FINISH
 }
 
-/* The positions lo <= i < hi of `count` along one axis whose k taps all fall inside the n pixels,
- * `slack` more of them before and behind. */
-static void NAME(depth_inner)(ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, ptrdiff_t before,
-                              ptrdiff_t dilation, ptrdiff_t count, ptrdiff_t slack, ptrdiff_t *lo,
-                              ptrdiff_t *hi) {
-    const ptrdiff_t over = before - slack, room = n - 1 + before + slack - dilation * (k - 1);
-    *lo = over > 0 ? (over + stride - 1) / stride : 0;
-    if (*lo > count) *lo = count;
-    *hi = room < 0 ? *lo : room / stride + 1;
-    if (*hi > count) *hi = count;
-    if (*hi < *lo) *hi = *lo;
-}
-
-/* The taps lo <= u < hi, of k, that fall inside the n pixels where tap 0 falls on pixel `first`. */
-static void NAME(depth_reach)(ptrdiff_t first, ptrdiff_t n, ptrdiff_t k, ptrdiff_t dilation,
-                              ptrdiff_t *lo, ptrdiff_t *hi) {
-    *lo = first >= 0 ? 0 : (-first + dilation - 1) / dilation;
-    if (*lo > k) *lo = k;
-    *hi = first >= n ? *lo : (n - 1 - first) / dilation + 1;
-    if (*hi > k) *hi = k;
-    if (*hi < *lo) *hi = *lo;
-}
-
 /* `count` outputs (i, j), (i, j + 1), ... that see the same taps. */
 #define POINTS(count) { \
     ptrdiff_t k = from; \
@@ -167,8 +145,8 @@ static __attribute__((noinline)) void NAME(depth_some)(
         const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
     const ptrdiff_t row = i * d->sh - d->top, column = j * d->sw - d->left;
     ptrdiff_t u0, u1, v0, v1;
-    NAME(depth_reach)(row, d->h, d->kh, d->dh, &u0, &u1);
-    NAME(depth_reach)(column, d->w, d->kw, d->dw, &v0, &v1);
+    window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
+    window_reach(column, d->w, d->kw, d->dw, &v0, &v1);
     x += ((row + u0 * d->dh) * d->w + column + v0 * d->dw) * d->c;
     kernel += (u0 * d->kw + v0) * d->tap;
     y += i * d->row + j * d->column;
@@ -183,7 +161,7 @@ static void NAME(depth_row)(const cconv_depth *d, ptrdiff_t i, ptrdiff_t j0, ptr
                             ptrdiff_t from, ptrdiff_t to, const REAL *x, const REAL *kernel,
                             const REAL *bias, REAL *y, int relu) {
     ptrdiff_t lo, hi;
-    NAME(depth_inner)(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
+    window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
     if (lo < j0) lo = j0;
     if (hi > j1) hi = j1;
     for (ptrdiff_t j = j0; j < j1;) {
@@ -224,7 +202,7 @@ static void NAME(depth_pass)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t st
                              ptrdiff_t to, const void *x, const void *kernel, const void *bias,
                              void *y, int relu) {
     ptrdiff_t lo, hi, end;
-    NAME(depth_inner)(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 1, &lo, &hi);
+    window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 1, &lo, &hi);
     const int tiled = NAME(depth_is_tiled)(d) && stop - first >= 2 && hi - lo >= DEPTH_WIDE;
     for (; from < to; from = end) {
         end = to - from > DEPTH_CHANNELS ? from + DEPTH_CHANNELS : to;
@@ -315,7 +293,7 @@ static inline __attribute__((always_inline)) void NAME(depth_taps)(
         ptrdiff_t stop, ptrdiff_t u, ptrdiff_t v, const REAL *x, const REAL *dy, REAL *dkernel) {
     const ptrdiff_t c = d->c, next = d->dw * c, origin = v * d->dw - d->left;
     ptrdiff_t lo, hi;
-    NAME(depth_inner)(d->w, count, d->sw, -origin, d->dw, d->columns, 0, &lo, &hi);
+    window_inner(d->w, count, d->sw, -origin, d->dw, d->columns, 0, &lo, &hi);
     dkernel += (u * d->kw + v) * d->tap;
     vec k0 = GET(dkernel), k1 = k0, k2 = k0, k3 = k0;
     if (count > 1) k1 = GET(dkernel + d->tap);
@@ -376,7 +354,7 @@ static void NAME(depth_gradient)(const cconv_depth *d, ptrdiff_t first, ptrdiff_
     REAL *dkernel = kernels, *dbias = biases;
     const int tiled = NAME(depth_is_tiled)(d);
     ptrdiff_t lo, hi, k = from;
-    NAME(depth_inner)(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 1, &lo, &hi);
+    window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 1, &lo, &hi);
     for (; k + LANES <= to; k += LANES) SUMS(0, TAIL(LANES))
     if (k < to) SUMS(1, TAIL(to - k))
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "depthwise_table.h"
+#include "lanes_table.h"
 #include "rows_table.h"
 #include "winograd_table.h"
 
@@ -34,6 +35,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
         const cconv_rows *rows;                                                                 \
         const cconv_winograd *winograd;                                                         \
         const cconv_depthwise *depthwise;                                                       \
+        const cconv_lanes *lanes;                                                               \
     }
 
 typedef CCONV_TABLE(float) cconv_table_f32;

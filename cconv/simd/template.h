@@ -1,7 +1,8 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
 #define TABLE \
-    {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd), &NAME(depthwise)}
+    {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd), &NAME(depthwise), \
+     &NAME(across)}
 
 #define REAL float
 #define REAL_BITS 32
@@ -12,6 +13,7 @@
 #include "rows.h"
 #include "winograd.h"
 #include "depthwise.h"
+#include "lanes.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
 #undef REAL_BITS
@@ -26,4 +28,5 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "rows.h"
 #include "winograd.h"
 #include "depthwise.h"
+#include "lanes.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;
