@@ -78,7 +78,8 @@ cdef void panel_product(
     size rows, size columns, const cconv_sum *s, int mode, cconv_ahead *ahead,
 ) noexcept nogil:
     cdef size width = s.bk, i, j, k, m, calls, r
-    ahead.part, ahead.parts = 0, ceil_div(rows, STRIP) * ceil_div(columns, width) * ceil_div(STRIP, CALL)
+    calls = rows // STRIP * ceil_div(STRIP, CALL) + ceil_div(rows % STRIP, CALL)
+    ahead.part, ahead.parts = 0, calls * ceil_div(columns, width)
     for i in range(ceil_div(rows, STRIP)):
         m = least(STRIP, rows - i * STRIP)
         calls = ceil_div(m, CALL)
