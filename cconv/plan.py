@@ -27,6 +27,7 @@ from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
 from cconv.algorithms import fuses_pooling, spreads_pooled
 from cconv.arena import Arena, PlanRun
+from cconv.layers.activation import Activation as ActivationLayer
 from cconv.layers.affine import Affine
 from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D
@@ -87,8 +88,9 @@ class Step:
 
 
 class NormalizedStep(Step):
-    """An affine layer and the batch normalisation behind it: at inference one layer with other weights.
+    """An affine layer, the batch normalisation behind it and, if it has one, the activation behind that.
 
+    At inference that is one layer with other weights, which computes ReLU inside its kernel.
     Those weights are computed again by every `prepare`, since the layers' own may be written to by
     anyone at any time; next to a batch of images that is little work.
     """
@@ -97,10 +99,14 @@ class NormalizedStep(Step):
         super().__init__(layers, first)
         self._folded = copy.copy(layers[0])
         self._folded.params = Weights()
+        for activation in self.layers[2:]:
+            assert isinstance(activation, ActivationLayer)
+            assert isinstance(self._folded, Affine)
+            self._folded.activation = activation.activation
 
     def prepare(self, run: PlanRun) -> None:
         """Fold the normalisation into the weights, which keep their memory."""
-        affine, normalization = self.layers
+        affine, normalization = self.layers[:2]
         assert isinstance(normalization, BatchNormalization)
         kernel, weights = affine.params["kernel"], self._folded.params
         out = run.empty("folded", kernel.shape, kernel.dtype)
@@ -183,7 +189,7 @@ class PooledConvolution(Step):
 
 
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Batch normalisation right behind a convolution or dense layer, at inference, where it pays."""
+    """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
         return None
     affine = layers[0]
@@ -191,7 +197,8 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
         return None
     if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
         return None
-    return NormalizedStep(layers[:2], first)
+    activated = len(layers) > 2 and isinstance(layers[2], ActivationLayer)
+    return NormalizedStep(layers[: 3 if activated else 2], first)
 
 
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
