@@ -12,7 +12,7 @@ from cconv import checks, ops, ops_rows
 from cconv.algorithms import choose, winograd_tile
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
-from cconv.layers.convolution import Conv2D
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.models import Sequential
 from cconv.plan import Plan, Step
 from cconv.shapes import positive_int, resolve_window
@@ -122,6 +122,8 @@ def _chosen(layer: Conv2D, size: tuple[int, int]) -> str:
 
 def _algorithm(layer: Layer, backward: bool) -> str:
     """Return how the layer is computed: the passes of a convolution may differ."""
+    if isinstance(layer, DepthwiseConv2D):
+        return "depthwise" if layer.depth_multiplier == 1 else "direct"
     if not isinstance(layer, Conv2D):
         return "product" if mult_adds(layer) else ""
     sizes = (layer.window.input_size, layer.window.output_size) if backward else (layer.window.output_size,)

@@ -83,3 +83,10 @@ def test_bad_arguments_are_named(model):
         cconv.explain(model, 0)
     with pytest.raises(TypeError, match="explain: training must be"):
         cconv.explain(model, 4, training="yes")
+
+
+def test_depthwise_convolutions_have_kernels_of_their_own():
+    layers = [cconv.DepthwiseConv2D(3, input_shape=(9, 9, 4)), cconv.DepthwiseConv2D(3, depth_multiplier=2)]
+    lines = lines_of(cconv.Sequential(layers, seed=3), 2)
+    assert lines[2].split()[2] == "depthwise"
+    assert lines[3].split()[2] == "direct"
