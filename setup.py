@@ -83,6 +83,7 @@ setup(
             kernels("_pooling"),
             kernels("_elementwise"),
             kernels("_normalization"),
+            kernels("_images"),
         ],
         shared_utility_qualified_name=SHARED,
         compiler_directives={

@@ -12,6 +12,12 @@ cdef extern from "simd/rows_table.h" nogil:
         unsigned int[2] key
         unsigned int threshold
 
+    ctypedef struct cconv_sampling:
+        Py_ssize_t h, w, c
+        double[2] middle
+        double value
+        int fill, bilinear
+
     ctypedef void cconv_map(Py_ssize_t n, const void *a, const void *b, void *out, double s) noexcept nogil
     ctypedef void cconv_update(Py_ssize_t n, void *param, const void *grad, void *first, void *second,
                                const double *hyper) noexcept nogil
@@ -53,6 +59,13 @@ cdef extern from "simd/rows_table.h" nogil:
                                       const void *weights, void *dx) noexcept nogil
         void (*im2col)(const cconv_pool *p, Py_ssize_t oy, const void *x, void *col) noexcept nogil
         void (*col2im)(const cconv_pool *p, Py_ssize_t iy, const void *col, void *x) noexcept nogil
+        void (*convert)(Py_ssize_t n, int kind, Py_ssize_t item, const void *x, double scale, double offset,
+                        Py_ssize_t step, void *out) noexcept nogil
+        void (*flip)(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, int upside_down, int mirrored, const void *x,
+                     void *y) noexcept nogil
+        void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y) noexcept nogil
+        void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy,
+                                void *dx) noexcept nogil
         cconv_update *sgd
         cconv_update *momentum
         cconv_update *nesterov

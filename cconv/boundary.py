@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cconv import checks
-from cconv.batches import Batches, Column
+from cconv.batches import Batches, Column, Front
 from cconv.shapes import is_int
 
 CHECKED_ROWS = 4096  # targets looked at together
@@ -45,8 +45,8 @@ class Boundary:
         Of one sample as the last layer gives it, channels last.
     loss : Loss or None
         What the targets are for.
-    rescaling : Rescaling or None
-        The first layer, if it is one that may be computed while a batch is gathered.
+    front : Front
+        The first layers, as far as they may be computed where a batch is gathered.
     """
 
     where: str
@@ -56,7 +56,7 @@ class Boundary:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     loss: Any
-    rescaling: Any = None
+    front: Front
 
     def samples(self, x: np.ndarray) -> np.ndarray:
         """Return x; ValueError when its shape is not the model's."""
@@ -76,15 +76,15 @@ class Boundary:
         targets = self._targets(y, len(x))
         return Data(x, targets, self._weights(targets, sample_weight, class_weight))
 
-    def batches(self, data: Data, batch_size: int) -> Batches:
+    def batches(self, data: Data, batch_size: int, training: bool = False) -> Batches:
         """Return the data cut into batches."""
         y, weight = data.y, data.weight
-        after = None if self.rescaling is None else self.rescaling.rescale
         return Batches(
-            Column(data.x, batch_size, self.dtype, self.channels_first, after),
+            Column(data.x, batch_size, self.dtype, self.channels_first),
             None if y is None else Column(y, batch_size, self._target_dtype(y), self.channels_first),
             None if weight is None else Column(weight, batch_size, self.dtype),
             batch_size=batch_size,
+            front=self.front if training else Front(self.front.rescaling),
         )
 
     def _target_dtype(self, y: np.ndarray) -> np.dtype:

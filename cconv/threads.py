@@ -58,7 +58,15 @@ def _available() -> int:
     return min(threads, limit) if limit else threads
 
 
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(processors, _cgroup_limit() or processors)
+
+
 _default = _available()
+_all = _processors()
 _omp_at_import = _kernels.omp_max_threads()
 
 
@@ -133,6 +141,14 @@ def get_num_threads() -> int:
     wanted = _default if _chosen is None else _chosen
     limit = _kernels.omp_max_threads()
     return min(wanted, limit) if limit < _omp_at_import else wanted
+
+
+def one_to_spare() -> bool:
+    """Return whether the kernels' threads leave a processor idle, for a thread that prepares what comes next.
+
+    Where they do not it would take the time of one of them, and the others would wait for that one.
+    """
+    return get_num_threads() < _all
 
 
 def threads_for(work: int, least: int = SERIAL_ELEMENTS) -> int:

@@ -5,6 +5,7 @@ metrics are summed in float64 over the batches in order, so they too are the sam
 of threads.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -14,9 +15,10 @@ from numpy.typing import ArrayLike
 
 from cconv import checks, losses, optimizers
 from cconv import metrics as known_metrics
-from cconv.batches import Batch, Batches, Meter, epoch_order, is_plain, split_tail
+from cconv.batches import Batch, Batches, Front, Meter, epoch_order, is_plain, split_tail
 from cconv.boundary import Boundary, Data
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
+from cconv.layers.augmentation import Augmentation
 from cconv.layers.base import Layer
 from cconv.layers.rescaling import Rescaling
 from cconv.named import config_of
@@ -147,9 +149,20 @@ class Trainer:
             self._input_shape,
             self._inner_output_shape(),
             self.loss,
-            first if self.fuse and type(first) is Rescaling else None,
+            self._front(),
         )
         return boundary, boundary.samples(samples)
+
+    def _front(self) -> Front:
+        """Return the first layers that may be computed where a batch is gathered."""
+        if not self.fuse:
+            return Front()
+        rescaling = self._layers[0] if type(self._layers[0]) is Rescaling else None
+        augmentations = itertools.takewhile(
+            lambda layer: isinstance(layer, Augmentation) and type(layer)._forward is Augmentation._forward,
+            self._layers[int(rescaling is not None) :],
+        )
+        return Front(rescaling, list(augmentations), self.seed, lambda: self.steps_done)
 
     # --- fit ----------------------------------------------------------------------------------
 
@@ -173,7 +186,8 @@ class Trainer:
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled.
+            Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled. Must not
+            change while `fit` runs: a batch may be prepared before its step begins.
         y : array of n targets
             As the loss wants them.
         batch_size : int or None
@@ -227,20 +241,21 @@ class Trainer:
         params = {"verbose": flags[1], "epochs": last, "steps": len(train), "samples": train.n}
         calls = CallbackList([self.history, *bar, *(callbacks or ())], self, params)
         try:
-            calls.call("on_train_begin", {})
-            logs: dict[str, float] = {}
-            for epoch in range(first, last):
-                logs = self._epoch(train, epoch, flags[0], calls)
-                if validation is not None:
-                    calls.call("on_test_begin", {})
-                    figures = self._evaluate(validation)
-                    calls.call("on_test_end", figures)
-                    logs |= {f"val_{name}": value for name, value in figures.items()}
-                self.epochs_done += 1
-                calls.call("on_epoch_end", epoch, logs)
-                if self.stop_training:
-                    break
-            calls.call("on_train_end", logs)
+            with train:
+                calls.call("on_train_begin", {})
+                logs: dict[str, float] = {}
+                for epoch in range(first, last):
+                    logs = self._epoch(train, epoch, flags[0], calls)
+                    if validation is not None:
+                        calls.call("on_test_begin", {})
+                        figures = self._evaluate(validation)
+                        calls.call("on_test_end", figures)
+                        logs |= {f"val_{name}": value for name, value in figures.items()}
+                    self.epochs_done += 1
+                    calls.call("on_epoch_end", epoch, logs)
+                    if self.stop_training:
+                        break
+                calls.call("on_train_end", logs)
         finally:
             calls.close()
             self._training_plan().release()
@@ -264,16 +279,16 @@ class Trainer:
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
             there, seen = self._boundary(f"{where}: validation_data", validation_data[0])
-            return boundary.batches(train, batch_size), there.batches(
+            return boundary.batches(train, batch_size, training=True), there.batches(
                 there.data(seen, *validation_data[1:]), batch_size
             )
         kept = split_tail(where, validation_split, len(samples))
         if kept == len(samples):
-            return boundary.batches(train, batch_size), None
+            return boundary.batches(train, batch_size, training=True), None
         # As in Keras, class weights are for training: the samples set apart have only their own.
         tail = boundary.data(samples, y, sample_weight)
         return (
-            boundary.batches(train.part(0, kept), batch_size),
+            boundary.batches(train.part(0, kept), batch_size, training=True),
             boundary.batches(tail.part(kept, len(samples)), batch_size),
         )
 
@@ -343,10 +358,13 @@ class Trainer:
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"Sequential.fit: the loss became {loss} in {position}"
-        finite = bool(np.isfinite(batch.x).all())
-        if not finite and not batch.done:
-            return f"{message}: the input of this batch is not finite"
-        number = plan.first_not_finite() if finite else 0
+        if not np.isfinite(batch.x).all():
+            given = batch.given()
+            if not np.isfinite(given).all():
+                return f"{message}: the input of this batch is not finite"
+            # One of the layers that were done where the batch was gathered: the plan does them again.
+            plan.forward(given, self.steps_done, batch.start)
+        number = plan.first_not_finite()
         if number is None:
             if not (np.isfinite(batch.y).all() and (batch.weight is None or np.isfinite(batch.weight).all())):
                 return f"{message}: the targets or weights of this batch are not finite"
@@ -461,11 +479,12 @@ class Trainer:
     def _evaluate(self, batches: Batches) -> dict[str, float]:
         plan = self._inference_plan()
         meter = Meter(self._figure_names())
-        for batch in batches.epoch():
-            assert batch.y is not None
-            y = plan.forward(batch.x, done=batch.done)
-            loss, _ = plan.loss_of(batch.y, y, batch.weight)
-            meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
+        with batches:
+            for batch in batches.epoch():
+                assert batch.y is not None
+                y = plan.forward(batch.x, done=batch.done)
+                loss, _ = plan.loss_of(batch.y, y, batch.weight)
+                meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
         figures = meter.means()
         figures["loss"] += self._penalty()
         return figures
@@ -506,8 +525,9 @@ class Trainer:
         batches = boundary.batches(Data(samples), self._inference_batch(where, batch_size))
         plan = self._inference_plan()
         outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
-        for batch in batches.epoch():
-            outputs[batch.start : batch.start + len(batch.x)] = plan.predict(batch.x, batch.done)
+        with batches:
+            for batch in batches.epoch():
+                outputs[batch.start : batch.start + len(batch.x)] = plan.predict(batch.x, batch.done)
         if self.data_format == "channels_first" and outputs.ndim == 4:
             return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
         return outputs

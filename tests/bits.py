@@ -13,7 +13,7 @@ from strategies import RULES, parallel_at_any_size
 
 import cconv
 from cconv import functional as F
-from cconv import ops, ops_optim, ops_rows
+from cconv import ops, ops_images, ops_optim, ops_rows
 from cconv.run import Run
 from cconv.shapes import resolve_window
 
@@ -127,11 +127,29 @@ def steps(size, dtype):
         yield name, (param, *states)
 
 
+def pictures(size, dtype):
+    """Results of what happens to images on their way into a batch."""
+    n, height, width, channels, _ = size
+    x, at = arrays((n, height, width, channels), (n, 2, width + height), dtype=np.float64)
+    order = np.arange(n)[::-1].copy()
+    for kind in ops_images.KINDS:
+        source = ((x + 2) * 25).astype(kind)
+        out = np.empty((n, height, width, channels), dtype)
+        memory = ops_images.rows_of(source)
+        yield f"gather {kind}", ops_images.gather_rows(memory, source.dtype, order, out, (0.3, -0.7))
+    x = x.astype(dtype)
+    yield "flip", ops_images.flip(x, (order[:, None] >> np.arange(2) & 1).astype(np.uint8), "y", Run())
+    for fill_mode in ops_images.FILLS:
+        how = ops_images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
+        y = ops_images.sample(x, at * 9, how, Run())
+        yield f"sample {fill_mode}", (y, ops_images.sample_backward(y, at * 9, how, Run()))
+
+
 def digests():
     """Digest of the bits of every case."""
     found = {}
     for dtype, size in itertools.product((np.float32, np.float64), SIZES):
-        cases = [*rowwise(size, dtype), *steps(size, dtype)]
+        cases = [*rowwise(size, dtype), *steps(size, dtype), *pictures(size, dtype)]
         for window in WINDOWS:
             cases += [(f"{name} {window}", result) for name, result in windowed(size, window, dtype)]
         for name, result in cases:

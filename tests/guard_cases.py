@@ -14,7 +14,7 @@ from guard import guarded_kernels
 from strategies import Geometry, normal, parallel_at_any_size
 
 import cconv
-from cconv import _elementwise, ops, ops_norm, ops_optim, ops_rows
+from cconv import _elementwise, ops, ops_images, ops_norm, ops_optim, ops_rows
 from cconv.run import Run
 
 DTYPES = (np.float32, np.float64)
@@ -305,6 +305,51 @@ def lengths(dtype):
         yield normalization, m, channels, dtype
 
 
+def gathers(n, shape, kind, dtype):
+    source = (np.arange(n * int(np.prod(shape))).reshape(n, *shape) % 100).astype(kind)
+    source.setflags(write=False)
+    memory, order = ops_images.rows_of(source), np.arange(n)[::-1].copy()
+    order.setflags(write=False)
+
+    def compute(run):
+        def batch(order, rescale, channels):
+            out = run.empty("batch", (n, int(np.prod(shape))), dtype)
+            return ops_images.gather_rows(memory, source.dtype, order, out, rescale, channels)
+
+        return [batch(order, None, 1), batch(None, (0.5, 1.0), 1), batch(order, (0.5, 0.0), shape[0])]
+
+    return compute
+
+
+def sampled(n, size, channels, fill_mode, interpolation, dtype):
+    (x,) = inputs(dtype, (n, *size, channels))
+    at = normal(1, np.float64, (n, 2, sum(size)))[0] * 9
+    at.setflags(write=False)
+    flips = (np.arange(2 * n, dtype=np.uint8) // 2 % 2).reshape(n, 2)
+    flips.setflags(write=False)
+    how = ops_images.Sampling((1.5, 2.5), fill_mode, interpolation, 0.5)
+
+    def compute(run):
+        return [
+            ops_images.flip(x, flips, "y", run),
+            ops_images.sample(x, at, how, run),
+            ops_images.sample_backward(x, at, how, run),
+        ]
+
+    return compute
+
+
+def images(dtype):
+    shapes = [(c, p) for c, p in itertools.product((1, 2, 3, 17), (*WIDTHS, 15, 16, 17, 511, 512, 513))]
+    for (i, shape), kind in itertools.product(enumerate(shapes), ("?", *ops_images.KINDS)):
+        yield gathers, 1 + i % 3, shape, kind, dtype
+    ways = itertools.product(
+        ops_images.FILLS, ops_images.INTERPOLATIONS, (1, 2, 3, 5), (*WIDTHS, 63, 64, 65, 129)
+    )
+    for i, (fill_mode, interpolation, channels, width) in enumerate(ways):
+        yield sampled, 1 + i % 3, (1 + i % 4, width), channels, fill_mode, interpolation, dtype
+
+
 def bits(results):
     return [np.asarray(result).tobytes() for result in results]
 
@@ -312,7 +357,7 @@ def bits(results):
 def main(side):
     done, calls = 0, {}
     for family, dtype in itertools.product(
-        (convolutions, winograds, sweeps, denses, poolings, lengths), DTYPES
+        (convolutions, winograds, sweeps, denses, poolings, lengths, images), DTYPES
     ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import functional, ops, ops_norm, ops_optim, ops_rows, reference
+from cconv import functional, ops, ops_images, ops_norm, ops_optim, ops_rows, reference
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -115,7 +115,7 @@ def _every_thread(*_):
 def parallel_at_any_size():
     """Let even the smallest operation use all the threads that it may."""
     with ExitStack() as stack:
-        for module in (ops, ops_rows, ops_norm, ops_optim):
+        for module in (ops, ops_images, ops_rows, ops_norm, ops_optim):
             stack.enter_context(mock.patch.object(module, "threads_for", _every_thread))
         yield
 

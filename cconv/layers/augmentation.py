@@ -5,24 +5,33 @@ batch it is in nor the number of threads matters. Outside training the images pa
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from cconv import ops_images
 from cconv.layers.base import Layer, checked_format
 from cconv.named import finite, one_of
+from cconv.ops_images import FILLS, INTERPOLATIONS, Sampling
 from cconv.run import Run, replayable
 from cconv.seeds import bits, stream_of, uniform
 from cconv.utils import check_seed
 
-BLOCK = 1 << 16  # pixels resampled at a time, which bounds the size of the temporary arrays
 
+class Augmentation(Layer):
+    """What the augmentations share: draws, and nothing done outside training.
 
-class _Random(Layer):
-    """What the augmentations share: draws, and nothing done outside training."""
+    The draws of a batch come first, as a plan of what happens to each image; `augment` then needs no state
+    of the layer, so that batches may be augmented in another thread than the one that trains.
+    """
 
     ranks = (3,)
+    _arguments: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._arguments = tuple(cls._parameters())
 
     def __init__(self, seed: int | None, data_format: str | None, **base: Any) -> None:
         super().__init__(**base)
@@ -35,35 +44,40 @@ class _Random(Layer):
         generator = bits(seed, stream_of(self.key, "augmentation"), (run.first_sample, run.step))
         return uniform(generator.random_raw(4 * n)).reshape(n, 4)
 
+    def settings(self) -> tuple[Any, ...]:
+        """Return all of the layer that decides what it does to an image of a given run."""
+        return (self.key, *(getattr(self, name) for name in self._arguments))
+
+    def augment(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the images as the draws of `run` change them, in memory of `run`; keep nothing."""
+        return self._change(x, self._drawn(self._draws(run, len(x)), x.shape), run)
+
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if not run.training:
             return x
-        draws = self._draws(run, x.shape[0])
-        self._keep(x.shape[0], draws)
-        y = run.empty("y", x.shape, x.dtype)
-        self._change(x, draws, y)
-        return y
+        drawn = self._drawn(self._draws(run, len(x)), x.shape)
+        self._keep(len(x), drawn)
+        return self._change(x, drawn, run)
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        if not need_dx:
-            return None
-        (draws,) = self._cache
-        dx = run.empty("dx", dy.shape, dy.dtype)
-        self._change_back(dy, draws, dx)
-        return dx
+        return self._change_back(dy, self._cache[0], run) if need_dx else None
 
-    def _change(self, x: np.ndarray, draws: np.ndarray, y: np.ndarray) -> None:
+    def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> Any:
+        """Return what the kernels need to know of these draws, for images of that shape (n, h, w, c)."""
         raise NotImplementedError
 
-    def _change_back(self, dy: np.ndarray, draws: np.ndarray, dx: np.ndarray) -> None:
+    def _change(self, x: np.ndarray, drawn: Any, run: Run) -> np.ndarray:
+        raise NotImplementedError
+
+    def _change_back(self, dy: np.ndarray, drawn: Any, run: Run) -> np.ndarray:
         raise NotImplementedError
 
 
 FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
 
 
-class RandomFlip(_Random):
+class RandomFlip(Augmentation):
     """Every training image mirrored with probability one half.
 
     Parameters
@@ -98,21 +112,18 @@ class RandomFlip(_Random):
         super().__init__(seed, data_format, name=name, trainable=trainable, input_shape=input_shape)
         self.mode = one_of(self.where, "mode", mode, FLIPS)
 
-    def _change(self, x: np.ndarray, draws: np.ndarray, y: np.ndarray) -> None:
-        upside_down = (draws[:, 0] < 0.5) & ("vertical" in self.mode)
-        mirrored = (draws[:, 1] < 0.5) & ("horizontal" in self.mode)
-        for image, result, rows, columns in zip(x, y, upside_down, mirrored, strict=True):
-            result[...] = image[:: -1 if rows else 1, :: -1 if columns else 1]
+    def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        allowed = np.array(["vertical" in self.mode, "horizontal" in self.mode])
+        return ((draws[:, :2] < 0.5) & allowed).view(np.uint8)
 
-    def _change_back(self, dy: np.ndarray, draws: np.ndarray, dx: np.ndarray) -> None:
-        self._change(dy, draws, dx)  # a flip undoes itself
+    def _change(self, x: np.ndarray, drawn: np.ndarray, run: Run) -> np.ndarray:
+        return ops_images.flip(x, drawn, "y", run)
 
-
-FILLS = ("reflect", "wrap", "nearest", "constant")
-INTERPOLATIONS = ("bilinear", "nearest")
+    def _change_back(self, dy: np.ndarray, drawn: np.ndarray, run: Run) -> np.ndarray:
+        return ops_images.flip(dy, drawn, "dx", run)  # a flip undoes itself
 
 
-class _Resampling(_Random):
+class _Resampling(Augmentation):
     """An augmentation that says for every output pixel where in the input its value is found."""
 
     def __init__(
@@ -129,71 +140,19 @@ class _Resampling(_Random):
         self.interpolation = one_of(self.where, "interpolation", interpolation, INTERPOLATIONS)
         self.fill_value = finite(self.where, "fill_value", fill_value)
 
-    def _sources(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return source rows and columns, float64 that broadcast to (n, h, w)."""
+    def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
+        """Return the places (n, 2, w + h) and the middle that `reference.sample` describes."""
         raise NotImplementedError
 
-    def _change(self, x: np.ndarray, draws: np.ndarray, y: np.ndarray) -> None:
-        for block, places, weights, lost in self._taps(draws, x.shape):
-            part = x[block].reshape(-1, x.shape[3])
-            total = part[places[0]] * weights[0]
-            for place, weight in zip(places[1:], weights[1:], strict=True):
-                total += part[place] * weight
-            if lost is not None:
-                total += self.fill_value * lost
-            y[block] = total
+    def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, Sampling]:
+        at, middle = self._places(draws, (shape[1], shape[2]))
+        return at, Sampling(middle, self.fill_mode, self.interpolation, self.fill_value)
 
-    def _change_back(self, dy: np.ndarray, draws: np.ndarray, dx: np.ndarray) -> None:
-        dx[...] = 0
-        for block, places, weights, _ in self._taps(draws, dy.shape):
-            part = dx[block].reshape(-1, dx.shape[3])
-            for place, weight in zip(places, weights, strict=True):
-                np.add.at(part, place, (dy[block] * weight).astype(dy.dtype))
+    def _change(self, x: np.ndarray, drawn: tuple[np.ndarray, Sampling], run: Run) -> np.ndarray:
+        return ops_images.sample(x, *drawn, run)
 
-    def _taps(
-        self, draws: np.ndarray, shape: tuple[int, ...]
-    ) -> Iterator[tuple[slice, list[np.ndarray], list[np.ndarray], np.ndarray | None]]:
-        """Yield for blocks of images: the pixels, their weights, and the weight of what lies outside."""
-        n, height, width, _ = shape
-        images = max(1, BLOCK // (height * width))
-        for start in range(0, n, images):
-            block = slice(start, min(start + images, n))
-            rows, columns = self._sources(draws[block], (height, width))
-            places, weights = [], []
-            lost = np.zeros((1, 1, 1)) if self.fill_mode == "constant" else None
-            first = np.arange(block.stop - block.start)[:, np.newaxis, np.newaxis] * height
-            for (row, row_weight), (column, column_weight) in (
-                (r, c) for r in self._two(rows) for c in self._two(columns)
-            ):
-                inner_row, in_rows = _inside(row, height, self.fill_mode)
-                inner_column, in_columns = _inside(column, width, self.fill_mode)
-                weight = row_weight * column_weight
-                if lost is not None:
-                    kept = weight * (in_rows & in_columns)
-                    lost = lost + (weight - kept)
-                    weight = kept
-                places.append((first + inner_row) * width + inner_column)
-                weights.append(weight[..., np.newaxis])
-            yield block, places, weights, None if lost is None else lost[..., np.newaxis]
-
-    def _two(self, at: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the pixels between which a coordinate lies along one axis, and their weights."""
-        if self.interpolation == "nearest":
-            return [(np.floor(at + 0.5).astype(np.int64), np.ones(at.shape))]
-        below = np.floor(at)
-        pixel, weight = below.astype(np.int64), at - below
-        return [(pixel, 1.0 - weight), (pixel + 1, weight)]
-
-
-def _inside(index: np.ndarray, size: int, fill_mode: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel that stands for each index, and whether the index itself is a pixel."""
-    inside = (index >= 0) & (index < size)
-    if fill_mode == "reflect":  # d c b a | a b c d | d c b a
-        turned = index % (2 * size)
-        return np.minimum(turned, 2 * size - 1 - turned), inside
-    if fill_mode == "wrap":
-        return index % size, inside
-    return np.clip(index, 0, size - 1), inside
+    def _change_back(self, dy: np.ndarray, drawn: tuple[np.ndarray, Sampling], run: Run) -> np.ndarray:
+        return ops_images.sample_backward(dy, *drawn, run)
 
 
 def _between(where: str, name: str, factor: Any) -> tuple[float, float]:
@@ -211,7 +170,7 @@ def _between(where: str, name: str, factor: Any) -> tuple[float, float]:
 
 
 def _spread(draws: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    return (limits[0] + draws * (limits[1] - limits[0])).reshape(-1, 1, 1)
+    return (limits[0] + draws * (limits[1] - limits[0])).reshape(-1, 1)
 
 
 class RandomTranslation(_Resampling):
@@ -258,11 +217,12 @@ class RandomTranslation(_Resampling):
         self.height_factor = _between(self.where, "height_factor", height_factor)
         self.width_factor = _between(self.where, "width_factor", width_factor)
 
-    def _sources(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
         height, width = size
-        rows = np.arange(height).reshape(1, -1, 1) - _spread(draws[:, 0], self.height_factor) * height
-        columns = np.arange(width).reshape(1, 1, -1) - _spread(draws[:, 1], self.width_factor) * width
-        return rows, columns
+        at = np.zeros((len(draws), 2, width + height))
+        at[:, 0, width:] = np.arange(height) - _spread(draws[:, 0], self.height_factor) * height
+        at[:, 1, :width] = np.arange(width) - _spread(draws[:, 1], self.width_factor) * width
+        return at, (0.0, 0.0)
 
 
 class RandomRotation(_Resampling):
@@ -303,12 +263,15 @@ class RandomRotation(_Resampling):
         super().__init__(fill_mode, interpolation, fill_value, seed, data_format, **base)
         self.factor = _between(self.where, "factor", factor)
 
-    def _sources(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
+        height, width = size
         angles = (_spread(draws[:, 0], self.factor) * (2.0 * math.pi)).ravel().tolist()
         # math, not NumPy: the latter's sine and cosine depend on the instruction set.
-        cos = np.array([math.cos(angle) for angle in angles]).reshape(-1, 1, 1)
-        sin = np.array([math.sin(angle) for angle in angles]).reshape(-1, 1, 1)
-        middle_row, middle_column = (size[0] - 1) / 2, (size[1] - 1) / 2
-        down = np.arange(size[0]).reshape(1, -1, 1) - middle_row
-        right = np.arange(size[1]).reshape(1, 1, -1) - middle_column
-        return right * sin + down * cos + middle_row, right * cos - down * sin + middle_column
+        cos = np.array([math.cos(angle) for angle in angles]).reshape(-1, 1)
+        sin = np.array([math.sin(angle) for angle in angles]).reshape(-1, 1)
+        middle = (height - 1) / 2, (width - 1) / 2
+        down, right = np.arange(height) - middle[0], np.arange(width) - middle[1]
+        at = np.empty((len(draws), 2, width + height))
+        at[:, 0, :width], at[:, 0, width:] = right * sin, down * cos
+        at[:, 1, :width], at[:, 1, width:] = right * cos, -(down * sin)
+        return at, middle

@@ -1,7 +1,8 @@
 """NumPy twins of the compiled operations, to be read beside the formulas they state.
 
 Every function of `cconv.functional` has a twin here with the same name and signature, and so have
-the derivatives of the activations, the update rules of the optimizers and the mask of `Dropout`.
+the derivatives of the activations, the update rules of the optimizers, the mask of `Dropout`, and what
+happens to images on their way into a batch.
 They loop over the few taps of a kernel and leave the pixels to NumPy slices; they work in the dtype
 they are given, and they check nothing but the geometry. The tests hold the compiled kernels to them.
 
@@ -22,6 +23,7 @@ from cconv.reference.derivatives import (
     tanh_backward,
 )
 from cconv.reference.draws import dropout_mask, philox4x32
+from cconv.reference.images import flip, gather_rows, sample, sample_backward
 from cconv.reference.normalization import batch_normalization, batch_normalization_backward
 from cconv.reference.pooling import (
     average_pool2d,
@@ -56,6 +58,8 @@ __all__ = [
     "dense",
     "dense_backward",
     "dropout_mask",
+    "flip",
+    "gather_rows",
     "im2col",
     "leaky_relu",
     "leaky_relu_backward",
@@ -70,6 +74,8 @@ __all__ = [
     "relu",
     "relu_backward",
     "rmsprop",
+    "sample",
+    "sample_backward",
     "sgd",
     "sigmoid",
     "sigmoid_backward",

@@ -172,6 +172,8 @@ INLINE REAL NAME(fold)(const vec *parts) {
 #include "rows_dropout.h"
 #include "rows_optim.h"
 #include "rows_pool.h"
+#include "rows_convert.h"
+#include "rows_sample.h"
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
@@ -187,6 +189,8 @@ static const cconv_rows NAME(rows) = {
     .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),
     .average_pool_backward = NAME(average_pool_backward),
     .im2col = NAME(im2col), .col2im = NAME(col2im),
+    .convert = NAME(convert), .flip = NAME(flip), .sample = NAME(sample),
+    .sample_backward = NAME(sample_backward),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam),

@@ -22,6 +22,23 @@ typedef struct {
     uint32_t threshold; /* kept where the drawn word is at least this */
 } cconv_draw;
 
+/* The kinds of numbers that data sets hold. */
+enum {
+    CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16, CCONV_U32, CCONV_I32, CCONV_U64, CCONV_I64,
+    CCONV_F16, CCONV_F32, CCONV_F64
+};
+
+/* What stands for pixels outside an image. */
+enum { CCONV_FILL_REFLECT, CCONV_FILL_WRAP, CCONV_FILL_NEAREST, CCONV_FILL_CONSTANT };
+
+/* How images (h, w, c) are sampled at other places: see rows_sample.h. */
+typedef struct {
+    ptrdiff_t h, w, c;
+    double middle[2];
+    double value; /* outside, for CCONV_FILL_CONSTANT */
+    int fill, bilinear;
+} cconv_sampling;
+
 /* out (n) = f(a (n), b (n), s); b or s may be unused. */
 typedef void cconv_map(ptrdiff_t n, const void *a, const void *b, void *out, double s);
 
@@ -54,6 +71,14 @@ typedef struct {
                                   const void *weights, void *dx);
     void (*im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *col);
     void (*col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x);
+    /* one row of a data set, whose items have that kind and size; out is step apart */
+    void (*convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale, double offset,
+                    ptrdiff_t step, void *out);
+    /* one image */
+    void (*flip)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, int upside_down, int mirrored, const void *x,
+                 void *y);
+    void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y);
+    void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx);
     /* optimizers */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
 } cconv_rows;
