@@ -1,7 +1,8 @@
 """What a model accepts: the checks of samples, targets and weights, once, before the first batch."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from cconv import checks
 from cconv.batches import Batches, Column, Front
+from cconv.layers.augmentation import Augmentation
+from cconv.layers.rescaling import Rescaling
 from cconv.shapes import is_int
 
 CHECKED_ROWS = 4096  # targets looked at together
@@ -25,6 +28,16 @@ class Data(NamedTuple):
         """Return the samples from `start` to `stop`, as views."""
         y = None if self.y is None else self.y[start:stop]
         return Data(self.x[start:stop], y, None if self.weight is None else self.weight[start:stop])
+
+
+def front_of(layers: Sequence[Any], seed: int, step: Callable[[], int]) -> Front:
+    """Return the first of a model's layers, as far as they may be computed where a batch is gathered."""
+    rescaling = layers[0] if type(layers[0]) is Rescaling else None
+    augmentations = itertools.takewhile(
+        lambda layer: isinstance(layer, Augmentation) and type(layer)._forward is Augmentation._forward,
+        layers[int(rescaling is not None) :],
+    )
+    return Front(rescaling, list(augmentations), seed, step)
 
 
 @dataclass(frozen=True)

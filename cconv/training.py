@@ -5,7 +5,6 @@ metrics are summed in float64 over the batches in order, so they too are the sam
 of threads.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -16,11 +15,9 @@ from numpy.typing import ArrayLike
 from cconv import checks, losses, optimizers
 from cconv import metrics as known_metrics
 from cconv.batches import Batch, Batches, Front, Meter, epoch_order, is_plain, split_tail
-from cconv.boundary import Boundary, Data
+from cconv.boundary import Boundary, Data, front_of
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
-from cconv.layers.augmentation import Augmentation
 from cconv.layers.base import Layer
-from cconv.layers.rescaling import Rescaling
 from cconv.named import config_of
 from cconv.plan import Plan, PlanCache
 from cconv.shapes import is_int, positive_int
@@ -149,20 +146,9 @@ class Trainer:
             self._input_shape,
             self._inner_output_shape(),
             self.loss,
-            self._front(),
+            front_of(self._layers, self.seed, lambda: self.steps_done) if self.fuse else Front(),
         )
         return boundary, boundary.samples(samples)
-
-    def _front(self) -> Front:
-        """Return the first layers that may be computed where a batch is gathered."""
-        if not self.fuse:
-            return Front()
-        rescaling = self._layers[0] if type(self._layers[0]) is Rescaling else None
-        augmentations = itertools.takewhile(
-            lambda layer: isinstance(layer, Augmentation) and type(layer)._forward is Augmentation._forward,
-            self._layers[int(rescaling is not None) :],
-        )
-        return Front(rescaling, list(augmentations), self.seed, lambda: self.steps_done)
 
     # --- fit ----------------------------------------------------------------------------------
 
