@@ -1,7 +1,7 @@
 # _elementwise.pyx: elementwise functions, softmax, dropout and optimizer steps as parallel loops
 # over simd/rows_*.h.
 #
-# Tasks are chunks of CHUNK elements, or rows, cut from shapes alone.  What is elementwise does not
+# Tasks are chunks of about CHUNK elements, cut from shapes alone.  What is elementwise does not
 # depend on them; sums over rows have chunks of COLUMN_ROWS rows, added in a fixed tree.
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
@@ -9,7 +9,7 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from cconv._kernels cimport cconv_rows_of
-from cconv._rows cimport cconv_draw, cconv_map, cconv_rows, cconv_update
+from cconv._rows cimport cconv_draw, cconv_map, cconv_row_map, cconv_rows, cconv_update
 
 ctypedef Py_ssize_t size
 
@@ -28,15 +28,20 @@ cdef void each(
           <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, s)
 
 
+cdef size rows_at_once(size n) noexcept nogil:
+    # rows of n that make a task: whole vectors of them, about as much work as CHUNK elements
+    return 16 * max(1, CHUNK // (16 * n))
+
+
 cdef void each_row(
-    cconv_map *f, size m, size n, const void *a, const void *b, void *out, size item, int threads
+    cconv_row_map *f, size m, size n, const void *a, const void *b, void *out, size item, int threads
 ) noexcept nogil:
     # out (m, n) = f(a (m, n), b (m, n) or NULL), row by row
-    cdef size t, start
-    for t in prange(m, schedule='static', num_threads=threads):
-        start = t * n
-        f(n, <const char *> a + start * item,
-          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, 0)
+    cdef size rows = rows_at_once(n), t, start
+    for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads):
+        start = t * rows * n
+        f(min(rows, m - t * rows), n, <const char *> a + start * item,
+          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item)
 
 
 cdef void update(
@@ -166,28 +171,6 @@ def log(
              threads)
 
 
-def add_into(
-    const floating[::1] x,  # IN
-    floating[::1] y,  # IN, OUT
-    int threads,
-):
-    # y (n) += x (n)
-    with nogil:
-        each(cconv_rows_of(sizeof(floating)).add, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
-             threads)
-
-
-def scale(
-    const floating[::1] x,  # IN
-    floating[::1] y,  # OUT
-    double factor, int threads,
-):
-    # x (n) -> y (n) = factor * x
-    with nogil:
-        each(cconv_rows_of(sizeof(floating)).scale, x.shape[0], &x[0], NULL, &y[0], factor,
-             sizeof(floating), threads)
-
-
 def softmax(
     const floating[:, ::1] x,  # IN
     floating[:, ::1] y,  # OUT
@@ -207,9 +190,8 @@ def softmax_backward(
 ):
     # dy, y (m, n) -> dx (m, n) = y (dy - sum(dy y))
     with nogil:
-        each_row(cconv_rows_of(sizeof(floating)).softmax_backward, y.shape[0], y.shape[1], &dy[0, 0], &y[0,
-                 0],
-                 &dx[0, 0], sizeof(floating), threads)
+        each_row(cconv_rows_of(sizeof(floating)).softmax_backward, y.shape[0], y.shape[1], &dy[0, 0],
+                 &y[0, 0], &dx[0, 0], sizeof(floating), threads)
 
 
 def log_softmax(
@@ -219,9 +201,8 @@ def log_softmax(
 ):
     # x (m, n) -> y (m, n) = x - log(sum(exp(x)))
     with nogil:
-        each_row(cconv_rows_of(sizeof(floating)).log_softmax, x.shape[0], x.shape[1], &x[0, 0], NULL, &y[0,
-                 0],
-                 sizeof(floating), threads)
+        each_row(cconv_rows_of(sizeof(floating)).log_softmax, x.shape[0], x.shape[1], &x[0, 0], NULL,
+                 &y[0, 0], sizeof(floating), threads)
 
 
 def log_softmax_backward(
@@ -247,7 +228,7 @@ def softmax_cross_entropy(
 ):
     # logits, probabilities (m, n), or labels (m); weights (m)
     #   -> losses (m), each times its weight; dlogits (m, n) of their mean
-    cdef size m = logits.shape[0], n = logits.shape[1], t
+    cdef size m = logits.shape[0], n = logits.shape[1], at_once = rows_at_once(n), t, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef const floating *target = NULL
     cdef const long long *label = NULL
@@ -259,11 +240,12 @@ def softmax_cross_entropy(
     if weights is not None:
         weight = &weights[0]
     with nogil:
-        for t in prange(m, schedule='static', num_threads=threads):
-            losses[t] = rows.cross_entropy(
-                n, &logits[t, 0], target + t * n if target != NULL else NULL,
-                label[t] if label != NULL else 0, weight[t] if weight != NULL else 1.0,
-                (weight[t] if weight != NULL else 1.0) / m, &dlogits[t, 0])
+        for t in prange((m + at_once - 1) // at_once, schedule='static', num_threads=threads):
+            start = t * at_once
+            rows.cross_entropy(
+                min(at_once, m - start), n, &logits[start, 0], target + start * n if target != NULL else NULL,
+                label + start if label != NULL else NULL, weight + start if weight != NULL else NULL, m,
+                &losses[start], &dlogits[start, 0])
 
 
 def total(

@@ -19,6 +19,8 @@ cdef extern from "simd/rows_table.h" nogil:
         int fill, bilinear
 
     ctypedef void cconv_map(Py_ssize_t n, const void *a, const void *b, void *out, double s) noexcept nogil
+    ctypedef void cconv_row_map(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b,
+                                void *out) noexcept nogil
     ctypedef void cconv_update(Py_ssize_t n, void *param, const void *grad, void *first, void *second,
                                const double *hyper) noexcept nogil
 
@@ -34,13 +36,13 @@ cdef extern from "simd/rows_table.h" nogil:
         cconv_map *exp
         cconv_map *log
         cconv_map *add
-        cconv_map *scale
-        cconv_map *softmax
-        cconv_map *softmax_backward
-        cconv_map *log_softmax
-        cconv_map *log_softmax_backward
-        double (*cross_entropy)(Py_ssize_t n, const void *logits, const void *target, Py_ssize_t label,
-                                double weight, double scale, void *dlogits) noexcept nogil
+        cconv_row_map *softmax
+        cconv_row_map *softmax_backward
+        cconv_row_map *log_softmax
+        cconv_row_map *log_softmax_backward
+        void (*cross_entropy)(Py_ssize_t m, Py_ssize_t n, const void *logits, const void *target,
+                              const long long *labels, const double *weights, double samples,
+                              double *losses, void *dlogits) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         void (*column_sums)(Py_ssize_t rows, Py_ssize_t n, const void *x, void *out) noexcept nogil
         void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,

@@ -100,6 +100,17 @@ def rowwise(size, dtype):
     yield "dense", (y, *F.dense_backward(y, x, kernel))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
+    for few in (1, 3, 10, 16):  # rows of which several fit into a vector
+        logits, dy = arrays((45, few), (45, few), dtype=dtype)
+        labels, weights = np.arange(45) % few, np.abs(dy[:, 0])
+        p, q = F.softmax(logits), F.log_softmax(logits)
+        yield (
+            f"softmax of {few}",
+            (p, q, ops_rows.softmax_backward(dy, p), ops_rows.log_softmax_backward(dy, q)),
+        )
+        for truth in (labels, p):
+            loss, dlogits = F.softmax_cross_entropy(logits, truth, weights)
+            yield f"softmax_cross_entropy of {few}, {truth.ndim} axes", (np.float64(loss), dlogits)
     labels = np.arange(len(y)) % filters
     loss, dlogits = F.softmax_cross_entropy(y, labels)
     yield "softmax_cross_entropy", (np.float64(loss), dlogits)

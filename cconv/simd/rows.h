@@ -8,7 +8,7 @@
  *   MIN2, MAX2            the second operand if one is NaN
  *   SQRT
  *   MAP(n, statements)    the statements for every vector of a row of n, GET and PUT its elements
- *   ROW_SUM(s, n, term)   s = sum of the terms of a row
+ *   ROW_SUM(s, n, term)   s = sum of the terms of a row, in every lane
  * Elementwise results do not depend on the width of a vector.  Sums along a row have BLOCK lanes
  * whatever that width is, then one fixed tree, so that every instruction set adds in one order. */
 #undef ivec
@@ -32,6 +32,12 @@
 #undef GET
 #undef PUT
 #undef ROW_SUM
+#undef HALVES_
+#undef QUARTERS_
+#undef PAIRS_
+#undef LAST_
+#undef FOLD_LANES
+#undef ADD2
 #undef INFINITY_
 #undef INLINE
 
@@ -138,15 +144,55 @@ static inline vec NAME(sqrt)(vec v) {
 #define BLOCK ((ptrdiff_t)(64 / sizeof(REAL)))
 #define PARTS (64 / VECTOR_BYTES)
 
-INLINE REAL NAME(fold)(const vec *parts) {
-    REAL lanes[BLOCK];
-    for (int s = 0; s < PARTS; s++) STORE(lanes + s * LANES, parts[s]);
-    for (ptrdiff_t half = BLOCK / 2; half; half /= 2)
-        for (ptrdiff_t l = 0; l < half; l++) lanes[l] += lanes[l + half];
-    return lanes[0];
+/* The tree over the lanes of one vector: lane l takes lane l + half while there are two halves.
+ * The result is in every lane. */
+#if defined(ISA_AVX512)
+#define HALVES_(OP, v) OP(v, (vec)_mm512_shuffle_f64x2((__m512d)(v), (__m512d)(v), 0x4E))
+#define QUARTERS_(OP, v) OP(v, (vec)_mm512_shuffle_f64x2((__m512d)(v), (__m512d)(v), 0xB1))
+#elif defined(ISA_AVX2)
+#define HALVES_(OP, v) (v)
+#define QUARTERS_(OP, v) OP(v, (vec)_mm256_permute2f128_pd((__m256d)(v), (__m256d)(v), 1))
+#endif
+#if defined(ISA_AVX512) || defined(ISA_AVX2)
+#if REAL_BITS == 32
+#define PAIRS_(OP, v) OP(v, (vec)M_(permute)(v, 0x4E))
+#define LAST_(OP, v) OP(v, (vec)M_(permute)(v, 0xB1))
+#else
+#define PAIRS_(OP, v) (v)
+#define LAST_(OP, v) OP(v, (vec)M_(permute)(v, 0x55))
+#endif
+#define FOLD_LANES(OP, v) do {                                                                  \
+        v = HALVES_(OP, v);                                                                     \
+        v = QUARTERS_(OP, v);                                                                   \
+        v = PAIRS_(OP, v);                                                                      \
+        v = LAST_(OP, v);                                                                       \
+    } while (0)
+#else
+#define FOLD_LANES(OP, v) do {                                                                  \
+        for (ptrdiff_t half_ = LANES / 2; half_; half_ /= 2) {                                  \
+            vec other_ = v;                                                                     \
+            for (ptrdiff_t l_ = 0; l_ < half_; l_++) other_[l_] = v[l_ + half_];                \
+            v = OP(v, other_);                                                                  \
+        }                                                                                       \
+        v = SPLAT(v[0]);                                                                        \
+    } while (0)
+#endif
+#define ADD2(a, b) ((a) + (b))
+
+INLINE vec NAME(fold)(const vec *parts) {
+#if PARTS == 1
+    vec sum = parts[0];
+#elif PARTS == 2
+    vec sum = parts[0] + parts[1];
+#else
+    vec sum = (parts[0] + parts[2]) + (parts[1] + parts[3]);
+#endif
+    FOLD_LANES(ADD2, sum);
+    return sum;
 }
 
-/* The term of lanes behind the row's end, where GET gives zeros, must be zero. */
+/* result: the sum in every lane.  The term of lanes behind the row's end, where GET gives zeros,
+ * must be zero. */
 #define ROW_SUM(result, n, term) do {                                                           \
         vec parts_[PARTS] = {{0}};                                                              \
         for (ptrdiff_t block_ = 0; block_ < (n); block_ += BLOCK)                               \
@@ -168,7 +214,9 @@ INLINE REAL NAME(fold)(const vec *parts) {
 
 #include "rows_math.h"
 #include "rows_map.h"
+#include "rows_few.h"
 #include "rows_softmax.h"
+#include "rows_entropy.h"
 #include "rows_dropout.h"
 #include "rows_optim.h"
 #include "rows_pool.h"
@@ -180,7 +228,7 @@ static const cconv_rows NAME(rows) = {
     .leaky_relu = NAME(leaky_relu), .leaky_relu_backward = NAME(leaky_relu_backward),
     .sigmoid = NAME(sigmoid_row), .sigmoid_backward = NAME(sigmoid_backward),
     .tanh = NAME(tanh_row), .tanh_backward = NAME(tanh_backward),
-    .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row), .scale = NAME(scale_row),
+    .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row),
     .softmax = NAME(softmax), .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
     .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),

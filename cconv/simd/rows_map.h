@@ -73,20 +73,12 @@ static void NAME(add_row)(ptrdiff_t n, const void *a, const void *b, void *out, 
     MAP(n, PUT(y, GET(y) + GET(x)));
 }
 
-/* out (n) = s * a (n) */
-static void NAME(scale_row)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
-    const REAL *x = a;
-    REAL *y = out;
-    (void)b;
-    MAP(n, PUT(y, GET(x) * (REAL)s));
-}
-
 /* the sum of x (n) */
 static double NAME(row_sum)(ptrdiff_t n, const void *x_) {
     const REAL *x = x_;
-    REAL sum;
+    vec sum;
     ROW_SUM(sum, n, GET(x));
-    return sum;
+    return sum[0];
 }
 
 /* out (n) = sums of the columns of x (rows, n), added row by row */

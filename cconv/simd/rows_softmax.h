@@ -1,79 +1,139 @@
-/* rows_softmax.h: softmax, its logarithm and the cross-entropy of one row. */
+/* rows_softmax.h: softmax, its logarithm and the cross-entropy of rows.
+ *
+ * Rows of at most FEW_MOST numbers are done LANES at once (rows_few.h), longer ones and those left
+ * over one by one; a row has the same bits either way: the same tree of sums, the same operations
+ * on elements. Lanes behind the end of a row are -inf, whose exp is 0. */
+#undef FEW
 
-/* the largest of x (n), NaN aside */
-INLINE REAL NAME(row_max)(ptrdiff_t n, const REAL *x) {
-    REAL most = -INFINITY_;
+/* the largest of x (n), NaN aside, in every lane */
+INLINE vec NAME(row_max)(ptrdiff_t n, const REAL *x) {
+    vec most = SPLAT(-INFINITY_);
     ptrdiff_t j = 0;
-    if (n >= LANES) {
-        vec top = SPLAT(most);
-        for (; j + LANES <= n; j += LANES) top = MAX2(LOAD(x + j), top);
-        for (ptrdiff_t l = 0; l < LANES; l++) most = top[l] > most ? top[l] : most;
-    }
-    for (; j < n; j++) most = x[j] > most ? x[j] : most;
+    for (; j + LANES <= n; j += LANES) most = MAX2(LOAD(x + j), most);
+    if (j < n) most = MAX2(NAME(first_lanes)(x + j, 0, n - j, -INFINITY_), most);
+    FOLD_LANES(MAX2, most);
     return most;
 }
 
-/* e (n) = exp(x (n) - most); returns the sum of e */
-INLINE REAL NAME(row_exp)(ptrdiff_t n, const REAL *x, REAL most, REAL *e) {
-    REAL sum;
-    MAP(n, PUT(e, NAME(exp)(GET(x) - most)));
-    ROW_SUM(sum, n, GET(e));
-    return sum;
+/* e (n) = exp(x (n) - most); returns the sum of e in every lane */
+INLINE vec NAME(row_exp)(ptrdiff_t n, const REAL *x, vec most, REAL *e) {
+    vec parts[PARTS] = {{0}};
+    ptrdiff_t j = 0;
+    for (; j + BLOCK <= n; j += BLOCK)
+        for (int s = 0; s < PARTS; s++) {
+            const vec v = NAME(exp_bounded)(LOAD(x + j + s * LANES) - most);
+            STORE(e + j + s * LANES, v);
+            parts[s] += v;
+        }
+    for (int s = 0; s < PARTS && j < n; s++, j += LANES) {
+        const ptrdiff_t left = n - j < LANES ? n - j : LANES;
+        const vec v = NAME(exp_bounded)(NAME(first_lanes)(x + j, 0, left, -INFINITY_) - most);
+        STORE_TAIL(e + j, TAIL(left), v);
+        parts[s] += v;
+    }
+    return NAME(fold)(parts);
 }
 
-/* y (n) = softmax(x (n)) */
-static void NAME(softmax)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
+/* `few` for LANES rows at once, then `one` for every row that is left */
+#define FEW(few, one) do {                                                                      \
+        ptrdiff_t r = 0;                                                                        \
+        if (n <= FEW_MOST && m >= LANES) {                                                         \
+            ivec row_of[FEW_MOST];                                                                 \
+            NAME(few_rows)(n, row_of);                                                          \
+            for (; r + LANES <= m; r += LANES) few;                                             \
+        }                                                                                       \
+        for (; r < m; r++) one;                                                                 \
+    } while (0)
+
+INLINE void NAME(softmax_few)(ptrdiff_t n, const ivec *row_of, const REAL *x, REAL *y) {
+    const vec most = NAME(few_fold)(NAME(LARGEST), x, 0, n);
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(y + v * LANES, NAME(exp_bounded)(LOAD(x + v * LANES) - OF_ROW(most, row_of[v])));
+    const vec share = 1 / NAME(few_fold)(NAME(ADD_UP), y, 0, n);
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(y + v * LANES, LOAD(y + v * LANES) * OF_ROW(share, row_of[v]));
+}
+
+INLINE void NAME(softmax_one)(ptrdiff_t n, const REAL *x, REAL *y) {
+    const vec share = 1 / NAME(row_exp)(n, x, NAME(row_max)(n, x), y);
+    MAP(n, PUT(y, GET(y) * share));
+}
+
+/* y (m, n) = softmax of the rows of x (m, n) */
+static void NAME(softmax)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
     const REAL *x = a;
     REAL *y = out;
-    (void)b, (void)s;
-    const REAL sum = NAME(row_exp)(n, x, NAME(row_max)(n, x), y);
-    MAP(n, PUT(y, GET(y) / sum));
+    (void)b;
+    FEW(NAME(softmax_few)(n, row_of, x + r * n, y + r * n),
+        NAME(softmax_one)(n, x + r * n, y + r * n));
 }
 
-/* dx (n) = y (dy - sum(dy y)), y (n) = softmax(x) */
-static void NAME(softmax_backward)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
-    const REAL *dy = a, *y = b;
-    REAL *dx = out, dot;
-    (void)s;
+INLINE void NAME(softmax_backward_few)(ptrdiff_t n, const ivec *row_of, const REAL *dy,
+                                       const REAL *y, REAL *dx) {
+    const vec dot = NAME(few_fold)(NAME(ADD_UP), dy, y, n);
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(dx + v * LANES,
+              LOAD(y + v * LANES) * (LOAD(dy + v * LANES) - OF_ROW(dot, row_of[v])));
+}
+
+INLINE void NAME(softmax_backward_one)(ptrdiff_t n, const REAL *dy, const REAL *y, REAL *dx) {
+    vec dot;
     ROW_SUM(dot, n, GET(dy) * GET(y));
     MAP(n, PUT(dx, GET(y) * (GET(dy) - dot)));
 }
 
-/* y (n) = x (n) - log sum exp x */
-static void NAME(log_softmax)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
-    const REAL *x = a, most = NAME(row_max)(n, x);
-    REAL *y = out;
-    (void)b, (void)s;
-    const vec rest = NAME(log)(SPLAT(NAME(row_exp)(n, x, most, y)));
+/* dx (m, n) = y (dy - sum(dy y)), the rows of y (m, n) = softmax(x) */
+static void NAME(softmax_backward)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b,
+                                   void *out) {
+    const REAL *dy = a, *y = b;
+    REAL *dx = out;
+    FEW(NAME(softmax_backward_few)(n, row_of, dy + r * n, y + r * n, dx + r * n),
+        NAME(softmax_backward_one)(n, dy + r * n, y + r * n, dx + r * n));
+}
+
+INLINE void NAME(log_softmax_few)(ptrdiff_t n, const ivec *row_of, const REAL *x, REAL *y) {
+    const vec most = NAME(few_fold)(NAME(LARGEST), x, 0, n);
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(y + v * LANES, NAME(exp_bounded)(LOAD(x + v * LANES) - OF_ROW(most, row_of[v])));
+    const vec rest = NAME(log)(NAME(few_fold)(NAME(ADD_UP), y, 0, n));
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(y + v * LANES,
+              LOAD(x + v * LANES) - OF_ROW(most, row_of[v]) - OF_ROW(rest, row_of[v]));
+}
+
+INLINE void NAME(log_softmax_one)(ptrdiff_t n, const REAL *x, REAL *y) {
+    const vec most = NAME(row_max)(n, x), rest = NAME(log)(NAME(row_exp)(n, x, most, y));
     MAP(n, PUT(y, GET(x) - most - rest));
 }
 
-/* dx (n) = dy - exp(y) sum(dy), y (n) = log_softmax(x) */
-static void NAME(log_softmax_backward)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
-    const REAL *dy = a, *y = b;
-    REAL *dx = out, sum;
-    (void)s;
+/* y (m, n) = x (m, n) - log sum exp x of its row */
+static void NAME(log_softmax)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
+    const REAL *x = a;
+    REAL *y = out;
+    (void)b;
+    FEW(NAME(log_softmax_few)(n, row_of, x + r * n, y + r * n),
+        NAME(log_softmax_one)(n, x + r * n, y + r * n));
+}
+
+INLINE void NAME(log_softmax_backward_few)(ptrdiff_t n, const ivec *row_of, const REAL *dy,
+                                           const REAL *y, REAL *dx) {
+    const vec sum = NAME(few_fold)(NAME(ADD_UP), dy, 0, n);
+    for (ptrdiff_t v = 0; v < n; v++)
+        STORE(dx + v * LANES,
+              LOAD(dy + v * LANES) - NAME(exp)(LOAD(y + v * LANES)) * OF_ROW(sum, row_of[v]));
+}
+
+INLINE void NAME(log_softmax_backward_one)(ptrdiff_t n, const REAL *dy, const REAL *y, REAL *dx) {
+    vec sum;
     ROW_SUM(sum, n, GET(dy));
     MAP(n, PUT(dx, GET(dy) - NAME(exp)(GET(y)) * sum));
 }
 
-/* Returns weight * loss of logits (n) against target (n), or against class `label` if target is
- * NULL; dlogits (n) = scale * gradient of the loss. */
-static double NAME(cross_entropy)(ptrdiff_t n, const void *logits, const void *target_,
-                                  ptrdiff_t label, double weight, double scale_, void *dlogits) {
-    const REAL *x = logits, *target = target_, most = NAME(row_max)(n, x), scale = (REAL)scale_;
-    REAL *d = dlogits, total, loss;
-    const REAL sum = NAME(row_exp)(n, x, most, d), rest = NAME(log)(SPLAT(sum))[0];
-    if (!target) {
-        const REAL p = d[label] / sum;
-        MAP(n, PUT(d, GET(d) / sum * scale));
-        d[label] = (p - 1) * scale;
-        return weight * (double)(rest - (x[label] - most));
-    }
-    const vec zero = {0};
-    ROW_SUM(total, n, GET(target));
-    /* A class of probability 0 adds nothing, even where its logit is -inf. */
-    ROW_SUM(loss, n, BLEND(EQ(GET(target), zero), zero, GET(target) * (rest - (GET(x) - most))));
-    MAP(n, PUT(d, (GET(d) / sum * total - GET(target)) * scale));
-    return weight * (double)loss;
+/* dx (m, n) = dy - exp(y) sum(dy), the rows of y (m, n) = log_softmax(x) */
+static void NAME(log_softmax_backward)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b,
+                                       void *out) {
+    const REAL *dy = a, *y = b;
+    REAL *dx = out;
+    FEW(NAME(log_softmax_backward_few)(n, row_of, dy + r * n, y + r * n, dx + r * n),
+        NAME(log_softmax_backward_one)(n, dy + r * n, y + r * n, dx + r * n));
 }

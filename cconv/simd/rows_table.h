@@ -42,6 +42,9 @@ typedef struct {
 /* out (n) = f(a (n), b (n), s); b or s may be unused. */
 typedef void cconv_map(ptrdiff_t n, const void *a, const void *b, void *out, double s);
 
+/* out (m, n) = f of the rows of a (m, n) and b (m, n); b may be unused. */
+typedef void cconv_row_map(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out);
+
 /* One optimizer step on param (n) with gradient grad (n) and up to two states (n). */
 typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
                           const double *hyper);
@@ -50,11 +53,12 @@ typedef struct {
     /* elementwise */
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
-    cconv_map *exp, *log, *add, *scale;
-    /* one row of n */
-    cconv_map *softmax, *softmax_backward, *log_softmax, *log_softmax_backward;
-    double (*cross_entropy)(ptrdiff_t n, const void *logits, const void *target, ptrdiff_t label,
-                            double weight, double scale, void *dlogits);
+    cconv_map *exp, *log, *add;
+    /* m rows of n */
+    cconv_row_map *softmax, *softmax_backward, *log_softmax, *log_softmax_backward;
+    void (*cross_entropy)(ptrdiff_t m, ptrdiff_t n, const void *logits, const void *target,
+                          const long long *labels, const double *weights, double samples,
+                          double *losses, void *dlogits);
     double (*sum)(ptrdiff_t n, const void *x);
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t n, const void *x, void *out);
     /* elements first ... first + n of one sample; first is a multiple of 64 */
