@@ -12,6 +12,16 @@ def dense_forward(
     scratch: np.ndarray | None,
     threads: int,
 ) -> None: ...
+def dense_row_scratch(depth: int, columns: int) -> int: ...
+def dense_row(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    relu: bool,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
 def dense_input_gradient(
     dy: np.ndarray,
     kernel: np.ndarray,

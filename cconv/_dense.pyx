@@ -18,7 +18,7 @@ cimport cython
 from cython.parallel cimport prange
 
 from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_RELU, behind, cconv_sum, ceil_div,
-                             column_sums, least, most, pack, product, size)
+                             column_sums, least, most, pack, product, row_product, size)
 
 cdef extern from "simd/fetch.h" nogil:
     ctypedef struct cconv_ahead:
@@ -32,6 +32,7 @@ cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on e
 cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
 cdef size PANEL = 8       # blocks of B that are laid out together
 cdef size LAYING_OUT = 6  # rows of A in whose time a block of B is laid out
+cdef size ROW_BYTES = 1024  # of a row of B that a task of a single row of A reads at once
 
 
 cdef inline size block_columns(size item) noexcept nogil:
@@ -201,6 +202,55 @@ def dense_forward(
     with nogil:
         multiply(&x[0, 0], &kernel[0, 0], beta, &y[0, 0], x.shape[0], kernel.shape[1], kernel.shape[0], False,
                  CCONV_RELU if relu else 0, room, threads)
+
+
+def dense_row_scratch(size depth, size columns):
+    """Elements of scratch that `dense_row` takes: the sums of every DEPTH terms."""
+    return ceil_div(depth, DEPTH) * columns
+
+
+cdef void add_pieces(
+    const cython.floating *sums,  # IN   (pieces, columns)
+    const cython.floating *bias,  # IN   (columns) or NULL
+    cython.floating *y,           # OUT  (columns)
+    size pieces, size columns, bint relu,
+) noexcept nogil:
+    # In the order in which the micro-kernel adds them to what it has.
+    cdef size i, j
+    for i in range(pieces):
+        if i == pieces - 1 and bias != NULL:
+            for j in range(columns):
+                y[j] = sums[i * columns + j] + bias[j] + y[j] if i else sums[j] + bias[j]
+        else:
+            for j in range(columns):
+                y[j] = sums[i * columns + j] + y[j] if i else sums[j]
+    if relu:
+        for j in range(columns):
+            y[j] = 0 if y[j] < 0 else y[j]
+
+
+def dense_row(
+    const cython.floating[:, ::1] x,       # IN   (1, in)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    const cython.floating[::1] bias,       # IN   (out) or None
+    cython.floating[:, ::1] y,             # OUT  (1, out)
+    bint relu,
+    cython.floating[::1] scratch,          # OUT  dense_row_scratch(in, out)
+    int threads,
+):
+    """Do what dense_forward(...) does for one sample, with its bits, as fast as the kernel is read."""
+    cdef size depth = kernel.shape[0], columns = kernel.shape[1], pieces = ceil_div(depth, DEPTH)
+    cdef size width = ROW_BYTES // sizeof(cython.floating), blocks = ceil_div(columns, width)
+    cdef size t, i, j
+    cdef const cython.floating *beta = NULL
+    if bias is not None:
+        beta = &bias[0]
+    with nogil:
+        for t in prange(pieces * blocks, num_threads=threads, schedule="static"):
+            i, j = t // blocks, (t % blocks) * width
+            row_product(least(DEPTH, depth - i * DEPTH), least(width, columns - j), columns, &x[0, i * DEPTH],
+                        &kernel[i * DEPTH, j], &scratch[i * columns + j])
+        add_pieces(<const cython.floating *>&scratch[0], beta, &y[0, 0], pieces, columns, relu)
 
 
 def dense_input_gradient(

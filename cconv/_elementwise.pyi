@@ -53,56 +53,11 @@ def dropout_backward(
     factor: float,
     threads: int,
 ) -> None: ...
-def sgd(param: np.ndarray, grad: np.ndarray, lr: float, l2: float, threads: int) -> None: ...
-def momentum(
-    param: np.ndarray,
-    grad: np.ndarray,
-    velocity: np.ndarray,
-    lr: float,
-    l2: float,
-    momentum: float,
-    nesterov: bool,
-    threads: int,
-) -> None: ...
-def adagrad(
-    param: np.ndarray,
-    grad: np.ndarray,
-    accumulator: np.ndarray,
-    lr: float,
-    l2: float,
-    epsilon: float,
-    threads: int,
-) -> None: ...
-def rmsprop(
-    param: np.ndarray,
-    grad: np.ndarray,
-    velocity: np.ndarray,
-    lr: float,
-    l2: float,
-    rho: float,
-    epsilon: float,
-    threads: int,
-) -> None: ...
-def adadelta(
-    param: np.ndarray,
-    grad: np.ndarray,
-    accumulated_grad: np.ndarray,
-    accumulated_delta: np.ndarray,
-    lr: float,
-    l2: float,
-    rho: float,
-    epsilon: float,
-    threads: int,
-) -> None: ...
-def adam(
-    param: np.ndarray,
-    grad: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    lr: float,
-    l2: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
+def optimize(
+    rule: int,
+    arrays: np.ndarray,
+    l2: np.ndarray,
+    numbers: np.ndarray,
+    item: int,
     threads: int,
 ) -> None: ...

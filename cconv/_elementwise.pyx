@@ -44,19 +44,6 @@ cdef void each_row(
           <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item)
 
 
-cdef void update(
-    cconv_update *f, size n, void *param, const void *grad, void *first, void *second,
-    const double *hyper, size item, int threads
-) noexcept nogil:
-    # one optimizer step on param, grad and states (n)
-    cdef size t, start
-    for t in prange((n + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
-        start = t * CHUNK
-        f(min(CHUNK, n - start), <char *> param + start * item, <const char *> grad + start * item,
-          <char *> first + start * item if first != NULL else NULL,
-          <char *> second + start * item if second != NULL else NULL, hyper)
-
-
 def relu(
     const floating[::1] x,  # IN
     floating[::1] y,  # OUT
@@ -334,82 +321,45 @@ def dropout_backward(
                                   &bits[t // chunks, start // 8], &dx[t // chunks, start])
 
 
-def sgd(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    double lr, double l2, int threads,
+cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
+    # the rules in the order of `ops_optim.RULES`
+    cdef cconv_update *rules[7]
+    rules[:] = [rows.sgd, rows.momentum, rows.nesterov, rows.adagrad, rows.rmsprop, rows.adadelta, rows.adam]
+    return rules[rule]
+
+
+cdef void update_chunk(
+    cconv_update *f, const long long *arrays, const double *l2, const double *numbers, size count, size start,
+    size stop, size item
+) noexcept nogil:
+    # elements start ... stop of all arrays, laid end to end
+    cdef double[5] hyper
+    cdef size k = 0, first, n
+    memcpy(hyper, numbers, count * sizeof(double))
+    while arrays[6 * k + 5] <= start:
+        k = k + 1
+    while start < stop:
+        first = start - (arrays[6 * k + 5] - arrays[6 * k + 4])
+        n = min(stop, arrays[6 * k + 5]) - start
+        hyper[1] = l2[k]
+        f(n, <char *> arrays[6 * k] + first * item, <const char *> arrays[6 * k + 1] + first * item,
+          <char *> arrays[6 * k + 2] + first * item if arrays[6 * k + 2] else NULL,
+          <char *> arrays[6 * k + 3] + first * item if arrays[6 * k + 3] else NULL, hyper)
+        start, k = start + n, k + 1
+
+
+def optimize(
+    int rule,
+    const long long[:, ::1] arrays,  # IN
+    const double[::1] l2,  # IN
+    const double[::1] numbers,  # IN
+    size item, int threads,
 ):
-    # param, grad (n)
-    cdef double[2] hyper = [lr, l2]
+    # arrays (k, 6): addresses of param, grad and up to two states, else 0; elements, and their sum so far
+    # l2 (k): penalties; numbers: learning rate, a place for the penalty, and those of the rule
+    cdef size total = arrays[arrays.shape[0] - 1, 5], t
+    cdef cconv_update *f = rule_of(cconv_rows_of(item), rule)
     with nogil:
-        update(cconv_rows_of(sizeof(floating)).sgd, param.shape[0], &param[0], &grad[0], NULL, NULL,
-               hyper, sizeof(floating), threads)
-
-
-def momentum(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    floating[::1] velocity,  # IN, OUT
-    double lr, double l2, double momentum, bint nesterov, int threads,
-):
-    # param, grad, velocity (n)
-    cdef double[3] hyper = [lr, l2, momentum]
-    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
-    with nogil:
-        update(rows.nesterov if nesterov else rows.momentum, param.shape[0], &param[0], &grad[0],
-               &velocity[0],
-               NULL, hyper, sizeof(floating), threads)
-
-
-def adagrad(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    floating[::1] accumulator,  # IN, OUT
-    double lr, double l2, double epsilon, int threads,
-):
-    # param, grad, accumulator (n)
-    cdef double[3] hyper = [lr, l2, epsilon]
-    with nogil:
-        update(cconv_rows_of(sizeof(floating)).adagrad, param.shape[0], &param[0], &grad[0], &accumulator[0],
-               NULL, hyper, sizeof(floating), threads)
-
-
-def rmsprop(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    floating[::1] velocity,  # IN, OUT
-    double lr, double l2, double rho, double epsilon, int threads,
-):
-    # param, grad, velocity (n)
-    cdef double[5] hyper = [lr, l2, rho, 1 - rho, epsilon]
-    with nogil:
-        update(cconv_rows_of(sizeof(floating)).rmsprop, param.shape[0], &param[0], &grad[0], &velocity[0],
-               NULL, hyper, sizeof(floating), threads)
-
-
-def adadelta(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    floating[::1] accumulated_grad,  # IN, OUT
-    floating[::1] accumulated_delta,  # IN, OUT
-    double lr, double l2, double rho, double epsilon, int threads,
-):
-    # param, grad, accumulated_grad, accumulated_delta (n)
-    cdef double[5] hyper = [lr, l2, rho, 1 - rho, epsilon]
-    with nogil:
-        update(cconv_rows_of(sizeof(floating)).adadelta, param.shape[0], &param[0], &grad[0],
-               &accumulated_grad[0], &accumulated_delta[0], hyper, sizeof(floating), threads)
-
-
-def adam(
-    floating[::1] param,  # IN, OUT
-    const floating[::1] grad,  # IN
-    floating[::1] m,  # IN, OUT
-    floating[::1] v,  # IN, OUT
-    double lr, double l2, double beta_1, double beta_2, double epsilon, int threads,
-):
-    # param, grad, m, v (n); lr corrected for the bias of m and v
-    cdef double[5] hyper = [lr, l2, 1 - beta_1, 1 - beta_2, epsilon]
-    with nogil:
-        update(cconv_rows_of(sizeof(floating)).adam, param.shape[0], &param[0], &grad[0], &m[0], &v[0],
-               hyper, sizeof(floating), threads)
+        for t in prange((total + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
+            update_chunk(f, &arrays[0, 0], &l2[0], &numbers[0], numbers.shape[0], t * CHUNK,
+                         min(t * CHUNK + CHUNK, total), item)

@@ -72,6 +72,8 @@ cdef extern from "simd/simd.h" nogil:
                      Py_ssize_t block, const float *b, float *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const float *b, float *to) noexcept nogil
+        void (*row)(Py_ssize_t depth, Py_ssize_t n, Py_ssize_t ldb, const float *a, const float *b,
+                    float *c) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
@@ -84,6 +86,8 @@ cdef extern from "simd/simd.h" nogil:
                      Py_ssize_t block, const double *b, double *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const double *b, double *to) noexcept nogil
+        void (*row)(Py_ssize_t depth, Py_ssize_t n, Py_ssize_t ldb, const double *a, const double *b,
+                    double *c) noexcept nogil
         const cconv_rows *rows
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
@@ -114,6 +118,14 @@ cdef inline void product(const cconv_sum *s, size m, size n, const cython.floati
         cconv_current().f32.product(s, m, n, a, b, c, bias, mode)
     else:
         cconv_current().f64.product(s, m, n, a, b, c, bias, mode)
+
+
+cdef inline void row_product(size depth, size n, size ldb, const cython.floating *a, const cython.floating *b,
+                             cython.floating *c) noexcept nogil:
+    if cython.floating is float:
+        cconv_current().f32.row(depth, n, ldb, a, b, c)
+    else:
+        cconv_current().f64.row(depth, n, ldb, a, b, c)
 
 
 cdef inline size least(size a, size b) noexcept nogil:

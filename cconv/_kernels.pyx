@@ -55,6 +55,7 @@ cdef size BAND_BYTES = 131072
 cdef size BLOCK_BYTES = 307200
 cdef size PARTIAL_BYTES = 8388608
 cdef size ENOUGH_TASKS = 32  # to keep many threads busy evenly
+cdef size FEW_TASKS = 8       # the bands of a few images are cut until there are so many
 cdef unsigned char NOTHING = 255  # an argmax that names no position
 
 cdef cconv_isa _isa
@@ -159,6 +160,9 @@ cdef void cut(Pass *p, size images, size item) noexcept nogil:
     p.bands = ceil_div(p.rows, p.band)
     cdef size pairs = p.groups * ceil_div(p.fg, p.width)
     p.splits = least(pairs, ceil_div(ENOUGH_TASKS, images * p.bands))
+    if images * p.bands * p.splits < FEW_TASKS:
+        p.band = ceil_div(p.rows, least(ceil_div(FEW_TASKS, images * p.splits), p.rows))
+        p.bands = ceil_div(p.rows, p.band)
 
 
 cdef void taps(Pass *p, cconv_sum *s) noexcept nogil:

@@ -49,6 +49,13 @@ class Arena:
         array = arrays.get((shape, dtype))
         return self._new(name, shape, dtype, arrays) if array is None else array
 
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return so many bytes of the one scratch."""
+        memory = self._memory.get("scratch")
+        if memory is None or memory.nbytes < nbytes:
+            return self.array("scratch", (nbytes,), np.uint8)
+        return memory[:nbytes]
+
     def _new(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike, arrays: dict) -> np.ndarray:
         kind = np.dtype(dtype)
         nbytes = math.prod(map(int, shape)) * kind.itemsize
@@ -100,7 +107,7 @@ class PlanRun(Run):
 
     def scratch(self, nbytes: int) -> np.ndarray:
         """Return the arena's one scratch."""
-        return self.arena.array("scratch", (nbytes,), np.uint8)
+        return self.arena.scratch(nbytes)
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""

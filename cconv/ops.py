@@ -310,6 +310,10 @@ def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> 
 
 def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
     threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
+    if len(x) == 1:
+        sums = _scratch(run, _dense.dense_row_scratch(*kernel.shape), x.dtype)
+        run.call(_dense.dense_row, x, kernel, bias, y, relu, sums, threads)
+        return
     scratch = None
     if len(x) >= PACK_ROWS:
         scratch = _scratch(run, _dense.dense_scratch(x.itemsize, threads), x.dtype)

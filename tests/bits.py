@@ -98,6 +98,8 @@ def rowwise(size, dtype):
     )
     y = F.dense(x, kernel, bias)
     yield "dense", (y, *F.dense_backward(y, x, kernel))
+    tall = np.resize(kernel, (x.size, 3))
+    yield "dense_row", (F.dense(x[:1], kernel, bias), F.dense(x.reshape(1, -1), tall))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
     for few in (1, 3, 10, 16):  # rows of which several fit into a vector
@@ -134,7 +136,8 @@ def steps(size, dtype):
         states = (first, second)[: 2 if name in ("adam", "adadelta") else name != "sgd"]
         for t in (1, 2, 3):
             clock = {"t": t} if name == "adam" else {}
-            getattr(ops_optim, f"{name}_update")(param, dy, *states, lr=0.01, **numbers, **clock, l2=0.001)
+            group = ops_optim.Group([(param, dy, *states)], [0.001])
+            getattr(ops_optim, f"{name}_update")(group, lr=0.01, **numbers, **clock)
         yield name, (param, *states)
 
 

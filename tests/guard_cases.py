@@ -285,7 +285,8 @@ def optimizers(n, dtype):
         results = []
         for name, (states, *options) in rules.items():
             changed = [param.copy(), *(np.abs(state) for state in (first, second)[:states])]
-            getattr(ops_optim, f"{name}_update")(changed[0], grad, *changed[1:], *options, 0.01)
+            group = ops_optim.Group([(changed[0], grad, *changed[1:])], [0.01])
+            getattr(ops_optim, f"{name}_update")(group, *options)
             results += changed
         return results
 

@@ -53,6 +53,22 @@ def test_larger_dense(sizes, dtype):
     check_dense((m,), inputs, outputs, dtype, None, True, 3)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 300), (1024, 31), (1025, 257), (3000, 33), (2049, 515)])
+def test_a_single_sample_has_the_bits_that_it_has_in_a_batch(sizes, dtype):
+    x, kernel, bias = normal(5, dtype, (3, sizes[0]), sizes, sizes[1:])
+    x[1, 0] = np.inf
+    for beta, activation in ((bias, "relu"), (None, None)):
+        wanted = functional.dense(x, kernel, beta, activation=activation)
+        for row, expected in zip(x, wanted, strict=True):
+            y = on_all_threads(
+                lambda row=row, beta=beta, kind=activation: functional.dense(
+                    row[np.newaxis], kernel, beta, activation=kind
+                )
+            )
+            assert y.tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softmax", "log_softmax", "linear"])
 def test_dense_activation(activation):
     x, kernel, bias = normal(3, np.float64, (4, 5), (5, 7), (7,))

@@ -39,7 +39,8 @@ def stepped(name, arrays, lr, numbers, l2):
     """Copies of (param, states…) after a step of the kernel."""
     param, grad, *states = [array.copy() for array in arrays]
     before = grad.copy()
-    getattr(ops_optim, f"{name}_update")(param, grad, *states, lr=lr, **numbers, l2=l2)
+    group = ops_optim.Group([(param, grad, *states)], [l2])
+    getattr(ops_optim, f"{name}_update")(group, lr=lr, **numbers)
     np.testing.assert_array_equal(grad, before)
     return (param, *states)
 

@@ -1,12 +1,13 @@
 """Optimizers against their rules in NumPy, their state, and schedules."""
 
+import copy
 import json
 import pickle
 
 import numpy as np
 import pytest
 
-from cconv import optimizers, reference, schedules, set_num_threads
+from cconv import ops_optim, optimizers, reference, schedules, set_num_threads
 from cconv.optimizers import SGD, Adadelta, AdaGrad, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
 from cconv.regularizers import L1, L1L2, L2
 
@@ -250,3 +251,76 @@ def test_arrays_that_cannot_be_updated():
         optimizer.set_state({"w/m": np.ones(3), "w/v": np.ones(3)})
     optimizer.reset()
     assert list(optimizer.get_state()) == ["iterations"]
+
+
+# --- all arrays in one pass ------------------------------------------------------------------------
+
+
+def stepwise(optimizer, weights, grads, regularizers=None):
+    """Two steps by an optimizer of its own for each array: what one for all must give."""
+    results = []
+    for place, (w, g) in enumerate(zip(weights, grads, strict=True)):
+        alone, own = copy.deepcopy(optimizer), w.copy()
+        for _ in range(2):
+            alone.apply([own], [g], {"0": regularizers[str(place)]} if regularizers else None)
+        results.append(own)
+    return results
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_many_arrays_in_one_pass_have_the_bits_of_one_by_one(name):
+    sizes, kinds = (1, 8191, 3, 8192, 20_000, 7, 1), ("f4", "f4", "f8", "f4", "f8", "f4", "f8")
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=n).astype(kind) for n, kind in zip(sizes, kinds, strict=True)]
+    grads = [rng.normal(size=n).astype(kind) for n, kind in zip(sizes, kinds, strict=True)]
+    penalties = [None, L1(0.1), L2(0.2), L1L2(0.1, 0.3), None, L2(0.1), L1(0.2)]
+    regularizers = {str(i): p for i, p in enumerate(penalties)}
+    wanted = stepwise(optimizers.get(name), weights, grads, regularizers)
+    before = [g.copy() for g in grads]
+    optimizer = optimizers.get(name)
+    for _ in range(2):
+        optimizer.apply(weights, grads, regularizers)
+    assert [w.tobytes() for w in weights] == [w.tobytes() for w in wanted]
+    assert all(np.array_equal(g, b) for g, b in zip(grads, before, strict=True))
+
+
+def test_arrays_that_are_replaced_between_steps_are_noticed():
+    optimizer = optimizers.SGD(1.0)
+    w, g = np.zeros(3), np.ones(3)
+    optimizer.apply([w], [g])
+    other = np.full(3, 5.0)
+    optimizer.apply([other], [g])
+    optimizer.apply([w], [np.full(3, 2.0)])
+    g[...] = 3.0
+    optimizer.apply([w], [g])
+    optimizer.apply([w], [g[::-1]], {"0": L2(0.5)})
+    assert w.tolist() == [-3.0] * 3
+    assert other.tolist() == [4.0] * 3
+
+
+def test_gradients_in_another_layout_are_read_again_at_every_step():
+    optimizer = optimizers.SGD(1.0)
+    w, g = np.zeros((2, 3)), np.asfortranarray(np.ones((2, 3)))
+    optimizer.apply([w], [g])
+    g[0, 1] = 4.0
+    optimizer.apply([w], [g])
+    assert w.tolist() == [[-2.0, -5.0, -2.0], [-2.0, -2.0, -2.0]]
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_leave_the_arrays_of_the_first_alone(clone):
+    optimizer = optimizers.Momentum(1.0)
+    w, g = np.zeros(3), np.ones(3)
+    optimizer.apply([w], [g])
+    twin, own = clone(optimizer), np.zeros(3)
+    twin.apply([own], [g])
+    assert w.tolist() == [-1.0] * 3
+    assert own.tolist() != [0.0] * 3
+
+
+def test_a_copied_group_steps_its_own_arrays():
+    group = ops_optim.Group([(np.zeros(3), np.ones(3))])
+    twin = copy.deepcopy(group)
+    ops_optim.sgd_update(twin, 1.0)
+    assert group.entries[0][0].tolist() == [0.0] * 3
+    assert twin.entries[0][0].tolist() == [-1.0] * 3

@@ -125,6 +125,7 @@ def rows(task):
     pooled, argmax = ops_rows.max_pool2d(x, window, run)
     relu, bits = ops_rows.relu(x, run), ops_rows.dropout(x, 0.5, 0, run)[1]
     slots = [np.zeros(shape, _dtype) for _ in range(2)]
+    groups = [ops_optim.Group([(x, dy, *slots[:states])]) for states in range(3)]
 
     steps = {
         "max_pool": lambda: ops_rows.max_pool2d(x, window, run),
@@ -138,9 +139,9 @@ def rows(task):
         "softmax": lambda: ops_rows.softmax(x, run),
         "dropout": lambda: ops_rows.dropout(x, 0.5, 0, run),
         "dropout_backward": lambda: ops_rows.dropout_backward(dy, bits, 0.5, run),
-        "sgd": lambda: ops_optim.sgd_update(x, dy, 1e-6),
-        "momentum": lambda: ops_optim.momentum_update(x, dy, slots[0], 1e-6, 0.9),
-        "adam": lambda: ops_optim.adam_update(x, dy, slots[0], slots[1], 1e-6, 0.9, 0.999, 1e-7, 1),
+        "sgd": lambda: ops_optim.sgd_update(groups[0], 1e-6),
+        "momentum": lambda: ops_optim.momentum_update(groups[1], 1e-6, 0.9),
+        "adam": lambda: ops_optim.adam_update(groups[2], 1e-6, 0.9, 0.999, 1e-7, 1),
     }
 
     def entered(step):

@@ -1,4 +1,4 @@
-"""Optimizers: how gradients change the weights, each one fused pass over every array.
+"""Optimizers: how gradients change the weights, each one fused pass over all arrays.
 
 The rules and the default numbers are Keras 3's. In the formulas w is a weight, g its gradient
 (with the L2 penalty's), t = 1, 2, … the step, and all products are element by element.
@@ -44,6 +44,7 @@ class Optimizer(named.Configured):
         self.decay = at_least_zero(where, "decay", decay)
         self.iterations = 0
         self._slots: dict[str, dict[str, np.ndarray]] = {}
+        self._arrays: _Arrays | None = None
 
     @property
     def learning_rate(self) -> Any:
@@ -92,23 +93,24 @@ class Optimizer(named.Configured):
         array([0.5, 1.5])
         """
         weights, gradients = _by_name(params), _by_name(grads)
-        pairs = [
-            (name, w, _checked(name, w, gradients[name])) for name, w in weights.items() if name in gradients
-        ]
-        slots = [self._slots_of(name, w) for name, w, _ in pairs]
+        pairs = [(name, w, gradients[name]) for name, w in weights.items() if name in gradients]
+        penalties = [regularizers.get(name) if regularizers else None for name, _, _ in pairs]
+        if self._arrays is None or not self._arrays.are(pairs, penalties):
+            ready = [_checked(*pair) for pair in pairs]
+            slots = [[*self._slots_of(name, w).values()] for name, w, _ in pairs]
+            self._arrays = _Arrays(pairs, ready, slots, penalties)
         rate = self.current_rate()
         self.iterations += 1
-        for (name, w, g), kept in zip(pairs, slots, strict=True):
-            penalty = regularizers.get(name) if regularizers else None
-            if penalty is not None and penalty.l1:
-                g = g + penalty.l1 * np.sign(w)
-            # The gradient of l2 Σw² is 2 l2 w.
-            self._update(w, g, kept, rate, 2.0 * penalty.l2 if penalty is not None else 0.0)
+        self._arrays.refresh()
+        for group in self._arrays.groups:
+            self._update(group, rate)
 
-    def _update(
-        self, w: np.ndarray, g: np.ndarray, kept: dict[str, np.ndarray], rate: float, l2: float
-    ) -> None:
+    def _update(self, group: ops_optim.Group, rate: float) -> None:
         raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The model's weights are no part of its optimizer.
+        return {**self.__dict__, "_arrays": None}
 
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
         kept = self._slots.get(name)
@@ -162,10 +164,64 @@ class Optimizer(named.Configured):
         self.iterations = int(state["iterations"])
         # The order of the slots is that of a fresh optimizer.
         self._slots = {name: {slot: kept[slot] for slot in self.slots} for name, kept in slots.items()}
+        self._arrays = None
 
     def reset(self) -> None:
         """Forget all steps made so far."""
-        self.iterations, self._slots = 0, {}
+        self.iterations, self._slots, self._arrays = 0, {}, None
+
+
+class _Arrays:
+    """Weights and gradients grouped for a step, as long as they are the same arrays at every step.
+
+    Attributes
+    ----------
+    groups : list of Group
+        One for each dtype.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+        ready: Sequence[np.ndarray],
+        slots: Sequence[Sequence[np.ndarray]],
+        penalties: Sequence[Regularizer | None],
+    ) -> None:
+        self._pairs, self._penalties = list(pairs), list(penalties)
+        # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
+        self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
+        by_dtype: dict[Any, tuple[list, list]] = {}
+        for (_, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
+            l1 = penalty.l1 if penalty is not None else 0.0
+            g = grad
+            if l1 or grad is not given:
+                g = aligned_empty(w.shape, w.dtype)
+                self._changed.append((g, given, w, l1))
+            entries, l2 = by_dtype.setdefault(w.dtype, ([], []))
+            entries.append((w, g, *kept))
+            # The gradient of l2 Σw² is 2 l2 w.
+            l2.append(2.0 * penalty.l2 if penalty is not None else 0.0)
+        self.groups = [ops_optim.Group(entries, l2) for entries, l2 in by_dtype.values()]
+
+    def are(
+        self,
+        pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+        penalties: Sequence[Regularizer | None],
+    ) -> bool:
+        """Whether these are the arrays, under the same names, and the penalties."""
+        return (
+            len(pairs) == len(self._pairs)
+            and penalties == self._penalties
+            and all(
+                ours[1] is theirs[1] and ours[2] is theirs[2] and ours[0] == theirs[0]
+                for ours, theirs in zip(pairs, self._pairs, strict=True)
+            )
+        )
+
+    def refresh(self) -> None:
+        """Work out the gradients that are not used as they are."""
+        for g, given, w, l1 in self._changed:
+            g[...] = given + l1 * np.sign(w) if l1 else given
 
 
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -222,13 +278,13 @@ class SGD(Optimizer):
         self.nesterov = checks.flag(type(self).__name__, "nesterov", nesterov)
         self.slots = ("velocity",) if self.momentum else ()
 
-    def _update(self, w, g, kept, rate, l2):
+    def _update(self, group, rate):
         if not self.momentum:
-            ops_optim.sgd_update(w, g, rate, l2)
+            ops_optim.sgd_update(group, rate)
         elif self.nesterov:
-            ops_optim.nesterov_update(w, g, kept["velocity"], rate, self.momentum, l2)
+            ops_optim.nesterov_update(group, rate, self.momentum)
         else:
-            ops_optim.momentum_update(w, g, kept["velocity"], rate, self.momentum, l2)
+            ops_optim.momentum_update(group, rate, self.momentum)
 
 
 class Momentum(SGD):
@@ -308,8 +364,8 @@ class Adagrad(Optimizer):
         self.slot_start = self.initial_accumulator_value
         self.epsilon = at_least_zero("Adagrad", "epsilon", epsilon)
 
-    def _update(self, w, g, kept, rate, l2):
-        ops_optim.adagrad_update(w, g, kept["accumulator"], rate, self.epsilon, l2)
+    def _update(self, group, rate):
+        ops_optim.adagrad_update(group, rate, self.epsilon)
 
 
 class RMSprop(Optimizer):
@@ -344,8 +400,8 @@ class RMSprop(Optimizer):
         self.rho = fraction("RMSprop", "rho", rho)
         self.epsilon = at_least_zero("RMSprop", "epsilon", epsilon)
 
-    def _update(self, w, g, kept, rate, l2):
-        ops_optim.rmsprop_update(w, g, kept["velocity"], rate, self.rho, self.epsilon, l2)
+    def _update(self, group, rate):
+        ops_optim.rmsprop_update(group, rate, self.rho, self.epsilon)
 
 
 class Adadelta(Optimizer):
@@ -381,9 +437,8 @@ class Adadelta(Optimizer):
         self.rho = fraction("Adadelta", "rho", rho)
         self.epsilon = at_least_zero("Adadelta", "epsilon", epsilon)
 
-    def _update(self, w, g, kept, rate, l2):
-        squares, deltas = kept["accumulated_grad"], kept["accumulated_delta"]
-        ops_optim.adadelta_update(w, g, squares, deltas, rate, self.rho, self.epsilon, l2)
+    def _update(self, group, rate):
+        ops_optim.adadelta_update(group, rate, self.rho, self.epsilon)
 
 
 class Adam(Optimizer):
@@ -422,9 +477,8 @@ class Adam(Optimizer):
         self.beta_2 = fraction(where, "beta_2", beta_2)
         self.epsilon = at_least_zero(where, "epsilon", epsilon)
 
-    def _update(self, w, g, kept, rate, l2):
-        m, v, t = kept["m"], kept["v"], self.iterations
-        ops_optim.adam_update(w, g, m, v, rate, self.beta_1, self.beta_2, self.epsilon, t, l2)
+    def _update(self, group, rate):
+        ops_optim.adam_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
 
 
 class AdamW(Adam):
@@ -458,9 +512,10 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, decay=decay, lr=lr)
         self.weight_decay = finite("AdamW", "weight_decay", weight_decay, least=0.0)
 
-    def _update(self, w, g, kept, rate, l2):
-        w *= 1.0 - rate * self.weight_decay
-        super()._update(w, g, kept, rate, l2)
+    def _update(self, group, rate):
+        for w, *_ in group.entries:
+            w *= 1.0 - rate * self.weight_decay
+        super()._update(group, rate)
 
 
 AdaGrad = Adagrad

@@ -32,6 +32,8 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
                      ptrdiff_t block, const REAL *b, REAL *to);                                 \
         void (*pack_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,            \
                                 ptrdiff_t width, ptrdiff_t block, const REAL *b, REAL *to);     \
+        void (*row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b,  \
+                    REAL *c);                                                                   \
         const cconv_rows *rows;                                                                 \
         const cconv_winograd *winograd;                                                         \
         const cconv_depthwise *depthwise;                                                       \

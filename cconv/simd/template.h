@@ -1,8 +1,8 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
 #define TABLE \
-    {NAME(product), NAME(pack), NAME(pack_transposed), &NAME(rows), NAME(winograd), &NAME(depthwise), \
-     &NAME(across)}
+    {NAME(product), NAME(pack), NAME(pack_transposed), NAME(row), &NAME(rows), NAME(winograd), \
+     &NAME(depthwise), &NAME(across)}
 
 #define REAL float
 #define REAL_BITS 32
@@ -10,6 +10,7 @@
 #include "vector.h"
 #include "product.h"
 #include "pack.h"
+#include "row.h"
 #include "rows.h"
 #include "winograd.h"
 #include "depthwise.h"
@@ -25,6 +26,7 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "vector.h"
 #include "product.h"
 #include "pack.h"
+#include "row.h"
 #include "rows.h"
 #include "winograd.h"
 #include "depthwise.h"
