@@ -10,6 +10,10 @@
 # v (n^2, tiles, c), and for each block of filters multiplies n^2 times, m = v u, and transforms
 # m (n^2, tiles, filters) back.
 #
+# A large u would be read from memory again for every batch.  There the loops change places: a batch
+# is as many tiles as all threads share in the outer cache, and a task is a block of filters, which
+# transforms its part of the kernel for itself.  Every sum is the same: over c, in order.
+#
 # Weight gradient:
 #
 #     dg = P^T [sum over tiles of (Q e Q^T) * (B^T d B)] P
@@ -47,7 +51,9 @@ cdef size TILES_BYTES = 262144     # of the transformed input of a task
 cdef size SUM_BYTES = 458752       # of the transformed x and dy of a part
 cdef size SLICE = 64               # most channels, and filters, of a slice of the weight gradient
 cdef size PARTIAL_BYTES = 4194304  # of the sums of all parts
-cdef size STRIP = 16               # filters that are transposed together
+cdef size KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
+cdef size SHARED_BYTES = 6291456   # of the transformed input that those tasks share
+cdef size STRIP = 16               # channels whose kernels are transformed together
 cdef size PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
 
 
@@ -70,7 +76,9 @@ cdef struct Tiles:
     size down, across        # tiles of an image
     size count, batch        # tiles in all, tiles a task
     size u, v, m             # elements from one point to the next, of u, v and m
-    size width               # filters of a block
+    size width, blocks       # filters of a block; blocks
+    size strips              # strips of the channels
+    bint by_blocks           # whether a task is a block of filters, or a batch of tiles
 
 
 cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled,
@@ -84,9 +92,15 @@ cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, s
     t.top, t.left = top, left
     t.down, t.across = ceil_div(oh, wino.out), ceil_div(ow, wino.out)
     t.count = images * t.down * t.across
-    t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), 64)
-    t.batch = least(t.batch - t.batch % 8, t.count)
-    t.width = block_width(f, item)
+    t.width, t.strips = block_width(f, item), ceil_div(c, STRIP)
+    t.blocks = ceil_div(f, t.width)
+    t.by_blocks = t.square * c * t.width * t.blocks * item > KERNEL_BYTES
+    if t.by_blocks:
+        t.batch = least(most(SHARED_BYTES // (t.square * c * item), 8), t.count)
+        t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
+    else:
+        t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), 64)
+        t.batch = least(t.batch - t.batch % 8, t.count)
     t.u, t.v, t.m = c * t.width + PAD, t.batch * c + PAD, t.batch * t.width + PAD
     return t
 
@@ -114,60 +128,144 @@ cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept
     return <unsigned char *>argmax + at
 
 
-cdef void tiles_task(
-    const cython.floating *x,       # IN   (n, xh, xw, c)
-    const unsigned char *x_argmax,  # IN   of x where that is pooled, or NULL
-    const cython.floating *u,       # IN   (blocks, n^2, c, width)
-    const cython.floating *bias,    # IN   (f) or NULL
-    cython.floating *y,             # OUT  (n, yh, yw, f)
-    unsigned char *y_argmax,        # OUT  of y where that is pooled, or NULL
-    Tiles *t, size first, bint relu,
-    cython.floating *scratch,       # OUT  v (n^2, batch, c), then m (n^2, batch, width)
+cdef void tiles_in(
+    const cython.floating *x,      # IN   (n, xh, xw, c)
+    const unsigned char *argmax,   # IN   of x where that is pooled, or NULL
+    cython.floating *v,            # OUT  (n^2, batch, c), from the first of these tiles on
+    Tiles *t, size first, size count,
 ) noexcept nogil:
-    cdef size count = least(t.batch, t.count - first), i, j, p, x_at = 0, y_at = 0
-    cdef cython.floating *m = scratch + t.square * t.v
+    cdef size i, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
-    cdef cconv_sum s
-    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
-    s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.c, t.c, 1, t.width, 0, t.width
-    from_.channels, from_.point, to.point = t.c, t.v, t.m
+    from_.channels, from_.point = t.c, t.v
     for i in range(count):
         place(t, first + i, &from_, &to, &x_at, &y_at)
-        from_.argmax = places(x_argmax, x_at)
-        t.wino.input(&from_, x + x_at, scratch + i * t.c)
-    for j in range(ceil_div(t.f, t.width)):
-        to.channels = least(t.width, t.f - j * t.width)
-        for p in range(t.square):
-            product(&s, count, to.channels, <const cython.floating *>(scratch + p * t.v),
-                    u + (j * t.square + p) * t.u, m + p * t.m, <const cython.floating *>NULL, 0)
-        for i in range(count):
-            place(t, first + i, &from_, &to, &x_at, &y_at)
-            y_at += j * t.width
-            to.argmax = places(y_argmax, y_at)
-            t.wino.output(&to, m + i * t.width, y + y_at, behind(bias, j * t.width), relu)
+        from_.argmax = places(argmax, x_at)
+        t.wino.input(&from_, x + x_at, v + i * t.c)
 
 
-cdef void transpose_task(
-    const cython.floating *kernel,  # IN   one tap (f, c), from filter `first` on
-    cython.floating *transposed,    # OUT  (c, f)
-    size first, size c, size f,
+cdef void tiles_out(
+    const cython.floating *v,     # IN   (n^2, batch, c)
+    const cython.floating *u,     # IN   (n^2, c, width) of the block
+    const cython.floating *bias,  # IN   (f) or NULL
+    cython.floating *y,           # OUT  (n, yh, yw, f)
+    unsigned char *argmax,        # OUT  of y where that is pooled, or NULL
+    Tiles *t, size first, size count, size block, bint relu,
+    cython.floating *m,           # OUT  (n^2, batch, width)
 ) noexcept nogil:
-    # A strip of filters: what is written stays in the cache until its lines are full.
-    cdef size stop = least(first + STRIP, f), i, j
-    for i in range(c):
-        for j in range(first, stop):
-            transposed[i * f + j] = kernel[j * c + i]
+    cdef size f = block * t.width, i, p, x_at = 0, y_at = 0
+    cdef cconv_tile from_, to
+    cdef cconv_sum s
+    to.channels, to.point = least(t.width, t.f - f), t.m
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.c, t.c, 1, t.width, 0, t.width
+    for p in range(t.square):
+        product(&s, count, to.channels, v + p * t.v, u + p * t.u, m + p * t.m, <const cython.floating *>NULL,
+                0)
+    for i in range(count):
+        place(t, first + i, &from_, &to, &x_at, &y_at)
+        to.argmax = places(argmax, y_at + f)
+        t.wino.output(&to, m + i * t.width, y + y_at + f, behind(bias, f), relu)
 
 
 cdef void kernel_task(
-    const cython.floating *kernel,  # IN   (taps, taps, c, f), from input channel k on
-    cython.floating *u,             # OUT  (blocks, n^2, c, width), from input channel k on
-    Tiles *t, bint flip,
+    const cython.floating *kernel,  # IN   (taps, taps, c, f); with gradient (taps, taps, f, c)
+    cython.floating *u,             # OUT  (n^2, c, width) of the block: a strip of its channels
+    Tiles *t, size block, size strip, bint gradient,
+    cython.floating *scratch,       # OUT  strip_size(t, gradient)
 ) noexcept nogil:
-    cdef size j
-    for j in range(ceil_div(t.f, t.width)):
-        t.wino.kernel(least(t.width, t.f - j * t.width), t.c * t.f, flip, t.u, kernel + j * t.width,
-                      u + j * t.square * t.u)
+    cdef size f = block * t.width, filters = least(t.width, t.f - f), taps = t.wino.taps * t.wino.taps
+    cdef size first = strip * STRIP, stop = least(first + STRIP, t.c), i, j, k
+    cdef const cython.floating *rows
+    cdef cython.floating *to
+    if not gradient:
+        for k in range(first, stop):
+            t.wino.kernel(filters, t.c * t.f, False, t.u, kernel + k * t.f + f, u + k * t.width)
+        return
+    for i in range(taps):
+        rows, to = kernel + (i * t.f + f) * t.c, scratch + i * STRIP * t.width
+        for j in range(filters):
+            for k in range(first, stop):
+                to[(k - first) * t.width + j] = rows[j * t.c + k]
+    for k in range(first, stop):
+        t.wino.kernel(filters, STRIP * t.width, True, t.u, scratch + (k - first) * t.width, u + k * t.width)
+
+
+cdef size strip_size(const Tiles *t, bint gradient) noexcept nogil:
+    # Elements of scratch that `kernel_task` takes.
+    return t.wino.taps * t.wino.taps * STRIP * t.width if gradient else 0
+
+
+cdef size shared_size(const Tiles *t) noexcept nogil:
+    # Elements of scratch that all threads share: v where a task is a block of filters, else u.
+    return t.square * (t.v if t.by_blocks else t.blocks * t.u)
+
+
+cdef size thread_size(const Tiles *t, bint gradient) noexcept nogil:
+    # Elements of scratch of a thread.
+    return t.square * ((t.u if t.by_blocks else t.v) + t.m) + strip_size(t, gradient)
+
+
+# What a call of `forward` works on.
+cdef struct Pass:
+    Tiles t
+    const void *x            # (n, xh, xw, c)
+    const unsigned char *x_argmax
+    const void *kernel       # (taps, taps, c, f); with gradient (taps, taps, f, c)
+    const void *bias         # (f) or NULL
+    void *y                  # (n, yh, yw, f)
+    unsigned char *y_argmax
+    bint relu, gradient
+
+
+cdef void tiles_task(
+    const Pass *p,
+    const cython.floating *u,  # IN   (blocks, n^2, c, width)
+    size first,
+    cython.floating *scratch,  # OUT  v (n^2, batch, c), then m (n^2, batch, width)
+) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size count = least(t.batch, t.count - first), j
+    tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch, t, first, count)
+    for j in range(t.blocks):
+        tiles_out(<const cython.floating *>scratch, u + j * t.square * t.u, <const cython.floating *>p.bias,
+                  <cython.floating *>p.y, p.y_argmax, t, first, count, j, p.relu, scratch + t.square * t.v)
+
+
+cdef void block_task(
+    const Pass *p,
+    const cython.floating *v,  # IN   (n^2, batch, c)
+    size first, size block,
+    cython.floating *scratch,  # OUT  u (n^2, c, width), then m (n^2, batch, width), then a strip
+) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef cython.floating *m = scratch + t.square * t.u
+    cdef size i
+    for i in range(t.strips):
+        kernel_task(<const cython.floating *>p.kernel, scratch, t, block, i, p.gradient, m + t.square * t.m)
+    tiles_out(v, <const cython.floating *>scratch, <const cython.floating *>p.bias, <cython.floating *>p.y,
+              p.y_argmax, t, first, least(t.batch, t.count - first), block, p.relu, m)
+
+
+cdef void run_pass(Pass *p, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = &p.t
+    cdef size each = thread_size(t, p.gradient), piece = t.square * t.u, first = 0, i
+    cdef const cython.floating *x = <const cython.floating *>p.x
+    cdef const cython.floating *kernel = <const cython.floating *>p.kernel
+    cdef const cython.floating *shared = scratch
+    cdef cython.floating *rest = scratch + shared_size(t)
+    if t.by_blocks:
+        while first < t.count:
+            for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
+                tiles_in(x, p.x_argmax, scratch + i * t.c, t, first + i, 1)
+            for i in prange(t.blocks, num_threads=threads, schedule="static"):
+                block_task(p, shared, first, i, rest + threadid() * each)
+            first = first + t.batch
+        return
+    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
+        kernel_task(kernel, scratch + i // t.strips * piece, t, i // t.strips, i % t.strips, p.gradient,
+                    rest + threadid() * each)
+    for i in prange(ceil_div(t.count, t.batch), num_threads=threads, schedule="static"):
+        tiles_task(p, shared, i * t.batch, rest + threadid() * each)
 
 
 def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
@@ -177,8 +275,7 @@ def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, s
     n, oh, ow, f = y_shape
     cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
                             <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item)
-    return (t.square * ceil_div(t.f, t.width) * t.u + (taps * taps * t.c * t.f if gradient else 0)
-            + threads * t.square * (t.v + t.m))
+    return shared_size(&t) + threads * thread_size(&t, gradient)
 
 
 def forward(
@@ -197,38 +294,22 @@ def forward(
     With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
     `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.
     """
-    cdef size taps = kernel.shape[0], i, strips, each
+    cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
     cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
-    cdef const cconv_winograd *wino = transforms(tile, taps, sizeof(cython.floating))
-    cdef Tiles t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1],
-                            y.shape[2], y.shape[3], y_pooled, y.shape[1] << y_pooled,
-                            y.shape[2] << y_pooled, top, left, sizeof(cython.floating))
-    cdef cython.floating *u = &scratch[0]
-    cdef cython.floating *rest = u + t.square * ceil_div(t.f, t.width) * t.u
-    cdef const cython.floating *g = &kernel[0, 0, 0, 0]
-    cdef const cython.floating *beta = NULL
-    cdef const unsigned char *x_places = NULL
-    cdef unsigned char *y_places = NULL
+    cdef Pass p
+    p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
+                   y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
+                   sizeof(cython.floating))
+    p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
+    p.bias, p.x_argmax, p.y_argmax, p.relu, p.gradient = NULL, NULL, NULL, relu, gradient
     if bias is not None:
-        beta = &bias[0]
+        p.bias = &bias[0]
     if x_pooled:
-        x_places = &x_argmax[0, 0, 0, 0]
+        p.x_argmax = &x_argmax[0, 0, 0, 0]
     if y_pooled:
-        y_places = &y_argmax[0, 0, 0, 0]
+        p.y_argmax = &y_argmax[0, 0, 0, 0]
     with nogil:
-        if gradient:
-            g = rest
-            strips = ceil_div(t.f, STRIP)
-            for i in prange(taps * taps * strips, num_threads=threads, schedule="static"):
-                transpose_task(&kernel[0, 0, 0, 0] + i // strips * t.c * t.f, rest + i // strips * t.c * t.f,
-                               i % strips * STRIP, t.c, t.f)
-            rest = rest + taps * taps * t.c * t.f
-        for i in prange(t.c, num_threads=threads, schedule="static"):
-            kernel_task(g + i * t.f, u + i * t.width, &t, gradient)
-        each = t.square * (t.v + t.m)
-        for i in prange(ceil_div(t.count, t.batch), num_threads=threads, schedule="static"):
-            tiles_task(&x[0, 0, 0, 0], x_places, <const cython.floating *>u, beta, &y[0, 0, 0, 0], y_places,
-                       &t, i * t.batch, relu, rest + threadid() * each)
+        run_pass(&p, &scratch[0], threads)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
