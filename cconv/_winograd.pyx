@@ -5,14 +5,16 @@
 #
 #     y = A^T [(G g G^T) * (B^T d B)] A    for every tile d of the input, `out` x `out` of the output
 #
-# The kernel is transformed once: u (n^2, c, f) with n = out + taps - 1, packed by blocks of filters.
-# A task takes a batch of tiles, as many as keep the cache, transforms all their channels to
-# v (n^2, tiles, c), and for each block of filters multiplies n^2 times, m = v u, and transforms
-# m (n^2, tiles, filters) back.
+# with n = out + taps - 1.  The kernel is transformed to u (n^2, c, f), packed by blocks of filters,
+# tiles to v (n^2, tiles, c); n^2 products m = v u give m (n^2, tiles, filters of a block), which is
+# transformed back.  What is cut into tasks depends on the size of u, and on no result: every
+# output is one chain of sums over c.
 #
-# A large u would be read from memory again for every batch.  There the loops change places: a batch
-# is as many tiles as all threads share in the outer cache, and a task is a block of filters, which
-# transforms its part of the kernel for itself.  Every sum is the same: over c, in order.
+#     by tiles    Each thread transforms the kernel for itself, since waiting for each other would
+#                 cost it more, and takes batches of tiles that fit its cache.
+#     by blocks   A u larger than the cache would be read from memory again for every batch.  The
+#                 threads share v of as many tiles as the outer cache holds, and a task is a block
+#                 of filters, whose kernel it transforms.
 #
 # Weight gradient:
 #
@@ -28,7 +30,7 @@
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
 from cconv._kernels cimport (
@@ -53,6 +55,7 @@ cdef size SLICE = 64               # most channels, and filters, of a slice of t
 cdef size PARTIAL_BYTES = 4194304  # of the sums of all parts
 cdef size KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
 cdef size SHARED_BYTES = 6291456   # of the transformed input that those tasks share
+cdef size GROUP = 64               # most tiles of a product
 cdef size STRIP = 16               # channels whose kernels are transformed together
 cdef size PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
 
@@ -74,16 +77,18 @@ cdef struct Tiles:
     int xs, ys               # 1 where those are pooled: of half the height and width; else 0
     size top, left           # zeros before the input image
     size down, across        # tiles of an image
-    size count, batch        # tiles in all, tiles a task
+    size count, batch        # tiles in all; tiles whose v is in memory at a time
+    size group               # tiles whose m is
     size u, v, m             # elements from one point to the next, of u, v and m
     size width, blocks       # filters of a block; blocks
     size strips              # strips of the channels
     bint by_blocks           # whether a task is a block of filters, or a batch of tiles
+    size splits              # tasks of a batch and block
 
 
 cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled,
                     size yh, size yw, size f, bint y_pooled, size oh, size ow, size top, size left,
-                    size item) noexcept nogil:
+                    size item, int threads) noexcept nogil:
     # oh, ow: the output that is cut into tiles.
     cdef Tiles t
     t.wino = wino
@@ -96,12 +101,14 @@ cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, s
     t.blocks = ceil_div(f, t.width)
     t.by_blocks = t.square * c * t.width * t.blocks * item > KERNEL_BYTES
     if t.by_blocks:
-        t.batch = least(most(SHARED_BYTES // (t.square * c * item), 8), t.count)
+        t.batch = most(SHARED_BYTES // (t.square * c * item), 8)
         t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
     else:
-        t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), 64)
-        t.batch = least(t.batch - t.batch % 8, t.count)
-    t.u, t.v, t.m = c * t.width + PAD, t.batch * c + PAD, t.batch * t.width + PAD
+        t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), GROUP)
+        t.batch = least(t.batch - t.batch % 8, ceil_div(t.count, threads))
+    t.splits = least(ceil_div(t.batch, GROUP), ceil_div(2 * threads, t.blocks))
+    t.group = least(GROUP, t.batch)
+    t.u, t.v, t.m = c * t.width + PAD, t.batch * c + PAD, t.group * t.width + PAD
     return t
 
 
@@ -144,13 +151,13 @@ cdef void tiles_in(
 
 
 cdef void tiles_out(
-    const cython.floating *v,     # IN   (n^2, batch, c)
+    const cython.floating *v,     # IN   (n^2, batch, c), from the first of these tiles on
     const cython.floating *u,     # IN   (n^2, c, width) of the block
     const cython.floating *bias,  # IN   (f) or NULL
     cython.floating *y,           # OUT  (n, yh, yw, f)
     unsigned char *argmax,        # OUT  of y where that is pooled, or NULL
     Tiles *t, size first, size count, size block, bint relu,
-    cython.floating *m,           # OUT  (n^2, batch, width)
+    cython.floating *m,           # OUT  (n^2, group, width)
 ) noexcept nogil:
     cdef size f = block * t.width, i, p, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
@@ -195,14 +202,10 @@ cdef size strip_size(const Tiles *t, bint gradient) noexcept nogil:
     return t.wino.taps * t.wino.taps * STRIP * t.width if gradient else 0
 
 
-cdef size shared_size(const Tiles *t) noexcept nogil:
-    # Elements of scratch that all threads share: v where a task is a block of filters, else u.
-    return t.square * (t.v if t.by_blocks else t.blocks * t.u)
-
-
 cdef size thread_size(const Tiles *t, bint gradient) noexcept nogil:
-    # Elements of scratch of a thread.
-    return t.square * ((t.u if t.by_blocks else t.v) + t.m) + strip_size(t, gradient)
+    # Elements of scratch of a thread: u, m, v where it is not shared, and a strip.
+    cdef size own = t.u + t.m if t.by_blocks else t.blocks * t.u + t.m + t.v
+    return t.square * own + strip_size(t, gradient)
 
 
 # What a call of `forward` works on.
@@ -218,54 +221,78 @@ cdef struct Pass:
 
 
 cdef void tiles_task(
-    const Pass *p,
-    const cython.floating *u,  # IN   (blocks, n^2, c, width)
+    const Pass *p, const cython.floating *u,  # IN   (blocks, n^2, c, width)
     size first,
-    cython.floating *scratch,  # OUT  v (n^2, batch, c), then m (n^2, batch, width)
+    cython.floating *v,                       # OUT  (n^2, batch, c)
+    cython.floating *m,                       # OUT  (n^2, group, width)
 ) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
     cdef size count = least(t.batch, t.count - first), j
-    tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch, t, first, count)
+    tiles_in(<const cython.floating *>p.x, p.x_argmax, v, t, first, count)
     for j in range(t.blocks):
-        tiles_out(<const cython.floating *>scratch, u + j * t.square * t.u, <const cython.floating *>p.bias,
-                  <cython.floating *>p.y, p.y_argmax, t, first, count, j, p.relu, scratch + t.square * t.v)
+        tiles_out(<const cython.floating *>v, u + j * t.square * t.u, <const cython.floating *>p.bias,
+                  <cython.floating *>p.y, p.y_argmax, t, first, count, j, p.relu, m)
 
 
 cdef void block_task(
-    const Pass *p,
-    const cython.floating *v,  # IN   (n^2, batch, c)
-    size first, size block,
-    cython.floating *scratch,  # OUT  u (n^2, c, width), then m (n^2, batch, width), then a strip
+    const Pass *p, const cython.floating *v,  # IN   (n^2, batch, c)
+    size first, size block, size split,
+    cython.floating *u,                       # OUT  (n^2, c, width)
+    cython.floating *m,                       # OUT  (n^2, group, width)
+    cython.floating *strip,                   # OUT  strip_size(t, p.gradient)
 ) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
-    cdef cython.floating *m = scratch + t.square * t.u
-    cdef size i
+    cdef size count = least(t.batch, t.count - first), stop = (split + 1) * count // t.splits, i
     for i in range(t.strips):
-        kernel_task(<const cython.floating *>p.kernel, scratch, t, block, i, p.gradient, m + t.square * t.m)
-    tiles_out(v, <const cython.floating *>scratch, <const cython.floating *>p.bias, <cython.floating *>p.y,
-              p.y_argmax, t, first, least(t.batch, t.count - first), block, p.relu, m)
+        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, p.gradient, strip)
+    i = split * count // t.splits
+    while i < stop:
+        tiles_out(v + i * t.c, <const cython.floating *>u, <const cython.floating *>p.bias,
+                  <cython.floating *>p.y, p.y_argmax, t, first + i, least(t.group, stop - i), block, p.relu,
+                  m)
+        i += t.group
 
 
-cdef void run_pass(Pass *p, cython.floating *scratch, int threads) noexcept nogil:
-    cdef Tiles *t = &p.t
-    cdef size each = thread_size(t, p.gradient), piece = t.square * t.u, first = 0, i
-    cdef const cython.floating *x = <const cython.floating *>p.x
-    cdef const cython.floating *kernel = <const cython.floating *>p.kernel
-    cdef const cython.floating *shared = scratch
-    cdef cython.floating *rest = scratch + shared_size(t)
-    if t.by_blocks:
-        while first < t.count:
-            for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
-                tiles_in(x, p.x_argmax, scratch + i * t.c, t, first + i, 1)
-            for i in prange(t.blocks, num_threads=threads, schedule="static"):
-                block_task(p, shared, first, i, rest + threadid() * each)
-            first = first + t.batch
-        return
-    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
-        kernel_task(kernel, scratch + i // t.strips * piece, t, i // t.strips, i % t.strips, p.gradient,
-                    rest + threadid() * each)
-    for i in prange(ceil_div(t.count, t.batch), num_threads=threads, schedule="static"):
-        tiles_task(p, shared, i * t.batch, rest + threadid() * each)
+cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size each = thread_size(t, p.gradient), first = 0, i
+    cdef const cython.floating *v = scratch
+    cdef cython.floating *u = scratch + t.square * t.v
+    cdef cython.floating *m = u + t.square * t.u
+    cdef cython.floating *strip = m + t.square * t.m
+    while first < t.count:
+        for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
+            tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch + i * t.c, t, first + i, 1)
+        for i in prange(t.blocks * t.splits, num_threads=threads, schedule="static"):
+            block_task(p, v, first, i // t.splits, i % t.splits, u + threadid() * each, m + threadid() * each,
+                       strip + threadid() * each)
+        first = first + t.batch
+
+
+cdef void kernel_tasks(
+    const Pass *p,
+    cython.floating *u,      # OUT  (blocks, n^2, c, width)
+    cython.floating *strip,  # OUT  strip_size(t, p.gradient)
+) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size i
+    for i in range(t.blocks * t.strips):
+        kernel_task(<const cython.floating *>p.kernel, u + i // t.strips * t.square * t.u, t, i // t.strips,
+                    i % t.strips, p.gradient, strip)
+
+
+cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size each = thread_size(t, p.gradient), i
+    cdef const cython.floating *known = scratch
+    cdef cython.floating *m = scratch + t.square * t.blocks * t.u
+    cdef cython.floating *v = m + t.square * t.m
+    cdef cython.floating *strip = v + t.square * t.v
+    with parallel(num_threads=threads):
+        kernel_tasks(p, scratch + threadid() * each, strip + threadid() * each)
+        for i in prange(ceil_div(t.count, t.batch), schedule="static"):
+            tiles_task(p, known + threadid() * each, i * t.batch, v + threadid() * each,
+                       m + threadid() * each)
 
 
 def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
@@ -274,8 +301,8 @@ def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, s
     n, h, w, c = x_shape
     n, oh, ow, f = y_shape
     cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
-                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item)
-    return shared_size(&t) + threads * thread_size(&t, gradient)
+                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item, threads)
+    return (t.square * t.v if t.by_blocks else 0) + threads * thread_size(&t, gradient)
 
 
 def forward(
@@ -299,7 +326,7 @@ def forward(
     cdef Pass p
     p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
                    y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
-                   sizeof(cython.floating))
+                   sizeof(cython.floating), threads)
     p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
     p.bias, p.x_argmax, p.y_argmax, p.relu, p.gradient = NULL, NULL, NULL, relu, gradient
     if bias is not None:
@@ -309,13 +336,17 @@ def forward(
     if y_pooled:
         p.y_argmax = &y_argmax[0, 0, 0, 0]
     with nogil:
-        run_pass(&p, &scratch[0], threads)
+        if p.t.by_blocks:
+            pass_by_blocks(&p, &scratch[0], threads)
+        else:
+            pass_by_tiles(&p, &scratch[0], threads)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
 #
 # A task sums one part of the tiles for one slice of the channels and one of the filters, so that
-# its sum stays in the cache; slices of the same part transform the same tiles again.  Tiles that
+# its sum stays in the cache; slices of the same part transform the same tiles again.  Where there
+# is but one part the task also transforms its sum, which nobody else ever sees.  Tiles that
 # pooling does not see have no gradient and are left out; the batches, and with them every sum, are
 # as they would be with their zeros.
 
@@ -402,22 +433,43 @@ cdef void sum_task(
         first += t.batch
 
 
+cdef void finish_row(
+    cython.floating *row,      # IN   (parts, n^2, filters) for one channel, parts s.whole apart; 0 is used up
+    cython.floating *dkernel,  # OUT  (taps, taps, filters), taps c * f apart
+    const Sum *s, size filters,
+) noexcept nogil:
+    cdef size p, part, i, point = s.cs * s.fs
+    for part in range(1, s.parts):
+        for p in range(s.t.square):
+            for i in range(filters):
+                row[p * point + i] += row[part * s.whole + p * point + i]
+    s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel)
+
+
 cdef void finish_task(
     cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; part 0 is used up
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
-    Sum *s, size k,
+    const Sum *s, size k,
 ) noexcept nogil:
     # The kernel's gradient for input channel k.
-    cdef size j, p, part, i, filters, point = s.cs * s.fs
-    cdef cython.floating *row
+    cdef size j
     for j in range(s.across):
-        row = sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs
-        filters = least(s.fs, s.t.f - j * s.fs)
-        for part in range(1, s.parts):
-            for p in range(s.t.square):
-                for i in range(filters):
-                    row[p * point + i] += row[part * s.whole + p * point + i]
-        s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel + k * s.t.f + j * s.fs)
+        finish_row(sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs,
+                   dkernel + k * s.t.f + j * s.fs, s, least(s.fs, s.t.f - j * s.fs))
+
+
+cdef void slice_task(
+    const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,
+    cython.floating *dkernel,  # OUT  (taps, taps, c, f)
+    cython.floating *dbias,    # OUT  (f)
+    Sum *s, size slice,
+    cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
+) noexcept nogil:
+    # All of one slice, where there is one part.
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i
+    sum_task(x, dy, argmax, scratch, dbias, s, 0, slice, scratch + s.each)
+    for i in range(least(s.cs, s.t.c - k)):
+        finish_row(scratch + i * s.fs, dkernel + (k + i) * s.t.f + j, s, least(s.fs, s.t.f - j))
 
 
 cdef Sum gradient_sum(
@@ -425,7 +477,17 @@ cdef Sum gradient_sum(
     size top, size left, size item,
 ):
     return sum_of(tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
-                           conv_size[1], top, left, item), item)
+                           conv_size[1], top, left, item, 1), item)
+
+
+cdef size gradient_shared(const Sum *s) noexcept nogil:
+    # Elements of scratch that all threads share: the sums of the parts, where there are several.
+    return s.parts * s.whole if s.parts > 1 else 0
+
+
+cdef size gradient_each(const Sum *s) noexcept nogil:
+    # Elements of scratch of a thread.
+    return s.t.square * (s.t.v + s.w) + (s.each if s.parts == 1 else 0)
 
 
 def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
@@ -433,7 +495,7 @@ def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, 
     n, h, w, c = x_shape
     n, yh, yw, f = dy_shape
     cdef Sum s = gradient_sum(tile, taps, n, h, w, c, yh, yw, f, False, conv_size, 0, 0, item)
-    return s.parts * s.whole + threads * s.t.square * (s.t.v + s.w)
+    return gradient_shared(&s) + threads * gradient_each(&s)
 
 
 def weight_gradient(
@@ -452,21 +514,26 @@ def weight_gradient(
     cdef Sum s = gradient_sum(tile, dkernel.shape[0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                               dy.shape[1], dy.shape[2], dy.shape[3], pooled, conv_size, top, left,
                               sizeof(cython.floating))
-    cdef size i, k, part, slice, each = s.t.square * (s.t.v + s.w)
+    cdef size i, k, part, slice, each = gradient_each(&s)
     cdef cython.floating *sums = &scratch[0]
-    cdef cython.floating *rest = sums + s.parts * s.whole
+    cdef cython.floating *rest = sums + gradient_shared(&s)
     cdef cython.floating *biases = sums + s.slices * s.each
     cdef const unsigned char *windows = NULL
     if pooled:
         windows = &argmax[0, 0, 0, 0]
     with nogil:
-        for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
-            part, slice = i // s.slices, i % s.slices
-            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
-                     biases + part * s.whole, &s, part, slice, rest + threadid() * each)
-        for i in prange(s.t.c, num_threads=threads, schedule="static"):
-            finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
-        for k in range(s.t.f):
-            dbias[k] = biases[k]
-            for i in range(1, s.parts):
-                dbias[k] += biases[i * s.whole + k]
+        if s.parts == 1:
+            for i in prange(s.slices, num_threads=threads, schedule="static"):
+                slice_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, &dkernel[0, 0, 0, 0], &dbias[0], &s, i,
+                           rest + threadid() * each)
+        else:
+            for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
+                part, slice = i // s.slices, i % s.slices
+                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
+                         biases + part * s.whole, &s, part, slice, rest + threadid() * each)
+            for i in prange(s.t.c, num_threads=threads, schedule="static"):
+                finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
+            for k in range(s.t.f):
+                dbias[k] = biases[k]
+                for i in range(1, s.parts):
+                    dbias[k] += biases[i * s.whole + k]

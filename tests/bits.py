@@ -90,6 +90,12 @@ def windowed(size, window, dtype):
     yield "im2col", (col, F.col2im(col, x.shape, (3, 2), **window))
 
 
+def large_kernel(dtype):
+    """Winograd's algorithm where a task is a block of filters."""
+    x, bias = arrays((2, 5, 6, 130), (260,), dtype=dtype)
+    yield "winograd of a large kernel", winograd(x, bias, 3)
+
+
 def rowwise(size, dtype):
     """Results of the operations on rows."""
     n, height, width, channels, filters = size
@@ -164,6 +170,8 @@ def digests():
     found = {}
     for dtype, size in itertools.product((np.float32, np.float64), SIZES):
         cases = [*rowwise(size, dtype), *steps(size, dtype), *pictures(size, dtype)]
+        if size is SIZES[0]:
+            cases += large_kernel(dtype)
         for window in WINDOWS:
             cases += [(f"{name} {window}", result) for name, result in windowed(size, window, dtype)]
         for name, result in cases:

@@ -131,6 +131,8 @@ def winograds(dtype):
             same = Geometry((37, 41), (side, side), 1, "same")
             yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
         yield pooled, 3, same, (2, 2), 2, "valid", channels, filters, 1, dtype, "winograd"
+    # So large a kernel that a task is a block of filters.
+    yield convolution, 3, Geometry((5, 6), (3, 3), 1, "same"), 130, 260, 1, dtype, "winograd"
 
 
 def pooled(n, geometry, pool_size, strides, padding, channels, filters, groups, dtype, algorithm="direct"):

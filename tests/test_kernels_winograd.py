@@ -107,10 +107,24 @@ def test_with_max_pooling_in_one_sweep(size, n, channels, filters, padding, dtyp
         ((4, 4), 3, 40, 16, 16, "same"),  # tiles of many images in a batch, several parts
         ((2, 2), 3, 40, 67, 130, "same"),  # the smaller tiles
         ((1, 1), 3, 2, 16, 16, "same"),
+        ((3, 3), 3, 2, 130, 260, "same"),  # so large a kernel that a task is a block of filters
     ],
 )
 def test_larger_sizes(case, dtype):
     check_winograd(*case, dtype, True, 3)
+
+
+def test_an_image_has_the_same_bits_in_a_batch_of_any_size():
+    """Also where the batch has more tiles than the threads share at a time."""
+    x, kernel = normal(4, np.float32, (180, 4, 4, 256), (3, 3, 256, 128))
+    options = {"padding": "same", "algorithm": "winograd"}
+    y = on_all_threads(lambda: functional.conv2d(x, kernel, **options))
+    for first, last in ((0, 1), (85, 180)):
+        part = functional.conv2d(x[first:last], kernel, **options)
+        np.testing.assert_array_equal(part, y[first:last])
+    dx, _, _ = functional.conv2d_backward(y, x, kernel, **options)
+    part, _, _ = functional.conv2d_backward(y[:3], x[:3], kernel, **options)
+    np.testing.assert_array_equal(part, dx[:3])
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", ((3, 0), (1, 2))])

@@ -123,6 +123,8 @@ INLINE void NAME(gradient_to_points)(const int out, const int n, const int sourc
         UNROLL for (int j = 0; j < out; j++) { \
             vec d[4], to[6], column; \
             UNROLL for (int i = 0; i < out; i++) { \
+                if (source == WHOLE) \
+                    __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
                 d[i] = AT(i, j, ragged); \
                 if (i) column += d[i]; \
                 else column = d[i]; \
