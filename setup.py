@@ -77,6 +77,7 @@ setup(
             Extension(SHARED, ["cconv/_shared.c"]),
             kernels("_kernels", SIMD),
             kernels("_dense"),
+            kernels("_first"),
             kernels("_winograd"),
             kernels("_depthwise"),
             kernels("_lanes"),

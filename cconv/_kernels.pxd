@@ -1,5 +1,6 @@
 # What the kernel modules share: the instruction set that this process runs, and small things.
 cimport cython
+from libc.string cimport memcpy, memset
 
 from cconv._rows cimport cconv_rows
 
@@ -54,6 +55,37 @@ cdef extern from "simd/winograd_table.h" nogil:
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
 
+cdef extern from "simd/first_table.h" nogil:
+    int CCONV_FIRST_TAPS
+    int CCONV_FIRST_BIAS
+    int CCONV_FIRST_RELU
+
+    ctypedef struct cconv_first_walk:
+        Py_ssize_t taps
+        Py_ssize_t *at
+        Py_ssize_t row, column, columns
+        const Py_ssize_t *inputs
+        Py_ssize_t filters
+
+    ctypedef struct cconv_first:
+        void (*pack)(Py_ssize_t taps, Py_ssize_t filters, const void *kernel, const void *bias,
+                     void *packed) noexcept nogil
+        void (*forward)(const cconv_first_walk *s, Py_ssize_t count, const void *x, const void *packed,
+                        int mode, void *y) noexcept nogil
+        void (*pooled)(const cconv_first_walk *s, Py_ssize_t count, const void *x, const void *packed,
+                       int mode, void *y, unsigned char *argmax) noexcept nogil
+        void (*gradient)(const cconv_first_walk *s, Py_ssize_t rows, const void *x, const void *dy,
+                         int first, void *sums) noexcept nogil
+        void (*quads)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t row, Py_ssize_t right, Py_ssize_t down,
+                      const void *x, void *quads) noexcept nogil
+        void (*pooled_gradient)(const cconv_first_walk *s, Py_ssize_t rows, const void *quads,
+                                const void *dy, const unsigned char *argmax, int first,
+                                void *sums) noexcept nogil
+        void (*unpack)(Py_ssize_t taps, Py_ssize_t filters, const void *sums, void *dkernel,
+                       void *dbias) noexcept nogil
+
+    Py_ssize_t cconv_first_room(Py_ssize_t rows, Py_ssize_t filters, size_t item)
+
 cdef extern from "simd/simd.h" nogil:
     ctypedef struct cconv_sum:
         Py_ssize_t q, r, k
@@ -78,6 +110,7 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
         const cconv_lanes *lanes
+        const cconv_first *first
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
@@ -92,6 +125,7 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
         const cconv_lanes *lanes
+        const cconv_first *first
 
     ctypedef struct cconv_isa:
         const char *name
@@ -203,3 +237,21 @@ cdef inline void pack(
             cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
         else:
             cconv_current().f64.pack(rows, columns, stride, width, block, b, to)
+
+
+cdef inline void copy_padded(
+    const cython.floating *x,  # IN   (h, w, c)
+    size h, size w, size c, size first, size rows, size left, size columns,
+    cython.floating *to,       # OUT  (rows, columns, c)
+) noexcept nogil:
+    # Rows `first` on of x, from column -left on; zeros outside the image.
+    cdef size before = least(most(left, 0), columns), stop = least(most(w + left, before), columns), r
+    for r in range(first, first + rows):
+        if r < 0 or r >= h:
+            memset(to, 0, columns * c * sizeof(cython.floating))
+        else:
+            memset(to, 0, before * c * sizeof(cython.floating))
+            memcpy(to + before * c, x + (r * w + before - left) * c,
+                   (stop - before) * c * sizeof(cython.floating))
+            memset(to + stop * c, 0, (columns - stop) * c * sizeof(cython.floating))
+        to += columns * c

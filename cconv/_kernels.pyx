@@ -25,7 +25,7 @@ import os
 
 cimport cython
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from cconv._rows cimport cconv_pool
 
@@ -456,19 +456,7 @@ cdef const cython.floating *band_of(
     if first >= 0 and first + height <= p.h and p.left <= 0 and columns - p.left <= p.w:
         stride[0] = p.w * p.c
         return x + (first * p.w - p.left) * p.c
-    cdef size before = least(most(p.left, 0), columns)
-    cdef size stop = least(most(p.w + p.left, before), columns)
-    cdef cython.floating *row = scratch
-    cdef size r
-    for r in range(height):
-        if first + r < 0 or first + r >= p.h:
-            memset(row, 0, columns * p.c * sizeof(cython.floating))
-        else:
-            memset(row, 0, before * p.c * sizeof(cython.floating))
-            memcpy(row + before * p.c, x + ((first + r) * p.w + before - p.left) * p.c,
-                   (stop - before) * p.c * sizeof(cython.floating))
-            memset(row + stop * p.c, 0, (columns - stop) * p.c * sizeof(cython.floating))
-        row += columns * p.c
+    copy_padded(x, p.h, p.w, p.c, first, height, p.left, columns, scratch)
     stride[0] = columns * p.c
     return scratch
 

@@ -2,7 +2,9 @@
 
 "winograd" takes 36 products where "direct" takes 144, or 16 where it takes 36, for 3x3 and 2x2
 kernels of stride 1, at the price of transforms whose cost each channel shares, and of a rounding
-error up to a few times larger; see `_winograd.pyx`. "pointwise" is a dense layer on pixels.
+error up to a few times larger; see `_winograd.pyx`. "pointwise" is a dense layer on pixels. "first" is
+"direct" for so few taps that what stands around the sums would cost more than they do, as in the
+first layer of a network.
 """
 
 from typing import Any
@@ -24,6 +26,9 @@ FEW_BYTES = 32
 LINE_BYTES = 64
 # Most bytes of the input that one row of outputs then sees.
 LARGEST_BAND = 2**20
+
+# Most taps (kernel pixels times channels) that are few: CCONV_FIRST_TAPS of simd/first_table.h.
+MOST_TAPS = 75
 
 # Values of one image between a convolution and its pooling that stay in the cache of a core.
 LARGEST_BETWEEN = 100_000
@@ -105,6 +110,11 @@ def crosses_images(images: int, row: int, rows: int, outputs: int, groups: int, 
     return few and images * itemsize >= LINE_BYTES and row * rows * LINE_BYTES <= LARGEST_BAND
 
 
+def has_few_taps(window: Window, groups: int, channels: int) -> bool:
+    """Whether every output is a sum of few products."""
+    return groups == 1 and window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
+
+
 def fuses_pooling(
     window: Window, pool: Window, groups: int, channels: int, filters: int, algorithm: str
 ) -> bool:
@@ -114,7 +124,7 @@ def fuses_pooling(
         return pools_tiles(window, pool)
     between = window.output_size[0] * window.output_size[1] * filters
     positions = pool.kernel_size[0] * pool.kernel_size[1]
-    return chosen == "direct" and between <= LARGEST_BETWEEN and positions <= 255
+    return chosen in ("direct", "first") and between <= LARGEST_BETWEEN and positions <= 255
 
 
 def spreads_pooled(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> bool:
@@ -126,7 +136,7 @@ def spreads_pooled(window: Window, groups: int, channels: int, filters: int, alg
 def choose(
     window: Window, groups: int, channels: int, filters: int, algorithm: str, tiled: tuple[int, int]
 ) -> str:
-    """Return "pointwise", "depthwise", "winograd" or "direct" for one pass of a convolution.
+    """Return "pointwise", "depthwise", "first", "winograd" or "direct" for one pass of a convolution.
 
     `tiled` is as in `winograd_tile`.
     """
@@ -134,10 +144,11 @@ def choose(
         return "pointwise"
     if groups > 1 and groups == channels == filters:
         return "depthwise"
+    plain = "first" if has_few_taps(window, groups, channels) else "direct"
     if algorithm == "direct" or not fits_winograd(window, groups):
-        return "direct"
+        return plain
     if algorithm == "winograd":
         return "winograd"
     direct = tiled[0] * tiled[1] * window.kernel_size[0] ** 2
     pays = direct >= LEAST_GAIN * _products(window, tiled, winograd_tile(window, tiled))
-    return "winograd" if pays and min(channels, filters) >= FEWEST_CHANNELS else "direct"
+    return "winograd" if pays and min(channels, filters) >= FEWEST_CHANNELS else plain

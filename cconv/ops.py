@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import _dense, _depthwise, _kernels, _lanes, _winograd
+from cconv import _dense, _depthwise, _first, _kernels, _lanes, _winograd
 from cconv.algorithms import choose, crosses_images, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
@@ -121,6 +121,13 @@ def conv2d(
         scratch = _scratch(run, count, x.dtype)
         run.call(_lanes.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
         return y
+    if chosen == "first":
+        count = _first.forward_scratch(
+            x.shape, kernel.shape, shape, strides, origin, dilation, x.itemsize, threads
+        )
+        scratch = _scratch(run, count, x.dtype)
+        run.call(_first.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
+        return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
     )
@@ -186,6 +193,13 @@ def conv2d_weight_gradient(
     if chosen == "winograd":
         _winograd_weight_gradient(dy, None, x, dkernel, dbias, window, run, threads)
         return dkernel, dbias
+    if chosen == "first":
+        count = _first.weight_gradient_scratch(
+            x.shape, shape, window.output_size, strides, origin, dilation, dy.itemsize, threads, False
+        )
+        scratch = _scratch(run, count, dy.dtype)
+        _first.weight_gradient(dy, x, dkernel, dbias, strides, origin, dilation, scratch, threads)
+        return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads, False
     )
@@ -217,33 +231,22 @@ def conv2d_max_pool(
     """
     shape = (x.shape[0], *pool.output_size, kernel.shape[3])
     y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
-    strides, origin, dilation = _geometry(window)
-    size = window.output_size
+    geometry, size = _geometry(window), window.output_size
     threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size, SERIAL_WORK)
-    if choose(window, groups, x.shape[3], shape[3], algorithm, size) == "winograd":
+    chosen = choose(window, groups, x.shape[3], shape[3], algorithm, size)
+    if chosen == "winograd":
         _winograd_into(y, argmax, x, None, kernel, bias, window, relu, False, run, threads)
         return y, argmax
-    count = _kernels.conv2d_pool_scratch(
-        x.shape, kernel.shape, size, strides, origin, dilation, groups, x.itemsize, threads
-    )
+    if chosen == "first":
+        count = _first.pool_forward_scratch(x.shape, kernel.shape, size, *geometry, x.itemsize, threads)
+        scratch = _scratch(run, count, x.dtype)
+        windows = (size, *geometry, relu, _pool(pool))
+        run.call(_first.pool_forward, x, kernel, bias, y, argmax, *windows, scratch, threads)
+        return y, argmax
+    count = _kernels.conv2d_pool_scratch(x.shape, kernel.shape, size, *geometry, groups, x.itemsize, threads)
     scratch = _scratch(run, count, x.dtype)
-    run.call(
-        _kernels.conv2d_pool_forward,
-        x,
-        kernel,
-        bias,
-        y,
-        argmax,
-        size,
-        strides,
-        origin,
-        dilation,
-        groups,
-        relu,
-        _pool(pool),
-        scratch,
-        threads,
-    )
+    options = (size, *geometry, groups, relu, _pool(pool))
+    run.call(_kernels.conv2d_pool_forward, x, kernel, bias, y, argmax, *options, scratch, threads)
     return y, argmax
 
 
@@ -273,30 +276,26 @@ def conv2d_max_pool_weight_gradient(
     shape = (*window.kernel_size, x.shape[3] // groups, filters)
     dkernel = run.empty("dkernel", shape, dy.dtype)
     dbias = run.empty("dbias", (filters,), dy.dtype)
-    strides, origin, dilation = _geometry(window)
+    geometry = _geometry(window)
     threads = threads_for(n * size[0] * size[1] * dkernel.size, SERIAL_WORK)
-    if choose(window, groups, x.shape[3], filters, algorithm, size) == "winograd":
+    chosen = choose(window, groups, x.shape[3], filters, algorithm, size)
+    if chosen == "winograd":
         _winograd_weight_gradient(dy, argmax, x, dkernel, dbias, window, run, threads)
+        return dkernel, dbias
+    if chosen == "first":
+        count = _first.weight_gradient_scratch(x.shape, shape, size, *geometry, dy.itemsize, threads, True)
+        scratch = _scratch(run, count, dy.dtype)
+        _first.pool_weight_gradient(
+            dy, argmax, x, dkernel, dbias, size, *geometry, _pool(pool), scratch, threads
+        )
         return dkernel, dbias
     full = (n, *size, filters)
     count = _kernels.conv2d_weight_gradient_scratch(
-        x.shape, shape, full, strides, origin, dilation, groups, dy.itemsize, threads, True
+        x.shape, shape, full, *geometry, groups, dy.itemsize, threads, True
     )
     scratch = _scratch(run, count, dy.dtype)
     _kernels.conv2d_pool_weight_gradient(
-        dy,
-        argmax,
-        x,
-        dkernel,
-        dbias,
-        size,
-        strides,
-        origin,
-        dilation,
-        groups,
-        _pool(pool),
-        scratch,
-        threads,
+        dy, argmax, x, dkernel, dbias, size, *geometry, groups, _pool(pool), scratch, threads
     )
     return dkernel, dbias
 

@@ -71,6 +71,10 @@ def windowed(size, window, dtype):
     yield "conv2d_max_pool", (y, argmax)
     gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, pool, 1, Run(), "direct")
     yield "conv2d_max_pool_weight_gradient", gradients
+    halves = resolve_window("bits", geometry.output_size, 2)
+    y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, halves, 1, True, Run())
+    gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, halves, 1, Run())
+    yield "conv2d_max_pool of windows side by side", (y, argmax, *gradients)
     (depthwise,) = arrays((3, 2, 1, 2 * channels), dtype=dtype)
     y = F.conv2d(x, depthwise, groups=channels, **window)
     yield "depthwise, two filters", (y, *F.conv2d_backward(y, x, depthwise, groups=channels, **window))

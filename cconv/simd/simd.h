@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "depthwise_table.h"
+#include "first_table.h"
 #include "lanes_table.h"
 #include "rows_table.h"
 #include "winograd_table.h"
@@ -38,6 +39,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
         const cconv_winograd *winograd;                                                         \
         const cconv_depthwise *depthwise;                                                       \
         const cconv_lanes *lanes;                                                               \
+        const cconv_first *first;                                                               \
     }
 
 typedef CCONV_TABLE(float) cconv_table_f32;

@@ -2,7 +2,7 @@
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
 #define TABLE \
     {NAME(product), NAME(pack), NAME(pack_transposed), NAME(row), &NAME(rows), NAME(winograd), \
-     &NAME(depthwise), &NAME(across)}
+     &NAME(depthwise), &NAME(across), &NAME(first)}
 
 #define REAL float
 #define REAL_BITS 32
@@ -15,6 +15,8 @@
 #include "winograd.h"
 #include "depthwise.h"
 #include "lanes.h"
+#include "first.h"
+#include "first_gradient.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
 #undef REAL_BITS
@@ -31,4 +33,6 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "winograd.h"
 #include "depthwise.h"
 #include "lanes.h"
+#include "first.h"
+#include "first_gradient.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;

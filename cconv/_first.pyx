@@ -1,0 +1,406 @@
+# _first.pyx: convolutions of few taps, as the first of a network are, alone or with max pooling
+# behind them, as parallel loops over the kernels of simd/first.h and simd/first_gradient.h.
+#
+# Forward, a task is a band of output rows of one image.  If the windows reach past the image, the
+# task copies the band of the input into its thread's scratch with zeros around it: next to the output
+# that is little.  Behind 2x2 max pooling of stride 2 a task is a band of rows of windows, and what is
+# between the two never leaves the registers; other poolings take one image at a time from the
+# thread's scratch.
+#
+# The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
+# split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
+# order.  2x2 max pooling takes the same blocks, parts and order, with one product where the gradient
+# before pooling has four (see simd/first_gradient.h): both give the same bits.  Other poolings spread
+# their gradient over the thread's scratch first.
+#
+# Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
+cimport cython
+from cython.parallel cimport prange, threadid
+
+from cconv._kernels cimport (
+    CCONV_FIRST_BIAS,
+    CCONV_FIRST_RELU,
+    cconv_current,
+    cconv_first,
+    cconv_first_room,
+    cconv_first_walk,
+    cconv_rows_of,
+    ceil_div,
+    copy_padded,
+    least,
+    most,
+    size,
+)
+from cconv._rows cimport cconv_pool
+
+cdef size BAND_BYTES = 65536       # of input that a task or a block reads
+cdef size ENOUGH_TASKS = 32        # to keep many threads busy evenly
+cdef size FEWEST_ROWS = 4          # of outputs in a band, were there not enough tasks otherwise
+cdef size PARTIAL_BYTES = 8388608  # of the sums of all parts
+cdef size CHUNK = 4096             # sums a task adds up
+
+
+cdef struct First:
+    size n, h, w, c, f              # images, input, filters
+    size kh, kw, sh, sw, dh, dw     # taps, strides, dilation
+    size top, left                  # zeros before the image
+    size rows, columns              # of the output
+    size band, bands                # output rows a task, tasks an image; even but for the last
+    bint padded                     # whether the windows reach past the image
+    size wide, stride               # pixels, elements of an input row where it is read
+
+
+cdef inline const cconv_first *first_of(size item) noexcept nogil:
+    return cconv_current().f32.first if item == 4 else cconv_current().f64.first
+
+
+cdef inline size extent(size outputs, size stride, size taps, size dilation) noexcept nogil:
+    # Input pixels along one axis under so many outputs.
+    return (outputs - 1) * stride + dilation * (taps - 1) + 1
+
+
+cdef inline size height(const First *g, size rows) noexcept nogil:
+    return extent(rows, g.sh, g.kh, g.dh)
+
+
+cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item):
+    cdef First g
+    g.n, g.h, g.w, g.c = x_shape
+    g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
+    g.rows, g.columns = conv_size
+    g.sh, g.sw = strides
+    g.top, g.left = origin
+    g.dh, g.dw = dilation
+    g.wide = extent(g.columns, g.sw, g.kw, g.dw)
+    g.padded = g.top > 0 or g.left > 0 or height(&g, g.rows) > g.h or g.wide > g.w
+    g.stride = (g.wide if g.padded else g.w) * g.c
+    g.band = most(BAND_BYTES // (g.stride * item * g.sh), 2)
+    g.band = least(g.band, most(g.rows * g.n // ENOUGH_TASKS, FEWEST_ROWS))
+    g.band = least(g.band + g.band % 2, g.rows)
+    g.bands = ceil_div(g.rows, g.band)
+    return g
+
+
+cdef cconv_first_walk walk_of(const First *g) noexcept nogil:
+    cdef cconv_first_walk s
+    cdef size u, v, k
+    s.taps, s.filters = g.kh * g.kw * g.c, g.f
+    s.row, s.column, s.columns = g.sh * g.stride, g.sw * g.c, g.columns
+    for u in range(g.kh):
+        for v in range(g.kw):
+            for k in range(g.c):
+                s.at[(u * g.kw + v) * g.c + k] = u * g.dh * g.stride + v * g.dw * g.c + k
+    return s
+
+
+cdef inline size copy_size(const First *g) noexcept nogil:
+    # Elements of scratch that the input of a band takes.
+    return height(g, g.band) * g.stride if g.padded else 0
+
+
+cdef const cython.floating *input_of(
+    const cython.floating *x,     # IN   (n, h, w, c)
+    const First *g, size image, size i, size rows,
+    cython.floating *scratch,     # OUT  copy_size(g)
+) noexcept nogil:
+    # What the first tap of output (i, 0) reads, for so many output rows.
+    x += image * g.h * g.w * g.c
+    if not g.padded:
+        return x + (i * g.sh - g.top) * g.stride - g.left * g.c
+    copy_padded(x, g.h, g.w, g.c, i * g.sh - g.top, height(g, rows), g.left, g.wide, scratch)
+    return scratch
+
+
+# ---- forward ---------------------------------------------------------------------------------------
+#
+# scratch: the packed kernel and bias; what each thread needs; the table `inputs` of the walk.
+
+cdef inline size inputs_size(size count, size item) noexcept nogil:
+    # Reals that hold `count` entries of a table on a boundary of its own.
+    return ceil_div((count + 1) * <size>sizeof(Py_ssize_t), item)
+
+
+cdef Py_ssize_t *fill_inputs(void *memory, size rows, size columns, size row, size column) noexcept nogil:
+    # Where the inputs of outputs begin, row after row, in memory of inputs_size(rows * columns).
+    cdef size past = <size_t>memory % sizeof(Py_ssize_t), i, j
+    cdef Py_ssize_t *inputs = <Py_ssize_t *>(<char *>memory + (sizeof(Py_ssize_t) - past if past else 0))
+    for i in range(rows):
+        for j in range(columns):
+            inputs[i * columns + j] = i * row + j * column
+    return inputs
+
+
+cdef inline size packed_size(const First *g, size item) noexcept nogil:
+    return cconv_first_room(g.kh * g.kw * g.c + 1, g.f, item)
+
+
+def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size item, int threads):
+    """Elements of scratch that `forward` takes on so many threads."""
+    cdef First g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item)
+    return packed_size(&g, item) + threads * copy_size(&g) + inputs_size(g.band * g.columns, item)
+
+
+def forward(
+    const cython.floating[:, :, :, ::1] x,       # IN   (n, h, w, c)
+    const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
+    const cython.floating[::1] bias,             # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
+    strides, origin, dilation, bint relu,
+    cython.floating[::1] scratch,                # OUT  forward_scratch(...)
+    int threads,
+):
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding."""
+    cdef size item = sizeof(cython.floating), t, image, i, rows, each
+    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                            (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
+                            (y.shape[1], y.shape[2]), strides, origin, dilation, item)
+    cdef int mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias is not None else 0)
+    cdef const cython.floating *beta = NULL
+    cdef cython.floating *copies = &scratch[0] + packed_size(&g, item)
+    cdef cconv_first_walk s
+    if bias is not None:
+        beta = &bias[0]
+    with nogil:
+        s, each = walk_of(&g), copy_size(&g)
+        s.inputs = fill_inputs(copies + threads * each, g.band, g.columns, s.row, s.column)
+        first_of(item).pack(s.taps, g.f, &kernel[0, 0, 0, 0], beta, &scratch[0])
+        for t in prange(g.n * g.bands, num_threads=threads, schedule="static"):
+            image, i = t // g.bands, t % g.bands * g.band
+            rows = least(g.band, g.rows - i)
+            first_of(item).forward(
+                &s, rows * g.columns,
+                input_of(&x[0, 0, 0, 0], &g, image, i, rows, copies + threadid() * each), &scratch[0], mode,
+                &y[image, i, 0, 0])
+
+
+# ---- forward with max pooling ------------------------------------------------------------------------
+
+cdef cconv_pool windows_of(const First *g, size rows, size columns, pool):
+    cdef cconv_pool p
+    p.h, p.w, p.c, p.oh, p.ow = g.rows, g.columns, g.f, rows, columns
+    (p.kh, p.kw), (p.sh, p.sw), ((p.top, p.bottom), (p.left, p.right)), (p.dh, p.dw) = pool
+    return p
+
+
+cdef inline bint halves(const cconv_pool *p) noexcept nogil:
+    # Whether every window has 2x2 outputs of its own, side by side from the corner on.
+    return (p.kh == 2 and p.kw == 2 and p.sh == 2 and p.sw == 2 and p.dh == 1 and p.dw == 1 and p.top == 0
+            and p.left == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
+
+
+cdef void forget_not_positive(const cython.floating *y, unsigned char *argmax, size n) noexcept nogil:
+    # With ReLU the argmax of what is not above zero names no position.
+    cdef size k
+    for k in range(n):
+        argmax[k] = argmax[k] if y[k] > 0 else 255
+
+
+cdef void image_task(
+    const cython.floating *x,     # IN   (n, h, w, c)
+    const cython.floating *packed,
+    cython.floating *y,           # OUT  (poh, pow, f) of one image
+    unsigned char *argmax,        # OUT  (poh, pow, f)
+    const First *g, const cconv_first_walk *s, const cconv_pool *windows, size image, int mode,
+    cython.floating *scratch,     # OUT  copy_size(g) and the image between, (oh, ow, f)
+) noexcept nogil:
+    # Any pooling: one image, band by band.
+    cdef size item = sizeof(cython.floating), b, i, rows, each = windows.ow * windows.c
+    cdef cython.floating *between = scratch + copy_size(g)
+    for b in range(g.bands):
+        i = b * g.band
+        rows = least(g.band, g.rows - i)
+        first_of(item).forward(s, rows * g.columns, input_of(x, g, image, i, rows, scratch), packed, mode,
+                               between + i * g.columns * g.f)
+    for i in range(windows.oh):
+        cconv_rows_of(item).max_pool(windows, i, between, y + i * each, argmax + i * each, 0)
+    if mode & CCONV_FIRST_RELU:
+        forget_not_positive(y, argmax, windows.oh * each)
+
+
+def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
+                         int threads):
+    """Elements of scratch that `pool_forward` takes on so many threads."""
+    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item)
+    return (packed_size(&g, item) + threads * (copy_size(&g) + g.rows * g.columns * g.f)
+            + inputs_size(g.band * g.columns, item))
+
+
+def pool_forward(
+    const cython.floating[:, :, :, ::1] x,       # IN   (n, h, w, c)
+    const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
+    const cython.floating[::1] bias,             # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,             # OUT  (n, poh, pow, f)
+    unsigned char[:, :, :, ::1] argmax,          # OUT  (n, poh, pow, f)
+    conv_size, strides, origin, dilation, bint relu,
+    pool,                                        # (kernel_size, strides, pads, dilation) of the pooling
+    cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
+    int threads,
+):
+    """Max pooling of forward(...), whose output has conv_size pixels."""
+    cdef size item = sizeof(cython.floating), t, image, i, rows, each, bands, band
+    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                            (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
+                            conv_size, strides, origin, dilation, item)
+    cdef cconv_pool windows = windows_of(&g, y.shape[1], y.shape[2], pool)
+    cdef int mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias is not None else 0)
+    cdef const cython.floating *beta = NULL
+    cdef cython.floating *copies = &scratch[0] + packed_size(&g, item)
+    cdef cconv_first_walk s
+    if bias is not None:
+        beta = &bias[0]
+    with nogil:
+        s, each = walk_of(&g), copy_size(&g) + g.rows * g.columns * g.f
+        first_of(item).pack(s.taps, g.f, &kernel[0, 0, 0, 0], beta, &scratch[0])
+        if halves(&windows):
+            band = g.band // 2
+            bands = ceil_div(windows.oh, band)
+            s.inputs = fill_inputs(copies + threads * each, band, windows.ow, 2 * s.row, 2 * s.column)
+            for t in prange(g.n * bands, num_threads=threads, schedule="static"):
+                image, i = t // bands, t % bands * band
+                rows = least(band, windows.oh - i)
+                first_of(item).pooled(
+                    &s, rows * windows.ow,
+                    input_of(&x[0, 0, 0, 0], &g, image, 2 * i, 2 * rows, copies + threadid() * each),
+                    &scratch[0], mode, &y[image, i, 0, 0], &argmax[image, i, 0, 0])
+        else:
+            s.inputs = fill_inputs(copies + threads * each, g.band, g.columns, s.row, s.column)
+            for t in prange(g.n, num_threads=threads, schedule="static"):
+                image_task(&x[0, 0, 0, 0], <const cython.floating *>&scratch[0], &y[t, 0, 0, 0],
+                           &argmax[t, 0, 0, 0], &g, &s, &windows, t, mode, copies + threadid() * each)
+
+
+# ---- weight gradient -------------------------------------------------------------------------------
+#
+# scratch: the sums of the parts, each first_room(taps + 1); then each thread's copy of the input of a
+# block, and its quads, or the block's gradient before pooling.
+
+# Max pooling behind a convolution: windows, and the argmax of the whole batch; NULL: there is none.
+cdef struct Pooling:
+    cconv_pool windows
+    const unsigned char *argmax
+
+
+cdef inline size parts_of(const First *g, size item) noexcept nogil:
+    cdef size most_parts = most(PARTIAL_BYTES // (packed_size(g, item) * item), 1)
+    return least(least(g.n * g.bands, ENOUGH_TASKS), most_parts)
+
+
+cdef inline size block_size(const First *g, bint pooled) noexcept nogil:
+    cdef size quads = 4 * height(g, g.band) * g.stride
+    return copy_size(g) + (most(quads, g.band * g.columns * g.f) if pooled else 0)
+
+
+cdef cconv_first_walk quads_walk(const First *g, const cconv_pool *p, size *count) noexcept nogil:
+    # The walk over the quads of an input row, of which there are `count`, by windows.
+    cdef First q = g[0]
+    cdef cconv_first_walk s
+    cdef size k
+    count[0] = (extent(2 * p.ow, g.sw, g.kw, g.dw) - g.sw) * g.c
+    q.stride = count[0]
+    s = walk_of(&q)
+    for k in range(s.taps):
+        s.at[k] *= 4
+    s.row, s.column, s.columns = 8 * s.row, 8 * s.column, p.ow
+    return s
+
+
+cdef void part_task(
+    const cython.floating *x,      # IN   (n, h, w, c)
+    const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
+    cython.floating *sums,         # OUT  of this part
+    const First *g, const Pooling *pooling, size first, size stop,
+    cython.floating *scratch,      # OUT  block_size(g)
+) noexcept nogil:
+    cdef size item = sizeof(cython.floating), b, image, i, j, rows, count = 0
+    cdef const cconv_pool *p = &pooling.windows
+    cdef bint pooled = pooling.argmax != NULL, picks = pooled and halves(p)
+    cdef size each = p.oh * p.ow * g.f if pooled else g.rows * g.columns * g.f
+    cdef cconv_first_walk s = quads_walk(g, p, &count) if picks else walk_of(g)
+    cdef cython.floating *rest = scratch + copy_size(g)
+    cdef const cython.floating *a
+    for b in range(first, stop):
+        image, i = b // g.bands, b % g.bands * g.band
+        rows = least(g.band, g.rows - i)
+        a = input_of(x, g, image, i, rows, scratch)
+        if picks:
+            rows = most(least(rows // 2, p.oh - i // 2), 0)
+            if rows:
+                first_of(item).quads(height(g, 2 * rows) - g.sh, count, g.stride, g.sw * g.c, g.sh * g.stride,
+                                     a, rest)
+            j = image * each + i // 2 * p.ow * g.f
+            first_of(item).pooled_gradient(&s, rows, rest, dy + j, pooling.argmax + j, b == first, sums)
+        elif pooled:
+            for j in range(rows):
+                cconv_rows_of(item).max_pool_backward(
+                    p, i + j, dy + image * each, pooling.argmax + image * each, 0,
+                    rest + j * g.columns * g.f)
+            first_of(item).gradient(&s, rows, a, rest, b == first, sums)
+        else:
+            first_of(item).gradient(&s, rows, a, dy + image * each + i * g.columns * g.f, b == first, sums)
+
+
+cdef void sum_parts(
+    const cython.floating *x, const cython.floating *dy, cython.floating *dkernel, cython.floating *dbias,
+    const First *g, const Pooling *pooling, cython.floating *scratch, int threads,
+) noexcept nogil:
+    cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
+    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t, i, k
+    cdef cython.floating *rest = scratch + parts * room
+    for t in prange(parts, num_threads=threads, schedule="static"):
+        part_task(x, dy, scratch + t * room, g, pooling, t * blocks // parts, (t + 1) * blocks // parts,
+                  rest + threadid() * each)
+    for t in prange(ceil_div(room, CHUNK), num_threads=threads, schedule="static"):
+        for k in range(1, parts):
+            for i in range(t * CHUNK, least((t + 1) * CHUNK, room)):
+                scratch[i] += scratch[k * room + i]
+    first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
+
+
+def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
+                            int threads, bint pooled):
+    """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
+    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item)
+    return parts_of(&g, item) * packed_size(&g, item) + threads * block_size(&g, pooled)
+
+
+def weight_gradient(
+    const cython.floating[:, :, :, ::1] dy,   # IN   (n, oh, ow, f)
+    const cython.floating[:, :, :, ::1] x,    # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,    # OUT  (kh, kw, c, f)
+    cython.floating[::1] dbias,               # OUT  (f)
+    strides, origin, dilation,
+    cython.floating[::1] scratch,             # OUT  weight_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of forward(...) with respect to its kernel and bias."""
+    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                            (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
+                            (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating))
+    cdef Pooling pooling
+    pooling.argmax = NULL
+    with nogil:
+        sum_parts(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0], &dbias[0], &g, &pooling, &scratch[0],
+                  threads)
+
+
+def pool_weight_gradient(
+    const cython.floating[:, :, :, ::1] dy,    # IN   (n, poh, pow, f)
+    const unsigned char[:, :, :, ::1] argmax,  # IN   (n, poh, pow, f), of pool_forward
+    const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,     # OUT  (kh, kw, c, f)
+    cython.floating[::1] dbias,                # OUT  (f)
+    conv_size, strides, origin, dilation,
+    pool,                                      # (kernel_size, strides, pads, dilation) of the pooling
+    cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(..., pooled=True)
+    int threads,
+):
+    """Gradient of pool_forward(...) with respect to the kernel and bias."""
+    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                            (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
+                            conv_size, strides, origin, dilation, sizeof(cython.floating))
+    cdef Pooling pooling
+    pooling.windows = windows_of(&g, dy.shape[1], dy.shape[2], pool)
+    pooling.argmax = &argmax[0, 0, 0, 0]
+    with nogil:
+        sum_parts(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0], &dbias[0], &g, &pooling, &scratch[0],
+                  threads)

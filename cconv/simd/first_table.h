@@ -1,0 +1,51 @@
+/* first_table.h: the kernels of convolutions of few taps, as the first of a network are; see first.h
+ * and first_gradient.h.  `void *` stands for float or double as the table's owner says. */
+#ifndef CCONV_FIRST_TABLE_H
+#define CCONV_FIRST_TABLE_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define CCONV_FIRST_TAPS 75 /* most taps: 5x5 of three channels */
+
+/* Where a convolution reads; distances in elements. */
+typedef struct {
+    ptrdiff_t taps;                 /* kh * kw * channels */
+    ptrdiff_t at[CCONV_FIRST_TAPS]; /* from what the first tap of an output reads to this tap */
+    ptrdiff_t row, column;          /* from the input of an output to that of the next one */
+    ptrdiff_t columns;              /* outputs, or windows of 2x2 outputs, in a row */
+    const ptrdiff_t *inputs;        /* forward: where the input of each output, or window, begins */
+    ptrdiff_t filters;
+} cconv_first_walk;
+
+/* what an output gets behind its sum */
+enum { CCONV_FIRST_BIAS = 1, CCONV_FIRST_RELU = 2 };
+
+typedef struct {
+    /* kernel (taps, filters), bias (filters) or NULL -> packed: first_room elements for taps + 1 */
+    void (*pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel, const void *bias, void *packed);
+    /* y (count, filters): outputs from x on, row after row */
+    void (*forward)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
+                    int mode, void *y);
+    /* y, argmax (count, filters): the same behind 2x2 max pooling; argmax 255 where ReLU gave 0 */
+    void (*pooled)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
+                   int mode, void *y, uint8_t *argmax);
+    /* sums += products of dy (rows, columns, filters) with x; `first`: sums were nothing before */
+    void (*gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x, const void *dy,
+                     int first, void *sums);
+    /* quads (rows, n, 4): of every element of x that, its neighbour `right`, `down` and both */
+    void (*quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdiff_t right, ptrdiff_t down,
+                  const void *x, void *quads);
+    /* the same sums from quads and the dy, argmax (rows, columns, filters) of 2x2 max pooling */
+    void (*pooled_gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *quads,
+                            const void *dy, const uint8_t *argmax, int first, void *sums);
+    /* sums -> dkernel (taps, filters), dbias (filters) */
+    void (*unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel, void *dbias);
+} cconv_first;
+
+/* Elements of packed, and of sums, for so many rows (taps and bias), whatever the width of a vector. */
+static inline ptrdiff_t cconv_first_room(ptrdiff_t rows, ptrdiff_t filters, size_t item) {
+    const ptrdiff_t lanes = 64 / (ptrdiff_t)item;
+    return rows * ((filters + lanes - 1) / lanes * lanes);
+}
+
+#endif

@@ -1,0 +1,170 @@
+"""Convolutions of few taps: against the twins, with max pooling behind them, and who takes them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import (
+    Geometry,
+    assert_near,
+    dtypes,
+    geometries,
+    many,
+    normal,
+    on_all_threads,
+    seeds,
+    widened,
+    widths,
+)
+
+from cconv import algorithms, ops, ops_rows, reference
+from cconv.run import Run
+from cconv.shapes import resolve_window
+
+
+def check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed):
+    """Forward, and the gradient of the weights, of one case."""
+    window, run = geometry.window(), Run()
+    shapes = ((n, *geometry.size, channels), (*geometry.kernel_size, channels, filters), (filters,))
+    x, kernel, bias = normal(seed, dtype, *shapes)
+    (dy,) = normal(seed + 1, dtype, (n, *window.output_size, filters))
+    bias = bias if with_bias else None
+    options = {
+        "strides": geometry.strides,
+        "padding": geometry.padding,
+        "dilation": geometry.dilation,
+    }
+    y, dkernel, dbias = on_all_threads(
+        lambda: (
+            ops.conv2d(x, kernel, bias, window, 1, relu, run),
+            *ops.conv2d_weight_gradient(dy, x, window, 1, run),
+        )
+    )
+    wide, magnitudes = widened(dtype, x, kernel, bias)
+    wanted = reference.conv2d(*wide, activation="relu" if relu else None, **options)
+    assert_near(y, wanted, reference.conv2d(*magnitudes, **options), dtype)
+    wide, magnitudes = widened(dtype, dy, x, kernel)
+    wanted = reference.conv2d_backward(*wide, **options)[1:]
+    scales = reference.conv2d_backward(*magnitudes, **options)[1:]
+    for gradient, truth, scale in zip((dkernel, dbias), wanted, scales, strict=True):
+        assert_near(gradient, truth, scale, dtype)
+
+
+@given(
+    geometries(5), st.integers(1, 3), st.integers(1, 3), widths, dtypes, st.booleans(), st.booleans(), seeds
+)
+@many
+def test_few_taps(geometry, n, channels, filters, dtype, relu, with_bias, seed):
+    check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed)
+
+
+# What small random cases do not reach: many images, several bands of an image, 75 taps in chunks,
+# bands that reach past the image at one side only.
+LARGER = [
+    (Geometry((28, 28), (5, 5), 1, "valid"), 40, 1, 30),
+    (Geometry((67, 61), (3, 3), 1, "same"), 3, 3, 67),
+    (Geometry((41, 203), (5, 5), 1, ((0, 4), (3, 0))), 2, 3, 33),
+    (Geometry((90, 70), (7, 7), 2, 3), 2, 1, 64),
+    (Geometry((3, 400), (2, 3), (1, 2), "same", (1, 3)), 2, 12, 5),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", LARGER)
+def test_larger_sizes(case, dtype):
+    check_first(*case, dtype, True, True, 7)
+
+
+def check_pooled(geometry, pool_size, strides, n, channels, filters, dtype, relu, seed, spoil=None):
+    """The sweep has the bits of convolution, ReLU and pooling one by one."""
+    window, run = geometry.window(), Run()
+    pool = resolve_window("test", window.output_size, pool_size, strides)
+    shapes = ((n, *geometry.size, channels), (*geometry.kernel_size, channels, filters), (filters,))
+    x, kernel, bias = normal(seed, dtype, *shapes)
+    (dy,) = normal(seed + 1, dtype, (n, *pool.output_size, filters))
+    if spoil is not None:
+        x[..., 0][np.random.default_rng(seed).random(x.shape[:3]) < 0.05] = spoil
+    y, argmax = on_all_threads(lambda: ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, relu, run))
+    between = ops.conv2d(x, kernel, bias, window, 1, relu, run)
+    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
+    if spoil is not None:
+        return
+    gradients = on_all_threads(
+        lambda: ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, 1, run)
+    )
+    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    if relu:
+        dbetween = ops_rows.relu_backward(dbetween, between, run)
+    for found, alone in zip(gradients, ops.conv2d_weight_gradient(dbetween, x, window, 1, run), strict=True):
+        assert found.tobytes() == alone.tobytes()
+
+
+@given(
+    geometries(5),
+    st.sampled_from([((2, 2), 2), ((2, 2), 2), ((2, 2), 1), ((3, 2), (2, 3))]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    widths,
+    dtypes,
+    st.booleans(),
+    seeds,
+)
+@many
+def test_with_max_pooling(geometry, pool, n, channels, filters, dtype, relu, seed):
+    height, width = geometry.window().output_size
+    pool_size = (min(pool[0][0], height), min(pool[0][1], width))
+    check_pooled(geometry, pool_size, pool[1], n, channels, filters, dtype, relu, seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", LARGER)
+def test_larger_sizes_with_max_pooling(case, dtype):
+    geometry, n, channels, filters = case
+    for pool in (((2, 2), 2), ((2, 2), 1)):
+        check_pooled(geometry, *pool, n, channels, filters, dtype, True, 9)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("spoil", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("filters", [3, 30])
+def test_values_that_are_not_finite(spoil, relu, filters):
+    for dtype in (np.float32, np.float64):
+        check_pooled(Geometry((17, 14), (3, 3), 1, "valid"), (2, 2), 2, 2, 1, filters, dtype, relu, 4, spoil)
+
+
+def test_equal_values_name_the_first():
+    window = resolve_window("test", (8, 8), 3)
+    pool = resolve_window("test", window.output_size, 2)
+    x, kernel = np.ones((1, 8, 8, 1), np.float32), np.ones((3, 3, 1, 20), np.float32)
+    y, argmax = ops.conv2d_max_pool(x, kernel, None, window, pool, 1, True, Run())
+    assert (y == 9).all()
+    assert not argmax.any()
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "channels", "groups", "options", "chosen"),
+    [
+        (5, 3, 1, {}, "first"),
+        (5, 4, 1, {}, "direct"),
+        (3, 1, 1, {"strides": 2, "dilation": 3}, "first"),
+        (3, 4, 2, {}, "direct"),
+        (1, 3, 1, {}, "pointwise"),
+        (1, 3, 1, {"strides": 2}, "first"),
+        (11, 3, 1, {"strides": 4}, "direct"),
+    ],
+)
+def test_the_choice_depends_on_shapes(kernel_size, channels, groups, options, chosen):
+    window = resolve_window("test", (64, 64), kernel_size, **options)
+    for algorithm in ("auto", "direct"):
+        assert algorithms.choose(window, groups, channels, 8, algorithm, window.output_size) == chosen
+
+
+def test_python_and_c_agree_on_how_many_taps_are_few():
+    header = Path(algorithms.__file__).parent / "simd" / "first_table.h"
+    (number,) = re.findall(r"#define CCONV_FIRST_TAPS (\d+)", header.read_text())
+    assert int(number) == algorithms.MOST_TAPS
