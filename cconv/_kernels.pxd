@@ -44,6 +44,7 @@ cdef extern from "simd/winograd_table.h" nogil:
         Py_ssize_t r0, r1, c0, c1
         Py_ssize_t channels, point
         unsigned char *argmax
+        const void *positive
 
     ctypedef struct cconv_winograd:
         Py_ssize_t out, taps

@@ -22,6 +22,7 @@ def forward(
     bias: np.ndarray | None,
     y: np.ndarray,
     y_argmax: np.ndarray | None,
+    positive: np.ndarray | None,
     tile: int,
     top: int,
     left: int,

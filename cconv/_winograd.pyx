@@ -156,6 +156,7 @@ cdef void tiles_out(
     const cython.floating *bias,  # IN   (f) or NULL
     cython.floating *y,           # OUT  (n, yh, yw, f)
     unsigned char *argmax,        # OUT  of y where that is pooled, or NULL
+    const cython.floating *positive,  # IN   (n, yh, yw, f) where y is the gradient of ReLU, or NULL
     Tiles *t, size first, size count, size block, bint relu,
     cython.floating *m,           # OUT  (n^2, group, width)
 ) noexcept nogil:
@@ -170,7 +171,7 @@ cdef void tiles_out(
                 0)
     for i in range(count):
         place(t, first + i, &from_, &to, &x_at, &y_at)
-        to.argmax = places(argmax, y_at + f)
+        to.argmax, to.positive = places(argmax, y_at + f), behind(positive, y_at + f)
         t.wino.output(&to, m + i * t.width, y + y_at + f, behind(bias, f), relu)
 
 
@@ -217,6 +218,7 @@ cdef struct Pass:
     const void *bias         # (f) or NULL
     void *y                  # (n, yh, yw, f)
     unsigned char *y_argmax
+    const void *positive     # (n, yh, yw, f) or NULL
     bint relu, gradient
 
 
@@ -231,7 +233,8 @@ cdef void tiles_task(
     tiles_in(<const cython.floating *>p.x, p.x_argmax, v, t, first, count)
     for j in range(t.blocks):
         tiles_out(<const cython.floating *>v, u + j * t.square * t.u, <const cython.floating *>p.bias,
-                  <cython.floating *>p.y, p.y_argmax, t, first, count, j, p.relu, m)
+                  <cython.floating *>p.y, p.y_argmax, <const cython.floating *>p.positive, t, first, count, j,
+                  p.relu, m)
 
 
 cdef void block_task(
@@ -248,8 +251,8 @@ cdef void block_task(
     i = split * count // t.splits
     while i < stop:
         tiles_out(v + i * t.c, <const cython.floating *>u, <const cython.floating *>p.bias,
-                  <cython.floating *>p.y, p.y_argmax, t, first + i, least(t.group, stop - i), block, p.relu,
-                  m)
+                  <cython.floating *>p.y, p.y_argmax, <const cython.floating *>p.positive, t, first + i,
+                  least(t.group, stop - i), block, p.relu, m)
         i += t.group
 
 
@@ -312,6 +315,7 @@ def forward(
     const cython.floating[::1] bias,               # IN   (f) or None
     cython.floating[:, :, :, ::1] y,               # OUT  (n, oh, ow, f)
     unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, oh, ow, f), what ReLU gave, or None
     size tile, size top, size left, bint relu, bint gradient,
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
@@ -319,7 +323,8 @@ def forward(
     """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of so many pixels a side.
 
     With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
-    `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.
+    `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.  With `positive`
+    y is zero where that is not above zero.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
     cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
@@ -328,7 +333,9 @@ def forward(
                    y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
                    sizeof(cython.floating), threads)
     p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
-    p.bias, p.x_argmax, p.y_argmax, p.relu, p.gradient = NULL, NULL, NULL, relu, gradient
+    p.bias, p.x_argmax, p.y_argmax, p.positive, p.relu, p.gradient = NULL, NULL, NULL, NULL, relu, gradient
+    if positive is not None:
+        p.positive = &positive[0, 0, 0, 0]
     if bias is not None:
         p.bias = &bias[0]
     if x_pooled:

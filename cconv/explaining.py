@@ -120,14 +120,16 @@ def _chosen(layer: Conv2D, size: tuple[int, int]) -> str:
     return f"winograd F({tile}x{tile},{side}x{side})"
 
 
-def _algorithm(layer: Layer, backward: bool) -> str:
+def _algorithm(layer: Layer, backward: bool, need_dx: bool) -> str:
     """Return how the layer is computed: the passes of a convolution may differ."""
     if isinstance(layer, DepthwiseConv2D):
         return "depthwise" if layer.depth_multiplier == 1 else "direct"
     if not isinstance(layer, Conv2D):
         return "product" if mult_adds(layer) else ""
-    sizes = (layer.window.input_size, layer.window.output_size) if backward else (layer.window.output_size,)
-    return ", ".join(dict.fromkeys(_chosen(layer, size) for size in sizes))
+    chosen = [_chosen(layer, layer.window.output_size)]
+    if backward and need_dx:
+        chosen.insert(0, _chosen(layer, layer.window.input_size).replace("first", "direct"))
+    return ", ".join(dict.fromkeys(chosen))
 
 
 def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds: float) -> Pass:
@@ -146,7 +148,7 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     return Pass(
         " + ".join(layer.name for layer in step.layers),
         "backward" if backward else "forward",
-        " ".join(filter(None, (_algorithm(layer, backward) for layer in step.layers))),
+        " ".join(filter(None, (_algorithm(layer, backward, need_dx) for layer in step.layers))),
         flops,
         nbytes,
         seconds,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import _dense, _depthwise, _first, _kernels, _lanes, _winograd
+from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _winograd
 from cconv.algorithms import choose, crosses_images, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
@@ -45,10 +45,12 @@ def _winograd_into(
     gradient: bool,
     run: Run,
     threads: int,
+    positive: Array | None = None,
 ) -> None:
     """Convolve x into y by Winograd's algorithm; with an argmax it is a pooled image.
 
     The input gradient is the convolution of dy, padded the other way round, with the flipped kernel.
+    `positive` is as in `conv2d_input_gradient`.
     """
     taps, origin = window.kernel_size[0], _geometry(window)[1]
     tile = winograd_tile(window, window.input_size if gradient else window.output_size)
@@ -59,10 +61,8 @@ def _winograd_into(
         x.shape, pooled[0], y.shape, pooled[1], tile, taps, gradient, x.itemsize, threads
     )
     scratch = _scratch(run, count, x.dtype)
-    shapes = (tile, *origin)
-    run.call(
-        _winograd.forward, x, x_argmax, kernel, bias, y, y_argmax, *shapes, relu, gradient, scratch, threads
-    )
+    arrays, options = (x, x_argmax, kernel, bias, y, y_argmax, positive), (tile, *origin, relu, gradient)
+    run.call(_winograd.forward, *arrays, *options, scratch, threads)
 
 
 def _winograd_weight_gradient(
@@ -146,32 +146,50 @@ def conv2d_input_gradient(
     in_channels: int,
     run: Run,
     algorithm: str = "auto",
+    positive: Array | None = None,
 ) -> Array:
-    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c).
+
+    Where x came from ReLU, it may be given as `positive`: dx is then the gradient before that, zero
+    where x is not above zero.
+    """
     filters = dy.shape[3]
     dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
     chosen = choose(window, groups, in_channels, filters, algorithm, window.input_size)
+    threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
+    if chosen == "winograd":
+        _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads, positive)
+        return dx
     if chosen == "pointwise":
         _dense_input_gradient_into(dx.reshape(-1, in_channels), dy.reshape(-1, filters), kernel[0, 0], run)
-        return dx
+    else:
+        _direct_input_gradient_into(dx, dy, kernel, window, groups, run, threads, chosen)
+    return _where_positive(dx, positive)
+
+
+def _direct_input_gradient_into(
+    dx: Array, dy: Array, kernel: Array, window: Window, groups: int, run: Run, threads: int, chosen: str
+) -> None:
     strides, origin, dilation = _geometry(window)
-    threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), dy.dtype)
         _depthwise.input_gradient(dy, kernel, dx, strides, origin, dilation, scratch, threads)
-        return dx
-    if chosen == "winograd":
-        _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads)
-        return dx
-    if window.strides == (1, 1) and crosses_images(*_seen(dy, window), in_channels, groups, dy.itemsize):
+    elif window.strides == (1, 1) and crosses_images(*_seen(dy, window), dx.shape[3], groups, dy.itemsize):
         count = _lanes.input_gradient_scratch(
             dy.shape, kernel.shape, dx.shape, origin, dilation, dy.itemsize, threads
         )
         _lanes.input_gradient(dy, kernel, dx, origin, dilation, _scratch(run, count, dy.dtype), threads)
-        return dx
-    count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
-    scratch = _scratch(run, count, dy.dtype)
-    _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
+    else:
+        count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
+        scratch = _scratch(run, count, dy.dtype)
+        _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
+
+
+def _where_positive(dx: Array, positive: Array | None) -> Array:
+    """Return dx, set to zero where `positive`, if given, is not above zero."""
+    if positive is not None:
+        flat = dx.reshape(-1)
+        _elementwise.relu_backward(flat, positive.reshape(-1), flat, threads_for(dx.size))
     return dx
 
 
@@ -251,13 +269,22 @@ def conv2d_max_pool(
 
 
 def conv2d_max_pool_input_gradient(
-    dy: Array, argmax: Array, kernel: Array, window: Window, in_channels: int, run: Run
+    dy: Array,
+    argmax: Array,
+    kernel: Array,
+    window: Window,
+    in_channels: int,
+    run: Run,
+    positive: Array | None = None,
 ) -> Array:
-    """dy, argmax (n, poh, pow, f) -> dx (n, h, w, c) of `conv2d_max_pool`, by Winograd's algorithm."""
+    """dy, argmax (n, poh, pow, f) -> dx (n, h, w, c) of `conv2d_max_pool`, by Winograd's algorithm.
+
+    `positive` is as in `conv2d_input_gradient`.
+    """
     dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
     size = window.output_size
     threads = threads_for(len(dy) * size[0] * size[1] * kernel.size, SERIAL_WORK)
-    _winograd_into(dx, None, dy, argmax, kernel, None, window, False, True, run, threads)
+    _winograd_into(dx, None, dy, argmax, kernel, None, window, False, True, run, threads, positive)
     return dx
 
 
@@ -319,11 +346,11 @@ def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: boo
     run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
 
 
-def dense_input_gradient(dy: Array, kernel: Array, run: Run) -> Array:
-    """dy (m, out), kernel (in, out) -> dx (m, in)."""
+def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:
+    """dy (m, out), kernel (in, out) -> dx (m, in); `positive` (m, in) is as in `conv2d_input_gradient`."""
     dx = run.empty("dx", (dy.shape[0], kernel.shape[0]), dy.dtype)
     _dense_input_gradient_into(dx, dy, kernel, run)
-    return dx
+    return _where_positive(dx, positive)
 
 
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:

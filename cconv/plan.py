@@ -19,6 +19,7 @@ import copy
 import math
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ from cconv.activations import Activation
 from cconv.algorithms import fuses_pooling, spreads_pooled
 from cconv.arena import Arena, PlanRun
 from cconv.layers.activation import Activation as ActivationLayer
-from cconv.layers.affine import Affine
+from cconv.layers.affine import Affine, Dense
 from cconv.layers.base import Layer, Weights
-from cconv.layers.convolution import Conv2D
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import MaxPooling2D
 from cconv.program import Program
@@ -55,11 +56,16 @@ class Step:
         In order; their `grads` are set by `backward`.
     first : int
         Number of the first of them in the model.
+    from_relu : bool
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `share_relus`.
+    to_relu : bool
+        The gradient of the ReLU at the end is part of the next step's.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int) -> None:
         self.layers = list(layers)
         self.first = first
+        self.from_relu = self.to_relu = False
 
     def prepare(self, run: PlanRun) -> None:
         """Get ready for batches through which the weights stay as they are."""
@@ -75,7 +81,12 @@ class Step:
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the weights; return that of the input if `need_dx`."""
-        return self.layers[0]._backward(dy, run, need_dx=need_dx)
+        layer = self.layers[0]
+        if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
+            if not self.to_relu:
+                dy = layer.activation.backward(dy, layer._cache[1], run)
+            return layer._affine_backward(dy, run, need_dx, self.from_relu)
+        return layer._backward(dy, run, need_dx=need_dx)
 
     def release(self) -> None:
         """Let go of what `backward` needs."""
@@ -172,7 +183,7 @@ class PooledConvolution(Step):
         if need_dx and not self._spreads:
             between = ops_rows.max_pool2d_backward(dy, argmax, pool, run)
             gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
-            dx = layer._input_gradient(between, run)
+            dx = layer._input_gradient(between, run, x if self.from_relu else None)
         else:
             if layer.trainable:
                 gradients = ops.conv2d_max_pool_weight_gradient(
@@ -180,7 +191,10 @@ class PooledConvolution(Step):
                 )
             if need_dx:
                 kernel = layer.params["kernel"]
-                dx = ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, layer.in_channels, run)
+                positive = x if self.from_relu else None
+                dx = ops.conv2d_max_pool_input_gradient(
+                    dy, argmax, kernel, window, layer.in_channels, run, positive
+                )
         if gradients is not None:
             layer.grads["kernel"] = gradients[0]
             if layer.use_bias:
@@ -237,6 +251,23 @@ def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list
     return steps
 
 
+def share_relus(steps: Sequence[Step]) -> None:
+    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
+
+    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
+    read where that gradient is written, and not in a pass of its own. Both are layers that look at
+    no more than their input; a subclass with a `_backward` of its own is left alone.
+    """
+    plain = [
+        type(step) is Step and type(step.layers[0]) in (Dense, Conv2D, DepthwiseConv2D) for step in steps
+    ]
+    for number, (before, after) in enumerate(pairwise(steps)):
+        takes = plain[number + 1] or isinstance(after, PooledConvolution)
+        last = before.layers[-1]
+        if plain[number] and takes and isinstance(last, Affine) and last.activation.key == "relu":
+            before.to_relu = after.from_relu = True
+
+
 def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
     """Return layers that end in logits, and the activation that was taken off their end.
 
@@ -282,6 +313,8 @@ class Plan:
     ) -> None:
         chain, self.activation = split_activation(layers, loss)
         self.steps = steps_of(chain, training, fuse)
+        if training and fuse:
+            share_relus(self.steps)
         self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training

@@ -155,8 +155,10 @@ def pooled(n, geometry, pool_size, strides, padding, channels, filters, groups, 
             back = (dy, argmax, x, window, pool, groups, run, algorithm)
             results += [y, argmax, *ops.conv2d_max_pool_weight_gradient(*back)]
             if algorithm == "winograd":
-                dx = ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, channels, run)
-                results.append(dx)
+                results += [
+                    ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, channels, run, positive)
+                    for positive in (None, x)
+                ]
         return results
 
     return compute

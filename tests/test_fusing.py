@@ -294,3 +294,65 @@ def test_a_rescaling_that_overflows_is_named():
         pytest.raises(ValueError, match=r"layer 0 \(rescaling, Rescaling\) is the first"),
     ):
         model.fit(x, np.zeros((4, 1)), verbose=0)
+
+
+# --- the gradient of ReLU ------------------------------------------------------------------------
+
+
+def relus(dtype):
+    """Layers with ReLU right in front of every kind that takes over its gradient."""
+    layers = [
+        Conv2D(16, 3, activation="relu", padding="same"),
+        Conv2D(17, 3, activation="relu", padding="same"),  # Winograd
+        Conv2D(4, 3, activation="relu", strides=2, padding="same"),
+        Conv2D(4, 1, activation="relu"),
+        DepthwiseConv2D(3, activation="relu", padding="same"),
+        Conv2D(16, 2, activation="relu"),
+        Conv2D(16, 3, activation="relu", padding="same"),  # Winograd, pooled
+        MaxPooling2D(2),
+        Flatten(),
+        Dense(20, activation="relu"),
+        Dense(9, activation="relu"),
+        Dense(3, activation="softmax"),
+    ]
+    model = Sequential(layers, seed=5, dtype=dtype).build((17, 18, 3))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("frozen", [(), (1,), (0, 1), (2, 6)])
+def test_the_gradient_of_relu_in_the_step_behind_has_the_same_bits(dtype, frozen):
+    x = RNG.normal(size=(9, 17, 18, 3)).astype(dtype)
+    y = RNG.integers(0, 3, 9)
+    weights = []
+    for fuse in (True, False):
+        model = relus(dtype)
+        model.fuse = fuse
+        for number in frozen:
+            model.layers[number].trainable = False
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        weights.append([array.tobytes() for array in model.get_weights()])
+    assert weights[0] == weights[1]
+
+
+def test_which_steps_share_a_relu():
+    plan = Plan(relus("float32").layers, training=True, seed=0)
+    assert [step.to_relu for step in plan.steps] == [True] * 6 + [False] * 2 + [True] * 2 + [False]
+    assert [step.from_relu for step in plan.steps] == [False] + [True] * 6 + [False] * 2 + [True] * 2
+    for unshared in (
+        Plan(relus("float32").layers, training=False, seed=0),
+        Plan(relus("float32").layers, training=True, seed=0, fuse=False),
+    ):
+        assert not any(step.to_relu or step.from_relu for step in unshared.steps)
+
+
+def test_a_subclass_keeps_its_own_way_back():
+    class Halved(Dense):
+        def _backward(self, dy, run, need_dx=True):
+            return super()._backward(dy / 2, run, need_dx)
+
+    layers = [Dense(4, activation="relu"), Halved(4, activation="relu"), Dense(2)]
+    model = Sequential(layers).build((3,))
+    assert not any(step.to_relu for step in Plan(model.layers, training=True, seed=0).steps)

@@ -193,3 +193,18 @@ def test_what_winograd_does_not_compute_is_refused():
         Conv2D(4, 3, algorithm="fft")
     with pytest.raises(TypeError, match="conv2d: algorithm must be"):
         functional.conv2d(x, kernel, algorithm=3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("side", "size"), [(3, (11, 13)), (3, (4, 4)), (2, (10, 7))])
+def test_the_input_gradient_through_a_relu(dtype, side, size):
+    """It is the input gradient where ReLU's output is above zero, and zero elsewhere."""
+    rng = np.random.default_rng(side)
+    window = resolve_window("test", size, side, padding="same")
+    kernel = rng.normal(size=(side, side, 19, 21)).astype(dtype)
+    dy = rng.normal(size=(3, *window.output_size, 21)).astype(dtype)
+    x = np.maximum(rng.normal(size=(3, *size, 19)), 0).astype(dtype)
+    for algorithm in ("winograd", "direct"):
+        whole = ops.conv2d_input_gradient(dy, kernel, window, 1, 19, Run(), algorithm)
+        through = ops.conv2d_input_gradient(dy, kernel, window, 1, 19, Run(), algorithm, x)
+        np.testing.assert_array_equal(through, np.where(x > 0, whole, 0))

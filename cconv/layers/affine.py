@@ -52,7 +52,8 @@ class Affine(Layer):
     def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
-    def _input_gradient(self, dy: np.ndarray, run: Run) -> np.ndarray:
+    def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
+        # `positive`, the input where that came from ReLU, is as in `ops.conv2d_input_gradient`.
         raise NotImplementedError
 
     @replayable
@@ -66,14 +67,20 @@ class Affine(Layer):
         return y
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        x, y = self._cache
-        dy = self.activation.backward(dy, y, run)
+        y = self._cache[1]
+        return self._affine_backward(self.activation.backward(dy, y, run), run, need_dx)
+
+    def _affine_backward(
+        self, dy: np.ndarray, run: Run, need_dx: bool, from_relu: bool = False
+    ) -> np.ndarray | None:
+        """Go back from in front of the activation; with `from_relu`, through the ReLU that gave x too."""
+        x = self._cache[0]
         if self.trainable:
             dkernel, dbias = self._weight_gradient(dy, x, run)
             self.grads["kernel"] = dkernel
             if self.use_bias:
                 self.grads["bias"] = dbias
-        return self._input_gradient(dy, run) if need_dx else None
+        return self._input_gradient(dy, run, x if from_relu else None) if need_dx else None
 
 
 class Dense(Affine):
@@ -150,6 +157,9 @@ class Dense(Affine):
     def _weight_gradient(self, dy, x, run):
         return ops.dense_weight_gradient(dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1]), run)
 
-    def _input_gradient(self, dy, run):
-        dx = ops.dense_input_gradient(dy.reshape(-1, self.units), self.params["kernel"], run)
+    def _input_gradient(self, dy, run, positive=None):
+        kernel = self.params["kernel"]
+        if positive is not None:
+            positive = positive.reshape(-1, positive.shape[-1])
+        dx = ops.dense_input_gradient(dy.reshape(-1, self.units), kernel, run, positive)
         return dx.reshape(*dy.shape[:-1], dx.shape[-1])

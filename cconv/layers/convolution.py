@@ -145,10 +145,10 @@ class Conv2D(_Convolution):
     def _weight_gradient(self, dy, x, run):
         return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run, self.algorithm)
 
-    def _input_gradient(self, dy, run):
+    def _input_gradient(self, dy, run, positive=None):
         kernel = self.params["kernel"]
         return ops.conv2d_input_gradient(
-            dy, kernel, self.window, self.groups, self.in_channels, run, self.algorithm
+            dy, kernel, self.window, self.groups, self.in_channels, run, self.algorithm, positive
         )
 
 
@@ -246,6 +246,8 @@ class DepthwiseConv2D(_Convolution):
         dkernel, dbias = ops.conv2d_weight_gradient(dy, x, self.window, self.in_channels, run)
         return dkernel.reshape(self.params["kernel"].shape), dbias
 
-    def _input_gradient(self, dy, run):
+    def _input_gradient(self, dy, run, positive=None):
         channels = self.in_channels
-        return ops.conv2d_input_gradient(dy, self._grouped(), self.window, channels, channels, run)
+        return ops.conv2d_input_gradient(
+            dy, self._grouped(), self.window, channels, channels, run, positive=positive
+        )

@@ -188,7 +188,13 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
             if (!pooled) { \
                 UNROLL for (int j = 0; j < out; j++) { \
                     if (j >= t->c1) break; \
-                    GIVE(y + i * t->row + j * t->column + c, row[i % 2][j], ragged) \
+                    const ptrdiff_t at = i * t->row + j * t->column + c; \
+                    vec value = row[i % 2][j]; \
+                    if (t->positive) { \
+                        const vec gave = TAKE((const REAL *)t->positive + at, ragged); \
+                        value = BLEND(LT((vec){0}, gave), value, (vec){0}); \
+                    } \
+                    GIVE(y + at, value, ragged) \
                 } \
             } else if (i % 2) { \
                 NAME(pool_rows)(out, ragged, last, ragged ? t->channels - c : LANES, t, row[0], \

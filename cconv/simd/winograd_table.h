@@ -15,6 +15,8 @@ typedef struct {
     ptrdiff_t channels;
     ptrdiff_t point;         /* elements from one point of the transform to the next */
     uint8_t *argmax;         /* of the windows, from that one on; NULL where nothing is pooled */
+    const void *positive;    /* what ReLU gave at the tile's place, or NULL: an output whose value there
+                                is not above zero is zero; only where nothing is pooled */
 } cconv_tile;
 
 /* F(out x out, taps x taps) with points = out + taps - 1.  All arrays hold one real type; out and
