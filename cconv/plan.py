@@ -48,7 +48,16 @@ MOST_PROGRAMS = 8
 
 
 class Step:
-    """One entry of a plan: here one layer; a fused step holds several.
+    """One entry of a plan: here one layer, perhaps with its activation; a fused step holds several.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In order.
+    first : int
+        Number of the first of them in the model.
+    joined : Affine, optional
+        A copy of the first layer that has the activation of the second: see `_join`.
 
     Attributes
     ----------
@@ -62,10 +71,20 @@ class Step:
         The gradient of the ReLU at the end is part of the next step's.
     """
 
-    def __init__(self, layers: Sequence[Layer], first: int) -> None:
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
         self.layers = list(layers)
         self.first = first
         self.from_relu = self.to_relu = False
+        self._joined = joined
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that computes: the first, or its copy, which has the same weights and gradients."""
+        first, joined = self.layers[0], self._joined
+        if joined is None:
+            return first
+        joined.params, joined.grads, joined.trainable = first.params, first.grads, first.trainable
+        return joined
 
     def prepare(self, run: PlanRun) -> None:
         """Get ready for batches through which the weights stay as they are."""
@@ -77,11 +96,11 @@ class Step:
     @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
-        return self.layers[0]._forward(x, run)
+        return self.layer._forward(x, run)
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the weights; return that of the input if `need_dx`."""
-        layer = self.layers[0]
+        layer = self.layer
         if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
             if not self.to_relu:
                 dy = layer.activation.backward(dy, layer._cache[1], run)
@@ -90,7 +109,7 @@ class Step:
 
     def release(self) -> None:
         """Let go of what `backward` needs."""
-        for layer in self.layers:
+        for layer in [*self.layers, self.layer]:
             layer._forget()
 
     def learns(self) -> bool:
@@ -144,12 +163,21 @@ class PooledConvolution(Step):
     The results have the same bits as those of the two layers one by one.
     """
 
-    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D, first: int) -> None:
-        super().__init__([convolution, pooling], first)
-        self.convolution, self.pooling = convolution, pooling
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+        super().__init__(layers, first, joined)
+        convolution, pooling = self.convolution, layers[-1]
+        assert isinstance(pooling, MaxPooling2D)
+        self.pooling = pooling
         shapes = (convolution.groups, convolution.in_channels, convolution.filters)
         self._spreads = spreads_pooled(convolution.window, *shapes, convolution.algorithm)
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def convolution(self) -> Conv2D:
+        """The convolution, with the activation that is computed with it."""
+        layer = self.layer
+        assert isinstance(layer, Conv2D)
+        return layer
 
     @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
@@ -202,6 +230,23 @@ class PooledConvolution(Step):
         return dx
 
 
+# The layers that apply an activation to what they compute, where they are not subclassed.
+AFFINE = (Conv2D, Dense, DepthwiseConv2D)
+
+
+def _join(layers: Sequence[Layer]) -> Affine | None:
+    """Return the first layer with the activation of the second, where that is all that the second does."""
+    if len(layers) < 2 or type(layers[0]) not in AFFINE or not isinstance(layers[1], ActivationLayer):
+        return None
+    first, kind = layers[0], type(layers[1])
+    own = kind._forward is ActivationLayer._forward and kind._backward is ActivationLayer._backward
+    if not own or not isinstance(first, Affine) or not isinstance(first.activation, activations.Linear):
+        return None
+    joined = copy.copy(first)
+    joined.activation = layers[1].activation
+    return joined
+
+
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
@@ -216,15 +261,23 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
 
 
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Max pooling right behind a convolution that is linear or has ReLU."""
-    if len(layers) < 2 or type(layers[0]) is not Conv2D or type(layers[1]) is not MaxPooling2D:
+    """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
+    joined = _join(layers)
+    count = 1 if joined is None else 2
+    layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
+    if not isinstance(layer, Conv2D) or type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
         return None
-    layer, pooling = layers[0], layers[1]
     if layer.activation.key not in ("linear", "relu"):
         return None
     shapes = (layer.groups, layer.in_channels, layer.filters)
     fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
-    return PooledConvolution(layer, pooling, first) if fits else None
+    return PooledConvolution(layers[: count + 1], first, joined) if fits else None
+
+
+def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Any affine layer with an activation behind it as a layer of its own."""
+    joined = _join(layers)
+    return None if joined is None else Step(layers[:2], first, joined)
 
 
 def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
@@ -235,7 +288,7 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _pooled, _alone)
+RULES: tuple[Rule, ...] = (_normalized, _pooled, _activated, _alone)
 
 
 def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
@@ -258,12 +311,10 @@ def share_relus(steps: Sequence[Step]) -> None:
     read where that gradient is written, and not in a pass of its own. Both are layers that look at
     no more than their input; a subclass with a `_backward` of its own is left alone.
     """
-    plain = [
-        type(step) is Step and type(step.layers[0]) in (Dense, Conv2D, DepthwiseConv2D) for step in steps
-    ]
+    plain = [type(step) is Step and type(step.layer) in AFFINE for step in steps]
     for number, (before, after) in enumerate(pairwise(steps)):
         takes = plain[number + 1] or isinstance(after, PooledConvolution)
-        last = before.layers[-1]
+        last = before.layer
         if plain[number] and takes and isinstance(last, Affine) and last.activation.key == "relu":
             before.to_relu = after.from_relu = True
 

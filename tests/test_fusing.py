@@ -11,11 +11,13 @@ from cconv.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    LeakyReLU,
     MaxPooling2D,
+    ReLU,
     Rescaling,
 )
 from cconv.models import Sequential
-from cconv.plan import FOLDED_KERNEL, NormalizedStep, Plan, Step, steps_of
+from cconv.plan import FOLDED_KERNEL, NormalizedStep, Plan, PooledConvolution, Step, steps_of
 
 RNG = np.random.default_rng(21)
 
@@ -356,3 +358,78 @@ def test_a_subclass_keeps_its_own_way_back():
     layers = [Dense(4, activation="relu"), Halved(4, activation="relu"), Dense(2)]
     model = Sequential(layers).build((3,))
     assert not any(step.to_relu for step in Plan(model.layers, training=True, seed=0).steps)
+
+
+# --- activations as layers of their own -------------------------------------------------------------
+
+
+def course_layers():
+    """What courses write: every activation as a layer behind the one that it belongs to."""
+    return [
+        Conv2D(16, 3, padding="same"),
+        Activation("relu"),
+        Conv2D(17, 3),
+        ReLU(),
+        MaxPooling2D(2),
+        Conv2D(4, 3),
+        Activation("tanh"),
+        Flatten(),
+        Dense(9),
+        LeakyReLU(0.1),
+        Dense(3),
+        Activation("softmax"),
+    ]
+
+
+def course_network(dtype="float32"):
+    model = Sequential(course_layers(), seed=5, dtype=dtype).build((12, 13, 2))
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def test_an_activation_is_computed_with_the_layer_in_front():
+    layers = course_network().layers
+    for training in (True, False):
+        steps = steps_of(layers, training)
+        assert [step.first for step in steps] == [0, 2, 5, 7, 8, 10]
+        assert type(steps[1]) is PooledConvolution
+        assert [layer for step in steps for layer in step.layers] == layers
+    assert len(steps_of(layers, True, fuse=False)) == len(layers)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_activations_as_layers_have_the_same_bits_with_and_without_fusing(dtype):
+    x, y = RNG.normal(size=(20, 12, 13, 2)).astype(dtype), RNG.integers(0, 3, 20)
+    results = []
+    for fuse in (True, False):
+        model = course_network(dtype)
+        model.fuse = fuse
+        model.train_on_batch(x, y)
+        model.layers[0].trainable = model.layers[8].trainable = False  # seen by a plan that is there already
+        model.train_on_batch(x, y)
+        model.layers[0].trainable = True
+        model.fit(x, y, batch_size=7, epochs=2, verbose=0)
+        results.append([*(array.tobytes() for array in model.get_weights()), model.predict(x).tobytes()])
+        results[-1] += [model.predict(x[:1]).tobytes() for _ in range(3)]
+    assert results[0] == results[1]
+
+
+def test_a_model_that_is_built_again_has_its_new_weights_in_every_step():
+    model = course_network()
+    x = images(model, 3)
+    first = model.predict(x)
+    model.layers[0].build(model.layers[0].input_shape, seed=99)
+    second = model.predict(x)
+    assert not np.array_equal(first, second)
+    model.fuse = False
+    np.testing.assert_array_equal(second, model.predict(x))
+
+
+def test_an_activation_with_a_way_of_its_own_is_left_alone():
+    class Doubled(Activation):
+        def _forward(self, x, run):
+            return 2 * super()._forward(x, run)
+
+    layers = [Dense(4), Doubled("relu"), Dense(2)]
+    model = Sequential(layers).build((3,))
+    assert [len(step.layers) for step in steps_of(model.layers, training=False)] == [1, 1, 1]
