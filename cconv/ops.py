@@ -19,7 +19,7 @@ from cconv.threads import threads_for
 Array = np.ndarray
 
 # Multiply-adds under which a parallel region costs more than it saves.
-SERIAL_WORK = 100_000
+SERIAL_WORK = 300_000
 # A dense kernel is packed when this many samples share the cost.
 PACK_ROWS = 16
 
