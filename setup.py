@@ -6,6 +6,7 @@ no flag here depends on the machine that builds.
 
 import os
 import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,6 +19,8 @@ SIMD = ["dispatch.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
 # What Cython needs for memoryviews, once instead of in each module.
 SHARED = "cconv._shared"
 HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))
+# Modules whose loops are all in the C kernels: a third smaller this way, for 0.1 microseconds a call.
+SMALL = ["-Os"]
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
@@ -58,33 +61,37 @@ class BuildKernels(build_ext):
             shared = ["-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
+        elif not self.inplace and sys.platform == "linux":
+            # No names of static functions in what is installed; builds in place keep them, for perf.
+            link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
-            extension.extra_compile_args = [*shared, *compile_flags]
+            own_flags = [] if sanitizers else extension.extra_compile_args
+            extension.extra_compile_args = [*shared, *compile_flags, *own_flags]
             extension.extra_link_args = link_flags
         super().build_extensions()
 
 
-def kernels(name, simd=()):
+def kernels(name, simd=(), flags=()):
     """Return the extension module `cconv.<name>` made of `<name>.pyx` and C files of `simd/`."""
     sources = [f"cconv/{name}.pyx", *(f"cconv/simd/{file}" for file in simd)]
     depends = [*HEADERS, *sorted(str(path) for path in Path("cconv").glob("*.pxd"))]
-    return Extension(f"cconv.{name}", sources, depends=depends)
+    return Extension(f"cconv.{name}", sources, depends=depends, extra_compile_args=[*flags])
 
 
 setup(
     ext_modules=cythonize(
         [
-            Extension(SHARED, ["cconv/_shared.c"]),
+            Extension(SHARED, ["cconv/_shared.c"], extra_compile_args=SMALL),
             kernels("_kernels", SIMD),
             kernels("_dense"),
             kernels("_first"),
             kernels("_winograd"),
             kernels("_depthwise"),
             kernels("_lanes"),
-            kernels("_pooling"),
-            kernels("_elementwise"),
+            kernels("_pooling", flags=SMALL),
+            kernels("_elementwise", flags=SMALL),
             kernels("_normalization"),
-            kernels("_images"),
+            kernels("_images", flags=SMALL),
         ],
         shared_utility_qualified_name=SHARED,
         compiler_directives={

@@ -73,10 +73,15 @@ def test_mnist_small_is_whole_and_balanced():
     assert mnist_small.load_data()[0][0].any()
 
 
+IMAGE_PARTS = ("shape", "ink", "is_bright", "bright", "dark")
+
+
 def test_mnist_small_is_small_enough_and_never_unpickles():
     assert mnist_small.FILE.stat().st_size <= 1_300_000
     with np.load(mnist_small.FILE, allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["x_test", "x_train", "y_test", "y_train"]
+        parts = [f"{name}_{part}" for name in ("x_test", "x_train") for part in IMAGE_PARTS]
+        assert sorted(arrays) == sorted([*parts, "y_test", "y_train"])
+        assert {array.dtype.kind for array in map(arrays.__getitem__, arrays)} == set("iu")
 
 
 def test_mnist_small_is_made_by_its_tool(tmp_path, real_mnist):

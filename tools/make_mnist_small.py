@@ -3,8 +3,9 @@
     CCONV_DATA_DIR=... python tools/make_mnist_small.py [OUT]
 
 Of each digit the first 500 training and the first 100 test images, in MNIST's order. The same
-MNIST always gives the same bytes (with one version of zlib). Plain deflate needs 0.97 MB, lzma
-0.83 MB; deflate is in every Python.
+MNIST always gives the same bytes (with one version of zlib). The images are taken apart into where
+there is ink, where it is bright, and the values of both, which deflate packs into 0.85 MB; whole
+images need 0.97 MB. lzma, which would need 0.83 MB, is not in every Python.
 """
 
 import io
@@ -16,10 +17,26 @@ import numpy as np
 
 from cconv.datasets import mnist, mnist_small
 
+BRIGHT = 252  # half of all ink, most of it 253 and 254
+
 
 def choose(labels, per_class):
     """Return the places of the first `per_class` labels of each class, ascending."""
     return np.sort(np.concatenate([np.flatnonzero(labels == digit)[:per_class] for digit in range(10)]))
+
+
+def apart(name, images):
+    """Return what `mnist_small.together` makes the images of, under names of the file."""
+    ink = images > 0
+    values = images[ink]
+    bright = values >= BRIGHT
+    return {
+        f"{name}_shape": np.array(images.shape),
+        f"{name}_ink": np.packbits(ink),
+        f"{name}_is_bright": np.packbits(bright),
+        f"{name}_bright": values[bright],
+        f"{name}_dark": values[~bright],
+    }
 
 
 def write(path, arrays):
@@ -37,9 +54,9 @@ def main(out=mnist_small.FILE):
     (x_train, y_train), (x_test, y_test) = mnist.load_data()
     train, test = choose(y_train, 500), choose(y_test, 100)
     arrays = {
-        "x_train": x_train[train],
+        **apart("x_train", x_train[train]),
         "y_train": y_train[train],
-        "x_test": x_test[test],
+        **apart("x_test", x_test[test]),
         "y_test": y_test[test],
     }
     write(out, arrays)

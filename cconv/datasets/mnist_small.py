@@ -1,5 +1,6 @@
 """5,000 + 1,000 images of MNIST, shipped with cconv so that everything works with no network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,4 +29,17 @@ def load_data() -> tuple[Split, Split]:
     ((5000, 28, 28), (1000, 28, 28), [5, 0, 4, 1, 9])
     """
     with np.load(FILE, allow_pickle=False) as arrays:
-        return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+        train = together(arrays, "x_train"), arrays["y_train"]
+        return train, (together(arrays, "x_test"), arrays["y_test"])
+
+
+def together(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Return images that lie taken apart in the file: where there is ink, where it is bright, the values."""
+    bright, dark = arrays[f"{name}_bright"], arrays[f"{name}_dark"]
+    values = np.empty(bright.size + dark.size, np.uint8)
+    is_bright = np.unpackbits(arrays[f"{name}_is_bright"], count=values.size).astype(bool)
+    values[is_bright], values[~is_bright] = bright, dark
+    images = np.zeros(arrays[f"{name}_shape"], np.uint8)
+    ink = np.unpackbits(arrays[f"{name}_ink"], count=images.size).astype(bool)
+    images[ink.reshape(images.shape)] = values
+    return images
