@@ -69,7 +69,7 @@ INLINE ivec NAME(load_bytes)(const uint8_t *p, ptrdiff_t n) {
 #elif defined(ISA_AVX2)
     return (ivec)_mm256_cvtepu8_epi64(_mm_cvtsi64_si128((long long)bytes));
 #else
-    ivec v;
+    ivec v = {0};
     for (ptrdiff_t l = 0; l < LANES; l++) v[l] = (uint8_t)(bytes >> (8 * l));
     return v;
 #endif
