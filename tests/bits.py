@@ -86,6 +86,8 @@ def windowed(size, window, dtype):
     yield "max_pool2d", F.max_pool2d(x, (3, 2), **window)
     y, argmax = F.max_pool2d(x, (3, 2), **window)
     yield "max_pool2d_backward", F.max_pool2d_backward(y, argmax, x.shape, (3, 2), **window)
+    y, argmax = F.max_pool2d(x, 2, strides=1)
+    yield "max_pool2d, overlapping", (y, argmax, F.max_pool2d_backward(y, argmax, x.shape, 2, strides=1))
     plain = {key: value for key, value in window.items() if key != "dilation"}
     y = F.average_pool2d(x, (3, 2), ceil_mode=True, **plain)
     yield "average_pool2d", y

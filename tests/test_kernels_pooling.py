@@ -77,6 +77,14 @@ LARGER = [
     Geometry((5, 5), (2, 2), 3, 4),  # windows that see nothing but padding
     Geometry((3, 3), (16, 16), 7, 14),
     Geometry((40, 40), (3, 3), 1, "same", 7),
+    Geometry((9, 28), (2, 2), 1, "valid"),  # windows that overlap by a column
+    Geometry((2, 2), (2, 2), 1, "valid"),
+    Geometry((7, 29), (2, 2), 1, "same"),
+    Geometry((6, 1), (2, 2), 1, 1),
+    Geometry((3, 3), (2, 2), 2, "valid"),  # a single window, which does not see the last pixels
+    Geometry((9, 3), (2, 2), (1, 2), "valid"),
+    Geometry((3, 9), (2, 2), (2, 1), "valid"),
+    Geometry((3, 8), (2, 2), 1, 3),
 ]
 
 

@@ -219,6 +219,8 @@ INLINE vec NAME(fold)(const vec *parts) {
 #include "rows_entropy.h"
 #include "rows_dropout.h"
 #include "rows_optim.h"
+#include "rows_bytes.h"
+#include "rows_overlap.h"
 #include "rows_pool.h"
 #include "rows_convert.h"
 #include "rows_sample.h"

@@ -52,58 +52,6 @@ static inline ptrdiff_t counted(cconv_span inside, ptrdiff_t start, ptrdiff_t co
 }
 #endif
 
-/* n <= LANES bytes to lanes and back; n is the constant LANES for whole vectors */
-INLINE ivec NAME(load_bytes)(const uint8_t *p, ptrdiff_t n) {
-#if defined(ISA_AVX512) && REAL_BITS == 32
-    return (ivec)_mm512_cvtepu8_epi32(n == LANES ? _mm_loadu_si128((const __m128i *)p)
-                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
-#elif defined(ISA_AVX512)
-    return (ivec)_mm512_cvtepu8_epi64(n == LANES ? _mm_loadl_epi64((const __m128i *)p)
-                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
-#else
-    uint64_t bytes = 0;
-    if (n == LANES) __builtin_memcpy(&bytes, p, LANES); /* x86 and arm64 are little-endian */
-    else for (ptrdiff_t l = 0; l < n; l++) bytes |= (uint64_t)p[l] << (8 * l);
-#if defined(ISA_AVX2) && REAL_BITS == 32
-    return (ivec)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes));
-#elif defined(ISA_AVX2)
-    return (ivec)_mm256_cvtepu8_epi64(_mm_cvtsi64_si128((long long)bytes));
-#else
-    ivec v = {0};
-    for (ptrdiff_t l = 0; l < LANES; l++) v[l] = (uint8_t)(bytes >> (8 * l));
-    return v;
-#endif
-#endif
-}
-
-INLINE void NAME(store_bytes)(uint8_t *p, ptrdiff_t n, ivec v) {
-#if defined(ISA_AVX512)
-#if REAL_BITS == 32
-    const __m128i bytes = _mm512_cvtepi32_epi8((__m512i)v);
-#else
-    const __m128i bytes = _mm512_cvtepi64_epi8((__m512i)v);
-#endif
-    if (n < LANES) _mm_mask_storeu_epi8(p, TAIL(n), bytes);
-#if REAL_BITS == 32
-    else _mm_storeu_si128((__m128i *)p, bytes);
-#else
-    else _mm_storel_epi64((__m128i *)p, bytes);
-#endif
-#elif defined(ISA_AVX2) && REAL_BITS == 32
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)v),
-                                          _mm256_extracti128_si256((__m256i)v, 1));
-    const __m128i bytes = _mm_packus_epi16(words, words);
-    if (n == LANES) {
-        _mm_storel_epi64((__m128i *)p, bytes);
-    } else {
-        const uint64_t packed = (uint64_t)_mm_cvtsi128_si64(bytes);
-        for (ptrdiff_t l = 0; l < n; l++) p[l] = (uint8_t)(packed >> (8 * l));
-    }
-#else
-    for (ptrdiff_t l = 0; l < n; l++) p[l] = (uint8_t)v[l];
-#endif
-}
-
 /* lanes (n <= LANES) of argmax at element `at` */
 INLINE ivec NAME(load_places)(const int kind, const void *argmax, ptrdiff_t at, ptrdiff_t n) {
     if (kind == MAX_BYTES) return NAME(load_bytes)((const uint8_t *)argmax + at, n);
@@ -180,9 +128,17 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
     const uintptr_t next = (uintptr_t)x + (uintptr_t)(oy + AHEAD) * band;
     for (uintptr_t line = 0; line < band; line += 64)
         __builtin_prefetch((const char *)(next + line), 0, 2);
+    const int pairs = kind == MAX_BYTES && overlapping(p) && inside_two(rows);
     for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
         const ptrdiff_t left = ox * p->sw - p->left, at = ox * c;
         const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
+        if (pairs && inside_two(columns)) { /* as are the next ones up to the last pixel */
+            const ptrdiff_t count = p->w - 1 - left;
+            NAME(overlap_row)(count, c, p->w * c, x + (top * p->w + left) * c, y + at,
+                              (uint8_t *)argmax + at);
+            ox += count - 1;
+            continue;
+        }
         if (rows.first == rows.last || columns.first == columns.last) { /* nothing but padding */
             for (ptrdiff_t j = 0; j < c; j++) {
                 y[at + j] = kind == AVERAGE ? 0 : -INFINITY_;
@@ -287,6 +243,10 @@ INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
                              const void *argmax, const REAL *weights, REAL *dx) {
     if (p->dh == 1 && p->dw == 1 && p->sh >= p->kh && p->sw >= p->kw) {
         NAME(spread_row)(kind, p, iy, dy, argmax, weights, dx);
+        return;
+    }
+    if (kind == MAX_BYTES && overlapping(p)) {
+        NAME(meet_row)(p, iy, dy, argmax, dx);
         return;
     }
     const ptrdiff_t c = p->c, reach_h = (p->kh - 1) * p->dh, reach_w = (p->kw - 1) * p->dw;
