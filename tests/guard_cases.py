@@ -37,7 +37,8 @@ WINDOWS = (
     ((1, 4), 1, ((0, 0), (3, 0)), 1),
     ((3, 3), 5, ((0, 4), (4, 0)), 1),
 )
-POOLS = (*WINDOWS, ((16, 17), 3, (8, 9), 1))  # more positions than a byte counts
+# Overlapping windows that have a kernel of their own; more positions than a byte counts.
+POOLS = (*WINDOWS, ((2, 2), 1, "valid", 1), ((2, 2), 1, 1, 1), ((16, 17), 3, (8, 9), 1))
 
 
 @dataclass
