@@ -111,7 +111,15 @@ def crosses_images(images: int, row: int, rows: int, outputs: int, groups: int, 
 
 
 def has_few_taps(window: Window, groups: int, channels: int) -> bool:
-    """Whether every output is a sum of few products."""
+    """Whether every output is a sum of few products, on images whose padding may be written beside them.
+
+    The padding is at most as wide as the image and as the kernel reaches, so that it costs little.
+    """
+    for size, kernel, step, pads in zip(
+        window.input_size, window.kernel_size, window.dilation, window.pads, strict=True
+    ):
+        if max(pads) > min(size, step * (kernel - 1)):
+            return False
     return groups == 1 and window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
 
 

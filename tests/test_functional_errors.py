@@ -372,6 +372,11 @@ def test_steps_far_larger_than_the_image_cost_nothing():
     assert dx[:, 3:].sum() == dx[:, :, 3:].sum() == 0
     np.testing.assert_allclose(dkernel, wanted[1], rtol=1e-12)
     assert (dbias == 18).all()
+    many, few = np.repeat(x, 16, axis=0), kernel[..., :3]  # images in the lanes of vectors
+    np.testing.assert_allclose(F.conv2d(many, few, **FAR)[:, 1, 1], F.conv2d(many, few)[:, 0, 0], rtol=1e-6)
+    one, single = x[..., :1], kernel[:, :, :1]  # a first layer
+    only_middle(F.conv2d(one, single, **FAR), F.conv2d(one, single)[:, 0, 0], 0)
+    np.testing.assert_allclose(F.conv2d_backward(dy, one, single, **FAR)[1], wanted[1][:, :, :1], rtol=1e-12)
     y, argmax = F.max_pool2d(x, **FAR)
     only_middle(y, x[:, :2, :2].max((1, 2)), -np.inf)
     only_middle(argmax, F.max_pool2d(x)[1][:, 0, 0], 255)
