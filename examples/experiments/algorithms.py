@@ -5,7 +5,7 @@ python examples/experiments/algorithms.py [--quick]
 
 from common import accuracy, digits, mnist_network, options, table, train
 
-chosen = options("Algorithms of convolution.", epochs=2, seeds=[0, 1, 2])
+chosen = options("Algorithms of convolution.", epochs=2, seeds=[0, 1, 2, 3, 4])
 data = digits(chosen.quick)
 rows = []
 for seed in chosen.seeds:
