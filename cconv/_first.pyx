@@ -31,6 +31,7 @@ from cconv._kernels cimport (
     most,
     size,
 )
+from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
 cdef size BAND_BYTES = 65536       # of input that a task or a block reads
@@ -175,24 +176,10 @@ def forward(
 
 # ---- forward with max pooling ------------------------------------------------------------------------
 
-cdef cconv_pool windows_of(const First *g, size rows, size columns, pool):
-    cdef cconv_pool p
-    p.h, p.w, p.c, p.oh, p.ow = g.rows, g.columns, g.f, rows, columns
-    (p.kh, p.kw), (p.sh, p.sw), ((p.top, p.bottom), (p.left, p.right)), (p.dh, p.dw) = pool
-    return p
-
-
 cdef inline bint halves(const cconv_pool *p) noexcept nogil:
     # Whether every window has 2x2 outputs of its own, side by side from the corner on.
     return (p.kh == 2 and p.kw == 2 and p.sh == 2 and p.sw == 2 and p.dh == 1 and p.dw == 1 and p.top == 0
             and p.left == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
-
-
-cdef void forget_not_positive(const cython.floating *y, unsigned char *argmax, size n) noexcept nogil:
-    # With ReLU the argmax of what is not above zero names no position.
-    cdef size k
-    for k in range(n):
-        argmax[k] = argmax[k] if y[k] > 0 else 255
 
 
 cdef void image_task(
@@ -241,7 +228,7 @@ def pool_forward(
     cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
                             (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
                             conv_size, strides, origin, dilation, item)
-    cdef cconv_pool windows = windows_of(&g, y.shape[1], y.shape[2], pool)
+    cdef cconv_pool windows = pool_windows(g.rows, g.columns, g.f, y.shape[1], y.shape[2], pool)
     cdef int mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias is not None else 0)
     cdef const cython.floating *beta = NULL
     cdef cython.floating *copies = &scratch[0] + packed_size(&g, item)
@@ -273,12 +260,6 @@ def pool_forward(
 #
 # scratch: the sums of the parts, each first_room(taps + 1); then each thread's copy of the input of a
 # block, and its quads, or the block's gradient before pooling.
-
-# Max pooling behind a convolution: windows, and the argmax of the whole batch; NULL: there is none.
-cdef struct Pooling:
-    cconv_pool windows
-    const unsigned char *argmax
-
 
 cdef inline size parts_of(const First *g, size item) noexcept nogil:
     cdef size most_parts = most(PARTIAL_BYTES // (packed_size(g, item) * item), 1)
@@ -330,10 +311,7 @@ cdef void part_task(
             j = image * each + i // 2 * p.ow * g.f
             first_of(item).pooled_gradient(&s, rows, rest, dy + j, pooling.argmax + j, b == first, sums)
         elif pooled:
-            for j in range(rows):
-                cconv_rows_of(item).max_pool_backward(
-                    p, i + j, dy + image * each, pooling.argmax + image * each, 0,
-                    rest + j * g.columns * g.f)
+            unpool(dy, pooling, image, i, rows, rest)
             first_of(item).gradient(&s, rows, a, rest, b == first, sums)
         else:
             first_of(item).gradient(&s, rows, a, dy + image * each + i * g.columns * g.f, b == first, sums)
@@ -399,7 +377,7 @@ def pool_weight_gradient(
                             (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
                             conv_size, strides, origin, dilation, sizeof(cython.floating))
     cdef Pooling pooling
-    pooling.windows = windows_of(&g, dy.shape[1], dy.shape[2], pool)
+    pooling.windows = pool_windows(g.rows, g.columns, g.f, dy.shape[1], dy.shape[2], pool)
     pooling.argmax = &argmax[0, 0, 0, 0]
     with nogil:
         sum_parts(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dkernel[0, 0, 0, 0], &dbias[0], &g, &pooling, &scratch[0],

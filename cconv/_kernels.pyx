@@ -27,6 +27,7 @@ cimport cython
 from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
+from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
 cdef extern from *:
@@ -56,7 +57,6 @@ cdef size BLOCK_BYTES = 307200
 cdef size PARTIAL_BYTES = 8388608
 cdef size ENOUGH_TASKS = 32  # to keep many threads busy evenly
 cdef size FEW_TASKS = 8       # the bands of a few images are cut until there are so many
-cdef unsigned char NOTHING = 255  # an argmax that names no position
 
 cdef cconv_isa _isa
 
@@ -516,24 +516,6 @@ cdef void unit_product(
             dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)
 
 
-# Max pooling behind a convolution: windows, and the argmax of the whole batch.
-cdef struct Pooling:
-    cconv_pool windows
-    const unsigned char *argmax
-
-
-cdef void unpool(
-    const cython.floating *dy,      # IN   (n, poh, pow, f)
-    const Pooling *pooling, size image, size first, size rows,
-    cython.floating *to,            # OUT  (rows, columns, f): rows of the gradient before pooling
-) noexcept nogil:
-    cdef const cconv_pool *w = &pooling.windows
-    cdef size i, each = w.oh * w.ow * w.c
-    for i in range(rows):
-        cconv_rows_of(sizeof(cython.floating)).max_pool_backward(
-            w, first + i, dy + image * each, pooling.argmax + image * each, 0, to + i * w.w * w.c)
-
-
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
     cython.floating *dkernel,          # OUT  (kh, kw, cg, f) of this part
@@ -639,13 +621,6 @@ def conv2d_weight_gradient(
 # says "nothing", as for windows of padding: the gradient then needs no mask.  The weight gradient
 # spreads the pooled gradient block by block, and is otherwise the one above, bit for bit.
 
-cdef cconv_pool pool_windows(size h, size w, size c, size oh, size ow, pool):
-    cdef cconv_pool p
-    p.h, p.w, p.c, p.oh, p.ow = h, w, c, oh, ow
-    (p.kh, p.kw), (p.sh, p.sw), ((p.top, p.bottom), (p.left, p.right)), (p.dh, p.dw) = pool
-    return p
-
-
 cdef void pooled_task(
     const cython.floating *x, const cython.floating *packed, const cython.floating *bias,
     cython.floating *y,           # OUT  (poh, pow, f) of one image
@@ -653,7 +628,7 @@ cdef void pooled_task(
     Pass *p, const cconv_pool *windows, bint relu,
     cython.floating *scratch,     # OUT  (oh, ow, f)
 ) noexcept nogil:
-    cdef size band, split, i, k, each = windows.ow * windows.c
+    cdef size band, split, i, each = windows.ow * windows.c
     for band in range(p.bands):
         for split in range(p.splits):
             pass_task(x, packed, bias, scratch, p, band, split)
@@ -661,8 +636,7 @@ cdef void pooled_task(
         cconv_rows_of(sizeof(cython.floating)).max_pool(windows, i, scratch, y + i * each,
                                                         argmax + i * each, 0)
     if relu:
-        for k in range(windows.oh * each):
-            argmax[k] = argmax[k] if y[k] > 0 else NOTHING
+        forget_not_positive(y, argmax, windows.oh * each)
 
 
 def conv2d_pool_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size groups, size item,

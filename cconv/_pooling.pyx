@@ -9,6 +9,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from cconv._kernels cimport cconv_rows_of
+from cconv._pools cimport pool_windows
 from cconv._rows cimport cconv_pool, cconv_rows
 
 ctypedef Py_ssize_t size
@@ -19,16 +20,6 @@ ctypedef fused place:
     int
 
 
-cdef cconv_pool geometry(size h, size w, size c, size oh, size ow, kernel_size, strides, pads, dilation):
-    cdef cconv_pool p
-    p.h, p.w, p.c, p.oh, p.ow = h, w, c, oh, ow
-    p.kh, p.kw = kernel_size
-    p.sh, p.sw = strides
-    (p.top, p.bottom), (p.left, p.right) = pads
-    p.dh, p.dw = dilation
-    return p
-
-
 def max_pool(
     const floating[:, :, :, ::1] x,  # IN
     floating[:, :, :, ::1] y,  # OUT
@@ -36,8 +27,9 @@ def max_pool(
     kernel_size, strides, pads, dilation, int threads,
 ):
     # x (n, h, w, c) -> y, argmax (n, oh, ow, c)
-    cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], kernel_size, strides, pads, dilation
+    cdef cconv_pool p = pool_windows(
+        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef int wide = sizeof(place) > 1
@@ -55,8 +47,9 @@ def max_pool_backward(
     kernel_size, strides, pads, dilation, int threads,
 ):
     # dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)
-    cdef cconv_pool p = geometry(
-        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2], kernel_size, strides, pads, dilation
+    cdef cconv_pool p = pool_windows(
+        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef int wide = sizeof(place) > 1
@@ -73,8 +66,9 @@ def average_pool(
     kernel_size, strides, pads, dilation, bint count_include_pad, int threads,
 ):
     # x (n, h, w, c) -> y (n, oh, ow, c)
-    cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], kernel_size, strides, pads, dilation
+    cdef cconv_pool p = pool_windows(
+        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, t
@@ -91,8 +85,9 @@ def average_pool_backward(
     kernel_size, strides, pads, dilation, bint count_include_pad, int threads,
 ):
     # dy (n, oh, ow, c) -> dx (n, h, w, c), weights (oh, ow)
-    cdef cconv_pool p = geometry(
-        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2], kernel_size, strides, pads, dilation
+    cdef cconv_pool p = pool_windows(
+        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, oy, t
@@ -110,9 +105,9 @@ def im2col(
     output_size, kernel_size, strides, pads, dilation, int threads,
 ):
     # x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)
-    cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads,
-        dilation,
+    cdef cconv_pool p = pool_windows(
+        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, ow = p.ow, t
@@ -127,9 +122,9 @@ def col2im(
     output_size, kernel_size, strides, pads, dilation, int threads,
 ):
     # col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), the sum of every pixel's places
-    cdef cconv_pool p = geometry(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], kernel_size, strides, pads,
-        dilation,
+    cdef cconv_pool p = pool_windows(
+        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1],
+        (kernel_size, strides, pads, dilation),
     )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, windows = p.oh * p.ow, t

@@ -79,7 +79,12 @@ def common_dtype(*arrays: np.ndarray | None) -> np.dtype:
 
 
 def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return array as kernels want it: that dtype in native order, C-contiguous, aligned."""
+    """Return array as kernels want it: that dtype in native order, C-contiguous, aligned.
+
+    The array itself, and not another view of it, where it is that already.
+    """
+    if array.dtype == dtype and array.dtype.isnative and array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, dtype.newbyteorder("="), ["C", "A"])
 
 

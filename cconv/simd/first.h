@@ -98,7 +98,7 @@ INLINE int NAME(first_any)(mask m) {
 #endif
 
 /* The largest of the four values of a window as rows_pool.h takes it, the first of several or the
- * first NaN, then ReLU: the same as ReLU of each, but for the sign of a zero. */
+ * first NaN, as after ReLU of each: where none is above zero that is the first one's zero. */
 INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec v1, vec v2, vec v3,
                                where_lanes *place) {
     vec best = v0;
@@ -110,7 +110,7 @@ INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec
     AGAINST(1) AGAINST(2) AGAINST(3)
 #undef AGAINST
     if (mode & CCONV_FIRST_RELU) {
-        best = RELU(best);
+        best = BLEND(LE(best, ((vec){0})), RELU(v0), best);
         where = PLACE_IF(NOT_(LT(((vec){0}), best)), 255, where);
     }
     *place = where;
