@@ -275,17 +275,17 @@ def dropout(
     const floating[:, ::1] x,  # IN
     floating[:, ::1] y,  # OUT
     unsigned char[:, ::1] bits,  # OUT
-    unsigned long long seed, unsigned int step, unsigned int first_sample, unsigned int layer,
-    unsigned int threshold, double factor, int threads,
+    const unsigned int[::1] key,  # IN
+    unsigned long long seed, unsigned int layer, unsigned int threshold, double factor, int threads,
 ):
-    # x (m, n) -> y (m, n) = kept x * factor, bits (m, ceil(n / 8))
+    # x (m, n), key (2): step, first sample -> y (m, n) = kept x * factor, bits (m, ceil(n / 8))
     cdef size m = x.shape[0], n = x.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
         for t in prange(m * chunks, schedule='static', num_threads=threads):
             start = t % chunks * CHUNK
-            drop_chunk(rows, start, min(CHUNK, n - start), seed, first_sample + <unsigned int> (t // chunks),
-                       step, layer, threshold, factor, &x[t // chunks, start], &y[t // chunks, start],
+            drop_chunk(rows, start, min(CHUNK, n - start), seed, key[1] + <unsigned int> (t // chunks),
+                       key[0], layer, threshold, factor, &x[t // chunks, start], &y[t // chunks, start],
                        &bits[t // chunks, start // 8])
 
 

@@ -29,6 +29,7 @@ class Activation(named.Configured):
         """Return the function's values, of x's shape and dtype."""
         return getattr(ops_rows, self.key)(x, run)
 
+    @replayable
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         return getattr(ops_rows, f"{self.key}_backward")(dy, y, run)
@@ -44,6 +45,7 @@ class Linear(Activation):
         """Return x itself."""
         return x
 
+    @replayable
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dy itself."""
         return dy
@@ -69,6 +71,7 @@ class LeakyReLU(Activation):
         """Return the function's values, of x's shape and dtype."""
         return ops_rows.leaky_relu(x, self.negative_slope, run)
 
+    @replayable
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         return ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
@@ -90,10 +93,14 @@ class ClippedReLU(Activation):
         run.call(np.clip, y, None, self.max_value, y)
         return y
 
+    @replayable
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         dx = ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
-        return np.multiply(dx, y < self.max_value, out=dx)
+        below = run.empty("below", y.shape, np.bool_)
+        run.call(np.less, y, self.max_value, below)
+        run.call(np.multiply, dx, below, dx)
+        return dx
 
 
 class Sigmoid(Activation):

@@ -92,6 +92,17 @@ class PlanRun(Run):
         self._turn = 0
         self._turning = ""
         self._asked: dict[str, int] = {}
+        self._draw_key = super().draw_key
+
+    def begin(self, step: int, first_sample: int) -> None:
+        """Begin a batch: what follows draws for this step, from this sample on."""
+        self.step, self.first_sample = step, first_sample
+        self._draw_key[...] = super().draw_key
+
+    @property
+    def draw_key(self) -> np.ndarray:
+        """The step and the first sample as kernels take them: the same array for every batch."""
+        return self._draw_key
 
     def enter(self, place: Any, turn: int, turning: str) -> None:
         """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""

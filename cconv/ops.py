@@ -2,8 +2,8 @@
 
 Every array is C-contiguous, of native byte order, aligned to its item, and float32 or float64,
 one dtype a call; `functional` and the boundary of a model make it so. Layers call these
-functions and never the kernels. Forward passes call theirs by `run.call`, so that a plan can
-repeat the calls without what stands around them.
+functions and never the kernels. Kernels are called by `run.call`, so that a plan can repeat the
+calls without what stands around them.
 """
 
 from typing import Any
@@ -79,7 +79,7 @@ def _winograd_weight_gradient(
     tile = winograd_tile(window, size)
     count = _winograd.weight_gradient_scratch(x.shape, dy.shape, size, tile, taps, dy.itemsize, threads)
     scratch, origin = _scratch(run, count, dy.dtype), _geometry(window)[1]
-    _winograd.weight_gradient(dy, argmax, x, dkernel, dbias, size, tile, *origin, scratch, threads)
+    run.call(_winograd.weight_gradient, dy, argmax, x, dkernel, dbias, size, tile, *origin, scratch, threads)
 
 
 def _seen(x: Array, window: Window) -> tuple[int, int, int]:
@@ -164,32 +164,34 @@ def conv2d_input_gradient(
         _dense_input_gradient_into(dx.reshape(-1, in_channels), dy.reshape(-1, filters), kernel[0, 0], run)
     else:
         _direct_input_gradient_into(dx, dy, kernel, window, groups, run, threads, chosen)
-    return _where_positive(dx, positive)
+    return _where_positive(dx, positive, run)
 
 
 def _direct_input_gradient_into(
     dx: Array, dy: Array, kernel: Array, window: Window, groups: int, run: Run, threads: int, chosen: str
 ) -> None:
-    strides, origin, dilation = _geometry(window)
+    geometry = _geometry(window)
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), dy.dtype)
-        _depthwise.input_gradient(dy, kernel, dx, strides, origin, dilation, scratch, threads)
+        run.call(_depthwise.input_gradient, dy, kernel, dx, *geometry, scratch, threads)
     elif window.strides == (1, 1) and crosses_images(*_seen(dy, window), dx.shape[3], groups, dy.itemsize):
         count = _lanes.input_gradient_scratch(
-            dy.shape, kernel.shape, dx.shape, origin, dilation, dy.itemsize, threads
+            dy.shape, kernel.shape, dx.shape, *geometry[1:], dy.itemsize, threads
         )
-        _lanes.input_gradient(dy, kernel, dx, origin, dilation, _scratch(run, count, dy.dtype), threads)
+        run.call(
+            _lanes.input_gradient, dy, kernel, dx, *geometry[1:], _scratch(run, count, dy.dtype), threads
+        )
     else:
         count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
         scratch = _scratch(run, count, dy.dtype)
-        _kernels.conv2d_input_gradient(dy, kernel, dx, strides, origin, dilation, groups, scratch, threads)
+        run.call(_kernels.conv2d_input_gradient, dy, kernel, dx, *geometry, groups, scratch, threads)
 
 
-def _where_positive(dx: Array, positive: Array | None) -> Array:
+def _where_positive(dx: Array, positive: Array | None, run: Run) -> Array:
     """Return dx, set to zero where `positive`, if given, is not above zero."""
     if positive is not None:
         flat = dx.reshape(-1)
-        _elementwise.relu_backward(flat, positive.reshape(-1), flat, threads_for(dx.size))
+        run.call(_elementwise.relu_backward, flat, positive.reshape(-1), flat, threads_for(dx.size))
     return dx
 
 
@@ -201,30 +203,28 @@ def conv2d_weight_gradient(
     shape = (*window.kernel_size, channels // groups, filters)
     dkernel = run.empty("dkernel", shape, dy.dtype)
     dbias = run.empty("dbias", (filters,), dy.dtype)
-    strides, origin, dilation = _geometry(window)
+    geometry = _geometry(window)
     threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.weight_gradient_scratch(dy.shape, shape), dy.dtype)
-        _depthwise.weight_gradient(dy, x, dkernel, dbias, strides, origin, dilation, scratch, threads)
+        run.call(_depthwise.weight_gradient, dy, x, dkernel, dbias, *geometry, scratch, threads)
         return dkernel, dbias
     if chosen == "winograd":
         _winograd_weight_gradient(dy, None, x, dkernel, dbias, window, run, threads)
         return dkernel, dbias
     if chosen == "first":
         count = _first.weight_gradient_scratch(
-            x.shape, shape, window.output_size, strides, origin, dilation, dy.itemsize, threads, False
+            x.shape, shape, window.output_size, *geometry, dy.itemsize, threads, False
         )
         scratch = _scratch(run, count, dy.dtype)
-        _first.weight_gradient(dy, x, dkernel, dbias, strides, origin, dilation, scratch, threads)
+        run.call(_first.weight_gradient, dy, x, dkernel, dbias, *geometry, scratch, threads)
         return dkernel, dbias
     count = _kernels.conv2d_weight_gradient_scratch(
-        x.shape, shape, dy.shape, strides, origin, dilation, groups, dy.itemsize, threads, False
+        x.shape, shape, dy.shape, *geometry, groups, dy.itemsize, threads, False
     )
     scratch = _scratch(run, count, dy.dtype)
-    _kernels.conv2d_weight_gradient(
-        dy, x, dkernel, dbias, strides, origin, dilation, groups, scratch, threads
-    )
+    run.call(_kernels.conv2d_weight_gradient, dy, x, dkernel, dbias, *geometry, groups, scratch, threads)
     return dkernel, dbias
 
 
@@ -312,18 +312,16 @@ def conv2d_max_pool_weight_gradient(
     if chosen == "first":
         count = _first.weight_gradient_scratch(x.shape, shape, size, *geometry, dy.itemsize, threads, True)
         scratch = _scratch(run, count, dy.dtype)
-        _first.pool_weight_gradient(
-            dy, argmax, x, dkernel, dbias, size, *geometry, _pool(pool), scratch, threads
-        )
+        arrays = (dy, argmax, x, dkernel, dbias)
+        run.call(_first.pool_weight_gradient, *arrays, size, *geometry, _pool(pool), scratch, threads)
         return dkernel, dbias
     full = (n, *size, filters)
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, full, *geometry, groups, dy.itemsize, threads, True
     )
     scratch = _scratch(run, count, dy.dtype)
-    _kernels.conv2d_pool_weight_gradient(
-        dy, argmax, x, dkernel, dbias, size, *geometry, groups, _pool(pool), scratch, threads
-    )
+    arrays, options = (dy, argmax, x, dkernel, dbias), (size, *geometry, groups, _pool(pool))
+    run.call(_kernels.conv2d_pool_weight_gradient, *arrays, *options, scratch, threads)
     return dkernel, dbias
 
 
@@ -350,13 +348,13 @@ def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | N
     """dy (m, out), kernel (in, out) -> dx (m, in); `positive` (m, in) is as in `conv2d_input_gradient`."""
     dx = run.empty("dx", (dy.shape[0], kernel.shape[0]), dy.dtype)
     _dense_input_gradient_into(dx, dy, kernel, run)
-    return _where_positive(dx, positive)
+    return _where_positive(dx, positive, run)
 
 
 def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
     threads = threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
     scratch = _scratch(run, _dense.dense_scratch(dy.itemsize, threads), dy.dtype)
-    _dense.dense_input_gradient(dy, kernel, dx, scratch, threads)
+    run.call(_dense.dense_input_gradient, dy, kernel, dx, scratch, threads)
 
 
 def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
@@ -366,5 +364,5 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
     dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
     threads = threads_for(m * dkernel.size, SERIAL_WORK)
     scratch = _scratch(run, _dense.dense_weight_gradient_scratch(dy.itemsize, threads), dy.dtype)
-    _dense.dense_weight_gradient(dy, x, dkernel, dbias, scratch, threads)
+    run.call(_dense.dense_weight_gradient, dy, x, dkernel, dbias, scratch, threads)
     return dkernel, dbias

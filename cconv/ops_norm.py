@@ -30,7 +30,7 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
     """
     partial = _partial(x, run)
-    _normalization.statistics(x, partial, _rows(x), threads_for(x.size))
+    run.call(_normalization.statistics, x, partial, _rows(x), threads_for(x.size))
     sums, squares = partial.sum(axis=0)
     distance = sums / len(x)
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
@@ -46,7 +46,7 @@ def apply(x: Array, mean: Array, scale: Array, shift: Array, run: Run) -> Array:
 def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
     """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
     partial = _partial(x, run)
-    _normalization.gradient_sums(dy, x, mean, partial, _rows(x), threads_for(x.size))
+    run.call(_normalization.gradient_sums, dy, x, mean, partial, _rows(x), threads_for(x.size))
     sums, products = partial.sum(axis=0)
     return sums, products
 
@@ -56,5 +56,7 @@ def input_gradient(
 ) -> Array:
     """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift."""
     dx = run.empty("dx", dy.shape, dy.dtype)
-    _normalization.input_gradient(dy, x, mean, scale, slope, shift, dx, _rows(x), threads_for(x.size))
+    run.call(
+        _normalization.input_gradient, dy, x, mean, scale, slope, shift, dx, _rows(x), threads_for(x.size)
+    )
     return dx

@@ -10,15 +10,13 @@ import numpy as np
 
 from cconv import _elementwise, _pooling
 from cconv.checks import argmax_cache
-from cconv.run import Run
+from cconv.run import WORD, Run
 from cconv.shapes import Window
 from cconv.threads import threads_for
 
 Array = np.ndarray
 
 SERIAL_COSTLY = 8_192  # elements that are worth more threads, for exp and its kin, and Philox
-
-WORD = 2**32  # values of a random word
 
 
 def _geometry(window: Window) -> tuple[Any, Any, Any, Any]:
@@ -39,7 +37,7 @@ def max_pool2d_backward(dy: Array, argmax: Array, window: Window, run: Run | Non
     """Spread dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)."""
     run = run or Run()
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
-    _pooling.max_pool_backward(dy, argmax, dx, *_geometry(window), threads_for(dx.size))
+    run.call(_pooling.max_pool_backward, dy, argmax, dx, *_geometry(window), threads_for(dx.size))
     return dx
 
 
@@ -59,8 +57,9 @@ def average_pool2d_backward(
     dx = run.empty("dx", (dy.shape[0], *window.input_size, dy.shape[3]), dy.dtype)
     oh, ow = window.output_size
     weights = run.scratch(oh * ow * dy.itemsize).view(dy.dtype).reshape(oh, ow)
-    _pooling.average_pool_backward(
-        dy, dx, weights, *_geometry(window), count_include_pad, threads_for(dx.size)
+    geometry = _geometry(window)
+    run.call(
+        _pooling.average_pool_backward, dy, dx, weights, *geometry, count_include_pad, threads_for(dx.size)
     )
     return dx
 
@@ -71,7 +70,7 @@ def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
     n, _, _, c = x.shape
     (oh, ow), (kh, kw) = window.output_size, window.kernel_size
     col = run.empty("col", (n * oh * ow, kh * kw * c), x.dtype)
-    _pooling.im2col(x, col, window.output_size, *_geometry(window), threads_for(col.size))
+    run.call(_pooling.im2col, x, col, window.output_size, *_geometry(window), threads_for(col.size))
     return col
 
 
@@ -79,7 +78,7 @@ def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = 
     """Add up col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
     run = run or Run()
     x = run.empty("x", (n, *window.input_size, channels), col.dtype)
-    _pooling.col2im(col, x, window.output_size, *_geometry(window), threads_for(col.size))
+    run.call(_pooling.col2im, col, x, window.output_size, *_geometry(window), threads_for(col.size))
     return x
 
 
@@ -93,8 +92,9 @@ def relu(x: Array, run: Run | None = None) -> Array:
 
 def relu_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy where y > 0, else 0."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    run.call(_elementwise.relu_backward, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
 
 
@@ -108,10 +108,10 @@ def leaky_relu(x: Array, slope: float, run: Run | None = None) -> Array:
 
 def leaky_relu_backward(dy: Array, y: Array, slope: float, run: Run | None = None) -> Array:
     """Any shape -> the same: dy where y > 0, else slope * dy; slope is at least 0."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.leaky_relu_backward(
-        dy.reshape(-1), y.reshape(-1), dx.reshape(-1), slope, threads_for(y.size)
-    )
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    arrays = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
+    run.call(_elementwise.leaky_relu_backward, *arrays, slope, threads_for(y.size))
     return dx
 
 
@@ -125,8 +125,11 @@ def sigmoid(x: Array, run: Run | None = None) -> Array:
 
 def sigmoid_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy * y * (1 - y)."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.sigmoid_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    run.call(
+        _elementwise.sigmoid_backward, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size)
+    )
     return dx
 
 
@@ -140,8 +143,9 @@ def tanh(x: Array, run: Run | None = None) -> Array:
 
 def tanh_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy * (1 - y**2)."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.tanh_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    run.call(_elementwise.tanh_backward, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
 
 
@@ -159,8 +163,9 @@ def softmax(x: Array, run: Run | None = None) -> Array:
 
 def softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: y * (dy - sum(dy * y))."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.softmax_backward(_rows(dy), _rows(y), _rows(dx), threads_for(y.size))
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    run.call(_elementwise.softmax_backward, _rows(dy), _rows(y), _rows(dx), threads_for(y.size))
     return dx
 
 
@@ -174,8 +179,11 @@ def log_softmax(x: Array, run: Run | None = None) -> Array:
 
 def log_softmax_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     """Any shape -> the same: dy - exp(y) * sum(dy)."""
-    dx = (run or Run()).empty("dx", y.shape, y.dtype)
-    _elementwise.log_softmax_backward(_rows(dy), _rows(y), _rows(dx), threads_for(y.size, SERIAL_COSTLY))
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    run.call(
+        _elementwise.log_softmax_backward, _rows(dy), _rows(y), _rows(dx), threads_for(y.size, SERIAL_COSTLY)
+    )
     return dx
 
 
@@ -193,40 +201,33 @@ def softmax_cross_entropy(
     labels, probabilities = (labels_or_probs, None) if labels_or_probs.ndim == 1 else (None, labels_or_probs)
     if sample_weight is not None:
         sample_weight = np.ascontiguousarray(sample_weight, np.float64)
-    _elementwise.softmax_cross_entropy(
-        logits, probabilities, labels, sample_weight, losses, dlogits, threads_for(logits.size, SERIAL_COSTLY)
-    )
+    arrays = logits, probabilities, labels, sample_weight, losses, dlogits
+    run.call(_elementwise.softmax_cross_entropy, *arrays, threads_for(logits.size, SERIAL_COSTLY))
     return _elementwise.total(losses) / m, dlogits
 
 
-def dropout(x: Array, rate: float, layer: int, run: Run) -> tuple[Array, Array]:
+def dropout(x: Array, rate: float, layer: int, run: Run, seed: int | None = None) -> tuple[Array, Array]:
     """Drop elements of x (n, …) -> y of its shape, bits (n, ceil(elements of a sample / 8)), lowest first.
 
-    An element is kept where its random word is at least rate * 2**32, and scaled by 1 / (1 - rate).
+    An element is kept where its random word is at least rate * 2**32, and scaled by 1 / (1 - rate). The
+    words' key is `seed`, or the run's own.
     """
     flat = x.reshape(x.shape[0], -1)
     y = run.empty("y", x.shape, x.dtype)
     bits = run.empty("bits", (x.shape[0], -(-flat.shape[1] // 8)), np.uint8)
-    _elementwise.dropout(
-        flat,
-        y.reshape(flat.shape),
-        bits,
-        run.seed % WORD**2,
-        run.step % WORD,
-        run.first_sample % WORD,
-        layer % WORD,
-        int(rate * WORD),
-        1 / (1 - rate),
-        threads_for(x.size, SERIAL_COSTLY),
-    )
+    key = (run.seed if seed is None else seed) % WORD**2, layer % WORD
+    options = (run.draw_key, *key, int(rate * WORD), 1 / (1 - rate), threads_for(x.size, SERIAL_COSTLY))
+    run.call(_elementwise.dropout, flat, y.reshape(flat.shape), bits, *options)
     return y, bits
 
 
 def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None) -> Array:
     """Drop the same elements of dy (n, …) by the bits of the forward pass -> dx of dy's shape."""
-    dx = (run or Run()).empty("dx", dy.shape, dy.dtype)
+    run = run or Run()
+    dx = run.empty("dx", dy.shape, dy.dtype)
     flat = dy.reshape(dy.shape[0], -1)
-    _elementwise.dropout_backward(flat, bits, dx.reshape(flat.shape), 1 / (1 - rate), threads_for(dy.size))
+    factor, threads = 1 / (1 - rate), threads_for(dy.size)
+    run.call(_elementwise.dropout_backward, flat, bits, dx.reshape(flat.shape), factor, threads)
     return dx
 
 
@@ -237,5 +238,5 @@ def column_sums(x: Array, run: Run | None = None) -> Array:
     chunks = _elementwise.column_sums_chunks(m)
     sums = run.empty("sums", (n,), x.dtype)
     partial = run.scratch(chunks * n * x.itemsize).view(x.dtype).reshape(chunks, n)
-    _elementwise.column_sums(x, partial, sums, threads_for(x.size))
+    run.call(_elementwise.column_sums, x, partial, sums, threads_for(x.size))
     return sums

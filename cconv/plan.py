@@ -17,7 +17,6 @@ every layer. With ``fuse=False`` each layer is a step of its own.
 
 import copy
 import math
-import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -34,17 +33,12 @@ from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import MaxPooling2D
-from cconv.program import Program
 from cconv.run import is_replayable, replayable
-from cconv.threads import get_num_threads
 
 # A normalisation is folded into a kernel of at most so many elements, or so many for each element of
 # one image's output: with a larger one the folding, at every call of `predict`, costs more than the
 # pass over the output that it saves. Shapes alone decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
-
-# Shapes of batches whose kernel calls are kept.
-MOST_PROGRAMS = 8
 
 
 class Step:
@@ -89,15 +83,17 @@ class Step:
     def prepare(self, run: PlanRun) -> None:
         """Get ready for batches through which the weights stay as they are."""
 
-    def replays(self) -> bool:
-        """Whether `forward`, at inference, is nothing but kernel calls."""
-        return is_replayable(self.forward) and all(layer._replays() for layer in self.layers)
+    def replays(self, training: bool) -> bool:
+        """Whether `forward`, and in training `backward`, are nothing but kernel calls."""
+        own = is_replayable(self.forward) and (is_replayable(self.backward) or not training)
+        return own and all(layer._replays(training) for layer in self.layers)
 
     @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
         return self.layer._forward(x, run)
 
+    @replayable
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the weights; return that of the input if `need_dx`."""
         layer = self.layer
@@ -125,14 +121,14 @@ class NormalizedStep(Step):
     anyone at any time; next to a batch of images that is little work.
     """
 
-    def __init__(self, layers: Sequence[Layer], first: int) -> None:
+    def __init__(self, layers: Sequence[Layer], first: int, activation: Activation | None) -> None:
         super().__init__(layers, first)
-        self._folded = copy.copy(layers[0])
-        self._folded.params = Weights()
-        for activation in self.layers[2:]:
-            assert isinstance(activation, ActivationLayer)
-            assert isinstance(self._folded, Affine)
-            self._folded.activation = activation.activation
+        folded = copy.copy(layers[0])
+        assert isinstance(folded, Affine)
+        folded.params = Weights()
+        if activation is not None:
+            folded.activation = activation
+        self._folded = folded
 
     def prepare(self, run: PlanRun) -> None:
         """Fold the normalisation into the weights, which keep their memory."""
@@ -146,9 +142,9 @@ class NormalizedStep(Step):
         weights.add("kernel", folded)
         weights.add("bias", bias)
 
-    def replays(self) -> bool:
+    def replays(self, training: bool) -> bool:
         """Whether the layer of the folded weights is nothing but kernel calls."""
-        return self._folded._replays()
+        return self._folded._replays(training)
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the normalised output."""
@@ -202,6 +198,7 @@ class PooledConvolution(Step):
         super().release()
         self._kept = None
 
+    @replayable
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the convolution's weights; return that of the input if `need_dx`."""
         assert self._kept is not None
@@ -234,16 +231,24 @@ class PooledConvolution(Step):
 AFFINE = (Conv2D, Dense, DepthwiseConv2D)
 
 
+def _activation_of(layer: Layer) -> Activation | None:
+    """Return the activation of a layer that does nothing else, also where it is a subclass."""
+    kind = type(layer)
+    if not isinstance(layer, ActivationLayer) or kind._forward is not ActivationLayer._forward:
+        return None
+    return layer.activation if kind._backward is ActivationLayer._backward else None
+
+
 def _join(layers: Sequence[Layer]) -> Affine | None:
     """Return the first layer with the activation of the second, where that is all that the second does."""
-    if len(layers) < 2 or type(layers[0]) not in AFFINE or not isinstance(layers[1], ActivationLayer):
+    activation = None if len(layers) < 2 else _activation_of(layers[1])
+    first = layers[0]
+    if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
         return None
-    first, kind = layers[0], type(layers[1])
-    own = kind._forward is ActivationLayer._forward and kind._backward is ActivationLayer._backward
-    if not own or not isinstance(first, Affine) or not isinstance(first.activation, activations.Linear):
+    if not isinstance(first.activation, activations.Linear):
         return None
     joined = copy.copy(first)
-    joined.activation = layers[1].activation
+    joined.activation = activation
     return joined
 
 
@@ -256,8 +261,8 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
         return None
     if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
         return None
-    activated = len(layers) > 2 and isinstance(layers[2], ActivationLayer)
-    return NormalizedStep(layers[: 3 if activated else 2], first)
+    activation = _activation_of(layers[2]) if len(layers) > 2 else None
+    return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)
 
 
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
@@ -265,7 +270,7 @@ def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     joined = _join(layers)
     count = 1 if joined is None else 2
     layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
-    if not isinstance(layer, Conv2D) or type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
+    if type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
         return None
     if layer.activation.key not in ("linear", "relu"):
         return None
@@ -378,11 +383,6 @@ class Plan:
             for number, entry in enumerate(self.steps)
             if type(entry).prepare is not Step.prepare
         ]
-        self._replays = not training and all(entry.replays() for entry in self.steps)
-        # Of each shape the program, or None while it has been seen once; and what they were recorded with.
-        self._programs: dict[Any, Program | None] = {}
-        self._growths = 0
-        self._weighty = [(layer, layer.params) for layer in layers if layer.params]
         self.prepare()
 
     def prepare(self) -> None:
@@ -390,11 +390,6 @@ class Plan:
         for place, entry in self._prepared:
             self.run.enter(place, 0, "")
             entry.prepare(self.run)
-        for layer, params in self._weighty:
-            if layer.params is not params:  # built again, and so in other memory
-                self._weighty = [(layer, layer.params) for layer, _ in self._weighty]
-                self._programs.clear()
-                return
 
     def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
         """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one.
@@ -403,7 +398,7 @@ class Plan:
         """
         run = self.run
         self._done = done
-        run.step, run.first_sample = step, first_sample
+        run.begin(step, first_sample)
         self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
         self.outputs.clear()
         turn = 0
@@ -428,30 +423,8 @@ class Plan:
         return self.activation(y, self.run)
 
     def predict(self, x: np.ndarray, done: int = 0) -> np.ndarray:
-        """Return the model's output for a batch, as `forward` and `finish` do; overwritten by the next one.
-
-        The kernel calls of a batch of a shape that was seen before are recorded; from then on, they
-        alone are made for batches of this shape.
-        """
-        key = x.shape, done, get_num_threads()
-        program = self._programs.get(key)
-        if program is not None and self._growths == self.arena.growths:
-            return program(x)
-        record = self._replays and key in self._programs and self._growths == self.arena.growths
-        if record:
-            x = x.copy()  # that no other array lies in its memory
-            self.run.tape = []
-        try:
-            y = self.finish(self.forward(x, done=done))
-        finally:
-            tape, self.run.tape = self.run.tape, None
-        if self._growths != self.arena.growths or len(self._programs) == MOST_PROGRAMS:
-            # Memory that grew in this very pass was not all recorded at its last place.
-            self._growths = self.arena.growths
-            self._programs.clear()
-            tape = None
-        self._programs[key] = None if tape is None else Program.of(tape, x, y)
-        return y
+        """Return the model's output for a batch: `forward` and `finish`; overwritten by the next one."""
+        return self.finish(self.forward(x, done=done))
 
     def loss_of(
         self, y_true: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
@@ -488,35 +461,3 @@ class Plan:
             if not np.isfinite(y).all():
                 return entry.first
         return None
-
-
-class PlanCache:
-    """The plans of a model: one for training, and for inference one for each thread.
-
-    A copy or a pickle of it is empty: memory is no part of a model.
-
-    Attributes
-    ----------
-    plain : tuple of int or None
-        Shape of a sample that an inference plan takes as the user gives it; None where it cannot.
-    rows : int
-        Samples that are predicted at a time where the user does not choose.
-    """
-
-    def __init__(self) -> None:
-        self.training: Plan | None = None
-        self.plain: tuple[int, ...] | None = None
-        self.rows = 0
-        self._threads = threading.local()
-
-    @property
-    def inference(self) -> Plan | None:
-        """The plan of the calling thread."""
-        return getattr(self._threads, "plan", None)
-
-    @inference.setter
-    def inference(self, plan: Plan) -> None:
-        self._threads.plan = plan
-
-    def __reduce__(self) -> tuple[type["PlanCache"], tuple[()]]:
-        return PlanCache, ()

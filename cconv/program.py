@@ -1,7 +1,7 @@
-"""A forward pass as the list of its kernel calls: all that is left when only the input changes."""
+"""A pass as the list of its kernel calls: all that is left when only what goes in changes."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -9,57 +9,68 @@ from cconv.arena import Call
 
 
 class Program:
-    """Recorded kernel calls, which are repeated on other inputs of the same shape.
+    """Recorded kernel calls, which are repeated on other inputs of the same shapes.
 
-    Every array but the input keeps its place, so what is written into the weights is seen.
+    Every array but the inputs keeps its place, so what is written into the weights is seen.
 
     Parameters
     ----------
     calls : sequence of (kernel, arguments)
         In order; the arguments name every array that is read or written.
-    x, y : ndarray
-        The input and the output of the recorded pass. No other array may lie in the memory of x.
+    inputs : sequence of ndarray
+        What went into the recorded pass. No other array may lie in their memory.
+    y : ndarray, optional
+        The output of the recorded pass.
 
     Examples
     --------
     >>> x, w, y = np.array([1.0, 2.0]), np.array([10.0, 10.0]), np.empty(2)
-    >>> program = Program.of([(np.multiply, (x, w, y))], x, y)
+    >>> program = Program.of([(np.multiply, (x, w, y))], [x], y)
     >>> w[0] = 20.0
     >>> program(np.array([3.0, 4.0]))
     array([60., 40.])
     """
 
-    def __init__(self, calls: Sequence[Call], x: np.ndarray, y: np.ndarray) -> None:
+    def __init__(
+        self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
+    ) -> None:
         self._calls = [(kernel, list(args)) for kernel, args in calls]
-        self._inputs = [
-            (args, place, arg.shape)
+        # Where inputs stand: in which arguments, at which place, which input, and in what shape.
+        self._places = [
+            (args, place, number, arg.shape)
             for _, args in self._calls
             for place, arg in enumerate(args)
+            for number, x in enumerate(inputs)
             if _is_of(arg, x)
         ]
         self._y = y
         self._unbind()
 
     @classmethod
-    def of(cls, calls: Sequence[Call], x: np.ndarray, y: np.ndarray) -> Self | None:
-        """Return the program, or None where some array is neither x in another shape nor apart from it."""
-        inputs = [arg for _, args in calls for arg in args if _is_of(arg, x)]
-        if _is_of(y, x) or any(arg.size != x.size or not arg.flags.c_contiguous for arg in inputs):
-            return None
-        return cls(calls, x, y)
+    def of(
+        cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
+    ) -> Self | None:
+        """Return the program; None where an array is neither an input in another shape nor apart from it."""
+        for x in inputs:
+            same = [arg for _, args in calls for arg in args if _is_of(arg, x)]
+            if _is_of(y, x) or any(arg.size != x.size or not arg.flags.c_contiguous for arg in same):
+                return None
+        return cls(calls, inputs, y)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return the output for x, C-contiguous and of the recorded shape; overwritten by the next call."""
-        for args, place, shape in self._inputs:
-            args[place] = x.reshape(shape)
-        for kernel, args in self._calls:
-            kernel(*args)
-        self._unbind()
+    def __call__(self, *inputs: np.ndarray) -> Any:
+        """Return the output, overwritten by the next call, for C-contiguous inputs of the recorded shapes."""
+        for args, place, number, shape in self._places:
+            args[place] = inputs[number].reshape(shape)
+        try:
+            for kernel, args in self._calls:
+                kernel(*args)
+        finally:
+            self._unbind()
         return self._y
 
     def _unbind(self) -> None:
-        # The input may be the user's own memory.
-        for args, place, _ in self._inputs:
+        # The inputs may be the user's own memory.
+        for args, place, _, _ in self._places:
             args[place] = None
 
 

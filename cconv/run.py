@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 F = TypeVar("F", bound=Callable[..., Any])
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
+WORD = 2**32  # values of a random word
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -35,18 +36,23 @@ def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     return raw[start : start + nbytes].view(dtype).reshape(shape)
 
 
-def replayable(function: F) -> F:
-    """Mark a forward pass whose whole work, without training, is kernel calls made by `Run.call`.
+_replayable: set[Any] = set()
 
-    Of such a pass a plan repeats the calls alone. What overrides the function is not marked.
+
+def replayable(function: F) -> F:
+    """Mark a pass of a layer whose whole work is kernel calls made by `Run.call`.
+
+    A plan repeats the calls of such passes alone. A forward pass so marked need be no more than that
+    without training; where the layer's backward pass is marked too, it is in training as well. What
+    overrides a function is not marked.
     """
-    function.replayable = True  # type: ignore[attr-defined]
+    _replayable.add(function)
     return function
 
 
 def is_replayable(function: Any) -> bool:
-    """Whether a function is marked as `replayable`."""
-    return getattr(function, "replayable", False)
+    """Whether a function, or the function of a method, is marked as `replayable`."""
+    return getattr(function, "__func__", function) in _replayable
 
 
 @dataclass
@@ -66,6 +72,11 @@ class Run:
     seed: int = 0
     step: int = 0
     first_sample: int = 0
+
+    @property
+    def draw_key(self) -> np.ndarray:
+        """The step and the first sample, modulo 2**32, as kernels that draw take them."""
+        return np.array((self.step % WORD, self.first_sample % WORD), np.uint32)
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """Return an uninitialised array; `tag` says what it is for, once per layer and call."""

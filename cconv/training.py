@@ -7,7 +7,7 @@ of threads.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +19,7 @@ from cconv.boundary import Boundary, Data, front_of
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.layers.base import Layer
 from cconv.named import config_of
-from cconv.plan import Plan, PlanCache
+from cconv.recorded import PlanCache, RecordedPlan
 from cconv.shapes import is_int, positive_int
 
 INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
@@ -292,21 +292,31 @@ class Trainer:
                 break
         return meter.means()
 
-    def _training_plan(self) -> Plan:
+    def _training_plan(self) -> RecordedPlan:
         plan = self._plans.training
         if plan is None:
-            plan = Plan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
+            plan = RecordedPlan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.training = plan
+            self._plans.plain = self._plain_shape()
         return plan
 
-    def _inference_plan(self) -> Plan:
+    def _plain_shape(self) -> tuple[int, ...] | None:
+        return self._input_shape if self.data_format == "channels_last" else None
+
+    def _is_plain(self, x: ArrayLike) -> TypeGuard[np.ndarray]:
+        """Whether the kernels can be given these samples as they are: no plan, no such sample."""
+        if type(x) is not np.ndarray or x.shape[1:] != self._plans.plain or x.dtype != self.dtype:
+            return False
+        return len(x) > 0 and is_plain(x)
+
+    def _inference_plan(self) -> RecordedPlan:
         """Return the plan of this thread, ready for the weights as they are now."""
         plan = self._plans.inference
         if plan is None:
-            plan = Plan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
+            plan = RecordedPlan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.inference = plan
             self._plans.rows = self._inference_batch("Sequential.predict", None)
-            self._plans.plain = self._input_shape if self.data_format == "channels_last" else None
+            self._plans.plain = self._plain_shape()
         else:
             plan.prepare()
         return plan
@@ -322,14 +332,16 @@ class Trainer:
             raise NonFiniteLossError(self._explain(plan, batch, loss, position))
         values = [loss, *self._metric_values(batch.y, y, plan)]
         plan.backward(dy)
-        self._update()
+        self._update(plan)
         self.steps_done += 1
         return values
 
     def _penalty(self) -> float:
         return math.fsum(layer.penalty() for layer in self._layers if layer.trainable)
 
-    def _update(self) -> None:
+    def _update(self, plan: RecordedPlan) -> None:
+        if self.optimizer.repeat(plan.repeated):
+            return
         params, grads, regularizers = {}, {}, {}
         for layer in self._layers:
             if layer.trainable:
@@ -339,8 +351,9 @@ class Trainer:
                     if name in layer.regularizers:
                         regularizers[entry] = layer.regularizers[name]
         self.optimizer.apply(params, grads, regularizers)
+        self.optimizer.remember(plan.repeated)
 
-    def _explain(self, plan: Plan, batch: Batch, loss: float, position: str) -> str:
+    def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"Sequential.fit: the loss became {loss} in {position}"
@@ -366,7 +379,7 @@ class Trainer:
     def _figure_names(self) -> list[str]:
         return ["loss", *(metric.name for metric in self.metrics)]
 
-    def _metric_values(self, y_true: np.ndarray, y: np.ndarray, plan: Plan) -> list[float]:
+    def _metric_values(self, y_true: np.ndarray, y: np.ndarray, plan: RecordedPlan) -> list[float]:
         if not self.metrics:
             return []
         y_pred = plan.finish(y)
@@ -396,14 +409,29 @@ class Trainer:
         """
         where = "Sequential.train_on_batch"
         self._need_compiled(where)
-        boundary, samples = self._boundary(where, x)
-        data = boundary.data(samples, y, sample_weight, class_weight)
-        batch = next(boundary.batches(data, len(samples)).epoch())
+        batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
+        if batch is None:
+            boundary, samples = self._boundary(where, x)
+            data = boundary.data(samples, y, sample_weight, class_weight)
+            batch = next(boundary.batches(data, len(samples)).epoch())
         try:
             values = self._train_step(batch, f"step {self.steps_done + 1}")
         finally:
             self._training_plan().release()
         return _figures(self._figure_names(), values, return_dict)
+
+    def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
+        """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
+
+        Then the loss may be the first to look at the targets: nothing has been changed before. None for
+        all else.
+        """
+        plan = self._plans.training
+        if plan is None or not plan.replays or not self._is_plain(x) or type(y) is not np.ndarray:
+            return None
+        if y.shape[:1] != x.shape[:1] or not (y.dtype.kind in "iu" or y.dtype == self.dtype):
+            return None
+        return Batch(0, x, y, None, 0, lambda: x) if is_plain(y) else None
 
     # --- evaluate -----------------------------------------------------------------------------
 
@@ -523,12 +551,11 @@ class Trainer:
 
         The microseconds that are saved are most of a small network's latency.
         """
-        plans = self._plans
-        plan = plans.inference
-        if plan is None or type(x) is not np.ndarray or x.shape[1:] != plans.plain or x.dtype != self.dtype:
+        plan = self._plans.inference
+        if plan is None or not self._is_plain(x):
             return None
-        rows = plans.rows if batch_size is None else batch_size
-        if type(rows) is not int or not 0 < len(x) <= rows or not is_plain(x):
+        rows = self._plans.rows if batch_size is None else batch_size
+        if type(rows) is not int or len(x) > rows:
             return None
         plan.prepare()
         return plan.predict(x).copy()

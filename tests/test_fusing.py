@@ -139,6 +139,22 @@ def test_weights_that_change_are_noticed(way, tmp_path):
     assert np.array_equal(model.predict(x), fused)
 
 
+class Negated(ReLU):
+    """An activation of a user's, with a way of its own."""
+
+    def _forward(self, x, run):
+        return -super()._forward(x, run)
+
+
+def test_an_activation_with_a_way_of_its_own_is_not_folded():
+    chain = [Conv2D(4, 3), BatchNormalization(), Negated(), Flatten(), Dense(3)]
+    model = Sequential(chain, seed=1).build((8, 8, 2))
+    x = np.random.default_rng(0).standard_normal((5, 8, 8, 2)).astype(np.float32)
+    fused = model.predict(x)
+    model.fuse = False
+    np.testing.assert_allclose(fused, model.predict(x), rtol=1e-5, atol=1e-6)
+
+
 def test_folding_changes_no_layer():
     model = network()
     before = model.get_weights()

@@ -91,6 +91,8 @@ def check_pooled(geometry, pool_size, strides, n, channels, filters, dtype, relu
     between = ops.conv2d(x, kernel, bias, window, 1, relu, run)
     wanted, places = ops_rows.max_pool2d(between, pool, run)
     np.testing.assert_array_equal(y, wanted)
+    number = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(y)[number], np.signbit(wanted)[number])  # of zeros too
     np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
     if spoil is not None:
         return
@@ -135,6 +137,23 @@ def test_larger_sizes_with_max_pooling(case, dtype):
 def test_values_that_are_not_finite(spoil, relu, filters):
     for dtype in (np.float32, np.float64):
         check_pooled(Geometry((17, 14), (3, 3), 1, "valid"), (2, 2), 2, 2, 1, filters, dtype, relu, 4, spoil)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zeros_of_both_signs_keep_their_sign(dtype, relu):
+    """Products too small for the dtype are zeros with a sign, which no addition takes away."""
+    window = resolve_window("test", (7, 7), (1, 2))
+    pool = resolve_window("test", (7, 6), (2, 2), 2)
+    rng = np.random.default_rng(0)
+    tiny = np.finfo(dtype).tiny
+    x = rng.choice(np.array([-tiny, -0.0, 0.0, tiny], dtype), (20, 7, 7, 1))
+    kernel = rng.choice(np.array([-tiny, tiny], dtype), (1, 2, 1, 19))
+    run = Run()
+    y, _ = ops.conv2d_max_pool(x, kernel, None, window, pool, 1, relu, run, "direct")
+    wanted, _ = ops_rows.max_pool2d(ops.conv2d(x, kernel, None, window, 1, relu, run, "direct"), pool, run)
+    assert len(set(np.signbit(wanted).ravel())) == 2
+    assert y.tobytes() == wanted.tobytes()
 
 
 def test_equal_values_name_the_first():

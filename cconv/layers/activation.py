@@ -33,8 +33,10 @@ class Activation(Layer):
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self.activation = activations.get(activation, self.where, "activation")
 
-    def _replays(self) -> bool:
-        return super()._replays() and is_replayable(self.activation.__call__)
+    def _replays(self, training: bool) -> bool:
+        function = self.activation
+        own = is_replayable(function.backward) or not training
+        return super()._replays(training) and is_replayable(function.__call__) and own
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
@@ -43,6 +45,7 @@ class Activation(Layer):
             self._keep(x.shape[0], y)
         return y
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (y,) = self._cache
         return self.activation.backward(dy, y, run) if need_dx else None

@@ -42,9 +42,12 @@ class Affine(Layer):
         if self.use_bias:
             self._add_weight("bias", (outputs,), self.bias_initializer, self.bias_regularizer)
 
-    def _replays(self) -> bool:
-        parts = (self._affine, self.activation.__call__)
-        return super()._replays() and all(map(is_replayable, parts))
+    def _replays(self, training: bool) -> bool:
+        parts = [self._affine, self.activation.__call__]
+        if training:
+            parts += [self._affine_backward, self._weight_gradient, self._input_gradient]
+            parts.append(self.activation.backward)
+        return super()._replays(training) and all(map(is_replayable, parts))
 
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         raise NotImplementedError
@@ -66,10 +69,12 @@ class Affine(Layer):
             self._keep(x.shape[0], x, y)
         return y
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         y = self._cache[1]
         return self._affine_backward(self.activation.backward(dy, y, run), run, need_dx)
 
+    @replayable
     def _affine_backward(
         self, dy: np.ndarray, run: Run, need_dx: bool, from_relu: bool = False
     ) -> np.ndarray | None:
@@ -154,9 +159,11 @@ class Dense(Affine):
         y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run)
         return y.reshape(*x.shape[:-1], self.units)
 
+    @replayable
     def _weight_gradient(self, dy, x, run):
         return ops.dense_weight_gradient(dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1]), run)
 
+    @replayable
     def _input_gradient(self, dy, run, positive=None):
         kernel = self.params["kernel"]
         if positive is not None:

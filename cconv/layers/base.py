@@ -325,9 +325,13 @@ class Layer(Configured):
         """Set `grads` and return dx, or None when nobody needs it."""
         raise NotImplementedError
 
-    def _replays(self) -> bool:
-        """Whether `_forward` without training is nothing but kernel calls: see `replayable`."""
-        return is_replayable(self._forward)
+    def _replays(self, training: bool) -> bool:
+        """Whether `_forward`, and in training `_backward`, are nothing but kernel calls: see `replayable`."""
+        return all(map(is_replayable, [self._forward, self._backward] if training else [self._forward]))
+
+    def _settings(self) -> tuple[Any, ...]:
+        """Return what of a built layer, beside its arrays, may be changed between steps of training."""
+        return (self.trainable,)
 
     def _keep(self, batch: int, *arrays: Any) -> None:
         self._batch: int | None = batch
@@ -395,25 +399,6 @@ class Layer(Configured):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
-
-
-class _Keyed(Run):
-    """A run with another seed, whose arrays are the first one's."""
-
-    def __init__(self, whole: Run, seed: int) -> None:
-        super().__init__(whole.training, seed, whole.step, whole.first_sample)
-        self.whole = whole
-
-    def empty(self, tag: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
-        return self.whole.empty(tag, shape, dtype)
-
-    def scratch(self, nbytes: int) -> np.ndarray:
-        return self.whole.scratch(nbytes)
-
-
-def keyed(run: Run, seed: int | None) -> Run:
-    """Return the run with `seed` as the key of its draws; None leaves the run's own."""
-    return run if seed is None else _Keyed(run, seed)
 
 
 def checked_format(where: str, data_format: Any) -> str:

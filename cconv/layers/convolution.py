@@ -142,9 +142,11 @@ class Conv2D(_Convolution):
         kernel, bias = self.params["kernel"], self.params.get("bias")
         return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm)
 
+    @replayable
     def _weight_gradient(self, dy, x, run):
         return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run, self.algorithm)
 
+    @replayable
     def _input_gradient(self, dy, run, positive=None):
         kernel = self.params["kernel"]
         return ops.conv2d_input_gradient(
@@ -242,10 +244,12 @@ class DepthwiseConv2D(_Convolution):
             x, self._grouped(), self.params.get("bias"), self.window, self.in_channels, relu, run
         )
 
+    @replayable
     def _weight_gradient(self, dy, x, run):
         dkernel, dbias = ops.conv2d_weight_gradient(dy, x, self.window, self.in_channels, run)
         return dkernel.reshape(self.params["kernel"].shape), dbias
 
+    @replayable
     def _input_gradient(self, dy, run, positive=None):
         channels = self.in_channels
         return ops.conv2d_input_gradient(

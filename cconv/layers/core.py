@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cconv import ops_rows
-from cconv.layers.base import Layer, Shape, checked_format, keyed
+from cconv.layers.base import Layer, Shape, checked_format
 from cconv.named import fraction
 from cconv.run import Run, replayable
 from cconv.shapes import is_int
@@ -54,6 +54,7 @@ class Flatten(Layer):
             self._keep(x.shape[0])
         return x.reshape(x.shape[0], math.prod(self._shape))
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return dy.reshape(dy.shape[0], *self._shape) if need_dx else None
 
@@ -114,6 +115,7 @@ class Reshape(Layer):
             self._keep(x.shape[0])
         return x.reshape(x.shape[0], *self._shapes[1])
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return dy.reshape(dy.shape[0], *self._shapes[0]) if need_dx else None
 
@@ -155,6 +157,9 @@ class Dropout(Layer):
         self.rate = fraction(self.where, "rate", rate)
         self.seed = None if seed is None else check_seed(self.where, seed)
 
+    def _settings(self) -> tuple[Any, ...]:
+        return (self.rate, self.seed)
+
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if not run.training:
@@ -162,10 +167,11 @@ class Dropout(Layer):
         if not self.rate:
             self._keep(x.shape[0], None)
             return x
-        y, bits = ops_rows.dropout(x, self.rate, self.key, keyed(run, self.seed))
+        y, bits = ops_rows.dropout(x, self.rate, self.key, run, self.seed)
         self._keep(x.shape[0], bits)
         return y
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (bits,) = self._cache
         if not need_dx:
@@ -205,6 +211,7 @@ class InputLayer(Layer):
             self._keep(x.shape[0])
         return x
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return dy if need_dx else None
 

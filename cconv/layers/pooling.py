@@ -116,6 +116,7 @@ class MaxPooling2D(_Pooling):
             self._keep(x.shape[0], argmax)
         return y
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (argmax,) = self._cache
         return ops_rows.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
@@ -173,6 +174,7 @@ class AveragePooling2D(_Pooling):
             self._keep(x.shape[0])
         return ops_rows.average_pool2d(x, self.window, self.count_include_pad, run)
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return (
             ops_rows.average_pool2d_backward(dy, self.window, self.count_include_pad, run)
@@ -233,6 +235,7 @@ class GlobalAveragePooling2D(Layer):
         y = ops_rows.average_pool2d(x, self.window, False, run)
         return y if self.keepdims else y.reshape(x.shape[0], x.shape[3])
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         if not need_dx:
             return None

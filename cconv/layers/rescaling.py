@@ -55,8 +55,10 @@ class Rescaling(Layer):
             np.add(out, x.dtype.type(self.offset), out=out)
         return out
 
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         if not need_dx:
             return None
         dx = run.empty("dx", dy.shape, dy.dtype)
-        return np.multiply(dy, dy.dtype.type(self.scale), out=dx)
+        run.call(np.multiply, dy, dy.dtype.type(self.scale), dx)
+        return dx

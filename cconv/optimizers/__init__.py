@@ -99,11 +99,27 @@ class Optimizer(named.Configured):
             ready = [_checked(*pair) for pair in pairs]
             slots = [[*self._slots_of(name, w).values()] for name, w, _ in pairs]
             self._arrays = _Arrays(pairs, ready, slots, penalties)
+        self._step(self._arrays)
+
+    def _step(self, arrays: "_Arrays") -> None:
         rate = self.current_rate()
         self.iterations += 1
-        self._arrays.refresh()
-        for group in self._arrays.groups:
+        arrays.refresh()
+        for group in arrays.groups:
             self._update(group, rate)
+
+    def remember(self, token: object | None) -> None:
+        """Know the arrays of the last `apply` by this object from now on."""
+        if self._arrays is not None:
+            self._arrays.token = token
+
+    def repeat(self, token: object | None) -> bool:
+        """Make another step of the arrays that are known by this object; False if there are none."""
+        arrays = self._arrays
+        if token is None or arrays is None or arrays.token is not token:
+            return False
+        self._step(arrays)
+        return True
 
     def _update(self, group: ops_optim.Group, rate: float) -> None:
         raise NotImplementedError
@@ -178,6 +194,8 @@ class _Arrays:
     ----------
     groups : list of Group
         One for each dtype.
+    token : object or None
+        What the caller knows them by.
     """
 
     def __init__(
@@ -188,6 +206,7 @@ class _Arrays:
         penalties: Sequence[Regularizer | None],
     ) -> None:
         self._pairs, self._penalties = list(pairs), list(penalties)
+        self.token: object | None = None
         # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
         self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
         by_dtype: dict[Any, tuple[list, list]] = {}

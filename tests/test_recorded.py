@@ -1,0 +1,271 @@
+"""Training steps whose kernel calls are repeated: the same bits as without, whatever changes in between."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import cconv
+from cconv import layers as L
+from cconv.callbacks import Callback
+from cconv.losses import CategoricalCrossentropy
+from cconv.models import Sequential
+from cconv.optimizers import Adam
+from cconv.recorded import MOST_PROGRAMS, RecordedPlan
+from cconv.regularizers import L1L2
+from cconv.training import NonFiniteLossError
+from tests.test_program import NETWORKS, SHAPE, images
+
+RNG = np.random.default_rng(32)
+
+# These do more in training than call kernels.
+NOT_REPEATED = ("normalized", "normalization", "random")
+
+
+def model_of(layers, dtype="float32", shape=SHAPE, loss="mse", fuse=True):
+    model = Sequential([layer.clone() for layer in layers], seed=4, dtype=dtype).build(shape)
+    model.fuse = fuse
+    model.compile(Adam(0.01), loss)
+    return model
+
+
+def repeats(model):
+    """How many shapes of batches are repeated."""
+    return sum(bool(program) for program in model._plans.training._programs.values())
+
+
+def plain(model):
+    """Let the model train without repeating anything."""
+    model._training_plan().replays = False
+    return model
+
+
+def bits(model):
+    return [array.tobytes() for array in model.get_weights()]
+
+
+def both(name, **options):
+    """Two equal models: the first one repeats."""
+    return model_of(NETWORKS[name], **options), plain(model_of(NETWORKS[name], **options))
+
+
+def step(models, n, loss=None):
+    """Train the models on one batch, and compare them."""
+    x = images(n, models[0].dtype)
+    y = RNG.random((n, *models[0].output_shape[1:]))
+    before = x.copy()
+    losses = [model.train_on_batch(x, y) for model in models]
+    assert losses[0] == losses[1]
+    assert bits(models[0]) == bits(models[1])
+    assert np.array_equal(x, before)
+    for ours, theirs in zip(*(model.layers for model in models), strict=True):
+        assert all(np.array_equal(ours.grads[name], theirs.grads[name]) for name in theirs.grads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_repeated_steps_give_the_bits_of_steps_that_are_run(name, fuse, dtype):
+    models = both(name, fuse=fuse, dtype=dtype)
+    for n in (7, 3, 7, 3, 7, 3, 7, 7, 3, 3, 7):
+        step(models, n)
+    assert repeats(models[0]) == (0 if name in NOT_REPEATED else 2)
+
+
+@pytest.mark.parametrize("name", ["lenet", "mnist"])
+def test_whole_networks_with_metrics_in_fit(name, monkeypatch):
+    chain = {
+        "lenet": [
+            L.Conv2D(6, 5, activation="tanh"),
+            L.AveragePooling2D(2),
+            L.Flatten(),
+            L.Dense(12, "tanh"),
+            L.Dense(10, "softmax"),
+        ],
+        "mnist": [
+            L.Conv2D(32, 3, activation="relu"),
+            L.Conv2D(16, 3),
+            L.Activation("relu"),
+            L.MaxPooling2D(2),
+            L.Dropout(0.25),
+            L.Flatten(),
+            L.Dense(20, "relu", kernel_regularizer=L1L2(1e-3, 1e-3)),
+            L.Dropout(0.5, seed=3),
+            L.Dense(10, "softmax"),
+        ],
+    }[name]
+    x, y = images(75, shape=(14, 14, 1)), RNG.integers(0, 10, 75)
+
+    def trained():
+        model = Sequential([layer.clone() for layer in chain], seed=2).build((14, 14, 1))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        history = model.fit(x, y, batch_size=20, epochs=4, verbose=0, sample_weight=RNG_WEIGHTS)
+        return model, (history.history, bits(model))
+
+    model, repeated = trained()
+    assert repeats(model) == 2  # whole batches and the last one
+    monkeypatch.setattr(RecordedPlan, "_may_record", lambda self, key: False)
+    model, run = trained()
+    assert repeats(model) == 0
+    assert repeated == run
+
+
+RNG_WEIGHTS = RNG.uniform(0.5, 1.5, 75)
+
+
+def test_a_layer_that_stops_to_learn_and_begins_again():
+    models = both("dense")
+    for trainable in (True, False, True, False):
+        for model in models:
+            model.layers[-1].trainable = trainable
+            model.layers[1].trainable = not trainable
+        for _ in range(4):
+            step(models, 5)
+
+
+def test_nothing_learns():
+    models = both("dense")
+    for model in models:
+        for layer in model.layers:
+            layer.trainable = False
+    for _ in range(5):
+        step(models, 5)
+
+
+def test_another_rate_of_dropout():
+    models = both("dense")
+    for rate in (0.2, 0.7, 0.0, 0.2):
+        for model in models:
+            model.layers[2].rate = rate
+        for _ in range(4):
+            step(models, 5)
+
+
+def test_weights_that_are_set_and_layers_that_are_built_again():
+    models = both("winograd")
+    for turn in range(4):
+        for _ in range(4):
+            step(models, 5)
+        if turn == 1:
+            for model in models:
+                model.layers[1].build(model.layers[0].output_shape, dtype="float32", seed=99)
+        else:
+            values = [array + 0.01 for array in models[0].get_weights()]
+            for model in models:
+                model.set_weights(values)
+
+
+def test_another_number_of_threads():
+    models = both("pooled")
+    try:
+        for threads in (1, 2, 3, 1, 2):
+            cconv.set_num_threads(threads)
+            for _ in range(4):
+                step(models, 5)
+    finally:
+        cconv.set_num_threads(None)
+
+
+def test_memory_that_grows_and_more_shapes_than_are_kept():
+    models = both("pooled")
+    for sizes in ((3, 3, 3, 3, 60, 3, 3, 3, 3, 60, 60), range(1, 20), (3, 3, 3, 3)):
+        for n in sizes:
+            step(models, n)
+            assert len(models[0]._plans.training._programs) <= MOST_PROGRAMS
+    assert repeats(models[0])
+
+
+def test_prediction_between_steps():
+    models = both("dense")
+    for _ in range(6):
+        step(models, 5)
+        x = images(5)
+        assert np.array_equal(*(model.predict_on_batch(x) for model in models))
+
+
+def test_gradients_that_were_thrown_away_are_there_again():
+    models = both("dense")
+    for _ in range(5):
+        for model in models:
+            for layer in model.layers:
+                layer.grads.clear()
+        step(models, 5)
+
+
+class Halved(CategoricalCrossentropy):
+    """A loss of a user's, with a gradient in memory of its own."""
+
+    def _compute(self, true, pred, weight, run, from_logits):
+        loss, dy = super()._compute(true, pred, weight, run, from_logits)
+        return loss / 2, dy / 2
+
+
+def test_a_loss_of_the_users():
+    models = [model_of(NETWORKS["dense"], loss=Halved()) for _ in range(2)]
+    plain(models[1])
+    for _ in range(6):
+        x, y = images(5), np.eye(7, dtype=np.float32)[RNG.integers(0, 7, 5)]
+        assert len({model.train_on_batch(x, y) for model in models}) == 1
+        assert bits(models[0]) == bits(models[1])
+    assert repeats(models[0]) == 1
+
+
+class Doubled(L.Dense):
+    """A layer of a user's, whose gradient is worked out outside of the kernels."""
+
+    def _input_gradient(self, dy, run, positive=None):
+        return 2 * super()._input_gradient(dy, run, positive)
+
+
+def test_layers_that_are_no_kernel_calls_are_not_repeated():
+    chain = [L.Flatten(), L.Dense(5), Doubled(4), L.Dense(2)]
+    models = model_of(chain), plain(model_of(chain))
+    for _ in range(5):
+        step(models, 3)
+    assert repeats(models[0]) == 0
+
+
+@pytest.mark.parametrize("front", [[], [L.Flatten()], [L.Rescaling(0.5)]])
+def test_a_step_that_diverges_is_explained_as_ever(front):
+    chain = [*front, L.Dense(4), L.Dense(3), L.Dense(2)]
+    messages = []
+    for make in (lambda model: model, plain):
+        model = make(model_of(chain, shape=(6,)))
+        for _ in range(5):
+            model.train_on_batch(np.ones((4, 6), np.float32), np.ones((4, 2)))
+        model.layers[-2].params["kernel"][...] = np.nan
+        kept = bits(model)
+        with pytest.raises(NonFiniteLossError) as error:
+            model.train_on_batch(np.ones((4, 6), np.float32), np.ones((4, 2)))
+        assert bits(model) == kept
+        messages.append(str(error.value).replace("dense_4", "dense_1"))
+    assert messages[0] == messages[1]
+    assert f"layer {len(chain) - 2} " in messages[0]
+
+
+def test_a_callback_that_breaks_off_a_step_leaves_a_model_that_trains():
+    class Broken(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.model.steps_done == 7:
+                raise KeyboardInterrupt
+
+    models = both("dense", loss="mse")
+    x, y = images(12), RNG.random((12, 7))
+    for model in models:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, y, batch_size=4, epochs=5, verbose=0, callbacks=[Broken()])
+    assert bits(models[0]) == bits(models[1])
+    for _ in range(3):
+        step(models, 4)
+
+
+def test_the_input_is_not_kept():
+    model = model_of(NETWORKS["pooled"])
+    for _ in range(5):
+        x = images(3)
+        model.train_on_batch(x, RNG.random((3, *model.output_shape[1:])))
+    gone = weakref.ref(x)
+    del x
+    gc.collect()
+    assert gone() is None
