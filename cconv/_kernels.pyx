@@ -30,6 +30,12 @@ from libc.string cimport memset
 from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
+cdef extern from "simd/window.h" nogil:
+    void window_inner(Py_ssize_t n, Py_ssize_t k, Py_ssize_t stride, Py_ssize_t before, Py_ssize_t dilation,
+                      Py_ssize_t count, Py_ssize_t slack, Py_ssize_t *lo, Py_ssize_t *hi)
+    void window_reach(Py_ssize_t first, Py_ssize_t n, Py_ssize_t k, Py_ssize_t dilation, Py_ssize_t *lo,
+                      Py_ssize_t *hi)
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -133,26 +139,10 @@ cdef struct Pass:
     int mode                      # of the micro-kernel
 
 
-cdef inline void inner(size n, size k, size stride, size before, size dilation, size count, size *lo,
-                       size *hi) noexcept nogil:
-    # The positions lo <= i < hi of `count` along one axis whose taps all fall inside the n pixels.
-    lo[0] = least(ceil_div(most(before, 0), stride), count)
-    cdef size room = n - 1 + before - dilation * (k - 1)
-    hi[0] = lo[0] if room < 0 else least(most(room // stride + 1, lo[0]), count)
-
-
-cdef inline void reach(size i, size n, size k, size stride, size before, size dilation, size *lo,
-                       size *hi) noexcept nogil:
-    # The taps lo <= u < hi of position i that fall inside the n pixels.
-    cdef size first = i * stride - before
-    lo[0] = 0 if first >= 0 else least(ceil_div(-first, dilation), k)
-    hi[0] = lo[0] if first >= n else most(least((n - 1 - first) // dilation + 1, k), lo[0])
-
-
 cdef void cut(Pass *p, size images, size item) noexcept nogil:
     # How a pass is cut into tasks, and which positions see no padding.
-    inner(p.h, p.kh, p.sh, p.top, p.dh, p.rows, &p.top_rows, &p.low_rows)
-    inner(p.w, p.kw, p.sw, p.left, p.dw, p.columns, &p.left_columns, &p.right_columns)
+    window_inner(p.h, p.kh, p.sh, p.top, p.dh, p.rows, 0, &p.top_rows, &p.low_rows)
+    window_inner(p.w, p.kw, p.sw, p.left, p.dw, p.columns, 0, &p.left_columns, &p.right_columns)
     cdef size input_rows = BAND_BYTES // most(p.w * p.c * item, 1)
     p.band = most((input_rows - p.dh * (p.kh - 1) - 1) // p.sh + 1, 1)
     p.bands = ceil_div(p.rows, p.band)
@@ -185,8 +175,8 @@ cdef void tile_task(
 ) noexcept nogil:
     # m positions from (i, j) on, along the row or down the column, that see the same taps.
     cdef size u0 = 0, u1 = 0, v0 = 0, v1 = 0
-    reach(i, p.h, p.kh, p.sh, p.top, p.dh, &u0, &u1)
-    reach(j, p.w, p.kw, p.sw, p.left, p.dw, &v0, &v1)
+    window_reach(i * p.sh - p.top, p.h, p.kh, p.dh, &u0, &u1)
+    window_reach(j * p.sw - p.left, p.w, p.kw, p.dw, &v0, &v1)
     packed += u0 * s.bq + v0 * p.cg * p.width
     s.q = u1 - u0
     if s.r == 1 and s.k == p.kw * p.c:

@@ -57,6 +57,11 @@ class ReLU(Activation):
     key = "relu"
 
 
+def is_relu(activation: Activation) -> bool:
+    """Whether an activation is ReLU and no more, and may be computed inside of a kernel."""
+    return type(activation) is ReLU
+
+
 class LeakyReLU(Activation):
     """``y = x`` where x > 0, else ``negative_slope · x`` (Maas, Hannun, Ng 2013)."""
 

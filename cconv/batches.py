@@ -237,7 +237,7 @@ class _FrontRun(Run):
     memory: dict[Any, np.ndarray]
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        return _reused(self.memory, self.place, self.rows, shape, dtype)
+        return _reused(self.memory, (self.place, tag), self.rows, shape, dtype)
 
 
 class Batch(NamedTuple):
@@ -352,10 +352,15 @@ class Batches:
     def _augment(self, x: np.ndarray, start: int, slot: int, state: FrontState) -> np.ndarray:
         run = _FrontRun(training=True, seed=self._front.seed, step=state.step, first_sample=start)
         run.memory, run.rows = self._memory, self.batch_size
-        last = len(self._front.augmentations) - 1
+        last, given = len(self._front.augmentations) - 1, x
         for number, layer in enumerate(self._front.augmentations):
             run.place = ("out", slot) if number == last else ("between", number % 2)
             x = layer.augment(x, run)
+        if np.may_share_memory(x, given):  # whose memory is the next batch's
+            run.place = ("out", slot)
+            kept = run.empty("kept", x.shape, x.dtype)
+            kept[...] = x
+            return kept
         return x
 
     def _given(self, start: int, stop: int, order: np.ndarray | None) -> np.ndarray:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cconv import checks, ops, ops_rows
-from cconv.algorithms import choose, winograd_tile
+from cconv.algorithms import choose, crosses_images, winograd_tile
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.models import Sequential
-from cconv.plan import Plan, Step
+from cconv.plan import Plan, PooledConvolution, Step
 from cconv.shapes import positive_int, resolve_window
 from cconv.summary import mult_adds
 from cconv.threads import get_num_threads
@@ -112,23 +112,39 @@ def machine_limits(dtype: np.dtype) -> Limits:
     return Limits(flops / min(_seconds(convolve, 50)), 2 * wide.nbytes / streamed)
 
 
-def _chosen(layer: Conv2D, size: tuple[int, int]) -> str:
-    algorithm = choose(layer.window, layer.groups, layer.in_channels, layer.filters, layer.algorithm, size)
-    if algorithm != "winograd":
-        return algorithm
+def _chosen(layer: Conv2D | DepthwiseConv2D, size: tuple[int, int]) -> str:
+    """Return how a pass with an output of that size is computed, whatever the batch."""
+    if isinstance(layer, Conv2D):
+        groups, filters, algorithm = layer.groups, layer.filters, layer.algorithm
+    else:
+        groups, filters, algorithm = layer.in_channels, layer.in_channels * layer.depth_multiplier, "auto"
+    chosen = choose(layer.window, groups, layer.in_channels, filters, algorithm, size)
+    if chosen != "winograd":
+        return chosen
     tile, side = winograd_tile(layer.window, size), layer.window.kernel_size[0]
     return f"winograd F({tile}x{tile},{side}x{side})"
 
 
-def _algorithm(layer: Layer, backward: bool, need_dx: bool) -> str:
+def _lanes(layer: Conv2D | DepthwiseConv2D, batch: int, gradient: bool) -> bool:
+    """Whether forward, or the input gradient, has the images of the batch in the lanes of its vectors."""
+    if not isinstance(layer, Conv2D) or (gradient and layer.window.strides != (1, 1)):
+        return False
+    window, channels = layer.window, (layer.in_channels, layer.filters)
+    size, (given, made) = (window.output_size, channels[::-1]) if gradient else (window.input_size, channels)
+    rows = (window.kernel_size[0] - 1) * window.dilation[0] + 1
+    return crosses_images(batch, size[1] * given, rows, made, layer.groups, layer.dtype.itemsize)
+
+
+def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:
     """Return how the layer is computed: the passes of a convolution may differ."""
-    if isinstance(layer, DepthwiseConv2D):
-        return "depthwise" if layer.depth_multiplier == 1 else "direct"
-    if not isinstance(layer, Conv2D):
+    if not isinstance(layer, Conv2D | DepthwiseConv2D):
         return "product" if mult_adds(layer) else ""
     chosen = [_chosen(layer, layer.window.output_size)]
+    if not (backward or pooled) and chosen[0] in ("first", "direct") and _lanes(layer, batch, False):
+        chosen = ["lanes"]
     if backward and need_dx:
-        chosen.insert(0, _chosen(layer, layer.window.input_size).replace("first", "direct"))
+        dx = _chosen(layer, layer.window.input_size).replace("first", "direct")
+        chosen.insert(0, "lanes" if dx == "direct" and _lanes(layer, batch, True) else dx)
     return ", ".join(dict.fromkeys(chosen))
 
 
@@ -138,6 +154,8 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     item = first.dtype.itemsize
     assert first.input_shape is not None
     given, made = (batch * item * int(np.prod(shape)) for shape in (first.input_shape, last.output_shape))
+    pooled = isinstance(step.step, PooledConvolution)
+    algorithms = [_algorithm(layer, pooled, batch, backward, need_dx) for layer in step.layers]
     weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
     flops = 2 * batch * sum(map(mult_adds, step.layers))
     nbytes = (given + made if step.moves else 0) + weights
@@ -148,20 +166,23 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     return Pass(
         " + ".join(layer.name for layer in step.layers),
         "backward" if backward else "forward",
-        " ".join(filter(None, (_algorithm(layer, backward, need_dx) for layer in step.layers))),
+        " ".join(filter(None, algorithms)),
         flops,
         nbytes,
         seconds,
     )
 
 
-def measure(layers: Sequence[Layer], batch_size: int, training: bool, seed: int) -> list[Pass]:
+def measure(
+    layers: Sequence[Layer], batch_size: int, training: bool, seed: int, fuse: bool = True
+) -> list[Pass]:
     """Return the passes of a batch of random numbers through built layers, timed, in order."""
     first = layers[0]
     assert first.input_shape is not None
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((batch_size, *first.input_shape), np.float32).astype(first.dtype, copy=False)
-    plan = Plan(layers, training=training, seed=seed)
+    shape = first._inner(first.input_shape)
+    x = rng.standard_normal((batch_size, *shape), np.float32).astype(first.dtype, copy=False)
+    plan = Plan(layers, training=training, seed=seed, fuse=fuse)
     watched = [_Watched(step) for step in plan.steps]
     plan.steps = list(watched)
     dy = None
@@ -261,7 +282,7 @@ def explain(
     limits = machine_limits(model.dtype)
     # Training has effects, such as the moving averages of a normalisation: on a copy.
     layers = copy.deepcopy(model.layers) if backward else model.layers
-    passes = measure(layers, count, backward, model.seed)
+    passes = measure(layers, count, backward, model.seed, model.fuse)
     print_fn(
         f"{model.dtype}, {count} samples, {get_num_threads()} threads: "
         f"{limits.flops / 1e9:.0f} GFLOP/s, {limits.bandwidth / 1e9:.0f} GB/s"

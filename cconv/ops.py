@@ -6,8 +6,6 @@ functions and never the kernels. Kernels are called by `run.call`, so that a pla
 calls without what stands around them.
 """
 
-from typing import Any
-
 import numpy as np
 
 from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _winograd
@@ -228,10 +226,6 @@ def conv2d_weight_gradient(
     return dkernel, dbias
 
 
-def _pool(window: Window) -> tuple[Any, ...]:
-    return window.kernel_size, window.strides, window.pads, window.dilation
-
-
 def conv2d_max_pool(
     x: Array,
     kernel: Array,
@@ -258,12 +252,12 @@ def conv2d_max_pool(
     if chosen == "first":
         count = _first.pool_forward_scratch(x.shape, kernel.shape, size, *geometry, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
-        windows = (size, *geometry, relu, _pool(pool))
+        windows = (size, *geometry, relu, pool.arguments)
         run.call(_first.pool_forward, x, kernel, bias, y, argmax, *windows, scratch, threads)
         return y, argmax
     count = _kernels.conv2d_pool_scratch(x.shape, kernel.shape, size, *geometry, groups, x.itemsize, threads)
     scratch = _scratch(run, count, x.dtype)
-    options = (size, *geometry, groups, relu, _pool(pool))
+    options = (size, *geometry, groups, relu, pool.arguments)
     run.call(_kernels.conv2d_pool_forward, x, kernel, bias, y, argmax, *options, scratch, threads)
     return y, argmax
 
@@ -313,14 +307,14 @@ def conv2d_max_pool_weight_gradient(
         count = _first.weight_gradient_scratch(x.shape, shape, size, *geometry, dy.itemsize, threads, True)
         scratch = _scratch(run, count, dy.dtype)
         arrays = (dy, argmax, x, dkernel, dbias)
-        run.call(_first.pool_weight_gradient, *arrays, size, *geometry, _pool(pool), scratch, threads)
+        run.call(_first.pool_weight_gradient, *arrays, size, *geometry, pool.arguments, scratch, threads)
         return dkernel, dbias
     full = (n, *size, filters)
     count = _kernels.conv2d_weight_gradient_scratch(
         x.shape, shape, full, *geometry, groups, dy.itemsize, threads, True
     )
     scratch = _scratch(run, count, dy.dtype)
-    arrays, options = (dy, argmax, x, dkernel, dbias), (size, *geometry, groups, _pool(pool))
+    arrays, options = (dy, argmax, x, dkernel, dbias), (size, *geometry, groups, pool.arguments)
     run.call(_kernels.conv2d_pool_weight_gradient, *arrays, *options, scratch, threads)
     return dkernel, dbias
 

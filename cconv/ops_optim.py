@@ -44,10 +44,6 @@ class Group:
             np.int64,
         )
 
-    def __reduce__(self) -> tuple[type["Group"], tuple[list[tuple[Array, ...]], list[float]]]:
-        # Copies have other addresses.
-        return Group, (self.entries, self.l2.tolist())
-
     def step(self, rule: str, lr: float, *numbers: float) -> None:
         """Make one step of a rule; the numbers are those of its kernel."""
         _elementwise.optimize(

@@ -186,7 +186,7 @@ class PooledConvolution(Step):
             layer.window,
             self.pooling.window,
             layer.groups,
-            layer.activation.key == "relu",
+            activations.is_relu(layer.activation),
             run,
             layer.algorithm,
         )
@@ -231,12 +231,19 @@ class PooledConvolution(Step):
 AFFINE = (Conv2D, Dense, DepthwiseConv2D)
 
 
+def _is_linear(activation: Activation) -> bool:
+    return type(activation) is activations.Linear
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether an affine layer or an activation goes forward and back as its base does."""
+    kind, base = type(layer), Affine if isinstance(layer, Affine) else ActivationLayer
+    return kind._forward is base._forward and kind._backward is base._backward
+
+
 def _activation_of(layer: Layer) -> Activation | None:
     """Return the activation of a layer that does nothing else, also where it is a subclass."""
-    kind = type(layer)
-    if not isinstance(layer, ActivationLayer) or kind._forward is not ActivationLayer._forward:
-        return None
-    return layer.activation if kind._backward is ActivationLayer._backward else None
+    return layer.activation if isinstance(layer, ActivationLayer) and _is_plain(layer) else None
 
 
 def _join(layers: Sequence[Layer]) -> Affine | None:
@@ -245,7 +252,7 @@ def _join(layers: Sequence[Layer]) -> Affine | None:
     first = layers[0]
     if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
         return None
-    if not isinstance(first.activation, activations.Linear):
+    if not _is_linear(first.activation):
         return None
     joined = copy.copy(first)
     joined.activation = activation
@@ -257,7 +264,7 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
         return None
     affine = layers[0]
-    if not isinstance(affine, Affine) or not isinstance(affine.activation, activations.Linear):
+    if not isinstance(affine, Affine) or not _is_linear(affine.activation):
         return None
     if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
         return None
@@ -272,7 +279,7 @@ def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
     if type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
         return None
-    if layer.activation.key not in ("linear", "relu"):
+    if not _is_linear(layer.activation) and not activations.is_relu(layer.activation):
         return None
     shapes = (layer.groups, layer.in_channels, layer.filters)
     fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
@@ -320,7 +327,7 @@ def share_relus(steps: Sequence[Step]) -> None:
     for number, (before, after) in enumerate(pairwise(steps)):
         takes = plain[number + 1] or isinstance(after, PooledConvolution)
         last = before.layer
-        if plain[number] and takes and isinstance(last, Affine) and last.activation.key == "relu":
+        if plain[number] and takes and isinstance(last, Affine) and activations.is_relu(last.activation):
             before.to_relu = after.from_relu = True
 
 
@@ -329,11 +336,16 @@ def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], A
 
     That is done for a loss that is better computed without it: cross-entropy behind a softmax or
     sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
-    small one. Otherwise the layers are those given, and the activation is None.
+    small one. Otherwise, and for a layer or an activation of the user's own, the layers are those given,
+    and the activation is None.
     """
-    last: Any = layers[-1]
-    activation = getattr(last, "activation", None)
-    if loss is None or activation is None or not loss.from_logits_of(activation.key):
+    last = layers[-1]
+    if not isinstance(last, Affine | ActivationLayer) or loss is None:
+        return list(layers), None
+    activation = last.activation
+    if not _is_plain(last) or type(activation) not in (activations.Softmax, activations.Sigmoid):
+        return list(layers), None
+    if not loss.from_logits_of(activation.key):
         return list(layers), None
     bare = copy.copy(last)  # another layer over the same weights and gradients
     bare.activation = activations.Linear()
@@ -378,12 +390,23 @@ class Plan:
         self.run = PlanRun(self.arena, training, seed)
         self.outputs: list[np.ndarray] = []
         self._done = 0
+        # Built again, or with another activation, a layer is not what the steps were made of.
+        self._made_of = [
+            (layer.__dict__, name, layer.__dict__[name])
+            for layer in layers
+            for name in ("params", "activation", "algorithm")
+            if name in layer.__dict__
+        ]
         self._prepared = [
             (("prepare", number), entry)
             for number, entry in enumerate(self.steps)
             if type(entry).prepare is not Step.prepare
         ]
         self.prepare()
+
+    def is_current(self) -> bool:
+        """Whether the layers are still what the steps were made of: their arrays, activations, algorithms."""
+        return all([attributes[name] is value for attributes, name, value in self._made_of])
 
     def prepare(self) -> None:
         """Take notice of the weights: called before batches that follow a change of them."""

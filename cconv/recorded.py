@@ -61,7 +61,6 @@ class RecordedPlan(Plan):
         # By key what repeats it; None while it has been seen once; False where it cannot be repeated.
         self._programs: dict[Key, Any] = {}
         self._growths = 0
-        self._weighty = [(layer, layer.params) for layer in self._layers if layer.params]
         self._recording: _Recording | None = None
         self._repeat: tuple[_Repeat, np.ndarray] | None = None
         self._held = False  # whether layers keep what their backward passes need
@@ -161,11 +160,6 @@ class RecordedPlan(Plan):
 
     def _known(self, key: Key) -> Any:
         """Return what repeats a batch of that key, if anything does."""
-        for layer, params in self._weighty:
-            if layer.params is not params:  # built again, and so in other memory
-                self._weighty = [(layer, layer.params) for layer, _ in self._weighty]
-                self._programs.clear()
-                return None
         return self._programs.get(key) if self._growths == self.arena.growths else None
 
     def _may_record(self, key: Key) -> bool:
@@ -175,7 +169,8 @@ class RecordedPlan(Plan):
 
     def _seen(self, key: Key) -> None:
         """Note a batch that was not recorded."""
-        if self._growths != self.arena.growths or len(self._programs) >= MOST_PROGRAMS:
+        full = len(self._programs) == MOST_PROGRAMS and key not in self._programs
+        if full or self._growths != self.arena.growths:
             self._growths = self.arena.growths
             self._programs.clear()
         self._programs.setdefault(key, None)

@@ -175,6 +175,11 @@ class Window:
     dilation: tuple[int, int]
     output_size: tuple[int, int]
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What kernels that pool are told: kernel size, strides, pads and dilation."""
+        return self.kernel_size, self.strides, self.pads, self.dilation
+
 
 def resolve_window(
     where: str,

@@ -294,7 +294,7 @@ class Trainer:
 
     def _training_plan(self) -> RecordedPlan:
         plan = self._plans.training
-        if plan is None:
+        if plan is None or not plan.is_current():
             plan = RecordedPlan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.training = plan
             self._plans.plain = self._plain_shape()
@@ -312,7 +312,7 @@ class Trainer:
     def _inference_plan(self) -> RecordedPlan:
         """Return the plan of this thread, ready for the weights as they are now."""
         plan = self._plans.inference
-        if plan is None:
+        if plan is None or not plan.is_current():
             plan = RecordedPlan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.inference = plan
             self._plans.rows = self._inference_batch("Sequential.predict", None)
@@ -340,7 +340,8 @@ class Trainer:
         return math.fsum(layer.penalty() for layer in self._layers if layer.trainable)
 
     def _update(self, plan: RecordedPlan) -> None:
-        if self.optimizer.repeat(plan.repeated):
+        # A penalty may have been changed, which `apply` notices.
+        if not any(layer.regularizers for layer in self._layers) and self.optimizer.repeat(plan.repeated):
             return
         params, grads, regularizers = {}, {}, {}
         for layer in self._layers:
@@ -552,7 +553,7 @@ class Trainer:
         The microseconds that are saved are most of a small network's latency.
         """
         plan = self._plans.inference
-        if plan is None or not self._is_plain(x):
+        if plan is None or not self._is_plain(x) or not plan.is_current():
             return None
         rows = self._plans.rows if batch_size is None else batch_size
         if type(rows) is not int or len(x) > rows:

@@ -89,6 +89,7 @@ def convolution(n, geometry, channels, filters, groups, dtype, algorithm="direct
             ops.conv2d(x, kernel, bias, window, groups, True, run, algorithm),
             ops.conv2d(x, kernel, None, window, groups, False, run, algorithm),
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm),
+            ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm, x),
             *ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm),
         )
 

@@ -34,6 +34,7 @@ from sklearn.svm import SVC
 from cconv import CNNClassifier, CNNRegressor, get_num_threads, threads
 from cconv.callbacks import LambdaCallback
 from cconv.layers import Conv2D, Dense, Flatten, Layer, RandomTranslation
+from cconv.optimizers import SGD
 
 RNG = np.random.default_rng(6)
 N = 120
@@ -173,6 +174,20 @@ class Doubling(Layer):
 def test_layers_of_the_user_s_own_survive_pickling():
     cnn = CNNClassifier([Doubling(), Flatten()], max_epochs=2, random_state=0).fit(X, Y)
     assert np.array_equal(_pickled(cnn).predict_proba(X), cnn.predict_proba(X))
+
+
+class Halving(SGD):
+    """An optimizer of a user's."""
+
+    def current_rate(self):
+        return super().current_rate() / 2
+
+
+def test_an_optimizer_of_the_user_s_own_survives_pickling():
+    cnn = CNNClassifier(optimizer=Halving(0.1), max_epochs=2, random_state=0).fit(X, Y)
+    twin = _pickled(cnn)
+    assert np.array_equal(twin.predict_proba(X), cnn.predict_proba(X))
+    assert type(twin.model_.optimizer) is Halving
 
 
 def test_the_state_of_a_fit_is_plain_data():

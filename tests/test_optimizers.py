@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from cconv import ops_optim, optimizers, reference, schedules, set_num_threads
+from cconv import optimizers, reference, schedules, set_num_threads
 from cconv.optimizers import SGD, Adadelta, AdaGrad, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
 from cconv.regularizers import L1, L1L2, L2
 
@@ -312,15 +312,65 @@ def test_copies_leave_the_arrays_of_the_first_alone(clone):
     optimizer = optimizers.Momentum(1.0)
     w, g = np.zeros(3), np.ones(3)
     optimizer.apply([w], [g])
+    before = optimizer.get_state()
     twin, own = clone(optimizer), np.zeros(3)
     twin.apply([own], [g])
     assert w.tolist() == [-1.0] * 3
-    assert own.tolist() != [0.0] * 3
+    assert own.tolist() == [-1.9] * 3  # it goes on from the velocity of the first
+    after = optimizer.get_state()
+    assert all(np.array_equal(after[name], before[name]) for name in before)
 
 
-def test_a_copied_group_steps_its_own_arrays():
-    group = ops_optim.Group([(np.zeros(3), np.ones(3))])
-    twin = copy.deepcopy(group)
-    ops_optim.sgd_update(twin, 1.0)
-    assert group.entries[0][0].tolist() == [0.0] * 3
-    assert twin.entries[0][0].tolist() == [-1.0] * 3
+def test_momentum_that_is_changed_between_steps():
+    optimizer, w, g = optimizers.SGD(1.0), np.zeros(3), np.ones(3)
+    optimizer.apply([w], [g])
+    optimizer.momentum = 0.5
+    optimizer.apply([w], [g])
+    optimizer.apply([w], [g])
+    assert w.tolist() == [-3.5] * 3
+    optimizer.momentum = 0.0
+    optimizer.apply([w], [g])
+    assert w.tolist() == [-4.5] * 3
+    assert set(optimizer.get_state()) == {"iterations"}
+    with pytest.raises(ValueError, match="momentum"):
+        optimizer.momentum = 1.5
+
+
+def test_a_penalty_that_is_changed_between_steps():
+    optimizer, w, g = optimizers.SGD(1.0), np.ones(3), np.zeros(3)
+    penalty = L2(0.0)
+    optimizer.apply([w], [g], {"0": penalty})
+    optimizer.apply([w], [g], {"0": penalty})
+    assert w.tolist() == [1.0] * 3
+    penalty.l2 = 0.25
+    optimizer.apply([w], [g], {"0": penalty})
+    assert w.tolist() == [0.5] * 3
+
+
+def test_weights_that_have_become_read_only():
+    optimizer, w, g = optimizers.SGD(1.0), np.ones(3), np.ones(3)
+    optimizer.apply([w], [g])
+    w.setflags(write=False)
+    with pytest.raises(TypeError, match="writeable"):
+        optimizer.apply([w], [g])
+    assert w.tolist() == [0.0] * 3
+
+
+def test_weights_that_share_memory_are_refused():
+    w, g = np.zeros(6), np.ones(4)
+    for first, second in ((w[:4], w[:4]), (w[:4], w[2:])):
+        with pytest.raises(ValueError, match=r"params\['.'\] and params\['.'\] share memory"):
+            optimizers.SGD(1.0).apply([first, second], [g, g])
+    assert not w.any()
+    optimizers.SGD(1.0).apply([w[:4], w[4:]], [g, g[:2]])
+    assert w.tolist() == [-1.0] * 6
+
+
+def test_new_views_of_the_same_gradients_are_the_same():
+    optimizer, w, g = optimizers.SGD(1.0), np.zeros((2, 3)), np.ones((3, 2))
+    optimizer.apply([w], [g.reshape(2, 3)])
+    arrays = optimizer._arrays
+    optimizer.apply([w], [g.reshape(2, 3)])
+    assert optimizer._arrays is arrays
+    optimizer.apply([w], [g.copy().reshape(2, 3)])
+    assert optimizer._arrays is not arrays

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cconv
+from cconv import activations
 from cconv import layers as L
 from cconv.callbacks import Callback
 from cconv.losses import CategoricalCrossentropy
@@ -269,3 +270,86 @@ def test_the_input_is_not_kept():
     del x
     gc.collect()
     assert gone() is None
+
+
+class Sharper(activations.Softmax):
+    """An activation of a user's."""
+
+    def __call__(self, x, run):
+        return super().__call__(x * 2, run)
+
+
+class Guided(activations.ReLU):
+    """Another, which goes back in a way of its own."""
+
+    def backward(self, dy, y, run):
+        return super().backward(np.maximum(dy, 0), y, run)
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mse"])
+def test_activations_of_the_users(loss):
+    x, y = images(4), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    results = []
+    for fuse in (True, False):
+        chain = [L.Conv2D(4, 3, activation=Guided()), L.MaxPooling2D(2), L.Flatten(), L.Dense(5, Guided())]
+        chain += [L.Activation(Guided()), L.Dense(3, activation=Sharper())]
+        model = Sequential(chain, seed=4).build(SHAPE)
+        model.fuse = fuse
+        model.compile(Adam(0.01), loss)
+        found = [model.train_on_batch(x, y) for _ in range(5)]
+        found += [model.predict_on_batch(z).tobytes() for z in (x, 2 * x, 3 * x, 4 * x, 5 * x)]
+        results.append((found, bits(model)))
+        assert len(set(found)) == len(found)
+        alone = x
+        for layer in chain:
+            alone = layer.forward(alone)
+        assert np.array_equal(model.predict_on_batch(x), alone)
+    assert results[0] == results[1]
+
+
+def test_another_activation_is_noticed():
+    chain = [L.Conv2D(4, 3, activation="relu"), L.MaxPooling2D(2), L.Flatten(), L.Dense(3)]
+    model = model_of([*chain, L.Activation("softmax")])
+    x, y = images(4), np.eye(3)[[0, 1, 2, 0]]
+    for place, name in ((0, "tanh"), (4, "sigmoid"), (3, "relu"), (0, "relu")):
+        model.layers[place].activation = activations.get(name)
+        for _ in range(4):
+            fresh = Sequential([layer.clone() for layer in model.layers], seed=4).build(SHAPE)
+            fresh.compile("sgd", "mse")
+            fresh.set_weights(model.get_weights())
+            assert np.array_equal(model.predict_on_batch(x), fresh.predict_on_batch(x))
+            assert model.train_on_batch(x, y) == fresh.train_on_batch(x, y)
+
+
+def test_the_last_layer_is_built_again():
+    model = model_of(
+        [L.Flatten(), L.Dense(4, "tanh"), L.Dense(3, "softmax")], loss="categorical_crossentropy"
+    )
+    x, y = images(4), np.eye(3)[[0, 1, 2, 0]]
+    for seed in range(3):
+        for _ in range(4):
+            model.train_on_batch(x, y)
+            found = model.predict_on_batch(x)
+            alone = x
+            for layer in model.layers:
+                alone = layer.forward(alone)
+            assert np.array_equal(found, alone)
+        model.layers[2].build((4,), dtype="float32", seed=seed)
+
+
+def test_a_penalty_that_is_changed():
+    models = [model_of([L.Flatten(), L.Dense(3, kernel_regularizer=L1L2(0.0, 0.1))]) for _ in range(2)]
+    plain(models[1])
+    for l2 in (0.1, 0.5, 0.0):
+        for model in models:
+            model.layers[1].kernel_regularizer.l2 = l2
+        for _ in range(4):
+            step(models, 5)
+
+
+def test_as_many_shapes_as_are_kept_all_repeat():
+    model = model_of(NETWORKS["pooled"])
+    for _ in range(4):
+        for n in range(MOST_PROGRAMS, 0, -1):
+            model.train_on_batch(images(n), np.zeros((n, *model.output_shape[1:])))
+    assert repeats(model) == MOST_PROGRAMS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
-from cconv import activations
+from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
 from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
@@ -211,8 +211,10 @@ def features(model: Sequential, x: np.ndarray) -> np.ndarray:
 
 
 def plain(model: Sequential) -> Any:
-    """Return a compiled model as plain data and arrays; itself if it has layers of the user's own."""
-    if any(getattr(layer_classes, type(layer).__name__, None) is not type(layer) for layer in model.layers):
+    """Return a compiled model as plain data and arrays; itself if it has parts of the user's own."""
+    parts = [(layer_classes, layer) for layer in model.layers]
+    parts += [(optimizers, model.optimizer), (losses, model.loss)]
+    if any(getattr(module, type(part).__name__, None) is not type(part) for module, part in parts):
         return model
     return {
         "model": model.get_config(),

@@ -61,7 +61,7 @@ class Affine(Layer):
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        relu = isinstance(self.activation, activations.ReLU)
+        relu = activations.is_relu(self.activation)
         y = self._affine(x, relu, run)
         if not relu:
             y = self.activation(y, run)

@@ -136,9 +136,11 @@ class BatchNormalization(Layer):
             return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype)) if need_dx else None
         sums, products = ops_norm.gradient_sums(rows, x, mean, run)
         if self.scale:
-            self.grads["gamma"] = (products * inverse).astype(dy.dtype)
+            self.grads["gamma"] = run.empty("dgamma", sums.shape, dy.dtype)
+            self.grads["gamma"][...] = products * inverse
         if self.center:
-            self.grads["beta"] = sums.astype(dy.dtype)
+            self.grads["beta"] = run.empty("dbeta", sums.shape, dy.dtype)
+            self.grads["beta"][...] = sums
         if not need_dx:
             return None
         # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))

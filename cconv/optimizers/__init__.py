@@ -4,6 +4,7 @@ The rules and the default numbers are Keras 3's. In the formulas w is a weight, 
 (with the L2 penalty's), t = 1, 2, … the step, and all products are element by element.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,6 +98,7 @@ class Optimizer(named.Configured):
         penalties = [regularizers.get(name) if regularizers else None for name, _, _ in pairs]
         if self._arrays is None or not self._arrays.are(pairs, penalties):
             ready = [_checked(*pair) for pair in pairs]
+            _check_apart(pairs)
             slots = [[*self._slots_of(name, w).values()] for name, w, _ in pairs]
             self._arrays = _Arrays(pairs, ready, slots, penalties)
         self._step(self._arrays)
@@ -116,7 +118,7 @@ class Optimizer(named.Configured):
     def repeat(self, token: object | None) -> bool:
         """Make another step of the arrays that are known by this object; False if there are none."""
         arrays = self._arrays
-        if token is None or arrays is None or arrays.token is not token:
+        if token is None or arrays is None or arrays.token is not token or not arrays.writeable():
             return False
         self._step(arrays)
         return True
@@ -125,22 +127,23 @@ class Optimizer(named.Configured):
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model's weights are no part of its optimizer.
-        return {**self.__dict__, "_arrays": None}
+        # The model's weights are no part of its optimizer; what it remembers of them is its own.
+        slots = {name: {slot: a.copy() for slot, a in kept.items()} for name, kept in self._slots.items()}
+        return {**self.__dict__, "_slots": slots, "_arrays": None}
 
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
-        kept = self._slots.get(name)
-        if kept is None:
-            kept = {slot: aligned_empty(w.shape, w.dtype) for slot in self.slots}
-            for array in kept.values():
-                array[...] = self.slot_start
-            self._slots[name] = kept
+        before, kept = self._slots.get(name, {}), {}
+        for slot in self.slots:
+            kept[slot] = before[slot] if slot in before else aligned_empty(w.shape, w.dtype)
+            if slot not in before:
+                kept[slot][...] = self.slot_start
         for slot, array in kept.items():
             if array.shape != w.shape or array.dtype != w.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its "
                     f"{slot} from earlier steps, got {w.dtype} of {w.shape}"
                 )
+        self._slots[name] = kept
         return kept
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -205,7 +208,7 @@ class _Arrays:
         slots: Sequence[Sequence[np.ndarray]],
         penalties: Sequence[Regularizer | None],
     ) -> None:
-        self._pairs, self._penalties = list(pairs), list(penalties)
+        self._pairs, self._penalties = list(pairs), _factors(penalties)
         self.token: object | None = None
         # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
         self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
@@ -230,17 +233,43 @@ class _Arrays:
         """Whether these are the arrays, under the same names, and the penalties."""
         return (
             len(pairs) == len(self._pairs)
-            and penalties == self._penalties
+            and _factors(penalties) == self._penalties
             and all(
-                ours[1] is theirs[1] and ours[2] is theirs[2] and ours[0] == theirs[0]
+                ours[1] is theirs[1] and _is_same(ours[2], theirs[2]) and ours[0] == theirs[0]
                 for ours, theirs in zip(pairs, self._pairs, strict=True)
             )
+            and self.writeable()
         )
+
+    def writeable(self) -> bool:
+        """Whether the weights may still be written to."""
+        return all([w.flags.writeable for _, w, _ in self._pairs])
 
     def refresh(self) -> None:
         """Work out the gradients that are not used as they are."""
         for g, given, w, l1 in self._changed:
             g[...] = given + l1 * np.sign(w) if l1 else given
+
+
+def _factors(penalties: Sequence[Regularizer | None]) -> list[tuple[float, float] | None]:
+    # The values, and not the objects: they may be changed in place.
+    return [None if penalty is None else (penalty.l1, penalty.l2) for penalty in penalties]
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are one, or views of the same numbers."""
+    if a is b:
+        return True
+    same = a.ctypes.data == b.ctypes.data and a.strides == b.strides
+    return same and a.shape == b.shape and a.dtype == b.dtype
+
+
+def _check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
+    """Refuse weights in the same memory: they would be stepped at once."""
+    places = sorted((w.ctypes.data, w.ctypes.data + w.nbytes, name) for name, w, _ in pairs)
+    for (_, end, first), (start, _, second) in itertools.pairwise(places):
+        if start < end:
+            raise ValueError(f"Optimizer: params[{first!r}] and params[{second!r}] share memory")
 
 
 def _by_name(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -293,9 +322,19 @@ class SGD(Optimizer):
         lr: Any = None,
     ) -> None:
         super().__init__(learning_rate, decay, lr)
-        self.momentum = fraction(type(self).__name__, "momentum", momentum)
+        self.momentum = momentum
         self.nesterov = checks.flag(type(self).__name__, "nesterov", nesterov)
-        self.slots = ("velocity",) if self.momentum else ()
+
+    @property
+    def momentum(self) -> float:
+        """The factor of the velocity; without one no velocity is kept."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._momentum = fraction(type(self).__name__, "momentum", value)
+        self.slots = ("velocity",) if self._momentum else ()
+        self._arrays = None
 
     def _update(self, group, rate):
         if not self.momentum:
