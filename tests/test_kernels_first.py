@@ -154,7 +154,7 @@ def test_zeros_of_both_signs_keep_their_sign(dtype, relu):
     run = Run()
     y, _ = ops.conv2d_max_pool(x, kernel, None, window, pool, 1, relu, run, "direct")
     wanted, _ = ops_rows.max_pool2d(ops.conv2d(x, kernel, None, window, 1, relu, run, "direct"), pool, run)
-    assert len(set(np.signbit(wanted).ravel())) == 2
+    assert relu or len(set(np.signbit(wanted).ravel())) == 2
     assert y.tobytes() == wanted.tobytes()
 
 
