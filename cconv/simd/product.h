@@ -25,78 +25,114 @@
 #define TILE_ROWS 6
 #endif
 
+/* The compiler may no longer assume what p, held in a register, is.  It then reads what p points
+ * to, and computes what follows from p, where that is wanted, in place of doing so before the
+ * loops and keeping it: there are not the registers, so it would move all that into vector
+ * registers, from where it comes back only behind the multiplications under way. */
+#undef FORGET
+#define FORGET(p) __asm__("" : "+r"(p))
+
 #undef EACH_ROW
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
+/* Where a tile goes.  In memory, since it is wanted only at the end. */
+typedef struct {
+    REAL *c;
+    const REAL *bias; /* or NULL */
+    ptrdiff_t n;
+    int mode;
+} NAME(target);
+
 /* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
 static inline __attribute__((always_inline)) void NAME(tile)(
-        const int rows, const int width, const int ragged, const cconv_sum *s, ptrdiff_t n,
-        const REAL *a, const REAL *b, REAL *c, const REAL *bias, int mode) {
+        const int rows, const int width, const int ragged, const cconv_sum *s, const REAL *a,
+        const REAL *b, const NAME(target) *to) {
 #define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
+/* Of two pointers, one to the first row and one to the fifth, what i rows on is. */
+#define AT_ROW(upper, lower, i, stride) ((i < 4 ? upper : lower) + i % 4 * (stride))
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
-    if (mode & CCONV_ACCUMULATE || s->k > 64) {
+    if (to->mode & CCONV_ACCUMULATE || s->k > 64) {
         /* C is wanted only at the end: fetch it meanwhile, also where it will be overwritten. */
+        const REAL *p_ = to->c;
 #define FETCH(i) if (rows > i) { \
-        __builtin_prefetch(c + i * s->cm, 1); \
-        if (width == 2) __builtin_prefetch(c + i * s->cm + LANES, 1); }
+        __builtin_prefetch(p_, 1); \
+        if (width == 2) __builtin_prefetch(p_ + LANES, 1); \
+        p_ += s->cm; }
         EACH_ROW(FETCH)
 #undef FETCH
     }
-    tail last = TAIL(ragged ? n - (width - 1) * LANES : LANES);
-    /* From the end of one run to the start of the next. */
-    const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
-    const ptrdiff_t a_row = s->ar - run * ak, b_row = s->br - run * step;
-    const ptrdiff_t a_image = s->aq - s->r * s->ar, b_image = s->bq - s->r * s->br;
+    tail last = TAIL(ragged ? to->n - (width - 1) * LANES : LANES);
     for (ptrdiff_t q = s->q; q > 0; q--) {
         for (ptrdiff_t r = s->r; r > 0; r--) {
+            const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
+            const REAL *upper = a, *lower = rows > 4 ? a + 4 * am : a;
             for (ptrdiff_t k = run; k > 0; k--) {
                 vec b0 = LOAD_FIRST(b), b1 = b0;
                 if (width == 2) b1 = LOAD_SECOND(b);
 #define STEP(i) if (rows > i) { \
-                    const vec s_ = SPLAT(a[i * am]); \
+                    const vec s_ = SPLAT(*AT_ROW(upper, lower, i, am)); \
                     c##i##0 = FMA(s_, b0, c##i##0); \
                     if (width == 2) c##i##1 = FMA(s_, b1, c##i##1); }
                 EACH_ROW(STEP)
 #undef STEP
-                a += ak;
+                upper += ak;
+                FORGET(upper);
+                if (rows > 4) {
+                    lower += ak;
+                    FORGET(lower);
+                }
                 b += step;
             }
-            a += a_row;
-            b += b_row;
+            FORGET(s);
+            a += s->ar;
+            b += s->br - run * s->bk;
         }
-        a += a_image;
-        b += b_image;
+        a += s->aq - s->r * s->ar;
+        b += s->bq - s->r * s->br;
     }
-    vec bias0 = {0}, bias1 = {0};
-    if (bias) {
-        bias0 = LOAD_FIRST(bias);
-        if (width == 2) bias1 = LOAD_SECOND(bias);
+    FORGET(to);
+    if (to->bias) {
+        const vec bias0 = LOAD_FIRST(to->bias), bias1 = width == 2 ? LOAD_SECOND(to->bias) : bias0;
+#define ADD_BIAS(i) c##i##0 += bias0; c##i##1 += bias1;
+        EACH_ROW(ADD_BIAS)
+#undef ADD_BIAS
     }
-#define FINISH(p, value, beta, is_tail) { \
-        vec v_ = value; \
-        if (bias) v_ += beta; \
-        if (mode & CCONV_ACCUMULATE) v_ += is_tail ? LOAD_TAIL(p, last) : LOAD(p); \
-        if (mode & CCONV_RELU) v_ = RELU(v_); \
-        if (is_tail) { STORE_TAIL(p, last, v_); } else { STORE(p, v_); } }
+    const ptrdiff_t cm = s->cm;
+    REAL *upper = to->c, *lower = rows > 4 ? upper + 4 * cm : upper;
+    FORGET(lower);
+    if (to->mode & CCONV_ACCUMULATE) {
+#define ADD_OLD(i) if (rows > i) { \
+        const REAL *p_ = AT_ROW(upper, lower, i, cm); \
+        c##i##0 += LOAD_FIRST(p_); \
+        if (width == 2) c##i##1 += LOAD_SECOND(p_); }
+        EACH_ROW(ADD_OLD)
+#undef ADD_OLD
+    }
+    if (to->mode & CCONV_RELU) {
+#define CUT(i) c##i##0 = RELU(c##i##0); c##i##1 = RELU(c##i##1);
+        EACH_ROW(CUT)
+#undef CUT
+    }
+#define PUT(p, v, is_tail) { if (is_tail) { STORE_TAIL(p, last, v); } else { STORE(p, v); } }
 #define STORE_ROW(i) if (rows > i) { \
-        REAL *p_ = c + i * s->cm; \
-        FINISH(p_, c##i##0, bias0, (width == 1 && ragged)) \
-        if (width == 2) FINISH(p_ + LANES, c##i##1, bias1, ragged) }
+        REAL *p_ = AT_ROW(upper, lower, i, cm); \
+        PUT(p_, c##i##0, (width == 1 && ragged)) \
+        if (width == 2) PUT(p_ + LANES, c##i##1, ragged) }
     EACH_ROW(STORE_ROW)
 #undef STORE_ROW
-#undef FINISH
+#undef PUT
+#undef AT_ROW
 #undef LOAD_FIRST
 #undef LOAD_SECOND
 }
 
 #define TILE(rows, width, ragged) \
     static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged)( \
-            const cconv_sum *s, ptrdiff_t n, const REAL *a, const REAL *b, REAL *c, \
-            const REAL *bias, int mode) { \
-        NAME(tile)(rows, width, ragged, s, n, a, b, c, bias, mode); \
+            const cconv_sum *s, const REAL *a, const REAL *b, const NAME(target) *to) { \
+        NAME(tile)(rows, width, ragged, s, a, b, to); \
     }
 #define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
@@ -106,8 +142,8 @@ TILES(7) TILES(8)
 #undef TILES
 #undef TILE
 
-typedef void (*NAME(tile_function))(const cconv_sum *, ptrdiff_t, const REAL *, const REAL *,
-                                    REAL *, const REAL *, int);
+typedef void (*NAME(tile_function))(const cconv_sum *, const REAL *, const REAL *,
+                                    const NAME(target) *);
 #define OF_ROWS(rows) { \
     {NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)}, \
     {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}}
@@ -129,11 +165,13 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
         const ptrdiff_t left = n - j, columns = left < 2 * LANES ? left : 2 * LANES;
         const int width = columns > LANES, ragged = columns % LANES != 0;
         const REAL *bj = b + (j / block) * s->bn + j % block;
-        for (ptrdiff_t t = 0, i = 0; t < count; t++) {
+        NAME(target) to = {c + j, bias ? bias + j : bias, columns, mode};
+        const REAL *top = a;
+        for (ptrdiff_t t = 0; t < count; t++) {
             const ptrdiff_t rows = m / count + (t < m % count);
-            NAME(tiles)[rows - 1][width][ragged](
-                s, columns, a + i * s->am, bj, c + i * s->cm + j, bias ? bias + j : bias, mode);
-            i += rows;
+            NAME(tiles)[rows - 1][width][ragged](s, top, bj, &to);
+            top += rows * s->am;
+            to.c += rows * s->cm;
         }
     }
 }
