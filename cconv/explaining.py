@@ -14,8 +14,9 @@ from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.models import Sequential
-from cconv.plan import Plan, PooledConvolution, Step
+from cconv.plan import Plan
 from cconv.shapes import positive_int, resolve_window
+from cconv.steps import PooledConvolution, Step
 from cconv.summary import mult_adds
 from cconv.threads import get_num_threads
 

@@ -17,7 +17,8 @@ from cconv.layers import (
     Rescaling,
 )
 from cconv.models import Sequential
-from cconv.plan import FOLDED_KERNEL, NormalizedStep, Plan, PooledConvolution, Step, steps_of
+from cconv.plan import Plan
+from cconv.steps import FOLDED_KERNEL, NormalizedStep, PooledConvolution, Step, steps_of
 
 RNG = np.random.default_rng(21)
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from cconv import plan
+from cconv.arena import Arena, PlanRun
 from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 from cconv.losses import CategoricalCrossentropy, MeanSquaredError
 from cconv.models import Sequential
-from cconv.plan import Arena, Plan, PlanRun
+from cconv.plan import Plan
+from cconv.steps import PooledConvolution
 
 RNG = np.random.default_rng(5)
 
@@ -237,9 +238,9 @@ def check_fused(chain, x, y, dtype, pooled):
         return steps, [*(w.tobytes() for w in model.get_weights()), model.predict(x).tobytes()]
 
     steps, fused = trained(True)
-    assert steps.count(plan.PooledConvolution) == pooled
+    assert steps.count(PooledConvolution) == pooled
     steps, plain = trained(False)
-    assert plan.PooledConvolution not in steps
+    assert PooledConvolution not in steps
     assert fused == plain
 
 

@@ -9,9 +9,9 @@ import cconv
 from benchmarks import networks
 from benchmarks.peers.data import batch_of, conv_arrays
 from cconv import layers, ops_optim, ops_rows
+from cconv.arena import Arena, PlanRun
 from cconv.models import Sequential
 from cconv.optimizers import Adam
-from cconv.plan import Arena, PlanRun
 from cconv.shapes import resolve_window
 
 _dtype = "float32"

@@ -1,0 +1,341 @@
+"""The steps of a plan: which layers in a row are computed as one, and how.
+
+The rules that say which are tried in order at every layer. What a fused step gives has the same bits
+as its layers one by one.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from cconv import activations, ops, ops_rows
+from cconv.activations import Activation
+from cconv.algorithms import fuses_pooling, spreads_pooled
+from cconv.arena import PlanRun
+from cconv.layers.activation import Activation as ActivationLayer
+from cconv.layers.affine import Affine, Dense
+from cconv.layers.base import Layer, Weights
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
+from cconv.layers.normalization import BatchNormalization
+from cconv.layers.pooling import MaxPooling2D
+from cconv.run import is_replayable, replayable
+
+# A normalisation is folded into a kernel of at most so many elements, or so many for each element of
+# one image's output: with a larger one the folding, at every call of `predict`, costs more than the
+# pass over the output that it saves. Shapes alone decide, so that no result depends on the batch.
+FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
+
+
+class Step:
+    """One entry of a plan: here one layer, perhaps with its activation; a fused step holds several.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In order.
+    first : int
+        Number of the first of them in the model.
+    joined : Affine, optional
+        A copy of the first layer that has the activation of the second: see `_join`.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In order; their `grads` are set by `backward`.
+    first : int
+        Number of the first of them in the model.
+    from_relu : bool
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `share_relus`.
+    to_relu : bool
+        The gradient of the ReLU at the end is part of the next step's.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+        self.layers = list(layers)
+        self.first = first
+        self.from_relu = self.to_relu = False
+        self._joined = joined
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that computes: the first, or its copy, which has the same weights and gradients."""
+        first, joined = self.layers[0], self._joined
+        if joined is None:
+            return first
+        joined.params, joined.grads, joined.trainable = first.params, first.grads, first.trainable
+        return joined
+
+    def prepare(self, run: PlanRun) -> None:
+        """Get ready for batches through which the weights stay as they are."""
+
+    def replays(self, training: bool) -> bool:
+        """Whether `forward`, and in training `backward`, are nothing but kernel calls."""
+        own = is_replayable(self.forward) and (is_replayable(self.backward) or not training)
+        return own and all(layer._replays(training) for layer in self.layers)
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        return self.layer._forward(x, run)
+
+    @replayable
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the weights; return that of the input if `need_dx`."""
+        layer = self.layer
+        if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
+            if not self.to_relu:
+                dy = layer.activation.backward(dy, layer._cache[1], run)
+            return layer._affine_backward(dy, run, need_dx, self.from_relu)
+        return layer._backward(dy, run, need_dx=need_dx)
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        for layer in [*self.layers, self.layer]:
+            layer._forget()
+
+    def learns(self) -> bool:
+        """Whether there are weights here for an optimizer to change."""
+        return any(layer.trainable and layer.params for layer in self.layers)
+
+
+class NormalizedStep(Step):
+    """An affine layer, the batch normalisation behind it and, if it has one, the activation behind that.
+
+    At inference that is one layer with other weights, which computes ReLU inside its kernel.
+    Those weights are computed again by every `prepare`, since the layers' own may be written to by
+    anyone at any time; next to a batch of images that is little work.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, activation: Activation | None) -> None:
+        super().__init__(layers, first)
+        folded = copy.copy(layers[0])
+        assert isinstance(folded, Affine)
+        folded.params = Weights()
+        if activation is not None:
+            folded.activation = activation
+        self._folded = folded
+
+    def prepare(self, run: PlanRun) -> None:
+        """Fold the normalisation into the weights, which keep their memory."""
+        affine, normalization = self.layers[:2]
+        assert isinstance(normalization, BatchNormalization)
+        kernel, weights = affine.params["kernel"], self._folded.params
+        out = run.empty("folded", kernel.shape, kernel.dtype)
+        folded, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
+        bias = run.empty("folded bias", shift.shape, kernel.dtype)
+        bias[...] = shift
+        weights.add("kernel", folded)
+        weights.add("bias", bias)
+
+    def replays(self, training: bool) -> bool:
+        """Whether the layer of the folded weights is nothing but kernel calls."""
+        return self._folded._replays(training)
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the normalised output."""
+        return self._folded._forward(x, run)
+
+
+class PooledConvolution(Step):
+    """A convolution, with or without ReLU, and the max pooling behind it, as one sweep.
+
+    What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
+    either: where the largest value of a window is not above zero, the argmax names no position.
+    The results have the same bits as those of the two layers one by one.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+        super().__init__(layers, first, joined)
+        convolution, pooling = self.convolution, layers[-1]
+        assert isinstance(pooling, MaxPooling2D)
+        self.pooling = pooling
+        shapes = (convolution.groups, convolution.in_channels, convolution.filters)
+        self._spreads = spreads_pooled(convolution.window, *shapes, convolution.algorithm)
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def convolution(self) -> Conv2D:
+        """The convolution, with the activation that is computed with it."""
+        layer = self.layer
+        assert isinstance(layer, Conv2D)
+        return layer
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the pooled output."""
+        layer = self.convolution
+        y, argmax = ops.conv2d_max_pool(
+            x,
+            layer.params["kernel"],
+            layer.params.get("bias"),
+            layer.window,
+            self.pooling.window,
+            layer.groups,
+            activations.is_relu(layer.activation),
+            run,
+            layer.algorithm,
+        )
+        self._kept = (x, argmax) if run.training else None
+        return y
+
+    def release(self) -> None:
+        """Let go of the input."""
+        super().release()
+        self._kept = None
+
+    @replayable
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the convolution's weights; return that of the input if `need_dx`."""
+        assert self._kept is not None
+        x, argmax = self._kept
+        layer, window, pool = self.convolution, self.convolution.window, self.pooling.window
+        gradients = dx = None
+        if need_dx and not self._spreads:
+            between = ops_rows.max_pool2d_backward(dy, argmax, pool, run)
+            gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
+            dx = layer._input_gradient(between, run, x if self.from_relu else None)
+        else:
+            if layer.trainable:
+                gradients = ops.conv2d_max_pool_weight_gradient(
+                    dy, argmax, x, window, pool, layer.groups, run, layer.algorithm
+                )
+            if need_dx:
+                kernel = layer.params["kernel"]
+                positive = x if self.from_relu else None
+                dx = ops.conv2d_max_pool_input_gradient(
+                    dy, argmax, kernel, window, layer.in_channels, run, positive
+                )
+        if gradients is not None:
+            layer.grads["kernel"] = gradients[0]
+            if layer.use_bias:
+                layer.grads["bias"] = gradients[1]
+        return dx
+
+
+# The layers that apply an activation to what they compute, where they are not subclassed.
+AFFINE = (Conv2D, Dense, DepthwiseConv2D)
+
+
+def _is_linear(activation: Activation) -> bool:
+    return type(activation) is activations.Linear
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether an affine layer or an activation goes forward and back as its base does."""
+    kind, base = type(layer), Affine if isinstance(layer, Affine) else ActivationLayer
+    return kind._forward is base._forward and kind._backward is base._backward
+
+
+def _activation_of(layer: Layer) -> Activation | None:
+    """Return the activation of a layer that does nothing else, also where it is a subclass."""
+    return layer.activation if isinstance(layer, ActivationLayer) and _is_plain(layer) else None
+
+
+def _join(layers: Sequence[Layer]) -> Affine | None:
+    """Return the first layer with the activation of the second, where that is all that the second does."""
+    activation = None if len(layers) < 2 else _activation_of(layers[1])
+    first = layers[0]
+    if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
+        return None
+    if not _is_linear(first.activation):
+        return None
+    joined = copy.copy(first)
+    joined.activation = activation
+    return joined
+
+
+def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
+    if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
+        return None
+    affine = layers[0]
+    if not isinstance(affine, Affine) or not _is_linear(affine.activation):
+        return None
+    if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
+        return None
+    activation = _activation_of(layers[2]) if len(layers) > 2 else None
+    return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)
+
+
+def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
+    joined = _join(layers)
+    count = 1 if joined is None else 2
+    layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
+    if type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
+        return None
+    if not _is_linear(layer.activation) and not activations.is_relu(layer.activation):
+        return None
+    shapes = (layer.groups, layer.in_channels, layer.filters)
+    fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
+    return PooledConvolution(layers[: count + 1], first, joined) if fits else None
+
+
+def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Any affine layer with an activation behind it as a layer of its own."""
+    joined = _join(layers)
+    return None if joined is None else Step(layers[:2], first, joined)
+
+
+def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
+    """Any layer by itself."""
+    return Step(layers[:1], first)
+
+
+# Each rule sees the layers that are left, the first one's number, and whether backward will follow;
+# it returns the step that computes as many of them as it can, or None. The first that knows one wins.
+Rule = Callable[[Sequence[Layer], int, bool], Step | None]
+RULES: tuple[Rule, ...] = (_normalized, _pooled, _activated, _alone)
+
+
+def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
+    """Return the steps that compute these layers, fused where a rule knows how."""
+    rules = RULES if fuse else (_alone,)
+    steps: list[Step] = []
+    number = 0
+    while number < len(layers):
+        left = layers[number:]
+        step = next(step for rule in rules if (step := rule(left, number, training)) is not None)
+        steps.append(step)
+        number += len(step.layers)
+    return steps
+
+
+def share_relus(steps: Sequence[Step]) -> None:
+    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
+
+    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
+    read where that gradient is written, and not in a pass of its own. Both are layers that look at
+    no more than their input; a subclass with a `_backward` of its own is left alone.
+    """
+    plain = [type(step) is Step and type(step.layer) in AFFINE for step in steps]
+    for number, (before, after) in enumerate(pairwise(steps)):
+        takes = plain[number + 1] or isinstance(after, PooledConvolution)
+        last = before.layer
+        if plain[number] and takes and isinstance(last, Affine) and activations.is_relu(last.activation):
+            before.to_relu = after.from_relu = True
+
+
+def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
+    """Return layers that end in logits, and the activation that was taken off their end.
+
+    That is done for a loss that is better computed without it: cross-entropy behind a softmax or
+    sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
+    small one. Otherwise, and for a layer or an activation of the user's own, the layers are those given,
+    and the activation is None.
+    """
+    last = layers[-1]
+    if not isinstance(last, Affine | ActivationLayer) or loss is None:
+        return list(layers), None
+    activation = last.activation
+    if not _is_plain(last) or type(activation) not in (activations.Softmax, activations.Sigmoid):
+        return list(layers), None
+    if not loss.from_logits_of(activation.key):
+        return list(layers), None
+    bare = copy.copy(last)  # another layer over the same weights and gradients
+    bare.activation = activations.Linear()
+    return [*layers[:-1], bare], activation
