@@ -49,6 +49,11 @@ def openmp_flags(compiler):
 class BuildKernels(build_ext):
     """Adds the flags that depend on the compiler: OpenMP, and those of a sanitizer build."""
 
+    def run(self):
+        """Build; setuptools clears `inplace` meanwhile, so keep what was asked for."""
+        self.keeps_names = self.inplace
+        super().run()
+
     def build_extensions(self):
         """Build with those flags."""
         compiler = getattr(self.compiler, "compiler_so", None) or ["cc"]
@@ -61,7 +66,7 @@ class BuildKernels(build_ext):
             shared = ["-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
-        elif not self.inplace and sys.platform == "linux":
+        elif not self.keeps_names and sys.platform == "linux":
             # No names of static functions in what is installed; builds in place keep them, for perf.
             link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
