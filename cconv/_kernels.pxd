@@ -46,11 +46,18 @@ cdef extern from "simd/winograd_table.h" nogil:
         unsigned char *argmax
         const void *positive
 
+    ctypedef struct cconv_seam:
+        void *carry
+        int first, last
+        void *top
+        int add
+
     ctypedef struct cconv_winograd:
         Py_ssize_t out, taps
         void (*input)(const cconv_tile *t, const void *x, void *v) noexcept nogil
         void (*gradient)(const cconv_tile *t, const void *dy, void *w, void *dbias) noexcept nogil
         void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu) noexcept nogil
+        void (*scatter)(const cconv_tile *t, const cconv_seam *s, const void *m, void *x) noexcept nogil
         void (*kernel)(Py_ssize_t channels, Py_ssize_t tap, int flip, Py_ssize_t point, const void *g,
                        void *u) noexcept nogil
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,

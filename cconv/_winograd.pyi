@@ -31,6 +31,27 @@ def forward(
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...
+def input_gradient_scratch(
+    dy_shape: Any,
+    pooled: bool,
+    dx_shape: Any,
+    tile: int,
+    taps: int,
+    item: int,
+    threads: int,
+) -> int: ...
+def input_gradient(
+    dy: np.ndarray,
+    argmax: np.ndarray | None,
+    kernel: np.ndarray,
+    positive: np.ndarray | None,
+    dx: np.ndarray,
+    tile: int,
+    top: int,
+    left: int,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
 def weight_gradient_scratch(
     x_shape: Any,
     dy_shape: Any,

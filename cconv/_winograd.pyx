@@ -1,7 +1,7 @@
 # _winograd.pyx: convolutions of stride 1 by Winograd's minimal filtering, as parallel loops over the
 # transforms of simd/winograd.h and the products of simd/product.h.
 #
-# Forward (and the input gradient, which is the same with the kernel flipped and transposed):
+# Forward:
 #
 #     y = A^T [(G g G^T) * (B^T d B)] A    for every tile d of the input, `out` x `out` of the output
 #
@@ -15,6 +15,15 @@
 #     by blocks   A u larger than the cache would be read from memory again for every batch.  The
 #                 threads share v of as many tiles as the outer cache holds, and a task is a block
 #                 of filters, whose kernel it transforms.
+#
+# The input gradient is the same with the kernel flipped and transposed.  Where dy has fewer tiles
+# than x, as behind a convolution without padding, its transpose takes fewer products: the
+# gradient d' of a whole tile of the input, e being a tile of dy,
+#
+#     d' = B [(G g G^T) * (Q e Q^T)] B^T
+#
+# of which neighbours overlap and add up.  Every value is the sum over the upper row of tiles plus
+# that over the lower, each from left to right: one sum, wherever rows are cut into tasks.
 #
 # Weight gradient:
 #
@@ -39,6 +48,7 @@ from cconv._kernels cimport (
     behind,
     block_width,
     cconv_current,
+    cconv_seam,
     cconv_sum,
     cconv_tile,
     cconv_winograd,
@@ -72,11 +82,12 @@ cdef const cconv_winograd *transforms(size out, size taps, size item) noexcept n
 cdef struct Tiles:
     const cconv_winograd *wino
     size square              # points of a tile
-    size xh, xw, c           # input images, as they are in memory
-    size yh, yw, f           # output images
+    size xh, xw, c           # images of the convolution's input, as they are in memory
+    size yh, yw, f           # of its output
     int xs, ys               # 1 where those are pooled: of half the height and width; else 0
     size top, left           # zeros before the input image
     size down, across        # tiles of an image
+    size depth, columns      # channels of v; of m: c and f, or f and c where dy is transformed
     size count, batch        # tiles in all; tiles whose v is in memory at a time
     size group               # tiles whose m is
     size u, v, m             # elements from one point to the next, of u, v and m
@@ -88,8 +99,8 @@ cdef struct Tiles:
 
 cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled,
                     size yh, size yw, size f, bint y_pooled, size oh, size ow, size top, size left,
-                    size item, int threads) noexcept nogil:
-    # oh, ow: the output that is cut into tiles.
+                    size item, int threads, bint back) noexcept nogil:
+    # oh, ow: the output that is cut into tiles; back: from y to x.
     cdef Tiles t
     t.wino = wino
     t.square = (wino.out + wino.taps - 1) * (wino.out + wino.taps - 1)
@@ -97,18 +108,19 @@ cdef Tiles tiles_of(const cconv_winograd *wino, size images, size xh, size xw, s
     t.top, t.left = top, left
     t.down, t.across = ceil_div(oh, wino.out), ceil_div(ow, wino.out)
     t.count = images * t.down * t.across
-    t.width, t.strips = block_width(f, item), ceil_div(c, STRIP)
-    t.blocks = ceil_div(f, t.width)
-    t.by_blocks = t.square * c * t.width * t.blocks * item > KERNEL_BYTES
+    t.depth, t.columns = (f, c) if back else (c, f)
+    t.width, t.strips = block_width(t.columns, item), ceil_div(t.depth, STRIP)
+    t.blocks = ceil_div(t.columns, t.width)
+    t.by_blocks = not back and t.square * c * t.width * t.blocks * item > KERNEL_BYTES
     if t.by_blocks:
         t.batch = most(SHARED_BYTES // (t.square * c * item), 8)
         t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
     else:
-        t.batch = least(most(TILES_BYTES // (t.square * c * item), 8), GROUP)
+        t.batch = least(most(TILES_BYTES // (t.square * t.depth * item), 8), GROUP)
         t.batch = least(t.batch - t.batch % 8, ceil_div(t.count, threads))
     t.splits = least(ceil_div(t.batch, GROUP), ceil_div(2 * threads, t.blocks))
     t.group = least(GROUP, t.batch)
-    t.u, t.v, t.m = c * t.width + PAD, t.batch * c + PAD, t.group * t.width + PAD
+    t.u, t.v, t.m = t.depth * t.width + PAD, t.batch * t.depth + PAD, t.group * t.width + PAD
     return t
 
 
@@ -150,6 +162,20 @@ cdef void tiles_in(
         t.wino.input(&from_, x + x_at, v + i * t.c)
 
 
+cdef void products(
+    const cython.floating *v,  # IN   (n^2, batch, depth), from the first of these tiles on
+    const cython.floating *u,  # IN   (n^2, depth, width) of the block
+    const Tiles *t, size count, size columns,
+    cython.floating *m,        # OUT  (n^2, group, width)
+) noexcept nogil:
+    cdef size p
+    cdef cconv_sum s
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.depth, t.depth, 1, t.width, 0, t.width
+    for p in range(t.square):
+        product(&s, count, columns, v + p * t.v, u + p * t.u, m + p * t.m, <const cython.floating *>NULL, 0)
+
+
 cdef void tiles_out(
     const cython.floating *v,     # IN   (n^2, batch, c), from the first of these tiles on
     const cython.floating *u,     # IN   (n^2, c, width) of the block
@@ -160,15 +186,10 @@ cdef void tiles_out(
     Tiles *t, size first, size count, size block, bint relu,
     cython.floating *m,           # OUT  (n^2, group, width)
 ) noexcept nogil:
-    cdef size f = block * t.width, i, p, x_at = 0, y_at = 0
+    cdef size f = block * t.width, i, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
-    cdef cconv_sum s
     to.channels, to.point = least(t.width, t.f - f), t.m
-    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
-    s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.c, t.c, 1, t.width, 0, t.width
-    for p in range(t.square):
-        product(&s, count, to.channels, v + p * t.v, u + p * t.u, m + p * t.m, <const cython.floating *>NULL,
-                0)
+    products(v, u, t, count, to.channels, m)
     for i in range(count):
         place(t, first + i, &from_, &to, &x_at, &y_at)
         to.argmax, to.positive = places(argmax, y_at + f), behind(positive, y_at + f)
@@ -176,31 +197,33 @@ cdef void tiles_out(
 
 
 cdef void kernel_task(
-    const cython.floating *kernel,  # IN   (taps, taps, c, f); with gradient (taps, taps, f, c)
-    cython.floating *u,             # OUT  (n^2, c, width) of the block: a strip of its channels
-    Tiles *t, size block, size strip, bint gradient,
-    cython.floating *scratch,       # OUT  strip_size(t, gradient)
+    const cython.floating *kernel,  # IN   (taps, taps, depth, columns); swapped: (taps, taps, columns, depth)
+    cython.floating *u,             # OUT  (n^2, depth, width) of the block: a strip of its depth
+    const Tiles *t, size block, size strip, bint swapped, bint flipped,
+    cython.floating *scratch,       # OUT  strip_size(t, swapped)
 ) noexcept nogil:
-    cdef size f = block * t.width, filters = least(t.width, t.f - f), taps = t.wino.taps * t.wino.taps
-    cdef size first = strip * STRIP, stop = least(first + STRIP, t.c), i, j, k
+    cdef size f = block * t.width, filters = least(t.width, t.columns - f), taps = t.wino.taps * t.wino.taps
+    cdef size first = strip * STRIP, stop = least(first + STRIP, t.depth), i, j, k
     cdef const cython.floating *rows
     cdef cython.floating *to
-    if not gradient:
+    if not swapped:
         for k in range(first, stop):
-            t.wino.kernel(filters, t.c * t.f, False, t.u, kernel + k * t.f + f, u + k * t.width)
+            t.wino.kernel(filters, t.depth * t.columns, flipped, t.u, kernel + k * t.columns + f,
+                          u + k * t.width)
         return
     for i in range(taps):
-        rows, to = kernel + (i * t.f + f) * t.c, scratch + i * STRIP * t.width
+        rows, to = kernel + (i * t.columns + f) * t.depth, scratch + i * STRIP * t.width
         for j in range(filters):
             for k in range(first, stop):
-                to[(k - first) * t.width + j] = rows[j * t.c + k]
+                to[(k - first) * t.width + j] = rows[j * t.depth + k]
     for k in range(first, stop):
-        t.wino.kernel(filters, STRIP * t.width, True, t.u, scratch + (k - first) * t.width, u + k * t.width)
+        t.wino.kernel(filters, STRIP * t.width, flipped, t.u, scratch + (k - first) * t.width,
+                      u + k * t.width)
 
 
-cdef size strip_size(const Tiles *t, bint gradient) noexcept nogil:
+cdef size strip_size(const Tiles *t, bint swapped) noexcept nogil:
     # Elements of scratch that `kernel_task` takes.
-    return t.wino.taps * t.wino.taps * STRIP * t.width if gradient else 0
+    return t.wino.taps * t.wino.taps * STRIP * t.width if swapped else 0
 
 
 cdef size thread_size(const Tiles *t, bint gradient) noexcept nogil:
@@ -247,7 +270,8 @@ cdef void block_task(
     cdef Tiles *t = <Tiles *>&p.t
     cdef size count = least(t.batch, t.count - first), stop = (split + 1) * count // t.splits, i
     for i in range(t.strips):
-        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, p.gradient, strip)
+        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, p.gradient, p.gradient,
+                    strip)
     i = split * count // t.splits
     while i < stop:
         tiles_out(v + i * t.c, <const cython.floating *>u, <const cython.floating *>p.bias,
@@ -273,15 +297,15 @@ cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) n
 
 
 cdef void kernel_tasks(
-    const Pass *p,
-    cython.floating *u,      # OUT  (blocks, n^2, c, width)
-    cython.floating *strip,  # OUT  strip_size(t, p.gradient)
+    const cython.floating *kernel,  # IN   as `kernel_task`
+    cython.floating *u,             # OUT  (blocks, n^2, depth, width)
+    const Tiles *t, bint swapped, bint flipped,
+    cython.floating *strip,         # OUT  strip_size(t, swapped)
 ) noexcept nogil:
-    cdef Tiles *t = <Tiles *>&p.t
     cdef size i
     for i in range(t.blocks * t.strips):
-        kernel_task(<const cython.floating *>p.kernel, u + i // t.strips * t.square * t.u, t, i // t.strips,
-                    i % t.strips, p.gradient, strip)
+        kernel_task(kernel, u + i // t.strips * t.square * t.u, t, i // t.strips, i % t.strips, swapped,
+                    flipped, strip)
 
 
 cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
@@ -292,7 +316,8 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
     cdef cython.floating *v = m + t.square * t.m
     cdef cython.floating *strip = v + t.square * t.v
     with parallel(num_threads=threads):
-        kernel_tasks(p, scratch + threadid() * each, strip + threadid() * each)
+        kernel_tasks(<const cython.floating *>p.kernel, scratch + threadid() * each, t, p.gradient,
+                     p.gradient, strip + threadid() * each)
         for i in prange(ceil_div(t.count, t.batch), schedule="static"):
             tiles_task(p, known + threadid() * each, i * t.batch, v + threadid() * each,
                        m + threadid() * each)
@@ -304,7 +329,7 @@ def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, s
     n, h, w, c = x_shape
     n, oh, ow, f = y_shape
     cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
-                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item, threads)
+                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item, threads, False)
     return (t.square * t.v if t.by_blocks else 0) + threads * thread_size(&t, gradient)
 
 
@@ -331,7 +356,7 @@ def forward(
     cdef Pass p
     p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
                    y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
-                   sizeof(cython.floating), threads)
+                   sizeof(cython.floating), threads, False)
     p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
     p.bias, p.x_argmax, p.y_argmax, p.positive, p.relu, p.gradient = NULL, NULL, NULL, NULL, relu, gradient
     if positive is not None:
@@ -347,6 +372,178 @@ def forward(
             pass_by_blocks(&p, &scratch[0], threads)
         else:
             pass_by_tiles(&p, &scratch[0], threads)
+
+
+# ---- input gradient by tiles of dy ---------------------------------------------------------------------
+#
+# A task is a run of rows of tiles.  Where it begins within an image, what its first row adds to
+# the rows of x that the task before writes is kept aside, and added when all are done.
+
+cdef struct Back:
+    Tiles t                  # x of the forward pass is dx, y is dy
+    size over                # pixels by which neighbours overlap
+    size carry, aside        # elements of what a row of tiles, and a task, keep for that
+    size wide, high          # of dx that tiles reach; the rest is zero
+    const void *dy           # (n, yh, yw, f)
+    const unsigned char *argmax
+    const void *kernel       # (taps, taps, c, f)
+    const void *positive     # (n, h, w, c) or NULL
+    void *dx                 # (n, h, w, c)
+
+
+cdef Back back_of(size tile, size taps, size n, size yh, size yw, size f, bint pooled, size h, size w, size c,
+                  size top, size left, size item, int threads) noexcept nogil:
+    cdef Back b
+    b.t = tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, yh << pooled,
+                   yw << pooled, top, left, item, threads, True)
+    b.over = taps - 1
+    b.carry = b.over * (tile + b.over) * b.t.width
+    b.aside = b.over * w * c
+    b.high = least(h, b.t.down * tile + b.over - top)
+    b.wide = least(w, b.t.across * tile + b.over - left)
+    return b
+
+
+cdef size back_each(const Back *b) noexcept nogil:
+    # Elements of scratch of a thread: u, m, v, a strip and what rows of tiles carry.
+    return thread_size(&b.t, True) + b.t.blocks * b.carry
+
+
+cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
+    # Of an image, what no tile reaches.
+    cdef const Tiles *t = &b.t
+    cdef size i
+    for i in range(b.high):
+        memset(dx + (i * t.xw + b.wide) * t.c, 0, (t.xw - b.wide) * t.c * sizeof(cython.floating))
+    memset(dx + b.high * t.xw * t.c, 0, (t.xh - b.high) * t.xw * t.c * sizeof(cython.floating))
+
+
+cdef void scatter_block(
+    const Back *b,
+    const cython.floating *m,  # IN   (n^2, group, width) of the block
+    size first, size start, size count, size block,
+    cython.floating *carry,    # IN, OUT  (n, over, width) of the block
+    cython.floating *aside,    # OUT  (over, w, c)
+) noexcept nogil:
+    # Tiles from `first` on of a task that begins with tile `start`.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef size c = block * t.width, i, row, x_at = 0, y_at = 0
+    cdef cython.floating *dx = <cython.floating *>b.dx
+    cdef cconv_tile from_, to
+    cdef cconv_seam seam
+    from_.channels, from_.point, from_.argmax = least(t.width, t.columns - c), t.m, NULL
+    seam.carry = carry
+    for i in range(first, first + count):
+        place(t, i, &from_, &to, &x_at, &y_at)
+        x_at += c
+        row = i // t.across
+        seam.first, seam.last = i % t.across == 0, (i + 1) % t.across == 0
+        seam.add = row % t.down > 0 and i >= start + t.across
+        seam.top = dx + x_at
+        if row % t.down > 0 and not seam.add:
+            seam.top = aside + (c - from_.c0 * t.c)
+        from_.positive = behind(<const cython.floating *>b.positive, x_at)
+        t.wino.scatter(&from_, &seam, m + (i - first) * t.width, dx + x_at)
+
+
+cdef void scatter_task(
+    const Back *b, const cython.floating *u,  # IN   (blocks, n^2, depth, width)
+    size first, size stop,
+    cython.floating *m,                       # OUT  (n^2, group, width)
+    cython.floating *v,                       # OUT  (n^2, batch, depth)
+    cython.floating *carry,                   # OUT  (blocks, n, over, width)
+    cython.floating *aside,                   # OUT  (over, w, c)
+) noexcept nogil:
+    # Rows first <= row < stop of tiles.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef const cython.floating *dy = <const cython.floating *>b.dy
+    cdef size start = first * t.across, i, j, count, x_at = 0, y_at = 0
+    cdef cconv_tile from_, to
+    for i in range(first, stop):
+        if i % t.down == 0:
+            clear_rest(<cython.floating *>b.dx + i // t.down * t.xh * t.xw * t.c, b)
+    to.channels, to.point = t.depth, t.v
+    first, stop = start, stop * t.across
+    while first < stop:
+        count = least(t.batch, stop - first)
+        for i in range(count):
+            place(t, first + i, &from_, &to, &x_at, &y_at)
+            to.argmax = places(b.argmax, y_at)
+            t.wino.gradient(&to, dy + y_at, v + i * t.depth, NULL)
+        for j in range(t.blocks):
+            products(<const cython.floating *>v, u + j * t.square * t.u, t, count,
+                     least(t.width, t.columns - j * t.width), m)
+            scatter_block(b, <const cython.floating *>m, first, start, count, j, carry + j * b.carry, aside)
+        first += count
+
+
+cdef void add_aside(
+    const Back *b, const cython.floating *aside,  # IN   (over, w, c)
+    size row,
+) noexcept nogil:
+    # Add what the first row of tiles of a task gives to the rows above its own.
+    cdef const Tiles *t = &b.t
+    cdef size i, k, first = row % t.down * t.wino.out - t.top
+    cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.xh * t.xw * t.c
+    for i in range(most(first, 0), least(first + b.over, t.xh)):
+        for k in range(b.wide * t.c):
+            dx[i * t.xw * t.c + k] += aside[(i - first) * t.xw * t.c + k]
+
+
+cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef size each = back_each(b), rows = ceil_div(t.count, t.across), i
+    cdef cython.floating *u = scratch + threads * b.aside
+    cdef cython.floating *m = u + t.square * t.blocks * t.u
+    cdef cython.floating *v = m + t.square * t.m
+    cdef cython.floating *strip = v + t.square * t.v
+    cdef cython.floating *carry = strip + strip_size(t, True)
+    with parallel(num_threads=threads):
+        kernel_tasks(<const cython.floating *>b.kernel, u + threadid() * each, t, True, False,
+                     strip + threadid() * each)
+        for i in prange(threads, schedule="static"):
+            scatter_task(b, <const cython.floating *>(u + threadid() * each), i * rows // threads,
+                         (i + 1) * rows // threads, m + threadid() * each, v + threadid() * each,
+                         carry + threadid() * each, scratch + i * b.aside)
+    for i in range(1, threads):
+        if i * rows // threads % t.down > 0 and i * rows // threads < (i + 1) * rows // threads:
+            add_aside(b, <const cython.floating *>(scratch + i * b.aside), i * rows // threads)
+
+
+def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
+    """Elements of scratch that `input_gradient` takes on so many threads."""
+    n, oh, ow, f = dy_shape
+    n, h, w, c = dx_shape
+    cdef Back b = back_of(tile, taps, n, oh, ow, f, pooled, h, w, c, 0, 0, item, threads)
+    return threads * (b.aside + back_each(&b))
+
+
+def input_gradient(
+    const cython.floating[:, :, :, ::1] dy,        # IN   (n, oh, ow, f)
+    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) where dy is pooled, or None
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
+    cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
+    size tile, size top, size left,
+    cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution with respect to its input, by tiles of dy: padded by `top` and `left`.
+
+    With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
+    not above zero.
+    """
+    cdef bint pooled = argmax is not None
+    cdef Back b = back_of(tile, kernel.shape[0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3], pooled,
+                          dx.shape[1], dx.shape[2], dx.shape[3], top, left, sizeof(cython.floating), threads)
+    b.dy, b.kernel, b.dx = &dy[0, 0, 0, 0], &kernel[0, 0, 0, 0], &dx[0, 0, 0, 0]
+    b.argmax, b.positive = NULL, NULL
+    if pooled:
+        b.argmax = &argmax[0, 0, 0, 0]
+    if positive is not None:
+        b.positive = &positive[0, 0, 0, 0]
+    with nogil:
+        scatter_rows(&b, &scratch[0], threads)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
@@ -484,7 +681,7 @@ cdef Sum gradient_sum(
     size top, size left, size item,
 ):
     return sum_of(tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
-                           conv_size[1], top, left, item, 1), item)
+                           conv_size[1], top, left, item, 1, False), item)
 
 
 cdef size gradient_shared(const Sum *s) noexcept nogil:

@@ -20,6 +20,10 @@ TILES = {3: (2, 4), 2: (3,)}
 FEWEST_CHANNELS = 16
 LEAST_GAIN = 2.0
 
+# Most input channels times filters where tiles of dy give the input gradient: every thread has the
+# transformed kernel for itself.
+MOST_SCATTERED = 2**14
+
 # A direct pass with at most so many bytes of outputs a pixel leaves half of a vector empty.
 FEW_BYTES = 32
 # Bytes of a cache line: so many reals, one of each image, lie together when a pass crosses images.
@@ -82,10 +86,28 @@ def _products(window: Window, tiled: tuple[int, int], tile: int) -> int:
 def winograd_tile(window: Window, tiled: tuple[int, int]) -> int:
     """Return the side in pixels of the tiles of Winograd's algorithm: those with the fewest products.
 
-    `tiled` is the image that is cut into tiles: the input for the input gradient, else the output.
+    `tiled` is the image that is cut into tiles: the output, or what `gradient_tiled` says.
     Of two with as many the smaller rounds less.
     """
     return min(TILES[window.kernel_size[0]], key=lambda tile: _products(window, tiled, tile))
+
+
+def scatters_tiles(window: Window, channels: int, filters: int) -> bool:
+    """Whether Winograd's input gradient adds up what each tile of dy gives to its surroundings.
+
+    Otherwise it is a convolution of dy, computed by tiles of the input.
+    """
+    by_dy, by_x = (
+        _products(window, tiled, winograd_tile(window, tiled))
+        for tiled in (window.output_size, window.input_size)
+    )
+    return by_dy <= by_x and channels * filters <= MOST_SCATTERED
+
+
+def gradient_tiled(window: Window, channels: int, filters: int) -> tuple[int, int]:
+    """Return the size of the image that an input gradient by Winograd's algorithm cuts into tiles."""
+    scatters = fits_winograd(window, 1) and scatters_tiles(window, channels, filters)
+    return window.output_size if scatters else window.input_size
 
 
 def pools_tiles(window: Window, pool: Window) -> bool:
@@ -137,7 +159,7 @@ def fuses_pooling(
 
 def spreads_pooled(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> bool:
     """Whether both gradients of a convolution that was pooled in one sweep read the pooled gradient."""
-    tiled = (window.output_size, window.input_size)
+    tiled = (window.output_size, gradient_tiled(window, channels, filters))
     return all(choose(window, groups, channels, filters, algorithm, size) == "winograd" for size in tiled)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cconv import checks, ops, ops_rows
-from cconv.algorithms import choose, crosses_images, winograd_tile
+from cconv.algorithms import choose, crosses_images, gradient_tiled, winograd_tile
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
@@ -113,16 +113,18 @@ def machine_limits(dtype: np.dtype) -> Limits:
     return Limits(flops / min(_seconds(convolve, 50)), 2 * wide.nbytes / streamed)
 
 
-def _chosen(layer: Conv2D | DepthwiseConv2D, size: tuple[int, int]) -> str:
-    """Return how a pass with an output of that size is computed, whatever the batch."""
+def _chosen(layer: Conv2D | DepthwiseConv2D, gradient: bool) -> str:
+    """Return how forward, or the input gradient, is computed, whatever the batch."""
     if isinstance(layer, Conv2D):
         groups, filters, algorithm = layer.groups, layer.filters, layer.algorithm
     else:
         groups, filters, algorithm = layer.in_channels, layer.in_channels * layer.depth_multiplier, "auto"
-    chosen = choose(layer.window, groups, layer.in_channels, filters, algorithm, size)
+    window, channels = layer.window, layer.in_channels
+    size = gradient_tiled(window, channels, filters) if gradient else window.output_size
+    chosen = choose(window, groups, channels, filters, algorithm, size)
     if chosen != "winograd":
         return chosen
-    tile, side = winograd_tile(layer.window, size), layer.window.kernel_size[0]
+    tile, side = winograd_tile(window, size), window.kernel_size[0]
     return f"winograd F({tile}x{tile},{side}x{side})"
 
 
@@ -140,11 +142,11 @@ def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: 
     """Return how the layer is computed: the passes of a convolution may differ."""
     if not isinstance(layer, Conv2D | DepthwiseConv2D):
         return "product" if mult_adds(layer) else ""
-    chosen = [_chosen(layer, layer.window.output_size)]
+    chosen = [_chosen(layer, False)]
     if not (backward or pooled) and chosen[0] in ("first", "direct") and _lanes(layer, batch, False):
         chosen = ["lanes"]
     if backward and need_dx:
-        dx = _chosen(layer, layer.window.input_size).replace("first", "direct")
+        dx = _chosen(layer, True).replace("first", "direct")
         chosen.insert(0, "lanes" if dx == "direct" and _lanes(layer, batch, True) else dx)
     return ", ".join(dict.fromkeys(chosen))
 

@@ -9,7 +9,7 @@ calls without what stands around them.
 import numpy as np
 
 from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _winograd
-from cconv.algorithms import choose, crosses_images, winograd_tile
+from cconv.algorithms import choose, crosses_images, gradient_tiled, scatters_tiles, winograd_tile
 from cconv.run import Run
 from cconv.shapes import Window
 from cconv.threads import threads_for
@@ -61,6 +61,28 @@ def _winograd_into(
     scratch = _scratch(run, count, x.dtype)
     arrays, options = (x, x_argmax, kernel, bias, y, y_argmax, positive), (tile, *origin, relu, gradient)
     run.call(_winograd.forward, *arrays, *options, scratch, threads)
+
+
+def _winograd_input_gradient(
+    dx: Array,
+    dy: Array,
+    argmax: Array | None,
+    kernel: Array,
+    window: Window,
+    run: Run,
+    threads: int,
+    positive: Array | None,
+) -> None:
+    if not scatters_tiles(window, dx.shape[3], dy.shape[3]):
+        _winograd_into(dx, None, dy, argmax, kernel, None, window, False, True, run, threads, positive)
+        return
+    taps, tile = window.kernel_size[0], winograd_tile(window, window.output_size)
+    count = _winograd.input_gradient_scratch(
+        dy.shape, argmax is not None, dx.shape, tile, taps, dy.itemsize, threads
+    )
+    scratch, origin = _scratch(run, count, dy.dtype), _geometry(window)[1]
+    arrays = dy, argmax, kernel, positive, dx
+    run.call(_winograd.input_gradient, *arrays, tile, *origin, scratch, threads)
 
 
 def _winograd_weight_gradient(
@@ -153,10 +175,11 @@ def conv2d_input_gradient(
     """
     filters = dy.shape[3]
     dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
-    chosen = choose(window, groups, in_channels, filters, algorithm, window.input_size)
+    tiled = gradient_tiled(window, in_channels, filters)
+    chosen = choose(window, groups, in_channels, filters, algorithm, tiled)
     threads = threads_for(dy.size * kernel[..., 0].size, SERIAL_WORK)
     if chosen == "winograd":
-        _winograd_into(dx, None, dy, None, kernel, None, window, False, True, run, threads, positive)
+        _winograd_input_gradient(dx, dy, None, kernel, window, run, threads, positive)
         return dx
     if chosen == "pointwise":
         _dense_input_gradient_into(dx.reshape(-1, in_channels), dy.reshape(-1, filters), kernel[0, 0], run)
@@ -278,7 +301,7 @@ def conv2d_max_pool_input_gradient(
     dx = run.empty("dx", (dy.shape[0], *window.input_size, in_channels), dy.dtype)
     size = window.output_size
     threads = threads_for(len(dy) * size[0] * size[1] * kernel.size, SERIAL_WORK)
-    _winograd_into(dx, None, dy, argmax, kernel, None, window, False, True, run, threads, positive)
+    _winograd_input_gradient(dx, dy, argmax, kernel, window, run, threads, positive)
     return dx
 
 

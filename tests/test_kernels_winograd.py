@@ -114,15 +114,16 @@ def test_larger_sizes(case, dtype):
     check_winograd(*case, dtype, True, 3)
 
 
-def test_an_image_has_the_same_bits_in_a_batch_of_any_size():
+@pytest.mark.parametrize(("size", "channels", "filters"), [(4, 256, 128), (9, 37, 20)])
+def test_an_image_has_the_same_bits_in_a_batch_of_any_size(size, channels, filters):
     """Also where the batch has more tiles than the threads share at a time."""
-    x, kernel = normal(4, np.float32, (180, 4, 4, 256), (3, 3, 256, 128))
+    x, kernel = normal(4, np.float32, (180, size, size, channels), (3, 3, channels, filters))
     options = {"padding": "same", "algorithm": "winograd"}
     y = on_all_threads(lambda: functional.conv2d(x, kernel, **options))
     for first, last in ((0, 1), (85, 180)):
         part = functional.conv2d(x[first:last], kernel, **options)
         np.testing.assert_array_equal(part, y[first:last])
-    dx, _, _ = functional.conv2d_backward(y, x, kernel, **options)
+    dx, _, _ = on_all_threads(lambda: functional.conv2d_backward(y, x, kernel, **options))
     part, _, _ = functional.conv2d_backward(y[:3], x[:3], kernel, **options)
     np.testing.assert_array_equal(part, dx[:3])
 
@@ -179,6 +180,30 @@ def test_the_choice_depends_on_shapes(shape, kernel, filters, options, chosen):
     window = resolve_window("test", shape[:2], kernel, **options)
     assert algorithms.choose(window, 1, shape[2], filters, "auto", window.output_size) == chosen
     assert algorithms.choose(window, 1, shape[2], filters, "direct", window.output_size) != "winograd"
+
+
+@pytest.mark.parametrize(
+    ("size", "padding", "channels", "tiled"),
+    [
+        ((26, 26), "valid", 32, (24, 24)),  # 36 tiles of dy, 49 of x
+        ((15, 15), "same", 32, (15, 15)),
+        ((8, 8), 2, 32, (8, 8)),  # 9 tiles of dy, 4 of x
+        ((26, 26), "valid", 1024, (26, 26)),  # a kernel too large for each thread to have its own
+    ],
+)
+def test_the_input_gradient_takes_the_fewest_tiles(size, padding, channels, tiled):
+    window = resolve_window("test", size, 3, padding=padding)
+    assert algorithms.gradient_tiled(window, channels, 32) == tiled
+
+
+def test_zeros_of_an_input_gradient_are_positive():
+    """Pooling leaves out tiles whose gradient is zero: their share must not have a sign."""
+    window = resolve_window("test", (15, 15), 3)
+    tiny = np.finfo(np.float32).tiny
+    kernel, dy = normal(7, np.float32, (3, 3, 17, 16), (2, 13, 13, 16))
+    dx = ops.conv2d_input_gradient(dy * tiny, kernel * tiny, window, 1, 17, Run(), "winograd")
+    assert not dx.any()
+    assert not np.signbit(dx).any()
 
 
 def test_what_winograd_does_not_compute_is_refused():

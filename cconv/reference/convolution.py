@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from cconv.algorithms import scatters_tiles
 from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
 from cconv.reference.rows import ACTIVATIONS
 from cconv.reference.windows import pad, taps, under, unpad
-from cconv.reference.winograd import winograd_conv2d, winograd_weight_gradient
+from cconv.reference.winograd import winograd_conv2d, winograd_input_gradient, winograd_weight_gradient
 from cconv.shapes import Padding, Size2, resolve_window
 
 PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
@@ -107,10 +108,14 @@ def conv2d_backward(
     out_channels = filters // groups
     window = resolve_window("conv2d_backward", x.shape[1:3], (kh, kw), strides, padding, dilation)
     if algorithm == "winograd":
-        # dx, with its padding, is the convolution of dy with the kernel flipped and its channels swapped.
-        flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-        whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=kh - 1)
-        dx = from_channels_last(unpad(winograd_conv2d(dy, flipped, whole), window), data_format)
+        if scatters_tiles(window, in_channels, filters):
+            dx = winograd_input_gradient(dy, kernel, window)
+        else:
+            # dx, with its padding, is the convolution of dy with the kernel flipped and its channels swapped.
+            flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+            whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=kh - 1)
+            dx = unpad(winograd_conv2d(dy, flipped, whole), window)
+        dx = from_channels_last(dx, data_format)
         return dx, winograd_weight_gradient(dy, x, window), dy.sum(PIXELS)
     padded = pad(x, window)
     dpadded, dkernel = np.zeros_like(padded, dy.dtype), np.zeros_like(kernel)

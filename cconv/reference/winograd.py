@@ -6,6 +6,7 @@ being fixed linear maps. ::
 
     y  = A^T [(G g G^T) * (B^T d B)] A          d (n, n) of the input, g (taps, taps) the kernel
     dg = P^T [(Q e Q^T) * (B^T d B)] P          e (out, out) of dy, summed over all tiles
+    d' = B [(G g G^T) * (Q e Q^T)] B^T          what e gives to the gradient of d; tiles overlap and add up
 
 with n = out + taps - 1 points, infinity being the last. 2x2 tiles take 16 products in place of 36;
 so do 3x3 tiles of a 2x2 convolution: each of the two is the weight gradient of the other.
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cconv.algorithms import winograd_tile
-from cconv.reference.windows import pad
+from cconv.reference.windows import pad, unpad
 from cconv.shapes import Window
 
 # And infinity.
@@ -113,3 +114,19 @@ def winograd_weight_gradient(dy: np.ndarray, x: np.ndarray, window: Window) -> n
     s = np.einsum("nabpqc,nabpqf->pqcf", v, w)
     p = m.p_t.astype(dy.dtype)
     return np.einsum("ip,pqcf,jq->ijcf", p, s, p)
+
+
+def winograd_input_gradient(dy: np.ndarray, kernel: np.ndarray, window: Window) -> np.ndarray:
+    """Return dx (n, h, w, c) for dy (n, oh, ow, f), kernel (taps, taps, c, f), strides 1, by tiles of dy."""
+    taps, out = len(kernel), winograd_tile(window, window.output_size)
+    m, size = matrices(out, taps), out + taps - 1
+    w = _transform(m.q, _tiles(dy, out, out, window))
+    g = m.g.astype(kernel.dtype)
+    u = np.einsum("pi,ijcf,qj->pqcf", g, kernel, g)
+    given = _transform(m.b_t.T, np.einsum("nabpqf,pqcf->nabpqc", w, u))
+    n, down, across, _, _, channels = given.shape
+    whole = np.zeros((n, down * out + taps - 1, across * out + taps - 1, channels), dy.dtype)
+    for i in range(down):
+        for j in range(across):
+            whole[:, i * out : i * out + size, j * out : j * out + size] += given[:, i, j]
+    return unpad(whole, window)

@@ -3,6 +3,7 @@
  *
  *   y  = A^T [(G g G^T) * (B^T d B)] A       a tile d of the input, out + taps - 1 wide, a kernel g
  *   dg = P^T [(Q e Q^T) * (B^T d B)] P       a tile e of dy, out wide
+ *   d' = B [(G g G^T) * (Q e Q^T)] B^T       what e gives to the gradient of d
  *
  * (Winograd 1980; Lavin & Gray 2016, "Fast algorithms for convolutional neural networks").  With
  * the matrices of winograd_points.h, V_k of k powers: A = Q = V_out, and G = P = V_taps with each
@@ -86,8 +87,8 @@ INLINE void NAME(pooled_patch)(const int size, const int ragged, tail last, ptrd
 /* A tile of the input -> (n^2, channels).  x is where row 0, column 0 of the tile would lie.  The
  * columns are transformed for two rows of the result at a time: reading the tile again is cheaper
  * than keeping all of it in memory between two passes. */
-INLINE void NAME(input_to_points)(const int n, const int source, const cconv_tile *t, const REAL *x,
-                                  REAL *v) {
+INLINE void NAME(input_to_points)(const int out, const int n, const int source,
+                                  const cconv_tile *t, const REAL *x, REAL *v) {
 #define PUT_ROW(i, r, ragged) \
         UNROLL for (int p = 0; p < n / 2; p++) { \
             vec w0, w1; \
@@ -103,6 +104,9 @@ INLINE void NAME(input_to_points)(const int n, const int source, const cconv_til
             UNROLL for (int j = 0; j < n; j++) { \
                 vec d[6]; \
                 UNROLL for (int i = 0; i < n; i++) d[i] = AT(i, j, ragged); \
+                if (source == WHOLE && pair == 0 && j >= n - out) /* the next tile's own */ \
+                    UNROLL for (int i = n - out; i < n; i++) \
+                        __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
                 NAME(wino_input)(n, pair, d, r + j, q + j); \
             } \
             PUT_ROW(WINOGRAD_ONE(pair), r, ragged) \
@@ -171,6 +175,7 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
                                    const cconv_tile *t, const REAL *m, REAL *y, const REAL *bias,
                                    int relu) {
     const vec low = SPLAT(relu ? 0 : -INFINITY_);
+    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
 #define BODY(ragged) { \
         vec half[24], row[2][4], b = {0}; \
         if (bias) b = TAKE(bias + c, ragged); \
@@ -191,15 +196,64 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
                     const ptrdiff_t at = i * t->row + j * t->column + c; \
                     vec value = row[i % 2][j]; \
                     if (t->positive) { \
-                        const vec gave = TAKE((const REAL *)t->positive + at, ragged); \
-                        value = BLEND(LT((vec){0}, gave), value, (vec){0}); \
+                        const REAL *gave = (const REAL *)t->positive + at; \
+                        __builtin_prefetch(gave + ahead); \
+                        value = BLEND(LT((vec){0}, TAKE(gave, ragged)), value, (vec){0}); \
                     } \
+                    __builtin_prefetch(y + at + ahead, 1); \
                     GIVE(y + at, value, ragged) \
                 } \
             } else if (i % 2) { \
                 NAME(pool_rows)(out, ragged, last, ragged ? t->channels - c : LANES, t, row[0], \
                                 row[1], relu, y + i / 2 * t->row + c, \
                                 t->argmax + i / 2 * t->row + c); \
+            } \
+        } \
+    }
+    EACH_VECTOR(t->channels, BODY)
+#undef BODY
+}
+
+/* m (n^2, channels) -> what one tile of dy gives to x (n, n, channels), the part inside, added to
+ * what its neighbours give.  Every value is (the tiles of the upper row) + (the tiles of the lower
+ * row), each from left to right, whichever row is first.  Zeros are positive, so that tiles of
+ * zeros may be left out. */
+INLINE void NAME(points_to_input)(const int out, const int n, const cconv_tile *t,
+                                  const cconv_seam *s, const REAL *m, REAL *x) {
+    const int over = n - out;
+    const ptrdiff_t stop = s->last ? n : out, end = t->c1 < stop ? t->c1 : stop;
+    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
+#define BODY(ragged) { \
+        vec half[36]; \
+        UNROLL for (int j = 0; j < n; j++) { \
+            vec d[6], to[6]; \
+            UNROLL for (int i = 0; i < n; i++) \
+                d[i] = TAKE(m + (i * n + j) * t->point + c, ragged); \
+            NAME(wino_input_sums)(n, d, to); \
+            UNROLL for (int i = 0; i < n; i++) half[i * n + j] = to[i]; \
+        } \
+        UNROLL for (int i = 0; i < n; i++) { \
+            if (i < t->r0 || i >= t->r1) continue; \
+            vec row[6]; \
+            NAME(wino_input_sums)(n, half + i * n, row); \
+            REAL *carry = (REAL *)s->carry + i * over * t->channels + c; \
+            UNROLL for (int j = 0; j < over; j++) { \
+                if (!s->first) row[j] = TAKE(carry + j * t->channels, ragged) + row[j]; \
+                if (!s->last) GIVE(carry + j * t->channels, row[out + j], ragged) \
+            } \
+            REAL *to = i < over ? (REAL *)s->top : x; \
+            UNROLL for (int j = 0; j < n; j++) { \
+                if (j < t->c0 || j >= end) continue; \
+                const ptrdiff_t at = i * t->row + j * t->column + c; \
+                vec value = row[j] + (vec){0}; /* no negative zero */ \
+                if (t->positive) { \
+                    const REAL *gave = (const REAL *)t->positive + at; \
+                    __builtin_prefetch(gave + ahead); \
+                    value = BLEND(LT((vec){0}, TAKE(gave, ragged)), value, (vec){0}); \
+                } \
+                __builtin_prefetch(to + at + ahead, 1); \
+                if (i < over && s->add) value = TAKE(to + at, ragged) + value; \
+                GIVE(to + at, value, ragged) \
             } \
         } \
     }
@@ -268,9 +322,9 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
 #define INSTANCE(o, k) \
     static void NAME(winograd_input_##o##k)(const cconv_tile *t, const void *x, void *v) { \
         const int n = o + k - 1; \
-        if (o % 2 == 0 && t->argmax) NAME(input_to_points)(n, POOLED, t, x, v); \
-        else if (NAME(winograd_whole)(t, n)) NAME(input_to_points)(n, WHOLE, t, x, v); \
-        else NAME(input_to_points)(n, CLIPPED, t, x, v); \
+        if (o % 2 == 0 && t->argmax) NAME(input_to_points)(o, n, POOLED, t, x, v); \
+        else if (NAME(winograd_whole)(t, n)) NAME(input_to_points)(o, n, WHOLE, t, x, v); \
+        else NAME(input_to_points)(o, n, CLIPPED, t, x, v); \
     } \
     static void NAME(winograd_gradient_##o##k)(const cconv_tile *t, const void *dy, void *w, \
                                                void *dbias) { \
@@ -286,6 +340,10 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
         if (o % 2 == 0 && t->argmax) NAME(points_to_output)(o, n, 1, t, m, y, bias, relu); \
         else NAME(points_to_output)(o, n, 0, t, m, y, bias, relu); \
     } \
+    static void NAME(winograd_scatter_##o##k)(const cconv_tile *t, const cconv_seam *s, \
+                                              const void *m, void *x) { \
+        NAME(points_to_input)(o, o + k - 1, t, s, m, x); \
+    } \
     static void NAME(winograd_kernel_##o##k)(ptrdiff_t channels, ptrdiff_t tap, int flip, \
                                              ptrdiff_t point, const void *g, void *u) { \
         NAME(kernel_to_points)(k, o + k - 1, channels, tap, flip, point, g, u); \
@@ -300,8 +358,8 @@ INSTANCE(3, 2)
 #undef INSTANCE
 #define INSTANCE(o, k) \
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
-     NAME(winograd_output_##o##k), NAME(winograd_kernel_##o##k), \
-     NAME(winograd_kernel_gradient_##o##k)}
+     NAME(winograd_output_##o##k), NAME(winograd_scatter_##o##k), \
+     NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k)}
 static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE

@@ -5,6 +5,7 @@
  *   sums     V^T m
  *   scales   1 / N(p) for each point, at infinity 1
  *   B^T d    row p the coefficients of M(x) / (x - p), at infinity those of M(x)
+ *   B m      its transpose
  * `points` counts infinity too and is a constant wherever these are inlined:
  *   4   0, +-1                         N(0) = -1, N(+-1) = 2
  *   6   0, +-a, +-b: a = sqrt(1/2), b = sqrt(2)     N(0) = 1, N(+-a) = -3/2, N(+-b) = 6
@@ -95,6 +96,25 @@ INLINE void NAME(wino_input)(const int points, const int pair, const vec *d, vec
         *one = even + odd;
         *other = even - odd;
     }
+}
+/* t = B m */
+INLINE void NAME(wino_input_sums)(const int points, const vec *m, vec *t) {
+    const vec neg = SPLAT((REAL)-2.5), two = SPLAT((REAL)-2), half = SPLAT((REAL)-0.5);
+    const vec a = SPLAT(WINOGRAD_A), b = SPLAT(WINOGRAD_B);
+    const vec even_a = m[1] + m[2], odd_a = m[1] - m[2];
+    t[points - 1] = m[points - 1];
+    if (points == 4) {
+        t[0] = -m[0];
+        t[1] = odd_a - m[3];
+        t[2] = m[0] + even_a;
+        return;
+    }
+    const vec even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    t[0] = m[0];
+    t[1] = FMA(-b, odd_a, FMA(-a, odd_b, m[5]));
+    t[2] = FMA(half, even_b, FMA(two, even_a, neg * m[0]));
+    t[3] = FMA(b, odd_b, FMA(a, odd_a, neg * m[5]));
+    t[4] = m[0] + (even_a + even_b);
 }
 /* The rows of a pair. */
 #define WINOGRAD_ONE(pair) ((pair) == 0 ? 0 : 2 * (pair) - 1)

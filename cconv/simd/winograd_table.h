@@ -19,6 +19,15 @@ typedef struct {
                                 is not above zero is zero; only where nothing is pooled */
 } cconv_tile;
 
+/* How tiles of an input gradient, each `over` = taps - 1 pixels wider and higher than its tile of dy,
+ * add up to an image.  Those of one row come from left to right: */
+typedef struct {
+    void *carry;             /* (points, over, channels): the last columns of the tile before */
+    int first, last;         /* of the row: there is no tile before; behind */
+    void *top;               /* where rows i < over go, with the strides of the image */
+    int add;                 /* to what is there, the sum of the row of tiles above */
+} cconv_seam;
+
 /* F(out x out, taps x taps) with points = out + taps - 1.  All arrays hold one real type; out and
  * in never overlap. */
 typedef struct {
@@ -30,6 +39,8 @@ typedef struct {
     /* (points^2, channels) -> (out, out, channels) of an image, + bias unless NULL, then ReLU if
      * relu, then pooled where t->argmax is given: 255 for what ReLU left not above zero */
     void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu);
+    /* (points^2, channels) of dy's tile -> (points, points, channels) of the image x */
+    void (*scatter)(const cconv_tile *t, const cconv_seam *s, const void *m, void *x);
     /* (taps, taps, channels), `tap` apart, reversed if flip -> (points^2, channels) */
     void (*kernel)(ptrdiff_t channels, ptrdiff_t tap, int flip, ptrdiff_t point, const void *g,
                    void *u);
