@@ -92,6 +92,9 @@ def windowed(size, window, dtype):
     y = F.average_pool2d(x, (3, 2), ceil_mode=True, **plain)
     yield "average_pool2d", y
     yield "average_pool2d_backward", F.average_pool2d_backward(y, x.shape, (3, 2), ceil_mode=True, **plain)
+    (few,) = arrays((3, 5, 31, 6), dtype=dtype)  # several windows to a vector
+    y = F.average_pool2d(few, 2)
+    yield "average_pool2d of few channels", (y, F.average_pool2d_backward(y, few.shape, 2))
     col = F.im2col(x, (3, 2), **window)
     yield "im2col", (col, F.col2im(col, x.shape, (3, 2), **window))
 

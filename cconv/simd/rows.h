@@ -221,6 +221,9 @@ INLINE vec NAME(fold)(const vec *parts) {
 #include "rows_optim.h"
 #include "rows_bytes.h"
 #include "rows_overlap.h"
+#if defined(ISA_AVX512)
+#include "rows_narrow.h"
+#endif
 #include "rows_pool.h"
 #include "rows_convert.h"
 #include "rows_sample.h"

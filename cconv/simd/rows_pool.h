@@ -149,6 +149,15 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
         }
         const REAL weight = kind != AVERAGE ? 1 : (REAL)(high *
             counted(columns, left, p->kw, p->dw, p->left, p->w, p->right, include_pad));
+#if defined(ISA_AVX512)
+        const ptrdiff_t fit = (p->w - left) / 2, alike = fit < p->ow - ox ? fit : p->ow - ox;
+        if (kind == AVERAGE && NAME(is_narrow)(p) && left >= 0 && alike * c >= LANES) {
+            NAME(narrow_averages)(alike, c, rows.last - rows.first, p->dh * p->w * c,
+                                  x + ((top + rows.first * p->dh) * p->w + left) * c, weight, y + at);
+            ox += alike - 1;
+            continue;
+        }
+#endif
         const REAL *from =
             x + ((top + rows.first * p->dh) * p->w + left + columns.first * p->dw) * c;
         const cconv_span two = {0, 2};
@@ -225,6 +234,15 @@ INLINE void NAME(spread_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
         const ptrdiff_t place = u * p->kw + columns.first, taps = columns.last - columns.first;
         const ptrdiff_t at = (kind == COLUMNS ? window * p->kh * p->kw + place : window) * c;
         const REAL weight = kind == AVERAGE ? weights[window] : 1;
+#if defined(ISA_AVX512)
+        const ptrdiff_t fit = (p->w - left) / 2, alike = fit < p->ow - ox ? fit : p->ow - ox;
+        if (kind == AVERAGE && NAME(is_narrow)(p) && left >= 0 && alike * c >= LANES) {
+            NAME(narrow_spread)(alike, c, dy + at, weight, dx + done * c);
+            done += 2 * alike;
+            ox += alike - 1;
+            continue;
+        }
+#endif
         if (c < LANES)
             NAME(spread_lanes)(kind, 1, c, dy, argmax, at, place, taps, weight, c, dx + done * c);
         else
