@@ -6,6 +6,7 @@ of threads.
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, TypeGuard
 
@@ -563,7 +564,8 @@ class Trainer:
 
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
-        return self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
+        y = self._predict_directly(x, sys.maxsize)
+        return y if y is not None else self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
 
     # --- what a saved model keeps -------------------------------------------------------------
 

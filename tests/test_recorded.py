@@ -353,3 +353,35 @@ def test_as_many_shapes_as_are_kept_all_repeat():
         for n in range(MOST_PROGRAMS, 0, -1):
             model.train_on_batch(images(n), np.zeros((n, *model.output_shape[1:])))
     assert repeats(model) == MOST_PROGRAMS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.array([0, 1, 7]), np.array([0, -1, 2]), np.zeros((3, 2), np.int64), np.zeros(4, np.int64), [0, 1, 9]],
+)
+def test_wrong_targets_are_refused_and_change_nothing(wrong):
+    chain = [L.Conv2D(4, 3, activation="relu"), L.Dropout(0.5), L.Flatten(), L.Dense(7, "softmax")]
+    models = [model_of(chain, loss="sparse_categorical_crossentropy") for _ in range(2)]
+    plain(models[1])
+    x, y = images(3), np.array([0, 6, 2])
+    for _ in range(4):
+        assert len({model.train_on_batch(x, y) for model in models}) == 1
+        kept, messages = bits(models[0]), set()
+        for model in models:
+            with pytest.raises(ValueError, match=r"y") as error:
+                model.train_on_batch(x, wrong)
+            messages.add(str(error.value))
+            assert bits(model) == kept
+            assert model.steps_done == models[1].steps_done
+        assert len(messages) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32, np.float64, bool, ">i4"])
+def test_targets_of_every_dtype(dtype):
+    chain = [L.Flatten(), L.Dense(2, "softmax")]
+    models = [model_of(chain, loss="sparse_categorical_crossentropy") for _ in range(2)]
+    plain(models[1])
+    x, y = images(4), np.array([0, 1, 1, 0]).astype(dtype)
+    for _ in range(4):
+        assert len({model.train_on_batch(x, y) for model in models}) == 1
+    assert bits(models[0]) == bits(models[1])
