@@ -67,6 +67,8 @@ INLINE void NAME(pooled_patch)(const int size, const int ragged, tail last, ptrd
             vec value = {0};
             ivec place = {0};
             if (i >= t->r0 && i < t->r1 && j >= t->c0 && j < t->c1) {
+                __builtin_prefetch(x + at + size / 2 * t->column); /* the next tile's */
+                __builtin_prefetch(argmax + at + size / 2 * t->column);
                 value = TAKE(x + at, ragged);
                 place = NAME(load_bytes)(argmax + at, lanes);
             }
