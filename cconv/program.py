@@ -34,7 +34,7 @@ class Program:
     def __init__(
         self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
     ) -> None:
-        self._calls = [(kernel, list(args)) for kernel, args in calls]
+        self._calls = [(_of_one_dtype(kernel, args), list(args)) for kernel, args in calls]
         # Where inputs stand: in which arguments, at which place, which input, and in what shape.
         self._places = [
             (args, place, number, arg.shape)
@@ -72,6 +72,17 @@ class Program:
         # The inputs may be the user's own memory.
         for args, place, _, _ in self._places:
             args[place] = None
+
+
+# What Cython calls the dtypes of its fused functions.
+SIGNATURES = {"f4": "float", "f8": "double"}
+
+
+def _of_one_dtype(kernel: Any, args: Sequence[Any]) -> Any:
+    """Return the kernel for the arguments' dtype, where one function stands for several: it need not look."""
+    dtypes = {arg.dtype.str[1:] for arg in args if isinstance(arg, np.ndarray)} & SIGNATURES.keys()
+    name = SIGNATURES[dtypes.pop()] if len(dtypes) == 1 else ""
+    return kernel[name] if name in getattr(kernel, "__signatures__", ()) else kernel
 
 
 def _is_of(arg: object, x: np.ndarray) -> bool:
