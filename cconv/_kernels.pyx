@@ -121,6 +121,31 @@ def omp_max_threads():
     return omp_get_max_threads()
 
 
+cdef object view_of(array, const cython.floating *kind):
+    cdef const cython.floating[::1] one
+    cdef const cython.floating[:, ::1] two
+    cdef const cython.floating[:, :, ::1] three
+    cdef const cython.floating[:, :, :, ::1] four
+    if array.ndim == 1:
+        one = array
+        return one
+    if array.ndim == 2:
+        two = array
+        return two
+    if array.ndim == 3:
+        three = array
+        return three
+    four = array
+    return four
+
+
+def view(array):
+    """An array of reals, C-contiguous and of 1 to 4 axes, as what kernels make of it at every call."""
+    if array.itemsize == 4:
+        return view_of(array, <const float *> NULL)
+    return view_of(array, <const double *> NULL)
+
+
 # ---- a pass ----------------------------------------------------------------------------------------
 
 cdef struct Pass:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cconv
+from cconv import _kernels
 from cconv import layers as L
 from cconv.models import Sequential
 from cconv.plan import Plan
@@ -255,3 +256,19 @@ def test_a_mark_is_not_inherited_by_what_overrides():
 
     assert cconv.run.is_replayable(Plain().act)
     assert not cconv.run.is_replayable(Other().act)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_views_are_what_kernels_take(dtype):
+    for shape in ((3,), (3, 4), (3, 1, 5), (2, 3, 4, 5)):
+        array = np.ones(shape, dtype)
+        seen = np.asarray(_kernels.view(array))
+        assert (seen.dtype, seen.shape) == (array.dtype, shape)
+        assert np.shares_memory(seen, array)
+    for wrong in (
+        np.ones((4, 4), dtype)[:, :2],
+        np.ones((1, 1, 1, 1, 1), dtype),
+        np.ones(3, dtype).astype(int),
+    ):
+        with pytest.raises(ValueError, match=r"contiguous|dimensions|mismatch"):
+            _kernels.view(wrong)
