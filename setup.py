@@ -92,7 +92,7 @@ setup(
             kernels("_first"),
             kernels("_winograd"),
             kernels("_depthwise"),
-            kernels("_lanes"),
+            kernels("_lanes", flags=SMALL),
             kernels("_pooling", flags=SMALL),
             kernels("_elementwise", flags=SMALL),
             kernels("_normalization"),

@@ -11,6 +11,7 @@ def forward_scratch(
     strides: Any,
     origin: Any,
     dilation: Any,
+    tiled: bool,
     item: int,
     threads: int,
 ) -> int: ...
@@ -22,6 +23,7 @@ def forward(
     strides: Any,
     origin: Any,
     dilation: Any,
+    tiled: bool,
     relu: bool,
     scratch: np.ndarray,
     threads: int,
@@ -33,6 +35,7 @@ def pool_forward_scratch(
     strides: Any,
     origin: Any,
     dilation: Any,
+    tiled: bool,
     item: int,
     threads: int,
 ) -> int: ...
@@ -46,6 +49,7 @@ def pool_forward(
     strides: Any,
     origin: Any,
     dilation: Any,
+    tiled: bool,
     relu: bool,
     pool: Any,
     scratch: np.ndarray,

@@ -1,11 +1,13 @@
 # _first.pyx: convolutions of few taps, as the first of a network are, alone or with max pooling
-# behind them, as parallel loops over the kernels of simd/first.h and simd/first_gradient.h.
+# behind them, as parallel loops over the kernels of simd/first.h, simd/first_tiles.h and
+# simd/first_gradient.h.
 #
 # Forward, a task is a band of output rows of one image.  If the windows reach past the image, the
 # task copies the band of the input into its thread's scratch with zeros around it: next to the output
 # that is little.  Behind 2x2 max pooling of stride 2 a task is a band of rows of windows, and what is
 # between the two never leaves the registers; other poolings take one image at a time from the
-# thread's scratch.
+# thread's scratch.  With `tiled`, Winograd's algorithm along the rows, a task first transforms its
+# band of the input, for all filters, into its scratch; zeros fill the last tile of a row.
 #
 # The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
 # split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
@@ -17,12 +19,15 @@
 cimport cython
 from cython.parallel cimport prange, threadid
 
+from libc.string cimport memset
+
 from cconv._kernels cimport (
     CCONV_FIRST_BIAS,
     CCONV_FIRST_RELU,
     cconv_current,
     cconv_first,
     cconv_first_room,
+    cconv_first_tiles,
     cconv_first_walk,
     cconv_rows_of,
     ceil_div,
@@ -39,6 +44,8 @@ cdef size ENOUGH_TASKS = 32        # to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4          # of outputs in a band, were there not enough tasks otherwise
 cdef size PARTIAL_BYTES = 8388608  # of the sums of all parts
 cdef size CHUNK = 4096             # sums a task adds up
+cdef size TILE = 4                 # outputs of a tile
+cdef size POINTS = 8               # values of its input, transformed
 
 
 cdef struct First:
@@ -47,6 +54,7 @@ cdef struct First:
     size top, left                  # zeros before the image
     size rows, columns              # of the output
     size band, bands                # output rows a task, tasks an image; even but for the last
+    size tiles                      # of an output row, 0: not tiled
     bint padded                     # whether the windows reach past the image
     size wide, stride               # pixels, elements of an input row where it is read
 
@@ -64,7 +72,7 @@ cdef inline size height(const First *g, size rows) noexcept nogil:
     return extent(rows, g.sh, g.kh, g.dh)
 
 
-cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item):
+cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item, bint tiled):
     cdef First g
     g.n, g.h, g.w, g.c = x_shape
     g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
@@ -72,7 +80,8 @@ cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation,
     g.sh, g.sw = strides
     g.top, g.left = origin
     g.dh, g.dw = dilation
-    g.wide = extent(g.columns, g.sw, g.kw, g.dw)
+    g.tiles = ceil_div(g.columns, TILE) if tiled else 0
+    g.wide = extent(TILE * g.tiles if tiled else g.columns, g.sw, g.kw, g.dw)
     g.padded = g.top > 0 or g.left > 0 or height(&g, g.rows) > g.h or g.wide > g.w
     g.stride = (g.wide if g.padded else g.w) * g.c
     g.band = most(BAND_BYTES // (g.stride * item * g.sh), 2)
@@ -132,13 +141,98 @@ cdef Py_ssize_t *fill_inputs(void *memory, size rows, size columns, size row, si
 
 
 cdef inline size packed_size(const First *g, size item) noexcept nogil:
-    return cconv_first_room(g.kh * g.kw * g.c + 1, g.f, item)
+    return cconv_first_room(g.kh * (POINTS if g.tiles else g.kw) * g.c + 1, g.f, item)
 
 
-def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, size item, int threads):
+cdef inline size tiles_row(const First *g) noexcept nogil:
+    # Elements of the transformed input of a row.
+    return g.tiles * g.c * POINTS
+
+
+cdef inline size band_size(const First *g) noexcept nogil:
+    # Elements of scratch that a band takes: its input, and that transformed, for an even number of rows.
+    return copy_size(g) + (height(g, g.band + g.band % 2) * tiles_row(g) if g.tiles else 0)
+
+
+cdef struct Sweep:
+    # What all tasks of a forward pass have in common.
+    First g
+    int mode
+    size columns               # outputs, or windows, in a row
+    cconv_first_walk walk      # not tiled
+    cconv_first_tiles tiles    # tiled
+
+
+cdef void begin(
+    Sweep *s,
+    const cython.floating *kernel, const cython.floating *bias,
+    cython.floating *packed,   # OUT  packed_size(g)
+    bint relu, size step, size rows, size columns,
+    void *inputs,              # OUT  inputs_size(rows * columns), not tiled
+) noexcept nogil:
+    # For bands of at most so many rows of outputs, or windows, that are `step` outputs apart.
+    cdef size item = sizeof(cython.floating)
+    cdef const First *g = &s.g
+    s.mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias != NULL else 0)
+    s.columns = columns
+    if g.tiles:
+        s.tiles.height, s.tiles.taps, s.tiles.channels, s.tiles.filters = g.kh, g.kw, g.c, g.f
+        s.tiles.tiles, s.tiles.columns = g.tiles, columns
+        first_of(item).tiles_pack(&s.tiles, kernel, bias, packed)
+    else:
+        s.walk = walk_of(g)
+        s.walk.inputs = fill_inputs(inputs, rows, columns, step * s.walk.row, step * s.walk.column)
+        first_of(item).pack(s.walk.taps, g.f, kernel, bias, packed)
+
+
+cdef const cython.floating *band_of(
+    const cython.floating *x,     # IN   (n, h, w, c)
+    const Sweep *s, size image, size i, size rows,
+    cython.floating *scratch,     # OUT  band_size(g)
+) noexcept nogil:
+    # What the kernels read for so many output rows from i on: the input, or its tiles.
+    cdef const First *g = &s.g
+    cdef const cython.floating *a = input_of(x, g, image, i, rows, scratch)
+    cdef size item = sizeof(cython.floating), seen = height(g, rows)
+    if not g.tiles:
+        return a
+    scratch += copy_size(g)
+    first_of(item).tiles_input(&s.tiles, seen, g.stride, a, scratch)
+    if rows % 2:
+        memset(scratch + seen * tiles_row(g), 0, tiles_row(g) * item)
+    return scratch
+
+
+cdef inline void band_forward(
+    const cython.floating *x, const Sweep *s, const cython.floating *packed, size image, size i, size rows,
+    cython.floating *y,           # OUT  (rows, columns, f)
+    cython.floating *scratch,     # OUT  band_size(g)
+) noexcept nogil:
+    cdef const cython.floating *a = band_of(x, s, image, i, rows, scratch)
+    if s.g.tiles:
+        first_of(sizeof(cython.floating)).tiles_forward(&s.tiles, rows, a, packed, s.mode, y)
+    else:
+        first_of(sizeof(cython.floating)).forward(&s.walk, rows * s.columns, a, packed, s.mode, y)
+
+
+cdef inline void band_pooled(
+    const cython.floating *x, const Sweep *s, const cython.floating *packed, size image, size i, size rows,
+    cython.floating *y, unsigned char *argmax,  # OUT  (rows, columns, f)
+    cython.floating *scratch,                   # OUT  band_size(g)
+) noexcept nogil:
+    # Rows of 2x2 windows side by side.
+    cdef const cython.floating *a = band_of(x, s, image, 2 * i, 2 * rows, scratch)
+    if s.g.tiles:
+        first_of(sizeof(cython.floating)).tiles_pooled(&s.tiles, 2 * rows, a, packed, s.mode, y, argmax)
+    else:
+        first_of(sizeof(cython.floating)).pooled(&s.walk, rows * s.columns, a, packed, s.mode, y, argmax)
+
+
+def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, bint tiled, size item,
+                    int threads):
     """Elements of scratch that `forward` takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item)
-    return packed_size(&g, item) + threads * copy_size(&g) + inputs_size(g.band * g.columns, item)
+    cdef First g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item, tiled)
+    return packed_size(&g, item) + threads * band_size(&g) + inputs_size(g.band * g.columns, item)
 
 
 def forward(
@@ -146,32 +240,32 @@ def forward(
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
-    strides, origin, dilation, bint relu,
+    strides, origin, dilation, bint tiled, bint relu,
     cython.floating[::1] scratch,                # OUT  forward_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding."""
-    cdef size item = sizeof(cython.floating), t, image, i, rows, each
-    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                            (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
-                            (y.shape[1], y.shape[2]), strides, origin, dilation, item)
-    cdef int mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias is not None else 0)
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding.
+
+    `tiled`: by Winograd's algorithm along the rows, for 5x5 and 3x3 kernels, strides and dilation 1.
+    """
+    cdef size item = sizeof(cython.floating), t, image, i, each
+    cdef Sweep s
+    cdef First *g = &s.g
     cdef const cython.floating *beta = NULL
-    cdef cython.floating *copies = &scratch[0] + packed_size(&g, item)
-    cdef cconv_first_walk s
+    cdef cython.floating *packed = &scratch[0]
+    cdef cython.floating *rest
+    g[0] = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                    (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
+                    (y.shape[1], y.shape[2]), strides, origin, dilation, item, tiled)
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        s, each = walk_of(&g), copy_size(&g)
-        s.inputs = fill_inputs(copies + threads * each, g.band, g.columns, s.row, s.column)
-        first_of(item).pack(s.taps, g.f, &kernel[0, 0, 0, 0], beta, &scratch[0])
+        each, rest = band_size(g), packed + packed_size(g, item)
+        begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 1, g.band, g.columns, rest + threads * each)
         for t in prange(g.n * g.bands, num_threads=threads, schedule="static"):
             image, i = t // g.bands, t % g.bands * g.band
-            rows = least(g.band, g.rows - i)
-            first_of(item).forward(
-                &s, rows * g.columns,
-                input_of(&x[0, 0, 0, 0], &g, image, i, rows, copies + threadid() * each), &scratch[0], mode,
-                &y[image, i, 0, 0])
+            band_forward(&x[0, 0, 0, 0], &s, packed, image, i, least(g.band, g.rows - i), &y[image, i, 0, 0],
+                         rest + threadid() * each)
 
 
 # ---- forward with max pooling ------------------------------------------------------------------------
@@ -184,31 +278,30 @@ cdef inline bint halves(const cconv_pool *p) noexcept nogil:
 
 cdef void image_task(
     const cython.floating *x,     # IN   (n, h, w, c)
-    const cython.floating *packed,
+    const Sweep *s, const cython.floating *packed, const cconv_pool *windows, size image,
     cython.floating *y,           # OUT  (poh, pow, f) of one image
     unsigned char *argmax,        # OUT  (poh, pow, f)
-    const First *g, const cconv_first_walk *s, const cconv_pool *windows, size image, int mode,
-    cython.floating *scratch,     # OUT  copy_size(g) and the image between, (oh, ow, f)
+    cython.floating *scratch,     # OUT  band_size(g) and the image between, (oh, ow, f)
 ) noexcept nogil:
     # Any pooling: one image, band by band.
-    cdef size item = sizeof(cython.floating), b, i, rows, each = windows.ow * windows.c
-    cdef cython.floating *between = scratch + copy_size(g)
+    cdef const First *g = &s.g
+    cdef size item = sizeof(cython.floating), b, i, each = windows.ow * windows.c
+    cdef cython.floating *between = scratch + band_size(g)
     for b in range(g.bands):
         i = b * g.band
-        rows = least(g.band, g.rows - i)
-        first_of(item).forward(s, rows * g.columns, input_of(x, g, image, i, rows, scratch), packed, mode,
-                               between + i * g.columns * g.f)
+        band_forward(x, s, packed, image, i, least(g.band, g.rows - i), between + i * g.columns * g.f,
+                     scratch)
     for i in range(windows.oh):
         cconv_rows_of(item).max_pool(windows, i, between, y + i * each, argmax + i * each, 0)
-    if mode & CCONV_FIRST_RELU:
+    if s.mode & CCONV_FIRST_RELU:
         forget_not_positive(y, argmax, windows.oh * each)
 
 
-def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
+def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, bint tiled, size item,
                          int threads):
     """Elements of scratch that `pool_forward` takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item)
-    return (packed_size(&g, item) + threads * (copy_size(&g) + g.rows * g.columns * g.f)
+    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, tiled)
+    return (packed_size(&g, item) + threads * (band_size(&g) + g.rows * g.columns * g.f)
             + inputs_size(g.band * g.columns, item))
 
 
@@ -218,42 +311,40 @@ def pool_forward(
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, poh, pow, f)
     unsigned char[:, :, :, ::1] argmax,          # OUT  (n, poh, pow, f)
-    conv_size, strides, origin, dilation, bint relu,
+    conv_size, strides, origin, dilation, bint tiled, bint relu,
     pool,                                        # (kernel_size, strides, pads, dilation) of the pooling
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
 ):
     """Max pooling of forward(...), whose output has conv_size pixels."""
-    cdef size item = sizeof(cython.floating), t, image, i, rows, each, bands, band
-    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                            (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
-                            conv_size, strides, origin, dilation, item)
-    cdef cconv_pool windows = pool_windows(g.rows, g.columns, g.f, y.shape[1], y.shape[2], pool)
-    cdef int mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias is not None else 0)
+    cdef size item = sizeof(cython.floating), t, image, i, each, bands, band
+    cdef Sweep s
+    cdef First *g = &s.g
     cdef const cython.floating *beta = NULL
-    cdef cython.floating *copies = &scratch[0] + packed_size(&g, item)
-    cdef cconv_first_walk s
+    cdef cython.floating *packed = &scratch[0]
+    cdef cython.floating *rest
+    cdef cconv_pool windows
+    g[0] = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                    (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
+                    conv_size, strides, origin, dilation, item, tiled)
+    windows = pool_windows(g.rows, g.columns, g.f, y.shape[1], y.shape[2], pool)
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        s, each = walk_of(&g), copy_size(&g) + g.rows * g.columns * g.f
-        first_of(item).pack(s.taps, g.f, &kernel[0, 0, 0, 0], beta, &scratch[0])
+        each, rest = band_size(g) + g.rows * g.columns * g.f, packed + packed_size(g, item)
         if halves(&windows):
             band = g.band // 2
             bands = ceil_div(windows.oh, band)
-            s.inputs = fill_inputs(copies + threads * each, band, windows.ow, 2 * s.row, 2 * s.column)
+            begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 2, band, windows.ow, rest + threads * each)
             for t in prange(g.n * bands, num_threads=threads, schedule="static"):
                 image, i = t // bands, t % bands * band
-                rows = least(band, windows.oh - i)
-                first_of(item).pooled(
-                    &s, rows * windows.ow,
-                    input_of(&x[0, 0, 0, 0], &g, image, 2 * i, 2 * rows, copies + threadid() * each),
-                    &scratch[0], mode, &y[image, i, 0, 0], &argmax[image, i, 0, 0])
+                band_pooled(&x[0, 0, 0, 0], &s, packed, image, i, least(band, windows.oh - i),
+                            &y[image, i, 0, 0], &argmax[image, i, 0, 0], rest + threadid() * each)
         else:
-            s.inputs = fill_inputs(copies + threads * each, g.band, g.columns, s.row, s.column)
+            begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 1, g.band, g.columns, rest + threads * each)
             for t in prange(g.n, num_threads=threads, schedule="static"):
-                image_task(&x[0, 0, 0, 0], <const cython.floating *>&scratch[0], &y[t, 0, 0, 0],
-                           &argmax[t, 0, 0, 0], &g, &s, &windows, t, mode, copies + threadid() * each)
+                image_task(&x[0, 0, 0, 0], &s, packed, &windows, t, &y[t, 0, 0, 0], &argmax[t, 0, 0, 0],
+                           rest + threadid() * each)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
@@ -337,7 +428,7 @@ cdef void sum_parts(
 def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
                             int threads, bint pooled):
     """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item)
+    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
     return parts_of(&g, item) * packed_size(&g, item) + threads * block_size(&g, pooled)
 
 
@@ -353,7 +444,8 @@ def weight_gradient(
     """Gradient of forward(...) with respect to its kernel and bias."""
     cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
                             (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                            (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating))
+                            (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating),
+                            False)
     cdef Pooling pooling
     pooling.argmax = NULL
     with nogil:
@@ -375,7 +467,7 @@ def pool_weight_gradient(
     """Gradient of pool_forward(...) with respect to the kernel and bias."""
     cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
                             (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                            conv_size, strides, origin, dilation, sizeof(cython.floating))
+                            conv_size, strides, origin, dilation, sizeof(cython.floating), False)
     cdef Pooling pooling
     pooling.windows = pool_windows(g.rows, g.columns, g.f, dy.shape[1], dy.shape[2], pool)
     pooling.argmax = &argmax[0, 0, 0, 0]

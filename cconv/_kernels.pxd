@@ -75,6 +75,11 @@ cdef extern from "simd/first_table.h" nogil:
         const Py_ssize_t *inputs
         Py_ssize_t filters
 
+    ctypedef struct cconv_first_tiles:
+        Py_ssize_t height, taps, channels, filters
+        Py_ssize_t tiles
+        Py_ssize_t columns
+
     ctypedef struct cconv_first:
         void (*pack)(Py_ssize_t taps, Py_ssize_t filters, const void *kernel, const void *bias,
                      void *packed) noexcept nogil
@@ -82,6 +87,14 @@ cdef extern from "simd/first_table.h" nogil:
                         int mode, void *y) noexcept nogil
         void (*pooled)(const cconv_first_walk *s, Py_ssize_t count, const void *x, const void *packed,
                        int mode, void *y, unsigned char *argmax) noexcept nogil
+        void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias,
+                           void *packed) noexcept nogil
+        void (*tiles_input)(const cconv_first_tiles *s, Py_ssize_t rows, Py_ssize_t stride, const void *x,
+                            void *tiles) noexcept nogil
+        void (*tiles_forward)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,
+                              const void *packed, int mode, void *y) noexcept nogil
+        void (*tiles_pooled)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,
+                             const void *packed, int mode, void *y, unsigned char *argmax) noexcept nogil
         void (*gradient)(const cconv_first_walk *s, Py_ssize_t rows, const void *x, const void *dy,
                          int first, void *sums) noexcept nogil
         void (*quads)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t row, Py_ssize_t right, Py_ssize_t down,

@@ -4,7 +4,7 @@
 kernels of stride 1, at the price of transforms whose cost each channel shares, and of a rounding
 error up to a few times larger; see `_winograd.pyx`. "pointwise" is a dense layer on pixels. "first" is
 "direct" for so few taps that what stands around the sums would cost more than they do, as in the
-first layer of a network.
+first layer of a network; where it pays, their forward pass is Winograd's along the rows (`tiles_rows`).
 """
 
 from typing import Any
@@ -33,6 +33,10 @@ LARGEST_BAND = 2**20
 
 # Most taps (kernel pixels times channels) that are few: CCONV_FIRST_TAPS of simd/first_table.h.
 MOST_TAPS = 75
+
+# Kernels of few taps by Winograd's algorithm along the rows: their sides, the outputs of a tile, what
+# the way back of a tile costs in products, and how many times the products of a direct sum pay.
+ROW_SIDES, ROW_TILE, ROW_BACK, LEAST_ROW_GAIN = (5, 3), 4, 16, 1.3
 
 # Values of one image between a convolution and its pooling that stay in the cache of a core.
 LARGEST_BETWEEN = 100_000
@@ -143,6 +147,25 @@ def has_few_taps(window: Window, groups: int, channels: int) -> bool:
         if max(pads) > min(size, step * (kernel - 1)):
             return False
     return groups == 1 and window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
+
+
+def tiles_rows(window: Window, channels: int, filters: int, algorithm: str) -> bool:
+    """Whether the forward pass of a "first" convolution takes Winograd's algorithm along the rows.
+
+    Products count for one vector of filters, which must be full, and one image; with those of the
+    transformed kernel.
+    """
+    side = window.kernel_size[0]
+    if algorithm != "auto" or filters < FEWEST_CHANNELS or side not in ROW_SIDES:
+        return False
+    if (window.kernel_size, window.strides, window.dilation) != ((side, side), (1, 1), (1, 1)):
+        return False
+    height, width = window.output_size
+    points = ROW_TILE + side - 1
+    direct = height * width * side**2 * channels
+    tiles = (height + height % 2) * -(-width // ROW_TILE)
+    products = tiles * (points * side * channels + ROW_BACK) + points * side**2 * channels
+    return direct >= LEAST_ROW_GAIN * products
 
 
 def fuses_pooling(

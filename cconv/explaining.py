@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cconv import checks, ops, ops_rows
-from cconv.algorithms import choose, crosses_images, gradient_tiled, winograd_tile
+from cconv.algorithms import ROW_TILE, choose, crosses_images, gradient_tiled, tiles_rows, winograd_tile
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
@@ -138,6 +138,13 @@ def _lanes(layer: Conv2D | DepthwiseConv2D, batch: int, gradient: bool) -> bool:
     return crosses_images(batch, size[1] * given, rows, made, layer.groups, layer.dtype.itemsize)
 
 
+def _along_rows(layer: Conv2D | DepthwiseConv2D) -> bool:
+    """Whether forward of a convolution of few taps is Winograd's along the rows."""
+    if not isinstance(layer, Conv2D):
+        return False
+    return tiles_rows(layer.window, layer.in_channels, layer.filters, layer.algorithm)
+
+
 def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:
     """Return how the layer is computed: the passes of a convolution may differ."""
     if not isinstance(layer, Conv2D | DepthwiseConv2D):
@@ -145,6 +152,8 @@ def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: 
     chosen = [_chosen(layer, False)]
     if not (backward or pooled) and chosen[0] in ("first", "direct") and _lanes(layer, batch, False):
         chosen = ["lanes"]
+    elif not backward and chosen == ["first"] and _along_rows(layer):
+        chosen = [f"winograd F({ROW_TILE},{layer.window.kernel_size[1]}) along rows"]
     if backward and need_dx:
         dx = _chosen(layer, True).replace("first", "direct")
         chosen.insert(0, "lanes" if dx == "direct" and _lanes(layer, batch, True) else dx)

@@ -9,7 +9,14 @@ calls without what stands around them.
 import numpy as np
 
 from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _winograd
-from cconv.algorithms import choose, crosses_images, gradient_tiled, scatters_tiles, winograd_tile
+from cconv.algorithms import (
+    choose,
+    crosses_images,
+    gradient_tiled,
+    scatters_tiles,
+    tiles_rows,
+    winograd_tile,
+)
 from cconv.run import Run
 from cconv.shapes import Window
 from cconv.threads import threads_for
@@ -142,11 +149,10 @@ def conv2d(
         run.call(_lanes.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
         return y
     if chosen == "first":
-        count = _first.forward_scratch(
-            x.shape, kernel.shape, shape, strides, origin, dilation, x.itemsize, threads
-        )
+        how = (strides, origin, dilation, tiles_rows(window, channels, filters, algorithm))
+        count = _first.forward_scratch(x.shape, kernel.shape, shape, *how, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
-        run.call(_first.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
+        run.call(_first.forward, x, kernel, bias, y, *how, relu, scratch, threads)
         return y
     count = _kernels.conv2d_forward_scratch(
         x.shape, kernel.shape, shape, strides, origin, dilation, groups, x.itemsize
@@ -273,9 +279,10 @@ def conv2d_max_pool(
         _winograd_into(y, argmax, x, None, kernel, bias, window, relu, False, run, threads)
         return y, argmax
     if chosen == "first":
-        count = _first.pool_forward_scratch(x.shape, kernel.shape, size, *geometry, x.itemsize, threads)
+        how = (size, *geometry, tiles_rows(window, x.shape[3], shape[3], algorithm))
+        count = _first.pool_forward_scratch(x.shape, kernel.shape, *how, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
-        windows = (size, *geometry, relu, pool.arguments)
+        windows = (*how, relu, pool.arguments)
         run.call(_first.pool_forward, x, kernel, bias, y, argmax, *windows, scratch, threads)
         return y, argmax
     count = _kernels.conv2d_pool_scratch(x.shape, kernel.shape, size, *geometry, groups, x.itemsize, threads)

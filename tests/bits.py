@@ -9,11 +9,11 @@ import json
 import sys
 
 import numpy as np
-from strategies import RULES, parallel_at_any_size
+from strategies import RULES, parallel_at_any_size, rows_tiled
 
 import cconv
+from cconv import algorithms, ops, ops_images, ops_optim, ops_rows
 from cconv import functional as F
-from cconv import ops, ops_images, ops_optim, ops_rows
 from cconv.run import Run
 from cconv.shapes import resolve_window
 
@@ -50,6 +50,17 @@ def winograd(x, bias, side):
     return tuple(results)
 
 
+def along_rows(x, bias, side):
+    """Winograd's algorithm along the rows, alone and with max pooling behind it."""
+    (kernel,) = arrays((side, side, x.shape[3], len(bias)), dtype=x.dtype.type)
+    window = resolve_window("bits", x.shape[1:3], side, padding="same")
+    pool = resolve_window("bits", window.output_size, 2)
+    with rows_tiled():
+        assert algorithms.tiles_rows(window, x.shape[3], len(bias), "auto")
+        y = ops.conv2d(x, kernel, bias, window, 1, False, Run())
+        return y, *ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, Run())
+
+
 def windowed(size, window, dtype):
     """Results of the operations on images."""
     n, height, width, channels, filters = size
@@ -60,6 +71,9 @@ def windowed(size, window, dtype):
     if not window:
         for side in (2, 3):
             yield f"winograd {side}", winograd(x, bias, side)
+        for side in (3, 5):
+            if filters >= 16 and side * side * channels <= algorithms.MOST_TAPS:
+                yield f"along rows {side}", along_rows(x, bias, side)
         # Images of 2x2 pixels take smaller tiles.
         yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)
     (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)

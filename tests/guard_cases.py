@@ -7,11 +7,11 @@ case that killed the process.
 
 import itertools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from guard import guarded_kernels
-from strategies import Geometry, normal, parallel_at_any_size
+from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv
 from cconv import _elementwise, ops, ops_images, ops_norm, ops_optim, ops_rows
@@ -135,6 +135,22 @@ def winograds(dtype):
         yield pooled, 3, same, (2, 2), 2, "valid", channels, filters, 1, dtype, "winograd"
     # So large a kernel that a task is a block of filters.
     yield convolution, 3, Geometry((5, 6), (3, 3), 1, "same"), 130, 260, 1, dtype, "winograd"
+
+
+def tiled(dtype):
+    """Few channels by Winograd's algorithm along the rows: every tail of its tiles, alone and pooled."""
+    paddings = ("same", "valid", 1, ((2, 0), (1, 2)))
+    cases = itertools.product((1, 2, 3), (16, 17, 30, 33), paddings, (3, 5))
+    for i, (channels, filters, padding, side) in enumerate(cases):
+        geometry = sized(i, ((side, side), 1, padding, 1))
+        geometry = replace(geometry, size=tuple(side + extent for extent in geometry.size))
+        rest = channels, filters, 1, dtype, "auto"
+        yield convolution, 1 + i % 3, geometry, *rest
+        yield pooled, 1 + i % 3, geometry, (2, 2), 2 - i % 2, "valid", *rest
+    # Several bands of an image.
+    same = Geometry((251, 43), (5, 5), 1, "same")
+    yield convolution, 2, same, 3, 33, 1, dtype, "auto"
+    yield pooled, 2, same, (2, 2), 2, "valid", 3, 33, 1, dtype, "auto"
 
 
 def pooled(n, geometry, pool_size, strides, padding, channels, filters, groups, dtype, algorithm="direct"):
@@ -363,7 +379,7 @@ def bits(results):
 def main(side):
     done, calls = 0, {}
     for family, dtype in itertools.product(
-        (convolutions, winograds, sweeps, denses, poolings, lengths, images), DTYPES
+        (convolutions, winograds, tiled, sweeps, denses, poolings, lengths, images), DTYPES
     ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)
@@ -379,5 +395,5 @@ def main(side):
 
 
 if __name__ == "__main__":
-    with parallel_at_any_size():
+    with parallel_at_any_size(), rows_tiled():
         main(sys.argv[1])

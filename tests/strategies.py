@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import functional, ops, ops_images, ops_norm, ops_optim, ops_rows, reference
+from cconv import algorithms, functional, ops, ops_images, ops_norm, ops_optim, ops_rows, reference
 from cconv.shapes import resolve_window
 
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
@@ -105,6 +105,11 @@ def _bits(result):
     if isinstance(result, tuple | list):
         return tuple(_bits(part) for part in result)
     return np.asarray(result).tobytes()
+
+
+def rows_tiled():
+    """Let convolutions of few taps take Winograd's algorithm along the rows wherever it computes them."""
+    return mock.patch.object(algorithms, "LEAST_ROW_GAIN", 0.0)
 
 
 def _every_thread(*_):

@@ -112,3 +112,10 @@ def test_images_in_the_lanes_are_named():
 def test_a_depthwise_convolution_of_one_channel_is_what_it_is_computed_as():
     model = cconv.Sequential([cconv.DepthwiseConv2D(3, input_shape=(9, 9, 1))], seed=0)
     assert lines_of(model, 2)[2].split()[2] == "first"
+
+
+def test_tiles_along_rows_are_named():
+    layers = [cconv.Conv2D(30, 5, activation="relu", input_shape=(28, 28, 1)), cconv.MaxPooling2D(2)]
+    lines = lines_of(cconv.Sequential(layers, seed=0), 2, training=True)
+    assert "winograd F(4,5) along rows" in lines[2]
+    assert lines[3].split()[4] == "first"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import (
     Geometry,
@@ -15,18 +15,23 @@ from strategies import (
     many,
     normal,
     on_all_threads,
+    rows_tiled,
     seeds,
     widened,
     widths,
 )
 
 from cconv import algorithms, ops, ops_rows, reference
+from cconv.reference.winograd import winograd_rows_conv2d
 from cconv.run import Run
 from cconv.shapes import resolve_window
 
 
 def check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed):
-    """Forward, and the gradient of the weights, of one case."""
+    """Forward, and the gradient of the weights, of one case.
+
+    Tiles mix the products of outputs side by side: then the scale of an error is the largest sum of all.
+    """
     window, run = geometry.window(), Run()
     shapes = ((n, *geometry.size, channels), (*geometry.kernel_size, channels, filters), (filters,))
     x, kernel, bias = normal(seed, dtype, *shapes)
@@ -45,7 +50,9 @@ def check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed):
     )
     wide, magnitudes = widened(dtype, x, kernel, bias)
     wanted = reference.conv2d(*wide, activation="relu" if relu else None, **options)
-    assert_near(y, wanted, reference.conv2d(*magnitudes, **options), dtype)
+    scale = reference.conv2d(*magnitudes, **options)
+    tiled = algorithms.tiles_rows(window, channels, filters, "auto")
+    assert_near(y, wanted, scale.max() if tiled else scale, dtype)
     wide, magnitudes = widened(dtype, dy, x, kernel)
     wanted = reference.conv2d_backward(*wide, **options)[1:]
     scales = reference.conv2d_backward(*magnitudes, **options)[1:]
@@ -132,12 +139,68 @@ def test_larger_sizes_with_max_pooling(case, dtype):
         check_pooled(geometry, *pool, n, channels, filters, dtype, True, 9)
 
 
+@st.composite
+def tiles(draw):
+    """A convolution of strides 1 by its outputs, so that rows have tiles of every width."""
+    side, rows, columns = draw(st.sampled_from([3, 5])), draw(st.integers(1, 9)), draw(st.integers(1, 13))
+    pads = draw(st.tuples(*[st.tuples(*[st.integers(0, side - 1)] * 2)] * 2))
+    size = rows + side - 1 - sum(pads[0]), columns + side - 1 - sum(pads[1])
+    assume(size[0] >= max(1, *pads[0]) and size[1] >= max(1, *pads[1]))
+    return Geometry(size, (side, side), 1, pads)
+
+
+@given(
+    tiles(), st.integers(1, 3), st.integers(1, 3), st.integers(16, 70), dtypes, st.booleans(), st.booleans(),
+    seeds,
+)  # fmt: skip
+@many
+def test_tiles_along_rows(geometry, n, channels, filters, dtype, relu, with_bias, seed):
+    with rows_tiled():
+        check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed)
+        if min(geometry.window().output_size) > 1:
+            for strides in (2, 1):
+                check_pooled(geometry, (2, 2), strides, n, channels, filters, dtype, relu, seed)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", ((0, 2), (1, 0))])
+@pytest.mark.parametrize("side", [3, 5])
+def test_the_twin_of_the_tiles_is_the_plain_sum(side, padding):
+    window = resolve_window("test", (7, 10), side, padding=padding)
+    x, kernel = normal(1, float, (2, 7, 10, 3), (side, side, 3, 5))
+    y = reference.conv2d(x, kernel, padding=padding)
+    np.testing.assert_allclose(winograd_rows_conv2d(x, kernel, window), y, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(5, 1), (5, 3), (3, 2), (3, 8)])
+def test_rounding_of_the_tiles(side, channels):
+    x, kernel, bias = normal(2, np.float32, (3, 60, 60, channels), (side, side, channels, 32), (32,))
+    window = resolve_window("test", (60, 60), side)
+    assert algorithms.tiles_rows(window, channels, 32, "auto")
+    y = ops.conv2d(x, kernel, bias, window, 1, False, Run())
+    exact = ops.conv2d(*(a.astype(float) for a in (x, kernel, bias)), window, 1, False, Run(), "direct")
+    assert np.abs(y - exact).max() < 3e-6 * np.abs(exact).max()
+    assert (ops.conv2d(0 * x, kernel, bias, window, 1, False, Run()) == bias).all()
+
+
+def test_an_image_has_the_same_bits_whatever_follows_it():
+    """Also where the last tile of a row is not full."""
+    x, kernel = normal(3, np.float32, (3, 30, 31, 1), (5, 5, 1, 20))
+    window = resolve_window("test", (30, 31), 5)
+    assert algorithms.tiles_rows(window, 1, 20, "auto")
+    assert window.output_size == (26, 27)
+    alone = ops.conv2d(x[:1], kernel, None, window, 1, False, Run())
+    x[1:] = np.nan
+    np.testing.assert_array_equal(ops.conv2d(x, kernel, None, window, 1, False, Run())[:1], alone)
+
+
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("spoil", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("filters", [3, 30])
 def test_values_that_are_not_finite(spoil, relu, filters):
     for dtype in (np.float32, np.float64):
         check_pooled(Geometry((17, 14), (3, 3), 1, "valid"), (2, 2), 2, 2, 1, filters, dtype, relu, 4, spoil)
+        with rows_tiled():
+            check_pooled(Geometry((17, 14), (5, 5), 1, 1), (2, 2), 2, 2, 1, filters, dtype, relu, 4, spoil)
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -182,6 +245,29 @@ def test_the_choice_depends_on_shapes(kernel_size, channels, groups, options, ch
     window = resolve_window("test", (64, 64), kernel_size, **options)
     for algorithm in ("auto", "direct"):
         assert algorithms.choose(window, groups, channels, 8, algorithm, window.output_size) == chosen
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "channels", "filters", "options", "chosen"),
+    [
+        ((28, 28), 5, 1, 30, {}, True),
+        ((28, 28), 5, 1, 15, {}, False),
+        ((28, 28), 5, 3, 16, {"padding": "same"}, True),
+        ((28, 28), 3, 1, 32, {}, False),  # the way back costs what the sums save
+        ((32, 32), 3, 3, 64, {}, True),
+        ((6, 6), 5, 1, 32, {}, False),  # two outputs of a tile
+        ((28, 9), 5, 1, 32, {}, False),  # five of two tiles
+        ((28, 28), 5, 1, 30, {"strides": 2}, False),
+        ((28, 28), 5, 1, 30, {"dilation": (1, 2)}, False),
+        ((28, 28), (5, 3), 1, 30, {}, False),
+        ((28, 28), 7, 1, 30, {}, False),
+    ],
+)
+def test_the_choice_of_tiles_depends_on_shapes(size, side, channels, filters, options, chosen):
+    window = resolve_window("test", size, side, **options)
+    assert algorithms.choose(window, 1, channels, filters, "auto", window.output_size) == "first"
+    assert algorithms.tiles_rows(window, channels, filters, "auto") == chosen
+    assert not algorithms.tiles_rows(window, channels, filters, "direct")
 
 
 def test_python_and_c_agree_on_how_many_taps_are_few():

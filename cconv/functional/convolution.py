@@ -43,7 +43,7 @@ def conv2d(
     data_format : "channels_last" or "channels_first"
     algorithm : "auto", "direct" or "winograd"
         Winograd's minimal filtering (3x3 and 2x2 kernels, strides 1) is faster and rounds a little
-        more; "auto" chooses by the shapes alone.
+        more; "auto" chooses by the shapes alone, and takes it also for 5x5 kernels of few channels.
 
     Returns
     -------

@@ -17,6 +17,13 @@ typedef struct {
     ptrdiff_t filters;
 } cconv_first_walk;
 
+/* A convolution whose rows are computed in tiles of four outputs; see first_tiles.h. */
+typedef struct {
+    ptrdiff_t height, taps, channels, filters; /* of the kernel, (height, taps, channels, filters) */
+    ptrdiff_t tiles;                           /* of a row */
+    ptrdiff_t columns;                         /* outputs, or windows of 2x2 outputs, in a row */
+} cconv_first_tiles;
+
 /* what an output gets behind its sum */
 enum { CCONV_FIRST_BIAS = 1, CCONV_FIRST_RELU = 2 };
 
@@ -29,6 +36,16 @@ typedef struct {
     /* y, argmax (count, filters): the same behind 2x2 max pooling; argmax 255 where ReLU gave 0 */
     void (*pooled)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
                    int mode, void *y, uint8_t *argmax);
+    /* by tiles of a row: kernel, bias or NULL -> packed: first_room elements for channels * height
+     * * 8 + 1; rows of x -> tiles (rows, tiles, channels, 8); tiles of height - 1 rows more than
+     * `rows`, of one row more if that is odd -> `rows` rows of y, or rows / 2 of pooled y, argmax */
+    void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias, void *packed);
+    void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
+                        void *tiles);
+    void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+                          const void *packed, int mode, void *y);
+    void (*tiles_pooled)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+                         const void *packed, int mode, void *y, uint8_t *argmax);
     /* sums += products of dy (rows, columns, filters) with x; `first`: sums were nothing before */
     void (*gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x, const void *dy,
                      int first, void *sums);

@@ -16,6 +16,7 @@
 #include "depthwise.h"
 #include "lanes.h"
 #include "first.h"
+#include "first_tiles.h"
 #include "first_gradient.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
@@ -34,5 +35,6 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "depthwise.h"
 #include "lanes.h"
 #include "first.h"
+#include "first_tiles.h"
 #include "first_gradient.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;
