@@ -86,7 +86,7 @@ def test_the_same_bits_on_every_machine_with_fused_multiply_add(programs):
 def test_the_driver_sees_a_wrong_result(tmp_path):
     """With a micro-kernel that skips the last term of each run, or an exponential that is 0.001 % off."""
     for file, right, wrong in (
-        ("product.h", "for (ptrdiff_t k = run; k > 0; k--)", "for (ptrdiff_t k = run; k > 1; k--)"),
+        ("tile.h", "for (ptrdiff_t k = run; k > 0; k--)", "for (ptrdiff_t k = run; k > 1; k--)"),
         ("rows_math.h", "SPLAT(EXP_LOW), x), &t) + 1;", "SPLAT(EXP_LOW), x), &t) + (REAL)1.00001;"),
     ):
         simd = tmp_path / file / "simd"

@@ -8,6 +8,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #endif
 #define ISA_AVX512
+#define HALF_TILES
 #define ISA(name) name##_avx512
 #include "template.h"
 #if defined(__clang__)

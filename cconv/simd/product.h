@@ -12,148 +12,25 @@
  *   dense         samples              input features                  kernel
  *
  * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
- * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result.
- *
- * The accumulators are named variables, not an array: GCC leaves an array of vectors in memory.
- * ROWS and WIDTH are constants wherever `tile` is inlined, so the tests on them vanish. */
+ * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result. */
 
-/* Rows of C in a tile: as many as leave registers for two vectors of B and a broadcast. */
-#undef TILE_ROWS
-#if defined(ISA_AVX512) || defined(__aarch64__)
-#define TILE_ROWS 8
+/* The next columns of n left: at most two vectors.  A tile of few rows waits for its sums, so that
+ * there one of half vectors beside it would cost as much again. */
+static inline ptrdiff_t NAME(next_columns)(ptrdiff_t m, ptrdiff_t left) {
+#if defined(HALF_TILES)
+    if (left > LANES && left <= LANES + LANES / 2 && m > 5) return LANES;
 #else
-#define TILE_ROWS 6
+    (void)m;
 #endif
-
-/* The compiler may no longer assume what p, held in a register, is.  It then reads what p points
- * to, and computes what follows from p, where that is wanted, in place of doing so before the
- * loops and keeping it: there are not the registers, so it would move all that into vector
- * registers, from where it comes back only behind the multiplications under way. */
-#undef FORGET
-#define FORGET(p) __asm__("" : "+r"(p))
-
-#undef EACH_ROW
-#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
-
-/* Where a tile goes.  In memory, since it is wanted only at the end. */
-typedef struct {
-    REAL *c;
-    const REAL *bias; /* or NULL */
-    ptrdiff_t n;
-    int mode;
-} NAME(target);
-
-/* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
-static inline __attribute__((always_inline)) void NAME(tile)(
-        const int rows, const int width, const int ragged, const cconv_sum *s, const REAL *a,
-        const REAL *b, const NAME(target) *to) {
-#define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
-#define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
-/* Of two pointers, one to the first row and one to the fifth, what i rows on is. */
-#define AT_ROW(upper, lower, i, stride) ((i < 4 ? upper : lower) + i % 4 * (stride))
-#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
-    EACH_ROW(DECLARE)
-#undef DECLARE
-    if (to->mode & CCONV_ACCUMULATE || s->k > 64) {
-        /* C is wanted only at the end: fetch it meanwhile, also where it will be overwritten. */
-        const REAL *p_ = to->c;
-#define FETCH(i) if (rows > i) { \
-        __builtin_prefetch(p_, 1); \
-        if (width == 2) __builtin_prefetch(p_ + LANES, 1); \
-        p_ += s->cm; }
-        EACH_ROW(FETCH)
-#undef FETCH
-    }
-    tail last = TAIL(ragged ? to->n - (width - 1) * LANES : LANES);
-    for (ptrdiff_t q = s->q; q > 0; q--) {
-        for (ptrdiff_t r = s->r; r > 0; r--) {
-            const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
-            const REAL *upper = a, *lower = rows > 4 ? a + 4 * am : a;
-            for (ptrdiff_t k = run; k > 0; k--) {
-                vec b0 = LOAD_FIRST(b), b1 = b0;
-                if (width == 2) b1 = LOAD_SECOND(b);
-#define STEP(i) if (rows > i) { \
-                    const vec s_ = SPLAT(*AT_ROW(upper, lower, i, am)); \
-                    c##i##0 = FMA(s_, b0, c##i##0); \
-                    if (width == 2) c##i##1 = FMA(s_, b1, c##i##1); }
-                EACH_ROW(STEP)
-#undef STEP
-                upper += ak;
-                FORGET(upper);
-                if (rows > 4) {
-                    lower += ak;
-                    FORGET(lower);
-                }
-                b += step;
-            }
-            FORGET(s);
-            a += s->ar;
-            b += s->br - run * s->bk;
-        }
-        a += s->aq - s->r * s->ar;
-        b += s->bq - s->r * s->br;
-    }
-    FORGET(to);
-    if (to->bias) {
-        const vec bias0 = LOAD_FIRST(to->bias), bias1 = width == 2 ? LOAD_SECOND(to->bias) : bias0;
-#define ADD_BIAS(i) c##i##0 += bias0; c##i##1 += bias1;
-        EACH_ROW(ADD_BIAS)
-#undef ADD_BIAS
-    }
-    const ptrdiff_t cm = s->cm;
-    REAL *upper = to->c, *lower = rows > 4 ? upper + 4 * cm : upper;
-    FORGET(lower);
-    if (to->mode & CCONV_ACCUMULATE) {
-#define ADD_OLD(i) if (rows > i) { \
-        const REAL *p_ = AT_ROW(upper, lower, i, cm); \
-        c##i##0 += LOAD_FIRST(p_); \
-        if (width == 2) c##i##1 += LOAD_SECOND(p_); }
-        EACH_ROW(ADD_OLD)
-#undef ADD_OLD
-    }
-    if (to->mode & CCONV_RELU) {
-#define CUT(i) c##i##0 = RELU(c##i##0); c##i##1 = RELU(c##i##1);
-        EACH_ROW(CUT)
-#undef CUT
-    }
-#define PUT(p, v, is_tail) { if (is_tail) { STORE_TAIL(p, last, v); } else { STORE(p, v); } }
-#define STORE_ROW(i) if (rows > i) { \
-        REAL *p_ = AT_ROW(upper, lower, i, cm); \
-        PUT(p_, c##i##0, (width == 1 && ragged)) \
-        if (width == 2) PUT(p_ + LANES, c##i##1, ragged) }
-    EACH_ROW(STORE_ROW)
-#undef STORE_ROW
-#undef PUT
-#undef AT_ROW
-#undef LOAD_FIRST
-#undef LOAD_SECOND
+    return left < 2 * LANES ? left : 2 * LANES;
 }
 
-#define TILE(rows, width, ragged) \
-    static __attribute__((noinline)) void NAME(tile_##rows##_##width##_##ragged)( \
-            const cconv_sum *s, const REAL *a, const REAL *b, const NAME(target) *to) { \
-        NAME(tile)(rows, width, ragged, s, a, b, to); \
-    }
-#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-#if TILE_ROWS == 8
-TILES(7) TILES(8)
+static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t columns) {
+#if defined(HALF_TILES)
+    if (columns <= LANES / 2) return NAME(half_tiles)[rows - 1];
 #endif
-#undef TILES
-#undef TILE
-
-typedef void (*NAME(tile_function))(const cconv_sum *, const REAL *, const REAL *,
-                                    const NAME(target) *);
-#define OF_ROWS(rows) { \
-    {NAME(tile_##rows##_1_0), NAME(tile_##rows##_1_1)}, \
-    {NAME(tile_##rows##_2_0), NAME(tile_##rows##_2_1)}}
-static const NAME(tile_function) NAME(tiles)[TILE_ROWS][2][2] = {
-    OF_ROWS(1), OF_ROWS(2), OF_ROWS(3), OF_ROWS(4), OF_ROWS(5), OF_ROWS(6),
-#if TILE_ROWS == 8
-    OF_ROWS(7), OF_ROWS(8),
-#endif
-};
-#undef OF_ROWS
+    return NAME(tiles)[rows - 1][columns > LANES][columns % LANES != 0];
+}
 
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
@@ -161,17 +38,16 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
-    for (ptrdiff_t j = 0; j < n; j += 2 * LANES) {
-        const ptrdiff_t left = n - j, columns = left < 2 * LANES ? left : 2 * LANES;
-        const int width = columns > LANES, ragged = columns % LANES != 0;
-        const REAL *bj = b + (j / block) * s->bn + j % block;
-        NAME(target) to = {c + j, bias ? bias + j : bias, columns, mode};
-        const REAL *top = a;
-        for (ptrdiff_t t = 0; t < count; t++) {
+    for (ptrdiff_t j = 0, columns; j < n; j += columns) {
+        columns = NAME(next_columns)(m, n - j);
+        const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
+        cconv_target to = {c + j, bias ? bias + j : bias, columns, mode};
+        for (ptrdiff_t t = 0, i = 0; t < count; t++) {
             const ptrdiff_t rows = m / count + (t < m % count);
-            NAME(tiles)[rows - 1][width][ragged](s, top, bj, &to);
+            to.c = c + i * s->cm + j;
+            NAME(tile_of)(rows, columns)(s, top, bj, &to);
             top += rows * s->am;
-            to.c += rows * s->cm;
+            i += rows;
         }
     }
 }

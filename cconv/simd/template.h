@@ -6,8 +6,17 @@
 
 #define REAL float
 #define REAL_BITS 32
+#if defined(HALF_TILES)
+#define HALF_VECTORS
+#define NAME(name) half_##name##_f32
+#include "vector.h"
+#include "tile.h"
+#undef HALF_VECTORS
+#undef NAME
+#endif
 #define NAME(name) name##_f32
 #include "vector.h"
+#include "tile.h"
 #include "product.h"
 #include "pack.h"
 #include "row.h"
@@ -25,8 +34,17 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 
 #define REAL double
 #define REAL_BITS 64
+#if defined(HALF_TILES)
+#define HALF_VECTORS
+#define NAME(name) half_##name##_f64
+#include "vector.h"
+#include "tile.h"
+#undef HALF_VECTORS
+#undef NAME
+#endif
 #define NAME(name) name##_f64
 #include "vector.h"
+#include "tile.h"
 #include "product.h"
 #include "pack.h"
 #include "row.h"

@@ -4,6 +4,7 @@
  *   REAL      float or double
  *   REAL_BITS 32 or 64
  *   ISA_AVX512, ISA_AVX2 or neither (generic: 16-byte vectors, SSE2 or NEON)
+ *   HALF_VECTORS, with ISA_AVX512, if vectors are to be of half its size
  * and defines for the templates that follow
  *   vec, LANES        a vector of REAL and its width
  *   LOAD, STORE       of LANES values, no alignment assumed
@@ -32,7 +33,9 @@
 #define STORE(p, v) (*(NAME(unaligned) *)(p) = (NAME(unaligned))(v))
 #define SPLAT(s) ((vec)((s) - (vec){0}))
 
-#if defined(ISA_AVX512)
+#if defined(HALF_VECTORS)
+#define VECTOR_BYTES 32
+#elif defined(ISA_AVX512)
 #define VECTOR_BYTES 64
 #elif defined(ISA_AVX2)
 #define VECTOR_BYTES 32
@@ -47,12 +50,18 @@ typedef REAL NAME(unaligned)
 
 #if defined(ISA_AVX512)
 
+#undef HALF_OR
+#if defined(HALF_VECTORS)
+#define HALF_OR(half, whole) half
+#else
+#define HALF_OR(half, whole) whole
+#endif
 #if REAL_BITS == 32
-#define tail __mmask16
-#define M_(name) _mm512_##name##_ps
+#define tail HALF_OR(__mmask8, __mmask16)
+#define M_(name) HALF_OR(_mm256_##name##_ps, _mm512_##name##_ps)
 #else
 #define tail __mmask8
-#define M_(name) _mm512_##name##_pd
+#define M_(name) HALF_OR(_mm256_##name##_pd, _mm512_##name##_pd)
 #endif
 #define TAIL(n) ((tail)((1u << (n)) - 1u))
 #define LOAD_TAIL(p, t) ((vec)M_(maskz_loadu)((t), (p)))
