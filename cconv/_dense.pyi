@@ -2,6 +2,7 @@
 
 import numpy as np
 
+def dense_in_place(rows: int, columns: int, item: int) -> int: ...
 def dense_scratch(item: int, threads: int) -> int: ...
 def dense_forward(
     x: np.ndarray,

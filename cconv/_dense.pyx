@@ -4,11 +4,15 @@
 # laid out block by block, a block of 32 float or 16 double columns and DEPTH terms of the sum at a time: it
 # then stays in the first cache while all rows of A pass by, whatever its own strides were.  Each thread lays
 # out what it multiplies, in scratch of its own, so that there is nothing to wait for; that costs as much as
-# some rows of A.  With fewer rows than that B is multiplied where it lies.
+# some rows of A.  B is multiplied where it lies if there are fewer rows than that, or not so many more while
+# the rows of B are short: those of a piece then have room in the second cache.
 #
 #     forward           y = x kernel          rows: samples       terms: inputs
 #     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
 #     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
+#
+# A kernel that is large beside the rest is not laid out for the input gradient either: it then is A, read
+# once and where it lies, and the transposed dx comes out.
 #
 # How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
 # of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.
@@ -17,22 +21,23 @@
 cimport cython
 from cython.parallel cimport prange
 
-from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_RELU, behind, cconv_sum, ceil_div,
-                             column_sums, least, most, pack, product, row_product, size)
-
-cdef extern from "simd/fetch.h" nogil:
-    ctypedef struct cconv_ahead:
-        const void *from_ "from"
-        Py_ssize_t rows, bytes, stride, part, parts
-    void cconv_fetch(cconv_ahead *a)
+from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
+                             cconv_ahead, cconv_ask, cconv_fetch, cconv_sum, ceil_div, column_sums, least,
+                             most, pack, product, row_product, size, transpose)
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size TILE = 8        # rows are shared out in multiples of it
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
 cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
+cdef size RUN = 16        # terms between two looks at what is to be asked for
 cdef size PANEL = 8       # blocks of B that are laid out together
+cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
 cdef size LAYING_OUT = 6  # rows of A in whose time a block of B is laid out
-cdef size ROW_BYTES = 1024  # of a row of B that a task of a single row of A reads at once
+cdef size PACK_ROWS = 16  # rows of A from which on laying out B may pay
+cdef size SHORT_ROWS = 256     # rows of A up to which it does not pay if B's rows are short:
+cdef size SHORT_BYTES = 4096   # of a row of B
+cdef size FAR_BYTES = 1 << 22  # of a B that comes from far away
+cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
 
 
 cdef inline size block_columns(size item) noexcept nogil:
@@ -67,8 +72,15 @@ cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexc
     cdef cconv_sum s
     s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
     s.k, s.am, s.ak, s.bk, s.cm = 0, am, ak, bk, cm
-    s.bn = block_columns(item)
+    s.bn, s.ahead = block_columns(item), NULL
     return s
+
+
+cdef inline void cut_runs(cconv_sum *s, size k) noexcept nogil:
+    # The sum over k terms, in runs between which something is asked for.
+    s.r = k // RUN if k % RUN == 0 else 1
+    s.k = k // s.r
+    s.ar, s.br = s.k * s.ak, s.k * s.bk
 
 
 cdef void panel_product(
@@ -79,8 +91,6 @@ cdef void panel_product(
     size rows, size columns, const cconv_sum *s, int mode, cconv_ahead *ahead,
 ) noexcept nogil:
     cdef size width = s.bk, i, j, k, m, calls, r
-    calls = rows // STRIP * ceil_div(STRIP, CALL) + ceil_div(rows % STRIP, CALL)
-    ahead.part, ahead.parts = 0, calls * ceil_div(columns, width)
     for i in range(ceil_div(rows, STRIP)):
         m = least(STRIP, rows - i * STRIP)
         calls = ceil_div(m, CALL)
@@ -90,6 +100,12 @@ cdef void panel_product(
                 cconv_fetch(ahead)
                 product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
                         panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
+
+
+cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
+    # How often panel_product calls the micro-kernel.
+    return ((rows // STRIP * ceil_div(STRIP, CALL) + ceil_div(rows % STRIP, CALL))
+            * ceil_div(columns, block_columns(item)))
 
 
 # One piece of a product: `n` columns of B from `column` on, and `k` terms from `first` on.
@@ -119,13 +135,13 @@ cdef void multiply_task(
     cdef cconv_sum s = terms(depth, 1, width, cm, item)
     cdef cconv_ahead ahead
     cdef Piece p = piece_of(0, columns, depth, wide), q
-    ahead.stride = stride * item
     for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
         pack(b + (p.column * stride + p.first if transposed else p.first * stride + p.column), scratch,
              transposed, p.k, p.n, stride, width, DEPTH * width)
         q = piece_of(t + 1, columns, depth, wide)
-        ahead.from_ = b + (q.column * stride + q.first if transposed else q.first * stride + q.column)
-        ahead.rows, ahead.bytes = q.n if transposed else q.k, (q.k if transposed else q.n) * item
+        ahead = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
+                          q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
+                          calls_of(rows, p.n, item))
         s.k = p.k
         panel_product(a + p.first, <const cython.floating *>scratch,
                       behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows,
@@ -133,28 +149,41 @@ cdef void multiply_task(
         p = q
 
 
+def dense_in_place(size rows, size columns, size item):
+    """Tell whether `dense_forward` is faster without scratch."""
+    return rows < PACK_ROWS or (rows <= SHORT_ROWS and columns * item <= SHORT_BYTES)
+
+
 def dense_scratch(size item, int threads):
     """Elements of scratch in which `dense_forward` or `dense_input_gradient` lays out its kernel."""
-    return threads * DEPTH * PANEL * block_columns(item)
+    return threads * (DEPTH + SWAP) * PANEL * block_columns(item)
 
 
-cdef void few_rows_task(
+cdef void in_place_task(
     const cython.floating *a,       # IN   (rows, depth)
     const cython.floating *b,       # IN   (depth, columns), rows `stride` apart
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns), rows `stride` apart
     size rows, size columns, size depth, size stride, int mode,
 ) noexcept nogil:
-    # B is multiplied where it lies.
-    cdef cconv_sum s = terms(depth, 1, stride, stride, sizeof(cython.floating))
-    cdef size piece, first
-    cdef bint last
+    # B is multiplied where it lies.  The next terms of B and of A are asked for meanwhile, unless there is
+    # not the work to do it beside, or not the room.
+    cdef size item = sizeof(cython.floating), piece, first, after, parts
+    cdef bint busy = rows >= PACK_ROWS or depth * stride * item > FAR_BYTES
+    cdef int fetch = CCONV_FETCH if busy and stride * item <= SHORT_BYTES else 0
+    cdef cconv_sum s = terms(depth, 1, stride, stride, item)
+    cdef cconv_ahead ahead[2]
+    s.ahead = ahead
     for piece in range(ceil_div(depth, DEPTH)):
         first = piece * DEPTH
-        s.k, last = least(DEPTH, depth - first), first + DEPTH >= depth
+        cut_runs(&s, least(DEPTH, depth - first))
+        after = least(DEPTH, depth - first - DEPTH)
+        parts = s.r * ceil_div(rows, TILE) * ceil_div(columns, block_columns(item))
+        ahead[0] = cconv_ask(b + (first + DEPTH) * stride, after, columns * item, stride * item, parts)
+        ahead[1] = cconv_ask(a + first + DEPTH, rows, after * item, depth * item, parts)
         product(&s, rows, columns, a + first, b + first * stride, c,
-                behind(bias, 0) if last else <const cython.floating *>NULL,
-                (mode if last else 0) | (CCONV_ACCUMULATE if first else 0))
+                <const cython.floating *>NULL if after > 0 else bias,
+                fetch | (0 if after > 0 else mode) | (CCONV_ACCUMULATE if first else 0))
 
 
 cdef void multiply(
@@ -163,7 +192,7 @@ cdef void multiply(
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     size rows, size columns, size depth, bint transposed, int mode,
-    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: b is not laid out
+    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: in place
     int threads,
 ) noexcept nogil:
     cdef size width = block_columns(sizeof(cython.floating)), stride = depth if transposed else columns
@@ -175,12 +204,12 @@ cdef void multiply(
         across = least((j + 1) * g.blocks // g.columns * width, columns)
         i, j = i * g.tiles // g.rows * TILE, j * g.blocks // g.columns * width
         if scratch == NULL:
-            few_rows_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
+            in_place_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
                           depth, stride, mode)
         else:
             multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(bias, j),
                           c + i * columns + j, down - i, across - j, depth, stride, columns, transposed, mode,
-                          scratch + t * DEPTH * PANEL * width)
+                          scratch + t * (DEPTH + SWAP) * PANEL * width)
 
 
 def dense_forward(
@@ -189,7 +218,7 @@ def dense_forward(
     const cython.floating[::1] bias,       # IN   (out) or None
     cython.floating[:, ::1] y,             # OUT  (m, out)
     bint relu,
-    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: for a few samples
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: in place
     int threads,
 ):
     """Multiply: y = x @ kernel + bias, then ReLU if `relu`."""
@@ -253,6 +282,45 @@ def dense_row(
         add_pieces(<const cython.floating *>&scratch[0], beta, &y[0, 0], pieces, columns, relu)
 
 
+cdef bint swaps(size rows, size inputs, size outputs, size item) noexcept nogil:
+    # Whether laying out dy and transposing dx takes less than laying out the kernel, and dy has room.
+    return (ceil_div(outputs, DEPTH) * ceil_div(rows, block_columns(item)) <= PANEL
+            and rows * (2 * outputs + inputs) < inputs * outputs)
+
+
+cdef void swapped_task(
+    const cython.floating *kernel,  # IN   (taps, depth): this task's rows
+    const cython.floating *dy,      # IN   (rows, depth)
+    cython.floating *dx,            # OUT  (rows, taps), rows `inputs` apart
+    size taps, size rows, size depth, size inputs,
+    cython.floating *scratch,       # OUT  (pieces, blocks, DEPTH, block_columns), (SWAP, blocks of rows)
+) noexcept nogil:
+    # dx^T = kernel dy^T: the kernel, as A, is read once and where it lies, dy^T is laid out as B.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), blocks = ceil_div(rows, width)
+    cdef size piece, first, i, n, after, parts
+    cdef cython.floating *strip = scratch + PANEL * DEPTH * width
+    cdef cconv_sum s = terms(depth, 1, width, blocks * width, item)
+    cdef cconv_ahead ahead[2]
+    s.ahead, s.bn = ahead, DEPTH * width
+    for piece in range(ceil_div(depth, DEPTH)):
+        first = piece * DEPTH
+        pack(dy + first, scratch + first * blocks * width, True, least(DEPTH, depth - first), rows, depth,
+             width, s.bn)
+    for i in range(ceil_div(taps, SWAP)):
+        n, after = least(SWAP, taps - i * SWAP), least(SWAP, taps - (i + 1) * SWAP)
+        for piece in range(ceil_div(depth, DEPTH)):
+            first = piece * DEPTH
+            cut_runs(&s, least(DEPTH, depth - first))
+            parts = s.r * ceil_div(n, TILE) * blocks
+            ahead[0] = cconv_ask(kernel + (i + 1) * SWAP * depth + first, after, s.r * s.k * item,
+                                 depth * item, parts)
+            ahead[1] = cconv_ask(dx + i * SWAP, 0 if first else rows, n * item, inputs * item, parts)
+            product(&s, n, rows, kernel + i * SWAP * depth + first,
+                    <const cython.floating *>scratch + first * blocks * width, strip,
+                    <const cython.floating *>NULL, CCONV_FETCH | (CCONV_ACCUMULATE if first else 0))
+        transpose(rows, n, blocks * width, inputs, <const cython.floating *>strip, dx + i * SWAP)
+
+
 def dense_input_gradient(
     const cython.floating[:, ::1] dy,      # IN   (m, out)
     const cython.floating[:, ::1] kernel,  # IN   (in, out)
@@ -261,9 +329,18 @@ def dense_input_gradient(
     int threads,
 ):
     """Gradient of a dense layer with respect to its input: dx = dy @ kernel.T."""
+    cdef size m = dy.shape[0], outputs = dy.shape[1], inputs = dx.shape[1], t, first, stop
+    cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
+    cdef size each = (DEPTH + SWAP) * PANEL * block_columns(sizeof(cython.floating))
     with nogil:
-        multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], dy.shape[0],
-                 kernel.shape[0], kernel.shape[1], True, 0, &scratch[0], threads)
+        if swaps(m, inputs, outputs, sizeof(cython.floating)):
+            for t in prange(ranges, num_threads=threads, schedule="static"):
+                first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
+                swapped_task(&kernel[first, 0], &dy[0, 0], &dx[0, first], stop - first, m, outputs, inputs,
+                             &scratch[0] + t * each)
+        else:
+            multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], m, inputs, outputs,
+                     True, 0, &scratch[0], threads)
 
 
 cdef void gradient_task(
@@ -279,7 +356,6 @@ cdef void gradient_task(
     cdef cconv_ahead ahead
     cdef size t, i, n
     cdef Piece p
-    ahead.stride = inputs * item
     for t in range(ceil_div(outputs, wide) * ceil_div(m, DEPTH)):
         p = piece_of(t, outputs, m, wide)
         pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
@@ -288,8 +364,9 @@ cdef void gradient_task(
             n = least(STRIP, taps - i * STRIP)
             # The inputs of a sample lie a whole row apart in x.
             pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
-            ahead.from_ = x + p.first * inputs + (i + 1) * STRIP
-            ahead.rows, ahead.bytes = p.k, most(least(STRIP, taps - (i + 1) * STRIP), 0) * item
+            ahead = cconv_ask(x + p.first * inputs + (i + 1) * STRIP, p.k,
+                              least(STRIP, taps - (i + 1) * STRIP) * item, inputs * item,
+                              calls_of(n, p.n, item))
             panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
                           <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, p.n, &s,
                           CCONV_ACCUMULATE if p.first else 0, &ahead)

@@ -108,12 +108,21 @@ cdef extern from "simd/first_table.h" nogil:
     Py_ssize_t cconv_first_room(Py_ssize_t rows, Py_ssize_t filters, size_t item)
 
 cdef extern from "simd/simd.h" nogil:
+    ctypedef struct cconv_ahead:
+        pass
+
+    cconv_ahead cconv_ask(const void *from_, Py_ssize_t rows, Py_ssize_t bytes, Py_ssize_t stride,
+                          Py_ssize_t parts)
+    void cconv_fetch(cconv_ahead *a)
+
     ctypedef struct cconv_sum:
         Py_ssize_t q, r, k
         Py_ssize_t am, aq, ar, ak
         Py_ssize_t bq, br, bk, bn
         Py_ssize_t cm
+        cconv_ahead *ahead
 
+    int CCONV_FETCH
     int CCONV_ACCUMULATE
     int CCONV_RELU
     int CCONV_BLOCK_BYTES
@@ -125,6 +134,8 @@ cdef extern from "simd/simd.h" nogil:
                      Py_ssize_t block, const float *b, float *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const float *b, float *to) noexcept nogil
+        void (*transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t apart,
+                           const float *b, float *to) noexcept nogil
         void (*row)(Py_ssize_t depth, Py_ssize_t n, Py_ssize_t ldb, const float *a, const float *b,
                     float *c) noexcept nogil
         const cconv_rows *rows
@@ -140,6 +151,8 @@ cdef extern from "simd/simd.h" nogil:
                      Py_ssize_t block, const double *b, double *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const double *b, double *to) noexcept nogil
+        void (*transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t apart,
+                           const double *b, double *to) noexcept nogil
         void (*row)(Py_ssize_t depth, Py_ssize_t n, Py_ssize_t ldb, const double *a, const double *b,
                     double *c) noexcept nogil
         const cconv_rows *rows
@@ -173,6 +186,14 @@ cdef inline void product(const cconv_sum *s, size m, size n, const cython.floati
         cconv_current().f32.product(s, m, n, a, b, c, bias, mode)
     else:
         cconv_current().f64.product(s, m, n, a, b, c, bias, mode)
+
+
+cdef inline void transpose(size rows, size columns, size stride, size apart, const cython.floating *b,
+                           cython.floating *to) noexcept nogil:
+    if cython.floating is float:
+        cconv_current().f32.transposed(rows, columns, stride, apart, b, to)
+    else:
+        cconv_current().f64.transposed(rows, columns, stride, apart, b, to)
 
 
 cdef inline void row_product(size depth, size n, size ldb, const cython.floating *a, const cython.floating *b,

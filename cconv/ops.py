@@ -25,8 +25,6 @@ Array = np.ndarray
 
 # Multiply-adds under which a parallel region costs more than it saves.
 SERIAL_WORK = 300_000
-# A dense kernel is packed when this many samples share the cost.
-PACK_ROWS = 16
 
 
 def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
@@ -363,7 +361,7 @@ def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: boo
         run.call(_dense.dense_row, x, kernel, bias, y, relu, sums, threads)
         return
     scratch = None
-    if len(x) >= PACK_ROWS:
+    if not _dense.dense_in_place(*y.shape, x.itemsize):
         scratch = _scratch(run, _dense.dense_scratch(x.itemsize, threads), x.dtype)
     run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
 

@@ -119,6 +119,13 @@ def large_kernel(dtype):
     yield "winograd of a large kernel", winograd(x, bias, 3)
 
 
+def large_dense(dtype):
+    """Dense layers whose sums have several pieces, the kernel laid out or not."""
+    for m, inputs, outputs in ((40, 700, 600), (300, 520, 39)):
+        x, kernel, bias, dy = arrays((m, inputs), (inputs, outputs), (outputs,), (m, outputs), dtype=dtype)
+        yield f"dense of {inputs}", (F.dense(x, kernel, bias), *F.dense_backward(dy, x, kernel))
+
+
 def rowwise(size, dtype):
     """Results of the operations on rows."""
     n, height, width, channels, filters = size
@@ -194,7 +201,7 @@ def digests():
     for dtype, size in itertools.product((np.float32, np.float64), SIZES):
         cases = [*rowwise(size, dtype), *steps(size, dtype), *pictures(size, dtype)]
         if size is SIZES[0]:
-            cases += large_kernel(dtype)
+            cases += [*large_kernel(dtype), *large_dense(dtype)]
         for window in WINDOWS:
             cases += [(f"{name} {window}", result) for name, result in windowed(size, window, dtype)]
         for name, result in cases:

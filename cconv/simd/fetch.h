@@ -3,20 +3,33 @@
 #define CCONV_FETCH_H
 #include <stddef.h>
 
-/* A matrix of `rows` rows of `bytes` bytes, `stride` bytes apart, asked for in `parts` parts. */
+/* A matrix whose lines of 64 bytes are asked for, `each` at a time: only so many can be under way. */
 typedef struct {
-    const void *from;
-    ptrdiff_t rows, bytes, stride, part, parts;
+    const char *at, *end;     /* the next line; the end of its row */
+    ptrdiff_t bytes, stride;  /* of a row; from one row to the next */
+    ptrdiff_t rows, each;     /* rows left; lines at a time */
 } cconv_ahead;
 
-/* Ask for the next part: a few lines at a time, since only so many can be under way. */
+/* `rows` rows of `bytes` bytes, `stride` bytes apart, to be asked for in `parts` parts. */
+static inline cconv_ahead cconv_ask(const void *from, ptrdiff_t rows, ptrdiff_t bytes,
+                                    ptrdiff_t stride, ptrdiff_t parts) {
+    const char *at = (const char *)from;
+    cconv_ahead a = {at, at + bytes, bytes, stride, bytes > 0 && rows > 0 ? rows : 0, 0};
+    a.each = (a.rows * ((bytes + 63) / 64) + parts - 1) / parts;
+    return a;
+}
+
+/* Ask for the next part. */
 static inline void cconv_fetch(cconv_ahead *a) {
-    const ptrdiff_t last = (a->part + 1) * a->rows / a->parts;
-    for (ptrdiff_t r = a->part * a->rows / a->parts; r < last; r++) {
-        const char *row = (const char *)a->from + r * a->stride;
-        for (ptrdiff_t i = 0; i < a->bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
+    for (ptrdiff_t n = a->each; n > 0 && a->rows > 0; n--) {
+        __builtin_prefetch(a->at, 0, 2);
+        a->at += 64;
+        if (a->at >= a->end) {
+            a->end += a->stride;
+            a->at = a->end - a->bytes;
+            a->rows--;
+        }
     }
-    a->part++;
 }
 
 #endif

@@ -85,10 +85,11 @@ static inline __attribute__((always_inline)) void NAME(transpose)(vec *v) {
 #undef BUTTERFLY
 }
 
-/* to (rows, width) = the transposed b (columns, rows), its rows `stride` apart, columns <= width;
- * the last columns of `to` are zero. */
-static void NAME(pack_block_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
-                                        ptrdiff_t width, const REAL *b, REAL *to) {
+/* to (rows, width), rows `apart` apart, = the transposed b (columns, rows), its rows `stride` apart,
+ * columns <= width; the last columns of `to` are zero. */
+static __attribute__((noinline)) void NAME(transpose_block)(
+        ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t width, ptrdiff_t apart,
+        const REAL *b, REAL *to) {
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         const ptrdiff_t left = columns - j, room = width - j;
         const ptrdiff_t put = room < LANES ? room : LANES;
@@ -102,13 +103,13 @@ static void NAME(pack_block_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdi
                 v[i] = i >= left ? (vec){0} : deep < LANES ? LOAD_TAIL(from, last) : LOAD(from);
             }
             NAME(transpose)(v);
-            REAL *row = to + r * width + j;
+            REAL *row = to + r * apart + j;
             _Pragma("GCC unroll 16") for (ptrdiff_t i = 0; i < LANES; i++) {
                 if (i >= deep) break;
                 if (put < LANES) {
-                    STORE_TAIL(row + i * width, end, v[i]);
+                    STORE_TAIL(row + i * apart, end, v[i]);
                 } else {
-                    STORE(row + i * width, v[i]);
+                    STORE(row + i * apart, v[i]);
                 }
             }
         }
@@ -119,7 +120,13 @@ static void NAME(pack_block_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdi
 static void NAME(pack_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
                                   ptrdiff_t width, ptrdiff_t block, const REAL *b, REAL *to) {
     for (ptrdiff_t j = 0; j < columns; j += width, to += block) {
-        NAME(pack_block_transposed)(rows, columns - j < width ? columns - j : width, stride, width,
-                                    b + j * stride, to);
+        NAME(transpose_block)(rows, columns - j < width ? columns - j : width, stride, width, width,
+                              b + j * stride, to);
     }
+}
+
+/* to (rows, columns), rows `apart` apart, = the transposed b (columns, rows), rows `stride` apart. */
+static void NAME(transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t apart,
+                             const REAL *b, REAL *to) {
+    NAME(transpose_block)(rows, columns, stride, columns, apart, b, to);
 }

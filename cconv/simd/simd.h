@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "depthwise_table.h"
+#include "fetch.h"
 #include "first_table.h"
 #include "lanes_table.h"
 #include "rows_table.h"
@@ -16,10 +17,11 @@ typedef struct {
     ptrdiff_t am, aq, ar, ak; /* A */
     ptrdiff_t bq, br, bk, bn; /* B; bn from one block of columns to the next */
     ptrdiff_t cm;             /* C, from row to row */
+    cconv_ahead *ahead;       /* with CCONV_FETCH: two, a part of each for every run */
 } cconv_sum;
 
 /* mode of a product */
-enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4 };
 
 /* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
  * instruction set, so that packing does not depend on it. */
@@ -33,6 +35,8 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2 };
                      ptrdiff_t block, const REAL *b, REAL *to);                                 \
         void (*pack_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,            \
                                 ptrdiff_t width, ptrdiff_t block, const REAL *b, REAL *to);     \
+        void (*transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,                 \
+                           ptrdiff_t apart, const REAL *b, REAL *to);                           \
         void (*row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b,  \
                     REAL *c);                                                                   \
         const cconv_rows *rows;                                                                 \

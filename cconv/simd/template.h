@@ -1,8 +1,8 @@
 /* template.h: everything an instruction set offers, for both real types.  Included once by each
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
 #define TABLE \
-    {NAME(product), NAME(pack), NAME(pack_transposed), NAME(row), &NAME(rows), NAME(winograd), \
-     &NAME(depthwise), &NAME(across), &NAME(first)}
+    {NAME(product), NAME(pack), NAME(pack_transposed), NAME(transposed), NAME(row), &NAME(rows), \
+     NAME(winograd), &NAME(depthwise), &NAME(across), &NAME(first)}
 
 #define REAL float
 #define REAL_BITS 32

@@ -58,6 +58,10 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     tail last = TAIL(ragged ? to->n - (width - 1) * LANES : LANES);
     for (ptrdiff_t q = s->q; q > 0; q--) {
         for (ptrdiff_t r = s->r; r > 0; r--) {
+            if ((width == 2 || ragged) && to->mode & CCONV_FETCH) {
+                cconv_fetch(s->ahead);
+                cconv_fetch(s->ahead + 1);
+            }
             const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
             const REAL *upper = a, *lower = rows > 4 ? a + 4 * am : a;
             for (ptrdiff_t k = run; k > 0; k--) {
