@@ -91,7 +91,7 @@ setup(
             kernels("_dense"),
             kernels("_first"),
             kernels("_winograd"),
-            kernels("_depthwise"),
+            kernels("_depthwise", flags=SMALL),
             kernels("_lanes", flags=SMALL),
             kernels("_pooling", flags=SMALL),
             kernels("_elementwise", flags=SMALL),
