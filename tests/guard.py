@@ -24,7 +24,8 @@ MODULES = [
     importlib.import_module(f"cconv.{path.stem}")
     for path in sorted(Path(_kernels.__file__).parent.glob("_*.pyx"))
 ]
-QUESTIONS = {"available_isas", "compiler", "has_openmp", "isa", "omp_max_threads", "openmp_version"}
+# These read and write no element of an array.
+QUESTIONS = {"available_isas", "compiler", "has_openmp", "isa", "omp_max_threads", "openmp_version", "view"}
 
 
 def kernels():
