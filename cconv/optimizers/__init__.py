@@ -84,7 +84,8 @@ class Optimizer(named.Configured):
         Raises
         ------
         TypeError, ValueError
-            When an array cannot be updated with its gradient; then nothing has been changed.
+            When an array cannot be updated with its gradient, or two weights share memory; then
+            nothing has been changed.
 
         Examples
         --------
