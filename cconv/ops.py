@@ -361,7 +361,7 @@ def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: boo
         run.call(_dense.dense_row, x, kernel, bias, y, relu, sums, threads)
         return
     scratch = None
-    if not _dense.dense_in_place(*y.shape, x.itemsize):
+    if not _dense.dense_in_place(len(y), y.shape[1], x.itemsize):
         scratch = _scratch(run, _dense.dense_scratch(x.itemsize, threads), x.dtype)
     run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
 

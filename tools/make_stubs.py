@@ -25,9 +25,11 @@ CONSTANT = re.compile(r"^(?P<name>[A-Z][A-Z_]*) = \d+$", re.MULTILINE)
 RETURNS = {
     "available_isas": "list[str]",
     "compiler": "str",
+    "dense_in_place": "bool",
     "has_openmp": "bool",
     "isa": "str",
     "total": "float",
+    "view": "Any",
 }
 INTEGERS = {"int", "long", "size", "size_t", "Py_ssize_t", "unsigned", "uint32_t", "uint64_t", "int64_t"}
 
