@@ -342,7 +342,7 @@ class Trainer:
 
     def _update(self, plan: RecordedPlan) -> None:
         # A penalty may have been changed, which `apply` notices.
-        if not any(layer.regularizers for layer in self._layers) and self.optimizer.repeat(plan.repeated):
+        if not any(layer.regularizers for layer in self._layers) and self.optimizer._repeat(plan.repeated):
             return
         params, grads, regularizers = {}, {}, {}
         for layer in self._layers:
@@ -353,7 +353,7 @@ class Trainer:
                     if name in layer.regularizers:
                         regularizers[entry] = layer.regularizers[name]
         self.optimizer.apply(params, grads, regularizers)
-        self.optimizer.remember(plan.repeated)
+        self.optimizer._remember(plan.repeated)
 
     def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
         """Say where a loss that is not finite came from."""

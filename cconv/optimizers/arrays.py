@@ -1,0 +1,115 @@
+"""The arrays that an optimizer steps: what it takes, and how they are grouped for the kernel."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv import checks, ops_optim
+from cconv.regularizers import Regularizer
+from cconv.run import aligned_empty
+
+Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray]
+
+
+def by_name(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Return arrays by their names, or their places in the list."""
+    if isinstance(arrays, Mapping):
+        return dict(arrays)
+    return {str(place): array for place, array in enumerate(arrays)}
+
+
+def checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Return the gradient of a weight as kernels want it, if that is what it can be."""
+    if not isinstance(w, np.ndarray) or w.dtype not in (np.float32, np.float64) or not w.flags.carray:
+        raise TypeError(
+            f"Optimizer: params[{name!r}] must be a writeable, C-contiguous array of float32 or float64"
+        )
+    if g.shape != w.shape or g.dtype != w.dtype:
+        raise ValueError(
+            f"Optimizer: grads[{name!r}] must be {w.dtype} of shape {w.shape}, got {g.dtype} of {g.shape}"
+        )
+    return checks.ready(g, w.dtype)
+
+
+def check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
+    """Refuse weights in the same memory: they would be stepped at once."""
+    places = sorted((w.ctypes.data, w.ctypes.data + w.nbytes, name) for name, w, _ in pairs)
+    for (_, end, first), (start, _, second) in itertools.pairwise(places):
+        if start < end:
+            raise ValueError(f"Optimizer: params[{first!r}] and params[{second!r}] share memory")
+
+
+class ArrayGroups:
+    """Weights and gradients grouped for a step, as long as they are the same arrays at every step.
+
+    Attributes
+    ----------
+    groups : list of Group
+        One for each dtype.
+    token : object or None
+        What the caller knows them by.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+        ready: Sequence[np.ndarray],
+        slots: Sequence[Sequence[np.ndarray]],
+        penalties: Sequence[Regularizer | None],
+    ) -> None:
+        self._pairs, self._penalties = list(pairs), _factors(penalties)
+        self.token: object | None = None
+        # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
+        self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
+        by_dtype: dict[Any, tuple[list, list]] = {}
+        for (_, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
+            l1 = penalty.l1 if penalty is not None else 0.0
+            g = grad
+            if l1 or grad is not given:
+                g = aligned_empty(w.shape, w.dtype)
+                self._changed.append((g, given, w, l1))
+            entries, l2 = by_dtype.setdefault(w.dtype, ([], []))
+            entries.append((w, g, *kept))
+            # The gradient of l2 Σw² is 2 l2 w.
+            l2.append(2.0 * penalty.l2 if penalty is not None else 0.0)
+        self.groups = [ops_optim.Group(entries, l2) for entries, l2 in by_dtype.values()]
+
+    def are(
+        self,
+        pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+        penalties: Sequence[Regularizer | None],
+    ) -> bool:
+        """Whether these are the arrays, under the same names, and the penalties."""
+        return (
+            len(pairs) == len(self._pairs)
+            and _factors(penalties) == self._penalties
+            and all(
+                ours[1] is theirs[1] and _is_same(ours[2], theirs[2]) and ours[0] == theirs[0]
+                for ours, theirs in zip(pairs, self._pairs, strict=True)
+            )
+            and self.writeable()
+        )
+
+    def writeable(self) -> bool:
+        """Whether the weights may still be written to."""
+        return all([w.flags.writeable for _, w, _ in self._pairs])
+
+    def refresh(self) -> None:
+        """Work out the gradients that are not used as they are."""
+        for g, given, w, l1 in self._changed:
+            g[...] = given + l1 * np.sign(w) if l1 else given
+
+
+def _factors(penalties: Sequence[Regularizer | None]) -> list[tuple[float, float] | None]:
+    # The values, and not the objects: they may be changed in place.
+    return [None if penalty is None else (penalty.l1, penalty.l2) for penalty in penalties]
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are one, or views of the same numbers."""
+    if a is b:
+        return True
+    same = a.ctypes.data == b.ctypes.data and a.strides == b.strides
+    return same and a.shape == b.shape and a.dtype == b.dtype

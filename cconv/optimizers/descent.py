@@ -1,0 +1,104 @@
+"""Gradient descent, with and without momentum."""
+
+from typing import Any
+
+from cconv import checks, ops_optim
+from cconv.named import fraction
+from cconv.optimizers.base import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent (Robbins & Monro 1951, "A stochastic approximation method").
+
+    ``w ← w - lr g``; with momentum μ the rule of `Momentum`, with `nesterov` that of `Nesterov`.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    nesterov : bool
+        Whether momentum is Nesterov's.
+    decay, lr
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> SGD(0.1, momentum=0.9, nesterov=True)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        decay: float = 0.0,
+        lr: Any = None,
+    ) -> None:
+        super().__init__(learning_rate, decay, lr)
+        self.momentum = momentum
+        self.nesterov = checks.flag(type(self).__name__, "nesterov", nesterov)
+
+    @property
+    def momentum(self) -> float:
+        """The factor of the velocity; without one no velocity is kept."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._momentum = fraction(type(self).__name__, "momentum", value)
+        self.slots = ("velocity",) if self._momentum else ()
+        self._arrays = None
+
+    def _update(self, group, rate):
+        if not self.momentum:
+            ops_optim.sgd_update(group, rate)
+        elif self.nesterov:
+            ops_optim.nesterov_update(group, rate, self.momentum)
+        else:
+            ops_optim.momentum_update(group, rate, self.momentum)
+
+
+class Momentum(SGD):
+    """Heavy ball (Polyak 1964, "Some methods of speeding up the convergence of iteration methods").
+
+    ``v ← μ v - lr g``, ``w ← w + v``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    decay, lr
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
+    ) -> None:
+        super().__init__(learning_rate, momentum, False, decay=decay, lr=lr)
+
+
+class Nesterov(SGD):
+    """Nesterov's accelerated gradient (Nesterov 1983, in the form of Sutskever et al. 2013).
+
+    ``v ← μ v - lr g``, ``w ← w + μ v - lr g``: w is the point that momentum looks ahead to.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    momentum : float
+        μ in [0, 1).
+    decay, lr
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
+    ) -> None:
+        super().__init__(learning_rate, momentum, True, decay=decay, lr=lr)
