@@ -1,78 +1,40 @@
-"""How a model learns and is used: compile, fit, evaluate, predict, batch by batch.
+"""How a model learns: compile, fit, evaluate, batch by batch.
 
-`Trainer` is what `Sequential` inherits; it knows of layers only what a plan needs. Losses and
-metrics are summed in float64 over the batches in order, so they too are the same on any number
-of threads.
+`Trainer` is what `Sequential` inherits. Losses and metrics are summed in float64 over the batches in order,
+so they too are the same on any number of threads.
 """
 
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, losses, optimizers
 from cconv import metrics as known_metrics
-from cconv.batches import Batch, Batches, Front, Meter, epoch_order, is_plain, split_tail
-from cconv.boundary import Boundary, Data, front_of
+from cconv.batches import Batch, Batches, Meter, epoch_order, is_plain, split_tail
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
-from cconv.layers.base import Layer
 from cconv.named import config_of
-from cconv.recorded import PlanCache, RecordedPlan
+from cconv.predicting import Predictor, batch_size_of, verbosity_of
+from cconv.recorded import RecordedPlan
 from cconv.shapes import is_int, positive_int
-
-INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
     """The loss became NaN or infinite; the weights are those before the step that the message names."""
 
 
-class Trainer:
-    """Compile, fit, evaluate and predict, for a model that is layers in a row."""
-
-    # What the model itself provides.
-    dtype: np.dtype
-    seed: int
-    _layers: list[Layer]
-    _input_shape: tuple[int, ...] | None
+class Trainer(Predictor):
+    """Compile, fit and evaluate, for a model that is layers in a row."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.optimizer: Any = None
-        self.loss: Any = None
         self.metrics: list[Any] = []
         self.stop_training = False
         self.history: History | None = None
-        self.steps_done = 0
         self.epochs_done = 0
-        self._plans = PlanCache()
-        self._fuse = True
-
-    @property
-    def fuse(self) -> bool:
-        """Whether layers in a row may be computed as one; False is for finding errors."""
-        return self._fuse
-
-    @fuse.setter
-    def fuse(self, value: bool) -> None:
-        self._fuse = checks.flag("Sequential", "fuse", value)
-        self._forget_plans()
-
-    @property
-    def data_format(self) -> str:
-        """Layout of the images that the model takes and gives."""
-        raise NotImplementedError
-
-    @property
-    def built(self) -> bool:
-        """Whether every layer has its weights."""
-        raise NotImplementedError
-
-    def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
-        """Create the weights."""
-        raise NotImplementedError
 
     # --- compile ------------------------------------------------------------------------------
 
@@ -108,48 +70,9 @@ class Trainer:
         self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
         self._forget_plans()
 
-    def _forget_plans(self) -> None:
-        self._plans = PlanCache()
-
     def _need_compiled(self, where: str) -> None:
         if self.loss is None:
             raise RuntimeError(f"{where}: call compile first")
-
-    def _need_built(self, what: str) -> None:
-        if not self.built:
-            raise ValueError(
-                f"Sequential.{what}: the model is not built: call build(input_shape), give its first layer "
-                "input_shape=..., or fit it"
-            )
-
-    # --- data ---------------------------------------------------------------------------------
-
-    def _inner_output_shape(self) -> tuple[int, ...]:
-        last = self._layers[-1]
-        return last._inner(last.output_shape)
-
-    def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
-        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
-        samples = checks.real_array(where, "x", x, None)
-        if not self.built:
-            if samples.ndim < 2:
-                raise ValueError(
-                    f"{where}: x must have a batch axis and at least one more, got {samples.shape}"
-                )
-            self.build(samples.shape[1:])
-        assert self._input_shape is not None
-        first = self._layers[0]
-        boundary = Boundary(
-            where,
-            f"layer 0 ({first.name}, {type(first).__name__})",
-            self.dtype,
-            self.data_format == "channels_first",
-            self._input_shape,
-            self._inner_output_shape(),
-            self.loss,
-            front_of(self._layers, self.seed, lambda: self.steps_done) if self.fuse else Front(),
-        )
-        return boundary, boundary.samples(samples)
 
     # --- fit ----------------------------------------------------------------------------------
 
@@ -216,9 +139,9 @@ class Trainer:
         """
         where = "Sequential.fit"
         self._need_compiled(where)
-        batch_size = _batch_size(where, batch_size)
+        batch_size = batch_size_of(where, batch_size)
         first, last = _epochs(where, initial_epoch, epochs)
-        flags = checks.flag(where, "shuffle", shuffle), _verbosity(where, verbose)
+        flags = checks.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
         train, validation = self._split(
             where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
         )
@@ -299,27 +222,6 @@ class Trainer:
             plan = RecordedPlan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
             self._plans.training = plan
             self._plans.plain = self._plain_shape()
-        return plan
-
-    def _plain_shape(self) -> tuple[int, ...] | None:
-        return self._input_shape if self.data_format == "channels_last" else None
-
-    def _is_plain(self, x: ArrayLike) -> TypeGuard[np.ndarray]:
-        """Whether the kernels can be given these samples as they are: no plan, no such sample."""
-        if type(x) is not np.ndarray or x.shape[1:] != self._plans.plain or x.dtype != self.dtype:
-            return False
-        return len(x) > 0 and is_plain(x)
-
-    def _inference_plan(self) -> RecordedPlan:
-        """Return the plan of this thread, ready for the weights as they are now."""
-        plan = self._plans.inference
-        if plan is None or not plan.is_current():
-            plan = RecordedPlan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
-            self._plans.inference = plan
-            self._plans.rows = self._inference_batch("Sequential.predict", None)
-            self._plans.plain = self._plain_shape()
-        else:
-            plan.prepare()
         return plan
 
     def _train_step(self, batch: Batch, position: str) -> list[float]:
@@ -470,7 +372,7 @@ class Trainer:
         """
         where = "Sequential.evaluate"
         self._need_compiled(where)
-        verbosity = _verbosity(where, verbose)
+        verbosity = verbosity_of(where, verbose)
         boundary, samples = self._boundary(where, x)
         rows = self._inference_batch(where, batch_size)
         batches = boundary.batches(boundary.data(samples, y, sample_weight), rows)
@@ -486,12 +388,6 @@ class Trainer:
         n = np.shape(x)[0] if np.ndim(x) else 1
         return self.evaluate(x, y, max(n, 1), 0, sample_weight, return_dict)
 
-    def _inference_batch(self, where: str, batch_size: Any) -> int:
-        if batch_size is not None:
-            return _batch_size(where, batch_size)
-        widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
-        return min(max(INFERENCE_BYTES // widest, 1), 256)
-
     def _evaluate(self, batches: Batches) -> dict[str, float]:
         plan = self._inference_plan()
         meter = Meter(self._figure_names())
@@ -504,68 +400,6 @@ class Trainer:
         figures = meter.means()
         figures["loss"] += self._penalty()
         return figures
-
-    # --- predict ------------------------------------------------------------------------------
-
-    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: str | int = "auto") -> np.ndarray:
-        """Return the model's outputs, in inference mode.
-
-        Several threads may call this at once.
-
-        Parameters
-        ----------
-        x : array of shape (n, h, w, c), or of the model's other input shape
-            Any real dtype, converted batch by batch.
-        batch_size : int, optional
-            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
-            The result does not depend on it.
-        verbose : {"auto", 0, 1, 2}
-            Accepted as Keras does; nothing is printed.
-
-        Returns
-        -------
-        ndarray of shape (n, *output_shape)
-            A new array of the model's dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For an `x` that is not what the model takes.
-        """
-        where = "Sequential.predict"
-        _verbosity(where, verbose)
-        y = self._predict_directly(x, batch_size)
-        if y is not None:
-            return y
-        boundary, samples = self._boundary(where, x)
-        batches = boundary.batches(Data(samples), self._inference_batch(where, batch_size))
-        plan = self._inference_plan()
-        outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
-        with batches:
-            for batch in batches.epoch():
-                outputs[batch.start : batch.start + len(batch.x)] = plan.predict(batch.x, batch.done)
-        if self.data_format == "channels_first" and outputs.ndim == 4:
-            return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
-        return outputs
-
-    def _predict_directly(self, x: ArrayLike, batch_size: int | None) -> np.ndarray | None:
-        """Return the outputs for what the kernels can be given as it is, in one batch; None for all else.
-
-        The microseconds that are saved are most of a small network's latency.
-        """
-        plan = self._plans.inference
-        if plan is None or not self._is_plain(x) or not plan.is_current():
-            return None
-        rows = self._plans.rows if batch_size is None else batch_size
-        if type(rows) is not int or len(x) > rows:
-            return None
-        plan.prepare()
-        return plan.predict(x).copy()
-
-    def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
-        """Return the model's outputs for one batch; see `predict`."""
-        y = self._predict_directly(x, sys.maxsize)
-        return y if y is not None else self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
 
     # --- what a saved model keeps -------------------------------------------------------------
 
@@ -600,18 +434,6 @@ def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> An
     if by_name:
         return dict(zip(names, values, strict=True))
     return values[0] if len(values) == 1 else list(values)
-
-
-def _batch_size(where: str, batch_size: Any) -> int:
-    return 32 if batch_size is None else positive_int(where, "batch_size", batch_size)
-
-
-def _verbosity(where: str, verbose: Any) -> int:
-    if verbose == "auto" or verbose is True:
-        return 1
-    if verbose not in (0, 1, 2):
-        raise ValueError(f"{where}: verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
-    return int(verbose)
 
 
 def _epochs(where: str, initial: Any, epochs: Any) -> tuple[int, int]:

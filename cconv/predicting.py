@@ -1,0 +1,207 @@
+"""How a model is used: predict, over plans that are kept.
+
+`Predictor` is what a model has before it can learn: what it takes, and plans that are made when they are
+first needed. It knows of layers only what a plan needs.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, Self, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import checks
+from cconv.batches import Front, is_plain
+from cconv.boundary import Boundary, Data, front_of
+from cconv.layers.base import Layer
+from cconv.recorded import PlanCache, RecordedPlan
+from cconv.shapes import positive_int
+
+INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
+
+
+class Predictor:
+    """Predict, for a model that is layers in a row."""
+
+    # What the model itself provides.
+    dtype: np.dtype
+    seed: int
+    _layers: list[Layer]
+    _input_shape: tuple[int, ...] | None
+
+    def __init__(self) -> None:
+        # Of the training, what plans and draws depend on.
+        self.loss: Any = None
+        self.steps_done = 0
+        self._plans = PlanCache()
+        self._fuse = True
+
+    @property
+    def fuse(self) -> bool:
+        """Whether layers in a row may be computed as one; False is for finding errors."""
+        return self._fuse
+
+    @fuse.setter
+    def fuse(self, value: bool) -> None:
+        self._fuse = checks.flag("Sequential", "fuse", value)
+        self._forget_plans()
+
+    @property
+    def data_format(self) -> str:
+        """Layout of the images that the model takes and gives."""
+        raise NotImplementedError
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its weights."""
+        raise NotImplementedError
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
+        """Create the weights."""
+        raise NotImplementedError
+
+    def _need_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"Sequential.{what}: the model is not built: call build(input_shape), give its first layer "
+                "input_shape=..., or fit it"
+            )
+
+    # --- data ---------------------------------------------------------------------------------
+
+    def _inner_output_shape(self) -> tuple[int, ...]:
+        last = self._layers[-1]
+        return last._inner(last.output_shape)
+
+    def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
+        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
+        samples = checks.real_array(where, "x", x, None)
+        if not self.built:
+            if samples.ndim < 2:
+                raise ValueError(
+                    f"{where}: x must have a batch axis and at least one more, got {samples.shape}"
+                )
+            self.build(samples.shape[1:])
+        assert self._input_shape is not None
+        first = self._layers[0]
+        boundary = Boundary(
+            where,
+            f"layer 0 ({first.name}, {type(first).__name__})",
+            self.dtype,
+            self.data_format == "channels_first",
+            self._input_shape,
+            self._inner_output_shape(),
+            self.loss,
+            front_of(self._layers, self.seed, lambda: self.steps_done) if self.fuse else Front(),
+        )
+        return boundary, boundary.samples(samples)
+
+    # --- plans --------------------------------------------------------------------------------
+
+    def _forget_plans(self) -> None:
+        self._plans = PlanCache()
+
+    def _plain_shape(self) -> tuple[int, ...] | None:
+        return self._input_shape if self.data_format == "channels_last" else None
+
+    def _is_plain(self, x: ArrayLike) -> TypeGuard[np.ndarray]:
+        """Whether the kernels can be given these samples as they are: no plan, no such sample."""
+        if type(x) is not np.ndarray or x.shape[1:] != self._plans.plain or x.dtype != self.dtype:
+            return False
+        return len(x) > 0 and is_plain(x)
+
+    def _inference_plan(self) -> RecordedPlan:
+        """Return the plan of this thread, ready for the weights as they are now."""
+        plan = self._plans.inference
+        if plan is None or not plan.is_current():
+            plan = RecordedPlan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
+            self._plans.inference = plan
+            self._plans.rows = self._inference_batch("Sequential.predict", None)
+            self._plans.plain = self._plain_shape()
+        else:
+            plan.prepare()
+        return plan
+
+    def _inference_batch(self, where: str, batch_size: Any) -> int:
+        if batch_size is not None:
+            return batch_size_of(where, batch_size)
+        widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
+        return min(max(INFERENCE_BYTES // widest, 1), 256)
+
+    # --- predict ------------------------------------------------------------------------------
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: str | int = "auto") -> np.ndarray:
+        """Return the model's outputs, in inference mode.
+
+        Several threads may call this at once.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            Any real dtype, converted batch by batch.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+            The result does not depend on it.
+        verbose : {"auto", 0, 1, 2}
+            Accepted as Keras does; nothing is printed.
+
+        Returns
+        -------
+        ndarray of shape (n, *output_shape)
+            A new array of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an `x` that is not what the model takes.
+        """
+        where = "Sequential.predict"
+        verbosity_of(where, verbose)
+        y = self._predict_directly(x, batch_size)
+        if y is not None:
+            return y
+        boundary, samples = self._boundary(where, x)
+        batches = boundary.batches(Data(samples), self._inference_batch(where, batch_size))
+        plan = self._inference_plan()
+        outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
+        with batches:
+            for batch in batches.epoch():
+                outputs[batch.start : batch.start + len(batch.x)] = plan.predict(batch.x, batch.done)
+        if self.data_format == "channels_first" and outputs.ndim == 4:
+            return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
+        return outputs
+
+    def _predict_directly(self, x: ArrayLike, batch_size: int | None) -> np.ndarray | None:
+        """Return the outputs for what the kernels can be given as it is, in one batch; None for all else.
+
+        The microseconds that are saved are most of a small network's latency.
+        """
+        plan = self._plans.inference
+        if plan is None or not self._is_plain(x) or not plan.is_current():
+            return None
+        rows = self._plans.rows if batch_size is None else batch_size
+        if type(rows) is not int or len(x) > rows:
+            return None
+        plan.prepare()
+        return plan.predict(x).copy()
+
+    def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
+        """Return the model's outputs for one batch; see `predict`."""
+        y = self._predict_directly(x, sys.maxsize)
+        return y if y is not None else self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
+
+
+def batch_size_of(where: str, batch_size: Any) -> int:
+    """Return a batch size as the user gave it; None stands for 32."""
+    return 32 if batch_size is None else positive_int(where, "batch_size", batch_size)
+
+
+def verbosity_of(where: str, verbose: Any) -> int:
+    """Return `verbose` as a number; "auto" stands for 1."""
+    if verbose == "auto" or verbose is True:
+        return 1
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"{where}: verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+    return int(verbose)
