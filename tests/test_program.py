@@ -94,11 +94,23 @@ def check(model, n=3):
     assert np.array_equal(model.predict_on_batch(x), fresh_plan(model).predict(x))
 
 
+def test_a_batch_that_is_repeated_runs_no_layer(monkeypatch):
+    model, x = recorded(), images(3)
+    wanted = fresh_plan(model).predict(x)
+    monkeypatch.delattr(Plan, "predict")
+    assert np.array_equal(model.predict_on_batch(x), wanted)
+    with pytest.raises(AttributeError, match="predict"):
+        model.predict_on_batch(images(2))
+
+
 def test_a_layer_that_is_built_again_is_noticed():
     model = recorded()
+    kept = programs(model)
     model.layers[0].build(SHAPE, dtype="float32", seed=99)
     for _ in range(4):
         check(model)
+    assert len(programs(model)) == 1
+    assert programs(model) != kept
 
 
 def test_training_is_noticed():
@@ -106,6 +118,7 @@ def test_training_is_noticed():
     for _ in range(3):
         model.train_on_batch(images(4), np.eye(7)[:4])
         check(model)
+        assert len(programs(model)) == 1
 
 
 def test_memory_that_grows_is_noticed_and_small_batches_come_back():
@@ -127,14 +140,22 @@ def test_only_so_many_shapes_are_kept():
         for n in range(1, 30):
             check(model, n)
             assert len(model._plans.inference._programs) <= MOST_PROGRAMS
+    assert programs(model) == []
+    for _ in range(3):
+        check(model, 40)
+    assert len(programs(model)) == 1
 
 
 def test_the_number_of_threads_is_noticed():
-    model = recorded("winograd")
     try:
+        cconv.set_num_threads(1)
+        model = recorded("winograd")
         for threads in (1, 2, 3, 1, 2, 3):
             cconv.set_num_threads(threads)
-            check(model)
+            for _ in range(3):
+                check(model)
+            assert programs(model)
+        assert len(programs(model)) == 3
     finally:
         cconv.set_num_threads(None)
 
@@ -143,6 +164,7 @@ def test_results_belong_to_the_caller_and_the_input_is_not_kept():
     model = recorded()
     x = images(3)
     y = model.predict_on_batch(x)
+    assert len(programs(model)) == 1
     kept, gone = y.copy(), weakref.ref(x)
     model.predict_on_batch(images(3))
     assert np.array_equal(y, kept)
@@ -158,6 +180,7 @@ def test_an_input_in_the_memory_of_the_weights():
     wanted = kernel @ kernel
     for _ in range(4):
         np.testing.assert_allclose(model.predict_on_batch(kernel), wanted, rtol=1e-5)
+    assert len(programs(model)) == 1
     x = np.eye(4, dtype=np.float32)
     assert np.array_equal(model.predict_on_batch(x), kernel)
 
@@ -178,6 +201,7 @@ def test_inputs_that_must_be_converted_first(given):
     model = recorded()
     wanted = fresh_plan(model).predict(np.array(given, np.float32, order="C"))
     assert np.array_equal(model.predict_on_batch(given), wanted)
+    assert len(model._plans.inference._programs) == len(programs(model)) == 1  # the one that was there
 
 
 @pytest.mark.parametrize("wrong", [images(0), images(3)[..., :2], images(3)[0], images(3) + 1j])
@@ -221,10 +245,17 @@ def test_python_threads_predict_at_once():
     model = recorded("winograd")
     batches = [images(1 + i % 3) for i in range(24)]
     wanted = [fresh_plan(model).predict(x).copy() for x in batches]
+
+    def predicted(x):
+        return model.predict_on_batch(x), len(programs(model))
+
+    counts = []
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
-            for found, expected in zip(pool.map(model.predict_on_batch, batches), wanted, strict=True):
+            for (found, count), expected in zip(pool.map(predicted, batches), wanted, strict=True):
                 assert np.array_equal(found, expected)
+                counts.append(count)
+    assert max(counts) > 0
 
 
 def test_channels_first():
@@ -235,6 +266,7 @@ def test_channels_first():
         x = images(2, shape=(8, 8, 2))
         y = model.predict_on_batch(np.ascontiguousarray(np.moveaxis(x, 3, 1)))
         assert np.array_equal(np.moveaxis(y, 1, 3), last.predict_on_batch(x))
+    assert len(programs(model)) == len(programs(last)) == 1
 
 
 def test_a_program_needs_the_input_whole():

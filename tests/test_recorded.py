@@ -13,10 +13,11 @@ from cconv.callbacks import Callback
 from cconv.losses import CategoricalCrossentropy
 from cconv.models import Sequential
 from cconv.optimizers import Adam
+from cconv.plan import Plan
 from cconv.recorded import MOST_PROGRAMS, RecordedPlan
 from cconv.regularizers import L1L2
 from cconv.training import NonFiniteLossError
-from tests.test_program import NETWORKS, SHAPE, images
+from tests.test_program import NETWORKS, SHAPE, images, programs
 
 RNG = np.random.default_rng(32)
 
@@ -51,8 +52,8 @@ def both(name, **options):
     return model_of(NETWORKS[name], **options), plain(model_of(NETWORKS[name], **options))
 
 
-def step(models, n, loss=None):
-    """Train the models on one batch, and compare them."""
+def step(models, n):
+    """Train the models on one batch, and compare them; the second one must not repeat anything."""
     x = images(n, models[0].dtype)
     y = RNG.random((n, *models[0].output_shape[1:]))
     before = x.copy()
@@ -60,6 +61,7 @@ def step(models, n, loss=None):
     assert losses[0] == losses[1]
     assert bits(models[0]) == bits(models[1])
     assert np.array_equal(x, before)
+    assert repeats(models[1]) == 0
     for ours, theirs in zip(*(model.layers for model in models), strict=True):
         assert all(np.array_equal(ours.grads[name], theirs.grads[name]) for name in theirs.grads)
 
@@ -72,6 +74,20 @@ def test_repeated_steps_give_the_bits_of_steps_that_are_run(name, fuse, dtype):
     for n in (7, 3, 7, 3, 7, 3, 7, 7, 3, 3, 7):
         step(models, n)
     assert repeats(models[0]) == (0 if name in NOT_REPEATED else 2)
+
+
+def test_a_step_that_is_repeated_runs_no_layer(monkeypatch):
+    models = both("dense")
+    for _ in range(2):
+        step(models, 5)
+    assert repeats(models[0]) == 0
+    step(models, 5)
+    assert repeats(models[0]) == 1
+    for name in ("forward", "backward"):
+        monkeypatch.delattr(Plan, name)
+    models[0].train_on_batch(images(5), RNG.random((5, 7)))
+    with pytest.raises(AttributeError, match="forward"):
+        models[0].train_on_batch(images(4), RNG.random((4, 7)))
 
 
 @pytest.mark.parametrize("name", ["lenet", "mnist"])
@@ -123,6 +139,8 @@ def test_a_layer_that_stops_to_learn_and_begins_again():
             model.layers[1].trainable = not trainable
         for _ in range(4):
             step(models, 5)
+        assert repeats(models[0])
+    assert repeats(models[0]) == 2
 
 
 def test_nothing_learns():
@@ -132,6 +150,7 @@ def test_nothing_learns():
             layer.trainable = False
     for _ in range(5):
         step(models, 5)
+    assert repeats(models[0]) == 1
 
 
 def test_another_rate_of_dropout():
@@ -141,6 +160,8 @@ def test_another_rate_of_dropout():
             model.layers[2].rate = rate
         for _ in range(4):
             step(models, 5)
+        assert repeats(models[0])
+    assert repeats(models[0]) == 3
 
 
 def test_weights_that_are_set_and_layers_that_are_built_again():
@@ -148,9 +169,11 @@ def test_weights_that_are_set_and_layers_that_are_built_again():
     for turn in range(4):
         for _ in range(4):
             step(models, 5)
+        assert repeats(models[0]) == 1
         if turn == 1:
             for model in models:
                 model.layers[1].build(model.layers[0].output_shape, dtype="float32", seed=99)
+            plain(models[1])  # its plan is another one now
         else:
             values = [array + 0.01 for array in models[0].get_weights()]
             for model in models:
@@ -164,17 +187,20 @@ def test_another_number_of_threads():
             cconv.set_num_threads(threads)
             for _ in range(4):
                 step(models, 5)
+            assert repeats(models[0])
+        assert repeats(models[0]) == 3
     finally:
         cconv.set_num_threads(None)
 
 
 def test_memory_that_grows_and_more_shapes_than_are_kept():
     models = both("pooled")
-    for sizes in ((3, 3, 3, 3, 60, 3, 3, 3, 3, 60, 60), range(1, 20), (3, 3, 3, 3)):
+    turns = ((3, 3, 3, 3, 60, 3, 3, 3, 3, 60, 60), 2), (range(1, 20), 0), ((3, 3, 3, 3), 1)
+    for sizes, kept in turns:
         for n in sizes:
             step(models, n)
             assert len(models[0]._plans.training._programs) <= MOST_PROGRAMS
-    assert repeats(models[0])
+        assert repeats(models[0]) == kept
 
 
 def test_prediction_between_steps():
@@ -183,6 +209,7 @@ def test_prediction_between_steps():
         step(models, 5)
         x = images(5)
         assert np.array_equal(*(model.predict_on_batch(x) for model in models))
+    assert repeats(models[0]) == len(programs(models[0])) == 1
 
 
 def test_gradients_that_were_thrown_away_are_there_again():
@@ -192,6 +219,7 @@ def test_gradients_that_were_thrown_away_are_there_again():
             for layer in model.layers:
                 layer.grads.clear()
         step(models, 5)
+    assert repeats(models[0]) == 1
 
 
 class Halved(CategoricalCrossentropy):
@@ -209,7 +237,7 @@ def test_a_loss_of_the_users():
         x, y = images(5), np.eye(7, dtype=np.float32)[RNG.integers(0, 7, 5)]
         assert len({model.train_on_batch(x, y) for model in models}) == 1
         assert bits(models[0]) == bits(models[1])
-    assert repeats(models[0]) == 1
+    assert (repeats(models[0]), repeats(models[1])) == (1, 0)
 
 
 class Doubled(L.Dense):
@@ -235,6 +263,7 @@ def test_a_step_that_diverges_is_explained_as_ever(front):
         model = make(model_of(chain, shape=(6,)))
         for _ in range(5):
             model.train_on_batch(np.ones((4, 6), np.float32), np.ones((4, 2)))
+        assert repeats(model) == (0 if make is plain else 1)
         model.layers[-2].params["kernel"][...] = np.nan
         kept = bits(model)
         with pytest.raises(NonFiniteLossError) as error:
@@ -257,8 +286,10 @@ def test_a_callback_that_breaks_off_a_step_leaves_a_model_that_trains():
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, y, batch_size=4, epochs=5, verbose=0, callbacks=[Broken()])
     assert bits(models[0]) == bits(models[1])
+    assert repeats(models[0]) == 1
     for _ in range(3):
         step(models, 4)
+    assert repeats(models[0]) == 1
 
 
 def test_the_input_is_not_kept():
@@ -266,6 +297,7 @@ def test_the_input_is_not_kept():
     for _ in range(5):
         x = images(3)
         model.train_on_batch(x, RNG.random((3, *model.output_shape[1:])))
+    assert repeats(model) == 1
     gone = weakref.ref(x)
     del x
     gc.collect()
@@ -298,6 +330,7 @@ def test_activations_of_the_users(loss):
         model.compile(Adam(0.01), loss)
         found = [model.train_on_batch(x, y) for _ in range(5)]
         found += [model.predict_on_batch(z).tobytes() for z in (x, 2 * x, 3 * x, 4 * x, 5 * x)]
+        assert repeats(model) == len(programs(model)) == 0
         results.append((found, bits(model)))
         assert len(set(found)) == len(found)
         alone = x
@@ -319,6 +352,7 @@ def test_another_activation_is_noticed():
             fresh.set_weights(model.get_weights())
             assert np.array_equal(model.predict_on_batch(x), fresh.predict_on_batch(x))
             assert model.train_on_batch(x, y) == fresh.train_on_batch(x, y)
+        assert repeats(model) == len(programs(model)) == 1
 
 
 def test_the_last_layer_is_built_again():
@@ -334,6 +368,7 @@ def test_the_last_layer_is_built_again():
             for layer in model.layers:
                 alone = layer.forward(alone)
             assert np.array_equal(found, alone)
+        assert repeats(model) == len(programs(model)) == 1
         model.layers[2].build((4,), dtype="float32", seed=seed)
 
 
@@ -345,6 +380,7 @@ def test_a_penalty_that_is_changed():
             model.layers[1].kernel_regularizer.l2 = l2
         for _ in range(4):
             step(models, 5)
+        assert repeats(models[0]) == 1
 
 
 def test_as_many_shapes_as_are_kept_all_repeat():
@@ -374,6 +410,7 @@ def test_wrong_targets_are_refused_and_change_nothing(wrong):
             assert bits(model) == kept
             assert model.steps_done == models[1].steps_done
         assert len(messages) == 1
+    assert (repeats(models[0]), repeats(models[1])) == (1, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32, np.float64, bool, ">i4"])
@@ -385,3 +422,4 @@ def test_targets_of_every_dtype(dtype):
     for _ in range(4):
         assert len({model.train_on_batch(x, y) for model in models}) == 1
     assert bits(models[0]) == bits(models[1])
+    assert (repeats(models[0]), repeats(models[1])) == (1, 0)
