@@ -12,8 +12,8 @@
 # The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
 # split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
 # order.  2x2 max pooling takes the same blocks, parts and order, with one product where the gradient
-# before pooling has four (see simd/first_gradient.h): both give the same bits.  Other poolings spread
-# their gradient over the thread's scratch first.
+# before pooling has four (see simd/first_gradient.h): both give the same bits where x is finite.  Other
+# poolings spread their gradient over the thread's scratch first.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython

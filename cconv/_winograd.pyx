@@ -552,7 +552,7 @@ def input_gradient(
 # its sum stays in the cache; slices of the same part transform the same tiles again.  Where there
 # is but one part the task also transforms its sum, which nobody else ever sees.  Tiles that
 # pooling does not see have no gradient and are left out; the batches, and with them every sum, are
-# as they would be with their zeros.
+# as they would be with their zeros, where x is finite.
 
 cdef struct Sum:
     Tiles t                  # x of the forward pass, dy in place of y

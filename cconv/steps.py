@@ -1,7 +1,7 @@
 """The steps of a plan: which layers in a row are computed as one, and how.
 
 The rules that say which are tried in order at every layer. What a fused step gives has the same bits
-as its layers one by one.
+as its layers one by one, but for a batch normalisation in the weights, which is the same within rounding.
 """
 
 import copy
@@ -145,7 +145,8 @@ class PooledConvolution(Step):
 
     What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
     either: where the largest value of a window is not above zero, the argmax names no position.
-    The results have the same bits as those of the two layers one by one.
+    The results have the same bits as those of the two layers one by one; so have the gradients of the
+    weights where the input is finite: what pooling does not choose is left out, not multiplied by zero.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:

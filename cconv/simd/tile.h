@@ -58,6 +58,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     tail last = TAIL(ragged ? to->n - (width - 1) * LANES : LANES);
     for (ptrdiff_t q = s->q; q > 0; q--) {
         for (ptrdiff_t r = s->r; r > 0; r--) {
+            /* Of a whole vector and half of one behind it, the half asks. */
             if ((width == 2 || ragged) && to->mode & CCONV_FETCH) {
                 cconv_fetch(s->ahead);
                 cconv_fetch(s->ahead + 1);
