@@ -145,8 +145,8 @@ class PooledConvolution(Step):
 
     What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
     either: where the largest value of a window is not above zero, the argmax names no position.
-    The results have the same bits as those of the two layers one by one; so have the gradients of the
-    weights where the input is finite: what pooling does not choose is left out, not multiplied by zero.
+    The results have the same bits as those of the two layers one by one; so have the gradients where the
+    input and the kernel are finite: what pooling does not choose is left out, not multiplied by zero.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
