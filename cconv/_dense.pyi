@@ -7,6 +7,7 @@ def dense_scratch(item: int, threads: int) -> int: ...
 def dense_forward(
     x: np.ndarray,
     kernel: np.ndarray,
+    scale: np.ndarray | None,
     bias: np.ndarray | None,
     y: np.ndarray,
     relu: bool,

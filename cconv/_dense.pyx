@@ -2,10 +2,11 @@
 #
 # Design.  All three passes multiply matrices, C (rows, columns) = A (rows, depth) B (depth, columns).  B is
 # laid out block by block, a block of 32 float or 16 double columns and DEPTH terms of the sum at a time: it
-# then stays in the first cache while all rows of A pass by, whatever its own strides were.  Each thread lays
-# out what it multiplies, in scratch of its own, so that there is nothing to wait for; that costs as much as
-# some rows of A.  B is multiplied where it lies if there are fewer rows than that, or not so many more while
-# the rows of B are short: those of a piece then have room in the second cache.
+# then stays in the first cache while all rows of A pass by, whatever its own strides were.  There it is also
+# scaled, if the outputs are.  Each thread lays out what it multiplies, in scratch of its own, so that there
+# is nothing to wait for; that costs as much as some rows of A.  B is multiplied where it lies if there are
+# fewer rows than that, or not so many more while the rows of B are short: those of a piece then have room in
+# the second cache.
 #
 #     forward           y = x kernel          rows: samples       terms: inputs
 #     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
@@ -23,7 +24,7 @@ from cython.parallel cimport prange
 
 from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
                              cconv_ahead, cconv_ask, cconv_fetch, cconv_sum, ceil_div, column_sums, least,
-                             most, pack, product, row_product, size, transpose)
+                             most, pack, pack_scaled, product, row_product, size, transpose)
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size TILE = 8        # rows are shared out in multiples of it
@@ -126,6 +127,7 @@ cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
 cdef void multiply_task(
     const cython.floating *a,       # IN   (rows, depth), rows `depth` apart
     const cython.floating *b,       # IN   (depth, columns), `stride` apart; transposed: (columns, depth)
+    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be if transposed
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns), rows `cm` apart
     size rows, size columns, size depth, size stride, size cm, bint transposed, int mode,
@@ -136,8 +138,11 @@ cdef void multiply_task(
     cdef cconv_ahead ahead
     cdef Piece p = piece_of(0, columns, depth, wide), q
     for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
-        pack(b + (p.column * stride + p.first if transposed else p.first * stride + p.column), scratch,
-             transposed, p.k, p.n, stride, width, DEPTH * width)
+        if transposed:
+            pack(b + p.column * stride + p.first, scratch, True, p.k, p.n, stride, width, DEPTH * width)
+        else:
+            pack_scaled(b + p.first * stride + p.column, behind(scale, p.column), scratch, p.k, p.n, stride,
+                        width, DEPTH * width)
         q = piece_of(t + 1, columns, depth, wide)
         ahead = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
                           q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
@@ -189,6 +194,7 @@ cdef void in_place_task(
 cdef void multiply(
     const cython.floating *a,       # IN   (rows, depth)
     const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
+    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be in place
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     size rows, size columns, size depth, bint transposed, int mode,
@@ -207,30 +213,34 @@ cdef void multiply(
             in_place_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
                           depth, stride, mode)
         else:
-            multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(bias, j),
-                          c + i * columns + j, down - i, across - j, depth, stride, columns, transposed, mode,
-                          scratch + t * (DEPTH + SWAP) * PANEL * width)
+            multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(scale, j),
+                          behind(bias, j), c + i * columns + j, down - i, across - j, depth, stride, columns,
+                          transposed, mode, scratch + t * (DEPTH + SWAP) * PANEL * width)
 
 
 def dense_forward(
     const cython.floating[:, ::1] x,       # IN   (m, in)
     const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    const cython.floating[::1] scale,      # IN   (out) or None: in front of the bias
     const cython.floating[::1] bias,       # IN   (out) or None
     cython.floating[:, ::1] y,             # OUT  (m, out)
     bint relu,
-    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: in place
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None, without a scale: in place
     int threads,
 ):
-    """Multiply: y = x @ kernel + bias, then ReLU if `relu`."""
+    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`."""
+    cdef const cython.floating *gamma = NULL
     cdef const cython.floating *beta = NULL
     cdef cython.floating *room = NULL
+    if scale is not None:
+        gamma = &scale[0]
     if bias is not None:
         beta = &bias[0]
     if scratch is not None:
         room = &scratch[0]
     with nogil:
-        multiply(&x[0, 0], &kernel[0, 0], beta, &y[0, 0], x.shape[0], kernel.shape[1], kernel.shape[0], False,
-                 CCONV_RELU if relu else 0, room, threads)
+        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], x.shape[0], kernel.shape[1],
+                 kernel.shape[0], False, CCONV_RELU if relu else 0, room, threads)
 
 
 def dense_row_scratch(size depth, size columns):
@@ -339,8 +349,8 @@ def dense_input_gradient(
                 swapped_task(&kernel[first, 0], &dy[0, 0], &dx[0, first], stop - first, m, outputs, inputs,
                              &scratch[0] + t * each)
         else:
-            multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, &dx[0, 0], m, inputs, outputs,
-                     True, 0, &scratch[0], threads)
+            multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, <const cython.floating *>NULL,
+                     &dx[0, 0], m, inputs, outputs, True, 0, &scratch[0], threads)
 
 
 cdef void gradient_task(

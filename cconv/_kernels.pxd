@@ -131,7 +131,7 @@ cdef extern from "simd/simd.h" nogil:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const float *a,
                         const float *b, float *c, const float *bias, int mode) noexcept nogil
         void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
-                     Py_ssize_t block, const float *b, float *to) noexcept nogil
+                     Py_ssize_t block, const float *b, const float *scale, float *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const float *b, float *to) noexcept nogil
         void (*transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t apart,
@@ -148,7 +148,7 @@ cdef extern from "simd/simd.h" nogil:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
                         const double *b, double *c, const double *bias, int mode) noexcept nogil
         void (*pack)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
-                     Py_ssize_t block, const double *b, double *to) noexcept nogil
+                     Py_ssize_t block, const double *b, const double *scale, double *to) noexcept nogil
         void (*pack_transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t width,
                                 Py_ssize_t block, const double *b, double *to) noexcept nogil
         void (*transposed)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t stride, Py_ssize_t apart,
@@ -264,21 +264,29 @@ cdef inline void column_sums(const cython.floating *dy, size rows, size columns,
     product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
 
 
+cdef inline void pack_scaled(
+    const cython.floating *b,      # IN   (rows, columns), rows `stride` apart
+    const cython.floating *scale,  # IN   (columns): what each column is multiplied by; or NULL
+    cython.floating *to,           # OUT  (blocks, rows, width), zeros at the end: blocks lie `block` apart
+    size rows, size columns, size stride, size width, size block,
+) noexcept nogil:
+    if cython.floating is float:
+        cconv_current().f32.pack(rows, columns, stride, width, block, b, scale, to)
+    else:
+        cconv_current().f64.pack(rows, columns, stride, width, block, b, scale, to)
+
+
 cdef inline void pack(
     const cython.floating *b,  # IN   (rows, columns), rows `stride` apart; transposed: (columns, rows)
     cython.floating *to,       # OUT  (blocks, rows, width), zeros at the end: blocks lie `block` apart
     bint transposed, size rows, size columns, size stride, size width, size block,
 ) noexcept nogil:
-    if cython.floating is float:
-        if transposed:
-            cconv_current().f32.pack_transposed(rows, columns, stride, width, block, b, to)
-        else:
-            cconv_current().f32.pack(rows, columns, stride, width, block, b, to)
+    if not transposed:
+        pack_scaled(b, <const cython.floating *>NULL, to, rows, columns, stride, width, block)
+    elif cython.floating is float:
+        cconv_current().f32.pack_transposed(rows, columns, stride, width, block, b, to)
     else:
-        if transposed:
-            cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
-        else:
-            cconv_current().f64.pack(rows, columns, stride, width, block, b, to)
+        cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
 
 
 cdef inline void copy_padded(

@@ -121,14 +121,18 @@ def conv2d(
     relu: bool,
     run: Run,
     algorithm: str = "auto",
+    scale: Array | None = None,
 ) -> Array:
-    """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f)."""
+    """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
+
+    A pointwise convolution may be given a `scale` (f), which its output takes in front of the bias.
+    """
     channels, filters = x.shape[3], kernel.shape[3]
     shape = (x.shape[0], *window.output_size, filters)
     y = run.empty("y", shape, x.dtype)
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
     if chosen == "pointwise":
-        _dense_into(y.reshape(-1, filters), x.reshape(-1, channels), kernel[0, 0], bias, relu, run)
+        _dense_into(y.reshape(-1, filters), x.reshape(-1, channels), kernel[0, 0], scale, bias, relu, run)
         return y
     strides, origin, dilation = _geometry(window)
     threads = threads_for(y.size * kernel[..., 0].size, SERIAL_WORK)
@@ -347,23 +351,27 @@ def conv2d_max_pool_weight_gradient(
     return dkernel, dbias
 
 
-def dense(x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> Array:
-    """x (m, in), kernel (in, out), bias (out) or None -> y (m, out)."""
+def dense(
+    x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run, scale: Array | None = None
+) -> Array:
+    """x (m, in), kernel (in, out), scale and bias (out) or None -> y (m, out)."""
     y = run.empty("y", (x.shape[0], kernel.shape[1]), x.dtype)
-    _dense_into(y, x, kernel, bias, relu, run)
+    _dense_into(y, x, kernel, scale, bias, relu, run)
     return y
 
 
-def _dense_into(y: Array, x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run) -> None:
+def _dense_into(
+    y: Array, x: Array, kernel: Array, scale: Array | None, bias: Array | None, relu: bool, run: Run
+) -> None:
     threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
-    if len(x) == 1:
+    if len(x) == 1 and scale is None:
         sums = _scratch(run, _dense.dense_row_scratch(*kernel.shape), x.dtype)
         run.call(_dense.dense_row, x, kernel, bias, y, relu, sums, threads)
         return
     scratch = None
-    if not _dense.dense_in_place(len(y), y.shape[1], x.itemsize):
+    if scale is not None or not _dense.dense_in_place(len(y), y.shape[1], x.itemsize):
         scratch = _scratch(run, _dense.dense_scratch(x.itemsize, threads), x.dtype)
-    run.call(_dense.dense_forward, x, kernel, bias, y, relu, scratch, threads)
+    run.call(_dense.dense_forward, x, kernel, scale, bias, y, relu, scratch, threads)
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:

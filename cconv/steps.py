@@ -14,7 +14,7 @@ import numpy as np
 
 from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
-from cconv.algorithms import fuses_pooling, spreads_pooled
+from cconv.algorithms import fuses_pooling, is_pointwise, spreads_pooled
 from cconv.arena import PlanRun
 from cconv.layers.activation import Activation as ActivationLayer
 from cconv.layers.affine import Affine, Dense
@@ -107,7 +107,8 @@ class NormalizedStep(Step):
 
     At inference that is one layer with other weights, which computes ReLU inside its kernel.
     Those weights are computed again by every `prepare`, since the layers' own may be written to by
-    anyone at any time; next to a batch of images that is little work.
+    anyone at any time; next to a batch of images that is little work. A dense layer or a pointwise
+    convolution multiplies its kernel where that is laid out anyway.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, activation: Activation | None) -> None:
@@ -115,6 +116,7 @@ class NormalizedStep(Step):
         folded = copy.copy(layers[0])
         assert isinstance(folded, Affine)
         folded.params = Weights()
+        self._scales = scales_kernel(folded)
         if activation is not None:
             folded.activation = activation
         self._folded = folded
@@ -124,11 +126,16 @@ class NormalizedStep(Step):
         affine, normalization = self.layers[:2]
         assert isinstance(normalization, BatchNormalization)
         kernel, weights = affine.params["kernel"], self._folded.params
-        out = run.empty("folded", kernel.shape, kernel.dtype)
-        folded, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
+        if self._scales:
+            scale, shift = normalization.affine(affine.params.get("bias"))
+            self._folded._scale = run.empty("scale", scale.shape, kernel.dtype)
+            self._folded._scale[...] = scale
+        else:
+            out = run.empty("folded", kernel.shape, kernel.dtype)
+            kernel, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
         bias = run.empty("folded bias", shift.shape, kernel.dtype)
         bias[...] = shift
-        weights.add("kernel", folded)
+        weights.add("kernel", kernel)
         weights.add("bias", bias)
 
     def replays(self, training: bool) -> bool:
@@ -249,6 +256,11 @@ def _join(layers: Sequence[Layer]) -> Affine | None:
     return joined
 
 
+def scales_kernel(layer: Affine) -> bool:
+    """Whether the layer multiplies its kernel by a scale of the outputs where that is laid out anyway."""
+    return type(layer) is Dense or (type(layer) is Conv2D and is_pointwise(layer.window, layer.groups))
+
+
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
     if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
@@ -256,7 +268,8 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
     affine = layers[0]
     if not isinstance(affine, Affine) or not _is_linear(affine.activation):
         return None
-    if affine.params["kernel"].size > max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape)):
+    largest = max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape))
+    if affine.params["kernel"].size > largest and not scales_kernel(affine):
         return None
     activation = _activation_of(layers[2]) if len(layers) > 2 else None
     return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)

@@ -124,6 +124,7 @@ def large_dense(dtype):
     for m, inputs, outputs in ((40, 700, 600), (300, 520, 39)):
         x, kernel, bias, dy = arrays((m, inputs), (inputs, outputs), (outputs,), (m, outputs), dtype=dtype)
         yield f"dense of {inputs}", (F.dense(x, kernel, bias), *F.dense_backward(dy, x, kernel))
+        yield f"dense of {inputs}, scaled", (ops.dense(x, kernel, bias, True, Run(), bias),)
 
 
 def rowwise(size, dtype):

@@ -191,11 +191,14 @@ def sweeps(dtype):
 
 
 def dense(m, width, outputs, dtype):
-    x, kernel, bias, dy = inputs(dtype, (m, width), (width, outputs), (outputs,), (m, outputs))
+    x, kernel, bias, scale, dy = inputs(
+        dtype, (m, width), (width, outputs), (outputs,), (outputs,), (m, outputs)
+    )
 
     def compute(run):
         return (
             ops.dense(x, kernel, bias, True, run),
+            ops.dense(x, kernel, bias, True, run, scale),
             ops.dense(x, kernel, None, False, run),
             ops.dense_input_gradient(dy, kernel, run),
             *ops.dense_weight_gradient(dy, x, run),

@@ -6,4 +6,4 @@ from cconv import _dense
 
 # Large enough that NumPy hands it on to malloc, whose limits the sanitizer knows.
 x, kernel = np.ones((600, 8)), np.ones((8, 8))
-_dense.dense_forward(x, kernel, None, np.ones((500, 8)), False, None, 1)
+_dense.dense_forward(x, kernel, None, None, np.ones((500, 8)), False, None, 1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cconv import functional
 from cconv.layers import (
     Activation,
     BatchNormalization,
@@ -210,6 +211,24 @@ def test_a_kernel_much_larger_than_the_output_is_left_as_it_is(size, folded):
     assert model.layers[0].params["kernel"].size > FOLDED_KERNEL
     steps = steps_of(model.layers, training=False)
     assert (len(steps) == 1) == folded
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("affine", [Conv2D(600, 1), Conv2D(600, 1, use_bias=False), Dense(600)])
+def test_a_kernel_that_is_laid_out_takes_the_scale_there(affine, dtype):
+    chain = [affine.clone(), BatchNormalization(), Activation("relu")]
+    model = Sequential(chain, seed=3, dtype=dtype).build((1, 2, 300))
+    change(model)
+    kernel = chain[0].params["kernel"]
+    (step,) = steps_of(model.layers, training=False)
+    assert isinstance(step, NormalizedStep)
+    assert kernel.size > max(FOLDED_KERNEL, 4 * 600 * 2)
+    x = images(model, 3)
+    fused, alone = both_ways(model, x)
+    np.testing.assert_allclose(fused, alone, rtol=0, atol=1e-3 if dtype == "float32" else 1e-11)
+    folded, bias = chain[1].folded_into(kernel, chain[0].params.get("bias"))
+    wanted = functional.dense(x.reshape(-1, 300), folded.reshape(300, 600), bias, activation="relu")
+    assert fused.tobytes() == wanted.tobytes()
 
 
 def test_fuse_is_a_flag():

@@ -16,7 +16,8 @@ from strategies import (
     widths,
 )
 
-from cconv import functional, reference
+from cconv import functional, ops, reference
+from cconv.run import Run
 
 leading = st.lists(st.integers(1, 4), min_size=0, max_size=3).map(tuple)
 
@@ -52,6 +53,19 @@ def test_dense(lead, inputs, outputs, dtype, activation, with_bias, seed):
 def test_larger_dense(sizes, dtype):
     m, inputs, outputs = sizes
     check_dense((m,), inputs, outputs, dtype, None, True, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 7, 40, 300])
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 5), (300, 31), (17, 257), (700, 600)])
+def test_scaled_outputs_are_those_of_the_scaled_kernel(m, inputs, outputs, dtype):
+    x, kernel, bias, scale = normal(6, dtype, (m, inputs), (inputs, outputs), (outputs,), (outputs,))
+    for beta, activation in ((bias, "relu"), (None, None)):
+        wanted = functional.dense(x, kernel * scale, beta, activation=activation)
+        y = on_all_threads(
+            lambda beta=beta, relu=activation == "relu": ops.dense(x, kernel, beta, relu, Run(), scale)
+        )
+        assert y.tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

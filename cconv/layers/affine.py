@@ -19,6 +19,9 @@ class Affine(Layer):
         What follows; ReLU is computed inside the affine kernel.
     """
 
+    # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
+    _scale: np.ndarray | None = None
+
     def __init__(
         self,
         activation: Any = None,
@@ -156,7 +159,7 @@ class Dense(Affine):
     @replayable
     def _affine(self, x, relu, run):
         rows = x.reshape(-1, x.shape[-1])
-        y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run)
+        y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run, self._scale)
         return y.reshape(*x.shape[:-1], self.units)
 
     @replayable

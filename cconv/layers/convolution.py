@@ -140,7 +140,7 @@ class Conv2D(_Convolution):
     @replayable
     def _affine(self, x, relu, run):
         kernel, bias = self.params["kernel"], self.params.get("bias")
-        return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm)
+        return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm, self._scale)
 
     @replayable
     def _weight_gradient(self, dy, x, run):

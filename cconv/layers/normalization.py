@@ -149,13 +149,21 @@ class BatchNormalization(Layer):
         slope, shift = slope.astype(dy.dtype), shift.astype(dy.dtype)
         return ops_norm.input_gradient(rows, x, mean, scale, slope, shift, run).reshape(dy.shape)
 
-    def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``."""
+    def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (channels,), optional
+            What is added to x before.
+        """
         scale = 1 / np.sqrt(self.state["moving_variance"] + self.epsilon)
         if self.scale:
             scale = scale * self.params["gamma"]
         shift = -self.state["moving_mean"] * scale
-        return scale, shift + self.params["beta"] if self.center else shift
+        if self.center:
+            shift = shift + self.params["beta"]
+        return scale, shift if bias is None else bias * scale + shift
 
     def folded_into(
         self, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray | None = None
@@ -191,7 +199,7 @@ class BatchNormalization(Layer):
         >>> kernel[0], bias
         (array([0.5, 1. ]), array([0., 0.]))
         """
-        scale, shift = self.affine()
+        scale, shift = self.affine(bias)
         if kernel.shape[-1] == scale.size:
             folded = np.multiply(kernel, scale, out=out)
         elif kernel.shape[-1] * kernel.shape[-2] == scale.size:
@@ -200,4 +208,4 @@ class BatchNormalization(Layer):
             raise ValueError(
                 f"{self.where}: kernel must have {scale.size} output channels, got the shape {kernel.shape}"
             )
-        return folded, shift if bias is None else bias * scale + shift
+        return folded, shift

@@ -28,13 +28,15 @@ typedef int64_t NAME(lanes) __attribute__((vector_size(VECTOR_BYTES)));
 #define MIX(F, a, b, s) __builtin_shuffle((a), (b), (NAME(lanes)){MIX_LIST(F, s)})
 #endif
 
-/* to (width) = from (columns), columns <= width; the last are zero. */
+/* to (width) = from (columns), each times its scale if there are any, columns <= width; the last
+ * are zero. */
 static inline __attribute__((always_inline)) void NAME(pack_row)(
-        ptrdiff_t columns, ptrdiff_t width, const REAL *from, REAL *to) {
+        ptrdiff_t columns, ptrdiff_t width, const REAL *from, const REAL *scale, REAL *to) {
     for (ptrdiff_t j = 0; j < width; j += LANES) {
         const ptrdiff_t left = columns - j, room = width - j;
-        const vec v = left >= LANES ? LOAD(from + j)
-                    : left > 0      ? LOAD_TAIL(from + j, TAIL(left)) : (vec){0};
+        vec v = left >= LANES ? LOAD(from + j)
+              : left > 0      ? LOAD_TAIL(from + j, TAIL(left)) : (vec){0};
+        if (scale && left > 0) v *= left < LANES ? LOAD_TAIL(scale + j, TAIL(left)) : LOAD(scale + j);
         if (room < LANES) {
             STORE_TAIL(to + j, TAIL(room), v);
         } else {
@@ -43,22 +45,28 @@ static inline __attribute__((always_inline)) void NAME(pack_row)(
     }
 }
 
-/* to (blocks, rows, width), blocks `block` apart, = b (rows, columns), rows `stride` apart.
- * Row by row: memory likes to be read in long runs. */
+/* to (blocks, rows, width), blocks `block` apart, = b (rows, columns), rows `stride` apart, times
+ * scale (columns) if that is not NULL.  Row by row: memory likes to be read in long runs. */
 static void NAME(pack)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t width,
-                       ptrdiff_t block, const REAL *b, REAL *to) {
+                       ptrdiff_t block, const REAL *b, const REAL *scale, REAL *to) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         const REAL *from = b + r * stride;
         REAL *row = to + r * width;
         ptrdiff_t j = 0;
         if (width == 2 * LANES) {
             for (; j + width <= columns; j += width, row += block) {
-                STORE(row, LOAD(from + j));
-                STORE(row + LANES, LOAD(from + j + LANES));
+                vec low = LOAD(from + j), high = LOAD(from + j + LANES);
+                if (scale) {
+                    low *= LOAD(scale + j);
+                    high *= LOAD(scale + j + LANES);
+                }
+                STORE(row, low);
+                STORE(row + LANES, high);
             }
         }
         for (; j < columns; j += width, row += block) {
-            NAME(pack_row)(columns - j < width ? columns - j : width, width, from + j, row);
+            NAME(pack_row)(columns - j < width ? columns - j : width, width, from + j,
+                           scale ? scale + j : scale, row);
         }
     }
 }

@@ -32,7 +32,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4 };
         void (*product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,            \
                         const REAL *b, REAL *c, const REAL *bias, int mode);                    \
         void (*pack)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t width,      \
-                     ptrdiff_t block, const REAL *b, REAL *to);                                 \
+                     ptrdiff_t block, const REAL *b, const REAL *scale, REAL *to);              \
         void (*pack_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,            \
                                 ptrdiff_t width, ptrdiff_t block, const REAL *b, REAL *to);     \
         void (*transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,                 \
