@@ -48,21 +48,21 @@ cdef inline size block_columns(size item) noexcept nogil:
 # How a product is shared out: rows and blocks of columns, each cut into so many equal ranges.
 cdef struct Grid:
     size rows, columns   # ranges; their product is at most the number of threads
-    size tiles, blocks   # what is cut
+    size blocks          # of columns
 
 
 cdef Grid grid_of(size rows, size columns, size item, int threads) noexcept nogil:
     # The cut whose largest range, with laying out its columns, takes least.
     cdef Grid best, g
     cdef size width = block_columns(item), cost, least_cost = 0, down, wide
-    g.tiles, g.blocks = ceil_div(rows, TILE), ceil_div(columns, width)
+    g.blocks = ceil_div(columns, width)
     g.rows, g.columns = 1, 1
     best = g
-    for down in range(1, least(threads, g.tiles) + 1):
+    for down in range(1, least(threads, ceil_div(rows, TILE)) + 1):
         g.rows, g.columns = down, least(threads // down, g.blocks)
         # The last block may be narrow.
         wide = least(ceil_div(g.blocks, g.columns) * width, columns)
-        cost = (ceil_div(g.tiles, down) * TILE + LAYING_OUT) * wide
+        cost = (ceil_div(rows, down) + LAYING_OUT) * wide
         if down == 1 or cost < least_cost:
             best, least_cost = g, cost
     return best
@@ -206,9 +206,8 @@ cdef void multiply(
     cdef size t, i, j, down, across
     for t in prange(g.rows * g.columns, num_threads=threads, schedule="static"):
         i, j = t // g.columns, t % g.columns
-        down = least((i + 1) * g.tiles // g.rows * TILE, rows)
-        across = least((j + 1) * g.blocks // g.columns * width, columns)
-        i, j = i * g.tiles // g.rows * TILE, j * g.blocks // g.columns * width
+        down, across = (i + 1) * rows // g.rows, least((j + 1) * g.blocks // g.columns * width, columns)
+        i, j = i * rows // g.rows, j * g.blocks // g.columns * width
         if scratch == NULL:
             in_place_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
                           depth, stride, mode)
