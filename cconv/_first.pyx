@@ -1,6 +1,6 @@
-# _first.pyx: convolutions of few taps, as the first of a network are, alone or with max pooling
-# behind them, as parallel loops over the kernels of simd/first.h, simd/first_tiles.h and
-# simd/first_gradient.h.
+# _first.pyx: convolutions of few taps, as the first of a network are, and Winograd's algorithm along
+# the rows, alone or with max pooling behind them, as parallel loops over the kernels of simd/first.h,
+# simd/first_tiles.h and simd/first_gradient.h.
 #
 # Forward, a task is a band of output rows of one image.  If the windows reach past the image, the
 # task copies the band of the input into its thread's scratch with zeros around it: next to the output
@@ -41,7 +41,8 @@ from cconv._rows cimport cconv_pool
 
 cdef size BAND_BYTES = 65536       # of input that a task or a block reads
 cdef size ENOUGH_TASKS = 32        # to keep many threads busy evenly
-cdef size FEWEST_ROWS = 4          # of outputs in a band, were there not enough tasks otherwise
+cdef size FEWEST_ROWS = 4          # of outputs in a band, were there not enough tasks otherwise,
+cdef size FEWEST_PRODUCTS = 200000 # and of products
 cdef size PARTIAL_BYTES = 8388608  # of the sums of all parts
 cdef size CHUNK = 4096             # sums a task adds up
 cdef size TILE = 4                 # outputs of a tile
@@ -74,6 +75,7 @@ cdef inline size height(const First *g, size rows) noexcept nogil:
 
 cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item, bint tiled):
     cdef First g
+    cdef size fewest
     g.n, g.h, g.w, g.c = x_shape
     g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
     g.rows, g.columns = conv_size
@@ -85,7 +87,8 @@ cdef First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation,
     g.padded = g.top > 0 or g.left > 0 or height(&g, g.rows) > g.h or g.wide > g.w
     g.stride = (g.wide if g.padded else g.w) * g.c
     g.band = most(BAND_BYTES // (g.stride * item * g.sh), 2)
-    g.band = least(g.band, most(g.rows * g.n // ENOUGH_TASKS, FEWEST_ROWS))
+    fewest = most(FEWEST_ROWS, FEWEST_PRODUCTS // (g.columns * g.kh * g.kw * g.c * g.f))
+    g.band = least(g.band, most(g.rows * g.n // ENOUGH_TASKS, fewest))
     g.band = least(g.band + g.band % 2, g.rows)
     g.bands = ceil_div(g.rows, g.band)
     return g

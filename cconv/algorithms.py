@@ -4,7 +4,8 @@
 kernels of stride 1, at the price of transforms whose cost each channel shares, and of a rounding
 error up to a few times larger; see `_winograd.pyx`. "pointwise" is a dense layer on pixels. "first" is
 "direct" for so few taps that what stands around the sums would cost more than they do, as in the
-first layer of a network; where it pays, their forward pass is Winograd's along the rows (`tiles_rows`).
+first layer of a network. "rows" is Winograd's algorithm along the rows alone: the forward pass of 5x5
+kernels, and of 3x3 ones of few channels, where it pays.
 """
 
 from typing import Any
@@ -34,8 +35,8 @@ LARGEST_BAND = 2**20
 # Most taps (kernel pixels times channels) that are few: CCONV_FIRST_TAPS of simd/first_table.h.
 MOST_TAPS = 75
 
-# Kernels of few taps by Winograd's algorithm along the rows: their sides, the outputs of a tile, what
-# the way back of a tile costs in products, and how many times the products of a direct sum pay.
+# Winograd's algorithm along the rows: sides of kernels, the outputs of a tile, what the way back of a
+# tile costs in products, and how many times the products of a direct sum pay.
 ROW_SIDES, ROW_TILE, ROW_BACK, LEAST_ROW_GAIN = (5, 3), 4, 16, 1.3
 
 # Values of one image between a convolution and its pooling that stay in the cache of a core.
@@ -136,27 +137,33 @@ def crosses_images(images: int, row: int, rows: int, outputs: int, groups: int, 
     return few and images * itemsize >= LINE_BYTES and row * rows * LINE_BYTES <= LARGEST_BAND
 
 
-def has_few_taps(window: Window, groups: int, channels: int) -> bool:
-    """Whether every output is a sum of few products, on images whose padding may be written beside them.
+def _pads_little(window: Window) -> bool:
+    """Whether the padding is at most as wide as the image and as the kernel reaches.
 
-    The padding is at most as wide as the image and as the kernel reaches, so that it costs little.
+    It then costs little to write it beside a copy of the image.
     """
     for size, kernel, step, pads in zip(
         window.input_size, window.kernel_size, window.dilation, window.pads, strict=True
     ):
         if max(pads) > min(size, step * (kernel - 1)):
             return False
-    return groups == 1 and window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
+    return True
+
+
+def has_few_taps(window: Window, groups: int, channels: int) -> bool:
+    """Whether every output is a sum of few products, on images whose padding may be written beside them."""
+    few = window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
+    return few and groups == 1 and _pads_little(window)
 
 
 def tiles_rows(window: Window, channels: int, filters: int, algorithm: str) -> bool:
-    """Whether the forward pass of a "first" convolution takes Winograd's algorithm along the rows.
+    """Whether Winograd's algorithm along the rows pays for the forward pass of a convolution.
 
     Products count for one vector of filters, which must be full, and one image; with those of the
     transformed kernel.
     """
     side = window.kernel_size[0]
-    if algorithm != "auto" or filters < FEWEST_CHANNELS or side not in ROW_SIDES:
+    if algorithm != "auto" or filters < FEWEST_CHANNELS or side not in ROW_SIDES or not _pads_little(window):
         return False
     if (window.kernel_size, window.strides, window.dilation) != ((side, side), (1, 1), (1, 1)):
         return False
@@ -172,12 +179,12 @@ def fuses_pooling(
     window: Window, pool: Window, groups: int, channels: int, filters: int, algorithm: str
 ) -> bool:
     """Whether a convolution and the max pooling behind it run as one sweep, in the cache."""
-    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    chosen = choose_forward(window, groups, channels, filters, algorithm)
     if chosen == "winograd":
         return pools_tiles(window, pool)
     between = window.output_size[0] * window.output_size[1] * filters
     positions = pool.kernel_size[0] * pool.kernel_size[1]
-    return chosen in ("direct", "first") and between <= LARGEST_BETWEEN and positions <= 255
+    return chosen in ("direct", "first", "rows") and between <= LARGEST_BETWEEN and positions <= 255
 
 
 def spreads_pooled(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> bool:
@@ -205,3 +212,11 @@ def choose(
     direct = tiled[0] * tiled[1] * window.kernel_size[0] ** 2
     pays = direct >= LEAST_GAIN * _products(window, tiled, winograd_tile(window, tiled))
     return "winograd" if pays and min(channels, filters) >= FEWEST_CHANNELS else plain
+
+
+def choose_forward(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> str:
+    """Return what `choose` does for the forward pass, or "rows"."""
+    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    if chosen not in ("first", "direct") or groups > 1:
+        return chosen
+    return "rows" if tiles_rows(window, channels, filters, algorithm) else chosen

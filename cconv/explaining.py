@@ -9,7 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from cconv import checks, ops, ops_rows
-from cconv.algorithms import ROW_TILE, choose, crosses_images, gradient_tiled, tiles_rows, winograd_tile
+from cconv.algorithms import (
+    ROW_TILE,
+    choose,
+    choose_forward,
+    crosses_images,
+    gradient_tiled,
+    winograd_tile,
+)
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
@@ -113,18 +120,24 @@ def machine_limits(dtype: np.dtype) -> Limits:
     return Limits(flops / min(_seconds(convolve, 50)), 2 * wide.nbytes / streamed)
 
 
-def _chosen(layer: Conv2D | DepthwiseConv2D, gradient: bool) -> str:
-    """Return how forward, or the input gradient, is computed, whatever the batch."""
+def _chosen(layer: Conv2D | DepthwiseConv2D, computed: str) -> str:
+    """Return how "forward" or the gradient of "weights" or "input" is computed, whatever the batch."""
     if isinstance(layer, Conv2D):
         groups, filters, algorithm = layer.groups, layer.filters, layer.algorithm
     else:
         groups, filters, algorithm = layer.in_channels, layer.in_channels * layer.depth_multiplier, "auto"
     window, channels = layer.window, layer.in_channels
-    size = gradient_tiled(window, channels, filters) if gradient else window.output_size
-    chosen = choose(window, groups, channels, filters, algorithm, size)
+    size = gradient_tiled(window, channels, filters) if computed == "input" else window.output_size
+    if computed == "forward":
+        chosen = choose_forward(window, groups, channels, filters, algorithm)
+    else:
+        chosen = choose(window, groups, channels, filters, algorithm, size)
+    side = window.kernel_size[0]
+    if chosen == "rows":
+        return f"winograd F({ROW_TILE},{side}) along rows"
     if chosen != "winograd":
         return chosen
-    tile, side = winograd_tile(window, size), window.kernel_size[0]
+    tile = winograd_tile(window, size)
     return f"winograd F({tile}x{tile},{side}x{side})"
 
 
@@ -138,24 +151,15 @@ def _lanes(layer: Conv2D | DepthwiseConv2D, batch: int, gradient: bool) -> bool:
     return crosses_images(batch, size[1] * given, rows, made, layer.groups, layer.dtype.itemsize)
 
 
-def _along_rows(layer: Conv2D | DepthwiseConv2D) -> bool:
-    """Whether forward of a convolution of few taps is Winograd's along the rows."""
-    if not isinstance(layer, Conv2D):
-        return False
-    return tiles_rows(layer.window, layer.in_channels, layer.filters, layer.algorithm)
-
-
 def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:
     """Return how the layer is computed: the passes of a convolution may differ."""
     if not isinstance(layer, Conv2D | DepthwiseConv2D):
         return "product" if mult_adds(layer) else ""
-    chosen = [_chosen(layer, False)]
+    chosen = [_chosen(layer, "weights" if backward else "forward")]
     if not (backward or pooled) and chosen[0] in ("first", "direct") and _lanes(layer, batch, False):
         chosen = ["lanes"]
-    elif not backward and chosen == ["first"] and _along_rows(layer):
-        chosen = [f"winograd F({ROW_TILE},{layer.window.kernel_size[1]}) along rows"]
     if backward and need_dx:
-        dx = _chosen(layer, True).replace("first", "direct")
+        dx = _chosen(layer, "input").replace("first", "direct")
         chosen.insert(0, "lanes" if dx == "direct" and _lanes(layer, batch, True) else dx)
     return ", ".join(dict.fromkeys(chosen))
 

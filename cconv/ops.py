@@ -11,10 +11,10 @@ import numpy as np
 from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _winograd
 from cconv.algorithms import (
     choose,
+    choose_forward,
     crosses_images,
     gradient_tiled,
     scatters_tiles,
-    tiles_rows,
     winograd_tile,
 )
 from cconv.run import Run
@@ -130,7 +130,7 @@ def conv2d(
     channels, filters = x.shape[3], kernel.shape[3]
     shape = (x.shape[0], *window.output_size, filters)
     y = run.empty("y", shape, x.dtype)
-    chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    chosen = choose_forward(window, groups, channels, filters, algorithm)
     if chosen == "pointwise":
         _dense_into(y.reshape(-1, filters), x.reshape(-1, channels), kernel[0, 0], scale, bias, relu, run)
         return y
@@ -150,8 +150,8 @@ def conv2d(
         scratch = _scratch(run, count, x.dtype)
         run.call(_lanes.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
         return y
-    if chosen == "first":
-        how = (strides, origin, dilation, tiles_rows(window, channels, filters, algorithm))
+    if chosen in ("first", "rows"):
+        how = (strides, origin, dilation, chosen == "rows")
         count = _first.forward_scratch(x.shape, kernel.shape, shape, *how, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
         run.call(_first.forward, x, kernel, bias, y, *how, relu, scratch, threads)
@@ -276,12 +276,12 @@ def conv2d_max_pool(
     y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
     geometry, size = _geometry(window), window.output_size
     threads = threads_for(x.shape[0] * size[0] * size[1] * kernel.size, SERIAL_WORK)
-    chosen = choose(window, groups, x.shape[3], shape[3], algorithm, size)
+    chosen = choose_forward(window, groups, x.shape[3], shape[3], algorithm)
     if chosen == "winograd":
         _winograd_into(y, argmax, x, None, kernel, bias, window, relu, False, run, threads)
         return y, argmax
-    if chosen == "first":
-        how = (size, *geometry, tiles_rows(window, x.shape[3], shape[3], algorithm))
+    if chosen in ("first", "rows"):
+        how = (size, *geometry, chosen == "rows")
         count = _first.pool_forward_scratch(x.shape, kernel.shape, *how, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
         windows = (*how, relu, pool.arguments)

@@ -56,7 +56,7 @@ def along_rows(x, bias, side):
     window = resolve_window("bits", x.shape[1:3], side, padding="same")
     pool = resolve_window("bits", window.output_size, 2)
     with rows_tiled():
-        assert algorithms.tiles_rows(window, x.shape[3], len(bias), "auto")
+        assert algorithms.choose_forward(window, 1, x.shape[3], len(bias), "auto") == "rows"
         y = ops.conv2d(x, kernel, bias, window, 1, False, Run())
         return y, *ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, Run())
 
@@ -72,7 +72,7 @@ def windowed(size, window, dtype):
         for side in (2, 3):
             yield f"winograd {side}", winograd(x, bias, side)
         for side in (3, 5):
-            if filters >= 16 and side * side * channels <= algorithms.MOST_TAPS:
+            if filters >= 16 and (side == 5 or channels < algorithms.FEWEST_CHANNELS):
                 yield f"along rows {side}", along_rows(x, bias, side)
         # Images of 2x2 pixels take smaller tiles.
         yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)

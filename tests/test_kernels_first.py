@@ -51,7 +51,7 @@ def check_first(geometry, n, channels, filters, dtype, relu, with_bias, seed):
     wide, magnitudes = widened(dtype, x, kernel, bias)
     wanted = reference.conv2d(*wide, activation="relu" if relu else None, **options)
     scale = reference.conv2d(*magnitudes, **options)
-    tiled = algorithms.tiles_rows(window, channels, filters, "auto")
+    tiled = algorithms.choose_forward(window, 1, channels, filters, "auto") == "rows"
     assert_near(y, wanted, scale.max() if tiled else scale, dtype)
     wide, magnitudes = widened(dtype, dy, x, kernel)
     wanted = reference.conv2d_backward(*wide, **options)[1:]
@@ -150,7 +150,7 @@ def tiles(draw):
 
 
 @given(
-    tiles(), st.integers(1, 3), st.integers(1, 3), st.integers(16, 70), dtypes, st.booleans(), st.booleans(),
+    tiles(), st.integers(1, 3), st.integers(1, 9), st.integers(16, 70), dtypes, st.booleans(), st.booleans(),
     seeds,
 )  # fmt: skip
 @many
@@ -171,7 +171,7 @@ def test_the_twin_of_the_tiles_is_the_plain_sum(side, padding):
     np.testing.assert_allclose(winograd_rows_conv2d(x, kernel, window), y, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("side", "channels"), [(5, 1), (5, 3), (3, 2), (3, 8)])
+@pytest.mark.parametrize(("side", "channels"), [(5, 1), (5, 3), (3, 2), (3, 8), (5, 6), (3, 15), (5, 64)])
 def test_rounding_of_the_tiles(side, channels):
     x, kernel, bias = normal(2, np.float32, (3, 60, 60, channels), (side, side, channels, 32), (32,))
     window = resolve_window("test", (60, 60), side)
@@ -268,6 +268,30 @@ def test_the_choice_of_tiles_depends_on_shapes(size, side, channels, filters, op
     assert algorithms.choose(window, 1, channels, filters, "auto", window.output_size) == "first"
     assert algorithms.tiles_rows(window, channels, filters, "auto") == chosen
     assert not algorithms.tiles_rows(window, channels, filters, "direct")
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "channels", "filters", "options", "chosen"),
+    [
+        ((14, 14), 5, 6, 16, {}, "rows"),
+        ((14, 14), 5, 6, 15, {}, "direct"),
+        ((27, 27), 5, 96, 256, {"padding": "same"}, "rows"),
+        ((27, 27), 5, 96, 256, {"padding": 5}, "direct"),
+        ((14, 14), 5, 6, 16, {"groups": 2}, "direct"),
+        ((14, 14), 5, 6, 16, {"algorithm": "direct"}, "direct"),
+        ((32, 32), 3, 12, 16, {}, "rows"),
+        ((32, 32), 3, 16, 16, {}, "winograd"),
+        ((28, 28), 5, 1, 30, {}, "rows"),
+        ((28, 28), 5, 1, 30, {"algorithm": "direct"}, "first"),
+        ((28, 28), 1, 16, 30, {}, "pointwise"),
+    ],
+)
+def test_the_choice_of_the_forward_pass(size, side, channels, filters, options, chosen):
+    padding = {"padding": options["padding"]} if "padding" in options else {}
+    window = resolve_window("test", size, side, **padding)
+    groups, algorithm = options.get("groups", 1), options.get("algorithm", "auto")
+    assert algorithms.choose_forward(window, groups, channels, filters, algorithm) == chosen
+    assert algorithms.choose(window, groups, channels, filters, algorithm, window.output_size) != "rows"
 
 
 def test_python_and_c_agree_on_how_many_taps_are_few():

@@ -43,7 +43,7 @@ def conv2d(
     data_format : "channels_last" or "channels_first"
     algorithm : "auto", "direct" or "winograd"
         Winograd's minimal filtering (3x3 and 2x2 kernels, strides 1) is faster and rounds a little
-        more; "auto" chooses by the shapes alone, and takes it also for 5x5 kernels of few channels.
+        more; "auto" chooses by the shapes alone, and takes it, along the rows, also for 5x5 kernels.
         It mixes the inputs under up to four outputs a side: one that is not finite also reaches
         outputs up to three pixels beyond those that "direct" computes with it.
 

@@ -11,9 +11,9 @@ being fixed linear maps. ::
 with n = out + taps - 1 points, infinity being the last. 2x2 tiles take 16 products in place of 36;
 so do 3x3 tiles of a 2x2 convolution: each of the two is the weight gradient of the other.
 
-With few channels nothing shares the cost of A and B in both directions. Along the rows alone, the
-sums over kernel rows and channels come before the way back, and four outputs of a 5x5 convolution
-take 8 products a kernel row in place of 20::
+With few channels nothing shares the cost of A and B in both directions, and for 5x5 kernels there are
+too many points. Along the rows alone, the sums over kernel rows and channels come before the way
+back, and four outputs of a 5x5 convolution take 8 products a kernel row in place of 20::
 
     y  = A^T sum over u, c of (G g[u, :, c]) * (B^T d[i + u, :, c])
 
@@ -144,7 +144,7 @@ def winograd_input_gradient(dy: np.ndarray, kernel: np.ndarray, window: Window) 
 def winograd_rows_conv2d(x: np.ndarray, kernel: np.ndarray, window: Window) -> np.ndarray:
     """Return y (n, oh, ow, f) for x (n, h, w, c), kernel (taps, taps, c, f), strides 1, without bias.
 
-    By tiles of a row: the forward pass of convolutions of few channels.
+    By tiles of a row: the forward pass of 5x5 convolutions, and of 3x3 ones of few channels.
     """
     taps, (rows, columns) = kernel.shape[1], window.output_size
     points, across = ROW_POINTS[taps], -(-columns // ROW_TILE)
