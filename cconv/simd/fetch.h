@@ -3,7 +3,7 @@
 #define CCONV_FETCH_H
 #include <stddef.h>
 
-/* A matrix whose lines of 64 bytes are asked for, `each` at a time: only so many can be under way. */
+/* A matrix whose 64-byte lines are asked for, `each` at a time: only so many can be under way. */
 typedef struct {
     const char *at, *end;     /* the next line; the end of its row */
     ptrdiff_t bytes, stride;  /* of a row; from one row to the next */

@@ -4,12 +4,14 @@
  *
  * With few taps the micro-kernel of product.h spends its time around the sums.  Here one call runs
  * over the outputs of many rows, a tile takes them wherever rows end, one table of distances
- * stands for the loops over kernel rows, columns and channels, and pooling happens in the registers.
- * Every output is the same chain of sums as there: over t from zero, the bias at the end.
+ * stands for the loops over kernel rows, columns and channels, and pooling happens in the
+ * registers.  Every output is the same chain of sums as there: over t from zero, the bias at the
+ * end.
  *
  * Where the filters are no multiple of a vector, the last vector overlaps the one before (both
  * compute the same values), so only fewer filters than a vector need masks.  Kernel and bias are
- * packed accordingly: for each two vectors (taps + 1, 2, LANES), for a last one (taps + 1, LANES). */
+ * packed accordingly: for each two vectors (taps + 1, 2, LANES), for a last one
+ * (taps + 1, LANES). */
 
 /* Outputs of a tile: as many as leave registers for two vectors of the kernel and a broadcast. */
 #undef TILE_PIXELS
@@ -36,8 +38,8 @@ INLINE ptrdiff_t NAME(first_vector)(ptrdiff_t filters, ptrdiff_t v) {
     return filters < LANES ? 0 : j + LANES <= filters ? j : filters - LANES;
 }
 
-static void NAME(first_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel, const void *bias,
-                             void *packed) {
+static void NAME(first_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel,
+                             const void *bias, void *packed) {
     const ptrdiff_t vectors = NAME(first_vectors)(filters);
     const tail last = TAIL(filters < LANES ? filters : LANES);
     for (ptrdiff_t v = 0; v < vectors; v++) {
@@ -53,9 +55,9 @@ static void NAME(first_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kern
     }
 }
 
-/* What a call and its tile are about.  It stays in memory (volatile): short of registers for so many
- * addresses, GCC would park them in vector registers, and the way back from there waits behind all
- * the multiply-adds that are queued. */
+/* What a call and its tile are about.  It stays in memory (volatile): short of registers for so
+ * many addresses, GCC would park them in vector registers, and the way back from there waits behind
+ * all the multiply-adds that are queued. */
 typedef struct {
     const cconv_first_walk *walk;
     ptrdiff_t count;
@@ -67,8 +69,8 @@ typedef struct {
     const REAL *p0, *p1, *p2, *p3, *p4, *p5, *p6, *p7; /* inputs of the tile's outputs */
     ptrdiff_t vector;                                  /* the first of its vectors of filters */
     const REAL *kernel;                                /* packed, from there on */
-    ptrdiff_t to, other;                               /* elements of y where its first vector goes, */
-} volatile NAME(first_job);                            /* and from there to where the second goes */
+    ptrdiff_t to, other;                               /* elements of y where its first vector */
+} volatile NAME(first_job);                            /* goes; from there to the second */
 
 /* Places of a vector of windows, as bytes where there are instructions for that. */
 #if defined(ISA_AVX512)
@@ -121,7 +123,8 @@ INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec
  * argmax (pixels / 4, filters). */
 INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged, const int pooled,
                              NAME(first_job) *job) {
-#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; const REAL *const p##i = pixels > i ? job->p##i : 0;
+#define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; \
+    const REAL *const p##i = pixels > i ? job->p##i : 0;
     EACH_PIXEL(DECLARE)
 #undef DECLARE
     const ptrdiff_t *at = job->walk->at;
@@ -171,7 +174,7 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
             GIVE_WINDOW(may_be_nan, filters, 4, 5, 6, 7, 0) \
             if (width == 2) GIVE_WINDOW(may_be_nan, filters + other, 4, 5, 6, 7, 1) \
         } }
-    /* Comparisons take turns with the multiply-adds, additions do not: one look for NaN at the sum. */
+    /* Comparisons take turns with multiply-adds, additions do not: one look for NaN at the sum. */
     vec sum = c00;
 #define ADD_UP(i) sum += c##i##0 + c##i##1;
     EACH_PIXEL(ADD_UP)
@@ -183,7 +186,8 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
 }
 
 /* All filters of a tile whose first output, or window, is i. */
-INLINE void NAME(first_tiles)(const int pixels, const int pooled, NAME(first_job) *job, ptrdiff_t i) {
+INLINE void NAME(first_tiles)(const int pixels, const int pooled, NAME(first_job) *job,
+                              ptrdiff_t i) {
     job->kernel = job->packed;
     job->to = i * job->walk->filters;
     if (job->walk->filters < LANES) {
@@ -239,7 +243,8 @@ static void NAME(first_forward)(const cconv_first_walk *s, ptrdiff_t count, cons
 static void NAME(first_pooled)(const cconv_first_walk *s, ptrdiff_t count, const void *x,
                                const void *packed, int mode, void *y, uint8_t *argmax) {
     NAME(first_job) job = {
-        .walk = s, .count = count, .mode = mode, .x = x, .packed = packed, .y = y, .argmax = argmax};
+        .walk = s, .count = count, .mode = mode, .x = x, .packed = packed, .y = y,
+        .argmax = argmax};
     if (count < TILE_WINDOWS) NAME(first_outputs)(1, 1, &job);
     else NAME(first_outputs)(TILE_WINDOWS, 1, &job);
 }

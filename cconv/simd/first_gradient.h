@@ -1,6 +1,7 @@
 /* first_gradient.h: the weight gradient of convolutions of few taps.
  *
- *   sums[t, f] = sum over outputs m of x[input of m + at[t]] * dy[m, f],   sums[taps, f] = that of dy
+ *   sums[t, f] = sum over outputs m of x[input of m + at[t]] * dy[m, f],
+ *   sums[taps, f] = that of dy
  *
  * The sums of one vector of filters and up to MOST_TAPS taps stay in registers while the outputs
  * pass by: one load of dy and one fused multiply-add a tap.  The outputs go by in blocks of 2x2,
@@ -60,7 +61,7 @@ INLINE vec NAME(pick)(const REAL *q, ivec places) {
 #define TAP(t, ...) case t + 1: if (t < MOST_TAPS) { __VA_ARGS__; } __attribute__((fallthrough));
 
 /* `taps` taps, from `at` on, of one vector of filters; dy from that vector on; sums (taps, LANES),
- * bias (LANES).  ragged: it is not full; ahead: bytes of dy's rows that nobody has asked for yet. */
+ * bias (LANES).  ragged: it is not full; ahead: bytes of dy's rows nobody has asked for yet. */
 INLINE void NAME(first_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
                             ptrdiff_t taps, ptrdiff_t rows, const REAL *x, const REAL *dy,
                             const ptrdiff_t ahead, const int first, REAL *sums, REAL *bias) {
@@ -79,7 +80,8 @@ INLINE void NAME(first_sum)(const int ragged, const cconv_first_walk *s, const p
         const REAL *g = dy + i * down;
         /* Two rows at a time hide the stream from the hardware: ask for the next two. */
         for (ptrdiff_t line = 0; line < ahead; line += 64)
-            __builtin_prefetch((const char *)(uintptr_t)((uintptr_t)g + (uintptr_t)(ahead + line)), 0, 2);
+            __builtin_prefetch((const char *)(uintptr_t)((uintptr_t)g + (uintptr_t)(ahead + line)),
+                               0, 2);
         for (ptrdiff_t j = 0; j < pairs; j++) {
             const vec ga = GET_DY(g), gb = GET_DY(g + filters);
             const vec gc = GET_DY(g + down), gd = GET_DY(g + down + filters);
@@ -106,7 +108,7 @@ INLINE void NAME(first_sum)(const int ragged, const cconv_first_walk *s, const p
     EACH_TAP(KEEP)
 }
 
-/* The same behind 2x2 max pooling: x is quads, dy and argmax (rows, columns, filters) its windows'. */
+/* The same behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
 INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
                                    ptrdiff_t taps, ptrdiff_t rows, const REAL *x, const REAL *dy,
                                    const uint8_t *argmax, const int first, REAL *sums, REAL *bias) {
@@ -143,7 +145,7 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
 #undef TAPS
 #undef TAP
 
-/* All taps and filters, as many taps at a time as there are registers for; argmax: NULL, not pooled. */
+/* All taps and filters, as many taps at a time as there are registers; argmax: NULL, not pooled. */
 INLINE void NAME(first_sums)(const int ragged, const cconv_first_walk *s, ptrdiff_t rows,
                              const REAL *x, const REAL *dy, const uint8_t *argmax, const int first,
                              REAL *sums) {
@@ -158,11 +160,11 @@ INLINE void NAME(first_sums)(const int ragged, const cconv_first_walk *s, ptrdif
             REAL again[LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
             REAL *const to = sums + t * LANES;
             if (argmax)
-                NAME(first_pooled_sum)(ragged, s, s->at + t, count, rows, x, dy + j, argmax + j, first,
-                                       to, bias);
+                NAME(first_pooled_sum)(ragged, s, s->at + t, count, rows, x, dy + j, argmax + j,
+                                       first, to, bias);
             else
-                NAME(first_sum)(ragged, s, s->at + t, count, rows, x, dy + j, v || chunk ? 0 : two_rows,
-                                first, to, bias);
+                NAME(first_sum)(ragged, s, s->at + t, count, rows, x, dy + j,
+                                v || chunk ? 0 : two_rows, first, to, bias);
         }
     }
 }
@@ -173,8 +175,9 @@ static void NAME(first_gradient)(const cconv_first_walk *s, ptrdiff_t rows, cons
     else NAME(first_sums)(0, s, rows, x, dy, 0, first, sums);
 }
 
-static void NAME(first_pooled_gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *quads,
-                                        const void *dy, const uint8_t *argmax, int first, void *sums) {
+static void NAME(first_pooled_gradient)(const cconv_first_walk *s, ptrdiff_t rows,
+                                        const void *quads, const void *dy, const uint8_t *argmax,
+                                        int first, void *sums) {
     if (s->filters < LANES) NAME(first_sums)(1, s, rows, quads, dy, argmax, first, sums);
     else NAME(first_sums)(0, s, rows, quads, dy, argmax, first, sums);
 }
@@ -191,7 +194,8 @@ static void NAME(first_quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdif
 
 static void NAME(first_unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel,
                                void *dbias) {
-    const ptrdiff_t vectors = NAME(first_vectors)(filters), width = filters < LANES ? filters : LANES;
+    const ptrdiff_t vectors = NAME(first_vectors)(filters),
+                    width = filters < LANES ? filters : LANES;
     const REAL *from = sums;
     for (ptrdiff_t v = 0; v < vectors; v++)
         for (ptrdiff_t t = 0; t <= taps; t++, from += LANES) {
@@ -203,5 +207,5 @@ static void NAME(first_unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *su
 
 static const cconv_first NAME(first) = {
     NAME(first_pack), NAME(first_forward), NAME(first_pooled), NAME(first_tiles_pack),
-    NAME(first_tiles_input), NAME(first_tiles_forward), NAME(first_tiles_pooled), NAME(first_gradient),
-    NAME(first_quads), NAME(first_pooled_gradient), NAME(first_unpack)};
+    NAME(first_tiles_input), NAME(first_tiles_forward), NAME(first_tiles_pooled),
+    NAME(first_gradient), NAME(first_quads), NAME(first_pooled_gradient), NAME(first_unpack)};

@@ -1,5 +1,5 @@
-/* first_table.h: the kernels of convolutions of few taps, as the first of a network are; see first.h
- * and first_gradient.h.  `void *` stands for float or double as the table's owner says. */
+/* first_table.h: the kernels of convolutions of few taps, as the first of a network are; see
+ * first.h and first_gradient.h.  `void *` stands for float or double as the table's owner says. */
 #ifndef CCONV_FIRST_TABLE_H
 #define CCONV_FIRST_TABLE_H
 #include <stddef.h>
@@ -19,7 +19,7 @@ typedef struct {
 
 /* A convolution whose rows are computed in tiles of four outputs; see first_tiles.h. */
 typedef struct {
-    ptrdiff_t height, taps, channels, filters; /* of the kernel, (height, taps, channels, filters) */
+    ptrdiff_t height, taps, channels, filters; /* the kernel: (height, taps, channels, filters) */
     ptrdiff_t tiles;                           /* of a row */
     ptrdiff_t columns;                         /* outputs, or windows of 2x2 outputs, in a row */
 } cconv_first_tiles;
@@ -29,7 +29,8 @@ enum { CCONV_FIRST_BIAS = 1, CCONV_FIRST_RELU = 2 };
 
 typedef struct {
     /* kernel (taps, filters), bias (filters) or NULL -> packed: first_room elements for taps + 1 */
-    void (*pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel, const void *bias, void *packed);
+    void (*pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel, const void *bias,
+                 void *packed);
     /* y (count, filters): outputs from x on, row after row */
     void (*forward)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
                     int mode, void *y);
@@ -38,8 +39,9 @@ typedef struct {
                    int mode, void *y, uint8_t *argmax);
     /* by tiles of a row: kernel, bias or NULL -> packed: first_room elements for channels * height
      * * 8 + 1; rows of x -> tiles (rows, tiles, channels, 8); tiles of height - 1 rows more than
-     * `rows`, of one row more if that is odd -> `rows` rows of y, or rows / 2 of pooled y, argmax */
-    void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias, void *packed);
+     * `rows`, of one row more if odd -> `rows` rows of y, or rows / 2 of pooled y, argmax */
+    void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias,
+                       void *packed);
     void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
                         void *tiles);
     void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
@@ -59,7 +61,7 @@ typedef struct {
     void (*unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel, void *dbias);
 } cconv_first;
 
-/* Elements of packed, and of sums, for so many rows (taps and bias), whatever the width of a vector. */
+/* Elements of packed, and of sums, for so many rows (taps and bias), whatever a vector's width. */
 static inline ptrdiff_t cconv_first_room(ptrdiff_t rows, ptrdiff_t filters, size_t item) {
     const ptrdiff_t lanes = 64 / (ptrdiff_t)item;
     return rows * ((filters + lanes - 1) / lanes * lanes);

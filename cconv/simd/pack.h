@@ -36,7 +36,8 @@ static inline __attribute__((always_inline)) void NAME(pack_row)(
         const ptrdiff_t left = columns - j, room = width - j;
         vec v = left >= LANES ? LOAD(from + j)
               : left > 0      ? LOAD_TAIL(from + j, TAIL(left)) : (vec){0};
-        if (scale && left > 0) v *= left < LANES ? LOAD_TAIL(scale + j, TAIL(left)) : LOAD(scale + j);
+        if (scale && left > 0)
+            v *= left < LANES ? LOAD_TAIL(scale + j, TAIL(left)) : LOAD(scale + j);
         if (room < LANES) {
             STORE_TAIL(to + j, TAIL(room), v);
         } else {
@@ -93,8 +94,8 @@ static inline __attribute__((always_inline)) void NAME(transpose)(vec *v) {
 #undef BUTTERFLY
 }
 
-/* to (rows, width), rows `apart` apart, = the transposed b (columns, rows), its rows `stride` apart,
- * columns <= width; the last columns of `to` are zero. */
+/* to (rows, width), rows `apart` apart, = the transposed b (columns, rows), its rows `stride`
+ * apart, columns <= width; the last columns of `to` are zero. */
 static __attribute__((noinline)) void NAME(transpose_block)(
         ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t width, ptrdiff_t apart,
         const REAL *b, REAL *to) {
@@ -133,7 +134,7 @@ static void NAME(pack_transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t s
     }
 }
 
-/* to (rows, columns), rows `apart` apart, = the transposed b (columns, rows), rows `stride` apart. */
+/* to (rows, columns), rows `apart` apart, = transposed b (columns, rows), rows `stride` apart. */
 static void NAME(transposed)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t apart,
                              const REAL *b, REAL *to) {
     NAME(transpose_block)(rows, columns, stride, columns, apart, b, to);

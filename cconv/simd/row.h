@@ -58,7 +58,8 @@ ROW_TILES(13) ROW_TILES(14) ROW_TILES(15) ROW_TILES(16)
 #undef ROW_TILES
 #undef ROW_TILE
 
-typedef void (*NAME(row_function))(ptrdiff_t, ptrdiff_t, ptrdiff_t, const REAL *, const REAL *, REAL *);
+typedef void (*NAME(row_function))(ptrdiff_t, ptrdiff_t, ptrdiff_t, const REAL *, const REAL *,
+                                   REAL *);
 #define OF_WIDTH(width) {NAME(row_tile_##width##_0), NAME(row_tile_##width##_1)}
 static const NAME(row_function) NAME(row_tiles)[ROW_VECTORS][2] = {
     OF_WIDTH(1), OF_WIDTH(2), OF_WIDTH(3), OF_WIDTH(4),
@@ -74,7 +75,8 @@ static const NAME(row_function) NAME(row_tiles)[ROW_VECTORS][2] = {
 static void NAME(row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b,
                       REAL *c) {
     for (ptrdiff_t j = 0; j < n; j += ROW_VECTORS * LANES) {
-        const ptrdiff_t left = n - j, most = ROW_VECTORS * LANES, columns = left < most ? left : most;
+        const ptrdiff_t left = n - j, most = ROW_VECTORS * LANES,
+                        columns = left < most ? left : most;
         const ptrdiff_t width = (columns + LANES - 1) / LANES;
         NAME(row_tiles)[width - 1][columns % LANES != 0](depth, columns, ldb, a, b + j, c + j);
     }

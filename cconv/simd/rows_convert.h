@@ -35,8 +35,8 @@ static void NAME(convert_together)(ptrdiff_t n, int kind, const void *x, REAL sc
     }
 }
 
-/* x (n) of that kind, whose items have that size -> out (n), step apart, = REAL(x) * scale + offset,
- * three roundings.  A scale of 1 and an offset of -0 change nothing. */
+/* x (n) of that kind, whose items have that size -> out (n), step apart,
+ * = REAL(x) * scale + offset, three roundings.  A scale of 1 and an offset of -0 change nothing. */
 static void NAME(convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale,
                           double offset, ptrdiff_t step, void *out) {
     REAL tile[TILE], *to = out;
@@ -46,8 +46,8 @@ static void NAME(convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, 
     }
     for (ptrdiff_t start = 0; start < n; start += TILE) {
         const ptrdiff_t count = n - start < TILE ? n - start : TILE;
-        NAME(convert_together)(count, kind, (const char *)x + start * item, (REAL)scale, (REAL)offset,
-                               tile);
+        NAME(convert_together)(count, kind, (const char *)x + start * item, (REAL)scale,
+                               (REAL)offset, tile);
         for (ptrdiff_t i = 0; i < count; i++) to[(start + i) * step] = tile[i];
     }
 }

@@ -31,8 +31,8 @@ INLINE int NAME(is_narrow)(const cconv_pool *p) {
 
 /* y (count, c): the sums over `rows` rows of count >= LANES / c windows, divided by weight.
  * x: the first pixel; the rows lie `down` apart */
-INLINE void NAME(narrow_averages)(ptrdiff_t count, ptrdiff_t c, ptrdiff_t rows, ptrdiff_t down, const REAL *x,
-                                  REAL weight, REAL *y) {
+INLINE void NAME(narrow_averages)(ptrdiff_t count, ptrdiff_t c, ptrdiff_t rows, ptrdiff_t down,
+                                  const REAL *x, REAL weight, REAL *y) {
     const ptrdiff_t each = LANES / c, n = each * c;
     const uvec first = NAME(counting)(0), left = first + NAME(quotient)(first, c) * NAME(each)(c);
     const uvec right = left + NAME(each)(c);
@@ -50,13 +50,15 @@ INLINE void NAME(narrow_averages)(ptrdiff_t count, ptrdiff_t c, ptrdiff_t rows, 
     }
 }
 
-/* dx (2 * count, c): at both pixels of each of count >= LANES / c windows dy (count, c) times weight */
-INLINE void NAME(narrow_spread)(ptrdiff_t count, ptrdiff_t c, const REAL *dy, REAL weight, REAL *dx) {
+/* dx (2 * count, c): at both pixels of each of count >= LANES / c windows dy (count, c) * weight */
+INLINE void NAME(narrow_spread)(ptrdiff_t count, ptrdiff_t c, const REAL *dy, REAL weight,
+                                REAL *dx) {
     const ptrdiff_t each = LANES / c, n = each * c;
     const uvec channels = NAME(each)(c), first = NAME(counting)(0), second = NAME(counting)(LANES);
     /* k / (2c) * c + k % c */
     const uvec low = first - (NAME(quotient)(first, c) - NAME(quotient)(first, 2 * c)) * channels;
-    const uvec high = second - (NAME(quotient)(second, c) - NAME(quotient)(second, 2 * c)) * channels;
+    const uvec high =
+        second - (NAME(quotient)(second, c) - NAME(quotient)(second, 2 * c)) * channels;
     const tail some = TAIL(n), rest = TAIL(2 * n - LANES);
     for (ptrdiff_t i = 0; i < count; i += each) {
         const ptrdiff_t at = i + each <= count ? i : count - each;

@@ -17,7 +17,7 @@ static inline int overlapping(const cconv_pool *p) {
 }
 
 /* Pixels of c * size bytes whose first vectors of channels are all done before the next ones: few,
- * as memory is fastest where it is walked in order; not one, as a column is loaded anew for each. */
+ * as memory is fastest where walked in order; not one, as a column is loaded anew for each. */
 static inline ptrdiff_t together(ptrdiff_t c, ptrdiff_t size) {
     return c * size > 256 ? 2 : 512 / (c * size);
 }

@@ -68,8 +68,8 @@ INLINE void NAME(store_places)(const int kind, void *argmax, ptrdiff_t at, ptrdi
 /* One window over n <= LANES channels.  x: its first pixel inside the input; rows, columns:
  * its taps inside; weight: of the average. */
 INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool *p, const REAL *x,
-                             const ptrdiff_t kw, cconv_span rows, cconv_span columns, REAL weight, ptrdiff_t n,
-                             ptrdiff_t at, REAL *y, void *argmax) {
+                             const ptrdiff_t kw, cconv_span rows, cconv_span columns, REAL weight,
+                             ptrdiff_t n, ptrdiff_t at, REAL *y, void *argmax) {
     const tail last = TAIL(ragged ? n : LANES);
     const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
     vec best = {0};
@@ -153,7 +153,8 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
         const ptrdiff_t fit = (p->w - left) / 2, alike = fit < p->ow - ox ? fit : p->ow - ox;
         if (kind == AVERAGE && NAME(is_narrow)(p) && left >= 0 && alike * c >= LANES) {
             NAME(narrow_averages)(alike, c, rows.last - rows.first, p->dh * p->w * c,
-                                  x + ((top + rows.first * p->dh) * p->w + left) * c, weight, y + at);
+                                  x + ((top + rows.first * p->dh) * p->w + left) * c, weight,
+                                  y + at);
             ox += alike - 1;
             continue;
         }
@@ -190,7 +191,8 @@ INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool
             if (kind == MAX_BYTES || kind == MAX_WIDE) {
                 const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
                                                                  : (int32_t)(u * p->kw + v));
-                const ivec place = NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
+                const ivec place =
+                    NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
                 term = BLEND(IEQ(place, here), term, (vec){0});
             }
             sum += term;
@@ -199,8 +201,8 @@ INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool
     return sum;
 }
 
-/* n <= LANES channels of `taps` neighbouring pixels of a gradient that one window alone covers: those
- * from place on.  at: the window's element of dy and argmax, or of col. */
+/* n <= LANES channels of `taps` neighbouring pixels of a gradient that one window alone covers:
+ * those from place on.  at: the window's element of dy and argmax, or of col. */
 INLINE void NAME(spread_lanes)(const int kind, const int ragged, ptrdiff_t c, const REAL *dy,
                                const void *argmax, ptrdiff_t at, ptrdiff_t place, ptrdiff_t taps,
                                REAL weight, ptrdiff_t n, REAL *dx) {
@@ -213,15 +215,16 @@ INLINE void NAME(spread_lanes)(const int kind, const int ragged, ptrdiff_t c, co
         places = NAME(load_places)(kind, argmax, at, ragged ? n : LANES);
     for (ptrdiff_t v = 0; v < taps; v++, place++, dx += c) {
         vec value = term;
-        if (kind == COLUMNS && v) value = ragged ? LOAD_TAIL(dy + at + v * c, last) : LOAD(dy + at + v * c);
+        if (kind == COLUMNS && v)
+            value = ragged ? LOAD_TAIL(dy + at + v * c, last) : LOAD(dy + at + v * c);
         if (kind == MAX_BYTES) value = BLEND(IEQ(places, (ivec){0} + (uint8_t)place), term, zero);
         if (kind == MAX_WIDE) value = BLEND(IEQ(places, (ivec){0} + (int32_t)place), term, zero);
         if (ragged) { STORE_TAIL(dx, last, value); } else { STORE(dx, value); }
     }
 }
 
-/* dx (w, c): row iy of the gradient, where windows are dense and do not overlap: every pixel lies in
- * one of them or in none, so dy is read once and spread. */
+/* dx (w, c): row iy of the gradient, where windows are dense and do not overlap: every pixel lies
+ * in one of them or in none, so dy is read once and spread. */
 INLINE void NAME(spread_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, const REAL *dy,
                              const void *argmax, const REAL *weights, REAL *dx) {
     const ptrdiff_t c = p->c, oy = (iy + p->top) / p->sh, u = iy + p->top - oy * p->sh;
@@ -311,7 +314,8 @@ static void NAME(average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x,
 }
 
 /* weights (ow): 1 / pixels counted, of the windows of row oy; 0 where a window counts none */
-static void NAME(average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad, void *weights_) {
+static void NAME(average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad,
+                                  void *weights_) {
     REAL *weights = weights_;
     const ptrdiff_t top = oy * p->sh - p->top;
     const cconv_span rows = taps_inside(top, p->kh, p->dh, 0, p->h);
@@ -356,7 +360,9 @@ static void NAME(im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x_, void
             const REAL *from = x + (iy * p->w + left + columns.first * p->dw) * c;
             const ptrdiff_t taps = columns.last - columns.first;
             if (p->dw == 1) col = NAME(append)(col, from, taps * c);
-            else for (ptrdiff_t v = 0; v < taps; v++) col = NAME(append)(col, from + v * p->dw * c, c);
+            else
+                for (ptrdiff_t v = 0; v < taps; v++)
+                    col = NAME(append)(col, from + v * p->dw * c, c);
             col = NAME(append)(col, 0, (p->kw - columns.last) * c);
         }
     }

@@ -45,7 +45,7 @@ INLINE ptrdiff_t NAME(inside)(ptrdiff_t i, ptrdiff_t n, int fill) {
     return i < n ? i : period - 1 - i;
 }
 
-/* Along one axis: the pixel below the place of each of n output pixels, and how far above it that is. */
+/* Along one axis: the pixel below the place of each of n outputs, and how far above it that is. */
 INLINE void NAME(along)(const double *by_column, double by_row, double middle, int bilinear,
                         ptrdiff_t n, int32_t *below, double *share) {
     for (ptrdiff_t j = 0; j < n; j++) {
@@ -68,13 +68,15 @@ static int NAME(taps_of)(const cconv_sampling *p, const double *at, ptrdiff_t i,
     const ptrdiff_t line = p->w + p->h;
     const int sides = p->bilinear ? 2 : 1;
     NAME(along)(at + first, at[p->w + i], p->middle[0], p->bilinear, n, rows, down);
-    NAME(along)(at + line + first, at[line + p->w + i], p->middle[1], p->bilinear, n, columns, right);
+    NAME(along)(at + line + first, at[line + p->w + i], p->middle[1], p->bilinear, n, columns,
+                right);
     for (ptrdiff_t j = 0; j < n; j++) taps->lost[j] = 0;
     for (int tap = 0; tap < sides * sides; tap++) {
         const int below = tap / sides, beside = tap % sides;
         for (ptrdiff_t j = 0; j < n; j++) {
             const ptrdiff_t row = rows[j] + below, column = columns[j] + beside;
-            double weight = (below ? down[j] : 1.0 - down[j]) * (beside ? right[j] : 1.0 - right[j]);
+            double weight =
+                (below ? down[j] : 1.0 - down[j]) * (beside ? right[j] : 1.0 - right[j]);
             if (p->fill == CCONV_FILL_CONSTANT
                 && (row < 0 || row >= p->h || column < 0 || column >= p->w)) {
                 taps->lost[j] += weight;
@@ -109,7 +111,8 @@ INLINE void NAME(blend_channels)(const cconv_sampling *p, ptrdiff_t n, int count
 }
 
 /* x (h, w, c), at (2, w + h) -> y (h, w, c).  The value of output pixel (i, j) is found at row
- * at[0][j] + at[0][w + i] + middle[0] and column at[1][j] + at[1][w + i] + middle[1] of the input. */
+ * at[0][j] + at[0][w + i] + middle[0] and column at[1][j] + at[1][w + i] + middle[1] of the
+ * input. */
 static void NAME(sample)(const cconv_sampling *p, const double *at, const void *x, void *y) {
     NAME(taps) taps;
     for (ptrdiff_t i = 0; i < p->h; i++)
@@ -123,9 +126,10 @@ static void NAME(sample)(const cconv_sampling *p, const double *at, const void *
         }
 }
 
-/* dy (h, w, c), at (2, w + h) -> dx (h, w, c): every gradient goes to the pixels its value came from,
- * first all the upper left of them, then all the upper right, lower left, lower right. */
-static void NAME(sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx) {
+/* dy (h, w, c), at (2, w + h) -> dx (h, w, c): every gradient goes to the pixels its value came
+ * from, first all the upper left of them, then all the upper right, lower left, lower right. */
+static void NAME(sample_backward)(const cconv_sampling *p, const double *at, const void *dy,
+                                  void *dx) {
     NAME(taps) taps;
     const int count = p->bilinear ? 4 : 1;
     for (ptrdiff_t e = 0; e < p->h * p->w * p->c; e++) ((REAL *)dx)[e] = 0;

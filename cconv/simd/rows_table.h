@@ -64,23 +64,26 @@ typedef struct {
     /* elements first ... first + n of one sample; first is a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);
-    void (*dropout_backward)(ptrdiff_t n, double scale, const void *dy, const uint8_t *bits, void *dx);
+    void (*dropout_backward)(ptrdiff_t n, double scale, const void *dy, const uint8_t *bits,
+                             void *dx);
     /* one row of pixels of one image */
-    void (*max_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *y, void *argmax, int wide);
+    void (*max_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *y, void *argmax,
+                     int wide);
     void (*max_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy, const void *argmax,
                               int wide, void *dx);
-    void (*average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, int include_pad, void *y);
+    void (*average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, int include_pad,
+                         void *y);
     void (*average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad, void *weights);
     void (*average_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy,
                                   const void *weights, void *dx);
     void (*im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *col);
     void (*col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x);
     /* one row of a data set, whose items have that kind and size; out is step apart */
-    void (*convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale, double offset,
-                    ptrdiff_t step, void *out);
+    void (*convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale,
+                    double offset, ptrdiff_t step, void *out);
     /* one image */
-    void (*flip)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, int upside_down, int mirrored, const void *x,
-                 void *y);
+    void (*flip)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, int upside_down, int mirrored,
+                 const void *x, void *y);
     void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y);
     void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx);
     /* optimizers */

@@ -15,12 +15,12 @@ typedef struct {
     ptrdiff_t channels;
     ptrdiff_t point;         /* elements from one point of the transform to the next */
     uint8_t *argmax;         /* of the windows, from that one on; NULL where nothing is pooled */
-    const void *positive;    /* what ReLU gave at the tile's place, or NULL: an output whose value there
-                                is not above zero is zero; only where nothing is pooled */
+    const void *positive;    /* what ReLU gave at the tile's place, or NULL: an output whose value
+                                there is not above zero is zero; only where nothing is pooled */
 } cconv_tile;
 
-/* How tiles of an input gradient, each `over` = taps - 1 pixels wider and higher than its tile of dy,
- * add up to an image.  Those of one row come from left to right: */
+/* How tiles of an input gradient, each `over` = taps - 1 pixels wider and higher than its tile of
+ * dy, add up to an image.  Those of one row come from left to right: */
 typedef struct {
     void *carry;             /* (points, over, channels): the last columns of the tile before */
     int first, last;         /* of the row: there is no tile before; behind */
