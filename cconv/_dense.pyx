@@ -27,7 +27,7 @@ from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, C
                              most, pack, pack_scaled, product, row_product, size, transpose)
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
-cdef size TILE = 8        # rows are shared out in multiples of it
+cdef size TILE = 8        # rows of a tile, about: there are no more shares of rows than tiles
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
 cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
 cdef size RUN = 32        # terms between two looks at what is to be asked for

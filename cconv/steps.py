@@ -24,9 +24,10 @@ from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import MaxPooling2D
 from cconv.run import is_replayable, replayable
 
-# A normalisation is folded into a kernel of at most so many elements, or so many for each element of
-# one image's output: with a larger one the folding, at every call of `predict`, costs more than the
-# pass over the output that it saves. Shapes alone decide, so that no result depends on the batch.
+# A normalisation is folded into a copy of a kernel of at most so many elements, or so many for each
+# element of one image's output: with a larger one the folding, at every call of `predict`, costs more
+# than the pass over the output that it saves. Kernels that are scaled where they are laid out may have
+# any size (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 
