@@ -39,14 +39,14 @@ from cconv._kernels cimport (
 from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
-cdef size BAND_BYTES = 65536       # of input that a task or a block reads
-cdef size ENOUGH_TASKS = 32        # to keep many threads busy evenly
-cdef size FEWEST_ROWS = 4          # of outputs in a band, were there not enough tasks otherwise,
-cdef size FEWEST_PRODUCTS = 200000 # and of products
-cdef size PARTIAL_BYTES = 8388608  # of the sums of all parts
-cdef size CHUNK = 4096             # sums a task adds up
-cdef size TILE = 4                 # outputs of a tile
-cdef size POINTS = 8               # values of its input, transformed
+cdef size BAND_BYTES = 65536        # of input that a task or a block reads
+cdef size ENOUGH_TASKS = 32         # to keep many threads busy evenly
+cdef size FEWEST_ROWS = 4           # of outputs in a band, were there not enough tasks otherwise,
+cdef size FEWEST_PRODUCTS = 200000  # and of products
+cdef size PARTIAL_BYTES = 8388608   # of the sums of all parts
+cdef size CHUNK = 4096              # sums a task adds up
+cdef size TILE = 4                  # outputs of a tile
+cdef size POINTS = 8                # values of its input, transformed
 
 
 cdef struct First:

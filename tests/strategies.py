@@ -108,7 +108,7 @@ def _bits(result):
 
 
 def rows_tiled():
-    """Let convolutions of few taps take Winograd's algorithm along the rows wherever it computes them."""
+    """Let convolutions take Winograd's algorithm along the rows wherever it computes them."""
     return mock.patch.object(algorithms, "LEAST_ROW_GAIN", 0.0)
 
 

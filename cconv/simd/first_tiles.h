@@ -1,4 +1,5 @@
-/* first_tiles.h: 5x5 and 3x3 convolutions of few channels by Winograd's algorithm along the rows.
+/* first_tiles.h: 5x5 convolutions, and 3x3 ones of few channels, by Winograd's algorithm along the
+ * rows.
  *
  * Four outputs side by side are a product of polynomials, known once its values at 4 + width - 1
  * points are; kernel rows and channels add up before the way back:
