@@ -2,9 +2,12 @@
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
 # in their order.  All is plain C without FMA, bound by memory, so no instruction set has a version
-# of its own and all give the same bits.  Kernels check nothing and allocate nothing.
+# of its own and all give the same bits; ReLU, forward and back, is simd/rows_map.h's on a chunk in the
+# cache.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
+
+from cconv._kernels cimport cconv_rows_of
 
 ctypedef Py_ssize_t size
 
@@ -39,13 +42,15 @@ def statistics(
 
 cdef void chunk_apply(
     size m, size c, const floating *x, const floating *mean, const floating *scale, const floating *shift,
-    floating *y
+    bint relu, floating *y
 ) noexcept nogil:
     # x (m, c), mean, scale, shift (c) -> y (m, c)
     cdef size i, j
     for i in range(m):
         for j in range(c):
             y[i * c + j] = (x[i * c + j] - mean[j]) * scale[j] + shift[j]
+    if relu:
+        cconv_rows_of(sizeof(floating)).relu(m * c, y, NULL, y, 0)
 
 
 def apply(
@@ -53,14 +58,15 @@ def apply(
     const floating[::1] mean,  # IN
     const floating[::1] scale,  # IN
     const floating[::1] shift,  # IN
+    bint relu,
     floating[:, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) scale + shift
+    # x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) scale + shift, then ReLU if `relu`
     cdef size m = x.shape[0], c = x.shape[1], t
     for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads, nogil=True):
         chunk_apply(min(rows, m - t * rows), c, &x[t * rows, 0], &mean[0], &scale[0], &shift[0],
-                    &y[t * rows, 0])
+                    relu, &y[t * rows, 0])
 
 
 cdef void chunk_gradient_sums(
@@ -92,15 +98,39 @@ def gradient_sums(
                             &partial[t, 0, 0], &partial[t, 1, 0])
 
 
+def relu_gradient_sums(
+    const floating[:, ::1] dy,  # IN
+    const floating[:, ::1] y,  # IN
+    const floating[:, ::1] x,  # IN
+    const floating[::1] mean,  # IN
+    floating[:, ::1] dx,  # OUT
+    double[:, :, ::1] partial,  # OUT
+    size rows, int threads,
+):
+    # dy, y (m, c) behind a ReLU -> dx (m, c), the gradient in front of it, and its gradient_sums(...)
+    cdef size m = x.shape[0], c = x.shape[1], t, count
+    for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
+        count = min(rows, m - t * rows)
+        cconv_rows_of(sizeof(floating)).relu_backward(count * c, &dy[t * rows, 0], &y[t * rows, 0],
+                                                      &dx[t * rows, 0], 0)
+        chunk_gradient_sums(count, c, <const floating *> &dx[t * rows, 0], &x[t * rows, 0], &mean[0],
+                            &partial[t, 0, 0], &partial[t, 1, 0])
+
+
 cdef void chunk_input_gradient(
     size m, size c, const floating *dy, const floating *x, const floating *mean, const floating *scale,
     const floating *slope, const floating *shift, floating *dx
 ) noexcept nogil:
-    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c)
+    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c), which may be dy
     cdef size i, j
     for i in range(m):
-        for j in range(c):
-            dx[i * c + j] = dy[i * c + j] * scale[j] - (x[i * c + j] - mean[j]) * slope[j] - shift[j]
+        if dy == dx:
+            # Said with one pointer, so that the compiler sees that no element waits for another.
+            for j in range(c):
+                dx[i * c + j] = dx[i * c + j] * scale[j] - (x[i * c + j] - mean[j]) * slope[j] - shift[j]
+        else:
+            for j in range(c):
+                dx[i * c + j] = dy[i * c + j] * scale[j] - (x[i * c + j] - mean[j]) * slope[j] - shift[j]
 
 
 def input_gradient(
@@ -113,7 +143,8 @@ def input_gradient(
     floating[:, ::1] dx,  # OUT
     size rows, int threads,
 ):
-    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c) = dy scale - (x - mean) slope - shift
+    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c) = dy scale - (x - mean) slope - shift; dx
+    # may be dy
     cdef size m = x.shape[0], c = x.shape[1], t
     for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads, nogil=True):
         chunk_input_gradient(min(rows, m - t * rows), c, &dy[t * rows, 0], &x[t * rows, 0], &mean[0],

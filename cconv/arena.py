@@ -89,7 +89,7 @@ class PlanRun(Run):
         self.arena = arena
         self.tape: list[Call] | None = None
         self._place: Any = None
-        self._turn = 0
+        self._turn: Any = 0
         self._turning = ""
         self._asked: dict[str, int] = {}
         self._draw_key = super().draw_key
@@ -104,7 +104,7 @@ class PlanRun(Run):
         """The step and the first sample as kernels take them: the same array for every batch."""
         return self._draw_key
 
-    def enter(self, place: Any, turn: int, turning: str) -> None:
+    def enter(self, place: Any, turn: Any, turning: str) -> None:
         """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
         self._place, self._turn, self._turning = place, turn, turning
         self._asked.clear()

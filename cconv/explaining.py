@@ -65,6 +65,7 @@ class _Watched(Step):
     def __init__(self, step: Step) -> None:
         super().__init__(step.layers, step.first)
         self.step = step
+        self.again = step.again
         self.moves = True  # the output is not simply the input, or a view of it
         self.forth: list[float] = []
         self.back: list[float] = []
@@ -83,6 +84,10 @@ class _Watched(Step):
         dx = self.step.backward(dy, run, need_dx)
         self.back.append(time.perf_counter() - start)
         return dx
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output of the last `forward` back where it was."""
+        self.step.recompute(run)
 
     def release(self) -> None:
         """Let go of what `backward` needs."""

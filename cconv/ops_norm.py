@@ -36,10 +36,10 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
-def apply(x: Array, mean: Array, scale: Array, shift: Array, run: Run) -> Array:
-    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift."""
+def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run) -> Array:
+    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU if `relu`."""
     y = run.empty("y", x.shape, x.dtype)
-    run.call(_normalization.apply, x, mean, scale, shift, y, _rows(x), threads_for(x.size))
+    run.call(_normalization.apply, x, mean, scale, shift, relu, y, _rows(x), threads_for(x.size))
     return y
 
 
@@ -51,12 +51,29 @@ def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Ar
     return sums, products
 
 
+def relu_gradient_sums(dy: Array, y: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array, Array]:
+    """Rows dy, y behind a ReLU, x (m, c), mean (c) -> dx (m, c) in front of it, and its `gradient_sums`."""
+    partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
+    run.call(_normalization.relu_gradient_sums, dy, y, x, mean, dx, partial, _rows(x), threads_for(x.size))
+    sums, products = partial.sum(axis=0)
+    return dx, sums, products
+
+
 def input_gradient(
-    dy: Array, x: Array, mean: Array, scale: Array, slope: Array, shift: Array, run: Run
+    dy: Array,
+    x: Array,
+    mean: Array,
+    scale: Array,
+    slope: Array,
+    shift: Array,
+    run: Run,
+    in_place: bool = False,
 ) -> Array:
-    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift."""
-    dx = run.empty("dx", dy.shape, dy.dtype)
-    run.call(
-        _normalization.input_gradient, dy, x, mean, scale, slope, shift, dx, _rows(x), threads_for(x.size)
-    )
+    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift.
+
+    With `in_place` dx is dy.
+    """
+    dx = dy if in_place else run.empty("dx", dy.shape, dy.dtype)
+    arrays = dy, x, mean, scale, slope, shift, dx
+    run.call(_normalization.input_gradient, *arrays, _rows(x), threads_for(x.size))
     return dx

@@ -4,7 +4,8 @@ Touching fresh pages costs more than the arithmetic of a small network, so a pla
 array that its steps ask for and hands out the same memory at the next batch:
 
 - in training, each layer's output and caches have memory of their own, because backward reads them
-  again; the gradients that flow from layer to layer take turns in two places;
+  again; the gradients that flow from layer to layer take turns in two places; so do outputs that are
+  cheap enough to be computed again on the way back (`steps.compute_again`);
 - in inference, the outputs take turns in two places too, since only the next layer reads them;
 - the scratch of the kernels is one place that all layers share.
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
-from cconv.steps import Step, share_relus, split_activation, steps_of
+from cconv.steps import Step, compute_again, share_relus, split_activation, steps_of
 
 
 class Plan:
@@ -55,6 +56,7 @@ class Plan:
         self.steps = steps_of(chain, training, fuse)
         if training and fuse:
             share_relus(self.steps)
+            compute_again(self.steps)
         self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training
@@ -100,7 +102,10 @@ class Plan:
         for number, entry in enumerate(self.steps):
             if entry.first < done:
                 continue
-            run.enter(("forward", number), turn, "" if self.training else "*")
+            if entry.again:
+                self._enter_again(number)
+            else:
+                run.enter(("forward", number), turn, "" if self.training else "*")
             y = entry.forward(x, run)
             if self.training:
                 self.outputs.append(y)
@@ -109,6 +114,16 @@ class Plan:
                 turn = 1 - turn
             x = y
         return x
+
+    def _enter_again(self, number: int) -> None:
+        """Begin a pass of a step whose output is computed again: neighbours take turns."""
+        self.run.enter(("forward", number), ("again", number % 2), "y")
+
+    def _recompute(self, number: int) -> None:
+        """Put the output of a step back where it was, if it is one that is computed again."""
+        if number >= 0 and self.steps[number].again and self.steps[number].first >= self._done:
+            self._enter_again(number)
+            self.steps[number].recompute(self.run)
 
     def finish(self, y: np.ndarray) -> np.ndarray:
         """Return the model's output for what `forward` returned: the activation of the logits."""
@@ -135,6 +150,7 @@ class Plan:
             return
         run, turn = self.run, 0
         for number in range(len(self.steps) - 1, learning[0] - 1, -1):
+            self._recompute(number - 1)
             run.enter(("backward", number), turn, "dx")
             dx = self.steps[number].backward(dy, run, need_dx=number > learning[0])
             if dx is None:
@@ -151,8 +167,10 @@ class Plan:
 
     def first_not_finite(self) -> int | None:
         """Return the number of the first layer whose output of the last batch was not finite."""
-        computed = (entry for entry in self.steps if entry.first >= self._done)
-        for entry, y in zip(computed, self.outputs, strict=True):
+        computed = [number for number, entry in enumerate(self.steps) if entry.first >= self._done]
+        for number, y in zip(computed, self.outputs, strict=True):
+            entry = self.steps[number]
+            self._recompute(number)
             if not np.isfinite(y).all():
                 return entry.first
         return None

@@ -53,12 +53,14 @@ class Step:
         The input is what a ReLU gave, and the gradient of that is part of this step's: `share_relus`.
     to_relu : bool
         The gradient of the ReLU at the end is part of the next step's.
+    again : bool
+        The output is not kept until `backward`: the plan has it computed again, see `compute_again`.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
         self.layers = list(layers)
         self.first = first
-        self.from_relu = self.to_relu = False
+        self.from_relu = self.to_relu = self.again = False
         self._joined = joined
 
     @property
@@ -92,6 +94,9 @@ class Step:
                 dy = layer.activation.backward(dy, layer._cache[1], run)
             return layer._affine_backward(dy, run, need_dx, self.from_relu)
         return layer._backward(dy, run, need_dx=need_dx)
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output of the last `forward` back where it was, if it is one that is computed again."""
 
     def release(self) -> None:
         """Let go of what `backward` needs."""
@@ -146,6 +151,41 @@ class NormalizedStep(Step):
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the normalised output."""
         return self._folded._forward(x, run)
+
+
+class NormalizedRelu(Step):
+    """In training, a batch normalisation and the ReLU behind it, as one pass over the rows each way.
+
+    The results have the same bits as those of the two layers one by one.
+    """
+
+    _y: np.ndarray | None = None
+
+    @property
+    def normalization(self) -> BatchNormalization:
+        """The layer in front of the ReLU."""
+        layer = self.layers[0]
+        assert isinstance(layer, BatchNormalization)
+        return layer
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the ReLU."""
+        self._y = self.normalization._normalize(x, run, relu=True)
+        return self._y
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output back, from what the normalisation kept."""
+        assert self._y is not None
+        self._y = self.normalization._normalize_again(self._y.shape, run, relu=True)
+
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""
+        return self.normalization._go_back(dy, run, need_dx, self._y)
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        super().release()
+        self._y = None
 
 
 class PooledConvolution(Step):
@@ -276,6 +316,16 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
     return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)
 
 
+def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """ReLU behind a batch normalisation, in training."""
+    if not training or len(layers) < 2 or type(layers[0]) is not BatchNormalization:
+        return None
+    activation = _activation_of(layers[1])
+    if activation is None or not activations.is_relu(activation):
+        return None
+    return NormalizedRelu(layers[:2], first)
+
+
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
     joined = _join(layers)
@@ -304,7 +354,7 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _pooled, _activated, _alone)
+RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _activated, _alone)
 
 
 def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
@@ -333,6 +383,20 @@ def share_relus(steps: Sequence[Step]) -> None:
         last = before.layer
         if plain[number] and takes and isinstance(last, Affine) and activations.is_relu(last.activation):
             before.to_relu = after.from_relu = True
+
+
+def compute_again(steps: Sequence[Step]) -> None:
+    """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
+
+    That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
+    itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
+    such an output itself.
+    """
+    for before, after in pairwise(steps):
+        plain = type(after) is Step and type(after.layer) in AFFINE
+        before.again = isinstance(before, NormalizedRelu) and (plain or isinstance(after, PooledConvolution))
+    for before, after in pairwise(steps):
+        after.again = after.again and not before.again
 
 
 def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:

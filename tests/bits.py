@@ -12,7 +12,7 @@ import numpy as np
 from strategies import RULES, parallel_at_any_size, rows_tiled
 
 import cconv
-from cconv import algorithms, ops, ops_images, ops_optim, ops_rows
+from cconv import algorithms, ops, ops_images, ops_norm, ops_optim, ops_rows
 from cconv import functional as F
 from cconv.run import Run
 from cconv.shapes import resolve_window
@@ -137,6 +137,9 @@ def rowwise(size, dtype):
     yield "dense", (y, *F.dense_backward(y, x, kernel))
     tall = np.resize(kernel, (x.size, 3))
     yield "dense_row", (F.dense(x[:1], kernel, bias), F.dense(x.reshape(1, -1), tall))
+    scale, shift, mean = y[:3]
+    z = ops_norm.apply(y, mean, scale, shift, True, Run())
+    yield "normalization and relu", (z, *ops_norm.relu_gradient_sums(y, z, y, mean, Run()))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
     for few in (1, 3, 10, 16):  # rows of which several fit into a vector

@@ -288,8 +288,12 @@ def normalization(m, channels, dtype):
     def compute(run):
         mean, variance = ops_norm.statistics(x, run)
         sums, products = ops_norm.gradient_sums(dy, x, per_channel[0], run)
-        y = ops_norm.apply(x, *per_channel[:3], run)
-        return [mean, variance, sums, products, y, ops_norm.input_gradient(dy, x, *per_channel, run)]
+        y = ops_norm.apply(x, *per_channel[:3], False, run)
+        positive = ops_norm.apply(x, *per_channel[:3], True, run)
+        dx, *masked = ops_norm.relu_gradient_sums(dy, positive, x, per_channel[0], run)
+        results = [mean, variance, sums, products, y, positive, dx.copy(), *masked]
+        results.append(ops_norm.input_gradient(dx, x, *per_channel, run, in_place=True))
+        return [*results, ops_norm.input_gradient(dy, x, *per_channel, run)]
 
     return compute
 

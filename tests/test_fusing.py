@@ -19,7 +19,15 @@ from cconv.layers import (
 )
 from cconv.models import Sequential
 from cconv.plan import Plan
-from cconv.steps import FOLDED_KERNEL, NormalizedStep, PooledConvolution, Step, steps_of
+from cconv.steps import (
+    FOLDED_KERNEL,
+    NormalizedRelu,
+    NormalizedStep,
+    PooledConvolution,
+    Step,
+    steps_of,
+)
+from cconv.training import NonFiniteLossError
 
 RNG = np.random.default_rng(21)
 
@@ -90,7 +98,8 @@ def test_the_steps_of_a_plan():
     assert [step.first for step in steps] == [0, 3, 5, 6, 8, 9, 12, 13, 14]
     assert {step.first: type(step) for step in steps if type(step) is not Step} == expected
     alone = [(Step, number, 1) for number in range(len(layers))]
-    assert kinds(steps_of(layers, training=True)) == alone
+    joined = [(NormalizedRelu, 1, 2) if number == 1 else (Step, number, 1) for number in range(len(layers))]
+    assert kinds(steps_of(layers, training=True)) == joined[:2] + joined[3:]
     assert kinds(steps_of(layers, training=False, fuse=False)) == alone
     assert [layer for step in steps for layer in step.layers] == layers
 
@@ -178,6 +187,89 @@ def test_training_and_evaluation_with_folded_layers():
     assert all(np.array_equal(a, b) for a, b in zip(fused, alone, strict=True))
     assert fused_history["loss"] == alone_history["loss"]
     np.testing.assert_allclose(fused_history["val_loss"], alone_history["val_loss"], rtol=1e-4)
+
+
+def blocks():
+    """Normalisations with ReLU in front of every kind of step."""
+    return [
+        Conv2D(6, 3, use_bias=False),
+        BatchNormalization(),
+        Activation("relu"),
+        DepthwiseConv2D(3, padding="same"),
+        BatchNormalization(center=False),
+        ReLU(),
+        BatchNormalization(scale=False),
+        Activation("relu"),
+        Conv2D(20, 1),
+        BatchNormalization(trainable=False),
+        Activation("relu"),
+        Conv2D(5, 3, activation="relu"),
+        MaxPooling2D(2),
+        BatchNormalization(),
+        Activation("relu"),
+        Flatten(),
+        Dense(7, "tanh"),
+        BatchNormalization(),
+        Activation("relu"),
+        Dense(3, "softmax"),
+    ]
+
+
+def compiled_blocks(dtype, fuse):
+    model = Sequential(blocks(), seed=9, dtype=dtype).build((12, 13, 2))
+    change(model)
+    model.compile("adam", "categorical_crossentropy")
+    model.fuse = fuse
+    return model
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normalisations_with_relu_give_the_bits_of_the_layers_one_by_one(dtype):
+    models = [compiled_blocks(dtype, fuse) for fuse in (True, False)]
+    y = np.eye(3)[RNG.integers(0, 3, 9)]
+    for n in (9, 4, 9):
+        x = images(models[0], n)
+        losses = [model.train_on_batch(x, y[:n]) for model in models]
+        assert losses[0] == losses[1]
+        for fused, alone in zip(*(model.layers for model in models), strict=True):
+            for name in ("params", "grads", "state"):
+                ours, theirs = getattr(fused, name), getattr(alone, name)
+                assert ours.keys() == theirs.keys()
+                assert all(np.array_equal(ours[key], theirs[key]) for key in theirs)
+    steps = models[0]._plans.training.steps
+    again = [step.first for step in steps if step.again]
+    # The third normalisation keeps what the second gave, and a Flatten only passes on what it is given.
+    assert again == [1, 6, 9, 17]
+    assert [step.first for step in steps if isinstance(step, NormalizedRelu)] == [1, 4, 6, 9, 13, 17]
+    assert not any(step.again for step in models[1]._plans.training.steps)
+
+
+def test_outputs_that_are_computed_again_share_their_memory():
+    block = [Conv2D(8, 1), BatchNormalization(), Activation("relu")]
+    nbytes = {}
+    for fuse in (True, False):
+        model = Sequential([layer.clone() for _ in range(6) for layer in block], seed=1).build((120, 120, 8))
+        plan = Plan(model.layers, training=True, seed=1, fuse=fuse)
+        y = plan.forward(images(model, 4))
+        plan.backward(np.ones_like(y))
+        nbytes[fuse] = plan.arena.nbytes / y.nbytes
+    # Kept are the convolutions' outputs and the last one; two are shared, two are the gradients'.
+    assert nbytes[True] < 6 + 1 + 2 + 2 + 1
+    assert nbytes[False] > 18 + 2
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 8, 17])
+def test_the_first_layer_that_is_not_finite_is_found_behind_shared_outputs(number):
+    messages = []
+    for fuse in (True, False):
+        model = compiled_blocks("float32", fuse)
+        layer = model.layers[number]
+        name = next(iter(layer.params))
+        layer.params[name][..., 0] = np.nan
+        with pytest.raises(NonFiniteLossError, match=rf"layer {number} \(") as caught:
+            model.train_on_batch(images(model, 4), np.eye(3)[[0, 1, 2, 0]])
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
 
 
 def test_folded_weights_keep_their_memory():

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, initializers, ops_norm, regularizers
+from cconv import checks, initializers, ops_norm, ops_rows, regularizers
 from cconv.layers.base import Layer, Shape
 from cconv.named import finite, fraction
 from cconv.run import Run
@@ -107,6 +107,10 @@ class BatchNormalization(Layer):
         self._add_state("moving_variance", channels, self.moving_variance_initializer)
 
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        return self._normalize(x, run)
+
+    def _normalize(self, x: np.ndarray, run: Run, relu: bool = False) -> np.ndarray:
+        """Return the output, or that of the ReLU behind it."""
         rows = x.reshape(-1, x.shape[-1])
         of_batch = run.training and self.trainable
         if of_batch:
@@ -120,8 +124,13 @@ class BatchNormalization(Layer):
         mean, scale, shift = (array.astype(x.dtype, copy=False) for array in (mean, scale, shift))
         if run.training:
             # A frozen layer's statistics do not depend on x.
-            self._keep(x.shape[0], rows, mean, scale, inverse if of_batch else None)
-        return ops_norm.apply(rows, mean, scale, shift, run).reshape(x.shape)
+            self._keep(x.shape[0], rows, mean, scale, shift, inverse if of_batch else None)
+        return ops_norm.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
+
+    def _normalize_again(self, shape: Shape, run: Run, relu: bool) -> np.ndarray:
+        """Return once more what `_normalize` returned for the last batch, of that shape, in training."""
+        rows, mean, scale, shift, _ = self._cache
+        return ops_norm.apply(rows, mean, scale, shift, relu, run).reshape(shape)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages."""
@@ -130,11 +139,20 @@ class BatchNormalization(Layer):
             moving[...] = self.momentum * moving + (1 - self.momentum) * value
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        x, mean, scale, inverse = self._cache
+        return self._go_back(dy, run, need_dx)
+
+    def _go_back(
+        self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Do what `_backward` does; with `y`, the output of the ReLU behind, from behind that."""
+        x, mean, scale, _, inverse = self._cache
         rows = dy.reshape(x.shape)
         if inverse is None:
-            return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype)) if need_dx else None
-        sums, products = ops_norm.gradient_sums(rows, x, mean, run)
+            return self._scaled_back(dy, scale, run, y) if need_dx else None
+        if y is None:
+            sums, products = ops_norm.gradient_sums(rows, x, mean, run)
+        else:
+            rows, sums, products = ops_norm.relu_gradient_sums(rows, y.reshape(x.shape), x, mean, run)
         if self.scale:
             self.grads["gamma"] = run.empty("dgamma", sums.shape, dy.dtype)
             self.grads["gamma"][...] = products * inverse
@@ -147,7 +165,16 @@ class BatchNormalization(Layer):
         slope = scale * inverse * inverse * products / len(x)
         shift = scale * sums / len(x)
         slope, shift = slope.astype(dy.dtype), shift.astype(dy.dtype)
-        return ops_norm.input_gradient(rows, x, mean, scale, slope, shift, run).reshape(dy.shape)
+        dx = ops_norm.input_gradient(rows, x, mean, scale, slope, shift, run, in_place=y is not None)
+        return dx.reshape(dy.shape)
+
+    @staticmethod
+    def _scaled_back(dy: np.ndarray, scale: np.ndarray, run: Run, y: np.ndarray | None) -> np.ndarray:
+        """Go back through statistics that do not depend on x."""
+        if y is None:
+            return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype))
+        dx = ops_rows.relu_backward(dy, y, run)
+        return np.multiply(dx, scale, out=dx)
 
     def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``.
