@@ -89,7 +89,7 @@ setup(
             Extension(SHARED, ["cconv/_shared.c"], extra_compile_args=SMALL),
             kernels("_kernels", SIMD),
             kernels("_dense"),
-            kernels("_first"),
+            kernels("_first", flags=SMALL),
             kernels("_winograd"),
             kernels("_depthwise", flags=SMALL),
             kernels("_lanes", flags=SMALL),

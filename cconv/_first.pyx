@@ -416,15 +416,15 @@ cdef void sum_parts(
     const First *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
-    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t, i, k
+    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t, k
     cdef cython.floating *rest = scratch + parts * room
     for t in prange(parts, num_threads=threads, schedule="static"):
         part_task(x, dy, scratch + t * room, g, pooling, t * blocks // parts, (t + 1) * blocks // parts,
                   rest + threadid() * each)
     for t in prange(ceil_div(room, CHUNK), num_threads=threads, schedule="static"):
         for k in range(1, parts):
-            for i in range(t * CHUNK, least((t + 1) * CHUNK, room)):
-                scratch[i] += scratch[k * room + i]
+            cconv_rows_of(item).add(least(CHUNK, room - t * CHUNK), scratch + k * room + t * CHUNK, NULL,
+                                    scratch + t * CHUNK, 0)
     first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 
