@@ -176,7 +176,7 @@ class NormalizedRelu(Step):
     def recompute(self, run: PlanRun) -> None:
         """Put the output back, from what the normalisation kept."""
         assert self._y is not None
-        self._y = self.normalization._normalize_again(self._y.shape, run, relu=True)
+        self._y = self.normalization._relu_again(self._y.shape, run)
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""

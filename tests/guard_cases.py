@@ -140,7 +140,7 @@ def winograds(dtype):
 def tiled(dtype):
     """Winograd's algorithm along the rows: every tail of its tiles, alone and pooled."""
     paddings = ("same", "valid", 1, ((2, 0), (1, 2)))
-    cases = itertools.product((1, 3, 7), (16, 17, 30, 33), paddings, (3, 5))
+    cases = itertools.product((1, 2, 3, 7), (16, 17, 30, 33), paddings, (3, 5))
     for i, (channels, filters, padding, side) in enumerate(cases):
         geometry = sized(i, ((side, side), 1, padding, 1))
         geometry = replace(geometry, size=tuple(side + extent for extent in geometry.size))

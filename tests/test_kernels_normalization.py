@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import WIDER, on_all_threads
 
-from cconv import ops_norm, reference
+from cconv import ops_norm, ops_rows, reference
 from cconv.layers import BatchNormalization
 from cconv.run import Run
 
@@ -56,6 +56,37 @@ def test_twin(dtype, m, c, mean, seed):
     assert (
         np.abs(moving_variance - 0.99 - 0.01 * variance_twin) <= 4 * unit_of_sums * (1 + variance_twin)
     ).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(deadline=None, max_examples=40)
+@given(m=st.integers(1, 300), c=st.integers(1, 70), spoilt=st.booleans(), seed=st.integers(0, 99))
+def test_relu_in_the_same_pass(dtype, m, c, spoilt, seed):
+    rng = np.random.default_rng(seed)
+    x, dy = (rng.normal(size=(m, c)).astype(dtype) for _ in range(2))
+    mean, scale, shift, slope = (rng.normal(size=c).astype(dtype) for _ in range(4))
+    if spoilt:
+        x[rng.integers(m), rng.integers(c)] = rng.choice([np.nan, np.inf, -np.inf])
+
+    def fused():
+        run = Run()
+        y = ops_norm.apply(x, mean, scale, shift, True, run)
+        dx, sums, products = ops_norm.relu_gradient_sums(dy, y, x, mean, run)
+        masked = dx.copy()
+        back = ops_norm.input_gradient(dx, x, mean, scale, slope, shift, run, in_place=True)
+        assert back is dx
+        return y, masked, sums, products, back
+
+    run = Run()
+    with np.errstate(invalid="ignore"):
+        y, masked, sums, products, back = on_all_threads(fused)
+        plain = (x - mean) * scale + shift
+    assert np.array_equal(y, np.where(plain < 0, np.asarray(0, dtype), plain), equal_nan=True)
+    assert np.array_equal(masked, np.where(y > 0, dy, np.asarray(0, dtype)))
+    assert masked.tobytes() == ops_rows.relu_backward(dy, y, run).tobytes()
+    for found, wanted in zip((sums, products), ops_norm.gradient_sums(masked, x, mean, run), strict=True):
+        assert found.tobytes() == wanted.tobytes()
+    assert back.tobytes() == ops_norm.input_gradient(masked, x, mean, scale, slope, shift, run).tobytes()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])

@@ -70,7 +70,9 @@ def test_scaled_outputs_are_those_of_the_scaled_kernel(m, inputs, outputs, dtype
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 # The last is a kernel of short rows that comes from far away, so that it is asked for while it is multiplied.
-@pytest.mark.parametrize("sizes", [(1, 1), (5, 300), (1024, 31), (1025, 257), (3000, 33), (2049, 511)])
+@pytest.mark.parametrize(
+    "sizes", [(1, 1), (5, 300), (1024, 31), (1025, 257), (3000, 33), (2049, 515), (2049, 511)]
+)
 def test_a_single_sample_has_the_bits_that_it_has_in_a_batch(sizes, dtype):
     x, kernel, bias = normal(5, dtype, (3, sizes[0]), sizes, sizes[1:])
     x[1, 0] = np.inf

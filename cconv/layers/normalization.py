@@ -127,10 +127,10 @@ class BatchNormalization(Layer):
             self._keep(x.shape[0], rows, mean, scale, shift, inverse if of_batch else None)
         return ops_norm.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
 
-    def _normalize_again(self, shape: Shape, run: Run, relu: bool) -> np.ndarray:
-        """Return once more what `_normalize` returned for the last batch, of that shape, in training."""
+    def _relu_again(self, shape: Shape, run: Run) -> np.ndarray:
+        """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
         rows, mean, scale, shift, _ = self._cache
-        return ops_norm.apply(rows, mean, scale, shift, relu, run).reshape(shape)
+        return ops_norm.apply(rows, mean, scale, shift, True, run).reshape(shape)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages."""
