@@ -2,14 +2,18 @@
 # over simd/rows_*.h.
 #
 # Tasks are chunks of about CHUNK elements, cut from shapes alone.  What is elementwise does not
-# depend on them; sums over rows have chunks of COLUMN_ROWS rows, added in a fixed tree.
+# depend on them; sums over rows have chunks of COLUMN_ROWS rows, added in a fixed tree.  Large
+# outputs go past the caches, a stage at a time (simd/rows_stream.h).
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy
 
 from cconv._kernels cimport cconv_rows_of
-from cconv._rows cimport cconv_draw, cconv_map, cconv_row_map, cconv_rows, cconv_update
+from cconv._rows cimport (
+    CCONV_STAGE_BYTES, CCONV_STREAM_BYTES, cconv_draw, cconv_map, cconv_row_map, cconv_rows, cconv_stage,
+    cconv_update,
+)
 
 ctypedef Py_ssize_t size
 
@@ -21,27 +25,55 @@ cdef void each(
     cconv_map *f, size n, const void *a, const void *b, void *out, double s, size item, int threads
 ) noexcept nogil:
     # out (n) = f(a (n), b (n) or NULL, s)
-    cdef size t, start
-    for t in prange((n + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
-        start = t * CHUNK
-        f(min(CHUNK, n - start), <const char *> a + start * item,
-          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, s)
+    cdef bint streams = n * item >= CCONV_STREAM_BYTES
+    cdef size chunk = CCONV_STAGE_BYTES // item if streams else CHUNK, t, start
+    with parallel(num_threads=threads):
+        for t in prange((n + chunk - 1) // chunk, schedule='static'):
+            start = t * chunk
+            map_chunk(f, min(chunk, n - start), <const char *> a + start * item,
+                      <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, s,
+                      item, streams)
+        if streams:
+            cconv_rows_of(item).streamed()
 
 
-cdef size rows_at_once(size n) noexcept nogil:
-    # rows of n that make a task: whole vectors of them, about as much work as CHUNK elements
-    return 16 * max(1, CHUNK // (16 * n))
+cdef void map_chunk(
+    cconv_map *f, size n, const void *a, const void *b, void *out, double s, size item, bint streams
+) noexcept nogil:
+    cdef cconv_stage stage
+    f(n, a, b, stage.bytes if streams else out, s)
+    if streams:
+        cconv_rows_of(item).stream(n, stage.bytes, out)
+
+
+cdef size rows_at_once(size n, size elements) noexcept nogil:
+    # rows of n that make a task: whole vectors of them, about `elements` in all
+    return 16 * max(1, elements // (16 * n))
 
 
 cdef void each_row(
     cconv_row_map *f, size m, size n, const void *a, const void *b, void *out, size item, int threads
 ) noexcept nogil:
     # out (m, n) = f(a (m, n), b (m, n) or NULL), row by row
-    cdef size rows = rows_at_once(n), t, start
-    for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads):
-        start = t * rows * n
-        f(min(rows, m - t * rows), n, <const char *> a + start * item,
-          <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item)
+    cdef bint streams = m * n * item >= CCONV_STREAM_BYTES and 16 * n * item <= CCONV_STAGE_BYTES
+    cdef size rows = rows_at_once(n, CCONV_STAGE_BYTES // item if streams else CHUNK), t, start
+    with parallel(num_threads=threads):
+        for t in prange((m + rows - 1) // rows, schedule='static'):
+            start = t * rows * n
+            row_chunk(f, min(rows, m - t * rows), n, <const char *> a + start * item,
+                      <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item,
+                      item, streams)
+        if streams:
+            cconv_rows_of(item).streamed()
+
+
+cdef void row_chunk(
+    cconv_row_map *f, size m, size n, const void *a, const void *b, void *out, size item, bint streams
+) noexcept nogil:
+    cdef cconv_stage stage
+    f(m, n, a, b, stage.bytes if streams else out)
+    if streams:
+        cconv_rows_of(item).stream(m * n, stage.bytes, out)
 
 
 def relu(
@@ -215,7 +247,7 @@ def softmax_cross_entropy(
 ):
     # logits, probabilities (m, n), or labels (m); weights (m)
     #   -> losses (m), each times its weight; dlogits (m, n) of their mean
-    cdef size m = logits.shape[0], n = logits.shape[1], at_once = rows_at_once(n), t, start
+    cdef size m = logits.shape[0], n = logits.shape[1], at_once = rows_at_once(n, CHUNK), t, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef const floating *target = NULL
     cdef const long long *label = NULL

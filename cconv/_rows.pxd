@@ -24,6 +24,12 @@ cdef extern from "simd/rows_table.h" nogil:
     ctypedef void cconv_update(Py_ssize_t n, void *param, const void *grad, void *first, void *second,
                                const double *hyper) noexcept nogil
 
+    int CCONV_STREAM_BYTES
+    int CCONV_STAGE_BYTES
+
+    ctypedef struct cconv_stage:
+        char *bytes
+
     ctypedef struct cconv_rows:
         cconv_map *relu
         cconv_map *relu_backward
@@ -36,6 +42,8 @@ cdef extern from "simd/rows_table.h" nogil:
         cconv_map *exp
         cconv_map *log
         cconv_map *add
+        void (*stream)(Py_ssize_t n, const void *stage, void *to) noexcept nogil
+        void (*streamed)() noexcept nogil
         cconv_row_map *softmax
         cconv_row_map *softmax_backward
         cconv_row_map *log_softmax

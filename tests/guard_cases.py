@@ -281,6 +281,12 @@ def rows(m, n, dtype):
     return compute
 
 
+def large(shape, dtype):
+    """Outputs that are stored past the caches."""
+    (x,) = inputs(dtype, shape)
+    return lambda run: [ops_rows.relu(x, run), ops_rows.softmax(x, run)]
+
+
 def normalization(m, channels, dtype):
     x, dy = inputs(dtype, (m, channels), (m, channels))
     per_channel = inputs(dtype, *[(channels,)] * 4)
@@ -332,6 +338,7 @@ def lengths(dtype):
         yield normalization, m, n, dtype
     for m, channels in ((1200, 33), (40_000, 1), (3, 20_000)):
         yield normalization, m, channels, dtype
+    yield large, ((16 << 20) // np.dtype(dtype).itemsize // 33 + 1, 33), dtype
 
 
 def gathers(n, shape, kind, dtype):

@@ -16,7 +16,7 @@ from strategies import (
     widths,
 )
 
-from cconv import functional, ops, reference
+from cconv import _elementwise, functional, ops, reference
 from cconv.run import Run
 
 leading = st.lists(st.integers(1, 4), min_size=0, max_size=3).map(tuple)
@@ -120,6 +120,48 @@ def test_elementwise(name, lead, width, dtype, special, seed):
     y = on_all_threads(lambda: getattr(functional, name)(x))
     wanted = getattr(reference, name)(x.astype(np.longdouble))
     assert_near(y, wanted, np.zeros_like(wanted) if name == "relu" else np.abs(wanted), dtype)
+
+
+LARGE = 16 << 20  # bytes: outputs from here on are stored past the caches
+
+
+def offset(shape, dtype, items):
+    """An array that begins so many items behind a cache line."""
+    memory = np.empty(np.prod(shape) + 64 + items, dtype)
+    start = -memory.ctypes.data % 64 // memory.itemsize + items
+    return memory[start : start + np.prod(shape)].reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("items", [0, 1, 5])
+def test_large_outputs_are_those_of_small_ones(dtype, items):
+    size = LARGE // np.dtype(dtype).itemsize
+    for columns in (0, 7, 33, 4_000):  # 0: no rows; the last ones are larger than a stage
+        shape = (size // columns + 1, columns) if columns else (size + 77,)
+        x, y = offset(shape, dtype, items), offset(shape, dtype, items)
+        x[...] = np.resize(normal(3, dtype, (1009,))[0], shape)
+        untouched = x.copy()
+        names = ("softmax", "log_softmax") if columns else ("relu", "sigmoid", "tanh", "exp")
+        for name in names:
+            kernel = getattr(_elementwise, name)
+            wanted = np.empty_like(y)
+            for start in range(0, len(x), len(x) // 4):
+                part = slice(start, start + len(x) // 4)
+                kernel(x[part], wanted[part], 1)
+            for threads in (1, 2, 3):
+                y[...] = np.nan
+                kernel(x, y, threads)
+                assert y.tobytes() == wanted.tobytes(), (name, shape, threads)
+        assert x.tobytes() == untouched.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_outputs_may_be_the_input(dtype):
+    (x,) = normal(4, dtype, (LARGE // np.dtype(dtype).itemsize + 3,))
+    wanted = functional.relu(x)
+    _elementwise.relu(x, x, 2)
+    assert x.tobytes() == wanted.tobytes()
+    assert (x >= 0).all()
 
 
 def log_softmax_terms(z):

@@ -49,11 +49,21 @@ typedef void cconv_row_map(ptrdiff_t m, ptrdiff_t n, const void *a, const void *
 typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
                           const double *hyper);
 
+/* Outputs of at least CCONV_STREAM_BYTES, half of a usual last cache, go past the caches, a stage at
+ * a time: see rows_stream.h. */
+enum { CCONV_STREAM_BYTES = 16 << 20, CCONV_STAGE_BYTES = 4 << 10 };
+typedef struct {
+    char bytes[CCONV_STAGE_BYTES] __attribute__((aligned(64)));
+} cconv_stage;
+
 typedef struct {
     /* elementwise */
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
     cconv_map *exp, *log, *add;
+    /* past the caches */
+    void (*stream)(ptrdiff_t n, const void *stage, void *to);
+    void (*streamed)(void);
     /* m rows of n */
     cconv_row_map *softmax, *softmax_backward, *log_softmax, *log_softmax_backward;
     void (*cross_entropy)(ptrdiff_t m, ptrdiff_t n, const void *logits, const void *target,
