@@ -11,6 +11,7 @@
 #define NAME(name) half_##name##_f32
 #include "vector.h"
 #include "tile.h"
+#include "first_sum.h"
 #undef HALF_VECTORS
 #undef NAME
 #endif
@@ -26,6 +27,7 @@
 #include "lanes.h"
 #include "first.h"
 #include "first_tiles.h"
+#include "first_sum.h"
 #include "first_gradient.h"
 const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #undef REAL
@@ -39,6 +41,7 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #define NAME(name) half_##name##_f64
 #include "vector.h"
 #include "tile.h"
+#include "first_sum.h"
 #undef HALF_VECTORS
 #undef NAME
 #endif
@@ -54,5 +57,6 @@ const cconv_table_f32 ISA(cconv_f32) = TABLE;
 #include "lanes.h"
 #include "first.h"
 #include "first_tiles.h"
+#include "first_sum.h"
 #include "first_gradient.h"
 const cconv_table_f64 ISA(cconv_f64) = TABLE;

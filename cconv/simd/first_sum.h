@@ -1,0 +1,85 @@
+/* first_sum.h: the sums of first_gradient.h for one vector of filters and some taps; with HALF_VECTORS
+ * for up to half a vector of them, on processors whose multipliers are half as wide as their vectors.
+ *
+ * Up to MOST_TAPS sums stay in registers while the outputs pass by: one load of dy and one fused
+ * multiply-add a tap. */
+#undef MOST_TAPS
+#undef EACH_TAP
+#undef SUM_LANES
+#undef GET_DY
+#undef OPEN_SUM
+#undef TAKE_SUM
+#undef PUT_SUM
+#undef TAPS
+#undef TAP
+
+#if defined(HALF_VECTORS)
+#define SUM_LANES (2 * LANES) /* the other half is not used */
+#else
+#define SUM_LANES LANES
+#endif
+
+#if defined(ISA_AVX512)
+#define MOST_TAPS 25
+#elif defined(__aarch64__)
+#define MOST_TAPS 24
+#else
+#define MOST_TAPS 10
+#endif
+/* from the last on, so that a switch can begin anywhere */
+#define EACH_TAP(DO) DO(24) DO(23) DO(22) DO(21) DO(20) DO(19) DO(18) DO(17) DO(16) DO(15) DO(14) \
+    DO(13) DO(12) DO(11) DO(10) DO(9) DO(8) DO(7) DO(6) DO(5) DO(4) DO(3) DO(2) DO(1) DO(0)
+
+/* The sums of `taps` taps and their registers. */
+#define OPEN_SUM(t) vec c##t = {0};
+#define TAKE_SUM(t) if (t < MOST_TAPS && t < taps) c##t = LOAD(sums + t * SUM_LANES);
+#define PUT_SUM(t) if (t < MOST_TAPS && t < taps) STORE(sums + t * SUM_LANES, c##t);
+/* The statements for every tap. */
+#define TAPS(DO) switch (taps) { EACH_TAP(DO) default: break; }
+#define TAP(t, ...) case t + 1: if (t < MOST_TAPS) { __VA_ARGS__; } __attribute__((fallthrough));
+
+/* `taps` taps, from `at` on, of one vector of filters; dy from that vector on; sums (taps,
+ * SUM_LANES), bias (LANES).  ragged: it is not full; ahead: what to ask for meanwhile. */
+static inline __attribute__((always_inline)) void NAME(first_sum)(
+        const int ragged, const cconv_first_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
+        ptrdiff_t rows, const REAL *x, const REAL *dy, cconv_ahead *ahead, const int first,
+        REAL *sums, REAL *bias) {
+    const ptrdiff_t filters = s->filters, down = s->columns * filters, column = s->column;
+    const tail last = TAIL(ragged ? filters : LANES);
+    vec of_dy = {0};
+    EACH_TAP(OPEN_SUM)
+    if (!first) {
+        of_dy = LOAD(bias);
+        EACH_TAP(TAKE_SUM)
+    }
+#define GET_DY(p) (ragged ? LOAD_TAIL(p, last) : LOAD(p))
+    for (ptrdiff_t i = 0; i < rows; i += 2) {
+        const ptrdiff_t high = rows - i < 2 ? 1 : 2, pairs = high == 2 ? s->columns / 2 : 0;
+        const REAL *a = x + i * s->row, *b = a + column, *c = a + s->row, *d = c + column;
+        const REAL *g = dy + i * down;
+        for (ptrdiff_t j = 0; j < pairs; j++) {
+            cconv_fetch(ahead);
+            const vec ga = GET_DY(g), gb = GET_DY(g + filters);
+            const vec gc = GET_DY(g + down), gd = GET_DY(g + down + filters);
+            of_dy = of_dy + ga + gb + gc + gd;
+#define BLOCK_(t) TAP(t, const ptrdiff_t tap = at[t]; c##t = FMA(SPLAT(a[tap]), ga, c##t); \
+                      c##t = FMA(SPLAT(b[tap]), gb, c##t); c##t = FMA(SPLAT(c[tap]), gc, c##t); \
+                      c##t = FMA(SPLAT(d[tap]), gd, c##t))
+            TAPS(BLOCK_)
+#undef BLOCK_
+            a += 2 * column, b += 2 * column, c += 2 * column, d += 2 * column;
+            g += 2 * filters;
+        }
+        for (ptrdiff_t j = 2 * pairs; j < s->columns; j++, a += column, g += filters)
+            for (ptrdiff_t u = 0; u < high; u++) {
+                const REAL *const one = a + u * s->row;
+                const vec value = GET_DY(g + u * down);
+                of_dy += value;
+#define OUTPUT(t) TAP(t, c##t = FMA(SPLAT(one[at[t]]), value, c##t))
+                TAPS(OUTPUT)
+#undef OUTPUT
+            }
+    }
+    STORE(bias, of_dy);
+    EACH_TAP(PUT_SUM)
+}
