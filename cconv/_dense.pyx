@@ -89,7 +89,8 @@ cdef void panel_product(
     const cython.floating *panel,  # IN   (blocks, DEPTH, block_columns)
     const cython.floating *bias,   # IN   (columns) or NULL
     cython.floating *c,            # OUT  (rows, columns)
-    size rows, size columns, const cconv_sum *s, int mode, cconv_ahead *ahead,
+    size rows, size columns, const cconv_sum *s, int mode,
+    cconv_ahead *ahead,            # two, to be asked for meanwhile
 ) noexcept nogil:
     cdef size width = s.bk, i, j, k, m, calls, r
     for i in range(ceil_div(rows, STRIP)):
@@ -99,6 +100,7 @@ cdef void panel_product(
             for k in range(calls):
                 r = i * STRIP + k * CALL
                 cconv_fetch(ahead)
+                cconv_fetch(ahead + 1)
                 product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
                         panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
 
@@ -135,8 +137,9 @@ cdef void multiply_task(
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t
     cdef cconv_sum s = terms(depth, 1, width, cm, item)
-    cdef cconv_ahead ahead
+    cdef cconv_ahead ahead[2]
     cdef Piece p = piece_of(0, columns, depth, wide), q
+    ahead[1] = cconv_ask(NULL, 0, 0, 0, 1)
     for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
         if transposed:
             pack(b + p.column * stride + p.first, scratch, True, p.k, p.n, stride, width, DEPTH * width)
@@ -144,13 +147,13 @@ cdef void multiply_task(
             pack_scaled(b + p.first * stride + p.column, behind(scale, p.column), scratch, p.k, p.n, stride,
                         width, DEPTH * width)
         q = piece_of(t + 1, columns, depth, wide)
-        ahead = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
-                          q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
-                          calls_of(rows, p.n, item))
+        ahead[0] = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
+                             q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
+                             calls_of(rows, p.n, item))
         s.k = p.k
         panel_product(a + p.first, <const cython.floating *>scratch,
                       behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows,
-                      p.n, &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), &ahead)
+                      p.n, &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), ahead)
         p = q
 
 
@@ -356,29 +359,44 @@ cdef void gradient_task(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     const cython.floating *dy,     # IN   (m, outputs)
     cython.floating *dkernel,      # OUT  (taps, outputs): this task's rows
+    cython.floating *dbias,        # OUT  (outputs): of each `tasks` blocks of columns the `task`-th
+    size task, size tasks,
     size m, size inputs, size outputs, size taps,
     cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), then (DEPTH, STRIP)
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
     cdef cython.floating *strip = scratch + DEPTH * wide
     cdef cconv_sum s = terms(1, STRIP, width, outputs, item)
-    cdef cconv_ahead ahead
-    cdef size t, i, n
-    cdef Piece p
+    cdef cconv_ahead ahead[2]
+    cdef size t, i, n, first, k, strips = ceil_div(taps, STRIP)
+    cdef int mode
+    cdef Piece p = piece_of(0, outputs, m, wide), q
     for t in range(ceil_div(outputs, wide) * ceil_div(m, DEPTH)):
-        p = piece_of(t, outputs, m, wide)
+        mode = CCONV_ACCUMULATE if p.first else 0
         pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
+        for i in range(ceil_div(p.n, width)):
+            if (p.column // width + i) % tasks == task:
+                column_sums(<const cython.floating *>scratch + i * DEPTH * width, p.k,
+                            least(width, p.n - i * width), width, dbias + p.column + i * width, mode)
         s.k = p.k
-        for i in range(ceil_div(taps, STRIP)):
+        q = piece_of(t + 1, outputs, m, wide)
+        if q.n == 0:
+            q.k = 0  # nothing is left to ask for
+        ahead[1] = cconv_ask(dy + q.first * outputs + q.column, q.k, q.n * item, outputs * item,
+                             calls_of(taps, p.n, item))
+        for i in range(strips):
             n = least(STRIP, taps - i * STRIP)
             # The inputs of a sample lie a whole row apart in x.
             pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
-            ahead = cconv_ask(x + p.first * inputs + (i + 1) * STRIP, p.k,
-                              least(STRIP, taps - (i + 1) * STRIP) * item, inputs * item,
-                              calls_of(n, p.n, item))
+            # Behind the last strip come the first inputs of the next samples.
+            first, k = (q.first, q.k) if i + 1 == strips else (p.first, p.k)
+            ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
+                                 least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
+                                 calls_of(n, p.n, item))
             panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
                           <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, p.n, &s,
-                          CCONV_ACCUMULATE if p.first else 0, &ahead)
+                          mode, ahead)
+        p = q
 
 
 def dense_weight_gradient_scratch(size item, int threads):
@@ -401,8 +419,5 @@ def dense_weight_gradient(
     with nogil:
         for t in prange(ranges, num_threads=threads, schedule="static"):
             first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
-            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], m, inputs, outputs, stop - first,
-                          &scratch[0] + t * each)
-        for t in range(ceil_div(m, DEPTH)):
-            column_sums(&dy[t * DEPTH, 0], least(DEPTH, m - t * DEPTH), outputs, &dbias[0],
-                        CCONV_ACCUMULATE if t else 0)
+            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], &dbias[0], t, ranges, m, inputs,
+                          outputs, stop - first, &scratch[0] + t * each)

@@ -22,6 +22,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from cconv._kernels cimport (
+    add_parts,
     CCONV_FIRST_BIAS,
     CCONV_FIRST_RELU,
     cconv_current,
@@ -44,7 +45,6 @@ cdef size ENOUGH_TASKS = 32         # to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4           # of outputs in a band, were there not enough tasks otherwise,
 cdef size FEWEST_PRODUCTS = 200000  # and of products
 cdef size PARTIAL_BYTES = 8388608   # of the sums of all parts
-cdef size CHUNK = 4096              # sums a task adds up
 cdef size TILE = 4                  # outputs of a tile
 cdef size POINTS = 8                # values of its input, transformed
 
@@ -416,15 +416,12 @@ cdef void sum_parts(
     const First *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
-    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t, k
+    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t
     cdef cython.floating *rest = scratch + parts * room
     for t in prange(parts, num_threads=threads, schedule="static"):
         part_task(x, dy, scratch + t * room, g, pooling, t * blocks // parts, (t + 1) * blocks // parts,
                   rest + threadid() * each)
-    for t in prange(ceil_div(room, CHUNK), num_threads=threads, schedule="static"):
-        for k in range(1, parts):
-            cconv_rows_of(item).add(least(CHUNK, room - t * CHUNK), scratch + k * room + t * CHUNK, NULL,
-                                    scratch + t * CHUNK, 0)
+    add_parts(scratch, scratch + room, parts - 1, room, room, item, threads)
     first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 

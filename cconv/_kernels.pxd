@@ -171,6 +171,9 @@ cdef extern from "simd/simd.h" nogil:
 
 cdef const cconv_isa *cconv_current() noexcept nogil
 
+cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
+                    Py_ssize_t item, int threads) noexcept nogil
+
 
 cdef inline const cconv_rows *cconv_rows_of(size_t item) noexcept nogil:
     # The row operations for reals of `item` bytes.
@@ -253,13 +256,13 @@ cdef inline size packed_row(size columns, size item) noexcept nogil:
     return ceil_div(columns, width) * width
 
 
-cdef inline void column_sums(const cython.floating *dy, size rows, size columns, cython.floating *sums,
-                             int mode) noexcept nogil:
-    # sums (columns) = sum over rows of dy (rows, columns): the product with a 1 that does not move.
+cdef inline void column_sums(const cython.floating *dy, size rows, size columns, size stride,
+                             cython.floating *sums, int mode) noexcept nogil:
+    # sums (columns) = sum over rows, `stride` apart, of dy: the product with a 1 that does not move.
     cdef cython.floating one = 1
     cdef cconv_sum t
     t.q, t.aq, t.bq, t.r, t.ar, t.br = 1, 0, 0, 1, 0, 0
-    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, columns, 0, 0
+    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, stride, 0, 0
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
     product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
 

@@ -564,17 +564,18 @@ cdef void sum_task(
         for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
             unit_product(a, stride, image_stride, d, dkernel, s, unit, images, rows, mode)
         if dbias != NULL:
-            column_sums(d, images * rows * p.columns, f, dbias, mode)
+            column_sums(d, images * rows * p.columns, f, f, dbias, mode)
 
 
-cdef void add_parts(cython.floating *total, const cython.floating *parts, size count, size n, size stride,
+cdef void add_parts(void *total, const void *parts, size count, size n, size stride, size item,
                     int threads) noexcept nogil:
-    # total (n) += parts (count, n), `stride` apart, in order.
-    cdef size chunk = 4096, t, i, k
-    for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="static"):
+    # total (n) += parts (count, n), `stride` elements apart, in order.
+    cdef size chunk = 4096, t, k
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for t in prange(ceil_div(n, chunk) if count > 0 else 0, num_threads=threads, schedule="static"):
         for k in range(count):
-            for i in range(t * chunk, least((t + 1) * chunk, n)):
-                total[i] += parts[k * stride + i]
+            rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * stride + t * chunk) * item, NULL,
+                     <char *>total + t * chunk * item, 0)
 
 
 def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
@@ -605,8 +606,8 @@ cdef void weight_gradient(
         biases = dbias if part == 0 else scratch + (part - 1) * stride + s.kernel
         sum_task(x, dy, total, biases if share == 0 else NULL, s, n, part, share, pooling,
                  blocks + threadid() * each)
-    add_parts(dkernel, scratch, s.parts - 1, s.kernel, stride, threads)
-    add_parts(dbias, scratch + s.kernel, s.parts - 1, f, stride, 1)
+    add_parts(dkernel, scratch, s.parts - 1, s.kernel, stride, sizeof(cython.floating), threads)
+    add_parts(dbias, scratch + s.kernel, s.parts - 1, f, stride, sizeof(cython.floating), 1)
 
 
 def conv2d_weight_gradient(

@@ -25,6 +25,8 @@ Array = np.ndarray
 
 # Multiply-adds under which a parallel region costs more than it saves.
 SERIAL_WORK = 300_000
+# Bytes from one pixel of dy to the next from which on laying dy out pays: they meet in the first cache.
+FAR_PIXELS = 4096
 
 
 def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
@@ -235,6 +237,11 @@ def conv2d_weight_gradient(
     geometry = _geometry(window)
     threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
+    if chosen == "pointwise" and filters * dy.itemsize >= FAR_PIXELS:
+        arrays = dy.reshape(-1, filters), x.reshape(-1, channels), dkernel[0, 0], dbias
+        scratch = _scratch(run, _dense.dense_weight_gradient_scratch(dy.itemsize, threads), dy.dtype)
+        run.call(_dense.dense_weight_gradient, *arrays, scratch, threads)
+        return dkernel, dbias
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.weight_gradient_scratch(dy.shape, shape), dy.dtype)
         run.call(_depthwise.weight_gradient, dy, x, dkernel, dbias, *geometry, scratch, threads)

@@ -212,7 +212,14 @@ def denses(dtype):
     for i, (width, outputs) in enumerate(PAIRS):
         yield dense, rows[i % len(rows)], width, outputs, dtype
         yield dense, rows[(i + 5) % len(rows)], width, outputs, dtype
-    for sizes in ((513, 65, 33), (3, 1025, 17), (17, 1025, 67), (66, 67, 1027), (9, 300, 600)):
+    for sizes in (
+        (513, 65, 33),
+        (3, 1025, 17),
+        (17, 1025, 67),
+        (66, 67, 1027),
+        (9, 300, 600),
+        (300, 130, 300),
+    ):
         yield dense, *sizes, dtype
 
 

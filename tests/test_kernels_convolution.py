@@ -52,6 +52,7 @@ LARGER = [
     (Geometry((28, 28), (5, 5), 1, "valid"), 4, 1, 30, 1),
     (Geometry((13, 13), (1, 1), 1, "valid"), 4, 33, 65, 1),
     (Geometry((13, 13), (1, 1), 2, "valid"), 4, 33, 65, 1),
+    (Geometry((5, 7), (1, 1), 1, "valid"), 8, 130, 1030, 1),  # the weights' gradient lays dy out
     (Geometry((31, 23), (7, 7), 2, 3), 3, 3, 64, 1),
     (Geometry((17, 19), (3, 3), (3, 2), "same", (2, 3)), 2, 16, 16, 4),
     (Geometry((2, 2), (5, 5), 1, 2), 9, 8, 8, 1),

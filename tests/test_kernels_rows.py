@@ -48,7 +48,15 @@ def test_dense(lead, inputs, outputs, dtype, activation, with_bias, seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "sizes",
-    [(1, 700, 300), (130, 257, 129), (1000, 33, 10), (100, 4320, 10), (15, 16, 600), (40, 700, 600)],
+    [
+        (1, 700, 300),
+        (130, 257, 129),
+        (1000, 33, 10),
+        (100, 4320, 10),
+        (15, 16, 600),
+        (40, 700, 600),
+        (600, 200, 300),
+    ],
 )
 def test_larger_dense(sizes, dtype):
     m, inputs, outputs = sizes
