@@ -90,7 +90,7 @@ setup(
             kernels("_kernels", SIMD),
             kernels("_dense"),
             kernels("_first", flags=SMALL),
-            kernels("_winograd"),
+            kernels("_winograd", flags=SMALL),
             kernels("_depthwise", flags=SMALL),
             kernels("_lanes", flags=SMALL),
             kernels("_pooling", flags=SMALL),

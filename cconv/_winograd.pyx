@@ -48,6 +48,7 @@ from cconv._kernels cimport (
     behind,
     block_width,
     cconv_current,
+    cconv_rows_of,
     cconv_seam,
     cconv_sum,
     cconv_tile,
@@ -58,6 +59,7 @@ from cconv._kernels cimport (
     product,
     size,
 )
+from cconv._rows cimport cconv_rows
 
 cdef size TILES_BYTES = 262144     # of the transformed input of a task
 cdef size SUM_BYTES = 458752       # of the transformed x and dy of a part
@@ -483,11 +485,11 @@ cdef void add_aside(
 ) noexcept nogil:
     # Add what the first row of tiles of a task gives to the rows above its own.
     cdef const Tiles *t = &b.t
-    cdef size i, k, first = row % t.down * t.wino.out - t.top
+    cdef size i, first = row % t.down * t.wino.out - t.top
     cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.xh * t.xw * t.c
     for i in range(most(first, 0), least(first + b.over, t.xh)):
-        for k in range(b.wide * t.c):
-            dx[i * t.xw * t.c + k] += aside[(i - first) * t.xw * t.c + k]
+        cconv_rows_of(sizeof(cython.floating)).add(
+            b.wide * t.c, aside + (i - first) * t.xw * t.c, NULL, dx + i * t.xw * t.c, 0)
 
 
 cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noexcept nogil:
@@ -642,11 +644,11 @@ cdef void finish_row(
     cython.floating *dkernel,  # OUT  (taps, taps, filters), taps c * f apart
     const Sum *s, size filters,
 ) noexcept nogil:
-    cdef size p, part, i, point = s.cs * s.fs
+    cdef size p, part, point = s.cs * s.fs
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(cython.floating))
     for part in range(1, s.parts):
         for p in range(s.t.square):
-            for i in range(filters):
-                row[p * point + i] += row[part * s.whole + p * point + i]
+            rows.add(filters, row + part * s.whole + p * point, NULL, row + p * point, 0)
     s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel)
 
 
