@@ -21,11 +21,16 @@ cdef size CHUNK = 8192  # elements; a multiple of 64, which is what a dropout dr
 cdef size COLUMN_ROWS = 64  # rows of a partial sum of columns
 
 
+cdef bint streams_out(size bytes, size item) noexcept nogil:
+    # whether an output of so many bytes goes past the caches
+    return bytes >= CCONV_STREAM_BYTES and cconv_rows_of(item).stream != NULL
+
+
 cdef void each(
     cconv_map *f, size n, const void *a, const void *b, void *out, double s, size item, int threads
 ) noexcept nogil:
     # out (n) = f(a (n), b (n) or NULL, s)
-    cdef bint streams = n * item >= CCONV_STREAM_BYTES
+    cdef bint streams = streams_out(n * item, item)
     cdef size chunk = CCONV_STAGE_BYTES // item if streams else CHUNK, t, start
     with parallel(num_threads=threads):
         for t in prange((n + chunk - 1) // chunk, schedule='static'):
@@ -55,7 +60,7 @@ cdef void each_row(
     cconv_row_map *f, size m, size n, const void *a, const void *b, void *out, size item, int threads
 ) noexcept nogil:
     # out (m, n) = f(a (m, n), b (m, n) or NULL), row by row
-    cdef bint streams = m * n * item >= CCONV_STREAM_BYTES and 16 * n * item <= CCONV_STAGE_BYTES
+    cdef bint streams = streams_out(m * n * item, item) and 16 * n * item <= CCONV_STAGE_BYTES
     cdef size rows = rows_at_once(n, CCONV_STAGE_BYTES // item if streams else CHUNK), t, start
     with parallel(num_threads=threads):
         for t in prange((m + rows - 1) // rows, schedule='static'):

@@ -22,9 +22,9 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from cconv._kernels cimport (
-    add_parts,
     CCONV_FIRST_BIAS,
     CCONV_FIRST_RELU,
+    add_parts,
     cconv_current,
     cconv_first,
     cconv_first_room,

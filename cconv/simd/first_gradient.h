@@ -121,8 +121,11 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
 
 static void NAME(first_gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x,
                                  const void *dy, int first, void *sums) {
+#if defined(HALF_TILES)
     if (s->filters <= LANES / 2) NAME(first_sums)(1, 1, s, rows, x, dy, 0, first, sums);
-    else if (s->filters < LANES) NAME(first_sums)(1, 0, s, rows, x, dy, 0, first, sums);
+    else
+#endif
+    if (s->filters < LANES) NAME(first_sums)(1, 0, s, rows, x, dy, 0, first, sums);
     else NAME(first_sums)(0, 0, s, rows, x, dy, 0, first, sums);
 }
 

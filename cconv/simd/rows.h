@@ -237,7 +237,7 @@ static const cconv_rows NAME(rows) = {
     .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row),
     .softmax = NAME(softmax), .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
-    .stream = NAME(stream), .streamed = NAME(streamed),
+    STREAM
     .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),
     .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward),
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),

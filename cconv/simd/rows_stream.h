@@ -7,14 +7,7 @@
  * piece is not begun meanwhile.  The values are those of plain stores. */
 
 #undef STREAM
-#if defined(ISA_AVX512)
-#define STREAM(p, v) M_(stream)((p), (v))
-#elif defined(ISA_AVX2)
-#define STREAM(p, v) M_(stream)((p), (v))
-#else
-#define STREAM(p, v) STORE((p), (v))
-#endif
-
+#if defined(ISA_AVX512) || defined(ISA_AVX2)
 /* to (n) = stage (n) */
 static void NAME(stream)(ptrdiff_t n, const void *stage, void *to_) {
     const REAL *from = stage;
@@ -23,13 +16,14 @@ static void NAME(stream)(ptrdiff_t n, const void *stage, void *to_) {
     ptrdiff_t head = off ? (step - off) / (ptrdiff_t)sizeof(REAL) : 0, i = 0;
     if (head > n) head = n;
     for (; i < head; i++) to[i] = from[i];
-    for (; i + LANES <= n; i += LANES) STREAM(to + i, LOAD(from + i));
+    for (; i + LANES <= n; i += LANES) M_(stream)(to + i, LOAD(from + i));
     for (; i < n; i++) to[i] = from[i];
 }
 
 /* A thread's last word: what it streamed is there for the others. */
-static void NAME(streamed)(void) {
-#if defined(ISA_AVX512) || defined(ISA_AVX2)
-    _mm_sfence();
+static void NAME(streamed)(void) { _mm_sfence(); }
+
+#define STREAM .stream = NAME(stream), .streamed = NAME(streamed),
+#else
+#define STREAM
 #endif
-}

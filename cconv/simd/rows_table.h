@@ -61,7 +61,7 @@ typedef struct {
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
     cconv_map *exp, *log, *add;
-    /* past the caches */
+    /* past the caches; NULL where stores do not go there */
     void (*stream)(ptrdiff_t n, const void *stage, void *to);
     void (*streamed)(void);
     /* m rows of n */
