@@ -15,7 +15,7 @@
 #define MAX_WIDE 1  /* argmax in int32 */
 #define AVERAGE 2
 #define COLUMNS 3
-#define AHEAD 2 /* output rows that pooling prefetches ahead */
+#define AHEAD 1 /* the output row whose pixels pooling asks for while it computes one */
 
 #ifndef CCONV_POOL_SPANS
 #define CCONV_POOL_SPANS
@@ -125,15 +125,19 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
     /* Windows walk along several rows at once, which hides the stream from the hardware: ask for
      * the next rows in the order they lie in memory. */
     const uintptr_t band = (uintptr_t)(p->sh * p->w * c) * sizeof(REAL);
-    const uintptr_t next = (uintptr_t)x + (uintptr_t)(oy + AHEAD) * band;
-    for (uintptr_t line = 0; line < band; line += 64)
-        __builtin_prefetch((const char *)(next + line), 0, 2);
+    const uintptr_t share = band / (uintptr_t)p->ow + 1; /* of a window */
+    uintptr_t line = (uintptr_t)x + (uintptr_t)(oy + AHEAD) * band, asked = line;
+#define ASK(windows) { \
+        asked += (uintptr_t)(windows) * share; \
+        for (; line < asked; line += 64) __builtin_prefetch((const char *)line, 0, 2); }
     const int pairs = kind == MAX_BYTES && overlapping(p) && inside_two(rows);
     for (ptrdiff_t ox = 0; ox < p->ow; ox++) {
         const ptrdiff_t left = ox * p->sw - p->left, at = ox * c;
         const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
+        ASK(1)
         if (pairs && inside_two(columns)) { /* as are the next ones up to the last pixel */
             const ptrdiff_t count = p->w - 1 - left;
+            ASK(count - 1)
             NAME(overlap_row)(count, c, p->w * c, x + (top * p->w + left) * c, y + at,
                               (uint8_t *)argmax + at);
             ox += count - 1;
@@ -152,6 +156,7 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
 #if defined(ISA_AVX512)
         const ptrdiff_t fit = (p->w - left) / 2, alike = fit < p->ow - ox ? fit : p->ow - ox;
         if (kind == AVERAGE && NAME(is_narrow)(p) && left >= 0 && alike * c >= LANES) {
+            ASK(alike - 1)
             NAME(narrow_averages)(alike, c, rows.last - rows.first, p->dh * p->w * c,
                                   x + ((top + rows.first * p->dh) * p->w + left) * c, weight,
                                   y + at);
@@ -168,6 +173,7 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
         else
             NAME(pool_pixel)(kind, p, from, p->kw, rows, columns, weight, y + at, places);
     }
+#undef ASK
 }
 
 /* n <= LANES channels of pixel (iy, ix) of a gradient: the sum over the windows that cover it.
