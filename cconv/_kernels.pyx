@@ -525,6 +525,8 @@ cdef void unit_product(
     t.q, t.aq, t.bq = images, image_stride, rows * p.columns * f
     t.r, t.ar, t.br = rows, p.sh * stride, p.columns * f
     t.k, t.ak, t.bk = p.columns, p.sw * p.c, f
+    if t.ar == t.k * t.ak:  # 1x1: an image is one run
+        t.k, t.r = t.r * t.k, 1
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
     t.am, t.cm = 1, f
     product(&t, taps, p.fg, a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg,
