@@ -26,7 +26,7 @@ Array = np.ndarray
 # Multiply-adds under which a parallel region costs more than it saves.
 SERIAL_WORK = 300_000
 # Bytes from one pixel of dy to the next from which on laying dy out pays: they meet in the first cache.
-FAR_PIXELS = 4096
+FAR_PIXELS = 2048
 
 
 def _scratch(run: Run, count: int, dtype: np.dtype) -> Array:
