@@ -71,12 +71,6 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
     STORE(bias, of_dy);
     EACH_TAP(PUT_SUM)
 }
-#undef GET_DY
-#undef OPEN_SUM
-#undef TAKE_SUM
-#undef PUT_SUM
-#undef TAPS
-#undef TAP
 
 /* All taps and filters, as many taps at a time as there are registers; argmax: NULL, not pooled.
  * A few rows get all of them before the next ones do, so that these come from memory meanwhile. */
