@@ -238,9 +238,8 @@ def conv2d_weight_gradient(
     threads = threads_for(dy.size * dkernel[..., 0].size, SERIAL_WORK)
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
     if chosen == "pointwise" and filters * dy.itemsize >= FAR_PIXELS:
-        arrays = dy.reshape(-1, filters), x.reshape(-1, channels), dkernel[0, 0], dbias
-        scratch = _scratch(run, _dense.dense_weight_gradient_scratch(dy.itemsize, threads), dy.dtype)
-        run.call(_dense.dense_weight_gradient, *arrays, scratch, threads)
+        flat = dy.reshape(-1, filters), x.reshape(-1, channels)
+        _dense_weight_gradient_into(dkernel[0, 0], dbias, *flat, run)
         return dkernel, dbias
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.weight_gradient_scratch(dy.shape, shape), dy.dtype)
@@ -394,12 +393,15 @@ def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) ->
     run.call(_dense.dense_input_gradient, dy, kernel, dx, scratch, threads)
 
 
-def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
-    """dy (m, out), x (m, in) -> dkernel (in, out), dbias (out)."""
-    m, inputs = x.shape
-    dkernel = run.empty("dkernel", (inputs, dy.shape[1]), dy.dtype)
-    dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
-    threads = threads_for(m * dkernel.size, SERIAL_WORK)
+def _dense_weight_gradient_into(dkernel: Array, dbias: Array, dy: Array, x: Array, run: Run) -> None:
+    threads = threads_for(len(x) * dkernel.size, SERIAL_WORK)
     scratch = _scratch(run, _dense.dense_weight_gradient_scratch(dy.itemsize, threads), dy.dtype)
     run.call(_dense.dense_weight_gradient, dy, x, dkernel, dbias, scratch, threads)
+
+
+def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
+    """dy (m, out), x (m, in) -> dkernel (in, out), dbias (out)."""
+    dkernel = run.empty("dkernel", (x.shape[1], dy.shape[1]), dy.dtype)
+    dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
+    _dense_weight_gradient_into(dkernel, dbias, dy, x, run)
     return dkernel, dbias

@@ -41,7 +41,7 @@ INLINE vec NAME(pick)(const REAL *q, ivec places) {
 #define PICK(q, places) NAME(pick)((q), (places))
 #endif
 
-/* The same behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
+/* first_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
 INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
                                    ptrdiff_t taps, ptrdiff_t rows, const REAL *x, const REAL *dy,
                                    const uint8_t *argmax, const int first, REAL *sums, REAL *bias) {
