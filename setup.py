@@ -21,6 +21,7 @@ SHARED = "cconv._shared"
 HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))
 # Modules whose loops are all in the C kernels: a third smaller this way, for 0.1 microseconds a call.
 SMALL = ["-Os"]
+TEAM = "cconv/simd/team.c"
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
@@ -61,15 +62,20 @@ class BuildKernels(build_ext):
         # -ffp-contract=off: products and sums are fused only where the kernels say so, which is
         # what makes every instruction set round at the same places.
         shared = ["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
+        linux = sys.platform == "linux"
+        if linux and compile_flags:
+            link_flags = [*link_flags, "-Wl,--wrap=GOMP_parallel"]
         sanitizers = os.environ.get("CCONV_SANITIZE")
         if sanitizers:
             shared = ["-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
-        elif not self.keeps_names and sys.platform == "linux":
+        elif not self.keeps_names and linux:
             # No names of static functions in what is installed; builds in place keep them, for perf.
             link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
+            if linux and compile_flags and extension.name != SHARED:
+                extension.sources.append(TEAM)
             own_flags = [] if sanitizers else extension.extra_compile_args
             extension.extra_compile_args = [*shared, *compile_flags, *own_flags]
             extension.extra_link_args = link_flags
