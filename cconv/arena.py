@@ -92,6 +92,7 @@ class PlanRun(Run):
         self._turn: Any = 0
         self._turning = ""
         self._asked: dict[str, int] = {}
+        self._offered: np.ndarray | None = None
         self._draw_key = super().draw_key
 
     def begin(self, step: int, first_sample: int) -> None:
@@ -108,11 +109,19 @@ class PlanRun(Run):
         """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
         self._place, self._turn, self._turning = place, turn, turning
         self._asked.clear()
+        self._offered = None
+
+    def offer(self, y: np.ndarray | None) -> None:
+        """Let the pass that was entered have `y` for its first array "y", if it asks for one like it."""
+        self._offered = y
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """Return an array of the arena."""
         times = self._asked.get(tag, 0)
         self._asked[tag] = times + 1
+        y = self._offered
+        if y is not None and (tag, times, tuple(shape), dtype) == ("y", 0, y.shape, y.dtype):
+            return y
         place = self._turn if self._turning in (tag, "*") else self._place
         return self.arena.array((place, tag, times), tuple(shape), dtype)
 

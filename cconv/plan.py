@@ -22,6 +22,7 @@ import numpy as np
 
 from cconv.arena import Arena, PlanRun
 from cconv.layers.base import Layer
+from cconv.slices import cut_batch
 from cconv.steps import Step, compute_again, share_relus, split_activation, steps_of
 
 
@@ -93,19 +94,29 @@ class Plan:
 
         The first `done` layers have been computed where the batch was gathered.
         """
-        run = self.run
         self._done = done
-        run.begin(step, first_sample)
+        self.run.begin(step, first_sample)
         self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
         self.outputs.clear()
-        turn = 0
-        for number, entry in enumerate(self.steps):
-            if entry.first < done:
-                continue
+        steps = [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
+        if not self.training:
+            front, samples = cut_batch([entry for _, entry in steps], x)
+            if front:
+                x, steps = self._forward_in_parts(x, samples, steps[:front]), steps[front:]
+        return self._forward_through(x, steps)
+
+    def _forward_through(
+        self, x: np.ndarray, steps: Sequence[tuple[int, Step]], out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return what these steps make of x; if `out` is given, there."""
+        run, turn = self.run, 0
+        for number, entry in steps:
             if entry.again:
                 self._enter_again(number)
             else:
                 run.enter(("forward", number), turn, "" if self.training else "*")
+            if number == steps[-1][0]:
+                run.offer(out)
             y = entry.forward(x, run)
             if self.training:
                 self.outputs.append(y)
@@ -114,6 +125,17 @@ class Plan:
                 turn = 1 - turn
             x = y
         return x
+
+    def _forward_in_parts(self, x: np.ndarray, samples: int, steps: Sequence[tuple[int, Step]]) -> np.ndarray:
+        """Return what these steps make of x, so many samples at a time."""
+        shape = steps[-1][1].layers[-1].output_shape
+        y = self.run.arena.array("parts", (len(x), *shape), x.dtype)
+        for begin in range(0, len(x), samples):
+            part = y[begin : begin + samples]
+            made = self._forward_through(x[begin : begin + samples], steps, part)
+            if not np.may_share_memory(made, part):
+                self.run.call(np.copyto, part, made)
+        return y
 
     def _enter_again(self, number: int) -> None:
         """Begin a pass of a step whose output is computed again: neighbours take turns."""

@@ -36,9 +36,9 @@ class Program:
         self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
     ) -> None:
         self._calls = [_prepared(kernel, args) for kernel, args in calls]
-        # Where inputs stand: in which arguments, at which place, which input, and in what shape.
+        # Where inputs stand: in which arguments, at which place, what part of which input, in what shape.
         self._places = [
-            (args, place, number, arg.shape)
+            (args, place, number, _part_of(x, arg), arg.shape)
             for (_, args), (_, given) in zip(self._calls, calls, strict=True)
             for place, arg in enumerate(given)
             for number, x in enumerate(inputs)
@@ -51,17 +51,18 @@ class Program:
     def of(
         cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
     ) -> Self | None:
-        """Return the program; None where an array is neither an input in another shape nor apart from it."""
+        """Return the program; None where an array is neither a piece of an input nor apart from it."""
         for x in inputs:
             same = [arg for _, args in calls for arg in args if _is_of(arg, x)]
-            if _is_of(y, x) or any(arg.size != x.size or not arg.flags.c_contiguous for arg in same):
+            if _is_of(y, x) or any(arg.dtype != x.dtype or not arg.flags.c_contiguous for arg in same):
                 return None
         return cls(calls, inputs, y)
 
     def __call__(self, *inputs: np.ndarray) -> Any:
         """Return the output, overwritten by the next call, for C-contiguous inputs of the recorded shapes."""
-        for args, place, number, shape in self._places:
-            args[place] = inputs[number].reshape(shape)
+        for args, place, number, part, shape in self._places:
+            x = inputs[number]
+            args[place] = (x if part is None else x.reshape(-1)[part]).reshape(shape)
         try:
             for kernel, args in self._calls:
                 kernel(*args)
@@ -71,7 +72,7 @@ class Program:
 
     def _unbind(self) -> None:
         # The inputs may be the user's own memory.
-        for args, place, _, _ in self._places:
+        for args, place, *_ in self._places:
             args[place] = None
 
 
@@ -96,3 +97,9 @@ def _is_viewed(arg: Any) -> bool:
 def _is_of(arg: object, x: np.ndarray) -> bool:
     """Whether an argument is an array in the memory of x."""
     return isinstance(arg, np.ndarray) and np.may_share_memory(arg, x)
+
+
+def _part_of(x: np.ndarray, arg: np.ndarray) -> slice | None:
+    """Return which elements of x an argument in its memory is; None: all of them."""
+    first = (arg.ctypes.data - x.ctypes.data) // x.itemsize
+    return None if arg.size == x.size else slice(first, first + arg.size)

@@ -3,12 +3,26 @@
 import numpy as np
 import pytest
 
+from cconv import slices
 from cconv.arena import Arena, PlanRun
-from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+from cconv.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+    Reshape,
+)
 from cconv.losses import CategoricalCrossentropy, MeanSquaredError
 from cconv.models import Sequential
 from cconv.plan import Plan
-from cconv.steps import PooledConvolution
+from cconv.run import is_replayable
+from cconv.steps import PooledConvolution, steps_of
 
 RNG = np.random.default_rng(5)
 
@@ -118,6 +132,93 @@ def test_layers_that_pass_their_input_on_do_not_spoil_the_turns():
     for layer in layers:
         x = layer.forward(x)
     assert np.array_equal(x, y)
+
+
+# --- a batch in parts ----------------------------------------------------------------------------
+
+# Each with how many of its steps take a batch of 7 in parts.
+IN_PARTS = {
+    "pooled": (
+        [Conv2D(3, 3, activation="relu"), MaxPooling2D(2), Conv2D(4, 2), AveragePooling2D(2), Conv2D(2, 1)],
+        4,
+    ),
+    "activation last": ([Conv2D(3, 3), Conv2D(5, 3, activation="tanh"), Conv2D(2, 1, activation="tanh")], 3),
+    "normalized": ([Conv2D(3, 1), BatchNormalization(), DepthwiseConv2D(3), BatchNormalization(),
+                    Activation("relu"), Conv2D(4, 1), GlobalAveragePooling2D()], 4),
+    "passing on": ([Conv2D(3, 3), Dropout(0.5), Conv2D(3, 3), Conv2D(2, 1), Flatten(), Reshape((32,))], 4),
+    "dense": ([Conv2D(3, 3), Conv2D(3, 3), MaxPooling2D(2), Flatten(), Dense(5, "softmax"), Dense(3)], 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
+    layers, front = IN_PARTS[name]
+    model = Sequential([layer.clone() for layer in layers], seed=4, dtype=dtype).build((8, 8, 2))
+    for layer in model.layers:
+        for array in (*layer.params.values(), *layer.state.values()):
+            array[...] = RNG.uniform(0.1, 0.6, array.shape)
+    whole = Plan(model.layers, training=False, seed=4)
+    x = images(7).astype(dtype)
+    y = whole.predict(x).copy()
+    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
+    sizes = set()
+    for part_bytes in (1, 2000, 4000):
+        monkeypatch.setattr(slices, "PART_BYTES", part_bytes)
+        count, samples = slices.cut_batch(steps_of(model.layers, training=False), x)
+        assert count == front
+        sizes.add(samples)
+        before = x.copy()
+        model._forget_plans()
+        for _ in range(3):  # as it is, recorded, and repeated
+            assert np.array_equal(model.predict_on_batch(x), y)
+        assert np.array_equal(x, before)
+        assert [bool(program) for program in model._plans.inference._programs.values()] == [True]
+    assert 1 in sizes
+    assert len(sizes) > 1
+
+
+def test_batches_of_little_and_networks_of_few_steps_stay_whole(monkeypatch):
+    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    layers = chain(Conv2D(3, 3), Conv2D(3, 3), Conv2D(3, 1))
+    x = images(64)
+    bytes_of_a_step = (8 * 8 * 2 + 6 * 6 * 3) * 4  # the first's; the others have less
+    steps = steps_of(layers, training=False)
+    monkeypatch.setattr(slices, "LEAST_BYTES", 64 * bytes_of_a_step)
+    assert slices.cut_batch(steps, x) == (0, 0)
+    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
+    assert slices.cut_batch(steps, x) == (3, 1)
+    assert slices.cut_batch(steps, x[:1]) == (0, 0)
+    assert slices.cut_batch(steps[:2], x) == (0, 0)
+    monkeypatch.setattr(slices, "WEIGHT_BYTES", layers[1].params["kernel"].nbytes)
+    assert slices.cut_batch(steps, x) == (0, 0)
+
+
+def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
+    class Centred(Activation):
+        def _forward(self, x, run):
+            return x - x.mean(axis=0)
+
+    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
+    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    layers = chain(Conv2D(3, 3), Conv2D(3, 1), Conv2D(2, 1), Centred("linear"), Conv2D(2, 1))
+    assert not is_replayable(layers[3]._forward)
+    x = images(6)
+    assert slices.cut_batch(steps_of(layers, training=False), x) == (3, 1)
+    y = Plan(layers, training=False, seed=3).forward(x)
+    for layer in layers:
+        x = layer.forward(x)
+    assert np.array_equal(x, y)
+
+
+def test_parts_need_little_memory(monkeypatch):
+    layers = chain(*(Conv2D(4, 3, padding="same") for _ in range(4)), MaxPooling2D(4), shape=(64, 64, 4))
+    x = RNG.normal(size=(96, 64, 64, 4)).astype(np.float32)
+    y = Plan(layers, training=False, seed=3).forward(x)
+    monkeypatch.setattr(slices, "PART_BYTES", 2 * x[0].nbytes)
+    plan = Plan(layers, training=False, seed=3)
+    assert np.array_equal(plan.forward(x), y)
+    assert plan.arena.nbytes < x.nbytes / 4
 
 
 # --- gradients ---------------------------------------------------------------------------------

@@ -269,11 +269,19 @@ def test_channels_first():
     assert len(programs(model)) == len(programs(last)) == 1
 
 
-def test_a_program_needs_the_input_whole():
+def test_a_program_needs_parts_of_the_input_in_a_row():
     x, y = np.zeros((2, 4)), np.zeros((2, 2))
     assert Program.of([(np.copyto, (y, x[:, :2]))], [x], y) is None
+    assert Program.of([(np.copyto, (y, x.view(np.int64)[1].reshape(2, 2)))], [x], y) is None
     assert Program.of([(np.copyto, (y, x))], [x], x) is None
     assert Program.of([(np.copyto, (y.reshape(4), x.T[:2].reshape(4)))], [x], y) is not None
+
+
+def test_a_program_takes_its_part_of_another_input():
+    x, y = np.zeros((3, 4)), np.zeros((2, 4))
+    program = Program.of([(np.copyto, (y, x[1:])), (np.add, (y, x.reshape(12)[2:6], y))], [x], y)
+    x = images(3, np.float64, (4,))
+    assert np.array_equal(program(x), x[1:] + x.ravel()[2:6])
 
 
 def test_a_mark_is_not_inherited_by_what_overrides():
