@@ -11,6 +11,7 @@ def forward_scratch(
     strides: Any,
     origin: Any,
     dilation: Any,
+    by_rows: bool,
     item: int,
     threads: int,
 ) -> int: ...
@@ -22,6 +23,7 @@ def forward(
     strides: Any,
     origin: Any,
     dilation: Any,
+    by_rows: bool,
     relu: bool,
     scratch: np.ndarray,
     threads: int,
@@ -32,6 +34,7 @@ def input_gradient_scratch(
     dx_shape: Any,
     origin: Any,
     dilation: Any,
+    by_rows: bool,
     item: int,
     threads: int,
 ) -> int: ...
@@ -41,6 +44,7 @@ def input_gradient(
     dx: np.ndarray,
     origin: Any,
     dilation: Any,
+    by_rows: bool,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

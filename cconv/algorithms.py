@@ -25,8 +25,9 @@ LEAST_GAIN = 2.0
 # transformed kernel for itself.
 MOST_SCATTERED = 2**14
 
-# A direct pass with at most so many bytes of outputs a pixel leaves half of a vector empty.
-FEW_BYTES = 32
+# A direct pass with at most so many bytes of outputs a pixel leaves half of a vector empty; with so many,
+# it pays to have the rows of an image in the lanes.
+FEW_BYTES, FEWER_BYTES = 32, 24
 # Bytes of a cache line: so many reals, one of each image, lie together when a pass crosses images.
 LINE_BYTES = 64
 # Most bytes of the input that one row of outputs then sees.
@@ -127,14 +128,24 @@ def pools_tiles(window: Window, pool: Window) -> bool:
     )
 
 
-def crosses_images(images: int, row: int, rows: int, outputs: int, groups: int, itemsize: int) -> bool:
-    """Whether a direct pass, which gives `outputs` values a pixel, has images in the lanes of its vectors.
+def lanes_across(
+    window: Window, images: int, given: int, made: int, groups: int, itemsize: int, gradient: bool = False
+) -> str:
+    """Return what a direct pass has in the lanes of its vectors: "images", "rows" of an image, or "".
 
-    That is the same sum in the same order: no bit depends on it. `row` counts the values of an input
-    row, `rows` the input rows that an output sees.
+    It reads `given` and writes `made` values a pixel; `gradient`: of the input, for strides of 1. Where few
+    are written, a vector of them would be mostly empty: then it is images, or rows if images are few. That
+    is the same sum in the same order: no bit depends on it.
     """
-    few = groups == 1 and outputs * itemsize <= FEW_BYTES
-    return few and images * itemsize >= LINE_BYTES and row * rows * LINE_BYTES <= LARGEST_BAND
+    sizes = window.input_size, window.output_size
+    read, written = sizes[::-1] if gradient else sizes
+    seen = (window.kernel_size[0] - 1) * window.dilation[0] + 1
+    fits = read[1] * given * seen * LINE_BYTES <= LARGEST_BAND
+    if groups > 1 or made * itemsize > FEW_BYTES or not fits or (gradient and window.strides != (1, 1)):
+        return ""
+    if images * itemsize >= LINE_BYTES:
+        return "images"
+    return "rows" if made * itemsize <= FEWER_BYTES and written[0] * itemsize >= LINE_BYTES else ""
 
 
 def _pads_little(window: Window) -> bool:

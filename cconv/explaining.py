@@ -13,8 +13,8 @@ from cconv.algorithms import (
     ROW_TILE,
     choose,
     choose_forward,
-    crosses_images,
     gradient_tiled,
+    lanes_across,
     winograd_tile,
 )
 from cconv.arena import Arena, PlanRun
@@ -147,13 +147,13 @@ def _chosen(layer: Conv2D | DepthwiseConv2D, computed: str) -> str:
 
 
 def _lanes(layer: Conv2D | DepthwiseConv2D, batch: int, gradient: bool) -> bool:
-    """Whether forward, or the input gradient, has the images of the batch in the lanes of its vectors."""
-    if not isinstance(layer, Conv2D) or (gradient and layer.window.strides != (1, 1)):
+    """Whether forward, or the input gradient, has images, or rows of them, in the lanes of its vectors."""
+    if not isinstance(layer, Conv2D):
         return False
-    window, channels = layer.window, (layer.in_channels, layer.filters)
-    size, (given, made) = (window.output_size, channels[::-1]) if gradient else (window.input_size, channels)
-    rows = (window.kernel_size[0] - 1) * window.dilation[0] + 1
-    return crosses_images(batch, size[1] * given, rows, made, layer.groups, layer.dtype.itemsize)
+    channels = (layer.in_channels, layer.filters)
+    given, made = channels[::-1] if gradient else channels
+    item = layer.dtype.itemsize
+    return lanes_across(layer.window, batch, given, made, layer.groups, item, gradient) != ""
 
 
 def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:

@@ -12,8 +12,8 @@ from cconv import _dense, _depthwise, _elementwise, _first, _kernels, _lanes, _w
 from cconv.algorithms import (
     choose,
     choose_forward,
-    crosses_images,
     gradient_tiled,
+    lanes_across,
     scatters_tiles,
     winograd_tile,
 )
@@ -109,11 +109,6 @@ def _winograd_weight_gradient(
     run.call(_winograd.weight_gradient, dy, argmax, x, dkernel, dbias, size, tile, *origin, scratch, threads)
 
 
-def _seen(x: Array, window: Window) -> tuple[int, int, int]:
-    """Images, values of a row, rows that an output of a pass over x sees."""
-    return x.shape[0], x.shape[2] * x.shape[3], (window.kernel_size[0] - 1) * window.dilation[0] + 1
-
-
 def conv2d(
     x: Array,
     kernel: Array,
@@ -145,12 +140,12 @@ def conv2d(
     if chosen == "winograd":
         _winograd_into(y, None, x, None, kernel, bias, window, relu, False, run, threads)
         return y
-    if crosses_images(*_seen(x, window), filters, groups, x.itemsize):
-        count = _lanes.forward_scratch(
-            x.shape, kernel.shape, shape, strides, origin, dilation, x.itemsize, threads
-        )
+    across = lanes_across(window, len(x), channels, filters, groups, x.itemsize)
+    if across:
+        how = (strides, origin, dilation, across == "rows")
+        count = _lanes.forward_scratch(x.shape, kernel.shape, shape, *how, x.itemsize, threads)
         scratch = _scratch(run, count, x.dtype)
-        run.call(_lanes.forward, x, kernel, bias, y, strides, origin, dilation, relu, scratch, threads)
+        run.call(_lanes.forward, x, kernel, bias, y, *how, relu, scratch, threads)
         return y
     if chosen in ("first", "rows"):
         how = (strides, origin, dilation, chosen == "rows")
@@ -205,13 +200,13 @@ def _direct_input_gradient_into(
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), dy.dtype)
         run.call(_depthwise.input_gradient, dy, kernel, dx, *geometry, scratch, threads)
-    elif window.strides == (1, 1) and crosses_images(*_seen(dy, window), dx.shape[3], groups, dy.itemsize):
-        count = _lanes.input_gradient_scratch(
-            dy.shape, kernel.shape, dx.shape, *geometry[1:], dy.itemsize, threads
-        )
-        run.call(
-            _lanes.input_gradient, dy, kernel, dx, *geometry[1:], _scratch(run, count, dy.dtype), threads
-        )
+        return
+    across = lanes_across(window, len(dy), dy.shape[3], dx.shape[3], groups, dy.itemsize, gradient=True)
+    if across:
+        how = (*geometry[1:], across == "rows")
+        count = _lanes.input_gradient_scratch(dy.shape, kernel.shape, dx.shape, *how, dy.itemsize, threads)
+        scratch = _scratch(run, count, dy.dtype)
+        run.call(_lanes.input_gradient, dy, kernel, dx, *how, scratch, threads)
     else:
         count = _kernels.conv2d_input_gradient_scratch(kernel.shape, groups, dy.itemsize)
         scratch = _scratch(run, count, dy.dtype)

@@ -116,6 +116,10 @@ def convolutions(dtype):
         channels, filters = (small, other) if swap else (other, small)
         yield convolution, (8, 16, 17, 19)[i % 4], sized(i, window), channels, filters, 1, dtype
     yield convolution, 17, same, 7, 6, 1, dtype
+    # As many rows as lanes, and images that are fewer.
+    tall = [((37, 9), padding, stride) for padding in ("same", "valid", 3) for stride in (1, 2)]
+    for i, ((size, padding, stride), small) in enumerate(itertools.product(tall, (1, 2, 3, 4, 6))):
+        yield convolution, 1 + i % 3, Geometry(size, (3, 2), stride, padding), 1 + i % 5, small, 1, dtype
 
 
 def winograds(dtype):

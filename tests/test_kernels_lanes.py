@@ -1,4 +1,4 @@
-"""Convolutions across images against their twins, and bit for bit against the kernels along filters."""
+"""Convolutions across images, or rows, against their twins, and bit for bit against those along filters."""
 
 from unittest import mock
 
@@ -20,19 +20,22 @@ from strategies import (
 )
 
 from cconv import functional, ops
-from cconv.algorithms import crosses_images
+from cconv.algorithms import lanes_across
+from cconv.shapes import resolve_window
 
 few = st.integers(1, 8)
+# Fewer images than a vector has lanes, with and without as many rows; more of them.
+batches = st.sampled_from((1, 2, 3, 7)) | st.integers(8, 35)
 
 
-@given(geometries(), st.integers(8, 35), few, widths, st.booleans(), dtypes, st.booleans(), seeds)
+@given(geometries(), batches, few, widths, st.booleans(), dtypes, st.booleans(), seeds)
 @many
 def test_few_filters_or_channels(geometry, n, small, other, swap, dtype, with_bias, seed):
     channels, filters = (small, other) if swap else (other, small)
     check_conv2d(geometry, n, channels, filters, 1, dtype, "channels_last", "relu", with_bias, seed)
 
 
-@given(geometries(), st.integers(8, 35), few, few, dtypes, seeds)
+@given(geometries(), batches, few, few, dtypes, seeds)
 @many
 def test_the_bits_are_those_of_the_kernel_along_filters(geometry, n, channels, filters, dtype, seed):
     x, kernel, bias = normal(
@@ -45,7 +48,7 @@ def test_the_bits_are_those_of_the_kernel_along_filters(geometry, n, channels, f
         return y, functional.conv2d_backward(y, x, kernel, **options)[0]
 
     across = on_all_threads(compute)
-    with mock.patch.object(ops, "crosses_images", return_value=False):
+    with mock.patch.object(ops, "lanes_across", return_value=""):
         along = compute()
     for ours, theirs in zip(across, along, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -59,6 +62,12 @@ LARGER = [
     (Geometry((14, 14), (5, 5), 1, "valid"), 18, 6, 16),
     (Geometry((28, 28), (5, 5), 1, "same"), 16, 1, 6),
     (Geometry((9, 9), (3, 3), 5, ((0, 4), (4, 0))), 20, 2, 3),
+    # Rows for lanes: LeNet-5's, padded; a group that is not full; strided; outputs that see zeros alone.
+    (Geometry((32, 32), (5, 5), 1, "valid"), 1, 1, 6),
+    (Geometry((28, 28), (5, 5), 1, "same"), 2, 1, 6),
+    (Geometry((37, 9), (3, 2), 1, ((4, 0), (1, 2))), 3, 4, 5),
+    (Geometry((45, 8), (3, 3), 2, 1), 1, 3, 5),
+    (Geometry((20, 6), (2, 2), 1, 7), 1, 2, 2),
 ]
 
 
@@ -68,10 +77,22 @@ def test_larger_sizes(case, dtype):
     check_conv2d(*case, 1, dtype, "channels_last", "relu", True, 7)
 
 
+def across(images, rows, channels, filters, groups=1, itemsize=4, **options):
+    window = resolve_window("x", (rows, 28), (5, 5), 1, "valid")
+    return lanes_across(window, images, channels, filters, groups, itemsize, **options)
+
+
 def test_the_choice_depends_on_shapes():
-    assert crosses_images(128, 28, 5, 6, 1, 4)
-    assert not crosses_images(15, 28, 5, 6, 1, 4)  # a group is 16 images of float32
-    assert crosses_images(8, 28, 5, 4, 1, 8)
-    assert not crosses_images(128, 28, 5, 9, 1, 4)
-    assert not crosses_images(128, 28, 5, 6, 2, 4)
-    assert not crosses_images(128, 1000 * 64, 5, 6, 1, 4)  # rows too long for the cache
+    assert across(128, 28, 1, 6) == "images"
+    assert across(15, 28, 1, 6) == "rows"  # a group is 16 images of float32
+    assert across(15, 19, 1, 6) == ""  # or 16 rows of outputs
+    assert across(15, 28, 1, 7) == ""  # whose pixels fill less than half a vector
+    assert across(1, 20, 6, 4, gradient=True) == "rows"
+    assert across(8, 28, 1, 4, itemsize=8) == "images"
+    assert across(7, 12, 1, 3, itemsize=8) == "rows"
+    assert across(128, 28, 1, 9) == ""
+    assert across(128, 28, 1, 6, groups=2) == ""
+    assert across(128, 28, 1000, 6) == ""  # rows too long for the cache
+    strided = resolve_window("x", (28, 28), (5, 5), 2, "valid")
+    assert lanes_across(strided, 16, 1, 6, 1, 4) == "images"
+    assert lanes_across(strided, 16, 6, 1, 1, 4, gradient=True) == ""
