@@ -28,6 +28,33 @@ def forward(
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...
+def pool_forward_scratch(
+    x_shape: Any,
+    kernel_shape: Any,
+    y_shape: Any,
+    columns: int,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    pool: Any,
+    item: int,
+    threads: int,
+) -> int: ...
+def pool_forward(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    columns: int,
+    strides: Any,
+    origin: Any,
+    dilation: Any,
+    activation: str,
+    pool: Any,
+    include_pad: bool,
+    scratch: np.ndarray,
+    threads: int,
+) -> None: ...
 def input_gradient_scratch(
     dy_shape: Any,
     kernel_shape: Any,

@@ -148,6 +148,19 @@ def lanes_across(
     return "rows" if made * itemsize <= FEWER_BYTES and written[0] * itemsize >= LINE_BYTES else ""
 
 
+def average_pool_fits(window: Window, pool: Window, channels: int, filters: int, itemsize: int) -> bool:
+    """Whether a convolution that may have images in its lanes can pool them there as well."""
+    size = window.output_size
+    inside = all(
+        before == after == 0 and (count - 1) * step + extent <= whole and step >= extent
+        for (before, after), count, step, extent, whole in zip(
+            pool.pads, pool.output_size, pool.strides, pool.kernel_size, size, strict=True
+        )
+    )
+    many = LINE_BYTES // itemsize
+    return inside and lanes_across(window, many, channels, filters, 1, itemsize) == "images"
+
+
 def _pads_little(window: Window) -> bool:
     """Whether the padding is at most as wide as the image and as the kernel reaches.
 

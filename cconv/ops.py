@@ -295,6 +295,30 @@ def conv2d_max_pool(
     return y, argmax
 
 
+def conv2d_average_pool(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    activation: str,
+    pool: Window,
+    count_include_pad: bool,
+    run: Run,
+) -> Array:
+    """Average pooling of an activation of `conv2d`, neither of which is ever whole -> y (n, poh, pow, f).
+
+    For convolutions that have images in their lanes (`lanes_across`), and windows that `average_pool_fits`.
+    """
+    y = run.empty("y", (x.shape[0], *pool.output_size, kernel.shape[3]), x.dtype)
+    columns, windows = window.output_size[1], pool.arguments
+    threads = threads_for(len(x) * window.output_size[0] * columns * kernel.size, SERIAL_WORK)
+    how = (columns, *_geometry(window))
+    count = _lanes.pool_forward_scratch(x.shape, kernel.shape, y.shape, *how, windows, x.itemsize, threads)
+    options = (*how, activation, windows, count_include_pad, _scratch(run, count, x.dtype), threads)
+    run.call(_lanes.pool_forward, x, kernel, bias, y, *options)
+    return y
+
+
 def conv2d_max_pool_input_gradient(
     dy: Array,
     argmax: Array,

@@ -14,14 +14,21 @@ import numpy as np
 
 from cconv import activations, ops, ops_rows
 from cconv.activations import Activation
-from cconv.algorithms import fuses_pooling, is_pointwise, spreads_pooled
+from cconv.algorithms import (
+    average_pool_fits,
+    choose_forward,
+    fuses_pooling,
+    is_pointwise,
+    lanes_across,
+    spreads_pooled,
+)
 from cconv.arena import PlanRun
 from cconv.layers.activation import Activation as ActivationLayer
 from cconv.layers.affine import Affine, Dense
 from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.normalization import BatchNormalization
-from cconv.layers.pooling import MaxPooling2D
+from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from cconv.run import is_replayable, replayable
 
 # A normalisation is folded into a copy of a kernel of at most so many elements, or so many for each
@@ -265,8 +272,31 @@ class PooledConvolution(Step):
         return dx
 
 
+class AveragedConvolution(Step):
+    """At inference, a convolution of few filters, its activation and the average pooling behind it.
+
+    With enough images for the lanes of vectors that is one sweep: rows are convolved, activated and pooled
+    before they leave the lanes. The results have the same bits as those of the layers one by one.
+    """
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the pooled output."""
+        layer, pooling = self.layer, self.layers[-1]
+        assert isinstance(layer, Conv2D)
+        assert isinstance(pooling, AveragePooling2D)
+        kernel, bias = layer.params["kernel"], layer.params.get("bias")
+        sizes = (len(x), layer.in_channels, layer.filters, layer.groups, x.itemsize)
+        if lanes_across(layer.window, *sizes) != "images":
+            return pooling._forward(layer._forward(x, run), run)
+        key, windows = layer.activation.key, (pooling.window, pooling.count_include_pad)
+        return ops.conv2d_average_pool(x, kernel, bias, layer.window, key, *windows, run)
+
+
 # The layers that apply an activation to what they compute, where they are not subclassed.
 AFFINE = (Conv2D, Dense, DepthwiseConv2D)
+# The activations that are computed in the lanes of images.
+IN_LANES = (activations.Linear, activations.ReLU, activations.Tanh, activations.Sigmoid)
 
 
 def _is_linear(activation: Activation) -> bool:
@@ -340,6 +370,21 @@ def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     return PooledConvolution(layers[: count + 1], first, joined) if fits else None
 
 
+def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """At inference, average pooling right behind a convolution whose images may be the lanes of vectors."""
+    joined = _join(layers)
+    count = 1 if joined is None else 2
+    layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
+    if training or type(layer) is not Conv2D or type(pooling) is not AveragePooling2D or layer.groups > 1:
+        return None
+    shapes = (layer.in_channels, layer.filters)
+    chosen = choose_forward(layer.window, 1, *shapes, layer.algorithm)
+    if type(layer.activation) not in IN_LANES or chosen not in ("first", "direct"):
+        return None
+    fits = average_pool_fits(layer.window, pooling.window, *shapes, layer.dtype.itemsize)
+    return AveragedConvolution(layers[: count + 1], first, joined) if fits else None
+
+
 def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Any affine layer with an activation behind it as a layer of its own."""
     joined = _join(layers)
@@ -354,7 +399,7 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _activated, _alone)
+RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _averaged, _activated, _alone)
 
 
 def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
