@@ -54,7 +54,8 @@ def split_tail(where: str, fraction: Any, n: int) -> int:
 
 def is_plain(array: np.ndarray) -> bool:
     """Whether NumPy gathers rows of it straight from its memory, without a copy of the whole."""
-    return array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype.isnative
 
 
 def _is_mapped(array: Any) -> bool:

@@ -30,7 +30,13 @@ MOST = 1024  # more threads than any machine of today has cores
 SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
 
 _chosen: int | None = None
-_local = threading.local()  # .limit: what `limit` set in this thread
+
+
+class _Local(threading.local):
+    limit: int | None = None  # what `limit` set in this thread
+
+
+_local = _Local()
 
 
 def _read(path: str) -> str:
@@ -118,7 +124,7 @@ def limit(n: int | None) -> Iterator[None]:
     1
     """
     n = _checked("threads.limit", n)
-    before = getattr(_local, "limit", None)
+    before = _local.limit
     _local.limit = before if n is None else n
     try:
         yield
@@ -135,7 +141,7 @@ def get_num_threads() -> int:
     """
     if not _kernels.has_openmp() or _forked:
         return 1
-    own = getattr(_local, "limit", None)
+    own = _local.limit
     if own is not None:
         return own
     wanted = _default if _chosen is None else _chosen

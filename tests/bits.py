@@ -79,13 +79,21 @@ def windowed(size, window, dtype):
     (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)
     y = F.conv2d(images, narrow, **window)
     yield "across images", (y, *F.conv2d_backward(y, images, narrow, **window))
+    (tall,) = arrays((2, 40, width, min(channels, 4)), dtype=dtype)
+    y = F.conv2d(tall, narrow, **window)
+    yield "across rows", (y, *F.conv2d_backward(y, tall, narrow, **window))
     geometry = resolve_window("bits", (height, width), (3, 2), **window)
+    halves = resolve_window("bits", geometry.output_size, 2)
+    pooled = [
+        ops.conv2d_average_pool(images, narrow, None, geometry, key, halves, False, Run())
+        for key in ("linear", "relu", "tanh", "sigmoid")
+    ]
+    yield "across images with average pooling", tuple(pooled)
     pool = resolve_window("bits", geometry.output_size, 2, 1, "same")
     y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, pool, 1, True, Run(), "direct")
     yield "conv2d_max_pool", (y, argmax)
     gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, pool, 1, Run(), "direct")
     yield "conv2d_max_pool_weight_gradient", gradients
-    halves = resolve_window("bits", geometry.output_size, 2)
     y, argmax = ops.conv2d_max_pool(x, kernel, bias, geometry, halves, 1, True, Run())
     gradients = ops.conv2d_max_pool_weight_gradient(y, argmax, x, geometry, halves, 1, Run())
     yield "conv2d_max_pool of windows side by side", (y, argmax, *gradients)

@@ -16,6 +16,7 @@ from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 import cconv
 from cconv import _elementwise, ops, ops_images, ops_norm, ops_optim, ops_rows
 from cconv.run import Run
+from cconv.shapes import resolve_window
 
 DTYPES = (np.float32, np.float64)
 CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
@@ -120,6 +121,25 @@ def convolutions(dtype):
     tall = [((37, 9), padding, stride) for padding in ("same", "valid", 3) for stride in (1, 2)]
     for i, ((size, padding, stride), small) in enumerate(itertools.product(tall, (1, 2, 3, 4, 6))):
         yield convolution, 1 + i % 3, Geometry(size, (3, 2), stride, padding), 1 + i % 5, small, 1, dtype
+
+
+def averaged(n, geometry, channels, filters, activation, pool, dtype):
+    """A convolution, its activation and average pooling, images being lanes."""
+    window = geometry.window()
+    windows = resolve_window("averaged", window.output_size, *pool, "valid")
+    shapes = (n, *geometry.size, channels), (*geometry.kernel_size, channels, filters), (filters,)
+    arrays = inputs(dtype, *shapes)
+    return lambda run: [ops.conv2d_average_pool(*arrays, window, activation, windows, False, run)]
+
+
+def averages(dtype):
+    """Every number of filters, with a group that is full, is not, is one image; windows apart or not."""
+    pools = ((1, 1), 1), ((2, 2), 2), ((3, 1), 4), ((1, 4), 4)
+    sizes = [Geometry(size, (3, 2), stride, "same") for size in ((9, 8), (29, 31)) for stride in (1, 2)]
+    cases = itertools.product(sizes, pools, range(1, 9))
+    for i, (geometry, pool, filters) in enumerate(cases):
+        activation = ("linear", "relu", "tanh", "sigmoid")[i % 4]
+        yield averaged, (16, 17, 8, 1)[i % 4], geometry, 1 + i % 3, filters, activation, pool, dtype
 
 
 def winograds(dtype):
@@ -404,7 +424,7 @@ def bits(results):
 def main(side):
     done, calls = 0, {}
     for family, dtype in itertools.product(
-        (convolutions, winograds, tiled, sweeps, denses, poolings, lengths, images), DTYPES
+        (convolutions, averages, winograds, tiled, sweeps, denses, poolings, lengths, images), DTYPES
     ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)

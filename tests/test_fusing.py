@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from cconv import functional
+from cconv import activations, functional
 from cconv.layers import (
     Activation,
+    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Dense,
@@ -21,6 +22,7 @@ from cconv.models import Sequential
 from cconv.plan import Plan
 from cconv.steps import (
     FOLDED_KERNEL,
+    AveragedConvolution,
     NormalizedRelu,
     NormalizedStep,
     PooledConvolution,
@@ -82,6 +84,42 @@ def both_ways(model, x):
     alone = model.predict(x)
     model.fuse = True
     return fused, alone
+
+
+# --- average pooling -----------------------------------------------------------------------------
+
+
+class MyTanh(activations.Tanh):
+    """One of the user's own."""
+
+
+# What stands in front of the pooling, and how many layers its step then has.
+IN_FRONT = {
+    "tanh": (lambda: [Conv2D(6, 5, activation="tanh")], 2),
+    "layer of its own": (lambda: [Conv2D(4, 3, padding="same"), Activation("sigmoid")], 3),
+    "linear": (lambda: [Conv2D(3, 2, use_bias=False)], 2),
+    "many filters": (lambda: [Conv2D(9, 5, activation="tanh")], 1),
+    "another activation": (lambda: [Conv2D(6, 5, activation="leaky_relu")], 1),
+    "the user's own": (lambda: [Conv2D(6, 5, activation=MyTanh())], 1),
+    "groups": (lambda: [Conv2D(2, 1), Conv2D(4, 3, groups=2)], 1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", IN_FRONT)
+def test_average_pooling_behind_few_filters(name, dtype):
+    front, count = IN_FRONT[name][0](), IN_FRONT[name][1]
+    model = Sequential([*front, AveragePooling2D(2), Flatten()], seed=1, dtype=dtype).build((12, 13, 1))
+    fits = count > 1 and not (dtype == "float64" and front[0].filters > 4)
+    kinds = [type(step) for step in steps_of(model.layers, training=False)]
+    assert (kinds[0] is AveragedConvolution) == fits
+    assert AveragedConvolution not in kinds[1:]
+    assert AveragedConvolution not in map(type, steps_of(model.layers, training=True))
+    whole = images(model, 33)
+    for n in (1, 7, 16, 33):
+        fused, alone = both_ways(model, whole[:n])
+        assert np.array_equal(fused, alone)
+        assert np.array_equal(fused, both_ways(model, whole)[0][:n])
 
 
 # --- batch normalisation -------------------------------------------------------------------------

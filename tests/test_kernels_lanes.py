@@ -19,8 +19,9 @@ from strategies import (
     widths,
 )
 
-from cconv import functional, ops
-from cconv.algorithms import lanes_across
+from cconv import activations, functional, ops, ops_rows
+from cconv.algorithms import average_pool_fits, lanes_across
+from cconv.run import Run
 from cconv.shapes import resolve_window
 
 few = st.integers(1, 8)
@@ -75,6 +76,60 @@ LARGER = [
 @pytest.mark.parametrize("case", LARGER)
 def test_larger_sizes(case, dtype):
     check_conv2d(*case, 1, dtype, "channels_last", "relu", True, 7)
+
+
+# Windows that touch, that leave rows and columns out, of one row or column, that reach no further.
+POOLS = [((2, 2), None), ((3, 2), None), ((2, 2), (3, 4)), ((1, 3), None), ((4, 1), (5, 1)), ((1, 1), 2)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("pool", POOLS)
+def test_average_pooling_in_the_lanes_gives_the_bits_of_each_by_itself(pool, activation, dtype):
+    cases = [
+        (Geometry((32, 32), (5, 5), 1, "valid"), 18, 1, 6, True),
+        (Geometry((37, 40), (3, 3), 1, "same"), 16, 7, 2, False),  # several bands
+        (Geometry((23, 11), (3, 2), (2, 1), ((1, 0), (0, 3)), (1, 2)), 35, 3, 4, True),
+    ]
+    for seed, (geometry, n, channels, filters, with_bias) in enumerate(cases):
+        window, shape = geometry.window(), (*geometry.kernel_size, channels, filters)
+        windows = resolve_window("x", window.output_size, pool[0], pool[1] or pool[0], "valid")
+        item = np.dtype(dtype).itemsize
+        assert average_pool_fits(window, windows, channels, filters, item) == (filters * item <= 32)
+        filters = min(filters, 32 // item)
+        x, kernel, bias = normal(
+            seed, dtype, (n, *geometry.size, channels), (*shape[:3], filters), (filters,)
+        )
+        arrays = x, kernel, bias if with_bias else None
+        before = [array.copy() for array in (x, kernel, bias)]
+        for include_pad in (False, True):
+            fused = on_all_threads(
+                lambda a=arrays, w=(window, activation, windows, include_pad): ops.conv2d_average_pool(
+                    *a, *w, Run()
+                )
+            )
+            y = ops.conv2d(*arrays, window, 1, False, Run(), "direct")
+            y = activations.get(activation)(y, Run())
+            np.testing.assert_array_equal(fused, ops_rows.average_pool2d(y, windows, include_pad))
+        for array, was in zip((x, kernel, bias), before, strict=True):
+            np.testing.assert_array_equal(array, was)
+
+
+def test_average_pooling_needs_windows_apart_and_inside():
+    window = resolve_window("x", (28, 28), (5, 5), 1, "valid")  # 24 outputs
+
+    def fits(filters=6, channels=1, window=window, **options):
+        sizes = {"kernel_size": 2, "strides": 2, "padding": "valid", **options}
+        return average_pool_fits(window, resolve_window("x", (24, 24), **sizes), channels, filters, 4)
+
+    assert fits()
+    assert fits(kernel_size=5, strides=5)
+    assert not fits(kernel_size=5, strides=5, ceil_mode=True)  # the last window hangs over
+    assert not fits(kernel_size=3)  # they overlap
+    assert not fits(kernel_size=(2, 3))
+    assert not fits(padding=1)
+    assert not fits(filters=9)
+    assert not fits(channels=1000)
 
 
 def across(images, rows, channels, filters, groups=1, itemsize=4, **options):
