@@ -1,5 +1,6 @@
 """How many threads the kernels use, and that Python's threads may use them at once."""
 
+import ctypes
 import hashlib
 import os
 import subprocess
@@ -201,3 +202,37 @@ def test_changing_the_number_of_threads_meanwhile_changes_no_result():
         for n in (1, 2, 3, 1, 2):
             cconv.set_num_threads(n)
         assert all(future.result(timeout=120) == wanted for future in running)
+
+
+REGION = """
+#include <omp.h>
+void run(int threads, void (*call)(int)) {
+    #pragma omp parallel num_threads(threads)
+    call(omp_get_num_threads());
+}
+"""
+
+
+@needs_openmp
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_one_thread_inside_a_parallel_region_of_somebody_elses(tmp_path, threads):
+    """A kernel of one thread is no more than a call, whose loops must not share with the caller's team."""
+    source, library = tmp_path / "region.c", tmp_path / "region.so"
+    source.write_text(REGION)
+    compiler = os.environ.get("CC", "cc").split()[0]
+    subprocess.run([compiler, "-fopenmp", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    x, kernel = normal(3, np.float32, (4, 9, 9, 3), (3, 3, 3, 5))
+    wanted = functional.conv2d(x, kernel)
+    teams, results = [], []
+
+    def call(team):
+        teams.append(team)
+        with cconv.threads.limit(1):
+            results.append(functional.conv2d(x, kernel))
+
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_int)(call)
+    ctypes.CDLL(str(library)).run(threads, callback)
+    assert teams == [threads] * threads
+    assert len(results) == threads
+    for y in results:
+        assert np.array_equal(y, wanted)

@@ -3,6 +3,7 @@
  * GCC's OpenMP library makes a team even for one thread and ends it with a system call: 0.7
  * microseconds, longer than many a kernel takes for one image.  The linker sends the beginning of
  * every region here first (-Wl,--wrap, see setup.py). */
+#if defined(_OPENMP)
 #include <omp.h>
 
 void __real_GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
@@ -13,3 +14,4 @@ void __wrap_GOMP_parallel(void (*body)(void *), void *data, unsigned threads, un
     if (threads == 1 && omp_get_num_threads() == 1) body(data);
     else __real_GOMP_parallel(body, data, threads, flags);
 }
+#endif
