@@ -54,7 +54,7 @@ class Program:
         """Return the program; None where an array is neither a piece of an input nor apart from it."""
         for x in inputs:
             same = [arg for _, args in calls for arg in args if _is_of(arg, x)]
-            if _is_of(y, x) or any(arg.dtype != x.dtype or not arg.flags.c_contiguous for arg in same):
+            if _is_of(y, x) or not all(_is_piece(arg, x) for arg in same):
                 return None
         return cls(calls, inputs, y)
 
@@ -99,7 +99,15 @@ def _is_of(arg: object, x: np.ndarray) -> bool:
     return isinstance(arg, np.ndarray) and np.may_share_memory(arg, x)
 
 
+def _is_piece(arg: np.ndarray, x: np.ndarray) -> bool:
+    """Whether an argument in the memory of x is some of its elements in a row."""
+    if arg.dtype != x.dtype or not arg.flags.c_contiguous:
+        return False
+    first = arg.ctypes.data - x.ctypes.data
+    return 0 <= first <= x.nbytes - arg.nbytes
+
+
 def _part_of(x: np.ndarray, arg: np.ndarray) -> slice | None:
-    """Return which elements of x an argument in its memory is; None: all of them."""
+    """Return which elements of x a piece of it is; None: all of them."""
     first = (arg.ctypes.data - x.ctypes.data) // x.itemsize
     return None if arg.size == x.size else slice(first, first + arg.size)

@@ -25,7 +25,7 @@ PASSING = (Dropout, Flatten, Reshape)  # write nothing at inference
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
     """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do."""
-    front, widest, size = 0, 0, x[0].nbytes
+    front, widest, size = 0, 0, math.prod(x.shape[1:]) * x.itemsize
     for count, step in enumerate(steps, start=1):
         last = step.layers[-1]
         size, read = math.prod(last.output_shape) * x.itemsize, size

@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from cconv.run import is_replayable, replayable
+
+P = TypeVar("P", MaxPooling2D, AveragePooling2D)
 
 # A normalisation is folded into a copy of a kernel of at most so many elements, or so many for each
 # element of one image's output: with a larger one the folding, at every call of `predict`, costs more
@@ -356,33 +358,44 @@ def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Ste
     return NormalizedRelu(layers[:2], first)
 
 
+def _before_pooling(layers: Sequence[Layer], kind: type[P]) -> tuple[Conv2D, P, Affine | None] | None:
+    """Return a convolution with its activation and the pooling of that kind behind it, if they are that.
+
+    And the convolution again if it is a copy that has the activation of a layer of its own: then they are
+    three layers, else two.
+    """
+    joined = _join(layers)
+    layer, behind = joined or layers[0], layers[2:] if joined else layers[1:]
+    if type(layer) is not Conv2D or not behind or type(behind[0]) is not kind:
+        return None
+    return layer, behind[0], joined
+
+
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
-    joined = _join(layers)
-    count = 1 if joined is None else 2
-    layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
-    if type(layer) is not Conv2D or type(pooling) is not MaxPooling2D:
+    found = _before_pooling(layers, MaxPooling2D)
+    if found is None:
         return None
+    layer, pooling, joined = found
     if not _is_linear(layer.activation) and not activations.is_relu(layer.activation):
         return None
     shapes = (layer.groups, layer.in_channels, layer.filters)
     fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
-    return PooledConvolution(layers[: count + 1], first, joined) if fits else None
+    return PooledConvolution(layers[: 3 if joined else 2], first, joined) if fits else None
 
 
 def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """At inference, average pooling right behind a convolution whose images may be the lanes of vectors."""
-    joined = _join(layers)
-    count = 1 if joined is None else 2
-    layer, pooling = joined or layers[0], layers[count] if len(layers) > count else None
-    if training or type(layer) is not Conv2D or type(pooling) is not AveragePooling2D or layer.groups > 1:
+    found = None if training else _before_pooling(layers, AveragePooling2D)
+    if found is None:
         return None
+    layer, pooling, joined = found
     shapes = (layer.in_channels, layer.filters)
-    chosen = choose_forward(layer.window, 1, *shapes, layer.algorithm)
-    if type(layer.activation) not in IN_LANES or chosen not in ("first", "direct"):
+    chosen = choose_forward(layer.window, layer.groups, *shapes, layer.algorithm)
+    if layer.groups > 1 or type(layer.activation) not in IN_LANES or chosen not in ("first", "direct"):
         return None
     fits = average_pool_fits(layer.window, pooling.window, *shapes, layer.dtype.itemsize)
-    return AveragedConvolution(layers[: count + 1], first, joined) if fits else None
+    return AveragedConvolution(layers[: 3 if joined else 2], first, joined) if fits else None
 
 
 def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:

@@ -273,6 +273,9 @@ def test_a_program_needs_parts_of_the_input_in_a_row():
     x, y = np.zeros((2, 4)), np.zeros((2, 2))
     assert Program.of([(np.copyto, (y, x[:, :2]))], [x], y) is None
     assert Program.of([(np.copyto, (y, x.view(np.int64)[1].reshape(2, 2)))], [x], y) is None
+    assert Program.of([(np.copyto, (y, x))], [x[:1]], y) is None
+    assert Program.of([(np.copyto, (y, x[:1]))], [x[1:]], y) is not None
+    assert Program.of([(np.copyto, (y, x.reshape(8)[2:6]))], [x[1:]], y) is None
     assert Program.of([(np.copyto, (y, x))], [x], x) is None
     assert Program.of([(np.copyto, (y.reshape(4), x.T[:2].reshape(4)))], [x], y) is not None
 
