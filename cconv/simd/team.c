@@ -2,8 +2,8 @@
  *
  * GCC's OpenMP library makes a team even for one thread and ends it with a system call: 0.7
  * microseconds, longer than many a kernel takes for one image.  The linker sends the beginning of
- * every region here first (-Wl,--wrap, see setup.py). */
-#if defined(_OPENMP)
+ * every region here first (-Wl,--wrap, see setup.py).  Clang's library has no need of it. */
+#if defined(_OPENMP) && !defined(__clang__)
 #include <omp.h>
 
 void __real_GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
