@@ -74,7 +74,7 @@ class BuildKernels(build_ext):
             # No names of static functions in what is installed; builds in place keep them, for perf.
             link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
-            if linux and compile_flags and extension.name != SHARED:
+            if linux and compile_flags and extension.name != SHARED and TEAM not in extension.sources:
                 extension.sources.append(TEAM)
             own_flags = [] if sanitizers else extension.extra_compile_args
             extension.extra_compile_args = [*shared, *compile_flags, *own_flags]

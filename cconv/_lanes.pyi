@@ -61,7 +61,6 @@ def input_gradient_scratch(
     dx_shape: Any,
     origin: Any,
     dilation: Any,
-    by_rows: bool,
     item: int,
     threads: int,
 ) -> int: ...
@@ -71,7 +70,6 @@ def input_gradient(
     dx: np.ndarray,
     origin: Any,
     dilation: Any,
-    by_rows: bool,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

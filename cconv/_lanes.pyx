@@ -7,8 +7,8 @@
 # stride 1 is the convolution of dy with the kernel flipped and its channels swapped.
 #
 # With fewer images than lanes the rows of an image stand for images of one row: what an output row sees of
-# the input is an image, `sh` rows below the one before.  Where they reach past the image, a task first
-# copies what its group sees, with zeros around.
+# the input is an image, `sh` rows below the one before.  None may see rows of padding, which the sums leave
+# out: all lanes do the same.
 #
 # Average pooling behind images in lanes: a task computes the rows under a row of windows, and pools them with
 # the kernel that pools any image, whose channels are here the filters of all lanes.
@@ -24,7 +24,6 @@ from cconv._kernels cimport (
     cconv_lanes,
     cconv_rows_of,
     ceil_div,
-    copy_padded,
     least,
     most,
     size,
@@ -55,9 +54,7 @@ cdef struct Tasks:
     size high, down    # rows of the convolution under an output row, and from there to the next one's
     size seen          # input rows that a task gathers at most
     size apart         # elements from one lane's input to the next
-    size h             # rows of an image
-    size top           # where its rows are lanes, those of zeros above it; negative: that are passed over
-    size copied        # elements of scratch for rows that reach past the picture
+    size picture       # elements from one picture to the next
 
 
 cdef inline size reach(const cconv_across *d, const Tasks *t, size rows) noexcept nogil:
@@ -71,18 +68,16 @@ cdef Tasks tasks_of(cconv_across *d, size n, size rows, bint by_rows, const Afte
     cdef Tasks t
     cdef size fit = BAND_BYTES // (CCONV_GROUP_BYTES * d.w * d.c)
     t.group = CCONV_GROUP_BYTES // item
-    t.columns, t.high, t.down, t.copied = d.columns, 1, 1, 0
+    t.columns, t.high, t.down, t.picture = d.columns, 1, 1, d.h * d.w * d.c
     if by_rows:
         t.pictures, t.lanes, t.rows, t.bands, t.band = n, rows, 1, 1, 1
-        t.apart, t.h, t.top, t.seen = d.sh * d.w * d.c, d.h, d.top, reach(d, &t, 1)
-        if t.top > 0 or reach(d, &t, rows) - t.top > t.h:
-            t.copied = reach(d, &t, t.group) * d.w * d.c
-        d.h, d.top = t.seen, 0
+        t.apart, t.seen = d.sh * d.w * d.c, reach(d, &t, 1)
+        d.h = t.seen
         return t
     if after != NULL:
         t.columns, t.high, t.down = after.windows.ow, after.windows.kh, after.windows.sh
     t.pictures, t.lanes, t.rows = 1, n, rows
-    t.apart, t.h, t.top = d.h * d.w * d.c, d.h, 0
+    t.apart = d.h * d.w * d.c
     t.band = most((fit - reach(d, &t, 1)) // (t.down * d.sh) + 1, 1) if fit >= reach(d, &t, 1) else 1
     t.bands = ceil_div(rows, t.band)
     t.band = ceil_div(rows, t.bands)
@@ -93,7 +88,7 @@ cdef Tasks tasks_of(cconv_across *d, size n, size rows, bint by_rows, const Afte
 cdef inline size task_size(const cconv_across *d, const Tasks *t) noexcept nogil:
     # Elements of scratch that a task takes: the input rows it sees, the rows of the convolution under one of
     # its output, and that.
-    return (t.seen * d.w * d.c + (t.high * d.columns + t.columns) * d.f) * t.group + t.copied
+    return (t.seen * d.w * d.c + (t.high * d.columns + t.columns) * d.f) * t.group
 
 
 cdef void follow(
@@ -132,32 +127,17 @@ cdef void band_task(
         lanes.scatter(count, t.rows * row, row, done, y + i * row)
 
 
-cdef const cython.floating *rows_from(
-    const cython.floating *x,  # IN   (h, w, c) of one picture
-    const cconv_across *d, const Tasks *t, size lane, size count,
-    cython.floating *scratch,  # OUT  t.copied
-) noexcept nogil:
-    # What so many lanes see, from the first row of the first one on.
-    cdef size first = lane * d.sh - t.top
-    if t.copied == 0:
-        return x + lane * t.apart - t.top * d.w * d.c
-    copy_padded(x, t.h, d.w, d.c, first, (count - 1) * d.sh + t.seen, 0, d.w, scratch)
-    return scratch
-
-
 cdef void run(
     const cython.floating *x, const cython.floating *kernel, const cython.floating *bias, cython.floating *y,
     const cconv_across *d, const Tasks *t, const After *after, bint relu,
     cython.floating *scratch, int threads,
 ) noexcept nogil:
-    cdef size each = task_size(d, t), groups = ceil_div(t.lanes, t.group), i, image, lane, count
-    cdef cython.floating *room
+    cdef size each = task_size(d, t), groups = ceil_div(t.lanes, t.group), i, picture, lane
     for i in prange(t.pictures * groups * t.bands, num_threads=threads, schedule="static"):
-        image, lane = i // (groups * t.bands), i // t.bands % groups * t.group
-        count, room = least(t.group, t.lanes - lane), scratch + threadid() * each
-        band_task(rows_from(x + image * t.h * d.w * d.c, d, t, lane, count, room), kernel, bias,
-                  y + (image * t.lanes + lane) * t.rows * t.columns * d.f, d, t, after, count, i % t.bands,
-                  relu, room + t.copied)
+        picture, lane = i // (groups * t.bands), i // t.bands % groups * t.group
+        band_task(x + picture * t.picture + lane * t.apart, kernel, bias,
+                  y + (picture * t.lanes + lane) * t.rows * t.columns * d.f, d, t, after,
+                  least(t.group, t.lanes - lane), i % t.bands, relu, scratch + threadid() * each)
 
 
 cdef cconv_across geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation):
@@ -196,7 +176,7 @@ def forward(
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding.
 
-    In the lanes are images, or `by_rows` the output rows of an image.
+    In the lanes are images, or `by_rows` the output rows of an image, which see no rows of padding.
     """
     cdef cconv_across d = geometry(x.shape, kernel.shape, y.shape, strides, origin, dilation)
     cdef Tasks t = tasks_of(&d, y.shape[0], y.shape[1], by_rows, NULL, sizeof(cython.floating))
@@ -276,11 +256,10 @@ cdef void flip(
                 flipped[((taps - 1 - t) * f + j) * c + i] = kernel[(t * c + i) * f + j]
 
 
-def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, origin, dilation, bint by_rows, size item,
-                           int threads):
+def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, origin, dilation, size item, int threads):
     """Elements of scratch that `input_gradient` takes on so many threads."""
     cdef cconv_across d = gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation)
-    cdef Tasks t = tasks_of(&d, dx_shape[0], dx_shape[1], by_rows, NULL, item)
+    cdef Tasks t = tasks_of(&d, dx_shape[0], dx_shape[1], False, NULL, item)
     return d.kh * d.kw * d.c * d.f + threads * task_size(&d, &t)
 
 
@@ -288,13 +267,13 @@ def input_gradient(
     const cython.floating[:, :, :, ::1] dy,      # IN   (n, oh, ow, f)
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     cython.floating[:, :, :, ::1] dx,            # OUT  (n, h, w, c)
-    origin, dilation, bint by_rows,
+    origin, dilation,
     cython.floating[::1] scratch,                # OUT  input_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a convolution of stride 1 with respect to its input; `by_rows` as in `forward`."""
+    """Gradient of a convolution of stride 1 with respect to its input."""
     cdef cconv_across d = gradient_geometry(dy.shape, kernel.shape, dx.shape, origin, dilation)
-    cdef Tasks t = tasks_of(&d, dx.shape[0], dx.shape[1], by_rows, NULL, sizeof(cython.floating))
+    cdef Tasks t = tasks_of(&d, dx.shape[0], dx.shape[1], False, NULL, sizeof(cython.floating))
     with nogil:
         flip(&kernel[0, 0, 0, 0], &scratch[0], d.kh * d.kw, d.f, d.c)
         run(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,

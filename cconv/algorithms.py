@@ -137,28 +137,46 @@ def lanes_across(
     are written, a vector of them would be mostly empty: then it is images, or rows if images are few. That
     is the same sum in the same order: no bit depends on it.
     """
-    sizes = window.input_size, window.output_size
-    read, written = sizes[::-1] if gradient else sizes
-    seen = (window.kernel_size[0] - 1) * window.dilation[0] + 1
-    fits = read[1] * given * seen * LINE_BYTES <= LARGEST_BAND
+    columns = window.output_size[1] if gradient else window.input_size[1]
+    fits = columns * given * _extent(window) * LINE_BYTES <= LARGEST_BAND
     if groups > 1 or made * itemsize > FEW_BYTES or not fits or (gradient and window.strides != (1, 1)):
         return ""
-    if images * itemsize >= LINE_BYTES:
+    lanes = LINE_BYTES // itemsize
+    if images >= lanes:
         return "images"
-    return "rows" if made * itemsize <= FEWER_BYTES and written[0] * itemsize >= LINE_BYTES else ""
+    return "rows" if not gradient and made * itemsize <= FEWER_BYTES and _fills(window, lanes) else ""
+
+
+def _extent(window: Window) -> int:
+    """Return how many input rows an output sees."""
+    return (window.kernel_size[0] - 1) * window.dilation[0] + 1
+
+
+def _fills(window: Window, lanes: int) -> bool:
+    """Whether the output rows of an image see none of padding, and leave few lanes empty.
+
+    With a single tap a pixel, laying the input out would take longer than the sums.
+    """
+    rows, (top, _) = window.output_size[0], window.pads[0]
+    inside = top == 0 and (rows - 1) * window.strides[0] + _extent(window) <= window.input_size[0]
+    return inside and window.kernel_size != (1, 1) and 4 * rows >= 3 * lanes * -(-rows // lanes)
 
 
 def average_pool_fits(window: Window, pool: Window, channels: int, filters: int, itemsize: int) -> bool:
-    """Whether a convolution that may have images in its lanes can pool them there as well."""
-    size = window.output_size
-    inside = all(
-        before == after == 0 and (count - 1) * step + extent <= whole and step >= extent
+    """Whether a convolution that may have images in its lanes can pool them there as well.
+
+    The windows must lie inside its output and not overlap, and the rows under them fit the cache.
+    """
+    size, between = window.output_size, pool.kernel_size[0] * window.output_size[1] * filters
+    apart = all(
+        before == after == 0 and (count == 1 or step >= extent) and (count - 1) * step + extent <= whole
         for (before, after), count, step, extent, whole in zip(
             pool.pads, pool.output_size, pool.strides, pool.kernel_size, size, strict=True
         )
     )
-    many = LINE_BYTES // itemsize
-    return inside and lanes_across(window, many, channels, filters, 1, itemsize) == "images"
+    lanes = LINE_BYTES // itemsize
+    fits = apart and between * LINE_BYTES <= LARGEST_BAND
+    return fits and lanes_across(window, lanes, channels, filters, 1, itemsize) == "images"
 
 
 def _pads_little(window: Window) -> bool:

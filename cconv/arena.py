@@ -116,7 +116,7 @@ class PlanRun(Run):
         self._offered = y
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return an array of the arena."""
+        """Return an array of the arena, or the one that was offered."""
         times = self._asked.get(tag, 0)
         self._asked[tag] = times + 1
         y = self._offered

@@ -200,10 +200,8 @@ def _direct_input_gradient_into(
     if chosen == "depthwise":
         scratch = _scratch(run, _depthwise.packed_scratch(kernel.shape), dy.dtype)
         run.call(_depthwise.input_gradient, dy, kernel, dx, *geometry, scratch, threads)
-        return
-    across = lanes_across(window, len(dy), dy.shape[3], dx.shape[3], groups, dy.itemsize, gradient=True)
-    if across:
-        how = (*geometry[1:], across == "rows")
+    elif lanes_across(window, len(dy), dy.shape[3], dx.shape[3], groups, dy.itemsize, gradient=True):
+        how = geometry[1:]
         count = _lanes.input_gradient_scratch(dy.shape, kernel.shape, dx.shape, *how, dy.itemsize, threads)
         scratch = _scratch(run, count, dy.dtype)
         run.call(_lanes.input_gradient, dy, kernel, dx, *how, scratch, threads)

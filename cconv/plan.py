@@ -6,7 +6,8 @@ array that its steps ask for and hands out the same memory at the next batch:
 - in training, each layer's output and caches have memory of their own, because backward reads them
   again; the gradients that flow from layer to layer take turns in two places; so do outputs that are
   cheap enough to be computed again on the way back (`steps.compute_again`);
-- in inference, the outputs take turns in two places too, since only the next layer reads them;
+- in inference, the outputs take turns in two places too, since only the next layer reads them; what comes
+  of a batch in parts (`slices.py`) has a third one;
 - the scratch of the kernels is one place that all layers share.
 
 A plan belongs to one thread. What it returns is overwritten by its next batch: whoever gives it
@@ -132,8 +133,8 @@ class Plan:
 
     def _forward_in_parts(self, x: np.ndarray, samples: int, steps: Sequence[tuple[int, Step]]) -> np.ndarray:
         """Return what these steps make of x, so many samples at a time."""
-        shape = steps[-1][1].layers[-1].output_shape
-        y = self.run.arena.array("parts", (len(x), *shape), x.dtype)
+        last = steps[-1][1].layers[-1]
+        y = self.run.arena.array("parts", (len(x), *last._inner(last.output_shape)), x.dtype)
         for begin in range(0, len(x), samples):
             part = y[begin : begin + samples]
             made = self._forward_through(x[begin : begin + samples], steps, part)

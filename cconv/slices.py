@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cconv.algorithms import LINE_BYTES, lanes_across
+from cconv.layers.convolution import Conv2D
 from cconv.layers.core import Dropout, Flatten, Reshape
 from cconv.steps import Step
 
-# Parts are worth their calls where so many bytes at least go into and out of a step, for this many steps;
-# they are as many as leave a step so many bytes at most.
+# Parts are worth their calls where so many bytes at least go into and out of a step, for so many steps; they
+# are as many as leave a step so many bytes at most.
 LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
 # Weights of more bytes are laid out, or read, once for the whole batch.
 WEIGHT_BYTES = 3 << 17
@@ -25,14 +27,27 @@ PASSING = (Dropout, Flatten, Reshape)  # write nothing at inference
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
     """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do."""
-    front, widest, size = 0, 0, math.prod(x.shape[1:]) * x.itemsize
+    if len(x) < 2:
+        return 0, 0
+    front, large, widest, fewest, size = 0, 0, 0, 1, x[0].nbytes
     for count, step in enumerate(steps, start=1):
         last = step.layers[-1]
         size, read = math.prod(last.output_shape) * x.itemsize, size
         weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
         if weights > WEIGHT_BYTES or not step.replays(False):
             break
+        fewest = max(fewest, _fewest_samples(step, x))
         if (read + size) * len(x) >= LEAST_BYTES and not isinstance(last, PASSING):
-            front, widest = count, max(widest, read + size)
-    parts = min(-(-len(x) * widest // PART_BYTES), len(x))
-    return (front, -(-len(x) // parts)) if front >= FEWEST_STEPS and parts > 1 else (0, 0)
+            front, large, widest = count, large + 1, max(widest, read + size)
+    parts = min(-(-len(x) * widest // PART_BYTES), len(x) // fewest)
+    return (front, -(-len(x) // parts)) if large >= FEWEST_STEPS and parts > 1 else (0, 0)
+
+
+def _fewest_samples(step: Step, x: np.ndarray) -> int:
+    """Return how many images a part needs for the lanes of vectors, where the step has images there."""
+    layer = step.layers[0]
+    if not isinstance(layer, Conv2D):
+        return 1
+    shape = (layer.in_channels, layer.filters, layer.groups)
+    across = lanes_across(layer.window, len(x), *shape, x.itemsize)
+    return LINE_BYTES // x.itemsize if across == "images" else 1

@@ -36,6 +36,30 @@ def test_few_filters_or_channels(geometry, n, small, other, swap, dtype, with_bi
     check_conv2d(geometry, n, channels, filters, 1, dtype, "channels_last", "relu", with_bias, seed)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zeros_around_leave_no_trace_in_any_lane(dtype):
+    """Neither the sign of a zero nor an infinite weight tells which way the sums were taken."""
+    tiny = np.finfo(dtype).tiny
+    x, kernel = np.full((20, 28, 20, 3), tiny, dtype), np.full((3, 3, 3, 2), -tiny, dtype)
+    kernel[2] = tiny  # sums that vanish, with either sign
+    for weight in (-tiny, np.inf):
+        kernel[0, 0, 0, 0] = weight
+        for padding in ("valid", "same", ((0, 0), (1, 1))):
+            for options in ({"dilation": 1}, {"strides": (1, 2)}):
+                y = functional.conv2d(x, kernel, padding=padding, algorithm="direct", **options)
+                for n in (1, 7):
+                    some = functional.conv2d(x[:n], kernel, padding=padding, algorithm="direct", **options)
+                    assert lanes_used(n, x, kernel, padding, options) == ("" if padding == "same" else "rows")
+                    if padding != "same":
+                        np.testing.assert_array_equal(np.signbit(some), np.signbit(y[:n]))
+                        np.testing.assert_array_equal(some, y[:n])
+
+
+def lanes_used(n, x, kernel, padding, options):
+    window = resolve_window("x", x.shape[1:3], kernel.shape[:2], options.get("strides", 1), padding)
+    return lanes_across(window, n, *kernel.shape[2:], 1, x.itemsize)
+
+
 @given(geometries(), batches, few, few, dtypes, seeds)
 @many
 def test_the_bits_are_those_of_the_kernel_along_filters(geometry, n, channels, filters, dtype, seed):
@@ -63,12 +87,11 @@ LARGER = [
     (Geometry((14, 14), (5, 5), 1, "valid"), 18, 6, 16),
     (Geometry((28, 28), (5, 5), 1, "same"), 16, 1, 6),
     (Geometry((9, 9), (3, 3), 5, ((0, 4), (4, 0))), 20, 2, 3),
-    # Rows for lanes: LeNet-5's, padded; a group that is not full; strided; outputs that see zeros alone.
+    # Rows for lanes: LeNet-5's; groups that are not full; strided; columns that see padding; two images.
     (Geometry((32, 32), (5, 5), 1, "valid"), 1, 1, 6),
-    (Geometry((28, 28), (5, 5), 1, "same"), 2, 1, 6),
-    (Geometry((37, 9), (3, 2), 1, ((4, 0), (1, 2))), 3, 4, 5),
-    (Geometry((45, 8), (3, 3), 2, 1), 1, 3, 5),
-    (Geometry((20, 6), (2, 2), 1, 7), 1, 2, 2),
+    (Geometry((33, 9), (3, 2), 1, ((0, 0), (1, 2))), 3, 4, 5),
+    (Geometry((70, 8), (3, 3), (2, 1), ((0, 0), (1, 1))), 1, 3, 3),
+    (Geometry((19, 6), (4, 1), 1, "valid"), 2, 2, 2),
 ]
 
 
@@ -124,6 +147,11 @@ def test_average_pooling_needs_windows_apart_and_inside():
 
     assert fits()
     assert fits(kernel_size=5, strides=5)
+    assert fits(kernel_size=24)  # all of it: the stride is none
+    large = resolve_window("x", (512, 512), 5, 1, "same")
+    assert not average_pool_fits(
+        large, resolve_window("x", (512, 512), 8, 8, "valid"), 1, 6, 4
+    )  # nor in cache
     assert not fits(kernel_size=5, strides=5, ceil_mode=True)  # the last window hangs over
     assert not fits(kernel_size=3)  # they overlap
     assert not fits(kernel_size=(2, 3))
@@ -132,22 +160,30 @@ def test_average_pooling_needs_windows_apart_and_inside():
     assert not fits(channels=1000)
 
 
-def across(images, rows, channels, filters, groups=1, itemsize=4, **options):
-    window = resolve_window("x", (rows, 28), (5, 5), 1, "valid")
+def across(images, rows, channels, filters, groups=1, itemsize=4, kernel=5, padding="valid", **options):
+    window = resolve_window("x", (rows, 28), kernel, 1, padding)
     return lanes_across(window, images, channels, filters, groups, itemsize, **options)
 
 
 def test_the_choice_depends_on_shapes():
     assert across(128, 28, 1, 6) == "images"
-    assert across(15, 28, 1, 6) == "rows"  # a group is 16 images of float32
-    assert across(15, 19, 1, 6) == ""  # or 16 rows of outputs
-    assert across(15, 28, 1, 7) == ""  # whose pixels fill less than half a vector
-    assert across(1, 20, 6, 4, gradient=True) == "rows"
     assert across(8, 28, 1, 4, itemsize=8) == "images"
-    assert across(7, 12, 1, 3, itemsize=8) == "rows"
     assert across(128, 28, 1, 9) == ""
     assert across(128, 28, 1, 6, groups=2) == ""
     assert across(128, 28, 1000, 6) == ""  # rows too long for the cache
     strided = resolve_window("x", (28, 28), (5, 5), 2, "valid")
     assert lanes_across(strided, 16, 1, 6, 1, 4) == "images"
     assert lanes_across(strided, 16, 6, 1, 1, 4, gradient=True) == ""
+
+
+def test_rows_are_lanes_where_images_are_few():
+    assert across(15, 28, 1, 6) == "rows"  # a group is 16 images of float32
+    assert across(7, 12, 1, 3, itemsize=8) == "rows"
+    assert across(15, 15, 1, 6) == ""  # or 16 rows of outputs, of which there are 11,
+    assert across(15, 24, 1, 6) == ""  # or 20: the second group would be nearly empty
+    assert across(15, 28, 1, 7) == ""  # pixels that fill almost half a vector
+    assert across(15, 28, 1, 6, padding="same") == ""  # lanes that see padding, others that do not
+    assert across(15, 28, 1, 6, padding=((0, 0), (2, 2))) == "rows"
+    assert across(15, 28, 1, 6, padding=((0, 1), (0, 0))) == ""
+    assert across(15, 28, 1, 6, kernel=1) == ""
+    assert across(15, 28, 6, 1, gradient=True) == ""

@@ -136,17 +136,20 @@ def test_layers_that_pass_their_input_on_do_not_spoil_the_turns():
 
 # --- a batch in parts ----------------------------------------------------------------------------
 
+FIRST = {"data_format": "channels_first"}
 # Each with how many of its steps take a batch of 7 in parts.
 IN_PARTS = {
     "pooled": (
         [Conv2D(3, 3, activation="relu"), MaxPooling2D(2), Conv2D(4, 2), AveragePooling2D(2), Conv2D(2, 1)],
-        4,
+        3,
     ),
     "activation last": ([Conv2D(3, 3), Conv2D(5, 3, activation="tanh"), Conv2D(2, 1, activation="tanh")], 3),
     "normalized": ([Conv2D(3, 1), BatchNormalization(), DepthwiseConv2D(3), BatchNormalization(),
                     Activation("relu"), Conv2D(4, 1), GlobalAveragePooling2D()], 4),
     "passing on": ([Conv2D(3, 3), Dropout(0.5), Conv2D(3, 3), Conv2D(2, 1), Flatten(), Reshape((32,))], 4),
     "dense": ([Conv2D(3, 3), Conv2D(3, 3), MaxPooling2D(2), Flatten(), Dense(5, "softmax"), Dense(3)], 5),
+    "channels first": ([Conv2D(3, (1, 3), **FIRST), Conv2D(4, 2, **FIRST), MaxPooling2D(3, 2, **FIRST),
+                        AveragePooling2D(2, 1, **FIRST)], 3),
 }  # fmt: skip
 
 
@@ -154,13 +157,15 @@ IN_PARTS = {
 @pytest.mark.parametrize("name", IN_PARTS)
 def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
     layers, front = IN_PARTS[name]
-    model = Sequential([layer.clone() for layer in layers], seed=4, dtype=dtype).build((8, 8, 2))
+    shape = (2, 8, 8) if name == "channels first" else (8, 8, 2)
+    model = Sequential([layer.clone() for layer in layers], seed=4, dtype=dtype).build(shape)
     for layer in model.layers:
         for array in (*layer.params.values(), *layer.state.values()):
             array[...] = RNG.uniform(0.1, 0.6, array.shape)
     whole = Plan(model.layers, training=False, seed=4)
     x = images(7).astype(dtype)
     y = whole.predict(x).copy()
+    given, y = (np.moveaxis(a, 3, 1).copy() if shape[0] == 2 and a.ndim == 4 else a for a in (x, y))
     monkeypatch.setattr(slices, "LEAST_BYTES", 1)
     sizes = set()
     for part_bytes in (1, 2000, 4000):
@@ -168,11 +173,11 @@ def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
         count, samples = slices.cut_batch(steps_of(model.layers, training=False), x)
         assert count == front
         sizes.add(samples)
-        before = x.copy()
+        before = given.copy()
         model._forget_plans()
         for _ in range(3):  # as it is, recorded, and repeated
-            assert np.array_equal(model.predict_on_batch(x), y)
-        assert np.array_equal(x, before)
+            assert np.array_equal(model.predict_on_batch(given), y)
+        assert np.array_equal(given, before)
         assert [bool(program) for program in model._plans.inference._programs.values()] == [True]
     assert 1 in sizes
     assert len(sizes) > 1
@@ -180,9 +185,9 @@ def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
 
 def test_batches_of_little_and_networks_of_few_steps_stay_whole(monkeypatch):
     monkeypatch.setattr(slices, "PART_BYTES", 1)
-    layers = chain(Conv2D(3, 3), Conv2D(3, 3), Conv2D(3, 1))
+    layers = chain(Conv2D(9, 3), Conv2D(9, 3), Conv2D(9, 1))
     x = images(64)
-    bytes_of_a_step = (8 * 8 * 2 + 6 * 6 * 3) * 4  # the first's; the others have less
+    bytes_of_a_step = (6 * 6 * 9 + 4 * 4 * 9) * 4  # the second's; the others have less
     steps = steps_of(layers, training=False)
     monkeypatch.setattr(slices, "LEAST_BYTES", 64 * bytes_of_a_step)
     assert slices.cut_batch(steps, x) == (0, 0)
@@ -190,8 +195,21 @@ def test_batches_of_little_and_networks_of_few_steps_stay_whole(monkeypatch):
     assert slices.cut_batch(steps, x) == (3, 1)
     assert slices.cut_batch(steps, x[:1]) == (0, 0)
     assert slices.cut_batch(steps[:2], x) == (0, 0)
+    passing = chain(Conv2D(9, 3), Dropout(0.5), Conv2D(9, 3))  # two of them write
+    assert slices.cut_batch(steps_of(passing, training=False), x) == (0, 0)
     monkeypatch.setattr(slices, "WEIGHT_BYTES", layers[1].params["kernel"].nbytes)
     assert slices.cut_batch(steps, x) == (0, 0)
+
+
+def test_parts_leave_images_for_the_lanes(monkeypatch):
+    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
+    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    steps = steps_of(chain(Conv2D(9, 3), Conv2D(8, 3), Conv2D(9, 1)), training=False)  # 8: half a vector
+    x = images(47)
+    assert slices.cut_batch(steps, x) == (3, 24)
+    assert slices.cut_batch(steps, x[:31]) == (0, 0)
+    assert slices.cut_batch(steps, x[:15]) == (3, 1)  # too few for the lanes anyway
+    assert slices.cut_batch(steps[:1] * 3, x) == (3, 1)
 
 
 def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
@@ -212,9 +230,11 @@ def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
 
 
 def test_parts_need_little_memory(monkeypatch):
-    layers = chain(*(Conv2D(4, 3, padding="same") for _ in range(4)), MaxPooling2D(4), shape=(64, 64, 4))
-    x = RNG.normal(size=(96, 64, 64, 4)).astype(np.float32)
-    y = Plan(layers, training=False, seed=3).forward(x)
+    layers = chain(*(Conv2D(9, 3, padding="same") for _ in range(4)), MaxPooling2D(4), shape=(64, 64, 9))
+    x = RNG.normal(size=(48, 64, 64, 9)).astype(np.float32)
+    with monkeypatch.context() as whole:
+        whole.setattr(slices, "LEAST_BYTES", 1 << 60)
+        y = Plan(layers, training=False, seed=3).forward(x)
     monkeypatch.setattr(slices, "PART_BYTES", 2 * x[0].nbytes)
     plan = Plan(layers, training=False, seed=3)
     assert np.array_equal(plan.forward(x), y)
