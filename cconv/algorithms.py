@@ -128,6 +128,11 @@ def pools_tiles(window: Window, pool: Window) -> bool:
     )
 
 
+def lanes_of(itemsize: int) -> int:
+    """Return how many images, or rows, lie in the lanes of vectors together."""
+    return LINE_BYTES // itemsize
+
+
 def lanes_across(
     window: Window, images: int, given: int, made: int, groups: int, itemsize: int, gradient: bool = False
 ) -> str:
@@ -141,7 +146,7 @@ def lanes_across(
     fits = columns * given * _extent(window) * LINE_BYTES <= LARGEST_BAND
     if groups > 1 or made * itemsize > FEW_BYTES or not fits or (gradient and window.strides != (1, 1)):
         return ""
-    lanes = LINE_BYTES // itemsize
+    lanes = lanes_of(itemsize)
     if images >= lanes:
         return "images"
     return "rows" if not gradient and made * itemsize <= FEWER_BYTES and _fills(window, lanes) else ""
@@ -174,9 +179,8 @@ def average_pool_fits(window: Window, pool: Window, channels: int, filters: int,
             pool.pads, pool.output_size, pool.strides, pool.kernel_size, size, strict=True
         )
     )
-    lanes = LINE_BYTES // itemsize
     fits = apart and between * LINE_BYTES <= LARGEST_BAND
-    return fits and lanes_across(window, lanes, channels, filters, 1, itemsize) == "images"
+    return fits and lanes_across(window, lanes_of(itemsize), channels, filters, 1, itemsize) == "images"
 
 
 def _pads_little(window: Window) -> bool:

@@ -82,11 +82,7 @@ class Plan:
 
     def is_current(self) -> bool:
         """Whether the layers are still what the steps were made of: their arrays, activations, algorithms."""
-        # Asked at every call, of one image too: all() would take twice as long.
-        for attributes, name, value in self._made_of:  # noqa: SIM110
-            if attributes[name] is not value:
-                return False
-        return True
+        return all([attributes[name] is value for attributes, name, value in self._made_of])
 
     def prepare(self) -> None:
         """Take notice of the weights: called before batches that follow a change of them."""

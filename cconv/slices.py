@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cconv.algorithms import LINE_BYTES, lanes_across
+from cconv.algorithms import lanes_across, lanes_of
+from cconv.layers.augmentation import Augmentation
 from cconv.layers.convolution import Conv2D
-from cconv.layers.core import Dropout, Flatten, Reshape
+from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
 from cconv.steps import Step
 
 # Parts are worth their calls where so many bytes at least go into and out of a step, for so many steps; they
@@ -22,7 +23,7 @@ LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
 # Weights of more bytes are laid out, or read, once for the whole batch.
 WEIGHT_BYTES = 3 << 17
 
-PASSING = (Dropout, Flatten, Reshape)  # write nothing at inference
+PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference
 
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
@@ -50,4 +51,4 @@ def _fewest_samples(step: Step, x: np.ndarray) -> int:
         return 1
     shape = (layer.in_channels, layer.filters, layer.groups)
     across = lanes_across(layer.window, len(x), *shape, x.itemsize)
-    return LINE_BYTES // x.itemsize if across == "images" else 1
+    return lanes_of(x.itemsize) if across == "images" else 1

@@ -115,14 +115,13 @@ def test_average_pooling_in_the_lanes_gives_the_bits_of_each_by_itself(pool, act
         (Geometry((23, 11), (3, 2), (2, 1), ((1, 0), (0, 3)), (1, 2)), 35, 3, 4, True),
     ]
     for seed, (geometry, n, channels, filters, with_bias) in enumerate(cases):
-        window, shape = geometry.window(), (*geometry.kernel_size, channels, filters)
+        window = geometry.window()
         windows = resolve_window("x", window.output_size, pool[0], pool[1] or pool[0], "valid")
         item = np.dtype(dtype).itemsize
         assert average_pool_fits(window, windows, channels, filters, item) == (filters * item <= 32)
         filters = min(filters, 32 // item)
-        x, kernel, bias = normal(
-            seed, dtype, (n, *geometry.size, channels), (*shape[:3], filters), (filters,)
-        )
+        shapes = (n, *geometry.size, channels), (*geometry.kernel_size, channels, filters), (filters,)
+        x, kernel, bias = normal(seed, dtype, *shapes)
         arrays = x, kernel, bias if with_bias else None
         before = [array.copy() for array in (x, kernel, bias)]
         for include_pad in (False, True):
@@ -149,9 +148,8 @@ def test_average_pooling_needs_windows_apart_and_inside():
     assert fits(kernel_size=5, strides=5)
     assert fits(kernel_size=24)  # all of it: the stride is none
     large = resolve_window("x", (512, 512), 5, 1, "same")
-    assert not average_pool_fits(
-        large, resolve_window("x", (512, 512), 8, 8, "valid"), 1, 6, 4
-    )  # nor in cache
+    wide = resolve_window("x", (512, 512), 8, 8, "valid")
+    assert not average_pool_fits(large, wide, 1, 6, 4)  # too much for the cache
     assert not fits(kernel_size=5, strides=5, ceil_mode=True)  # the last window hangs over
     assert not fits(kernel_size=3)  # they overlap
     assert not fits(kernel_size=(2, 3))
