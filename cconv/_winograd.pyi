@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+def kept_size(kernel_shape: Any, tile: int, item: int) -> int: ...
 def forward_scratch(
     x_shape: Any,
     x_pooled: bool,
@@ -28,6 +29,7 @@ def forward(
     left: int,
     relu: bool,
     gradient: bool,
+    kept: np.ndarray | None,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

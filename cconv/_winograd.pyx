@@ -11,7 +11,10 @@
 # output is one chain of sums over c.
 #
 #     by tiles    Each thread transforms the kernel for itself, since waiting for each other would
-#                 cost it more, and takes batches of tiles that fit its cache.
+#                 cost it more, and takes batches of tiles that fit its cache.  Given memory that
+#                 lasts, they use the u that was kept there and compare the kernel with a copy
+#                 meanwhile, each its share; only where it turns out to be another one is u made
+#                 anew, and y too.
 #     by blocks   A u larger than the cache would be read from memory again for every batch.  The
 #                 threads share v of as many tiles as the outer cache holds, and a task is a block
 #                 of filters, whose kernel it transforms.
@@ -40,7 +43,7 @@
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
 from cython.parallel cimport parallel, prange, threadid
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
@@ -70,6 +73,7 @@ cdef size SHARED_BYTES = 6291456   # of the transformed input that those tasks s
 cdef size GROUP = 64               # most tiles of a product
 cdef size STRIP = 16               # channels whose kernels are transformed together
 cdef size PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
+cdef size GLANCE_BYTES = 1024      # of a kernel that are compared before anything is computed
 
 
 cdef const cconv_winograd *transforms(size out, size taps, size item) noexcept nogil:
@@ -314,7 +318,7 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
     cdef Tiles *t = <Tiles *>&p.t
     cdef size each = thread_size(t, p.gradient), i
     cdef const cython.floating *known = scratch
-    cdef cython.floating *m = scratch + t.square * t.blocks * t.u
+    cdef cython.floating *m = scratch + u_size(t)
     cdef cython.floating *v = m + t.square * t.m
     cdef cython.floating *strip = v + t.square * t.v
     with parallel(num_threads=threads):
@@ -323,6 +327,72 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
         for i in prange(ceil_div(t.count, t.batch), schedule="static"):
             tiles_task(p, known + threadid() * each, i * t.batch, v + threadid() * each,
                        m + threadid() * each)
+
+
+# What is kept of a kernel from one call to the next: whether there is anything, 1 or 0, in the first of
+# PAD elements; u; the kernel that it was made of.
+
+cdef inline size u_size(const Tiles *t) noexcept nogil:
+    return t.square * t.blocks * t.u
+
+
+cdef inline size kernel_size(const Tiles *t) noexcept nogil:
+    return t.wino.taps * t.wino.taps * t.depth * t.columns
+
+
+cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
+    # Whether these elements of the kernel are not, bit for bit, those of the one that is kept.
+    return memcmp(<const cython.floating *>p.kernel + first, kept + PAD + u_size(&p.t) + first,
+                  (stop - first) * sizeof(cython.floating)) != 0
+
+
+cdef void keep_kernel(
+    const Pass *p,
+    cython.floating *kept,  # OUT  kept_size(...)
+    int threads,
+) noexcept nogil:
+    cdef const Tiles *t = &p.t
+    cdef size i
+    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
+        kernel_task(<const cython.floating *>p.kernel, kept + PAD + i // t.strips * t.square * t.u, t,
+                    i // t.strips, i % t.strips, False, False, <cython.floating *>NULL)
+    memcpy(kept + PAD + u_size(t), p.kernel, kernel_size(t) * sizeof(cython.floating))
+    kept[0] = 1
+
+
+cdef bint pass_with_kept(
+    const Pass *p,
+    const cython.floating *kept,  # IN   kept_size(...)
+    cython.floating *scratch, int threads,
+) noexcept nogil:
+    # Whether the kernel was the one that is kept; if not, y is worth nothing.
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size each = thread_size(t, False), tasks = ceil_div(t.count, t.batch), n = kernel_size(t)
+    cdef size i, others = 0
+    cdef cython.floating *m = scratch + u_size(t)
+    cdef cython.floating *v = m + t.square * t.m
+    for i in prange(tasks, num_threads=threads, schedule="static"):
+        others += differs(p, kept, i * n // tasks, (i + 1) * n // tasks)
+        tiles_task(p, kept + PAD, i * t.batch, v + threadid() * each, m + threadid() * each)
+    return others == 0
+
+
+cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *scratch,
+                       int threads) noexcept nogil:
+    # Training changes all of a kernel, so that a glance at its beginning tells.
+    if kept[0] != 1 or differs(p, kept, 0, least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))):
+        keep_kernel(p, kept, threads)
+    if not pass_with_kept(p, kept, scratch, threads):
+        keep_kernel(p, kept, threads)
+        pass_with_kept(p, kept, scratch, threads)
+
+
+def kept_size(kernel_shape, size tile, size item):
+    """Elements that `forward` keeps of a kernel, the first of them 0 at the first call; 0: it keeps none."""
+    taps, _, c, f = kernel_shape
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), 1, tile, tile, c, False, tile, tile, f, False,
+                            tile, tile, 0, 0, item, 1, False)
+    return 0 if t.by_blocks else PAD + u_size(&t) + kernel_size(&t)
 
 
 def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
@@ -344,6 +414,7 @@ def forward(
     unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
     const cython.floating[:, :, :, ::1] positive,  # IN   (n, oh, ow, f), what ReLU gave, or None
     size tile, size top, size left, bint relu, bint gradient,
+    cython.floating[::1] kept,                     # OUT  kept_size(...), from call to call, or None
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):
@@ -351,10 +422,12 @@ def forward(
 
     With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
     `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.  With `positive`
-    y is zero where that is not above zero.
+    y is zero where that is not above zero.  A kernel that is given again, with the same `kept` and no
+    `gradient`, is not transformed again.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
     cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
+    cdef cython.floating *lasting = NULL
     cdef Pass p
     p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
                    y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
@@ -369,9 +442,13 @@ def forward(
         p.x_argmax = &x_argmax[0, 0, 0, 0]
     if y_pooled:
         p.y_argmax = &y_argmax[0, 0, 0, 0]
+    if kept is not None:
+        lasting = &kept[0]
     with nogil:
         if p.t.by_blocks:
             pass_by_blocks(&p, &scratch[0], threads)
+        elif lasting != NULL:
+            pass_by_kept(&p, lasting, &scratch[0], threads)
         else:
             pass_by_tiles(&p, &scratch[0], threads)
 

@@ -129,6 +129,16 @@ class PlanRun(Run):
         """Return the arena's one scratch."""
         return self.arena.scratch(nbytes)
 
+    def kept(self, count: int, dtype: DTypeLike) -> np.ndarray | None:
+        """Return an array that no other pass is given; None in training, where weights change."""
+        if self.training or not count:
+            return None
+        growths = self.arena.growths
+        memory = self.arena.array((self._place, "kept", count), (count,), dtype)
+        if self.arena.growths != growths:
+            memory[0] = 0
+        return memory
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""
         if self.tape is not None:

@@ -66,8 +66,9 @@ def _winograd_into(
         x.shape, pooled[0], y.shape, pooled[1], tile, taps, gradient, x.itemsize, threads
     )
     scratch = _scratch(run, count, x.dtype)
+    kept = None if gradient else run.kept(_winograd.kept_size(kernel.shape, tile, x.itemsize), x.dtype)
     arrays, options = (x, x_argmax, kernel, bias, y, y_argmax, positive), (tile, *origin, relu, gradient)
-    run.call(_winograd.forward, *arrays, *options, scratch, threads)
+    run.call(_winograd.forward, *arrays, *options, kept, scratch, threads)
 
 
 def _winograd_input_gradient(

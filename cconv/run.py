@@ -86,6 +86,13 @@ class Run:
         """Return `nbytes` bytes whose content nobody needs after the next kernel call."""
         return aligned_empty((nbytes,), np.uint8)
 
+    def kept(self, count: int, dtype: DTypeLike) -> np.ndarray | None:
+        """Return `count` elements that last until this very call of the layer comes again.
+
+        The first one is 0 the first time. None where there is no such memory, or none is asked for.
+        """
+        return None
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
         kernel(*args)

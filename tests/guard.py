@@ -25,7 +25,16 @@ MODULES = [
     for path in sorted(Path(_kernels.__file__).parent.glob("_*.pyx"))
 ]
 # These read and write no element of an array.
-QUESTIONS = {"available_isas", "compiler", "has_openmp", "isa", "omp_max_threads", "openmp_version", "view"}
+QUESTIONS = {
+    "available_isas",
+    "compiler",
+    "has_openmp",
+    "isa",
+    "kept_size",
+    "omp_max_threads",
+    "openmp_version",
+    "view",
+}
 
 
 def kernels():

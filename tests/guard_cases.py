@@ -7,7 +7,7 @@ case that killed the process.
 
 import itertools
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from guard import guarded_kernels
@@ -47,6 +47,7 @@ class Filled(Run):
     """Fresh arrays filled with one byte: 0xFF makes NaN of whatever a kernel does not write."""
 
     fill: int = 0
+    lasting: dict = field(default_factory=dict)
 
     def empty(self, tag, shape, dtype):
         array = super().empty(tag, shape, dtype)
@@ -55,6 +56,12 @@ class Filled(Run):
 
     def scratch(self, nbytes):
         return self.empty("scratch", (nbytes,), np.uint8)
+
+    def kept(self, count, dtype):
+        if count and count not in self.lasting:
+            self.lasting[count] = self.empty("kept", (count,), dtype)
+            self.lasting[count][0] = 0
+        return self.lasting.get(count)
 
 
 def inputs(dtype, *shapes):

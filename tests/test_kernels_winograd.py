@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import assert_gradient, assert_near, dtypes, many, normal, on_all_threads, seeds, widened
 
-from cconv import Conv2D, algorithms, functional, ops, ops_rows, reference
+from cconv import Conv2D, _winograd, algorithms, functional, ops, ops_rows, reference
 from cconv.run import Run
 from cconv.shapes import resolve_window
 
@@ -112,6 +112,61 @@ def test_with_max_pooling_in_one_sweep(size, n, channels, filters, padding, dtyp
 )
 def test_larger_sizes(case, dtype):
     check_winograd(*case, dtype, True, 3)
+
+
+class Lasting(Run):
+    """A run that keeps what a kernel asks it to keep."""
+
+    memory = None
+
+    def kept(self, count, dtype):
+        if self.memory is None:
+            self.memory = np.full(count, np.nan, dtype)
+            self.memory[0] = 0
+        assert (self.memory.size, self.memory.dtype) == (count, dtype)
+        return self.memory
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 3, 5, 7), (3, 3, 33, 65), (2, 2, 17, 32), (3, 3, 1, 1)])
+def test_a_kernel_that_is_kept_is_noticed_when_it_changes(shape, dtype):
+    """Wherever it does: at the beginning, beyond the first glance, at the end, by a sign or a NaN."""
+    window = resolve_window("test", (13, 10), shape[0], padding="same")
+    x, kernel, bias = normal(5, dtype, (3, 13, 10, shape[2]), shape, shape[3:])
+    run = Lasting()
+
+    def check():
+        wanted = ops.conv2d(x, kernel, bias, window, 1, True, Run(), "winograd")
+        for _ in range(2):
+            y = on_all_threads(lambda: ops.conv2d(x, kernel, bias, window, 1, True, run, "winograd"))
+            np.testing.assert_array_equal(y.view(np.uint8), wanted.view(np.uint8))
+
+    check()
+    for i, value in enumerate((0.0, -0.0, 1.5, np.inf, np.nan, 2.5)):
+        for place in (0, kernel.size // 2, kernel.size - 2 - i, kernel.size - 1):
+            kernel.reshape(-1)[place % kernel.size] = value
+            check()
+        kernel[...] = normal(i, dtype, shape)[0]
+        check()
+
+
+def test_a_kernel_that_is_kept_is_not_transformed_again():
+    window = resolve_window("test", (13, 10), 3, padding="same")
+    x, kernel, bias = normal(6, np.float32, (2, 13, 10, 8), (3, 3, 8, 20), (20,))
+    run = Lasting()
+    first = ops.conv2d(x, kernel, bias, window, 1, False, run, "winograd")
+    run.memory[1 : -kernel.size] = 0  # the transformed kernel
+    again = ops.conv2d(x, kernel, bias, window, 1, False, run, "winograd")
+    np.testing.assert_array_equal(again, np.broadcast_to(bias, again.shape))
+    kernel[-1, -1, -1, -1] += 1
+    anew = ops.conv2d(x, kernel, bias, window, 1, False, run, "winograd")
+    np.testing.assert_array_equal(anew, ops.conv2d(x, kernel, bias, window, 1, False, Run(), "winograd"))
+    assert not np.array_equal(anew, first)
+
+
+def test_a_kernel_larger_than_the_cache_is_not_kept():
+    assert _winograd.kept_size((3, 3, 130, 260), 4, 4) == 0
+    assert _winograd.kept_size((3, 3, 64, 64), 4, 4) > 36 * 64 * 64
 
 
 @pytest.mark.parametrize(("size", "channels", "filters"), [(4, 256, 128), (9, 37, 20)])

@@ -103,6 +103,26 @@ def test_a_batch_that_is_repeated_runs_no_layer(monkeypatch):
         model.predict_on_batch(images(2))
 
 
+def test_a_single_weight_that_changes_is_noticed():
+    """Also where a kernel was kept transformed, which is for inference alone."""
+    model = recorded("winograd")
+    assert kept(model._plans.inference) == 1
+    for layer in model.layers:
+        for place in (0, -1):
+            layer.params["kernel"].reshape(-1)[place] += 0.25
+            check(model)
+            check(model)
+    classes = model.output_shape[-1]
+    model.train_on_batch(images(3), np.full((3, *model.output_shape[1:]), 1 / classes))
+    check(model)
+    assert kept(model._plans.training) == 0
+
+
+def kept(plan):
+    """How many kernels a plan keeps transformed."""
+    return sum(name[1] == "kept" for name in plan.arena._memory if isinstance(name, tuple))
+
+
 def test_a_layer_that_is_built_again_is_noticed():
     model = recorded()
     kept = programs(model)
