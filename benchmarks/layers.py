@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import cores
-from benchmarks.peers import BOTH
+from benchmarks.peers import BOTH, PEERS
 from benchmarks.pool import PeerError, Pool, limits, spread
 from benchmarks.results import Results, limits_line, parser, pythons
 
 PASSES = ["forward", "input_gradient", "weight_gradient"]
-TORCHES = ["torch", "torch-last"]
+OURS, TORCHES = ["cconv", "cconv-avx2"], ["torch", "torch-last"]
 
 # title: (n, h, w, c), filters, size, padding, groups, kind
 SHAPES: dict[str, tuple] = {
@@ -90,25 +90,25 @@ def _algorithms(title: str, pool: Pool, threads: int, dtype: str) -> list[str]:
 
 
 def _convolution(pool: Pool, results: Results, title: str, threads: int, dtype: str, timing: tuple) -> None:
-    """Time the passes of one shape: cconv with each algorithm, PyTorch in both layouts."""
+    """Time the passes of one shape: cconv with each algorithm, on AVX2 too; PyTorch in both layouts."""
     task = conv_task(title)
     figures: dict[str, dict] = {}
     found: dict[str, dict] = {}
     for algorithm in _algorithms(title, pool, threads, dtype):
-        names = ["machine", "cconv", *(TORCHES if algorithm == "auto" else [])]
+        names = ["machine", *OURS, *(TORCHES if algorithm == "auto" else [])]
         opened = pool.open(names, threads, dtype, task | {"algorithm": algorithm})
         times = pool.measure(opened, *timing)
         found = limits(times, opened["machine"][1]["work"])
         for (name, mode), seconds in times.items():
             if name == "machine":
                 continue
-            label = name if name != "cconv" or algorithm == "auto" else f"cconv {algorithm}"
+            label = name if algorithm == "auto" else f"{PEERS[name].title} {algorithm}"
             of_peak = flops_of(task) / spread(seconds)["median"] / found["fma"]["median"]
             figures.setdefault(label, {})[mode] = {**spread(seconds), "of_peak": of_peak}
     print(f"{title}, {threads} threads, {dtype}: {limits_line(found)}")
     for label, modes in figures.items():
         shown = ", ".join(f"{mode} {entry['of_peak']:.0%}" for mode, entry in modes.items())
-        print(f"  {label:<15} {shown}", flush=True)
+        print(f"  {label:<21} {shown}", flush=True)
     row = {"table": "convolutions", "shape": title, "kind": SHAPES[title][5], "threads": threads}
     results.add(**row, dtype=dtype, flops=flops_of(task), limits=found, figures=figures)
     results.write()
@@ -184,7 +184,7 @@ def main() -> None:
     given = arguments.parse_args()
     timing = (given.rounds or 2, 0.05) if given.quick else (given.rounds or 7, 0.2)
     titles = QUICK if given.quick else list(SHAPES)
-    with Pool(["machine", "cconv", *TORCHES], pythons(given, arguments)) as pool:
+    with Pool(["machine", *OURS, *TORCHES], pythons(given, arguments)) as pool:
         results = Results("layers", given, pool)
         for dtype in given.dtypes:
             for threads in given.threads:

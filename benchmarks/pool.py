@@ -36,7 +36,8 @@ def _environment(setting: str, threads: int) -> dict[str, str]:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     backend = {"KERAS_BACKEND": "jax" if setting == "jax" else "tensorflow"}
-    return {**os.environ, **limits, **quiet, **backend, "PYTHONPATH": str(ROOT)}
+    isa = {"CCONV_ISA": setting} if setting == "avx2" else {}
+    return {**os.environ, **limits, **quiet, **backend, **isa, "PYTHONPATH": str(ROOT)}
 
 
 class Process:
@@ -139,7 +140,7 @@ class Pool:
         self._processes.clear()
 
     def _python(self, name: str) -> str:
-        ours = name in ("cconv", "machine")
+        ours = name in ("cconv", "cconv-avx2", "machine")
         keys = [name, name.split("-")[0], *([] if ours else ["peers"])]
         return next((self.pythons[key] for key in keys if key in self.pythons), sys.executable)
 

@@ -38,6 +38,7 @@ TORCH, KERAS, ONNX = "pip install torch", "pip install tensorflow-cpu", "pip ins
 PEERS = {
     "machine": Peer("machine", "with_machine", "", "a C compiler with OpenMP", dtypes=BOTH),
     "cconv": Peer("cconv", "with_cconv", "", "pip install -e .", dtypes=BOTH),
+    "cconv-avx2": Peer("cconv, AVX2", "with_cconv", "avx2", "a processor with AVX-512", dtypes=BOTH),
     "torch": Peer("PyTorch, NCHW", "with_torch", "contiguous", TORCH, dtypes=BOTH),
     "torch-last": Peer("PyTorch, channels_last", "with_torch", "channels_last", TORCH, dtypes=BOTH),
     "torch-compile": Peer("PyTorch, compiled", "with_torch", "compile", TORCH),
@@ -46,4 +47,4 @@ PEERS = {
     "keras-jax": Peer("Keras/JAX", "with_keras", "jax", "pip install keras jax"),
     "onnxruntime": Peer("onnxruntime", "with_onnxruntime", "", ONNX, training=False),
 }
-FRAMEWORKS = [name for name in PEERS if name != "machine"]
+FRAMEWORKS = [name for name in PEERS if name not in ("machine", "cconv-avx2")]

@@ -8,7 +8,7 @@ import numpy as np
 import cconv
 from benchmarks import networks
 from benchmarks.peers.data import batch_of, conv_arrays
-from cconv import layers, ops_optim, ops_rows
+from cconv import _kernels, layers, ops_optim, ops_rows
 from cconv.arena import Arena, PlanRun
 from cconv.models import Sequential
 from cconv.optimizers import Adam
@@ -20,6 +20,8 @@ _dtype = "float32"
 def prepare(setting, threads, dtype):
     global _dtype
     _dtype = dtype
+    if setting == _kernels.available_isas()[0]:
+        raise ImportError(f"cconv by itself runs {setting} here")
     cconv.set_num_threads(threads)
     return {"cconv": cconv.__version__}
 
