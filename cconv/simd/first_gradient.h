@@ -72,14 +72,42 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
     EACH_TAP(PUT_SUM)
 }
 
+INLINE ptrdiff_t NAME(first_chunks)(ptrdiff_t taps, ptrdiff_t most) {
+    return (taps + most - 1) / most;
+}
+
+#if defined(PAIR_TAPS)
+/* All taps of two vectors of filters, the second `other` elements of dy behind the first. */
+INLINE void NAME(first_pairs)(const cconv_first_walk *s, ptrdiff_t rows, const REAL *x,
+                              const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, int first,
+                              REAL *sums) {
+    const ptrdiff_t taps = s->taps, chunks = NAME(first_chunks)(taps, PAIR_TAPS);
+    const ptrdiff_t apart = (taps + 1) * LANES;
+    for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
+        const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
+        /* The first chunk sums dy, the others do so in vain. */
+        REAL again[2 * LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
+        NAME(first_pair)(s, s->at + t, count, rows, x, dy, other, ahead, first, sums + t * LANES,
+                         apart, bias, bias + (chunk ? LANES : apart));
+    }
+}
+#endif
+
 /* All taps and filters, as many taps at a time as there are registers; argmax: NULL, not pooled.
  * A few rows get all of them before the next ones do, so that these come from memory meanwhile. */
 INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first_walk *s,
                              ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
                              int first, REAL *sums) {
     const ptrdiff_t filters = s->filters, taps = s->taps, vectors = NAME(first_vectors)(filters);
-    const ptrdiff_t chunks = (taps + MOST_TAPS - 1) / MOST_TAPS, down = s->columns * filters;
+    const ptrdiff_t chunks = NAME(first_chunks)(taps, MOST_TAPS), down = s->columns * filters;
     const ptrdiff_t at_once = 2 * (1 + FEW_BYTES / (down * (ptrdiff_t)sizeof(REAL)));
+#if defined(PAIR_TAPS)
+    const ptrdiff_t pairs = ragged || argmax ? 0 : vectors / 2;
+    const ptrdiff_t passes =
+        pairs * NAME(first_chunks)(taps, PAIR_TAPS) + (vectors - 2 * pairs) * chunks;
+#else
+    const ptrdiff_t passes = vectors * chunks;
+#endif
     ptrdiff_t i = 0;
     do { /* without rows too: the first sums are to be nothing then */
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
@@ -87,10 +115,18 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
         /* Two rows at a time hide the stream from the hardware. */
         cconv_ahead ahead = cconv_ask((const void *)((uintptr_t)(b + some * down)), 1,
                                       argmax ? 0 : some * down * (ptrdiff_t)sizeof(REAL), 0,
-                                      vectors * chunks * (some * s->columns / 4 + 1));
+                                      passes * (some * s->columns / 4 + 1));
         REAL *to = sums;
         for (ptrdiff_t v = 0; v < vectors; v++, to += (taps + 1) * LANES) {
             const ptrdiff_t j = NAME(first_vector)(filters, v);
+#if defined(PAIR_TAPS)
+            if (v < 2 * pairs) {
+                NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j,
+                                  &ahead, first, to);
+                v++, to += (taps + 1) * LANES;
+                continue;
+            }
+#endif
             for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
                 const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
                 /* The first chunk sums dy, the others do so in vain. */

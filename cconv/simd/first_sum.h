@@ -4,6 +4,7 @@
  * Up to MOST_TAPS sums stay in registers while the outputs pass by: one load of dy and one fused
  * multiply-add a tap. */
 #undef MOST_TAPS
+#undef PAIR_TAPS
 #undef EACH_TAP
 #undef SUM_LANES
 #undef GET_DY
@@ -24,7 +25,8 @@
 #elif defined(__aarch64__)
 #define MOST_TAPS 24
 #else
-#define MOST_TAPS 10
+#define MOST_TAPS 9
+#define PAIR_TAPS 5 /* at a time, of two vectors of filters: an input is broadcast once for both */
 #endif
 /* from the last on, so that a switch can begin anywhere */
 #define EACH_TAP(DO) DO(24) DO(23) DO(22) DO(21) DO(20) DO(19) DO(18) DO(17) DO(16) DO(15) DO(14) \
@@ -83,3 +85,64 @@ static inline __attribute__((always_inline)) void NAME(first_sum)(
     STORE(bias, of_dy);
     EACH_TAP(PUT_SUM)
 }
+
+#if defined(PAIR_TAPS)
+#define EACH_OF_PAIR(DO) DO(4) DO(3) DO(2) DO(1) DO(0)
+
+/* first_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
+ * apart. */
+INLINE void NAME(first_pair)(const cconv_first_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
+                             ptrdiff_t rows, const REAL *x, const REAL *dy, ptrdiff_t other,
+                             cconv_ahead *ahead, const int first, REAL *sums, ptrdiff_t apart,
+                             REAL *bias0, REAL *bias1) {
+    const ptrdiff_t filters = s->filters, down = s->columns * filters, column = s->column;
+    vec of_dy0 = {0}, of_dy1 = {0};
+#define OPEN_PAIR(t) vec c##t##0 = {0}, c##t##1 = {0};
+    EACH_OF_PAIR(OPEN_PAIR)
+#undef OPEN_PAIR
+    if (!first) {
+        of_dy0 = LOAD(bias0), of_dy1 = LOAD(bias1);
+#define TAKE_PAIR(t) if (t < taps) \
+        c##t##0 = LOAD(sums + t * LANES), c##t##1 = LOAD(sums + apart + t * LANES);
+        EACH_OF_PAIR(TAKE_PAIR)
+#undef TAKE_PAIR
+    }
+    /* Of fewer taps the first is summed again, in vain: cheaper than to ask how many there are. */
+#define PLACE_OF(t) const ptrdiff_t at##t = at[t < taps ? t : 0];
+    EACH_OF_PAIR(PLACE_OF)
+#undef PLACE_OF
+#define OF_TAP(t) { \
+        const vec s_ = SPLAT(p_[at##t]); \
+        c##t##0 = FMA(s_, g0, c##t##0); \
+        c##t##1 = FMA(s_, g1, c##t##1); }
+#define OUTPUT(p, g) { \
+        const REAL *const p_ = p; \
+        const vec g0 = LOAD(g), g1 = LOAD((g) + other); \
+        of_dy0 += g0, of_dy1 += g1; \
+        EACH_OF_PAIR(OF_TAP) }
+    for (ptrdiff_t i = 0; i < rows; i += 2) {
+        const ptrdiff_t high = rows - i < 2 ? 1 : 2, pairs = high == 2 ? s->columns / 2 : 0;
+        const REAL *a = x + i * s->row, *c = a + s->row, *g = dy + i * down;
+        for (ptrdiff_t j = 0; j < pairs; j++) {
+            cconv_fetch(ahead);
+            OUTPUT(a, g)
+            OUTPUT(a + column, g + filters)
+            OUTPUT(c, g + down)
+            OUTPUT(c + column, g + down + filters)
+            a += 2 * column, c += 2 * column, g += 2 * filters;
+        }
+        for (ptrdiff_t j = 2 * pairs; j < s->columns; j++, a += column, g += filters)
+            for (ptrdiff_t u = 0; u < high; u++) OUTPUT(a + u * s->row, g + u * down)
+    }
+#undef OUTPUT
+#undef OF_TAP
+    STORE(bias0, of_dy0);
+    STORE(bias1, of_dy1);
+#define PUT_PAIR(t) if (t < taps) { \
+        STORE(sums + t * LANES, c##t##0); \
+        STORE(sums + apart + t * LANES, c##t##1); }
+    EACH_OF_PAIR(PUT_PAIR)
+#undef PUT_PAIR
+}
+#undef EACH_OF_PAIR
+#endif
