@@ -108,7 +108,8 @@ def _convolution(pool: Pool, results: Results, title: str, threads: int, dtype: 
     print(f"{title}, {threads} threads, {dtype}: {limits_line(found)}")
     for label, modes in figures.items():
         shown = ", ".join(f"{mode} {entry['of_peak']:.0%}" for mode, entry in modes.items())
-        print(f"  {label:<21} {shown}", flush=True)
+        who = PEERS[label].title if label in PEERS else label
+        print(f"  {who:<22} {shown}", flush=True)
     row = {"table": "convolutions", "shape": title, "kind": SHAPES[title][5], "threads": threads}
     results.add(**row, dtype=dtype, flops=flops_of(task), limits=found, figures=figures)
     results.write()

@@ -73,6 +73,7 @@ cdef size SHARED_BYTES = 6291456   # of the transformed input that those tasks s
 cdef size GROUP = 64               # most tiles of a product
 cdef size STRIP = 16               # channels whose kernels are transformed together
 cdef size PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
+cdef size HEAD = 16                # elements in front of what is kept
 cdef size GLANCE_BYTES = 1024      # of a kernel that are compared before anything is computed
 
 
@@ -330,7 +331,7 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
 
 
 # What is kept of a kernel from one call to the next: whether there is anything, 1 or 0, in the first of
-# PAD elements; u; the kernel that it was made of.
+# HEAD elements; u; the kernel that it was made of.
 
 cdef inline size u_size(const Tiles *t) noexcept nogil:
     return t.square * t.blocks * t.u
@@ -340,9 +341,13 @@ cdef inline size kernel_size(const Tiles *t) noexcept nogil:
     return t.wino.taps * t.wino.taps * t.depth * t.columns
 
 
+cdef inline size copy_at(const Tiles *t) noexcept nogil:
+    return HEAD + u_size(t)
+
+
 cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
     # Whether these elements of the kernel are not, bit for bit, those of the one that is kept.
-    return memcmp(<const cython.floating *>p.kernel + first, kept + PAD + u_size(&p.t) + first,
+    return memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
                   (stop - first) * sizeof(cython.floating)) != 0
 
 
@@ -351,12 +356,14 @@ cdef void keep_kernel(
     cython.floating *kept,  # OUT  kept_size(...)
     int threads,
 ) noexcept nogil:
+    # u is made of the copy: whoever writes into the kernel meanwhile, the two belong together.
     cdef const Tiles *t = &p.t
+    cdef cython.floating *copy = kept + copy_at(t)
     cdef size i
+    memcpy(copy, p.kernel, kernel_size(t) * sizeof(cython.floating))
     for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
-        kernel_task(<const cython.floating *>p.kernel, kept + PAD + i // t.strips * t.square * t.u, t,
+        kernel_task(<const cython.floating *>copy, kept + HEAD + i // t.strips * t.square * t.u, t,
                     i // t.strips, i % t.strips, False, False, <cython.floating *>NULL)
-    memcpy(kept + PAD + u_size(t), p.kernel, kernel_size(t) * sizeof(cython.floating))
     kept[0] = 1
 
 
@@ -368,18 +375,18 @@ cdef bint pass_with_kept(
     # Whether the kernel was the one that is kept; if not, y is worth nothing.
     cdef Tiles *t = <Tiles *>&p.t
     cdef size each = thread_size(t, False), tasks = ceil_div(t.count, t.batch), n = kernel_size(t)
-    cdef size i, others = 0
+    cdef size i, changed = 0
     cdef cython.floating *m = scratch + u_size(t)
     cdef cython.floating *v = m + t.square * t.m
     for i in prange(tasks, num_threads=threads, schedule="static"):
-        others += differs(p, kept, i * n // tasks, (i + 1) * n // tasks)
-        tiles_task(p, kept + PAD, i * t.batch, v + threadid() * each, m + threadid() * each)
-    return others == 0
+        changed += differs(p, kept, i * n // tasks, (i + 1) * n // tasks)
+        tiles_task(p, kept + HEAD, i * t.batch, v + threadid() * each, m + threadid() * each)
+    return changed == 0
 
 
 cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *scratch,
                        int threads) noexcept nogil:
-    # Training changes all of a kernel, so that a glance at its beginning tells.
+    # A glance at a kernel's beginning tells, nearly always, that it was trained; else y is made twice.
     if kept[0] != 1 or differs(p, kept, 0, least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))):
         keep_kernel(p, kept, threads)
     if not pass_with_kept(p, kept, scratch, threads):
@@ -392,7 +399,7 @@ def kept_size(kernel_shape, size tile, size item):
     taps, _, c, f = kernel_shape
     cdef Tiles t = tiles_of(transforms(tile, taps, item), 1, tile, tile, c, False, tile, tile, f, False,
                             tile, tile, 0, 0, item, 1, False)
-    return 0 if t.by_blocks else PAD + u_size(&t) + kernel_size(&t)
+    return 0 if t.by_blocks else copy_at(&t) + kernel_size(&t)
 
 
 def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
@@ -414,7 +421,7 @@ def forward(
     unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
     const cython.floating[:, :, :, ::1] positive,  # IN   (n, oh, ow, f), what ReLU gave, or None
     size tile, size top, size left, bint relu, bint gradient,
-    cython.floating[::1] kept,                     # OUT  kept_size(...), from call to call, or None
+    cython.floating[::1] kept,                     # IN, OUT  kept_size(...), from call to call, or None
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):

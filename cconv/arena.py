@@ -1,7 +1,7 @@
 """Memory that is allocated once and handed out again, and the `Run` that hands it out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -129,12 +129,14 @@ class PlanRun(Run):
         """Return the arena's one scratch."""
         return self.arena.scratch(nbytes)
 
-    def kept(self, count: int, dtype: DTypeLike) -> np.ndarray | None:
-        """Return an array that no other pass is given; None in training, where weights change."""
-        if self.training or not count:
+    def kept(self, what: Hashable, count: int, dtype: DTypeLike) -> np.ndarray | None:
+        """Return an array that no other call is given; None in training, where weights change."""
+        if self.training:
             return None
+        times = self._asked.get("kept", 0)
+        self._asked["kept"] = times + 1
         growths = self.arena.growths
-        memory = self.arena.array((self._place, "kept", count), (count,), dtype)
+        memory = self.arena.array((self._place, "kept", times, what), (count,), dtype)
         if self.arena.growths != growths:
             memory[0] = 0
         return memory

@@ -8,7 +8,8 @@ array that its steps ask for and hands out the same memory at the next batch:
   cheap enough to be computed again on the way back (`steps.compute_again`);
 - in inference, the outputs take turns in two places too, since only the next layer reads them; what comes
   of a batch in parts (`slices.py`) has a third one;
-- the scratch of the kernels is one place that all layers share.
+- the scratch of the kernels is one place that all layers share;
+- in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
 
 A plan belongs to one thread. What it returns is overwritten by its next batch: whoever gives it
 to a user copies it first.

@@ -5,7 +5,7 @@ A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ev
 touching fresh pages costs more than the arithmetic of a small network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -86,10 +86,11 @@ class Run:
         """Return `nbytes` bytes whose content nobody needs after the next kernel call."""
         return aligned_empty((nbytes,), np.uint8)
 
-    def kept(self, count: int, dtype: DTypeLike) -> np.ndarray | None:
+    def kept(self, what: Hashable, count: int, dtype: DTypeLike) -> np.ndarray | None:
         """Return `count` elements that last until this very call of the layer comes again.
 
-        The first one is 0 the first time. None where there is no such memory, or none is asked for.
+        `what` tells what is laid out there, and how. The first element is 0 the first time. None where
+        there is no such memory.
         """
         return None
 

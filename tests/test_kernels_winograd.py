@@ -1,5 +1,8 @@
 """Winograd's algorithm: the twin against the plain sum, the kernel against both, who may ask for it."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,7 +122,7 @@ class Lasting(Run):
 
     memory = None
 
-    def kept(self, count, dtype):
+    def kept(self, what, count, dtype):
         if self.memory is None:
             self.memory = np.full(count, np.nan, dtype)
             self.memory[0] = 0
@@ -127,19 +130,32 @@ class Lasting(Run):
         return self.memory
 
 
+KEPT = [(3, 3, 5, 7), (3, 3, 33, 65), (2, 2, 17, 32), (3, 3, 1, 1)]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(3, 3, 5, 7), (3, 3, 33, 65), (2, 2, 17, 32), (3, 3, 1, 1)])
-def test_a_kernel_that_is_kept_is_noticed_when_it_changes(shape, dtype):
-    """Wherever it does: at the beginning, beyond the first glance, at the end, by a sign or a NaN."""
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("shape", KEPT)
+def test_a_kernel_that_is_kept_is_noticed_when_it_changes(shape, pooled, dtype):
+    """Wherever it does: at the beginning, beyond the first glance, at the end; to a NaN and back."""
+    if pooled and shape[0] == 2:
+        return
     window = resolve_window("test", (13, 10), shape[0], padding="same")
+    pool = resolve_window("test", (13, 10), 2, 2)
     x, kernel, bias = normal(5, dtype, (3, 13, 10, shape[2]), shape, shape[3:])
-    run = Lasting()
+    lasting = Lasting()
+
+    def compute(run):
+        if pooled:
+            return ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, run, "winograd")
+        return (ops.conv2d(x, kernel, bias, window, 1, True, run, "winograd"),)
 
     def check():
-        wanted = ops.conv2d(x, kernel, bias, window, 1, True, Run(), "winograd")
+        wanted = compute(Run())
         for _ in range(2):
-            y = on_all_threads(lambda: ops.conv2d(x, kernel, bias, window, 1, True, run, "winograd"))
-            np.testing.assert_array_equal(y.view(np.uint8), wanted.view(np.uint8))
+            for y, truth in zip(on_all_threads(lambda: compute(lasting)), wanted, strict=True):
+                np.testing.assert_array_equal(y, truth)
+        assert lasting.memory[-kernel.size :].tobytes() == kernel.tobytes()
 
     check()
     for i, value in enumerate((0.0, -0.0, 1.5, np.inf, np.nan, 2.5)):
@@ -162,6 +178,28 @@ def test_a_kernel_that_is_kept_is_not_transformed_again():
     anew = ops.conv2d(x, kernel, bias, window, 1, False, run, "winograd")
     np.testing.assert_array_equal(anew, ops.conv2d(x, kernel, bias, window, 1, False, Run(), "winograd"))
     assert not np.array_equal(anew, first)
+
+
+def test_what_is_kept_belongs_together_whoever_writes_into_the_kernel_meanwhile():
+    window = resolve_window("test", (4, 4), 3, padding="same")
+    x, kernel, other = normal(7, np.float32, (1, 4, 4, 128), (3, 3, 128, 128), (3, 3, 128, 128))
+    run, done = Lasting(), threading.Event()
+
+    def write():
+        while not done.is_set():
+            np.copyto(kernel, other)
+            np.negative(other, out=other)
+
+    for _ in range(20):
+        done.clear()
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            for _ in range(5):
+                ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
+            done.set()
+            writing.result()
+        y = ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
+        np.testing.assert_array_equal(y, ops.conv2d(x, kernel, None, window, 1, False, Run(), "winograd"))
 
 
 def test_a_kernel_larger_than_the_cache_is_not_kept():

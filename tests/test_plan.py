@@ -91,6 +91,23 @@ def test_one_name_asked_for_twice_in_a_pass_is_two_arrays():
     assert run.empty("y", (3,), np.float32) is first
 
 
+def test_what_is_kept_is_for_one_call_of_one_pass_in_inference():
+    run = PlanRun(Arena(), training=False, seed=0)
+    found = []
+    for _ in range(2):
+        for place in ("a", "b"):
+            run.enter(place, 0, "*")
+            found += [run.kept(what, 8, np.dtype("float32")) for what in ("k", "k", "l")]
+    first, second = found[:6], found[6:]
+    assert all(memory[0] == 0 for memory in first)
+    assert len({memory.ctypes.data for memory in first}) == 6
+    assert [memory.ctypes.data for memory in second] == [memory.ctypes.data for memory in first]
+    first[0][0] = 1
+    run.enter("a", 1, "*")
+    assert run.kept("k", 8, np.dtype("float32"))[0] == 1
+    assert PlanRun(Arena(), training=True, seed=0).kept("k", 8, np.dtype("float32")) is None
+
+
 def test_training_allocates_once_for_any_number_of_steps_and_batch_sizes():
     plan = Plan(network(), training=True, seed=3, loss=CategoricalCrossentropy())
     train(plan, images(32), one_hot(32))

@@ -106,7 +106,7 @@ def test_a_batch_that_is_repeated_runs_no_layer(monkeypatch):
 def test_a_single_weight_that_changes_is_noticed():
     """Also where a kernel was kept transformed, which is for inference alone."""
     model = recorded("winograd")
-    assert kept(model._plans.inference) == 1
+    assert kernels_kept(model._plans.inference) == 1
     for layer in model.layers:
         for place in (0, -1):
             layer.params["kernel"].reshape(-1)[place] += 0.25
@@ -115,10 +115,10 @@ def test_a_single_weight_that_changes_is_noticed():
     classes = model.output_shape[-1]
     model.train_on_batch(images(3), np.full((3, *model.output_shape[1:]), 1 / classes))
     check(model)
-    assert kept(model._plans.training) == 0
+    assert kernels_kept(model._plans.training) == 0
 
 
-def kept(plan):
+def kernels_kept(plan):
     """How many kernels a plan keeps transformed."""
     return sum(name[1] == "kept" for name in plan.arena._memory if isinstance(name, tuple))
 

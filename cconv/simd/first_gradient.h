@@ -117,16 +117,16 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
                                       argmax ? 0 : some * down * (ptrdiff_t)sizeof(REAL), 0,
                                       passes * (some * s->columns / 4 + 1));
         REAL *to = sums;
-        for (ptrdiff_t v = 0; v < vectors; v++, to += (taps + 1) * LANES) {
-            const ptrdiff_t j = NAME(first_vector)(filters, v);
+        ptrdiff_t v = 0;
 #if defined(PAIR_TAPS)
-            if (v < 2 * pairs) {
-                NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j,
-                                  &ahead, first, to);
-                v++, to += (taps + 1) * LANES;
-                continue;
-            }
+        for (; v < 2 * pairs; v += 2, to += 2 * (taps + 1) * LANES) {
+            const ptrdiff_t j = NAME(first_vector)(filters, v);
+            NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j, &ahead,
+                              first, to);
+        }
 #endif
+        for (; v < vectors; v++, to += (taps + 1) * LANES) {
+            const ptrdiff_t j = NAME(first_vector)(filters, v);
             for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
                 const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
                 /* The first chunk sums dy, the others do so in vain. */

@@ -1,5 +1,6 @@
-/* first_sum.h: the sums of first_gradient.h for one vector of filters and some taps; with HALF_VECTORS
- * for up to half a vector of them, on processors whose multipliers are half as wide as their vectors.
+/* first_sum.h: the sums of first_gradient.h for one vector of filters, or two, and some taps; with
+ * HALF_VECTORS for up to half a vector, on processors whose multipliers are half as wide as their
+ * vectors.
  *
  * Up to MOST_TAPS sums stay in registers while the outputs pass by: one load of dy and one fused
  * multiply-add a tap. */
@@ -25,7 +26,7 @@
 #elif defined(__aarch64__)
 #define MOST_TAPS 24
 #else
-#define MOST_TAPS 9
+#define MOST_TAPS 10
 #define PAIR_TAPS 5 /* at a time, of two vectors of filters: an input is broadcast once for both */
 #endif
 /* from the last on, so that a switch can begin anywhere */
@@ -87,6 +88,7 @@ static inline __attribute__((always_inline)) void NAME(first_sum)(
 }
 
 #if defined(PAIR_TAPS)
+_Static_assert(PAIR_TAPS == 5, "EACH_OF_PAIR has as many");
 #define EACH_OF_PAIR(DO) DO(4) DO(3) DO(2) DO(1) DO(0)
 
 /* first_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
