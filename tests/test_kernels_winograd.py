@@ -1,6 +1,7 @@
 """Winograd's algorithm: the twin against the plain sum, the kernel against both, who may ask for it."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import assert_gradient, assert_near, dtypes, many, normal, on_all_threads, seeds, widened
 
-from cconv import Conv2D, _winograd, algorithms, functional, ops, ops_rows, reference
+from cconv import Conv2D, _winograd, algorithms, functional, ops, ops_rows, reference, threads
 from cconv.run import Run
 from cconv.shapes import resolve_window
 
@@ -181,25 +182,29 @@ def test_a_kernel_that_is_kept_is_not_transformed_again():
 
 
 def test_what_is_kept_belongs_together_whoever_writes_into_the_kernel_meanwhile():
+    """Another Python thread writes while the kernel is transformed: the next call must be right again."""
     window = resolve_window("test", (4, 4), 3, padding="same")
     x, kernel, other = normal(7, np.float32, (1, 4, 4, 128), (3, 3, 128, 128), (3, 3, 128, 128))
-    run, done = Lasting(), threading.Event()
+    run = Lasting()
 
-    def write():
-        while not done.is_set():
-            np.copyto(kernel, other)
+    def write(begun, delay):
+        begun.wait()
+        end = time.perf_counter() + delay
+        while time.perf_counter() < end:
+            pass
+        kernel[2, 2, 0] = other[2, 2, 0]  # what is transformed first
+
+    with ThreadPoolExecutor(1) as pool, threads.limit(1):
+        for i in range(1200):
             np.negative(other, out=other)
-
-    for _ in range(20):
-        done.clear()
-        with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(write)
-            for _ in range(5):
-                ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
-            done.set()
+            kernel[0, 0] += 1
+            begun = threading.Event()
+            writing = pool.submit(write, begun, i % 60 * 1e-5)
+            begun.set()
+            ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
             writing.result()
-        y = ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
-        np.testing.assert_array_equal(y, ops.conv2d(x, kernel, None, window, 1, False, Run(), "winograd"))
+            y = ops.conv2d(x, kernel, None, window, 1, False, run, "winograd")
+            np.testing.assert_array_equal(y, ops.conv2d(x, kernel, None, window, 1, False, Run(), "winograd"))
 
 
 def test_a_kernel_larger_than_the_cache_is_not_kept():
