@@ -140,8 +140,8 @@ class Pool:
         self._processes.clear()
 
     def _python(self, name: str) -> str:
-        ours = name in ("cconv", "cconv-avx2", "machine")
-        keys = [name, name.split("-")[0], *([] if ours else ["peers"])]
+        family = name.split("-")[0]
+        keys = [name, family, *([] if family in ("cconv", "machine") else ["peers"])]
         return next((self.pythons[key] for key in keys if key in self.pythons), sys.executable)
 
     def command(self, name: str) -> tuple[list[str], dict[str, str]]:

@@ -241,7 +241,7 @@ def layers(results: dict[str, Any], images: Path) -> list[str]:
     lines += [
         "Convolutions in per cent of the FMA peak, counting the flops of the direct sum: Winograd passes "
         "100 %. PyTorch's outputs and gradients are new arrays at every call, as it has no others; cconv's "
-        "are those of a plan, used again.",
+        "are those of a plan, used again. *AVX2* are the kernels of processors without AVX-512, on this one.",
         "",
     ]
     if pictures.layers(by_table["convolutions"], images / "bench_layers.png"):

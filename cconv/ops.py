@@ -66,8 +66,8 @@ def _winograd_into(
         x.shape, pooled[0], y.shape, pooled[1], tile, taps, gradient, x.itemsize, threads
     )
     scratch = _scratch(run, count, x.dtype)
-    count = 0 if gradient else _winograd.kept_size(kernel.shape, tile, x.itemsize)
-    kept = run.kept((kernel.shape, tile), count, x.dtype) if count else None
+    lasting = 0 if gradient else _winograd.kept_size(kernel.shape, tile, x.itemsize)
+    kept = run.kept((kernel.shape, tile), lasting, x.dtype) if lasting else None
     arrays, options = (x, x_argmax, kernel, bias, y, y_argmax, positive), (tile, *origin, relu, gradient)
     run.call(_winograd.forward, *arrays, *options, kept, scratch, threads)
 

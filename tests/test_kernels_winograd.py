@@ -131,16 +131,14 @@ class Lasting(Run):
         return self.memory
 
 
-KEPT = [(3, 3, 5, 7), (3, 3, 33, 65), (2, 2, 17, 32), (3, 3, 1, 1)]
+KEPT = [((3, 3, 5, 7), True), ((3, 3, 33, 65), True), ((3, 3, 1, 1), True)]
+KEPT += [(shape, False) for shape in [*(shape for shape, _ in KEPT), (2, 2, 17, 32)]]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("pooled", [False, True])
-@pytest.mark.parametrize("shape", KEPT)
+@pytest.mark.parametrize(("shape", "pooled"), KEPT)
 def test_a_kernel_that_is_kept_is_noticed_when_it_changes(shape, pooled, dtype):
     """Wherever it does: at the beginning, beyond the first glance, at the end; to a NaN and back."""
-    if pooled and shape[0] == 2:
-        return
     window = resolve_window("test", (13, 10), shape[0], padding="same")
     pool = resolve_window("test", (13, 10), 2, 2)
     x, kernel, bias = normal(5, dtype, (3, 13, 10, shape[2]), shape, shape[3:])

@@ -47,4 +47,5 @@ PEERS = {
     "keras-jax": Peer("Keras/JAX", "with_keras", "jax", "pip install keras jax"),
     "onnxruntime": Peer("onnxruntime", "with_onnxruntime", "", ONNX, training=False),
 }
+# Those whose networks are compared; AVX2 is a matter of layers.
 FRAMEWORKS = [name for name in PEERS if name not in ("machine", "cconv-avx2")]

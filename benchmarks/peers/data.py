@@ -11,8 +11,11 @@ def batch_of(task, shape, classes, dtype, layout="nhwc"):
     return (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if layout == "nchw" else x), y
 
 
-def _aligned(array, dtype):
-    """Return a copy that begins on a cache line, as every framework lays out its own."""
+def aligned(array, dtype):
+    """Return a copy that begins on a cache line, as every framework lays out its own.
+
+    As `cconv.run.aligned_empty` does, which the processes of other frameworks should not load.
+    """
     copy = np.empty(array.size * np.dtype(dtype).itemsize + 64, np.uint8)
     copy = copy[-copy.ctypes.data % 64 :][: copy.size - 64].view(dtype).reshape(array.shape)
     copy[...] = array
@@ -32,4 +35,4 @@ def conv_arrays(task, dtype):
     scale = 1 / np.sqrt(size * size * c / groups)
     shapes = (n, h, w, c), (size, size, c // groups, filters), (n, oh, ow, filters)
     x, kernel, dy = (rng.standard_normal(shape, np.float32) for shape in shapes)
-    return _aligned(x, dtype), _aligned(kernel * np.float32(scale), dtype), _aligned(dy, dtype)
+    return aligned(x, dtype), aligned(kernel * np.float32(scale), dtype), aligned(dy, dtype)

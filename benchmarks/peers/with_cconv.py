@@ -7,7 +7,7 @@ import numpy as np
 
 import cconv
 from benchmarks import networks
-from benchmarks.peers.data import batch_of, conv_arrays
+from benchmarks.peers.data import aligned, batch_of, conv_arrays
 from cconv import _kernels, layers, ops_optim, ops_rows
 from cconv.arena import Arena, PlanRun
 from cconv.models import Sequential
@@ -120,13 +120,13 @@ def rows(task):
     """Pooling, activations, dropout and optimizers over (n, h, w, c)."""
     rng = np.random.default_rng(0)
     shape = tuple(task["shape"])
-    x, dy = (rng.standard_normal(shape, np.float32).astype(_dtype) for _ in range(2))
+    x, dy = (aligned(rng.standard_normal(shape, np.float32), _dtype) for _ in range(2))
     run = PlanRun(Arena(), training=True, seed=0)
     window = resolve_window("benchmark", shape[1:3], 2, None)
     run.enter("kept", 0, "")
     pooled, argmax = ops_rows.max_pool2d(x, window, run)
     relu, bits = ops_rows.relu(x, run), ops_rows.dropout(x, 0.5, 0, run)[1]
-    slots = [np.zeros(shape, _dtype) for _ in range(2)]
+    slots = [aligned(np.zeros(shape), _dtype) for _ in range(2)]
     groups = [ops_optim.Group([(x, dy, *slots[:states])]) for states in range(3)]
 
     steps = {
