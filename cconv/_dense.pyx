@@ -39,6 +39,7 @@ cdef size SHORT_ROWS = 256     # rows of A up to which it does not pay if B's ro
 cdef size SHORT_BYTES = 4096   # of a row of B
 cdef size FAR_BYTES = 1 << 22  # of a B that comes from far away
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
+cdef size FEW_BYTES = 16       # of last columns of a weight gradient that would not fill half a vector
 
 
 cdef inline size block_columns(size item) noexcept nogil:
@@ -355,6 +356,30 @@ def dense_input_gradient(
                      &dx[0, 0], m, inputs, outputs, True, 0, &scratch[0], threads)
 
 
+cdef inline size few_of(size columns, size item) noexcept nogil:
+    # Last columns of a weight gradient that are better summed as rows.
+    cdef size left = columns % (block_columns(item) // 2)
+    return left if left * item <= FEW_BYTES else 0
+
+
+cdef void few_columns(
+    const cython.floating *dy,     # IN   (k, few), rows of a block of the panel
+    const cython.floating *strip,  # IN   (k, STRIP)
+    cython.floating *dkernel,      # OUT  (n, few), rows `outputs` apart
+    size few, size n, size k, size outputs, bint accumulate,
+    cython.floating *sums,         # OUT  (few, STRIP)
+) noexcept nogil:
+    # With inputs in the lanes of vectors, which there are enough of: dkernel transposed.
+    cdef cconv_sum s = terms(1, block_columns(sizeof(cython.floating)), STRIP, STRIP, sizeof(cython.floating))
+    cdef size i, j
+    s.k = k
+    product(&s, few, n, dy, strip, sums, <const cython.floating *>NULL, 0)
+    for i in range(n):
+        for j in range(few):
+            dkernel[i * outputs + j] = (sums[j * STRIP + i] + dkernel[i * outputs + j] if accumulate
+                                        else sums[j * STRIP + i])
+
+
 cdef void gradient_task(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     const cython.floating *dy,     # IN   (m, outputs)
@@ -362,13 +387,13 @@ cdef void gradient_task(
     cython.floating *dbias,        # OUT  (outputs): of each `tasks` blocks of columns the `task`-th
     size task, size tasks,
     size m, size inputs, size outputs, size taps,
-    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), then (DEPTH, STRIP)
+    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP)
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
     cdef cython.floating *strip = scratch + DEPTH * wide
     cdef cconv_sum s = terms(1, STRIP, width, outputs, item)
     cdef cconv_ahead ahead[2]
-    cdef size t, i, n, first, k, strips = ceil_div(taps, STRIP)
+    cdef size t, i, n, first, k, few, many, strips = ceil_div(taps, STRIP)
     cdef int mode
     cdef Piece p = piece_of(0, outputs, m, wide), q
     for t in range(ceil_div(outputs, wide) * ceil_div(m, DEPTH)):
@@ -379,11 +404,13 @@ cdef void gradient_task(
                 column_sums(<const cython.floating *>scratch + i * DEPTH * width, p.k,
                             least(width, p.n - i * width), width, dbias + p.column + i * width, mode)
         s.k = p.k
+        few = few_of(p.n, item)
+        many = p.n - few
         q = piece_of(t + 1, outputs, m, wide)
         if q.n == 0:
             q.k = 0  # nothing is left to ask for
         ahead[1] = cconv_ask(dy + q.first * outputs + q.column, q.k, q.n * item, outputs * item,
-                             calls_of(taps, p.n, item))
+                             calls_of(taps, many, item))
         for i in range(strips):
             n = least(STRIP, taps - i * STRIP)
             # The inputs of a sample lie a whole row apart in x.
@@ -392,16 +419,24 @@ cdef void gradient_task(
             first, k = (q.first, q.k) if i + 1 == strips else (p.first, p.k)
             ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
                                  least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
-                                 calls_of(n, p.n, item))
+                                 calls_of(n, many, item))
             panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
-                          <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, p.n, &s,
-                          mode, ahead)
+                          <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, many,
+                          &s, mode, ahead)
+            if few:
+                few_columns(<const cython.floating *>scratch + many // width * DEPTH * width + many % width,
+                            <const cython.floating *>strip, dkernel + i * STRIP * outputs + p.column + many,
+                            few, n, p.k, outputs, p.first > 0, strip + DEPTH * STRIP)
         p = q
+
+
+cdef inline size gradient_room(size item) noexcept nogil:
+    return DEPTH * (PANEL * block_columns(item) + STRIP) + FEW_BYTES // item * STRIP
 
 
 def dense_weight_gradient_scratch(size item, int threads):
     """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
-    return threads * DEPTH * (PANEL * block_columns(item) + STRIP)
+    return threads * gradient_room(item)
 
 
 def dense_weight_gradient(
@@ -415,7 +450,7 @@ def dense_weight_gradient(
     """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
     cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], t, first, stop
     cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
-    cdef size each = DEPTH * (PANEL * block_columns(sizeof(cython.floating)) + STRIP)
+    cdef size each = gradient_room(sizeof(cython.floating))
     with nogil:
         for t in prange(ranges, num_threads=threads, schedule="static"):
             first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)

@@ -14,8 +14,8 @@ typedef struct {
 static inline cconv_ahead cconv_ask(const void *from, ptrdiff_t rows, ptrdiff_t bytes,
                                     ptrdiff_t stride, ptrdiff_t parts) {
     const char *at = (const char *)from;
-    cconv_ahead a = {at, at + bytes, bytes, stride, bytes > 0 && rows > 0 ? rows : 0, 0};
-    a.each = (a.rows * ((bytes + 63) / 64) + parts - 1) / parts;
+    cconv_ahead a = {at, at + bytes, bytes, stride, bytes > 0 && rows > 0 && parts > 0 ? rows : 0, 0};
+    if (a.rows) a.each = (a.rows * ((bytes + 63) / 64) + parts - 1) / parts;
     return a;
 }
 
