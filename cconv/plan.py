@@ -83,7 +83,11 @@ class Plan:
 
     def is_current(self) -> bool:
         """Whether the layers are still what the steps were made of: their arrays, activations, algorithms."""
-        return all([attributes[name] is value for attributes, name, value in self._made_of])
+        # `all` of a generator takes longer, and every batch asks.
+        for attributes, name, value in self._made_of:  # noqa: SIM110
+            if attributes[name] is not value:
+                return False
+        return True
 
     def prepare(self) -> None:
         """Take notice of the weights: called before batches that follow a change of them."""

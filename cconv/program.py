@@ -35,14 +35,20 @@ class Program:
     def __init__(
         self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
     ) -> None:
-        self._calls = [_prepared(kernel, args) for kernel, args in calls]
-        # Where inputs stand: in which arguments, at which place, what part of which input, in what shape.
+        prepared = [_prepared(kernel, args) for kernel, args in calls]
+        # Where inputs stand: in which arguments, at which place, which input, and what part of it in
+        # what shape, if it is not all as it is.
         self._places = [
-            (args, place, number, _part_of(x, arg), arg.shape)
-            for (_, args), (_, given) in zip(self._calls, calls, strict=True)
+            (args, place, number, _part_of(x, arg))
+            for (_, args), (_, given) in zip(prepared, calls, strict=True)
             for place, arg in enumerate(given)
             for number, x in enumerate(inputs)
             if _is_of(arg, x)
+        ]
+        # Arguments that never change are given as they are, without a copy of the list.
+        changing = {id(args) for args, *_ in self._places}
+        self._calls: list[tuple[Any, Sequence[Any]]] = [
+            (kernel, args if id(args) in changing else tuple(args)) for kernel, args in prepared
         ]
         self._y = y
         self._unbind()
@@ -60,12 +66,12 @@ class Program:
 
     def __call__(self, *inputs: np.ndarray) -> Any:
         """Return the output, overwritten by the next call, for C-contiguous inputs of the recorded shapes."""
-        for args, place, number, part, shape in self._places:
+        for args, place, number, part in self._places:
             x = inputs[number]
-            args[place] = (x if part is None else x.reshape(-1)[part]).reshape(shape)
+            args[place] = x if part is None else x.reshape(-1)[part[0]].reshape(part[1])
         try:
-            for kernel, args in self._calls:
-                kernel(*args)
+            for kernel, given in self._calls:
+                kernel(*given)
         finally:
             self._unbind()
         return self._y
@@ -107,7 +113,7 @@ def _is_piece(arg: np.ndarray, x: np.ndarray) -> bool:
     return 0 <= first <= x.nbytes - arg.nbytes
 
 
-def _part_of(x: np.ndarray, arg: np.ndarray) -> slice | None:
-    """Return which elements of x a piece of it is; None: all of them."""
+def _part_of(x: np.ndarray, arg: np.ndarray) -> tuple[slice, tuple[int, ...]] | None:
+    """Return which elements of x a piece of it is, and in what shape; None: it is x."""
     first = (arg.ctypes.data - x.ctypes.data) // x.itemsize
-    return None if arg.size == x.size else slice(first, first + arg.size)
+    return None if arg.shape == x.shape else (slice(first, first + arg.size), arg.shape)

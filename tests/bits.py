@@ -129,7 +129,7 @@ def large_kernel(dtype):
 
 def large_dense(dtype):
     """Dense layers whose sums have several pieces, the kernel laid out or not."""
-    for m, inputs, outputs in ((40, 700, 600), (300, 520, 39)):
+    for m, inputs, outputs in ((40, 700, 600), (300, 520, 39), (300, 210, 34)):
         x, kernel, bias, dy = arrays((m, inputs), (inputs, outputs), (outputs,), (m, outputs), dtype=dtype)
         yield f"dense of {inputs}", (F.dense(x, kernel, bias), *F.dense_backward(dy, x, kernel))
         yield f"dense of {inputs}, scaled", (ops.dense(x, kernel, bias, True, Run(), bias),)

@@ -56,6 +56,8 @@ def test_dense(lead, inputs, outputs, dtype, activation, with_bias, seed):
         (15, 16, 600),
         (40, 700, 600),
         (600, 200, 300),
+        (300, 210, 100),  # a few last columns, in two pieces
+        (300, 210, 1),
     ],
 )
 def test_larger_dense(sizes, dtype):
