@@ -13,7 +13,8 @@
 #     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
 #
 # A kernel that is large beside the rest is not laid out for the input gradient either: it then is A, read
-# once and where it lies, and the transposed dx comes out.
+# once and where it lies, and the transposed dx comes out.  So do a few last columns of the weight gradient,
+# which would leave most of a vector empty: they are A, the inputs B.
 #
 # How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
 # of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.
