@@ -72,7 +72,8 @@ INLINE vec NAME(picked)(const int ragged, ptrdiff_t filters, const REAL *dy, con
 /* first_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
 INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
                                    ptrdiff_t taps, ptrdiff_t rows, const REAL *x, const REAL *dy,
-                                   const uint8_t *argmax, const int first, REAL *sums, REAL *bias) {
+                                   const uint8_t *argmax, cconv_ahead *ahead, const int first,
+                                   REAL *sums, REAL *bias) {
     const ptrdiff_t filters = s->filters;
     vec of_dy = {0};
     EACH_TAP(OPEN_SUM)
@@ -83,6 +84,8 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
     for (ptrdiff_t i = 0; i < rows; i++) {
         const REAL *quads = x + i * s->row;
         for (ptrdiff_t j = 0; j < s->columns; j++) {
+            cconv_fetch(ahead);
+            cconv_fetch(ahead + 1);
             ivec places;
             const vec value = NAME(picked)(ragged, filters, dy, argmax, &places);
             of_dy += value;
@@ -137,15 +140,18 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
         const REAL *const a = x + i * s->row, *const b = dy + i * down;
         /* Two rows at a time hide the stream from the hardware. */
-        cconv_ahead ahead = cconv_ask((const void *)((uintptr_t)(b + some * down)), 1,
-                                      argmax ? 0 : some * down * (ptrdiff_t)sizeof(REAL), 0,
-                                      passes * (some * s->columns / 4 + 1));
+        const ptrdiff_t calls = passes * (argmax ? some * s->columns : some * s->columns / 4 + 1);
+        cconv_ahead ahead[2] = {
+            cconv_ask((const void *)((uintptr_t)(b + some * down)), 1,
+                      some * down * (ptrdiff_t)sizeof(REAL), 0, calls),
+            cconv_ask((const void *)((uintptr_t)argmax + (i + some) * down), 1,
+                      argmax ? some * down : 0, 0, calls)};
         REAL *to = sums;
         ptrdiff_t v = 0;
 #if defined(PAIR_TAPS)
         for (; v < 2 * pairs; v += 2, to += 2 * (taps + 1) * LANES) {
             const ptrdiff_t j = NAME(first_vector)(filters, v);
-            NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j, &ahead,
+            NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j, ahead,
                               first, to);
         }
 #endif
@@ -157,15 +163,16 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
                 REAL again[LANES] = {0}, *const bias = chunk ? again : to + taps * LANES;
                 if (argmax)
                     NAME(first_pooled_sum)(ragged, s, s->at + t, count, some, a, b + j,
-                                           argmax + i * down + j, first, to + t * LANES, bias);
+                                           argmax + i * down + j, ahead, first, to + t * LANES,
+                                           bias);
 #if defined(HALF_TILES)
                 else if (half)
-                    NAME(half_first_sum)(1, s, s->at + t, count, some, a, b, &ahead, first,
+                    NAME(half_first_sum)(1, s, s->at + t, count, some, a, b, ahead, first,
                                          to + t * LANES, bias);
 #endif
                 else
                     NAME(first_sum)(ragged, s, s->at + t, count, some, a, b + j,
-                                    &ahead, first, to + t * LANES, bias);
+                                    ahead, first, to + t * LANES, bias);
             }
         }
         i += some;
