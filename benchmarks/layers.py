@@ -2,8 +2,8 @@
 
 Convolutions count the flops of the direct sum, whatever the algorithm, against the FMA peak: Winograd
 passes 100 %. Row kernels count the bytes that they must read and write, once each, against the triad.
-Memory is that of a plan: no fresh page is touched. Errors are the largest difference to the same
-framework's float64 result, over the largest result.
+Memory is that of a plan: no fresh page is touched. Errors are the largest difference to cconv's
+float64 result, over the largest result.
 """
 
 import tempfile
@@ -27,6 +27,7 @@ SHAPES: dict[str, tuple] = {
     "(8,56,56,64) → 64, 3×3 same": ((8, 56, 56, 64), 64, 3, "same", 1, "3×3"),
     "(8,28,28,128) → 128, 3×3 same": ((8, 28, 28, 128), 128, 3, "same", 1, "3×3"),
     "(16,14,14,256) → 256, 3×3 same": ((16, 14, 14, 256), 256, 3, "same", 1, "3×3"),
+    "(32,2,2,512) → 512, 3×3 same": ((32, 2, 2, 512), 512, 3, "same", 1, "3×3"),
     "(128,28,28,1) → 32, 3×3": ((128, 28, 28, 1), 32, 3, "valid", 1, "first"),
     "(256,28,28,1) → 30, 5×5": ((256, 28, 28, 1), 30, 5, "valid", 1, "first"),
     "(64,32,32,3) → 32, 3×3 same": ((64, 32, 32, 3), 32, 3, "same", 1, "first"),
@@ -37,7 +38,7 @@ SHAPES: dict[str, tuple] = {
     "(8,14,14,512) → 512, 1×1": ((8, 14, 14, 512), 512, 1, "valid", 1, "1×1"),
     "(8,56,56,128) depthwise, 3×3 same": ((8, 56, 56, 128), 128, 3, "same", 128, "depthwise"),
 }
-QUICK = list(SHAPES)[:1] + list(SHAPES)[6:7]
+QUICK = ["(128,26,26,32) → 64, 3×3", "(256,28,28,1) → 30, 5×5"]
 
 ROW_SHAPE = (128, 48, 48, 64)  # 75 MB of float32: far beyond any cache
 # Arrays' worth of items moved, in sizes of the input.
@@ -74,11 +75,23 @@ def conv_task(title: str) -> dict[str, Any]:
     return task | {"padding": padding, "groups": groups, "algorithm": "auto", "modes": modes}
 
 
+def _outputs(task: dict[str, Any]) -> int:
+    edge = 0 if task["padding"] == "same" else task["size"] - 1
+    return task["n"] * (task["h"] - edge) * (task["w"] - edge) * task["filters"]
+
+
 def flops_of(task: dict[str, Any]) -> int:
     """Return the flops of one pass; padding counts as work, as the field counts it."""
-    edge = 0 if task["padding"] == "same" else task["size"] - 1
-    outputs = task["n"] * (task["h"] - edge) * (task["w"] - edge) * task["filters"]
-    return 2 * outputs * task["size"] ** 2 * task["c"] // task["groups"]
+    return 2 * _outputs(task) * task["size"] ** 2 * task["c"] // task["groups"]
+
+
+def traffic_of(title: str, mode: str, dtype: str) -> int:
+    """Return the bytes that memory moves in one pass: what is written counts twice, as it is read first."""
+    task = conv_task(title)
+    kernel = task["size"] ** 2 * task["c"] // task["groups"] * task["filters"]
+    items = {"x": task["n"] * task["h"] * task["w"] * task["c"], "y": _outputs(task), "kernel": kernel}
+    written = {"forward": "y", "input_gradient": "x", "weight_gradient": "kernel"}[mode]
+    return (sum(items.values()) + items[written]) * np.dtype(dtype).itemsize
 
 
 def _algorithms(title: str, pool: Pool, threads: int, dtype: str) -> list[str]:

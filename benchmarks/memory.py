@@ -7,8 +7,8 @@ stands what the process had already used when the framework was imported and not
 from benchmarks.machine import cores
 from benchmarks.models import TASKS, task_of
 from benchmarks.peers import FRAMEWORKS, PEERS
-from benchmarks.pool import PeerError, PeerMissing, Pool
-from benchmarks.results import Results, parser, pythons
+from benchmarks.pool import PeerError, PeerMissing, Pool, machine_limits
+from benchmarks.results import Results, limits_line, parser, pythons
 
 STEPS = 5  # after the two that warm up
 
@@ -41,11 +41,14 @@ def main() -> None:
     tasks = [task for task in TASKS if "train" in task[2]]
     with Pool(given.peers, pythons(given, arguments)) as pool:
         results = Results("memory", given, pool)
+        limits = machine_limits(pool, cores(), "float32")
+        print(limits_line(limits))
         for network, batch, _, kind in tasks[1:2] if given.quick else tasks:
             task = task_of(network, batch, ["train"])
             found = {name: _peak(pool, name, task) for name in given.peers if name not in pool.missing}
             peaks = {name: entry for name, entry in found.items() if entry is not None}
-            results.add(network=network, batch=batch, kind=kind, threads=cores(), peers=peaks)
+            row = {"network": network, "batch": batch, "kind": kind, "threads": cores()}
+            results.add(**row, limits=limits, peers=peaks)
             shown = ", ".join(f"{name} {entry['peak'] / 2**20:.0f}" for name, entry in peaks.items())
             print(f"{task['title']}: MiB {shown}", flush=True)
             results.write()

@@ -224,6 +224,13 @@ class Pool:
         return times
 
 
+def machine_limits(pool: Pool, threads: int, dtype: str) -> dict[str, dict[str, float]]:
+    """Return the machine's rates, for a benchmark that has no turns for them to be measured in."""
+    opened = pool.open(["machine"], threads, dtype, MACHINE)
+    times = pool.measure(opened, rounds=5, seconds=0.1)
+    return limits(times, opened["machine"][1]["work"])
+
+
 def spread(times: list[float]) -> dict[str, float]:
     """Return the median, the quartiles, the least and the number of times."""
     low, _, high = quantiles(times, n=4) if len(times) > 1 else times * 3

@@ -52,7 +52,7 @@ class Results:
 
     def add(self, **row: Any) -> None:
         """Keep one row of figures."""
-        self.data["rows"].append(row)
+        self.data["rows"].append({"date": datetime.date.today().isoformat()} | row)
 
     def write(self) -> None:
         """Write what there is."""

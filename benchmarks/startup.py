@@ -3,8 +3,10 @@
 import subprocess
 import time
 
-from benchmarks.pool import ROOT, Pool, spread
-from benchmarks.results import Results, parser, pythons
+from benchmarks.machine import cores
+from benchmarks.peers import PEERS
+from benchmarks.pool import ROOT, Pool, machine_limits, spread
+from benchmarks.results import Results, limits_line, parser, pythons
 
 # label: (peer, whose interpreter it is, statement)
 IMPORTS = {
@@ -27,7 +29,8 @@ def _seconds(pool: Pool, label: str) -> float | None:
     done = subprocess.run([*command, "-c", statement], cwd=ROOT, env=environment, capture_output=True)
     taken = time.perf_counter() - start
     if done.returncode:
-        pool.missing[label] = done.stderr.decode().strip().splitlines()[-1]
+        reason = done.stderr.decode().strip().splitlines()[-1]
+        pool.missing[label] = f"{reason}; {PEERS[peer].install}"
         return None
     return taken
 
@@ -43,8 +46,10 @@ def main() -> None:
                 taken = None if label in pool.missing else _seconds(pool, label)
                 if turn and taken is not None:  # the first reads the files from the disk
                     times.setdefault(label, []).append(taken)
+        found = machine_limits(pool, cores(), "float32")
+        print(limits_line(found))
         for label, seconds in times.items():
-            results.add(label=label, **spread(seconds))
+            results.add(label=label, limits=found, **spread(seconds))
             print(f"{label:<18} {spread(seconds)['median'] * 1e3:8.0f} ms")
         results.finish()
 

@@ -89,16 +89,26 @@ def network(task):
     return {"train": train, "predict": predict}
 
 
-def _gradients(task, x, kernel, dy):
-    padding = [task["size"] // 2 if task["padding"] == "same" else 0] * 2
+def _passes(task, x, kernel, dy):
+    size, same = task["size"], task["padding"] == "same"
+    padding, (height, width) = [size // 2 if same else 0] * 2, x.shape[2:]
+    before = 0
+    if same and size % 2 == 0:
+        # One zero more behind than in front, which the gradients cannot be told: put there beforehand.
+        before, padding = (size - 1) // 2, [0, 0]
+        x = functional.pad(x, (before, size // 2) * 2).contiguous(memory_format=_format)
     geometry = [1, 1], padding, [1, 1], False, [0, 0], task["groups"]
 
     def backward(*mask):
         return torch.ops.aten.convolution_backward(dy, x, kernel, None, *geometry, mask)
 
+    def input_gradient():
+        dx = backward(True, False, False)[0]
+        return dx[:, :, before : before + height, before : before + width]
+
     return {
         "forward": lambda: functional.conv2d(x, kernel, None, 1, padding, 1, task["groups"]),
-        "input_gradient": lambda: backward(True, False, False)[0],
+        "input_gradient": input_gradient,
         "weight_gradient": lambda: backward(False, True, False)[1],
     }
 
@@ -107,7 +117,7 @@ def conv(task):
     x, kernel, dy = conv_arrays(task, _dtype)
     images = [torch.from_numpy(a).permute(0, 3, 1, 2).contiguous(memory_format=_format) for a in (x, dy)]
     kernel = torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous(memory_format=_format)
-    steps = _gradients(task, images[0], kernel, images[1])
+    steps = _passes(task, images[0], kernel, images[1])
 
     def without_graph(step):
         def once():
