@@ -13,8 +13,8 @@
 #     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
 #
 # A kernel that is large beside the rest is not laid out for the input gradient either: it then is A, read
-# once and where it lies, and the transposed dx comes out.  So do a few last columns of the weight gradient,
-# which would leave most of a vector empty: they are A, the inputs B.
+# once and where it lies, and the transposed dx comes out.  So is dy for a few last columns of the
+# weight gradient, of which vectors would be nearly empty.
 #
 # How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
 # of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.
@@ -40,7 +40,7 @@ cdef size SHORT_ROWS = 256     # rows of A up to which it does not pay if B's ro
 cdef size SHORT_BYTES = 4096   # of a row of B
 cdef size FAR_BYTES = 1 << 22  # of a B that comes from far away
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
-cdef size FEW_BYTES = 16       # of last columns of a weight gradient that would not fill half a vector
+cdef size FEW_BYTES = 16       # of last columns of a weight gradient, of which vectors would be too empty
 
 
 cdef inline size block_columns(size item) noexcept nogil:
@@ -358,7 +358,7 @@ def dense_input_gradient(
 
 
 cdef inline size few_of(size columns, size item) noexcept nogil:
-    # Last columns of a weight gradient that are better summed as rows.
+    # Last columns of a weight gradient, behind whole vectors of the widest kind, better summed as rows.
     cdef size left = columns % (block_columns(item) // 2)
     return left if left * item <= FEW_BYTES else 0
 

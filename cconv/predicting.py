@@ -40,7 +40,11 @@ class Predictor:
 
     @property
     def fuse(self) -> bool:
-        """Whether layers in a row may be computed as one; False is for finding errors."""
+        """Whether layers in a row may be computed as one; False is for finding errors.
+
+        The results have the same bits, but for a batch normalisation folded into the weights at inference:
+        that is the same within rounding.
+        """
         return self._fuse
 
     @fuse.setter

@@ -196,6 +196,24 @@ def test_an_image_has_the_same_bits_whatever_follows_it():
     np.testing.assert_array_equal(ops.conv2d(x, kernel, None, window, 1, False, Run())[:1], alone)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("filters", [5, 30])
+def test_the_gradient_of_windows_that_pass_none_is_not_looked_at(filters, dtype):
+    window, run = Geometry((17, 14), (5, 5), 1, "valid").window(), Run()
+    pool = resolve_window("test", window.output_size, 2)
+    x, kernel, bias = normal(5, dtype, (2, 17, 14, 1), (5, 5, 1, filters), (filters,))
+    y, argmax = ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, run)
+    nothing = argmax == 255
+    assert nothing.any()
+    options = argmax, x, window, pool, 1, run
+    wanted = ops.conv2d_max_pool_weight_gradient(np.where(nothing, dtype(0), y), *options)
+    for spoil in (np.nan, np.inf):
+        dy = np.where(nothing, dtype(spoil), y)
+        found = on_all_threads(lambda dy=dy: ops.conv2d_max_pool_weight_gradient(dy, *options))
+        for gradient, truth in zip(found, wanted, strict=True):
+            assert gradient.tobytes() == truth.tobytes()
+
+
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("spoil", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("filters", [3, 30])

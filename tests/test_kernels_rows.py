@@ -56,8 +56,9 @@ def test_dense(lead, inputs, outputs, dtype, activation, with_bias, seed):
         (15, 16, 600),
         (40, 700, 600),
         (600, 200, 300),
-        (300, 210, 100),  # a few last columns, in two pieces
+        (300, 210, 98),  # a few last columns, in two pieces; in float64 as well
         (300, 210, 1),
+        (300, 100, 258),  # behind the columns that are laid out together
     ],
 )
 def test_larger_dense(sizes, dtype):
