@@ -57,7 +57,8 @@ class Sequential(Trainer):
         Set it during `fit`, and training ends after the batch.
     fuse : bool
         True: some layers in a row are computed as one (batch normalisation as a part of the layer in
-        front of it when the model predicts). Set it to False to see each layer at its own work.
+        front of it when the model predicts: the same within rounding; all else has the same bits). Set
+        it to False to see each layer at its own work.
 
     Examples
     --------
