@@ -95,6 +95,13 @@ FIRST_AVX2_REASON = (
     "16 registers hold the sums of 5 taps for two vectors of filters: the gradient is read again for others."
 )
 FEW_REASON = "Few filters, channels or taps: what surrounds the sums takes its share."
+# By shape, before all others.
+SHAPE_REASONS = {
+    "(32,2,2,512) → 512, 3×3 same": (
+        "Five of nine taps fall outside these images, which the count includes; an image is one tile, and "
+        "laying out or transforming 2.4 million weights takes as long as the products with them."
+    ),
+}
 ROW_REASONS = {
     "softmax": "Alone in a process it is as fast as the triad; what slows it beside others was not found.",
 }
@@ -193,7 +200,9 @@ def _layer_checks(row: Row, label: str) -> Iterator[Check]:
     title = "AVX2" if label == "cconv-avx2" else label.replace("cconv, ", "")
     for mode, figure in row["figures"][label].items():
         allowed, least = memory_allows(row, mode), aim[0][mode]
-        why = "Memory does not give more." if allowed < min(least, 1) else aim[1]
+        why = SHAPE_REASONS.get(row["shape"], aim[1])
+        if allowed < min(least, 1):
+            why = "Memory does not give more."
         name = f"{row['shape']}, {mode.replace('_', ' ')}, {title}; {_setting(row)}"
         yield Check(name, figure["of_peak"], least, f"{min(allowed, 1):.0%}", why)
 

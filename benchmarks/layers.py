@@ -194,17 +194,19 @@ def main() -> None:
     arguments = parser("layers", __doc__.splitlines()[0])
     arguments.add_argument("--threads", nargs="+", type=int, default=sorted({1, cores()}))
     arguments.add_argument("--dtypes", nargs="+", choices=BOTH, default=BOTH)
+    arguments.add_argument("--shapes", nargs="+", choices=SHAPES, help="only these, and no row kernels")
     arguments.add_argument("--rounds", type=int, help="turns of each peer and pass (7, or 2 if quick)")
     given = arguments.parse_args()
     timing = (given.rounds or 2, 0.05) if given.quick else (given.rounds or 7, 0.2)
-    titles = QUICK if given.quick else list(SHAPES)
+    titles = given.shapes or (QUICK if given.quick else list(SHAPES))
     with Pool(["machine", *OURS, *TORCHES], pythons(given, arguments)) as pool:
         results = Results("layers", given, pool)
         for dtype in given.dtypes:
             for threads in given.threads:
                 for title in titles:
                     _convolution(pool, results, title, threads, dtype, timing)
-                _rows(pool, results, threads, dtype, timing)
+                if not given.shapes:
+                    _rows(pool, results, threads, dtype, timing)
                 pool.close()
         for title in titles:
             _errors(pool, results, title)
