@@ -61,6 +61,7 @@ from cconv._kernels cimport (
     most,
     product,
     size,
+    transpose,
 )
 from cconv._rows cimport cconv_rows
 
@@ -210,19 +211,15 @@ cdef void kernel_task(
     cython.floating *scratch,       # OUT  strip_size(t, swapped)
 ) noexcept nogil:
     cdef size f = block * t.width, filters = least(t.width, t.columns - f), taps = t.wino.taps * t.wino.taps
-    cdef size first = strip * STRIP, stop = least(first + STRIP, t.depth), i, j, k
-    cdef const cython.floating *rows
-    cdef cython.floating *to
+    cdef size first = strip * STRIP, stop = least(first + STRIP, t.depth), i, k
     if not swapped:
         for k in range(first, stop):
             t.wino.kernel(filters, t.depth * t.columns, flipped, t.u, kernel + k * t.columns + f,
                           u + k * t.width)
         return
     for i in range(taps):
-        rows, to = kernel + (i * t.columns + f) * t.depth, scratch + i * STRIP * t.width
-        for j in range(filters):
-            for k in range(first, stop):
-                to[(k - first) * t.width + j] = rows[j * t.depth + k]
+        transpose(stop - first, filters, t.depth, t.width, kernel + (i * t.columns + f) * t.depth + first,
+                  scratch + i * STRIP * t.width)
     for k in range(first, stop):
         t.wino.kernel(filters, STRIP * t.width, flipped, t.u, scratch + (k - first) * t.width,
                       u + k * t.width)
