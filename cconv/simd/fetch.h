@@ -10,8 +10,7 @@ typedef struct {
     ptrdiff_t rows, each;     /* rows left; lines at a time */
 } cconv_ahead;
 
-/* `rows` rows of `bytes` bytes, `stride` bytes apart, to be asked for in `parts` parts; in none:
- * nothing is. */
+/* `rows` rows of `bytes` bytes, `stride` bytes apart, to be asked for in `parts` parts. */
 static inline cconv_ahead cconv_ask(const void *from, ptrdiff_t rows, ptrdiff_t bytes,
                                     ptrdiff_t stride, ptrdiff_t parts) {
     const char *at = (const char *)from;

@@ -1,29 +1,13 @@
 /* rows_bytes.h: rows of bytes as vectors of integers of the width of REAL. */
 
 /* n <= LANES bytes to lanes and back; n is the constant LANES for whole vectors */
-#if defined(ISA_AVX512)
-/* as they are: what can be done to bytes takes a quarter of the time */
-INLINE __m128i NAME(raw_bytes)(const uint8_t *p, ptrdiff_t n) {
-    if (n < LANES) return _mm_maskz_loadu_epi8(TAIL(n), p);
-#if REAL_BITS == 32
-    return _mm_loadu_si128((const __m128i *)p);
-#else
-    return _mm_loadl_epi64((const __m128i *)p);
-#endif
-}
-
-INLINE ivec NAME(widened)(__m128i bytes) {
-#if REAL_BITS == 32
-    return (ivec)_mm512_cvtepu8_epi32(bytes);
-#else
-    return (ivec)_mm512_cvtepu8_epi64(bytes);
-#endif
-}
-#endif
-
 INLINE ivec NAME(load_bytes)(const uint8_t *p, ptrdiff_t n) {
-#if defined(ISA_AVX512)
-    return NAME(widened)(NAME(raw_bytes)(p, n));
+#if defined(ISA_AVX512) && REAL_BITS == 32
+    return (ivec)_mm512_cvtepu8_epi32(n == LANES ? _mm_loadu_si128((const __m128i *)p)
+                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
+#elif defined(ISA_AVX512)
+    return (ivec)_mm512_cvtepu8_epi64(n == LANES ? _mm_loadl_epi64((const __m128i *)p)
+                                                 : _mm_maskz_loadu_epi8(TAIL(n), p));
 #else
     uint64_t bytes = 0;
     if (n == LANES) __builtin_memcpy(&bytes, p, LANES); /* x86 and arm64 are little-endian */

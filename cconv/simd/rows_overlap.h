@@ -27,7 +27,13 @@ static inline ptrdiff_t together(ptrdiff_t c, ptrdiff_t size) {
  * adding 0 elsewhere, as no sum is -0 */
 #if defined(ISA_AVX512)
 #define PLACES __m128i
-#define PLACES_LOAD(p, n) NAME(raw_bytes)((p), (n))
+#if REAL_BITS == 32
+#define PLACES_LOAD(p, n)                                                                       \
+    ((n) == LANES ? _mm_loadu_si128((const __m128i *)(p)) : _mm_maskz_loadu_epi8(TAIL(n), (p)))
+#else
+#define PLACES_LOAD(p, n)                                                                       \
+    ((n) == LANES ? _mm_loadl_epi64((const __m128i *)(p)) : _mm_maskz_loadu_epi8(TAIL(n), (p)))
+#endif
 #define PLACES_ARE(places, k) ((mask)_mm_cmpeq_epi8_mask((places), _mm_set1_epi8(k)))
 #define ADD_WHERE(m, sum, term) ((vec)M_(mask_add)((sum), (m), (sum), (term)))
 #else
