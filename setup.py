@@ -26,7 +26,7 @@ OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() <
 
 
 def openmp_flags(compiler):
-    """Return the (compile, link) flags that give OpenMP with this compiler; none when it has no OpenMP."""
+    """Return the (compile, link) flags that give OpenMP with this compiler command; none without it."""
     for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "openmp.c")
@@ -58,7 +58,7 @@ class BuildKernels(build_ext):
     def build_extensions(self):
         """Build with those flags."""
         compiler = getattr(self.compiler, "compiler_so", None) or ["cc"]
-        compile_flags, link_flags = openmp_flags(compiler[:1])
+        compile_flags, link_flags = openmp_flags(compiler)
         # -ffp-contract=off: products and sums are fused only where the kernels say so, which is
         # what makes every instruction set round at the same places.
         shared = ["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
