@@ -18,6 +18,9 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 class Arena:
     """Memory by name: the same again for the same name, larger only when more is asked for.
 
+    Whoever asks under a name gives up what was handed out under it before. Where several arrays of one
+    name are in use together, the memory is reserved first, and then never grows under them.
+
     Attributes
     ----------
     growths : int
@@ -34,6 +37,7 @@ class Arena:
     def __init__(self) -> None:
         self._memory: dict[Any, np.ndarray] = {}
         self._arrays: dict[Any, dict[Any, np.ndarray]] = {}
+        self._reserved: set[Any] = set()
         self.growths = 0
 
     @property
@@ -49,6 +53,18 @@ class Arena:
         array = arrays.get((shape, dtype))
         return self._new(name, shape, dtype, arrays) if array is None else array
 
+    def reserve(self, name: Any, nbytes: int) -> None:
+        """Make room for arrays of that name, of up to so many bytes, that are in use together.
+
+        Arrays that were handed out before may be out of use. From now on `array` does not let the memory
+        grow: it would move, and those who hold an older array would read what nobody writes any more.
+        """
+        self._reserved.add(name)
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            del memory
+            self._allocate(name, nbytes)
+
     def scratch(self, nbytes: int) -> np.ndarray:
         """Return so many bytes of the one scratch."""
         memory = self._memory.get("scratch")
@@ -61,16 +77,22 @@ class Arena:
         nbytes = math.prod(map(int, shape)) * kind.itemsize
         memory = self._memory.get(name)
         if memory is None or memory.nbytes < nbytes:
-            # The old memory goes before the new one comes.
+            if name in self._reserved:
+                raise RuntimeError(f"Arena: {name!r} must be reserved with {nbytes} bytes before it is used")
             del memory
-            arrays.clear()
-            self._memory.pop(name, None)
-            self.growths += 1
-            memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
+            memory = self._allocate(name, nbytes)
         if len(arrays) == MOST_SHAPES:
             arrays.pop(next(iter(arrays)))
         array = arrays[shape, dtype] = memory[:nbytes].view(kind).reshape(shape)
         return array
+
+    def _allocate(self, name: Any, nbytes: int) -> np.ndarray:
+        # The old memory goes before the new one comes.
+        self._arrays.get(name, {}).clear()
+        self._memory.pop(name, None)
+        self.growths += 1
+        memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
+        return memory
 
 
 class PlanRun(Run):
@@ -110,6 +132,10 @@ class PlanRun(Run):
         self._place, self._turn, self._turning = place, turn, turning
         self._asked.clear()
         self._offered = None
+
+    def reserve(self, turn: Any, tag: str, nbytes: int) -> None:
+        """Make room for the arrays `tag` of all passes that take that turn, which are in use together."""
+        self.arena.reserve((turn, tag, 0), nbytes)
 
     def offer(self, y: np.ndarray | None) -> None:
         """Let the pass that was entered have `y` for its first array "y", if it asks for one like it."""

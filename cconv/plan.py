@@ -17,6 +17,7 @@ to a user copies it first.
 Some layers in a row are computed as one step (`steps.py`). With ``fuse=False`` each is one of its own.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,12 @@ class Plan:
         if training and fuse:
             share_relus(self.steps)
             compute_again(self.steps)
+        # The bytes that a sample takes of each memory in which outputs lie that are computed again.
+        self._again: dict[Any, int] = {}
+        for number, entry in enumerate(self.steps):
+            if entry.again:
+                turn = _turn_again(number)
+                self._again[turn] = max(self._again.get(turn, 0), _bytes_of_output(entry))
         self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training
@@ -102,6 +109,7 @@ class Plan:
         """
         self._done = done
         self.run.begin(step, first_sample)
+        self._reserve(len(x))
         self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
         self.outputs.clear()
         steps = [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
@@ -143,9 +151,14 @@ class Plan:
                 self.run.call(np.copyto, part, made)
         return y
 
+    def _reserve(self, samples: int) -> None:
+        """Make room for outputs that are computed again, which several steps hold together."""
+        for turn, nbytes in self._again.items():
+            self.run.reserve(turn, "y", samples * nbytes)
+
     def _enter_again(self, number: int) -> None:
         """Begin a pass of a step whose output is computed again: neighbours take turns."""
-        self.run.enter(("forward", number), ("again", number % 2), "y")
+        self.run.enter(("forward", number), _turn_again(number), "y")
 
     def _recompute(self, number: int) -> None:
         """Put the output of a step back where it was, if it is one that is computed again."""
@@ -202,3 +215,13 @@ class Plan:
             if not np.isfinite(y).all():
                 return entry.first
         return None
+
+
+def _turn_again(number: int) -> tuple[str, int]:
+    """Return the name of the memory in which the output of that step lies, if it is computed again."""
+    return "again", number % 2
+
+
+def _bytes_of_output(entry: Step) -> int:
+    last = entry.layers[-1]
+    return math.prod(last.output_shape) * last.dtype.itemsize

@@ -82,6 +82,21 @@ def test_arena_gives_the_same_memory_until_more_is_asked_for():
     assert arena.array("c", (2,), np.float32).shape == (2,)
 
 
+def test_reserved_memory_never_moves_under_an_array():
+    arena = Arena()
+    arena.reserve("y", 64)
+    growths = arena.growths
+    first, second = arena.array("y", (8,), np.float64), arena.array("y", (4,), np.float32)
+    assert np.shares_memory(first, second)
+    assert arena.growths == growths
+    with pytest.raises(RuntimeError, match="'y' must be reserved with 72 bytes before it is used"):
+        arena.array("y", (9,), np.float64)
+    arena.reserve("y", 72)
+    assert arena.growths == growths + 1
+    assert arena.array("y", (9,), np.float64).shape == (9,)
+    assert not np.shares_memory(arena.array("y", (8,), np.float64), first)
+
+
 def test_one_name_asked_for_twice_in_a_pass_is_two_arrays():
     run = PlanRun(Arena(), training=True, seed=0)
     run.enter("here", 0, "")
