@@ -140,8 +140,7 @@ class Column:
             # mode="clip" because with the default NumPy buffers the output.
             np.take(source, order, axis=0, out=rows, mode="clip")
         else:
-            for row, sample in zip(rows, order, strict=True):
-                row[...] = source[sample]
+            rows[...] = source[order]  # which copies the batch and, unlike `take`, not the whole
         return self._finished(rows, slot, rescale)
 
     def apart(self) -> "Column":
@@ -154,6 +153,10 @@ class Column:
         """Return gathered rows as they are to be."""
         if rows.dtype == self.dtype and not self.turn and rescale is None:
             return rows
+        if self.dtype.kind != "f":  # whole numbers, which only change their places
+            out = self._place(slot, len(rows), self.shape, self.dtype)
+            out[...] = np.moveaxis(rows, 1, -1)
+            return out
         staged = ops_images.rows_of(rows)
         assert staged is not None
         return self._converted(staged, None, len(rows), slot, rescale)

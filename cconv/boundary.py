@@ -12,6 +12,7 @@ from cconv import checks
 from cconv.batches import Batches, Column, Front
 from cconv.layers.augmentation import Augmentation
 from cconv.layers.rescaling import Rescaling
+from cconv.layout import channels_hint
 from cconv.shapes import is_int
 
 CHECKED_ROWS = 4096  # targets looked at together
@@ -75,7 +76,11 @@ class Boundary:
         """Return x; ValueError when its shape is not the model's."""
         if x.shape[1:] != self.input_shape:
             expected = ", ".join(map(str, self.input_shape))
-            raise ValueError(f"{self.where}: {self.layer} expects x of shape (n, {expected}), got {x.shape}")
+            data_format = "channels_first" if self.channels_first else "channels_last"
+            raise ValueError(
+                f"{self.where}: {self.layer} expects x of shape (n, {expected}), got {x.shape}"
+                f"{channels_hint(x.shape, data_format, self.input_shape)}"
+            )
         return x
 
     def data(

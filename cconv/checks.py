@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cconv.arrays import as_array
 from cconv.shapes import LARGEST, Window, positive_int
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax", "log_softmax")
@@ -17,16 +18,6 @@ DATA_FORMATS = ("channels_last", "channels_first")
 
 # How far from 1 the probabilities of a sample may sum: float16 labels of many classes must pass.
 PROBABILITY_SLACK = 1e-3
-
-
-def _asarray(where: str, name: str, value: Any) -> np.ndarray:
-    """Return value as a plain array of any dtype."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{where}: {name} must be an array without a mask, got a MaskedArray")
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {name} must be an array, all rows of one length, got {error}") from error
 
 
 def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndarray:
@@ -38,7 +29,7 @@ def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndar
 
 def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
     """Return value as an array of that rank, of any dtype."""
-    return _rank(where, name, _asarray(where, name, value), ndim)
+    return _rank(where, name, as_array(where, name, value), ndim)
 
 
 def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.ndarray:
@@ -57,7 +48,7 @@ def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.nd
     ValueError
         For another rank or an empty axis.
     """
-    array = _asarray(where, name, value)
+    array = as_array(where, name, value)
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if not (kind in "biu" or (kind == "f" and itemsize <= 8)):
         raise TypeError(
@@ -265,7 +256,7 @@ def as_labels(where: str, name: str, labels: Any, logits: np.ndarray) -> np.ndar
         For another shape, class numbers out of range, probabilities that are negative or do not sum to 1.
     """
     classes = logits.shape[-1]
-    array = _asarray(where, name, labels)
+    array = as_array(where, name, labels)
     if array.shape == logits.shape[:-1]:
         return _class_numbers(where, name, array, classes)
     if array.shape != logits.shape:

@@ -1,6 +1,7 @@
 """channels_first and channels_last: the one place that turns one into the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -22,3 +23,56 @@ def shape_to_channels_last(shape: Sequence[int], data_format: str) -> tuple[int,
     else:
         n, height, width, channels = shape
     return n, height, width, channels
+
+
+MOST_COLOURS = 4  # channels that images come with: grey, with alpha, red-green-blue, with alpha
+
+
+def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[int] | None = None) -> str:
+    """Return what an error message adds when images seem to be in the other layout; "" when they do not.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the images as given, batch included.
+    data_format : str
+        How they were read.
+    input_shape : tuple of int, optional
+        Of one sample, as it should be; without it few channels are looked for, beside long sides.
+
+    Examples
+    --------
+    >>> channels_hint((8, 3, 32, 32), "channels_last")
+    "; x looks like (n, channels, height, width): that is data_format='channels_first'"
+    >>> channels_hint((8, 32, 32, 3), "channels_last")
+    ''
+    """
+    if len(shape) != 4:
+        return ""
+    rows = tuple(shape[1:])
+    first = data_format == "channels_last"  # the other layout begins with the channels
+    channels, sides = (rows[0], rows[1:]) if first else (rows[2], rows[:2])
+    if input_shape is None:
+        looks = channels <= MOST_COLOURS < min(sides)
+    else:
+        looks = tuple(input_shape) == ((*sides, channels) if first else (channels, *sides))
+    if not looks:
+        return ""
+    axes, other = (
+        ("channels, height, width", "channels_first")
+        if first
+        else ("height, width, channels", "channels_last")
+    )
+    return f"; x looks like (n, {axes}): that is data_format={other!r}"
+
+
+@contextmanager
+def naming_channels_first(shape: Sequence[int], data_format: str) -> Iterator[None]:
+    """Add `channels_hint` to a ValueError of the ``with`` block, in which something is built for x."""
+    try:
+        yield
+    except ValueError as error:
+        hint = channels_hint(shape, data_format)
+        if not hint:
+            raise
+        raise ValueError(f"{error}{hint}") from error

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import named
+from cconv.arrays import as_array
 from cconv.named import finite
 from cconv.shapes import positive_int
 
 
 def _both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and predictions as arrays of numbers for the same, at least one, samples."""
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = as_array(where, "y_true", y_true), as_array(where, "y_pred", y_pred)
     for name, array in (("y_true", true), ("y_pred", pred)):
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{where}: {name} must hold real numbers, got dtype {array.dtype}")
@@ -238,7 +239,8 @@ class Metric(named.Configured):
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> float:
         """Return the mean over the batch."""
-        return float(self.function(np.asarray(y_true), np.asarray(y_pred)))
+        true, pred = as_array(self.name, "y_true", y_true), as_array(self.name, "y_pred", y_pred)
+        return float(self.function(true, pred))
 
     def plain(self) -> str:
         """Return the name: a function cannot be written down."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from cconv import diagram, summary
 from cconv import layers as layer_classes
 from cconv._version import __version__
+from cconv.arrays import as_array
 from cconv.io import safetensors
 from cconv.layers.base import Layer
 from cconv.named import config_of
@@ -323,9 +324,9 @@ class Sequential(Trainer):
             When their number or a shape differs; then nothing has changed.
         """
         self._need_built("set_weights")
-        weights = list(weights)
+        weights = [as_array("Sequential.set_weights", f"weights[{i}]", w) for i, w in enumerate(weights)]
         expected = [array.shape for layer in self._layers for array in _stores(layer).values()]
-        given = [np.shape(array) for array in weights]
+        given = [array.shape for array in weights]
         if given != expected:
             raise ValueError(f"Sequential.set_weights: weights must have the shapes {expected}, got {given}")
         start = 0

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks
+from cconv.arrays import as_array
 from cconv.batches import Front, is_plain
 from cconv.boundary import Boundary, Data, front_of
 from cconv.layers.base import Layer
+from cconv.layout import naming_channels_first
 from cconv.recorded import PlanCache, RecordedPlan
 from cconv.shapes import positive_int
 
@@ -87,7 +89,8 @@ class Predictor:
                 raise ValueError(
                     f"{where}: x must have a batch axis and at least one more, got {samples.shape}"
                 )
-            self.build(samples.shape[1:])
+            with naming_channels_first(samples.shape, self.data_format):
+                self.build(samples.shape[1:])
         assert self._input_shape is not None
         first = self._layers[0]
         boundary = Boundary(
@@ -194,7 +197,10 @@ class Predictor:
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
-        return y if y is not None else self.predict(x, max(len(np.asarray(x)), 1) if np.ndim(x) else 1, 0)
+        if y is not None:
+            return y
+        samples = as_array("Sequential.predict_on_batch", "x", x)
+        return self.predict(samples, max(len(samples), 1) if samples.ndim else 1, 0)
 
 
 def batch_size_of(where: str, batch_size: Any) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from cconv import checks, losses, optimizers
 from cconv import metrics as known_metrics
+from cconv.arrays import as_array
 from cconv.batches import Batch, Batches, Meter, epoch_order, is_plain, split_tail
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.named import config_of
@@ -385,8 +386,9 @@ class Trainer(Predictor):
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
-        n = np.shape(x)[0] if np.ndim(x) else 1
-        return self.evaluate(x, y, max(n, 1), 0, sample_weight, return_dict)
+        samples = as_array("Sequential.test_on_batch", "x", x)
+        n = len(samples) if samples.ndim else 1
+        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict)
 
     def _evaluate(self, batches: Batches) -> dict[str, float]:
         plan = self._inference_plan()

@@ -86,7 +86,8 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         where = type(self).__name__
         rows, found = data.image_rows(where, X)
         declared = data.given_shape(where, self.input_shape)
-        x, y = validate_data(self, rows, y, dtype=self._accepted(), reset=first, **checks)
+        targets = data.readable(where, "y", y)
+        x, y = validate_data(self, rows, targets, dtype=self._accepted(), reset=first, **checks)
         shape = data.image_shape(where, declared if first else self.input_shape_, found, x.shape[1])
         if first:
             self.input_shape_ = shape
@@ -151,7 +152,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         first = not (self.warm_start and hasattr(self, "model_"))
         self._check_lists()
         x, y = self._check_fit_data(X, y, first, **checks)
-        weight = data.sample_weights(sample_weight, x)
+        weight = data.sample_weights(type(self).__name__, sample_weight, x)
         given = data.without_zeros(Samples(x, np.asarray(y), weight))
         if first:
             self._learn_targets(given.y)
@@ -220,7 +221,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_lists()
         x, y = self._check_fit_data(X, y, first, **checks)
-        weight = data.sample_weights(sample_weight, x)
+        weight = data.sample_weights(type(self).__name__, sample_weight, x)
         targets = self._targets(np.asarray(y))
         samples = self._learnable(data.without_zeros(self._weighted(Samples(x, targets, weight))), first)
         with threads.limit(self.n_threads):

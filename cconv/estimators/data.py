@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from cconv.arrays import as_array
 from cconv.shapes import is_int
 
 Shape = tuple[int, ...]
@@ -28,14 +29,19 @@ class Samples(NamedTuple):
         return Samples(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
 
+def readable(where: str, name: str, value: Any) -> Any:
+    """Return value as an array, unless scikit-learn reads it better itself: lists, frames, series, sparse."""
+    own = hasattr(value, "iloc") or hasattr(value, "columns") or hasattr(value, "tocsr")
+    return value if value is None or own or isinstance(value, list | tuple) else as_array(where, name, value)
+
+
 def image_rows(where: str, x: Any) -> tuple[Any, Shape | None]:
     """Return images (n, h, w) or (n, h, w, c) as rows (n, h·w·c), and (h, w, c).
 
     Anything else, such as rows and frames, is returned as it is, with None: it is for
     scikit-learn's checks.
     """
-    if isinstance(x, list | tuple) or (hasattr(x, "__array__") and not hasattr(x, "shape")):
-        x = np.asarray(x)
+    x = readable(where, "X", np.asarray(x) if isinstance(x, list | tuple) else x)
     ndim = len(getattr(x, "shape", ()))
     if ndim < 3:
         return x, None
@@ -69,11 +75,16 @@ def image_shape(where: str, declared: Shape | None, found: Shape | None, n_featu
     return found or (1, n_features, 1)
 
 
-def sample_weights(sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
+def sample_weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
     """Return the weights as float64 (n,), or None; ValueError when negative, or zero throughout."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    given = (
+        sample_weight
+        if isinstance(sample_weight, Number)
+        else readable(where, "sample_weight", sample_weight)
+    )
+    weight = _check_sample_weight(given, x, dtype=np.float64)
     if weight.min() < 0:
         raise ValueError("Negative values in data passed to `sample_weight`")
     if not weight.any():

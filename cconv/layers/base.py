@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import checks, initializers
-from cconv.layout import from_channels_last, to_channels_last
+from cconv.arrays import as_array
+from cconv.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
 from cconv.named import Configured
 from cconv.regularizers import Regularizer
 from cconv.run import Run, is_replayable
@@ -48,7 +49,7 @@ class Weights(UserDict[str, np.ndarray]):
         if name not in self.data:
             raise KeyError(f"there is no {name!r} here, only {', '.join(self.data) or 'nothing'}")
         array = self.data[name]
-        values = np.asarray(value)
+        values = as_array("weights", name, value)
         if values.shape != array.shape:
             raise ValueError(f"{name} must have shape {array.shape}, got {values.shape}")
         if values.dtype.kind not in "biuf":
@@ -291,27 +292,39 @@ class Layer(Configured):
         if not self.built:
             with _building:
                 if not self.built:
-                    shape = np.shape(x)
-                    kind = np.float64 if getattr(x, "dtype", None) == np.float64 else np.float32
-                    if len(shape) < 2:
-                        raise ValueError(
-                            f"{self.where}: x must have a batch axis and at least one more, got {shape}"
-                        )
-                    self.build(shape[1:], dtype=kind)
+                    self._build_for(x)
         assert self.input_shape is not None
         given = self._as_floats("x", x, len(self.input_shape) + 1)
         if given.shape[1:] != self.input_shape:
+            hint = channels_hint(given.shape, self.data_format, self.input_shape)
             raise ValueError(
-                f"{self.where}: x must have the shape {self.input_shape} after the batch, got {given.shape}"
+                f"{self.where}: x must have the shape {self.input_shape} after the batch, "
+                f"got {given.shape}{hint}"
             )
         return given
 
+    def _build_for(self, x: ArrayLike) -> None:
+        array = checks.real_array(self.where, "x", x, None)
+        if array.ndim < 2 or (self.ranks and array.ndim - 1 not in self.ranks):
+            axes = " or ".join(str(rank + 1) for rank in self.ranks)
+            expected = (
+                f"{axes} axes, the first for the samples" if axes else "a batch axis and at least one more"
+            )
+            raise ValueError(f"{self.where}: x must have {expected}, got shape {array.shape}")
+        # The numbers of a list have no dtype of their own.
+        kind = np.dtype(np.float32) if isinstance(x, list | tuple) else checks.common_dtype(array)
+        with naming_channels_first(array.shape, self.data_format):
+            self.build(array.shape[1:], dtype=kind)
+
     def _as_floats(self, name: str, x: ArrayLike, ndim: int) -> np.ndarray:
-        array = checks.as_activations(self.where, name, x, ndim)
-        if array.dtype == self.dtype:
-            return array
-        given = getattr(x, "dtype", None)
-        if given is not None and given.kind == "f" and given.itemsize > 2:
+        array = checks.real_array(self.where, name, x, ndim)
+        given = array.dtype.newbyteorder("=")
+        if (
+            given.kind == "f"
+            and given.itemsize > 2
+            and given != self.dtype
+            and not isinstance(x, list | tuple)
+        ):
             raise TypeError(f"{self.where}: {name} must be {self.dtype} as the layer is, got {given}")
         return checks.ready(array, self.dtype)
 
@@ -360,10 +373,11 @@ class Layer(Configured):
         """
         places = [(store, name) for store in (self.params, self.state) for name in store]
         shapes = [store[name].shape for store, name in places]
-        given = [np.shape(value) for value in weights]
+        values = [as_array(self.where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+        given = [value.shape for value in values]
         if given != shapes:
             raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
-        for (store, name), value in zip(places, weights, strict=True):
+        for (store, name), value in zip(places, values, strict=True):
             store[name] = value
 
     def penalty(self) -> float:

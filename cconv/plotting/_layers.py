@@ -188,7 +188,7 @@ def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
     if image.shape == (1, *expected):
         image = image[0]
     if len(expected) != 3 or image.shape != expected:
-        raise ValueError(f"{where}: x must be one image of the shape {expected}, got {np.shape(x)}")
+        raise ValueError(f"{where}: x must be one image of the shape {expected}, got {image.shape}")
     return np.ascontiguousarray(to_channels_last(image[np.newaxis], model.data_format))[0]
 
 

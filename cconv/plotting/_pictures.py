@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks
+from cconv.arrays import as_array
 from cconv.shapes import positive_int
 
 # Okabe & Ito 2008, "Color universal design".
@@ -146,6 +147,8 @@ def images(
     2
     """
     where = "images"
+    if not isinstance(pictures, Iterable) or isinstance(pictures, memoryview):
+        pictures = as_array(where, "pictures", pictures)
     arrays = [as_picture(where, f"pictures[{i}]", array) for i, array in enumerate(pictures)]
     if not arrays:
         raise ValueError(f"{where}: pictures must not be empty")

@@ -161,7 +161,7 @@ def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
     if labels.ndim == 2:
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     if labels.shape != (n,):
-        raise ValueError(f"{where}: y must have {n} rows, one an image, got the shape {np.shape(y)}")
+        raise ValueError(f"{where}: y must have {n} rows, one an image, got the shape {labels.shape}")
     return labels.astype(np.int64)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import diagram
+from cconv.arrays import as_array
 from cconv.seeds import MASK, bits
 from cconv.shapes import is_int, positive_int
 
@@ -51,7 +52,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
            [0., 1., 0.]], dtype=float32)
     """
     where = "to_categorical"
-    labels = np.asarray(x)
+    labels = as_array(where, "x", x)
     if labels.dtype.kind == "f" and np.all(np.isfinite(labels)) and np.all(labels == np.floor(labels)):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
