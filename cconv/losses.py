@@ -206,15 +206,20 @@ class BinaryCrossentropy(Loss):
             p = np.clip(pred, EPSILON, 1 - EPSILON)
             losses = -(true * exactmath.log(p) + (1 - true) * exactmath.log(1 - p))
             np.divide(p - true, p * (1 - p), out=dy)
+            dy *= p == pred  # where p is cut off the loss is flat
             factor = 1.0 / dy.size
         _scale(dy, weight, factor)
         return _total(losses, weight) / dy.size, dy
 
 
 class CategoricalCrossentropy(Loss):
-    """Cross-entropy of one-hot targets or probabilities t, ``mean over samples of -Σ_k t_k log p_k``.
+    """Cross-entropy of one-hot targets or probabilities t, ``mean over samples of -Σ_k t_k log q_k``.
 
-    From logits the gradient is ``(softmax(z) - t) / n`` (Bishop 2006, eqs. 4.108 and 4.109).
+    q are the predictions p divided by their sum s over the classes, as in Keras, so that p need not be
+    probabilities; then they are kept `EPSILON` away from 0 and 1. The gradient is
+    ``(Σ_k t_k - t_j / q_j) / (s n)``, a term t_k being 0 where q_k was cut off: there the loss is flat.
+    Predictions of nothing but 0 give NaN. From logits the gradient is ``(softmax(z) - t) / n`` (Bishop 2006, eqs. 4.108
+    and 4.109). `cconv.reference.categorical_crossentropy` is the twin of the first form.
 
     Parameters
     ----------
@@ -224,8 +229,10 @@ class CategoricalCrossentropy(Loss):
     Examples
     --------
     >>> loss, dy = CategoricalCrossentropy()([[0, 1]], np.array([[0.75, 0.25]]))
-    >>> round(loss, 6), float(dy[0, 1])
-    (1.386294, -4.0)
+    >>> round(loss, 6), dy.tolist()
+    (1.386294, [[1.0, -3.0]])
+    >>> round(CategoricalCrossentropy()([[0, 1]], [[1.0, 1.0]])[0], 6)
+    0.693147
     """
 
     key = "categorical_crossentropy"
@@ -248,18 +255,23 @@ class CategoricalCrossentropy(Loss):
         if from_logits:
             loss, dy = ops_rows.softmax_cross_entropy(rows, true, weight, run)
             return loss, dy.reshape(pred.shape)
-        p = np.clip(rows, EPSILON, 1 - EPSILON)
         if true.ndim == 1:
-            true = np.equal(true[:, np.newaxis], np.arange(p.shape[1])).astype(p.dtype)
-        loss = -_total(true * exactmath.log(p), weight) / len(rows)
+            true = np.equal(true[:, np.newaxis], np.arange(rows.shape[1])).astype(rows.dtype)
+        sums = rows.sum(axis=1, keepdims=True)
+        shares = rows / sums
+        q = np.clip(shares, EPSILON, 1 - EPSILON)
+        loss = -_total(true * exactmath.log(q), weight) / len(rows)
         dy = run.empty("dy", rows.shape, rows.dtype)
-        np.divide(true, p, out=dy)
-        _scale(dy, weight, -1.0 / len(rows))
+        counted = true * (q == shares)
+        np.divide(counted, q, out=dy)
+        np.subtract(counted.sum(axis=1, keepdims=True), dy, out=dy)
+        dy /= sums
+        _scale(dy, weight, 1.0 / len(rows))
         return loss, dy.reshape(pred.shape)
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """Cross-entropy of class numbers c, ``mean over samples of -log p_c``.
+    """Cross-entropy of class numbers c, ``mean over samples of -log q_c``: see `CategoricalCrossentropy`.
 
     Parameters
     ----------
@@ -269,8 +281,8 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     Examples
     --------
     >>> loss, dy = SparseCategoricalCrossentropy()([1], np.array([[0.75, 0.25]]))
-    >>> round(loss, 6), float(dy[0, 1])
-    (1.386294, -4.0)
+    >>> round(loss, 6), dy.tolist()
+    (1.386294, [[1.0, -3.0]])
     """
 
     key = "sparse_categorical_crossentropy"

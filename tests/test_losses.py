@@ -5,9 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cconv import activations, losses, metrics, named
+from cconv import activations, losses, metrics, named, reference
 from cconv.run import Run
+from tests.strategies import many
 
 N, CLASSES = 5, 4
 
@@ -31,8 +34,8 @@ def targets(kind, rng):
 def formula(kind, t, p):
     """Return the loss of every sample."""
     return {
-        "sparse_categorical_crossentropy": lambda: -np.log(p[np.arange(N), t]),
-        "categorical_crossentropy": lambda: -(t * np.log(p)).sum(axis=1),
+        "sparse_categorical_crossentropy": lambda: -np.log(p[np.arange(N), t] / p.sum(axis=1)),
+        "categorical_crossentropy": lambda: -(t * np.log(p / p.sum(axis=1, keepdims=True))).sum(axis=1),
         "binary_crossentropy": lambda: -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1),
         "mse": lambda: ((p - t) ** 2).mean(axis=1),
         "mae": lambda: np.abs(p - t).mean(axis=1),
@@ -57,6 +60,76 @@ def test_values_and_gradients(kind, weighted):
     total, dy = loss(t, p, w if weighted else None)
     assert total == pytest.approx((formula(kind, t, p) * w).sum() / N, rel=1e-12)
     check_gradient(value, p, dy)
+
+
+# Keras 3.15, JAX and PyTorch alike: predictions, class, loss, gradient.
+OF_KERAS = [
+    ([1.0, 1.0], 1, 0.6931472, [0.5, -0.5]),
+    ([2.0, 2.0, 4.0], 0, 1.3862944, [-0.375, 0.125, 0.125]),
+    ([0.0, 1.0, 1.0], 0, 16.118095, [0, 0, 0]),
+    ([0.0, 1.0, 1.0], 1, 0.6931472, [0.5, -0.5, 0.5]),
+    ([-1.0, 2.0, 3.0], 0, 16.118095, [0, 0, 0]),
+    ([-1.0, 2.0, 3.0], 2, 0.2876821, [0.25, 0.25, -1 / 12]),
+    ([-1.0, -1.0, -2.0], 0, 1.3862944, [0.75, -0.25, -0.25]),
+    ([0.9999999, 1e-8, 0.0], 0, 1.1920929e-07, [0, 0, 0]),
+    ([0.9999999, 1e-8, 0.0], 1, 16.118095, [0, 0, 0]),
+    ([1e-9, 1.0, 1.0], 0, 16.118095, [0, 0, 0]),
+]
+CATEGORICAL = ["categorical_crossentropy", "sparse_categorical_crossentropy"]
+
+
+@pytest.mark.parametrize("kind", CATEGORICAL)
+@pytest.mark.parametrize(("p", "label", "wanted", "gradient"), OF_KERAS)
+def test_predictions_are_divided_by_their_sum_as_keras_does(kind, p, label, wanted, gradient):
+    p = np.array([p], "float32")
+    true = np.array([label]) if kind.startswith("sparse") else np.eye(p.shape[1])[[label]]
+    loss, dy = losses.get(kind)(true, p)
+    assert loss == pytest.approx(wanted, rel=2e-6)
+    np.testing.assert_allclose(dy[0], gradient, rtol=2e-6)
+
+
+@pytest.mark.parametrize("kind", CATEGORICAL)
+def test_predictions_of_nothing_but_zeros_give_nan(kind):
+    total, dy = losses.get(kind)([0] if kind.startswith("sparse") else [[1, 0]], [[0.0, 0.0]])
+    assert np.isnan(total)
+    assert np.isnan(dy).all()
+
+
+@many
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    classes=st.integers(1, 40),
+    lead=st.sampled_from([(1,), (7,), (3, 2), (2, 3, 4)]),
+    size=st.sampled_from([1e-6, 0.5, 1.0, 30.0, 1e6]),
+    zeros=st.booleans(),
+    weighted=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_the_twin_of_predictions_that_do_not_sum_to_one(seed, classes, lead, size, zeros, weighted, dtype):
+    rng = np.random.default_rng(seed)
+    p = (rng.uniform(0.01, 1, (*lead, classes)) * size).astype(dtype)
+    if zeros:
+        p[..., 1:][rng.random((*lead, classes - 1)) < 0.3] = 0
+    labels = rng.integers(0, classes, lead)
+    true = rng.dirichlet(np.ones(classes), lead)
+    w = rng.uniform(0, 2, lead[0]).astype(dtype) if weighted else None
+    each = None if w is None else np.broadcast_to(w.reshape(-1, *[1] * (len(lead) - 1)), lead)
+    for kind, t in zip(CATEGORICAL, (true, labels), strict=True):
+        wanted, gradient = reference.categorical_crossentropy(p.astype("float64"), t, each)
+        loss, dy = losses.get(kind)(t, p, w)
+        tolerance = 1e-12 if dtype == "float64" else 2e-5
+        assert loss == pytest.approx(wanted, rel=tolerance, abs=tolerance)
+        scale = np.abs(gradient).max() + np.finfo(dtype).tiny
+        np.testing.assert_allclose(dy / scale, gradient / scale, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("kind", [*CATEGORICAL, "binary_crossentropy"])
+def test_gradients_are_those_of_the_values_also_where_predictions_are_cut_off(kind):
+    rng = np.random.default_rng(8)
+    p = rng.uniform(0.1, 0.9, (N, CLASSES))
+    p[0, 0], p[1, 1], p[2, 2] = -0.1, 1.5, -3e-3
+    t = targets(kind, rng)
+    check_gradient(lambda pred: losses.get(kind)(t, pred)[0], p, losses.get(kind)(t, p)[1])
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -32,6 +32,7 @@ from cconv.reference.pooling import (
     max_pool2d_backward,
 )
 from cconv.reference.rows import (
+    categorical_crossentropy,
     dense,
     dense_backward,
     log_softmax,
@@ -52,6 +53,7 @@ __all__ = [
     "average_pool2d_backward",
     "batch_normalization",
     "batch_normalization_backward",
+    "categorical_crossentropy",
     "col2im",
     "conv2d",
     "conv2d_backward",
