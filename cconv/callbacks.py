@@ -26,7 +26,8 @@ class Callback:
     model : Sequential
         The model that trains; set before `on_train_begin`.
     params : dict
-        ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches in an epoch), ``samples`` (int).
+        ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches in an epoch), ``samples`` (int),
+        ``metrics`` (list of str, the figures of the logs after an epoch; None where a callback may add some).
     """
 
     def __init__(self) -> None:
@@ -69,14 +70,33 @@ class Callback:
         """Let go of files and screens; called once when `fit` ends, however it ends."""
 
 
+def flat(callbacks: Any) -> list[Any]:
+    """Return what was given as callbacks, one, several, or lists of them, or None, as one list.
+
+    Examples
+    --------
+    >>> one = Callback()
+    >>> flat(one) == flat([one]) == flat([[], [one]]), flat(None)
+    (True, [])
+    """
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        return [callbacks]
+    return [callback for entry in callbacks for callback in flat(entry)]
+
+
 class CallbackList:
     """Several callbacks called as one, in order."""
 
-    def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
-        self.callbacks = list(callbacks)
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
+        self.callbacks = flat(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"fit: callbacks must be cconv.callbacks.Callback objects, got {callback!r}")
+        if any(type(c).__module__ != __name__ or type(c) is LambdaCallback for c in self.callbacks):
+            params = {**params, "metrics": None}  # it may add figures of its own to the logs
+        for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)
 
@@ -205,37 +225,57 @@ class ProgressBar(Callback):
 
 
 class _Monitor:
-    """Follows one figure of the logs and says whether it improved."""
+    """Follows one figure of the logs and says whether it improved, by Keras' rules."""
 
     def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{where}: mode must be 'auto', 'min' or 'max', got {mode!r}")
-        if mode == "auto":
-            rising = (
-                monitor.endswith(("acc", "accuracy", "auc", "precision", "recall")) or "_accuracy" in monitor
-            )
-            mode = "max" if rising else "min"
-        self.where, self.monitor = where, monitor
-        self.sign = 1.0 if mode == "max" else -1.0
+        self.where, self.monitor, self.mode = where, monitor, mode
         self.min_delta = abs(min_delta)
-        self.worst = -self.sign * math.inf
+        self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))
 
-    def value(self, logs: Logs | None) -> float | None:
-        """Return the figure, or None with a warning when it is not there."""
+    def prepare(self, model: Any) -> None:
+        """Know what is better in this model; ValueError where ``mode="auto"`` does not say."""
+        if self.mode != "auto":
+            return
+        name = self.monitor.removeprefix("val_")
+        found = [metric.rising for metric in getattr(model, "metrics", ()) if metric.name == name]
+        rising = found[0] if found and found[0] is not None else _direction_of(self.monitor)
+        if rising is None:
+            raise ValueError(
+                f"{self.where}: mode must be 'min' or 'max' for monitor {self.monitor!r}, "
+                f"of which is not known whether more is better, got 'auto'"
+            )
+        self._rising = rising
+
+    def value(self, logs: Logs | None, otherwise: str = "it does nothing") -> float | None:
+        """Return the figure; where it is not there None, and warn that `otherwise` is what happens."""
         value = (logs or {}).get(self.monitor)
         if value is None:
             known = ", ".join(logs or {}) or "nothing"
             warnings.warn(
                 f"{self.where}: monitor {self.monitor!r} is not among the figures of this epoch ({known}); "
-                "it does nothing",
+                f"{otherwise}",
                 stacklevel=4,
             )
         return value
 
-    def better(self, value: float, than: float) -> bool:
-        return self.sign * (value - than) > self.min_delta if math.isfinite(than) else value != than
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a figure improves on another by more than `min_delta`: on None all but NaN do."""
+        if than is None or math.isnan(than):
+            return not math.isnan(value)
+        return value - self.min_delta > than if self._rising else value + self.min_delta < than
+
+
+def _direction_of(monitor: str) -> bool | None:
+    """Whether a figure of that name grows as a model improves; None where the name does not say."""
+    name = monitor.removeprefix("val_")
+    if name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
+        return True
+    errors = ("loss", "mse", "mae", "mean_squared_error", "mean_absolute_error")
+    return False if name in errors else None
 
 
 def _count(where: str, name: str, value: Any) -> int:
@@ -260,11 +300,12 @@ class EarlyStopping(Callback):
     verbose : int
         1 says when it stops.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" takes accuracies to grow and all else to fall.
+        Whether smaller or larger is better; "auto" knows it of losses and of the metrics of cconv,
+        and refuses, before the first epoch, a figure that it does not know. NaN is never better.
     baseline : float, optional
         Only what is better than this counts as improvement.
     restore_best_weights : bool
-        At the end give the model the weights of its best epoch.
+        At the end give the model the weights of its best epoch; if none improved, of the first looked at.
     start_from_epoch : int
         Epochs before this one are not looked at.
     """
@@ -292,28 +333,29 @@ class EarlyStopping(Callback):
     def _forget(self) -> None:
         self.wait = 0
         self.stopped_epoch: int | None = None
-        self.best = self.follow.worst
+        self.best: float | None = None
         self.best_epoch = 0
         self.best_weights: list[Any] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin anew."""
         self._forget()
+        self.follow.prepare(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, remember, and perhaps stop."""
         value = self.follow.value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
-        if self.follow.better(value, self.best):
+        improved = self.follow.better(value, self.best)
+        if self.restore_best_weights and (improved or self.best_weights is None):
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if improved:
             self.best, self.best_epoch = value, epoch
-            if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
             if self.baseline is None or self.follow.better(value, self.baseline):
                 self.wait = 0
-                return
-        self.wait += 1
-        if self.wait >= max(self.patience, 1):
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -334,13 +376,13 @@ class ModelCheckpoint(Callback):
     ----------
     filepath : path
         May hold fields for the epoch (from 1), the batch and every figure of the logs:
-        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``.
+        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made.
     monitor, mode :
         The figure that says what is best, as for `EarlyStopping`.
     verbose : int
         1 says what it saves.
     save_best_only : bool
-        Only save when the figure improved.
+        Only save when the figure improved; where it is not there, save with a warning.
     save_weights_only : bool
         Weights without configuration and optimizer.
     save_freq : "epoch" or int
@@ -367,9 +409,21 @@ class ModelCheckpoint(Callback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.every = None if save_freq == "epoch" else positive_int("ModelCheckpoint", "save_freq", save_freq)
-        self.best = self.follow.worst if initial_value_threshold is None else initial_value_threshold
+        self.best = initial_value_threshold
         self._batches = 0
         self._epoch = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """See that the files can be named, and that their folder is there, before the first epoch."""
+        if self.save_best_only:
+            self.follow.prepare(self.model)
+        names = self.params.get("metrics")
+        if names is not None:
+            known = [name for name in names if self.every is None or not name.startswith("val_")]
+            self._path(1, dict.fromkeys(known, 0.0))
+        folder = os.path.dirname(self.filepath)
+        if "{" not in folder:
+            _make(folder)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the number for the file's name."""
@@ -386,25 +440,37 @@ class ModelCheckpoint(Callback):
         if self.every is None:
             self._save(self.params["steps"], logs)
 
-    def _save(self, batch: int, logs: Logs | None) -> None:
-        if self.save_best_only:
-            value = self.follow.value(logs)
-            if value is None or not self.follow.better(value, self.best):
-                return
-            self.best = value
+    def _path(self, batch: int, logs: Logs | None) -> str:
+        """Return the name of the next file."""
         try:
-            path = self.filepath.format(**{**(logs or {}), "epoch": self._epoch + 1, "batch": batch})
-        except KeyError as error:
+            return self.filepath.format(**{**(logs or {}), "epoch": self._epoch + 1, "batch": batch})
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+            reason = "" if isinstance(error, KeyError) else f" ({error})"
             raise ValueError(
                 f"ModelCheckpoint: filepath may name epoch, batch, {', '.join(logs or {})}, "
-                f"got {self.filepath!r}"
+                f"got {self.filepath!r}{reason}"
             ) from error
+
+    def _save(self, batch: int, logs: Logs | None) -> None:
+        if self.save_best_only:
+            value = self.follow.value(logs, "the model is saved")
+            if value is not None and not self.follow.better(value, self.best):
+                return
+            self.best = self.best if value is None else value
+        path = self._path(batch, logs)
         if self.verbose:
             print(f"Epoch {self._epoch + 1}: saving the model to {path}")
+        _make(os.path.dirname(path))
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
             self.model.save(path)
+
+
+def _make(folder: str) -> None:
+    """Make a folder that is not there yet."""
+    if folder:
+        os.makedirs(folder, exist_ok=True)
 
 
 class ReduceLROnPlateau(Callback):
@@ -447,13 +513,14 @@ class ReduceLROnPlateau(Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.best = self.follow.worst
+        self.best: float | None = None
         self.wait = 0
         self.resting = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin anew."""
         self._forget()
+        self.follow.prepare(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, and perhaps lower the learning rate."""
@@ -480,7 +547,7 @@ class ReduceLROnPlateau(Callback):
             optimizer.learning_rate = new
             if self.verbose:
                 print(f"Epoch {epoch + 1}: reducing the learning rate to {new:g}")
-        self.resting, self.wait = self.cooldown, 0
+            self.resting, self.wait = self.cooldown, 0
 
 
 class CSVLogger(Callback):

@@ -218,8 +218,8 @@ class CategoricalCrossentropy(Loss):
     q are the predictions p divided by their sum s over the classes, as in Keras, so that p need not be
     probabilities; then they are kept `EPSILON` away from 0 and 1. The gradient is
     ``(Σ_k t_k - t_j / q_j) / (s n)``, a term t_k being 0 where q_k was cut off: there the loss is flat.
-    Predictions of nothing but 0 give NaN. From logits the gradient is ``(softmax(z) - t) / n`` (Bishop 2006, eqs. 4.108
-    and 4.109). `cconv.reference.categorical_crossentropy` is the twin of the first form.
+    Predictions of nothing but 0 give NaN. From logits the gradient is ``(softmax(z) - t) / n`` (Bishop
+    2006, eqs. 4.108 and 4.109). `cconv.reference.categorical_crossentropy` is the twin of the first form.
 
     Parameters
     ----------

@@ -242,6 +242,11 @@ class Metric(named.Configured):
         true, pred = as_array(self.name, "y_true", y_true), as_array(self.name, "y_pred", y_pred)
         return float(self.function(true, pred))
 
+    @property
+    def rising(self) -> bool | None:
+        """Whether more is better; None where that is not known, of a function of the user's."""
+        return _RISING.get(self.function)
+
     def plain(self) -> str:
         """Return the name: a function cannot be written down."""
         return self.name
@@ -291,6 +296,14 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], float]] = {
     "mean_squared_error": mean_squared_error,
     "mae": mean_absolute_error,
     "mean_absolute_error": mean_absolute_error,
+}
+
+_RISING: dict[Callable[[Any, Any], float], bool] = {
+    accuracy: True,
+    binary_accuracy: True,
+    top_k_accuracy: True,
+    mean_squared_error: False,
+    mean_absolute_error: False,
 }
 
 

@@ -84,7 +84,7 @@ class Trainer(Predictor):
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: str | int = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Sequence[Any] | None = None,
         shuffle: bool = True,
@@ -108,7 +108,7 @@ class Trainer(Predictor):
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 (the same as "auto") a progress bar, 2 a line an epoch. Where output is
             neither a terminal nor a notebook, 1 writes lines too.
-        callbacks : iterable of Callback, optional
+        callbacks : Callback or iterable of Callback, optional
             Called in this order.
         validation_split : float
             In [0, 1): the share of samples, the last ones, that are set apart for validation.
@@ -149,8 +149,10 @@ class Trainer(Predictor):
         self.history = History()
         self.stop_training = False
         bar = [ProgressBar(lines=flags[1] == 2)] if flags[1] else []
+        names = self._figure_names()
         params = {"verbose": flags[1], "epochs": last, "steps": len(train), "samples": train.n}
-        calls = CallbackList([self.history, *bar, *(callbacks or ())], self, params)
+        params["metrics"] = names + [f"val_{name}" for name in names if validation is not None]
+        calls = CallbackList([self.history, *bar, callbacks], self, params)
         try:
             with train:
                 calls.call("on_train_begin", {})

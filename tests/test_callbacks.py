@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from cconv import metrics
 from cconv.callbacks import (
     Callback,
     CSVLogger,
@@ -122,7 +123,8 @@ def test_stop_training_ends_after_the_batch():
         ({"patience": 1}, [3, 2, 2, 1], 3),
         ({"patience": 2}, [3, 2, 2, 1, 1, 1, 0], 6),
         ({"min_delta": 0.5}, [3, 2.7, 1], 2),
-        ({"patience": 2, "baseline": 1.0}, [3, 2, 0.5], 2),
+        ({"patience": 2, "baseline": 1.0}, [3, 2, 0.5], 3),
+        ({"patience": 2, "baseline": 1.0}, [3, 2, 2, 0.5], 3),
         ({"patience": 3, "baseline": 1.0}, [3, 2, 0.5, 0.6, 0.6, 0.6, 0], 6),
         ({"start_from_epoch": 2}, [1, 2, 3, 2, 4], 5),
         ({"mode": "max"}, [1, 2, 3, 2], 4),
@@ -160,6 +162,56 @@ def test_early_stopping_in_a_training():
         X, Y, epochs=9, verbose=0, validation_split=0.5, callbacks=[EarlyStopping(patience=2)]
     )
     assert history.epoch == [0, 1, 2]
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("first", [1, 3])
+def test_nan_never_improves(first, mode):
+    values = [*[NAN] * first, 2.0, NAN, 3.0, NAN, NAN, NAN]
+    best = first if mode == "min" else first + 2
+    stopper = EarlyStopping(mode=mode, patience=3, restore_best_weights=True)
+    model, run = play(stopper, values)
+    assert run == (3 if first == 3 else best + 4)
+    assert model.weights[0][0] == (0 if first == 3 else best), "if all were NaN those of the first"
+    saver = ModelCheckpoint("{epoch}", mode=mode, save_best_only=True)
+    wanted = [first] if mode == "min" else [first, first + 2]
+    assert play(saver, values)[0].saved == [f"{i + 1}" for i in wanted]
+    plateau = ReduceLROnPlateau(mode=mode, patience=2, factor=0.5)
+    assert play(plateau, [2.0, NAN, NAN, NAN, NAN])[0].optimizer.learning_rate == 0.25
+    assert plateau.best == 2.0
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau, ModelCheckpoint])
+def test_a_figure_of_unknown_direction_needs_a_mode(kind, tmp_path):
+    def f1(y_true, y_pred):
+        return 0.5
+
+    first = [tmp_path / "m"] if kind is ModelCheckpoint else []
+    best = {"save_best_only": True} if first else {}
+    model = Sequential([Dense(1, input_shape=(3,))], seed=0)
+    model.compile("sgd", "mse", [f1, metrics.Metric(metrics.mean_absolute_error, "far")])
+    before = model.get_weights()
+    for name in ("f1", "val_f1", "nothing"):
+        wanted = f"{kind.__name__}: mode must be 'min' or 'max' for monitor '{name}'.* got 'auto'"
+        with pytest.raises(ValueError, match=wanted):
+            model.fit(X, Y, verbose=0, callbacks=kind(*first, monitor=name, **best))
+    assert np.array_equal(model.get_weights()[0], before[0]), "before the first epoch"
+    for options in ({"monitor": "f1", "mode": "max"}, {"monitor": "far"}, {"monitor": "loss"}):
+        model.fit(X, Y, verbose=0, callbacks=kind(*first, **options, **best))
+
+
+def test_a_callback_alone_and_lists_in_lists():
+    stopper, other = EarlyStopping("loss", patience=1), History()
+    network().fit(X, Y, epochs=2, verbose=0, callbacks=other)
+    assert other.epoch == [0, 1]
+    network().fit(X, Y, epochs=2, verbose=0, callbacks=[[stopper], (other, [])])
+    assert other.epoch == [0, 1]
+    for wrong in ("abc", 3, EarlyStopping, [print]):
+        with pytest.raises(TypeError, match=r"fit: callbacks must be cconv.callbacks.Callback objects, got"):
+            network().fit(X, Y, verbose=0, callbacks=wrong)
 
 
 def test_a_figure_that_is_not_there_is_warned_of():
@@ -209,9 +261,46 @@ def test_saving_by_batches_and_weights_alone(tmp_path):
     model.load_weights(tmp_path / "1-3")
 
 
-def test_checkpoint_refuses(tmp_path):
-    with pytest.raises(ValueError, match=r"filepath may name epoch, batch, loss, mae, got '.*{val}'"):
-        network().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{val}")])
+@pytest.mark.parametrize("name", ["{val}", "{val_loss}", "{}", "{epoch", "{epoch:q}", "{loss.x}", "{loss:d}"])
+def test_a_wrong_name_of_a_checkpoint_is_found_before_the_first_epoch(name, tmp_path):
+    model = network()
+    with pytest.raises(
+        ValueError, match=r"ModelCheckpoint: filepath may name epoch, batch, loss, mae, got '"
+    ):
+        model.fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "deep" / name)])
+    assert model.steps_done == 0
+    saver = ModelCheckpoint(f"{tmp_path}/{{val_loss}}", save_freq=1)
+    with pytest.raises(ValueError, match=r"filepath may name epoch, batch, loss, mae, got"):
+        model.fit(X, Y, verbose=0, validation_split=0.5, callbacks=saver)
+
+
+def test_names_with_the_figures_of_validation_and_of_other_callbacks(tmp_path):
+    saver = ModelCheckpoint(tmp_path / "{val_loss:.3f}-{val_mae:.3f}-{loss:e}-{epoch:03d}")
+    network().fit(X, Y, verbose=0, validation_split=0.5, callbacks=saver)
+    adds = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=1.5))
+    network().fit(X, Y, verbose=0, callbacks=[adds, ModelCheckpoint(tmp_path / "{mine}")])
+    assert (tmp_path / "1.5").exists()
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    for where in ("a/b/m", "c-{epoch}/{loss:.1f}/m"):
+        network().fit(X, Y, verbose=0, epochs=2, callbacks=ModelCheckpoint(tmp_path / where))
+    assert (tmp_path / "a" / "b" / "m").exists()
+    assert len(list(tmp_path.glob("c-[12]/*/m"))) == 2
+    (tmp_path / "file").write_text("")
+    model = network()
+    with pytest.raises(OSError, match="file"):
+        model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / "file" / "m"))
+    assert model.steps_done == 0
+
+
+def test_the_best_of_a_figure_that_is_not_there_is_saved_with_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match="monitor 'val_loss' is not among .*; the model is saved"):
+        network().fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / "m", save_best_only=True))
+    assert (tmp_path / "m").exists()
+
+
+def test_checkpoint_refuses():
     with pytest.raises(TypeError, match="save_freq must be a positive int, got 'batch'"):
         ModelCheckpoint("m", save_freq="batch")
 

@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Opt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cconv import losses, optimizers, threads
-from cconv.callbacks import Callback
+from cconv.callbacks import Callback, flat
 from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
-from cconv.estimators.watch import Watch
+from cconv.estimators.watch import Watch, known_first
 from cconv.layers import Layer
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
@@ -43,7 +43,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "random_state": ["random_state", np.random.Generator],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
-        "callbacks": [list, tuple, None],
+        "callbacks": [Callback, list, tuple, None],
     }
 
     input_shape_: data.Shape
@@ -112,7 +112,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _check_lists(self) -> None:
         """Look into the parameters that scikit-learn's constraints only know as lists."""
-        for callback in self.callbacks or ():
+        for callback in flat(self.callbacks):
             if not isinstance(callback, Callback):
                 raise InvalidParameterError(
                     f"The 'callbacks' parameter of {type(self).__name__} must be made of "
@@ -179,7 +179,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
         if apart is not None and self.validation_scores_ is not None:
             self.validation_scores_ += watch.scores
-            self.best_validation_score_ = max(self.validation_scores_)
+            self.best_validation_score_ = max(self.validation_scores_, key=known_first)
         return self
 
     def _learnable(self, samples: Samples, first: bool) -> Samples:
@@ -206,7 +206,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             batch_size=self.batch_size,
             epochs=epochs,
             verbose=min(int(self.verbose), 2),
-            callbacks=[*watching, *(self.callbacks or ())],
+            callbacks=[*watching, *flat(self.callbacks)],
             shuffle=shuffle,
             sample_weight=samples.weight,
         ).history

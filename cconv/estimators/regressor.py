@@ -67,7 +67,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         Let `fit` go on with the weights of the last one (the optimizer starts anew).
     verbose : bool or int
         0 is silent, 1 a progress bar, 2 a line an epoch.
-    callbacks : list of Callback, optional
+    callbacks : Callback or list of Callback, optional
         See `cconv.callbacks`.
 
     Attributes

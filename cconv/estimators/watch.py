@@ -59,3 +59,14 @@ class Watch(Callback):
         """Give back the weights of the best epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
+
+
+def known_first(score: float) -> float:
+    """Return a key by which the largest score is found: NaN is less than every number.
+
+    Examples
+    --------
+    >>> max([math.nan, 0.5, 0.25], key=known_first)
+    0.5
+    """
+    return -math.inf if math.isnan(score) else score
