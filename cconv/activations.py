@@ -158,3 +158,16 @@ def get(value: Any, where: str = "activations.get", name: str = "value") -> Acti
     (ReLU(), 'linear')
     """
     return Linear() if value is None else named.resolve(where, name, value, Activation, _CLASSES)
+
+
+class Setting:
+    """The attribute of a layer that holds its activation: set to a name or None, it is what that stands for.
+
+    It is kept under its own name, where plans look for it.
+    """
+
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+        return self if layer is None else layer.__dict__["activation"]
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        layer.__dict__["activation"] = get(value, layer.where, "activation")

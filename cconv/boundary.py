@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from cconv.batches import Batches, Column, Front
 from cconv.layers.augmentation import Augmentation
 from cconv.layers.rescaling import Rescaling
 from cconv.layout import channels_hint
-from cconv.shapes import is_int
 
 CHECKED_ROWS = 4096  # targets looked at together
 
@@ -120,15 +120,22 @@ class Boundary:
         if y is None:
             raise ValueError(f"{self.where}: y must be given")
         targets = self._same_length("y", checks.real_array(self.where, "y", y, None), n)
+        try:
+            self._check_targets(targets)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.where}: y does not fit the loss: {error}") from error
+        return targets
+
+    def _check_targets(self, targets: np.ndarray) -> None:
+        n, shape = len(targets), self.output_shape
+        if self.channels_first and targets.ndim == 4:
+            targets = np.moveaxis(targets, 1, 3)
+        self.loss.check_shape(targets.shape, (n, *shape))
         # Class numbers and probabilities are all looked at before training begins; a target that
         # may be any number (and as large as the samples) only in its shape.
-        stop = n if self.loss.activation else 1
-        for start in range(0, stop, CHECKED_ROWS):
-            rows = targets[start : min(start + CHECKED_ROWS, stop)]
-            if self.channels_first and rows.ndim == 4:
-                rows = np.moveaxis(rows, 1, 3)
-            self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *self.output_shape)))
-        return targets
+        for start in range(0, n if self.loss.activation else 0, CHECKED_ROWS):
+            rows = targets[start : start + CHECKED_ROWS]
+            self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *shape)), start)
 
     def _weights(
         self, y: np.ndarray, sample_weight: Any, class_weight: Mapping[int, float] | None
@@ -138,8 +145,11 @@ class Boundary:
         if sample_weight is not None:
             weights = checks.real_array(self.where, "sample_weight", sample_weight, 1)
             self._same_length("sample_weight", weights, len(y))
-            if not (np.isfinite(weights).all() and weights.min() >= 0):
-                raise ValueError(f"{self.where}: sample_weight must be finite and at least 0")
+            good = np.isfinite(weights) & (weights >= 0)
+            if not good.all():
+                at = int(np.argmin(good))
+                got = f"{weights[at]} for sample {at}"
+                raise ValueError(f"{self.where}: sample_weight must be finite and at least 0, got {got}")
         if class_weight is not None:
             by_class = self._class_weights(y, class_weight)
             weights = by_class if weights is None else weights * by_class
@@ -155,9 +165,20 @@ class Boundary:
         if y.ndim > 2:
             raise ValueError(f"{self.where}: class_weight needs one class a sample, got y of shape {y.shape}")
         classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y))
+        if classes.dtype.kind == "f":
+            classes = np.rint(classes)  # Keras' rule for targets between two classes
         weights = np.ones(len(y))
         for number, weight in class_weight.items():
-            if not is_int(number) or not (math.isfinite(weight) and weight >= 0):
+            if not _is_whole(number) or not _is_weight(weight):
                 raise ValueError(f"{expected}, got {number!r}: {weight!r}")
-            weights[classes == number] = weight
+            weights[classes == int(number)] = weight
         return weights
+
+
+def _is_whole(number: Any) -> bool:
+    """Whether a key of class_weight is a class number, be it written as an int, a float or a bool."""
+    return isinstance(number, Real | np.bool_) and math.isfinite(number) and int(number) == number
+
+
+def _is_weight(weight: Any) -> bool:
+    return isinstance(weight, Real) and math.isfinite(weight) and weight >= 0

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from cconv.arrays import as_array
-from cconv.shapes import LARGEST, Window, positive_int
+from cconv.shapes import LARGEST, Window, is_int, positive_int
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax", "log_softmax")
 DATA_FORMATS = ("channels_last", "channels_first")
 
 # How far from 1 the probabilities of a sample may sum: float16 labels of many classes must pass.
 PROBABILITY_SLACK = 1e-3
+
+LARGEST_EXACT = 2.0**53  # above it float64 leaves whole numbers out
 
 
 def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndarray:
@@ -32,7 +34,9 @@ def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
     return _rank(where, name, as_array(where, name, value), ndim)
 
 
-def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.ndarray:
+def real_array(
+    where: str, name: str, value: Any, ndim: int | None = 4, *, may_be_empty: bool = False
+) -> np.ndarray:
     """Return value as an array of real numbers in whatever layout it has.
 
     Parameters
@@ -40,6 +44,8 @@ def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.nd
     value : array-like of float32, float64, float16, integers or bool
     ndim : int or None
         The rank it must have; None means at least 1.
+    may_be_empty : bool
+        Whether the first axis, which counts samples, may have the length 0.
 
     Raises
     ------
@@ -56,8 +62,9 @@ def real_array(where: str, name: str, value: Any, ndim: int | None = 4) -> np.nd
             f"converted), got dtype {array.dtype}"
         )
     _rank(where, name, array, ndim)
-    if array.size == 0:
-        raise ValueError(f"{where}: {name} must have no empty axis, got shape {array.shape}")
+    if 0 in (array.shape[1:] if may_be_empty else array.shape):
+        but = " but the first" if may_be_empty else ""
+        raise ValueError(f"{where}: {name} must have no empty axis{but}, got shape {array.shape}")
     return array
 
 
@@ -79,7 +86,9 @@ def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.require(array, dtype.newbyteorder("="), ["C", "A"])
 
 
-def as_activations(where: str, name: str, x: Any, ndim: int | None = 4) -> np.ndarray:
+def as_activations(
+    where: str, name: str, x: Any, ndim: int | None = 4, *, may_be_empty: bool = False
+) -> np.ndarray:
     """Return x as a float32 or float64 array that kernels accept.
 
     float32 and float64 stay what they are; float16, integers and bools become float32. Any memory
@@ -88,8 +97,8 @@ def as_activations(where: str, name: str, x: Any, ndim: int | None = 4) -> np.nd
     Parameters
     ----------
     x : array-like
-    ndim : int or None
-        The rank it must have; None means at least 1.
+    ndim, may_be_empty
+        As for `real_array`.
 
     Returns
     -------
@@ -108,16 +117,18 @@ def as_activations(where: str, name: str, x: Any, ndim: int | None = 4) -> np.nd
     >>> as_activations("f", "x", [[1, 2]], ndim=2)
     array([[1., 2.]], dtype=float32)
     """
-    array = real_array(where, name, x, ndim)
+    array = real_array(where, name, x, ndim, may_be_empty=may_be_empty)
     return ready(array, common_dtype(array))
 
 
 def as_shape(where: str, name: str, shape: Any, length: int = 4) -> tuple[int, ...]:
-    """Return shape as a tuple of so many positive ints."""
+    """Return shape as a tuple of so many positive ints, of which the first, the samples, may be 0."""
     if isinstance(shape, str) or not isinstance(shape, Sequence | np.ndarray) or len(shape) != length:
         kind = ValueError if isinstance(shape, tuple | list | np.ndarray) else TypeError
         raise kind(f"{where}: {name} must be a tuple of {length} positive ints, got {shape!r}")
-    return tuple(positive_int(where, f"{name}[{axis}]", extent) for axis, extent in enumerate(shape))
+    samples = [0] if is_int(shape[0]) and shape[0] == 0 else [positive_int(where, f"{name}[0]", shape[0])]
+    rest = (positive_int(where, f"{name}[{axis}]", extent) for axis, extent in enumerate(shape[1:], 1))
+    return (*samples, *rest)
 
 
 def same_shape(where: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -225,23 +236,56 @@ def as_argmax(where: str, argmax: Any, shape: tuple[int, ...], window: Window) -
     return array
 
 
-def _class_numbers(where: str, name: str, labels: np.ndarray, classes: int) -> np.ndarray:
-    if labels.dtype.kind not in "iu":
+def _place(bad: np.ndarray, n: int, first: int) -> tuple[int, str]:
+    """Return where the first bad entry is, and the words for it: the leading axes of n rows count samples."""
+    index = int(np.argmax(bad.reshape(-1)))
+    return index, f"for sample {index + first * (bad.size // max(n, 1))}"
+
+
+def whole_numbers(where: str, name: str, labels: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return class numbers that may be written as bools or floats as ints.
+
+    TypeError where one has a fraction, ValueError where one is not finite or huge. `first` is the number
+    of the first sample.
+    """
+    if labels.dtype.kind == "b":
+        return labels.astype(np.int64)
+    if labels.dtype.kind != "f":
+        return labels
+    known = np.isfinite(labels) & (np.abs(labels) < LARGEST_EXACT)
+    whole = labels == np.floor(labels)
+    if not known.all():
+        at, sample = _place(~known, len(labels), first)
+        raise ValueError(f"{where}: {name} must be class numbers, got {labels.reshape(-1)[at]} {sample}")
+    if not whole.all():
+        at, sample = _place(~whole, len(labels), first)
+        wrong = labels.reshape(-1)[at]
+        raise TypeError(f"{where}: {name} must be ints when they are class numbers, got {wrong} {sample}")
+    return labels.astype(np.int64)
+
+
+def _class_numbers(where: str, name: str, labels: np.ndarray, classes: int, first: int) -> np.ndarray:
+    if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(f"{where}: {name} must be ints when they are class numbers, got dtype {labels.dtype}")
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= classes:
-        wrong = lowest if lowest < 0 else highest
-        raise ValueError(f"{where}: {name} must be class numbers from 0 to {classes - 1}, got {wrong}")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        at, sample = _place(bad, len(labels), first)
+        wrong = labels.reshape(-1)[at]
+        raise ValueError(
+            f"{where}: {name} must be class numbers from 0 to {classes - 1}, got {wrong} {sample}"
+        )
     return ready(labels, np.dtype(np.int64)).reshape(-1)
 
 
-def as_labels(where: str, name: str, labels: Any, logits: np.ndarray) -> np.ndarray:
+def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int = 0) -> np.ndarray:
     """Return the true classes of the samples whose scores are logits (…, classes).
 
     Parameters
     ----------
     labels : array-like
         Class numbers (…), or one-hot rows or probabilities (…, classes).
+    first : int
+        Number of the first sample, for error messages.
 
     Returns
     -------
@@ -258,19 +302,20 @@ def as_labels(where: str, name: str, labels: Any, logits: np.ndarray) -> np.ndar
     classes = logits.shape[-1]
     array = as_array(where, name, labels)
     if array.shape == logits.shape[:-1]:
-        return _class_numbers(where, name, array, classes)
+        return _class_numbers(where, name, array, classes, first)
     if array.shape != logits.shape:
         raise ValueError(
             f"{where}: {name} must be class numbers of shape {logits.shape[:-1]} or probabilities of shape "
             f"{logits.shape}, got shape {array.shape}"
         )
-    rows = ready(real_array(where, name, array, None), logits.dtype).reshape(-1, classes)
+    rows = real_array(where, name, array, None, may_be_empty=True)
+    rows = ready(rows, logits.dtype).reshape(-1, classes)
     good = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) <= PROBABILITY_SLACK)
     if not good.all():
-        first = int(np.argmin(good))
+        at, sample = _place(~good, len(array), first)
         raise ValueError(
             f"{where}: {name} must be probabilities, at least 0 and with the sum 1 for each sample, "
-            f"got {rows[first]} for sample {first}"
+            f"got {rows[at]} {sample}"
         )
     return rows
 
@@ -279,7 +324,7 @@ def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> 
     """Return the weights of the samples, one each, flat and in the dtype of logits (…, classes)."""
     if weight is None:
         return None
-    array = real_array(where, name, weight, None)
+    array = real_array(where, name, weight, None, may_be_empty=True)
     same_shape(where, name, array, logits.shape[:-1])
     flat = ready(array, logits.dtype).reshape(-1)
     good = np.isfinite(flat) & (flat >= 0)

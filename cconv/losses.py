@@ -86,13 +86,16 @@ class Loss(named.Configured):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._compute(true, pred, weight, run, from_logits or self.from_logits)
 
-    def _targets(self, y_true: ArrayLike, pred: np.ndarray) -> np.ndarray:
-        """Return the targets in the shape and dtype of the predictions."""
+    def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
+        """ValueError where targets of that shape are not for predictions of that shape."""
+        if true != pred and not (true == pred[:-1] and pred[-1] == 1):
+            raise ValueError(f"{self.key}: y_true must have shape {pred}, got {true}")
+
+    def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
+        """Return the targets in the shape and dtype of the predictions; `first` numbers the first sample."""
         true = checks.real_array(self.key, "y_true", y_true, None)
-        if true.shape == pred.shape[:-1] and pred.shape[-1] == 1:
-            true = true.reshape(pred.shape)
-        checks.same_shape(self.key, "y_true", true, pred.shape)
-        return checks.ready(true, pred.dtype)
+        self.check_shape(true.shape, pred.shape)
+        return checks.ready(true.reshape(pred.shape), pred.dtype)
 
     def _weights(self, sample_weight: ArrayLike | None, pred: np.ndarray) -> np.ndarray | None:
         """Return one weight for each entry of `pred.shape[:-1]`, flat."""
@@ -187,8 +190,8 @@ class BinaryCrossentropy(Loss):
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = checks.flag("BinaryCrossentropy", "from_logits", from_logits)
 
-    def _targets(self, y_true, pred):
-        true = super()._targets(y_true, pred)
+    def _targets(self, y_true, pred, first=0):
+        true = super()._targets(y_true, pred, first)
         low, high = true.min(), true.max()
         if not (low >= 0 and high <= 1):
             raise ValueError(f"{self.key}: y_true must lie in [0, 1], got {low} … {high}")
@@ -241,14 +244,18 @@ class CategoricalCrossentropy(Loss):
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = checks.flag(type(self).__name__, "from_logits", from_logits)
 
-    def _targets(self, y_true, pred):
-        true = checks.real_array(self.key, "y_true", y_true, None)
-        if true.shape != pred.shape:
+    def check_shape(self, true, pred):
+        """ValueError where targets of that shape are not for predictions of that shape."""
+        if true != pred:
             raise ValueError(
-                f"{self.key}: y_true must have the shape of y_pred {pred.shape}, got {true.shape}; "
+                f"{self.key}: y_true must have the shape of y_pred {pred}, got {true}; "
                 f"class numbers are for sparse_categorical_crossentropy"
             )
-        return checks.as_labels(self.key, "y_true", true, pred)
+
+    def _targets(self, y_true, pred, first=0):
+        true = checks.real_array(self.key, "y_true", y_true, None)
+        self.check_shape(true.shape, pred.shape)
+        return checks.as_labels(self.key, "y_true", true, pred, first)
 
     def _compute(self, true, pred, weight, run, from_logits):
         rows = pred.reshape(-1, pred.shape[-1])
@@ -287,18 +294,19 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     key = "sparse_categorical_crossentropy"
 
-    def _targets(self, y_true, pred):
-        true = checks.real_array(self.key, "y_true", y_true, None)
-        if true.shape == (*pred.shape[:-1], 1):
-            true = true[..., 0]
-        if true.shape != pred.shape[:-1]:
-            hint = "; one-hot targets are for categorical_crossentropy" if true.shape == pred.shape else ""
+    def check_shape(self, true, pred):
+        """ValueError where targets of that shape are not for predictions of that shape."""
+        if true not in (pred[:-1], (*pred[:-1], 1)):
+            hint = "; one-hot targets are for categorical_crossentropy" if true == pred else ""
             raise ValueError(
-                f"{self.key}: y_true must be class numbers of shape {pred.shape[:-1]}, got {true.shape}{hint}"
+                f"{self.key}: y_true must be class numbers of shape {pred[:-1]}, got {true}{hint}"
             )
-        if true.dtype.kind == "b" or (true.dtype.kind == "f" and np.array_equal(true, np.floor(true))):
-            true = true.astype(np.int64)
-        return checks.as_labels(self.key, "y_true", true, pred)
+
+    def _targets(self, y_true, pred, first=0):
+        true = checks.real_array(self.key, "y_true", y_true, None)
+        self.check_shape(true.shape, pred.shape)
+        numbers = checks.whole_numbers(self.key, "y_true", true.reshape(pred.shape[:-1]), first)
+        return checks.as_labels(self.key, "y_true", numbers, pred, first)
 
 
 _CLASSES: dict[str, type[Loss]] = {

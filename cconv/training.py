@@ -274,7 +274,8 @@ class Trainer(Predictor):
         if number is None:
             if not (np.isfinite(batch.y).all() and (batch.weight is None or np.isfinite(batch.weight).all())):
                 return f"{message}: the targets or weights of this batch are not finite"
-            return f"{message}: the output of every layer is finite, but too large for the loss"
+            finite = "the output of every layer is finite, but too large for the loss"
+            return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
         layer = self._layers[number]
         message += (
             f": layer {number} ({layer.name}, {type(layer).__name__}) is the first whose output is not finite"
@@ -323,6 +324,13 @@ class Trainer(Predictor):
             batch = next(boundary.batches(data, len(samples)).epoch())
         try:
             values = self._train_step(batch, f"step {self.steps_done + 1}")
+        except NonFiniteLossError:
+            raise
+        except (TypeError, ValueError):
+            # What the loss refuses of a plain batch is refused in the words of all others.
+            boundary, samples = self._boundary(where, x)
+            boundary.data(samples, y, sample_weight, class_weight)
+            raise
         finally:
             self._training_plan().release()
         return _figures(self._figure_names(), values, return_dict)

@@ -48,6 +48,8 @@ REAL = [
     if isinstance(value, np.ndarray) and value.dtype.kind == "f"
 ]
 
+REAL_OF = {name: [entry for entry in REAL if entry[0] == name] for name in GOOD}
+
 
 def refused(error, match, name, **changes):
     """The function refuses its good arguments with these changes, in its own name."""
@@ -87,9 +89,13 @@ def test_arrays(name, argument):
         refused(TypeError, argument, name, **{argument: wrong})
     refused(ValueError, argument, name, **{argument: [[1.0], [1.0, 2.0]]})
     refused(ValueError, argument, name, **{argument: np.float32(1)})
-    for axis in range(good.ndim):
+    # No samples are accepted (tests/test_functional_empty.py), but not beside arguments that have some.
+    samples = argument in ("x", "logits", "dy", "col")
+    for axis in range(int(samples), good.ndim):
         empty = np.delete(good, slice(None), axis)
         refused(ValueError, argument, name, **{argument: empty})
+    if samples and len(REAL_OF[name]) > 1 and name not in ("conv2d", "dense"):
+        refused(ValueError, "shape", name, **{argument: good[:0]})
     if argument not in ("x", "logits") or name in WINDOWED:
         refused(ValueError, argument, name, **{argument: good[np.newaxis]})
         if good.ndim > 1 and name not in ("dense_backward",):

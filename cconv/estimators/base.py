@@ -156,9 +156,11 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         given = data.without_zeros(Samples(x, np.asarray(y), weight))
         if first:
             self._learn_targets(given.y)
-        samples = self._weighted(given._replace(y=self._targets(given.y)))
+        weighted = self._weighted(given._replace(y=self._targets(given.y)))
+        samples = data.without_zeros(weighted)
+        if not len(samples.x):
+            raise ValueError("class_weight must leave weight to some of the samples, got zeros for all")
         train, apart = self._set_apart(samples)
-        train = data.without_zeros(train)
         whole = len(train.x) <= self.batch_size
         if whole:
             train = data.merged(train, self._float())
@@ -223,12 +225,16 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         x, y = self._check_fit_data(X, y, first, **checks)
         weight = data.sample_weights(type(self).__name__, sample_weight, x)
         targets = self._targets(np.asarray(y))
-        samples = self._learnable(data.without_zeros(self._weighted(Samples(x, targets, weight))), first)
+        weighted = self._weighted(Samples(x, targets, weight))
+        kept = data.without_zeros(weighted)
+        learns = len(kept.x) > 0  # a piece may be all of classes whose weight is 0
+        samples = self._learnable(kept if learns else weighted, first)
         with threads.limit(self.n_threads):
             if first:
                 self._new_model(samples.x)
                 self.model_.compile(self._optimizer(), losses.get(self._loss))
-            self._train(samples, 1, True)
+            if learns:
+                self._train(samples, 1, True)
         return self
 
     # --- use ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Number
+from numbers import Integral, Number, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,6 +102,8 @@ def class_weights(class_weight: Any, classes: np.ndarray, samples: Samples) -> n
         return samples.weight
     own = np.ones(len(samples.y)) if samples.weight is None else samples.weight
     if isinstance(class_weight, dict):
+        if not all(isinstance(weight, Real) for weight in class_weight.values()):
+            raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight!r}")
         by_class = compute_class_weight(class_weight, classes=classes, y=classes[samples.y])
         if not (np.isfinite(by_class).all() and by_class.min() >= 0):
             raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight!r}")

@@ -9,6 +9,8 @@ What holds for all of them:
 - padding is "valid" (none), "same" (``ceil(size / stride)`` outputs, the odd surplus pixel at the bottom and
   right), an int, (ph, pw), or ((top, bottom), (left, right)).
 - Arguments are never modified; results are new arrays.
+- There may be no samples, the length of the first axis being 0; all other axes are longer. Results are then
+  empty, gradients of weights and the mean loss 0.
 - A bad argument raises TypeError (of the wrong type or dtype), ValueError (of a wrong value or shape)
   or MemoryError (too large), and the message names it, what was expected and what was received.
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from cconv import checks, ops_rows
 from cconv.functional.windows import input_shape_of, window_of
-from cconv.layout import from_channels_last, to_channels_last
+from cconv.layout import from_channels_last, naming_channels_first, to_channels_last
 from cconv.run import Run
 from cconv.shapes import Padding, Size2
 
@@ -56,11 +56,17 @@ def max_pool2d(
     """
     where = "max_pool2d"
     data_format = checks.data_format(where, data_format)
-    x = checks.real_array(where, "x", x)
+    x = checks.real_array(where, "x", x, may_be_empty=True)
     dtype = checks.common_dtype(x)
-    x = to_channels_last(x, data_format)
-    window = window_of(where, x.shape, dtype, pool_size, strides, padding, dilation, ceil_mode, "pool_size")
+    with naming_channels_first(x.shape, data_format):
+        x = to_channels_last(x, data_format)
+        window = window_of(
+            where, x.shape, dtype, pool_size, strides, padding, dilation, ceil_mode, "pool_size"
+        )
     checks.max_window(where, window)
+    if not len(x):
+        y = from_channels_last(np.empty((0, *window.output_size, x.shape[3]), dtype), data_format)
+        return y, y.astype(checks.argmax_cache(window)[0])
     y, argmax = ops_rows.max_pool2d(checks.ready(x, dtype), window, Run())
     return from_channels_last(y, data_format), from_channels_last(argmax, data_format)
 
@@ -109,7 +115,7 @@ def max_pool2d_backward(
     """
     where = "max_pool2d_backward"
     data_format = checks.data_format(where, data_format)
-    dy = checks.real_array(where, "dy", dy)
+    dy = checks.real_array(where, "dy", dy, may_be_empty=True)
     argmax = checks.any_array(where, "argmax", argmax, 4)
     shape = input_shape_of(where, input_shape, data_format)
     dtype = checks.common_dtype(dy)
@@ -118,6 +124,8 @@ def max_pool2d_backward(
     checks.max_window(where, window)
     checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
     argmax = checks.as_argmax(where, argmax, dy.shape, window)
+    if not len(dy):
+        return from_channels_last(np.empty(shape, dtype), data_format)
     dx = ops_rows.max_pool2d_backward(checks.ready(dy, dtype), argmax, window, Run())
     return from_channels_last(dx, data_format)
 
@@ -161,10 +169,13 @@ def average_pool2d(
     where = "average_pool2d"
     data_format = checks.data_format(where, data_format)
     count_include_pad = checks.flag(where, "count_include_pad", count_include_pad)
-    x = checks.real_array(where, "x", x)
+    x = checks.real_array(where, "x", x, may_be_empty=True)
     dtype = checks.common_dtype(x)
-    x = to_channels_last(x, data_format)
-    window = window_of(where, x.shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
+    with naming_channels_first(x.shape, data_format):
+        x = to_channels_last(x, data_format)
+        window = window_of(where, x.shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
+    if not len(x):
+        return from_channels_last(np.empty((0, *window.output_size, x.shape[3]), dtype), data_format)
     y = ops_rows.average_pool2d(checks.ready(x, dtype), window, count_include_pad, Run())
     return from_channels_last(y, data_format)
 
@@ -210,11 +221,13 @@ def average_pool2d_backward(
     where = "average_pool2d_backward"
     data_format = checks.data_format(where, data_format)
     count_include_pad = checks.flag(where, "count_include_pad", count_include_pad)
-    dy = checks.real_array(where, "dy", dy)
+    dy = checks.real_array(where, "dy", dy, may_be_empty=True)
     shape = input_shape_of(where, input_shape, data_format)
     dtype = checks.common_dtype(dy)
     dy = to_channels_last(dy, data_format)
     window = window_of(where, shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
     checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
+    if not len(dy):
+        return from_channels_last(np.empty(shape, dtype), data_format)
     dx = ops_rows.average_pool2d_backward(checks.ready(dy, dtype), window, count_include_pad, Run())
     return from_channels_last(dx, data_format)

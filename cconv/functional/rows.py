@@ -12,6 +12,14 @@ def activate(y: np.ndarray, activation: str | None, run: Run) -> np.ndarray:
     return y if activation in (None, "relu") else getattr(ops_rows, activation)(y, run)
 
 
+def _apply(name: str, x: ArrayLike, last_axis: bool = False) -> np.ndarray:
+    """Return what the function of `ops_rows` of that name, perhaps one of the last axis, makes of x."""
+    array = checks.as_activations(name, "x", x, None, may_be_empty=True)
+    if last_axis and not array.shape[-1]:
+        raise ValueError(f"{name}: x must have classes along its last axis, got shape {array.shape}")
+    return getattr(ops_rows, name)(array, Run()) if array.size else np.empty(array.shape, array.dtype)
+
+
 def relu(x: ArrayLike) -> np.ndarray:
     """Rectified linear unit, ``max(x, 0)`` (Nair & Hinton 2010).
 
@@ -29,7 +37,7 @@ def relu(x: ArrayLike) -> np.ndarray:
     >>> relu([-1.0, 2.0])
     array([0., 2.])
     """
-    return ops_rows.relu(checks.as_activations("relu", "x", x, None), Run())
+    return _apply("relu", x)
 
 
 def sigmoid(x: ArrayLike) -> np.ndarray:
@@ -50,7 +58,7 @@ def sigmoid(x: ArrayLike) -> np.ndarray:
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    return ops_rows.sigmoid(checks.as_activations("sigmoid", "x", x, None), Run())
+    return _apply("sigmoid", x)
 
 
 def tanh(x: ArrayLike) -> np.ndarray:
@@ -71,7 +79,7 @@ def tanh(x: ArrayLike) -> np.ndarray:
     >>> tanh([-100.0, 0.0, 100.0])
     array([-1.,  0.,  1.])
     """
-    return ops_rows.tanh(checks.as_activations("tanh", "x", x, None), Run())
+    return _apply("tanh", x)
 
 
 def softmax(x: ArrayLike) -> np.ndarray:
@@ -90,7 +98,7 @@ def softmax(x: ArrayLike) -> np.ndarray:
     >>> softmax([[1000.0, 1000.0]])
     array([[0.5, 0.5]])
     """
-    return ops_rows.softmax(checks.as_activations("softmax", "x", x, None), Run())
+    return _apply("softmax", x, last_axis=True)
 
 
 def log_softmax(x: ArrayLike) -> np.ndarray:
@@ -109,7 +117,7 @@ def log_softmax(x: ArrayLike) -> np.ndarray:
     >>> log_softmax([[1000.0, 0.0]])
     array([[    0., -1000.]])
     """
-    return ops_rows.log_softmax(checks.as_activations("log_softmax", "x", x, None), Run())
+    return _apply("log_softmax", x, last_axis=True)
 
 
 def dense(
@@ -141,13 +149,16 @@ def dense(
     """
     where = "dense"
     activation = checks.activation(where, activation)
-    x, kernel = checks.real_array(where, "x", x, None), checks.real_array(where, "kernel", kernel, 2)
+    x = checks.real_array(where, "x", x, None, may_be_empty=True)
+    kernel = checks.real_array(where, "kernel", kernel, 2)
     bias = None if bias is None else checks.real_array(where, "bias", bias, 1)
     dtype = checks.common_dtype(x, kernel, bias)
     checks.same_shape(where, "x", x, (*x.shape[:-1], kernel.shape[0]))
     if bias is not None:
         checks.same_shape(where, "bias", bias, kernel.shape[1:])
         bias = checks.ready(bias, dtype)
+    if not x.size:
+        return np.empty((*x.shape[:-1], kernel.shape[1]), dtype)
     rows, run = checks.ready(x, dtype).reshape(-1, kernel.shape[0]), Run()
     y = ops.dense(rows, checks.ready(kernel, dtype), bias, activation == "relu", run)
     return activate(y, activation, run).reshape(*x.shape[:-1], kernel.shape[1])
@@ -182,12 +193,15 @@ def dense_backward(
            [3.]]), array([1.]))
     """
     where = "dense_backward"
-    dy, x = checks.real_array(where, "dy", dy, None), checks.real_array(where, "x", x, None)
+    dy = checks.real_array(where, "dy", dy, None, may_be_empty=True)
+    x = checks.real_array(where, "x", x, None, may_be_empty=True)
     kernel = checks.real_array(where, "kernel", kernel, 2)
     dtype = checks.common_dtype(dy, x, kernel)
     inputs, outputs = kernel.shape
     checks.same_shape(where, "x", x, (*x.shape[:-1], inputs))
     checks.same_shape(where, "dy", dy, (*x.shape[:-1], outputs))
+    if not x.size:
+        return np.empty(x.shape, dtype), np.zeros(kernel.shape, dtype), np.zeros(outputs, dtype)
     dy_rows, rows = checks.ready(dy, dtype).reshape(-1, outputs), checks.ready(x, dtype).reshape(-1, inputs)
     run = Run()
     dx = ops.dense_input_gradient(dy_rows, checks.ready(kernel, dtype), run)
@@ -212,6 +226,7 @@ def softmax_cross_entropy(
     Returns
     -------
     loss : float
+        Of no samples 0.
     dlogits : ndarray of logits' shape
 
     Raises
@@ -227,11 +242,13 @@ def softmax_cross_entropy(
     (1.386294, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
     where = "softmax_cross_entropy"
-    logits = checks.as_activations(where, "logits", logits, None)
+    logits = checks.as_activations(where, "logits", logits, None, may_be_empty=True)
     if logits.ndim < 2:
         raise ValueError(f"{where}: logits must have shape (…, classes), got shape {logits.shape}")
     labels = checks.as_labels(where, "labels_or_probs", labels_or_probs, logits)
     weight = checks.as_sample_weight(where, "sample_weight", sample_weight, logits)
+    if not logits.size:
+        return 0.0, np.empty(logits.shape, logits.dtype)
     loss, dlogits = ops_rows.softmax_cross_entropy(
         logits.reshape(-1, logits.shape[-1]), labels, weight, Run()
     )

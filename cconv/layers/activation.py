@@ -27,11 +27,13 @@ class Activation(Layer):
     array([[0., 2.]])
     """
 
+    activation = activations.Setting()
+
     def __init__(
         self, activation: Any, *, name: str | None = None, trainable: bool = True, input_shape: Any = None
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.activation = activations.get(activation, self.where, "activation")
+        self.activation = activation
 
     def _replays(self, training: bool) -> bool:
         function = self.activation

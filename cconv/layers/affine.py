@@ -19,6 +19,8 @@ class Affine(Layer):
         What follows; ReLU is computed inside the affine kernel.
     """
 
+    activation = activations.Setting()
+
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
 
@@ -33,7 +35,7 @@ class Affine(Layer):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.activation = activations.get(activation, self.where, "activation")
+        self.activation = activation
         self.use_bias = checks.flag(self.where, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, self.where, "kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, self.where, "bias_initializer")

@@ -174,8 +174,8 @@ def softmax_cross_entropy(
         p = labels_or_probs.reshape(-1, classes).astype(z.dtype)
     else:
         p = np.eye(classes, dtype=z.dtype)[labels_or_probs.reshape(-1)]
-    n = len(z)
-    w = np.ones(n, z.dtype) if sample_weight is None else sample_weight.reshape(-1).astype(z.dtype)
+    n = max(len(z), 1)  # the loss of no samples is 0
+    w = np.ones(len(z), z.dtype) if sample_weight is None else sample_weight.reshape(-1).astype(z.dtype)
     loss = -np.sum(w * np.sum(p * log_softmax(z), axis=1)) / n
     dlogits = (w / n)[:, np.newaxis] * (softmax(z) - p)
     return float(loss), dlogits.reshape(logits.shape)
