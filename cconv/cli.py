@@ -6,8 +6,6 @@ An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130.
 import argparse
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -18,10 +16,17 @@ from cconv._version import __version__
 from cconv.callbacks import Callback, Logs
 from cconv.config import show_config
 from cconv.datasets import mnist, mnist_small
+from cconv.io.atomic import destination, naming
+from cconv.io.names import check_ending
+from cconv.io.numpyfiles import read_npy, read_npz
+from cconv.io.png import read_png
+from cconv.io.reading import short
 from cconv.shapes import positive_int
 from cconv.threads import get_num_threads, set_num_threads
 
 Split = tuple[np.ndarray, np.ndarray]
+
+MOST_CLASSES = 100_000  # a network for more is not what a mistaken label should make
 
 ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
@@ -97,24 +102,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _read_numpy(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a .npz file by name, or the one of a .npy file under the name ""."""
-    suffix = path.suffix.lower()
-    with path.open("rb") as file:
-        # Of anything else NumPy would say that it may be a pickle.
-        if file.read(2) != {".npz": b"PK", ".npy": b"\x93N"}[suffix]:
-            raise ValueError(f"{path}: not a {suffix} file")
-        file.seek(0)
-        try:
-            loaded = np.load(file, allow_pickle=False)
-            if suffix == ".npy":
-                return {"": loaded}
-            with loaded:
-                return {name: loaded[name] for name in loaded}
-        except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path}: not a readable {suffix} file ({error})") from error
-
-
 # train
 
 
@@ -138,8 +125,11 @@ def _train(arguments: argparse.Namespace) -> None:
         positive_int("train", "--" + name.replace("_", "-"), getattr(arguments, name))
     set_num_threads(arguments.threads)
     out = arguments.out
+    check_ending("--out", out)
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise ValueError(f"--out must be a file in a folder that exists, got {out}")
+    with naming(out):
+        destination(out)
     (x_train, y_train), (x_test, y_test) = _load(arguments.data)
     classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
     scale = 1 / 255 if x_train.dtype == np.uint8 else None
@@ -185,21 +175,21 @@ def _load(data: str) -> tuple[Split, Split]:
             f"{data}: x_test must have the images of x_train, {x_train.shape[1:]}, got {x_test.shape[1:]}"
         )
     if x_train.dtype != x_test.dtype:
-        raise TypeError(f"{data}: x_test must have the dtype of x_train, {x_train.dtype}, got {x_test.dtype}")
+        raise ValueError(f"{data}: x_test must have the dtype of x_train, {x_train.dtype}, got {x_test.dtype}")
     return (x_train, y_train), (x_test, y_test)
 
 
 def _load_npz(path: Path) -> tuple[Split, Split]:
     """Read the arrays of a file; without x_test and y_test, the last tenth is the test set."""
-    found = _read_numpy(path)
+    found, names = read_npz(path, ("x_train", "y_train", "x_test", "y_test"))
     for name in ("x_train", "y_train"):
         if name not in found:
-            raise ValueError(f"{path}: expected an array {name}, got {', '.join(found) or 'none'}")
+            raise ValueError(f"{path}: expected an array {name}, got {_list(names)}")
     train = found["x_train"], found["y_train"]
     if "x_test" in found and "y_test" in found:
         return train, (found["x_test"], found["y_test"])
     if "x_test" in found or "y_test" in found:
-        raise ValueError(f"{path}: expected x_test and y_test together, got {', '.join(found)}")
+        raise ValueError(f"{path}: expected x_test and y_test together, got {_list(names)}")
     kept = min(map(len, train)) // 10 if all(array.ndim for array in train) else 0
     if not kept:
         raise ValueError(f"{path}: without x_test, expected at least 10 images in x_train")
@@ -207,18 +197,25 @@ def _load_npz(path: Path) -> tuple[Split, Split]:
     return (train[0][:-kept], train[1][:-kept]), (train[0][-kept:], train[1][-kept:])
 
 
+def _list(names: Sequence[str]) -> str:
+    """Return names found in a file as a text that is not too long."""
+    return short(", ".join(names) or "none")
+
+
 def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Split:
     """Check the images and labels of a split and return them, the images as (n, h, w, c)."""
     if x.ndim not in (3, 4) or not x.size:
         raise ValueError(f"{where}: x_{split} must have the shape (n, h, w) or (n, h, w, c), got {x.shape}")
     if x.dtype.kind not in "uif":
-        raise TypeError(f"{where}: x_{split} must hold numbers, got dtype {x.dtype}")
+        raise ValueError(f"{where}: x_{split} must hold numbers, got dtype {x.dtype}")
     if y.shape != (len(x),):
         raise ValueError(f"{where}: y_{split} must be {len(x)} class numbers, got the shape {y.shape}")
     if y.dtype.kind not in "ui":
-        raise TypeError(f"{where}: y_{split} must hold class numbers, got dtype {y.dtype}")
+        raise ValueError(f"{where}: y_{split} must hold class numbers, got dtype {y.dtype}")
     if y.min() < 0:
         raise ValueError(f"{where}: y_{split} must hold class numbers from 0, got {y.min()}")
+    if y.max() >= MOST_CLASSES:
+        raise ValueError(f"{where}: y_{split} must hold class numbers below {MOST_CLASSES}, got {y.max()}")
     return (x[..., np.newaxis] if x.ndim == 3 else x), y
 
 
@@ -230,6 +227,11 @@ def _predict(arguments: argparse.Namespace) -> None:
 
     set_num_threads(arguments.threads)
     model = load_model(arguments.model)
+    if len(model.output_shape) != 2:
+        raise ValueError(
+            f"{arguments.model}: expected a model that gives a number for each class, "
+            f"got one that gives {_size(model.output_shape[1:])}"
+        )
     shape = tuple(size for size in model.input_shape if size is not None)  # without the batch
     loaded = [(path, _read_images(path, shape)) for path in arguments.images]
     for path, images in loaded:
@@ -242,47 +244,21 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _read_images(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return the image or images of a file as (n, h, w, c), where (h, w, c) is the model's `shape`."""
     suffix = path.suffix.lower()
-    if suffix not in (".png", ".npy"):
+    plain = shape[:-1] if shape[-1] == 1 else shape  # one channel may go without its axis
+
+    def check(found: tuple[int, ...]) -> None:
+        # The pictures of a PNG are one each; those of an array, one or several.
+        if found not in (shape, plain) and not (found and found[0] and found[1:] in (shape, plain)):
+            raise ValueError(f"{path}: the model wants images of {_size(shape)}, got {_size(found)}")
+
+    if suffix == ".png":
+        array = read_png(path, shape[-1], check)
+    elif suffix == ".npy":
+        array = read_npy(path, check)
+    else:
         raise ValueError(f"{path}: an image must be a .png or .npy file")
-    array = _read_png(path, shape[-1]) if suffix == ".png" else _read_npy(path)
-    plain = shape[:-1] if shape[-1] == 1 else None  # one channel may go without its axis
-    if array.shape in (shape, plain):
-        return array.reshape(1, *shape)
-    if len(array) and array.shape[1:] in (shape, plain):
-        return array.reshape(-1, *shape)
-    raise ValueError(f"{path}: the model wants images of {_size(shape)}, got {_size(array.shape)}")
+    return array.reshape(-1, *shape)
 
 
 def _size(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    array = _read_numpy(path)[""]
-    if not array.ndim or array.dtype.kind not in "uif":
-        raise ValueError(
-            f"{path}: expected numbers, got an array of shape {array.shape}, dtype {array.dtype}"
-        )
-    return array
-
-
-def _read_png(path: Path, channels: int) -> np.ndarray:
-    """Read a PNG as uint8 (h, w, channels): colours become grey where the model sees only grey."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError(f"{path}: reading PNG needs Pillow: pip install 'cconv[data]'") from error
-    mode = {1: "L", 3: "RGB"}.get(channels)
-    if mode is None:
-        raise ValueError(f"{path}: the model wants {channels} channels, which a PNG cannot have; use .npy")
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            image.load()
-            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
-                raise ValueError(
-                    f"{path}: expected a PNG of 8 bits a channel without transparency, got mode {image.mode}"
-                )
-            pixels = np.asarray(image.convert(mode))
-    except (UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a readable PNG ({error})") from error
-    return pixels.reshape(*pixels.shape[:2], channels)
+    return "x".join(map(str, shape)) or "no axes"

@@ -3,26 +3,21 @@
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import diagram, summary
+from cconv import diagram, saved, summary
 from cconv import layers as layer_classes
-from cconv._version import __version__
 from cconv.arrays import as_array
-from cconv.io import safetensors
 from cconv.layers.base import Layer
 from cconv.named import config_of
 from cconv.shapes import is_int
 from cconv.training import Trainer
 from cconv.utils import check_seed, new_seed
-
-# What the names of arrays in a file begin with.
-WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
-FORMAT = 1  # of the document in a saved model; raised when an older cconv could not read it
 
 
 class Sequential(Trainer):
@@ -100,7 +95,7 @@ class Sequential(Trainer):
         self._data_format = data_format
         self._layers: list[Layer] = []
         self._input_shape: tuple[int, ...] | None = None  # of one sample, in the model's data format
-        self._own: list[Layer] = []  # the layers that this model built
+        self._own: set[Layer] = set()  # the layers that this model built
         for layer in layers or ():
             self.add(layer)
 
@@ -264,7 +259,7 @@ class Sequential(Trainer):
     def _build_layer(self, number: int, layer: Layer, shape: tuple[int, ...]) -> None:
         kind = type(layer).__name__
         where = f"Sequential: layer {number} ({layer.name}, {kind})"
-        if layer.built and not any(own is layer for own in self._own):
+        if layer.built and layer not in self._own:
             raise ValueError(
                 f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
                 f"got {shape} and {self.dtype} here"
@@ -275,8 +270,7 @@ class Sequential(Trainer):
         except ValueError as error:
             before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].name})"
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
-        if not any(own is layer for own in self._own):
-            self._own.append(layer)
+        self._own.add(layer)
 
     # --- looking inside -----------------------------------------------------------------------
 
@@ -325,54 +319,41 @@ class Sequential(Trainer):
         """
         self._need_built("set_weights")
         weights = [as_array("Sequential.set_weights", f"weights[{i}]", w) for i, w in enumerate(weights)]
-        expected = [array.shape for layer in self._layers for array in _stores(layer).values()]
+        expected = [array.shape for layer in self._layers for array in saved.stores(layer).values()]
         given = [array.shape for array in weights]
         if given != expected:
             raise ValueError(f"Sequential.set_weights: weights must have the shapes {expected}, got {given}")
         start = 0
         for layer in self._layers:
-            count = len(_stores(layer))
+            count = len(saved.stores(layer))
             layer.set_weights(weights[start : start + count])
             start += count
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights and states to a safetensors file, in one step that cannot be half done."""
+        """Write the weights and states to a safetensors file, in one step that cannot be half done.
+
+        Raises
+        ------
+        ValueError
+            For a name that ends as files of other formats do.
+        OSError
+            When it cannot be written; a file that was there is untouched.
+        """
         self._need_built("save_weights")
-        safetensors.write(path, self._named_weights(), {"format": FORMAT, "cconv": __version__})
+        saved.write_weights(path, self)
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
 
+        float16, float32 and float64 are converted to the model's dtype.
+
         Raises
         ------
-        FileNotFoundError, ValueError
-            When there is no such file, or it does not fit; then nothing has changed.
+        OSError, ValueError
+            When there is no such file, or it is damaged or does not fit; then nothing has changed.
         """
         self._need_built("load_weights")
-        arrays, _ = safetensors.read(path)
-        self._take_weights(path, arrays)
-
-    def _named_weights(self) -> dict[str, np.ndarray]:
-        return {
-            f"{WEIGHTS}{layer.name}/{name}": array
-            for layer in self._layers
-            for name, array in _stores(layer).items()
-        }
-
-    def _take_weights(self, path: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        places = self._named_weights()
-        given = {name: array for name, array in arrays.items() if name.startswith(WEIGHTS)}
-        if set(given) != set(places):
-            missing, surplus = sorted(set(places) - set(given)), sorted(set(given) - set(places))
-            raise ValueError(f"{path} does not fit this model: missing {missing}, unknown {surplus}")
-        for name, place in places.items():
-            if given[name].shape != place.shape:
-                raise ValueError(
-                    f"{path} does not fit this model: {name} must have shape {place.shape}, "
-                    f"got {given[name].shape}"
-                )
-        for name, place in places.items():
-            place[...] = given[name]
+        saved.read_weights(path, self)
 
     # --- configuration and files --------------------------------------------------------------
 
@@ -389,19 +370,40 @@ class Sequential(Trainer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return the model that `get_config` described, with new weights from the same seed."""
-        model = cls(
-            name=config["name"],
-            seed=config["seed"],
-            dtype=config["dtype"],
-            data_format=config["data_format"],
-        )
-        for entry in config["layers"]:
-            layer = layer_classes.deserialize({key: entry[key] for key in ("class_name", "config")})
-            layer.name = entry["name"]
-            model.add(layer)
-        if config["input_shape"] is not None:
-            model.build(config["input_shape"])
+        """Return the model that `get_config` described, with new weights from the same seed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything that does not describe a model.
+        """
+        model = cls._unbuilt(config)
+        shape = config["input_shape"] or model._input_shape
+        if shape is None and model._layers:
+            shape = model._layers[0].declared_shape
+        return model if shape is None else model.build(shape)
+
+    @classmethod
+    def _unbuilt(cls, config: Any) -> Self:
+        """Return the model that `get_config` described before it was built."""
+        where = "Sequential.from_config"
+        entries = ("name", "seed", "dtype", "data_format", "input_shape", "layers")
+        if not isinstance(config, Mapping) or not set(entries) <= set(config):
+            raise ValueError(f"{where}: config must hold {', '.join(entries)}, got {config!r}")
+        if config["dtype"] not in ("float32", "float64"):
+            raise ValueError(f"{where}: dtype must be 'float32' or 'float64', got {config['dtype']!r}")
+        if isinstance(config["layers"], str) or not isinstance(config["layers"], Sequence):
+            raise TypeError(f"{where}: layers must be a list, got {config['layers']!r}")
+        model = cls(**{name: config[name] for name in entries[:4]})
+        model._layers = [_described_layer(where, entry) for entry in config["layers"]]
+        if model._layers and isinstance(model._layers[0], layer_classes.Input):
+            model._input_shape = model._given_shape(model._layers.pop(0).input_shape)
+        if any(isinstance(layer, layer_classes.Input) for layer in model._layers):
+            raise ValueError(f"{where}: an Input must come first")
+        names = [layer.name for layer in model._layers]
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise ValueError(f"{where}: every layer needs a name of its own, got {twice!r} twice")
         return model
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -412,23 +414,14 @@ class Sequential(Trainer):
 
         Raises
         ------
+        ValueError
+            For a name that ends as files of other formats do, such as ``"m.onnx"``, ``"m.h5"`` or
+            ``"m.keras"``: what it holds would not be what it says.
         OSError
             When it cannot be written; a file that was there is untouched.
         """
         self._need_built("save")
-        document = {
-            "format": FORMAT,
-            "cconv": __version__,
-            "model": self.get_config(),
-            "training": self._training_config(),
-        }
-        compiled = self.optimizer is not None
-        state = (
-            {OPTIMIZER + name: array for name, array in self.optimizer.get_state().items()}
-            if compiled
-            else {}
-        )
-        safetensors.write(path, {**self._named_weights(), **state}, document)
+        saved.write_model(path, self)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
@@ -443,8 +436,13 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        When there is no such file, or it does not hold a whole model.
+    OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it does not hold a whole model; the message has the path and the reason. Nothing large is
+        made before the file is known to hold it.
+    MemoryError
+        When there is not enough memory for the weights.
 
     Examples
     --------
@@ -457,24 +455,19 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential
     >>> all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights()))
     True
     """
-    arrays, document = safetensors.read(path)
-    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-        raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
-    if document.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {document.get('format')!r}, this cconv reads format {FORMAT}")
-    state = {name.removeprefix(OPTIMIZER): a for name, a in arrays.items() if name.startswith(OPTIMIZER)}
-    try:
-        model = Sequential.from_config(document["model"])
-        if compile and document["training"] is not None:
-            model._resume(document["training"], state)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} does not describe a model that can be made: {error!r}") from error
-    model._take_weights(path, arrays)
-    return model
+    return saved.read_model(path, Sequential, compile)
 
 
-def _stores(layer: Layer) -> dict[str, np.ndarray]:
-    return {**layer.params, **layer.state}
+def _described_layer(where: str, entry: Any) -> Layer:
+    """Return the layer that an entry of a configuration describes, under its name."""
+    keys = ("class_name", "config", "name")
+    if not isinstance(entry, Mapping) or not set(keys) <= set(entry):
+        raise ValueError(f"{where}: a layer must hold {', '.join(keys)}, got {entry!r}")
+    if not isinstance(entry["name"], str) or not entry["name"]:
+        raise TypeError(f"{where}: a layer's name must be a string that is not empty, got {entry['name']!r}")
+    layer = layer_classes.deserialize({key: entry[key] for key in keys[:2]})
+    layer.name = entry["name"]
+    return layer
 
 
 def _unused(name: str, names: set[str]) -> str:

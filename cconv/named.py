@@ -58,7 +58,14 @@ class Configured:
         ----------
         config : mapping
             The constructor's arguments by name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When they are not.
         """
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}: config must hold arguments by name, got {config!r}")
         unknown = sorted(set(config) - set(inspect.signature(cls).parameters))
         if unknown:
             raise ValueError(f"{cls.__name__}: config has unknown entries {', '.join(map(repr, unknown))}")
@@ -163,9 +170,7 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
     if entry is None:
         known = ", ".join(sorted(repr(k) for k in classes))
         raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}")
-    if not config:
-        return entry()
-    return entry.from_config(config)
+    return entry() if config == {} else entry.from_config(config)
 
 
 def _key(name: str) -> str:

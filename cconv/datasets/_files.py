@@ -5,10 +5,11 @@ import hashlib
 import os
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from cconv.io.reading import check_unpacked, open_regular, reading
 
 TIMEOUT = 30  # seconds without a byte until a mirror counts as down
 CHUNK = 1 << 20
@@ -116,12 +117,14 @@ def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = 
 def check(source: Source, path: Path) -> None:
     """Raise ValueError unless the file at `path` is, by its sha256, the one of `source`."""
     digest = hashlib.sha256()
-    try:
-        with gzip.open(path) if source.unpacked else path.open("rb") as file:
+    with open_regular(path) as plain, reading(path, "a whole gzip file" if source.unpacked else "a file"):
+        size = os.fstat(plain.fileno()).st_size
+        with gzip.GzipFile(fileobj=plain, mode="rb") if source.unpacked else plain as file:
+            total = 0
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"not a whole gzip file ({error})") from error
+                total += len(chunk)
+                check_unpacked(total, size)
     if digest.hexdigest() != source.sha256:
         raise ValueError(f"the sha256 of its content must be {source.sha256}, got {digest.hexdigest()}")
 

@@ -6,45 +6,57 @@ of handwritten digits").
 """
 
 import gzip
-import zlib
+import os
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from cconv.datasets._files import Source, fetch
+from cconv.io.reading import check_unpacked, fill, open_regular, reading
 
 Split = tuple[np.ndarray, np.ndarray]
 
 SIZE = 28  # pixels: height and width of the images of every set in this format
 N_CLASSES = 10
+WHOLE = "a whole gzip file"
 LARGEST = 1 << 31  # bytes: far above any such set, and below what would exhaust a machine
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
     """Read a gzipped IDX file of unsigned bytes with the given number of axes.
 
-    ValueError, which names the file, when it is damaged or of another kind.
+    ValueError, which names the file, when it is damaged or of another kind, or would unpack to far more
+    than its size.
     """
-    try:
-        with gzip.open(path) as file:
+    with open_regular(path) as packed, gzip.GzipFile(fileobj=packed, mode="rb") as file:
+        with reading(path, WHOLE):
+            size = os.fstat(packed.fileno()).st_size
             header = file.read(4 + 4 * axes)
-            if len(header) < 4 + 4 * axes or header[:4] != bytes((0, 0, 8, axes)):
-                raise ValueError(
-                    f"{path}: expected an IDX file of unsigned bytes with {axes} axes, "
-                    f"which begins with {bytes((0, 0, 8, axes)).hex()}, got {header[:4].hex() or 'nothing'}"
-                )
-            shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
-            count = prod(shape)
-            if not 0 < count <= LARGEST:
-                raise ValueError(f"{path}: its header gives an impossible shape, {shape}")
-            items = file.read(count + 1)  # one more, so that the end and its checksum are read too
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error}); delete it and load again") from error
-    if len(items) != count:
-        found = f"{len(items)}" if len(items) < count else "more"
-        raise ValueError(f"{path}: expected {count} bytes for the shape {shape}, got {found}")
-    return np.frombuffer(items, np.uint8).reshape(shape).copy()
+        shape = _shape(path, header, axes)
+        with reading(path, WHOLE):
+            check_unpacked(prod(shape), size)
+            items = np.empty(prod(shape), np.uint8)
+            found = fill(file, memoryview(items))
+            more = file.read(1)  # so that the end and its checksum are read too
+    if found < items.size or more:
+        raise ValueError(
+            f"{path}: expected {items.size} bytes for the shape {shape}, got {'more' if more else found}"
+        )
+    return items.reshape(shape)
+
+
+def _shape(path: Path, header: bytes, axes: int) -> tuple[int, ...]:
+    """Return the shape that a header gives."""
+    if len(header) < 4 + 4 * axes or header[:4] != bytes((0, 0, 8, axes)):
+        raise ValueError(
+            f"{path}: expected an IDX file of unsigned bytes with {axes} axes, "
+            f"which begins with {bytes((0, 0, 8, axes)).hex()}, got {header[:4].hex() or 'nothing'}"
+        )
+    shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
+    if not 0 < prod(shape) <= LARGEST:
+        raise ValueError(f"{path}: its header gives an impossible shape, {shape}")
+    return shape
 
 
 def read_split(images: Path, labels: Path) -> Split:

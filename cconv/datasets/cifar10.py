@@ -11,6 +11,7 @@ import numpy as np
 
 from cconv.datasets._files import Source, cache_folder, download, places
 from cconv.datasets._idx import Split
+from cconv.io.reading import fill_exactly, open_regular, reading
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -78,12 +79,16 @@ def _read(folder: Path, names: tuple[str, ...]) -> Split:
 
 def read_records(path: Path) -> np.ndarray:
     """Read the records of one file, uint8 (n, 3073): the label, then the pixels channel by channel."""
-    data = np.fromfile(path, np.uint8)
-    if data.size % RECORD or not data.size:
-        raise ValueError(
-            f"{path}: expected whole records of {RECORD} bytes each, "
-            f"got {data.size} bytes: {data.size // RECORD} records and {data.size % RECORD} bytes"
-        )
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size % RECORD or not size:
+            raise ValueError(
+                f"{path}: expected whole records of {RECORD} bytes each, "
+                f"got {size} bytes: {size // RECORD} records and {size % RECORD} bytes"
+            )
+        with reading(path, "a file of whole records"):
+            data = np.empty(size, np.uint8)
+            fill_exactly(file, memoryview(data))
     records = data.reshape(-1, RECORD)
     if records[:, 0].max() >= len(CLASSES):
         where = int(np.argmax(records[:, 0] >= len(CLASSES)))

@@ -1,1 +1,1 @@
-"""File formats."""
+"""Files: opening, checking, writing. Nothing here knows of layers or models."""

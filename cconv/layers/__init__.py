@@ -73,7 +73,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         When it does not describe a layer of this library.
 
     Examples
@@ -81,12 +81,13 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     >>> deserialize(serialize(Dense(3))).units
     3
     """
-    if not isinstance(config, Mapping) or set(config) < {"class_name", "config"}:
+    if not isinstance(config, Mapping) or not {"class_name", "config"} <= set(config):
         raise ValueError(f"layers.deserialize: config must hold class_name and config, got {config!r}")
-    layer = _CLASSES.get(config["class_name"])
+    name = config["class_name"]
+    layer = _CLASSES.get(name) if isinstance(name, str) else None
     if layer is None:
         known = ", ".join(sorted(_CLASSES))
         raise ValueError(
-            f"layers.deserialize: class_name must be one of {known}, got {config['class_name']!r}"
+            f"layers.deserialize: class_name must be one of {known}, got {name!r}"
         )
     return layer.from_config(config["config"])

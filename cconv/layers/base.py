@@ -10,7 +10,7 @@ import math
 import re
 import threading
 from collections import UserDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -94,6 +94,8 @@ class Layer(Configured):
 
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
     data_format: str = "channels_last"
+    # What gives arrays of these names and shapes in place of initial weights: see `saved.py`.
+    _stand_in: Callable[[str, Shape], np.ndarray] | None = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:
         if name is not None and (not isinstance(name, str) or not name):
@@ -193,6 +195,8 @@ class Layer(Configured):
         self.state.add(name, self._initial(name, shape, initializer))
 
     def _initial(self, name: str, shape: Shape, initializer: initializers.Initializer) -> np.ndarray:
+        if self._stand_in is not None:
+            return self._stand_in(name, shape)
         return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
 
     @property

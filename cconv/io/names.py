@@ -1,0 +1,65 @@
+"""Endings of file names that belong to other formats: a model saved under them would be taken for one."""
+
+import os
+from pathlib import PurePath
+
+_KINDS = {
+    "ONNX": ".onnx .ort",
+    "HDF5": ".h5 .hdf5 .hdf .he5 .h5ad",
+    "Keras": ".keras",
+    "PyTorch": ".pt .pth .pt2 .ptl .pte .torch .torchscript",
+    "checkpoint": ".ckpt",
+    "TensorFlow": ".pb .pbtxt .tf .savedmodel .tfrecord .tfrecords",
+    "TensorFlow Lite": ".tflite .lite",
+    "NumPy": ".npy .npz",
+    "pickle": ".pkl .pickle .joblib .dill .cloudpickle",
+    "skops": ".skops",
+    "Core ML": ".mlmodel .mlpackage .mlmodelc",
+    "GGUF": ".gguf .ggml",
+    "Caffe": ".caffemodel .prototxt",
+    "Paddle": ".pdmodel .pdparams .pdiparams .pdopt",
+    "MXNet": ".params",
+    "MessagePack": ".msgpack .flax",
+    "OpenVINO or other XML": ".xml",
+    "MATLAB": ".mat",
+    "text": ".json .yaml .yml .toml .txt .csv .tsv .md .html .py .ipynb .log",
+    "archive": ".zip .tar .gz .tgz .bz2 .xz .7z .zst .rar .whl",
+    "picture": ".png .jpg .jpeg .gif .bmp .tif .tiff .webp .svg .pdf",
+    "table": ".parquet .arrow .feather .zarr .nc .sqlite .db",
+}
+FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
+
+
+def foreign_kind(path: str | os.PathLike[str]) -> str:
+    """Return the format that the ending of this name stands for elsewhere; "" for a name that is free.
+
+    Examples
+    --------
+    >>> foreign_kind("model.H5"), foreign_kind("model.safetensors")
+    ('HDF5', '')
+    """
+    return FOREIGN.get(PurePath(path).suffix.rstrip(" ").lower(), "")
+
+
+def check_ending(where: str, path: str | os.PathLike[str]) -> None:
+    """Refuse a name whose ending promises a format that cconv does not write.
+
+    Raises
+    ------
+    ValueError
+        Says what to use instead.
+    """
+    kind = foreign_kind(path)
+    if kind:
+        pure = PurePath(path)
+        instead = str(pure.with_suffix(".safetensors"))
+        raise ValueError(
+            f"{where}: {str(pure)!r} ends as a {kind} file does, and cconv writes safetensors: "
+            f"use {instead!r}"
+        )
+
+
+def hint(path: str | os.PathLike[str]) -> str:
+    """Return what to add to the error of a file that is no model of cconv, by the ending of its name."""
+    kind = foreign_kind(path)
+    return f" (by its name it is a {kind} file; load reads what Sequential.save wrote)" if kind else ""

@@ -1,0 +1,153 @@
+"""Opening files to read them, and the one kind of error that their content may raise."""
+
+import errno
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+Path = str | os.PathLike[str]
+
+# What Python's own parsers, and Pillow's, raise for damaged content. RuntimeError: also RecursionError and
+# what zipfile says to passwords and unknown methods.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+PIECE = 1 << 22  # bytes read at a time: what unpacks them needs memory of its own
+LONGEST = 400  # characters of a reason: a file must not fill the screen with its own content
+
+# How much a compressed file may unpack to: so many times its own size, or so many bytes if that is more.
+# Deflate reaches 1,000 times, which no pictures or labels do.
+MOST_UNPACKED, MOST_RATIO = 1 << 28, 100
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises
+    ------
+    OSError
+        When it cannot be opened, or is a folder, a pipe or a device: these are not even waited for.
+    ValueError
+        When that cannot be a path at all.
+    """
+    try:
+        try:
+            _check_regular(os.stat(path))
+            # Should it become a pipe in between, opening it does not wait for a writer.
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "there is no file") from None
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)!r} cannot be the path of a file: {error}") from error
+        try:
+            _check_regular(os.fstat(fd))
+            return os.fdopen(fd, "rb")
+        except BaseException:
+            os.close(fd)
+            raise
+    except OSError as error:
+        raise _named(path, error) from error
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file, but a pipe or a device")
+
+
+def _named(path: Path, error: OSError) -> OSError:
+    """Return the error, of the same class, with the path in its text."""
+    reason = error.strerror or str(error)
+    if error.errno is None:
+        return OSError(f"{reason} {path}")
+    return OSError(error.errno, f"{reason}: {path}")
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn what parsers raise into ValueError, or OSError, with the path in front.
+
+    Parameters
+    ----------
+    path : path
+        Of the file that is read.
+    what : str
+        What it should be: ``"a whole gzip file"``.
+
+    Raises
+    ------
+    ValueError
+        For content that is not what it should be. The ValueErrors of the code inside say why, without the
+        path.
+    OSError
+        When the system cannot read the file.
+    MemoryError
+        When there is not enough memory for it.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{path}: there is not enough memory to read it") from error
+    except OSError as error:
+        if error.errno is None:  # not the system's, but a parser's
+            raise ValueError(f"{path}: not {what} ({short(error)})") from error
+        raise _named(path, error) from error
+    except DAMAGE as error:
+        raise ValueError(f"{path}: not {what} ({short(error)})") from error
+
+
+def short(error: BaseException | str) -> str:
+    """Return the text of an error in one line that is not too long, its class where there is no text."""
+    kind = type(error).__name__
+    text = " ".join(str(error).split()) or kind
+    if isinstance(error, KeyError):
+        text = f"there is no entry {text}"
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: LONGEST + 1])
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
+def read_exactly(file: BinaryIO, count: int) -> bytes:
+    """Return so many bytes; ValueError when the file ends before."""
+    data = file.read(count)
+    if len(data) < count:
+        raise ValueError(f"it ends after {len(data)} of {count} bytes")
+    return data
+
+
+def fill(file: Any, buffer: memoryview) -> int:
+    """Read until the buffer is full or the file ends; return how many bytes there were."""
+    done = 0
+    while done < len(buffer):
+        count = file.readinto(buffer[done : done + PIECE])
+        if not count:
+            break
+        done += count
+    return done
+
+
+def fill_exactly(file: Any, buffer: memoryview) -> None:
+    """Read as many bytes as the buffer is long; ValueError when the file ends before."""
+    count = fill(file, buffer)
+    if count < len(buffer):
+        raise ValueError(f"it ends after {count} of {len(buffer)} bytes")
+
+
+def check_unpacked(count: int, packed: int) -> None:
+    """Refuse content of `count` bytes in a file of `packed`, before anything is unpacked."""
+    most = max(MOST_UNPACKED, MOST_RATIO * packed)
+    if count > most:
+        raise ValueError(f"its {packed} bytes are said to unpack to {count}; at most {most} are taken")
