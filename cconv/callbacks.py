@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, TextIO
 
+from cconv.io.names import check_ending
 from cconv.shapes import is_int, positive_int
 
 Logs = Mapping[str, float]
@@ -376,7 +377,8 @@ class ModelCheckpoint(Callback):
     ----------
     filepath : path
         May hold fields for the epoch (from 1), the batch and every figure of the logs:
-        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made.
+        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made. An ending of
+        another format, such as .h5, .keras or .onnx, is a ValueError at once.
     monitor, mode :
         The figure that says what is best, as for `EarlyStopping`.
     verbose : int
@@ -404,6 +406,7 @@ class ModelCheckpoint(Callback):
     ) -> None:
         super().__init__()
         self.filepath = os.fspath(filepath)
+        check_ending("ModelCheckpoint: filepath", self.filepath)
         self.follow = _Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self.verbose = verbose
         self.save_best_only = save_best_only
@@ -444,7 +447,7 @@ class ModelCheckpoint(Callback):
         """Return the name of the next file."""
         try:
             return self.filepath.format(**{**(logs or {}), "epoch": self._epoch + 1, "batch": batch})
-        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             reason = "" if isinstance(error, KeyError) else f" ({error})"
             raise ValueError(
                 f"ModelCheckpoint: filepath may name epoch, batch, {', '.join(logs or {})}, "

@@ -84,7 +84,7 @@ def read_npz(
         When it cannot be read, holds something else under these names, or would unpack to far more than
         its size; the message names the file.
     """
-    with open_regular(path) as file, reading(path, "a .npz file"):
+    with open_regular(path) as file, reading(path, "a .npz file", zipfile.BadZipFile):
         size = os.fstat(file.fileno()).st_size
         _check_directory(file, size)
         with zipfile.ZipFile(file) as archive:

@@ -1,6 +1,7 @@
 """Pictures in PNG files, by Pillow, which is only imported here."""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -45,19 +46,23 @@ def read_png(
         with reading(path, "a readable PNG"):
             size = _size(file)
         check((*size, channels))
-        with reading(path, "a readable PNG"):
-            try:
-                with Image.open(file, formats=["PNG"]) as image:
-                    image.load()
-                    if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
-                        raise ValueError(
-                            f"expected a PNG of 8 bits a channel without transparency, got mode {image.mode}"
-                        )
-                    pixels = np.asarray(image.convert(mode))
-            except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-                text = "its parts are damaged" if isinstance(error, UnidentifiedImageError) else str(error)
-                raise ValueError(text) from error
+        with reading(path, "a readable PNG", UnidentifiedImageError, Image.DecompressionBombError):
+            pixels = _pixels(file, mode)
     return pixels.reshape(*size, channels)
+
+
+def _pixels(file: BinaryIO, mode: str) -> np.ndarray:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what does not belong to the picture, and of a size that is checked
+        with Image.open(file, formats=["PNG"]) as image:
+            image.load()
+            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
+                raise ValueError(
+                    f"expected a PNG of 8 bits a channel without transparency, got mode {image.mode}"
+                )
+            return np.asarray(image.convert(mode))
 
 
 def _size(file: BinaryIO) -> tuple[int, int]:
@@ -65,5 +70,18 @@ def _size(file: BinaryIO) -> tuple[int, int]:
     start = read_exactly(file, 24)
     if start[:8] != SIGNATURE or start[12:16] != b"IHDR":
         raise ValueError("it does not begin as a PNG does")
-    file.seek(0)
+    _check_parts(file)
     return int.from_bytes(start[20:24]), int.from_bytes(start[16:20])
+
+
+def _check_parts(file: BinaryIO) -> None:
+    """Refuse parts that are longer than the file, for which Pillow would take memory; go to the beginning."""
+    size, at, kind = os.fstat(file.fileno()).st_size, len(SIGNATURE), b""
+    while at < size and kind != b"IEND":
+        file.seek(at)
+        head = read_exactly(file, 8)
+        kind = head[4:]
+        at += 12 + int.from_bytes(head[:4])
+        if at > size:
+            raise ValueError(f"it is cut: its part {ascii(kind)[1:]} ends at {at}, and the file at {size}")
+    file.seek(0)

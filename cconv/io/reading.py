@@ -78,7 +78,7 @@ def _named(path: Path, error: OSError) -> OSError:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def reading(path: Path, what: str, *more: type[Exception]) -> Iterator[None]:
     """Turn what parsers raise into ValueError, or OSError, with the path in front.
 
     Parameters
@@ -87,6 +87,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         Of the file that is read.
     what : str
         What it should be: ``"a whole gzip file"``.
+    *more : classes
+        Errors of the format's parser beside the usual ones.
 
     Raises
     ------
@@ -100,6 +102,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
+    except more as error:
+        raise ValueError(f"{path}: not {what} ({short(error)})") from error
     except MemoryError as error:
         raise MemoryError(f"{path}: there is not enough memory to read it") from error
     except OSError as error:
