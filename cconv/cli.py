@@ -175,7 +175,9 @@ def _load(data: str) -> tuple[Split, Split]:
             f"{data}: x_test must have the images of x_train, {x_train.shape[1:]}, got {x_test.shape[1:]}"
         )
     if x_train.dtype != x_test.dtype:
-        raise ValueError(f"{data}: x_test must have the dtype of x_train, {x_train.dtype}, got {x_test.dtype}")
+        raise ValueError(
+            f"{data}: x_test must have the dtype of x_train, {x_train.dtype}, got {x_test.dtype}"
+        )
     return (x_train, y_train), (x_test, y_test)
 
 

@@ -103,9 +103,13 @@ def finite(where: str, name: str, value: Any, least: float = -math.inf) -> float
     expected = f"{where}: {name} must be a finite number{limit}, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(expected)
-    if not math.isfinite(value) or value < least:
+    try:
+        number = float(value)
+    except OverflowError:  # of an int that no float holds
+        number = math.inf
+    if not math.isfinite(number) or number < least:
         raise ValueError(expected)
-    return float(value)
+    return number
 
 
 def at_least_zero(where: str, name: str, value: Any) -> float:

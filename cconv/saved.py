@@ -16,6 +16,7 @@ import numpy as np
 
 from cconv._version import __version__
 from cconv.io import names, safetensors
+from cconv.io.atomic import naming
 from cconv.io.reading import DAMAGE, short
 from cconv.layers.base import Layer
 from cconv.shapes import LARGEST
@@ -64,7 +65,9 @@ def write_model(path: Path, model: Any) -> None:
         "model": model.get_config(),
         "training": model._training_config(),
     }
-    safetensors.write(path, named_weights(model.layers) | _optimizer_state(model), document)
+    with naming(path):
+        state = _optimizer_state(model)
+    safetensors.write(path, named_weights(model.layers) | state, document)
 
 
 def _optimizer_state(model: Any) -> dict[str, np.ndarray]:
@@ -217,12 +220,12 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
         if not name.startswith(OPTIMIZER) or name == ITERATIONS:
             continue
         weight, slot = _weight_and_slot(name)
+        if slot not in model.optimizer.slots:
+            raise ValueError(f"{name!r} must end in one of {model.optimizer.slots}")
         if weight not in weights:
             if file.digest is None:  # older versions kept what was remembered of layers that are gone
                 continue
             raise ValueError(f"the array {name!r} is about no weight of the model")
-        if slot not in model.optimizer.slots:
-            raise ValueError(f"{name!r} must end in one of {model.optimizer.slots}")
         if entry.shape != weights[weight].shape or entry.dtype != model.dtype:
             raise ValueError(
                 f"{name!r} must be {model.dtype} of shape {weights[weight].shape}, as its weight, "
@@ -232,7 +235,10 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
     for weight, slots in found.items():
         if len(slots) != len(model.optimizer.slots):
             raise ValueError(f"the optimizer must have {model.optimizer.slots} of {weight!r}")
-    return [ITERATIONS, *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.slots)]
+    return [
+        ITERATIONS,
+        *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.slots),
+    ]
 
 
 def _check_count(name: str, value: Any) -> None:

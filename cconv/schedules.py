@@ -17,6 +17,12 @@ class Schedule(named.Configured):
         raise NotImplementedError
 
 
+def _flag(where: str, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{where}: {name} must be True or False, got {value!r}")
+    return value
+
+
 class ExponentialDecay(Schedule):
     """``initial · decay_rate ** (step / decay_steps)``, Keras' rule.
 
@@ -46,7 +52,7 @@ class ExponentialDecay(Schedule):
         self.decay_rate = finite(where, "decay_rate", decay_rate)
         if self.decay_rate <= 0:
             raise ValueError(f"{where}: decay_rate must be above 0, got {decay_rate!r}")
-        self.staircase = bool(staircase)
+        self.staircase = _flag(where, "staircase", staircase)
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
@@ -81,7 +87,7 @@ class InverseTimeDecay(Schedule):
         self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
         self.decay_steps = positive_int(where, "decay_steps", decay_steps)
         self.decay_rate = at_least_zero(where, "decay_rate", decay_rate)
-        self.staircase = bool(staircase)
+        self.staircase = _flag(where, "staircase", staircase)
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
@@ -164,7 +170,11 @@ class CosineDecay(Schedule):
         self.warmup_target = (
             None if warmup_target is None else at_least_zero(where, "warmup_target", warmup_target)
         )
-        self.warmup_steps = 0 if warmup_steps == 0 else positive_int(where, "warmup_steps", warmup_steps)
+        self.warmup_steps = (
+            0
+            if is_int(warmup_steps) and warmup_steps == 0
+            else positive_int(where, "warmup_steps", warmup_steps)
+        )
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""

@@ -10,7 +10,25 @@ import warnings
 import zipfile
 import zlib
 
-INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1)
+INTERESTING = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**53,
+    2**63 - 1,
+)
 VALUES = (
     *(None, True, False, 0, 1, -1, 2, 5, 1.7, -0.5, 1e300, 10**9, 2**31, 2**62, 2**63 - 1, 2**64 - 1),
     *("", "7", "relu", "same", "float64", "Dense", "os.system", "__class__", "a\0b", "\x1b[2J", "é" * 50),
@@ -18,7 +36,17 @@ VALUES = (
     *({"class_name": "Dense", "config": {}}, {"class_name": [], "config": 3}, {"a": {"b": {"c": 1}}}),
     *({"class_name": "zeros", "config": {"value": 1}}, {"class_name": "Adam", "config": {"lr": "x"}}),
 )
-LITERALS = ("NaN", "Infinity", "-Infinity", "1e999999", "-1e400", "1" * 401, "1" * 5000, "[" * 5000, '"\\ud800"')
+LITERALS = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999999",
+    "-1e400",
+    "1" * 401,
+    "1" * 5000,
+    "[" * 5000,
+    '"\\ud800"',
+)
 
 
 def blind(rng, data, other):
@@ -175,7 +203,19 @@ def png(rng, data, other):
         parts.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
         at += size + 12
     first = [*parts]
-    kinds = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"eXIf", b"gAMA")
+    kinds = (
+        b"IHDR",
+        b"PLTE",
+        b"IDAT",
+        b"tRNS",
+        b"iCCP",
+        b"zTXt",
+        b"iTXt",
+        b"acTL",
+        b"fcTL",
+        b"eXIf",
+        b"gAMA",
+    )
     for _ in range(rng.choice((1, 1, 2))):
         place = rng.randrange(len(parts))
         kind, content = parts[place]

@@ -73,9 +73,7 @@ def read_npy(path: str | os.PathLike[str], check: Check) -> np.ndarray:
             return _elements(file, header)
 
 
-def read_npz(
-    path: str | os.PathLike[str], names: Sequence[str]
-) -> tuple[dict[str, np.ndarray], list[str]]:
+def read_npz(path: str | os.PathLike[str], names: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return those of the named arrays that a .npz file has, and the names of all that it has.
 
     Raises

@@ -55,7 +55,9 @@ def _pixels(file: BinaryIO, mode: str) -> np.ndarray:
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what does not belong to the picture, and of a size that is checked
+        warnings.simplefilter(
+            "ignore"
+        )  # of what does not belong to the picture, and of a size that is checked
         with Image.open(file, formats=["PNG"]) as image:
             image.load()
             if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:

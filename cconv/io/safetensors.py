@@ -240,7 +240,9 @@ class Reader:
                     found.update(chunk)
                 self._hashes[name] = found.hexdigest()
         if _digest(self._text, self.entries, self._hashes) != self.digest:
-            raise ValueError(f"{self.path} is damaged: its content does not have the digest it was written with")
+            raise ValueError(
+                f"{self.path} is damaged: its content does not have the digest it was written with"
+            )
 
     def _chunks(self, entry: Entry) -> Iterator[bytes]:
         self._file.seek(self._begin + entry.start)
@@ -304,7 +306,9 @@ def _entry(name: str, given: Any) -> Entry:
     start, stop = offsets
     nbytes = math.prod(shape) * DTYPES[code].itemsize
     if stop - start != nbytes:
-        raise ValueError(f"{where} must take the {nbytes} bytes of its shape, got the offsets {start}, {stop}")
+        raise ValueError(
+            f"{where} must take the {nbytes} bytes of its shape, got the offsets {start}, {stop}"
+        )
     return Entry(code, tuple(shape), start, stop)
 
 
@@ -317,7 +321,9 @@ def _check_places(entries: Mapping[str, Entry], size: int) -> None:
     stop = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != stop:
-            raise ValueError(f"the array {name[:80]!r} must begin at {stop}, where another ends, got {entry.start}")
+            raise ValueError(
+                f"the array {name[:80]!r} must begin at {stop}, where another ends, got {entry.start}"
+            )
         stop = entry.stop
     if stop != size:
         raise ValueError(f"its arrays must end with the file, after {size} bytes, got {stop}")

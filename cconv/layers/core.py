@@ -197,8 +197,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name, input_shape=shape)
-        assert self.input_shape is not None
-        self.shape = self.input_shape
+        self.shape = self._checked_shape(shape)
 
     def _resolve(self, shape: Shape) -> Shape:
         if shape != self.shape:

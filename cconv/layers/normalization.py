@@ -8,6 +8,7 @@ from cconv import checks, initializers, ops_norm, ops_rows, regularizers
 from cconv.layers.base import Layer, Shape
 from cconv.named import finite, fraction
 from cconv.run import Run
+from cconv.shapes import is_int
 
 
 class BatchNormalization(Layer):
@@ -76,7 +77,7 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         where = self.where
-        if axis not in (-1, 1, 3):
+        if not is_int(axis) or axis not in (-1, 1, 3):
             raise ValueError(
                 f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
             )
