@@ -1,13 +1,16 @@
 """The layers of a model drawn as an SVG file, box by box, with no program or package besides.
 
 Positions are computed here and the file is written as text. It knows layers by their attributes
-alone, so it needs nothing of the rest of the library. Sizes are in SVG's pixels.
+alone, so it needs next to nothing of the rest of the library. Names are a user's own: what XML forbids is
+written as an escape, and what is very long is cut. Sizes are in SVG's pixels.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
+
+from cconv.text import columns, printable, short
 
 FONT = 13  # size of the text
 CHARACTER = 0.62 * FONT  # upper bound of a letter's mean width: in DejaVu Sans, the widest usual one
@@ -17,6 +20,7 @@ LINE = 18  # from one line of text to the next
 ARROW = 30  # between two boxes
 GUTTER = 44  # between two columns
 MARGIN = 14
+DETAILS = 120  # characters of a layer's settings
 ROWS = 15  # boxes in a column before a new one begins
 
 INK, GREY, PAPER, BOX = "#1a1a1a", "#595959", "#ffffff", "#f5f5f5"
@@ -108,9 +112,9 @@ def describe(layer: Any) -> str:
 def _box(layer: Any) -> Box:
     count = layer.count_params()
     return Box(
-        type(layer).__name__,
-        layer.name,
-        describe(layer),
+        short(type(layer).__name__),
+        short(layer.name),
+        short(describe(layer), DETAILS),
         f"{count:,} parameters" if count else "",
         _colour(layer),
         _times(layer.output_shape),
@@ -125,7 +129,7 @@ def _content(box: Box) -> list[str]:
 def _width(box: Box, names: bool) -> float:
     first = box.title + (f"   {box.name}" if names else "")
     # The title is bold, which is wider by a tenth.
-    widths = [len(first) + 0.1 * len(box.title), *map(len, _content(box))]
+    widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box))]
     return max(widths) * CHARACTER + 2 * PAD + STRIPE
 
 
@@ -135,7 +139,7 @@ def _height(box: Box) -> float:
 
 def _text(x: float, y: float, text: str, **style: Any) -> str:
     given = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in style.items())
-    return f'<text x="{x:.1f}" y="{y:.1f}"{given}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{given}>{escape(printable(text))}</text>'
 
 
 def _draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
@@ -198,8 +202,8 @@ def svg(
     ('<svg', True)
     """
     boxes = [Box("Input", "", "", "", OTHER, _times(input_shape)), *map(_box, layers)]
-    columns = math.ceil(len(boxes) / ROWS)
-    rows = math.ceil(len(boxes) / columns)
+    n_columns = math.ceil(len(boxes) / ROWS)
+    rows = math.ceil(len(boxes) / n_columns)
     width = max(_width(box, show_layer_names) for box in boxes)
     pitch = width + GUTTER
     parts: list[str] = []
@@ -228,7 +232,7 @@ def svg(
     if show_shapes and below is not None:
         parts += _draw_arrow([below, (below[0], below[1] + ARROW - 2)], boxes[-1].shape)
         tallest = max(tallest, below[1] + ARROW)
-    return Drawing(_page(MARGIN * 2 + columns * pitch - GUTTER, tallest + MARGIN, parts))
+    return Drawing(_page(MARGIN * 2 + n_columns * pitch - GUTTER, tallest + MARGIN, parts))
 
 
 def _page(width: float, height: float, parts: Sequence[str]) -> str:
@@ -253,8 +257,8 @@ def html(lines: Sequence[str], drawing: Drawing) -> str:
     >>> html(["a < b"], Drawing("<svg/>"))[:19]
     '<pre>a &lt; b</pre>'
     """
-    text = escape("\n".join(lines), quote=False)
+    text = escape("\n".join(map(printable, lines)), quote=False)
     return (
-        f"<pre>{text}</pre>\n<details open><summary>Diagram</summary>"
+        f'<pre>{text}</pre>\n<details open="open"><summary>Diagram</summary>'
         f'<div style="max-height:640px;overflow:auto">{drawing}</div></details>'
     )

@@ -25,6 +25,7 @@ from cconv.plan import Plan
 from cconv.shapes import positive_int, resolve_window
 from cconv.steps import PooledConvolution, Step
 from cconv.summary import mult_adds
+from cconv.text import columns, fitted
 from cconv.threads import get_num_threads
 
 # The passes are timed so often, or, of a large model, until so many seconds have gone by.
@@ -185,7 +186,7 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
         flops *= 1 + need_dx
         nbytes += (given if need_dx and step.moves else 0) + weights
     return Pass(
-        " + ".join(layer.name for layer in step.layers),
+        " + ".join(layer.shown for layer in step.layers),
         "backward" if backward else "forward",
         " ".join(filter(None, algorithms)),
         flops,
@@ -228,10 +229,10 @@ def measure(
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return lines in columns: text to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            field.ljust(width) if column < 3 else field.rjust(width)
+            fitted(field, width) if column < 3 else field.rjust(width)
             for column, (field, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -185,7 +185,7 @@ class Sequential(Trainer):
         for layer in self._layers:
             if layer.name == name:
                 return layer
-        known = ", ".join(layer.name for layer in self._layers)
+        known = ", ".join(layer.shown for layer in self._layers)
         raise ValueError(f"Sequential.get_layer: expected one of {known}, got name={name!r}, index={index!r}")
 
     # --- building -----------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Sequential(Trainer):
 
     def _build_layer(self, number: int, layer: Layer, shape: tuple[int, ...]) -> None:
         kind = type(layer).__name__
-        where = f"Sequential: layer {number} ({layer.name}, {kind})"
+        where = f"Sequential: layer {number} ({layer.shown}, {kind})"
         if layer.built and layer not in self._own:
             raise ValueError(
                 f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
@@ -268,7 +268,7 @@ class Sequential(Trainer):
         try:
             layer.build(shape, dtype=self.dtype, seed=self.seed)
         except ValueError as error:
-            before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].name})"
+            before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].shown})"
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
         self._own.add(layer)
 
@@ -294,7 +294,7 @@ class Sequential(Trainer):
         return sum(layer.count_params() for layer in self._layers)
 
     def __repr__(self) -> str:
-        names = ", ".join(layer.name for layer in self._layers)
+        names = ", ".join(layer.shown for layer in self._layers)
         return f"<Sequential {self.name!r}: {names or 'no layers'}>"
 
     def _repr_html_(self) -> str | None:

@@ -95,7 +95,7 @@ class Predictor:
         first = self._layers[0]
         boundary = Boundary(
             where,
-            f"layer 0 ({first.name}, {type(first).__name__})",
+            f"layer 0 ({first.shown}, {type(first).__name__})",
             self.dtype,
             self.data_format == "channels_first",
             self._input_shape,

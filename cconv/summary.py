@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cconv.layers.base import Layer
+from cconv.text import fitted, printable
 
 WIDTH = 65
 ENDS = (29, 55, 65)  # where the columns of the plain table end: 45 %, 85 %, 100 % of its width
@@ -10,11 +11,11 @@ DETAILS = (("Mult-adds", 16), ("Memory/image", 14), ("Receptive field", 17))
 
 
 def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
-    line = ""
+    line, begin = "", 0
     for field, end in zip(fields, ends, strict=True):
         # A field that is too long loses its end, and always a space before the next one.
-        line = (line[:-1] + " " if line else "") + field
-        line = line[:end].ljust(end)
+        line = (fitted(line, begin - 1) + " " if line else "") + printable(field)
+        line, begin = fitted(line, end), end
     return line
 
 

@@ -277,9 +277,8 @@ class Trainer(Predictor):
             finite = "the output of every layer is finite, but too large for the loss"
             return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
         layer = self._layers[number]
-        message += (
-            f": layer {number} ({layer.name}, {type(layer).__name__}) is the first whose output is not finite"
-        )
+        kind = type(layer).__name__
+        message += f": layer {number} ({layer.shown}, {kind}) is the first whose output is not finite"
         if not all(np.isfinite(array).all() for array in layer.params.values()):
             return f"{message}, nor are its weights"
         return f"{message}; a lower learning rate or smaller inputs may help"

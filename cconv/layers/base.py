@@ -24,6 +24,7 @@ from cconv.regularizers import Regularizer
 from cconv.run import Run, is_replayable
 from cconv.seeds import stream_of
 from cconv.shapes import positive_int
+from cconv.text import short
 from cconv.utils import check_seed, new_seed
 
 Shape = tuple[int, ...]
@@ -204,6 +205,11 @@ class Layer(Configured):
         """How error messages begin: the class, and the name when it was given one."""
         kind = type(self).__name__
         return f"{kind} {self.name!r}" if self.named else kind
+
+    @property
+    def shown(self) -> str:
+        """The name as tables and messages show it: on one line, and no longer than is useful."""
+        return short(self.name)
 
     # --- data formats -------------------------------------------------------------------------
 
@@ -399,7 +405,7 @@ class Layer(Configured):
 
     def __repr__(self) -> str:
         built = f" {self.input_shape} -> {self.output_shape}" if self.built else ""
-        return f"<{self.name} ({type(self).__name__}){built}>"
+        return f"<{self.shown} ({type(self).__name__}){built}>"
 
     def clone(self) -> Self:
         """Return an unbuilt layer with the same configuration."""

@@ -93,12 +93,14 @@ def filters(layer: Layer, *, channel: int | None = None, count: int = 64, column
         axes.axis("off")
     if not coloured:
         figure.colorbar(grid.flat[0].images[0], ax=grid, shrink=0.9, aspect=20)
-    figure.suptitle(_filters_title(layer, channels, shown, total, coloured, channel or 0), fontsize=11)
+    figure.suptitle(
+        _filters_title(layer, channels, shown, total, coloured, channel or 0), fontsize=11, parse_math=False
+    )
     return figure
 
 
 def _filters_title(layer: Layer, channels: int, shown: int, total: int, coloured: bool, channel: int) -> str:
-    title = f"{layer.name}: {'filters' if shown == total else f'first {shown} of {total} filters'}"
+    title = f"{layer.shown}: {'filters' if shown == total else f'first {shown} of {total} filters'}"
     return title if channels == 1 or coloured else f"{title}, channel {channel} of {channels}"
 
 
@@ -174,7 +176,7 @@ def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
         style = {"cmap": SIGNED if signed else UNSIGNED, "vmin": low, "vmax": high}
         show(parts, axes, y[:, :, channel], style)
     size = "×".join(map(str, y.shape))
-    line[0].set_title(f"{layer.name}  {size}", fontsize=9, loc="left")
+    line[0].set_title(f"{layer.shown}  {size}", fontsize=9, loc="left", parse_math=False)
 
 
 def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
@@ -205,7 +207,7 @@ def _chosen(where: str, model: Sequential, layers: Sequence[str | int] | None) -
     for layer in chosen:
         if len(layer.output_shape) != 3:
             raise ValueError(
-                f"{where}: layers must give images, but {layer.name} gives the shape {layer.output_shape}"
+                f"{where}: layers must give images, but {layer.shown} gives the shape {layer.output_shape}"
             )
     if not chosen:
         raise ValueError(f"{where}: layers must name at least one of the model's layers that give images")

@@ -1,0 +1,75 @@
+"""Names of a user's own, as they may be shown: on one line, in valid XML, no longer than is useful."""
+
+import re
+import unicodedata
+
+LONGEST = 60  # characters of a name in a picture or a message
+
+# What breaks a line, is forbidden in XML 1.0 or in UTF-8, or turns the text around it: control characters,
+# line and paragraph separators, marks that override the direction of writing, surrogates, U+FFFE and U+FFFF.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1]
+
+
+def printable(text: object) -> str:
+    r"""Return a text on one line, with escapes as in Python's strings for what cannot be shown.
+
+    Examples
+    --------
+    >>> print(printable("a\nb\x00 <é>"))
+    a\nb\x00 <é>
+    """
+    return _HIDDEN.sub(_escaped, str(text))
+
+
+def short(text: object, longest: int = LONGEST) -> str:
+    r"""Return `printable` of a text, cut where it is longer than `longest` characters.
+
+    Examples
+    --------
+    >>> short("abcdef", 4)
+    'abc…'
+    """
+    shown = printable(str(text)[: longest + 1])
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: Chinese characters and emoji two, accents none.
+
+    Examples
+    --------
+    >>> columns("abc"), columns("畳み")
+    (3, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(map(_taken, text))
+
+
+def _taken(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def fitted(text: str, size: int) -> str:
+    """Return a text cut or filled with spaces, so that it takes `size` columns.
+
+    Examples
+    --------
+    >>> fitted("畳み込み", 5), fitted("ab", 4)
+    ('畳み ', 'ab  ')
+    """
+    if text.isascii():
+        return text[:size].ljust(size)
+    taken, kept = 0, ""
+    for character in text:
+        taken += _taken(character)
+        if taken > size:
+            break
+        kept += character
+    return kept + " " * (size - columns(kept))
