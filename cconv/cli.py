@@ -1,12 +1,16 @@
 """The command line: ``python -m cconv train``, ``predict`` and ``info``.
 
-An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130.
+An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130, a reader of the output that
+goes away with 141.
 """
 
 import argparse
+import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,10 +22,11 @@ from cconv.config import show_config
 from cconv.datasets import mnist, mnist_small
 from cconv.io.atomic import destination, naming
 from cconv.io.names import check_ending
-from cconv.io.numpyfiles import read_npy, read_npz
+from cconv.io.numpyfiles import Check, read_npy, read_npz
 from cconv.io.png import read_png
 from cconv.io.reading import short
 from cconv.shapes import positive_int
+from cconv.text import printable
 from cconv.threads import get_num_threads, set_num_threads
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -30,13 +35,16 @@ MOST_CLASSES = 100_000  # a network for more is not what a mistaken label should
 
 ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
+UNREAD = 141  # 128 + SIGPIPE
+# What is wrong with a file or an argument; all else is this library's fault, and the message names its kind.
+EXPECTED = (OSError, ValueError, TypeError, MemoryError, ImportError)
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage in front."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(ERROR, f"{self.prog}: {message}\n")
+        self.exit(ERROR, f"{self.prog}: {printable(message)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         "predict",
         help="say what is in images",
         description="Print the class and its probability for each image, a PNG (needs Pillow) or a .npy "
-        "array of one image or several. Pixels go to the model as they are, 0...255 for a PNG; MNIST has "
-        "bright ink on dark paper.",
+        "array of one image or several; of a model that gives numbers or images, the numbers, or size and "
+        "range. Pixels go to the model as they are, 0...255 for a PNG; MNIST has bright ink on dark paper.",
     )
     predict.set_defaults(run=_predict)
     predict.add_argument("model", metavar="MODEL", type=Path, help="a file that train saved")
@@ -92,12 +100,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left unwritten would be tried once more when Python ends.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except KeyboardInterrupt as interrupt:
         print(f"\ncconv: interrupted{interrupt}", file=sys.stderr)
         return INTERRUPTED
-    except (OSError, ValueError, TypeError, MemoryError, ImportError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"cconv {arguments.command}: {text}", file=sys.stderr)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if not text or not isinstance(error, EXPECTED):
+            text = f"{type(error).__name__}: {text}".removesuffix(": ")
+        print(f"cconv {arguments.command}: {printable(text)}", file=sys.stderr)
         return ERROR
     return 0
 
@@ -225,41 +241,84 @@ def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Spli
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    from cconv.answers import answers
     from cconv.models import load_model
 
     set_num_threads(arguments.threads)
     model = load_model(arguments.model)
-    if len(model.output_shape) != 2:
-        raise ValueError(
-            f"{arguments.model}: expected a model that gives a number for each class, "
-            f"got one that gives {_size(model.output_shape[1:])}"
-        )
+    say = answers(model)
     shape = tuple(size for size in model.input_shape if size is not None)  # without the batch
-    loaded = [(path, _read_images(path, shape)) for path in arguments.images]
-    for path, images in loaded:
-        for i, probabilities in enumerate(np.asarray(model.predict(images, verbose=0))):
-            name = str(path) if len(images) == 1 else f"{path}[{i}]"
-            best = int(np.argmax(probabilities))
-            print(f"{name}: {best} {probabilities[best]:.4f}")
+    lines = []
+    # What a package warns of, such as a number that is too large, is said in one sentence below.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = [
+            (path, _read_images(path, shape, model.data_format == "channels_first"))
+            for path in arguments.images
+        ]
+        for path, images in loaded:
+            names = [str(path)] if len(images) == 1 else [f"{path}[{i}]" for i in range(len(images))]
+            _check_images(names, images, model.dtype)
+            for name, outputs in zip(names, model.predict(images, verbose=0), strict=True):
+                if not np.isfinite(outputs).all():
+                    raise ValueError(f"{name}: what the model gives for this image is not finite")
+                lines.append(f"{_encodable(name)}: {say(outputs)}")
+    for line in lines:
+        print(line)
 
 
-def _read_images(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the image or images of a file as (n, h, w, c), where (h, w, c) is the model's `shape`."""
-    suffix = path.suffix.lower()
-    plain = shape[:-1] if shape[-1] == 1 else shape  # one channel may go without its axis
+def _check_images(names: Sequence[str], images: np.ndarray, dtype: np.dtype) -> None:
+    """Look at the numbers of each image; ValueError when a model that computes in dtype cannot take them."""
+    if images.dtype.kind != "f":
+        return
+    for name, image in zip(names, images, strict=True):
+        if not np.isfinite(image).all():
+            raise ValueError(f"{name}: the image is not finite: it holds NaN or infinite numbers")
+        if not np.isfinite(image.astype(dtype)).all():
+            raise ValueError(f"{name}: the image holds numbers that are too large for {dtype}")
+
+
+def _encodable(name: str) -> str:
+    """Return a file's name as it can be printed, whatever its bytes are and what the output can hold."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return printable(name).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _read_images(path: Path, shape: tuple[int, ...], channels_first: bool = False) -> np.ndarray:
+    """Return the image or images of a file as (n, *shape), where `shape` is that of one of the model's."""
+    place = 0 if channels_first and len(shape) == 3 else len(shape) - 1
+    # One channel may go without its axis.
+    accepted = (shape, shape[:place] + shape[place + 1 :] if shape[place] == 1 else shape)
 
     def check(found: tuple[int, ...]) -> None:
         # The pictures of a PNG are one each; those of an array, one or several.
-        if found not in (shape, plain) and not (found and found[0] and found[1:] in (shape, plain)):
+        if found not in accepted and not (found and found[0] and found[1:] in accepted):
             raise ValueError(f"{path}: the model wants images of {_size(shape)}, got {_size(found)}")
 
+    suffix = path.suffix.lower()
     if suffix == ".png":
-        array = read_png(path, shape[-1], check)
+        array = _read_picture(path, shape, channels_first, check)
     elif suffix == ".npy":
         array = read_npy(path, check)
     else:
         raise ValueError(f"{path}: an image must be a .png or .npy file")
     return array.reshape(-1, *shape)
+
+
+def _read_picture(path: Path, shape: tuple[int, ...], channels_first: bool, check: Check) -> np.ndarray:
+    """Read a PNG as uint8, in the layout of the model's `shape`: (h, w, c), (c, h, w) or (h, w)."""
+    if len(shape) == 3:
+        channels = shape[0] if channels_first else shape[-1]
+        pixels = read_png(path, channels, lambda size: check(_turned(size) if channels_first else size))
+        return np.moveaxis(pixels, 2, 0) if channels_first else pixels
+    if len(shape) == 2:
+        return read_png(path, 1, lambda size: check(size[:2]))[..., 0]
+    raise ValueError(f"{path}: the model takes {_size(shape)} numbers and no picture; use .npy")
+
+
+def _turned(size: tuple[int, ...]) -> tuple[int, ...]:
+    """(h, w, c) -> (c, h, w)."""
+    return (size[-1], *size[:-1])
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -1,0 +1,114 @@
+"""What the outputs of a model say about an image, in words: a class, numbers, or an image.
+
+The activation at the model's end decides, and where that is linear, a loss that takes logits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cconv.layers import Dropout, Flatten, GlobalAveragePooling2D, Reshape
+from cconv.losses import BinaryCrossentropy
+from cconv.models import Sequential
+
+THRESHOLD = 0.5  # of a probability; above it the answer is yes, as in the metrics
+
+Say = Callable[[np.ndarray], str]
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def answers(model: Sequential) -> Say:
+    """Return the function that says in a few words what the outputs of a model for one image mean.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built.
+
+    Returns
+    -------
+    callable
+        Takes the outputs for one image, a finite array of the model's output shape. For a softmax it gives
+        the class and its probability; for one sigmoid the class, 0 or 1, and its probability; for several,
+        trained with the binary cross-entropy, every class above one half; for other vectors the numbers;
+        for an image its size and range.
+
+    Raises
+    ------
+    ValueError
+        For a softmax over a single output, which says the same of every image.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> say = answers(Sequential([Dense(1, activation="sigmoid", input_shape=(4,))]))
+    >>> say(np.array([0.25])), say(np.array([0.75]))
+    ('0 0.7500', '1 0.7500')
+    """
+    shape = tuple(extent or 0 for extent in model.output_shape[1:])
+    first = model.data_format == "channels_first" and len(shape) == 3
+    size = shape[0] if first else shape[-1]
+    if math.prod(shape) != size:
+        return _image
+    kind, probabilities = _activation(model, size)
+    if kind == "softmax" and size == 1:
+        raise ValueError(
+            "the model ends in a softmax over a single output, which is 1 for every image; "
+            "for two classes it must be a sigmoid"
+        )
+    say = _numbers
+    if kind == "softmax":
+        say = _best
+    elif kind == "sigmoid":
+        say = _yes_or_no if size == 1 else _all if isinstance(model.loss, BinaryCrossentropy) else _best
+    return lambda y: say(probabilities(np.asarray(y, np.float64).reshape(-1)))
+
+
+def _activation(model: Sequential, size: int) -> tuple[str, Function]:
+    """Return "softmax", "sigmoid" or "", and the function from the outputs to what that gives."""
+    layers = list(model.layers)
+    # These change the places of probabilities, or average them: they stay what they were.
+    while len(layers) > 1 and isinstance(layers[-1], Flatten | Reshape | Dropout | GlobalAveragePooling2D):
+        layers.pop()
+    last = layers[-1]
+    key = getattr(getattr(last, "activation", None), "key", "linear")
+    loss: Any = model.loss
+    if key == "linear" and getattr(loss, "from_logits", False):
+        return loss.activation, _softmax if loss.activation == "softmax" else _sigmoid
+    if key in ("softmax", "log_softmax") and last._inner(last.output_shape)[-1] == size:
+        return "softmax", np.exp if key == "log_softmax" else np.asarray
+    return (key if key == "sigmoid" else ""), np.asarray
+
+
+def _softmax(y: np.ndarray) -> np.ndarray:
+    powers = np.exp(y - y.max())
+    return powers / powers.sum()
+
+
+def _sigmoid(y: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0.0, -y))
+
+
+def _best(y: np.ndarray) -> str:
+    best = int(np.argmax(y))
+    return f"{best} {y[best]:.4f}"
+
+
+def _yes_or_no(y: np.ndarray) -> str:
+    probability = float(y[0])
+    return f"1 {probability:.4f}" if probability > THRESHOLD else f"0 {1 - probability:.4f}"
+
+
+def _all(y: np.ndarray) -> str:
+    found = [f"{number} {y[number]:.4f}" for number in np.flatnonzero(y > THRESHOLD)]
+    return ", ".join(found) or "none of the classes"
+
+
+def _numbers(y: np.ndarray) -> str:
+    return " ".join(f"{number:.6g}" for number in y)
+
+
+def _image(y: np.ndarray) -> str:
+    return f"an image of {'x'.join(map(str, y.shape))}, from {y.min():.6g} to {y.max():.6g}"
