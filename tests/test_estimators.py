@@ -81,6 +81,7 @@ def test_the_signatures_are_those_promised():
         "warm_start": False,
         "verbose": 0,
         "callbacks": None,
+        "data_format": None,
     }
     found = {name: p.default for name, p in inspect.signature(CNNClassifier).parameters.items()}
     assert list(found.items()) == list(expected.items())

@@ -44,6 +44,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "callbacks": [Callback, list, tuple, None],
+        "data_format": [StrOptions({"channels_last", "channels_first"}), None],
     }
 
     input_shape_: data.Shape
@@ -76,6 +77,10 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _float(self) -> np.dtype:
         return np.dtype(self.dtype)
 
+    @property
+    def _data_format(self) -> str:
+        return data.format_of(self.data_format, self.layers)
+
     def _accepted(self) -> list[Any]:
         """Return the dtypes that X may have; the first is what all others become."""
         kind = self._float().type
@@ -83,23 +88,26 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _check_fit_data(self, X: Any, y: Any, first: bool, **checks: Any) -> tuple[np.ndarray, Any]:
         """Return rows and targets as scikit-learn checks them; know the images' shape if `first`."""
-        where = type(self).__name__
-        rows, found = data.image_rows(where, X)
-        declared = data.given_shape(where, self.input_shape)
+        where, layout = type(self).__name__, self._data_format
+        rows, found = data.image_rows(where, X, layout)
+        declared = data.given_shape(where, self.input_shape, layout)
         targets = data.readable(where, "y", y)
         x, y = validate_data(self, rows, targets, dtype=self._accepted(), reset=first, **checks)
-        shape = data.image_shape(where, declared if first else self.input_shape_, found, x.shape[1])
+        known = declared if first else self.input_shape_
+        shape = data.image_shape(where, known, found, x.shape[1], layout)
         if first:
+            if self.data_format is None and layout == "channels_last":
+                data.warn_of_channels_first(where, found)
             self.input_shape_ = shape
         return x, y
 
     def _images(self, X: Any) -> np.ndarray:
         """Return X as images that the model takes."""
         check_is_fitted(self, "model_")
-        where = type(self).__name__
-        rows, found = data.image_rows(where, X)
+        where, layout = type(self).__name__, self._data_format
+        rows, found = data.image_rows(where, X, layout)
         x = validate_data(self, rows, dtype=self._accepted(), reset=False)
-        return data.seen(x, data.image_shape(where, self.input_shape_, found, x.shape[1]))
+        return data.seen(x, data.image_shape(where, self.input_shape_, found, x.shape[1], layout))
 
     def _finite(self, outputs: np.ndarray) -> np.ndarray:
         if not np.isfinite(outputs).all():
@@ -140,6 +148,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             alpha=self.alpha,
             seed=data.draw_seed(self.random_state),
             dtype=self._float(),
+            data_format=self._data_format,
         )
         self.loss_curve_: list[float] = []
         self.history_: dict[str, list[float]] = {}

@@ -28,8 +28,8 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         A function is called with ``(input_shape, n_classes)``, the shape being ``(h, w, c)``, and
         returns a `cconv.Sequential`, of which likewise the layers are copied and not the weights.
     input_shape : tuple of int, optional
-        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows. Without it a row of a flat X is an
-        image one pixel high.
+        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without
+        it a row of a flat X is an image one pixel high.
     optimizer : str or Optimizer
         ``"adam"``, ``"adamw"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adagrad"``,
         ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a `cconv.optimizers` object, of
@@ -72,6 +72,10 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         0 is silent, 1 a progress bar, 2 a line an epoch.
     callbacks : Callback or list of Callback, optional
         See `cconv.callbacks`.
+    data_format : {"channels_last", "channels_first"}, optional
+        Whether X is ``(n, h, w, c)``, or ``(n, c, h, w)`` as elsewhere; also what flat rows and `input_shape`
+        mean. By default that of the layers in `layers`, else channels_last, with a warning when X
+        looks as if its channels came first.
 
     Attributes
     ----------
@@ -82,7 +86,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
     feature_names_in_ : ndarray of str
         Only when X was a frame with names.
     input_shape_ : tuple of int
-        ``(h, w, c)``.
+        ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
     model_ : Sequential
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
     loss_curve_ : list of float
@@ -135,6 +139,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         warm_start=False,
         verbose=0,
         callbacks=None,
+        data_format=None,
     ) -> None:
         self.layers = layers
         self.input_shape = input_shape
@@ -155,6 +160,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         self.warm_start = warm_start
         self.verbose = verbose
         self.callbacks = callbacks
+        self.data_format = data_format
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -162,7 +168,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
             by 255 on its way and stays bytes in memory; everything else is taken as it is.
         y : array of shape (n,)
@@ -196,7 +202,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
             by 255 on its way and stays bytes in memory; everything else is taken as it is.
         y : array of shape (n,)
@@ -222,7 +228,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Numbers on the scale of those given to `fit`, of any dtype.
         """
         best = self.predict_proba(X).argmax(axis=1)
@@ -233,7 +239,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Numbers on the scale of those given to `fit`, of any dtype.
         """
         return self._predict(X)
@@ -243,7 +249,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Numbers on the scale of those given to `fit`, of any dtype.
         """
         return self._predict(X, "log_softmax")
@@ -253,7 +259,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
         Parameters
         ----------
-        X : array of shape (n, h, w, c), (n, h, w) or (n, features)
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Numbers on the scale of those given to `fit`, of any dtype.
 
         Returns

@@ -1,6 +1,7 @@
 """What an estimator makes of X, sample_weight and random_state before its network sees them."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Number, Real
 from typing import Any, NamedTuple
@@ -14,11 +15,16 @@ from cconv.shapes import is_int
 
 Shape = tuple[int, ...]
 
+CHANNELS_FIRST = "channels_first"
+# How X and input_shape are called in messages.
+NAMES = {"channels_last": ("(n, h, w, c)", "(h, w, c)"), CHANNELS_FIRST: ("(n, c, h, w)", "(c, h, w)")}
+CHANNELS = 1, 3, 4  # of grey pictures, colours, and colours with transparency
+
 LOOKED_AT = 4096  # rows whose mean square stands for that of all
 
 
 class Samples(NamedTuple):
-    """Images as rows (n, h·w·c), targets as the loss wants them, and a weight each or None."""
+    """Images as rows in the order of X, targets as the loss wants them, and a weight each or None."""
 
     x: np.ndarray
     y: np.ndarray
@@ -35,11 +41,11 @@ def readable(where: str, name: str, value: Any) -> Any:
     return value if value is None or own or isinstance(value, list | tuple) else as_array(where, name, value)
 
 
-def image_rows(where: str, x: Any) -> tuple[Any, Shape | None]:
+def image_rows(where: str, x: Any, data_format: str) -> tuple[Any, Shape | None]:
     """Return images (n, h, w) or (n, h, w, c) as rows (n, h·w·c), and (h, w, c).
 
-    Anything else, such as rows and frames, is returned as it is, with None: it is for
-    scikit-learn's checks.
+    If data_format is channels_first, (n, c, h, w) as rows (n, c·h·w), and (c, h, w). Anything else, such
+    as rows and frames, is returned as it is, with None: it is for scikit-learn's checks.
     """
     x = readable(where, "X", np.asarray(x) if isinstance(x, list | tuple) else x)
     ndim = len(getattr(x, "shape", ()))
@@ -48,31 +54,62 @@ def image_rows(where: str, x: Any) -> tuple[Any, Shape | None]:
     x = np.asarray(x)
     if ndim > 4:
         raise ValueError(
-            f"{where}: X must have shape (n, h, w, c), (n, h, w) or (n, features), got {x.shape}"
+            f"{where}: X must have shape {NAMES[data_format][0]}, (n, h, w) or (n, features), got {x.shape}"
         )
-    h, w, c = (*x.shape[1:], 1)[:3]
-    return x.reshape(len(x), h * w * c), (h, w, c)
+    shape = _with_channels(x.shape[1:], data_format)
+    return x.reshape(len(x), math.prod(shape)), shape
 
 
-def given_shape(where: str, input_shape: Any) -> Shape | None:
-    """Return the parameter input_shape as (h, w, c); None if it is None."""
+def _with_channels(shape: Shape, data_format: str) -> Shape:
+    """Return the shape of an image with the axis of its channels, which may be missing if there is one."""
+    if len(shape) == 3:
+        return shape
+    return (1, *shape) if data_format == CHANNELS_FIRST else (*shape, 1)
+
+
+def format_of(data_format: str | None, layers: Any) -> str:
+    """Return the layout of an estimator's images: as it is given, by default that of its layers."""
+    if data_format is not None:
+        return data_format
+    named = layers if isinstance(layers, list | tuple) else ()
+    first = any(getattr(layer, "data_format", None) == CHANNELS_FIRST for layer in named)
+    return CHANNELS_FIRST if first else "channels_last"
+
+
+def warn_of_channels_first(where: str, shape: Shape | None) -> None:
+    """Warn of images (h, w, c) that look as if they were (c, h, w)."""
+    if shape is None or shape[0] not in CHANNELS or min(shape[1:]) <= shape[0] or shape[2] <= max(CHANNELS):
+        return
+    h, w, c = shape
+    warnings.warn(
+        f"{where}: X of shape (n, {h}, {w}, {c}) is read as images of {h}x{w} pixels and {c} channels; "
+        "if its channels come first, pass data_format='channels_first', else data_format='channels_last'",
+        UserWarning,
+        stacklevel=6,  # where the user calls fit
+    )
+
+
+def given_shape(where: str, input_shape: Any, data_format: str) -> Shape | None:
+    """Return the parameter input_shape as (h, w, c), or (c, h, w) if channels_first; None if it is None."""
     if input_shape is None:
         return None
     entries = tuple(input_shape)
     if len(entries) not in (2, 3) or not all(is_int(e) and e >= 1 for e in entries):
-        raise ValueError(f"{where}: input_shape must be (h, w) or (h, w, c), got {input_shape!r}")
-    h, w, c = (*(int(e) for e in entries), 1)[:3]
-    return h, w, c
+        expected = NAMES[data_format][1]
+        raise ValueError(f"{where}: input_shape must be (h, w) or {expected}, got {input_shape!r}")
+    return _with_channels(tuple(int(e) for e in entries), data_format)
 
 
-def image_shape(where: str, declared: Shape | None, found: Shape | None, n_features: int) -> Shape:
-    """Return (h, w, c) of images whose rows have n_features, from what is declared and what X looks like."""
+def image_shape(
+    where: str, declared: Shape | None, found: Shape | None, n_features: int, data_format: str
+) -> Shape:
+    """Return the shape of images whose rows have n_features, from what is declared and what X looks like."""
     if declared is not None:
         if found not in (None, declared) or math.prod(declared) != n_features:
             got = f"images {found}" if found else f"{n_features} features"
             raise ValueError(f"{where}: X must hold images of input_shape {declared}, got {got}")
         return declared
-    return found or (1, n_features, 1)
+    return found or _with_channels((1, n_features), data_format)
 
 
 def sample_weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
@@ -158,5 +195,5 @@ def draw_seed(random_state: Any) -> int:
 
 
 def seen(x: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Return rows (n, h·w·c) as images (n, h, w, c)."""
+    """Return rows as images (n, *shape)."""
     return x.reshape(len(x), *shape)

@@ -100,7 +100,7 @@ def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, acti
     """Return the layers, with a dense layer behind them unless they end in such an output already."""
     shape = input_shape
     for layer in layers:
-        shape = layer.compute_output_shape(shape)
+        shape = layer._inner(layer.compute_output_shape(layer._outer(shape)))
     kind = getattr(layers[-1], "activation", None) if layers else None
     if kind is not None and kind.key == activation and shape == (outputs,):
         return layers
@@ -125,6 +125,7 @@ def network(
     alpha: float,
     seed: int,
     dtype: Any,
+    data_format: str,
 ) -> Sequential:
     """Return a new built network.
 
@@ -135,7 +136,7 @@ def network(
     layers : str, sequence of Layer, or callable
         As the estimator got it.
     input_shape : tuple of int
-        ``(h, w, c)``.
+        ``(h, w, c)``, or ``(c, h, w)`` if `data_format` is channels_first.
     outputs : int
         Units of the last layer.
     activation : str
@@ -152,33 +153,44 @@ def network(
         Of weights, shuffling and all other draws.
     dtype : dtype
         float32 or float64.
+    data_format : str
+        Layout of the images that the network will be given.
     """
+    channels_first = data_format == "channels_first"
+    inner = (*input_shape[1:], input_shape[0]) if channels_first else input_shape
     first: list[Layer] = [Rescaling(1 / 255)] if scaled else []
     first += layers_of(where, "augment", augment)
     if isinstance(layers, str):
-        hidden = NETWORKS[layers](input_shape, outputs, DROPPED[activation])
+        hidden = NETWORKS[layers](inner, outputs, DROPPED[activation])
         if rms > 0:
             first.append(Rescaling(INPUT_RMS[activation] / rms))
     elif callable(layers):
-        made = layers(input_shape, outputs)
+        made = layers(inner, outputs)
         if not isinstance(made, Sequential):
             raise TypeError(
                 f"{where}: layers must return a cconv.Sequential when it is a function, got {made!r}"
             )
+        if made.data_format == "channels_first" and not channels_first:
+            raise ValueError(
+                f"{where}: layers returned a network for channels_first images: "
+                "pass data_format='channels_first' too"
+            )
         hidden = layers_of(where, "layers", made.layers)
     else:
         hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, Input)]
-    chain = [*first, *_hidden_and_head(hidden, input_shape, outputs, activation)]
+    chain = [*first, *_hidden_and_head(hidden, inner, outputs, activation)]
     for layer in chain:
         if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
             setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
-    return Sequential(chain, seed=seed, dtype=dtype).build(input_shape)
+    return Sequential(chain, seed=seed, dtype=dtype, data_format=data_format).build(input_shape)
 
 
 def _over(model: Sequential, layers: Sequence[Layer]) -> Sequential:
     """Return a model of these layers of `model`, whose weights it shares."""
     assert model._input_shape is not None
-    return Sequential(layers, seed=model.seed, dtype=model.dtype).build(model._input_shape)
+    return Sequential(layers, seed=model.seed, dtype=model.dtype, data_format=model._data_format).build(
+        model._input_shape
+    )
 
 
 def with_activation(model: Sequential, activation: str) -> Sequential:
