@@ -13,9 +13,11 @@ Examples
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from cconv._version import __version__
+from cconv.keras_names import refuse_name
 from cconv.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ _NAMES = {
 }
 _LAZY = {name: f"cconv.{module}" for module, names in _NAMES.items() for name in names}
 _MODULES = (
+    "activations",
     "applications",
     "callbacks",
     "datasets",
@@ -140,7 +143,7 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"cconv.{name}")
     else:
-        raise AttributeError(f"module 'cconv' has no attribute {name!r}")
+        refuse_name("", name, sys._getframe(1))
     globals()[name] = value
     return value
 

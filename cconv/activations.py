@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv import named, ops_rows
+from cconv.keras_names import refusing
 from cconv.named import at_least_zero, finite
 from cconv.run import Run, replayable
 
@@ -171,3 +172,4 @@ class Setting:
 
     def __set__(self, layer: Any, value: Any) -> None:
         layer.__dict__["activation"] = get(value, layer.where, "activation")
+refusing(globals(), functions=["get"])

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from cconv import summary
 from cconv.initializers import Initializer
+from cconv.keras_names import refusing
 from cconv.layers import (
     BatchNormalization,
     Conv2D,
@@ -550,3 +551,6 @@ def _row(name: str, source: _Source) -> Network:
         fields[-1],
         source.paper,
     )
+
+
+refusing(globals(), functions=["VGG16", "VGG19", "MobileNet"])

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import Any, TextIO
 
 from cconv.io.names import check_ending
+from cconv.keras_names import refusing
 from cconv.shapes import is_int, positive_int
 
 Logs = Mapping[str, float]
@@ -621,3 +622,6 @@ class LambdaCallback(Callback):
                 if not callable(function):
                     raise TypeError(f"LambdaCallback: {name} must be a function, got {function!r}")
                 setattr(self, name, function)
+
+
+refusing(globals())

@@ -13,9 +13,11 @@ from numpy.typing import DTypeLike
 
 from cconv import named
 from cconv.exactmath import normal_quantile
+from cconv.keras_names import refusing
 from cconv.named import finite, one_of
 from cconv.run import aligned_empty
-from cconv.seeds import bits, uniform
+from cconv.seeds import bits
+from cconv.seeds import uniform as uniform_of
 from cconv.utils import check_seed, new_seed
 
 CHUNK = 1 << 16  # draws made at a time: a large kernel needs no second array of its size
@@ -85,7 +87,7 @@ def _draws(flat: np.ndarray, seed: int, stream: int) -> Iterator[tuple[slice, np
     generator = bits(seed, stream)
     for start in range(0, flat.size, CHUNK):
         place = slice(start, min(start + CHUNK, flat.size))
-        yield place, uniform(generator.random_raw(place.stop - place.start))
+        yield place, uniform_of(generator.random_raw(place.stop - place.start))
 
 
 def _seed(where: str, seed: int | None) -> int | None:
@@ -316,3 +318,6 @@ def get(value: Any, where: str = "initializers.get", name: str = "value") -> Ini
     HeNormal()
     """
     return named.resolve(where, name, value, Initializer, _CLASSES)
+
+
+refusing(globals(), functions=["get"])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, exactmath, named, ops_rows
+from cconv.keras_names import refusing
 from cconv.run import Run
 
 # Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
@@ -341,3 +342,6 @@ def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
     SparseCategoricalCrossentropy()
     """
     return named.resolve(where, name, value, Loss, _CLASSES)
+
+
+refusing(globals(), functions=["get"])

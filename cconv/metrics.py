@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 
 from cconv import named
 from cconv.arrays import as_array
+from cconv.keras_names import refusing
 from cconv.named import finite
 from cconv.shapes import positive_int
+from cconv.text import key_of
 
 
 def _both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -305,6 +307,7 @@ _RISING: dict[Callable[[Any, Any], float], bool] = {
     mean_squared_error: False,
     mean_absolute_error: False,
 }
+_BY_KEY = {key_of(name): function for name, function in _FUNCTIONS.items()}
 
 
 def get(value: Any, where: str = "metrics.get", name: str = "value") -> Metric:
@@ -327,8 +330,11 @@ def get(value: Any, where: str = "metrics.get", name: str = "value") -> Metric:
     >>> get("acc").name, get("acc")([1], [[0.2, 0.8]])
     ('acc', 1.0)
     """
-    if isinstance(value, str) and value in _FUNCTIONS:
-        return Metric(_FUNCTIONS[value], value)
+    if isinstance(value, str) and key_of(value) in _BY_KEY:
+        return Metric(_BY_KEY[key_of(value)], value)
     if callable(value) and not isinstance(value, Metric | type):
         return Metric(value)
     return named.resolve(where, name, value, Metric, dict.fromkeys(_FUNCTIONS, Metric))
+
+
+refusing(globals(), functions=["get"])

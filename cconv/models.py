@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from cconv import diagram, saved, summary
 from cconv import layers as layer_classes
 from cconv.arrays import as_array
+from cconv.keras_names import METHODS, refusing
 from cconv.layers.base import Layer
 from cconv.named import config_of
 from cconv.shapes import is_int
@@ -474,3 +475,6 @@ def _unused(name: str, names: set[str]) -> str:
     """Return name with the first number behind it that makes it new: conv2d, conv2d_1, conv2d_2."""
     base = re.sub(r"_\d+$", "", name)
     return next(new for new in (f"{base}_{number}" for number in itertools.count(1)) if new not in names)
+
+
+refusing(globals(), functions=["load_model"], methods=METHODS)

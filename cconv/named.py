@@ -12,6 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from cconv.keras_names import of_string
+from cconv.text import key_of
+
 
 def _plain(value: Any) -> Any:
     """Return value as data that JSON can hold."""
@@ -93,7 +96,7 @@ class Configured:
 
 def _is_default(value: Any, default: Any) -> bool:
     if isinstance(value, Configured) and isinstance(default, str):
-        return _key(default) == _key(type(value).__name__) and repr(value).endswith("()")
+        return key_of(default) == key_of(type(value).__name__) and repr(value).endswith("()")
     return type(value) is type(default) and bool(value == default)
 
 
@@ -163,19 +166,15 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
         return value
     if isinstance(value, type) and issubclass(value, base):
         return value()
-    table = {_key(known): entry for known, entry in classes.items()}
+    table = {key_of(known): entry for known, entry in classes.items()}
     config: Mapping[str, Any] = {}
     given = value
     if isinstance(value, Mapping) and set(value) >= {"class_name", "config"}:
         config, given = value["config"], value["class_name"]
     if not isinstance(given, str):
         raise TypeError(f"{where}: {name} must be a name, a {base.__name__} or its config, got {value!r}")
-    entry = table.get(_key(given))
+    entry = table.get(key_of(given))
     if entry is None:
         known = ", ".join(sorted(repr(k) for k in classes))
-        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}")
+        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{of_string(base, given)}")
     return entry() if config == {} else entry.from_config(config)
-
-
-def _key(name: str) -> str:
-    return name.replace("_", "").replace(" ", "").lower()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv import named
+from cconv.keras_names import refusing
 from cconv.named import at_least_zero
 
 
@@ -98,3 +99,6 @@ def get(value: Any, where: str = "regularizers.get", name: str = "value") -> Reg
     L2()
     """
     return None if value is None else named.resolve(where, name, value, Regularizer, _CLASSES)
+
+
+refusing(globals(), functions=["get"])

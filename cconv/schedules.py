@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cconv import named
+from cconv.keras_names import refusing
 from cconv.named import at_least_zero, finite
 from cconv.shapes import is_int, positive_int
 
@@ -207,3 +208,6 @@ def get(value: Any, where: str, name: str) -> Schedule | float:
     if isinstance(value, Schedule | dict):
         return named.resolve(where, name, value, Schedule, _CLASSES)
     return at_least_zero(where, name, value)
+
+
+refusing(globals())

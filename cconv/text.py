@@ -1,4 +1,4 @@
-"""Names of a user's own, as they may be shown: on one line, in valid XML, no longer than is useful."""
+"""Names, as they are compared, and as they may be shown: on one line, in valid XML, not too long."""
 
 import re
 import unicodedata
@@ -35,6 +35,17 @@ def short(text: object, longest: int = LONGEST) -> str:
     """
     shown = printable(str(text)[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def key_of(name: str) -> str:
+    """Return a name as names are compared: without case, underscores and spaces.
+
+    Examples
+    --------
+    >>> key_of("mean_squared_error") == key_of("MeanSquaredError")
+    True
+    """
+    return name.replace("_", "").replace(" ", "").lower()
 
 
 def columns(text: str) -> int:

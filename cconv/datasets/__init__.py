@@ -6,5 +6,9 @@ in the user's cache (``CCONV_CACHE_DIR`` moves it), and are downloaded into the 
 """
 
 from cconv.datasets import cifar10, circle, digits, fashion_mnist, mnist, mnist_small
+from cconv.keras_names import refusing
 
 __all__ = ["cifar10", "circle", "digits", "fashion_mnist", "mnist", "mnist_small"]
+
+
+refusing(globals())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cconv.keras_names import of_string, refusing
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
@@ -87,5 +88,10 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     layer = _CLASSES.get(name) if isinstance(name, str) else None
     if layer is None:
         known = ", ".join(sorted(_CLASSES))
-        raise ValueError(f"layers.deserialize: class_name must be one of {known}, got {name!r}")
+        raise ValueError(
+            f"layers.deserialize: class_name must be one of {known}, got {name!r}{of_string(Layer, str(name))}"
+        )
     return layer.from_config(config["config"])
+
+
+refusing(globals(), functions=["deserialize"])

@@ -7,6 +7,7 @@ The rules and the default numbers are Keras 3's. In the formulas w is a weight, 
 from typing import Any
 
 from cconv import named
+from cconv.keras_names import refusing
 from cconv.optimizers import schedules
 from cconv.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, RMSprop
 from cconv.optimizers.base import Optimizer
@@ -66,3 +67,6 @@ def get(value: Any, where: str = "optimizers.get", name: str = "value") -> Optim
     Adam()
     """
     return named.resolve(where, name, value, Optimizer, _CLASSES)
+
+
+refusing(globals(), functions=["get"])

@@ -1,5 +1,6 @@
 """`cconv.schedules` where Keras has it: ``from keras.optimizers.schedules import CosineDecay``."""
 
+from cconv.keras_names import refusing
 from cconv.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -10,3 +11,6 @@ from cconv.schedules import (
 )
 
 __all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "Schedule", "get"]
+
+
+refusing(globals())

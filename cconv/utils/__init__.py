@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import diagram
 from cconv.arrays import as_array
+from cconv.keras_names import refusing
 from cconv.seeds import MASK, bits
 from cconv.shapes import is_int, positive_int
 
@@ -171,3 +172,6 @@ def plot_model(
     if to_file is not None:
         Path(to_file).write_text(drawing, encoding="utf-8")
     return drawing
+
+
+refusing(globals(), functions=["plot_model"])
