@@ -172,4 +172,6 @@ class Setting:
 
     def __set__(self, layer: Any, value: Any) -> None:
         layer.__dict__["activation"] = get(value, layer.where, "activation")
+
+
 refusing(globals(), functions=["get"])

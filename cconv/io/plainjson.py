@@ -1,4 +1,4 @@
-"""JSON as cconv's files have it: strict, of bounded depth, and nothing that another reader takes otherwise."""
+"""JSON as cconv's files have it: strict, of bounded depth, and read by all readers alike."""
 
 import json
 import math

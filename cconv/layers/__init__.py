@@ -88,9 +88,8 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     layer = _CLASSES.get(name) if isinstance(name, str) else None
     if layer is None:
         known = ", ".join(sorted(_CLASSES))
-        raise ValueError(
-            f"layers.deserialize: class_name must be one of {known}, got {name!r}{of_string(Layer, str(name))}"
-        )
+        instead = of_string(Layer, str(name))
+        raise ValueError(f"layers.deserialize: class_name must be one of {known}, got {name!r}{instead}")
     return layer.from_config(config["config"])
 
 
