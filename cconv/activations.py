@@ -1,6 +1,6 @@
 """Activation functions by name: what follows the affine part of a layer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ class Activation(named.Configured):
         Keras' name, which is also that of the functions in `ops_rows`.
     """
 
+    not_called: ClassVar = dict.fromkeys(
+        ("call", "forward"), "define __call__(x, run) and backward(dy, y, run)"
+    )
     key: str = ""
 
     def plain(self) -> Any:

@@ -5,6 +5,7 @@ A callback sees the model only through what Keras' callbacks see too: ``stop_tra
 """
 
 import csv
+import difflib
 import math
 import os
 import sys
@@ -23,6 +24,8 @@ Logs = Mapping[str, float]
 class Callback:
     """The base of all callbacks: every method does nothing.
 
+    A method whose name begins with ``on_`` and that is none of these is refused: it would never be called.
+
     Attributes
     ----------
     model : Sequential
@@ -35,6 +38,10 @@ class Callback:
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _check_events(cls.__name__, cls)
 
     def set_model(self, model: Any) -> None:
         """Remember the model that trains."""
@@ -58,18 +65,57 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Do something before batch `batch` of the epoch, counted from 0."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Do something after batch `batch`; `logs` holds the means over the epoch so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Do something before a batch of training: another name for `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Do something after a batch of training: another name for `on_train_batch_end`."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Do something before an evaluation, that of validation data included."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Do something after an evaluation."""
+        """Do something after an evaluation; `logs` holds its figures."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Do something before batch `batch` of an evaluation, counted from 0."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Do something after batch `batch`; `logs` holds the means over the evaluation so far."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Do something before a prediction that was given this callback."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Do something after a prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Do something before batch `batch` of a prediction, counted from 0."""
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Do something after batch `batch`; ``logs["outputs"]`` is what the model gave for it."""
 
     def close(self) -> None:
-        """Let go of files and screens; called once when `fit` ends, however it ends."""
+        """Let go of files and screens; called once when `fit`, `evaluate` or `predict` ends, in any way."""
+
+
+EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def _check_events(where: str, holder: Any) -> None:
+    """Refuse a method that looks like an event and is none; TypeError with the nearest that is."""
+    for name in dir(holder):
+        if name.startswith("on_") and name not in EVENTS and callable(getattr(holder, name)):
+            near = difflib.get_close_matches(name, EVENTS, n=1, cutoff=0.0)[0]
+            raise TypeError(
+                f"{where}: {name} would never be called; did you mean {near}? There are {', '.join(EVENTS)}"
+            )
 
 
 def flat(callbacks: Any) -> list[Any]:
@@ -91,11 +137,14 @@ def flat(callbacks: Any) -> list[Any]:
 class CallbackList:
     """Several callbacks called as one, in order."""
 
-    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], where: str = "fit") -> None:
         self.callbacks = flat(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                raise TypeError(f"fit: callbacks must be cconv.callbacks.Callback objects, got {callback!r}")
+                raise TypeError(
+                    f"{where}: callbacks must be cconv.callbacks.Callback objects, got {callback!r}"
+                )
+            _check_events(f"{where}: {type(callback).__name__}", callback)
         if any(type(c).__module__ != __name__ or type(c) is LambdaCallback for c in self.callbacks):
             params = {**params, "metrics": None}  # it may add figures of its own to the logs
         for callback in self.callbacks:
@@ -614,10 +663,9 @@ class LambdaCallback(Callback):
 
     def __init__(self, **functions: Callable[..., Any]) -> None:
         super().__init__()
-        events = [name for name in vars(Callback) if name.startswith("on_")]
         for name, function in functions.items():
-            if name not in events:
-                raise TypeError(f"LambdaCallback: expected some of {', '.join(events)}, got {name}")
+            if name not in EVENTS:
+                raise TypeError(f"LambdaCallback: expected some of {', '.join(EVENTS)}, got {name}")
             if function is not None:
                 if not callable(function):
                     raise TypeError(f"LambdaCallback: {name} must be a function, got {function!r}")

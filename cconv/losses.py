@@ -6,7 +6,7 @@ Weights multiply the samples' losses and the mean still divides by the number of
 Keras' "sum over batch size".
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +30,7 @@ class Loss(named.Configured):
         The activation from whose input this loss and its gradient are computed stably; "" for none.
     """
 
+    not_called: ClassVar = {"call": "define __call__, which returns the loss and its gradient"}
     key = ""
     activation = ""
     from_logits = False

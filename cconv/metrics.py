@@ -5,7 +5,7 @@ weighted with those sizes by whoever sums them, for example `Mean`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -232,6 +232,11 @@ class Metric(named.Configured):
     name : str, optional
         By default the function's.
     """
+
+    not_called: ClassVar = dict.fromkeys(
+        ("update_state", "result", "reset_state", "reset_states", "call"),
+        "give Metric a function of (y_true, y_pred), whose values are averaged over the samples",
+    )
 
     def __init__(self, function: Callable[[Any, Any], float], name: str | None = None) -> None:
         if not callable(function):

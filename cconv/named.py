@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from cconv.keras_names import of_string
+from cconv.overrides import Hooks
 from cconv.text import key_of
 
 
@@ -27,7 +28,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class Configured:
+class Configured(Hooks):
     """A class whose instances keep every constructor argument in an attribute of the same name.
 
     Attributes

@@ -1,6 +1,6 @@
 """Penalties on weights that a layer adds to the loss, by name or as objects."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,10 @@ class Regularizer(named.Configured):
         The two factors, at least 0.
     """
 
+    not_called: ClassVar = dict.fromkeys(
+        ("__call__", "call"),
+        "the gradient would be another one: give l1 and l2, Σ|w| and Σw² are all there is",
+    )
     l1: float = 0.0
     l2: float = 0.0
 

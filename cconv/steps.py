@@ -305,10 +305,33 @@ def _is_linear(activation: Activation) -> bool:
     return type(activation) is activations.Linear
 
 
+# What a layer may do in a way of its own, and a fused step would not see.
+HOOKS = ("_forward", "_backward", "_affine", "_affine_backward", "_weight_gradient", "_input_gradient")
+
+
+def _inherits(layer: Layer, base: type[Layer], *names: str) -> bool:
+    """Whether a layer has these methods as its base has them, neither its class nor itself its own."""
+    return all(getattr(type(layer), name) is getattr(base, name) for name in names) and not (
+        layer.__dict__.keys() & set(names)
+    )
+
+
 def _is_plain(layer: Layer) -> bool:
     """Whether an affine layer or an activation goes forward and back as its base does."""
-    kind, base = type(layer), Affine if isinstance(layer, Affine) else ActivationLayer
-    return kind._forward is base._forward and kind._backward is base._backward
+    base = Affine if isinstance(layer, Affine) else ActivationLayer
+    return _inherits(layer, base, "_forward", "_backward")
+
+
+def _folds(affine: Layer, normalization: Layer) -> bool:
+    """Whether the two layers do at inference what their bases do, and can be one."""
+    kind = next((kind for kind in AFFINE if isinstance(affine, kind)), None)
+    own = ("_forward", "_normalize", "affine", "folded_into")
+    return (
+        kind is not None
+        and _inherits(affine, kind, "_forward", "_affine")
+        and isinstance(normalization, BatchNormalization)
+        and _inherits(normalization, BatchNormalization, *own)
+    )
 
 
 def _activation_of(layer: Layer) -> Activation | None:
@@ -336,10 +359,11 @@ def scales_kernel(layer: Affine) -> bool:
 
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
-    if training or len(layers) < 2 or not isinstance(layers[1], BatchNormalization):
+    if training or len(layers) < 2 or not _folds(layers[0], layers[1]):
         return None
     affine = layers[0]
-    if not isinstance(affine, Affine) or not _is_linear(affine.activation):
+    assert isinstance(affine, Affine)
+    if not _is_linear(affine.activation):
         return None
     largest = max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape))
     if affine.params["kernel"].size > largest and not scales_kernel(affine):
@@ -421,8 +445,11 @@ def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list
     steps: list[Step] = []
     number = 0
     while number < len(layers):
-        left = layers[number:]
-        step = next(step for rule in rules if (step := rule(left, number, training)) is not None)
+        # A layer that was given a pass of its own goes through that alone.
+        own = next((i for i, e in enumerate(layers[number:]) if e.__dict__.keys() & set(HOOKS)), len(layers))
+        left = layers[number : number + max(own, 1)]
+        known = rules if own else (_alone,)
+        step = next(step for rule in known if (step := rule(left, number, training)) is not None)
         steps.append(step)
         number += len(step.layers)
     return steps

@@ -80,7 +80,7 @@ def test_the_order_of_events():
     network().fit(X, Y, batch_size=20, epochs=2, verbose=0, validation_split=0.5, callbacks=[spy])
     epoch = [
         *(("on_train_batch_begin", 0), ("on_train_batch_end", 0)),
-        *(("on_test_begin",), ("on_test_end",)),
+        *(("on_test_begin",), ("on_test_batch_begin", 0), ("on_test_batch_end", 0), ("on_test_end",)),
     ]
     expected = [("on_train_begin",)]
     for number in range(2):

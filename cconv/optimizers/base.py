@@ -1,11 +1,12 @@
 """The base of the optimizers: their steps, and what they remember from one to the next."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from cconv import named, ops_optim
+from cconv.claims import Claims
 from cconv.named import at_least_zero
 from cconv.optimizers import schedules
 from cconv.optimizers.arrays import ArrayGroups, Arrays, by_name, check_apart, checked
@@ -29,6 +30,10 @@ class Optimizer(named.Configured):
         Steps made so far.
     """
 
+    not_called: ClassVar = dict.fromkeys(
+        ("update_step", "apply_gradients", "stateless_apply", "minimize", "get_updates", "step"),
+        "define apply(params, grads, regularizers), or _update(group, rate)",
+    )
     aliases = ("lr",)
     slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
     slot_start = 0.0
@@ -40,6 +45,7 @@ class Optimizer(named.Configured):
         self.iterations = 0
         self._slots: dict[str, dict[str, np.ndarray]] = {}
         self._arrays: ArrayGroups | None = None
+        self._claims = Claims()  # of those who step
 
     @property
     def learning_rate(self) -> Any:
@@ -116,6 +122,10 @@ class Optimizer(named.Configured):
         arrays = self._arrays
         if token is None or arrays is None or arrays.token is not token or not arrays.writeable():
             return False
+        if (
+            getattr(self.apply, "__func__", None) is not Optimizer.apply
+        ):  # the user's own is called at every step
+            return False
         self._step(arrays)
         return True
 
@@ -124,7 +134,9 @@ class Optimizer(named.Configured):
 
     def __getstate__(self) -> dict[str, Any]:
         # The model's weights are no part of its optimizer; what it remembers of them is its own.
-        slots = {name: {slot: a.copy() for slot, a in kept.items()} for name, kept in self._slots.items()}
+        slots = {
+            name: {slot: a.copy() for slot, a in kept.items()} for name, kept in list(self._slots.items())
+        }
         return {**self.__dict__, "_slots": slots, "_arrays": None}
 
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
@@ -152,7 +164,7 @@ class Optimizer(named.Configured):
             ``"iterations"``, and for every weight ``"name/slot"``.
         """
         state = {"iterations": np.array(self.iterations, np.int64)}
-        for name, kept in self._slots.items():
+        for name, kept in list(self._slots.items()):  # another thread may train
             state |= {f"{name}/{slot}": array.copy() for slot, array in kept.items()}
         return state
 
