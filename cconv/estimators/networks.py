@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
+from cconv.formats import agreed_format
 from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.regularizers import L2
@@ -178,6 +179,7 @@ def network(
         hidden = layers_of(where, "layers", made.layers)
     else:
         hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, Input)]
+    agreed_format([*first, *hidden], len(input_shape), data_format, None)
     chain = [*first, *_hidden_and_head(hidden, inner, outputs, activation)]
     for layer in chain:
         if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
@@ -188,9 +190,8 @@ def network(
 def _over(model: Sequential, layers: Sequence[Layer]) -> Sequential:
     """Return a model of these layers of `model`, whose weights it shares."""
     assert model._input_shape is not None
-    return Sequential(layers, seed=model.seed, dtype=model.dtype, data_format=model._data_format).build(
-        model._input_shape
-    )
+    over = Sequential(layers, seed=model.seed, dtype=model.dtype, data_format=model.data_format)
+    return over.build(model._input_shape)
 
 
 def with_activation(model: Sequential, activation: str) -> Sequential:

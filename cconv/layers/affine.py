@@ -155,6 +155,9 @@ class Dense(Affine):
     def _resolve(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.units)
 
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return rank
+
     def _build(self, shape: Shape) -> None:
         self._add_weights((shape[-1], self.units), self.units)
 

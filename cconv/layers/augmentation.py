@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cconv import ops_images
-from cconv.layers.base import Layer, checked_format
+from cconv.layers.base import Layer
 from cconv.named import finite, one_of
 from cconv.ops_images import FILLS, INTERPOLATIONS, Sampling
 from cconv.run import Run, replayable
@@ -36,7 +36,7 @@ class Augmentation(Layer):
     def __init__(self, seed: int | None, data_format: str | None, **base: Any) -> None:
         super().__init__(**base)
         self.seed = None if seed is None else check_seed(self.where, seed)
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
 
     def _draws(self, run: Run, n: int) -> np.ndarray:
         """Return (n, 4) uniform numbers of (0, 1), four for every sample."""

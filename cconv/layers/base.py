@@ -8,16 +8,16 @@ every array comes from the `Run`, which may hand out the same memory at every st
 
 import math
 import re
-import threading
 from collections import UserDict
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import checks, initializers
 from cconv.arrays import as_array
+from cconv.claims import Claims, alone, builders
 from cconv.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
 from cconv.named import Configured
 from cconv.regularizers import Regularizer
@@ -29,7 +29,11 @@ from cconv.utils import check_seed, new_seed
 
 Shape = tuple[int, ...]
 
-_building = threading.Lock()  # several threads may make a layer's first call at once
+_PASSES = (
+    "a model calls _forward(x, run) and _backward(dy, run, need_dx=True), and so do forward and backward: "
+    'see "Add a layer" in CONTRIBUTING.md'
+)
+_FILES = "a layer's weights are made in _build(shape), and saved by their names in params and state"
 
 
 class Weights(UserDict[str, np.ndarray]):
@@ -93,8 +97,21 @@ class Layer(Configured):
         The layer's number in its model, which keys its random draws; set before building.
     """
 
+    not_called: ClassVar = {
+        **dict.fromkeys(
+            ("call", "__call__", "forward", "backward", "symbolic_call", "stateless_call", "quantized_call"),
+            _PASSES,
+        ),
+        **dict.fromkeys(
+            ("compute_mask", "compute_output_spec"), "define _resolve(shape), the output's shape"
+        ),
+        **dict.fromkeys(
+            ("get_build_config", "build_from_config", "save_own_variables", "load_own_variables"), _FILES
+        ),
+    }
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
     data_format: str = "channels_last"
+    _format_given = False
     # What gives arrays of these names and shapes in place of initial weights: see `saved.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
 
@@ -113,6 +130,7 @@ class Layer(Configured):
         self.state = Weights()
         self.regularizers: dict[str, Regularizer] = {}
         self._calls = 0
+        self._claims = Claims()  # of those who train: a copy over the same weights shares them
         self._forget()
 
     # --- building -----------------------------------------------------------------------------
@@ -141,7 +159,12 @@ class Layer(Configured):
         ------
         TypeError, ValueError
             When the layer cannot take such an input.
+        RuntimeError
+            When it was built before and is just being trained.
         """
+        owner = self._claims.owner() if self.built else None
+        if owner is not None:
+            raise RuntimeError(f"{self.where}: build: {self.name!r} is already training, in {owner.where}")
         shape = self._checked_shape(input_shape)
         kind = np.dtype(dtype)
         if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -213,6 +236,21 @@ class Layer(Configured):
 
     # --- data formats -------------------------------------------------------------------------
 
+    def _set_format(self, data_format: Any) -> None:
+        """Take a constructor's data_format; None means channels_last, or what the model has."""
+        self._format_given = data_format is not None
+        self.data_format = (
+            "channels_last" if data_format is None else checks.data_format(self.where, data_format)
+        )
+
+    def _named_format(self) -> str | None:
+        """Return the data format of images that this layer was told; None if it takes any."""
+        return self.data_format if self._format_given or self.data_format == "channels_first" else None
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        """Return the length of the output's shape for that of the input's; None if it is not known."""
+        return rank if self.ranks or type(self)._resolve is Layer._resolve else None
+
     def _inner(self, shape: Shape) -> Shape:
         first = self.data_format == "channels_first" and len(shape) == 3
         return (*shape[1:], shape[0]) if first else shape
@@ -252,15 +290,25 @@ class Layer(Configured):
             For a dtype other than the layer's.
         ValueError
             For a shape other than the layer's.
+        RuntimeError
+            In training, when the layer is just being trained by somebody else.
         """
         given = self._checked_input(x)
-        run = Run(
-            training=checks.flag(self.where, "training", training), seed=self.build_seed, step=self._calls
-        )
+        if not checks.flag(self.where, "training", training):
+            return self._through(given, training=False)
+        return self._alone("forward", lambda: self._through(given, training=True))
+
+    def _through(self, given: np.ndarray, training: bool) -> np.ndarray:
+        """Return the output for a checked input, in the layer's data format."""
+        run = Run(training=training, seed=self.build_seed, step=self._calls)
         y = self._to_outer(self._forward(self._to_inner(given), run))
-        if run.training:
+        if training:
             self._calls += 1
         return y.copy() if np.may_share_memory(y, given) else y
+
+    def _alone(self, method: str, work: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return ``work()``, a pass of training; RuntimeError where the layer is just being trained."""
+        return alone(f"{self.where}.{method}", lambda _: repr(self.name), (self._claims,), work, "training")
 
     def backward(self, dy: ArrayLike) -> np.ndarray:
         """Return the gradient of the loss with respect to the input of the last `forward(training=True)`.
@@ -278,10 +326,14 @@ class Layer(Configured):
         Raises
         ------
         RuntimeError
-            Before ``forward(x, training=True)``.
+            Before ``forward(x, training=True)``, or when the layer is just being trained by somebody else.
         TypeError, ValueError
             For a dtype or shape other than the output's.
         """
+        return self._alone("backward", lambda: self._back(dy))
+
+    def _back(self, dy: ArrayLike) -> np.ndarray:
+        """Do what `backward` does."""
         if self._batch is None:
             raise RuntimeError(f"{self.where}: backward needs forward(x, training=True) first")
         expected = (self._batch, *self.output_shape)
@@ -300,7 +352,7 @@ class Layer(Configured):
 
     def _checked_input(self, x: ArrayLike) -> np.ndarray:
         if not self.built:
-            with _building:
+            with builders():
                 if not self.built:
                     self._build_for(x)
         assert self.input_shape is not None
@@ -397,10 +449,14 @@ class Layer(Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data, whatever the layer was built for.
 
-        A name that was not given stays None.
+        A name or a data format that was not given stays None.
         """
         config = super().get_config()
-        given = {"name": self.name if self.named else None, "input_shape": self.declared_shape}
+        given = {
+            "name": self.name if self.named else None,
+            "input_shape": self.declared_shape,
+            "data_format": self._named_format(),
+        }
         return config | {entry: value for entry, value in given.items() if entry in config}
 
     def __repr__(self) -> str:
@@ -423,11 +479,6 @@ class Layer(Configured):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
-
-
-def checked_format(where: str, data_format: Any) -> str:
-    """Return data_format; None means channels_last."""
-    return "channels_last" if data_format is None else checks.data_format(where, data_format)
 
 
 def _snake(name: str) -> str:

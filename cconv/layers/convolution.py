@@ -5,7 +5,7 @@ from typing import Any
 from cconv import ops
 from cconv.algorithms import check_algorithm, check_winograd
 from cconv.layers.affine import Affine
-from cconv.layers.base import Shape, checked_format
+from cconv.layers.base import Shape
 from cconv.run import replayable
 from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
 
@@ -24,7 +24,7 @@ class _Convolution(Affine):
         self.dilation_rate = pair(self.where, "dilation_rate", dilation_rate)
         resolve_padding(self.where, padding, (1, 1), self.kernel_size, self.strides, self.dilation_rate)
         self.padding = padding
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
 
     def _window(self, shape: Shape) -> Window:
         size = (shape[0], shape[1])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cconv import ops_rows
-from cconv.layers.base import Layer, Shape, checked_format
+from cconv.layers.base import Layer, Shape
 from cconv.named import fraction
 from cconv.run import Run, replayable
 from cconv.shapes import is_int
@@ -40,10 +40,13 @@ class Flatten(Layer):
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return 1
 
     def _build(self, shape: Shape) -> None:
         self._shape = shape
@@ -105,6 +108,9 @@ class Reshape(Layer):
                 f"got {self.target_shape}"
             )
         return tuple(size // known if v == -1 else v for v in self.target_shape)
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return len(self.target_shape)
 
     def _build(self, shape: Shape) -> None:
         self._shapes = shape, self._resolve(shape)

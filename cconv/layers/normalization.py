@@ -27,7 +27,8 @@ class BatchNormalization(Layer):
     Parameters
     ----------
     axis : int
-        Where the channels are: -1 or 3 (last), or 1 for channels_first images.
+        Where the channels are: 3 (last) or 1 (channels_first images), or the last axis of any input; -1 is
+        that of the channels in whatever data format the model has. A model with layers for both is refused.
     momentum : float
         In [0, 1).
     epsilon : float
@@ -97,6 +98,22 @@ class BatchNormalization(Layer):
         )
         self.beta_regularizer = regularizers.get(beta_regularizer, where, "beta_regularizer")
         self.gamma_regularizer = regularizers.get(gamma_regularizer, where, "gamma_regularizer")
+
+    def _named_format(self) -> str | None:
+        return None if self.axis == -1 else self.data_format
+
+    def _resolve(self, shape: Shape) -> Shape:
+        # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
+        if self.axis not in (-1, len(shape)) and (self.axis, len(shape)) != (1, 3):
+            last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
+            raise ValueError(
+                f"{self.where}: axis must be {last}, the last of the input's axes, got {self.axis} for "
+                f"input_shape {shape}"
+            )
+        return shape
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return rank
 
     def _build(self, shape: Shape) -> None:
         channels = shape[-1:]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv.layers.base import Layer, Shape, checked_format
+from cconv.layers.base import Layer, Shape
 from cconv.run import Run, replayable
 from cconv.shapes import resolve_padding
 
@@ -44,7 +44,7 @@ class ZeroPadding2D(Layer):
         if isinstance(padding, str):
             raise TypeError(f"{self.where}: padding must be ints, got {padding!r}")
         self.padding = resolve_padding(self.where, padding, (1, 1), (1, 1), (1, 1), (1, 1))
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
         rows, columns = self.padding

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv import checks, ops_rows
-from cconv.layers.base import Layer, Shape, checked_format
+from cconv.layers.base import Layer, Shape
 from cconv.run import Run, replayable
 from cconv.shapes import Padding, Size2, Window, pair, resolve_padding, resolve_window
 
@@ -32,7 +32,7 @@ class _Pooling(Layer):
         resolve_padding(self.where, padding, (1, 1), self.pool_size, self.strides, self.dilation_rate)
         self.padding = padding
         self.ceil_mode = checks.flag(self.where, "ceil_mode", ceil_mode)
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
 
     def _window(self, shape: Shape) -> Window:
         return resolve_window(
@@ -218,11 +218,14 @@ class GlobalAveragePooling2D(Layer):
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.data_format = checked_format(self.where, data_format)
+        self._set_format(data_format)
         self.keepdims = checks.flag(self.where, "keepdims", keepdims)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (1, 1, shape[2]) if self.keepdims else (shape[2],)
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return 3 if self.keepdims else 1
 
     def _build(self, shape: Shape) -> None:
         size = (shape[0], shape[1])

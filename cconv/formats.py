@@ -1,0 +1,96 @@
+"""The data format of a model's images: what its layers were told, which must not contradict each other.
+
+A layer that was told its format never gets another one; a layer that was told none takes the model's. A
+`Flatten` or a normalisation with ``axis=1`` speaks of images only where its input is one.
+"""
+
+from collections.abc import Sequence
+
+from cconv.layers.base import Layer
+
+IMAGE = 3  # axes of an image, without the batch
+
+
+def _passages(layers: Sequence[Layer], rank: int | None) -> list[tuple[int | None, list[int]]]:
+    """Return the numbers of the layers that stand in a row without a change of rank, each with that rank."""
+    passages: list[tuple[int | None, list[int]]] = []
+    numbers: list[int] = []
+    for number, layer in enumerate(layers):
+        if layer.input_shape is not None:
+            rank = len(layer.input_shape)
+        elif layer.ranks == (IMAGE,):
+            rank = IMAGE
+        numbers.append(number)
+        behind = len(layer.output_shape) if layer.built else layer._rank_behind(rank)
+        if behind != rank:
+            passages.append((rank, numbers))
+            rank, numbers = behind, []
+    return [*passages, (rank, numbers)]
+
+
+def named_formats(layers: Sequence[Layer], rank: int | None) -> list[tuple[int, str]]:
+    """Return the numbers of the layers that were told the format of their images, each with that format.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In order, built or not.
+    rank : int or None
+        Axes of the first one's input, without the batch, if that is known.
+    """
+    return [
+        (number, named)
+        for rank, numbers in _passages(layers, rank)
+        for number in numbers
+        if rank == IMAGE and (named := layers[number]._named_format()) is not None
+    ]
+
+
+def agreed_format(
+    layers: Sequence[Layer], rank: int | None, given: str | None, settled: str | None
+) -> str | None:
+    """Return the format of the images; None where nobody was told one.
+
+    Parameters
+    ----------
+    layers, rank
+        As for `named_formats`.
+    given : str or None
+        What the model was told.
+    settled : str or None
+        What the model was built for.
+
+    Raises
+    ------
+    ValueError
+        Where the model, or two of its layers, were told different formats, or one that the weights that are
+        there were not made for.
+    """
+    told = [(given, "the model was given")] if given is not None else []
+    for number, name in named_formats(layers, rank):
+        layer = layers[number]
+        called = f"layer {number} ({layer.name}, {type(layer).__name__})"
+        told.append((name, f"{called} was told"))
+        other, who = told[0]
+        if other != name:
+            raise ValueError(f"Sequential: {called} has {_told(layer, name)}, but {who} {other}")
+    if not told:
+        return settled
+    agreed, who = told[0]
+    if settled not in (None, agreed) and _has_weights_behind_images(layers, rank):
+        raise ValueError(
+            f"Sequential: {who} {agreed}, but the weights that are there were made for {settled}: "
+            f"give the model its format when it is made, Sequential(data_format={agreed!r})"
+        )
+    return agreed
+
+
+def _has_weights_behind_images(layers: Sequence[Layer], rank: int | None) -> bool:
+    """Whether there are weights that belong to images of one format."""
+    first = next((numbers[0] for rank, numbers in _passages(layers, rank) if rank == IMAGE and numbers), None)
+    return first is not None and any(layer.built and layer.params for layer in layers[first:])
+
+
+def _told(layer: Layer, name: str) -> str:
+    axis = getattr(layer, "axis", None)
+    return f"data_format={name!r}" if axis is None else f"axis={axis}, the channels of {name} images,"
