@@ -317,7 +317,7 @@ class Batches:
         for number, start in enumerate(range(0, self.n, self.batch_size)):
             state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
             slot = 0 if ahead is None else number % 2
-            # A callback may have changed a layer, or made a step of its own, since the batch was begun.
+            # A callback may have changed a layer, or the number of the step, since the batch was begun.
             if ahead is not None and begun == state:
                 batch = ahead.take()
             else:

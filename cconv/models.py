@@ -5,23 +5,32 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import diagram, saved, summary
+from cconv import checks, diagram, saved, summary
 from cconv import layers as layer_classes
 from cconv.arrays import as_array
+from cconv.claims import Claims, alone, builders
+from cconv.formats import agreed_format, named_formats
 from cconv.keras_names import METHODS, refusing
 from cconv.layers.base import Layer
 from cconv.named import config_of
+from cconv.overrides import Hooks, check_object
 from cconv.shapes import is_int
 from cconv.training import Trainer
 from cconv.utils import check_seed, new_seed
 
+_STEP = (
+    "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
+    "of your own, or a loop around train_on_batch"
+)
+_FILES = "get_config and save write all of the model"
 
-class Sequential(Trainer):
+
+class Sequential(Trainer, Hooks):
     """A model whose layers follow one another.
 
     Parameters
@@ -38,7 +47,9 @@ class Sequential(Trainer):
         float32 or float64: of the weights and of everything computed.
     data_format : {"channels_last", "channels_first"}, optional
         Layout of the images that the model takes and gives; converted once, at its boundary. By
-        default that of its layers.
+        default that of the layers that were told one; a layer that was told another is refused.
+    trainable : bool
+        False: `fit` changes no weights, whatever the layers say.
 
     Attributes
     ----------
@@ -68,6 +79,37 @@ class Sequential(Trainer):
     (3, (2, 1))
     """
 
+    not_called: ClassVar = {
+        **dict.fromkeys(
+            (
+                *(
+                    "train_step",
+                    "test_step",
+                    "predict_step",
+                    "call",
+                    "forward",
+                    "compute_loss",
+                    "compute_metrics",
+                ),
+                *("make_train_function", "make_test_function", "make_predict_function"),
+                *("train_function", "test_function", "predict_function", "training_step", "validation_step"),
+                *("configure_optimizers", "stateless_call", "symbolic_call", "stateless_compute_loss"),
+                *("get_metrics_result", "compute_mask", "compute_output_spec"),
+            ),
+            _STEP,
+        ),
+        **dict.fromkeys(
+            ("trainable_weights", "trainable_variables"), "set `trainable` of the layers that are to learn"
+        ),
+        **dict.fromkeys(
+            (
+                *("get_build_config", "build_from_config", "get_compile_config", "compile_from_config"),
+                *("save_own_variables", "load_own_variables"),
+            ),
+            _FILES,
+        ),
+    }
+
     def __init__(
         self,
         layers: Iterable[Layer] | None = None,
@@ -76,6 +118,7 @@ class Sequential(Trainer):
         seed: int | None = None,
         dtype: DTypeLike = "float32",
         data_format: str | None = None,
+        trainable: bool = True,
     ) -> None:
         super().__init__()
         if name is not None and not isinstance(name, str):
@@ -93,11 +136,18 @@ class Sequential(Trainer):
         self.dtype = self.dtype.newbyteorder("=")
         self.name = name or "sequential"
         self.seed = new_seed() if seed is None else check_seed("Sequential", seed)
+        self._trainable = checks.flag("Sequential", "trainable", trainable)
         self._data_format = data_format
+        self._settled_format: str | None = None  # what the layers were built for
+        self._builds = Claims()  # of those who build
         self._layers: list[Layer] = []
         self._input_shape: tuple[int, ...] | None = None  # of one sample, in the model's data format
         self._own: set[Layer] = set()  # the layers that this model built
-        for layer in layers or ():
+        chain = list(layers or ())
+        if all(isinstance(layer, Layer) for layer in chain):
+            # What a later layer was told counts for the first too, which may be built as soon as it is added.
+            self._settled_format = agreed_format(chain, None, data_format, None)
+        for layer in chain:
             self.add(layer)
 
     # --- layers -------------------------------------------------------------------------------
@@ -110,10 +160,11 @@ class Sequential(Trainer):
     @property
     def data_format(self) -> str:
         """Layout of the images that the model takes and gives."""
-        if self._data_format is not None:
-            return self._data_format
-        formats = {layer.data_format for layer in self._layers}
-        return "channels_first" if "channels_first" in formats else "channels_last"
+        return self._agreed_format() or "channels_last"
+
+    def _agreed_format(self) -> str | None:
+        rank = None if self._input_shape is None else len(self._input_shape)
+        return agreed_format(self._layers, rank, self._data_format, self._settled_format)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -136,10 +187,15 @@ class Sequential(Trainer):
         TypeError
             When it is not a layer.
         ValueError
-            When a layer of that name is there already, or its input cannot be what comes before.
+            When a layer of that name is there already, its input cannot be what comes before, or it was told
+            another data format than the model or another layer.
+        RuntimeError
+            While the model is training.
         """
         if not isinstance(layer, Layer):
             raise TypeError(f"Sequential.add: layer must be a cconv.layers.Layer, got {layer!r}")
+        check_object(layer)
+        self._not_in_training("Sequential.add")
         if isinstance(layer, layer_classes.Input):
             if self._layers:
                 raise ValueError("Sequential.add: an Input must come first")
@@ -151,25 +207,29 @@ class Sequential(Trainer):
         if layer.name in names:
             layer.name = _unused(layer.name, names)
         first = not self._layers and self._input_shape is None
+        settled = self._settled_format
         self._layers.append(layer)
-        if first and layer.input_shape is not None:
-            # What a layer was told is in the model's data format, what it was built for in its own.
-            shape = layer.input_shape
-            self._input_shape = self._outer_shape(layer._inner(shape)) if layer.built else shape
-        self._forget_plans()
-        if self._input_shape is not None:
-            try:
-                self._build_layers()
-            except Exception:
-                self._layers.pop()
-                if first:
-                    self._input_shape = None
-                raise
+        try:
+            self._agreed_format()
+            if first and layer.input_shape is not None:
+                # What a layer was told is in the model's data format, what it was built for in its own.
+                shape = layer.input_shape
+                self._input_shape = self._outer_shape(layer._inner(shape)) if layer.built else shape
+            self._forget_plans()
+            if self._input_shape is not None:
+                self._build_layers("Sequential.add")
+        except Exception:
+            self._layers.pop()
+            self._settled_format = settled
+            if first:
+                self._input_shape = None
+            raise
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
         if not self._layers:
             raise ValueError("Sequential.pop: there are no layers")
+        self._not_in_training("Sequential.pop")
         self._forget_plans()
         return self._layers.pop()
 
@@ -215,7 +275,15 @@ class Sequential(Trainer):
         ValueError
             When a layer cannot take what comes before it: the message names the layer, its number
             and both shapes.
+        RuntimeError
+            While the model is training.
         """
+        self._not_in_training("Sequential.build")
+        self._build_for("Sequential.build", input_shape)
+        return self
+
+    def _build_for(self, where: str, input_shape: Any) -> None:
+        """Create the weights for this shape, or what was declared."""
         if not self._layers:
             raise ValueError("Sequential.build: add a layer first")
         if input_shape is not None:
@@ -223,8 +291,7 @@ class Sequential(Trainer):
         if self._input_shape is None:
             raise ValueError("Sequential.build: input_shape must be given, since the first layer has none")
         self._forget_plans()
-        self._build_layers()
-        return self
+        self._build_layers(where)
 
     def _given_shape(self, shape: Any) -> tuple[int, ...]:
         """Return an input shape as the user gave it, without the batch."""
@@ -248,8 +315,16 @@ class Sequential(Trainer):
         first = self.data_format == "channels_first" and len(shape) == 3
         return (shape[-1], *shape[:-1]) if first else shape
 
-    def _build_layers(self) -> None:
+    def _build_layers(self, where: str) -> None:
+        """Build what is not built yet; one thread after the other, and never one build inside another."""
+        with builders():
+            alone(
+                where, lambda _: f"the model {self.name!r}", (self._builds,), self._build_each, "being built"
+            )
+
+    def _build_each(self) -> None:
         assert self._input_shape is not None
+        self._settled_format = self.data_format
         shape = self._inner_shape(self._input_shape)
         for number, layer in enumerate(self._layers):
             given = layer._outer(shape)
@@ -265,10 +340,15 @@ class Sequential(Trainer):
                 f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
                 f"got {shape} and {self.dtype} here"
             )
+        trainer = layer._claims.owner()
+        if trainer is not None and trainer is not self._claims.owner():
+            raise RuntimeError(f"{where} is already training, in {trainer.where}: wait until that has ended")
         layer.key = number
+        built, layer.built = layer.built, False  # it is the model that has it built again
         try:
             layer.build(shape, dtype=self.dtype, seed=self.seed)
         except ValueError as error:
+            layer.built = built
             before = "the input" if number == 0 else f"layer {number - 1} ({self._layers[number - 1].shown})"
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
         self._own.add(layer)
@@ -364,10 +444,17 @@ class Sequential(Trainer):
             "name": self.name,
             "seed": self.seed,
             "dtype": self.dtype.name,
-            "data_format": self._data_format,
+            "data_format": self._data_format or self._unnamed_format(),
+            "trainable": self._trainable,
             "input_shape": None if self._input_shape is None else list(self._input_shape),
             "layers": [config_of(layer) | {"name": layer.name} for layer in self._layers],
         }
+
+    def _unnamed_format(self) -> str | None:
+        """Return the format of the images where it is not Keras' own and no layer that is left names it."""
+        rank = None if self._input_shape is None else len(self._input_shape)
+        first = self._settled_format == "channels_first" and not named_formats(self._layers, rank)
+        return self._settled_format if first else None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -395,7 +482,8 @@ class Sequential(Trainer):
             raise ValueError(f"{where}: dtype must be 'float32' or 'float64', got {config['dtype']!r}")
         if isinstance(config["layers"], str) or not isinstance(config["layers"], Sequence):
             raise TypeError(f"{where}: layers must be a list, got {config['layers']!r}")
-        model = cls(**{name: config[name] for name in entries[:4]})
+        options = {name: config[name] for name in entries[:4]}
+        model = cls(**options, trainable=config.get("trainable", True))
         model._layers = [_described_layer(where, entry) for entry in config["layers"]]
         if model._layers and isinstance(model._layers[0], layer_classes.Input):
             model._input_shape = model._given_shape(model._layers.pop(0).input_shape)
@@ -405,6 +493,7 @@ class Sequential(Trainer):
         if len(set(names)) < len(names):
             twice = next(name for name, count in Counter(names).items() if count > 1)
             raise ValueError(f"{where}: every layer needs a name of its own, got {twice!r} twice")
+        model._settled_format = agreed_format(model._layers, None, config["data_format"], None)
         return model
 
     def save(self, path: str | os.PathLike[str]) -> None:

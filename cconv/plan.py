@@ -11,8 +11,8 @@ array that its steps ask for and hands out the same memory at the next batch:
 - the scratch of the kernels is one place that all layers share;
 - in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
 
-A plan belongs to one thread. What it returns is overwritten by its next batch: whoever gives it
-to a user copies it first.
+A plan belongs to whoever has taken it (`recorded.PlanCache`), and is never entered twice. What it returns is
+overwritten by its next batch: whoever gives it to a user copies it first.
 
 Some layers in a row are computed as one step (`steps.py`). With ``fuse=False`` each is one of its own.
 """

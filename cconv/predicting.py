@@ -6,16 +6,17 @@ first needed. It knows of layers only what a plan needs.
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, Self, TypeGuard
+from collections.abc import Iterable
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks
-from cconv.arrays import as_array
-from cconv.batches import Front, is_plain
+from cconv.batches import Batches, Front, is_plain
 from cconv.boundary import Boundary, Data, front_of
+from cconv.callbacks import Callback, CallbackList
+from cconv.claims import builders
 from cconv.layers.base import Layer
 from cconv.layout import naming_channels_first
 from cconv.recorded import PlanCache, RecordedPlan
@@ -28,6 +29,7 @@ class Predictor:
     """Predict, for a model that is layers in a row."""
 
     # What the model itself provides.
+    name: str
     dtype: np.dtype
     seed: int
     _layers: list[Layer]
@@ -64,8 +66,12 @@ class Predictor:
         """Whether every layer has its weights."""
         raise NotImplementedError
 
-    def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
+    def _build_for(self, where: str, input_shape: Any) -> None:
         """Create the weights."""
+        raise NotImplementedError
+
+    def _inner_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a sample, given in the model's data format, channels last."""
         raise NotImplementedError
 
     def _need_built(self, what: str) -> None:
@@ -84,13 +90,22 @@ class Predictor:
     def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
         """Return what the model takes, and x as an array of that shape; build the model if it is not."""
         samples = checks.real_array(where, "x", x, None)
-        if not self.built:
-            if samples.ndim < 2:
-                raise ValueError(
-                    f"{where}: x must have a batch axis and at least one more, got {samples.shape}"
-                )
-            with naming_channels_first(samples.shape, self.data_format):
-                self.build(samples.shape[1:])
+        self._build_if_not(where, samples)
+        return self._boundary_of(where, samples)
+
+    def _build_if_not(self, where: str, samples: np.ndarray) -> None:
+        """Build the model for samples like these."""
+        if self.built:
+            return
+        if samples.ndim < 2:
+            raise ValueError(f"{where}: x must have a batch axis and at least one more, got {samples.shape}")
+        with builders():
+            if not self.built:
+                with naming_channels_first(samples.shape, self.data_format):
+                    self._build_for(where, samples.shape[1:])
+
+    def _boundary_of(self, where: str, samples: np.ndarray) -> tuple[Boundary, np.ndarray]:
+        """Return what the model takes, and the samples if they have its input's shape."""
         assert self._input_shape is not None
         first = self._layers[0]
         boundary = Boundary(
@@ -113,23 +128,38 @@ class Predictor:
     def _plain_shape(self) -> tuple[int, ...] | None:
         return self._input_shape if self.data_format == "channels_last" else None
 
-    def _is_plain(self, x: ArrayLike) -> TypeGuard[np.ndarray]:
+    def _is_plain(self, x: ArrayLike, plans: PlanCache) -> TypeGuard[np.ndarray]:
         """Whether the kernels can be given these samples as they are: no plan, no such sample."""
-        if type(x) is not np.ndarray or x.shape[1:] != self._plans.plain or x.dtype != self.dtype:
+        if type(x) is not np.ndarray or x.shape[1:] != plans.plain or x.dtype != self.dtype:
             return False
         return len(x) > 0 and is_plain(x)
 
-    def _inference_plan(self) -> RecordedPlan:
-        """Return the plan of this thread, ready for the weights as they are now."""
-        plan = self._plans.inference
-        if plan is None or not plan.is_current():
-            plan = RecordedPlan(self._layers, training=False, seed=self.seed, loss=self.loss, fuse=self.fuse)
-            self._plans.inference = plan
-            self._plans.rows = self._inference_batch("Sequential.predict", None)
-            self._plans.plain = self._plain_shape()
+    def _inference_plan(self, plans: PlanCache) -> RecordedPlan:
+        """Return a plan that nobody is in, ready for the weights as they are now; to be put back."""
+        plan = plans.take()
+        if plan is None:
+            plan = self._new_plan(training=False)
+            plans.rows = self._inference_batch("Sequential.predict", None)
+            plans.plain = self._plain_shape()
         else:
             plan.prepare()
         return plan
+
+    def _new_plan(self, training: bool) -> RecordedPlan:
+        """Return a plan of the layers as they are; ValueError where one was built for something else."""
+        assert self._input_shape is not None
+        layers, shape = list(self._layers), self._inner_shape(self._input_shape)
+        for number, layer in enumerate(layers):
+            # A layer may have been built again, by its own `build`.
+            given = layer._inner(layer.input_shape or ())
+            if given != shape or layer.dtype != self.dtype:
+                called = f"layer {number} ({layer.name}, {type(layer).__name__})"
+                raise ValueError(
+                    f"Sequential: {called} was built for inputs of shape {given} and {layer.dtype}, but gets "
+                    f"{shape} and {self.dtype}: build the model again"
+                )
+            shape = layer._inner(layer.output_shape)
+        return RecordedPlan(layers, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
 
     def _inference_batch(self, where: str, batch_size: Any) -> int:
         if batch_size is not None:
@@ -139,20 +169,28 @@ class Predictor:
 
     # --- predict ------------------------------------------------------------------------------
 
-    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: str | int = "auto") -> np.ndarray:
+    def predict(
+        self,
+        x: ArrayLike,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        callbacks: Callback | Iterable[Callback] | None = None,
+    ) -> np.ndarray:
         """Return the model's outputs, in inference mode.
 
-        Several threads may call this at once.
+        Several threads may call this at once, also while one trains; so may callbacks and signal handlers.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            Any real dtype, converted batch by batch.
+            Any real dtype, converted batch by batch. Without samples, n = 0, there is nothing to compute.
         batch_size : int, optional
             Samples computed at a time; by default up to 256, fewer where a layer's output is large.
             The result does not depend on it.
         verbose : {"auto", 0, 1, 2}
             Accepted as Keras does; nothing is printed.
+        callbacks : Callback or iterable of Callback, optional
+            Whose `on_predict_…` methods are called.
 
         Returns
         -------
@@ -165,17 +203,49 @@ class Predictor:
             For an `x` that is not what the model takes.
         """
         where = "Sequential.predict"
-        verbosity_of(where, verbose)
-        y = self._predict_directly(x, batch_size)
-        if y is not None:
-            return y
-        boundary, samples = self._boundary(where, x)
-        batches = boundary.batches(Data(samples), self._inference_batch(where, batch_size))
-        plan = self._inference_plan()
+        verbosity = verbosity_of(where, verbose)
+        if callbacks is None:
+            y = self._predict_directly(x, batch_size)
+            if y is not None:
+                return y
+        return self._predict(where, x, batch_size, verbosity, callbacks or ())
+
+    def _predict(
+        self, where: str, x: ArrayLike, batch_size: int | None, verbosity: int, callbacks: Iterable[Callback]
+    ) -> np.ndarray:
+        """Return the outputs, batch by batch."""
+        samples = checks.real_array(where, "x", x, None, may_be_empty=True)
+        self._build_if_not(where, samples)
+        boundary, samples = self._boundary_of(where, samples)
+        rows = self._inference_batch(where, batch_size)
         outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
+        steps = -(-len(samples) // rows)
+        params = {"verbose": verbosity, "epochs": 1, "steps": steps, "samples": len(samples)}
+        calls = CallbackList(callbacks, self, params, where)
+        try:
+            calls.call("on_predict_begin", {})
+            if steps:
+                self._fill(outputs, boundary.batches(Data(samples), rows), calls)
+            calls.call("on_predict_end", {})
+        finally:
+            calls.close()
+        return self._as_outside(outputs)
+
+    def _fill(self, outputs: np.ndarray, batches: Batches, calls: CallbackList) -> None:
+        """Write the output of every sample into its row, channels last."""
+        plans = self._plans
+        plan = self._inference_plan(plans)
         with batches:
-            for batch in batches.epoch():
-                outputs[batch.start : batch.start + len(batch.x)] = plan.predict(batch.x, batch.done)
+            for number, batch in enumerate(batches.epoch()):
+                calls.call("on_predict_batch_begin", number, {})
+                rows = outputs[batch.start : batch.start + len(batch.x)]
+                rows[...] = plan.predict(batch.x, batch.done)
+                if calls.callbacks:
+                    calls.call("on_predict_batch_end", number, {"outputs": self._as_outside(rows).copy()})
+        plans.put_back(plan)
+
+    def _as_outside(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs in the model's data format."""
         if self.data_format == "channels_first" and outputs.ndim == 4:
             return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
         return outputs
@@ -185,22 +255,26 @@ class Predictor:
 
         The microseconds that are saved are most of a small network's latency.
         """
-        plan = self._plans.inference
-        if plan is None or not self._is_plain(x) or not plan.is_current():
+        plans = self._plans
+        rows = plans.rows if batch_size is None else batch_size
+        if not self._is_plain(x, plans) or type(rows) is not int or len(x) > rows:
             return None
-        rows = self._plans.rows if batch_size is None else batch_size
-        if type(rows) is not int or len(x) > rows:
+        idle = plans.idle.plans  # `take` and `put_back`, without their calls
+        try:
+            plan = idle.pop()
+        except IndexError:
+            return None
+        if not plan.is_current():
             return None
         plan.prepare()
-        return plan.predict(x).copy()
+        y = plan.predict(x).copy()
+        idle.append(plan)
+        return y
 
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
-        if y is not None:
-            return y
-        samples = as_array("Sequential.predict_on_batch", "x", x)
-        return self.predict(samples, max(len(samples), 1) if samples.ndim else 1, 0)
+        return y if y is not None else self._predict("Sequential.predict_on_batch", x, sys.maxsize, 0, ())
 
 
 def batch_size_of(where: str, batch_size: Any) -> int:

@@ -66,10 +66,10 @@ class Program:
 
     def __call__(self, *inputs: np.ndarray) -> Any:
         """Return the output, overwritten by the next call, for C-contiguous inputs of the recorded shapes."""
-        for args, place, number, part in self._places:
-            x = inputs[number]
-            args[place] = x if part is None else x.reshape(-1)[part[0]].reshape(part[1])
         try:
+            for args, place, number, part in self._places:
+                x = inputs[number]
+                args[place] = x if part is None else x.reshape(-1)[part[0]].reshape(part[1])
             for kernel, given in self._calls:
                 kernel(*given)
         finally:

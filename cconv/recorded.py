@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cconv.arena import Call
+from cconv.claims import Claims
 from cconv.layers.base import Layer
 from cconv.plan import Plan
 from cconv.program import Program
@@ -135,6 +136,7 @@ class RecordedPlan(Plan):
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
         self._recording = self._repeat = None
+        self.run.tape = None  # an interrupt may have come before that was done
         if self._held:
             self._held = False
             super().release()
@@ -183,33 +185,62 @@ class RecordedPlan(Plan):
             self._seen(key)
 
 
+class _Idle(threading.local):
+    """The plans that a thread may enter."""
+
+    def __init__(self) -> None:
+        self.plans: list[RecordedPlan] = []
+
+
 class PlanCache:
-    """The plans of a model: one for training, and for inference one for each thread.
+    """The plans of a model: one for training, and for inference those of each thread that are not in use.
+
+    Who predicts takes a plan off the list of its thread and puts it back when it has what it wanted: a
+    signal handler, or a function of the user's that a plan calls, finds none there and makes one of its own.
+    So a thread has as many plans as there were predictions one inside the other. A plan in which something
+    was raised is not put back. The plan for training is for whoever has claimed the model (`training.py`).
 
     A copy or a pickle of it is empty: memory is no part of a model.
 
     Attributes
     ----------
+    training : RecordedPlan or None
+        The plan for training.
     plain : tuple of int or None
         Shape of a sample that a plan takes as the user gives it; None where it cannot.
     rows : int
         Samples that are predicted at a time where the user does not choose.
+    places : tuple of Claims or None
+        The claims to the layers, each once, in the order of their addresses.
     """
 
     def __init__(self) -> None:
         self.training: RecordedPlan | None = None
         self.plain: tuple[int, ...] | None = None
         self.rows = 0
-        self._threads = threading.local()
+        self.places: tuple[Claims, ...] | None = None
+        self.idle = _Idle()
 
     @property
     def inference(self) -> RecordedPlan | None:
-        """The plan of the calling thread."""
-        return getattr(self._threads, "plan", None)
+        """The plan that the calling thread would enter next."""
+        plans = self.idle.plans
+        return plans[-1] if plans else None
 
-    @inference.setter
-    def inference(self, plan: RecordedPlan) -> None:
-        self._threads.plan = plan
+    def take(self) -> RecordedPlan | None:
+        """Take a plan of the calling thread that is still right; None if there is none."""
+        plans = self.idle.plans
+        while True:
+            try:  # not `while plans`: a signal handler may come between, and leave none
+                plan = plans.pop()
+            except IndexError:
+                return None
+            if plan.is_current():
+                return plan
+
+    def put_back(self, plan: RecordedPlan) -> None:
+        """Let the calling thread enter the plan again."""
+        self.idle.plans.append(plan)
 
     def __reduce__(self) -> tuple[type["PlanCache"], tuple[()]]:
         return PlanCache, ()

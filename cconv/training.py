@@ -5,8 +5,8 @@ so they too are the same on any number of threads.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,15 @@ from cconv import metrics as known_metrics
 from cconv.arrays import as_array
 from cconv.batches import Batch, Batches, Meter, epoch_order, is_plain, split_tail
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
+from cconv.claims import Claim, Claims, alone
+from cconv.layers.base import Layer
 from cconv.named import config_of
+from cconv.overrides import check_object
 from cconv.predicting import Predictor, batch_size_of, verbosity_of
 from cconv.recorded import RecordedPlan
 from cconv.shapes import is_int, positive_int
+
+T = TypeVar("T")
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
@@ -36,6 +41,69 @@ class Trainer(Predictor):
         self.stop_training = False
         self.history: History | None = None
         self.epochs_done = 0
+        self._trainable = True
+        self._claims = Claims()  # of those who train the model
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` changes the weights: setting it sets that of every layer, as in Keras.
+
+        False is for the whole model, whatever its layers say, also those that are added later; a batch
+        normalisation goes by its own.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = checks.flag("Sequential", "trainable", value)
+        for layer in self._layers:
+            layer.trainable = self._trainable
+
+    def _learning(self) -> list[Layer] | None:
+        """Return the layers whose weights are trained; None where the whole model is frozen."""
+        return [layer for layer in self._layers if layer.trainable] if self._trainable else None
+
+    # --- one training at a time ---------------------------------------------------------------
+
+    def _train_alone(self, where: str, work: Callable[[], T]) -> T:
+        """Return ``work()``, a training, while nobody else trains the model, its layers or its optimizer."""
+
+        def train() -> T:
+            try:
+                return work()
+            finally:
+                plan = self._plans.training
+                if plan is not None:
+                    plan.release()
+
+        return alone(where, self._name_of_taken, self._places(), train, "training")
+
+    def _places(self) -> list[Claims]:
+        """Return the claims to the model and all that its training writes to, in one order for all models."""
+        layers = self._plans.places
+        if layers is None:
+            apart = {id(layer._claims): layer._claims for layer in self._layers}
+            layers = self._plans.places = tuple(apart[place] for place in sorted(apart))
+        return [self._claims, *layers, self.optimizer._claims]
+
+    def _name_of_taken(self, other: Claim) -> str:
+        """Return the name of what somebody else trains: the model, or what it shares."""
+        if self._claims.owner() is other:
+            return f"the model {self.name!r}"
+        shared = [layer.name for layer in self._layers if layer._claims.owner() is other]
+        return (
+            f"the layer {shared[0]!r}, which another model has too,"
+            if shared
+            else "its optimizer, which another model has too,"
+        )
+
+    def _not_in_training(self, where: str) -> None:
+        """Refuse what would pull the ground from under a training that goes on."""
+        owner = self._claims.owner()
+        if owner is not None:
+            raise RuntimeError(
+                f"{where}: the model {self.name!r} is already training, in {owner.where}: wait for its end"
+            )
 
     # --- compile ------------------------------------------------------------------------------
 
@@ -57,8 +125,12 @@ class Trainer(Predictor):
         ------
         TypeError, ValueError
             For a name that is not known.
+        RuntimeError
+            While the model is training.
         """
         where = "Sequential.compile"
+        check_object(self)
+        self._not_in_training(where)
         if loss is None:
             raise ValueError(f"{where}: loss must be given, for example 'categorical_crossentropy'")
         if metrics is not None and not isinstance(metrics, list | tuple):
@@ -69,6 +141,8 @@ class Trainer(Predictor):
         self.optimizer = ready
         self.loss = losses.get(loss, where, "loss")
         self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
+        for part in (self.optimizer, self.loss, *self.metrics):
+            check_object(part)
         self._forget_plans()
 
     def _need_compiled(self, where: str) -> None:
@@ -132,7 +206,7 @@ class Trainer(Predictor):
         Raises
         ------
         RuntimeError
-            Before `compile`.
+            Before `compile`; when the model, one of its layers or its optimizer is already training.
         TypeError, ValueError
             For arguments that do not fit.
         NonFiniteLossError
@@ -141,38 +215,46 @@ class Trainer(Predictor):
         where = "Sequential.fit"
         self._need_compiled(where)
         batch_size = batch_size_of(where, batch_size)
-        first, last = _epochs(where, initial_epoch, epochs)
-        flags = checks.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
-        train, validation = self._split(
-            where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
-        )
-        self.history = History()
-        self.stop_training = False
-        bar = [ProgressBar(lines=flags[1] == 2)] if flags[1] else []
-        names = self._figure_names()
-        params = {"verbose": flags[1], "epochs": last, "steps": len(train), "samples": train.n}
-        params["metrics"] = names + [f"val_{name}" for name in names if validation is not None]
-        calls = CallbackList([self.history, *bar, callbacks], self, params)
-        try:
-            with train:
-                calls.call("on_train_begin", {})
-                logs: dict[str, float] = {}
-                for epoch in range(first, last):
-                    logs = self._epoch(train, epoch, flags[0], calls)
-                    if validation is not None:
-                        calls.call("on_test_begin", {})
-                        figures = self._evaluate(validation)
-                        calls.call("on_test_end", figures)
-                        logs |= {f"val_{name}": value for name, value in figures.items()}
-                    self.epochs_done += 1
-                    calls.call("on_epoch_end", epoch, logs)
-                    if self.stop_training:
-                        break
-                calls.call("on_train_end", logs)
-        finally:
-            calls.close()
-            self._training_plan().release()
-        return self.history
+        first, last = _numbers(where, initial_epoch, epochs)
+        shuffle, verbosity = checks.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
+        for thing in (self, *self._layers):
+            check_object(thing)
+
+        def train_alone() -> History:
+            train, validation = self._split(
+                where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
+            )
+            bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
+            history, names = History(), self._figure_names()
+            params = {"verbose": verbosity, "epochs": last, "steps": len(train), "samples": train.n}
+            params["metrics"] = names + [f"val_{name}" for name in names if validation is not None]
+            calls = CallbackList([history, *bar, callbacks], self, params, where)
+            self.history, self.stop_training = history, False
+            try:
+                self._epochs(range(first, last), train, validation, shuffle, calls)
+            finally:
+                calls.close()
+            return history
+
+        return self._train_alone(where, train_alone)
+
+    def _epochs(
+        self, epochs: range, train: Batches, validation: Batches | None, shuffle: bool, calls: CallbackList
+    ) -> None:
+        """Train for these epochs, with all that callbacks are told."""
+        with train:
+            calls.call("on_train_begin", {})
+            logs: dict[str, float] = {}
+            for epoch in epochs:
+                logs = self._epoch(train, epoch, shuffle, calls)
+                if validation is not None:
+                    figures = self._evaluate(validation, calls)
+                    logs |= {f"val_{name}": value for name, value in figures.items()}
+                self.epochs_done += 1
+                calls.call("on_epoch_end", epoch, logs)
+                if self.stop_training:
+                    break
+            calls.call("on_train_end", logs)
 
     def _split(
         self,
@@ -220,45 +302,49 @@ class Trainer(Predictor):
         return meter.means()
 
     def _training_plan(self) -> RecordedPlan:
-        plan = self._plans.training
+        plans = self._plans
+        plan = plans.training
         if plan is None or not plan.is_current():
-            plan = RecordedPlan(self._layers, training=True, seed=self.seed, loss=self.loss, fuse=self.fuse)
-            self._plans.training = plan
-            self._plans.plain = self._plain_shape()
+            plan = plans.training = self._new_plan(training=True)
+            plans.plain = self._plain_shape()
         return plan
 
     def _train_step(self, batch: Batch, position: str) -> list[float]:
         """Change the weights once; return the loss and the metrics of the batch before the change."""
         assert batch.y is not None
-        plan = self._training_plan()
+        plan, learning = self._training_plan(), self._learning()
         y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
         loss, dy = plan.loss_of(batch.y, y, batch.weight)
         loss += self._penalty()
         if not math.isfinite(loss):
             raise NonFiniteLossError(self._explain(plan, batch, loss, position))
         values = [loss, *self._metric_values(batch.y, y, plan)]
-        plan.backward(dy)
-        self._update(plan)
+        if learning is not None:
+            plan.backward(dy)
+        self._update(plan, learning)
         self.steps_done += 1
         return values
 
     def _penalty(self) -> float:
-        return math.fsum(layer.penalty() for layer in self._layers if layer.trainable)
+        return math.fsum([layer.penalty() for layer in self._learning() or ()])
 
-    def _update(self, plan: RecordedPlan) -> None:
+    def _update(self, plan: RecordedPlan, learning: Sequence[Layer] | None) -> None:
+        """Change the weights of the layers that were to learn when the step began."""
+        repeated, learning = (None, ()) if learning is None else (plan.repeated, learning)
         # A penalty may have been changed, which `apply` notices.
-        if not any(layer.regularizers for layer in self._layers) and self.optimizer._repeat(plan.repeated):
+        if not any(layer.regularizers for layer in learning) and self.optimizer._repeat(repeated):
             return
         params, grads, regularizers = {}, {}, {}
-        for layer in self._layers:
-            if layer.trainable:
-                for name, param in layer.params.items():
+        for layer in learning:
+            for name, param in layer.params.items():
+                # Another thread, or a signal handler, may have frozen it meanwhile.
+                if layer.trainable and name in layer.grads:
                     entry = f"{layer.name}/{name}"
                     params[entry], grads[entry] = param, layer.grads[name]
                     if name in layer.regularizers:
                         regularizers[entry] = layer.regularizers[name]
         self.optimizer.apply(params, grads, regularizers)
-        self.optimizer._remember(plan.repeated)
+        self.optimizer._remember(repeated)
 
     def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
         """Say where a loss that is not finite came from."""
@@ -313,26 +399,32 @@ class Trainer(Predictor):
         -------
         float, list of float, or dict
             The loss, followed by the metrics if there are any, of this batch before the change.
+
+        Raises
+        ------
+        RuntimeError
+            Before `compile`; when the model, one of its layers or its optimizer is already training.
         """
         where = "Sequential.train_on_batch"
         self._need_compiled(where)
-        batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
-        if batch is None:
-            boundary, samples = self._boundary(where, x)
-            data = boundary.data(samples, y, sample_weight, class_weight)
-            batch = next(boundary.batches(data, len(samples)).epoch())
-        try:
-            values = self._train_step(batch, f"step {self.steps_done + 1}")
-        except NonFiniteLossError:
-            raise
-        except (TypeError, ValueError):
-            # What the loss refuses of a plain batch is refused in the words of all others.
-            boundary, samples = self._boundary(where, x)
-            boundary.data(samples, y, sample_weight, class_weight)
-            raise
-        finally:
-            self._training_plan().release()
-        return _figures(self._figure_names(), values, return_dict)
+
+        def train_alone() -> list[float]:
+            batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
+            if batch is None:
+                boundary, samples = self._boundary(where, x)
+                data = boundary.data(samples, y, sample_weight, class_weight)
+                batch = next(boundary.batches(data, len(samples)).epoch())
+            try:
+                return self._train_step(batch, f"step {self.steps_done + 1}")
+            except NonFiniteLossError:
+                raise
+            except (TypeError, ValueError):
+                # What the loss refuses of a plain batch is refused in the words of all others.
+                boundary, samples = self._boundary(where, x)
+                boundary.data(samples, y, sample_weight, class_weight)
+                raise
+
+        return _figures(self._figure_names(), self._train_alone(where, train_alone), return_dict)
 
     def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
         """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
@@ -341,7 +433,12 @@ class Trainer(Predictor):
         all else.
         """
         plan = self._plans.training
-        if plan is None or not plan.replays or not self._is_plain(x) or type(y) is not np.ndarray:
+        if (
+            plan is None
+            or not plan.replays
+            or not self._is_plain(x, self._plans)
+            or type(y) is not np.ndarray
+        ):
             return None
         if y.shape[:1] != x.shape[:1] or not (y.dtype.kind in "iu" or y.dtype == self.dtype):
             return None
@@ -357,6 +454,7 @@ class Trainer(Predictor):
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
+        callbacks: Callback | Iterable[Callback] | None = None,
     ) -> Any:
         """Return the loss and the metrics on these samples, in inference mode.
 
@@ -370,6 +468,8 @@ class Trainer(Predictor):
             All but 0 print the figures.
         return_dict : bool
             Return the figures by name.
+        callbacks : Callback or iterable of Callback, optional
+            Whose `on_test_…` methods are called.
 
         Returns
         -------
@@ -386,7 +486,12 @@ class Trainer(Predictor):
         boundary, samples = self._boundary(where, x)
         rows = self._inference_batch(where, batch_size)
         batches = boundary.batches(boundary.data(samples, y, sample_weight), rows)
-        figures = self._evaluate(batches)
+        params = {"verbose": verbosity, "epochs": 1, "steps": len(batches), "samples": batches.n}
+        calls = CallbackList(callbacks, self, params, where)
+        try:
+            figures = self._evaluate(batches, calls)
+        finally:
+            calls.close()
         if verbosity:
             print(f"{batches.n} samples - {format_logs(figures)}")
         return _figures(list(figures), list(figures.values()), return_dict)
@@ -399,17 +504,23 @@ class Trainer(Predictor):
         n = len(samples) if samples.ndim else 1
         return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict)
 
-    def _evaluate(self, batches: Batches) -> dict[str, float]:
-        plan = self._inference_plan()
+    def _evaluate(self, batches: Batches, calls: CallbackList) -> dict[str, float]:
+        calls.call("on_test_begin", {})
+        plans = self._plans
+        plan = self._inference_plan(plans)
         meter = Meter(self._figure_names())
         with batches:
-            for batch in batches.epoch():
+            for number, batch in enumerate(batches.epoch()):
                 assert batch.y is not None
+                calls.call("on_test_batch_begin", number, {})
                 y = plan.forward(batch.x, done=batch.done)
                 loss, _ = plan.loss_of(batch.y, y, batch.weight)
                 meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
+                calls.call("on_test_batch_end", number, meter.means())
+        plans.put_back(plan)
         figures = meter.means()
         figures["loss"] += self._penalty()
+        calls.call("on_test_end", figures)
         return figures
 
     # --- what a saved model keeps -------------------------------------------------------------
@@ -441,7 +552,7 @@ def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> An
     return values[0] if len(values) == 1 else list(values)
 
 
-def _epochs(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
+def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
     last = positive_int(where, "epochs", epochs)
     if not is_int(initial):
         raise TypeError(f"{where}: initial_epoch must be an int of at least 0, got {initial!r}")

@@ -252,7 +252,7 @@ def test_input_errors_name_layer_index_and_shapes():
         (lambda: Sequential().pop(), ValueError, "no layers"),
         (lambda: Sequential([Dense(2)]).get_weights(), ValueError, "not built"),
         (lambda: small().predict(np.zeros((2, 8, 8, 2), complex)), TypeError, "x must hold real numbers"),
-        (lambda: small().predict(np.zeros((0, 8, 8, 2))), ValueError, "empty axis"),
+        (lambda: small().predict(np.zeros((2, 0, 8, 2))), ValueError, "empty axis"),
         (lambda: small().predict(3.0), ValueError, "x must"),
         (lambda: small().predict([[1], [1, 2]]), ValueError, "x must be an array"),
     ],

@@ -224,7 +224,7 @@ def test_inputs_that_must_be_converted_first(given):
     assert len(model._plans.inference._programs) == len(programs(model)) == 1  # the one that was there
 
 
-@pytest.mark.parametrize("wrong", [images(0), images(3)[..., :2], images(3)[0], images(3) + 1j])
+@pytest.mark.parametrize("wrong", [images(0)[..., :2], images(3)[..., :2], images(3)[0], images(3) + 1j])
 def test_wrong_inputs_are_refused_as_ever(wrong):
     model = recorded()
     with pytest.raises((TypeError, ValueError), match=r"Sequential\.predict: "):
