@@ -208,10 +208,10 @@ class Predictor:
             y = self._predict_directly(x, batch_size)
             if y is not None:
                 return y
-        return self._predict(where, x, batch_size, verbosity, callbacks or ())
+        return self._predict(where, x, batch_size, verbosity, callbacks)
 
     def _predict(
-        self, where: str, x: ArrayLike, batch_size: int | None, verbosity: int, callbacks: Iterable[Callback]
+        self, where: str, x: ArrayLike, batch_size: int | None, verbosity: int, callbacks: Any
     ) -> np.ndarray:
         """Return the outputs, batch by batch."""
         samples = checks.real_array(where, "x", x, None, may_be_empty=True)
