@@ -1,13 +1,13 @@
 """Names, as they are compared, and as they may be shown: on one line, in valid XML, not too long."""
 
 import re
-import unicodedata
 
 LONGEST = 60  # characters of a name in a picture or a message
 
 # What breaks a line, is forbidden in XML 1.0 or in UTF-8, or turns the text around it: control characters,
 # line and paragraph separators, marks that override the direction of writing, surrogates, U+FFFE and U+FFFF.
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# It is compiled when it is first used, since `import cconv` must be quick.
+_HIDDEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -22,7 +22,7 @@ def printable(text: object) -> str:
     >>> print(printable("a\nb\x00 <é>"))
     a\nb\x00 <é>
     """
-    return _HIDDEN.sub(_escaped, str(text))
+    return re.sub(_HIDDEN, _escaped, str(text))
 
 
 def short(text: object, longest: int = LONGEST) -> str:
@@ -62,6 +62,8 @@ def columns(text: str) -> int:
 
 
 def _taken(character: str) -> int:
+    import unicodedata
+
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
