@@ -177,8 +177,11 @@ class Boundary:
 
 def _is_whole(number: Any) -> bool:
     """Whether a key of class_weight is a class number, be it written as an int, a float or a bool."""
-    return isinstance(number, Real | np.bool_) and math.isfinite(number) and int(number) == number
+    if not isinstance(number, Real | np.bool_):
+        return False
+    value = float(number)
+    return math.isfinite(value) and value == math.floor(value)
 
 
 def _is_weight(weight: Any) -> bool:
-    return isinstance(weight, Real) and math.isfinite(weight) and weight >= 0
+    return isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= 0

@@ -399,15 +399,16 @@ class Sequential(Trainer, Hooks):
             When their number or a shape differs; then nothing has changed.
         """
         self._need_built("set_weights")
-        weights = [as_array("Sequential.set_weights", f"weights[{i}]", w) for i, w in enumerate(weights)]
+        where = "Sequential.set_weights"
+        arrays = [as_array(where, f"weights[{i}]", array) for i, array in enumerate(weights)]
         expected = [array.shape for layer in self._layers for array in saved.stores(layer).values()]
-        given = [array.shape for array in weights]
+        given = [array.shape for array in arrays]
         if given != expected:
-            raise ValueError(f"Sequential.set_weights: weights must have the shapes {expected}, got {given}")
+            raise ValueError(f"{where}: weights must have the shapes {expected}, got {given}")
         start = 0
         for layer in self._layers:
             count = len(saved.stores(layer))
-            layer.set_weights(weights[start : start + count])
+            layer.set_weights(arrays[start : start + count])
             start += count
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:

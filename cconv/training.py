@@ -226,8 +226,13 @@ class Trainer(Predictor):
             )
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
             history, names = History(), self._figure_names()
-            params = {"verbose": verbosity, "epochs": last, "steps": len(train), "samples": train.n}
-            params["metrics"] = names + [f"val_{name}" for name in names if validation is not None]
+            params = {
+                "verbose": verbosity,
+                "epochs": last,
+                "steps": len(train),
+                "samples": train.n,
+                "metrics": names + [f"val_{name}" for name in names if validation is not None],
+            }
             calls = CallbackList([history, *bar, callbacks], self, params, where)
             self.history, self.stop_training = history, False
             try:
