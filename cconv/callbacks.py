@@ -6,19 +6,16 @@ A callback sees the model only through what Keras' callbacks see too: ``stop_tra
 
 import csv
 import difflib
-import math
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, TextIO
 
 from cconv.io.names import check_ending
 from cconv.keras_names import refusing
+from cconv.monitors import Logs, Monitor
 from cconv.shapes import is_int, positive_int
-
-Logs = Mapping[str, float]
 
 
 class Callback:
@@ -275,60 +272,6 @@ class ProgressBar(Callback):
         return {**self.__dict__, "_bar": None, "file": None}
 
 
-class _Monitor:
-    """Follows one figure of the logs and says whether it improved, by Keras' rules."""
-
-    def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
-        if not isinstance(monitor, str):
-            raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{where}: mode must be 'auto', 'min' or 'max', got {mode!r}")
-        self.where, self.monitor, self.mode = where, monitor, mode
-        self.min_delta = abs(min_delta)
-        self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))
-
-    def prepare(self, model: Any) -> None:
-        """Know what is better in this model; ValueError where ``mode="auto"`` does not say."""
-        if self.mode != "auto":
-            return
-        name = self.monitor.removeprefix("val_")
-        found = [metric.rising for metric in getattr(model, "metrics", ()) if metric.name == name]
-        rising = found[0] if found and found[0] is not None else _direction_of(self.monitor)
-        if rising is None:
-            raise ValueError(
-                f"{self.where}: mode must be 'min' or 'max' for monitor {self.monitor!r}, "
-                f"of which is not known whether more is better, got 'auto'"
-            )
-        self._rising = rising
-
-    def value(self, logs: Logs | None, otherwise: str = "it does nothing") -> float | None:
-        """Return the figure; where it is not there None, and warn that `otherwise` is what happens."""
-        value = (logs or {}).get(self.monitor)
-        if value is None:
-            known = ", ".join(logs or {}) or "nothing"
-            warnings.warn(
-                f"{self.where}: monitor {self.monitor!r} is not among the figures of this epoch ({known}); "
-                f"{otherwise}",
-                stacklevel=4,
-            )
-        return value
-
-    def better(self, value: float, than: float | None) -> bool:
-        """Whether a figure improves on another by more than `min_delta`: on None all but NaN do."""
-        if than is None or math.isnan(than):
-            return not math.isnan(value)
-        return value - self.min_delta > than if self._rising else value + self.min_delta < than
-
-
-def _direction_of(monitor: str) -> bool | None:
-    """Whether a figure of that name grows as a model improves; None where the name does not say."""
-    name = monitor.removeprefix("val_")
-    if name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
-        return True
-    errors = ("loss", "mse", "mae", "mean_squared_error", "mean_absolute_error")
-    return False if name in errors else None
-
-
 def _count(where: str, name: str, value: Any) -> int:
     if not is_int(value):
         raise TypeError(f"{where}: {name} must be an int of at least 0, got {value!r}")
@@ -373,7 +316,7 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__()
-        self.follow = _Monitor("EarlyStopping", monitor, mode, min_delta)
+        self.follow = Monitor("EarlyStopping", monitor, mode, min_delta)
         self.patience = _count("EarlyStopping", "patience", patience)
         self.start_from_epoch = _count("EarlyStopping", "start_from_epoch", start_from_epoch)
         self.verbose = verbose
@@ -457,7 +400,7 @@ class ModelCheckpoint(Callback):
         super().__init__()
         self.filepath = os.fspath(filepath)
         check_ending("ModelCheckpoint: filepath", self.filepath)
-        self.follow = _Monitor("ModelCheckpoint", monitor, mode, 0.0)
+        self.follow = Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
@@ -557,7 +500,7 @@ class ReduceLROnPlateau(Callback):
         super().__init__()
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must lie in (0, 1), got {factor!r}")
-        self.follow = _Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
+        self.follow = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
         self.factor = factor
         self.patience = _count("ReduceLROnPlateau", "patience", patience)
         self.cooldown = _count("ReduceLROnPlateau", "cooldown", cooldown)

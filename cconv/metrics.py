@@ -252,7 +252,8 @@ class Metric(named.Configured):
     @property
     def rising(self) -> bool | None:
         """Whether more is better; None where that is not known, of a function of the user's."""
-        return _RISING.get(self.function)
+        # By identity: a function of the user's need not be hashable.
+        return next((rising for function, rising in _RISING.items() if function is self.function), None)
 
     def plain(self) -> str:
         """Return the name: a function cannot be written down."""

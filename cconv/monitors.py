@@ -1,0 +1,62 @@
+"""What EarlyStopping, ModelCheckpoint and ReduceLROnPlateau follow: a figure, and whether it is better."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+Logs = Mapping[str, float]
+
+
+class Monitor:
+    """Follows one figure of the logs and says whether it improved, by Keras' rules."""
+
+    def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"{where}: mode must be 'auto', 'min' or 'max', got {mode!r}")
+        self.where, self.monitor, self.mode = where, monitor, mode
+        self.min_delta = abs(min_delta)
+        self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))
+
+    def prepare(self, model: Any) -> None:
+        """Know what is better in this model; ValueError where ``mode="auto"`` does not say."""
+        if self.mode != "auto":
+            return
+        name = self.monitor.removeprefix("val_")
+        found = [metric.rising for metric in getattr(model, "metrics", ()) if metric.name == name]
+        rising = found[0] if found and found[0] is not None else _direction_of(self.monitor)
+        if rising is None:
+            raise ValueError(
+                f"{self.where}: mode must be 'min' or 'max' for monitor {self.monitor!r}, "
+                f"of which is not known whether more is better, got 'auto'"
+            )
+        self._rising = rising
+
+    def value(self, logs: Logs | None, otherwise: str = "it does nothing") -> float | None:
+        """Return the figure; where it is not there None, and warn that `otherwise` is what happens."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            known = ", ".join(logs or {}) or "nothing"
+            warnings.warn(
+                f"{self.where}: monitor {self.monitor!r} is not among the figures of this epoch ({known}); "
+                f"{otherwise}",
+                stacklevel=4,
+            )
+        return value
+
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a figure improves on another by more than `min_delta`: on None all but NaN do."""
+        if than is None or math.isnan(than):
+            return not math.isnan(value)
+        return value - self.min_delta > than if self._rising else value + self.min_delta < than
+
+
+def _direction_of(monitor: str) -> bool | None:
+    """Whether a figure of that name grows as a model improves; None where the name does not say."""
+    name = monitor.removeprefix("val_")
+    if name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
+        return True
+    errors = ("loss", "mse", "mae", "mean_squared_error", "mean_absolute_error")
+    return False if name in errors else None
