@@ -13,7 +13,7 @@ DRIVER = Path(__file__).parent / "c" / "micro_kernels.c"
 SIMD = Path(_kernels.__file__).parent / "simd"
 # How to compile for a machine, and how to run what comes out.
 MACHINES = {
-    "native": ([os.environ.get("CC", "cc").split()[0]], []),
+    "native": (os.environ.get("CC", "cc").split(), []),
     "arm64": (["aarch64-linux-gnu-gcc", "-static"], ["qemu-aarch64"]),
 }
 # A machine that sets up builds the package has a compiler; that for arm64 is apt's gcc-aarch64-linux-gnu.
