@@ -167,6 +167,7 @@ cdef extern from "simd/simd.h" nogil:
         const cconv_table_f64 *f64
 
     int cconv_choose(const char *name, cconv_isa *isa)
+    const char *cconv_known(int i)
     const char *cconv_available(int i)
 
 cdef const cconv_isa *cconv_current() noexcept nogil

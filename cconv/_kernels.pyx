@@ -73,24 +73,33 @@ cdef const cconv_isa *cconv_current() noexcept nogil:
     return &_isa
 
 
-def available_isas():
-    """Names of the instruction sets that this machine runs, best first."""
-    names = []
-    while cconv_available(len(names)) != NULL:
-        names.append(cconv_available(len(names)).decode())
+cdef list names_of(const char *(*name)(int)):
+    cdef list names = []
+    while name(len(names)) != NULL:
+        names.append(name(len(names)).decode())
     return names
 
 
+def available_isas():
+    """Names of the instruction sets that this machine runs, best first."""
+    return names_of(cconv_available)
+
+
 def _choose_isa():
-    name = os.environ.get("CCONV_ISA", "").strip().lower()
-    encoded = name.encode()
+    given = os.environ.get("CCONV_ISA", "").strip()
+    name = given.lower().encode(errors="backslashreplace")
     cdef const char *wanted = NULL
     if name:
-        wanted = encoded
+        wanted = name
     cdef int status = cconv_choose(wanted, &_isa)
     if status:
-        why = "this machine does not run it" if status == -2 else "this build has no such instruction set"
-        raise ImportError(f"CCONV_ISA must be generic, avx2 or avx512, got {name!r}: {why}")
+        *others, last = names_of(cconv_known)
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        shown = given if len(given) <= 40 else given[:40] + "..."
+        raise ImportError(
+            f"CCONV_ISA must be {allowed}, or empty for the best that this machine runs "
+            f"({', '.join(available_isas())}), got {shown!r}{', which it does not' if status == -2 else ''}"
+        )
 
 
 _choose_isa()
@@ -120,6 +129,8 @@ def omp_max_threads():
     """OpenMP's own thread limit for the calling thread, which threadpoolctl lowers."""
     return omp_get_max_threads()
 
+
+# ---- views -------------------------------------------------------------------------------------
 
 cdef object view_of(array, const cython.floating *kind):
     cdef const cython.floating[::1] one

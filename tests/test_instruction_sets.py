@@ -51,7 +51,7 @@ def test_kernels(isa):
 
 
 def test_unknown_instruction_set_is_refused():
-    with pytest.raises(AssertionError, match="CCONV_ISA must be generic, avx2 or avx512, got 'mmx'"):
+    with pytest.raises(AssertionError, match=r"CCONV_ISA must be .*generic, or empty .*, got 'mmx'"):
         run("mmx", "-c", "import cconv")
 
 

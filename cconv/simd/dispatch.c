@@ -46,6 +46,10 @@ int cconv_choose(const char *name, cconv_isa *isa) {
     return -1;
 }
 
+const char *cconv_known(int i) {
+    return i < (int)(sizeof known / sizeof *known) ? known[i].isa.name : NULL;
+}
+
 const char *cconv_available(int i) {
 #if defined(__x86_64__)
     __builtin_cpu_init();

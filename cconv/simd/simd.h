@@ -60,7 +60,9 @@ typedef struct {
  * Returns 0 and fills isa, or -1: no such name, -2: this machine does not run it. */
 int cconv_choose(const char *name, cconv_isa *isa);
 
-/* Name of the i-th instruction set that this machine runs, best first; NULL past the last. */
+/* Name of the i-th instruction set that this build has, or that this machine runs of them, best first; NULL
+ * past the last. */
+const char *cconv_known(int i);
 const char *cconv_available(int i);
 
 #endif
