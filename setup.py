@@ -5,6 +5,7 @@ no flag here depends on the machine that builds.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ TEAM = "cconv/simd/team.c"
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
+# Where a thread begins to compute in the C that Cython writes: a `with nogil` block, and a parallel region.
+BEGINNINGS = re.compile(r"_save = PyEval_SaveThread\(\);|#pragma omp parallel\b[^{]*\{")
 CYTHON = {
     "shared_utility_qualified_name": SHARED,
     "compiler_directives": {
@@ -92,6 +95,14 @@ def openmp_flags(compiler):
     return [], []
 
 
+def guard_control_word(source):
+    """Let every thread that begins to compute in a C file of Cython's do so as `simd/control.h` says."""
+    path = Path(source)
+    text = path.read_text()
+    if "CCONV_CONTROL" not in text:
+        path.write_text(BEGINNINGS.sub(r"\g<0> CCONV_CONTROL", text))
+
+
 class Build(build):
     """Compiles first, so that what is missing is not said behind a hundred lines about copied files."""
 
@@ -111,6 +122,8 @@ class BuildKernels(build_ext):
         written = {extension.name: extension for extension in cythonize(self.extensions, **CYTHON)}
         for extension in self.extensions:
             extension.sources = written[extension.name].sources
+            if extension.name != SHARED:
+                guard_control_word(extension.sources[0])
 
     def build_extensions(self):
         """Build with those flags."""

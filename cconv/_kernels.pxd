@@ -4,6 +4,12 @@ from libc.string cimport memcpy, memset
 
 from cconv._rows cimport cconv_rows
 
+# In every module: where its threads begin to compute, setup.py writes what this header defines.
+cdef extern from "simd/control.h" nogil:
+    ctypedef unsigned long long cconv_word
+    cconv_word cconv_control_enter()
+    void cconv_control_leave(const cconv_word *before)
+
 cdef extern from "simd/depthwise_table.h" nogil:
     ctypedef struct cconv_depth:
         Py_ssize_t h, w, c

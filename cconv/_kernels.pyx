@@ -130,6 +130,19 @@ def omp_max_threads():
     return omp_get_max_threads()
 
 
+# ---- what the system gives ---------------------------------------------------------------------
+
+def controlled(function):
+    """The function with the control word of a fresh process around it; see `control.controlled`."""
+    def inside(*args, **kwargs):
+        cdef cconv_word before = cconv_control_enter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            cconv_control_leave(&before)
+    return inside
+
+
 # ---- views -------------------------------------------------------------------------------------
 
 cdef object view_of(array, const cython.floating *kind):

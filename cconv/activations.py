@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cconv import named, ops_rows
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.named import at_least_zero, finite
 from cconv.run import Run, replayable
@@ -29,11 +30,13 @@ class Activation(named.Configured):
         return self.key if self == type(self)() else named.config_of(self)
 
     @replayable
+    @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         return getattr(ops_rows, self.key)(x, run)
 
     @replayable
+    @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         return getattr(ops_rows, f"{self.key}_backward")(dy, y, run)
@@ -45,11 +48,13 @@ class Linear(Activation):
     key = "linear"
 
     @replayable
+    @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return x itself."""
         return x
 
     @replayable
+    @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dy itself."""
         return dy
@@ -76,11 +81,13 @@ class LeakyReLU(Activation):
         self.negative_slope = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
 
     @replayable
+    @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         return ops_rows.leaky_relu(x, self.negative_slope, run)
 
     @replayable
+    @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         return ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
@@ -96,6 +103,7 @@ class ClippedReLU(Activation):
         self.negative_slope = at_least_zero("ReLU", "negative_slope", negative_slope)
 
     @replayable
+    @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
         y = ops_rows.leaky_relu(x, self.negative_slope, run)
@@ -103,6 +111,7 @@ class ClippedReLU(Activation):
         return y
 
     @replayable
+    @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         dx = ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)

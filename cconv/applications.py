@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv import summary
+from cconv.control import controlled
 from cconv.initializers import Initializer
 from cconv.keras_names import refusing
 from cconv.layers import (
@@ -287,6 +288,7 @@ def MobileNetV1(
 MobileNet = MobileNetV1  # its name in Keras
 
 
+@controlled
 def _built(
     name: str,
     layers: Callable[[Shape3, int], list[Layer]],

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cconv import threads
+from cconv.control import controlled
 
 
 class Background:
@@ -85,6 +86,7 @@ class Background:
             thread.join()
 
 
+@controlled  # the thread has the state of the one that made it
 def _serve(work: Callable[..., Any], jobs: Any, results: Any) -> None:
     """Do one piece of work after the other."""
     with threads.limit(1):

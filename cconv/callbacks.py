@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, TextIO
 
+from cconv.control import controlled
 from cconv.io.names import check_ending
 from cconv.keras_names import refusing
 from cconv.monitors import Logs, Monitor
@@ -148,6 +149,7 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params)
 
+    @controlled
     def call(self, event: str, *args: Any) -> None:
         """Call the method named `event` of every callback."""
         for callback in self.callbacks:

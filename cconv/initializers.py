@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv import named
+from cconv.control import controlled
 from cconv.exactmath import normal_quantile
 from cconv.keras_names import refusing
 from cconv.named import finite, one_of
@@ -46,6 +47,7 @@ class Initializer(named.Configured):
 
     seed: int | None = None
 
+    @controlled
     def __call__(
         self,
         shape: tuple[int, ...],

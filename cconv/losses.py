@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, exactmath, named, ops_rows
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.run import Run
 
@@ -45,6 +46,7 @@ class Loss(named.Configured):
         """
         return bool(activation) and activation == self.activation and not self.from_logits
 
+    @controlled
     def __call__(
         self,
         y_true: ArrayLike,

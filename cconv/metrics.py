@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from cconv import named
 from cconv.arrays import as_array
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.named import finite
 from cconv.shapes import positive_int
@@ -51,6 +52,7 @@ def _is_binary(pred: np.ndarray) -> bool:
     return pred.ndim == 1 or pred.shape[-1] == 1
 
 
+@controlled
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the share of samples whose class is predicted right.
 
@@ -85,6 +87,7 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(np.mean(_classes("accuracy", true, pred) == pred.argmax(axis=-1)))
 
 
+@controlled
 def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> float:
     """Return the share of 0/1 targets on whose side of the threshold the prediction lies.
 
@@ -112,6 +115,7 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
     return float(np.mean((pred > threshold) == (true > threshold)))
 
 
+@controlled
 def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
     """Return the share of samples whose class is among the k largest scores.
 
@@ -148,6 +152,7 @@ def _class_numbers(where: str, classes: np.ndarray, count: int) -> np.ndarray:
     return numbers
 
 
+@controlled
 def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None = None) -> np.ndarray:
     """Count how often class i was predicted as class j.
 
@@ -207,11 +212,13 @@ class Mean:
     def __init__(self) -> None:
         self.reset()
 
+    @controlled
     def update(self, value: float, count: float = 1) -> None:
         """Add the mean `value` of `count` samples."""
         self.total += value * count
         self.count += count
 
+    @controlled
     def result(self) -> float:
         """Return the mean of all samples since the last reset; NaN of none."""
         return self.total / self.count if self.count else float("nan")
@@ -244,6 +251,7 @@ class Metric(named.Configured):
         self.function = function
         self.name: str = str(name or getattr(function, "__name__", type(function).__name__))
 
+    @controlled
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> float:
         """Return the mean over the batch."""
         true, pred = as_array(self.name, "y_true", y_true), as_array(self.name, "y_pred", y_pred)
@@ -260,6 +268,7 @@ class Metric(named.Configured):
         return self.name
 
 
+@controlled
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the mean of squared differences.
 
@@ -271,6 +280,7 @@ def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(np.mean(np.square(_difference("mean_squared_error", y_true, y_pred))))
 
 
+@controlled
 def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Return the mean of absolute differences.
 

@@ -14,6 +14,7 @@ from cconv import checks, diagram, saved, summary
 from cconv import layers as layer_classes
 from cconv.arrays import as_array
 from cconv.claims import Claims, alone, builders
+from cconv.control import controlled
 from cconv.formats import agreed_format, named_formats
 from cconv.keras_names import METHODS, refusing
 from cconv.layers.base import Layer
@@ -256,6 +257,7 @@ class Sequential(Trainer, Hooks):
         """Whether the shape of the input is known and every layer has its weights."""
         return self._input_shape is not None and bool(self._layers) and all(e.built for e in self._layers)
 
+    @controlled
     def build(self, input_shape: Sequence[int | None] | None = None) -> Self:
         """Create the weights.
 
@@ -390,6 +392,7 @@ class Sequential(Trainer, Hooks):
         self._need_built("get_weights")
         return [array for layer in self._layers for array in layer.get_weights()]
 
+    @controlled
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set all weights and states, in the order of `get_weights`.
 
@@ -424,6 +427,7 @@ class Sequential(Trainer, Hooks):
         self._need_built("save_weights")
         saved.write_weights(path, self)
 
+    @controlled
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
 
@@ -458,6 +462,7 @@ class Sequential(Trainer, Hooks):
         return self._settled_format if first else None
 
     @classmethod
+    @controlled
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Return the model that `get_config` described, with new weights from the same seed.
 
@@ -497,6 +502,7 @@ class Sequential(Trainer, Hooks):
         model._settled_format = agreed_format(model._layers, None, config["data_format"], None)
         return model
 
+    @controlled
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole model to one safetensors file, in one step that cannot be half done.
 
@@ -515,6 +521,7 @@ class Sequential(Trainer, Hooks):
         saved.write_model(path, self)
 
 
+@controlled
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
     """Return the model that `Sequential.save` wrote.
 

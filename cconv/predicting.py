@@ -17,6 +17,7 @@ from cconv.batches import Batches, Front, is_plain
 from cconv.boundary import Boundary, Data, front_of
 from cconv.callbacks import Callback, CallbackList
 from cconv.claims import builders
+from cconv.control import controlled
 from cconv.layers.base import Layer
 from cconv.layout import naming_channels_first
 from cconv.recorded import PlanCache, RecordedPlan
@@ -169,6 +170,7 @@ class Predictor:
 
     # --- predict ------------------------------------------------------------------------------
 
+    @controlled
     def predict(
         self,
         x: ArrayLike,
@@ -271,6 +273,7 @@ class Predictor:
         idle.append(plan)
         return y
 
+    @controlled
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cconv import named
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.named import at_least_zero
 
@@ -25,6 +26,7 @@ class Regularizer(named.Configured):
     l1: float = 0.0
     l2: float = 0.0
 
+    @controlled
     def __call__(self, w: np.ndarray) -> float:
         """Return the penalty of the weights `w`, summed in float64."""
         flat = w.reshape(-1)

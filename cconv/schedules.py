@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cconv import named
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.named import at_least_zero, finite
 from cconv.shapes import is_int, positive_int
@@ -13,6 +14,7 @@ from cconv.shapes import is_int, positive_int
 class Schedule(named.Configured):
     """Base of the schedules."""
 
+    @controlled
     def __call__(self, step: int) -> float:
         """Return the learning rate of step 0, 1, 2 and so on."""
         raise NotImplementedError
@@ -55,6 +57,7 @@ class ExponentialDecay(Schedule):
             raise ValueError(f"{where}: decay_rate must be above 0, got {decay_rate!r}")
         self.staircase = _flag(where, "staircase", staircase)
 
+    @controlled
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
         power = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -90,6 +93,7 @@ class InverseTimeDecay(Schedule):
         self.decay_rate = at_least_zero(where, "decay_rate", decay_rate)
         self.staircase = _flag(where, "staircase", staircase)
 
+    @controlled
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
         time = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -127,6 +131,7 @@ class PiecewiseConstantDecay(Schedule):
                 f"got {len(self.values)}"
             )
 
+    @controlled
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
         return self.values[sum(step > boundary for boundary in self.boundaries)]
@@ -177,6 +182,7 @@ class CosineDecay(Schedule):
             else positive_int(where, "warmup_steps", warmup_steps)
         )
 
+    @controlled
     def __call__(self, step: int) -> float:
         """Return the learning rate of this step."""
         top = self.initial_learning_rate

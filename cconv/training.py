@@ -17,6 +17,7 @@ from cconv.arrays import as_array
 from cconv.batches import Batch, Batches, Meter, epoch_order, is_plain, split_tail
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.claims import Claim, Claims, alone
+from cconv.control import controlled
 from cconv.layers.base import Layer
 from cconv.named import config_of
 from cconv.overrides import check_object
@@ -151,6 +152,7 @@ class Trainer(Predictor):
 
     # --- fit ----------------------------------------------------------------------------------
 
+    @controlled
     def fit(
         self,
         x: ArrayLike,
@@ -314,6 +316,7 @@ class Trainer(Predictor):
             plans.plain = self._plain_shape()
         return plan
 
+    @controlled
     def _train_step(self, batch: Batch, position: str) -> list[float]:
         """Change the weights once; return the loss and the metrics of the batch before the change."""
         assert batch.y is not None
@@ -383,6 +386,7 @@ class Trainer(Predictor):
         y_pred = plan.finish(y)
         return [metric(y_true, y_pred) for metric in self.metrics]
 
+    @controlled
     def train_on_batch(
         self,
         x: ArrayLike,
@@ -451,6 +455,7 @@ class Trainer(Predictor):
 
     # --- evaluate -----------------------------------------------------------------------------
 
+    @controlled
     def evaluate(
         self,
         x: ArrayLike,
@@ -501,6 +506,7 @@ class Trainer(Predictor):
             print(f"{batches.n} samples - {format_logs(figures)}")
         return _figures(list(figures), list(figures.values()), return_dict)
 
+    @controlled
     def test_on_batch(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> Any:

@@ -28,6 +28,7 @@ MODULES = [
 QUESTIONS = {
     "available_isas",
     "compiler",
+    "controlled",
     "has_openmp",
     "isa",
     "kept_size",

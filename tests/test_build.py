@@ -135,3 +135,17 @@ def test_a_compiler_without_openmp_is_said_once(setup, tmp_path):
     with pytest.warns(UserWarning, match="this compiler has no OpenMP") as said:
         assert setup.openmp_flags([without]) == ([], [])
     assert len(said) == 1
+
+
+def test_every_thread_that_computes_sets_its_control_word(setup, tmp_path):
+    """What setup.py writes into the C of Cython's, in every form that Cython gives to those places."""
+    written = tmp_path / "kernel.c"
+    region = "#pragma omp parallel num_threads(n)\n#endif /* _OPENMP */\n{\n#pragma omp for\nfor (;;) {}"
+    written.write_text(f"_save = PyEval_SaveThread();\n__Pyx_FastGIL_Remember();\n{region}\n")
+    setup.guard_control_word(written)
+    once = written.read_text()
+    assert once.count("CCONV_CONTROL") == 2
+    assert "PyEval_SaveThread(); CCONV_CONTROL" in once
+    assert "/* _OPENMP */\n{ CCONV_CONTROL\n#pragma omp for" in once
+    setup.guard_control_word(written)
+    assert written.read_text() == once

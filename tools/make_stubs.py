@@ -24,6 +24,7 @@ CONSTANT = re.compile(r"^(?P<name>[A-Z][A-Z_]*) = \d+$", re.MULTILINE)
 # What a function that returns something returns, unless it is a number of elements.
 RETURNS = {
     "available_isas": "list[str]",
+    "controlled": "Any",
     "compiler": "str",
     "dense_in_place": "bool",
     "has_openmp": "bool",

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from cconv.control import controlled
 from cconv.shapes import positive_int
 
 
+@controlled
 def load_data(size: int = 10) -> np.ndarray:
     """Draw a circle of one pixel's thickness, one pixel away from the border.
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cconv import losses, optimizers, threads
 from cconv.callbacks import Callback, flat
+from cconv.control import controlled
 from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
 from cconv.estimators.watch import Watch, known_first
@@ -255,6 +256,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             model = self.model_ if activation is None else networks.with_activation(self.model_, activation)
             return self._finite(model.predict(images, verbose=0))
 
+    @controlled
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return what the last dense layer sees of each image: learned features.
 

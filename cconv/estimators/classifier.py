@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
+from cconv.control import controlled
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import Samples
@@ -163,6 +164,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         self.data_format = data_format
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @controlled
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train a network, a new one unless `warm_start`.
 
@@ -191,6 +193,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         return self._fit(X, y, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @controlled
     def partial_fit(
         self,
         X: ArrayLike,
@@ -223,6 +226,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         first = _check_partial_fit_first_call(self, classes)
         return self._partial_fit(X, y, sample_weight, first or not hasattr(self, "model_"))
 
+    @controlled
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable label of each image, shape (n,).
 
@@ -234,6 +238,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
+    @controlled
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of each class, (n, n_classes), in the order of `classes_`.
 
@@ -244,6 +249,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         """
         return self._predict(X)
 
+    @controlled
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the logarithms of `predict_proba`, finite even where that is 0.
 
@@ -254,6 +260,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         """
         return self._predict(X, "log_softmax")
 
+    @controlled
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return the scores before the softmax.
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 
+from cconv.control import controlled
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import Samples
@@ -157,6 +158,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         self.data_format = data_format
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @controlled
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train a network, a new one unless `warm_start`.
 
@@ -185,6 +187,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         return self._fit(X, y, sample_weight, multi_output=True, y_numeric=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @controlled
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Pass over these data once, in batches; for data that come in pieces.
 
@@ -208,6 +211,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         first = not hasattr(self, "model_")
         return self._partial_fit(X, y, sample_weight, first, multi_output=True, y_numeric=True)
 
+    @controlled
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return float64 predictions, of the shape that y had: (n,) or (n, n_outputs).
 

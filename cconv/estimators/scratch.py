@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cconv import checks, optimizers
 from cconv.callbacks import LambdaCallback
+from cconv.control import controlled
 from cconv.initializers import RandomNormal
 from cconv.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
@@ -103,6 +104,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
+    @controlled
     def fit(
         self,
         x_train: ArrayLike,
@@ -159,6 +161,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         self.model_, self.history_ = model, history.history
         return self
 
+    @controlled
     def predict(self, x: ArrayLike) -> np.ndarray:
         """Return the class number of each image.
 
@@ -175,12 +178,14 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(x)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @controlled
     def predict_proba(self, x: ArrayLike) -> np.ndarray:
         """Return the probability of each class for each image: float32, shape (n, output)."""
         check_is_fitted(self, "model_")
         images = self._images("x", x)
         return self._model_for(images.dtype == np.uint8).predict(images, self.batch_size, verbose=0)
 
+    @controlled
     def score(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy on images with class numbers or one-hot labels."""
         check_is_fitted(self, "model_")

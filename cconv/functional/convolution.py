@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from cconv import checks, ops, ops_rows
 from cconv.algorithms import check_algorithm, check_winograd
+from cconv.control import controlled
 from cconv.functional.rows import activate
 from cconv.functional.windows import input_shape_of, window_of
 from cconv.layout import from_channels_last, naming_channels_first, to_channels_last
@@ -14,6 +15,7 @@ from cconv.run import Run
 from cconv.shapes import Padding, Size2
 
 
+@controlled
 def conv2d(
     x: ArrayLike,
     kernel: ArrayLike,
@@ -88,6 +90,7 @@ def conv2d(
     return from_channels_last(activate(y, activation, run), data_format)
 
 
+@controlled
 def conv2d_backward(
     dy: ArrayLike,
     x: ArrayLike,
@@ -153,6 +156,7 @@ def conv2d_backward(
     return from_channels_last(dx, data_format), dkernel, dbias
 
 
+@controlled
 def im2col(
     x: ArrayLike,
     kernel_size: Size2,
@@ -199,6 +203,7 @@ def im2col(
     return ops_rows.im2col(checks.ready(x, dtype), window, Run())
 
 
+@controlled
 def col2im(
     col: ArrayLike,
     input_shape: tuple[int, int, int, int],

@@ -4,12 +4,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, ops_rows
+from cconv.control import controlled
 from cconv.functional.windows import input_shape_of, window_of
 from cconv.layout import from_channels_last, naming_channels_first, to_channels_last
 from cconv.run import Run
 from cconv.shapes import Padding, Size2
 
 
+@controlled
 def max_pool2d(
     x: ArrayLike,
     pool_size: Size2 = 2,
@@ -71,6 +73,7 @@ def max_pool2d(
     return from_channels_last(y, data_format), from_channels_last(argmax, data_format)
 
 
+@controlled
 def max_pool2d_backward(
     dy: ArrayLike,
     argmax: ArrayLike,
@@ -130,6 +133,7 @@ def max_pool2d_backward(
     return from_channels_last(dx, data_format)
 
 
+@controlled
 def average_pool2d(
     x: ArrayLike,
     pool_size: Size2 = 2,
@@ -180,6 +184,7 @@ def average_pool2d(
     return from_channels_last(y, data_format)
 
 
+@controlled
 def average_pool2d_backward(
     dy: ArrayLike,
     input_shape: tuple[int, int, int, int],

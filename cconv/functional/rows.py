@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import checks, ops, ops_rows
+from cconv.control import controlled
 from cconv.run import Run
 
 
@@ -20,6 +21,7 @@ def _apply(name: str, x: ArrayLike, last_axis: bool = False) -> np.ndarray:
     return getattr(ops_rows, name)(array, Run()) if array.size else np.empty(array.shape, array.dtype)
 
 
+@controlled
 def relu(x: ArrayLike) -> np.ndarray:
     """Rectified linear unit, ``max(x, 0)`` (Nair & Hinton 2010).
 
@@ -40,6 +42,7 @@ def relu(x: ArrayLike) -> np.ndarray:
     return _apply("relu", x)
 
 
+@controlled
 def sigmoid(x: ArrayLike) -> np.ndarray:
     """Logistic function, ``1 / (1 + exp(-x))`` (Verhulst 1845).
 
@@ -61,6 +64,7 @@ def sigmoid(x: ArrayLike) -> np.ndarray:
     return _apply("sigmoid", x)
 
 
+@controlled
 def tanh(x: ArrayLike) -> np.ndarray:
     """Hyperbolic tangent (LeCun et al. 1998, "Efficient BackProp").
 
@@ -82,6 +86,7 @@ def tanh(x: ArrayLike) -> np.ndarray:
     return _apply("tanh", x)
 
 
+@controlled
 def softmax(x: ArrayLike) -> np.ndarray:
     """Scores to probabilities over the last axis, ``exp(x) / sum(exp(x))`` (Bridle 1990).
 
@@ -101,6 +106,7 @@ def softmax(x: ArrayLike) -> np.ndarray:
     return _apply("softmax", x, last_axis=True)
 
 
+@controlled
 def log_softmax(x: ArrayLike) -> np.ndarray:
     """Logarithm of `softmax`, computed without its overflow (Blanchard et al. 2021, eq. 1.5).
 
@@ -120,6 +126,7 @@ def log_softmax(x: ArrayLike) -> np.ndarray:
     return _apply("log_softmax", x, last_axis=True)
 
 
+@controlled
 def dense(
     x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None
 ) -> np.ndarray:
@@ -164,6 +171,7 @@ def dense(
     return activate(y, activation, run).reshape(*x.shape[:-1], kernel.shape[1])
 
 
+@controlled
 def dense_backward(
     dy: ArrayLike, x: ArrayLike, kernel: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -209,6 +217,7 @@ def dense_backward(
     return dx.reshape(x.shape), dkernel, dbias
 
 
+@controlled
 def softmax_cross_entropy(
     logits: ArrayLike, labels_or_probs: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[float, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cconv import ops_images
+from cconv.control import controlled
 from cconv.layers.base import Layer
 from cconv.named import finite, one_of
 from cconv.ops_images import FILLS, INTERPOLATIONS, Sampling
@@ -48,6 +49,7 @@ class Augmentation(Layer):
         """Return all of the layer that decides what it does to an image of a given run."""
         return (self.key, *(getattr(self, name) for name in self._arguments))
 
+    @controlled
     def augment(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the images as the draws of `run` change them, in memory of `run`; keep nothing."""
         return self._change(x, self._drawn(self._draws(run, len(x)), x.shape), run)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from cconv import checks, initializers
 from cconv.arrays import as_array
 from cconv.claims import Claims, alone, builders
+from cconv.control import controlled
 from cconv.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
 from cconv.named import Configured
 from cconv.regularizers import Regularizer
@@ -50,6 +51,7 @@ class Weights(UserDict[str, np.ndarray]):
     array([1., 2.])
     """
 
+    @controlled
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         if name not in self.data:
             raise KeyError(f"there is no {name!r} here, only {', '.join(self.data) or 'nothing'}")
@@ -135,6 +137,7 @@ class Layer(Configured):
 
     # --- building -----------------------------------------------------------------------------
 
+    @controlled
     def build(
         self, input_shape: Sequence[int | None], *, dtype: DTypeLike = "float32", seed: int | None = None
     ) -> Self:
@@ -267,6 +270,7 @@ class Layer(Configured):
 
     # --- the public passes --------------------------------------------------------------------
 
+    @controlled
     def forward(self, x: ArrayLike, training: bool = False) -> np.ndarray:
         """Return the layer's output.
 
@@ -310,6 +314,7 @@ class Layer(Configured):
         """Return ``work()``, a pass of training; RuntimeError where the layer is just being trained."""
         return alone(f"{self.where}.{method}", lambda _: repr(self.name), (self._claims,), work, "training")
 
+    @controlled
     def backward(self, dy: ArrayLike) -> np.ndarray:
         """Return the gradient of the loss with respect to the input of the last `forward(training=True)`.
 
@@ -425,6 +430,7 @@ class Layer(Configured):
         """Return copies of the weights, then of the state."""
         return [array.copy() for array in (*self.params.values(), *self.state.values())]
 
+    @controlled
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Copy these values into the weights and the state, in the order of `get_weights`.
 
@@ -444,6 +450,10 @@ class Layer(Configured):
 
     def penalty(self) -> float:
         """Return the sum of the penalties on the layer's weights."""
+        return self._penalty() if self.regularizers else 0.0
+
+    @controlled
+    def _penalty(self) -> float:
         return math.fsum(penalty(self.params[name]) for name, penalty in self.regularizers.items())
 
     def get_config(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from cconv import checks, initializers, ops_norm, ops_rows, regularizers
+from cconv.control import controlled
 from cconv.layers.base import Layer, Shape
 from cconv.named import finite, fraction
 from cconv.run import Run
@@ -194,6 +195,7 @@ class BatchNormalization(Layer):
         dx = ops_rows.relu_backward(dy, y, run)
         return np.multiply(dx, scale, out=dx)
 
+    @controlled
     def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``.
 
@@ -210,6 +212,7 @@ class BatchNormalization(Layer):
             shift = shift + self.params["beta"]
         return scale, shift if bias is None else bias * scale + shift
 
+    @controlled
     def folded_into(
         self, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

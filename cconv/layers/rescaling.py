@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from cconv.control import controlled
 from cconv.layers.base import Layer
 from cconv.named import finite
 from cconv.run import Run, replayable
@@ -48,6 +49,7 @@ class Rescaling(Layer):
         run.call(self.rescale, x, y)
         return y
 
+    @controlled
     def rescale(self, x: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Write the result into `out`, of x's shape and float dtype; it may be x itself. Return `out`."""
         np.multiply(x, x.dtype.type(self.scale), out=out)

@@ -7,6 +7,7 @@ import numpy as np
 
 from cconv import named, ops_optim
 from cconv.claims import Claims
+from cconv.control import controlled
 from cconv.named import at_least_zero
 from cconv.optimizers import schedules
 from cconv.optimizers.arrays import ArrayGroups, Arrays, by_name, check_apart, checked
@@ -58,6 +59,7 @@ class Optimizer(named.Configured):
 
     lr = learning_rate
 
+    @controlled
     def current_rate(self) -> float:
         """Return the learning rate of the next step."""
         rate = self._learning_rate
@@ -65,6 +67,7 @@ class Optimizer(named.Configured):
             rate = rate(self.iterations)
         return rate / (1.0 + self.decay * self.iterations)
 
+    @controlled
     def apply(
         self, params: Arrays, grads: Arrays, regularizers: Mapping[Any, Regularizer] | None = None
     ) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import diagram
 from cconv.arrays import as_array
+from cconv.control import controlled
 from cconv.keras_names import refusing
 from cconv.seeds import MASK, bits
 from cconv.shapes import is_int, positive_int
@@ -21,6 +22,7 @@ _global_seed: int | None = None
 _given_out = 0
 
 
+@controlled
 def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = "float32") -> np.ndarray:
     """Return class numbers as one-hot vectors.
 
