@@ -18,7 +18,7 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-SIMD = ["dispatch.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
+SIMD = ["dispatch.c", "probe.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
 # What Cython needs for memoryviews, once instead of in each module.
 SHARED = "cconv._shared"
 HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))

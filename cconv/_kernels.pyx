@@ -30,6 +30,9 @@ from libc.string cimport memset
 from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
+cdef extern from "simd/probe.h" nogil:
+    int cconv_probe(int threads, size_t stack)
+
 cdef extern from "simd/window.h" nogil:
     void window_inner(Py_ssize_t n, Py_ssize_t k, Py_ssize_t stride, Py_ssize_t before, Py_ssize_t dilation,
                       Py_ssize_t count, Py_ssize_t slack, Py_ssize_t *lo, Py_ssize_t *hi)
@@ -141,6 +144,17 @@ def controlled(function):
         finally:
             cconv_control_leave(&before)
     return inside
+
+
+def probe_threads(int threads, size_t stack):
+    """0 if the calling thread may have a team of so many, itself among them; else the errno of the refusal.
+
+    `stack`: bytes of the stack of each, 0 for the system's default.
+    """
+    cdef int error
+    with nogil:
+        error = cconv_probe(threads, stack)
+    return error
 
 
 # ---- views -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import _kernels
 from cconv._version import __version__
-from cconv.threads import get_num_threads
+from cconv.threads import get_num_threads, refusal
 
 
 def show_config() -> None:
@@ -28,10 +28,11 @@ def show_config() -> None:
     Python           ...
     """
     openmp = str(_kernels.openmp_version()) if _kernels.has_openmp() else "no: built serial"
+    threads, refused = get_num_threads(), refusal()
     lines = {
         "cconv": __version__,
         "instruction set": f"{_kernels.isa()} (this machine runs: {', '.join(_kernels.available_isas())})",
-        "threads": get_num_threads(),
+        "threads": f"{threads} ({refused})" if refused else threads,
         "OpenMP": openmp,
         "compiler": _kernels.compiler(),
         "NumPy": np.__version__,

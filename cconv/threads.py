@@ -7,7 +7,9 @@ sum has an order of its own.
 """
 
 import os
+import re
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,9 +36,13 @@ _chosen: int | None = None
 
 class _Local(threading.local):
     limit: int | None = None  # what `limit` set in this thread
+    # Every thread that calls kernels has a team of OpenMP's of its own.
+    granted: int = 1  # the largest team that the system was found to grant
+    refused: int = MOST + 1  # the smallest that it was found to refuse
 
 
 _local = _Local()
+_refusal: str | None = None  # what was refused last, and why; said once
 
 
 def _read(path: str) -> str:
@@ -71,6 +77,45 @@ def _processors() -> int:
     return min(processors, _cgroup_limit() or processors)
 
 
+def _stack_bytes() -> int:
+    """Return the bytes of stack that libgomp gives its threads; 0 for the system's default."""
+    size = os.environ.get("OMP_STACKSIZE") or os.environ.get("GOMP_STACKSIZE") or ""
+    found = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", size, re.IGNORECASE)
+    if found is None:
+        return 0
+    return min(int(found[1]) << 10 * "BKMG".index(found[2].upper() or "K"), 2**63 - 1)
+
+
+def _granted(n: int) -> int:
+    """Return n if the system grants the calling thread so large a team, else 1, with a warning.
+
+    libgomp ends the process where it cannot have the threads of a region, so they are asked for before.
+    """
+    global _refusal
+    if n <= _local.granted:
+        return n
+    if n < _local.refused:
+        error = _kernels.probe_threads(n, _stack)
+        if not error:
+            _local.granted = n
+            return n
+        _local.refused = n
+        said, _refusal = _refusal, f"{n} threads were refused: {os.strerror(error)}"
+        if said is None:
+            warnings.warn(
+                f"cconv runs on one thread: {_refusal}. Results are the same; set_num_threads asks again.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    return 1
+
+
+def refusal() -> str | None:
+    """Return how many threads the system refused the calling thread, and why; None if it did not."""
+    return _refusal if _local.refused <= MOST else None
+
+
+_stack = _stack_bytes()
 _default = _available()
 _all = _processors()
 _omp_at_import = _kernels.omp_max_threads()
@@ -94,6 +139,7 @@ def set_num_threads(n: int | None) -> None:
     """
     global _chosen
     _chosen = _checked("set_num_threads", n)
+    _local.refused = MOST + 1
 
 
 def _checked(where: str, n: int | None) -> int | None:
@@ -137,16 +183,18 @@ def get_num_threads() -> int:
 
     One in a forked child, whose parent's pool it must not touch; otherwise what `limit` set in
     this thread; otherwise what `set_num_threads` set, or the default, and never more than a limit
-    that threadpoolctl has set.
+    that threadpoolctl has set. One, with a warning, where the system refuses so many: each thread
+    of Python's that calls kernels asks it once.
     """
     if not _kernels.has_openmp() or _forked:
         return 1
-    own = _local.limit
-    if own is not None:
-        return own
-    wanted = _default if _chosen is None else _chosen
-    limit = _kernels.omp_max_threads()
-    return min(wanted, limit) if limit < _omp_at_import else wanted
+    wanted = _local.limit
+    if wanted is None:
+        wanted = _default if _chosen is None else _chosen
+        limit = _kernels.omp_max_threads()
+        if limit < _omp_at_import:
+            wanted = min(wanted, limit)
+    return 1 if wanted == 1 else _granted(wanted)
 
 
 def one_to_spare() -> bool:

@@ -34,6 +34,7 @@ QUESTIONS = {
     "kept_size",
     "omp_max_threads",
     "openmp_version",
+    "probe_threads",
     "view",
 }
 
