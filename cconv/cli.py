@@ -321,5 +321,5 @@ def _turned(size: tuple[int, ...]) -> tuple[int, ...]:
     return (size[-1], *size[:-1])
 
 
-def _size(shape: Sequence[int]) -> str:
+def _size(shape: Sequence[int | None]) -> str:
     return "x".join(map(str, shape)) or "no axes"

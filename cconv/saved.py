@@ -145,9 +145,8 @@ def read_model(path: Path, kind: Any, compile: bool) -> Any:
                 store.add(name, arrays[f"{WEIGHTS}{layer.name}/{name}"])
     if resumed:
         with _describing(path):
-            model.optimizer.set_state({name.removeprefix(OPTIMIZER): arrays[name] for name in resumed})
-            _check_count("the optimizer's iterations", model.optimizer.iterations)
-        model.steps_done, model.epochs_done = training["steps"], training["epochs"]
+            _check_count("the optimizer's iterations", int(arrays[ITERATIONS]))
+            model._resume(training, {name.removeprefix(OPTIMIZER): arrays[name] for name in resumed})
     return model
 
 
@@ -162,6 +161,8 @@ def _describing(path: Path) -> Iterator[None]:
     """Turn every error of making what a document describes into one."""
     try:
         yield
+    except MemoryError as error:
+        raise MemoryError(f"{path}: there is not enough memory for its model") from error
     except DAMAGE as error:
         raise ValueError(f"{path} does not describe a model that can be made: {short(error)}") from error
 

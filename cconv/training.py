@@ -548,6 +548,12 @@ class Trainer(Predictor):
             "epochs": self.epochs_done,
         }
 
+    def _resume(self, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        """Compile as `_training_config` says and go on from there."""
+        self.compile(config["optimizer"], config["loss"], config["metrics"])
+        self.optimizer.set_state(state)
+        self.steps_done, self.epochs_done = int(config["steps"]), int(config["epochs"])
+
 
 def _has_name(metric: known_metrics.Metric) -> bool:
     """Whether a metric can be found again by its name; a function of the user's cannot, and is not saved."""

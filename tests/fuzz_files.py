@@ -2,10 +2,10 @@
 
     python tests/fuzz_files.py --cases 1000000 --jobs 2
 
-Case i of a seed is the same file on every machine. A failure prints its number; ``--only NUMBER`` repeats it and
-keeps the file. A case fails when reading it raises anything but ValueError or OSError with the file's name,
-takes ten seconds or a gigabyte, or ends the process; and when a changed file whose digest is there loads as
-another model than the one that was saved.
+Case i of a seed is the same file on every machine. A failure prints its number; ``--only NUMBER``
+repeats it and keeps the file. A case fails when reading it raises anything but ValueError or OSError
+with the file's name, takes ten seconds or a gigabyte, or ends the process; and when a changed file whose
+digest is there loads as another model than the one that was saved.
 """
 
 import argparse
@@ -22,10 +22,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-import zipfile
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import mutations
 import numpy as np
@@ -140,7 +137,7 @@ class Formats:
         return file.getvalue()
 
     def damaged(self, seed, number):
-        """Return the format of a case, which whole file it was, its bytes, and whether it was blindly damaged."""
+        """Return the format of a case, which whole file it was, its bytes, and whether damaged blindly."""
         rng = random.Random(f"{seed}/{number}")
         name = rng.choices([*self.whole], weights=(5, 2, 2, 1, 3, 2, 3))[0]
         place = rng.randrange(len(self.whole[name]))

@@ -130,17 +130,20 @@ def test_initial_weights_are_never_drawn_in_a_load(tmp_path, monkeypatch):
     assert np.array_equal(twin.layers[0].params["kernel"], model.layers[0].params["kernel"])
 
 
-@pytest.mark.parametrize("count", [9_999, 100_000])
-def test_the_number_of_layers_is_bounded(count, tmp_path):
-    entries = [described(layers.ReLU(), f"r{number}") for number in range(count)]
-    content = document(entries, [4])
-    if count < 10_000:
-        write_lie(tmp_path / "m", {}, content)
-        assert len(load_model(tmp_path / "m").layers) == count
-        return
-    text = json.dumps({"__metadata__": {"cconv": json.dumps(content)}}).encode()
-    (tmp_path / "m").write_bytes(len(text).to_bytes(8, "little") + text)
-    refused(tmp_path / "m", "not a whole safetensors file")
+def many(count, config):
+    """The bytes of a model of so many layers, and of no weights."""
+    entries = ",".join(f'{{"class_name":"ReLU","config":{config},"name":"{n}"}}' for n in range(count))
+    content = json.dumps(document([], [4])).replace('"layers": []', f'"layers": [{entries}]')
+    head = json.dumps({"__metadata__": {"cconv": content}}).encode()
+    return len(head).to_bytes(8, "little") + head
+
+
+@pytest.mark.parametrize("config", ["{}", json.dumps(layers.ReLU().get_config())], ids=["short", "whole"])
+def test_the_number_of_layers_is_bounded(config, tmp_path):
+    (tmp_path / "m").write_bytes(many(100_000, config))
+    refused(tmp_path / "m")
+    (tmp_path / "m").write_bytes(many(3_000, config))
+    assert len(load_model(tmp_path / "m").layers) == 3_000
 
 
 def trained():
@@ -250,7 +253,7 @@ def test_every_layer_is_here():
 def test_wrong_values_for_every_entry_of_every_layer(layer, tmp_path):
     """Each is refused with ValueError, or makes a layer that says the same of itself."""
     path, base = tmp_path / "m", described(layer, "a")
-    refusals = 0
+    refusals = []
     for key in [*base["config"], *ENTRIES]:
         for value in [*mutations.VALUES, "gone"]:
             entry = copy.deepcopy(base)
@@ -263,15 +266,14 @@ def test_wrong_values_for_every_entry_of_every_layer(layer, tmp_path):
             try:
                 model = load_model(path)
             except ValueError as error:
-                refusals += 1
-                assert type(error) is ValueError
-                assert str(path) in str(error)
+                refusals.append(error)
             else:
                 # What it was told it says again: nothing was taken for something else.
                 again = json.loads(json.dumps(model.get_config()))
                 twin = Sequential.from_config(again)
                 assert json.loads(json.dumps(twin.get_config())) == again
-    assert refusals > len(mutations.VALUES)
+    assert len(refusals) > len(mutations.VALUES)
+    assert all(type(error) is ValueError and str(path) in str(error) for error in refusals)
 
 
 OBJECTS = [
@@ -333,14 +335,15 @@ def test_no_class_name_runs_code(name, tmp_path, monkeypatch):
         refused(changed(tmp_path, change), "model that can be made")
 
 
-MODELS = [
-    ("layers", None), ("layers", {}), ("layers", "Dense"), ("layers", []), ("layers", [None]), ("layers", [[]]),
-    ("input_shape", None), ("input_shape", []), ("input_shape", [0]), ("input_shape", [2.0]), ("input_shape", "2"),
-    ("input_shape", [2**70]), ("input_shape", [1] * 9999), ("input_shape", [True]), ("input_shape", {"a": 2}),
-    ("dtype", None), ("dtype", "int32"), ("dtype", "float16"), ("dtype", ["f4"]), ("dtype", ">f4"), ("dtype", "f4,f4"),
-    ("seed", -1), ("seed", 1.5), ("seed", "1"), ("seed", True), ("name", 3), ("name", []),
-    ("data_format", "x"), ("data_format", []), ("data_format", 1),
-]  # fmt: skip
+WRONG = {
+    "layers": [None, {}, "Dense", [], [None], [[]]],
+    "input_shape": [None, [], [0], [2.0], "2", [2**63], [1] * 9999, [True], {"a": 2}],
+    "dtype": [None, "int32", "float16", ["f4"], ">f4", "f4,f4"],
+    "seed": [-1, 1.5, "1", True, []],
+    "name": [3, [], {}],
+    "data_format": ["x", [], 1],
+}
+MODELS = [(key, value) for key, values in WRONG.items() for value in values]
 
 
 @pytest.mark.parametrize(("key", "value"), MODELS)
@@ -348,10 +351,7 @@ def test_wrong_values_for_every_entry_of_a_model(key, value, tmp_path):
     trained().save(tmp_path / "m")
     arrays, content = safetensors.read(tmp_path / "m")
     content["model"][key] = value
-    try:
-        write_lie(tmp_path / "m", arrays, content)
-    except ValueError:  # what cannot be written any more: numbers of more than 64 bits
-        return
+    write_lie(tmp_path / "m", arrays, content)
     refused(tmp_path / "m")
 
 
@@ -387,19 +387,19 @@ def test_a_flipped_bit_is_not_another_model(tmp_path):
     path = tmp_path / "m"
     model.save(path)
     whole, expected = path.read_bytes(), model.get_weights()
-    refusals = 0
+    refusals = []
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
         try:
             twin = load_model(path)
         except ValueError as error:
-            refusals += 1
-            assert str(path) in str(error)
+            refusals.append(str(error))
             continue
         assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), expected, strict=True))
         assert twin.get_config() == model.get_config()
         assert twin._training_config() == model._training_config()
-    assert refusals > 0.95 * len(whole)
+    assert len(refusals) > 0.95 * len(whole)
+    assert all(str(path) in message for message in refusals)
     at = len(whole) - 8  # in the last weights
     path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     with pytest.raises(ValueError, match="does not have the digest it was written with"):

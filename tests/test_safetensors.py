@@ -65,7 +65,7 @@ def test_arrays_of_another_byte_order_are_written_right(tmp_path):
 def test_what_the_package_refuses_is_refused(tmp_path):
     """2,000 damaged files without a digest: no file is read that is none, and what is read is the same."""
     whole = save({"a": np.arange(6.0), "b": np.ones((2, 3), np.float32)}, metadata={"cconv": "[null]"})
-    path, read, refused = tmp_path / "a", 0, 0
+    path, read, refused = tmp_path / "a", 0, []
     for number in range(2000):
         rng = random.Random(number)
         data = (mutations.safetensors if number % 2 else mutations.blind)(rng, whole, whole)
@@ -73,15 +73,15 @@ def test_what_the_package_refuses_is_refused(tmp_path):
         try:
             arrays, _ = safetensors.read(path)
         except ValueError as error:
-            refused += 1
-            assert str(path) in str(error)
+            refused.append(str(error))
             continue
         read += 1
         judged = load(data)  # an error here is a failure: we were too kind
         assert set(judged) == set(arrays)
         assert all(np.array_equal(judged[name], arrays[name], equal_nan=True) for name in arrays)
     assert read > 50
-    assert refused > 500
+    assert len(refused) > 500
+    assert all(str(path) in message for message in refused)
 
 
 def file_of(header, tensors=b"", length=None):
@@ -172,22 +172,22 @@ def test_every_flipped_bit_of_a_file_is_found(tmp_path):
     path = tmp_path / "a"
     safetensors.write(path, arrays, document)
     whole = path.read_bytes()
-    refused = 0
+    refused = []
     for place in range(len(whole)):
         for bit in range(8):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
             try:
                 found, said = safetensors.read(path)
             except ValueError as error:
-                refused += 1
-                assert str(path) in str(error)
+                refused.append(str(error))
                 continue
             assert said == document
             assert {name: array.tobytes() for name, array in found.items()} == {
                 name: array.tobytes() for name, array in arrays.items()
             }
     # What is left are the spaces at the end of the header and the name of the digest itself.
-    assert refused > 0.9 * 8 * len(whole)
+    assert len(refused) > 0.9 * 8 * len(whole)
+    assert all(str(path) in message for message in refused)
 
 
 def test_what_no_file_can_hold_is_not_written(tmp_path):

@@ -37,7 +37,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
         with reading(path, WHOLE):
             check_unpacked(prod(shape), size)
             items = np.empty(prod(shape), np.uint8)
-            found = fill(file, memoryview(items))
+            found = fill(file, items.data)
             more = file.read(1)  # so that the end and its checksum are read too
     if found < items.size or more:
         raise ValueError(

@@ -88,7 +88,7 @@ def read_records(path: Path) -> np.ndarray:
             )
         with reading(path, "a file of whole records"):
             data = np.empty(size, np.uint8)
-            fill_exactly(file, memoryview(data))
+            fill_exactly(file, data.data)
     records = data.reshape(-1, RECORD)
     if records[:, 0].max() >= len(CLASSES):
         where = int(np.argmax(records[:, 0] >= len(CLASSES)))

@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str]) -> tuple[dict[s
             return {name: _member(archive, name, info) for name, info in wanted.items()}, list(members)
 
 
-def _check_directory(file: BinaryIO, size: int) -> None:
+def _check_directory(file: IO[bytes], size: int) -> None:
     """Refuse what is no zip archive, or one with a directory that takes much memory by itself."""
     start = file.read(4)
     if start not in (ZIP, END):
@@ -134,7 +134,7 @@ def _member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.nd
     return array
 
 
-def _header(file: BinaryIO) -> Header:
+def _header(file: IO[bytes]) -> Header:
     """Read the header of an array; ValueError says what is wrong."""
     start = read_exactly(file, 8)
     if start[:6] != NPY:
@@ -176,7 +176,7 @@ def _parsed(text: str) -> dict[str, str]:
     return found
 
 
-def _elements(file: BinaryIO, header: Header) -> np.ndarray:
+def _elements(file: IO[bytes], header: Header) -> np.ndarray:
     flat = np.empty(math.prod(header.shape), header.dtype)
-    fill_exactly(file, memoryview(flat.view(np.uint8)))
+    fill_exactly(file, flat.view(np.uint8).data)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")

@@ -1,4 +1,4 @@
-"""JSON as cconv's files have it: strict, of bounded depth, and read by all readers alike."""
+"""JSON as cconv's files have it: strict, of bounded depth, without what readers disagree about."""
 
 import json
 import math

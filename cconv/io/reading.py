@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 Path = str | os.PathLike[str]
 
@@ -124,7 +124,7 @@ def short(error: BaseException | str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
-def read_exactly(file: BinaryIO, count: int) -> bytes:
+def read_exactly(file: IO[bytes], count: int) -> bytes:
     """Return so many bytes; ValueError when the file ends before."""
     data = file.read(count)
     if len(data) < count:

@@ -214,7 +214,7 @@ class Reader:
         entry = self.entries[name]
         with reading(self.path, "a whole safetensors file"):
             array = aligned_empty(entry.shape, entry.dtype)
-            data = memoryview(array.reshape(-1).view(np.uint8))
+            data = array.reshape(-1).view(np.uint8).data
             self._file.seek(self._begin + entry.start)
             fill_exactly(self._file, data)
             if self.digest is not None:
