@@ -176,6 +176,7 @@ class Predictor:
         x: ArrayLike,
         batch_size: int | None = None,
         verbose: str | int = "auto",
+        *,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> np.ndarray:
         """Return the model's outputs, in inference mode.

@@ -463,6 +463,7 @@ class Trainer(Predictor):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
+        *,
         return_dict: bool = False,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> Any:
@@ -513,7 +514,7 @@ class Trainer(Predictor):
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
         samples = as_array("Sequential.test_on_batch", "x", x)
         n = len(samples) if samples.ndim else 1
-        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict)
+        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
 
     def _evaluate(self, batches: Batches, calls: CallbackList) -> dict[str, float]:
         calls.call("on_test_begin", {})

@@ -115,6 +115,38 @@ def test_methods_of_keras_are_settled(method):
         assert entry.same in own or entry.accepts(default, "Sequential")
 
 
+# Whose positions are not Keras', where what Keras means there is refused for its type.
+OTHER_POSITIONS = {
+    *(
+        "Sequential",
+        "load_model",
+        "Optimizer",
+        "Metric",
+        "CallbackList",
+        "save",
+        "save_weights",
+        "load_weights",
+    ),
+    *("compile", "summary"),  # the third of compile is metrics, as it was in Keras 2
+}
+
+
+def positions():
+    """Yield what Keras has too, with the names of its arguments by position here and there."""
+    found = [(name, kind, known) for _, name, kind, known in classes()]
+    found += [(name, getattr(Sequential, name, None), known) for name, known in API["Sequential"].items()]
+    for name, function, known in found:
+        if function is not None and name not in OTHER_POSITIONS:
+            parameters = inspect.signature(function).parameters.values()
+            own = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"]
+            yield pytest.param(own, list(known), id=name)
+
+
+@pytest.mark.parametrize(("own", "known"), list(positions()))
+def test_an_argument_by_position_is_the_one_that_stands_there_in_keras(own, known):
+    assert own == known[: len(own)]
+
+
 def model():
     made = Sequential([layers.Dense(2, input_shape=(3,), activation="softmax")], seed=0)
     made.compile("sgd", "categorical_crossentropy")

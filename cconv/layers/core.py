@@ -153,8 +153,8 @@ class Dropout(Layer):
     def __init__(
         self,
         rate: float,
-        seed: int | None = None,
         *,
+        seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,

@@ -69,8 +69,8 @@ class RMSprop(Optimizer):
         self,
         learning_rate: Any = 0.001,
         rho: float = 0.9,
-        epsilon: float = 1e-7,
         *,
+        epsilon: float = 1e-7,
         decay: float = 0.0,
         lr: Any = None,
     ) -> None:
