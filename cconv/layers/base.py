@@ -371,13 +371,14 @@ class Layer(Configured):
         return given
 
     def _build_for(self, x: ArrayLike) -> None:
-        array = checks.real_array(self.where, "x", x, None)
-        if array.ndim < 2 or (self.ranks and array.ndim - 1 not in self.ranks):
+        shape = as_array(self.where, "x", x).shape
+        if len(shape) < 2 or (self.ranks and len(shape) - 1 not in self.ranks):
             axes = " or ".join(str(rank + 1) for rank in self.ranks)
             expected = (
                 f"{axes} axes, the first for the samples" if axes else "a batch axis and at least one more"
             )
-            raise ValueError(f"{self.where}: x must have {expected}, got shape {array.shape}")
+            raise ValueError(f"{self.where}: x must have {expected}, got shape {shape}")
+        array = checks.real_array(self.where, "x", x, None)
         # The numbers of a list have no dtype of their own.
         kind = np.dtype(np.float32) if isinstance(x, list | tuple) else checks.common_dtype(array)
         with naming_channels_first(array.shape, self.data_format):
