@@ -350,19 +350,33 @@ def expected(family, form):
     return form.plain
 
 
-@pytest.mark.parametrize(("family", "place"), PLACES)
-def test_every_kind_gives_what_its_copy_gives(family, place, tmp_path, record_property):
-    values, call = FAMILIES[family][place]
+def part_of(family, place):
+    """Which of a place's forms are tried; all with CCONV_TEST_EXAMPLES above 1,000."""
     every = 1 if EXAMPLES > 1000 else STEPS[family]
+    return PLACES.index((family, place)) % every, every
+
+
+def test_thousands_of_cases_are_tried(tmp_path):
+    tried = [
+        sum(1 for _ in forms(FAMILIES[family][place][0], tmp_path, part_of(family, place)))
+        for family, place in PLACES
+    ]
+    assert sum(tried) > 8000
+    whole = [sum(1 for _ in forms(values, tmp_path)) for values in (X, LABELS, ONE_HOT)]
+    assert min(whole) > 400
+
+
+@pytest.mark.parametrize(("family", "place"), PLACES)
+def test_every_kind_gives_what_its_copy_gives(family, place, tmp_path):
+    values, call = FAMILIES[family][place]
     count = refusals = 0
-    for form in forms(values, tmp_path, (PLACES.index((family, place)) % every, every)):
+    for form in forms(values, tmp_path, part_of(family, place)):
         wanted = outcome(call, expected(family, form))
         found = outcome(call, form.given)
         # scikit-learn's own scores ask for arrays or lists, and say so.
         refused = place.startswith("score ") and isinstance(found, type)
         assert refused or found == wanted, f"{place}: {form.name} gives other bits than its copy"
         count, refusals = count + 1, refusals + isinstance(wanted, type)
-    record_property("cases", count)
     assert count >= 4
     assert refusals < count, "nothing was compared"
 
