@@ -311,6 +311,7 @@ def test_rows_that_fill_three_quarters_of_the_lanes(itemsize, rows):
         ({"padding": ((1, 0), (0, 0))}, False),
         ({"padding": ((0, 1), (0, 0))}, False),
         ({"padding": ((0, 1), (0, 0)), "strides": (2, 1)}, False),
+        ({"padding": ((1, 0), (0, 0)), "strides": (2, 1), "size": (29, 28)}, False),
         ({"padding": ((0, 2), (0, 0)), "strides": (3, 1), "size": (50, 28)}, True),  # no window reaches it
         ({"padding": ((0, 2), (0, 0)), "strides": (3, 1), "size": (49, 28)}, False),
         ({"dilation": (2, 1)}, False),  # 20 rows of 32 lanes
@@ -416,6 +417,11 @@ def test_tiles_along_rows_where_they_save_three_products_in_ten(side):
     assert seen == {False, True}
 
 
+def test_three_products_in_ten_exactly():
+    assert 10 * 17 * 9 * 9 * 26 == 13 * row_products(3, (17, 9), 26)
+    assert algorithms.tiles_rows(window_of((19, 11), 3), 26, 16, "auto")
+
+
 @pytest.mark.parametrize(
     ("kernel", "options", "pays"),
     [
@@ -466,6 +472,8 @@ def test_kernels_that_are_tiled_along_the_rows(kernel, options, pays):
         ((20, 20), 1, 8, 5, {"kernel": (15, 16)}, True),
         ((21, 21), 1, 8, 5, {"kernel": (15, 17)}, True),  # 255 of them
         ((21, 21), 1, 8, 5, {"kernel": (16, 16)}, False),
+        ((22, 22), 1, 8, 5, {"kernel": (15, 18)}, False),
+        ((22, 22), 1, 8, 5, {"kernel": (18, 15)}, False),
     ],
 )
 def test_pooling_in_one_sweep(size, channels, filters, kernel, options, fuses):

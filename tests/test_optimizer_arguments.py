@@ -248,6 +248,16 @@ def test_gradients_of_penalties(penalty):
         assert g.tolist() == [1.0] * 3
 
 
+def test_gradients_that_kernels_can_read_are_not_copied():
+    w, g = np.zeros((2, 3)), np.ones((2, 3))
+    optimizer = SGD(1.0)
+    for penalty, copied in ((None, False), (L2(0.5), False), (L1(0.5), True)):
+        optimizer.apply([w], [g], {"0": penalty})
+        assert (optimizer._arrays.groups[0].entries[0][1] is not g) == copied
+    optimizer.apply([w], [np.ones((3, 2)).T])
+    assert optimizer._arrays.groups[0].entries[0][1].flags.c_contiguous
+
+
 def steps_with(change):
     """One step, a change of the arguments, and two more steps: weights after each."""
     optimizer = SGD(1.0)

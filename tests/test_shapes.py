@@ -51,7 +51,7 @@ def test_pairs():
     assert pair("f", "size", (1, LARGEST)) == (1, LARGEST)
     assert [type(side) for side in pair("f", "size", (np.int8(3), np.int8(4)))] == [int, int]
     message = "f: size must be a positive int or a pair of them, got {!r}"
-    for value in (3.0, None, True, "34", "3", (3, "4"), (3, 4.0), (True, 3), {3, 4}, {3: 3, 4: 4}):
+    for value in (3.0, None, True, "", "34", "3", (3, "4"), (3, 4.0), (True, 3), {3, 4}, {3: 3, 4: 4}):
         refused(TypeError, message.format(value), pair, "f", "size", value)
     for value in (0, -3, (), (3,), (3, 4, 5), (0, 3), (3, 0), (LARGEST + 1, 3), (3, LARGEST + 1)):
         # An int is shown as the pair that it means, or as itself.
@@ -172,6 +172,7 @@ def test_padding_that_is_refused():
     ):
         refused(TypeError, message.format(value), padding_of, value)
     refused(TypeError, message.format((1, {2, 3})), padding_of, (1, {2, 3}))
+    refused(TypeError, message.format((1, "")), padding_of, (1, ""))
 
 
 # --- windows ---------------------------------------------------------------------------------------
