@@ -418,7 +418,7 @@ def test_tiles_along_rows_where_they_save_three_products_in_ten(side):
 
 
 def test_three_products_in_ten_exactly():
-    assert 10 * 17 * 9 * 9 * 26 == 13 * row_products(3, (17, 9), 26)
+    assert 13 * row_products(3, (17, 9), 26) == 10 * 17 * 9 * 9 * 26
     assert algorithms.tiles_rows(window_of((19, 11), 3), 26, 16, "auto")
 
 

@@ -1,5 +1,6 @@
 """Arguments, state and arrays of the optimizers: names, limits and messages. Steps: test_rule_tables.py."""
 
+import pickle
 import re
 
 import numpy as np
@@ -314,6 +315,20 @@ def test_a_view_of_the_same_gradient_is_the_same_only_if_it_reads_the_same():
         assert w.tolist() == wanted.tolist()
 
 
+def test_a_view_of_another_shape_or_dtype_is_another_gradient():
+    optimizer, w, memory = SGD(1.0), np.zeros(4), np.ones(8)
+    optimizer.apply([w], [memory[:4]])
+    for other in (memory[:3], memory[:5], memory[:4].view(np.int64)):
+        refused(
+            ValueError,
+            "Optimizer: grads['0'] must be float64 of shape (4,), got",
+            optimizer.apply,
+            [w],
+            [other],
+        )
+    assert (w.tolist(), optimizer.iterations) == ([-1.0] * 4, 1)
+
+
 def test_another_name_for_the_same_array_is_another_weight():
     optimizer, w, g = Momentum(1.0), np.zeros(2), np.ones(2)
     optimizer.apply({"a": w}, {"a": g})
@@ -328,22 +343,32 @@ def test_steps_that_are_repeated_for_a_token():
     """As a model's plan does it: it knows the arrays of the last `apply` by an object of its own."""
     optimizer, w, g, token = SGD(1.0), np.zeros(2), np.ones(2), object()
     optimizer._remember(token)
-    assert not optimizer._repeat(token)
+    assert optimizer._repeat(token) is False
     optimizer.apply([w], [g])
-    assert not optimizer._repeat(token)
-    assert not optimizer._repeat(None)
+    assert optimizer._repeat(token) is False
+    assert optimizer._repeat(None) is False
     optimizer._remember(token)
-    assert optimizer._repeat(token)
+    assert optimizer._repeat(token) is True
     assert (w.tolist(), optimizer.iterations) == ([-2.0, -2.0], 2)
-    assert not optimizer._repeat(object())
-    assert not optimizer._repeat(None)
+    assert optimizer._repeat(object()) is False
+    assert optimizer._repeat(None) is False
     w.setflags(write=False)
-    assert not optimizer._repeat(token)
+    assert optimizer._repeat(token) is False
     w.setflags(write=True)
-    assert optimizer._repeat(token)
+    assert optimizer._repeat(token) is True
     optimizer.momentum = 0.5  # other arrays are needed now
-    assert not optimizer._repeat(token)
+    assert optimizer._repeat(token) is False
     assert (w.tolist(), optimizer.iterations) == ([-3.0, -3.0], 3)
+
+
+def test_the_weights_are_no_part_of_what_is_pickled():
+    optimizer, w = SGD(1.0), np.zeros(10_000)
+    optimizer.apply([w], [np.ones(10_000)])
+    assert len(pickle.dumps(optimizer)) < 2_000
+    restored = pickle.loads(pickle.dumps(optimizer))
+    assert restored._arrays is None
+    restored.apply([w], [np.ones(10_000)])
+    assert (w[0], restored.iterations, optimizer.iterations) == (-2.0, 2, 1)
 
 
 def test_momentum_keeps_a_velocity_only_where_there_is_one():
