@@ -144,6 +144,7 @@ def test_padding_that_is_refused():
     )
     for value in (
         "full",
+        "no",
         "",
         "same ",
         (),
