@@ -21,7 +21,7 @@ def window_of(
     kernel_size: Any,
     strides: Any,
     padding: Any,
-    dilation: Any = 1,
+    dilation: Any,
     ceil_mode: Any = False,
     kernel_name: str = "kernel_size",
 ) -> Window:

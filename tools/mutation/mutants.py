@@ -104,11 +104,15 @@ def _parameter(tree: ast.Module, path: tuple) -> str:
 
 
 def _shown(tree: ast.Module, path: tuple) -> tuple:
-    """Return the way to what names a mutant: the node itself; of a constant what it stands in."""
-    if isinstance(_at(tree, path), ast.Constant):
+    """Return the way to what names a mutant: the node itself; of a number what it stands in."""
+    node = _at(tree, path)
+    if isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)):
         for end in range(len(path) - 1, 0, -1):
             around = _at(tree, path[:end])
-            if isinstance(around, ast.expr | ast.Assign | ast.AugAssign | ast.Return):
+            # A number with its sign, or in a slice, would still say little.
+            if isinstance(around, ast.expr | ast.Assign | ast.Return) and not isinstance(
+                around, ast.UnaryOp | ast.Slice
+            ):
                 return path[:end]
     return path
 
