@@ -110,7 +110,7 @@ def _shown(tree: ast.Module, path: tuple) -> tuple:
         for end in range(len(path) - 1, 0, -1):
             around = _at(tree, path[:end])
             # A number with its sign, or in a slice, would still say little.
-            if isinstance(around, ast.expr | ast.Assign | ast.Return) and not isinstance(
+            if isinstance(around, ast.expr | ast.Assign | ast.AnnAssign | ast.Return) and not isinstance(
                 around, ast.UnaryOp | ast.Slice
             ):
                 return path[:end]
