@@ -199,10 +199,12 @@ def test_what_a_layer_was_told_is_in_its_configuration(kind, told, tmp_path):
             twin.add(MaxPooling2D(1, data_format=other))
 
 
-def test_estimators_have_channels_last():
+def test_estimators_have_the_format_of_their_images():
     x, y = RNG.normal(size=(12, 6, 6, 2)), np.arange(12) % 2
     for layers in ([Conv2D(2, 3, data_format=FIRST)], [Conv2D(2, 3), BatchNormalization(axis=1)]):
         with pytest.raises(ValueError, match="channels_last"):
-            cconv.CNNClassifier(layers=layers, max_epochs=1).fit(x, y)
+            cconv.CNNClassifier(layers=layers, max_epochs=1, data_format=LAST).fit(x, y)
+        turned = cconv.CNNClassifier(layers=layers, max_epochs=1, data_format=FIRST)
+        turned.fit(np.moveaxis(x, 3, 1), y).predict(np.moveaxis(x, 3, 1))
     for layers in ([Conv2D(2, 3, data_format=LAST), BatchNormalization(axis=3)], [Conv2D(2, 3)]):
         cconv.CNNClassifier(layers=layers, max_epochs=1).fit(x, y).predict(x)

@@ -8,6 +8,7 @@ before something is refused. This room knows next to nothing of the rest of ccon
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import update_wrapper
+from inspect import unwrap
 from opcode import opmap
 from types import FrameType, FunctionType
 from typing import Any, NoReturn
@@ -138,10 +139,10 @@ def refusing(module: dict[str, Any], functions: Iterable[str] = (), methods: Ite
     for name, value in list(module.items()):
         if isinstance(value, type) and not name.startswith("_"):
             _guard_class(namespace, value, methods)
-    guarded = {module[name]: _guard(module[name], _of_function(namespace, name)) for name in functions}
+    guarded = {id(module[name]): _guard(module[name], _of_function(namespace, name)) for name in functions}
     for name, value in list(module.items()):
-        if isinstance(value, FunctionType) and value in guarded:
-            module[name] = guarded[value]
+        if id(value) in guarded:
+            module[name] = guarded[id(value)]
 
 
 # From the first argument to how the message begins, the module, and the keys of the table, in order.
@@ -159,8 +160,9 @@ def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
         if name == "__init__" and not made:
             setattr(own[-1], name, _empty(own[-1]))
         for base in own if name == "__init__" else bases:
-            function = vars(base).get(name)
-            if isinstance(function, FunctionType) and not hasattr(function, "__wrapped__"):
+            function: Any = vars(base).get(name)
+            made_here = callable(function) and isinstance(unwrap(function), FunctionType)
+            if made_here and not hasattr(function, "refuses"):
                 setattr(base, name, _guard(function, _of_method(namespace, name)))
 
 
@@ -189,9 +191,11 @@ def _of_function(namespace: str, name: str) -> Words:
     return lambda _: (name, namespace, [f"{namespace}.{name}", f"{namespace}.*"])
 
 
-def _guard(function: FunctionType, words: Words) -> FunctionType:
+def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
     """Return a function that looks at the names of its arguments before it calls this one."""
-    code = function.__code__
+    plain = unwrap(function)
+    assert isinstance(plain, FunctionType)
+    code = plain.__code__
     if code.co_flags & VARKEYWORDS:
         return function
     known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -203,8 +207,9 @@ def _guard(function: FunctionType, words: Words) -> FunctionType:
         return function(*args, **kwargs)
 
     # With the globals of the function, by which doctest and others tell what module it is of.
-    made = FunctionType(guarded.__code__, function.__globals__, function.__name__, None, guarded.__closure__)
+    made = FunctionType(guarded.__code__, plain.__globals__, plain.__name__, None, guarded.__closure__)
     update_wrapper(made, function)
+    made.__dict__["refuses"] = True
     return made
 
 

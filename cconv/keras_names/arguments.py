@@ -52,7 +52,6 @@ ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(class
 
 ARGUMENTS: dict[str, dict[str, Argument]] = {
     "models.Sequential": {
-        "trainable": Argument((True, None), "trainable= of each layer"),
     },
     "models.load_model": {
         "filepath": PATH,
@@ -79,14 +78,12 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     },
     "Sequential.evaluate": {
         "steps": STEPS,
-        "callbacks": Argument((None, []), "nothing: the figures are what it returns"),
         "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
     },
     "Sequential.predict": {
         "steps": STEPS,
-        "callbacks": Argument((None, []), "nothing: the outputs are what it returns"),
         "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
