@@ -53,6 +53,10 @@ cdef extern from "simd/rows_table.h" nogil:
                               double *losses, void *dlogits) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         void (*column_sums)(Py_ssize_t rows, Py_ssize_t n, const void *x, void *out) noexcept nogil
+        void (*add_exactly)(Py_ssize_t n, const void *x, void *sums, void *lost) noexcept nogil
+        void (*add_columns)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, const void *x, void *sums,
+                            void *lost) noexcept nogil
+        void (*whole)(Py_ssize_t n, const void *sums, const void *lost, void *out) noexcept nogil
         void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,
                         const void *x, void *y, unsigned char *bits) noexcept nogil
         void (*dropout_backward)(Py_ssize_t n, double scale, const void *dy, const unsigned char *bits,

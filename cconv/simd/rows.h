@@ -32,6 +32,7 @@
 #undef GET
 #undef PUT
 #undef ROW_SUM
+#undef END_CHAINS
 #undef HALVES_
 #undef QUARTERS_
 #undef PAIRS_
@@ -191,11 +192,42 @@ INLINE vec NAME(fold)(const vec *parts) {
     return sum;
 }
 
+#include "long_sum.h"
+
+/* Of a sum along a row: the chains of all lanes end. */
+static __attribute__((noinline)) void NAME(add_chains)(const vec *chains, vec *sums, vec *lost) {
+    for (int s = 0; s < PARTS; s++) ADD_EXACTLY(sums[s], lost[s], chains[s]);
+}
+
+/* They begin again from nothing.  Copied, so that they may stay in registers otherwise. */
+#define END_CHAINS(parts, sums, lost) do {                                                      \
+        vec ended_[PARTS];                                                                      \
+        for (int e_ = 0; e_ < PARTS; e_++) ended_[e_] = (parts)[e_], (parts)[e_] = (vec){0};    \
+        NAME(add_chains)(ended_, sums, lost);                                                   \
+    } while (0)
+
+/* The fold of the lanes' whole sums. */
+static __attribute__((noinline)) vec NAME(fold_chains)(const vec *sums, const vec *lost) {
+    vec parts[PARTS];
+    for (int s = 0; s < PARTS; s++) parts[s] = WHOLE_SUM(sums[s], lost[s]);
+    return NAME(fold)(parts);
+}
+
+/* Elements of a row of n whose lanes add in one chain each. */
+INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
+    return n <= CCONV_ONE_CHAIN * BLOCK ? CCONV_ONE_CHAIN * BLOCK : CCONV_CHAIN * BLOCK;
+}
+
 /* result: the sum in every lane.  The term of lanes behind the row's end, where GET gives zeros,
  * must be zero. */
 #define ROW_SUM(result, n, term) do {                                                           \
-        vec parts_[PARTS] = {{0}};                                                              \
-        for (ptrdiff_t block_ = 0; block_ < (n); block_ += BLOCK)                               \
+        const ptrdiff_t chain_ = NAME(row_chain)(n);                                            \
+        vec parts_[PARTS] = {{0}}, sums_[PARTS] = {{0}}, lost_[PARTS] = {{0}};                  \
+        for (ptrdiff_t block_ = 0, stop_ = chain_; block_ < (n); block_ += BLOCK) {             \
+            if (block_ == stop_) {                                                              \
+                END_CHAINS(parts_, sums_, lost_);                                               \
+                stop_ += chain_;                                                                \
+            }                                                                                   \
             for (int s_ = 0; s_ < PARTS; s_++) {                                                \
                 const ptrdiff_t i = block_ + s_ * LANES, left_ = (n) - i;                       \
                 if (left_ >= LANES) {                                                           \
@@ -209,7 +241,13 @@ INLINE vec NAME(fold)(const vec *parts) {
                     parts_[s_] += (term);                                                       \
                 }                                                                               \
             }                                                                                   \
-        result = NAME(fold)(parts_);                                                            \
+        }                                                                                       \
+        if ((n) > chain_) {                                                                     \
+            END_CHAINS(parts_, sums_, lost_);                                                   \
+            result = NAME(fold_chains)(sums_, lost_);                                           \
+        } else {                                                                                \
+            result = NAME(fold)(parts_);                                                        \
+        }                                                                                       \
     } while (0)
 
 #include "rows_math.h"
@@ -239,6 +277,7 @@ static const cconv_rows NAME(rows) = {
     .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
     STREAM
     .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),
+    .add_exactly = NAME(add_exactly), .add_columns = NAME(add_columns), .whole = NAME(whole),
     .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward),
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),

@@ -22,7 +22,10 @@ static void NAME(leaky_relu)(ptrdiff_t n, const void *a, const void *b, void *ou
     const REAL *x = a;
     REAL *y = out;
     const vec zero = {0};
-    (void)b;
+    if (slope == 0) { /* times which -inf would be NaN */
+        NAME(relu_row)(n, a, b, out, 0);
+        return;
+    }
     MAP(n, const vec v = GET(x); PUT(y, BLEND(LT(zero, v), v, v * (REAL)slope)));
 }
 
@@ -32,6 +35,10 @@ static void NAME(leaky_relu_backward)(ptrdiff_t n, const void *a, const void *b,
     const REAL *dy = a, *x = b;
     REAL *dx = out;
     const vec zero = {0};
+    if (slope == 0) {
+        NAME(relu_backward)(n, a, b, out, 0);
+        return;
+    }
     MAP(n, const vec g = GET(dy); PUT(dx, BLEND(LT(zero, GET(x)), g, g * (REAL)slope)));
 }
 

@@ -9,6 +9,7 @@
 #undef AVERAGE
 #undef COLUMNS
 #undef AHEAD
+#undef IS_SHORT
 
 /* what a window does; constant wherever the functions below are inlined */
 #define MAX_BYTES 0 /* argmax in uint8 */
@@ -65,6 +66,35 @@ INLINE void NAME(store_places)(const int kind, void *argmax, ptrdiff_t at, ptrdi
     else for (ptrdiff_t l = 0; l < n; l++) ((int32_t *)argmax)[at + l] = (int32_t)v[l];
 }
 
+/* The sum of a window of more than CCONV_ONE_CHAIN taps, as pool_lanes reads them. */
+static __attribute__((noinline)) vec NAME(large_window)(const cconv_pool *p, const REAL *x,
+                                                        ptrdiff_t rows, ptrdiff_t columns,
+                                                        ptrdiff_t n) {
+    const tail last = TAIL(n);
+    const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
+    vec sum = {0}, lost = {0}, chain = {0};
+    ptrdiff_t room = CCONV_CHAIN; /* terms that the chain still takes */
+    for (ptrdiff_t u = 0; u < rows; u++, x += down) {
+        const REAL *from = x;
+        for (ptrdiff_t left = columns, some; left > 0; left -= some) {
+            some = left < room ? left : room;
+            if (n == LANES) for (ptrdiff_t v = 0; v < some; v++, from += right) chain += LOAD(from);
+            else for (ptrdiff_t v = 0; v < some; v++, from += right) chain += LOAD_TAIL(from, last);
+            room -= some;
+            if (room > 0) continue;
+            ADD_EXACTLY(sum, lost, chain);
+            chain = (vec){0};
+            room = CCONV_CHAIN;
+        }
+    }
+    ADD_EXACTLY(sum, lost, chain);
+    return WHOLE_SUM(sum, lost);
+}
+
+/* Whether the average over so many taps is one chain. */
+#define IS_SHORT(rows, columns)                                                                 \
+    (((rows).last - (rows).first) * ((columns).last - (columns).first) <= CCONV_ONE_CHAIN)
+
 /* One window over n <= LANES channels.  x: its first pixel inside the input; rows, columns:
  * its taps inside; weight: of the average. */
 INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool *p, const REAL *x,
@@ -74,6 +104,10 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
     const ptrdiff_t right = p->dw * p->c, down = p->dh * p->w * p->c;
     vec best = {0};
     ivec place = {0};
+    if (kind == AVERAGE && !IS_SHORT(rows, columns)) {
+        best = NAME(large_window)(p, x, rows.last - rows.first, columns.last - columns.first, n);
+        rows.last = rows.first;
+    }
     if (kind != AVERAGE) {
         /* The first tap is taken as it is, so that it wins even if it is -inf. */
         const ptrdiff_t first = rows.first * kw + columns.first;
@@ -155,7 +189,8 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
             counted(columns, left, p->kw, p->dw, p->left, p->w, p->right, include_pad));
 #if defined(ISA_AVX512)
         const ptrdiff_t fit = (p->w - left) / 2, alike = fit < p->ow - ox ? fit : p->ow - ox;
-        if (kind == AVERAGE && NAME(is_narrow)(p) && left >= 0 && alike * c >= LANES) {
+        if (kind == AVERAGE && NAME(is_narrow)(p) && IS_SHORT(rows, columns) && left >= 0 &&
+            alike * c >= LANES) {
             ASK(alike - 1)
             NAME(narrow_averages)(alike, c, rows.last - rows.first, p->dh * p->w * c,
                                   x + ((top + rows.first * p->dh) * p->w + left) * c, weight,
@@ -182,7 +217,9 @@ INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool
                               ptrdiff_t ix, cconv_span rows, cconv_span columns, const REAL *dy,
                               const void *argmax, const REAL *weights, ptrdiff_t n, ptrdiff_t j) {
     const tail last = TAIL(ragged ? n : LANES);
-    vec sum = {0};
+    const int is_short = IS_SHORT(rows, columns);
+    vec sum = {0}, lost = {0}, chain = {0};
+    ptrdiff_t room = is_short ? CCONV_ONE_CHAIN : CCONV_CHAIN; /* windows that the chain takes */
     for (ptrdiff_t oy = rows.first; oy < rows.last; oy++) {
         const ptrdiff_t u = tap_at(iy + p->top - oy * p->sh, p->dh);
         if (u < 0) continue;
@@ -201,10 +238,16 @@ INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool
                     NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
                 term = BLEND(IEQ(place, here), term, (vec){0});
             }
-            sum += term;
+            chain += term;
+            if (--room > 0 || is_short) continue;
+            ADD_EXACTLY(sum, lost, chain);
+            chain = (vec){0};
+            room = CCONV_CHAIN;
         }
     }
-    return sum;
+    if (is_short) return chain;
+    ADD_EXACTLY(sum, lost, chain);
+    return WHOLE_SUM(sum, lost);
 }
 
 /* n <= LANES channels of `taps` neighbouring pixels of a gradient that one window alone covers:

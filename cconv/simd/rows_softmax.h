@@ -17,21 +17,29 @@ INLINE vec NAME(row_max)(ptrdiff_t n, const REAL *x) {
 
 /* e (n) = exp(x (n) - most); returns the sum of e in every lane */
 INLINE vec NAME(row_exp)(ptrdiff_t n, const REAL *x, vec most, REAL *e) {
-    vec parts[PARTS] = {{0}};
+    const ptrdiff_t chain = NAME(row_chain)(n);
+    vec parts[PARTS] = {{0}}, sums[PARTS] = {{0}}, lost[PARTS] = {{0}};
     ptrdiff_t j = 0;
-    for (; j + BLOCK <= n; j += BLOCK)
+    for (ptrdiff_t stop = chain; j + BLOCK <= n; j += BLOCK) {
+        if (j == stop) {
+            END_CHAINS(parts, sums, lost);
+            stop += chain;
+        }
         for (int s = 0; s < PARTS; s++) {
             const vec v = NAME(exp_bounded)(LOAD(x + j + s * LANES) - most);
             STORE(e + j + s * LANES, v);
             parts[s] += v;
         }
+    }
     for (int s = 0; s < PARTS && j < n; s++, j += LANES) {
         const ptrdiff_t left = n - j < LANES ? n - j : LANES;
         const vec v = NAME(exp_bounded)(NAME(first_lanes)(x + j, 0, left, -INFINITY_) - most);
         STORE_TAIL(e + j, TAIL(left), v);
         parts[s] += v;
     }
-    return NAME(fold)(parts);
+    if (n <= chain) return NAME(fold)(parts);
+    END_CHAINS(parts, sums, lost);
+    return NAME(fold_chains)(sums, lost);
 }
 
 /* `few` for LANES rows at once, then `one` for every row that is left */

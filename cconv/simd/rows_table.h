@@ -56,6 +56,9 @@ typedef struct {
     char bytes[CCONV_STAGE_BYTES] __attribute__((aligned(64)));
 } cconv_stage;
 
+/* Terms of a sum that is one chain, at most, and of each chain of a longer one: see long_sum.h. */
+enum { CCONV_ONE_CHAIN = 64, CCONV_CHAIN = 32 };
+
 typedef struct {
     /* elementwise */
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
@@ -71,6 +74,11 @@ typedef struct {
                           double *losses, void *dlogits);
     double (*sum)(ptrdiff_t n, const void *x);
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t n, const void *x, void *out);
+    /* sums of any length in two arrays, the rounded sums and what was lost in rounding them */
+    void (*add_exactly)(ptrdiff_t n, const void *x, void *sums, void *lost);
+    void (*add_columns)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *x, void *sums,
+                        void *lost);
+    void (*whole)(ptrdiff_t n, const void *sums, const void *lost, void *out);
     /* elements first ... first + n of one sample; first is a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);
