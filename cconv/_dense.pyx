@@ -17,17 +17,23 @@
 # weight gradient, of which vectors would be nearly empty.
 #
 # How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
-# of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.
+# of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.  In the weight gradient,
+# whose samples may be millions of pixels, what PIECES pieces give is added exactly (simd/long_sum.h), as are
+# the sums of the bias.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
 from cython.parallel cimport prange
 
+from libc.string cimport memset
+
 from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
-                             cconv_ahead, cconv_ask, cconv_fetch, cconv_sum, ceil_div, column_sums, least,
+                             cconv_ahead, cconv_ask, cconv_fetch, cconv_rows_of, cconv_sum, ceil_div, least,
                              most, pack, pack_scaled, product, row_product, size, transpose)
+from cconv._rows cimport cconv_rows
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
+cdef size PIECES = 16     # of a sum over samples, in one chain
 cdef size TILE = 8        # rows of a tile, about: there are no more shares of rows than tiles
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
 cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
@@ -366,8 +372,8 @@ cdef inline size few_of(size columns, size item) noexcept nogil:
 cdef void few_columns(
     const cython.floating *dy,     # IN   (k, few), rows of a block of the panel
     const cython.floating *strip,  # IN   (k, STRIP)
-    cython.floating *dkernel,      # OUT  (n, few), rows `outputs` apart
-    size few, size n, size k, size outputs, bint accumulate,
+    cython.floating *dkernel,      # OUT  (n, few), rows `apart` apart
+    size few, size n, size k, size apart, bint accumulate,
     cython.floating *sums,         # OUT  (few, STRIP)
 ) noexcept nogil:
     # With inputs in the lanes of vectors, which there are enough of: dkernel transposed.
@@ -377,8 +383,75 @@ cdef void few_columns(
     product(&s, few, n, dy, strip, sums, <const cython.floating *>NULL, 0)
     for i in range(n):
         for j in range(few):
-            dkernel[i * outputs + j] = (sums[j * STRIP + i] + dkernel[i * outputs + j] if accumulate
-                                        else sums[j * STRIP + i])
+            dkernel[i * apart + j] = (sums[j * STRIP + i] + dkernel[i * apart + j] if accumulate
+                                      else sums[j * STRIP + i])
+
+
+cdef void strips_product(
+    const cython.floating *x,      # IN   (m, inputs), from the task's first input on
+    cython.floating *to,           # OUT  (taps, p.n), rows `apart` apart
+    Piece *p, Piece *next, size inputs, size taps, size apart, int mode, cconv_ahead *ahead,
+    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  gradient_room(...)
+) noexcept nogil:
+    # What a piece of the sum gives.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
+    cdef size few = few_of(p.n, item), many = p.n - few, i, n, first, k
+    cdef cython.floating *strip = scratch + DEPTH * PANEL * width
+    cdef cconv_sum s = terms(1, STRIP, width, apart, item)
+    s.k = p.k
+    for i in range(strips):
+        n = least(STRIP, taps - i * STRIP)
+        # The inputs of a sample lie a whole row apart in x.
+        pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
+        # Behind the last strip come the first inputs of the next samples.
+        first, k = (next.first, next.k) if i + 1 == strips else (p.first, p.k)
+        ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
+                             least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
+                             calls_of(n, many, item))
+        panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
+                      <const cython.floating *>NULL, to + i * STRIP * apart, n, many, &s, mode, ahead)
+        if few:
+            few_columns(<const cython.floating *>scratch + many // width * DEPTH * width + many % width,
+                        <const cython.floating *>strip, to + i * STRIP * apart + many, few, n, p.k, apart,
+                        mode, strip + DEPTH * STRIP)
+
+
+cdef void bias_sums(
+    const cython.floating *panel,  # IN      (blocks, DEPTH, block_columns) of dy
+    cython.floating *sums,         # IN, OUT (2, PANEL, block_columns): sums, and what was lost
+    cython.floating *dbias,        # OUT     (p.n), with the last piece
+    const Piece *p, size task, size tasks,
+) noexcept nogil:
+    # Of each `tasks` blocks of columns the `task`-th.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, i, n
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    if p.first == 0:
+        memset(sums, 0, 2 * wide * item)
+    for i in range(ceil_div(p.n, width)):
+        if (p.column // width + i) % tasks == task:
+            n = least(width, p.n - i * width)
+            rows.add_columns(p.k, n, width, panel + i * DEPTH * width, sums + i * width,
+                             sums + wide + i * width)
+            if p.last:
+                rows.whole(n, sums + i * width, sums + wide + i * width, dbias + p.column + i * width)
+
+
+cdef void settle(
+    const cython.floating *group,  # IN       (taps, n), rows `wide` apart
+    cython.floating *lost,         # IN, OUT  the same
+    cython.floating *dkernel,      # IN, OUT  (taps, n), rows `outputs` apart
+    size taps, size n, size wide, size outputs, bint first, bint last,
+) noexcept nogil:
+    # dkernel, lost += group, exactly.  The first group lies in dkernel itself.
+    cdef size item = sizeof(cython.floating), i
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for i in range(taps):
+        if first:
+            memset(lost + i * wide, 0, n * item)
+        else:
+            rows.add_exactly(n, group + i * wide, dkernel + i * outputs, lost + i * wide)
+        if last:
+            rows.whole(n, dkernel + i * outputs, lost + i * wide, dkernel + i * outputs)
 
 
 cdef void gradient_task(
@@ -388,56 +461,45 @@ cdef void gradient_task(
     cython.floating *dbias,        # OUT  (outputs): of each `tasks` blocks of columns the `task`-th
     size task, size tasks,
     size m, size inputs, size outputs, size taps,
-    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP)
+    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
+                                   #      sums of the bias, and two of (taps, PANEL, block_columns) if m is long
 ) noexcept nogil:
-    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
-    cdef cython.floating *strip = scratch + DEPTH * wide
-    cdef cconv_sum s = terms(1, STRIP, width, outputs, item)
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t, piece, apart
+    cdef size pieces = ceil_div(m, DEPTH)
+    cdef cython.floating *biases = scratch + DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP
+    cdef cython.floating *group = biases + 2 * wide
+    cdef cython.floating *lost = group + taps * wide
+    cdef cython.floating *to
     cdef cconv_ahead ahead[2]
-    cdef size t, i, n, first, k, few, many, strips = ceil_div(taps, STRIP)
-    cdef int mode
     cdef Piece p = piece_of(0, outputs, m, wide), q
-    for t in range(ceil_div(outputs, wide) * ceil_div(m, DEPTH)):
-        mode = CCONV_ACCUMULATE if p.first else 0
+    for t in range(ceil_div(outputs, wide) * pieces):
         pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
-        for i in range(ceil_div(p.n, width)):
-            if (p.column // width + i) % tasks == task:
-                column_sums(<const cython.floating *>scratch + i * DEPTH * width, p.k,
-                            least(width, p.n - i * width), width, dbias + p.column + i * width, mode)
-        s.k = p.k
-        few = few_of(p.n, item)
-        many = p.n - few
+        bias_sums(<const cython.floating *>scratch, biases, dbias, &p, task, tasks)
         q = piece_of(t + 1, outputs, m, wide)
         if q.n == 0:
             q.k = 0  # nothing is left to ask for
         ahead[1] = cconv_ask(dy + q.first * outputs + q.column, q.k, q.n * item, outputs * item,
-                             calls_of(taps, many, item))
-        for i in range(strips):
-            n = least(STRIP, taps - i * STRIP)
-            # The inputs of a sample lie a whole row apart in x.
-            pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
-            # Behind the last strip come the first inputs of the next samples.
-            first, k = (q.first, q.k) if i + 1 == strips else (p.first, p.k)
-            ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
-                                 least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
-                                 calls_of(n, many, item))
-            panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
-                          <const cython.floating *>NULL, dkernel + i * STRIP * outputs + p.column, n, many,
-                          &s, mode, ahead)
-            if few:
-                few_columns(<const cython.floating *>scratch + many // width * DEPTH * width + many % width,
-                            <const cython.floating *>strip, dkernel + i * STRIP * outputs + p.column + many,
-                            few, n, p.k, outputs, p.first > 0, strip + DEPTH * STRIP)
+                             calls_of(taps, p.n - few_of(p.n, item), item))
+        piece = p.first // DEPTH
+        to, apart = (group, wide) if piece >= PIECES else (dkernel + p.column, outputs)
+        strips_product(x, to, &p, &q, inputs, taps, apart, CCONV_ACCUMULATE if piece % PIECES else 0, ahead,
+                       scratch)
+        if pieces > PIECES and ((piece + 1) % PIECES == 0 or p.last):
+            settle(<const cython.floating *>group, lost, dkernel + p.column, taps, p.n, wide, outputs,
+                   piece < PIECES, p.last)
         p = q
 
 
-cdef inline size gradient_room(size item) noexcept nogil:
-    return DEPTH * (PANEL * block_columns(item) + STRIP) + FEW_BYTES // item * STRIP
+cdef inline size gradient_room(size m, size inputs, size item, int threads) noexcept nogil:
+    # Elements of scratch of a thread, whose inputs are whole tiles.
+    cdef size wide = PANEL * block_columns(item), tiles = ceil_div(inputs, TILE)
+    cdef size taps = ceil_div(tiles, least(tiles, threads)) * TILE if m > PIECES * DEPTH else 0
+    return DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP + 2 * wide + 2 * taps * wide
 
 
-def dense_weight_gradient_scratch(size item, int threads):
+def dense_weight_gradient_scratch(size m, size inputs, size item, int threads):
     """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
-    return threads * gradient_room(item)
+    return threads * gradient_room(m, inputs, item, threads)
 
 
 def dense_weight_gradient(
@@ -451,7 +513,7 @@ def dense_weight_gradient(
     """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
     cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], t, first, stop
     cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
-    cdef size each = gradient_room(sizeof(cython.floating))
+    cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
     with nogil:
         for t in prange(ranges, num_threads=threads, schedule="static"):
             first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)

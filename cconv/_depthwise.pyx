@@ -7,8 +7,8 @@
 #
 # The weight gradient sums over the batch: the rows of all images are split into parts by shapes
 # alone, each sums into an array of its own, and the parts are added in order.  A kernel's sums
-# stay in registers for some rows, a vector of channels after the other, while these rows stay in
-# the cache.
+# stay in registers for some rows, or a part of a long one, a vector of channels after the other,
+# while these rows stay in the cache; what about GROUP_OUTPUTS outputs give is added exactly.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
@@ -16,10 +16,14 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy, memset
 
 from cconv._kernels cimport (
+    CHAIN_OUTPUTS,
+    GROUP_OUTPUTS,
     Phase,
+    add_whole,
     cconv_current,
     cconv_depth,
     cconv_depthwise,
+    cconv_rows_of,
     ceil_div,
     least,
     modulo,
@@ -168,40 +172,49 @@ cdef Tasks sums_of(const cconv_depth *d, size images) noexcept nogil:
 
 
 def weight_gradient_scratch(dy_shape, kernel_shape):
-    """Elements of scratch that `weight_gradient` takes: the sums of all parts."""
+    """Elements of scratch that `weight_gradient` takes: of all parts three arrays of sums."""
     cdef cconv_depth d
     n, d.rows, d.columns, d.c = dy_shape
-    return sums_of(&d, n).bands * (kernel_shape[0] * kernel_shape[1] + 1) * pitch(d.c)
+    return 3 * sums_of(&d, n).bands * (kernel_shape[0] * kernel_shape[1] + 1) * pitch(d.c)
+
+
+cdef void end_group(
+    cython.floating *group,  # IN, OUT  (rows, c), `pitch` apart: zero again
+    cython.floating *sums, cython.floating *lost,  # IN, OUT
+    const cconv_depth *d, size rows, size start, size stop,
+) noexcept nogil:
+    # sums, lost += group, exactly.
+    cdef size t, at, item = sizeof(cython.floating)
+    for t in range(rows):
+        at = t * d.tap + start
+        cconv_rows_of(item).add_exactly(stop - start, group + at, sums + at, lost + at)
+        memset(group + at, 0, (stop - start) * item)
 
 
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
-    cython.floating *sums,  # OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart
+    cython.floating *group,  # IN, OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart: zeros
+    cython.floating *sums,   # IN, OUT  the same
+    cython.floating *lost,   # IN, OUT  the same
     const cconv_depth *d, size first, size last, size start, size stop,
 ) noexcept nogil:
     # The rows first <= r < last, counted over all images, for the channels from start on.
-    cdef size step = most(PIXELS // d.columns, 1), t, i, rows
-    for t in range(d.kh * d.kw + 1):
-        memset(sums + t * d.tap + start, 0, (stop - start) * sizeof(cython.floating))
+    cdef size step = most(PIXELS // d.columns, 1), pieces = ceil_div(d.columns, CHAIN_OUTPUTS), piece, i, rows
+    cdef size taps = d.kh * d.kw, outputs = 0, left, right
     while first < last:
         i = first % d.rows
         rows = least(least(step, last - first), d.rows - i)
-        kernels(sizeof(cython.floating)).gradient(
-            d, i, i + rows, start, stop, x + first // d.rows * d.h * d.w * d.c,
-            dy + (first - i) * d.row, sums, sums + d.kh * d.kw * d.tap)
+        for piece in range(pieces):
+            left, right = piece * d.columns // pieces, (piece + 1) * d.columns // pieces
+            kernels(sizeof(cython.floating)).gradient(
+                d, i, i + rows, left, right, start, stop, x + first // d.rows * d.h * d.w * d.c,
+                dy + (first - i) * d.row, group, group + taps * d.tap)
+            outputs += rows * (right - left)
+            if outputs >= GROUP_OUTPUTS:
+                end_group(group, sums, lost, d, taps + 1, start, stop)
+                outputs = 0
         first += rows
-
-
-cdef void add_task(
-    const cython.floating *sums,  # IN   (parts, c), parts `each` apart
-    cython.floating *total,       # OUT  (c)
-    size c, size parts, size each,
-) noexcept nogil:
-    cdef size part, k
-    memcpy(total, sums, c * sizeof(cython.floating))
-    for part in range(1, parts):
-        for k in range(c):
-            total[k] += sums[part * each + k]
+    end_group(group, sums, lost, d, taps + 1, start, stop)
 
 
 def weight_gradient(
@@ -218,12 +231,16 @@ def weight_gradient(
                                   dy.shape[1], dy.shape[2], strides, origin, dilation)
     cdef Tasks tasks = sums_of(&d, x.shape[0])
     cdef size rows = x.shape[0] * d.rows, taps = d.kh * d.kw, each = (taps + 1) * d.tap, t, part, split
+    cdef size item = sizeof(cython.floating)
+    cdef cython.floating *sums = &scratch[0] + tasks.bands * each
+    cdef cython.floating *lost = sums + tasks.bands * each
     with nogil:
+        memset(&scratch[0], 0, 3 * tasks.bands * each * item)
         for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="static"):
             part, split = t // tasks.splits, t % tasks.splits
-            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &scratch[0] + part * each, &d,
-                     part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
+            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &scratch[0] + part * each, sums + part * each,
+                     lost + part * each, &d, part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
                      share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
         for t in prange(taps + 1, num_threads=threads, schedule="static"):
-            add_task(<const cython.floating *>&scratch[0] + t * d.tap,
-                     &dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0], d.c, tasks.bands, each)
+            add_whole(&dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0], sums + t * d.tap,
+                      lost + t * d.tap, tasks.bands, d.c, each, item, 1)

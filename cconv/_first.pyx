@@ -11,7 +11,8 @@
 #
 # The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
 # split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
-# order.  2x2 max pooling takes the same blocks, parts and order, with one product where the gradient
+# order.  Chains of products end after at most CHAIN_OUTPUTS outputs; what GROUP_OUTPUTS outputs or a few more give is added
+# exactly.  2x2 max pooling takes the same blocks, parts and order, with one product where the gradient
 # before pooling has four (see simd/first_gradient.h): both give the same bits where x is finite.  Other
 # poolings spread their gradient over the thread's scratch first.
 #
@@ -24,7 +25,8 @@ from libc.string cimport memset
 from cconv._kernels cimport (
     CCONV_FIRST_BIAS,
     CCONV_FIRST_RELU,
-    add_parts,
+    GROUP_OUTPUTS,
+    add_whole,
     cconv_current,
     cconv_first,
     cconv_first_room,
@@ -352,8 +354,9 @@ def pool_forward(
 
 # ---- weight gradient -------------------------------------------------------------------------------
 #
-# scratch: the sums of the parts, each first_room(taps + 1); then each thread's copy of the input of a
-# block, and its quads, or the block's gradient before pooling.
+# scratch: the sums of the parts, each first_room(taps + 1), and what was lost in rounding them; then each
+# thread's sums of a group, its copy of the input of a block, and its quads, or the block's gradient before
+# pooling.
 
 cdef inline size parts_of(const First *g, size item) noexcept nogil:
     cdef size most_parts = most(PARTIAL_BYTES // (packed_size(g, item) * item), 1)
@@ -379,36 +382,88 @@ cdef cconv_first_walk quads_walk(const First *g, const cconv_pool *p, size *coun
     return s
 
 
+# A part of the sum: where what its groups give goes, and how many outputs the group has by now.
+cdef struct Part:
+    void *group    # (room)
+    void *sums     # (room), added exactly,
+    void *lost     # (room), with this
+    size room, outputs
+
+
+cdef void end_group(Part *part, size item) noexcept nogil:
+    if part.outputs:
+        cconv_rows_of(item).add_exactly(part.room, part.group, part.sums, part.lost)
+    part.outputs = 0
+
+
+cdef void block_sums(
+    Part *part, cconv_first_walk *s,
+    const cython.floating *a,        # IN   the input, or its quads
+    const cython.floating *dy,       # IN   (rows, columns, f), or pooled
+    const unsigned char *argmax,     # IN   with dy, of windows of 2x2 outputs; or NULL
+    size rows, size columns,         # outputs
+) noexcept nogil:
+    # In pieces of at most about GROUP_OUTPUTS outputs.
+    cdef size item = sizeof(cython.floating), side = 2 if argmax != NULL else 1, i, j, high, wide
+    cdef size across = columns if columns <= GROUP_OUTPUTS else GROUP_OUTPUTS // 2
+    cdef size down = most(GROUP_OUTPUTS // columns // 2 * 2, 2), at
+    i = 0
+    while i < rows:
+        high = least(down, rows - i)
+        j = 0
+        while j < columns:
+            wide = least(across, columns - j)
+            if columns - j - wide < 2:  # a last column goes with those before it
+                wide = columns - j
+            s.columns = wide // side
+            at = (i // side * s.wide + j // side) * s.filters
+            if argmax != NULL:
+                first_of(item).pooled_gradient(s, high // side, a + i // side * s.row + j // side * s.column,
+                                               dy + at, argmax + at, part.outputs == 0, part.group)
+            else:
+                first_of(item).gradient(s, high, a + i * s.row + j * s.column, dy + at, part.outputs == 0,
+                                        part.group)
+            part.outputs += high * wide
+            if part.outputs >= GROUP_OUTPUTS:
+                end_group(part, item)
+            j += wide
+        i += high
+
+
 cdef void part_task(
     const cython.floating *x,      # IN   (n, h, w, c)
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
-    cython.floating *sums,         # OUT  of this part
-    const First *g, const Pooling *pooling, size first, size stop,
-    cython.floating *scratch,      # OUT  block_size(g)
+    cython.floating *sums, cython.floating *lost,  # IN, OUT  of this part: (room), from zeros
+    const First *g, const Pooling *pooling, size room, size first, size stop,
+    cython.floating *scratch,      # OUT  (room), then block_size(g)
 ) noexcept nogil:
+    cdef Part part
     cdef size item = sizeof(cython.floating), b, image, i, j, rows, count = 0
     cdef const cconv_pool *p = &pooling.windows
     cdef bint pooled = pooling.argmax != NULL, picks = pooled and halves(p)
     cdef size each = p.oh * p.ow * g.f if pooled else g.rows * g.columns * g.f
     cdef cconv_first_walk s = quads_walk(g, p, &count) if picks else walk_of(g)
-    cdef cython.floating *rest = scratch + copy_size(g)
+    cdef cython.floating *copy = scratch + room
+    cdef cython.floating *rest = copy + copy_size(g)
     cdef const cython.floating *a
+    part.group, part.sums, part.lost, part.room, part.outputs = scratch, sums, lost, room, 0
+    s.wide = p.ow if picks else g.columns
     for b in range(first, stop):
         image, i = b // g.bands, b % g.bands * g.band
         rows = least(g.band, g.rows - i)
-        a = input_of(x, g, image, i, rows, scratch)
+        a = input_of(x, g, image, i, rows, copy)
         if picks:
-            rows = most(least(rows // 2, p.oh - i // 2), 0)
-            if rows:
-                first_of(item).quads(height(g, 2 * rows) - g.sh, count, g.stride, g.sw * g.c, g.sh * g.stride,
-                                     a, rest)
+            if rows > 1:
+                first_of(item).quads(height(g, rows // 2 * 2) - g.sh, count, g.stride, g.sw * g.c,
+                                     g.sh * g.stride, a, rest)
             j = image * each + i // 2 * p.ow * g.f
-            first_of(item).pooled_gradient(&s, rows, rest, dy + j, pooling.argmax + j, b == first, sums)
+            block_sums(&part, &s, <const cython.floating *>rest, dy + j, pooling.argmax + j, rows, g.columns)
         elif pooled:
             unpool(dy, pooling, image, i, rows, rest)
-            first_of(item).gradient(&s, rows, a, rest, b == first, sums)
+            block_sums(&part, &s, a, <const cython.floating *>rest, NULL, rows, g.columns)
         else:
-            first_of(item).gradient(&s, rows, a, dy + image * each + i * g.columns * g.f, b == first, sums)
+            block_sums(&part, &s, a, dy + image * each + i * g.columns * g.f, NULL, rows, g.columns)
+    end_group(&part, item)
 
 
 cdef void sum_parts(
@@ -416,12 +471,14 @@ cdef void sum_parts(
     const First *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
-    cdef size blocks = g.n * g.bands, each = block_size(g, pooling.argmax != NULL), t
-    cdef cython.floating *rest = scratch + parts * room
+    cdef size blocks = g.n * g.bands, each = room + block_size(g, pooling.argmax != NULL), t
+    cdef cython.floating *lost = scratch + parts * room
+    cdef cython.floating *rest = lost + parts * room
+    memset(scratch, 0, 2 * parts * room * item)
     for t in prange(parts, num_threads=threads, schedule="static"):
-        part_task(x, dy, scratch + t * room, g, pooling, t * blocks // parts, (t + 1) * blocks // parts,
-                  rest + threadid() * each)
-    add_parts(scratch, scratch + room, parts - 1, room, room, item, threads)
+        part_task(x, dy, scratch + t * room, lost + t * room, g, pooling, room, t * blocks // parts,
+                  (t + 1) * blocks // parts, rest + threadid() * each)
+    add_whole(scratch, scratch, lost, parts, room, room, item, threads)
     first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 
@@ -429,7 +486,8 @@ def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, d
                             int threads, bint pooled):
     """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
     cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
-    return parts_of(&g, item) * packed_size(&g, item) + threads * block_size(&g, pooled)
+    cdef size room = packed_size(&g, item)
+    return 2 * parts_of(&g, item) * room + threads * (room + block_size(&g, pooled))
 
 
 def weight_gradient(

@@ -23,9 +23,9 @@ cdef extern from "simd/depthwise_table.h" nogil:
         void (*convolve)(const cconv_depth *d, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t start,
                          Py_ssize_t to, const void *x, const void *kernel, const void *bias, void *y,
                          int relu) noexcept nogil
-        void (*gradient)(const cconv_depth *d, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t start,
-                         Py_ssize_t to, const void *x, const void *dy, void *dkernel,
-                         void *dbias) noexcept nogil
+        void (*gradient)(const cconv_depth *d, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t left,
+                         Py_ssize_t right, Py_ssize_t start, Py_ssize_t to, const void *x, const void *dy,
+                         void *dkernel, void *dbias) noexcept nogil
 
 cdef extern from "simd/lanes_table.h" nogil:
     int CCONV_GROUP_BYTES
@@ -77,7 +77,7 @@ cdef extern from "simd/first_table.h" nogil:
     ctypedef struct cconv_first_walk:
         Py_ssize_t taps
         Py_ssize_t *at
-        Py_ssize_t row, column, columns
+        Py_ssize_t row, column, columns, wide
         const Py_ssize_t *inputs
         Py_ssize_t filters
 
@@ -178,8 +178,13 @@ cdef extern from "simd/simd.h" nogil:
 
 cdef const cconv_isa *cconv_current() noexcept nogil
 
-cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
+cdef void add_whole(void *total, void *sums, void *lost, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
                     Py_ssize_t item, int threads) noexcept nogil
+
+# Of a gradient's sum over outputs: most in one chain, and in chains that are added without their errors.
+cdef enum:
+    CHAIN_OUTPUTS = 256
+    GROUP_OUTPUTS = 2048
 
 
 cdef inline const cconv_rows *cconv_rows_of(size_t item) noexcept nogil:
@@ -261,17 +266,6 @@ cdef inline size block_width(size columns, size item) noexcept nogil:
 cdef inline size packed_row(size columns, size item) noexcept nogil:
     cdef size width = block_width(columns, item)
     return ceil_div(columns, width) * width
-
-
-cdef inline void column_sums(const cython.floating *dy, size rows, size columns, size stride,
-                             cython.floating *sums, int mode) noexcept nogil:
-    # sums (columns) = sum over rows, `stride` apart, of dy: the product with a 1 that does not move.
-    cdef cython.floating one = 1
-    cdef cconv_sum t
-    t.q, t.aq, t.bq, t.r, t.ar, t.br = 1, 0, 0, 1, 0, 0
-    t.k, t.ak, t.bk, t.am, t.cm = rows, 0, stride, 0, 0
-    t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    product(&t, 1, columns, <const cython.floating *>&one, dy, sums, <const cython.floating *>NULL, mode)
 
 
 cdef inline void pack_scaled(

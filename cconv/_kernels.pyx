@@ -18,6 +18,8 @@
 #
 # The weight gradient sums over the batch, so there the cut matters: the batch is split into
 # parts by shapes alone, each part sums into an array of its own, and the parts are added in order.
+# A chain of products ends after CHAIN_OUTPUTS outputs; the sums of GROUP_OUTPUTS outputs, or a few more, are added exactly
+# (simd/long_sum.h), as are those of the bias.
 # It copies bands that reach past the image, with zeros around them, into the thread's scratch.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
@@ -477,12 +479,15 @@ def conv2d_input_gradient(
 #
 # A block of the sum is some whole images, or a band of rows of one, that fit the cache.  A unit is
 # one kernel row u of one group (and one column v, where its taps are not one run) and a slice of
-# its taps.  A task sums one part of the blocks for one share of the units.
+# its taps.  A task sums one part of the blocks for one share of the units, some blocks at a time: a
+# group.  Where a part is one group, it is the part's sum; else the groups are added exactly.
 
 cdef struct Sum:
     Pass p                   # the forward pass
     size band, bands         # output rows a block, blocks an image
     size images, blocks      # images a block (1 where a block is a band), blocks in all
+    size group               # blocks a group
+    bint settles             # whether a part has several groups
     size parts, shares       # of the blocks, of the units: tasks are their product
     size columns             # kernel columns v that are units of their own
     size taps, slice, slices  # rows of dkernel in a kernel row or tap, in a unit; units a row
@@ -490,7 +495,7 @@ cdef struct Sum:
     size kernel              # elements of dkernel
 
 
-cdef inline size band_size(Pass *p, size rows) noexcept nogil:
+cdef inline size band_size(const Pass *p, size rows) noexcept nogil:
     # Elements of a band of input, with its padding, for so many output rows.
     cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
     return height * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
@@ -518,14 +523,15 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     cdef Sum s
     s.p = p
     s.band = p.rows
-    while s.band > 1 and band_size(&p, s.band) * item > BLOCK_BYTES:
+    while s.band > 1 and (band_size(&p, s.band) * item > BLOCK_BYTES or s.band * p.columns > 2 * GROUP_OUTPUTS):
         s.band = ceil_div(s.band, 2)
     s.bands = ceil_div(p.rows, s.band)
     s.band = ceil_div(p.rows, s.bands)
     s.bands = ceil_div(p.rows, s.band)
     s.images = 1
     if s.bands == 1:
-        s.images = least(most(BLOCK_BYTES // (2 * band_size(&p, s.band) * item), 1), n)
+        s.images = most(BLOCK_BYTES // (2 * band_size(&p, s.band) * item), 1)
+        s.images = least(least(s.images, most(2 * GROUP_OUTPUTS // (p.rows * p.columns), 1)), n)
     s.blocks = ceil_div(n, s.images) * s.bands
     if p.groups == 1 and p.dw == 1:
         s.columns, s.taps = 1, p.kw * p.cg
@@ -537,13 +543,42 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     s.kernel = p.kh * p.kw * p.cg * p.groups * p.fg
     s.parts = least(least(s.blocks, ENOUGH_TASKS), most(PARTIAL_BYTES // (s.kernel * item), 1))
     s.shares = least(s.units, ceil_div(ENOUGH_TASKS, s.parts))
+    s.group = ceil_div(GROUP_OUTPUTS, s.images * s.band * p.columns)
+    s.settles = ceil_div(s.blocks, s.parts) > s.group
     return s
 
 
-cdef inline size block_size(Sum *s, bint pooled) noexcept nogil:
+cdef inline size block_size(const Sum *s, bint pooled) noexcept nogil:
     # Elements of scratch that a block takes, where it is copied, and its dy, where that was pooled.
     cdef size pixels = s.band * s.p.columns if pooled else 0
     return s.images * (band_size(&s.p, s.band) + pixels * s.p.groups * s.p.fg)
+
+
+cdef void chain_product(
+    const cython.floating *a, const cython.floating *dy, cython.floating *dkernel, cconv_sum *t,
+    size taps, size filters, size images, size rows, size columns, int mode,
+) noexcept nogil:
+    # The outputs of a block in chains of at most CHAIN_OUTPUTS.
+    cdef size across = ceil_div(columns, ceil_div(columns, CHAIN_OUTPUTS)), down = least(most(CHAIN_OUTPUTS // columns, 1), rows)
+    cdef size deep = least(most(CHAIN_OUTPUTS // (rows * columns), 1), images), n, i, j, k
+    for n in range(ceil_div(images, deep) * ceil_div(rows, down) * ceil_div(columns, across)):
+        k, i = n % ceil_div(columns, across) * across, n // ceil_div(columns, across)
+        j, i = i % ceil_div(rows, down) * down, i // ceil_div(rows, down) * deep
+        t.q, t.r, t.k = least(deep, images - i), least(down, rows - j), least(across, columns - k)
+        if across == columns and t.ar == columns * t.ak:  # 1x1: an image is one run
+            t.k, t.r = t.r * t.k, 1
+        product(t, taps, filters, a + i * t.aq + j * t.ar + k * t.ak, dy + i * t.bq + j * t.br + k * t.bk,
+                dkernel, <const cython.floating *>NULL, mode)
+        mode = CCONV_ACCUMULATE
+
+
+cdef inline size unit_at(const Sum *s, size unit, size *u, size *v, size *g, size *first) noexcept nogil:
+    # Kernel row, column, group and first tap of a unit; returns where its sums lie in dkernel.
+    first[0] = (unit % s.slices) * s.slice
+    unit = unit // s.slices
+    v[0], unit = unit % s.columns, unit // s.columns
+    u[0], g[0] = unit % s.p.kh, unit // s.p.kh
+    return (((u[0] * s.p.kw + v[0]) * s.p.cg + first[0]) * s.p.groups + g[0]) * s.p.fg
 
 
 cdef void unit_product(
@@ -554,68 +589,123 @@ cdef void unit_product(
 ) noexcept nogil:
     # One unit over one block.
     cdef Pass *p = &s.p
-    cdef size f = p.groups * p.fg, first = (unit % s.slices) * s.slice, g, u, v
-    cdef size taps = least(s.slice, s.taps - first)
+    cdef size f = p.groups * p.fg, u = 0, v = 0, g = 0, first = 0
+    cdef size at = unit_at(s, unit, &u, &v, &g, &first)
     cdef cconv_sum t
-    unit = unit // s.slices
-    v, unit = unit % s.columns, unit // s.columns
-    u, g = unit % p.kh, unit // p.kh
-    t.q, t.aq, t.bq = images, image_stride, rows * p.columns * f
-    t.r, t.ar, t.br = rows, p.sh * stride, p.columns * f
-    t.k, t.ak, t.bk = p.columns, p.sw * p.c, f
-    if t.ar == t.k * t.ak:  # 1x1: an image is one run
-        t.k, t.r = t.r * t.k, 1
+    t.aq, t.bq = image_stride, rows * p.columns * f
+    t.ar, t.br = p.sh * stride, p.columns * f
+    t.ak, t.bk = p.sw * p.c, f
     t.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
     t.am, t.cm = 1, f
-    product(&t, taps, p.fg, a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg,
-            dkernel + ((u * p.kw + v) * p.cg + first) * f + g * p.fg, <const cython.floating *>NULL, mode)
+    chain_product(a + u * p.dh * stride + v * p.dw * p.c + g * p.cg + first, dy + g * p.fg, dkernel + at, &t,
+                  least(s.slice, s.taps - first), p.fg, images, rows, p.columns, mode)
+
+
+cdef void settle(
+    const cython.floating *group,  # IN  (kh, kw, cg, f); NULL: it lies in sums, and nothing is lost yet
+    cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
+    const Sum *s, size share,
+) noexcept nogil:
+    # sums, lost += group, exactly, where the units of this share lie.
+    cdef size item = sizeof(cython.floating), f = s.p.groups * s.p.fg, u = 0, v = 0, g = 0, first = 0
+    cdef size unit, at, tap
+    for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
+        at = unit_at(s, unit, &u, &v, &g, &first)
+        for tap in range(least(s.slice, s.taps - first)):
+            if group == NULL:
+                memset(lost + at, 0, s.p.fg * item)
+            else:
+                cconv_rows_of(item).add_exactly(s.p.fg, group + at, sums + at, lost + at)
+            at += f
+
+
+cdef void block_task(
+    const cython.floating *x, const cython.floating *dy,
+    cython.floating *dkernel,          # OUT  (kh, kw, cg, f)
+    cython.floating *biases,           # IN, OUT  (2, f): sums of dy and what was lost; or NULL
+    Sum *s, size n, size block, size share, int mode,
+    const Pooling *pooling,
+    cython.floating *scratch,          # OUT  block_size(s)
+) noexcept nogil:
+    # One block for one share of the units.
+    cdef Pass *p = &s.p
+    cdef size f = p.groups * p.fg, unit, i, stride = 0, image_stride, x_image = p.h * p.w * p.c
+    cdef size image = (block // s.bands) * s.images, first = (block % s.bands) * s.band
+    cdef size images = least(s.images, n - image), rows = least(s.band, p.rows - first)
+    cdef const cython.floating *a = band_of(x + image * x_image, p, first, rows, scratch, &stride)
+    cdef const cython.floating *d
+    image_stride = x_image if a != scratch else band_size(p, s.band)
+    if a == scratch:
+        for i in range(1, images):
+            band_of(x + (image + i) * x_image, p, first, rows, scratch + i * image_stride, &stride)
+    if pooling == NULL:
+        d = dy + ((image * p.rows + first) * p.columns) * f
+    else:
+        d = scratch + s.images * band_size(p, s.band)
+        for i in range(images):
+            unpool(dy, pooling, image + i, first, rows,
+                   scratch + s.images * band_size(p, s.band) + i * rows * p.columns * f)
+    for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
+        unit_product(a, stride, image_stride, d, dkernel, s, unit, images, rows, mode)
+    if biases != NULL:
+        cconv_rows_of(sizeof(cython.floating)).add_columns(images * rows * p.columns, f, f, d, biases,
+                                                           biases + f)
 
 
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
-    cython.floating *dkernel,          # OUT  (kh, kw, cg, f) of this part
-    cython.floating *dbias,            # OUT  (f) of this part, or NULL: another share sums it
-    Sum *s, size n, size part, size share,
-    const Pooling *pooling,            # IN   what dy was pooled by, or NULL
+    cython.floating *sums,             # OUT  (kh, kw, cg, f) of this part
+    cython.floating *lost,             # OUT  the same, if it settles
+    cython.floating *biases,           # IN, OUT  (2, f) of this part, or NULL: another share sums them
+    Sum *s, size n, size part, size share, const Pooling *pooling,
+    cython.floating *group,            # OUT  (kh, kw, cg, f), if it settles
     cython.floating *scratch,          # OUT  block_size(s)
 ) noexcept nogil:
-    cdef Pass *p = &s.p
-    cdef size f = p.groups * p.fg, start = part * s.blocks // s.parts, b, unit, image, images, first, rows, i
-    cdef size stride = 0, image_stride, x_image = p.h * p.w * p.c
-    cdef const cython.floating *a
-    cdef const cython.floating *d
-    cdef int mode
-    for b in range(start, (part + 1) * s.blocks // s.parts):
-        image, first = (b // s.bands) * s.images, (b % s.bands) * s.band
-        images, rows = least(s.images, n - image), least(s.band, p.rows - first)
-        a = band_of(x + image * x_image, p, first, rows, scratch, &stride)
-        image_stride = x_image if a != scratch else band_size(p, s.band)
-        if a == scratch:
-            for i in range(1, images):
-                band_of(x + (image + i) * x_image, p, first, rows, scratch + i * image_stride, &stride)
-        if pooling == NULL:
-            d = dy + ((image * p.rows + first) * p.columns) * f
-        else:
-            d = scratch + s.images * band_size(p, s.band)
-            for i in range(images):
-                unpool(dy, pooling, image + i, first, rows,
-                       scratch + s.images * band_size(p, s.band) + i * rows * p.columns * f)
-        mode = 0 if b == start else CCONV_ACCUMULATE
-        for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
-            unit_product(a, stride, image_stride, d, dkernel, s, unit, images, rows, mode)
-        if dbias != NULL:
-            column_sums(d, images * rows * p.columns, f, f, dbias, mode)
+    cdef size start = part * s.blocks // s.parts, stop = (part + 1) * s.blocks // s.parts, b, k
+    cdef cython.floating *to
+    for b in range(start, stop):
+        k = b - start
+        # The first group sums into the part's sums.
+        to = group if s.settles and k >= s.group else sums
+        block_task(x, dy, to, biases, s, n, b, share, CCONV_ACCUMULATE if k % s.group else 0, pooling, scratch)
+        if s.settles and ((k + 1) % s.group == 0 or b + 1 == stop):
+            settle(<const cython.floating *>NULL if to == sums else <const cython.floating *>group, sums, lost, s,
+                   share)
 
 
-cdef void add_parts(void *total, const void *parts, size count, size n, size stride, size item,
-                    int threads) noexcept nogil:
-    # total (n) += parts (count, n), `stride` elements apart, in order.
+cdef void add_parts(void *total, const void *parts, size count, size n, size item, int threads) noexcept nogil:
+    # total (n) += parts (count, n), in order.
     cdef size chunk = 4096, t, k
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for t in prange(ceil_div(n, chunk) if count > 0 else 0, num_threads=threads, schedule="static"):
         for k in range(count):
-            rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * stride + t * chunk) * item, NULL,
+            rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * n + t * chunk) * item, NULL,
                      <char *>total + t * chunk * item, 0)
+
+
+cdef void add_whole(void *total, void *sums, void *lost, size count, size n, size stride, size item,
+                    int threads) noexcept nogil:
+    # total (n) = the parts sums, lost (count, n), `stride` elements apart, of which the first are used up.
+    cdef size chunk = 4096, t, k, at, some
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="static"):
+        at, some = t * chunk * item, least(chunk, n - t * chunk)
+        for k in range(1, count):
+            rows.add_exactly(some, <char *>sums + k * stride * item + at, <char *>sums + at, <char *>lost + at)
+            rows.add(some, <char *>lost + k * stride * item + at, NULL, <char *>lost + at, 0)
+        rows.whole(some, <char *>sums + at, <char *>lost + at, <char *>total + at)
+
+
+cdef inline size gradient_shared(const Sum *s) noexcept nogil:
+    # Elements of scratch that all threads share: of all parts the sums of the bias, (2, f), then those of the
+    # kernel, and what was lost; where they do not settle, of parts 1, 2, ... and nothing lost.
+    cdef size kernels = 2 * s.parts if s.settles else s.parts - 1
+    return s.parts * 2 * s.p.groups * s.p.fg + kernels * s.kernel
+
+
+cdef inline size gradient_each(const Sum *s, bint pooled) noexcept nogil:
+    # Elements of scratch of a thread.
+    return block_size(s, pooled) + (s.kernel if s.settles else 0)
 
 
 def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, strides, origin, dilation, size groups,
@@ -625,29 +715,37 @@ def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, strides, ori
     cdef Pass p = forward_pass(n, h, w, c, kernel_shape[0], kernel_shape[1], groups, kernel_shape[3],
                                dy_shape[1], dy_shape[2], strides, origin, dilation, item)
     cdef Sum s = gradient_sum(p, n, item)
-    return (s.parts - 1) * (s.kernel + <size>kernel_shape[3]) + threads * block_size(&s, pooled)
+    return gradient_shared(&s) + threads * gradient_each(&s, pooled)
 
 
 cdef void weight_gradient(
     const cython.floating *x, const cython.floating *dy, cython.floating *dkernel, cython.floating *dbias,
     Sum *s, size n, const Pooling *pooling,
-    cython.floating *scratch,  # OUT  the sums of parts 1, 2, ..., each (kernel, bias); then the blocks
+    cython.floating *scratch,  # OUT  gradient_shared(s), then gradient_each(s) of each thread
     int threads,
 ) noexcept nogil:
-    cdef size f = s.p.groups * s.p.fg, stride = s.kernel + f, each = block_size(s, pooling != NULL)
-    cdef size t, part, share
-    cdef cython.floating *blocks = scratch + (s.parts - 1) * stride
-    cdef cython.floating *total
-    cdef cython.floating *biases
+    cdef size f = s.p.groups * s.p.fg, each = gradient_each(s, pooling != NULL), t, part, share
+    cdef size item = sizeof(cython.floating)
+    cdef cython.floating *kernels = scratch + s.parts * 2 * f
+    cdef cython.floating *lost = kernels + s.parts * s.kernel
+    cdef cython.floating *rest = scratch + gradient_shared(s)
+    cdef cython.floating *sums
+    memset(scratch, 0, s.parts * 2 * f * item)
     for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
         part, share = t // s.shares, t % s.shares
-        # Part 0 sums into the result.
-        total = dkernel if part == 0 else scratch + (part - 1) * stride
-        biases = dbias if part == 0 else scratch + (part - 1) * stride + s.kernel
-        sum_task(x, dy, total, biases if share == 0 else NULL, s, n, part, share, pooling,
-                 blocks + threadid() * each)
-    add_parts(dkernel, scratch, s.parts - 1, s.kernel, stride, sizeof(cython.floating), threads)
-    add_parts(dbias, scratch + s.kernel, s.parts - 1, f, stride, sizeof(cython.floating), 1)
+        if s.settles:
+            sums = kernels + part * s.kernel
+        else:
+            # Part 0 sums into the result.
+            sums = dkernel if part == 0 else kernels + (part - 1) * s.kernel
+        sum_task(x, dy, sums, lost + part * s.kernel if s.settles else NULL,
+                 scratch + part * 2 * f if share == 0 else NULL, s, n, part, share, pooling,
+                 rest + threadid() * each + block_size(s, pooling != NULL), rest + threadid() * each)
+    if s.settles:
+        add_whole(dkernel, kernels, lost, s.parts, s.kernel, s.kernel, item, threads)
+    else:
+        add_parts(dkernel, kernels, s.parts - 1, s.kernel, item, threads)
+    add_whole(dbias, scratch, scratch + f, s.parts, f, 2 * f, item, 1)
 
 
 def conv2d_weight_gradient(

@@ -34,7 +34,8 @@
 #
 # The sum over tiles is taken between the transforms: s (n^2, c, f) += v^T w.  The tiles are split
 # into parts by shapes alone, each with an s of its own; they are added in order and transformed
-# once.
+# once.  A chain of products ends with a batch of tiles; a part of more than about GROUP_OUTPUTS tiles adds what
+# so many give exactly (simd/long_sum.h), as each adds the bias.
 #
 # Max pooling of 2x2 pixels behind the convolution cuts tiles of even width into whole windows: the
 # output's transform then writes the pooled tile and its argmax, and the gradients' transforms
@@ -48,6 +49,8 @@ from libc.string cimport memcmp, memcpy, memset
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
+    GROUP_OUTPUTS,
+    add_whole,
     behind,
     block_width,
     cconv_current,
@@ -68,6 +71,7 @@ from cconv._rows cimport cconv_rows
 cdef size TILES_BYTES = 262144     # of the transformed input of a task
 cdef size SUM_BYTES = 458752       # of the transformed x and dy of a part
 cdef size SLICE = 64               # most channels, and filters, of a slice of the weight gradient
+cdef size TILES_OF_BIAS = 16      # whose sums of dy are one chain
 cdef size PARTIAL_BYTES = 4194304  # of the sums of all parts
 cdef size KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
 cdef size SHARED_BYTES = 6291456   # of the transformed input that those tasks share
@@ -643,7 +647,9 @@ cdef struct Sum:
     size cs, fs              # channels and filters of a slice
     size across, slices      # slices of the filters; in all
     size parts               # of the tiles
-    size each, whole         # elements of the sum of a slice, of a part: its slices, then dbias (f)
+    size group               # tiles that are summed before their sum is added exactly
+    bint settles             # whether a part has several groups
+    size each, whole         # elements of the sum of a slice, of a part: its slices
 
 
 cdef Sum sum_of(Tiles t, size item) noexcept nogil:
@@ -656,19 +662,27 @@ cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     s.t.batch = least(most(SUM_BYTES // (t.square * (s.cs + s.fs) * item), 8), t.count)
     s.t.v, s.w = s.t.batch * s.cs + PAD, s.t.batch * s.fs + PAD
     s.each = t.square * s.cs * s.fs
-    s.whole = s.slices * s.each + t.f
+    s.whole = s.slices * s.each
     s.parts = 1
     while (s.parts < 16 and s.parts * 2 * s.t.batch <= t.count
-           and s.parts * 2 * s.whole * item <= PARTIAL_BYTES):
+           and s.parts * 2 * (s.whole + t.f) * item <= PARTIAL_BYTES):
         s.parts *= 2
+    s.group = ceil_div(GROUP_OUTPUTS, s.t.batch) * s.t.batch
+    s.settles = ceil_div(t.count, s.parts) > s.group
     return s
+
+
+cdef void add_bias(cython.floating *biases, size f, size filters) noexcept nogil:
+    # biases (3, f): a chain of sums, which begins anew, goes to the sums and what was lost.
+    cconv_rows_of(sizeof(cython.floating)).add_exactly(filters, biases, biases + f, biases + 2 * f)
+    memset(biases, 0, filters * sizeof(cython.floating))
 
 
 cdef size batch_to_points(
     const cython.floating *x,      # IN   (n, xh, xw, c), from the slice's first channel on
     const cython.floating *dy,     # IN   (n, yh, yw, f), from the slice's first filter on
     const unsigned char *argmax,   # IN   of dy where that is pooled, or NULL
-    cython.floating *dbias,        # OUT  (filters) += the sum of dy, or NULL
+    cython.floating *biases,       # IN, OUT  (3, f) += the sum of dy: zeros, sums, what was lost; or NULL
     Sum *s, size first, size count, size channels, size filters,
     cython.floating *v,            # OUT  (n^2, tiles, channels)
     cython.floating *w,            # OUT  (n^2, tiles, filters)
@@ -684,8 +698,12 @@ cdef size batch_to_points(
             continue
         to.argmax = places(argmax, y_at)
         s.t.wino.input(&from_, x + x_at, v + kept * channels)
-        s.t.wino.gradient(&to, dy + y_at, w + kept * filters, dbias)
+        s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
         kept += 1
+        if biases != NULL and kept % TILES_OF_BIAS == 0:
+            add_bias(biases, s.t.f, filters)
+    if biases != NULL:
+        add_bias(biases, s.t.f, filters)
     return kept
 
 
@@ -693,31 +711,59 @@ cdef void sum_task(
     const cython.floating *x,     # IN   (n, xh, xw, c)
     const cython.floating *dy,    # IN   (n, yh, yw, f)
     const unsigned char *argmax,  # IN   of dy where that is pooled, or NULL
-    cython.floating *total,       # OUT  (n^2, channels, fs) of this part and slice
-    cython.floating *dbias,       # OUT  (f) of this part
+    cython.floating *total,       # OUT  (n^2, cs, fs) of this part and slice
+    cython.floating *biases,      # OUT  (3, f) of this part: the sums and what was lost behind the first
     Sum *s, size part, size slice,
-    cython.floating *scratch,     # OUT  v (n^2, batch, cs), then w (n^2, batch, fs)
+    cython.floating *scratch,     # OUT  v (n^2, batch, cs), w (n^2, batch, fs), two sums if it settles
 ) noexcept nogil:
     cdef Tiles *t = &s.t
     cdef size first = part * t.count // s.parts, stop = (part + 1) * t.count // s.parts, start = first
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, item = sizeof(cython.floating)
     cdef size channels = least(s.cs, t.c - k), filters = least(s.fs, t.f - j), p
     cdef cython.floating *w = scratch + t.square * t.v
+    cdef cython.floating *group = w + t.square * s.w
+    cdef cython.floating *lost = group + s.each
+    cdef cython.floating *to
     cdef cconv_sum sums
     sums.q, sums.aq, sums.bq, sums.r, sums.ar, sums.br = 1, 0, 0, 1, 0, 0
     sums.am, sums.ak, sums.bk, sums.cm = 1, channels, filters, s.fs
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    dbias = dbias + j if k == 0 else NULL
-    if dbias != NULL:
-        memset(dbias, 0, filters * sizeof(cython.floating))
+    biases = biases + j if k == 0 else NULL
+    if biases != NULL:
+        for i in range(3):
+            memset(biases + i * t.f, 0, filters * item)
     while first < stop:
-        sums.k = batch_to_points(x + k, dy + j, places(argmax, j), dbias, s, first,
+        sums.k = batch_to_points(x + k, dy + j, places(argmax, j), biases, s, first,
                                  least(t.batch, stop - first), channels, filters, scratch, w)
+        # The first group sums into the part's sum.
+        to = group if first - start >= s.group else total
         for p in range(t.square):
             product(&sums, channels, filters, <const cython.floating *>(scratch + p * t.v),
-                    <const cython.floating *>(w + p * s.w), total + p * s.cs * s.fs,
-                    <const cython.floating *>NULL, CCONV_ACCUMULATE if first > start else 0)
+                    <const cython.floating *>(w + p * s.w), to + p * s.cs * s.fs,
+                    <const cython.floating *>NULL, CCONV_ACCUMULATE if (first - start) % s.group else 0)
         first += t.batch
+        if s.settles and ((first - start) % s.group == 0 or first >= stop):
+            settle(<const cython.floating *>NULL if to == total else <const cython.floating *>group, total, lost, s,
+                   channels, filters, first >= stop)
+
+
+cdef void settle(
+    const cython.floating *group,  # IN   (n^2, cs, fs); NULL: it lies in sums, and nothing is lost yet
+    cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
+    const Sum *s, size channels, size filters, bint last,
+) noexcept nogil:
+    # sums, lost += group, exactly; with the last group sums += lost.
+    cdef size item = sizeof(cython.floating), p, k, at
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for p in range(s.t.square):
+        for k in range(channels):
+            at = (p * s.cs + k) * s.fs
+            if group == NULL:
+                memset(lost + at, 0, filters * item)
+            else:
+                rows.add_exactly(filters, group + at, sums + at, lost + at)
+            if last:
+                rows.whole(filters, sums + at, lost + at, sums + at)
 
 
 cdef void finish_row(
@@ -748,13 +794,13 @@ cdef void finish_task(
 cdef void slice_task(
     const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
-    cython.floating *dbias,    # OUT  (f)
+    cython.floating *biases,   # OUT  (3, f), as `sum_task`
     Sum *s, size slice,
     cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
 ) noexcept nogil:
     # All of one slice, where there is one part.
     cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i
-    sum_task(x, dy, argmax, scratch, dbias, s, 0, slice, scratch + s.each)
+    sum_task(x, dy, argmax, scratch, biases, s, 0, slice, scratch + s.each)
     for i in range(least(s.cs, s.t.c - k)):
         finish_row(scratch + i * s.fs, dkernel + (k + i) * s.t.f + j, s, least(s.fs, s.t.f - j))
 
@@ -768,13 +814,14 @@ cdef Sum gradient_sum(
 
 
 cdef size gradient_shared(const Sum *s) noexcept nogil:
-    # Elements of scratch that all threads share: the sums of the parts, where there are several.
-    return s.parts * s.whole if s.parts > 1 else 0
+    # Elements of scratch that all threads share: the sums of the bias of each part, (3, f), then those of
+    # the kernel, where there are several.
+    return s.parts * 3 * s.t.f + (s.parts * s.whole if s.parts > 1 else 0)
 
 
 cdef size gradient_each(const Sum *s) noexcept nogil:
     # Elements of scratch of a thread.
-    return s.t.square * (s.t.v + s.w) + (s.each if s.parts == 1 else 0)
+    return s.t.square * (s.t.v + s.w) + (s.each if s.parts == 1 else 0) + (2 * s.each if s.settles else 0)
 
 
 def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
@@ -801,26 +848,23 @@ def weight_gradient(
     cdef Sum s = gradient_sum(tile, dkernel.shape[0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                               dy.shape[1], dy.shape[2], dy.shape[3], pooled, conv_size, top, left,
                               sizeof(cython.floating))
-    cdef size i, k, part, slice, each = gradient_each(&s)
-    cdef cython.floating *sums = &scratch[0]
-    cdef cython.floating *rest = sums + gradient_shared(&s)
-    cdef cython.floating *biases = sums + s.slices * s.each
+    cdef size i, part, slice, each = gradient_each(&s), f = s.t.f
+    cdef cython.floating *biases = &scratch[0]
+    cdef cython.floating *sums = biases + s.parts * 3 * f
+    cdef cython.floating *rest = biases + gradient_shared(&s)
     cdef const unsigned char *windows = NULL
     if pooled:
         windows = &argmax[0, 0, 0, 0]
     with nogil:
         if s.parts == 1:
             for i in prange(s.slices, num_threads=threads, schedule="static"):
-                slice_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, &dkernel[0, 0, 0, 0], &dbias[0], &s, i,
+                slice_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, &dkernel[0, 0, 0, 0], biases, &s, i,
                            rest + threadid() * each)
         else:
             for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
                 part, slice = i // s.slices, i % s.slices
                 sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
-                         biases + part * s.whole, &s, part, slice, rest + threadid() * each)
+                         biases + part * 3 * f, &s, part, slice, rest + threadid() * each)
             for i in prange(s.t.c, num_threads=threads, schedule="static"):
                 finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
-            for k in range(s.t.f):
-                dbias[k] = biases[k]
-                for i in range(1, s.parts):
-                    dbias[k] += biases[i * s.whole + k]
+        add_whole(&dbias[0], biases + f, biases + 2 * f, s.parts, f, 3 * f, sizeof(cython.floating), 1)

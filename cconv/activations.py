@@ -115,9 +115,10 @@ class ClippedReLU(Activation):
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
         dx = ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
-        below = run.empty("below", y.shape, np.bool_)
-        run.call(np.less, y, self.max_value, below)
-        run.call(np.multiply, dx, below, dx)
+        cut = run.empty("cut", y.shape, np.bool_)
+        run.call(np.greater_equal, y, self.max_value, cut)
+        # Written, not multiplied by zero, which would turn an infinite dy into NaN.
+        run.call(np.copyto, dx, 0.0, "same_kind", cut)
         return dx
 
 

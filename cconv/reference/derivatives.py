@@ -26,6 +26,8 @@ def leaky_relu(x: np.ndarray, slope: float) -> np.ndarray:
     >>> leaky_relu(np.array([-2.0, 2.0]), 0.25)
     array([-0.5,  2. ])
     """
+    if slope == 0:  # times which -inf would be NaN
+        return np.maximum(x, 0)
     return np.where(x > 0, x, x.dtype.type(slope) * x)
 
 
@@ -38,6 +40,8 @@ def leaky_relu_backward(dy: np.ndarray, y: np.ndarray, slope: float) -> np.ndarr
     >>> leaky_relu_backward(np.array([4.0, 4.0]), np.array([-0.5, 2.0]), 0.25)
     array([1., 4.])
     """
+    if slope == 0:
+        return relu_backward(dy, y)
     return np.where(y > 0, dy, dy.dtype.type(slope) * dy)
 
 

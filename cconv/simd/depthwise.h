@@ -11,7 +11,7 @@
  * Forward, every output is one chain of fused multiply-adds in the order u, v that starts from
  * zero; bias is added at the end.  A tile that would hang over the end of a row is moved back over
  * outputs that are already there: they get the same bits again.  In the gradient every sum is one
- * chain over the pixels in the order i, j, continued from what it holds. */
+ * chain over some pixels in the order i, j, added to what is there; the bias takes four at a time. */
 #include "window.h"
 
 /* Outputs in a row of a 3x3 tile: as many as the registers hold beside the taps. */
@@ -35,8 +35,10 @@
 
 #undef GET
 #undef PUT
+#undef GIVE
 #define GET(p) (ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define PUT(p, v) { if (ragged) { STORE_TAIL((p), last, (v)); } else { STORE((p), (v)); } }
+#define GIVE(p, v) PUT((p), GET(p) + (v))
 
 /* DO(u, v) for the taps of a 3x3 kernel; PICK names one by constants. */
 #undef EACH_TAP
@@ -223,23 +225,23 @@ static void NAME(depth_pass)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t st
 
 /* ---- gradient of the weights ---- */
 
-/* One vector of channels of a 3x3 kernel of that stride, over some rows.  Outputs lo <= j < hi hang
- * over the image by one column at most, as in a tile. */
+/* One vector of channels of a 3x3 kernel of that stride, over columns left <= j < right of some
+ * rows.  Outputs lo <= j < hi hang over the image by one column at most, as in a tile. */
 static inline __attribute__((always_inline)) void NAME(depth_sums)(
         const int stride, const int ragged, tail last, const cconv_depth *d, ptrdiff_t first,
-        ptrdiff_t stop, ptrdiff_t lo, ptrdiff_t hi, const REAL *x, const REAL *dy, REAL *dkernel,
-        REAL *dbias) {
+        ptrdiff_t stop, ptrdiff_t left, ptrdiff_t right, ptrdiff_t lo, ptrdiff_t hi, const REAL *x,
+        const REAL *dy, REAL *dkernel, REAL *dbias) {
     const ptrdiff_t c = d->c, row = d->w * c, tap = d->tap;
-#define DECLARE(u, v) vec k##u##v = GET(dkernel + (3 * u + v) * tap);
+#define DECLARE(u, v) vec k##u##v = {0};
     EACH_TAP(DECLARE)
 #undef DECLARE
-    vec beta = GET(dbias);
+    vec beta = {0};
     for (ptrdiff_t i = first; i < stop; i++) {
         const ptrdiff_t r = i * stride - d->top;
         int rows = 0;
         for (int u = 0; u < 3; u++)
             if (r + u < 0 || r + u >= d->h) rows |= 1 << u;
-        for (ptrdiff_t j = 0; j < d->columns;) {
+        for (ptrdiff_t j = left; j < right;) {
             const ptrdiff_t q = j * stride - d->left;
             const REAL *p = x + r * row + q * c, *e = dy + (i * d->columns + j) * c;
 #define ADD(u, v, n, q) { \
@@ -257,15 +259,12 @@ static inline __attribute__((always_inline)) void NAME(depth_sums)(
         const REAL *p_ = p + u * row; \
         COLUMN(u, n, 0) COLUMN(u, n, 1) COLUMN(u, n, 2) COLUMN(u, n, 3) COLUMN(u, n, 4) \
         COLUMN(u, n, 5) COLUMN(u, n, 6) COLUMN(u, n, 7) COLUMN(u, n, 8) }
-            if (j >= lo && j + 4 <= hi) {
+            if (j >= lo && j + 4 <= hi && j + 4 <= right) {
                 const int outside = (q < 0 ? DEPTH_BEFORE : 0) |
                                     (q + 3 * stride + 2 >= d->w ? DEPTH_BEHIND : 0);
                 const vec e0 = GET(e), e1 = GET(e + c), e2 = GET(e + 2 * c), e3 = GET(e + 3 * c);
                 ROW(0, 4) ROW(1, 4) ROW(2, 4)
-                beta += e0;
-                beta += e1;
-                beta += e2;
-                beta += e3;
+                beta += (e0 + e1) + (e2 + e3);
                 j += 4;
             } else { /* one output, whose middle column may be outside too */
                 const int outside = (q < 0 || q >= d->w ? DEPTH_BEFORE : 0) |
@@ -281,27 +280,27 @@ static inline __attribute__((always_inline)) void NAME(depth_sums)(
 #undef ADD
         }
     }
-#define STORE_TAP(u, v) PUT(dkernel + (3 * u + v) * tap, k##u##v)
-    EACH_TAP(STORE_TAP)
-#undef STORE_TAP
-    PUT(dbias, beta)
+#define ADD_TAP(u, v) GIVE(dkernel + (3 * u + v) * tap, k##u##v)
+    EACH_TAP(ADD_TAP)
+#undef ADD_TAP
+    GIVE(dbias, beta)
 }
 
-/* `count` taps (u, v), (u, v + 1), ... of any kernel, one vector of channels, over some rows. */
+/* `count` taps (u, v), (u, v + 1), ... of any kernel, one vector of channels, over columns left <= j
+ * < right of some rows. */
 static inline __attribute__((always_inline)) void NAME(depth_taps)(
         const int count, const int ragged, tail last, const cconv_depth *d, ptrdiff_t first,
-        ptrdiff_t stop, ptrdiff_t u, ptrdiff_t v, const REAL *x, const REAL *dy, REAL *dkernel) {
+        ptrdiff_t stop, ptrdiff_t left, ptrdiff_t right, ptrdiff_t u, ptrdiff_t v, const REAL *x,
+        const REAL *dy, REAL *dkernel) {
     const ptrdiff_t c = d->c, next = d->dw * c, origin = v * d->dw - d->left;
     ptrdiff_t lo, hi;
     window_inner(d->w, count, d->sw, -origin, d->dw, d->columns, 0, &lo, &hi);
     dkernel += (u * d->kw + v) * d->tap;
-    vec k0 = GET(dkernel), k1 = k0, k2 = k0, k3 = k0;
-    if (count > 1) k1 = GET(dkernel + d->tap);
-    if (count > 2) k2 = GET(dkernel + 2 * d->tap), k3 = GET(dkernel + 3 * d->tap);
+    vec k0 = {0}, k1 = {0}, k2 = {0}, k3 = {0};
     for (ptrdiff_t i = first; i < stop; i++) {
         const ptrdiff_t r = i * d->sh - d->top + u * d->dh;
         if (r < 0 || r >= d->h) continue;
-        for (ptrdiff_t j = 0; j < d->columns; j++) {
+        for (ptrdiff_t j = left; j < right; j++) {
             const ptrdiff_t q = j * d->sw + origin;
             const REAL *p = x + (r * d->w + q) * c;
             const vec e = GET(dy + (i * d->columns + j) * c);
@@ -313,43 +312,53 @@ static inline __attribute__((always_inline)) void NAME(depth_taps)(
 #undef ADD
         }
     }
-    PUT(dkernel, k0)
-    if (count > 1) PUT(dkernel + d->tap, k1)
-    if (count > 2) PUT(dkernel + 2 * d->tap, k2)
-    if (count > 2) PUT(dkernel + 3 * d->tap, k3)
+    GIVE(dkernel, k0)
+    if (count > 1) GIVE(dkernel + d->tap, k1)
+    if (count > 2) GIVE(dkernel + 2 * d->tap, k2)
+    if (count > 2) GIVE(dkernel + 3 * d->tap, k3)
 }
 
-/* One vector of channels of any kernel, over some rows. */
+/* One vector of channels of any kernel, over columns left <= j < right of some rows. */
 static inline __attribute__((always_inline)) void NAME(depth_any_sums)(
         const int ragged, tail last, const cconv_depth *d, ptrdiff_t first, ptrdiff_t stop,
-        const REAL *x, const REAL *dy, REAL *dkernel, REAL *dbias) {
+        ptrdiff_t left, ptrdiff_t right, const REAL *x, const REAL *dy, REAL *dkernel,
+        REAL *dbias) {
     for (ptrdiff_t u = 0; u < d->kh; u++) {
         ptrdiff_t v = 0;
-        for (; v + 4 <= d->kw; v += 4)
-            NAME(depth_taps)(4, ragged, last, d, first, stop, u, v, x, dy, dkernel);
+#define SOME_TAPS(n) NAME(depth_taps)(n, ragged, last, d, first, stop, left, right, u, v, x, dy, dkernel)
+        for (; v + 4 <= d->kw; v += 4) SOME_TAPS(4);
         if (v + 2 <= d->kw) {
-            NAME(depth_taps)(2, ragged, last, d, first, stop, u, v, x, dy, dkernel);
+            SOME_TAPS(2);
             v += 2;
         }
-        if (v < d->kw) NAME(depth_taps)(1, ragged, last, d, first, stop, u, v, x, dy, dkernel);
+        if (v < d->kw) SOME_TAPS(1);
+#undef SOME_TAPS
     }
-    vec beta = GET(dbias);
-    for (ptrdiff_t t = first * d->columns; t < stop * d->columns; t++) beta += GET(dy + t * d->c);
-    PUT(dbias, beta)
+    vec beta = {0};
+    for (ptrdiff_t i = first; i < stop; i++) {
+        const REAL *e = dy + (i * d->columns + left) * d->c;
+        ptrdiff_t j = left;
+        for (; j + 4 <= right; j += 4, e += 4 * d->c)
+            beta += (GET(e) + GET(e + d->c)) + (GET(e + 2 * d->c) + GET(e + 3 * d->c));
+        for (; j < right; j++, e += d->c) beta += GET(e);
+    }
+    GIVE(dbias, beta)
 }
 
 #define SUMS(ragged, last) { \
     if (!tiled) \
-        NAME(depth_any_sums)(ragged, last, d, first, stop, x + k, dy + k, dkernel + k, dbias + k); \
+        NAME(depth_any_sums)(ragged, last, d, first, stop, left, right, x + k, dy + k, \
+                             dkernel + k, dbias + k); \
     else if (d->sh == 1) \
-        NAME(depth_sums)(1, ragged, last, d, first, stop, lo, hi, x + k, dy + k, \
+        NAME(depth_sums)(1, ragged, last, d, first, stop, left, right, lo, hi, x + k, dy + k, \
                          dkernel + k, dbias + k); \
     else \
-        NAME(depth_sums)(2, ragged, last, d, first, stop, lo, hi, x + k, dy + k, \
+        NAME(depth_sums)(2, ragged, last, d, first, stop, left, right, lo, hi, x + k, dy + k, \
                          dkernel + k, dbias + k); }
 static void NAME(depth_gradient)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t stop,
-                                 ptrdiff_t from, ptrdiff_t to, const void *images,
-                                 const void *gradients, void *kernels, void *biases) {
+                                 ptrdiff_t left, ptrdiff_t right, ptrdiff_t from, ptrdiff_t to,
+                                 const void *images, const void *gradients, void *kernels,
+                                 void *biases) {
     const REAL *x = images, *dy = gradients;
     REAL *dkernel = kernels, *dbias = biases;
     const int tiled = NAME(depth_is_tiled)(d);
@@ -363,5 +372,6 @@ static void NAME(depth_gradient)(const cconv_depth *d, ptrdiff_t first, ptrdiff_
 #undef PICK
 #undef GET
 #undef PUT
+#undef GIVE
 
 static const cconv_depthwise NAME(depthwise) = {NAME(depth_pass), NAME(depth_gradient)};

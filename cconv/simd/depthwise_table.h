@@ -20,9 +20,11 @@ typedef struct {
     void (*convolve)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t stop, ptrdiff_t from,
                      ptrdiff_t to, const void *x, const void *kernel, const void *bias, void *y,
                      int relu);
-    /* dkernel (kh, kw, tap) and dbias (c) += their gradients; dy is the output, contiguous */
-    void (*gradient)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t stop, ptrdiff_t from,
-                     ptrdiff_t to, const void *x, const void *dy, void *dkernel, void *dbias);
+    /* dkernel (kh, kw, tap) and dbias (c) += their gradients, of outputs left <= j < right of those
+     * rows; dy is the output, contiguous */
+    void (*gradient)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t stop, ptrdiff_t left,
+                     ptrdiff_t right, ptrdiff_t from, ptrdiff_t to, const void *x, const void *dy,
+                     void *dkernel, void *dbias);
 } cconv_depthwise;
 
 #endif

@@ -7,13 +7,16 @@
  * row after row within a block, so that 2x2 max pooling visits its windows in the same order: there
  * only one of four outputs has a gradient, so the input of the one that argmax names is picked for
  * every filter (`quads` has the four side by side) and one product stands for four, three of which
- * would add zero.  Both give the same bits, as long as x is finite.
+ * would add zero.  Both give the same bits, as long as x is finite: a chain of sums is as many
+ * blocks as PASS_BLOCKS at most, whole rows of them if they fit, and windows are cut as blocks are.
  *
  * sums: for each vector of filters, as first.h has them, (taps + 1, LANES). */
 #undef PLACES
 #undef PICK
 #undef FEW_BYTES
-#define FEW_BYTES 8192 /* of dy: enough that taking and putting the sums is little */
+#undef PASS_BLOCKS
+#define FEW_BYTES 8192 /* of dy: enough that putting the sums is little */
+#define PASS_BLOCKS 64 /* of 2x2 outputs, in one chain */
 
 /* PICK(q, places): q[places[lane] % 4] for every lane, of four values; PLACES prepares places. */
 #define PLACES(v) (v)
@@ -71,19 +74,15 @@ INLINE vec NAME(picked)(const int ragged, ptrdiff_t filters, const REAL *dy, con
 
 /* first_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
 INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
-                                   ptrdiff_t taps, ptrdiff_t rows, const REAL *x, const REAL *dy,
-                                   const uint8_t *argmax, cconv_ahead *ahead, const int first,
-                                   REAL *sums, REAL *bias) {
-    const ptrdiff_t filters = s->filters;
+                                   ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
+                                   const REAL *dy, const uint8_t *argmax, cconv_ahead *ahead,
+                                   const int first, REAL *sums, REAL *bias) {
+    const ptrdiff_t filters = s->filters, skip = (s->wide - columns) * filters;
     vec of_dy = {0};
     EACH_TAP(OPEN_SUM)
-    if (!first) {
-        of_dy = LOAD(bias);
-        EACH_TAP(TAKE_SUM)
-    }
-    for (ptrdiff_t i = 0; i < rows; i++) {
+    for (ptrdiff_t i = 0; i < rows; i++, dy += skip, argmax += skip) {
         const REAL *quads = x + i * s->row;
-        for (ptrdiff_t j = 0; j < s->columns; j++) {
+        for (ptrdiff_t j = 0; j < columns; j++) {
             cconv_fetch(ahead);
             cconv_fetch(ahead + 1);
             ivec places;
@@ -95,7 +94,7 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
             quads += s->column, dy += filters, argmax += filters;
         }
     }
-    STORE(bias, of_dy);
+    ADD_TO(bias, of_dy)
     EACH_TAP(PUT_SUM)
 }
 
@@ -105,78 +104,108 @@ INLINE ptrdiff_t NAME(first_chunks)(ptrdiff_t taps, ptrdiff_t most) {
 
 #if defined(PAIR_TAPS)
 /* All taps of two vectors of filters, the second `other` elements of dy behind the first. */
-INLINE void NAME(first_pairs)(const cconv_first_walk *s, ptrdiff_t rows, const REAL *x,
-                              const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, int first,
-                              REAL *sums) {
+INLINE void NAME(first_pairs)(const cconv_first_walk *s, ptrdiff_t rows, ptrdiff_t columns,
+                              const REAL *x, const REAL *dy, ptrdiff_t other, cconv_ahead *ahead,
+                              int first, REAL *sums) {
     const ptrdiff_t taps = s->taps, chunks = NAME(first_chunks)(taps, PAIR_TAPS);
     const ptrdiff_t apart = (taps + 1) * LANES;
     for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
         const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
         /* The first chunk sums dy, the others do so in vain. */
         REAL again[2 * LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
-        NAME(first_pair)(s, s->at + t, count, rows, x, dy, other, ahead, first, sums + t * LANES,
-                         apart, bias, bias + (chunk ? LANES : apart));
+        NAME(first_pair)(s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
+                         sums + t * LANES, apart, bias, bias + (chunk ? LANES : apart));
     }
 }
 #endif
 
-/* All taps and filters, as many taps at a time as there are registers; argmax: NULL, not pooled.
- * A few rows get all of them before the next ones do, so that these come from memory meanwhile. */
+/* All taps and filters over outputs of which a chain of sums is made, as many taps at a time as
+ * there are registers; argmax: NULL, not pooled. */
+INLINE void NAME(first_pass)(const int ragged, const int half, const cconv_first_walk *s,
+                             ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy,
+                             const uint8_t *argmax, cconv_ahead *ahead, int first, REAL *sums) {
+    const ptrdiff_t filters = s->filters, taps = s->taps, vectors = NAME(first_vectors)(filters);
+    const ptrdiff_t chunks = NAME(first_chunks)(taps, MOST_TAPS);
+    ptrdiff_t v = 0;
+    (void)half;
+#if defined(PAIR_TAPS)
+    if (!ragged && !argmax)
+        for (; v + 2 <= vectors; v += 2, sums += 2 * (taps + 1) * LANES) {
+            const ptrdiff_t j = NAME(first_vector)(filters, v);
+            NAME(first_pairs)(s, rows, columns, x, dy + j, NAME(first_vector)(filters, v + 1) - j,
+                              ahead, first, sums);
+        }
+#endif
+    for (; v < vectors; v++, sums += (taps + 1) * LANES) {
+        const ptrdiff_t j = NAME(first_vector)(filters, v);
+        for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
+            const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
+            /* The first chunk sums dy, the others do so in vain. */
+            REAL again[LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
+            if (argmax)
+                NAME(first_pooled_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j,
+                                       argmax + j, ahead, first, sums + t * LANES, bias);
+#if defined(HALF_TILES)
+            else if (half)
+                NAME(half_first_sum)(1, s, s->at + t, count, rows, columns, x, dy, ahead, first,
+                                     sums + t * LANES, bias);
+#endif
+            else
+                NAME(first_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j, ahead, first,
+                                sums + t * LANES, bias);
+        }
+    }
+}
+
+/* How often first_pass walks over outputs. */
+INLINE ptrdiff_t NAME(first_walks)(const int ragged, const cconv_first_walk *s, int pooled) {
+    const ptrdiff_t vectors = NAME(first_vectors)(s->filters);
+    const ptrdiff_t chunks = NAME(first_chunks)(s->taps, MOST_TAPS);
+#if defined(PAIR_TAPS)
+    const ptrdiff_t pairs = ragged || pooled ? 0 : vectors / 2;
+    return pairs * NAME(first_chunks)(s->taps, PAIR_TAPS) + (vectors - 2 * pairs) * chunks;
+#else
+    (void)ragged, (void)pooled;
+    return vectors * chunks;
+#endif
+}
+
+/* All outputs, in passes: some rows, or parts of two rows that are long.  All taps and filters see
+ * these before the next ones, so that those come from memory meanwhile. */
 INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first_walk *s,
                              ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
                              int first, REAL *sums) {
-    const ptrdiff_t filters = s->filters, taps = s->taps, vectors = NAME(first_vectors)(filters);
-    const ptrdiff_t chunks = NAME(first_chunks)(taps, MOST_TAPS), down = s->columns * filters;
-    const ptrdiff_t at_once = 2 * (1 + FEW_BYTES / (down * (ptrdiff_t)sizeof(REAL)));
-#if defined(PAIR_TAPS)
-    const ptrdiff_t pairs = ragged || argmax ? 0 : vectors / 2;
-    const ptrdiff_t passes =
-        pairs * NAME(first_chunks)(taps, PAIR_TAPS) + (vectors - 2 * pairs) * chunks;
-#else
-    const ptrdiff_t passes = vectors * chunks;
-#endif
+    const ptrdiff_t filters = s->filters, down = s->wide * filters, side = argmax ? 1 : 2;
+    const ptrdiff_t blocks = s->columns / side ? s->columns / side : 1; /* of 2x2 outputs, in a row */
+    const ptrdiff_t most = rows == 1 && !argmax ? PASS_BLOCKS / 2 : PASS_BLOCKS;
+    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row */
+    const ptrdiff_t few = 1 + FEW_BYTES / (2 * blocks * filters * (ptrdiff_t)sizeof(REAL));
+    const ptrdiff_t fit = parts > 1 ? 1 : most / blocks, at_once = side * (few < fit ? few : fit);
+    const ptrdiff_t walks = NAME(first_walks)(ragged, s, argmax != 0);
     ptrdiff_t i = 0;
     do { /* without rows too: the first sums are to be nothing then */
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
-        const REAL *const a = x + i * s->row, *const b = dy + i * down;
-        /* Two rows at a time hide the stream from the hardware. */
-        const ptrdiff_t calls = passes * (argmax ? some * s->columns : some * s->columns / 4 + 1);
-        cconv_ahead ahead[2] = {
-            cconv_ask((const void *)((uintptr_t)(b + some * down)), 1,
-                      some * down * (ptrdiff_t)sizeof(REAL), 0, calls),
-            cconv_ask((const void *)((uintptr_t)argmax + (i + some) * down), 1,
-                      argmax ? some * down : 0, 0, calls)};
-        REAL *to = sums;
-        ptrdiff_t v = 0;
-#if defined(PAIR_TAPS)
-        for (; v < 2 * pairs; v += 2, to += 2 * (taps + 1) * LANES) {
-            const ptrdiff_t j = NAME(first_vector)(filters, v);
-            NAME(first_pairs)(s, some, a, b + j, NAME(first_vector)(filters, v + 1) - j, ahead,
-                              first, to);
-        }
-#endif
-        for (; v < vectors; v++, to += (taps + 1) * LANES) {
-            const ptrdiff_t j = NAME(first_vector)(filters, v);
-            for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
-                const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
-                /* The first chunk sums dy, the others do so in vain. */
-                REAL again[LANES] = {0}, *const bias = chunk ? again : to + taps * LANES;
-                if (argmax)
-                    NAME(first_pooled_sum)(ragged, s, s->at + t, count, some, a, b + j,
-                                           argmax + i * down + j, ahead, first, to + t * LANES,
-                                           bias);
-#if defined(HALF_TILES)
-                else if (half)
-                    NAME(half_first_sum)(1, s, s->at + t, count, some, a, b, ahead, first,
-                                         to + t * LANES, bias);
-#endif
-                else
-                    NAME(first_sum)(ragged, s, s->at + t, count, some, a, b + j,
-                                    ahead, first, to + t * LANES, bias);
-            }
+        for (ptrdiff_t part = 0; part < parts; part++) {
+            const ptrdiff_t start = part * blocks / parts * side;
+            const ptrdiff_t stop =
+                part + 1 < parts ? (part + 1) * blocks / parts * side : s->columns;
+            const ptrdiff_t next = parts > 1 ? stop * filters : some * down;
+            const ptrdiff_t wanted = parts > 1 ? (stop - start) * filters : some * down;
+            const ptrdiff_t at = i * down + start * filters;
+            /* Two rows at a time hide the stream from the hardware. */
+            const ptrdiff_t steps = some * (stop - start);
+            const ptrdiff_t calls = walks * (argmax ? steps : steps / 4 + 1);
+            cconv_ahead ahead[2] = {
+                cconv_ask((const void *)((uintptr_t)(dy + i * down + next)), 1,
+                          wanted * (ptrdiff_t)sizeof(REAL), 0, calls),
+                cconv_ask((const void *)((uintptr_t)argmax + i * down + next), 1,
+                          argmax ? wanted : 0, 0, calls)};
+            NAME(first_pass)(ragged, half, s, some, stop - start,
+                             x + i * s->row + start * s->column, dy + at, argmax ? argmax + at : argmax,
+                             ahead, first, sums);
+            first = 0;
         }
         i += some;
-        first = 0;
     } while (i < rows);
 }
 

@@ -12,7 +12,8 @@ typedef struct {
     ptrdiff_t taps;                 /* kh * kw * channels */
     ptrdiff_t at[CCONV_FIRST_TAPS]; /* from what the first tap of an output reads to this tap */
     ptrdiff_t row, column;          /* from the input of an output to that of the next one */
-    ptrdiff_t columns;              /* outputs, or windows of 2x2 outputs, in a row */
+    ptrdiff_t columns;              /* outputs, or windows of 2x2 outputs, of a row */
+    ptrdiff_t wide;                 /* gradient: those that lie in a row of dy */
     const ptrdiff_t *inputs;        /* forward: where the input of each output, or window, begins */
     ptrdiff_t filters;
 } cconv_first_walk;
@@ -48,7 +49,8 @@ typedef struct {
                           const void *packed, int mode, void *y);
     void (*tiles_pooled)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
                          const void *packed, int mode, void *y, uint8_t *argmax);
-    /* sums += products of dy (rows, columns, filters) with x; `first`: sums were nothing before */
+    /* sums += products of dy (rows, wide, filters), from its first column on, with x; `first`: sums
+     * were nothing before */
     void (*gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x, const void *dy,
                      int first, void *sums);
     /* quads (rows, n, 4): of every element of x that, its neighbour `right`, `down` and both */
