@@ -18,6 +18,7 @@ from cconv._version import __version__
 from cconv.io import names, safetensors
 from cconv.io.atomic import naming
 from cconv.io.reading import DAMAGE, short
+from cconv.io.safetensors import MOST_AXES
 from cconv.layers.base import Layer
 from cconv.shapes import LARGEST
 
@@ -169,8 +170,8 @@ def _describing(path: Path) -> Iterator[None]:
 
 def _build(model: Any, input_shape: Any, file: safetensors.Reader) -> None:
     """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
-    if not isinstance(input_shape, list):
-        raise ValueError(f"input_shape must be a list, got {input_shape!r}")
+    if not isinstance(input_shape, list) or len(input_shape) >= MOST_AXES:  # there is the batch too
+        raise ValueError(f"input_shape must be a list of less than {MOST_AXES} sizes, got {input_shape!r}")
     for layer in model.layers:
         layer._stand_in = partial(_stand_in, file.entries, layer, model.dtype)
     try:
