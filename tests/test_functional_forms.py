@@ -225,6 +225,12 @@ def test_cross_entropy_of_any_leading_axes(weight):
         np.testing.assert_allclose(dlogits, wanted, rtol=1e-12, atol=1e-15)
 
 
+def test_cross_entropy_of_one_row():
+    loss, dlogits = F.softmax_cross_entropy(np.zeros((1, 4)), [2])
+    assert loss == pytest.approx(np.log(4), rel=1e-15)
+    assert dlogits.tolist() == [[0.25, 0.25, -0.75, 0.25]]
+
+
 # --- dtypes ----------------------------------------------------------------------------------------
 
 
