@@ -130,6 +130,18 @@ def test_shapes_that_do_not_belong_together_are_named():
     )
 
 
+def test_an_argmax_that_is_no_array_of_images():
+    first = {"dy": GOOD["max_pool2d_backward"]["dy"].transpose(0, 3, 1, 2), "input_shape": (2, 4, 6, 5)}
+    for data_format, changes in (("channels_last", {}), ("channels_first", first)):
+        changes = changes | {"data_format": data_format}
+        shape = (2, 4, 3, 2) if changes.get("input_shape") else (2, 3, 2, 4)
+        error, text = message("max_pool2d_backward", argmax=np.zeros(shape, int).tolist(), **changes)
+        assert (error, text[:46]) == (TypeError, "max_pool2d_backward: argmax must be uint8, as ")
+        error, text = message("max_pool2d_backward", argmax=np.zeros((3, 2), np.uint8), **changes)
+        expected = "max_pool2d_backward: argmax must have 4 axes, got shape (3, 2)"
+        assert (error, text) == (ValueError, expected)
+
+
 def test_more_positions_than_an_argmax_counts():
     huge = (2**16, 2**15)
     for name in ("max_pool2d", "max_pool2d_backward"):
