@@ -391,7 +391,7 @@ cdef void strips_product(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     cython.floating *to,           # OUT  (taps, p.n), rows `apart` apart
     Piece *p, Piece *next, size inputs, size taps, size apart, int mode, cconv_ahead *ahead,
-    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  gradient_room(...)
+    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  what is behind
 ) noexcept nogil:
     # What a piece of the sum gives.
     cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
@@ -462,10 +462,10 @@ cdef void gradient_task(
     size task, size tasks,
     size m, size inputs, size outputs, size taps,
     cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
-                                   #      sums of the bias, and two of (taps, PANEL, block_columns) if m is long
+                                   #      sums of the bias; two (taps, PANEL, block_columns) if m is long
 ) noexcept nogil:
-    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t, piece, apart
-    cdef size pieces = ceil_div(m, DEPTH)
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
+    cdef size pieces = ceil_div(m, DEPTH), t, piece, apart
     cdef cython.floating *biases = scratch + DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP
     cdef cython.floating *group = biases + 2 * wide
     cdef cython.floating *lost = group + taps * wide

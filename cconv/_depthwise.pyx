@@ -163,44 +163,65 @@ def input_gradient(
 
 # ---- weight gradient -------------------------------------------------------------------------------
 
-cdef Tasks sums_of(const cconv_depth *d, size images) noexcept nogil:
-    # bands: parts of the rows of all images.
-    cdef Tasks t
-    t.splits = least(ENOUGH_TASKS, ceil_div(d.c, CHANNELS))
-    t.bands = least(ceil_div(ENOUGH_TASKS, t.splits), most(images * d.rows // FEWEST_ROWS, 1))
-    return t
+cdef struct Sums:
+    Tasks tasks   # bands: parts of the rows of all images
+    size each     # elements of the sums of a part: of the taps, then of the bias, `pitch` apart
+    bint settles  # whether a part has several groups of about GROUP_OUTPUTS outputs
+
+
+cdef Sums sums_of(const cconv_depth *d, size images) noexcept nogil:
+    cdef Sums s
+    s.tasks.splits = least(ENOUGH_TASKS, ceil_div(d.c, CHANNELS))
+    s.tasks.bands = least(ceil_div(ENOUGH_TASKS, s.tasks.splits), most(images * d.rows // FEWEST_ROWS, 1))
+    s.each = (d.kh * d.kw + 1) * pitch(d.c)
+    s.settles = ceil_div(images * d.rows, s.tasks.bands) * d.columns > GROUP_OUTPUTS
+    return s
 
 
 def weight_gradient_scratch(dy_shape, kernel_shape):
-    """Elements of scratch that `weight_gradient` takes: of all parts three arrays of sums."""
+    """Elements of scratch that `weight_gradient` takes: the sums of all parts, and more if they settle."""
     cdef cconv_depth d
+    cdef Sums s
     n, d.rows, d.columns, d.c = dy_shape
-    return 3 * sums_of(&d, n).bands * (kernel_shape[0] * kernel_shape[1] + 1) * pitch(d.c)
+    d.kh, d.kw = kernel_shape[0], kernel_shape[1]
+    s = sums_of(&d, n)
+    return (3 if s.settles else 1) * s.tasks.bands * s.each
+
+
+cdef void clear(cython.floating *sums, const cconv_depth *d, size start, size stop) noexcept nogil:
+    cdef size t
+    for t in range(d.kh * d.kw + 1):
+        memset(sums + t * d.tap + start, 0, (stop - start) * sizeof(cython.floating))
 
 
 cdef void end_group(
-    cython.floating *group,  # IN, OUT  (rows, c), `pitch` apart: zero again
+    cython.floating *group,  # IN, OUT  (taps + 1, c), `pitch` apart: zero again
     cython.floating *sums, cython.floating *lost,  # IN, OUT
-    const cconv_depth *d, size rows, size start, size stop,
+    const cconv_depth *d, size start, size stop,
 ) noexcept nogil:
     # sums, lost += group, exactly.
-    cdef size t, at, item = sizeof(cython.floating)
-    for t in range(rows):
+    cdef size t, at
+    for t in range(d.kh * d.kw + 1):
         at = t * d.tap + start
-        cconv_rows_of(item).add_exactly(stop - start, group + at, sums + at, lost + at)
-        memset(group + at, 0, (stop - start) * item)
+        cconv_rows_of(sizeof(cython.floating)).add_exactly(stop - start, group + at, sums + at, lost + at)
+    clear(group, d, start, stop)
 
 
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
-    cython.floating *group,  # IN, OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart: zeros
-    cython.floating *sums,   # IN, OUT  the same
-    cython.floating *lost,   # IN, OUT  the same
+    cython.floating *sums,   # OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart
+    cython.floating *group,  # OUT  the same, or NULL: it does not settle
+    cython.floating *lost,   # OUT  the same, or NULL
     const cconv_depth *d, size first, size last, size start, size stop,
 ) noexcept nogil:
     # The rows first <= r < last, counted over all images, for the channels from start on.
     cdef size step = most(PIXELS // d.columns, 1), pieces = ceil_div(d.columns, CHAIN_OUTPUTS), piece, i, rows
-    cdef size taps = d.kh * d.kw, outputs = 0, left, right
+    cdef size outputs = 0, left, right
+    cdef cython.floating *to = sums if group == NULL else group
+    clear(sums, d, start, stop)
+    if group != NULL:
+        clear(group, d, start, stop)
+        clear(lost, d, start, stop)
     while first < last:
         i = first % d.rows
         rows = least(least(step, last - first), d.rows - i)
@@ -208,13 +229,26 @@ cdef void sum_task(
             left, right = piece * d.columns // pieces, (piece + 1) * d.columns // pieces
             kernels(sizeof(cython.floating)).gradient(
                 d, i, i + rows, left, right, start, stop, x + first // d.rows * d.h * d.w * d.c,
-                dy + (first - i) * d.row, group, group + taps * d.tap)
+                dy + (first - i) * d.row, to, to + d.kh * d.kw * d.tap)
             outputs += rows * (right - left)
-            if outputs >= GROUP_OUTPUTS:
-                end_group(group, sums, lost, d, taps + 1, start, stop)
+            if outputs >= GROUP_OUTPUTS and group != NULL:
+                end_group(group, sums, lost, d, start, stop)
                 outputs = 0
         first += rows
-    end_group(group, sums, lost, d, taps + 1, start, stop)
+    if outputs and group != NULL:
+        end_group(group, sums, lost, d, start, stop)
+
+
+cdef void add_task(
+    const cython.floating *sums,  # IN   (parts, c), parts `each` apart
+    cython.floating *total,       # OUT  (c)
+    size c, size parts, size each,
+) noexcept nogil:
+    cdef size part, k
+    memcpy(total, sums, c * sizeof(cython.floating))
+    for part in range(1, parts):
+        for k in range(c):
+            total[k] += sums[part * each + k]
 
 
 def weight_gradient(
@@ -229,18 +263,23 @@ def weight_gradient(
     """Gradient of a convolution with respect to its kernel and bias."""
     cdef cconv_depth d = geometry(x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1],
                                   dy.shape[1], dy.shape[2], strides, origin, dilation)
-    cdef Tasks tasks = sums_of(&d, x.shape[0])
-    cdef size rows = x.shape[0] * d.rows, taps = d.kh * d.kw, each = (taps + 1) * d.tap, t, part, split
-    cdef size item = sizeof(cython.floating)
-    cdef cython.floating *sums = &scratch[0] + tasks.bands * each
-    cdef cython.floating *lost = sums + tasks.bands * each
+    cdef Sums s = sums_of(&d, x.shape[0])
+    cdef Tasks tasks = s.tasks
+    cdef size rows = x.shape[0] * d.rows, taps = d.kh * d.kw, t, part, split, away = tasks.bands * s.each
+    cdef cython.floating *sums = &scratch[0]
+    cdef cython.floating *to
     with nogil:
-        memset(&scratch[0], 0, 3 * tasks.bands * each * item)
         for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="static"):
             part, split = t // tasks.splits, t % tasks.splits
-            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], &scratch[0] + part * each, sums + part * each,
-                     lost + part * each, &d, part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
+            sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.each,
+                     sums + away + part * s.each if s.settles else NULL,
+                     sums + 2 * away + part * s.each if s.settles else NULL, &d,
+                     part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
                      share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
         for t in prange(taps + 1, num_threads=threads, schedule="static"):
-            add_whole(&dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0], sums + t * d.tap,
-                      lost + t * d.tap, tasks.bands, d.c, each, item, 1)
+            to = &dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0]
+            if s.settles:
+                add_whole(to, sums + t * d.tap, sums + 2 * away + t * d.tap, tasks.bands, d.c, s.each,
+                          sizeof(cython.floating), 1)
+            else:
+                add_task(<const cython.floating *>sums + t * d.tap, to, d.c, tasks.bands, s.each)

@@ -11,10 +11,10 @@
 #
 # The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
 # split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
-# order.  Chains of products end after at most CHAIN_OUTPUTS outputs; what GROUP_OUTPUTS outputs or a few more give is added
-# exactly.  2x2 max pooling takes the same blocks, parts and order, with one product where the gradient
-# before pooling has four (see simd/first_gradient.h): both give the same bits where x is finite.  Other
-# poolings spread their gradient over the thread's scratch first.
+# order.  Chains of products end after at most CHAIN_OUTPUTS outputs.  A part of more than GROUP_OUTPUTS adds
+# what about so many give exactly (simd/long_sum.h).  2x2 max pooling takes the same blocks, parts and order,
+# with one product where the gradient before pooling has four (see simd/first_gradient.h): both give the same
+# bits where x is finite.  Other poolings spread their gradient over the thread's scratch first.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
 cimport cython
@@ -26,6 +26,7 @@ from cconv._kernels cimport (
     CCONV_FIRST_BIAS,
     CCONV_FIRST_RELU,
     GROUP_OUTPUTS,
+    add_parts,
     add_whole,
     cconv_current,
     cconv_first,
@@ -386,11 +387,18 @@ cdef cconv_first_walk quads_walk(const First *g, const cconv_pool *p, size *coun
 cdef struct Part:
     void *group    # (room)
     void *sums     # (room), added exactly,
-    void *lost     # (room), with this
+    void *lost     # (room), with this; NULL: the part is one group, which is its sums
     size room, outputs
 
 
+cdef inline bint settles(const First *g, size parts) noexcept nogil:
+    # Whether a part has several groups.
+    return ceil_div(g.n * g.bands, parts) * g.band * g.columns > GROUP_OUTPUTS
+
+
 cdef void end_group(Part *part, size item) noexcept nogil:
+    if part.lost == NULL:
+        return
     if part.outputs:
         cconv_rows_of(item).add_exactly(part.room, part.group, part.sums, part.lost)
     part.outputs = 0
@@ -433,7 +441,8 @@ cdef void block_sums(
 cdef void part_task(
     const cython.floating *x,      # IN   (n, h, w, c)
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
-    cython.floating *sums, cython.floating *lost,  # IN, OUT  of this part: (room), from zeros
+    cython.floating *sums,         # OUT  of this part
+    cython.floating *lost,         # OUT  the same, or NULL: it does not settle
     const First *g, const Pooling *pooling, size room, size first, size stop,
     cython.floating *scratch,      # OUT  (room), then block_size(g)
 ) noexcept nogil:
@@ -447,6 +456,11 @@ cdef void part_task(
     cdef cython.floating *rest = copy + copy_size(g)
     cdef const cython.floating *a
     part.group, part.sums, part.lost, part.room, part.outputs = scratch, sums, lost, room, 0
+    if lost == NULL:
+        part.group = sums
+    else:
+        memset(sums, 0, room * item)
+        memset(lost, 0, room * item)
     s.wide = p.ow if picks else g.columns
     for b in range(first, stop):
         image, i = b // g.bands, b % g.bands * g.band
@@ -474,11 +488,13 @@ cdef void sum_parts(
     cdef size blocks = g.n * g.bands, each = room + block_size(g, pooling.argmax != NULL), t
     cdef cython.floating *lost = scratch + parts * room
     cdef cython.floating *rest = lost + parts * room
-    memset(scratch, 0, 2 * parts * room * item)
     for t in prange(parts, num_threads=threads, schedule="static"):
-        part_task(x, dy, scratch + t * room, lost + t * room, g, pooling, room, t * blocks // parts,
-                  (t + 1) * blocks // parts, rest + threadid() * each)
-    add_whole(scratch, scratch, lost, parts, room, room, item, threads)
+        part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, room,
+                  t * blocks // parts, (t + 1) * blocks // parts, rest + threadid() * each)
+    if settles(g, parts):
+        add_whole(scratch, scratch, lost, parts, room, room, item, threads)
+    else:
+        add_parts(scratch, scratch + room, parts - 1, room, room, item, threads)
     first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 

@@ -178,6 +178,9 @@ cdef extern from "simd/simd.h" nogil:
 
 cdef const cconv_isa *cconv_current() noexcept nogil
 
+cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
+                    Py_ssize_t item, int threads) noexcept nogil
+
 cdef void add_whole(void *total, void *sums, void *lost, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
                     Py_ssize_t item, int threads) noexcept nogil
 

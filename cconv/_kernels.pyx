@@ -18,8 +18,8 @@
 #
 # The weight gradient sums over the batch, so there the cut matters: the batch is split into
 # parts by shapes alone, each part sums into an array of its own, and the parts are added in order.
-# A chain of products ends after CHAIN_OUTPUTS outputs; the sums of GROUP_OUTPUTS outputs, or a few more, are added exactly
-# (simd/long_sum.h), as are those of the bias.
+# A chain of products ends after about CHAIN_OUTPUTS outputs; the sums of GROUP_OUTPUTS outputs, or a few
+# more, are added exactly (simd/long_sum.h), as are those of the bias.
 # It copies bands that reach past the image, with zeros around them, into the thread's scratch.
 #
 # Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
@@ -523,7 +523,8 @@ cdef Sum gradient_sum(Pass p, size n, size item) noexcept nogil:
     cdef Sum s
     s.p = p
     s.band = p.rows
-    while s.band > 1 and (band_size(&p, s.band) * item > BLOCK_BYTES or s.band * p.columns > 2 * GROUP_OUTPUTS):
+    while s.band > 1 and (band_size(&p, s.band) * item > BLOCK_BYTES
+                          or s.band * p.columns > 2 * GROUP_OUTPUTS):
         s.band = ceil_div(s.band, 2)
     s.bands = ceil_div(p.rows, s.band)
     s.band = ceil_div(p.rows, s.bands)
@@ -558,9 +559,10 @@ cdef void chain_product(
     const cython.floating *a, const cython.floating *dy, cython.floating *dkernel, cconv_sum *t,
     size taps, size filters, size images, size rows, size columns, int mode,
 ) noexcept nogil:
-    # The outputs of a block in chains of at most CHAIN_OUTPUTS.
-    cdef size across = ceil_div(columns, ceil_div(columns, CHAIN_OUTPUTS)), down = least(most(CHAIN_OUTPUTS // columns, 1), rows)
-    cdef size deep = least(most(CHAIN_OUTPUTS // (rows * columns), 1), images), n, i, j, k
+    # The outputs of a block in chains of about CHAIN_OUTPUTS: whole images, rows, or pieces of a row.
+    cdef size across = ceil_div(columns, ceil_div(columns, CHAIN_OUTPUTS)), image = rows * columns
+    cdef size down = least(most((CHAIN_OUTPUTS + columns // 2) // columns, 1), rows)
+    cdef size deep = least(most((CHAIN_OUTPUTS + image // 2) // image, 1), images), n, i, j, k
     for n in range(ceil_div(images, deep) * ceil_div(rows, down) * ceil_div(columns, across)):
         k, i = n % ceil_div(columns, across) * across, n // ceil_div(columns, across)
         j, i = i % ceil_div(rows, down) * down, i // ceil_div(rows, down) * deep
@@ -602,17 +604,17 @@ cdef void unit_product(
 
 
 cdef void settle(
-    const cython.floating *group,  # IN  (kh, kw, cg, f); NULL: it lies in sums, and nothing is lost yet
+    const cython.floating *group,  # IN  (kh, kw, cg, f); the first one lies in sums, and nothing is lost yet
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
     const Sum *s, size share,
 ) noexcept nogil:
     # sums, lost += group, exactly, where the units of this share lie.
     cdef size item = sizeof(cython.floating), f = s.p.groups * s.p.fg, u = 0, v = 0, g = 0, first = 0
-    cdef size unit, at, tap
+    cdef size unit, at, _
     for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
         at = unit_at(s, unit, &u, &v, &g, &first)
-        for tap in range(least(s.slice, s.taps - first)):
-            if group == NULL:
+        for _ in range(least(s.slice, s.taps - first)):
+            if group == sums:
                 memset(lost + at, 0, s.p.fg * item)
             else:
                 cconv_rows_of(item).add_exactly(s.p.fg, group + at, sums + at, lost + at)
@@ -667,19 +669,20 @@ cdef void sum_task(
         k = b - start
         # The first group sums into the part's sums.
         to = group if s.settles and k >= s.group else sums
-        block_task(x, dy, to, biases, s, n, b, share, CCONV_ACCUMULATE if k % s.group else 0, pooling, scratch)
+        block_task(x, dy, to, biases, s, n, b, share, CCONV_ACCUMULATE if k % s.group else 0, pooling,
+                   scratch)
         if s.settles and ((k + 1) % s.group == 0 or b + 1 == stop):
-            settle(<const cython.floating *>NULL if to == sums else <const cython.floating *>group, sums, lost, s,
-                   share)
+            settle(<const cython.floating *>to, sums, lost, s, share)
 
 
-cdef void add_parts(void *total, const void *parts, size count, size n, size item, int threads) noexcept nogil:
-    # total (n) += parts (count, n), in order.
+cdef void add_parts(void *total, const void *parts, size count, size n, size stride, size item,
+                    int threads) noexcept nogil:
+    # total (n) += parts (count, n), `stride` elements apart, in order.
     cdef size chunk = 4096, t, k
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for t in prange(ceil_div(n, chunk) if count > 0 else 0, num_threads=threads, schedule="static"):
         for k in range(count):
-            rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * n + t * chunk) * item, NULL,
+            rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * stride + t * chunk) * item, NULL,
                      <char *>total + t * chunk * item, 0)
 
 
@@ -691,7 +694,8 @@ cdef void add_whole(void *total, void *sums, void *lost, size count, size n, siz
     for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="static"):
         at, some = t * chunk * item, least(chunk, n - t * chunk)
         for k in range(1, count):
-            rows.add_exactly(some, <char *>sums + k * stride * item + at, <char *>sums + at, <char *>lost + at)
+            rows.add_exactly(some, <char *>sums + k * stride * item + at, <char *>sums + at,
+                             <char *>lost + at)
             rows.add(some, <char *>lost + k * stride * item + at, NULL, <char *>lost + at, 0)
         rows.whole(some, <char *>sums + at, <char *>lost + at, <char *>total + at)
 
@@ -744,7 +748,7 @@ cdef void weight_gradient(
     if s.settles:
         add_whole(dkernel, kernels, lost, s.parts, s.kernel, s.kernel, item, threads)
     else:
-        add_parts(dkernel, kernels, s.parts - 1, s.kernel, item, threads)
+        add_parts(dkernel, kernels, s.parts - 1, s.kernel, s.kernel, item, threads)
     add_whole(dbias, scratch, scratch + f, s.parts, f, 2 * f, item, 1)
 
 

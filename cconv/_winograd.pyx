@@ -34,8 +34,8 @@
 #
 # The sum over tiles is taken between the transforms: s (n^2, c, f) += v^T w.  The tiles are split
 # into parts by shapes alone, each with an s of its own; they are added in order and transformed
-# once.  A chain of products ends with a batch of tiles; a part of more than about GROUP_OUTPUTS tiles adds what
-# so many give exactly (simd/long_sum.h), as each adds the bias.
+# once.  A chain of products ends with a batch of tiles; a part of more than about GROUP_OUTPUTS tiles
+# adds what so many give exactly (simd/long_sum.h), as each adds the bias.
 #
 # Max pooling of 2x2 pixels behind the convolution cuts tiles of even width into whole windows: the
 # output's transform then writes the pooled tile and its argmax, and the gradients' transforms
@@ -743,12 +743,11 @@ cdef void sum_task(
                     <const cython.floating *>NULL, CCONV_ACCUMULATE if (first - start) % s.group else 0)
         first += t.batch
         if s.settles and ((first - start) % s.group == 0 or first >= stop):
-            settle(<const cython.floating *>NULL if to == total else <const cython.floating *>group, total, lost, s,
-                   channels, filters, first >= stop)
+            settle(<const cython.floating *>to, total, lost, s, channels, filters, first >= stop)
 
 
 cdef void settle(
-    const cython.floating *group,  # IN   (n^2, cs, fs); NULL: it lies in sums, and nothing is lost yet
+    const cython.floating *group,  # IN   (n^2, cs, fs); the first one lies in sums, and nothing is lost yet
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
     const Sum *s, size channels, size filters, bint last,
 ) noexcept nogil:
@@ -758,7 +757,7 @@ cdef void settle(
     for p in range(s.t.square):
         for k in range(channels):
             at = (p * s.cs + k) * s.fs
-            if group == NULL:
+            if group == sums:
                 memset(lost + at, 0, filters * item)
             else:
                 rows.add_exactly(filters, group + at, sums + at, lost + at)

@@ -1,4 +1,4 @@
-"""Activations of infinities, NaN and negative zero: the limit of the formula, and gradients that are flat there."""
+"""Activations of infinities, NaN and negative zero: the limits of the formulas and of their derivatives."""
 
 import numpy as np
 import pytest

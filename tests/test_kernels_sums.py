@@ -168,7 +168,7 @@ def sum_of_products(x, dy, window, groups):
     (top, bottom), (left, right) = window.pads
     x = np.pad(x.astype(np.float64), ((0, 0), (top, bottom), (left, right), (0, 0)))
     dy = dy.astype(np.float64)
-    (n, oh, ow, f), (kh, kw), c = dy.shape, window.kernel_size, x.shape[3]
+    (oh, ow, f), (kh, kw), c = dy.shape[1:], window.kernel_size, x.shape[3]
     dkernel = np.empty((kh, kw, c // groups, f))
     (dh, dw), (sh, sw), of, by = window.dilation, window.strides, f // groups, c // groups
     for u, v in np.ndindex(kh, kw):

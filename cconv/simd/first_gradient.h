@@ -111,10 +111,13 @@ INLINE void NAME(first_pairs)(const cconv_first_walk *s, ptrdiff_t rows, ptrdiff
     const ptrdiff_t apart = (taps + 1) * LANES;
     for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
         const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
-        /* The first chunk sums dy, the others do so in vain. */
-        REAL again[2 * LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
-        NAME(first_pair)(s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
-                         sums + t * LANES, apart, bias, bias + (chunk ? LANES : apart));
+        REAL *const bias = sums + taps * LANES;
+        if (chunk) /* the first one sums dy */
+            NAME(first_pair)(0, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
+                             sums + t * LANES, apart, bias);
+        else
+            NAME(first_pair)(1, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
+                             sums + t * LANES, apart, bias);
     }
 }
 #endif
@@ -176,33 +179,36 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
                              ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
                              int first, REAL *sums) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, side = argmax ? 1 : 2;
-    const ptrdiff_t blocks = s->columns / side ? s->columns / side : 1; /* of 2x2 outputs, in a row */
+    const ptrdiff_t whole = s->columns / side, blocks = whole ? whole : 1; /* of 2x2 outputs, in a row */
     const ptrdiff_t most = rows == 1 && !argmax ? PASS_BLOCKS / 2 : PASS_BLOCKS;
-    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row */
+    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row: so many blocks, */
+    const ptrdiff_t each = (blocks + parts - 1) / parts * side;
     const ptrdiff_t few = 1 + FEW_BYTES / (2 * blocks * filters * (ptrdiff_t)sizeof(REAL));
     const ptrdiff_t fit = parts > 1 ? 1 : most / blocks, at_once = side * (few < fit ? few : fit);
     const ptrdiff_t walks = NAME(first_walks)(ragged, s, argmax != 0);
     ptrdiff_t i = 0;
     do { /* without rows too: the first sums are to be nothing then */
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
-        for (ptrdiff_t part = 0; part < parts; part++) {
-            const ptrdiff_t start = part * blocks / parts * side;
-            const ptrdiff_t stop =
-                part + 1 < parts ? (part + 1) * blocks / parts * side : s->columns;
-            const ptrdiff_t next = parts > 1 ? stop * filters : some * down;
-            const ptrdiff_t wanted = parts > 1 ? (stop - start) * filters : some * down;
+        int more = 1; /* of these rows */
+        for (ptrdiff_t start = 0, stop; more; start = stop) {
+            stop = start + each + 2 * side > s->columns ? s->columns : start + each;
+            more = stop < s->columns;
+            /* What comes next: the rest of these rows, or the next ones. */
             const ptrdiff_t at = i * down + start * filters;
+            const ptrdiff_t next = more ? i * down + stop * filters : (i + some) * down;
+            const ptrdiff_t high = parts > 1 ? some : 1;
+            const ptrdiff_t wide = parts > 1 ? (stop - start) * filters : some * down;
             /* Two rows at a time hide the stream from the hardware. */
-            const ptrdiff_t steps = some * (stop - start);
+            const ptrdiff_t steps = some * (stop - start), size = (ptrdiff_t)sizeof(REAL);
             const ptrdiff_t calls = walks * (argmax ? steps : steps / 4 + 1);
             cconv_ahead ahead[2] = {
-                cconv_ask((const void *)((uintptr_t)(dy + i * down + next)), 1,
-                          wanted * (ptrdiff_t)sizeof(REAL), 0, calls),
-                cconv_ask((const void *)((uintptr_t)argmax + i * down + next), 1,
-                          argmax ? wanted : 0, 0, calls)};
+                cconv_ask((const void *)((uintptr_t)dy + (uintptr_t)(next * size)), high,
+                          wide * size, down * size, calls),
+                cconv_ask((const void *)((uintptr_t)argmax + (uintptr_t)next), high,
+                          argmax ? wide : 0, down, calls)};
             NAME(first_pass)(ragged, half, s, some, stop - start,
-                             x + i * s->row + start * s->column, dy + at, argmax ? argmax + at : argmax,
-                             ahead, first, sums);
+                             x + i * s->row + start * s->column, dy + at,
+                             argmax ? argmax + at : argmax, ahead, first, sums);
             first = 0;
         }
         i += some;

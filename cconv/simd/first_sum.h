@@ -92,11 +92,11 @@ _Static_assert(PAIR_TAPS == 5, "EACH_OF_PAIR has as many");
 #define EACH_OF_PAIR(DO) DO(4) DO(3) DO(2) DO(1) DO(0)
 
 /* first_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
- * apart. */
-INLINE void NAME(first_pair)(const cconv_first_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
-                             ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy,
-                             ptrdiff_t other, cconv_ahead *ahead, const int first, REAL *sums,
-                             ptrdiff_t apart, REAL *bias0, REAL *bias1) {
+ * apart; the bias only if asked. */
+INLINE void NAME(first_pair)(const int sums_dy, const cconv_first_walk *s, const ptrdiff_t *at,
+                             ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
+                             const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, const int first,
+                             REAL *sums, ptrdiff_t apart, REAL *bias) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, column = s->column;
     vec of_dy0 = {0}, of_dy1 = {0};
 #define OPEN_PAIR(t) vec c##t##0 = {0}, c##t##1 = {0};
@@ -113,7 +113,7 @@ INLINE void NAME(first_pair)(const cconv_first_walk *s, const ptrdiff_t *at, ptr
 #define OUTPUT(p, g) { \
         const REAL *const p_ = p; \
         const vec g0 = LOAD(g), g1 = LOAD((g) + other); \
-        quad0 += g0, quad1 += g1; \
+        if (sums_dy) quad0 += g0, quad1 += g1; \
         EACH_OF_PAIR(OF_TAP) }
     for (ptrdiff_t i = 0; i < rows; i += 2) {
         const ptrdiff_t high = rows - i < 2 ? 1 : 2, pairs = high == 2 ? columns / 2 : 0;
@@ -125,20 +125,22 @@ INLINE void NAME(first_pair)(const cconv_first_walk *s, const ptrdiff_t *at, ptr
             OUTPUT(a + column, g + filters)
             OUTPUT(c, g + down)
             OUTPUT(c + column, g + down + filters)
-            of_dy0 += quad0, of_dy1 += quad1;
+            if (sums_dy) of_dy0 += quad0, of_dy1 += quad1;
             a += 2 * column, c += 2 * column, g += 2 * filters;
         }
         for (ptrdiff_t j = 2 * pairs; j < columns; j++, a += column, g += filters)
             for (ptrdiff_t u = 0; u < high; u++) {
                 vec quad0 = {0}, quad1 = {0};
                 OUTPUT(a + u * s->row, g + u * down)
-                of_dy0 += quad0, of_dy1 += quad1;
+                if (sums_dy) of_dy0 += quad0, of_dy1 += quad1;
             }
     }
 #undef OUTPUT
 #undef OF_TAP
-    ADD_TO(bias0, of_dy0)
-    ADD_TO(bias1, of_dy1)
+    if (sums_dy) {
+        ADD_TO(bias, of_dy0)
+        ADD_TO(bias + apart, of_dy1)
+    }
 #define PUT_PAIR(t) if (t < taps) { \
         ADD_TO(sums + t * LANES, c##t##0) \
         ADD_TO(sums + apart + t * LANES, c##t##1) }

@@ -211,41 +211,68 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
 #undef ASK
 }
 
-/* n <= LANES channels of pixel (iy, ix) of a gradient: the sum over the windows that cover it.
+/* What the window (oy, ox) gives to n <= LANES channels of its tap (u, v).
  * dy (oh, ow, c), or col (oh, ow, kh, kw, c) */
+INLINE vec NAME(gather_term)(const int kind, const int ragged, tail last, const cconv_pool *p,
+                             ptrdiff_t window, ptrdiff_t u, ptrdiff_t v, const REAL *dy,
+                             const void *argmax, const REAL *weights, ptrdiff_t n, ptrdiff_t j) {
+    const ptrdiff_t at = kind == COLUMNS ? (window * p->kh + u) * p->kw + v : window;
+    const REAL *from = dy + at * p->c + j;
+    vec term = ragged ? LOAD_TAIL(from, last) : LOAD(from);
+    if (kind == AVERAGE) term *= weights[window];
+    if (kind == MAX_BYTES || kind == MAX_WIDE) {
+        const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
+                                                         : (int32_t)(u * p->kw + v));
+        const ivec place = NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
+        term = BLEND(IEQ(place, here), term, (vec){0});
+    }
+    return term;
+}
+
+/* n <= LANES channels of pixel (iy, ix) of a gradient: the sum over the windows that cover it. */
 INLINE vec NAME(gather_lanes)(const int kind, const int ragged, const cconv_pool *p, ptrdiff_t iy,
                               ptrdiff_t ix, cconv_span rows, cconv_span columns, const REAL *dy,
                               const void *argmax, const REAL *weights, ptrdiff_t n, ptrdiff_t j) {
     const tail last = TAIL(ragged ? n : LANES);
-    const int is_short = IS_SHORT(rows, columns);
-    vec sum = {0}, lost = {0}, chain = {0};
-    ptrdiff_t room = is_short ? CCONV_ONE_CHAIN : CCONV_CHAIN; /* windows that the chain takes */
+    vec sum = {0};
     for (ptrdiff_t oy = rows.first; oy < rows.last; oy++) {
         const ptrdiff_t u = tap_at(iy + p->top - oy * p->sh, p->dh);
         if (u < 0) continue;
         for (ptrdiff_t ox = columns.first; ox < columns.last; ox++) {
             const ptrdiff_t v = tap_at(ix + p->left - ox * p->sw, p->dw);
             if (v < 0) continue;
-            const ptrdiff_t window = oy * p->ow + ox;
-            const ptrdiff_t at = kind == COLUMNS ? (window * p->kh + u) * p->kw + v : window;
-            const REAL *from = dy + at * p->c + j;
-            vec term = ragged ? LOAD_TAIL(from, last) : LOAD(from);
-            if (kind == AVERAGE) term *= weights[window];
-            if (kind == MAX_BYTES || kind == MAX_WIDE) {
-                const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * p->kw + v)
-                                                                 : (int32_t)(u * p->kw + v));
-                const ivec place =
-                    NAME(load_places)(kind, argmax, at * p->c + j, ragged ? n : LANES);
-                term = BLEND(IEQ(place, here), term, (vec){0});
+            sum += NAME(gather_term)(kind, ragged, last, p, oy * p->ow + ox, u, v, dy, argmax,
+                                     weights, n, j);
+        }
+    }
+    return sum;
+}
+
+/* The same where there may be more than CCONV_ONE_CHAIN windows. */
+INLINE vec NAME(gather_chains)(const int kind, const int ragged, const cconv_pool *p, ptrdiff_t iy,
+                               ptrdiff_t ix, cconv_span rows, cconv_span columns, const REAL *dy,
+                               const void *argmax, const REAL *weights, ptrdiff_t n, ptrdiff_t j) {
+    const tail last = TAIL(ragged ? n : LANES);
+    vec sum = {0}, lost = {0}, chain = {0};
+    ptrdiff_t room = CCONV_CHAIN; /* windows that the chain still takes */
+    for (ptrdiff_t oy = rows.first; oy < rows.last; oy++) {
+        const ptrdiff_t u = tap_at(iy + p->top - oy * p->sh, p->dh);
+        if (u < 0) continue;
+        for (ptrdiff_t ox = columns.first; ox < columns.last;) {
+            const ptrdiff_t stop = ox + room < columns.last ? ox + room : columns.last;
+            room -= stop - ox;
+            for (; ox < stop; ox++) {
+                const ptrdiff_t v = tap_at(ix + p->left - ox * p->sw, p->dw);
+                if (v < 0) continue;
+                chain += NAME(gather_term)(kind, ragged, last, p, oy * p->ow + ox, u, v, dy, argmax,
+                                           weights, n, j);
             }
-            chain += term;
-            if (--room > 0 || is_short) continue;
+            if (room) continue;
             ADD_EXACTLY(sum, lost, chain);
             chain = (vec){0};
             room = CCONV_CHAIN;
         }
     }
-    if (is_short) return chain;
     ADD_EXACTLY(sum, lost, chain);
     return WHOLE_SUM(sum, lost);
 }
@@ -308,6 +335,35 @@ INLINE void NAME(spread_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
     for (; done < p->w; done++) for (ptrdiff_t j = 0; j < c; j++) dx[done * c + j] = 0;
 }
 
+/* dx (w, c): row iy of the gradient, of windows in those rows; long_sums: of so many that a pixel may
+ * lie in more than CCONV_ONE_CHAIN. */
+INLINE void NAME(gather_pixels)(const int kind, const int long_sums, const cconv_pool *p,
+                                ptrdiff_t iy, cconv_span rows, const REAL *dy, const void *argmax,
+                                const REAL *weights, REAL *dx) {
+    const ptrdiff_t c = p->c, reach_w = (p->kw - 1) * p->dw;
+    cconv_span columns = {0, 0};
+#define GATHER(ragged, n, j)                                                                    \
+    (long_sums ? NAME(gather_chains)(kind, ragged, p, iy, ix, rows, columns, dy, argmax,        \
+                                     weights, n, j)                                             \
+               : NAME(gather_lanes)(kind, ragged, p, iy, ix, rows, columns, dy, argmax,         \
+                                    weights, n, j))
+    for (ptrdiff_t ix = 0; ix < p->w; ix++, dx += c) {
+        while (columns.last < p->ow && columns.last * p->sw <= ix + p->left) columns.last++;
+        while (columns.first * p->sw + reach_w < ix + p->left) columns.first++;
+        if (c < LANES) {
+            const vec sum = GATHER(1, c, 0);
+            STORE_TAIL(dx, TAIL(c), sum);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < c; j += LANES) {
+            const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
+            const vec sum = GATHER(0, LANES, k);
+            STORE(dx + k, sum);
+        }
+    }
+#undef GATHER
+}
+
 /* dx (w, c): row iy of the gradient */
 INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, const REAL *dy,
                              const void *argmax, const REAL *weights, REAL *dx) {
@@ -319,27 +375,15 @@ INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
         NAME(meet_row)(p, iy, dy, argmax, dx);
         return;
     }
-    const ptrdiff_t c = p->c, reach_h = (p->kh - 1) * p->dh, reach_w = (p->kw - 1) * p->dw;
+    const ptrdiff_t reach_h = (p->kh - 1) * p->dh, most = (p->kw - 1) * p->dw / p->sw + 1;
     const ptrdiff_t y_end = (iy + p->top) / p->sh + 1, y_gap = iy + p->top - reach_h;
     const cconv_span rows = {y_gap > 0 ? (y_gap + p->sh - 1) / p->sh : 0,
                              y_end < p->oh ? y_end : p->oh};
-    cconv_span columns = {0, 0};
-    for (ptrdiff_t ix = 0; ix < p->w; ix++, dx += c) {
-        while (columns.last < p->ow && columns.last * p->sw <= ix + p->left) columns.last++;
-        while (columns.first * p->sw + reach_w < ix + p->left) columns.first++;
-        if (c < LANES) {
-            const vec sum = NAME(gather_lanes)(kind, 1, p, iy, ix, rows, columns, dy, argmax,
-                                               weights, c, 0);
-            STORE_TAIL(dx, TAIL(c), sum);
-            continue;
-        }
-        for (ptrdiff_t j = 0; j < c; j += LANES) {
-            const ptrdiff_t k = j + LANES <= c ? j : c - LANES;
-            const vec sum = NAME(gather_lanes)(kind, 0, p, iy, ix, rows, columns, dy, argmax,
-                                               weights, LANES, k);
-            STORE(dx + k, sum);
-        }
-    }
+    const cconv_span columns = {0, most < p->ow ? most : p->ow}; /* at most so many */
+    if (IS_SHORT(rows, columns))
+        NAME(gather_pixels)(kind, 0, p, iy, rows, dy, argmax, weights, dx);
+    else
+        NAME(gather_pixels)(kind, 1, p, iy, rows, dy, argmax, weights, dx);
 }
 
 /* y, argmax (ow, c): row oy of image x (h, w, c) */
