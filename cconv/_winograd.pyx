@@ -693,6 +693,9 @@ cdef size batch_to_points(
     from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
     to.channels, to.point = filters, s.w
     for i in range(first, first + count):
+        # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
+        if biases != NULL and i > first and (i - first) % TILES_OF_BIAS == 0:
+            add_bias(biases, s.t.f, filters)
         place(&s.t, i, &from_, &to, &x_at, &y_at)
         if to.r1 <= 0 or to.c1 <= 0:
             continue
