@@ -703,8 +703,6 @@ cdef size batch_to_points(
         s.t.wino.input(&from_, x + x_at, v + kept * channels)
         s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
         kept += 1
-        if biases != NULL and kept % TILES_OF_BIAS == 0:
-            add_bias(biases, s.t.f, filters)
     if biases != NULL:
         add_bias(biases, s.t.f, filters)
     return kept
