@@ -95,9 +95,7 @@ def test_layers_that_name_the_format_need_no_parameter(kind, y, recwarn):
     c = kind(list_of_layers("channels_first"), **OPTIONS, data_format="channels_first").fit(FIRST, y)
     assert np.array_equal(outputs(a, FIRST), outputs(b, LAST))
     assert np.array_equal(outputs(c, FIRST), outputs(b, LAST))
-    with pytest.raises(
-        ValueError, match="but the model was given channels_last"
-    ):
+    with pytest.raises(ValueError, match="but the model was given channels_last"):
         kind(list_of_layers("channels_first"), **OPTIONS, data_format="channels_last").fit(LAST, y)
     assert not recwarn.list
 

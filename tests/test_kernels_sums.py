@@ -47,7 +47,9 @@ def assert_right(actual, wanted, bound=BOUND):
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("shape", [(1, 8, 8, 3), (2, 65, 1, 40), (1, 1, 5003, 9), (1, 300, 200, 5), (1, 1200, 1000, 1)])
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 8, 3), (2, 65, 1, 40), (1, 1, 5003, 9), (1, 300, 200, 5), (1, 1200, 1000, 1)]
+)
 def test_global_average_pooling(kind, shape):
     (x,) = draw(kind, shape)
     y = on_all_threads(lambda: GlobalAveragePooling2D().forward(x))
@@ -87,9 +89,7 @@ def test_average_pooling_in_the_lanes_of_images(kind):
     x, kernel = draw(kind, (17, 40, 44, 1), (1, 1, 1, 3))
     window = resolve_window("sums", (40, 44), 1)
     pool = resolve_window("sums", (40, 44), (20, 22), (20, 22))
-    y = on_all_threads(
-        lambda: ops.conv2d_average_pool(x, kernel, None, window, "linear", pool, False, Run())
-    )
+    y = on_all_threads(lambda: ops.conv2d_average_pool(x, kernel, None, window, "linear", pool, False, Run()))
     wanted = F.average_pool2d(F.conv2d(x, kernel), (20, 22))
     assert np.array_equal(y, wanted)
     assert_right(y, F.average_pool2d((x * kernel[0, 0, 0]).astype(np.float64), (20, 22)))
@@ -102,7 +102,8 @@ def test_a_sum_of_few_terms_is_one_chain():
     for pixel in x.reshape(64, 5):
         total += pixel
     assert np.array_equal(GlobalAveragePooling2D().forward(x)[0], total / np.float32(64))
-    assert np.array_equal(F.dense_backward(x.reshape(64, 5), x.reshape(64, 5), np.eye(5, dtype="f"))[2], total)
+    rows = x.reshape(64, 5)
+    assert np.array_equal(F.dense_backward(rows, rows, np.eye(5, dtype="f"))[2], total)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
@@ -123,7 +124,9 @@ def test_an_infinity_among_many_terms_is_no_nan(value):
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("sizes", [(65, 3, 4), (257, 9, 300), (4097, 2, 33), (10000, 150, 5), (200000, 3, 17)])
+@pytest.mark.parametrize(
+    "sizes", [(65, 3, 4), (257, 9, 300), (4097, 2, 33), (10000, 150, 5), (200000, 3, 17)]
+)
 def test_dense(kind, sizes):
     m, inputs, outputs = sizes
     x, dy = draw(kind, (m, inputs), (m, outputs))
@@ -268,7 +271,8 @@ def test_losses_metrics_and_penalties(kind, m):
         assert_right(loss(true, pred, weight)[0], (wide * each).mean())
         assert_right(metrics.get(key)(true, pred), each.mean())
     p = np.clip(pred, 0.05, 0.9)
-    assert_right(losses.get("binary_crossentropy")(np.ones_like(p), p)[0], -np.log(p.astype(np.float64)).mean())
+    wanted = -np.log(p.astype(np.float64)).mean()
+    assert_right(losses.get("binary_crossentropy")(np.ones_like(p), p)[0], wanted)
     both = np.concatenate([p, 1 - p], axis=1)
     labels = np.zeros(m, int)
     entropy = -np.log(p.astype(np.float64))[:, 0]

@@ -51,8 +51,7 @@ TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_wei
 ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
 
 ARGUMENTS: dict[str, dict[str, Argument]] = {
-    "models.Sequential": {
-    },
+    "models.Sequential": {},
     "models.load_model": {
         "filepath": PATH,
         "custom_objects": Argument((None, {}), "the model made in code, then load_weights"),
