@@ -414,7 +414,8 @@ def _dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) ->
 
 def _dense_weight_gradient_into(dkernel: Array, dbias: Array, dy: Array, x: Array, run: Run) -> None:
     threads = threads_for(len(x) * dkernel.size, SERIAL_WORK)
-    scratch = _scratch(run, _dense.dense_weight_gradient_scratch(*x.shape, dy.itemsize, threads), dy.dtype)
+    count = _dense.dense_weight_gradient_scratch(len(x), x.shape[1], dy.itemsize, threads)
+    scratch = _scratch(run, count, dy.dtype)
     run.call(_dense.dense_weight_gradient, dy, x, dkernel, dbias, scratch, threads)
 
 
