@@ -5,6 +5,7 @@ is `controlled`, is called by a team of threads that have the state which the ca
 """
 
 import contextlib
+import gc
 import json
 import sys
 import threading
@@ -135,4 +136,5 @@ def main():
 
 
 if __name__ == "__main__":
+    gc.disable()  # what others compute when garbage is collected would meet the traps
     sys.exit(main())

@@ -27,6 +27,7 @@ from cconv.layers import (
     ZeroPadding2D,
 )
 from cconv.models import Sequential
+from cconv.optimizers import SGD
 
 ACTIVATIONS = (None, "relu", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
 # What a network ends in: the last activation, and the loss that its targets are for.
@@ -64,14 +65,14 @@ class Network:
             made.append(Activation(activation))
         return made
 
-    def model(self, fuse, optimizer="sgd"):
+    def model(self, fuse, optimizer=None):
         shape = self.input_shape
         if self.data_format == "channels_first" and len(shape) == 3:
             shape = (shape[2], *shape[:2])
         model = Sequential(self.new_layers(), seed=self.seed, dtype=self.dtype, data_format=self.data_format)
         model.build(shape)
         model.fuse = fuse
-        model.compile(optimizer, self.head[1])
+        model.compile(optimizer or SGD(1e-4), self.head[1])  # few of them diverge
         return model
 
 

@@ -1,5 +1,6 @@
 """Results do not depend on what others have set in the processor, and they find it as they left it."""
 
+import gc
 import importlib
 import inspect
 import json
@@ -24,11 +25,16 @@ TESTS = Path(__file__).parent
 
 @pytest.fixture(autouse=True)
 def fresh_state():
-    """Every test begins and ends in the state of a fresh process, and with the default threads."""
+    """Every test begins and ends in the state of a fresh process, and with the default threads.
+
+    No garbage is collected meanwhile: whatever others compute then would meet the state, and its traps.
+    """
     cconv.set_num_threads(None)
+    gc.disable()
     yield
     cconv.set_num_threads(None)
     set_state("fresh")
+    gc.enable()
 
 
 def in_new_thread(function, *args):
