@@ -105,17 +105,28 @@ def tree(parts):
 
 
 @dtypes
-@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 1001])
+@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 512, 513, 1001, 1024, 1025, 5003])
 def test_order_of_a_sum(n, dtype):
-    """A fixed number of lanes, each a chain, then a tree: to the bit, on every instruction set."""
+    """A fixed number of lanes, each a chain, then a tree: to the bit, on every instruction set.
+
+    Of more than 64 terms a lane has chains of 32, whose sums are added with what rounding loses beside them.
+    """
     lanes = LANES[np.dtype(dtype).name]
     x = np.random.default_rng(n).standard_normal(n).astype(dtype)
     padded = np.zeros(-(-n // lanes) * lanes, dtype)
     padded[:n] = x
-    sums = np.zeros(lanes, dtype)
-    for block in padded.reshape(-1, lanes):
-        sums += block
-    assert _elementwise.total(x) == tree(sums)
+    blocks = padded.reshape(-1, lanes)
+    each = len(blocks) if len(blocks) <= 64 else 32
+    sums, lost = np.zeros((2, lanes), dtype)
+    for first in range(0, len(blocks), each):
+        chain = np.zeros(lanes, dtype)
+        for block in blocks[first : first + each]:
+            chain += block
+        both = sums + chain
+        back = both - sums
+        lost += (sums - (both - back)) + (chain - back)
+        sums = both
+    assert _elementwise.total(x) == tree(sums + lost)
 
 
 @dtypes
