@@ -140,7 +140,7 @@ class BuildKernels(build_ext):
             link_flags = [*link_flags, "-Wl,--wrap=GOMP_parallel"]
         sanitizers = os.environ.get("CCONV_SANITIZE")
         if sanitizers:
-            shared = ["-O1", "-g", "-ffp-contract=off", "-fno-omit-frame-pointer"]
+            shared = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
         elif not self.keeps_names and linux:
