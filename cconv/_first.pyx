@@ -7,7 +7,8 @@
 # that is little.  Behind 2x2 max pooling of stride 2 a task is a band of rows of windows, and what is
 # between the two never leaves the registers; other poolings take one image at a time from the
 # thread's scratch.  With `tiled`, Winograd's algorithm along the rows, a task first transforms its
-# band of the input, for all filters, into its scratch; zeros fill the last tile of a row.
+# band of the input, for all filters, into its scratch; zeros fill the last tile of a row.  Outputs that
+# rounding errors of larger values beside them would reach are taken directly (simd/first_weak.h).
 #
 # The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
 # split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
@@ -34,6 +35,7 @@ from cconv._kernels cimport (
     cconv_first_tiles,
     cconv_first_walk,
     cconv_rows_of,
+    cconv_winograd,
     ceil_div,
     copy_padded,
     least,
@@ -42,6 +44,7 @@ from cconv._kernels cimport (
 )
 from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
+from cconv._uneven cimport EVEN, level_of
 
 cdef size BAND_BYTES = 65536        # of input that a task or a block reads
 cdef size ENOUGH_TASKS = 32         # to keep many threads busy evenly
@@ -65,6 +68,10 @@ cdef struct First:
 
 cdef inline const cconv_first *first_of(size item) noexcept nogil:
     return cconv_current().f32.first if item == 4 else cconv_current().f64.first
+
+
+cdef inline const cconv_winograd *winograd_of(size item) noexcept nogil:
+    return cconv_current().f32.winograd if item == 4 else cconv_current().f64.winograd
 
 
 cdef inline size extent(size outputs, size stride, size taps, size dilation) noexcept nogil:
@@ -155,9 +162,36 @@ cdef inline size tiles_row(const First *g) noexcept nogil:
     return g.tiles * g.c * POINTS
 
 
+cdef inline size tiled_size(const First *g) noexcept nogil:
+    # Elements of scratch that a band's input takes, transformed, for an even number of rows.
+    return height(g, g.band + g.band % 2) * tiles_row(g) if g.tiles else 0
+
+
+cdef inline size weak_size(const First *g) noexcept nogil:
+    # Elements that hold what is weak of a band: 16 bits for each tile of two rows.
+    return ceil_div(ceil_div(g.band, 2) * g.tiles, 8) * 4
+
+
+cdef inline size room_size(const First *g) noexcept nogil:
+    # Elements for the largest value of each pixel of a band, and what is read behind them.
+    return height(g, g.band) * g.wide + 32
+
+
 cdef inline size band_size(const First *g) noexcept nogil:
-    # Elements of scratch that a band takes: its input, and that transformed, for an even number of rows.
-    return copy_size(g) + (height(g, g.band + g.band % 2) * tiles_row(g) if g.tiles else 0)
+    # Elements of scratch that a band takes: its input, and that transformed; what is weak, what is given
+    # in its place, the largest values of two rows.
+    cdef size beside = weak_size(g) + 8 * g.f + room_size(g) if g.tiles else 0
+    return ceil_div(copy_size(g) + tiled_size(g) + beside, 16) * 16
+
+
+cdef inline size levels_size(const First *g) noexcept nogil:
+    # Elements of scratch for the largest values of the taps.
+    return g.kh * g.kw * g.f if g.tiles else 0
+
+
+cdef inline size begin_size(const First *g, size item) noexcept nogil:
+    # Elements of scratch that `begin` takes.
+    return most(inputs_size(g.band * g.columns, item), levels_size(g))
 
 
 cdef struct Sweep:
@@ -169,12 +203,27 @@ cdef struct Sweep:
     cconv_first_tiles tiles    # tiled
 
 
+cdef int kernel_level(
+    const First *g, const cython.floating *kernel,
+    cython.floating *sizes,    # OUT  levels_size(g)
+) noexcept nogil:
+    # Rows of the kernel are not mixed.
+    cdef size u, row = g.kw * g.f, right = g.columns - 1 + g.kw - g.w - g.left
+    cdef size seen = 1 if g.w < g.kw else most(g.kw - most(most(g.left, right), 0), 1)
+    cdef int level = EVEN
+    for u in range(g.kh):
+        winograd_of(sizeof(cython.floating)).kernel_sizes(g.kw, g.c, g.f, g.c * g.f, g.f, True,
+                                                          kernel + u * g.c * row, sizes + u * row)
+        level = max(level, level_of(<const cython.floating *>(sizes + u * row), 1, g.kw, 1, seen, g.f))
+    return level
+
+
 cdef void begin(
     Sweep *s,
     const cython.floating *kernel, const cython.floating *bias,
     cython.floating *packed,   # OUT  packed_size(g)
     bint relu, size step, size rows, size columns,
-    void *inputs,              # OUT  inputs_size(rows * columns), not tiled
+    void *inputs,              # OUT  inputs_size(rows * columns), or levels_size(g) elements
 ) noexcept nogil:
     # For bands of at most so many rows of outputs, or windows, that are `step` outputs apart.
     cdef size item = sizeof(cython.floating)
@@ -183,7 +232,9 @@ cdef void begin(
     s.columns = columns
     if g.tiles:
         s.tiles.height, s.tiles.taps, s.tiles.channels, s.tiles.filters = g.kh, g.kw, g.c, g.f
-        s.tiles.tiles, s.tiles.columns = g.tiles, columns
+        s.tiles.tiles, s.tiles.columns, s.tiles.width = g.tiles, columns, g.columns
+        s.tiles.kernel, s.tiles.bias = kernel, bias
+        s.tiles.level = kernel_level(g, kernel, <cython.floating *>inputs)
         first_of(item).tiles_pack(&s.tiles, kernel, bias, packed)
     else:
         s.walk = walk_of(g)
@@ -209,14 +260,36 @@ cdef const cython.floating *band_of(
     return scratch
 
 
+cdef cconv_first_tiles tiles_of_band(
+    const cython.floating *x,     # IN   (n, h, w, c)
+    const Sweep *s, size image, size i, size rows,
+    cython.floating *scratch,     # IN, OUT  band_size(g), as `band_of` left it
+) noexcept nogil:
+    # What the kernels are told of a band: also which of its outputs are weak.
+    cdef const First *g = &s.g
+    cdef cconv_first_tiles tiles = s.tiles
+    cdef cython.floating *rest = scratch + copy_size(g) + tiled_size(g)
+    cdef unsigned short *weak = <unsigned short *>(rest + 8 * g.f + room_size(g))
+    if g.padded:
+        tiles.x, tiles.stride = scratch, g.stride
+    else:
+        tiles.x, tiles.stride = x + ((image * g.h + i) * g.w) * g.c, g.stride
+    tiles.r0, tiles.r1, tiles.c0, tiles.c1 = g.top - i, g.top - i + g.h, g.left, g.left + g.w
+    tiles.given, tiles.weak = rest, weak
+    first_of(sizeof(cython.floating)).tiles_weak(&tiles, rows, rest + 8 * g.f, weak)
+    return tiles
+
+
 cdef inline void band_forward(
     const cython.floating *x, const Sweep *s, const cython.floating *packed, size image, size i, size rows,
     cython.floating *y,           # OUT  (rows, columns, f)
     cython.floating *scratch,     # OUT  band_size(g)
 ) noexcept nogil:
     cdef const cython.floating *a = band_of(x, s, image, i, rows, scratch)
+    cdef cconv_first_tiles tiles
     if s.g.tiles:
-        first_of(sizeof(cython.floating)).tiles_forward(&s.tiles, rows, a, packed, s.mode, y)
+        tiles = tiles_of_band(x, s, image, i, rows, scratch)
+        first_of(sizeof(cython.floating)).tiles_forward(&tiles, rows, a, packed, s.mode, y)
     else:
         first_of(sizeof(cython.floating)).forward(&s.walk, rows * s.columns, a, packed, s.mode, y)
 
@@ -228,8 +301,10 @@ cdef inline void band_pooled(
 ) noexcept nogil:
     # Rows of 2x2 windows side by side.
     cdef const cython.floating *a = band_of(x, s, image, 2 * i, 2 * rows, scratch)
+    cdef cconv_first_tiles tiles
     if s.g.tiles:
-        first_of(sizeof(cython.floating)).tiles_pooled(&s.tiles, 2 * rows, a, packed, s.mode, y, argmax)
+        tiles = tiles_of_band(x, s, image, 2 * i, 2 * rows, scratch)
+        first_of(sizeof(cython.floating)).tiles_pooled(&tiles, 2 * rows, a, packed, s.mode, y, argmax)
     else:
         first_of(sizeof(cython.floating)).pooled(&s.walk, rows * s.columns, a, packed, s.mode, y, argmax)
 
@@ -238,7 +313,7 @@ def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, b
                     int threads):
     """Elements of scratch that `forward` takes on so many threads."""
     cdef First g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item, tiled)
-    return packed_size(&g, item) + threads * band_size(&g) + inputs_size(g.band * g.columns, item)
+    return packed_size(&g, item) + threads * band_size(&g) + begin_size(&g, item)
 
 
 def forward(
@@ -308,7 +383,7 @@ def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dila
     """Elements of scratch that `pool_forward` takes on so many threads."""
     cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, tiled)
     return (packed_size(&g, item) + threads * (band_size(&g) + g.rows * g.columns * g.f)
-            + inputs_size(g.band * g.columns, item))
+            + begin_size(&g, item))
 
 
 def pool_forward(

@@ -45,12 +45,17 @@ cdef extern from "simd/lanes_table.h" nogil:
                     const void *bias, void *y, int relu) noexcept nogil
 
 cdef extern from "simd/winograd_table.h" nogil:
+    int CCONV_MAYBE_UNEVEN, CCONV_MAYBE_TINY, CCONV_WINOGRAD_RANGE
+
     ctypedef struct cconv_tile:
         Py_ssize_t row, column
         Py_ssize_t r0, r1, c0, c1
         Py_ssize_t channels, point
         unsigned char *argmax
         const void *positive
+        int cells, corners
+        unsigned long long weak, empty
+        const void *given
 
     ctypedef struct cconv_seam:
         void *carry
@@ -60,14 +65,18 @@ cdef extern from "simd/winograd_table.h" nogil:
 
     ctypedef struct cconv_winograd:
         Py_ssize_t out, taps
-        void (*input)(const cconv_tile *t, const void *x, void *v) noexcept nogil
-        void (*gradient)(const cconv_tile *t, const void *dy, void *w, void *dbias) noexcept nogil
+        int (*input)(const cconv_tile *t, const void *x, void *v) noexcept nogil
+        int (*gradient)(const cconv_tile *t, const void *dy, void *w, void *dbias) noexcept nogil
         void (*output)(const cconv_tile *t, const void *m, void *y, const void *bias, int relu) noexcept nogil
         void (*scatter)(const cconv_tile *t, const cconv_seam *s, const void *m, void *x) noexcept nogil
         void (*kernel)(Py_ssize_t channels, Py_ssize_t tap, int flip, Py_ssize_t point, const void *g,
                        void *u) noexcept nogil
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
+        void (*patch)(const cconv_tile *t, int size, const void *x, void *to) noexcept nogil
+        void (*sizes)(Py_ssize_t pixels, Py_ssize_t channels, const void *x, double *size) noexcept nogil
+        void (*kernel_sizes)(Py_ssize_t taps, Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t tap,
+                             Py_ssize_t row, int first, const void *g, void *size) noexcept nogil
 
 cdef extern from "simd/first_table.h" nogil:
     int CCONV_FIRST_TAPS
@@ -85,6 +94,14 @@ cdef extern from "simd/first_table.h" nogil:
         Py_ssize_t height, taps, channels, filters
         Py_ssize_t tiles
         Py_ssize_t columns
+        Py_ssize_t width
+        const void *kernel
+        const void *bias
+        int level
+        const void *x
+        Py_ssize_t stride, r0, r1, c0, c1
+        const unsigned short *weak
+        void *given
 
     ctypedef struct cconv_first:
         void (*pack)(Py_ssize_t taps, Py_ssize_t filters, const void *kernel, const void *bias,
@@ -97,6 +114,8 @@ cdef extern from "simd/first_table.h" nogil:
                            void *packed) noexcept nogil
         void (*tiles_input)(const cconv_first_tiles *s, Py_ssize_t rows, Py_ssize_t stride, const void *x,
                             void *tiles) noexcept nogil
+        void (*tiles_weak)(const cconv_first_tiles *s, Py_ssize_t rows, void *room,
+                           unsigned short *weak) noexcept nogil
         void (*tiles_forward)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,
                               const void *packed, int mode, void *y) noexcept nogil
         void (*tiles_pooled)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,

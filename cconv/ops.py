@@ -68,7 +68,8 @@ def _winograd_into(
     scratch = _scratch(run, count, x.dtype)
     lasting = 0 if gradient else _winograd.kept_size(kernel.shape, tile, x.itemsize)
     kept = run.kept((kernel.shape, tile), lasting, x.dtype) if lasting else None
-    arrays, options = (x, x_argmax, kernel, bias, y, y_argmax, positive), (tile, *origin, relu, gradient)
+    arrays = x, x_argmax, kernel, bias, y, y_argmax, positive, window.output_size
+    options = tile, *origin, relu, gradient
     run.call(_winograd.forward, *arrays, *options, kept, scratch, threads)
 
 
@@ -90,7 +91,7 @@ def _winograd_input_gradient(
         dy.shape, argmax is not None, dx.shape, tile, taps, dy.itemsize, threads
     )
     scratch, origin = _scratch(run, count, dy.dtype), _geometry(window)[1]
-    arrays = dy, argmax, kernel, positive, dx
+    arrays = dy, argmax, kernel, positive, dx, window.output_size
     run.call(_winograd.input_gradient, *arrays, tile, *origin, scratch, threads)
 
 

@@ -238,17 +238,19 @@ def run_python(code, *arguments):
     return done.stdout
 
 
-def test_a_folder_that_may_not_be_written():
-    """As root nothing is forbidden, so another user tries."""
+def test_a_folder_that_may_not_be_written(tmp_path):
+    """As root nothing is forbidden, so another user tries, who may not be able to import anything more."""
     code = """
 import os, sys
 from cconv.layers import Dense
 from cconv.models import Sequential
+model = Sequential([Dense(3, input_shape=(2,))])
+model.save(sys.argv[2])
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 try:
-    Sequential([Dense(3, input_shape=(2,))]).save(sys.argv[1])
+    model.save(sys.argv[1])
 except PermissionError as error:
     assert f"cannot write {sys.argv[1]}: Permission denied" in str(error), error
 else:
@@ -257,7 +259,7 @@ else:
     folder = Path("/tmp") / f"cconv-{os.getpid()}"
     folder.mkdir(mode=0o555)
     try:
-        run_python(code, folder / "m")
+        run_python(code, folder / "m", tmp_path / "m")
     finally:
         folder.rmdir()
 

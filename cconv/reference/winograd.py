@@ -17,6 +17,9 @@ back, and four outputs of a 5x5 convolution take 8 products a kernel row in plac
 
     y  = A^T sum over u, c of (G g[u, :, c]) * (B^T d[i + u, :, c])
 
+What rounding leaves of a tile's largest value reaches all its outputs; where that would be too much,
+`cconv.reference.uneven` says, direct sums take the algorithm's place.
+
 Sources: Winograd 1980, "Arithmetic complexity of computations"; Lavin & Gray 2016, "Fast algorithms
 for convolutional neural networks". The points 0, +-1/sqrt(2), +-sqrt(2) and infinity keep the
 entries, and with them the rounding errors, small (Barabasz et al. 2020, "Error analysis and
@@ -29,6 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cconv.algorithms import ROW_TILE, winograd_tile
+from cconv.reference.uneven import plain_sums, stands_apart, weak_outputs
 from cconv.reference.windows import pad, unpad
 from cconv.shapes import Window
 
@@ -105,10 +109,12 @@ def winograd_conv2d(x: np.ndarray, kernel: np.ndarray, window: Window) -> np.nda
     """Return y (n, oh, ow, f) for x (n, h, w, c), kernel (taps, taps, c, f), strides 1, without bias."""
     taps, out = len(kernel), winograd_tile(window, window.output_size)
     m = matrices(out, taps)
-    v = _transform(m.b_t, _tiles(pad(x, window), out + taps - 1, out, window))
+    tiles = _tiles(pad(x, window), out + taps - 1, out, window)
+    v = _transform(m.b_t, tiles)
     g = m.g.astype(kernel.dtype)
     u = np.einsum("pi,ijcf,qj->pqcf", g, kernel, g)
     y = _transform(m.a_t, np.einsum("nabpqc,pqcf->nabpqf", v, u))
+    y = np.where(weak_outputs(tiles, taps)[..., None], plain_sums(tiles, kernel), y)
     n, down, across, _, _, filters = y.shape
     whole = y.transpose(0, 1, 3, 2, 4, 5).reshape(n, down * out, across * out, filters)
     return whole[:, : window.output_size[0], : window.output_size[1]]
@@ -118,21 +124,47 @@ def winograd_weight_gradient(dy: np.ndarray, x: np.ndarray, window: Window) -> n
     """Return dkernel (taps, taps, c, f) for dy (n, oh, ow, f), x (n, h, w, c), strides 1."""
     taps, out = window.kernel_size[0], winograd_tile(window, window.output_size)
     m = matrices(out, taps)
-    v = _transform(m.b_t, _tiles(pad(x, window), out + taps - 1, out, window))
-    w = _transform(m.q, _tiles(dy, out, out, window))
-    s = np.einsum("nabpqc,nabpqf->pqcf", v, w)
+    tiles, dtiles = _tiles(pad(x, window), out + taps - 1, out, window), _tiles(dy, out, out, window)
+    apart = _apart(tiles, dtiles, window)
+    v, w = _transform(m.b_t, tiles[~apart]), _transform(m.q, dtiles[~apart])
+    s = np.einsum("tpqc,tpqf->pqcf", v, w)
     p = m.p_t.astype(dy.dtype)
-    return np.einsum("ip,pqcf,jq->ijcf", p, s, p)
+    dkernel = np.einsum("ip,pqcf,jq->ijcf", p, s, p)
+    for tile, dtile in zip(tiles[apart], dtiles[apart], strict=True):
+        for u in range(taps):
+            for j in range(taps):
+                seen = tile[u : u + out, j : j + out]
+                dkernel[u, j] += np.einsum("ijc,ijf->cf", seen, dtile)
+    return dkernel
+
+
+def _apart(tiles: np.ndarray, dtiles: np.ndarray, window: Window) -> np.ndarray:
+    """Return which tiles (n, down, across) are left out of the sum; kernels look at 64 channels a time."""
+    n, down, across, size = tiles.shape[:4]
+    out = dtiles.shape[3]
+    image = np.ones((1, *window.input_size, 1))
+    inside = _tiles(pad(image, window), size, out, window)[0, ..., 0] > 0
+    apart = np.zeros((n, down, across), bool)
+    for k, i, j in np.ndindex(n, down, across):
+        left = window.output_size[0] - out * i, window.output_size[1] - out * j
+        apart[k, i, j] = stands_apart(tiles[k, i, j], dtiles[k, i, j], left, inside[i, j])
+    return apart
 
 
 def winograd_input_gradient(dy: np.ndarray, kernel: np.ndarray, window: Window) -> np.ndarray:
     """Return dx (n, h, w, c) for dy (n, oh, ow, f), kernel (taps, taps, c, f), strides 1, by tiles of dy."""
     taps, out = len(kernel), winograd_tile(window, window.output_size)
     m, size = matrices(out, taps), out + taps - 1
-    w = _transform(m.q, _tiles(dy, out, out, window))
+    dtiles = _tiles(dy, out, out, window)
+    w = _transform(m.q, dtiles)
     g = m.g.astype(kernel.dtype)
     u = np.einsum("pi,ijcf,qj->pqcf", g, kernel, g)
     given = _transform(m.b_t.T, np.einsum("nabpqf,pqcf->nabpqc", w, u))
+    # What a pixel of x sees of a tile of dy: zeros stand around it.
+    margin = (taps - 1, taps - 1)
+    around = np.pad(dtiles, ((0, 0), (0, 0), (0, 0), margin, margin, (0, 0)))
+    shares = plain_sums(around, kernel[::-1, ::-1].swapaxes(2, 3))
+    given = np.where(weak_outputs(around, taps)[..., None], shares, given)
     n, down, across, _, _, channels = given.shape
     whole = np.zeros((n, down * out + taps - 1, across * out + taps - 1, channels), dy.dtype)
     for i in range(down):
@@ -156,4 +188,8 @@ def winograd_rows_conv2d(x: np.ndarray, kernel: np.ndarray, window: Window) -> n
     u = np.einsum("pv,uvcf->upcf", g, kernel)
     m = sum(np.einsum("nhapc,pcf->nhapf", v[:, i : i + rows], u[i]) for i in range(taps))
     y = np.einsum("pi,nhapf->nhaif", _powers(points, ROW_TILE).astype(x.dtype), m)
+    # A tile is what four outputs of a row see.
+    seen = np.stack([tiles[:, i : i + taps] for i in range(rows)], axis=1).swapaxes(2, 3)
+    plain = plain_sums(seen, kernel)[..., 0, :, :]
+    y = np.where(weak_outputs(seen, taps)[..., 0, :, None], plain, y)
     return y.reshape(len(x), rows, across * ROW_TILE, -1)[:, :, :columns]

@@ -257,5 +257,6 @@ static void NAME(first_unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *su
 
 static const cconv_first NAME(first) = {
     NAME(first_pack), NAME(first_forward), NAME(first_pooled), NAME(first_tiles_pack),
-    NAME(first_tiles_input), NAME(first_tiles_forward), NAME(first_tiles_pooled),
+    NAME(first_tiles_input), NAME(first_tiles_weak), NAME(first_tiles_forward),
+    NAME(first_tiles_pooled),
     NAME(first_gradient), NAME(first_quads), NAME(first_pooled_gradient), NAME(first_unpack)};

@@ -23,6 +23,15 @@ typedef struct {
     ptrdiff_t height, taps, channels, filters; /* the kernel: (height, taps, channels, filters) */
     ptrdiff_t tiles;                           /* of a row */
     ptrdiff_t columns;                         /* outputs, or windows of 2x2 outputs, in a row */
+    /* for outputs that are taken directly, first_weak.h: */
+    ptrdiff_t width;                           /* outputs in a row, pooled or not */
+    const void *kernel, *bias;                 /* as they are; bias may be NULL */
+    int level;                                 /* 1: some taps are much larger; 2: out of range */
+    const void *x;                             /* the rows of the input, `stride` apart: */
+    ptrdiff_t stride;
+    ptrdiff_t r0, r1, c0, c1;                  /* rows and columns that are not padding */
+    const uint16_t *weak;                      /* (pairs of rows, tiles), or NULL */
+    void *given;                               /* (8, filters) */
 } cconv_first_tiles;
 
 /* what an output gets behind its sum */
@@ -45,6 +54,9 @@ typedef struct {
                        void *packed);
     void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
                         void *tiles);
+    /* which outputs of `rows` rows are to be taken directly -> weak; room: an element for
+     * each pixel of the input that they see, and 32 */
+    void (*tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room, uint16_t *weak);
     void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
                           const void *packed, int mode, void *y);
     void (*tiles_pooled)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,

@@ -145,6 +145,7 @@ INLINE void NAME(first_tiles_give)(const int pooled, const ptrdiff_t filters, co
 /* Two rows of a tile, one vector of filters. */
 INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_first_tiles *s,
                                   const REAL *tile, const REAL *packed, const int mode,
+                                  const unsigned weak, const REAL *given,
                                   NAME(first_place) place) {
     const ptrdiff_t row = s->tiles * s->channels * 8, height = s->height;
 #define DECLARE(p) vec a##p = {0}, b##p = {0}, w##p;
@@ -192,6 +193,13 @@ INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_
         BACK(y, a5, a6, half, quarter, eighth)
         BACK(z, b5, b6, half, quarter, eighth)
     }
+    if (__builtin_expect(weak != 0, 0)) {
+#define TAKE_GIVEN(i) \
+        if (weak >> i & 1) y##i = LOAD(given + i * s->filters); \
+        if (weak >> (4 + i) & 1) z##i = LOAD(given + (4 + i) * s->filters);
+        TAKE_GIVEN(0) TAKE_GIVEN(1) TAKE_GIVEN(2) TAKE_GIVEN(3)
+#undef TAKE_GIVEN
+    }
 #undef BACK
 #undef SUM
 #undef END
@@ -203,13 +211,17 @@ INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_
 
 /* Two rows of tiles, all filters. */
 INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_first_tiles *s,
-                                  const REAL *tile, const REAL *packed, const int mode,
+                                  ptrdiff_t i, const REAL *tile, const REAL *packed, const int mode,
                                   NAME(first_place) place) {
     const ptrdiff_t filters = s->filters, vectors = NAME(first_vectors)(filters);
     const ptrdiff_t each = pooled ? 2 : 4;
     const uintptr_t line = (uintptr_t)(s->columns * filters) * sizeof(REAL);
-    for (place.have = s->columns; place.have > 0; place.have -= each, tile += s->channels * 8) {
+    ptrdiff_t t = 0;
+    for (place.have = s->columns; place.have > 0;
+         place.have -= each, tile += s->channels * 8, t++) {
         const REAL *kernel = packed;
+        const unsigned weak = s->weak ? s->weak[i / 2 * s->tiles + t] : 0;
+        if (__builtin_expect(weak != 0, 0)) NAME(first_tiles_direct)(s, i, 4 * t, weak);
         /* Two rows at a time hide the stream from the hardware: ask for the next two. */
         for (ptrdiff_t n = 0; !pooled && n < 4 * filters; n += 64 / (ptrdiff_t)sizeof(REAL)) {
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 2 * line), 1, 2);
@@ -220,7 +232,8 @@ INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_
             NAME(first_place) at = place;
             at.y += j;
             if (pooled) at.argmax += j;
-            NAME(first_tiles_two)(taps, pooled, s, tile, kernel, mode, at);
+            NAME(first_tiles_two)(taps, pooled, s, tile, kernel, mode, weak,
+                                  (const REAL *)s->given + j, at);
             kernel += (1 + s->channels * s->height * 8) * LANES;
         }
         place.y += each * filters;
@@ -234,7 +247,7 @@ INLINE void NAME(first_tiles_rows)(const int taps, const int pooled, const cconv
     const ptrdiff_t line = s->columns * s->filters, row = s->tiles * s->channels * 8;
     for (ptrdiff_t i = 0; i < rows; i += 2, tiles += 2 * row) {
         if (i + 1 == rows) place.down = 0;
-        NAME(first_tiles_row)(taps, pooled, s, tiles, packed, mode, place);
+        NAME(first_tiles_row)(taps, pooled, s, i, tiles, packed, mode, place);
         place.y += pooled ? line : 2 * line;
         if (pooled) place.argmax += line;
     }

@@ -17,6 +17,7 @@
  * Every channel goes through the same operations in the same order, so the width of a vector
  * changes nothing. */
 #include "winograd_points.h"
+#include "winograd_range.h"
 
 /* Calls body(ragged) for each vector of channels from c on, with the load and store that fit. */
 #define EACH_VECTOR(channels, body) \
@@ -77,6 +78,23 @@ INLINE void NAME(pooled_patch)(const int size, const int ragged, tail last, ptrd
         }
 }
 
+/* A tile of `size` pixels a side as it is, (size, size, channels), zeros outside the image. */
+static void NAME(winograd_patch)(const cconv_tile *t, int size, const void *x, void *to) {
+#define BODY(ragged) { \
+        vec patch[64]; \
+        REAL *const into = (REAL *)to + c; \
+        if (t->argmax) \
+            NAME(pooled_patch)(size, ragged, last, ragged ? t->channels - c : LANES, t, \
+                               (const REAL *)x + c, t->argmax + c, patch); \
+        else NAME(clipped_patch)(size, ragged, last, t, (const REAL *)x + c, patch); \
+        for (int i = 0; i < size; i++) \
+            for (int j = 0; j < size; j++) \
+                GIVE(into + (i * size + j) * t->channels, patch[SPOT(i, j)], ragged) \
+    }
+    EACH_VECTOR(t->channels, BODY)
+#undef BODY
+}
+
 /* The patch of a tile that is not whole, for the vector of channels from c on. */
 #define PATCH(size, ragged) \
     if (source == CLIPPED) NAME(clipped_patch)(size, ragged, last, t, x + c, patch); \
@@ -88,9 +106,16 @@ INLINE void NAME(pooled_patch)(const int size, const int ragged, tail last, ptrd
 
 /* A tile of the input -> (n^2, channels).  x is where row 0, column 0 of the tile would lie.  The
  * columns are transformed for two rows of the result at a time: reading the tile again is cheaper
- * than keeping all of it in memory between two passes. */
-INLINE void NAME(input_to_points)(const int out, const int n, const int source,
+ * than keeping all of it in memory between two passes.
+ *
+ * Returns what a glance tells.  The tile's cells: the outputs in a quarter of it all see the same
+ * pixels in the middle of theirs.  Those of a 2x2 tile all see four; they are a cell each, or, where
+ * t->cells is 1, one cell. */
+INLINE int NAME(input_to_points)(const int out, const int n, const int source,
                                   const cconv_tile *t, const REAL *x, REAL *v) {
+#define CELL(i, j) \
+        ((i) < 1 || (i) > out || (j) < 1 || (j) > out ? 4 + (j) % 2 \
+         : ((i) > out / 2) * 2 + ((j) > out / 2))
 #define PUT_ROW(i, r, ragged) \
         UNROLL for (int p = 0; p < n / 2; p++) { \
             vec w0, w1; \
@@ -99,13 +124,16 @@ INLINE void NAME(input_to_points)(const int out, const int n, const int source,
             GIVE(v + ((i) * n + WINOGRAD_OTHER(p, n)) * t->point + c, w1, ragged) \
         }
 #define BODY(ragged) { \
-        vec patch[64]; \
+        vec patch[64], part[6] = {{0}}; \
         PATCH(n, ragged) \
         UNROLL for (int pair = 0; pair < n / 2; pair++) { \
             vec r[6], q[6]; \
             UNROLL for (int j = 0; j < n; j++) { \
                 vec d[6]; \
                 UNROLL for (int i = 0; i < n; i++) d[i] = AT(i, j, ragged); \
+                if (pair == 0) \
+                    UNROLL for (int i = 0; i < n; i++) \
+                        part[CELL(i, j)] = FMA(d[i], d[i], part[CELL(i, j)]); \
                 if (source == WHOLE && pair == 0 && j >= n - out) /* the next tile's own */ \
                     UNROLL for (int i = n - out; i < n; i++) \
                         __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
@@ -114,17 +142,29 @@ INLINE void NAME(input_to_points)(const int out, const int n, const int source,
             PUT_ROW(WINOGRAD_ONE(pair), r, ragged) \
             PUT_ROW(WINOGRAD_OTHER(pair, n), q, ragged) \
         } \
+        UNROLL for (int k = 0; k < 4; k++) cell[k] += part[k]; \
+        cell[4] += part[4] + part[5]; \
     }
+    vec cell[5] = {{0}};
     EACH_VECTOR(t->channels, BODY)
 #undef BODY
 #undef PUT_ROW
+#undef CELL
+    if (out == 2 && t->cells == 1) {
+        cell[0] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
+        cell[1] = cell[2] = cell[3] = (vec){0};
+    }
+    return NAME(wino_suspect)(cell, t->cells, -1, 4, t->channels);
 }
 
-/* A tile of dy -> (n^2, channels). */
-INLINE void NAME(gradient_to_points)(const int out, const int n, const int source,
-                                     const cconv_tile *t, const REAL *x, REAL *w, REAL *dbias) {
+/* A tile of dy -> (n^2, channels).  Returns what a glance tells: its cells are its quarters, or
+ * with t->corners its corners, one of which every pixel of x sees that sees any of the tile.  Quarters
+ * of zeros do not count. */
+INLINE int NAME(gradient_to_points)(const int out, const int n, const int source,
+                                    const cconv_tile *t, const REAL *x, REAL *w, REAL *dbias) {
+#define CELL(i, j) (((i) >= out / 2) * 2 + ((j) >= out / 2))
 #define BODY(ragged) { \
-        vec patch[64], half[24], sum = {0}; \
+        vec patch[64], half[24], sum = {0}, part[4] = {{0}}; \
         PATCH(out, ragged) \
         UNROLL for (int j = 0; j < out; j++) { \
             vec d[4], to[6], column; \
@@ -132,6 +172,7 @@ INLINE void NAME(gradient_to_points)(const int out, const int n, const int sourc
                 if (source == WHOLE) \
                     __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
                 d[i] = AT(i, j, ragged); \
+                part[CELL(i, j)] = FMA(d[i], d[i], part[CELL(i, j)]); \
                 if (i) column += d[i]; \
                 else column = d[i]; \
             } \
@@ -145,12 +186,37 @@ INLINE void NAME(gradient_to_points)(const int out, const int n, const int sourc
             UNROLL for (int j = 0; j < n; j++) GIVE(w + (i * n + j) * t->point + c, to[j], ragged) \
         } \
         if (dbias) GIVE(dbias + c, TAKE(dbias + c, ragged) + sum, ragged) \
+        UNROLL for (int k = 0; k < 4; k++) cell[k] += part[k]; \
+        if (t->corners) \
+            for (int k = 0; k < 4; k++) { \
+                const ptrdiff_t i = k / 2 * bottom, j = k % 2 * right; \
+                const vec d = AT(i, j, ragged); \
+                corner[k] = FMA(d, d, corner[k]); \
+            } \
     }
+    const ptrdiff_t bottom = t->r1 < 1 ? 0 : t->r1 < out ? t->r1 - 1 : out - 1;
+    const ptrdiff_t right = t->c1 < 1 ? 0 : t->c1 < out ? t->c1 - 1 : out - 1;
+    vec cell[5] = {{0}}, corner[5] = {{0}};
     EACH_VECTOR(t->channels, BODY)
 #undef BODY
+#undef CELL
+    if (!t->corners)
+        return NAME(wino_suspect)(cell, 15, RANGE_TINY * RANGE_TINY, 4, t->channels);
+    corner[4] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
+    return NAME(wino_suspect)(corner, 15, -1, 1, t->channels);
 }
 #undef PATCH
 #undef AT
+
+/* In row i of `count` sums those that are given in place of the tile's own. */
+#undef GIVEN
+#define GIVEN(i, count, row, ragged) \
+    if (t->weak) \
+        UNROLL for (int j = 0; j < count; j++) { \
+            if (t->empty >> ((i) * count + j) & 1) row[j] = (vec){0}; \
+            else if (t->weak >> ((i) * count + j) & 1) \
+                row[j] = TAKE((const REAL *)t->given + ((i) * count + j) * t->channels + c, ragged); \
+        }
 
 /* Pool the windows of two rows of a tile, each LANES channels: y, argmax of the first window. */
 INLINE void NAME(pool_rows)(const int out, const int ragged, tail last, ptrdiff_t lanes,
@@ -191,6 +257,7 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
         UNROLL for (int i = 0; i < out; i++) { \
             if (i >= t->r1) break; \
             NAME(wino_sums)(n, out, half + i * n, row[i % 2]); \
+            GIVEN(i, out, row[i % 2], ragged) \
             UNROLL for (int j = 0; j < out; j++) row[i % 2][j] = MAX2(low, row[i % 2][j] + b); \
             if (!pooled) { \
                 UNROLL for (int j = 0; j < out; j++) { \
@@ -238,6 +305,7 @@ INLINE void NAME(points_to_input)(const int out, const int n, const cconv_tile *
             if (i < t->r0 || i >= t->r1) continue; \
             vec row[6]; \
             NAME(wino_input_sums)(n, half + i * n, row); \
+            GIVEN(i, n, row, ragged) \
             REAL *carry = (REAL *)s->carry + i * over * t->channels + c; \
             UNROLL for (int j = 0; j < over; j++) { \
                 if (!s->first) row[j] = TAKE(carry + j * t->channels, ragged) + row[j]; \
@@ -322,19 +390,20 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
 
 /* Windows of pooling lie within one tile each where tiles are of even width. */
 #define INSTANCE(o, k) \
-    static void NAME(winograd_input_##o##k)(const cconv_tile *t, const void *x, void *v) { \
+    static int NAME(winograd_input_##o##k)(const cconv_tile *t, const void *x, void *v) { \
         const int n = o + k - 1; \
-        if (o % 2 == 0 && t->argmax) NAME(input_to_points)(o, n, POOLED, t, x, v); \
-        else if (NAME(winograd_whole)(t, n)) NAME(input_to_points)(o, n, WHOLE, t, x, v); \
-        else NAME(input_to_points)(o, n, CLIPPED, t, x, v); \
+        if (o % 2 == 0 && t->argmax) return NAME(input_to_points)(o, n, POOLED, t, x, v); \
+        if (NAME(winograd_whole)(t, n)) return NAME(input_to_points)(o, n, WHOLE, t, x, v); \
+        return NAME(input_to_points)(o, n, CLIPPED, t, x, v); \
     } \
-    static void NAME(winograd_gradient_##o##k)(const cconv_tile *t, const void *dy, void *w, \
-                                               void *dbias) { \
+    static int NAME(winograd_gradient_##o##k)(const cconv_tile *t, const void *dy, void *w, \
+                                              void *dbias) { \
         const int n = o + k - 1; \
-        if (o % 2 == 0 && t->argmax) NAME(gradient_to_points)(o, n, POOLED, t, dy, w, dbias); \
-        else if (NAME(winograd_whole)(t, o)) \
-            NAME(gradient_to_points)(o, n, WHOLE, t, dy, w, dbias); \
-        else NAME(gradient_to_points)(o, n, CLIPPED, t, dy, w, dbias); \
+        if (o % 2 == 0 && t->argmax) \
+            return NAME(gradient_to_points)(o, n, POOLED, t, dy, w, dbias); \
+        if (NAME(winograd_whole)(t, o)) \
+            return NAME(gradient_to_points)(o, n, WHOLE, t, dy, w, dbias); \
+        return NAME(gradient_to_points)(o, n, CLIPPED, t, dy, w, dbias); \
     } \
     static void NAME(winograd_output_##o##k)(const cconv_tile *t, const void *m, void *y, \
                                              const void *bias, int relu) { \
@@ -361,7 +430,8 @@ INSTANCE(3, 2)
 #define INSTANCE(o, k) \
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
      NAME(winograd_output_##o##k), NAME(winograd_scatter_##o##k), \
-     NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k)}
+     NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k), \
+     NAME(winograd_patch), NAME(wino_sizes), NAME(wino_kernel_sizes)}
 static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE

@@ -1,0 +1,89 @@
+"""Where Winograd's algorithm would round too much, and direct sums take its place.
+
+The algorithm mixes the values of a tile, so what rounding leaves of the largest reaches all its outputs,
+also those that see small ones only; a value that is not finite spoils them all. An output is *weak* where
+the tile's largest value is more than `RANGE` times that of the pixels which it sees, or out of range; its sum
+is taken directly. All this depends on the tile alone. ::
+
+    weak = max |tile| > RANGE * max |pixels that the output sees|     or     max |tile| >= LIMITS
+
+So the error of an output is at most a small number times
+eps * RANGE * (max |x| of what it sees) * (sum |kernel| of its filter).
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+RANGE = 256.0
+# What is out of range, and what counts as zero, by the bytes of a value (those of float64 for wider ones).
+LIMITS = {4: 2.0**60, 8: 2.0**500}
+TINY = {4: 2.0**-60, 8: 2.0**-500}
+
+
+def sizes_of(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest absolute value of each pixel (..., channels), infinity where one is NaN."""
+    sizes = np.max(np.abs(pixels.astype(np.float64)), axis=-1)
+    return np.where(np.isnan(sizes), np.inf, sizes)
+
+
+def _seen(sizes: np.ndarray, taps: int) -> np.ndarray:
+    """Return the largest value that each output sees, for sizes (..., rows, columns)."""
+    return np.max(sliding_window_view(sizes, (taps, taps), axis=(-2, -1)), axis=(-2, -1))
+
+
+def weak_outputs(tiles: np.ndarray, taps: int) -> np.ndarray:
+    """Return which outputs (..., out, out) of tiles (..., size, size, channels) are weak.
+
+    Examples
+    --------
+    >>> tile = np.ones((6, 6, 1))
+    >>> tile[0, 0] = -9999
+    >>> weak_outputs(tile, 3).astype(int)
+    array([[0, 1, 1, 1],
+           [1, 1, 1, 1],
+           [1, 1, 1, 1],
+           [1, 1, 1, 1]])
+    """
+    sizes, item = sizes_of(tiles), min(tiles.dtype.itemsize, 8)
+    top = np.max(sizes, axis=(-2, -1), keepdims=True)
+    return (top > TINY[item]) & ((top >= LIMITS[item]) | (top > RANGE * _seen(sizes, taps)))
+
+
+def plain_sums(tiles: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return the direct sums (..., out, out, f) of tiles (..., size, size, c), kernel (taps, taps, c, f)."""
+    windows = sliding_window_view(tiles, kernel.shape[:2], axis=(-3, -2))
+    return np.einsum("...cuv,uvcf->...f", windows, kernel)
+
+
+def _cells(sizes: np.ndarray, rows: list[slice], columns: list[slice]) -> list[float]:
+    """Return the largest value of each cell of sizes (rows, columns)."""
+    return [float(np.max(sizes[i, j])) for i in rows for j in columns]
+
+
+def stands_apart(tile: np.ndarray, dtile: np.ndarray, left: tuple[int, int], inside: np.ndarray) -> bool:
+    """Whether a tile is left out of the sum of a weight gradient, and its products are added directly.
+
+    tile (size, size, c) of x, dtile (out, out, f) of dy; `left`: rows and columns of the output from there
+    on; inside (size, size): which pixels of the tile are no padding. Some tap must see much less than another
+    of x and dy: its largest product of a pixel of each less than one in `RANGE` of what the tile might give.
+    """
+    x, dy, item, out = sizes_of(tile), sizes_of(dtile), min(tile.dtype.itemsize, 8), len(dtile)
+    top, dtop = x.max(), dy.max()
+    if max(top, dtop) >= LIMITS[item]:
+        return True
+    # What all the outputs of a quarter see, of a 2x2 tile each pixel of that. Where dy is zero, nothing
+    # is seen.
+    middle = out // 2
+    rows, columns = (
+        [slice(1, middle + 1)] + ([slice(middle + 1, out + 1)] if out == 2 or extent > 2 else [])
+        for extent in left
+    )
+    halves = [slice(None, out // 2), slice(out // 2, None)]
+    least = min(_cells(x, rows, columns))
+    dleast = min([cell for cell in _cells(dy, halves, halves) if cell > TINY[item]], default=dtop)
+    if (top <= RANGE * least and dtop <= RANGE * dleast) or min(top, dtop) <= TINY[item]:
+        return False
+    products = np.where(inside, x, 0.0)
+    shifts = range(len(x) - out + 1)
+    seen = min(np.max(products[u : u + out, v : v + out] * dy) for u in shifts for v in shifts)
+    return bool(top * dtop > RANGE * seen)
