@@ -282,11 +282,11 @@ def test_wrong_values_for_every_entry_of_every_layer(layer, tmp_path):
 
 
 OBJECTS = [
-    *(kind() for kind in set(optimizers._CLASSES.values())),
-    *(kind() for kind in set(losses._CLASSES.values())),
-    *(kind() for kind in set(initializers._CLASSES.values())),
-    *(kind() for kind in set(regularizers._CLASSES.values())),
-    *(kind() for kind in set(activations._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(optimizers._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(losses._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(initializers._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(regularizers._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(activations._CLASSES.values())),
     schedules.CosineDecay(0.1, 5),
     schedules.ExponentialDecay(0.1, 5, 0.5),
     schedules.InverseTimeDecay(0.1, 5, 0.5),
