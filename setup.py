@@ -18,15 +18,15 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-SIMD = ["dispatch.c", "probe.c", "isa_generic.c", "isa_avx2.c", "isa_avx512.c"]
+SIMD = ["isa/dispatch.c", "isa/isa_generic.c", "isa/isa_avx2.c", "isa/isa_avx512.c", "system/probe.c"]
 # What Cython needs for memoryviews, once instead of in each module.
 SHARED = "cconv._shared"
-HEADERS = sorted(str(path) for path in Path("cconv/simd").glob("*.h"))
+HEADERS = sorted(str(path) for path in Path("cconv/simd").rglob("*.h"))
 # Modules whose loops are all in the C kernels: a third smaller this way, for 0.1 microseconds a call.
 SMALL = ["-Os"]
 # Commands that run a compiler named behind them.
 LAUNCHERS = {"ccache", "sccache", "distcc", "icecc"}
-TEAM = "cconv/simd/team.c"
+TEAM = "cconv/simd/system/team.c"
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
@@ -96,7 +96,7 @@ def openmp_flags(compiler):
 
 
 def guard_control_word(source):
-    """Let every thread that begins to compute in a C file of Cython's do so as `simd/control.h` says."""
+    """Let every thread that begins to compute in a C file of Cython's do so as `system/control.h` says."""
     path = Path(source)
     text = path.read_text()
     if "CCONV_CONTROL" not in text:
@@ -155,25 +155,24 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
 
-def kernels(name, simd=(), flags=()):
-    """Return the extension module `cconv.<name>` made of `<name>.pyx` and C files of `simd/`."""
-    sources = [f"cconv/{name}.pyx", *(f"cconv/simd/{file}" for file in simd)]
-    depends = [*HEADERS, *sorted(str(path) for path in Path("cconv").glob("*.pxd"))]
-    return Extension(f"cconv.{name}", sources, depends=depends, extra_compile_args=[*flags])
+def compiled_module(path, simd=(), flags=()):
+    """Return the extension module of `cconv/<path>.pyx` and C files of `simd/`."""
+    sources = [f"cconv/{path}.pyx", *(f"cconv/simd/{file}" for file in simd)]
+    depends = [*HEADERS, *sorted(str(path) for path in Path("cconv").rglob("*.pxd"))]
+    name = f"cconv/{path}".replace("/", ".")
+    return Extension(name, sources, depends=depends, include_dirs=["cconv/simd"], extra_compile_args=[*flags])
 
 
+# Those whose loops are Cython's own.
+LARGE = {"dense", "normalization"}
 EXTENSIONS = [
     Extension(SHARED, ["cconv/_shared.c"], extra_compile_args=SMALL),
-    kernels("_kernels", SIMD),
-    kernels("_dense"),
-    kernels("_first", flags=SMALL),
-    kernels("_winograd", flags=SMALL),
-    kernels("_depthwise", flags=SMALL),
-    kernels("_lanes", flags=SMALL),
-    kernels("_pooling", flags=SMALL),
-    kernels("_elementwise", flags=SMALL),
-    kernels("_normalization"),
-    kernels("_images", flags=SMALL),
+    compiled_module("arguments/_control", flags=SMALL),
+    compiled_module("_kernels", SIMD),
+    *(
+        compiled_module(f"kernels/{path.stem}", flags=() if path.stem in LARGE else SMALL)
+        for path in sorted(Path("cconv/kernels").glob("*.pyx"))
+    ),
 ]
 
 if __name__ == "__main__":

@@ -17,13 +17,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cconv._version import __version__
-from cconv.keras_names import refuse_name
+from cconv.arguments.keras_names import refuse_name
 from cconv.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from cconv.config import show_config
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
-    from cconv.explaining import explain
     from cconv.layers import (
         Activation,
         AveragePool2D,
@@ -49,11 +47,13 @@ if TYPE_CHECKING:
         ZeroPadding2D,
     )
     from cconv.models import Sequential, load_model
+    from cconv.models.explaining import explain
+    from cconv.utils.config import show_config
 
 # What loads on first use: names by the module that has them, and modules.
 _NAMES = {
-    "config": ("show_config",),
-    "explaining": ("explain",),
+    "utils.config": ("show_config",),
+    "models.explaining": ("explain",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
         "Activation",

@@ -5,12 +5,12 @@ from libc.string cimport memcpy, memset
 from cconv._rows cimport cconv_rows
 
 # In every module: where its threads begin to compute, setup.py writes what this header defines.
-cdef extern from "simd/control.h" nogil:
+cdef extern from "system/control.h" nogil:
     ctypedef unsigned long long cconv_word
     cconv_word cconv_control_enter()
     void cconv_control_leave(const cconv_word *before)
 
-cdef extern from "simd/depthwise_table.h" nogil:
+cdef extern from "depthwise/table.h" nogil:
     ctypedef struct cconv_depth:
         Py_ssize_t h, w, c
         Py_ssize_t kh, kw, sh, sw, dh, dw
@@ -27,7 +27,7 @@ cdef extern from "simd/depthwise_table.h" nogil:
                          Py_ssize_t right, Py_ssize_t start, Py_ssize_t to, const void *x, const void *dy,
                          void *dkernel, void *dbias) noexcept nogil
 
-cdef extern from "simd/lanes_table.h" nogil:
+cdef extern from "lanes/table.h" nogil:
     int CCONV_GROUP_BYTES
 
     ctypedef struct cconv_across:
@@ -44,7 +44,7 @@ cdef extern from "simd/lanes_table.h" nogil:
         void (*row)(const cconv_across *d, Py_ssize_t i, Py_ssize_t first, const void *x, const void *kernel,
                     const void *bias, void *y, int relu) noexcept nogil
 
-cdef extern from "simd/winograd_table.h" nogil:
+cdef extern from "winograd/table.h" nogil:
     int CCONV_MAYBE_UNEVEN, CCONV_MAYBE_TINY, CCONV_WINOGRAD_RANGE
 
     ctypedef struct cconv_tile:
@@ -78,7 +78,7 @@ cdef extern from "simd/winograd_table.h" nogil:
         void (*kernel_sizes)(Py_ssize_t taps, Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t tap,
                              Py_ssize_t row, int first, const void *g, void *size) noexcept nogil
 
-cdef extern from "simd/first_table.h" nogil:
+cdef extern from "few_taps/table.h" nogil:
     int CCONV_FIRST_TAPS
     int CCONV_FIRST_BIAS
     int CCONV_FIRST_RELU
@@ -132,7 +132,7 @@ cdef extern from "simd/first_table.h" nogil:
 
     Py_ssize_t cconv_first_room(Py_ssize_t rows, Py_ssize_t filters, size_t item)
 
-cdef extern from "simd/simd.h" nogil:
+cdef extern from "simd.h" nogil:
     ctypedef struct cconv_ahead:
         pass
 

@@ -1,5 +1,5 @@
 # _kernels.pyx: convolution as parallel loops over the micro-kernel of
-# simd/product.h, and the choice of the instruction set.
+# simd/product/product.h, and the choice of the instruction set.
 #
 # Design.  A pass computes, for a grid of output positions (i, j),
 #
@@ -19,10 +19,10 @@
 # The weight gradient sums over the batch, so there the cut matters: the batch is split into
 # parts by shapes alone, each part sums into an array of its own, and the parts are added in order.
 # A chain of products ends after about CHAIN_OUTPUTS outputs; the sums of GROUP_OUTPUTS outputs, or a few
-# more, are added exactly (simd/long_sum.h), as are those of the bias.
+# more, are added exactly (simd/rows/long_sum.h), as are those of the bias.
 # It copies bands that reach past the image, with zeros around them, into the thread's scratch.
 #
-# Kernels check nothing and allocate nothing; `ops.py` hands them arrays and scratch.
+# Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 import os
 
 cimport cython
@@ -32,10 +32,10 @@ from libc.string cimport memset
 from cconv._pools cimport Pooling, forget_not_positive, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 
-cdef extern from "simd/probe.h" nogil:
+cdef extern from "system/probe.h" nogil:
     int cconv_probe(int threads, size_t stack)
 
-cdef extern from "simd/window.h" nogil:
+cdef extern from "window.h" nogil:
     void window_inner(Py_ssize_t n, Py_ssize_t k, Py_ssize_t stride, Py_ssize_t before, Py_ssize_t dilation,
                       Py_ssize_t count, Py_ssize_t slack, Py_ssize_t *lo, Py_ssize_t *hi)
     void window_reach(Py_ssize_t first, Py_ssize_t n, Py_ssize_t k, Py_ssize_t dilation, Py_ssize_t *lo,
@@ -136,17 +136,6 @@ def omp_max_threads():
 
 
 # ---- what the system gives ---------------------------------------------------------------------
-
-def controlled(function):
-    """The function with the control word of a fresh process around it; see `control.controlled`."""
-    def inside(*args, **kwargs):
-        cdef cconv_word before = cconv_control_enter()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            cconv_control_leave(&before)
-    return inside
-
 
 def probe_threads(int threads, size_t stack):
     """0 if the calling thread may have a team of so many, itself among them; else the errno of the refusal.

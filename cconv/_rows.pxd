@@ -1,6 +1,6 @@
-# The row operations of simd/rows_table.h.
+# The row operations of simd/rows/table.h.
 
-cdef extern from "simd/rows_table.h" nogil:
+cdef extern from "rows/table.h" nogil:
     ctypedef struct cconv_pool:
         Py_ssize_t h, w, c, oh, ow
         Py_ssize_t kh, kw, sh, sw

@@ -4,20 +4,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cconv import named, ops_rows
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.named import at_least_zero, finite
-from cconv.run import Run, replayable
+from cconv import arguments, ops
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import at_least_zero, finite
+from cconv.ops.run import Run, replayable
 
 
-class Activation(named.Configured):
+class Activation(arguments.Configured):
     """An activation function and its derivative, which needs the output alone.
 
     Attributes
     ----------
     key : str
-        Keras' name, which is also that of the functions in `ops_rows`.
+        Keras' name, which is also that of the functions in `ops`.
     """
 
     not_called: ClassVar = dict.fromkeys(
@@ -27,19 +27,19 @@ class Activation(named.Configured):
 
     def plain(self) -> Any:
         """Return the name, or the configuration where there is more to say."""
-        return self.key if self == type(self)() else named.config_of(self)
+        return self.key if self == type(self)() else arguments.config_of(self)
 
     @replayable
     @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
-        return getattr(ops_rows, self.key)(x, run)
+        return getattr(ops, self.key)(x, run)
 
     @replayable
     @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
-        return getattr(ops_rows, f"{self.key}_backward")(dy, y, run)
+        return getattr(ops, f"{self.key}_backward")(dy, y, run)
 
 
 class Linear(Activation):
@@ -84,13 +84,13 @@ class LeakyReLU(Activation):
     @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
-        return ops_rows.leaky_relu(x, self.negative_slope, run)
+        return ops.leaky_relu(x, self.negative_slope, run)
 
     @replayable
     @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
-        return ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
+        return ops.leaky_relu_backward(dy, y, self.negative_slope, run)
 
 
 class ClippedReLU(Activation):
@@ -106,7 +106,7 @@ class ClippedReLU(Activation):
     @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
-        y = ops_rows.leaky_relu(x, self.negative_slope, run)
+        y = ops.leaky_relu(x, self.negative_slope, run)
         run.call(np.clip, y, None, self.max_value, y)
         return y
 
@@ -114,7 +114,7 @@ class ClippedReLU(Activation):
     @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
-        dx = ops_rows.leaky_relu_backward(dy, y, self.negative_slope, run)
+        dx = ops.leaky_relu_backward(dy, y, self.negative_slope, run)
         cut = run.empty("cut", y.shape, np.bool_)
         run.call(np.greater_equal, y, self.max_value, cut)
         # Written, not multiplied by zero, which would turn an infinite dy into NaN.
@@ -171,7 +171,7 @@ def get(value: Any, where: str = "activations.get", name: str = "value") -> Acti
     >>> get("relu"), get(None).key
     (ReLU(), 'linear')
     """
-    return Linear() if value is None else named.resolve(where, name, value, Activation, _CLASSES)
+    return Linear() if value is None else arguments.resolve(where, name, value, Activation, _CLASSES)
 
 
 class Setting:

@@ -17,17 +17,18 @@ from typing import NoReturn
 import numpy as np
 
 from cconv._version import __version__
-from cconv.callbacks import Callback, Logs
-from cconv.config import show_config
+from cconv.arguments.numbers import positive_int
+from cconv.arguments.text import printable
+from cconv.callbacks import Callback
+from cconv.callbacks.monitors import Logs
 from cconv.datasets import mnist, mnist_small
-from cconv.io.atomic import destination, naming
-from cconv.io.names import check_ending
-from cconv.io.numpyfiles import Check, read_npy, read_npz
-from cconv.io.png import read_png
-from cconv.io.reading import short
-from cconv.shapes import positive_int
-from cconv.text import printable
+from cconv.files.atomic import destination, naming
+from cconv.files.names import check_ending
+from cconv.files.numpyfiles import Check, read_npy, read_npz
+from cconv.files.png import read_png
+from cconv.files.reading import short
 from cconv.threads import get_num_threads, set_num_threads
+from cconv.utils.config import show_config
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -241,8 +242,8 @@ def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Spli
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from cconv.answers import answers
     from cconv.models import load_model
+    from cconv.models.answers import answers
 
     set_num_threads(arguments.threads)
     model = load_model(arguments.model)

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from cconv import named
-from cconv.control import controlled
+from cconv import arguments
+from cconv.arguments.arrays import aligned_empty
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import finite, one_of
 from cconv.exactmath import normal_quantile
-from cconv.keras_names import refusing
-from cconv.named import finite, one_of
-from cconv.run import aligned_empty
-from cconv.seeds import bits
+from cconv.seeds import bits, check_seed, new_seed
 from cconv.seeds import uniform as uniform_of
-from cconv.utils import check_seed, new_seed
 
 CHUNK = 1 << 16  # draws made at a time: a large kernel needs no second array of its size
 CUT = 0.02275013194817921  # Φ(-2), where the truncated normal distribution ends
@@ -42,7 +41,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2] * window, shape[-1] * window
 
 
-class Initializer(named.Configured):
+class Initializer(arguments.Configured):
     """Base of the initializers; a subclass fills chunks of the new array."""
 
     seed: int | None = None
@@ -108,21 +107,21 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0):
         self.value = finite("Constant", "value", value)
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = self.value
 
 
 class Zeros(Initializer):
     """Every element is 0."""
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = 0
 
 
 class Ones(Initializer):
     """Every element is 1."""
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = 1
 
 
@@ -141,7 +140,7 @@ class RandomUniform(Initializer):
         self.maxval = finite("RandomUniform", "maxval", maxval, least=self.minval)
         self.seed = _seed("RandomUniform", seed)
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
             flat[place] = self.minval + u * (self.maxval - self.minval)
 
@@ -161,7 +160,7 @@ class RandomNormal(Initializer):
         self.stddev = finite("RandomNormal", "stddev", stddev, least=0.0)
         self.seed = _seed("RandomNormal", seed)
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
             flat[place] = self.mean + self.stddev * normal_quantile(u)
 
@@ -177,7 +176,7 @@ class TruncatedNormal(Initializer):
         self.stddev = finite("TruncatedNormal", "stddev", stddev, least=0.0)
         self.seed = _seed("TruncatedNormal", seed)
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
             flat[place] = self.mean + self.stddev * normal_quantile(CUT + u * (1.0 - 2.0 * CUT))
 
@@ -223,7 +222,7 @@ class VarianceScaling(Initializer):
         self.distribution = one_of(where, "distribution", distribution, kinds)
         self.seed = _seed(where, seed)
 
-    def _fill(self, flat, shape, seed, stream):
+    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         fan_in, fan_out = fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(fan, 1))
@@ -319,7 +318,7 @@ def get(value: Any, where: str = "initializers.get", name: str = "value") -> Ini
     >>> get("he_normal")
     HeNormal()
     """
-    return named.resolve(where, name, value, Initializer, _CLASSES)
+    return arguments.resolve(where, name, value, Initializer, _CLASSES)
 
 
 refusing(globals(), functions=["get"])

@@ -11,16 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, exactmath, named, ops_rows
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.run import Run
+from cconv import arguments, exactmath, ops
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.ops.run import Run
 
 # Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
 EPSILON = 1e-7
 
 
-class Loss(named.Configured):
+class Loss(arguments.Configured):
     """Base of the losses.
 
     Attributes
@@ -82,7 +82,7 @@ class Loss(named.Configured):
         TypeError, ValueError
             When targets, predictions and weights do not belong together.
         """
-        pred = checks.as_activations(self.key, "y_pred", y_pred, None)
+        pred = arguments.as_activations(self.key, "y_pred", y_pred, None)
         true = self._targets(y_true, pred)
         weight = self._weights(sample_weight, pred)
         run = Run(training=True) if run is None else run
@@ -97,15 +97,15 @@ class Loss(named.Configured):
 
     def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
         """Return the targets in the shape and dtype of the predictions; `first` numbers the first sample."""
-        true = checks.real_array(self.key, "y_true", y_true, None)
+        true = arguments.real_array(self.key, "y_true", y_true, None)
         self.check_shape(true.shape, pred.shape)
-        return checks.ready(true.reshape(pred.shape), pred.dtype)
+        return arguments.ready(true.reshape(pred.shape), pred.dtype)
 
     def _weights(self, sample_weight: ArrayLike | None, pred: np.ndarray) -> np.ndarray | None:
         """Return one weight for each entry of `pred.shape[:-1]`, flat."""
         if sample_weight is None:
             return None
-        weight = checks.as_sample_weight(
+        weight = arguments.as_sample_weight(
             self.key, "sample_weight", sample_weight, pred.reshape(len(pred), -1)
         )
         rows = pred.size // (pred.shape[-1] if pred.ndim > 1 else 1)
@@ -143,7 +143,9 @@ class MeanSquaredError(Loss):
 
     key = "mean_squared_error"
 
-    def _compute(self, true, pred, weight, run, from_logits):
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
         dy = np.subtract(pred, true, out=run.empty("dy", pred.shape, pred.dtype))
         loss = _total(np.square(dy), weight) / dy.size
         _scale(dy, weight, 2.0 / dy.size)
@@ -161,7 +163,9 @@ class MeanAbsoluteError(Loss):
 
     key = "mean_absolute_error"
 
-    def _compute(self, true, pred, weight, run, from_logits):
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
         dy = np.subtract(pred, true, out=run.empty("dy", pred.shape, pred.dtype))
         loss = _total(np.abs(dy), weight) / dy.size
         np.sign(dy, out=dy)
@@ -192,20 +196,22 @@ class BinaryCrossentropy(Loss):
     activation = "sigmoid"
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = checks.flag("BinaryCrossentropy", "from_logits", from_logits)
+        self.from_logits = arguments.flag("BinaryCrossentropy", "from_logits", from_logits)
 
-    def _targets(self, y_true, pred, first=0):
+    def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
         true = super()._targets(y_true, pred, first)
         low, high = true.min(), true.max()
         if not (low >= 0 and high <= 1):
             raise ValueError(f"{self.key}: y_true must lie in [0, 1], got {low} … {high}")
         return true
 
-    def _compute(self, true, pred, weight, run, from_logits):
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
         dy = run.empty("dy", pred.shape, pred.dtype)
         if from_logits:
             # log(1 + exp(-|z|)) = -log(sigmoid(|z|))
-            upper = ops_rows.sigmoid(np.abs(pred), run)
+            upper = ops.sigmoid(np.abs(pred), run)
             losses = np.maximum(pred, 0) - true * pred - exactmath.log(upper)
             np.subtract(np.where(pred < 0, 1 - upper, upper), true, out=dy)
             factor = 1.0 / dy.size
@@ -246,9 +252,9 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = checks.flag(type(self).__name__, "from_logits", from_logits)
+        self.from_logits = arguments.flag(type(self).__name__, "from_logits", from_logits)
 
-    def check_shape(self, true, pred):
+    def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
         """ValueError where targets of that shape are not for predictions of that shape."""
         if true != pred:
             raise ValueError(
@@ -256,15 +262,17 @@ class CategoricalCrossentropy(Loss):
                 f"class numbers are for sparse_categorical_crossentropy"
             )
 
-    def _targets(self, y_true, pred, first=0):
-        true = checks.real_array(self.key, "y_true", y_true, None)
+    def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
+        true = arguments.real_array(self.key, "y_true", y_true, None)
         self.check_shape(true.shape, pred.shape)
-        return checks.as_labels(self.key, "y_true", true, pred, first)
+        return arguments.as_labels(self.key, "y_true", true, pred, first)
 
-    def _compute(self, true, pred, weight, run, from_logits):
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
         rows = pred.reshape(-1, pred.shape[-1])
         if from_logits:
-            loss, dy = ops_rows.softmax_cross_entropy(rows, true, weight, run)
+            loss, dy = ops.softmax_cross_entropy(rows, true, weight, run)
             return loss, dy.reshape(pred.shape)
         if true.ndim == 1:
             true = np.equal(true[:, np.newaxis], np.arange(rows.shape[1])).astype(rows.dtype)
@@ -298,7 +306,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     key = "sparse_categorical_crossentropy"
 
-    def check_shape(self, true, pred):
+    def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
         """ValueError where targets of that shape are not for predictions of that shape."""
         if true not in (pred[:-1], (*pred[:-1], 1)):
             hint = "; one-hot targets are for categorical_crossentropy" if true == pred else ""
@@ -306,11 +314,11 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
                 f"{self.key}: y_true must be class numbers of shape {pred[:-1]}, got {true}{hint}"
             )
 
-    def _targets(self, y_true, pred, first=0):
-        true = checks.real_array(self.key, "y_true", y_true, None)
+    def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
+        true = arguments.real_array(self.key, "y_true", y_true, None)
         self.check_shape(true.shape, pred.shape)
-        numbers = checks.whole_numbers(self.key, "y_true", true.reshape(pred.shape[:-1]), first)
-        return checks.as_labels(self.key, "y_true", numbers, pred, first)
+        numbers = arguments.whole_numbers(self.key, "y_true", true.reshape(pred.shape[:-1]), first)
+        return arguments.as_labels(self.key, "y_true", numbers, pred, first)
 
 
 _CLASSES: dict[str, type[Loss]] = {
@@ -344,7 +352,7 @@ def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
     >>> get("sparse_categorical_crossentropy")
     SparseCategoricalCrossentropy()
     """
-    return named.resolve(where, name, value, Loss, _CLASSES)
+    return arguments.resolve(where, name, value, Loss, _CLASSES)
 
 
 refusing(globals(), functions=["get"])

@@ -4,19 +4,18 @@ Each metric is the mean over the samples of a batch; means over batches of diffe
 weighted with those sizes by whoever sums them, for example `Mean`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import named
-from cconv.arrays import as_array
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.named import finite
-from cconv.shapes import positive_int
-from cconv.text import key_of
+from cconv import arguments
+from cconv.arguments.arrays import as_array
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import finite, positive_int
+from cconv.arguments.text import key_of
 
 
 def _both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +228,7 @@ class Mean:
         self.count = 0.0
 
 
-class Metric(named.Configured):
+class Metric(arguments.Configured):
     """A metric of a model: a name for the logs, and a function of targets and predictions.
 
     Parameters
@@ -350,7 +349,23 @@ def get(value: Any, where: str = "metrics.get", name: str = "value") -> Metric:
         return Metric(_BY_KEY[key_of(value)], value)
     if callable(value) and not isinstance(value, Metric | type):
         return Metric(value)
-    return named.resolve(where, name, value, Metric, dict.fromkeys(_FUNCTIONS, Metric))
+    return arguments.resolve(where, name, value, Metric, dict.fromkeys(_FUNCTIONS, Metric))
 
 
 refusing(globals(), functions=["get"])
+
+
+class Meter:
+    """Means over samples of the loss and the metrics, summed in float64 in the order of the batches."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._figures = {name: Mean() for name in names}
+
+    def add(self, values: Sequence[float], count: int) -> None:
+        """Count the means of a batch of `count` samples."""
+        for figure, value in zip(self._figures.values(), values, strict=True):
+            figure.update(value, count)
+
+    def means(self) -> dict[str, float]:
+        """Return the means by name."""
+        return {name: figure.result() for name, figure in self._figures.items()}

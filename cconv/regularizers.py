@@ -4,13 +4,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cconv import named
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.named import at_least_zero
+from cconv import arguments
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import at_least_zero
 
 
-class Regularizer(named.Configured):
+class Regularizer(arguments.Configured):
     """The penalty ``l1 Σ|w| + l2 Σw²``, Keras' `L1L2`; `L1` and `L2` are its halves.
 
     Attributes
@@ -104,7 +104,7 @@ def get(value: Any, where: str = "regularizers.get", name: str = "value") -> Reg
     >>> get("l2")
     L2()
     """
-    return None if value is None else named.resolve(where, name, value, Regularizer, _CLASSES)
+    return None if value is None else arguments.resolve(where, name, value, Regularizer, _CLASSES)
 
 
 refusing(globals(), functions=["get"])

@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cconv import named
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.named import at_least_zero, finite
-from cconv.shapes import is_int, positive_int
+from cconv import arguments
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import at_least_zero, finite, is_int, positive_int
 
 
-class Schedule(named.Configured):
+class Schedule(arguments.Configured):
     """Base of the schedules."""
 
     @controlled
@@ -212,7 +211,7 @@ def get(value: Any, where: str, name: str) -> Schedule | float:
     0.5
     """
     if isinstance(value, Schedule | dict):
-        return named.resolve(where, name, value, Schedule, _CLASSES)
+        return arguments.resolve(where, name, value, Schedule, _CLASSES)
     return at_least_zero(where, name, value)
 
 

@@ -6,9 +6,15 @@ generator is Philox 4x64-10 (Salmon et al. 2011, "Parallel random numbers: as ea
 whose integers are the same on every machine and in every version of NumPy.
 """
 
+import random
+import secrets
+import threading
 import zlib
+from typing import Any
 
 import numpy as np
+
+from cconv.arguments.numbers import is_int
 
 MASK = 2**64 - 1
 
@@ -39,3 +45,63 @@ def uniform(raw: np.ndarray) -> np.ndarray:
     True
     """
     return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+_lock = threading.Lock()
+_global_seed: int | None = None
+_given_out = 0
+
+
+def check_seed(where: str, seed: Any) -> int:
+    """Return seed as an int in [0, 2**64); `where` begins the error message."""
+    if not is_int(seed):
+        raise TypeError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
+    if not 0 <= seed <= MASK:
+        raise ValueError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
+    return int(seed)
+
+
+def set_random_seed(seed: int) -> None:
+    """Fix everything random from here on: models and layers without a seed, `random`, `numpy.random`.
+
+    What is built one after another gets seeds of its own, which depend on this one and on how
+    many were built before.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**64 - 1. (`numpy.random` gets its lowest 32 bits.)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> set_random_seed(1)
+    >>> first = new_seed()
+    >>> set_random_seed(1)
+    >>> new_seed() == first, new_seed() == first
+    (True, False)
+    """
+    global _global_seed, _given_out
+    seed = check_seed("set_random_seed", seed)
+    with _lock:
+        _global_seed, _given_out = seed, 0
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (lessons draw from NumPy's global generator)
+
+
+def new_seed() -> int:
+    """Return the seed, below 2**32, of the next object that was given none.
+
+    The n-th call after `set_random_seed(s)` depends on s and n alone; without that, the operating
+    system chooses.
+    """
+    global _given_out
+    with _lock:
+        if _global_seed is None:
+            return secrets.randbits(32)
+        _given_out += 1
+        return int(bits(_global_seed, _given_out).random_raw()) >> 32

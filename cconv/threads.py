@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cconv.shapes import positive_int
+from cconv.arguments.numbers import positive_int
 
 # Read by libgomp when the kernels load it. Between two parallel regions its threads spin, by
 # default for milliseconds: on processors that others use too they then take the time of those they

@@ -12,10 +12,12 @@ import numpy as np
 from strategies import RULES, parallel_at_any_size, rows_tiled
 
 import cconv
-from cconv import algorithms, ops, ops_images, ops_norm, ops_optim, ops_rows
 from cconv import functional as F
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv import ops
+from cconv.geometry import algorithms
+from cconv.geometry.shapes import resolve_window
+from cconv.ops import images, normalization, optimizers
+from cconv.ops.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
 WINDOWS = [
@@ -56,7 +58,7 @@ def along_rows(x, bias, side):
     window = resolve_window("bits", x.shape[1:3], side, padding="same")
     pool = resolve_window("bits", window.output_size, 2)
     with rows_tiled():
-        assert algorithms.choose_forward(window, 1, x.shape[3], len(bias), "auto") == "rows"
+        assert algorithms.choose_forward(window, 1, x.shape[3], len(bias), "auto") == "along_rows"
         y = ops.conv2d(x, kernel, bias, window, 1, False, Run())
         return y, *ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, True, Run())
 
@@ -146,8 +148,8 @@ def rowwise(size, dtype):
     tall = np.resize(kernel, (x.size, 3))
     yield "dense_row", (F.dense(x[:1], kernel, bias), F.dense(x.reshape(1, -1), tall))
     scale, shift, mean = y[:3]
-    z = ops_norm.apply(y, mean, scale, shift, True, Run())
-    yield "normalization and relu", (z, *ops_norm.relu_gradient_sums(y, z, y, mean, Run()))
+    z = normalization.apply(y, mean, scale, shift, True, Run())
+    yield "normalization and relu", (z, *normalization.relu_gradient_sums(y, z, y, mean, Run()))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
     for few in (1, 3, 10, 16):  # rows of which several fit into a vector
@@ -156,7 +158,7 @@ def rowwise(size, dtype):
         p, q = F.softmax(logits), F.log_softmax(logits)
         yield (
             f"softmax of {few}",
-            (p, q, ops_rows.softmax_backward(dy, p), ops_rows.log_softmax_backward(dy, q)),
+            (p, q, ops.softmax_backward(dy, p), ops.log_softmax_backward(dy, q)),
         )
         for truth in (labels, p):
             loss, dlogits = F.softmax_cross_entropy(logits, truth, weights)
@@ -172,20 +174,20 @@ def steps(size, dtype):
     """Results of what only layers and optimizers call."""
     n, height, width, channels, _ = size
     x, dy = arrays((n, height, width * channels), (n, height, width * channels), dtype=dtype)
-    y, kept = ops_rows.dropout(x, 0.3, 2, Run(training=True, seed=5, step=3))
-    yield "dropout", (y, kept, ops_rows.dropout_backward(dy, kept, 0.3))
+    y, kept = ops.dropout(x, 0.3, 2, Run(training=True, seed=5, step=3))
+    yield "dropout", (y, kept, ops.dropout_backward(dy, kept, 0.3))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
-        yield f"{name}_backward", getattr(ops_rows, f"{name}_backward")(dy, getattr(F, name)(x))
-    y = ops_rows.leaky_relu(x, 0.3)
-    yield "leaky_relu", (y, ops_rows.leaky_relu_backward(dy, y, 0.3))
-    yield "column_sums", ops_rows.column_sums(x.reshape(-1, width * channels))
+        yield f"{name}_backward", getattr(ops, f"{name}_backward")(dy, getattr(F, name)(x))
+    y = ops.leaky_relu(x, 0.3)
+    yield "leaky_relu", (y, ops.leaky_relu_backward(dy, y, 0.3))
+    yield "column_sums", ops.column_sums(x.reshape(-1, width * channels))
     for name, numbers in RULES.items():
         param, first, second = x.copy(), np.zeros_like(x), np.zeros_like(x)
         states = (first, second)[: 2 if name in ("adam", "adadelta") else name != "sgd"]
         for t in (1, 2, 3):
             clock = {"t": t} if name == "adam" else {}
-            group = ops_optim.Group([(param, dy, *states)], [0.001])
-            getattr(ops_optim, f"{name}_update")(group, lr=0.01, **numbers, **clock)
+            group = optimizers.Group([(param, dy, *states)], [0.001])
+            getattr(optimizers, f"{name}_update")(group, lr=0.01, **numbers, **clock)
         yield name, (param, *states)
 
 
@@ -194,17 +196,17 @@ def pictures(size, dtype):
     n, height, width, channels, _ = size
     x, at = arrays((n, height, width, channels), (n, 2, width + height), dtype=np.float64)
     order = np.arange(n)[::-1].copy()
-    for kind in ops_images.KINDS:
+    for kind in images.KINDS:
         source = ((x + 2) * 25).astype(kind)
         out = np.empty((n, height, width, channels), dtype)
-        memory = ops_images.rows_of(source)
-        yield f"gather {kind}", ops_images.gather_rows(memory, source.dtype, order, out, (0.3, -0.7))
+        memory = images.rows_of(source)
+        yield f"gather {kind}", images.gather_rows(memory, source.dtype, order, out, (0.3, -0.7))
     x = x.astype(dtype)
-    yield "flip", ops_images.flip(x, (order[:, None] >> np.arange(2) & 1).astype(np.uint8), "y", Run())
-    for fill_mode in ops_images.FILLS:
-        how = ops_images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
-        y = ops_images.sample(x, at * 9, how, Run())
-        yield f"sample {fill_mode}", (y, ops_images.sample_backward(y, at * 9, how, Run()))
+    yield "flip", images.flip(x, (order[:, None] >> np.arange(2) & 1).astype(np.uint8), "y", Run())
+    for fill_mode in images.FILLS:
+        how = images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
+        y = images.sample(x, at * 9, how, Run())
+        yield f"sample {fill_mode}", (y, images.sample_backward(y, at * 9, how, Run()))
 
 
 def digests():

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 from careless import STATES, hostile
 
-from cconv import control
+from cconv.arguments import control
 
 _controlled = control.controlled
 _now = ("fresh", 1)  # the state that public calls find, and in how many threads
@@ -40,8 +40,10 @@ with mock.patch.object(control, "controlled", _hostile_controlled):
     from strategies import parallel_at_any_size
 
     import cconv
-    from cconv import _elementwise, estimators, ops_norm
-    from cconv.run import Run
+    from cconv import estimators
+    from cconv.kernels import activations
+    from cconv.ops import normalization
+    from cconv.ops.run import Run
 
 _plain_arrays = bits.arrays
 
@@ -77,11 +79,11 @@ def others():
     """Kernels that `bits` does not call by themselves."""
     for dtype in (np.float32, np.float64):
         x, dy = bits.arrays((400, 7), (400, 7), dtype=dtype)
-        statistics = ops_norm.statistics(x, Run())
+        statistics = normalization.statistics(x, Run())
         mean = statistics[0].astype(dtype)
-        dx = ops_norm.input_gradient(dy, x, mean, mean, mean, mean, Run())
-        results = [*statistics, *ops_norm.gradient_sums(dy, x, mean, Run()), dx]
-        for function in (_elementwise.exp, _elementwise.log):
+        dx = normalization.input_gradient(dy, x, mean, mean, mean, mean, Run())
+        results = [*statistics, *normalization.gradient_sums(dy, x, mean, Run()), dx]
+        for function in (activations.exp, activations.log):
             results.append(np.empty(x.size, dtype))
             function(np.abs(x.reshape(-1)), results[-1], 3)
         for number, result in enumerate(results):

@@ -21,14 +21,16 @@ UNTOUCHED = 0xA5
 _libc = ctypes.CDLL(None, use_errno=True)
 
 MODULES = [
-    importlib.import_module(f"cconv.{path.stem}")
-    for path in sorted(Path(_kernels.__file__).parent.glob("_*.pyx"))
+    _kernels,
+    *(
+        importlib.import_module(f"cconv.kernels.{path.stem}")
+        for path in sorted((Path(_kernels.__file__).parent / "kernels").glob("*.pyx"))
+    ),
 ]
 # These read and write no element of an array.
 QUESTIONS = {
     "available_isas",
     "compiler",
-    "controlled",
     "has_openmp",
     "isa",
     "kept_size",

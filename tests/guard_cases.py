@@ -14,9 +14,13 @@ from guard import guarded_kernels
 from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv
-from cconv import _elementwise, ops, ops_images, ops_norm, ops_optim, ops_rows
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv import ops
+from cconv.geometry.shapes import resolve_window
+from cconv.kernels import activations, losses
+from cconv.ops import images as ops_images
+from cconv.ops import normalization as ops_normalization
+from cconv.ops import optimizers as ops_optimizers
+from cconv.ops.run import Run
 
 DTYPES = (np.float32, np.float64)
 CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
@@ -269,14 +273,14 @@ def pooling(n, geometry, channels, dtype):
     )
 
     def compute(run):
-        y, argmax = ops_rows.max_pool2d(x, window, run)
+        y, argmax = ops.max_pool2d(x, window, run)
         argmax.setflags(write=False)
-        results = [y, argmax, ops_rows.max_pool2d_backward(dy, argmax, window, run)]
+        results = [y, argmax, ops.max_pool2d_backward(dy, argmax, window, run)]
         if not geometry.ceil_mode:
-            results += [ops_rows.im2col(x, window, run), ops_rows.col2im(col, n, channels, window, run)]
+            results += [ops.im2col(x, window, run), ops.col2im(col, n, channels, window, run)]
         for include_pad in (False, True):
-            results.append(ops_rows.average_pool2d(x, window, include_pad, run))
-            results.append(ops_rows.average_pool2d_backward(dy, window, include_pad, run))
+            results.append(ops.average_pool2d(x, window, include_pad, run))
+            results.append(ops.average_pool2d_backward(dy, window, include_pad, run))
         return results
 
     return compute
@@ -294,14 +298,14 @@ def elementwise(n, dtype):
     def compute(run):
         results = []
         for name in ("relu", "sigmoid", "tanh"):
-            results.append(getattr(ops_rows, name)(x, run))
-            results.append(getattr(ops_rows, f"{name}_backward")(dy, y, run))
-        results += [ops_rows.leaky_relu(x, 0.1, run), ops_rows.leaky_relu_backward(dy, y, 0.1, run)]
+            results.append(getattr(ops, name)(x, run))
+            results.append(getattr(ops, f"{name}_backward")(dy, y, run))
+        results += [ops.leaky_relu(x, 0.1, run), ops.leaky_relu_backward(dy, y, 0.1, run)]
         out, threads = x.copy(), cconv.get_num_threads()
-        _elementwise.exp(dy, out, threads)
+        activations.exp(dy, out, threads)
         results.append(out.copy())
-        _elementwise.log(np.abs(x), out, threads)
-        return [*results, out, _elementwise.total(x)]
+        activations.log(np.abs(x), out, threads)
+        return [*results, out, losses.total(x)]
 
     return compute
 
@@ -312,14 +316,14 @@ def rows(m, n, dtype):
     probabilities = np.full((m, n), 1 / n, dtype)
 
     def compute(run):
-        results = [ops_rows.column_sums(x, run)]
+        results = [ops.column_sums(x, run)]
         for name in ("softmax", "log_softmax"):
-            results.append(getattr(ops_rows, name)(x, run))
-            results.append(getattr(ops_rows, f"{name}_backward")(dy, y, run))
+            results.append(getattr(ops, name)(x, run))
+            results.append(getattr(ops, f"{name}_backward")(dy, y, run))
         for truth, weight in ((labels, weights), (probabilities, None)):
-            results += ops_rows.softmax_cross_entropy(x, truth, weight, run)
-        y_dropped, bits = ops_rows.dropout(x, 0.4, 7, run)
-        return [*results, y_dropped, bits, ops_rows.dropout_backward(dy, bits, 0.4, run)]
+            results += ops.softmax_cross_entropy(x, truth, weight, run)
+        y_dropped, bits = ops.dropout(x, 0.4, 7, run)
+        return [*results, y_dropped, bits, ops.dropout_backward(dy, bits, 0.4, run)]
 
     return compute
 
@@ -327,7 +331,7 @@ def rows(m, n, dtype):
 def large(shape, dtype):
     """Outputs that are stored past the caches."""
     (x,) = inputs(dtype, shape)
-    return lambda run: [ops_rows.relu(x, run), ops_rows.softmax(x, run)]
+    return lambda run: [ops.relu(x, run), ops.softmax(x, run)]
 
 
 def normalization(m, channels, dtype):
@@ -335,14 +339,14 @@ def normalization(m, channels, dtype):
     per_channel = inputs(dtype, *[(channels,)] * 4)
 
     def compute(run):
-        mean, variance = ops_norm.statistics(x, run)
-        sums, products = ops_norm.gradient_sums(dy, x, per_channel[0], run)
-        y = ops_norm.apply(x, *per_channel[:3], False, run)
-        positive = ops_norm.apply(x, *per_channel[:3], True, run)
-        dx, *masked = ops_norm.relu_gradient_sums(dy, positive, x, per_channel[0], run)
+        mean, variance = ops_normalization.statistics(x, run)
+        sums, products = ops_normalization.gradient_sums(dy, x, per_channel[0], run)
+        y = ops_normalization.apply(x, *per_channel[:3], False, run)
+        positive = ops_normalization.apply(x, *per_channel[:3], True, run)
+        dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run)
         results = [mean, variance, sums, products, y, positive, dx.copy(), *masked]
-        results.append(ops_norm.input_gradient(dx, x, *per_channel, run, in_place=True))
-        return [*results, ops_norm.input_gradient(dy, x, *per_channel, run)]
+        results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
+        return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]
 
     return compute
 
@@ -363,8 +367,8 @@ def optimizers(n, dtype):
         results = []
         for name, (states, *options) in rules.items():
             changed = [param.copy(), *(np.abs(state) for state in (first, second)[:states])]
-            group = ops_optim.Group([(changed[0], grad, *changed[1:])], [0.01])
-            getattr(ops_optim, f"{name}_update")(group, *options)
+            group = ops_optimizers.Group([(changed[0], grad, *changed[1:])], [0.01])
+            getattr(ops_optimizers, f"{name}_update")(group, *options)
             results += changed
         return results
 

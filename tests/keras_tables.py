@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from cconv.keras_names import PAGE
+from cconv.arguments.keras_names import PAGE
 
 ROOT = Path(__file__).parents[1]
 API = json.loads((ROOT / "tests" / "keras_api.json").read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ from cconv.layers import (
     Reshape,
     ZeroPadding2D,
 )
-from cconv.run import Run
+from cconv.ops.run import Run
 
 
 class Twin(NamedTuple):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cconv import _dense
+from cconv.kernels import dense
 
 # Large enough that NumPy hands it on to malloc, whose limits the sanitizer knows.
 x, kernel = np.ones((600, 8)), np.ones((8, 8))
-_dense.dense_forward(x, kernel, None, None, np.ones((500, 8)), False, None, 1)
+dense.dense_forward(x, kernel, None, None, np.ones((500, 8)), False, None, 1)

@@ -1,6 +1,8 @@
 """What the kernel tests share: geometries to draw, tolerances, thread counts, central differences."""
 
+import importlib
 import os
+import pkgutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import cconv
-from cconv import algorithms, functional, ops, ops_images, ops_norm, ops_optim, ops_rows, reference
-from cconv.shapes import resolve_window
+from cconv import functional, ops, reference
+from cconv.geometry import algorithms
+from cconv.geometry.shapes import resolve_window
 
+OPS = [
+    module
+    for found in pkgutil.iter_modules(ops.__path__)
+    if hasattr(module := importlib.import_module(f"cconv.ops.{found.name}"), "threads_for")
+]
 EXAMPLES = int(os.environ.get("CCONV_TEST_EXAMPLES", "60"))
 THREADS = (1, 2, 3, 8)
 # Largest error of an element, relative to the sum of the absolute products behind it.
@@ -120,7 +128,7 @@ def _every_thread(*_):
 def parallel_at_any_size():
     """Let even the smallest operation use all the threads that it may."""
     with ExitStack() as stack:
-        for module in (ops, ops_images, ops_rows, ops_norm, ops_optim):
+        for module in OPS:
             stack.enter_context(mock.patch.object(module, "threads_for", _every_thread))
         yield
 

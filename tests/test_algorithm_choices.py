@@ -6,24 +6,25 @@ import numpy as np
 import pytest
 from tables import whole
 
-from cconv import algorithms, functional, reference
-from cconv.shapes import resolve_window
+from cconv import functional, reference
+from cconv.geometry import algorithms
+from cconv.geometry.shapes import resolve_window
 
 # Of well-known networks: image, channels, filters, kernel, options, and what computes the forward pass
 # and the
 # input gradient. docs/architecture.md, "How a convolution is computed", says which was measured to be
 # fastest for what.
 LAYERS = {
-    "LeNet-5 C1": ((32, 32), 1, 6, 5, {}, "first", "first"),
-    "LeNet-5 C3": ((14, 14), 6, 16, 5, {}, "rows", "direct"),
+    "LeNet-5 C1": ((32, 32), 1, 6, 5, {}, "few_taps", "few_taps"),
+    "LeNet-5 C3": ((14, 14), 6, 16, 5, {}, "along_rows", "direct"),
     "LeNet-5 C5": ((5, 5), 16, 120, 5, {}, "direct", "direct"),
-    "MNIST with 20 filters": ((28, 28), 1, 20, 5, {}, "rows", "first"),
-    "CIFAR-10 with 32 filters": ((32, 32), 3, 32, 3, {"padding": "same"}, "rows", "first"),
+    "MNIST with 20 filters": ((28, 28), 1, 20, 5, {}, "along_rows", "few_taps"),
+    "CIFAR-10 with 32 filters": ((32, 32), 3, 32, 3, {"padding": "same"}, "along_rows", "few_taps"),
     "CIFAR-10 second": ((32, 32), 32, 32, 3, {"padding": "same"}, "winograd", "winograd"),
     "AlexNet 1": ((227, 227), 3, 96, 11, {"strides": 4}, "direct", "direct"),
-    "AlexNet 2": ((27, 27), 96, 256, 5, {"padding": 2}, "rows", "direct"),
+    "AlexNet 2": ((27, 27), 96, 256, 5, {"padding": 2}, "along_rows", "direct"),
     "AlexNet 3": ((13, 13), 256, 384, 3, {"padding": 1}, "winograd", "winograd"),
-    "VGG-16 conv1_1": ((224, 224), 3, 64, 3, {"padding": "same"}, "rows", "first"),
+    "VGG-16 conv1_1": ((224, 224), 3, 64, 3, {"padding": "same"}, "along_rows", "few_taps"),
     "VGG-16 conv1_2": ((224, 224), 64, 64, 3, {"padding": "same"}, "winograd", "winograd"),
     "VGG-16 conv5_3": ((14, 14), 512, 512, 3, {"padding": "same"}, "winograd", "winograd"),
     "ResNet-50 stem": ((224, 224), 3, 64, 7, {"strides": 2, "padding": 3}, "direct", "direct"),
@@ -31,7 +32,7 @@ LAYERS = {
     "ResNet-50 shortcut": ((56, 56), 256, 512, 1, {"strides": 2}, "direct", "direct"),
     "ResNet-18 3x3": ((56, 56), 64, 64, 3, {"padding": 1}, "winograd", "winograd"),
     "ResNet-18 3x3 that halves": ((56, 56), 64, 128, 3, {"strides": 2, "padding": 1}, "direct", "direct"),
-    "MobileNet stem": ((224, 224), 3, 32, 3, {"strides": 2, "padding": "same"}, "first", "first"),
+    "MobileNet stem": ((224, 224), 3, 32, 3, {"strides": 2, "padding": "same"}, "few_taps", "few_taps"),
     "MobileNet depthwise": (
         (112, 112),
         32,
@@ -73,7 +74,7 @@ def test_well_known_layers(name):
         else:
             few = kernel**2 * channels <= 75 and groups == 1
             plain = {"pointwise": "pointwise", "depthwise": "depthwise"}.get(
-                forward, "first" if few else "direct"
+                forward, "few_taps" if few else "direct"
             )
             assert chosen == plain
 
@@ -133,7 +134,7 @@ def test_what_is_depthwise():
     for groups, channels, filters in itertools.product((1, 2, 4), (1, 2, 4), (2, 4)):
         chosen = algorithms.choose(window, groups, channels, filters, "auto", window.output_size)
         assert (chosen == "depthwise") == (groups == channels == filters and groups > 1)
-    assert algorithms.choose(window, 1, 1, 1, "auto", window.output_size) == "first"
+    assert algorithms.choose(window, 1, 1, 1, "auto", window.output_size) == "few_taps"
 
 
 # --- Winograd's tiles ------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_winograd_where_it_halves_the_products(side):
             chosen = algorithms.choose(window, 1, channels, filters, "auto", tiled)
             shared = channels >= 16 and filters >= 16
             few = side**2 * channels <= 75
-            assert chosen == ("winograd" if halves and shared else "first" if few else "direct"), tiled
+            assert chosen == ("winograd" if halves and shared else "few_taps" if few else "direct"), tiled
     chosen = {algorithms.choose(window, 1, 40, 40, "auto", tiled) for tiled in SIZES}
     assert chosen == {"winograd", "direct"}
 
@@ -263,7 +264,7 @@ def test_few_taps(size, kernel, channels, options, few):
     assert algorithms.has_few_taps(window, groups, channels) == few
     if groups == 1:
         chosen = algorithms.choose(window, 1, channels, 8, "auto", window.output_size)
-        assert chosen == ("first" if few else "direct")
+        assert chosen == ("few_taps" if few else "direct")
 
 
 def row_products(side, size, channels):
@@ -323,7 +324,7 @@ def test_kernels_that_are_tiled_along_the_rows(kernel, options, pays):
     window = window_of((64, 64), kernel, **options)
     assert algorithms.tiles_rows(window, 12, 32, "auto") == pays
     forward = algorithms.choose_forward(window, 1, 12, 32, "auto")
-    assert (forward == "rows") == pays
+    assert (forward == "along_rows") == pays
     assert algorithms.choose_forward(window, 2, 24, 32, "auto") == "direct"
 
 

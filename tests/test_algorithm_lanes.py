@@ -2,8 +2,8 @@
 
 import pytest
 
-from cconv import algorithms
-from cconv.shapes import resolve_window
+from cconv.geometry import algorithms
+from cconv.geometry.shapes import resolve_window
 
 
 def window_of(size, kernel, strides=1, padding="valid", dilation=1):

@@ -10,9 +10,10 @@ import pytest
 from test_fork import in_child
 
 import cconv
-from cconv import batches, callbacks
+from cconv import callbacks
 from cconv import threads as cconv_threads
-from cconv.background import Background
+from cconv.inputs import batches, columns
+from cconv.inputs.background import Background
 from cconv.layers import (
     Conv2D,
     Dense,
@@ -182,7 +183,7 @@ def test_what_callbacks_change_takes_effect_at_once(monkeypatch, meddle):
 
 def test_an_epoch_may_follow_one_that_was_left(monkeypatch):
     background(monkeypatch, True)
-    column = batches.Column(X, BATCH, np.dtype(np.float32))
+    column = columns.Column(X, BATCH, np.dtype(np.float32))
     with batches.Batches(column, batch_size=BATCH) as data:
         for left in range(1, 6):
             for number, batch in enumerate(data.epoch(np.arange(N))):
@@ -199,7 +200,7 @@ class Broken(Exception):
 @pytest.mark.parametrize("wanted", [True, False])
 def test_an_error_while_preparing_is_raised_in_fit(monkeypatch, error, wanted):
     background(monkeypatch, wanted)
-    gather, calls = batches.Column.gather, []
+    gather, calls = columns.Column.gather, []
 
     def breaks(self, *given):
         calls.append(1)
@@ -207,7 +208,7 @@ def test_an_error_while_preparing_is_raised_in_fit(monkeypatch, error, wanted):
             raise error("the seventh")
         return gather(self, *given)
 
-    monkeypatch.setattr(batches.Column, "gather", breaks)
+    monkeypatch.setattr(columns.Column, "gather", breaks)
     # A generator turns StopIteration into RuntimeError, whoever raised it.
     with pytest.raises(RuntimeError if error is StopIteration else error) as caught:
         network([]).fit(X, Y, batch_size=BATCH, verbose=0)

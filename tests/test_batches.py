@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cconv.batches import Batches, Column, split_tail
+from cconv.inputs.batches import Batches, split_tail
+from cconv.inputs.columns import Column
 
 LAYOUTS = {
     "C": lambda a: a,

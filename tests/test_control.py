@@ -16,8 +16,9 @@ from careless import STATES, careless, has_state, library, set_state, word
 from strategies import normal
 
 import cconv
-from cconv import _kernels, background, functional
+from cconv import _kernels, functional
 from cconv.callbacks import Callback
+from cconv.inputs import background
 from cconv.models import Sequential
 
 TESTS = Path(__file__).parent

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import explaining
-from cconv.plan import Plan
+from cconv.engine.plan import Plan
+from cconv.models import explaining
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_channels_first_and_a_model_that_is_not_fused(model):
     first = cconv.Conv2D(64, 3, padding="same", data_format="channels_first", input_shape=(16, 16, 4000))
     assert "winograd" in lines_of(cconv.Sequential([first], seed=0), 1)[2]
     narrow = cconv.Conv2D(9, 3, data_format="channels_first", input_shape=(1, 28, 28))
-    assert lines_of(cconv.Sequential([narrow], seed=0), 3)[2].split()[1:3] == ["forward", "first"]
+    assert lines_of(cconv.Sequential([narrow], seed=0), 3)[2].split()[1:3] == ["forward", "few_taps"]
     model.fuse = False
     assert [line.split()[0] for line in lines_of(model, 4)[2:-1]] == [layer.name for layer in model.layers]
 
@@ -105,17 +105,17 @@ def test_images_in_the_lanes_are_named():
     layers = [cconv.Conv2D(8, 5, input_shape=(14, 14, 1)), cconv.Conv2D(40, 5), cconv.Conv2D(6, 5, strides=2)]
     model = cconv.Sequential(layers, seed=0)
     few, many = ([line.split()[2] for line in lines_of(model, n, training=True)[2:-1]] for n in (3, 32))
-    assert few == ["first", "direct", "direct", "direct", "direct", "first"]
-    assert many == ["lanes", "direct", "lanes", "direct", "lanes,", "first"]
+    assert few == ["few_taps", "direct", "direct", "direct", "direct", "few_taps"]
+    assert many == ["lanes", "direct", "lanes", "direct", "lanes,", "few_taps"]
 
 
 def test_a_depthwise_convolution_of_one_channel_is_what_it_is_computed_as():
     model = cconv.Sequential([cconv.DepthwiseConv2D(3, input_shape=(9, 9, 1))], seed=0)
-    assert lines_of(model, 2)[2].split()[2] == "first"
+    assert lines_of(model, 2)[2].split()[2] == "few_taps"
 
 
 def test_tiles_along_rows_are_named():
     layers = [cconv.Conv2D(30, 5, activation="relu", input_shape=(28, 28, 1)), cconv.MaxPooling2D(2)]
     lines = lines_of(cconv.Sequential(layers, seed=0), 2, training=True)
     assert "winograd F(4,5) along rows" in lines[2]
-    assert lines[3].split()[4] == "first"
+    assert lines[3].split()[4] == "few_taps"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cconv import activations, initializers, layers, losses, optimizers, regularizers, schedules
-from cconv.io import safetensors
+from cconv.arguments.configured import config_of
+from cconv.files import safetensors
 from cconv.models import Sequential, load_model
-from cconv.named import config_of
 
 ENTRIES = ("class_name", "config", "name")
 

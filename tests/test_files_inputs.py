@@ -19,7 +19,7 @@ from PIL import Image
 import cconv
 from cconv import cli
 from cconv.datasets import _files, _idx, cifar10
-from cconv.io import numpyfiles, png, reading
+from cconv.files import numpyfiles, png, reading
 from cconv.layers import Dense, Flatten
 from cconv.models import Sequential
 

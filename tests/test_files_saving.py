@@ -16,7 +16,7 @@ import pytest
 import cconv
 from cconv import cli
 from cconv.callbacks import ModelCheckpoint
-from cconv.io import atomic, names
+from cconv.files import atomic, names
 from cconv.layers import Dense
 from cconv.models import Sequential, load_model
 
@@ -203,7 +203,7 @@ def test_a_full_disk(tmp_path):
     code = """
 import resource, signal, sys
 import numpy as np
-from cconv.io import safetensors
+from cconv.files import safetensors
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = sys.argv[1]
 safetensors.write(path, {"a": np.zeros(10)}, "old")
@@ -267,7 +267,7 @@ else:
 KILLED = """
 import os, signal, sys
 import numpy as np
-from cconv.io import safetensors
+from cconv.files import safetensors
 real = os.fsync
 def fsync(fd):
     print("there", flush=True)
@@ -336,7 +336,7 @@ def test_many_saves_at_once_leave_one_whole_file(tmp_path):
     code = """
 import sys
 import numpy as np
-from cconv.io import safetensors
+from cconv.files import safetensors
 for number in range(60):
     safetensors.write(sys.argv[1], {"a": np.full(1000, number)}, number)
     arrays, found = safetensors.read(sys.argv[1])
@@ -373,7 +373,7 @@ def test_weights_that_change_while_they_are_written_are_read_again(tmp_path):
     """The digest is that of the bytes in the file, whatever others do to the arrays meanwhile."""
     import threading
 
-    from cconv.io import safetensors
+    from cconv.files import safetensors
 
     array, stop = np.zeros(1 << 20), threading.Event()
 

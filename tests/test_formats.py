@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv.formats import named_formats
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -28,6 +27,7 @@ from cconv.layers import (
     ZeroPadding2D,
 )
 from cconv.models import Sequential, load_model
+from cconv.models.formats import named_formats
 
 LAST, FIRST = "channels_last", "channels_first"
 RNG = np.random.default_rng(1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cconv import functional as F
 from cconv import reference
-from cconv.run import Run
+from cconv.ops.run import Run
 from tests.strategies import geometries, images_shape, many, options_of
 
 DTYPES = st.sampled_from(["float32", "float64", "float16", "uint8"])

@@ -4,6 +4,15 @@ import numpy as np
 import pytest
 
 from cconv import activations, functional
+from cconv.engine.fusing import FOLDED_KERNEL, steps_of
+from cconv.engine.plan import Plan
+from cconv.engine.steps import (
+    AveragedConvolution,
+    NormalizedRelu,
+    NormalizedStep,
+    PooledConvolution,
+    Step,
+)
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -19,17 +28,7 @@ from cconv.layers import (
     Rescaling,
 )
 from cconv.models import Sequential
-from cconv.plan import Plan
-from cconv.steps import (
-    FOLDED_KERNEL,
-    AveragedConvolution,
-    NormalizedRelu,
-    NormalizedStep,
-    PooledConvolution,
-    Step,
-    steps_of,
-)
-from cconv.training import NonFiniteLossError
+from cconv.models.training import NonFiniteLossError
 
 RNG = np.random.default_rng(21)
 

@@ -5,7 +5,7 @@ import pytest
 from tables import array_cases, axis_cases, padding_of, same_pads, whole
 
 from cconv import functional, layers, reference
-from cconv.shapes import output_size, resolve_padding, resolve_window
+from cconv.geometry.shapes import output_size, resolve_padding, resolve_window
 
 TWINS = pytest.mark.parametrize("twin", [functional, reference], ids=["functional", "reference"])
 BASE = 13  # of the numbers whose digits are the pixels under the taps: see tools/tables/geometry.py

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from cconv import initializers, named, regularizers, seeds
+from cconv import arguments, initializers, regularizers, seeds
 from cconv.exactmath import log, normal_quantile
 from cconv.initializers import Constant, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, fans
 
@@ -107,7 +107,7 @@ def test_configurations():
         TruncatedNormal(seed=4),
         VarianceScaling(2.0, "fan_out", "uniform"),
     ):
-        config = json.loads(json.dumps(named.config_of(value)))
+        config = json.loads(json.dumps(arguments.config_of(value)))
         assert initializers.get(config) == value
     assert regularizers.get({"class_name": "L2", "config": {"l2": 0.5}}) == regularizers.L2(0.5)
     assert regularizers.get("l1_l2") == regularizers.L1L2()

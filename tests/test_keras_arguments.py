@@ -9,8 +9,8 @@ from keras_tables import API, module_of, section_in, takes
 
 import cconv
 from cconv import layers, losses
-from cconv.keras_names import METHODS, PAGE, section_of
-from cconv.keras_names.arguments import ARGUMENTS
+from cconv.arguments.keras_names import METHODS, PAGE, section_of
+from cconv.arguments.keras_names.arguments import ARGUMENTS
 from cconv.models import Sequential, load_model
 from cconv.utils import set_random_seed
 
@@ -91,7 +91,7 @@ def test_constructors_take_what_asks_for_nothing_and_refuse_the_rest(place, name
         if argument in own or default == "…":
             continue
         entry = entry_of(keys_of(place, kind), argument)
-        assert entry is not None, f"add {argument} of {name} to cconv/keras_names/arguments.py"
+        assert entry is not None, f"add {argument} of {name} to cconv/arguments/keras_names/arguments.py"
         made = make(**{argument: default})
         assert type(made) is kind
         if hasattr(plain, "get_config"):
@@ -229,14 +229,14 @@ def test_functions_take_what_asks_for_nothing_and_refuse_the_rest(place, name, c
         if argument in takes(function) or argument == "model":
             continue
         entry = entry_of([f"{place}.{name}", f"{place}.*"], argument)
-        assert entry is not None, f"add {argument} of {name} to cconv/keras_names/arguments.py"
+        assert entry is not None, f"add {argument} of {name} to cconv/arguments/keras_names/arguments.py"
         if (name, argument) not in ASKING:
             assert entry.accepts(default, name)
         with pytest.raises(TypeError, match=rf"^{name}: {argument} is not supported: see ") as caught:
             call(**{argument: Word()})
         assert section_in(caught.value) == place
     assert call(**{"utils": {"rankdir": "TB", "dpi": 200}}.get(place, {"weights": None, "include_top": True}))
-    assert function.__module__ == f"cconv.{place}"
+    assert function.__module__.startswith(f"cconv.{place}")
     assert pickle.loads(pickle.dumps(function)) is function
 
 

@@ -10,8 +10,8 @@ from keras_tables import API, INSIDE, ROOT, module_of, section_in
 
 import cconv
 from cconv import layers, losses, optimizers
-from cconv.keras_names import PAGE, of_string, section_of
-from cconv.keras_names.missing import MISSING
+from cconv.arguments.keras_names import PAGE, of_string, section_of
+from cconv.arguments.keras_names.missing import MISSING
 from cconv.models import Sequential
 
 NAMES = [(namespace, name) for namespace, table in MISSING.items() for name in table]
@@ -100,9 +100,9 @@ def test_the_tables_are_not_loaded_before_they_are_needed():
     program = (
         "import sys, cconv, cconv.models, cconv.callbacks, cconv.applications, cconv.datasets\n"
         "cconv.Sequential([cconv.Dense(3, input_shape=(2,))]).compile('adam', 'mse')\n"
-        "assert 'cconv.keras_names' in sys.modules\n"
-        "assert 'cconv.keras_names.missing' not in sys.modules\n"
-        "assert 'cconv.keras_names.arguments' not in sys.modules\n"
+        "assert 'cconv.arguments.keras_names' in sys.modules\n"
+        "assert 'cconv.arguments.keras_names.missing' not in sys.modules\n"
+        "assert 'cconv.arguments.keras_names.arguments' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=True)
 

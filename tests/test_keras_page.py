@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from keras_tables import API, INSIDE, ROOT, SECTIONS, module_of, section_in, takes
 
-from cconv import keras_names, layers
-from cconv.keras_names import METHODS, PAGE, section_of
-from cconv.keras_names.arguments import ARGUMENTS, OWN_NAME, Argument
-from cconv.keras_names.missing import MISSING
+from cconv import layers
+from cconv.arguments import keras_names
+from cconv.arguments.keras_names import METHODS, PAGE, section_of
+from cconv.arguments.keras_names.arguments import ARGUMENTS, OWN_NAME, Argument
+from cconv.arguments.keras_names.missing import MISSING
 from cconv.models import Sequential
 
 # --- the form of the tables -----------------------------------------------------------------------
@@ -42,7 +43,7 @@ def test_the_form_of_the_tables():
 
 def test_one_line_a_name():
     for file in ("missing.py", "layers.py", "arguments.py"):
-        lines = (ROOT / "cconv" / "keras_names" / file).read_text(encoding="utf-8").splitlines()
+        lines = (ROOT / "cconv" / "arguments" / "keras_names" / file).read_text(encoding="utf-8").splitlines()
         entries = [line for line in lines if re.match(r' +"\w+": [^{]', line)]
         assert all(line.endswith(",") and line.count('": ') >= 1 for line in entries)
     for table in MISSING.values():

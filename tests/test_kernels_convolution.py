@@ -22,9 +22,9 @@ from strategies import (
     widths,
 )
 
-from cconv import functional, ops, ops_rows, reference
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv import functional, ops, reference
+from cconv.geometry.shapes import resolve_window
+from cconv.ops.run import Run
 
 
 @given(
@@ -152,14 +152,14 @@ def test_convolution_and_max_pooling_in_one_sweep(geometry, n, channels, filters
 
     y, argmax, dkernel, dbias = on_all_threads(swept)
     between = ops.conv2d(x, kernel, bias, window, groups, relu, run, "direct")
-    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    wanted, places = ops.max_pool2d(between, pool, run)
     np.testing.assert_array_equal(y, wanted)
     np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
 
     (dy,) = normal(seed + 1, dtype, y.shape)
-    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    dbetween = ops.max_pool2d_backward(dy, places, pool, run)
     if relu:
-        dbetween = ops_rows.relu_backward(dbetween, between, run)
+        dbetween = ops.relu_backward(dbetween, between, run)
     wanted = ops.conv2d_weight_gradient(dbetween, x, window, groups, run, "direct")
     np.testing.assert_array_equal(dkernel, wanted[0])
     np.testing.assert_array_equal(dbias, wanted[1])

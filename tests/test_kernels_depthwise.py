@@ -16,7 +16,8 @@ from strategies import (
     widths,
 )
 
-from cconv import algorithms, functional, reference
+from cconv import functional, reference
+from cconv.geometry import algorithms
 
 
 @given(geometries(largest_kernel=6), widths, st.integers(1, 2), dtypes, seeds)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, many, normal, on_all_threads, seeds
 
-from cconv import ops_images, reference
-from cconv.run import Run
+from cconv import reference
+from cconv.ops import images
+from cconv.ops.run import Run
 
 EDGES = (0, 1, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1)
 ROWS = {
@@ -16,7 +17,7 @@ ROWS = {
     "every other": lambda a: np.repeat(a, 2, axis=0)[::2],
     "all the same": lambda a: np.broadcast_to(a[:1], a.shape),
 }
-kinds = st.sampled_from(["?", *ops_images.KINDS])
+kinds = st.sampled_from(["?", *images.KINDS])
 rescales = st.one_of(
     st.none(), st.tuples(st.floats(-300, 300), st.sampled_from([0.0, -0.0, 0.1, -7.5])), st.just((1e38, 1.0))
 )
@@ -35,12 +36,12 @@ def numbers(kind, shape, seed):
 
 
 def gathered(source, order, dtype, rescale, turn=False):
-    memory = ops_images.rows_of(source)
+    memory = images.rows_of(source)
     shape = source.shape[1:]
     channels = shape[0] if turn else 1
     shape = (*shape[1:], shape[0]) if turn else shape
     out = np.empty((len(source) if order is None else len(order), *shape), dtype)
-    return ops_images.gather_rows(memory, source.dtype, order, out, rescale, channels)
+    return images.gather_rows(memory, source.dtype, order, out, rescale, channels)
 
 
 def assert_same(actual, wanted):
@@ -80,7 +81,7 @@ def test_gather_rows(n, shape, kind, dtype, layout, rescale, ordered, channels_f
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", ops_images.KINDS[:8])
+@pytest.mark.parametrize("kind", images.KINDS[:8])
 def test_whole_numbers_are_rounded_once(kind, dtype):
     info = np.iinfo(kind)
     values = {v + d for v in EDGES for d in (-1, 0, 1)} | {-v for v in EDGES} | {2**53 + 1, 2**62 + 2**38 + 1}
@@ -105,7 +106,7 @@ def test_every_half_is_converted(dtype):
     ],
 )
 def test_memory_that_is_not_rows_of_native_items(source):
-    assert ops_images.rows_of(source) is None
+    assert images.rows_of(source) is None
 
 
 @many
@@ -119,7 +120,7 @@ def test_memory_that_is_not_rows_of_native_items(source):
 def test_flip(n, size, channels, dtype, seed):
     (x,) = normal(seed, dtype, (n, *size, channels))
     flips = np.random.default_rng(seed).integers(0, 2, (n, 2)).astype(np.uint8)
-    found = on_all_threads(lambda: ops_images.flip(x, flips, "y", Run()))
+    found = on_all_threads(lambda: images.flip(x, flips, "y", Run()))
     assert_same(found, reference.flip(x, flips))
 
 
@@ -136,10 +137,10 @@ def samplings(draw):
     if draw(st.booleans()):
         at = np.round(at)
     x = rng.standard_normal((n, height, width, channels)).astype(draw(dtypes))
-    how = ops_images.Sampling(
+    how = images.Sampling(
         (draw(st.floats(-3, 9)), draw(st.floats(-3, 9))),
-        draw(st.sampled_from(ops_images.FILLS)),
-        draw(st.sampled_from(ops_images.INTERPOLATIONS)),
+        draw(st.sampled_from(images.FILLS)),
+        draw(st.sampled_from(images.INTERPOLATIONS)),
         draw(st.sampled_from([0.0, -2.5])),
     )
     return x, at, how
@@ -149,14 +150,14 @@ def samplings(draw):
 @given(case=samplings())
 def test_sample(case):
     x, at, how = case
-    assert_same(on_all_threads(lambda: ops_images.sample(x, at, how, Run())), reference.sample(x, at, *how))
+    assert_same(on_all_threads(lambda: images.sample(x, at, how, Run())), reference.sample(x, at, *how))
 
 
 @many
 @given(case=samplings())
 def test_sample_backward(case):
     dy, at, how = case
-    found = on_all_threads(lambda: ops_images.sample_backward(dy, at, how, Run()))
+    found = on_all_threads(lambda: images.sample_backward(dy, at, how, Run()))
     assert_same(found, reference.sample_backward(dy, at, *how[:3]))
 
 
@@ -166,6 +167,6 @@ def test_sample_backward_is_the_transpose(case, seed):
     x, at, how = case
     x, how = x.astype(np.float64), how._replace(fill_value=0.0)
     (dy,) = normal(seed, np.float64, x.shape)
-    y = ops_images.sample(x, at, how, Run())
-    dx = ops_images.sample_backward(dy, at, how, Run())
+    y = images.sample(x, at, how, Run())
+    dx = images.sample_backward(dy, at, how, Run())
     assert np.vdot(y, dy) == pytest.approx(np.vdot(x, dx), rel=1e-9, abs=1e-9)

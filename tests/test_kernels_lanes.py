@@ -19,10 +19,11 @@ from strategies import (
     widths,
 )
 
-from cconv import activations, functional, ops, ops_rows
-from cconv.algorithms import average_pool_fits, lanes_across
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv import activations, functional, ops
+from cconv.geometry import algorithms
+from cconv.geometry.algorithms import average_pool_fits, lanes_across
+from cconv.geometry.shapes import resolve_window
+from cconv.ops.run import Run
 
 few = st.integers(1, 8)
 # Fewer images than a vector has lanes, with and without as many rows; more of them.
@@ -73,7 +74,7 @@ def test_the_bits_are_those_of_the_kernel_along_filters(geometry, n, channels, f
         return y, functional.conv2d_backward(y, x, kernel, **options)[0]
 
     across = on_all_threads(compute)
-    with mock.patch.object(ops, "lanes_across", return_value=""):
+    with mock.patch.object(algorithms, "lanes_across", return_value=""):
         along = compute()
     for ours, theirs in zip(across, along, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -132,7 +133,7 @@ def test_average_pooling_in_the_lanes_gives_the_bits_of_each_by_itself(pool, act
             )
             y = ops.conv2d(*arrays, window, 1, False, Run(), "direct")
             y = activations.get(activation)(y, Run())
-            np.testing.assert_array_equal(fused, ops_rows.average_pool2d(y, windows, include_pad))
+            np.testing.assert_array_equal(fused, ops.average_pool2d(y, windows, include_pad))
         for array, was in zip((x, kernel, bias), before, strict=True):
             np.testing.assert_array_equal(array, was)
 

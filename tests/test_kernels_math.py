@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from cconv import _elementwise, ops_rows
+from cconv import ops
+from cconv.kernels import activations, losses
 
 SAMPLES = 200_000
-# Largest errors in ulp: what rows_math.h, `functional` and docs/architecture.md promise. Where long
-# double is no wider than double, the true value itself is only known to one ulp.
+# Largest errors in ulp: what activations/functions.h, `functional` and docs/architecture.md promise.
+# Where long double is no wider than double, the true value itself is only known to one ulp.
 WIDE = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
 LARGEST_ERROR = {"exp": 1.1, "log": 0.9, "sigmoid": 2.6, "tanh": 2.6}
 TRUE = {
@@ -23,7 +24,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def kernel(name, x):
     y = np.full_like(x, 7)
-    getattr(_elementwise, name)(x, y, 1)
+    getattr(activations, name)(x, y, 1)
     return y
 
 
@@ -90,7 +91,7 @@ def test_an_element_does_not_depend_on_its_neighbours(name, dtype):
     x = np.abs(np.random.default_rng(1).standard_normal(50_007)).astype(dtype)
     whole = kernel(name, x)
     many = np.empty_like(x)
-    getattr(_elementwise, name)(x, many, 5)
+    getattr(activations, name)(x, many, 5)
     np.testing.assert_array_equal(many, whole)
     for size in range(1, 40):
         np.testing.assert_array_equal(kernel(name, x[:size].copy()), whole[:size])
@@ -126,7 +127,7 @@ def test_order_of_a_sum(n, dtype):
         back = both - sums
         lost += (sums - (both - back)) + (chain - back)
         sums = both
-    assert _elementwise.total(x) == tree(sums + lost)
+    assert losses.total(x) == tree(sums + lost)
 
 
 @dtypes
@@ -145,4 +146,4 @@ def test_order_of_column_sums(m, n, dtype):
         for i in range(0, len(chunks) - gap, 2 * gap):
             chunks[i] = chunks[i] + chunks[i + gap]
         gap *= 2
-    np.testing.assert_array_equal(ops_rows.column_sums(x), chunks[0])
+    np.testing.assert_array_equal(ops.column_sums(x), chunks[0])

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import WIDER, on_all_threads
 
-from cconv import ops_norm, ops_rows, reference
+from cconv import ops, reference
 from cconv.layers import BatchNormalization
-from cconv.run import Run
+from cconv.ops import normalization
+from cconv.ops.run import Run
 
 
 def layer_on(x, gamma, beta):
@@ -70,10 +71,10 @@ def test_relu_in_the_same_pass(dtype, m, c, spoilt, seed):
 
     def fused():
         run = Run()
-        y = ops_norm.apply(x, mean, scale, shift, True, run)
-        dx, sums, products = ops_norm.relu_gradient_sums(dy, y, x, mean, run)
+        y = normalization.apply(x, mean, scale, shift, True, run)
+        dx, sums, products = normalization.relu_gradient_sums(dy, y, x, mean, run)
         masked = dx.copy()
-        back = ops_norm.input_gradient(dx, x, mean, scale, slope, shift, run, in_place=True)
+        back = normalization.input_gradient(dx, x, mean, scale, slope, shift, run, in_place=True)
         assert back is dx
         return y, masked, sums, products, back
 
@@ -83,16 +84,18 @@ def test_relu_in_the_same_pass(dtype, m, c, spoilt, seed):
         plain = (x - mean) * scale + shift
     assert np.array_equal(y, np.where(plain < 0, np.asarray(0, dtype), plain), equal_nan=True)
     assert np.array_equal(masked, np.where(y > 0, dy, np.asarray(0, dtype)))
-    assert masked.tobytes() == ops_rows.relu_backward(dy, y, run).tobytes()
-    for found, wanted in zip((sums, products), ops_norm.gradient_sums(masked, x, mean, run), strict=True):
+    assert masked.tobytes() == ops.relu_backward(dy, y, run).tobytes()
+    for found, wanted in zip(
+        (sums, products), normalization.gradient_sums(masked, x, mean, run), strict=True
+    ):
         assert found.tobytes() == wanted.tobytes()
-    assert back.tobytes() == ops_norm.input_gradient(masked, x, mean, scale, slope, shift, run).tobytes()
+    assert back.tobytes() == normalization.input_gradient(masked, x, mean, scale, slope, shift, run).tobytes()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 def test_variance_of_values_far_from_zero(offset):
     x = np.random.default_rng(0).normal(size=(5_000, 3)) + offset
-    mean, variance = ops_norm.statistics(x, Run())
+    mean, variance = normalization.statistics(x, Run())
     exact = x - offset
     np.testing.assert_allclose(mean - offset, exact.mean(axis=0), atol=1e-9)
     np.testing.assert_allclose(variance, exact.var(axis=0), rtol=1e-9)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from strategies import on_all_threads, rows_tiled
 
-from cconv import activations, ops, ops_rows
+from cconv import activations, ops
 from cconv import functional as F
 from cconv import layers as L
+from cconv.geometry.shapes import resolve_window
 from cconv.models import Sequential
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv.ops.run import Run
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 SPECIAL = [np.inf, -np.inf, np.nan, -0.0]
@@ -121,10 +121,10 @@ def test_softmax_of_rows_with_special_numbers(width, dtype):
                 assert log_p[row, at] == -np.inf
                 rest = np.delete(base[row : row + 1], at, axis=1)
                 np.testing.assert_allclose(np.delete(p[row], at), F.softmax(rest)[0], rtol=1e-5)
-                assert ops_rows.softmax_backward(dy, p)[row, at] == 0
-                assert ops_rows.log_softmax_backward(dy, log_p)[row, at] == dy[row, at]
-                assert np.isfinite(ops_rows.softmax_backward(dy, p)).all()
-                assert np.isfinite(ops_rows.log_softmax_backward(dy, log_p)).all()
+                assert ops.softmax_backward(dy, p)[row, at] == 0
+                assert ops.log_softmax_backward(dy, log_p)[row, at] == dy[row, at]
+                assert np.isfinite(ops.softmax_backward(dy, p)).all()
+                assert np.isfinite(ops.log_softmax_backward(dy, log_p)).all()
 
 
 @DTYPES

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from strategies import many, on_all_threads, rows_tiled, seeds
 
 from cconv import functional as F
-from cconv import losses, metrics, ops, ops_norm, ops_rows, regularizers
+from cconv import losses, metrics, ops, regularizers
+from cconv.geometry.shapes import resolve_window
 from cconv.layers import AveragePooling2D, GlobalAveragePooling2D
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv.ops import normalization
+from cconv.ops.run import Run
 
 BOUND = 1e-6
 # A chain of products is 256 long; of equal ones all roundings go the same way.
@@ -213,7 +214,7 @@ def test_convolution_behind_max_pooling(kind, algorithm, sizes):
     dkernel, dbias = on_all_threads(
         lambda: ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, 1, Run(), algorithm)
     )
-    spread = ops_rows.max_pool2d_backward(dy, argmax, pool)
+    spread = ops.max_pool2d_backward(dy, argmax, pool)
     if algorithm == "auto" and c == 1:  # of few taps
         alone = ops.conv2d_weight_gradient(spread, x, window, 1, Run(), algorithm)
         assert dkernel.tobytes() == alone[0].tobytes()
@@ -231,11 +232,11 @@ def test_convolution_behind_max_pooling(kind, algorithm, sizes):
 def test_batch_normalization(kind, shape):
     x, dy = draw(kind, shape, shape)
     wide, mean = x.astype(np.float64), np.zeros(shape[1], np.float32)
-    found, variance = on_all_threads(lambda: ops_norm.statistics(x, Run()))
+    found, variance = on_all_threads(lambda: normalization.statistics(x, Run()))
     assert_right(found, wide.mean(0))
     if KINDS[kind] not in EQUAL:
         assert_right(variance, wide.var(0))
-    sums, products = on_all_threads(lambda: ops_norm.gradient_sums(dy, x, mean, Run()))
+    sums, products = on_all_threads(lambda: normalization.gradient_sums(dy, x, mean, Run()))
     assert_right(sums, dy.sum(0, dtype=np.float64))
     assert_right(products, (dy * wide).sum(0))
 
@@ -251,7 +252,7 @@ def test_long_rows(kind, width):
     assert_right(p.sum(1, dtype=np.float64), np.ones(2))
     y = on_all_threads(lambda: F.log_softmax(x))
     np.testing.assert_allclose(y, np.log(wanted), rtol=BOUND)
-    dx = on_all_threads(lambda: ops_rows.log_softmax_backward(dy, y, Run()))
+    dx = on_all_threads(lambda: ops.log_softmax_backward(dy, y, Run()))
     total = dy.sum(1, dtype=np.float64, keepdims=True)
     wanted_dx = dy - np.exp(y.astype(np.float64)) * total
     np.testing.assert_allclose(dx, wanted_dx, rtol=BOUND, atol=BOUND * dy.max())
@@ -291,7 +292,7 @@ def test_losses_metrics_and_penalties(kind, m):
 @pytest.mark.parametrize("m", [63, 70001])
 def test_column_sums(kind, m):
     (x,) = draw(kind, (m, 37))
-    assert_right(on_all_threads(lambda: ops_rows.column_sums(x)), x.sum(0, dtype=np.float64))
+    assert_right(on_all_threads(lambda: ops.column_sums(x)), x.sum(0, dtype=np.float64))
 
 
 def test_layers_share_the_kernels():

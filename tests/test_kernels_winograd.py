@@ -10,9 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import assert_gradient, assert_near, dtypes, many, normal, on_all_threads, seeds, widened
 
-from cconv import Conv2D, _winograd, algorithms, functional, ops, ops_rows, reference, threads
-from cconv.run import Run
-from cconv.shapes import resolve_window
+from cconv import Conv2D, functional, ops, reference, threads
+from cconv.geometry import algorithms
+from cconv.geometry.shapes import resolve_window
+from cconv.kernels import winograd
+from cconv.ops.run import Run
 
 paddings = st.sampled_from(["valid", "same", 1, 3, ((0, 2), (1, 0)), ((3, 1), (2, 4))])
 
@@ -90,13 +92,13 @@ def test_with_max_pooling_in_one_sweep(size, n, channels, filters, padding, dtyp
 
     y, argmax, dkernel, dbias, dx = on_all_threads(swept)
     between = ops.conv2d(x, kernel, bias, window, 1, relu, run, "winograd")
-    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    wanted, places = ops.max_pool2d(between, pool, run)
     np.testing.assert_array_equal(y, wanted)
     np.testing.assert_array_equal(argmax, np.where((wanted > 0) | (not relu), places, 255))
 
-    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    dbetween = ops.max_pool2d_backward(dy, places, pool, run)
     if relu:
-        dbetween = ops_rows.relu_backward(dbetween, between, run)
+        dbetween = ops.relu_backward(dbetween, between, run)
     wanted = ops.conv2d_weight_gradient(dbetween, x, window, 1, run, "winograd")
     np.testing.assert_array_equal(dkernel, wanted[0])
     np.testing.assert_array_equal(dbias, wanted[1])
@@ -210,8 +212,8 @@ def test_what_is_kept_belongs_together_whoever_writes_into_the_kernel_meanwhile(
 
 
 def test_a_kernel_larger_than_the_cache_is_not_kept():
-    assert _winograd.kept_size((3, 3, 130, 260), 4, 4) == 0
-    assert _winograd.kept_size((3, 3, 64, 64), 4, 4) > 36 * 64 * 64
+    assert winograd.kept_size((3, 3, 130, 260), 4, 4) == 0
+    assert winograd.kept_size((3, 3, 64, 64), 4, 4) > 36 * 64 * 64
 
 
 @pytest.mark.parametrize(("size", "channels", "filters"), [(4, 256, 128), (9, 37, 20)])
@@ -264,12 +266,12 @@ def test_gradients_are_central_differences(size, side):
     [
         ((26, 26, 32), 3, 64, {}, "winograd"),
         ((26, 26, 32), 3, 64, {"padding": "same"}, "winograd"),
-        ((26, 26, 3), 3, 64, {}, "first"),  # 27 taps
+        ((26, 26, 3), 3, 64, {}, "few_taps"),  # 27 taps
         ((26, 26, 15), 3, 64, {}, "direct"),  # too few channels to share the transforms
         ((27, 27, 32), 2, 32, {"padding": "same"}, "winograd"),
         ((4, 4, 64), 3, 64, {}, "winograd"),  # one tile of 2x2
         ((3, 3, 64), 3, 64, {}, "direct"),  # 2x2 computed for one wanted
-        ((26, 26, 3), 2, 64, {}, "first"),
+        ((26, 26, 3), 2, 64, {}, "few_taps"),
         ((26, 26, 32), 3, 64, {"strides": 2}, "direct"),
         ((26, 26, 32), 3, 64, {"dilation": 2}, "direct"),
         ((26, 26, 32), 5, 64, {}, "direct"),

@@ -32,7 +32,7 @@ from cconv.layers import (
     Softmax,
     ZeroPadding2D,
 )
-from cconv.run import Run
+from cconv.ops.run import Run
 
 CASES = {
     "conv": (lambda: Conv2D(4, 3), (6, 5, 3)),

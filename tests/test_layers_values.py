@@ -28,8 +28,8 @@ from cconv.layers import (
     Reshape,
     ZeroPadding2D,
 )
+from cconv.ops.run import Run
 from cconv.regularizers import L1, L2
-from cconv.run import Run
 
 
 def pictures(*shape, dtype="float64", seed=0):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cconv import activations, losses, metrics, named, reference
-from cconv.run import Run
+from cconv import activations, arguments, losses, metrics, reference
+from cconv.ops.run import Run
 from tests.strategies import many
 
 N, CLASSES = 5, 4
@@ -277,7 +277,7 @@ def test_wrong_weights_and_names():
         losses.get("hinge")
     for kind in KINDS:
         loss = losses.get(kind)
-        assert losses.get(json.loads(json.dumps(named.config_of(loss)))) == loss
+        assert losses.get(json.loads(json.dumps(arguments.config_of(loss)))) == loss
         assert losses.get(loss) is loss
 
 

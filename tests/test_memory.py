@@ -10,7 +10,7 @@ import pytest
 
 import cconv
 from cconv import _kernels, functional
-from cconv.run import aligned_empty
+from cconv.arguments.arrays import aligned_empty
 
 # An x86-64 or arm64 process has at most 2**47 or 2**48 bytes of addresses, whatever the system promises.
 MANY = 2**24

@@ -8,8 +8,8 @@ import pytest
 from cconv.callbacks import Callback, LambdaCallback
 from cconv.layers import Dense, Flatten
 from cconv.models import Sequential
+from cconv.models.training import NonFiniteLossError
 from cconv.optimizers import SGD
-from cconv.training import NonFiniteLossError
 from cconv.utils import to_categorical
 from tests.test_models_training import X, Y, network
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from cconv.io import safetensors
+from cconv.files import safetensors
 from cconv.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten
 from cconv.losses import CategoricalCrossentropy
 from cconv.models import Sequential, load_model

@@ -78,8 +78,8 @@ def test_sdist_holds_the_sources_and_nothing_built(sdist):
     found = members(sdist)
     for folder, pattern in [
         ("cconv", "**/*.py"),
-        ("cconv", "*.p[yx][xdi]*"),
-        ("cconv/simd", "*.[ch]"),
+        ("cconv", "**/*.p[yx][xdi]*"),
+        ("cconv/simd", "**/*.[ch]"),
         ("tests", "*.py"),
         ("examples", "**/*.py"),
         ("tools", "*.py"),
@@ -88,7 +88,9 @@ def test_sdist_holds_the_sources_and_nothing_built(sdist):
         assert sources
         assert sources <= found
     assert found >= {"LICENSE", "README.md", "README.ja.md", "CHANGELOG.md", "CONTRIBUTING.md", ".ci/run"}
-    made_by_cython = {f"cconv/{path.stem}.c" for path in (ROOT / "cconv").glob("*.pyx")}
+    made_by_cython = {
+        str(path.relative_to(ROOT).with_suffix(".c")) for path in (ROOT / "cconv").rglob("*.pyx")
+    }
     assert not found & made_by_cython
     assert not [name for name in found if re.search(r"\.(so|pyd|pyc|o)$", name)]
 
@@ -100,9 +102,10 @@ def test_wheel_is_small_and_whole(wheel, record_property):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"cconv/py.typed", "cconv/datasets/mnist_small.npz"} <= names
-    for source in (ROOT / "cconv").glob("*.pyx"):
-        assert f"cconv/{source.stem}.pyi" in names
-        assert [name for name in names if re.fullmatch(rf"cconv/{source.stem}\..*(so|pyd)", name)]
+    for source in (ROOT / "cconv").rglob("*.pyx"):
+        path = source.relative_to(ROOT).with_suffix("").as_posix()
+        assert f"{path}.pyi" in names
+        assert [name for name in names if re.fullmatch(rf"{path}\..*(so|pyd)", name)]
     assert [name for name in names if name.endswith("licenses/LICENSE")]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"cconv"}
     assert not [name for name in names if re.search(r"\.(pyx|pxd|[ch])$", name)]

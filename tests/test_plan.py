@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from cconv import slices
-from cconv.arena import Arena, PlanRun
+from cconv.engine import parts
+from cconv.engine.fusing import steps_of
+from cconv.engine.memory import Arena, PlanRun
+from cconv.engine.plan import Plan
+from cconv.engine.steps import PooledConvolution
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -20,9 +23,7 @@ from cconv.layers import (
 )
 from cconv.losses import CategoricalCrossentropy, MeanSquaredError
 from cconv.models import Sequential
-from cconv.plan import Plan
-from cconv.run import is_replayable
-from cconv.steps import PooledConvolution, steps_of
+from cconv.ops.run import is_replayable
 
 RNG = np.random.default_rng(5)
 
@@ -198,11 +199,11 @@ def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
     x = images(7).astype(dtype)
     y = whole.predict(x).copy()
     given, y = (np.moveaxis(a, 3, 1).copy() if shape[0] == 2 and a.ndim == 4 else a for a in (x, y))
-    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 1)
     sizes = set()
     for part_bytes in (1, 2000, 4000):
-        monkeypatch.setattr(slices, "PART_BYTES", part_bytes)
-        count, samples = slices.cut_batch(steps_of(model.layers, training=False), x)
+        monkeypatch.setattr(parts, "PART_BYTES", part_bytes)
+        count, samples = parts.cut_batch(steps_of(model.layers, training=False), x)
         assert count == front
         sizes.add(samples)
         before = given.copy()
@@ -216,32 +217,32 @@ def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
 
 
 def test_batches_of_little_and_networks_of_few_steps_stay_whole(monkeypatch):
-    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
     layers = chain(Conv2D(9, 3), Conv2D(9, 3), Conv2D(9, 1))
     x = images(64)
     bytes_of_a_step = (6 * 6 * 9 + 4 * 4 * 9) * 4  # the second's; the others have less
     steps = steps_of(layers, training=False)
-    monkeypatch.setattr(slices, "LEAST_BYTES", 64 * bytes_of_a_step)
-    assert slices.cut_batch(steps, x) == (0, 0)
-    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
-    assert slices.cut_batch(steps, x) == (3, 1)
-    assert slices.cut_batch(steps, x[:1]) == (0, 0)
-    assert slices.cut_batch(steps[:2], x) == (0, 0)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 64 * bytes_of_a_step)
+    assert parts.cut_batch(steps, x) == (0, 0)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 1)
+    assert parts.cut_batch(steps, x) == (3, 1)
+    assert parts.cut_batch(steps, x[:1]) == (0, 0)
+    assert parts.cut_batch(steps[:2], x) == (0, 0)
     passing = chain(Conv2D(9, 3), Dropout(0.5), Conv2D(9, 3))  # two of them write
-    assert slices.cut_batch(steps_of(passing, training=False), x) == (0, 0)
-    monkeypatch.setattr(slices, "WEIGHT_BYTES", layers[1].params["kernel"].nbytes)
-    assert slices.cut_batch(steps, x) == (0, 0)
+    assert parts.cut_batch(steps_of(passing, training=False), x) == (0, 0)
+    monkeypatch.setattr(parts, "WEIGHT_BYTES", layers[1].params["kernel"].nbytes)
+    assert parts.cut_batch(steps, x) == (0, 0)
 
 
 def test_parts_leave_images_for_the_lanes(monkeypatch):
-    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
-    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 1)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
     steps = steps_of(chain(Conv2D(9, 3), Conv2D(8, 3), Conv2D(9, 1)), training=False)  # 8: half a vector
     x = images(47)
-    assert slices.cut_batch(steps, x) == (3, 24)
-    assert slices.cut_batch(steps, x[:31]) == (0, 0)
-    assert slices.cut_batch(steps, x[:15]) == (3, 1)  # too few for the lanes anyway
-    assert slices.cut_batch(steps[:1] * 3, x) == (3, 1)
+    assert parts.cut_batch(steps, x) == (3, 24)
+    assert parts.cut_batch(steps, x[:31]) == (0, 0)
+    assert parts.cut_batch(steps, x[:15]) == (3, 1)  # too few for the lanes anyway
+    assert parts.cut_batch(steps[:1] * 3, x) == (3, 1)
 
 
 def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
@@ -249,12 +250,12 @@ def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
         def _forward(self, x, run):
             return x - x.mean(axis=0)
 
-    monkeypatch.setattr(slices, "LEAST_BYTES", 1)
-    monkeypatch.setattr(slices, "PART_BYTES", 1)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 1)
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
     layers = chain(Conv2D(3, 3), Conv2D(3, 1), Conv2D(2, 1), Centred("linear"), Conv2D(2, 1))
     assert not is_replayable(layers[3]._forward)
     x = images(6)
-    assert slices.cut_batch(steps_of(layers, training=False), x) == (3, 1)
+    assert parts.cut_batch(steps_of(layers, training=False), x) == (3, 1)
     y = Plan(layers, training=False, seed=3).forward(x)
     for layer in layers:
         x = layer.forward(x)
@@ -265,9 +266,9 @@ def test_parts_need_little_memory(monkeypatch):
     layers = chain(*(Conv2D(9, 3, padding="same") for _ in range(4)), MaxPooling2D(4), shape=(64, 64, 9))
     x = RNG.normal(size=(48, 64, 64, 9)).astype(np.float32)
     with monkeypatch.context() as whole:
-        whole.setattr(slices, "LEAST_BYTES", 1 << 60)
+        whole.setattr(parts, "LEAST_BYTES", 1 << 60)
         y = Plan(layers, training=False, seed=3).forward(x)
-    monkeypatch.setattr(slices, "PART_BYTES", 2 * x[0].nbytes)
+    monkeypatch.setattr(parts, "PART_BYTES", 2 * x[0].nbytes)
     plan = Plan(layers, training=False, seed=3)
     assert np.array_equal(plan.forward(x), y)
     assert plan.arena.nbytes < x.nbytes / 4

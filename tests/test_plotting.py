@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from cconv import diagram, plotting
+from cconv import plotting
 from cconv.applications import LeNet5, MobileNetV1
 from cconv.callbacks import History
 from cconv.datasets import circle
@@ -21,7 +21,7 @@ from cconv.layers import (
     Rescaling,
     ZeroPadding2D,
 )
-from cconv.models import Sequential
+from cconv.models import Sequential, diagram
 from cconv.utils import plot_model
 
 mpl.use("Agg")

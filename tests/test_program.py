@@ -10,11 +10,11 @@ import pytest
 import cconv
 from cconv import _kernels
 from cconv import layers as L
+from cconv.engine.plan import Plan
+from cconv.engine.program import Program
+from cconv.engine.replaying import MOST_PROGRAMS
 from cconv.models import Sequential
-from cconv.plan import Plan
-from cconv.program import Program
-from cconv.recorded import MOST_PROGRAMS
-from cconv.run import Run, replayable
+from cconv.ops.run import Run, is_replayable, replayable
 
 RNG = np.random.default_rng(31)
 
@@ -317,8 +317,8 @@ def test_a_mark_is_not_inherited_by_what_overrides():
         def act(self, run: Run) -> None:
             pass
 
-    assert cconv.run.is_replayable(Plain().act)
-    assert not cconv.run.is_replayable(Other().act)
+    assert is_replayable(Plain().act)
+    assert not is_replayable(Other().act)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

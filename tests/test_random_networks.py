@@ -17,7 +17,7 @@ from random_networks import Network, batch_sizes, networks
 from cconv import applications
 from cconv.layers import Activation, BatchNormalization, Conv2D, GlobalAveragePooling2D, ReLU
 from cconv.models import load_model
-from cconv.training import NonFiniteLossError
+from cconv.models.training import NonFiniteLossError
 
 NETWORKS = int(os.environ.get("CCONV_TEST_NETWORKS", "200"))
 # To shrink a network takes minutes, and its error names the layer.

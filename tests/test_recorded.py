@@ -10,13 +10,13 @@ import cconv
 from cconv import activations
 from cconv import layers as L
 from cconv.callbacks import Callback
+from cconv.engine.plan import Plan
+from cconv.engine.replaying import MOST_PROGRAMS, RecordedPlan
 from cconv.losses import CategoricalCrossentropy
 from cconv.models import Sequential
+from cconv.models.training import NonFiniteLossError
 from cconv.optimizers import Adam
-from cconv.plan import Plan
-from cconv.recorded import MOST_PROGRAMS, RecordedPlan
 from cconv.regularizers import L1L2
-from cconv.training import NonFiniteLossError
 from tests.test_program import NETWORKS, SHAPE, images, programs
 
 RNG = np.random.default_rng(32)

@@ -12,8 +12,8 @@ import pytest
 
 import cconv
 from cconv.activations import ReLU
+from cconv.arguments.claims import Claim, Claims
 from cconv.callbacks import LambdaCallback
-from cconv.claims import Claim, Claims
 from cconv.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 from cconv.losses import MeanSquaredError
 from cconv.models import Sequential, load_model

@@ -9,7 +9,7 @@ import pytest
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, load_file, save, save_file
 
-from cconv.io import safetensors
+from cconv.files import safetensors
 
 RNG = np.random.default_rng(0)
 DTYPES = [*map(np.dtype, ("?", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8"))]

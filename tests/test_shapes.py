@@ -6,16 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from cconv.shapes import (
-    LARGEST,
-    Window,
-    is_int,
-    output_size,
-    pair,
-    positive_int,
-    resolve_padding,
-    resolve_window,
-)
+from cconv.arguments.numbers import LARGEST, is_int, pair, positive_int
+from cconv.geometry.shapes import Window, output_size, resolve_padding, resolve_window
 
 NO_INTS = [True, False, np.True_, 1.0, np.float32(1), "1", None, (1,), 1j]
 

@@ -11,9 +11,9 @@ from strategies import many
 
 import cconv
 from cconv import plotting
+from cconv.arguments.text import LONGEST, columns, fitted, printable, short
 from cconv.layers import Conv2D, Dense, Flatten
 from cconv.models import Sequential
-from cconv.text import LONGEST, columns, fitted, printable, short
 from cconv.utils import plot_model
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, many, normal, on_all_threads, rows_tiled, seeds
 
-from cconv import Conv2D, MaxPooling2D, Sequential, functional, ops, ops_rows, reference
+from cconv import Conv2D, MaxPooling2D, Sequential, functional, ops, reference
+from cconv.geometry.shapes import resolve_window
+from cconv.ops.run import Run
 from cconv.reference.uneven import RANGE
-from cconv.run import Run
-from cconv.shapes import resolve_window
 
 EPS = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
 # Largest error of an output: so many times eps * RANGE * max|x| that it sees * sum|kernel|.
@@ -218,14 +218,14 @@ def test_with_max_pooling_in_one_sweep(size, dtype, value, relu, seed):
         lambda: ops.conv2d_max_pool(x, kernel, bias, window, pool, 1, relu, run, "winograd")
     )
     between = ops.conv2d(x, kernel, bias, window, 1, relu, run, "winograd")
-    wanted, places = ops_rows.max_pool2d(between, pool, run)
+    wanted, places = ops.max_pool2d(between, pool, run)
     np.testing.assert_array_equal(y, wanted)
     if not np.isfinite(value):
         return
     dx = on_all_threads(lambda: ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, 17, run))
-    dbetween = ops_rows.max_pool2d_backward(dy, places, pool, run)
+    dbetween = ops.max_pool2d_backward(dy, places, pool, run)
     if relu:
-        dbetween = ops_rows.relu_backward(dbetween, between, run)
+        dbetween = ops.relu_backward(dbetween, between, run)
     alone = ops.conv2d_input_gradient(dbetween, kernel, window, 1, 17, run, "winograd")
     np.testing.assert_array_equal(dx, alone)
     found = ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, 1, run, "winograd")

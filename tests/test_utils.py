@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from cconv.utils import new_seed, set_random_seed, to_categorical
+from cconv.seeds import new_seed
+from cconv.utils import set_random_seed, to_categorical
 
 
 def test_one_hot():

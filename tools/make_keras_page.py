@@ -3,7 +3,8 @@
     python tools/make_keras_page.py            # write them
     python tools/make_keras_page.py --check    # say whether they are out of date, exit code 1 if so
 
-They stand between two comments in each section and come from the tables of cconv/keras_names, from what can
+They stand between two comments in each section and come from the tables of
+cconv/arguments/keras_names, from what can
 be imported from cconv, and from tests/keras_api.json. All else on the page is written by hand.
 """
 
@@ -14,9 +15,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cconv.keras_names import NEEDLESS, section_of
-from cconv.keras_names.arguments import ARGUMENTS, OWN_NAME, Argument
-from cconv.keras_names.missing import MISSING
+from cconv.arguments.keras_names import NEEDLESS, section_of
+from cconv.arguments.keras_names.arguments import ARGUMENTS, OWN_NAME, Argument
+from cconv.arguments.keras_names.missing import MISSING
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "coming-from-keras.md"

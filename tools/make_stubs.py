@@ -1,4 +1,4 @@
-"""Write cconv/*.pyi, the stubs of the compiled modules, from the definitions in cconv/*.pyx.
+"""Write the stubs of the compiled modules in cconv/, *.pyi, from the definitions in *.pyx.
 
     python tools/make_stubs.py            # write them
     python tools/make_stubs.py --check    # say which are out of date, exit code 1 if any
@@ -98,7 +98,7 @@ def stub(path):
 
 def main(arguments):
     """Write or check the stubs; return the exit code."""
-    stale = [path for path in sorted(FOLDER.glob("*.pyx")) if read(path.with_suffix(".pyi")) != stub(path)]
+    stale = [path for path in sorted(FOLDER.rglob("*.pyx")) if read(path.with_suffix(".pyi")) != stub(path)]
     for path in stale:
         target = path.with_suffix(".pyi")
         if "--check" in arguments:

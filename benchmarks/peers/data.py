@@ -14,7 +14,7 @@ def batch_of(task, shape, classes, dtype, layout="nhwc"):
 def aligned(array, dtype):
     """Return a copy that begins on a cache line, as every framework lays out its own.
 
-    As `cconv.run.aligned_empty` does, which the processes of other frameworks should not load.
+    As `cconv.arguments.aligned_empty` does, which the processes of other frameworks should not load.
     """
     copy = np.empty(array.size * np.dtype(dtype).itemsize + 64, np.uint8)
     copy = copy[-copy.ctypes.data % 64 :][: copy.size - 64].view(dtype).reshape(array.shape)

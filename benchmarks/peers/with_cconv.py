@@ -8,11 +8,12 @@ import numpy as np
 import cconv
 from benchmarks import networks
 from benchmarks.peers.data import aligned, batch_of, conv_arrays
-from cconv import _kernels, layers, ops_optim, ops_rows
-from cconv.arena import Arena, PlanRun
+from cconv import _kernels, layers, ops
+from cconv.engine.memory import Arena, PlanRun
+from cconv.geometry.shapes import resolve_window
 from cconv.models import Sequential
+from cconv.ops import optimizers
 from cconv.optimizers import Adam
-from cconv.shapes import resolve_window
 
 _dtype = "float32"
 
@@ -124,26 +125,26 @@ def rows(task):
     run = PlanRun(Arena(), training=True, seed=0)
     window = resolve_window("benchmark", shape[1:3], 2, None)
     run.enter("kept", 0, "")
-    pooled, argmax = ops_rows.max_pool2d(x, window, run)
-    relu, bits = ops_rows.relu(x, run), ops_rows.dropout(x, 0.5, 0, run)[1]
+    pooled, argmax = ops.max_pool2d(x, window, run)
+    relu, bits = ops.relu(x, run), ops.dropout(x, 0.5, 0, run)[1]
     slots = [aligned(np.zeros(shape), _dtype) for _ in range(2)]
-    groups = [ops_optim.Group([(x, dy, *slots[:states])]) for states in range(3)]
+    groups = [optimizers.Group([(x, dy, *slots[:states])]) for states in range(3)]
 
     steps = {
-        "max_pool": lambda: ops_rows.max_pool2d(x, window, run),
-        "max_pool_backward": lambda: ops_rows.max_pool2d_backward(pooled, argmax, window, run),
-        "average_pool": lambda: ops_rows.average_pool2d(x, window, False, run),
-        "average_pool_backward": lambda: ops_rows.average_pool2d_backward(pooled, window, False, run),
-        "relu": lambda: ops_rows.relu(x, run),
-        "relu_backward": lambda: ops_rows.relu_backward(dy, relu, run),
-        "sigmoid": lambda: ops_rows.sigmoid(x, run),
-        "tanh": lambda: ops_rows.tanh(x, run),
-        "softmax": lambda: ops_rows.softmax(x, run),
-        "dropout": lambda: ops_rows.dropout(x, 0.5, 0, run),
-        "dropout_backward": lambda: ops_rows.dropout_backward(dy, bits, 0.5, run),
-        "sgd": lambda: ops_optim.sgd_update(groups[0], 1e-6),
-        "momentum": lambda: ops_optim.momentum_update(groups[1], 1e-6, 0.9),
-        "adam": lambda: ops_optim.adam_update(groups[2], 1e-6, 0.9, 0.999, 1e-7, 1),
+        "max_pool": lambda: ops.max_pool2d(x, window, run),
+        "max_pool_backward": lambda: ops.max_pool2d_backward(pooled, argmax, window, run),
+        "average_pool": lambda: ops.average_pool2d(x, window, False, run),
+        "average_pool_backward": lambda: ops.average_pool2d_backward(pooled, window, False, run),
+        "relu": lambda: ops.relu(x, run),
+        "relu_backward": lambda: ops.relu_backward(dy, relu, run),
+        "sigmoid": lambda: ops.sigmoid(x, run),
+        "tanh": lambda: ops.tanh(x, run),
+        "softmax": lambda: ops.softmax(x, run),
+        "dropout": lambda: ops.dropout(x, 0.5, 0, run),
+        "dropout_backward": lambda: ops.dropout_backward(dy, bits, 0.5, run),
+        "sgd": lambda: optimizers.sgd_update(groups[0], 1e-6),
+        "momentum": lambda: optimizers.momentum_update(groups[1], 1e-6, 0.9),
+        "adam": lambda: optimizers.adam_update(groups[2], 1e-6, 0.9, 0.999, 1e-7, 1),
     }
 
     def entered(step):

@@ -5,8 +5,8 @@ Two need neither network nor files: `mnist_small` comes with cconv, `digits` wit
 in the user's cache (``CCONV_CACHE_DIR`` moves it), and are downloaded into the cache the first time.
 """
 
+from cconv.arguments.keras_names import refusing
 from cconv.datasets import cifar10, circle, digits, fashion_mnist, mnist, mnist_small
-from cconv.keras_names import refusing
 
 __all__ = ["cifar10", "circle", "digits", "fashion_mnist", "mnist", "mnist_small"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cconv.io.reading import check_unpacked, open_regular, reading
+from cconv.files.reading import check_unpacked, open_regular, reading
 
 TIMEOUT = 30  # seconds without a byte until a mirror counts as down
 CHUNK = 1 << 20

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cconv.datasets._files import Source, fetch
-from cconv.io.reading import check_unpacked, fill, open_regular, reading
+from cconv.files.reading import check_unpacked, fill, open_regular, reading
 
 Split = tuple[np.ndarray, np.ndarray]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cconv.datasets._files import Source, cache_folder, download, places
 from cconv.datasets._idx import Split
-from cconv.io.reading import fill_exactly, open_regular, reading
+from cconv.files.reading import fill_exactly, open_regular, reading
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

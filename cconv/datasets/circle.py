@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cconv.control import controlled
-from cconv.shapes import positive_int
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
 
 
 @controlled

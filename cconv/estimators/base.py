@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Opt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cconv import losses, optimizers, threads
+from cconv.arguments.control import controlled
 from cconv.callbacks import Callback, flat
-from cconv.control import controlled
 from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
 from cconv.estimators.watch import Watch, known_first

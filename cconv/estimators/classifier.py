@@ -8,7 +8,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
-from cconv.control import controlled
+from cconv.arguments.control import controlled
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import Samples

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
-from cconv.arrays import as_array
-from cconv.shapes import is_int
+from cconv.arguments.arrays import as_array
+from cconv.arguments.numbers import is_int
 
 Shape = tuple[int, ...]
 

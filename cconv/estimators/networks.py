@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
-from cconv.formats import agreed_format
 from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
+from cconv.models.formats import agreed_format
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]

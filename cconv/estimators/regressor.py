@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 
-from cconv.control import controlled
+from cconv.arguments.control import controlled
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import Samples

@@ -8,13 +8,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from cconv import checks, optimizers
+from cconv import arguments, optimizers
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
 from cconv.callbacks import LambdaCallback
-from cconv.control import controlled
 from cconv.initializers import RandomNormal
 from cconv.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
-from cconv.shapes import positive_int
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 
@@ -242,11 +242,11 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         return tuple(positive_int(_WHERE, f"{parameter}[{name!r}]", values[name]) for name in names)
 
     def _images(self, name: str, x: ArrayLike) -> np.ndarray:
-        return checks.real_array(_WHERE, name, x, 4)
+        return arguments.real_array(_WHERE, name, x, 4)
 
     def _labels(self, name: str, y: Any, outputs: int) -> np.ndarray:
         """Return class numbers (n,) for class numbers or one-hot rows."""
-        labels = checks.real_array(_WHERE, name, y, None)
+        labels = arguments.real_array(_WHERE, name, y, None)
         if labels.ndim == 2 and labels.shape[1] == outputs and outputs > 1:
             numbers = labels.argmax(axis=1)
             one_hot = np.zeros(labels.shape)

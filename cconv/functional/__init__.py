@@ -17,24 +17,17 @@ What holds for all of them:
 `cconv.reference` has each function again in NumPy, beside the formula that it computes.
 """
 
+from cconv.functional.activations import log_softmax, relu, sigmoid, softmax, tanh
 from cconv.functional.convolution import col2im, conv2d, conv2d_backward, im2col
+from cconv.functional.dense import dense, dense_backward
+from cconv.functional.losses import softmax_cross_entropy
 from cconv.functional.pooling import (
     average_pool2d,
     average_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
 )
-from cconv.functional.rows import (
-    dense,
-    dense_backward,
-    log_softmax,
-    relu,
-    sigmoid,
-    softmax,
-    softmax_cross_entropy,
-    tanh,
-)
-from cconv.shapes import output_size
+from cconv.geometry.shapes import output_size
 
 __all__ = [
     "average_pool2d",

@@ -5,14 +5,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, ops, ops_rows
-from cconv.algorithms import check_algorithm, check_winograd
-from cconv.control import controlled
-from cconv.functional.rows import activate
+from cconv import arguments, ops
+from cconv.arguments.control import controlled
+from cconv.functional import windows
+from cconv.functional.activations import activate
 from cconv.functional.windows import input_shape_of, window_of
-from cconv.layout import from_channels_last, naming_channels_first, to_channels_last
-from cconv.run import Run
-from cconv.shapes import Padding, Size2
+from cconv.geometry.algorithms import check_algorithm, check_winograd
+from cconv.geometry.layout import from_channels_last, naming_channels_first, to_channels_last
+from cconv.geometry.shapes import Padding, Size2
+from cconv.ops.run import Run
 
 
 @controlled
@@ -69,24 +70,24 @@ def conv2d(
     (1, 142, 142, 6)
     """
     where = "conv2d"
-    data_format = checks.data_format(where, data_format)
-    activation = checks.activation(where, activation)
+    data_format = arguments.data_format(where, data_format)
+    activation = arguments.activation(where, activation)
     algorithm = check_algorithm(where, algorithm)
-    x = checks.real_array(where, "x", x, may_be_empty=True)
-    kernel = checks.real_array(where, "kernel", kernel)
-    bias = None if bias is None else checks.real_array(where, "bias", bias, 1)
-    dtype = checks.common_dtype(x, kernel, bias)
+    x = arguments.real_array(where, "x", x, may_be_empty=True)
+    kernel = arguments.real_array(where, "kernel", kernel)
+    bias = None if bias is None else arguments.real_array(where, "bias", bias, 1)
+    dtype = arguments.common_dtype(x, kernel, bias)
     with naming_channels_first(x.shape, data_format):
         x = to_channels_last(x, data_format)
-        groups = checks.channel_groups(where, groups, x.shape[3], kernel.shape)
+        groups = windows.channel_groups(where, groups, x.shape[3], kernel.shape)
         window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
     check_winograd(where, algorithm, window, groups)
     if bias is not None:
-        checks.same_shape(where, "bias", bias, kernel.shape[3:])
-        bias = checks.ready(bias, dtype)
+        arguments.same_shape(where, "bias", bias, kernel.shape[3:])
+        bias = arguments.ready(bias, dtype)
     if not len(x):
         return from_channels_last(np.empty((0, *window.output_size, kernel.shape[3]), dtype), data_format)
-    x, kernel, run = checks.ready(x, dtype), checks.ready(kernel, dtype), Run()
+    x, kernel, run = arguments.ready(x, dtype), arguments.ready(kernel, dtype), Run()
     y = ops.conv2d(x, kernel, bias, window, groups, activation == "relu", run, algorithm)
     return from_channels_last(activate(y, activation, run), data_format)
 
@@ -134,23 +135,23 @@ def conv2d_backward(
            [1., 2., 1.]])
     """
     where = "conv2d_backward"
-    data_format = checks.data_format(where, data_format)
+    data_format = arguments.data_format(where, data_format)
     algorithm = check_algorithm(where, algorithm)
-    dy = checks.real_array(where, "dy", dy, may_be_empty=True)
-    x = checks.real_array(where, "x", x, may_be_empty=True)
-    kernel = checks.real_array(where, "kernel", kernel)
-    dtype = checks.common_dtype(dy, x, kernel)
+    dy = arguments.real_array(where, "dy", dy, may_be_empty=True)
+    x = arguments.real_array(where, "x", x, may_be_empty=True)
+    kernel = arguments.real_array(where, "kernel", kernel)
+    dtype = arguments.common_dtype(dy, x, kernel)
     with naming_channels_first(x.shape, data_format):
         dy, x = to_channels_last(dy, data_format), to_channels_last(x, data_format)
         n, _, _, channels = x.shape
-        groups = checks.channel_groups(where, groups, channels, kernel.shape)
+        groups = windows.channel_groups(where, groups, channels, kernel.shape)
         window = window_of(where, x.shape, dtype, kernel.shape[:2], strides, padding, dilation)
     check_winograd(where, algorithm, window, groups)
-    checks.same_shape(where, "dy", dy, (n, *window.output_size, kernel.shape[3]))
+    arguments.same_shape(where, "dy", dy, (n, *window.output_size, kernel.shape[3]))
     if not n:
         dx = from_channels_last(np.empty(x.shape, dtype), data_format)
         return dx, np.zeros(kernel.shape, dtype), np.zeros(kernel.shape[3:], dtype)
-    dy, x, kernel = checks.ready(dy, dtype), checks.ready(x, dtype), checks.ready(kernel, dtype)
+    dy, x, kernel = arguments.ready(dy, dtype), arguments.ready(x, dtype), arguments.ready(kernel, dtype)
     run = Run()
     dx = ops.conv2d_input_gradient(dy, kernel, window, groups, channels, run, algorithm)
     dkernel, dbias = ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm)
@@ -193,15 +194,15 @@ def im2col(
            [1., 2., 4., 5.]])
     """
     where = "im2col"
-    data_format = checks.data_format(where, data_format)
-    x = checks.real_array(where, "x", x, may_be_empty=True)
-    dtype = checks.common_dtype(x)
+    data_format = arguments.data_format(where, data_format)
+    x = arguments.real_array(where, "x", x, may_be_empty=True)
+    dtype = arguments.common_dtype(x)
     with naming_channels_first(x.shape, data_format):
         x = to_channels_last(x, data_format)
         window = window_of(where, x.shape, dtype, kernel_size, strides, padding, dilation)
     if not len(x):
         return np.empty((0, math.prod(window.kernel_size) * x.shape[3]), dtype)
-    return ops_rows.im2col(checks.ready(x, dtype), window, Run())
+    return ops.im2col(arguments.ready(x, dtype), window, Run())
 
 
 @controlled
@@ -242,16 +243,16 @@ def col2im(
            [1., 2., 1.]])
     """
     where = "col2im"
-    data_format = checks.data_format(where, data_format)
-    col = checks.real_array(where, "col", col, 2, may_be_empty=True)
+    data_format = arguments.data_format(where, data_format)
+    col = arguments.real_array(where, "col", col, 2, may_be_empty=True)
     shape = input_shape_of(where, input_shape, data_format)
     n, channels = shape[0], shape[3]
-    dtype = checks.common_dtype(col)
+    dtype = arguments.common_dtype(col)
     window = window_of(where, shape, dtype, kernel_size, strides, padding, dilation)
     (oh, ow), (kh, kw) = window.output_size, window.kernel_size
-    checks.same_shape(where, "col", col, (n * oh * ow, kh * kw * channels))
+    arguments.same_shape(where, "col", col, (n * oh * ow, kh * kw * channels))
     if not n:
         return from_channels_last(np.empty(shape, dtype), data_format)
     return from_channels_last(
-        ops_rows.col2im(checks.ready(col, dtype), n, channels, window, Run()), data_format
+        ops.col2im(arguments.ready(col, dtype), n, channels, window, Run()), data_format
     )

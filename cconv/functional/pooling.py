@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, ops_rows
-from cconv.control import controlled
+from cconv import arguments, ops
+from cconv.arguments.control import controlled
+from cconv.functional import windows
 from cconv.functional.windows import input_shape_of, window_of
-from cconv.layout import from_channels_last, naming_channels_first, to_channels_last
-from cconv.run import Run
-from cconv.shapes import Padding, Size2
+from cconv.geometry import shapes
+from cconv.geometry.layout import from_channels_last, naming_channels_first, to_channels_last
+from cconv.geometry.shapes import Padding, Size2
+from cconv.ops.run import Run
 
 
 @controlled
@@ -57,19 +59,19 @@ def max_pool2d(
     (array([5., 7.]), array([1, 3], dtype=uint8))
     """
     where = "max_pool2d"
-    data_format = checks.data_format(where, data_format)
-    x = checks.real_array(where, "x", x, may_be_empty=True)
-    dtype = checks.common_dtype(x)
+    data_format = arguments.data_format(where, data_format)
+    x = arguments.real_array(where, "x", x, may_be_empty=True)
+    dtype = arguments.common_dtype(x)
     with naming_channels_first(x.shape, data_format):
         x = to_channels_last(x, data_format)
         window = window_of(
             where, x.shape, dtype, pool_size, strides, padding, dilation, ceil_mode, "pool_size"
         )
-    checks.max_window(where, window)
+    windows.max_window(where, window)
     if not len(x):
         y = from_channels_last(np.empty((0, *window.output_size, x.shape[3]), dtype), data_format)
-        return y, y.astype(checks.argmax_cache(window)[0])
-    y, argmax = ops_rows.max_pool2d(checks.ready(x, dtype), window, Run())
+        return y, y.astype(shapes.argmax_cache(window)[0])
+    y, argmax = ops.max_pool2d(arguments.ready(x, dtype), window, Run())
     return from_channels_last(y, data_format), from_channels_last(argmax, data_format)
 
 
@@ -117,19 +119,19 @@ def max_pool2d_backward(
            [0., 0., 0., 7.]])
     """
     where = "max_pool2d_backward"
-    data_format = checks.data_format(where, data_format)
-    dy = checks.real_array(where, "dy", dy, may_be_empty=True)
-    argmax = checks.any_array(where, "argmax", argmax, 4)
+    data_format = arguments.data_format(where, data_format)
+    dy = arguments.real_array(where, "dy", dy, may_be_empty=True)
+    argmax = arguments.any_array(where, "argmax", argmax, 4)
     shape = input_shape_of(where, input_shape, data_format)
-    dtype = checks.common_dtype(dy)
+    dtype = arguments.common_dtype(dy)
     dy, argmax = to_channels_last(dy, data_format), to_channels_last(argmax, data_format)
     window = window_of(where, shape, dtype, pool_size, strides, padding, dilation, ceil_mode, "pool_size")
-    checks.max_window(where, window)
-    checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
-    argmax = checks.as_argmax(where, argmax, dy.shape, window)
+    windows.max_window(where, window)
+    arguments.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
+    argmax = windows.as_argmax(where, argmax, dy.shape, window)
     if not len(dy):
         return from_channels_last(np.empty(shape, dtype), data_format)
-    dx = ops_rows.max_pool2d_backward(checks.ready(dy, dtype), argmax, window, Run())
+    dx = ops.max_pool2d_backward(arguments.ready(dy, dtype), argmax, window, Run())
     return from_channels_last(dx, data_format)
 
 
@@ -171,16 +173,16 @@ def average_pool2d(
     array([3.25, 2.75])
     """
     where = "average_pool2d"
-    data_format = checks.data_format(where, data_format)
-    count_include_pad = checks.flag(where, "count_include_pad", count_include_pad)
-    x = checks.real_array(where, "x", x, may_be_empty=True)
-    dtype = checks.common_dtype(x)
+    data_format = arguments.data_format(where, data_format)
+    count_include_pad = arguments.flag(where, "count_include_pad", count_include_pad)
+    x = arguments.real_array(where, "x", x, may_be_empty=True)
+    dtype = arguments.common_dtype(x)
     with naming_channels_first(x.shape, data_format):
         x = to_channels_last(x, data_format)
         window = window_of(where, x.shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
     if not len(x):
         return from_channels_last(np.empty((0, *window.output_size, x.shape[3]), dtype), data_format)
-    y = ops_rows.average_pool2d(checks.ready(x, dtype), window, count_include_pad, Run())
+    y = ops.average_pool2d(arguments.ready(x, dtype), window, count_include_pad, Run())
     return from_channels_last(y, data_format)
 
 
@@ -224,15 +226,15 @@ def average_pool2d_backward(
            [0.25, 0.25, 0.5 , 0.5 ]])
     """
     where = "average_pool2d_backward"
-    data_format = checks.data_format(where, data_format)
-    count_include_pad = checks.flag(where, "count_include_pad", count_include_pad)
-    dy = checks.real_array(where, "dy", dy, may_be_empty=True)
+    data_format = arguments.data_format(where, data_format)
+    count_include_pad = arguments.flag(where, "count_include_pad", count_include_pad)
+    dy = arguments.real_array(where, "dy", dy, may_be_empty=True)
     shape = input_shape_of(where, input_shape, data_format)
-    dtype = checks.common_dtype(dy)
+    dtype = arguments.common_dtype(dy)
     dy = to_channels_last(dy, data_format)
     window = window_of(where, shape, dtype, pool_size, strides, padding, 1, ceil_mode, "pool_size")
-    checks.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
+    arguments.same_shape(where, "dy", dy, (shape[0], *window.output_size, shape[3]))
     if not len(dy):
         return from_channels_last(np.empty(shape, dtype), data_format)
-    dx = ops_rows.average_pool2d_backward(checks.ready(dy, dtype), window, count_include_pad, Run())
+    dx = ops.average_pool2d_backward(arguments.ready(dy, dtype), window, count_include_pad, Run())
     return from_channels_last(dx, data_format)

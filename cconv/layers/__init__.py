@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cconv.keras_names import of_string, refusing
+from cconv.arguments.configured import config_of
+from cconv.arguments.keras_names import of_string, refusing
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
@@ -20,7 +21,6 @@ from cconv.layers.pooling import (
     MaxPooling2D,
 )
 from cconv.layers.rescaling import Rescaling
-from cconv.named import config_of
 
 __all__ = [
     "Activation",

@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import activations
 from cconv.layers.base import Layer
-from cconv.run import Run, is_replayable, replayable
+from cconv.ops.run import Run, is_replayable, replayable
 
 
 class Activation(Layer):

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from cconv import activations, checks, initializers, ops, regularizers
+from cconv import activations, arguments, initializers, ops, regularizers
+from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
-from cconv.run import Run, is_replayable, replayable
-from cconv.shapes import positive_int
+from cconv.ops.run import Run, is_replayable, replayable
 
 
 class Affine(Layer):
@@ -36,7 +36,7 @@ class Affine(Layer):
     ) -> None:
         super().__init__(**base)
         self.activation = activation
-        self.use_bias = checks.flag(self.where, "use_bias", use_bias)
+        self.use_bias = arguments.flag(self.where, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, self.where, "kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, self.where, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, self.where, "kernel_regularizer")
@@ -162,17 +162,17 @@ class Dense(Affine):
         self._add_weights((shape[-1], self.units), self.units)
 
     @replayable
-    def _affine(self, x, relu, run):
+    def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         rows = x.reshape(-1, x.shape[-1])
         y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run, self._scale)
         return y.reshape(*x.shape[:-1], self.units)
 
     @replayable
-    def _weight_gradient(self, dy, x, run):
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         return ops.dense_weight_gradient(dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1]), run)
 
     @replayable
-    def _input_gradient(self, dy, run, positive=None):
+    def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
         kernel = self.params["kernel"]
         if positive is not None:
             positive = positive.reshape(-1, positive.shape[-1])

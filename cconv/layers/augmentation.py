@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops_images
-from cconv.control import controlled
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import finite, one_of
 from cconv.layers.base import Layer
-from cconv.named import finite, one_of
-from cconv.ops_images import FILLS, INTERPOLATIONS, Sampling
-from cconv.run import Run, replayable
-from cconv.seeds import bits, stream_of, uniform
-from cconv.utils import check_seed
+from cconv.ops import images
+from cconv.ops.images import FILLS, INTERPOLATIONS, Sampling
+from cconv.ops.run import Run, replayable
+from cconv.seeds import bits, check_seed, stream_of, uniform
 
 
 class Augmentation(Layer):
@@ -119,10 +118,10 @@ class RandomFlip(Augmentation):
         return ((draws[:, :2] < 0.5) & allowed).view(np.uint8)
 
     def _change(self, x: np.ndarray, drawn: np.ndarray, run: Run) -> np.ndarray:
-        return ops_images.flip(x, drawn, "y", run)
+        return images.flip(x, drawn, "y", run)
 
     def _change_back(self, dy: np.ndarray, drawn: np.ndarray, run: Run) -> np.ndarray:
-        return ops_images.flip(dy, drawn, "dx", run)  # a flip undoes itself
+        return images.flip(dy, drawn, "dx", run)  # a flip undoes itself
 
 
 class _Resampling(Augmentation):
@@ -151,10 +150,10 @@ class _Resampling(Augmentation):
         return at, Sampling(middle, self.fill_mode, self.interpolation, self.fill_value)
 
     def _change(self, x: np.ndarray, drawn: tuple[np.ndarray, Sampling], run: Run) -> np.ndarray:
-        return ops_images.sample(x, *drawn, run)
+        return images.sample(x, *drawn, run)
 
     def _change_back(self, dy: np.ndarray, drawn: tuple[np.ndarray, Sampling], run: Run) -> np.ndarray:
-        return ops_images.sample_backward(dy, *drawn, run)
+        return images.sample_backward(dy, *drawn, run)
 
 
 def _between(where: str, name: str, factor: Any) -> tuple[float, float]:

@@ -15,18 +15,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import checks, initializers
-from cconv.arrays import as_array
-from cconv.claims import Claims, alone, builders
-from cconv.control import controlled
-from cconv.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
-from cconv.named import Configured
+from cconv import arguments, initializers
+from cconv.arguments.arrays import as_array
+from cconv.arguments.claims import Claims, alone, builders
+from cconv.arguments.configured import Configured
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
+from cconv.arguments.text import short
+from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
+from cconv.ops.run import Run, is_replayable
 from cconv.regularizers import Regularizer
-from cconv.run import Run, is_replayable
-from cconv.seeds import stream_of
-from cconv.shapes import positive_int
-from cconv.text import short
-from cconv.utils import check_seed, new_seed
+from cconv.seeds import check_seed, new_seed, stream_of
 
 Shape = tuple[int, ...]
 
@@ -122,7 +121,7 @@ class Layer(Configured):
             raise TypeError(f"{type(self).__name__}: name must be a string that is not empty, got {name!r}")
         self.named = name is not None
         self.name = name or _snake(type(self).__name__)
-        self.trainable = checks.flag(self.where, "trainable", trainable)
+        self.trainable = arguments.flag(self.where, "trainable", trainable)
         self.built = False
         self.key = 0
         self.declared_shape = None if input_shape is None else self._checked_shape(input_shape)
@@ -243,7 +242,7 @@ class Layer(Configured):
         """Take a constructor's data_format; None means channels_last, or what the model has."""
         self._format_given = data_format is not None
         self.data_format = (
-            "channels_last" if data_format is None else checks.data_format(self.where, data_format)
+            "channels_last" if data_format is None else arguments.data_format(self.where, data_format)
         )
 
     def _named_format(self) -> str | None:
@@ -298,7 +297,7 @@ class Layer(Configured):
             In training, when the layer is just being trained by somebody else.
         """
         given = self._checked_input(x)
-        if not checks.flag(self.where, "training", training):
+        if not arguments.flag(self.where, "training", training):
             return self._through(given, training=False)
         return self._alone("forward", lambda: self._through(given, training=True))
 
@@ -378,14 +377,14 @@ class Layer(Configured):
                 f"{axes} axes, the first for the samples" if axes else "a batch axis and at least one more"
             )
             raise ValueError(f"{self.where}: x must have {expected}, got shape {shape}")
-        array = checks.real_array(self.where, "x", x, None)
+        array = arguments.real_array(self.where, "x", x, None)
         # The numbers of a list have no dtype of their own.
-        kind = np.dtype(np.float32) if isinstance(x, list | tuple) else checks.common_dtype(array)
+        kind = np.dtype(np.float32) if isinstance(x, list | tuple) else arguments.common_dtype(array)
         with naming_channels_first(array.shape, self.data_format):
             self.build(array.shape[1:], dtype=kind)
 
     def _as_floats(self, name: str, x: ArrayLike, ndim: int) -> np.ndarray:
-        array = checks.real_array(self.where, name, x, ndim)
+        array = arguments.real_array(self.where, name, x, ndim)
         given = array.dtype.newbyteorder("=")
         if (
             given.kind == "f"
@@ -394,7 +393,7 @@ class Layer(Configured):
             and not isinstance(x, list | tuple)
         ):
             raise TypeError(f"{self.where}: {name} must be {self.dtype} as the layer is, got {given}")
-        return checks.ready(array, self.dtype)
+        return arguments.ready(array, self.dtype)
 
     # --- the plan's passes --------------------------------------------------------------------
 

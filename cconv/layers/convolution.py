@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+
 from cconv import ops
-from cconv.algorithms import check_algorithm, check_winograd
+from cconv.arguments.numbers import pair, positive_int
+from cconv.geometry.algorithms import Convolution, check_algorithm, check_winograd
+from cconv.geometry.shapes import Padding, Size2, Window, resolve_padding, resolve_window
 from cconv.layers.affine import Affine
 from cconv.layers.base import Shape
-from cconv.run import replayable
-from cconv.shapes import Padding, Size2, Window, pair, positive_int, resolve_padding, resolve_window
+from cconv.ops.run import Run, replayable
 
 
 class _Convolution(Affine):
@@ -137,17 +140,23 @@ class Conv2D(_Convolution):
         self.in_channels = shape[2]
         self._add_weights((*self.kernel_size, shape[2] // self.groups, self.filters), self.filters)
 
+    @property
+    def convolution(self) -> Convolution:
+        """What the algorithms of its passes depend on."""
+        shapes = self.groups, self.in_channels, self.filters
+        return Convolution(self.window, *shapes, self.dtype.itemsize, self.algorithm)
+
     @replayable
-    def _affine(self, x, relu, run):
+    def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         kernel, bias = self.params["kernel"], self.params.get("bias")
         return ops.conv2d(x, kernel, bias, self.window, self.groups, relu, run, self.algorithm, self._scale)
 
     @replayable
-    def _weight_gradient(self, dy, x, run):
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         return ops.conv2d_weight_gradient(dy, x, self.window, self.groups, run, self.algorithm)
 
     @replayable
-    def _input_gradient(self, dy, run, positive=None):
+    def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
         kernel = self.params["kernel"]
         return ops.conv2d_input_gradient(
             dy, kernel, self.window, self.groups, self.in_channels, run, self.algorithm, positive
@@ -234,23 +243,31 @@ class DepthwiseConv2D(_Convolution):
             (*self.kernel_size, shape[2], self.depth_multiplier), shape[2] * self.depth_multiplier
         )
 
+    @property
+    def convolution(self) -> Convolution:
+        """What the algorithms of its passes depend on."""
+        channels = self.in_channels
+        return Convolution(
+            self.window, channels, channels, channels * self.depth_multiplier, self.dtype.itemsize
+        )
+
     def _grouped(self) -> Any:
         """Return the kernel as `Conv2D` has it, with one group a channel: the same memory."""
         return self.params["kernel"].reshape(*self.kernel_size, 1, -1)
 
     @replayable
-    def _affine(self, x, relu, run):
+    def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         return ops.conv2d(
             x, self._grouped(), self.params.get("bias"), self.window, self.in_channels, relu, run
         )
 
     @replayable
-    def _weight_gradient(self, dy, x, run):
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         dkernel, dbias = ops.conv2d_weight_gradient(dy, x, self.window, self.in_channels, run)
         return dkernel.reshape(self.params["kernel"].shape), dbias
 
     @replayable
-    def _input_gradient(self, dy, run, positive=None):
+    def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
         channels = self.in_channels
         return ops.conv2d_input_gradient(
             dy, self._grouped(), self.window, channels, channels, run, positive=positive

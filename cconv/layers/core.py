@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops_rows
+from cconv import ops
+from cconv.arguments.numbers import fraction, is_int
 from cconv.layers.base import Layer, Shape
-from cconv.named import fraction
-from cconv.run import Run, replayable
-from cconv.shapes import is_int
-from cconv.utils import check_seed
+from cconv.ops.run import Run, replayable
+from cconv.seeds import check_seed
 
 
 class Flatten(Layer):
@@ -173,7 +172,7 @@ class Dropout(Layer):
         if not self.rate:
             self._keep(x.shape[0], None)
             return x
-        y, bits = ops_rows.dropout(x, self.rate, self.key, run, self.seed)
+        y, bits = ops.dropout(x, self.rate, self.key, run, self.seed)
         self._keep(x.shape[0], bits)
         return y
 
@@ -182,7 +181,7 @@ class Dropout(Layer):
         (bits,) = self._cache
         if not need_dx:
             return None
-        return dy if bits is None else ops_rows.dropout_backward(dy, bits, self.rate, run)
+        return dy if bits is None else ops.dropout_backward(dy, bits, self.rate, run)
 
 
 class InputLayer(Layer):

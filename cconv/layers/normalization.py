@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, initializers, ops_norm, ops_rows, regularizers
-from cconv.control import controlled
+from cconv import arguments, initializers, ops, regularizers
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.layers.base import Layer, Shape
-from cconv.named import finite, fraction
-from cconv.run import Run
-from cconv.shapes import is_int
+from cconv.ops import normalization
+from cconv.ops.run import Run
 
 
 class BatchNormalization(Layer):
@@ -87,8 +87,8 @@ class BatchNormalization(Layer):
         self.data_format = "channels_first" if axis == 1 else "channels_last"
         self.momentum = fraction(where, "momentum", momentum)
         self.epsilon = finite(where, "epsilon", epsilon, least=0.0)
-        self.center = checks.flag(where, "center", center)
-        self.scale = checks.flag(where, "scale", scale)
+        self.center = arguments.flag(where, "center", center)
+        self.scale = arguments.flag(where, "scale", scale)
         self.beta_initializer = initializers.get(beta_initializer, where, "beta_initializer")
         self.gamma_initializer = initializers.get(gamma_initializer, where, "gamma_initializer")
         self.moving_mean_initializer = initializers.get(
@@ -133,7 +133,7 @@ class BatchNormalization(Layer):
         rows = x.reshape(-1, x.shape[-1])
         of_batch = run.training and self.trainable
         if of_batch:
-            mean, variance = ops_norm.statistics(rows, run)
+            mean, variance = normalization.statistics(rows, run)
             self._follow(mean, variance)
         else:
             mean, variance = self.state["moving_mean"], self.state["moving_variance"]
@@ -144,12 +144,12 @@ class BatchNormalization(Layer):
         if run.training:
             # A frozen layer's statistics do not depend on x.
             self._keep(x.shape[0], rows, mean, scale, shift, inverse if of_batch else None)
-        return ops_norm.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
+        return normalization.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
 
     def _relu_again(self, shape: Shape, run: Run) -> np.ndarray:
         """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
         rows, mean, scale, shift, _ = self._cache
-        return ops_norm.apply(rows, mean, scale, shift, True, run).reshape(shape)
+        return normalization.apply(rows, mean, scale, shift, True, run).reshape(shape)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages."""
@@ -169,9 +169,9 @@ class BatchNormalization(Layer):
         if inverse is None:
             return self._scaled_back(dy, scale, run, y) if need_dx else None
         if y is None:
-            sums, products = ops_norm.gradient_sums(rows, x, mean, run)
+            sums, products = normalization.gradient_sums(rows, x, mean, run)
         else:
-            rows, sums, products = ops_norm.relu_gradient_sums(rows, y.reshape(x.shape), x, mean, run)
+            rows, sums, products = normalization.relu_gradient_sums(rows, y.reshape(x.shape), x, mean, run)
         if self.scale:
             self.grads["gamma"] = run.empty("dgamma", sums.shape, dy.dtype)
             self.grads["gamma"][...] = products * inverse
@@ -184,7 +184,7 @@ class BatchNormalization(Layer):
         slope = scale * inverse * inverse * products / len(x)
         shift = scale * sums / len(x)
         slope, shift = slope.astype(dy.dtype), shift.astype(dy.dtype)
-        dx = ops_norm.input_gradient(rows, x, mean, scale, slope, shift, run, in_place=y is not None)
+        dx = normalization.input_gradient(rows, x, mean, scale, slope, shift, run, in_place=y is not None)
         return dx.reshape(dy.shape)
 
     @staticmethod
@@ -192,7 +192,7 @@ class BatchNormalization(Layer):
         """Go back through statistics that do not depend on x."""
         if y is None:
             return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype))
-        dx = ops_rows.relu_backward(dy, y, run)
+        dx = ops.relu_backward(dy, y, run)
         return np.multiply(dx, scale, out=dx)
 
     @controlled

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from cconv.geometry.shapes import resolve_padding
 from cconv.layers.base import Layer, Shape
-from cconv.run import Run, replayable
-from cconv.shapes import resolve_padding
+from cconv.ops.run import Run, replayable
 
 
 class ZeroPadding2D(Layer):

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, ops_rows
+from cconv import arguments, ops
+from cconv.arguments.numbers import pair
+from cconv.geometry.shapes import Padding, Size2, Window, resolve_padding, resolve_window
 from cconv.layers.base import Layer, Shape
-from cconv.run import Run, replayable
-from cconv.shapes import Padding, Size2, Window, pair, resolve_padding, resolve_window
+from cconv.ops.run import Run, replayable
 
 
 class _Pooling(Layer):
@@ -31,7 +32,7 @@ class _Pooling(Layer):
         self.dilation_rate = pair(self.where, "dilation_rate", dilation_rate)
         resolve_padding(self.where, padding, (1, 1), self.pool_size, self.strides, self.dilation_rate)
         self.padding = padding
-        self.ceil_mode = checks.flag(self.where, "ceil_mode", ceil_mode)
+        self.ceil_mode = arguments.flag(self.where, "ceil_mode", ceil_mode)
         self._set_format(data_format)
 
     def _window(self, shape: Shape) -> Window:
@@ -111,7 +112,7 @@ class MaxPooling2D(_Pooling):
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        y, argmax = ops_rows.max_pool2d(x, self.window, run)
+        y, argmax = ops.max_pool2d(x, self.window, run)
         if run.training:
             self._keep(x.shape[0], argmax)
         return y
@@ -119,7 +120,7 @@ class MaxPooling2D(_Pooling):
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (argmax,) = self._cache
-        return ops_rows.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
+        return ops.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
 
 
 class AveragePooling2D(_Pooling):
@@ -166,21 +167,17 @@ class AveragePooling2D(_Pooling):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.count_include_pad = checks.flag(self.where, "count_include_pad", count_include_pad)
+        self.count_include_pad = arguments.flag(self.where, "count_include_pad", count_include_pad)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        return ops_rows.average_pool2d(x, self.window, self.count_include_pad, run)
+        return ops.average_pool2d(x, self.window, self.count_include_pad, run)
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return (
-            ops_rows.average_pool2d_backward(dy, self.window, self.count_include_pad, run)
-            if need_dx
-            else None
-        )
+        return ops.average_pool2d_backward(dy, self.window, self.count_include_pad, run) if need_dx else None
 
 
 MaxPooling = MaxPooling2D
@@ -219,7 +216,7 @@ class GlobalAveragePooling2D(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self._set_format(data_format)
-        self.keepdims = checks.flag(self.where, "keepdims", keepdims)
+        self.keepdims = arguments.flag(self.where, "keepdims", keepdims)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (1, 1, shape[2]) if self.keepdims else (shape[2],)
@@ -235,7 +232,7 @@ class GlobalAveragePooling2D(Layer):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        y = ops_rows.average_pool2d(x, self.window, False, run)
+        y = ops.average_pool2d(x, self.window, False, run)
         return y if self.keepdims else y.reshape(x.shape[0], x.shape[3])
 
     @replayable
@@ -243,4 +240,4 @@ class GlobalAveragePooling2D(Layer):
         if not need_dx:
             return None
         dy = dy.reshape(dy.shape[0], 1, 1, dy.shape[-1])
-        return ops_rows.average_pool2d_backward(dy, self.window, False, run)
+        return ops.average_pool2d_backward(dy, self.window, False, run)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from cconv.control import controlled
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import finite
 from cconv.layers.base import Layer
-from cconv.named import finite
-from cconv.run import Run, replayable
+from cconv.ops.run import Run, replayable
 
 
 class Rescaling(Layer):

@@ -6,8 +6,8 @@ The rules and the default numbers are Keras 3's. In the formulas w is a weight, 
 
 from typing import Any
 
-from cconv import named
-from cconv.keras_names import refusing
+from cconv import arguments
+from cconv.arguments.keras_names import refusing
 from cconv.optimizers import schedules
 from cconv.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, RMSprop
 from cconv.optimizers.base import Optimizer
@@ -66,7 +66,7 @@ def get(value: Any, where: str = "optimizers.get", name: str = "value") -> Optim
     >>> get("Adam")
     Adam()
     """
-    return named.resolve(where, name, value, Optimizer, _CLASSES)
+    return arguments.resolve(where, name, value, Optimizer, _CLASSES)
 
 
 refusing(globals(), functions=["get"])

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cconv import ops_optim
-from cconv.named import at_least_zero, finite, fraction
+from cconv.arguments.numbers import at_least_zero, finite, fraction
+from cconv.ops import optimizers
 from cconv.optimizers.base import Optimizer
 
 
@@ -42,8 +42,8 @@ class Adagrad(Optimizer):
         self.slot_start = self.initial_accumulator_value
         self.epsilon = at_least_zero("Adagrad", "epsilon", epsilon)
 
-    def _update(self, group, rate):
-        ops_optim.adagrad_update(group, rate, self.epsilon)
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.adagrad_update(group, rate, self.epsilon)
 
 
 class RMSprop(Optimizer):
@@ -78,8 +78,8 @@ class RMSprop(Optimizer):
         self.rho = fraction("RMSprop", "rho", rho)
         self.epsilon = at_least_zero("RMSprop", "epsilon", epsilon)
 
-    def _update(self, group, rate):
-        ops_optim.rmsprop_update(group, rate, self.rho, self.epsilon)
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.rmsprop_update(group, rate, self.rho, self.epsilon)
 
 
 class Adadelta(Optimizer):
@@ -115,8 +115,8 @@ class Adadelta(Optimizer):
         self.rho = fraction("Adadelta", "rho", rho)
         self.epsilon = at_least_zero("Adadelta", "epsilon", epsilon)
 
-    def _update(self, group, rate):
-        ops_optim.adadelta_update(group, rate, self.rho, self.epsilon)
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.adadelta_update(group, rate, self.rho, self.epsilon)
 
 
 class Adam(Optimizer):
@@ -155,8 +155,8 @@ class Adam(Optimizer):
         self.beta_2 = fraction(where, "beta_2", beta_2)
         self.epsilon = at_least_zero(where, "epsilon", epsilon)
 
-    def _update(self, group, rate):
-        ops_optim.adam_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.adam_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
 
 
 class AdamW(Adam):
@@ -190,7 +190,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, decay=decay, lr=lr)
         self.weight_decay = finite("AdamW", "weight_decay", weight_decay, least=0.0)
 
-    def _update(self, group, rate):
+    def _update(self, group: optimizers.Group, rate: float) -> None:
         for w, *_ in group.entries:
             w *= 1.0 - rate * self.weight_decay
         super()._update(group, rate)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cconv import checks, ops_optim
+from cconv import arguments
+from cconv.arguments.arrays import aligned_empty
+from cconv.ops import optimizers
 from cconv.regularizers import Regularizer
-from cconv.run import aligned_empty
 
 Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray]
 
@@ -30,7 +31,7 @@ def checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"Optimizer: grads[{name!r}] must be {w.dtype} of shape {w.shape}, got {g.dtype} of {g.shape}"
         )
-    return checks.ready(g, w.dtype)
+    return arguments.ready(g, w.dtype)
 
 
 def check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
@@ -74,7 +75,7 @@ class ArrayGroups:
             entries.append((w, g, *kept))
             # The gradient of l2 Σw² is 2 l2 w.
             l2.append(2.0 * penalty.l2 if penalty is not None else 0.0)
-        self.groups = [ops_optim.Group(entries, l2) for entries, l2 in by_dtype.values()]
+        self.groups = [optimizers.Group(entries, l2) for entries, l2 in by_dtype.values()]
 
     def are(
         self,

@@ -5,17 +5,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cconv import named, ops_optim
-from cconv.claims import Claims
-from cconv.control import controlled
-from cconv.named import at_least_zero
+from cconv import arguments
+from cconv.arguments.arrays import aligned_empty
+from cconv.arguments.claims import Claims
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import at_least_zero
+from cconv.ops import optimizers
 from cconv.optimizers import schedules
 from cconv.optimizers.arrays import ArrayGroups, Arrays, by_name, check_apart, checked
 from cconv.regularizers import Regularizer
-from cconv.run import aligned_empty
 
 
-class Optimizer(named.Configured):
+class Optimizer(arguments.Configured):
     """Base of the optimizers.
 
     Parameters
@@ -132,7 +133,7 @@ class Optimizer(named.Configured):
         self._step(arrays)
         return True
 
-    def _update(self, group: ops_optim.Group, rate: float) -> None:
+    def _update(self, group: optimizers.Group, rate: float) -> None:
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from cconv import checks, ops_optim
-from cconv.named import fraction
+from cconv import arguments
+from cconv.arguments.numbers import fraction
+from cconv.ops import optimizers
 from cconv.optimizers.base import Optimizer
 
 
@@ -40,7 +41,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, decay, lr)
         self.momentum = momentum
-        self.nesterov = checks.flag(type(self).__name__, "nesterov", nesterov)
+        self.nesterov = arguments.flag(type(self).__name__, "nesterov", nesterov)
 
     @property
     def momentum(self) -> float:
@@ -53,13 +54,13 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if self._momentum else ()
         self._arrays = None
 
-    def _update(self, group, rate):
+    def _update(self, group: optimizers.Group, rate: float) -> None:
         if not self.momentum:
-            ops_optim.sgd_update(group, rate)
+            optimizers.sgd_update(group, rate)
         elif self.nesterov:
-            ops_optim.nesterov_update(group, rate, self.momentum)
+            optimizers.nesterov_update(group, rate, self.momentum)
         else:
-            ops_optim.momentum_update(group, rate, self.momentum)
+            optimizers.momentum_update(group, rate, self.momentum)
 
 
 class Momentum(SGD):

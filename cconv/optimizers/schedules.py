@@ -1,6 +1,6 @@
 """`cconv.schedules` where Keras has it: ``from keras.optimizers.schedules import CosineDecay``."""
 
-from cconv.keras_names import refusing
+from cconv.arguments.keras_names import refusing
 from cconv.schedules import (
     CosineDecay,
     ExponentialDecay,

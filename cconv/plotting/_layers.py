@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks
+from cconv import arguments
+from cconv.arguments.numbers import is_int, positive_int
+from cconv.geometry.layout import to_channels_last
+from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.layers import AveragePooling2D, Conv2D, DepthwiseConv2D, Layer, MaxPooling2D
-from cconv.layout import to_channels_last
 from cconv.models import Sequential
 from cconv.plotting._pictures import (
     BLUE,
@@ -24,7 +26,6 @@ from cconv.plotting._pictures import (
     matplotlib_parts,
     show,
 )
-from cconv.shapes import Padding, Size2, Window, is_int, positive_int, resolve_window
 
 
 def filters(layer: Layer, *, channel: int | None = None, count: int = 64, columns: int = 8) -> Any:
@@ -182,7 +183,7 @@ def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
 def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
     """Return x as (h, w, c), whatever the model's data format."""
     expected = model.input_shape[1:]
-    image = checks.real_array(where, "x", x, None)
+    image = arguments.real_array(where, "x", x, None)
     if len(expected) == 3 and 1 in expected and image.size == math.prod(v or 0 for v in expected):
         squeezed = tuple(extent for extent in image.shape if extent != 1)
         if squeezed == tuple(extent for extent in expected if extent != 1):

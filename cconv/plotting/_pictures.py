@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks
-from cconv.arrays import as_array
-from cconv.shapes import positive_int
+from cconv import arguments
+from cconv.arguments.arrays import as_array
+from cconv.arguments.numbers import positive_int
 
 # Okabe & Ito 2008, "Color universal design".
 BLUE, ORANGE, VERMILLION, GREY = "#0072b2", "#e69f00", "#d55e00", "#595959"
@@ -32,7 +32,7 @@ def matplotlib_parts(where: str) -> ModuleType:
 
 def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
     """Return what imshow draws: (h, w), or (h, w, 3) of bytes or of numbers from 0 to 1."""
-    picture = checks.real_array(where, name, array, None)
+    picture = arguments.real_array(where, name, array, None)
     if picture.ndim == 3 and picture.shape[2] == 1:
         picture = picture[:, :, 0]
     if picture.ndim == 2 and picture.size:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import checks, metrics
+from cconv import arguments, metrics
+from cconv.arguments.numbers import positive_int
 from cconv.callbacks import History
 from cconv.plotting._pictures import BLUE, GREY, ORANGE, VERMILLION, as_picture, matplotlib_parts, show
-from cconv.shapes import positive_int
 
 VALIDATION = "val_"  # in front of the figures of validation data
 
@@ -121,8 +121,8 @@ def predictions(
     ['cat  90 %', 'dog  80 %', 'cat  70 %\nis dog']
     """
     where = "predictions"
-    images = checks.real_array(where, "x", x, None)
-    given = checks.real_array(where, "p", p, None)
+    images = arguments.real_array(where, "x", x, None)
+    given = arguments.real_array(where, "p", p, None)
     if images.ndim not in (3, 4) or not len(images):
         raise ValueError(f"{where}: x must have the shape (n, h, w) or (n, h, w, c), got {images.shape}")
     if given.ndim not in (1, 2) or len(given) != len(images):
@@ -157,7 +157,7 @@ def predictions(
 
 
 def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
-    labels = checks.real_array(where, "y", y, None)
+    labels = arguments.real_array(where, "y", y, None)
     if labels.ndim == 2:
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     if labels.shape != (n,):

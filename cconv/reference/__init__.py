@@ -12,38 +12,34 @@ d- before a name is the derivative of the loss with respect to it. Output pixel 
 tap (u, v) of its window, the input pixel ``(i*sh + u*dh - ph, j*sw + v*dw - pw)``.
 """
 
-from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
-from cconv.reference.derivatives import (
+from cconv.geometry.shapes import output_size
+from cconv.reference.activations import (
     leaky_relu,
     leaky_relu_backward,
+    log_softmax,
     log_softmax_backward,
+    relu,
     relu_backward,
+    sigmoid,
     sigmoid_backward,
+    softmax,
     softmax_backward,
+    tanh,
     tanh_backward,
 )
-from cconv.reference.draws import dropout_mask, philox4x32
+from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
+from cconv.reference.dense import dense, dense_backward
+from cconv.reference.dropout import dropout_mask, philox4x32
 from cconv.reference.images import flip, gather_rows, sample, sample_backward
+from cconv.reference.losses import categorical_crossentropy, softmax_cross_entropy
 from cconv.reference.normalization import batch_normalization, batch_normalization_backward
+from cconv.reference.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from cconv.reference.pooling import (
     average_pool2d,
     average_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
 )
-from cconv.reference.rows import (
-    categorical_crossentropy,
-    dense,
-    dense_backward,
-    log_softmax,
-    relu,
-    sigmoid,
-    softmax,
-    softmax_cross_entropy,
-    tanh,
-)
-from cconv.reference.rules import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
-from cconv.shapes import output_size
 
 __all__ = [
     "adadelta",

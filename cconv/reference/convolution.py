@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from cconv.algorithms import scatters_tiles
-from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
-from cconv.reference.rows import ACTIVATIONS
+from cconv.geometry.algorithms import scatters_tiles
+from cconv.geometry.layout import from_channels_last, shape_to_channels_last, to_channels_last
+from cconv.geometry.shapes import Padding, Size2, resolve_window
+from cconv.reference.activations import ACTIVATIONS
 from cconv.reference.windows import pad, taps, under, unpad
 from cconv.reference.winograd import winograd_conv2d, winograd_input_gradient, winograd_weight_gradient
-from cconv.shapes import Padding, Size2, resolve_window
 
 PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
 

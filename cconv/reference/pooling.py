@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cconv.layout import from_channels_last, shape_to_channels_last, to_channels_last
+from cconv.geometry.layout import from_channels_last, shape_to_channels_last, to_channels_last
+from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.reference.windows import pad, taps, under, unpad
-from cconv.shapes import Padding, Size2, Window, resolve_window
 
 
 def max_pool2d(

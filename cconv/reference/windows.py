@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cconv.shapes import Window
+from cconv.geometry.shapes import Window
 
 
 def taps(window: Window) -> Iterator[tuple[int, int]]:

@@ -31,10 +31,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cconv.algorithms import ROW_TILE, winograd_tile
+from cconv.geometry.algorithms import ROW_TILE, winograd_tile
+from cconv.geometry.shapes import Window
 from cconv.reference.uneven import plain_sums, stands_apart, weak_outputs
 from cconv.reference.windows import pad, unpad
-from cconv.shapes import Window
 
 # And infinity.
 POINTS = {4: (0.0, 1.0, -1.0), 6: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}

@@ -1,17 +1,17 @@
 /* simd.h: what the serial C kernels offer to the Cython loops: one table of function pointers
- * per real type, filled once per instruction set and chosen at import (dispatch.c). */
+ * per real type, filled once per instruction set and chosen at import (isa/dispatch.c). */
 #ifndef CCONV_SIMD_H
 #define CCONV_SIMD_H
 #include <stddef.h>
 #include <stdint.h>
-#include "depthwise_table.h"
-#include "fetch.h"
-#include "first_table.h"
-#include "lanes_table.h"
-#include "rows_table.h"
-#include "winograd_table.h"
+#include "depthwise/table.h"
+#include "product/fetch.h"
+#include "few_taps/table.h"
+#include "lanes/table.h"
+#include "rows/table.h"
+#include "winograd/table.h"
 
-/* The strides and extents, in elements, of the sum in product.h. */
+/* The strides and extents, in elements, of the sum in product/product.h. */
 typedef struct {
     ptrdiff_t q, r, k;        /* extents of the sum */
     ptrdiff_t am, aq, ar, ak; /* A */

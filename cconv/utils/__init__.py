@@ -1,25 +1,20 @@
 """Small things that lessons and models share: one-hot labels, drawings, the seed of everything random."""
 
 import os
-import random
-import secrets
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import diagram
-from cconv.arrays import as_array
-from cconv.control import controlled
-from cconv.keras_names import refusing
-from cconv.seeds import MASK, bits
-from cconv.shapes import is_int, positive_int
+from cconv.arguments.arrays import as_array
+from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import refusing
+from cconv.arguments.numbers import positive_int
+from cconv.models import diagram
+from cconv.seeds import set_random_seed
 
-_lock = threading.Lock()
-_global_seed: int | None = None
-_given_out = 0
+__all__ = ["plot_model", "set_random_seed", "to_categorical"]
 
 
 @controlled
@@ -72,61 +67,6 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
     one_hot = np.zeros((labels.size, num_classes), dtype)
     one_hot[np.arange(labels.size), labels.astype(np.int64).ravel()] = 1
     return one_hot.reshape(*labels.shape, num_classes)
-
-
-def check_seed(where: str, seed: Any) -> int:
-    """Return seed as an int in [0, 2**64); `where` begins the error message."""
-    if not is_int(seed):
-        raise TypeError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
-    if not 0 <= seed <= MASK:
-        raise ValueError(f"{where}: seed must be an int from 0 to 2**64 - 1, got {seed!r}")
-    return int(seed)
-
-
-def set_random_seed(seed: int) -> None:
-    """Fix everything random from here on: models and layers without a seed, `random`, `numpy.random`.
-
-    What is built one after another gets seeds of its own, which depend on this one and on how
-    many were built before.
-
-    Parameters
-    ----------
-    seed : int
-        From 0 to 2**64 - 1. (`numpy.random` gets its lowest 32 bits.)
-
-    Raises
-    ------
-    TypeError, ValueError
-        For anything else.
-
-    Examples
-    --------
-    >>> set_random_seed(1)
-    >>> first = new_seed()
-    >>> set_random_seed(1)
-    >>> new_seed() == first, new_seed() == first
-    (True, False)
-    """
-    global _global_seed, _given_out
-    seed = check_seed("set_random_seed", seed)
-    with _lock:
-        _global_seed, _given_out = seed, 0
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  (lessons draw from NumPy's global generator)
-
-
-def new_seed() -> int:
-    """Return the seed, below 2**32, of the next object that was given none.
-
-    The n-th call after `set_random_seed(s)` depends on s and n alone; without that, the operating
-    system chooses.
-    """
-    global _given_out
-    with _lock:
-        if _global_seed is None:
-            return secrets.randbits(32)
-        _given_out += 1
-        return int(bits(_global_seed, _given_out).random_raw()) >> 32
 
 
 def plot_model(

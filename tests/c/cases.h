@@ -14,7 +14,7 @@ static REAL *NAME(numbers)(ptrdiff_t n, uint64_t seed) {
     return x;
 }
 
-/* The sum of product.h with its terms as they are written there. */
+/* The sum of product/product.h with its terms as they are written there. */
 static void NAME(product_case)(const NAME(table) *table, ptrdiff_t m, ptrdiff_t n, ptrdiff_t q,
                                ptrdiff_t r, ptrdiff_t k, int mode) {
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);

@@ -1,7 +1,7 @@
 /* Sets the state of the arithmetic as careless libraries do, in one thread or in a team of OpenMP's. */
 #define _GNU_SOURCE
 #include <fenv.h>
-#include "../../cconv/simd/control.h"
+#include "../../cconv/simd/system/control.h"
 
 #if defined(__x86_64__)
 enum { CONTROL = 0xffc0, INPUTS_ARE_ZERO = 1 << 6, RESULTS_ARE_ZERO = 1 << 15, MASKS = 0x1f80 };

@@ -1,9 +1,9 @@
 """How many small faults of a module the tests notice: mutation testing.
 
-    python tools/mutation/run.py cconv/shapes.py cconv/optimizers    score and survivors, of files or folders
-    python tools/mutation/run.py cconv/shapes.py --only "_same:"     the mutants whose name holds this text
-    python tools/mutation/run.py cconv/shapes.py --every 5           one mutant in five: a first look
-    python tools/mutation/run.py cconv/shapes.py --list              their names; nothing is run
+    python tools/mutation/run.py cconv/geometry/shapes.py cconv/optimizers        score and survivors
+    python tools/mutation/run.py cconv/geometry/shapes.py --only "_same:"       those whose name holds it
+    python tools/mutation/run.py cconv/geometry/shapes.py --every 5             one in five: a first look
+    python tools/mutation/run.py cconv/geometry/shapes.py --list                their names; nothing is run
 
 `mutants.py` makes the mutants. For each of them a fork of this process, which has NumPy, pytest and
 Hypothesis in memory but not yet cconv, loads the module with its fault and runs the tests that

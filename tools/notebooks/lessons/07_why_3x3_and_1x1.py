@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 
-from cconv import functional, plotting, summary
+from cconv import functional, plotting
 from cconv.datasets import circle, mnist_small
 from cconv.layers import Conv2D, Dense, Flatten, MaxPooling2D, Rescaling
-from cconv.models import Sequential
+from cconv.models import Sequential, summary
 
 # %% [markdown]
 # ## Why odd

@@ -7,8 +7,9 @@
 # %%
 import numpy as np
 
-from cconv import applications, plotting, summary
+from cconv import applications, plotting
 from cconv.datasets import mnist_small
+from cconv.models import summary
 from cconv.utils import plot_model
 
 applications.table()

@@ -1,0 +1,194 @@
+"""What users call an array, as a NumPy array: the one place that asks NumPy to read it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv.arguments.numbers import LARGEST, is_int, positive_int
+
+# By any of these NumPy finds the numbers in an object itself.
+_READABLE = ("__array__", "__array_interface__", "__array_struct__", "__buffer__", "__len__")
+
+
+def as_array(where: str, name: str, value: Any) -> np.ndarray:
+    """Return value as a plain array: of any dtype, in whatever memory it lies, and no subclass.
+
+    Parameters
+    ----------
+    where, name : str
+        Begin the error message.
+    value : array-like
+        An array or a view of one, lists, a buffer, a frame or a series, or an object that has
+        ``__array__``, ``__array_interface__`` or ``__dlpack__``.
+
+    Raises
+    ------
+    TypeError
+        For an array with a mask, which would be lost, and for what cannot be read.
+    ValueError
+        For lists of which some are longer than others.
+
+    Examples
+    --------
+    >>> as_array("f", "x", memoryview(b"ab"))
+    array([97, 98], dtype=uint8)
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{where}: {name} must be an array without a mask, got a MaskedArray")
+    try:
+        if hasattr(value, "__dlpack__") and not any(hasattr(value, way) for way in _READABLE):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {name} must be an array, all rows of one length, got {error}") from error
+    except (TypeError, RuntimeError, BufferError) as error:
+        raise TypeError(
+            f"{where}: {name} must be an array that NumPy can read, got {type(value).__name__}: {error}"
+        ) from error
+
+
+def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndarray:
+    if array.ndim != ndim if ndim is not None else array.ndim < 1:
+        expected = "at least 1 axis" if ndim is None else f"{ndim} axes"
+        raise ValueError(f"{where}: {name} must have {expected}, got shape {array.shape}")
+    return array
+
+
+def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
+    """Return value as an array of that rank, of any dtype."""
+    return _rank(where, name, as_array(where, name, value), ndim)
+
+
+def real_array(
+    where: str, name: str, value: Any, ndim: int | None = 4, *, may_be_empty: bool = False
+) -> np.ndarray:
+    """Return value as an array of real numbers in whatever layout it has.
+
+    Parameters
+    ----------
+    value : array-like of float32, float64, float16, integers or bool
+    ndim : int or None
+        The rank it must have; None means at least 1.
+    may_be_empty : bool
+        Whether the first axis, which counts samples, may have the length 0.
+
+    Raises
+    ------
+    TypeError
+        For any other dtype: complex, extended precision, objects, strings, dates.
+    ValueError
+        For another rank or an empty axis.
+    """
+    array = as_array(where, name, value)
+    kind, itemsize = array.dtype.kind, array.dtype.itemsize
+    if not (kind in "biu" or (kind == "f" and itemsize <= 8)):
+        raise TypeError(
+            f"{where}: {name} must hold real numbers (float32 or float64; float16, ints and bools are "
+            f"converted), got dtype {array.dtype}"
+        )
+    _rank(where, name, array, ndim)
+    if 0 in (array.shape[1:] if may_be_empty else array.shape):
+        but = " but the first" if may_be_empty else ""
+        raise ValueError(f"{where}: {name} must have no empty axis{but}, got shape {array.shape}")
+    return array
+
+
+def common_dtype(*arrays: np.ndarray | None) -> np.dtype:
+    """Return the dtype to compute in: float64 if any of the arrays is float64, else float32."""
+    wide = any(
+        array is not None and array.dtype.kind == "f" and array.dtype.itemsize == 8 for array in arrays
+    )
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return array as kernels want it: that dtype in native order, C-contiguous, aligned.
+
+    The array itself, and not another view of it, where it is that already.
+    """
+    if array.dtype == dtype and array.dtype.isnative and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.require(array, dtype.newbyteorder("="), ["C", "A"])
+
+
+def as_activations(
+    where: str, name: str, x: Any, ndim: int | None = 4, *, may_be_empty: bool = False
+) -> np.ndarray:
+    """Return x as a float32 or float64 array that kernels accept.
+
+    float32 and float64 stay what they are; float16, integers and bools become float32. Any memory
+    layout and byte order is accepted; the array itself is returned where nothing is to be changed.
+
+    Parameters
+    ----------
+    x : array-like
+    ndim, may_be_empty
+        As for `real_array`.
+
+    Returns
+    -------
+    ndarray
+        C-contiguous, aligned, in native byte order.
+
+    Raises
+    ------
+    TypeError
+        For a dtype that is none of these.
+    ValueError
+        For another rank or an empty axis.
+
+    Examples
+    --------
+    >>> as_activations("f", "x", [[1, 2]], ndim=2)
+    array([[1., 2.]], dtype=float32)
+    """
+    array = real_array(where, name, x, ndim, may_be_empty=may_be_empty)
+    return ready(array, common_dtype(array))
+
+
+def as_shape(where: str, name: str, shape: Any, length: int = 4) -> tuple[int, ...]:
+    """Return shape as a tuple of so many positive ints, of which the first, the samples, may be 0."""
+    if isinstance(shape, str) or not isinstance(shape, Sequence | np.ndarray) or len(shape) != length:
+        kind = ValueError if isinstance(shape, tuple | list | np.ndarray) else TypeError
+        raise kind(f"{where}: {name} must be a tuple of {length} positive ints, got {shape!r}")
+    samples = [0] if is_int(shape[0]) and shape[0] == 0 else [positive_int(where, f"{name}[0]", shape[0])]
+    rest = (positive_int(where, f"{name}[{axis}]", extent) for axis, extent in enumerate(shape[1:], 1))
+    return (*samples, *rest)
+
+
+def same_shape(where: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse an array whose shape is not the one that the other arguments ask for."""
+    if array.shape != shape:
+        raise ValueError(f"{where}: {name} must have shape {shape}, got {array.shape}")
+
+
+def addressable(where: str, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse sizes whose byte offsets would overflow an index."""
+    nbytes = dtype.itemsize
+    for extent in shape:
+        nbytes *= extent
+    if nbytes > LARGEST:
+        raise MemoryError(f"{where}: {name} must be addressable, got {shape} elements of {dtype}")
+
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an uninitialised C-contiguous array that begins on a cache line.
+
+    MemoryError when it cannot be allocated.
+    """
+    dtype = np.dtype(dtype)
+    count = 1
+    for extent in shape:
+        count *= int(extent)
+    nbytes = count * dtype.itemsize
+    try:
+        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    except (ValueError, OverflowError) as error:
+        raise MemoryError(f"cannot allocate an array of shape {shape} and dtype {dtype}") from error
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes].view(dtype).reshape(shape)

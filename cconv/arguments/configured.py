@@ -1,0 +1,144 @@
+"""Objects that can be given by name, by configuration or by instance, such as initializers.
+
+A family is a table from names to classes. `resolve` turns what the user gave into an instance;
+`config_of` turns an instance into plain JSON data that `resolve` accepts again.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from cconv.arguments.keras_names import of_string
+from cconv.arguments.overrides import Hooks
+from cconv.arguments.text import key_of
+
+
+def _plain(value: Any) -> Any:
+    """Return value as data that JSON can hold."""
+    if isinstance(value, Configured):
+        return value.plain()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return type(value)(_plain(v) for v in value)
+    return value
+
+
+class Configured(Hooks):
+    """A class whose instances keep every constructor argument in an attribute of the same name.
+
+    Attributes
+    ----------
+    aliases : tuple of str
+        Arguments that are second names of others.
+    """
+
+    aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def _parameters(cls) -> dict[str, inspect.Parameter]:
+        parameters = inspect.signature(cls).parameters
+        return {name: parameter for name, parameter in parameters.items() if name not in cls.aliases}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain data.
+
+        Returns
+        -------
+        dict
+            ``type(self)(**config)`` makes an equal object.
+        """
+        return {name: _plain(getattr(self, name)) for name in self._parameters()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the object that `get_config` described.
+
+        Parameters
+        ----------
+        config : mapping
+            The constructor's arguments by name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When they are not.
+        """
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}: config must hold arguments by name, got {config!r}")
+        unknown = sorted(set(config) - set(inspect.signature(cls).parameters))
+        if unknown:
+            raise ValueError(f"{cls.__name__}: config has unknown entries {', '.join(map(repr, unknown))}")
+        return cls(**config)
+
+    def plain(self) -> Any:
+        """Return what stands for this object in the configuration of another."""
+        return config_of(self)
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in self._parameters().items():
+            value = getattr(self, name)
+            if not _is_default(value, parameter.default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.get_config() == other.get_config()
+
+    __hash__ = object.__hash__
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, Configured) and isinstance(default, str):
+        return key_of(default) == key_of(type(value).__name__) and repr(value).endswith("()")
+    return type(value) is type(default) and bool(value == default)
+
+
+def config_of(instance: Configured) -> dict[str, Any]:
+    """Return ``{"class_name": …, "config": …}``, Keras' form of a serialised object."""
+    return {"class_name": type(instance).__name__, "config": instance.get_config()}
+
+
+def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str, Any]) -> Any:
+    """Return the instance of `base` that `value` stands for.
+
+    Parameters
+    ----------
+    where, name : str
+        Begin the error message: whose argument this is and what it is called.
+    value : str, mapping, base, or subclass of base
+        A key of `classes` (case and underscores do not matter), a `config_of` mapping, an
+        instance (returned as it is), or a class that can be made without arguments.
+    base : type
+        What the result is an instance of.
+    classes : mapping
+        From names to classes.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in the table.
+    TypeError
+        For anything else.
+    """
+    if isinstance(value, base):
+        return value
+    if isinstance(value, type) and issubclass(value, base):
+        return value()
+    table = {key_of(known): entry for known, entry in classes.items()}
+    config: Mapping[str, Any] = {}
+    given = value
+    if isinstance(value, Mapping) and set(value) >= {"class_name", "config"}:
+        config, given = value["config"], value["class_name"]
+    if not isinstance(given, str):
+        raise TypeError(f"{where}: {name} must be a name, a {base.__name__} or its config, got {value!r}")
+    entry = table.get(key_of(given))
+    if entry is None:
+        known = ", ".join(sorted(repr(k) for k in classes))
+        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{of_string(base, given)}")
+    return entry() if config == {} else entry.from_config(config)

@@ -1,0 +1,244 @@
+"""How a name of Keras that cconv has not is refused: by its name, with the page that says what to use.
+
+`refusing`, called at the end of a module that has its counterpart in Keras, does it for the module's names
+and for the arguments of its classes and functions. The tables, `missing` and `arguments`, are not loaded
+before something is refused. This room knows next to nothing of the rest of cconv.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import update_wrapper
+from inspect import unwrap
+from opcode import opmap
+from types import FrameType, FunctionType
+from typing import Any, NoReturn
+
+from cconv.arguments.text import key_of
+
+PAGE = "docs/coming-from-keras.md"
+ROOT = "cconv"
+VARKEYWORDS = 0x08  # inspect.CO_VARKEYWORDS, without the time that it takes to import inspect
+NEEDLESS = "nothing: "  # begins what is said instead of what cconv does without being asked
+
+# The methods of a model that Keras gives arguments which cconv has not.
+METHODS = (
+    *("compile", "fit", "evaluate", "predict", "summary"),
+    *("save", "save_weights", "load_weights", "add", "pop"),
+)
+
+
+def section_of(namespace: str) -> str:
+    """Return the section of the page that a module of cconv has, "" being cconv itself.
+
+    Examples
+    --------
+    >>> section_of("losses"), section_of("optimizers.schedules"), section_of("")
+    ('losses', 'optimizers', 'keras')
+    """
+    return {"": "keras", "schedules": "optimizers"}.get(namespace, namespace.split(".")[0])
+
+
+def pointer(namespace: str, instead: str = "") -> str:
+    """Return the end of a refusal: the page with its section, and what to use instead.
+
+    Examples
+    --------
+    >>> pointer("layers", "Flatten")
+    'see docs/coming-from-keras.md#layers (instead: Flatten)'
+    """
+    advice = instead.removeprefix(NEEDLESS) if instead.startswith(NEEDLESS) else f"instead: {instead}"
+    return f"see {PAGE}#{section_of(namespace)}" + (f" ({advice})" if instead else "")
+
+
+# --- names of modules -----------------------------------------------------------------------------
+
+
+def refuse_name(namespace: str, name: str, frame: FrameType) -> NoReturn:
+    """Raise the error of a module without such a name.
+
+    Parameters
+    ----------
+    namespace : str
+        Of the module, without "cconv.".
+    name : str
+        What it was asked for.
+    frame : frame
+        Of the code that asked. For ``from … import name`` Python would put a message of its own in the
+        place of an AttributeError's, so that it gets an ImportError.
+    """
+    module = f"{ROOT}.{namespace}" if namespace else ROOT
+    # An import asks for a submodule, and for what modules have for Python's own use: no need of the tables.
+    asked = not name.startswith("_") and frame.f_code.co_name != "_handle_fromlist"
+    found = _missing(namespace, name) if asked else None
+    if found is None:
+        text = f"module {module!r} has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules.get(module))
+    text = f"{module} has no {name}: {pointer(*found)}"
+    if frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]:
+        raise ImportError(text, name=module)
+    raise AttributeError(text)
+
+
+_PLACES = {"": ("", "layers"), "schedules": ("optimizers.schedules",)}
+
+
+def _missing(namespace: str, name: str) -> tuple[str, str] | None:
+    """Return where Keras has a name that a module of cconv has not, and what to use instead."""
+    from cconv.arguments.keras_names.missing import MISSING
+
+    # What Keras has among its layers, cconv has at its top too.
+    for place in _PLACES.get(namespace, (namespace,)):
+        if name in MISSING.get(place, {}):
+            return place, MISSING[place][name]
+    return None
+
+
+def of_string(base: type, value: str) -> str:
+    """Return what to say of a string that names none of cconv's classes of that base: "" if Keras has none.
+
+    Examples
+    --------
+    >>> from cconv.losses import Loss
+    >>> of_string(Loss, "kld")
+    ', which Keras has: see docs/coming-from-keras.md#losses (instead: categorical_crossentropy)'
+    >>> of_string(Loss, "anything")
+    ''
+    """
+    from cconv.arguments.keras_names.missing import MISSING
+
+    module = base.__module__.removeprefix(f"{ROOT}.")
+    namespace = "optimizers.schedules" if module == "schedules" else module.split(".")[0]
+    for name, instead in MISSING.get(namespace, {}).items():
+        if key_of(name) == key_of(value):
+            return f", which Keras has: {pointer(namespace, instead)}"
+    return ""
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def refusing(
+    module: dict[str, Any],
+    functions: Iterable[str] = (),
+    methods: Iterable[str] = (),
+    namespace: str | None = None,
+) -> None:
+    """Let a module, its classes and some of its functions refuse what Keras has and they have not.
+
+    Parameters
+    ----------
+    module : dict
+        The module's ``globals()``, complete. It gets a ``__getattr__``; the constructors of its public
+        classes take arguments of Keras whose value asks for nothing and refuse the others by name.
+    functions : iterable of str
+        Functions of the module that do so too.
+    methods : iterable of str
+        Methods of its classes that do so too.
+    namespace : str, optional
+        The public module that it is a part of; by default itself.
+    """
+    namespace = namespace or module["__name__"].removeprefix(f"{ROOT}.")
+
+    def __getattr__(name: str) -> Any:
+        refuse_name(namespace, name, sys._getframe(1))
+
+    module["__getattr__"] = __getattr__
+    for name, value in list(module.items()):
+        if isinstance(value, type) and not name.startswith("_"):
+            _guard_class(namespace, value, methods)
+    guarded = {id(module[name]): _guard(module[name], _of_function(namespace, name)) for name in functions}
+    for name, value in list(module.items()):
+        if id(value) in guarded:
+            module[name] = guarded[id(value)]
+
+
+# From the first argument to how the message begins, the module, and the keys of the table, in order.
+Words = Callable[[Any], tuple[str, str, list[str]]]
+
+
+def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
+    """Guard constructor and methods of a class where they are defined, in it or in a base of cconv's."""
+    bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == ROOT]
+    own = [base for base in bases if base.__module__.startswith(f"{ROOT}.{namespace}")]
+    if not own:
+        return
+    for name in ("__init__", *methods):
+        made = any({"__init__", "__new__"} & vars(base).keys() for base in kind.__mro__[:-1])
+        if name == "__init__" and not made:
+            setattr(own[-1], name, _empty(own[-1]))
+        for base in own if name == "__init__" else bases:
+            function: Any = vars(base).get(name)
+            made_here = callable(function) and isinstance(unwrap(function), FunctionType)
+            if made_here and not hasattr(function, "refuses"):
+                setattr(base, name, _guard(function, _of_method(namespace, name)))
+
+
+def _empty(kind: Any) -> Callable[..., None]:
+    """Return the constructor of a class that has none."""
+
+    def __init__(self: Any) -> None:
+        super(kind, self).__init__()
+
+    __init__.__qualname__ = f"{kind.__qualname__}.__init__"
+    return __init__
+
+
+def _of_method(namespace: str, name: str) -> Words:
+    def words(self: Any) -> tuple[str, str, list[str]]:
+        names = [kind.__name__ for kind in type(self).__mro__]
+        if name == "__init__":
+            return names[0], namespace, [*(f"{namespace}.{kind}" for kind in names), f"{namespace}.*"]
+        # A model of the user's own class is called by that of which it is.
+        return f"Sequential.{name}", namespace, [f"Sequential.{name}"]
+
+    return words
+
+
+def _of_function(namespace: str, name: str) -> Words:
+    return lambda _: (name, namespace, [f"{namespace}.{name}", f"{namespace}.*"])
+
+
+def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
+    """Return a function that looks at the names of its arguments before it calls this one."""
+    plain = unwrap(function)
+    assert isinstance(plain, FunctionType)
+    code = plain.__code__
+    if code.co_flags & VARKEYWORDS:
+        return function
+    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    settle = _settled
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and not known.issuperset(kwargs):
+            kwargs = settle(known, kwargs, words, args)
+        return function(*args, **kwargs)
+
+    # With the globals of the function, by which doctest and others tell what module it is of.
+    made = FunctionType(guarded.__code__, plain.__globals__, plain.__name__, None, guarded.__closure__)
+    update_wrapper(made, function)
+    made.__dict__["refuses"] = True
+    return made
+
+
+def _settled(
+    known: frozenset[str], given: Mapping[str, Any], words: Words, args: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Return the arguments without those of Keras' that ask for nothing; TypeError for the others.
+
+    What neither knows stays, for Python to say so.
+    """
+    from cconv.arguments.keras_names.arguments import ARGUMENTS
+
+    where, namespace, keys = words(args[0] if args else None)
+    kept = {name: value for name, value in given.items() if name in known}
+    for name, value in given.items():
+        if name in known:
+            continue
+        entry = next((ARGUMENTS[key][name] for key in keys if name in ARGUMENTS.get(key, {})), None)
+        if entry is None:
+            kept[name] = value
+        elif entry.same and entry.same not in kept:
+            kept[entry.same] = value
+        elif not entry.accepts(value, where):
+            raise TypeError(f"{where}: {name} is not supported: {pointer(namespace, entry.instead)}")
+    return kept

@@ -1,0 +1,262 @@
+"""The arguments of Keras 3 that cconv has not, with the values that are accepted since they ask for nothing.
+
+The key of a table is ``module.Class`` or ``module.function`` (``module.*``: all of them), or
+``Sequential.method``; a class also has the arguments of its bases. One argument a line: what cconv is given
+loses its line here, and nothing else.
+"""
+
+from typing import Any, NamedTuple
+
+from cconv.arguments.text import key_of
+
+OWN_NAME = object()  # the class' own name, as Keras writes it: "adam" of Adam
+
+
+class Argument(NamedTuple):
+    """An argument of Keras: values that are accepted since they ask for nothing, and what to use instead."""
+
+    accepted: tuple[Any, ...] = (None,)
+    instead: str = ""
+    same: str = ""  # the argument that cconv has under another name
+
+    def accepts(self, value: Any, where: str) -> bool:
+        """Whether a value asks of the class or function called `where` for nothing that it does not do."""
+        for known in self.accepted:
+            if known is OWN_NAME:
+                if isinstance(value, str) and key_of(value) == key_of(where):
+                    return True
+            elif value is known or (
+                type(value) in (type(known), _NARROWER.get(type(known))) and value == known
+            ):
+                return True
+        return False
+
+
+_NARROWER = {float: int}  # 0 is as good as 0.0, and True is not as good as 1
+
+
+NONE = Argument()
+NO = Argument((False, None))
+PATH = Argument(same="path")
+VALUE = Argument(same="value")
+NAME = Argument((None, OWN_NAME))
+CONSTRAINT = Argument(instead="a regularizer of those weights")
+FACTOR = Argument(instead="a lower learning_rate")
+CLIP = Argument(instead="a lower learning_rate, or a schedule")
+AVERAGE = Argument((0.99, None), "set_weights with a mean of your own, in a callback")
+STEPS = Argument(instead="as many samples as are wanted: x[:n]")
+WORKERS = Argument((1, 0, None), "cconv.set_num_threads; batches are prepared in the background as they are")
+TOP = Argument((True,), "the layers of the model but the last: Sequential(model.layers[:-1])")
+TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_weights fills a model")
+ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
+
+ARGUMENTS: dict[str, dict[str, Argument]] = {
+    "models.Sequential": {},
+    "models.load_model": {
+        "filepath": PATH,
+        "custom_objects": Argument((None, {}), "the model made in code, then load_weights"),
+        "safe_mode": Argument((True,), "nothing: a file is data and never code"),
+    },
+    "Sequential.compile": {
+        "loss_weights": Argument((None, 1.0, [1.0]), "a factor in the learning_rate: there is one output"),
+        "weighted_metrics": Argument((None, []), "metrics="),
+        "run_eagerly": NO._replace(instead="Sequential.fuse = False, to see each layer at its own work"),
+        "steps_per_execution": Argument((1, None), "nothing: a step costs no more than its kernels"),
+        "jit_compile": Argument(("auto", False, None), "nothing: the kernels are compiled"),
+        "auto_scale_loss": Argument((True, False), "nothing: there is no float16 to scale for"),
+    },
+    "Sequential.fit": {
+        "steps_per_epoch": STEPS,
+        "validation_steps": STEPS,
+        "validation_batch_size": Argument(instead="batch_size, which holds for both"),
+        "validation_freq": Argument((1, None), "evaluate, in a callback"),
+        "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
+        "workers": WORKERS,
+        "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
+        "nb_epoch": Argument(instead="epochs", same="epochs"),
+    },
+    "Sequential.evaluate": {
+        "steps": STEPS,
+        "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
+        "workers": WORKERS,
+        "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
+    },
+    "Sequential.predict": {
+        "steps": STEPS,
+        "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
+        "workers": WORKERS,
+        "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
+    },
+    "Sequential.summary": {
+        "line_length": NONE,
+        "positions": NONE,
+        "expand_nested": NO,
+        "show_trainable": NO._replace(instead="the last lines of the table"),
+        "layer_range": NONE,
+    },
+    "Sequential.save": {
+        "filepath": PATH,
+        "overwrite": Argument((True, None), "os.path.exists, before"),
+        "zipped": NONE,
+        "include_optimizer": Argument((True,), "save_weights, or load_model(compile=False)"),
+        "save_format": Argument(instead="nothing: the file is safetensors"),
+    },
+    "Sequential.save_weights": {
+        "filepath": PATH,
+        "overwrite": Argument((True, None), "os.path.exists, before"),
+        "max_shard_size": NONE,
+    },
+    "Sequential.load_weights": {
+        "filepath": PATH,
+        "skip_mismatch": NO._replace(instead="set_weights of single layers"),
+    },
+    "Sequential.add": {
+        "rebuild": Argument((True,)),
+    },
+    "Sequential.pop": {
+        "rebuild": Argument((True,)),
+    },
+    "layers.*": {
+        "activity_regularizer": Argument(instead="kernel_regularizer="),
+        "dtype": Argument(instead="dtype= of Sequential, which holds for all its layers"),
+        "autocast": Argument((True, None)),
+        "batch_size": Argument(instead="batch_size= of fit"),
+        "batch_input_shape": Argument(instead="input_shape=, without the batch"),
+        "batch_shape": Argument(instead="input_shape=, without the batch"),
+        "input_dim": Argument(instead="input_shape=(n,)"),
+        "weights": Argument(instead="set_weights, once it is built"),
+    },
+    "layers.InputLayer": {
+        "sparse": NO,
+        "ragged": NO,
+        "tensor": NONE,
+        "trainable": Argument((True, None), "nothing: it has no weights"),
+        "input_tensor": NONE,
+        "optional": NO,
+    },
+    "layers.Dense": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+        "lora_rank": NONE,
+        "lora_alpha": NONE,
+        "quantization_config": NONE,
+    },
+    "layers.Conv2D": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.DepthwiseConv2D": {
+        "depthwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.BatchNormalization": {
+        "beta_constraint": CONSTRAINT,
+        "gamma_constraint": CONSTRAINT,
+        "renorm": NO,
+        "renorm_clipping": NONE,
+        "renorm_momentum": Argument((0.99, None)),
+        "synchronized": NO._replace(instead="nothing: a batch is never cut between processes"),
+    },
+    "layers.Dropout": {
+        "noise_shape": NONE,
+    },
+    "layers.ReLU": {
+        "threshold": Argument((0.0, None)),
+    },
+    "layers.LeakyReLU": {
+        "alpha": Argument(instead="negative_slope", same="negative_slope"),
+    },
+    "layers.Softmax": {
+        "axis": Argument((-1,), "Reshape or a transposed input, so that the axis is the last"),
+    },
+    "layers.deserialize": {
+        "custom_objects": Argument((None, {}), "from_config of a class of your own"),
+    },
+    "optimizers.*": {
+        "weight_decay": Argument(instead="AdamW, or kernel_regularizer= of the layers"),
+        "clipnorm": CLIP,
+        "clipvalue": CLIP,
+        "global_clipnorm": CLIP,
+        "use_ema": NO._replace(instead=AVERAGE.instead),
+        "ema_momentum": AVERAGE,
+        "ema_overwrite_frequency": NONE._replace(instead=AVERAGE.instead),
+        "loss_scale_factor": FACTOR,
+        "gradient_accumulation_steps": Argument(instead="a larger batch_size"),
+        "name": NAME,
+        "identifier": VALUE,
+    },
+    "optimizers.Adam": {
+        "amsgrad": NO,
+    },
+    "optimizers.RMSprop": {
+        "momentum": Argument((0.0, None), "SGD with momentum, or Adam"),
+        "centered": NO,
+    },
+    "schedules.*": {
+        "name": NAME._replace(accepted=(None, OWN_NAME, "PiecewiseConstant")),
+    },
+    "losses.*": {
+        "reduction": Argument(("sum_over_batch_size",), "sample_weight= of fit"),
+        "name": NAME,
+        "dtype": Argument(instead="dtype= of Sequential"),
+        "identifier": VALUE,
+    },
+    "losses.BinaryCrossentropy": {
+        "label_smoothing": Argument((0.0, None), "smoothed targets: y * (1 - s) + s / 2"),
+        "axis": Argument((-1,)),
+    },
+    "losses.CategoricalCrossentropy": {
+        "label_smoothing": Argument((0.0, None), "smoothed targets: y * (1 - s) + s / classes"),
+        "axis": Argument((-1,), "a channels_last output: the classes are the last axis"),
+    },
+    "losses.SparseCategoricalCrossentropy": {
+        "ignore_class": Argument(instead="sample_weight= of fit"),
+    },
+    "metrics.*": {
+        "dtype": NONE,
+        "name": NAME,
+        "identifier": VALUE,
+    },
+    "callbacks.CallbackList": {
+        "add_history": NO,
+        "add_progbar": NO,
+    },
+    "callbacks.ReduceLROnPlateau": {
+        "epsilon": Argument(instead="min_delta", same="min_delta"),
+    },
+    "utils.plot_model": {
+        "show_dtype": NO,
+        "rankdir": Argument(("TB",), "nothing: the drawing runs from top to bottom, in columns"),
+        "expand_nested": NO,
+        "dpi": Argument((200, 96, None), "nothing: an SVG has any resolution"),
+        "layer_range": NONE,
+        "show_layer_activations": NO._replace(instead="nothing: activations are always shown"),
+        "show_trainable": NO,
+        "splines": Argument(("ortho",)),
+    },
+    "regularizers.*": {
+        "identifier": VALUE,
+    },
+    "initializers.*": {
+        "identifier": VALUE,
+    },
+    "initializers.VarianceScaling": {
+        "input_axes": NONE,
+        "output_axes": NONE,
+    },
+    "activations.*": {
+        "identifier": VALUE,
+    },
+    "applications.*": {
+        "include_top": TOP,
+        "weights": TRAINED,
+        "input_tensor": NONE,
+        "pooling": NONE,
+        "classifier_activation": ACTIVATION,
+        "name": NAME,
+    },
+    "applications.MobileNet": {
+        "depth_multiplier": Argument((1, None)),
+        "dropout": Argument((0.0, None), "a Dropout layer: cconv's has none, Keras' drops 0.001"),
+    },
+}

@@ -1,0 +1,109 @@
+"""Argument checks of labels, targets and sample weights."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.arrays import as_array, ready, real_array, same_shape
+
+# How far from 1 the probabilities of a sample may sum: float16 labels of many classes must pass.
+PROBABILITY_SLACK = 1e-3
+
+LARGEST_EXACT = 2.0**53  # above it float64 leaves whole numbers out
+
+
+def _place(bad: np.ndarray, n: int, first: int) -> tuple[int, str]:
+    """Return where the first bad entry is, and the words for it: the leading axes of n rows count samples."""
+    index = int(np.argmax(bad.reshape(-1)))
+    return index, f"for sample {index + first * (bad.size // max(n, 1))}"
+
+
+def whole_numbers(where: str, name: str, labels: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return class numbers that may be written as bools or floats as ints.
+
+    TypeError where one has a fraction, ValueError where one is not finite or huge. `first` is the number
+    of the first sample.
+    """
+    if labels.dtype.kind == "b":
+        return labels.astype(np.int64)
+    if labels.dtype.kind != "f":
+        return labels
+    known = np.isfinite(labels) & (np.abs(labels) < LARGEST_EXACT)
+    whole = labels == np.floor(labels)
+    if not known.all():
+        at, sample = _place(~known, len(labels), first)
+        raise ValueError(f"{where}: {name} must be class numbers, got {labels.reshape(-1)[at]} {sample}")
+    if not whole.all():
+        at, sample = _place(~whole, len(labels), first)
+        wrong = labels.reshape(-1)[at]
+        raise TypeError(f"{where}: {name} must be ints when they are class numbers, got {wrong} {sample}")
+    return labels.astype(np.int64)
+
+
+def _class_numbers(where: str, name: str, labels: np.ndarray, classes: int, first: int) -> np.ndarray:
+    if labels.dtype.kind not in "iu" and labels.size:
+        raise TypeError(f"{where}: {name} must be ints when they are class numbers, got dtype {labels.dtype}")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        at, sample = _place(bad, len(labels), first)
+        wrong = labels.reshape(-1)[at]
+        raise ValueError(
+            f"{where}: {name} must be class numbers from 0 to {classes - 1}, got {wrong} {sample}"
+        )
+    return ready(labels, np.dtype(np.int64)).reshape(-1)
+
+
+def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return the true classes of the samples whose scores are logits (…, classes).
+
+    Parameters
+    ----------
+    labels : array-like
+        Class numbers (…), or one-hot rows or probabilities (…, classes).
+    first : int
+        Number of the first sample, for error messages.
+
+    Returns
+    -------
+    ndarray
+        int64 (samples,), or probabilities (samples, classes) in the dtype of logits.
+
+    Raises
+    ------
+    TypeError
+        For class numbers that are not ints.
+    ValueError
+        For another shape, class numbers out of range, probabilities that are negative or do not sum to 1.
+    """
+    classes = logits.shape[-1]
+    array = as_array(where, name, labels)
+    if array.shape == logits.shape[:-1]:
+        return _class_numbers(where, name, array, classes, first)
+    if array.shape != logits.shape:
+        raise ValueError(
+            f"{where}: {name} must be class numbers of shape {logits.shape[:-1]} or probabilities of shape "
+            f"{logits.shape}, got shape {array.shape}"
+        )
+    rows = real_array(where, name, array, None, may_be_empty=True)
+    rows = ready(rows, logits.dtype).reshape(-1, classes)
+    good = (rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) <= PROBABILITY_SLACK)
+    if not good.all():
+        at, sample = _place(~good, len(array), first)
+        raise ValueError(
+            f"{where}: {name} must be probabilities, at least 0 and with the sum 1 for each sample, "
+            f"got {rows[at]} {sample}"
+        )
+    return rows
+
+
+def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> np.ndarray | None:
+    """Return the weights of the samples, one each, flat and in the dtype of logits (…, classes)."""
+    if weight is None:
+        return None
+    array = real_array(where, name, weight, None, may_be_empty=True)
+    same_shape(where, name, array, logits.shape[:-1])
+    flat = ready(array, logits.dtype).reshape(-1)
+    good = np.isfinite(flat) & (flat >= 0)
+    if not good.all():
+        raise ValueError(f"{where}: {name} must be finite and at least 0, got {flat[np.argmin(good)]}")
+    return flat

@@ -1,0 +1,30 @@
+"""What may happen during training: record it, show it, stop it, save it.
+
+A callback sees the model only through what Keras' callbacks see too: ``stop_training``,
+``optimizer.learning_rate``, ``get_weights``/``set_weights`` and ``save``/``save_weights``.
+"""
+
+from cconv.arguments.keras_names import refusing
+from cconv.callbacks.base import EVENTS, Callback
+from cconv.callbacks.checkpoints import ModelCheckpoint
+from cconv.callbacks.listed import CallbackList, flat
+from cconv.callbacks.progress import ProgressBar, format_logs
+from cconv.callbacks.recording import CSVLogger, History, LambdaCallback
+from cconv.callbacks.stopping import EarlyStopping, ReduceLROnPlateau
+
+__all__ = [
+    "EVENTS",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "ModelCheckpoint",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "flat",
+    "format_logs",
+]
+
+refusing(globals())

@@ -1,0 +1,114 @@
+"""Models saved on the way."""
+
+import os
+
+from cconv.arguments.numbers import positive_int
+from cconv.callbacks.base import Callback
+from cconv.callbacks.monitors import Logs, Monitor
+from cconv.files.names import check_ending
+
+
+class ModelCheckpoint(Callback):
+    """Saves the model, or its weights, as training goes on (arguments as Keras').
+
+    Parameters
+    ----------
+    filepath : path
+        May hold fields for the epoch (from 1), the batch and every figure of the logs:
+        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made. An ending of
+        another format, such as .h5, .keras or .onnx, is a ValueError at once.
+    monitor, mode :
+        The figure that says what is best, as for `EarlyStopping`.
+    verbose : int
+        1 says what it saves.
+    save_best_only : bool
+        Only save when the figure improved; where it is not there, save with a warning.
+    save_weights_only : bool
+        Weights without configuration and optimizer.
+    save_freq : "epoch" or int
+        After every epoch, or after every so many batches.
+    initial_value_threshold : float, optional
+        What the first epoch must improve on.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.filepath = os.fspath(filepath)
+        check_ending("ModelCheckpoint: filepath", self.filepath)
+        self.follow = Monitor("ModelCheckpoint", monitor, mode, 0.0)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.every = None if save_freq == "epoch" else positive_int("ModelCheckpoint", "save_freq", save_freq)
+        self.best = initial_value_threshold
+        self._batches = 0
+        self._epoch = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """See that the files can be named, and that their folder is there, before the first epoch."""
+        if self.save_best_only:
+            self.follow.prepare(self.model)
+        names = self.params.get("metrics")
+        if names is not None:
+            known = [name for name in names if self.every is None or not name.startswith("val_")]
+            self._path(1, dict.fromkeys(known, 0.0))
+        folder = os.path.dirname(self.filepath)
+        if "{" not in folder:
+            _make(folder)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Remember the number for the file's name."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Save, if it is to be done by batches and this is one."""
+        self._batches += 1
+        if self.every is not None and self._batches % self.every == 0:
+            self._save(batch + 1, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save, if it is to be done by epochs."""
+        if self.every is None:
+            self._save(self.params["steps"], logs)
+
+    def _path(self, batch: int, logs: Logs | None) -> str:
+        """Return the name of the next file."""
+        try:
+            return self.filepath.format(**{**(logs or {}), "epoch": self._epoch + 1, "batch": batch})
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            reason = "" if isinstance(error, KeyError) else f" ({error})"
+            raise ValueError(
+                f"ModelCheckpoint: filepath may name epoch, batch, {', '.join(logs or {})}, "
+                f"got {self.filepath!r}{reason}"
+            ) from error
+
+    def _save(self, batch: int, logs: Logs | None) -> None:
+        if self.save_best_only:
+            value = self.follow.value(logs, "the model is saved")
+            if value is not None and not self.follow.better(value, self.best):
+                return
+            self.best = self.best if value is None else value
+        path = self._path(batch, logs)
+        if self.verbose:
+            print(f"Epoch {self._epoch + 1}: saving the model to {path}")
+        _make(os.path.dirname(path))
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+
+
+def _make(folder: str) -> None:
+    """Make a folder that is not there yet."""
+    if folder:
+        os.makedirs(folder, exist_ok=True)

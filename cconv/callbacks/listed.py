@@ -1,0 +1,57 @@
+"""What `callbacks=` may be, and all of it called in order."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from cconv.arguments.control import controlled
+from cconv.callbacks.base import Callback, _check_events
+from cconv.callbacks.recording import LambdaCallback
+
+ROOM = "cconv.callbacks."  # whose classes are known to set no metrics
+
+
+def flat(callbacks: Any) -> list[Any]:
+    """Return what was given as callbacks, one, several, or lists of them, or None, as one list.
+
+    Examples
+    --------
+    >>> one = Callback()
+    >>> flat(one) == flat([one]) == flat([[], [one]]), flat(None)
+    (True, [])
+    """
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        return [callbacks]
+    return [callback for entry in callbacks for callback in flat(entry)]
+
+
+class CallbackList:
+    """Several callbacks called as one, in order."""
+
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], where: str = "fit") -> None:
+        self.callbacks = flat(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"{where}: callbacks must be cconv.callbacks.Callback objects, got {callback!r}"
+                )
+            _check_events(f"{where}: {type(callback).__name__}", callback)
+        if any(not type(c).__module__.startswith(ROOM) or type(c) is LambdaCallback for c in self.callbacks):
+            params = {**params, "metrics": None}  # it may add figures of its own to the logs
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    @controlled
+    def call(self, event: str, *args: Any) -> None:
+        """Call the method named `event` of every callback."""
+        for callback in self.callbacks:
+            getattr(callback, event)(*args)
+
+    def close(self) -> None:
+        """Close every callback, whatever the others do."""
+        with ExitStack() as stack:
+            for callback in reversed(self.callbacks):
+                stack.callback(callback.close)

@@ -1,0 +1,105 @@
+"""What a training tells, kept or passed on: in memory, in a file, to functions."""
+
+import csv
+import os
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from cconv.callbacks.base import EVENTS, Callback
+from cconv.callbacks.monitors import Logs
+
+
+class History(Callback):
+    """What every epoch gave; `fit` returns one.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        ``loss``, the metrics, and with ``val_`` in front those of the validation data.
+    epoch : list of int
+        The numbers of the epochs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget the epochs of an earlier `fit`; the figures stay."""
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Record the figures."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class CSVLogger(Callback):
+    """Writes the figures of every epoch as a line of a CSV file.
+
+    Parameters
+    ----------
+    filename : path
+        Of the file.
+    separator : str
+        Between the columns.
+    append : bool
+        Continue a file that exists instead of replacing it.
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        super().__init__()
+        self.filename = os.fspath(filename)
+        self.separator = separator
+        self.append = append
+        self._file: TextIO | None = None
+        self._names: list[str] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Open the file."""
+        self._names = None
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                header = next(csv.reader(file, delimiter=self.separator), None)
+            self._names = header[1:] if header else None
+        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write a line, before the first one the header."""
+        assert self._file is not None
+        logs = logs or {}
+        writer = csv.writer(self._file, delimiter=self.separator)
+        if self._names is None:
+            self._names = list(logs)
+            writer.writerow(["epoch", *self._names])
+        writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions, each with the arguments of the method of its name.
+
+    Examples
+    --------
+    >>> shout = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    >>> shout.on_epoch_end(0, {"loss": 0.5})
+    0 0.5
+    """
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        super().__init__()
+        for name, function in functions.items():
+            if name not in EVENTS:
+                raise TypeError(f"LambdaCallback: expected some of {', '.join(EVENTS)}, got {name}")
+            if function is not None:
+                if not callable(function):
+                    raise TypeError(f"LambdaCallback: {name} must be a function, got {function!r}")
+                setattr(self, name, function)

@@ -1,0 +1,1 @@
+"""How a model runs: steps over memory that is allocated once."""

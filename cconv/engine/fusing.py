@@ -1,0 +1,242 @@
+"""Which layers are computed as one step, and which outputs again."""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from cconv import activations
+from cconv.activations import Activation
+from cconv.engine.steps import (
+    AveragedConvolution,
+    NormalizedRelu,
+    NormalizedStep,
+    PooledConvolution,
+    Step,
+    scales_kernel,
+)
+from cconv.geometry.algorithms import (
+    average_pool_fits,
+    fuses_pooling,
+    pooled_algorithm,
+)
+from cconv.layers.activation import Activation as ActivationLayer
+from cconv.layers.affine import Affine, Dense
+from cconv.layers.base import Layer
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
+from cconv.layers.normalization import BatchNormalization
+from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
+
+P = TypeVar("P", MaxPooling2D, AveragePooling2D)
+
+# A normalisation is folded into a copy of a kernel of at most so many elements, or so many for each
+# element of one image's output: with a larger one the folding, at every call of `predict`, costs more
+# than the pass over the output that it saves. Kernels that are scaled where they are laid out may have
+# any size (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
+FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
+
+
+# The layers that apply an activation to what they compute, where they are not subclassed.
+AFFINE = (Conv2D, Dense, DepthwiseConv2D)
+# The activations that are computed in the lanes of images.
+IN_LANES = (activations.Linear, activations.ReLU, activations.Tanh, activations.Sigmoid)
+
+
+def _is_linear(activation: Activation) -> bool:
+    return type(activation) is activations.Linear
+
+
+# What a layer may do in a way of its own, and a fused step would not see.
+HOOKS = ("_forward", "_backward", "_affine", "_affine_backward", "_weight_gradient", "_input_gradient")
+
+
+def _inherits(layer: Layer, base: type[Layer], *names: str) -> bool:
+    """Whether a layer has these methods as its base has them, neither its class nor itself its own."""
+    return all(getattr(type(layer), name) is getattr(base, name) for name in names) and not (
+        layer.__dict__.keys() & set(names)
+    )
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether an affine layer or an activation goes forward and back as its base does."""
+    base = Affine if isinstance(layer, Affine) else ActivationLayer
+    return _inherits(layer, base, "_forward", "_backward")
+
+
+def _folds(affine: Layer, normalization: Layer) -> bool:
+    """Whether the two layers do at inference what their bases do, and can be one."""
+    kind = next((kind for kind in AFFINE if isinstance(affine, kind)), None)
+    own = ("_forward", "_normalize", "affine", "folded_into")
+    return (
+        kind is not None
+        and _inherits(affine, kind, "_forward", "_affine")
+        and isinstance(normalization, BatchNormalization)
+        and _inherits(normalization, BatchNormalization, *own)
+    )
+
+
+def _activation_of(layer: Layer) -> Activation | None:
+    """Return the activation of a layer that does nothing else, also where it is a subclass."""
+    return layer.activation if isinstance(layer, ActivationLayer) and _is_plain(layer) else None
+
+
+def _join(layers: Sequence[Layer]) -> Affine | None:
+    """Return the first layer with the activation of the second, where that is all that the second does."""
+    activation = None if len(layers) < 2 else _activation_of(layers[1])
+    first = layers[0]
+    if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
+        return None
+    if not _is_linear(first.activation):
+        return None
+    joined = copy.copy(first)
+    joined.activation = activation
+    return joined
+
+
+def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
+    if training or len(layers) < 2 or not _folds(layers[0], layers[1]):
+        return None
+    affine = layers[0]
+    assert isinstance(affine, Affine)
+    if not _is_linear(affine.activation):
+        return None
+    largest = max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape))
+    if affine.params["kernel"].size > largest and not scales_kernel(affine):
+        return None
+    activation = _activation_of(layers[2]) if len(layers) > 2 else None
+    return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)
+
+
+def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """ReLU behind a batch normalisation, in training."""
+    if not training or len(layers) < 2 or type(layers[0]) is not BatchNormalization:
+        return None
+    activation = _activation_of(layers[1])
+    if activation is None or not activations.is_relu(activation):
+        return None
+    return NormalizedRelu(layers[:2], first)
+
+
+def _before_pooling(layers: Sequence[Layer], kind: type[P]) -> tuple[Conv2D, P, Affine | None] | None:
+    """Return a convolution with its activation and the pooling of that kind behind it, if they are that.
+
+    And the convolution again if it is a copy that has the activation of a layer of its own: then they are
+    three layers, else two.
+    """
+    joined = _join(layers)
+    layer, behind = joined or layers[0], layers[2:] if joined else layers[1:]
+    if type(layer) is not Conv2D or not behind or type(behind[0]) is not kind:
+        return None
+    return layer, behind[0], joined
+
+
+def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
+    found = _before_pooling(layers, MaxPooling2D)
+    if found is None:
+        return None
+    layer, pooling, joined = found
+    if not _is_linear(layer.activation) and not activations.is_relu(layer.activation):
+        return None
+    shapes = (layer.groups, layer.in_channels, layer.filters)
+    fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
+    return PooledConvolution(layers[: 3 if joined else 2], first, joined) if fits else None
+
+
+def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """At inference, average pooling right behind a convolution whose images may be the lanes of vectors."""
+    found = None if training else _before_pooling(layers, AveragePooling2D)
+    if found is None:
+        return None
+    layer, pooling, joined = found
+    shapes = (layer.in_channels, layer.filters)
+    chosen = pooled_algorithm(layer.convolution)
+    if layer.groups > 1 or type(layer.activation) not in IN_LANES or chosen not in ("few_taps", "direct"):
+        return None
+    fits = average_pool_fits(layer.window, pooling.window, *shapes, layer.dtype.itemsize)
+    return AveragedConvolution(layers[: 3 if joined else 2], first, joined) if fits else None
+
+
+def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """Any affine layer with an activation behind it as a layer of its own."""
+    joined = _join(layers)
+    return None if joined is None else Step(layers[:2], first, joined)
+
+
+def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
+    """Any layer by itself."""
+    return Step(layers[:1], first)
+
+
+# Each rule sees the layers that are left, the first one's number, and whether backward will follow;
+# it returns the step that computes as many of them as it can, or None. The first that knows one wins.
+Rule = Callable[[Sequence[Layer], int, bool], Step | None]
+RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _averaged, _activated, _alone)
+
+
+def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
+    """Return the steps that compute these layers, fused where a rule knows how."""
+    rules = RULES if fuse else (_alone,)
+    steps: list[Step] = []
+    number = 0
+    while number < len(layers):
+        # A layer that was given a pass of its own goes through that alone.
+        own = next((i for i, e in enumerate(layers[number:]) if e.__dict__.keys() & set(HOOKS)), len(layers))
+        left = layers[number : number + max(own, 1)]
+        known = rules if own else (_alone,)
+        step = next(step for rule in known if (step := rule(left, number, training)) is not None)
+        steps.append(step)
+        number += len(step.layers)
+    return steps
+
+
+def share_relus(steps: Sequence[Step]) -> None:
+    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
+
+    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
+    read where that gradient is written, and not in a pass of its own. Both are layers that look at
+    no more than their input; a subclass with a `_backward` of its own is left alone.
+    """
+    plain = [type(step) is Step and type(step.layer) in AFFINE for step in steps]
+    for number, (before, after) in enumerate(pairwise(steps)):
+        takes = plain[number + 1] or isinstance(after, PooledConvolution)
+        last = before.layer
+        if plain[number] and takes and isinstance(last, Affine) and activations.is_relu(last.activation):
+            before.to_relu = after.from_relu = True
+
+
+def compute_again(steps: Sequence[Step]) -> None:
+    """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
+
+    That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
+    itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
+    such an output itself.
+    """
+    for before, after in pairwise(steps):
+        plain = type(after) is Step and type(after.layer) in AFFINE
+        before.again = isinstance(before, NormalizedRelu) and (plain or isinstance(after, PooledConvolution))
+    for before, after in pairwise(steps):
+        after.again = after.again and not before.again
+
+
+def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
+    """Return layers that end in logits, and the activation that was taken off their end.
+
+    That is done for a loss that is better computed without it: cross-entropy behind a softmax or
+    sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
+    small one. Otherwise, and for a layer or an activation of the user's own, the layers are those given,
+    and the activation is None.
+    """
+    last = layers[-1]
+    if not isinstance(last, Affine | ActivationLayer) or loss is None:
+        return list(layers), None
+    activation = last.activation
+    if not _is_plain(last) or type(activation) not in (activations.Softmax, activations.Sigmoid):
+        return list(layers), None
+    if not loss.from_logits_of(activation.key):
+        return list(layers), None
+    bare = copy.copy(last)  # another layer over the same weights and gradients
+    bare.activation = activations.Linear()
+    return [*layers[:-1], bare], activation

@@ -1,0 +1,175 @@
+"""Memory that is allocated once and handed out again, and the `Run` that hands it out."""
+
+import math
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv.arguments.arrays import aligned_empty
+from cconv.ops.run import Run
+
+# Shapes of one name that are kept at hand: of whole and last batches, in training and validation.
+MOST_SHAPES = 8
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Arena:
+    """Memory by name: the same again for the same name, larger only when more is asked for.
+
+    Whoever asks under a name gives up what was handed out under it before. Where several arrays of one
+    name are in use together, the memory is reserved first, and then never grows under them.
+
+    Attributes
+    ----------
+    growths : int
+        How often memory was allocated: arrays handed out before the last time may be out of use.
+
+    Examples
+    --------
+    >>> arena = Arena()
+    >>> a, b = arena.array("y", (4, 2), np.float32), arena.array("y", (3, 2), np.float32)
+    >>> a.ctypes.data == b.ctypes.data, arena.nbytes
+    (True, 32)
+    """
+
+    def __init__(self) -> None:
+        self._memory: dict[Any, np.ndarray] = {}
+        self._arrays: dict[Any, dict[Any, np.ndarray]] = {}
+        self._reserved: set[Any] = set()
+        self.growths = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return sum(memory.nbytes for memory in self._memory.values())
+
+    def array(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return the array `name`: uninitialised, C-contiguous, beginning on a cache line."""
+        arrays = self._arrays.get(name)
+        if arrays is None:
+            arrays = self._arrays[name] = {}
+        array = arrays.get((shape, dtype))
+        return self._new(name, shape, dtype, arrays) if array is None else array
+
+    def reserve(self, name: Any, nbytes: int) -> None:
+        """Make room for arrays of that name, of up to so many bytes, that are in use together.
+
+        Arrays that were handed out before may be out of use. From now on `array` does not let the memory
+        grow: it would move, and those who hold an older array would read what nobody writes any more.
+        """
+        self._reserved.add(name)
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            del memory
+            self._allocate(name, nbytes)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return so many bytes of the one scratch."""
+        memory = self._memory.get("scratch")
+        if memory is None or memory.nbytes < nbytes:
+            return self.array("scratch", (nbytes,), np.uint8)
+        return memory[:nbytes]
+
+    def _new(self, name: Any, shape: tuple[int, ...], dtype: DTypeLike, arrays: dict) -> np.ndarray:
+        kind = np.dtype(dtype)
+        nbytes = math.prod(map(int, shape)) * kind.itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.nbytes < nbytes:
+            if name in self._reserved:
+                raise RuntimeError(f"Arena: {name!r} must be reserved with {nbytes} bytes before it is used")
+            del memory
+            memory = self._allocate(name, nbytes)
+        if len(arrays) == MOST_SHAPES:
+            arrays.pop(next(iter(arrays)))
+        array = arrays[shape, dtype] = memory[:nbytes].view(kind).reshape(shape)
+        return array
+
+    def _allocate(self, name: Any, nbytes: int) -> np.ndarray:
+        # The old memory goes before the new one comes.
+        self._arrays.get(name, {}).clear()
+        self._memory.pop(name, None)
+        self.growths += 1
+        memory = self._memory[name] = aligned_empty((nbytes,), np.uint8)
+        return memory
+
+
+class PlanRun(Run):
+    """A `Run` whose arrays are an arena's.
+
+    A name that a layer asks for twice in one pass is two arrays, as it would be with fresh ones.
+
+    Attributes
+    ----------
+    tape : list of (kernel, arguments), or None
+        Where kernel calls are recorded; None while they are not.
+    """
+
+    def __init__(self, arena: Arena, training: bool, seed: int) -> None:
+        super().__init__(training=training, seed=seed)
+        self.arena = arena
+        self.tape: list[Call] | None = None
+        self._place: Any = None
+        self._turn: Any = 0
+        self._turning = ""
+        self._asked: dict[str, int] = {}
+        self._offered: np.ndarray | None = None
+        self._draw_key = super().draw_key
+
+    def begin(self, step: int, first_sample: int) -> None:
+        """Begin a batch: what follows draws for this step, from this sample on."""
+        self.step, self.first_sample = step, first_sample
+        self._draw_key[...] = super().draw_key
+
+    @property
+    def draw_key(self) -> np.ndarray:
+        """The step and the first sample as kernels take them: the same array for every batch."""
+        return self._draw_key
+
+    def enter(self, place: Any, turn: Any, turning: str) -> None:
+        """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
+        self._place, self._turn, self._turning = place, turn, turning
+        self._asked.clear()
+        self._offered = None
+
+    def reserve(self, turn: Any, tag: str, nbytes: int) -> None:
+        """Make room for the arrays `tag` of all passes that take that turn, which are in use together."""
+        self.arena.reserve((turn, tag, 0), nbytes)
+
+    def offer(self, y: np.ndarray | None) -> None:
+        """Let the pass that was entered have `y` for its first array "y", if it asks for one like it."""
+        self._offered = y
+
+    def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an array of the arena, or the one that was offered."""
+        times = self._asked.get(tag, 0)
+        self._asked[tag] = times + 1
+        y = self._offered
+        if y is not None and (tag, times, tuple(shape), dtype) == ("y", 0, y.shape, y.dtype):
+            return y
+        place = self._turn if self._turning in (tag, "*") else self._place
+        return self.arena.array((place, tag, times), tuple(shape), dtype)
+
+    def scratch(self, nbytes: int) -> np.ndarray:
+        """Return the arena's one scratch."""
+        return self.arena.scratch(nbytes)
+
+    def kept(self, what: Hashable, count: int, dtype: DTypeLike) -> np.ndarray | None:
+        """Return an array that no other call is given; None in training, where weights change."""
+        if self.training:
+            return None
+        times = self._asked.get("kept", 0)
+        self._asked["kept"] = times + 1
+        growths = self.arena.growths
+        memory = self.arena.array((self._place, "kept", times, what), (count,), dtype)
+        if self.arena.growths != growths:
+            memory[0] = 0
+        return memory
+
+    def call(self, kernel: Callable[..., Any], *args: Any) -> None:
+        """Call a kernel, and record the call."""
+        if self.tape is not None:
+            self.tape.append((kernel, args))
+        kernel(*args)

@@ -1,0 +1,53 @@
+"""In how many parts a batch goes through the first steps of a plan, at inference.
+
+What a step writes is read by the next one, and then by nobody. A whole batch of it may be more than the
+cache holds, and both then wait for memory. So the first steps, as long as images are large, take
+the batch part by part, each part through all of them. The result is the same, bit by bit: no sample's
+depends on the others, and shapes alone decide.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cconv.engine.steps import Step
+from cconv.geometry.algorithms import forward_algorithm, lanes_of
+from cconv.layers.augmentation import Augmentation
+from cconv.layers.convolution import Conv2D
+from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
+
+# Parts are worth their calls where so many bytes at least go into and out of a step, for so many steps; they
+# are as many as leave a step so many bytes at most.
+LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
+# Weights of more bytes are laid out, or read, once for the whole batch.
+WEIGHT_BYTES = 3 << 17
+
+PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference
+
+
+def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
+    """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do."""
+    if len(x) < 2:
+        return 0, 0
+    front, large, widest, fewest, size = 0, 0, 0, 1, x[0].nbytes
+    for count, step in enumerate(steps, start=1):
+        last = step.layers[-1]
+        size, read = math.prod(last.output_shape) * x.itemsize, size
+        weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
+        if weights > WEIGHT_BYTES or not step.replays(False):
+            break
+        fewest = max(fewest, _fewest_samples(step, x))
+        if (read + size) * len(x) >= LEAST_BYTES and not isinstance(last, PASSING):
+            front, large, widest = count, large + 1, max(widest, read + size)
+    parts = min(-(-len(x) * widest // PART_BYTES), len(x) // fewest)
+    return (front, -(-len(x) // parts)) if large >= FEWEST_STEPS and parts > 1 else (0, 0)
+
+
+def _fewest_samples(step: Step, x: np.ndarray) -> int:
+    """Return how many images a part needs for the lanes of vectors, where the step has images there."""
+    layer = step.layers[0]
+    if not isinstance(layer, Conv2D):
+        return 1
+    lanes = forward_algorithm(layer.convolution, len(x)) == "lanes"
+    return lanes_of(x.itemsize) if lanes else 1

@@ -1,0 +1,246 @@
+"""A plan that remembers: what it has done with a batch of some shape it repeats kernel call by kernel call.
+
+Between the kernels of a small network, Python takes as long as they do. So the kernel calls of the
+second batch of a shape are recorded (the first one still allocates), and later batches make those
+calls alone, in training forward and backward, with their own input in its place. What the calls depend on
+beside arrays is the key under which they are kept; where memory has moved they are forgotten.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cconv.arguments.claims import Claims
+from cconv.engine.memory import Call
+from cconv.engine.plan import Plan
+from cconv.engine.program import Program
+from cconv.layers.base import Layer
+from cconv.threads import get_num_threads
+
+# Shapes of batches whose kernel calls are kept.
+MOST_PROGRAMS = 8
+
+Key = tuple[Any, ...]
+Gradients = list[tuple[Layer, dict[str, np.ndarray]]]
+
+
+class _Recording(NamedTuple):
+    """A forward pass in training that was recorded, until its backward pass is too."""
+
+    key: Key
+    x: np.ndarray
+    y: np.ndarray
+    calls: list[Call]
+
+
+class _Repeat(NamedTuple):
+    """What repeats a training step, and the gradients that it sets."""
+
+    forward: Program
+    backward: Program
+    gradients: Gradients
+
+
+class RecordedPlan(Plan):
+    """A `Plan` that repeats what it has done before; its results have the same bits as that plan's.
+
+    Layers that do more than call kernels, such as a batch normalisation in training, are run as ever.
+
+    Attributes
+    ----------
+    replays : bool
+        Whether the passes are nothing but kernel calls.
+    """
+
+    def __init__(self, layers: Any, **options: Any) -> None:
+        super().__init__(layers, **options)
+        self._layers = list(layers)
+        self.replays = all(entry.replays(self.training) for entry in self.steps)
+        # By key what repeats it; None while it has been seen once; False where it cannot be repeated.
+        self._programs: dict[Key, Any] = {}
+        self._growths = 0
+        self._recording: _Recording | None = None
+        self._repeat: tuple[_Repeat, np.ndarray] | None = None
+        self._held = False  # whether layers keep what their backward passes need
+
+    @property
+    def repeated(self) -> object | None:
+        """What repeats the current step of training, if anything does: the same object, the same arrays."""
+        return None if self._repeat is None else self._repeat[0]
+
+    def predict(self, x: np.ndarray, done: int = 0) -> np.ndarray:
+        """Return the model's output for a batch, as `Plan.predict` does."""
+        key = x.shape, done, get_num_threads()
+        program = self._known(key)
+        if program:
+            return program(x)
+        if not self._may_record(key):
+            y = super().predict(x, done)
+            self._seen(key)
+            return y
+        x = x.copy()  # that no other array lies in its memory
+        with self._taped() as calls:
+            y = super().predict(x, done)
+        self._keep(key, Program.of(calls, [x], y))
+        return y
+
+    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
+        """Return the output, or the logits, of a batch, as `Plan.forward` does."""
+        if not self.training:
+            return super().forward(x, step, first_sample, done)
+        self._recording = self._repeat = None
+        settings = tuple([layer._settings() for layer in self._layers])
+        key = x.shape, done, get_num_threads(), settings
+        known = self._known(key)
+        if known:
+            self._repeat = known, x
+            self._done = done
+            self.run.begin(step, first_sample)
+            return known.forward(x)
+        self._held = True
+        if not self._may_record(key):
+            y = super().forward(x, step, first_sample, done)
+            self._seen(key)
+            return y
+        x = x.copy()
+        with self._taped() as calls:
+            y = super().forward(x, step, first_sample, done)
+        self._recording = _Recording(key, x, y, calls)
+        return y
+
+    def backward(self, dy: np.ndarray) -> None:
+        """Set the gradients of all weights that are trained, as `Plan.backward` does."""
+        if self._repeat is not None:
+            known, x = self._repeat
+            known.backward(x, dy)
+            for layer, gradients in known.gradients:
+                layer.grads.update(gradients)
+            return
+        recording, self._recording = self._recording, None
+        if recording is None:
+            super().backward(dy)
+            return
+        with self._taped() as calls:
+            super().backward(dy)
+        forward = Program.of(recording.calls, [recording.x], recording.y)
+        backward = Program.of(calls, [recording.x, dy])
+        repeat: _Repeat | None = None
+        if forward is not None and backward is not None:
+            learning = [layer for layer in self._layers if layer.trainable and layer.params]
+            repeat = _Repeat(forward, backward, [(layer, dict(layer.grads)) for layer in learning])
+        self._keep(recording.key, repeat)
+
+    def release(self) -> None:
+        """Let go of the last batch, which may be the user's own memory; the arena stays."""
+        self._recording = self._repeat = None
+        self.run.tape = None  # an interrupt may have come before that was done
+        if self._held:
+            self._held = False
+            super().release()
+
+    def first_not_finite(self) -> int | None:
+        """Return the number of the first layer whose output of the last batch was not finite."""
+        if self._repeat is not None:
+            # Only the last output is known.
+            _, x = self._repeat
+            self._held = True
+            super().forward(x, self.run.step, self.run.first_sample, self._done)
+        return super().first_not_finite()
+
+    @contextmanager
+    def _taped(self) -> Iterator[list[Call]]:
+        """Record the kernel calls that are made in the ``with`` block."""
+        calls: list[Call] = []
+        self.run.tape = calls
+        try:
+            yield calls
+        finally:
+            self.run.tape = None
+
+    def _known(self, key: Key) -> Any:
+        """Return what repeats a batch of that key, if anything does."""
+        return self._programs.get(key) if self._growths == self.arena.growths else None
+
+    def _may_record(self, key: Key) -> bool:
+        """Whether this is a second time, and all memory is there."""
+        seen = self._programs.get(key, False) is None
+        return seen and self.replays and self._growths == self.arena.growths
+
+    def _seen(self, key: Key) -> None:
+        """Note a batch that was not recorded."""
+        full = len(self._programs) == MOST_PROGRAMS and key not in self._programs
+        if full or self._growths != self.arena.growths:
+            self._growths = self.arena.growths
+            self._programs.clear()
+        self._programs.setdefault(key, None)
+
+    def _keep(self, key: Key, program: Any) -> None:
+        """Note a batch that was recorded; None: it cannot be repeated."""
+        if self._growths == self.arena.growths:
+            self._programs[key] = program or False
+        else:  # memory that grew in this very pass was not all recorded at its last place
+            self._seen(key)
+
+
+class _Idle(threading.local):
+    """The plans that a thread may enter."""
+
+    def __init__(self) -> None:
+        self.plans: list[RecordedPlan] = []
+
+
+class PlanCache:
+    """The plans of a model: one for training, and for inference those of each thread that are not in use.
+
+    Who predicts takes a plan off the list of its thread and puts it back when it has what it wanted: a
+    signal handler, or a function of the user's that a plan calls, finds none there and makes one of its own.
+    So a thread has as many plans as there were predictions one inside the other. A plan in which something
+    was raised is not put back. The plan for training is for whoever has claimed the model (`training.py`).
+
+    A copy or a pickle of it is empty: memory is no part of a model.
+
+    Attributes
+    ----------
+    training : RecordedPlan or None
+        The plan for training.
+    plain : tuple of int or None
+        Shape of a sample that a plan takes as the user gives it; None where it cannot.
+    rows : int
+        Samples that are predicted at a time where the user does not choose.
+    places : tuple of Claims or None
+        The claims to the layers, each once, in the order of their addresses.
+    """
+
+    def __init__(self) -> None:
+        self.training: RecordedPlan | None = None
+        self.plain: tuple[int, ...] | None = None
+        self.rows = 0
+        self.places: tuple[Claims, ...] | None = None
+        self.idle = _Idle()
+
+    @property
+    def inference(self) -> RecordedPlan | None:
+        """The plan that the calling thread would enter next."""
+        plans = self.idle.plans
+        return plans[-1] if plans else None
+
+    def take(self) -> RecordedPlan | None:
+        """Take a plan of the calling thread that is still right; None if there is none."""
+        plans = self.idle.plans
+        while True:
+            try:  # not `while plans`: a signal handler may come between, and leave none
+                plan = plans.pop()
+            except IndexError:
+                return None
+            if plan.is_current():
+                return plan
+
+    def put_back(self, plan: RecordedPlan) -> None:
+        """Let the calling thread enter the plan again."""
+        self.idle.plans.append(plan)
+
+    def __reduce__(self) -> tuple[type["PlanCache"], tuple[()]]:
+        return PlanCache, ()

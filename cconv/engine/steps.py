@@ -1,0 +1,282 @@
+"""The steps of a plan: which layers in a row are computed as one, and how.
+
+The rules that say which are tried in order at every layer. What a fused step gives has the same bits
+as its layers one by one, but for a batch normalisation in the weights, which is the same within rounding.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+
+from cconv import activations, ops
+from cconv.activations import Activation
+from cconv.engine.memory import PlanRun
+from cconv.geometry.algorithms import forward_algorithm, spreads_pooled
+from cconv.layers.affine import Affine, Dense
+from cconv.layers.base import Layer, Weights
+from cconv.layers.convolution import Conv2D
+from cconv.layers.normalization import BatchNormalization
+from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
+from cconv.ops.run import is_replayable, replayable
+
+
+class Step:
+    """One entry of a plan: here one layer, perhaps with its activation; a fused step holds several.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In order.
+    first : int
+        Number of the first of them in the model.
+    joined : Affine, optional
+        A copy of the first layer that has the activation of the second: see `_join`.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In order; their `grads` are set by `backward`.
+    first : int
+        Number of the first of them in the model.
+    from_relu : bool
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `share_relus`.
+    to_relu : bool
+        The gradient of the ReLU at the end is part of the next step's.
+    again : bool
+        The output is not kept until `backward`: the plan has it computed again, see `compute_again`.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+        self.layers = list(layers)
+        self.first = first
+        self.from_relu = self.to_relu = self.again = False
+        self._joined = joined
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that computes: the first, or its copy, which has the same weights and gradients."""
+        first, joined = self.layers[0], self._joined
+        if joined is None:
+            return first
+        joined.params, joined.grads, joined.trainable = first.params, first.grads, first.trainable
+        return joined
+
+    def prepare(self, run: PlanRun) -> None:
+        """Get ready for batches through which the weights stay as they are."""
+
+    def replays(self, training: bool) -> bool:
+        """Whether `forward`, and in training `backward`, are nothing but kernel calls."""
+        own = is_replayable(self.forward) and (is_replayable(self.backward) or not training)
+        return own and all(layer._replays(training) for layer in self.layers)
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        return self.layer._forward(x, run)
+
+    @replayable
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the weights; return that of the input if `need_dx`."""
+        layer = self.layer
+        if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
+            if not self.to_relu:
+                dy = layer.activation.backward(dy, layer._cache[1], run)
+            return layer._affine_backward(dy, run, need_dx, self.from_relu)
+        return layer._backward(dy, run, need_dx=need_dx)
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output of the last `forward` back where it was, if it is one that is computed again."""
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        for layer in [*self.layers, self.layer]:
+            layer._forget()
+
+    def learns(self) -> bool:
+        """Whether there are weights here for an optimizer to change."""
+        return any(layer.trainable and layer.params for layer in self.layers)
+
+
+class NormalizedStep(Step):
+    """An affine layer, the batch normalisation behind it and, if it has one, the activation behind that.
+
+    At inference that is one layer with other weights, which computes ReLU inside its kernel.
+    Those weights are computed again by every `prepare`, since the layers' own may be written to by
+    anyone at any time; next to a batch of images that is little work. A dense layer or a pointwise
+    convolution multiplies its kernel where that is laid out anyway.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, activation: Activation | None) -> None:
+        super().__init__(layers, first)
+        folded = copy.copy(layers[0])
+        assert isinstance(folded, Affine)
+        folded.params = Weights()
+        self._scales = scales_kernel(folded)
+        if activation is not None:
+            folded.activation = activation
+        self._folded = folded
+
+    def prepare(self, run: PlanRun) -> None:
+        """Fold the normalisation into the weights, which keep their memory."""
+        affine, normalization = self.layers[:2]
+        assert isinstance(normalization, BatchNormalization)
+        kernel, weights = affine.params["kernel"], self._folded.params
+        if self._scales:
+            scale, shift = normalization.affine(affine.params.get("bias"))
+            self._folded._scale = run.empty("scale", scale.shape, kernel.dtype)
+            self._folded._scale[...] = scale
+        else:
+            out = run.empty("folded", kernel.shape, kernel.dtype)
+            kernel, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
+        bias = run.empty("folded bias", shift.shape, kernel.dtype)
+        bias[...] = shift
+        weights.add("kernel", kernel)
+        weights.add("bias", bias)
+
+    def replays(self, training: bool) -> bool:
+        """Whether the layer of the folded weights is nothing but kernel calls."""
+        return self._folded._replays(training)
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the normalised output."""
+        return self._folded._forward(x, run)
+
+
+class NormalizedRelu(Step):
+    """In training, a batch normalisation and the ReLU behind it, as one pass over the rows each way.
+
+    The results have the same bits as those of the two layers one by one.
+    """
+
+    _y: np.ndarray | None = None
+
+    @property
+    def normalization(self) -> BatchNormalization:
+        """The layer in front of the ReLU."""
+        layer = self.layers[0]
+        assert isinstance(layer, BatchNormalization)
+        return layer
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the ReLU."""
+        self._y = self.normalization._normalize(x, run, relu=True)
+        return self._y
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output back, from what the normalisation kept."""
+        assert self._y is not None
+        self._y = self.normalization._relu_again(self._y.shape, run)
+
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""
+        return self.normalization._go_back(dy, run, need_dx, self._y)
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        super().release()
+        self._y = None
+
+
+class PooledConvolution(Step):
+    """A convolution, with or without ReLU, and the max pooling behind it, as one sweep.
+
+    What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
+    either: where the largest value of a window is not above zero, the argmax names no position.
+    The results have the same bits as those of the two layers one by one; so have the gradients where the
+    input and the kernel are finite: what pooling does not choose is left out, not multiplied by zero.
+    """
+
+    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+        super().__init__(layers, first, joined)
+        convolution, pooling = self.convolution, layers[-1]
+        assert isinstance(pooling, MaxPooling2D)
+        self.pooling = pooling
+        shapes = (convolution.groups, convolution.in_channels, convolution.filters)
+        self._spreads = spreads_pooled(convolution.window, *shapes, convolution.algorithm)
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def convolution(self) -> Conv2D:
+        """The convolution, with the activation that is computed with it."""
+        layer = self.layer
+        assert isinstance(layer, Conv2D)
+        return layer
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the pooled output."""
+        layer = self.convolution
+        y, argmax = ops.conv2d_max_pool(
+            x,
+            layer.params["kernel"],
+            layer.params.get("bias"),
+            layer.window,
+            self.pooling.window,
+            layer.groups,
+            activations.is_relu(layer.activation),
+            run,
+            layer.algorithm,
+        )
+        self._kept = (x, argmax) if run.training else None
+        return y
+
+    def release(self) -> None:
+        """Let go of the input."""
+        super().release()
+        self._kept = None
+
+    @replayable
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the convolution's weights; return that of the input if `need_dx`."""
+        assert self._kept is not None
+        x, argmax = self._kept
+        layer, window, pool = self.convolution, self.convolution.window, self.pooling.window
+        gradients = dx = None
+        if need_dx and not self._spreads:
+            between = ops.max_pool2d_backward(dy, argmax, pool, run)
+            gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
+            dx = layer._input_gradient(between, run, x if self.from_relu else None)
+        else:
+            if layer.trainable:
+                gradients = ops.conv2d_max_pool_weight_gradient(
+                    dy, argmax, x, window, pool, layer.groups, run, layer.algorithm
+                )
+            if need_dx:
+                kernel = layer.params["kernel"]
+                positive = x if self.from_relu else None
+                dx = ops.conv2d_max_pool_input_gradient(
+                    dy, argmax, kernel, window, layer.in_channels, run, positive
+                )
+        if gradients is not None:
+            layer.grads["kernel"] = gradients[0]
+            if layer.use_bias:
+                layer.grads["bias"] = gradients[1]
+        return dx
+
+
+class AveragedConvolution(Step):
+    """At inference, a convolution of few filters, its activation and the average pooling behind it.
+
+    With enough images for the lanes of vectors that is one sweep: rows are convolved, activated and pooled
+    before they leave the lanes. The results have the same bits as those of the layers one by one.
+    """
+
+    @replayable
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the pooled output."""
+        layer, pooling = self.layer, self.layers[-1]
+        assert isinstance(layer, Conv2D)
+        assert isinstance(pooling, AveragePooling2D)
+        kernel, bias = layer.params["kernel"], layer.params.get("bias")
+        if forward_algorithm(layer.convolution, len(x)) != "lanes":
+            return pooling._forward(layer._forward(x, run), run)
+        key, windows = layer.activation.key, (pooling.window, pooling.count_include_pad)
+        return ops.conv2d_average_pool(x, kernel, bias, layer.window, key, *windows, run)
+
+
+def scales_kernel(layer: Affine) -> bool:
+    """Whether the layer multiplies its kernel by a scale of the outputs where that is laid out anyway."""
+    return type(layer) is Dense or (
+        type(layer) is Conv2D and forward_algorithm(layer.convolution, 1) == "pointwise"
+    )

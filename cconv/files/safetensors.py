@@ -1,0 +1,329 @@
+"""One file for arrays and a JSON document: the safetensors format, which holds no code.
+
+The format is described at https://huggingface.co/docs/safetensors: eight bytes that say how long the header
+is, the header, JSON that says where each array lies, then the arrays. Plain Python reads and writes it, so
+that memory that runs out is a MemoryError. This module knows nothing of models: `saved.py` says what goes
+into the file.
+
+A digest over document and arrays lies in the header, so that no flipped bit passes for another model. Files
+that were written without one are read too.
+"""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from cconv.arguments.arrays import aligned_empty
+from cconv.arguments.numbers import LARGEST
+from cconv.files import names, plainjson
+from cconv.files.atomic import naming, replacing
+from cconv.files.reading import fill_exactly, open_regular, read_exactly, reading
+
+KEY, DIGEST = "cconv", "cconv.sha256"  # in the format's own metadata
+NOT_YET = "0" * 64
+LONGEST_HEADER = 1 << 23  # bytes: some ten thousand layers; what it unpacks to in memory is bounded too
+MOST_AXES = 64  # NumPy's
+CHUNK = 1 << 20  # bytes
+
+CODES = {
+    "BOOL": "?",
+    "U8": "u1",
+    "I8": "i1",
+    "U16": "<u2",
+    "I16": "<i2",
+    "F16": "<f2",
+    "U32": "<u4",
+    "I32": "<i4",
+    "F32": "<f4",
+    "U64": "<u8",
+    "I64": "<i8",
+    "F64": "<f8",
+}
+DTYPES = {code: np.dtype(text) for code, text in CODES.items()}
+_CODE_OF = {dtype.str[1:]: code for code, dtype in DTYPES.items()}
+
+
+class Entry(NamedTuple):
+    """Where an array lies in a file, counted from the end of the header, and what it is."""
+
+    code: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the array in memory."""
+        return DTYPES[self.code].newbyteorder("=")
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], document: Any) -> None:
+    """Write arrays and a JSON document; at every moment the file is the old one or the new one.
+
+    Parameters
+    ----------
+    path : path
+        Of the file; its folder must exist. The file behind symbolic links is written, with its mode.
+    arrays : mapping of str to ndarray
+        Of booleans, integers or floats.
+    document : JSON value
+        Without NaN and infinities.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; what was at `path` is untouched.
+    ValueError, TypeError
+        For a document that JSON cannot hold, or arrays of other dtypes; also then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/a.safetensors", {"w": np.ones(2)}, {"epochs": 3})
+    ...     read(f"{folder}/a.safetensors")
+    ({'w': array([1., 1.])}, {'epochs': 3})
+    """
+    with naming(path):
+        text = plainjson.dumps(document)
+        entries = _placed(arrays)
+        header = _header(text, entries)
+    with replacing(path) as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        hashes = {name: _write_array(file, arrays[name], entry) for name, entry in entries.items()}
+        # The digest of what was written and not of what is in memory, which others may change meanwhile.
+        file.seek(8 + header.index(NOT_YET.encode()))
+        file.write(_digest(text, entries, hashes).encode())
+
+
+def _placed(arrays: Mapping[str, np.ndarray]) -> dict[str, Entry]:
+    """Return where each array goes: large items first, which aligns them all, then by name."""
+    entries, stop = {}, 0
+    for name in sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name)):
+        array = arrays[name]
+        code = _CODE_OF.get(array.dtype.str[1:])
+        if code is None:
+            raise TypeError(f"{name!r} must hold booleans, integers or floats, got dtype {array.dtype}")
+        start, stop = stop, stop + array.nbytes
+        entries[name] = Entry(code, array.shape, start, stop)
+    return entries
+
+
+def _header(text: str, entries: Mapping[str, Entry]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": {DIGEST: NOT_YET, KEY: text}}
+    for name, entry in entries.items():
+        if name in header:
+            raise ValueError(f"an array cannot be called {name!r}")
+        offsets = [entry.start, entry.stop]
+        header[name] = {"dtype": entry.code, "shape": list(entry.shape), "data_offsets": offsets}
+    data = plainjson.dumps(header).encode()
+    data += b" " * (-len(data) % 8)
+    if len(data) > LONGEST_HEADER:
+        raise ValueError(f"what describes it must have at most {LONGEST_HEADER} bytes, got {len(data)}")
+    return data
+
+
+def _write_array(file: BinaryIO, array: np.ndarray, entry: Entry) -> str:
+    """Write the elements in C order and little-endian; return their hash."""
+    flat, dtype = array.reshape(-1), DTYPES[entry.code]
+    step = CHUNK // dtype.itemsize
+    found = sha256()
+    for start in range(0, flat.size, step):
+        data = flat[start : start + step].astype(dtype, copy=False).tobytes()
+        found.update(data)
+        file.write(data)
+    return found.hexdigest()
+
+
+def _digest(text: str, entries: Mapping[str, Entry], hashes: Mapping[str, str]) -> str:
+    """Return the digest of a file's content, whatever the order in which it lies there."""
+    lines = [sha256(text.encode()).hexdigest()]
+    for name in sorted(entries):
+        entry = entries[name]
+        lines.append(json.dumps([name, entry.code, list(entry.shape), hashes[name]]))
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+class Reader:
+    """A file that is open: its header is read and checked, its arrays are read when they are asked for.
+
+    Parameters
+    ----------
+    path : path
+        Of a file that `write` wrote.
+
+    Attributes
+    ----------
+    entries : dict of str to Entry
+        The arrays by name.
+    document : JSON value
+        As it was written.
+    digest : str or None
+        Of document and arrays, as the file has it; None in files of older versions.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it is not a safetensors file, or not one of ours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._file = open_regular(path)
+        self._hashes: dict[str, str] = {}
+        try:
+            with reading(self.path, f"a whole safetensors file{names.hint(path)}"):
+                metadata, self.entries, self._begin = _read_header(self._file)
+            self._text, self.digest = metadata.get(KEY, ""), metadata.get(DIGEST)
+            if KEY not in metadata:
+                raise ValueError(
+                    f"{path} was not written by cconv: it has no {KEY!r} in its metadata{names.hint(path)}"
+                )
+            with reading(self.path, "a whole file of cconv: its description is not JSON"):
+                self.document = plainjson.loads(self._text)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def array(self, name: str) -> np.ndarray:
+        """Return a new array, 64-byte aligned, in native byte order.
+
+        Raises
+        ------
+        KeyError
+            When there is none of that name.
+        MemoryError
+            When there is not enough memory for it.
+        ValueError
+            When the file has become shorter since it was opened.
+        """
+        entry = self.entries[name]
+        with reading(self.path, "a whole safetensors file"):
+            array = aligned_empty(entry.shape, entry.dtype)
+            data = array.reshape(-1).view(np.uint8).data
+            self._file.seek(self._begin + entry.start)
+            fill_exactly(self._file, data)
+            if self.digest is not None:
+                self._hashes[name] = sha256(data).hexdigest()
+            if not DTYPES[entry.code].isnative:
+                array.byteswap(inplace=True)
+        return array
+
+    def check(self) -> None:
+        """Compare the file with its digest; arrays that were not asked for are read for that.
+
+        Raises
+        ------
+        ValueError
+            When they differ: the file is damaged.
+        """
+        if self.digest is None:
+            return
+        with reading(self.path, "a whole safetensors file"):
+            for name in self.entries.keys() - self._hashes.keys():
+                found = sha256()
+                for chunk in self._chunks(self.entries[name]):
+                    found.update(chunk)
+                self._hashes[name] = found.hexdigest()
+        if _digest(self._text, self.entries, self._hashes) != self.digest:
+            raise ValueError(
+                f"{self.path} is damaged: its content does not have the digest it was written with"
+            )
+
+    def _chunks(self, entry: Entry) -> Iterator[bytes]:
+        self._file.seek(self._begin + entry.start)
+        for start in range(entry.start, entry.stop, CHUNK):
+            yield read_exactly(self._file, min(CHUNK, entry.stop - start))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
+    """Return the arrays and the JSON document of a file that `write` wrote.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it is not a safetensors file, not one of ours, or damaged.
+    MemoryError
+        When there is not enough memory for the arrays.
+    """
+    with Reader(path) as file:
+        arrays = {name: file.array(name) for name in file.entries}
+        file.check()
+        return arrays, file.document
+
+
+def _read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Entry], int]:
+    """Return metadata, arrays and the place where the arrays begin. ValueError says what is wrong."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(read_exactly(file, 8), "little")
+    if not 2 <= length <= min(LONGEST_HEADER, size - 8):
+        raise ValueError(
+            f"its header is said to have {length} bytes; the file has {size}, and at most {LONGEST_HEADER} "
+            "are taken"
+        )
+    text = read_exactly(file, length).decode()
+    if not text.startswith("{"):
+        raise ValueError(f"its header must begin with {{, got {text[0]!r}")
+    header = plainjson.loads(text)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata must be strings by name")
+    if DIGEST in metadata and not re.fullmatch("[0-9a-f]{64}", metadata[DIGEST]):
+        raise ValueError("its digest must be 64 hexadecimal digits")
+    entries = {name: _entry(name, given) for name, given in header.items()}
+    _check_places(entries, size - 8 - length)
+    return metadata, entries, 8 + length
+
+
+def _entry(name: str, given: Any) -> Entry:
+    """Return what the header says of an array, if it can be."""
+    where = f"the array {name[:80]!r}"
+    if not isinstance(given, dict) or set(given) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{where} must have dtype, shape and data_offsets")
+    code, shape, offsets = given["dtype"], given["shape"], given["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        raise ValueError(f"{where} must have one of the dtypes {', '.join(DTYPES)}, got {str(code)[:40]!r}")
+    if not _are_sizes(shape) or len(shape) > MOST_AXES:
+        raise ValueError(f"{where} must have a shape of at most {MOST_AXES} sizes")
+    if not _are_sizes(offsets) or len(offsets) != 2:
+        raise ValueError(f"{where} must have two offsets")
+    start, stop = offsets
+    nbytes = math.prod(shape) * DTYPES[code].itemsize
+    if stop - start != nbytes:
+        raise ValueError(
+            f"{where} must take the {nbytes} bytes of its shape, got the offsets {start}, {stop}"
+        )
+    return Entry(code, tuple(shape), start, stop)
+
+
+def _are_sizes(given: Any) -> bool:
+    return isinstance(given, list) and all(type(n) is int and 0 <= n <= LARGEST for n in given)
+
+
+def _check_places(entries: Mapping[str, Entry], size: int) -> None:
+    """Refuse arrays that overlap, leave gaps, or do not end where the file does."""
+    stop = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
+        if entry.start != stop:
+            raise ValueError(
+                f"the array {name[:80]!r} must begin at {stop}, where another ends, got {entry.start}"
+            )
+        stop = entry.stop
+    if stop != size:
+        raise ValueError(f"its arrays must end with the file, after {size} bytes, got {stop}")

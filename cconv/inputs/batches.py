@@ -1,0 +1,178 @@
+"""A data set, batch by batch: gathered, converted, augmented and shuffled without ever copying the whole.
+
+The data set stays where it is and as it is: bytes in memory, a file on disk that is mapped. What
+a batch needs of it is converted into one of two buffers, in the background while the model works on
+the other. A model's first layers, if they only rescale and augment, are computed on the way.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from cconv import seeds, threads
+from cconv.inputs.background import Background
+from cconv.inputs.columns import Column
+from cconv.inputs.front import Front, FrontState, _FrontRun
+
+# No layer has this key: the stream of random bits that shuffles is nobody else's.
+SHUFFLE = seeds.stream_of(0xFFFFFFFF, "shuffle")
+
+
+def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
+    """Return the order in which epoch `epoch` visits `n` samples: a permutation of ``range(n)``.
+
+    The samples are sorted by 64-bit keys from the stream of (seed, epoch). Raw draws, because
+    NumPy promises these to be the same in every version, and its shuffles not.
+
+    Examples
+    --------
+    >>> sorted(epoch_order(seed=7, epoch=0, n=5).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    return np.argsort(seeds.bits(seed, SHUFFLE, (0, epoch)).random_raw(n), kind="stable")
+
+
+def split_tail(where: str, fraction: Any, n: int) -> int:
+    """Return how many of `n` samples stay for training when the last `fraction` are set apart."""
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{where}: validation_split must be a number in [0, 1), got {fraction!r}")
+    if not 0 <= fraction < 1:
+        raise ValueError(f"{where}: validation_split must be a number in [0, 1), got {fraction!r}")
+    kept = math.floor(n * (1 - fraction))
+    if fraction and not 0 < kept < n:
+        raise ValueError(
+            f"{where}: validation_split must leave samples on both sides, got {fraction!r} of {n} samples"
+        )
+    return kept
+
+
+class Batch(NamedTuple):
+    """Samples `start` … `start + len(x)` of an epoch; `y` and `weight` may be absent.
+
+    `done` is the number of the model's first layers that x has been through already; `given()` returns
+    the samples as they were before.
+    """
+
+    start: int
+    x: np.ndarray
+    y: np.ndarray | None
+    weight: np.ndarray | None
+    done: int
+    given: Callable[[], np.ndarray]
+
+
+# Numbers of a batch under which preparing it costs less than having it prepared by another thread.
+BACKGROUND_NUMBERS = 1 << 16
+
+
+class Batches:
+    """The batches of a data set: images, and if given targets and weights, always row by row together.
+
+    Inside a ``with`` block the next batch is prepared while the caller works on the current one, if there is
+    more than one and the work is worth it. The values do not depend on it.
+    """
+
+    def __init__(
+        self,
+        x: Column,
+        y: Column | None = None,
+        weight: Column | None = None,
+        *,
+        batch_size: int,
+        front: Front | None = None,
+    ) -> None:
+        self.columns: tuple[Column, Column | None, Column | None] = (x, y, weight)
+        self.n = len(x.source)
+        self.batch_size = min(batch_size, self.n)
+        self._front = front or Front()
+        self._augmented = bool(self._front.augmentations) and len(self) > 1
+        self._memory: dict[Any, np.ndarray] = {}
+        self._background: Background | None = None
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+    def __enter__(self) -> Self:
+        if len(self) > 1 and self._is_work():
+            self._background = Background(self._prepared)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        background, self._background = self._background, None
+        if background is not None:
+            background.close()
+
+    def _is_work(self) -> bool:
+        """Whether another thread gains more than it costs: the disk's time, or that of an idle processor."""
+        x = self.columns[0]
+        if x.mapped:
+            return True
+        work = self._augmented or self.batch_size * math.prod(x.shape) >= BACKGROUND_NUMBERS
+        return work and threads.one_to_spare()
+
+    def epoch(self, order: np.ndarray | None = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch, in the given order of samples or their own.
+
+        Each is valid until the next one is asked for.
+        """
+        ahead, begun = self._background, None
+        for number, start in enumerate(range(0, self.n, self.batch_size)):
+            state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
+            slot = 0 if ahead is None else number % 2
+            # A callback may have changed a layer, or the number of the step, since the batch was begun.
+            if ahead is not None and begun == state:
+                batch = ahead.take()
+            else:
+                if ahead is not None:
+                    ahead.forget()
+                batch = self._prepared(start, order, slot, state)
+            if ahead is not None and start + self.batch_size < self.n:
+                begun = state._replace(step=state.step + 1) if self._augmented else state
+                ahead.begin(start + self.batch_size, order, 1 - slot, begun)
+            yield batch
+
+    def _prepared(self, start: int, order: np.ndarray | None, slot: int, state: FrontState) -> Batch:
+        """Return a batch, in the memory of that slot, of a model whose front is in that state."""
+        x, y, weight = self.columns
+        stop = min(start + self.batch_size, self.n)
+
+        def rows_of(column: Column, slot: int, rescale: tuple[float, float] | None) -> np.ndarray:
+            if order is not None:
+                return column.gather(order[start:stop], slot, rescale)
+            return column.slice(start, stop, slot, rescale, column.mapped and self._background is not None)
+
+        images = rows_of(x, 0 if self._augmented else slot, state.rescale)
+        done = int(state.rescale is not None)
+        if self._augmented:
+            images = self._augment(images, start, slot, state)
+            done += len(self._front.augmentations)
+        return Batch(
+            start,
+            images,
+            None if y is None else rows_of(y, slot, None),
+            None if weight is None else rows_of(weight, slot, None),
+            done,
+            functools.partial(self._given, start, stop, order),
+        )
+
+    def _augment(self, x: np.ndarray, start: int, slot: int, state: FrontState) -> np.ndarray:
+        run = _FrontRun(training=True, seed=self._front.seed, step=state.step, first_sample=start)
+        run.memory, run.rows = self._memory, self.batch_size
+        last, given = len(self._front.augmentations) - 1, x
+        for number, layer in enumerate(self._front.augmentations):
+            run.place = ("out", slot) if number == last else ("between", number % 2)
+            x = layer.augment(x, run)
+        if np.may_share_memory(x, given):  # whose memory is the next batch's
+            run.place = ("out", slot)
+            kept = run.empty("kept", x.shape, x.dtype)
+            kept[...] = x
+            return kept
+        return x
+
+    def _given(self, start: int, stop: int, order: np.ndarray | None) -> np.ndarray:
+        """Return samples before any layer, in memory of their own."""
+        column = self.columns[0].apart()
+        return column.slice(start, stop) if order is None else column.gather(order[start:stop])

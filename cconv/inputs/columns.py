@@ -1,0 +1,145 @@
+"""A column of a data set: samples in memory or in a mapped file, given batch by batch."""
+
+import copy
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv.arguments.arrays import aligned_empty
+from cconv.ops import images
+
+
+def is_plain(array: np.ndarray) -> bool:
+    """Whether NumPy gathers rows of it straight from its memory, without a copy of the whole."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype.isnative
+
+
+def _is_mapped(array: Any) -> bool:
+    """Whether the array is, or is a view of, a file."""
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+class Column:
+    """One array of a data set, from which batches are gathered into memory that is reused.
+
+    Parameters
+    ----------
+    source : ndarray
+        Shape (n, ...), any dtype of real numbers, any strides; never modified, never copied whole.
+    rows : int
+        The largest batch.
+    dtype : dtype
+        What the batches are converted to; bytes keep their values and are not scaled.
+    channels_first : bool
+        The source is (n, c, h, w) and the batches are to be (rows, h, w, c).
+
+    Attributes
+    ----------
+    mapped : bool
+        Whether the source is read from disk as it is used.
+
+    Examples
+    --------
+    >>> images = np.arange(12, dtype=np.uint8).reshape(6, 2)
+    >>> Column(images, 2, np.dtype(np.float32)).gather(np.array([5, 0]))
+    array([[10., 11.],
+           [ 0.,  1.]], dtype=float32)
+    """
+
+    def __init__(self, source: np.ndarray, rows: int, dtype: np.dtype, channels_first: bool = False) -> None:
+        if channels_first and source.ndim == 4 and source.shape[1] == 1:
+            # With one channel the two layouts are the same memory; only the shape is written otherwise.
+            source, channels_first = np.moveaxis(source, 1, -1), False
+        self.source = source
+        self.rows = min(rows, len(source))
+        self.dtype = np.dtype(dtype)
+        self.turn = channels_first and source.ndim == 4
+        self.mapped = _is_mapped(source)
+        shape = source.shape[1:]
+        self.shape = (*shape[1:], shape[0]) if self.turn else shape
+        # Whole numbers that stay whole are few: one a sample.
+        self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
+        self._memory: dict[Any, np.ndarray] = {}
+
+    def slice(
+        self,
+        start: int,
+        stop: int,
+        slot: int = 0,
+        rescale: tuple[float, float] | None = None,
+        own: bool = False,
+    ) -> np.ndarray:
+        """Return the samples from `start` to `stop`: unless `own`, a view of the source where that will do.
+
+        `slot` is 0 or 1: which of two buffers is filled. `rescale` is a scale and an offset for each number.
+        """
+        rows = self.source[start:stop]
+        if rows.dtype == self.dtype and not self.turn and rescale is None and is_plain(rows) and not own:
+            return rows
+        if self._bytes is not None:
+            return self._converted(self._bytes[start:stop], None, stop - start, slot, rescale)
+        staged = self._place(("gathered", slot), len(rows), rows.shape[1:], rows.dtype.newbyteorder("="))
+        staged[...] = rows
+        return self._finished(staged, slot, rescale)
+
+    def gather(
+        self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
+    ) -> np.ndarray:
+        """Return the samples with these numbers; the memory is overwritten by the next batch of that slot."""
+        if self._bytes is not None:
+            return self._converted(self._bytes, order, len(order), slot, rescale)
+        source = self.source
+        rows = self._place(("gathered", slot), len(order), source.shape[1:], source.dtype.newbyteorder("="))
+        if is_plain(source):
+            # mode="clip" because with the default NumPy buffers the output.
+            np.take(source, order, axis=0, out=rows, mode="clip")
+        else:
+            rows[...] = source[order]  # which copies the batch and, unlike `take`, not the whole
+        return self._finished(rows, slot, rescale)
+
+    def apart(self) -> "Column":
+        """Return another column over the same source, with memory of its own."""
+        other = copy.copy(self)
+        other._memory = {}
+        return other
+
+    def _finished(self, rows: np.ndarray, slot: int, rescale: tuple[float, float] | None) -> np.ndarray:
+        """Return gathered rows as they are to be."""
+        if rows.dtype == self.dtype and not self.turn and rescale is None:
+            return rows
+        if self.dtype.kind != "f":  # whole numbers, which only change their places
+            out = self._place(slot, len(rows), self.shape, self.dtype)
+            out[...] = np.moveaxis(rows, 1, -1)
+            return out
+        staged = images.rows_of(rows)
+        assert staged is not None
+        return self._converted(staged, None, len(rows), slot, rescale)
+
+    def _converted(
+        self,
+        rows: np.ndarray,
+        order: np.ndarray | None,
+        count: int,
+        slot: int,
+        rescale: tuple[float, float] | None,
+    ) -> np.ndarray:
+        out = self._place(slot, count, self.shape, self.dtype)
+        kind = self.source.dtype.newbyteorder("=")
+        return images.gather_rows(rows, kind, order, out, rescale, self.shape[-1] if self.turn else 1)
+
+    def _place(self, name: Any, count: int, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        return _reused(self._memory, name, self.rows, (count, *shape), dtype)
+
+
+def _reused(
+    memory: dict[Any, np.ndarray], name: Any, rows: int, shape: tuple[int, ...], dtype: DTypeLike
+) -> np.ndarray:
+    """Return an array of that shape, of at most so many rows, in memory that has a name."""
+    if name not in memory:
+        memory[name] = aligned_empty((rows, *shape[1:]), dtype)
+    return memory[name][: shape[0]]

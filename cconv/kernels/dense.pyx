@@ -1,0 +1,522 @@
+# dense.pyx: dense layers, and 1x1 convolutions, as parallel loops over the micro-kernel of
+# simd/product/product.h.
+#
+# Design.  All three passes multiply matrices, C (rows, columns) = A (rows, depth) B (depth, columns).  B is
+# laid out block by block, a block of 32 float or 16 double columns and DEPTH terms of the sum at a time: it
+# then stays in the first cache while all rows of A pass by, whatever its own strides were.  There it is also
+# scaled, if the outputs are.  Each thread lays out what it multiplies, in scratch of its own, so that there
+# is nothing to wait for; that costs as much as some rows of A.  B is multiplied where it lies if there are
+# fewer rows than that, or not so many more while the rows of B are short: those of a piece then have room in
+# the second cache.
+#
+#     forward           y = x kernel          rows: samples       terms: inputs
+#     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
+#     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
+#
+# A kernel that is large beside the rest is not laid out for the input gradient either: it then is A, read
+# once and where it lies, and the transposed dx comes out.  So is dy for a few last columns of the
+# weight gradient, of which vectors would be nearly empty.
+#
+# How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
+# of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.  In the weight gradient,
+# whose samples may be millions of pixels, what PIECES pieces give is added exactly
+# (simd/rows/long_sum.h), as are the sums of the bias.
+#
+# Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
+cimport cython
+from cython.parallel cimport prange
+
+from libc.string cimport memset
+
+from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
+                             cconv_ahead, cconv_ask, cconv_fetch, cconv_rows_of, cconv_sum, ceil_div, least,
+                             most, pack, pack_scaled, product, row_product, size, transpose)
+from cconv._rows cimport cconv_rows
+
+cdef size DEPTH = 256     # terms of a sum before it goes to memory
+cdef size PIECES = 16     # of a sum over samples, in one chain
+cdef size TILE = 8        # rows of a tile, about: there are no more shares of rows than tiles
+cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
+cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
+cdef size RUN = 32        # terms between two looks at what is to be asked for
+cdef size PANEL = 8       # blocks of B that are laid out together
+cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
+cdef size LAYING_OUT = 6  # rows of A in whose time a block of B is laid out
+cdef size PACK_ROWS = 16  # rows of A from which on laying out B may pay
+cdef size SHORT_ROWS = 256     # rows of A up to which it does not pay if B's rows are short:
+cdef size SHORT_BYTES = 4096   # of a row of B
+cdef size FAR_BYTES = 1 << 22  # of a B that comes from far away
+cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
+cdef size FEW_BYTES = 16       # of last columns of a weight gradient, of which vectors would be too empty
+
+
+cdef inline size block_columns(size item) noexcept nogil:
+    return CCONV_BLOCK_BYTES // item
+
+
+# How a product is shared out: rows and blocks of columns, each cut into so many equal ranges.
+cdef struct Grid:
+    size rows, columns   # ranges; their product is at most the number of threads
+    size blocks          # of columns
+
+
+cdef Grid grid_of(size rows, size columns, size item, int threads) noexcept nogil:
+    # The cut whose largest range, with laying out its columns, takes least.
+    cdef Grid best, g
+    cdef size width = block_columns(item), cost, least_cost = 0, down, wide
+    g.blocks = ceil_div(columns, width)
+    g.rows, g.columns = 1, 1
+    best = g
+    for down in range(1, least(threads, ceil_div(rows, TILE)) + 1):
+        g.rows, g.columns = down, least(threads // down, g.blocks)
+        # The last block may be narrow.
+        wide = least(ceil_div(g.blocks, g.columns) * width, columns)
+        cost = (ceil_div(rows, down) + LAYING_OUT) * wide
+        if down == 1 or cost < least_cost:
+            best, least_cost = g, cost
+    return best
+
+
+cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexcept nogil:
+    # The sum over one run of terms.
+    cdef cconv_sum s
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.k, s.am, s.ak, s.bk, s.cm = 0, am, ak, bk, cm
+    s.bn, s.ahead = block_columns(item), NULL
+    return s
+
+
+cdef inline void cut_runs(cconv_sum *s, size k) noexcept nogil:
+    # The sum over k terms, in runs between which something is asked for.
+    s.r = k // RUN if k % RUN == 0 else 1
+    s.k = k // s.r
+    s.ar, s.br = s.k * s.ak, s.k * s.bk
+
+
+cdef void panel_product(
+    const cython.floating *a,      # IN   (rows, s.k)
+    const cython.floating *panel,  # IN   (blocks, DEPTH, block_columns)
+    const cython.floating *bias,   # IN   (columns) or NULL
+    cython.floating *c,            # OUT  (rows, columns)
+    size rows, size columns, const cconv_sum *s, int mode,
+    cconv_ahead *ahead,            # two, to be asked for meanwhile
+) noexcept nogil:
+    cdef size width = s.bk, i, j, k, m, calls, r
+    for i in range(ceil_div(rows, STRIP)):
+        m = least(STRIP, rows - i * STRIP)
+        calls = ceil_div(m, CALL)
+        for j in range(ceil_div(columns, width)):
+            for k in range(calls):
+                r = i * STRIP + k * CALL
+                cconv_fetch(ahead)
+                cconv_fetch(ahead + 1)
+                product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
+                        panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
+
+
+cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
+    # How often panel_product calls the micro-kernel.
+    return ((rows // STRIP * ceil_div(STRIP, CALL) + ceil_div(rows % STRIP, CALL))
+            * ceil_div(columns, block_columns(item)))
+
+
+# One piece of a product: `n` columns of B from `column` on, and `k` terms from `first` on.
+cdef struct Piece:
+    size column, first, n, k
+    bint last                # of its columns
+
+
+cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
+    cdef Piece p
+    cdef size pieces = ceil_div(depth, DEPTH)
+    p.column, p.first, p.last = t // pieces * wide, t % pieces * DEPTH, (t + 1) % pieces == 0
+    # Behind the last piece nothing is left.
+    p.n, p.k = most(least(wide, columns - p.column), 0), least(DEPTH, depth - p.first)
+    return p
+
+
+cdef void multiply_task(
+    const cython.floating *a,       # IN   (rows, depth), rows `depth` apart
+    const cython.floating *b,       # IN   (depth, columns), `stride` apart; transposed: (columns, depth)
+    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be if transposed
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns), rows `cm` apart
+    size rows, size columns, size depth, size stride, size cm, bint transposed, int mode,
+    cython.floating *scratch,       # OUT  (PANEL, DEPTH, block_columns)
+) noexcept nogil:
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t
+    cdef cconv_sum s = terms(depth, 1, width, cm, item)
+    cdef cconv_ahead ahead[2]
+    cdef Piece p = piece_of(0, columns, depth, wide), q
+    ahead[1] = cconv_ask(NULL, 0, 0, 0, 1)
+    for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
+        if transposed:
+            pack(b + p.column * stride + p.first, scratch, True, p.k, p.n, stride, width, DEPTH * width)
+        else:
+            pack_scaled(b + p.first * stride + p.column, behind(scale, p.column), scratch, p.k, p.n, stride,
+                        width, DEPTH * width)
+        q = piece_of(t + 1, columns, depth, wide)
+        ahead[0] = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
+                             q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
+                             calls_of(rows, p.n, item))
+        s.k = p.k
+        panel_product(a + p.first, <const cython.floating *>scratch,
+                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows,
+                      p.n, &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), ahead)
+        p = q
+
+
+def dense_in_place(size rows, size columns, size item):
+    """Tell whether `dense_forward` is faster without scratch."""
+    return rows < PACK_ROWS or (rows <= SHORT_ROWS and columns * item <= SHORT_BYTES)
+
+
+def dense_scratch(size item, int threads):
+    """Elements of scratch in which `dense_forward` or `dense_input_gradient` lays out its kernel."""
+    return threads * (DEPTH + SWAP) * PANEL * block_columns(item)
+
+
+cdef void in_place_task(
+    const cython.floating *a,       # IN   (rows, depth)
+    const cython.floating *b,       # IN   (depth, columns), rows `stride` apart
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns), rows `stride` apart
+    size rows, size columns, size depth, size stride, int mode,
+) noexcept nogil:
+    # B is multiplied where it lies.  The next terms of B and of A are asked for meanwhile, unless there is
+    # not the work to do it beside, or not the room.
+    cdef size item = sizeof(cython.floating), piece, first, after, parts
+    cdef bint busy = rows >= PACK_ROWS or depth * stride * item > FAR_BYTES
+    cdef int fetch = CCONV_FETCH if busy and stride * item <= SHORT_BYTES else 0
+    cdef cconv_sum s = terms(depth, 1, stride, stride, item)
+    cdef cconv_ahead ahead[2]
+    s.ahead = ahead
+    for piece in range(ceil_div(depth, DEPTH)):
+        first = piece * DEPTH
+        cut_runs(&s, least(DEPTH, depth - first))
+        after = least(DEPTH, depth - first - DEPTH)
+        parts = s.r * ceil_div(rows, TILE) * ceil_div(columns, block_columns(item))
+        ahead[0] = cconv_ask(b + (first + DEPTH) * stride, after, columns * item, stride * item, parts)
+        ahead[1] = cconv_ask(a + first + DEPTH, rows, after * item, depth * item, parts)
+        product(&s, rows, columns, a + first, b + first * stride, c,
+                <const cython.floating *>NULL if after > 0 else bias,
+                fetch | (0 if after > 0 else mode) | (CCONV_ACCUMULATE if first else 0))
+
+
+cdef void multiply(
+    const cython.floating *a,       # IN   (rows, depth)
+    const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
+    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be in place
+    const cython.floating *bias,    # IN   (columns) or NULL
+    cython.floating *c,             # OUT  (rows, columns)
+    size rows, size columns, size depth, bint transposed, int mode,
+    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: in place
+    int threads,
+) noexcept nogil:
+    cdef size width = block_columns(sizeof(cython.floating)), stride = depth if transposed else columns
+    cdef Grid g = grid_of(rows, columns, sizeof(cython.floating), threads)
+    cdef size t, i, j, down, across
+    for t in prange(g.rows * g.columns, num_threads=threads, schedule="static"):
+        i, j = t // g.columns, t % g.columns
+        down, across = (i + 1) * rows // g.rows, least((j + 1) * g.blocks // g.columns * width, columns)
+        i, j = i * rows // g.rows, j * g.blocks // g.columns * width
+        if scratch == NULL:
+            in_place_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
+                          depth, stride, mode)
+        else:
+            multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(scale, j),
+                          behind(bias, j), c + i * columns + j, down - i, across - j, depth, stride, columns,
+                          transposed, mode, scratch + t * (DEPTH + SWAP) * PANEL * width)
+
+
+def dense_forward(
+    const cython.floating[:, ::1] x,       # IN   (m, in)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    const cython.floating[::1] scale,      # IN   (out) or None: in front of the bias
+    const cython.floating[::1] bias,       # IN   (out) or None
+    cython.floating[:, ::1] y,             # OUT  (m, out)
+    bint relu,
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None, without a scale: in place
+    int threads,
+):
+    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`."""
+    cdef const cython.floating *gamma = NULL
+    cdef const cython.floating *beta = NULL
+    cdef cython.floating *room = NULL
+    if scale is not None:
+        gamma = &scale[0]
+    if bias is not None:
+        beta = &bias[0]
+    if scratch is not None:
+        room = &scratch[0]
+    with nogil:
+        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], x.shape[0], kernel.shape[1],
+                 kernel.shape[0], False, CCONV_RELU if relu else 0, room, threads)
+
+
+def dense_row_scratch(size depth, size columns):
+    """Elements of scratch that `dense_row` takes: the sums of every DEPTH terms."""
+    return ceil_div(depth, DEPTH) * columns
+
+
+cdef void add_pieces(
+    const cython.floating *sums,  # IN   (pieces, columns)
+    const cython.floating *bias,  # IN   (columns) or NULL
+    cython.floating *y,           # OUT  (columns)
+    size pieces, size columns, bint relu,
+) noexcept nogil:
+    # In the order in which the micro-kernel adds them to what it has.
+    cdef size i, j
+    for i in range(pieces):
+        if i == pieces - 1 and bias != NULL:
+            for j in range(columns):
+                y[j] = sums[i * columns + j] + bias[j] + y[j] if i else sums[j] + bias[j]
+        else:
+            for j in range(columns):
+                y[j] = sums[i * columns + j] + y[j] if i else sums[j]
+    if relu:
+        for j in range(columns):
+            y[j] = 0 if y[j] < 0 else y[j]
+
+
+def dense_row(
+    const cython.floating[:, ::1] x,       # IN   (1, in)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    const cython.floating[::1] bias,       # IN   (out) or None
+    cython.floating[:, ::1] y,             # OUT  (1, out)
+    bint relu,
+    cython.floating[::1] scratch,          # OUT  dense_row_scratch(in, out)
+    int threads,
+):
+    """Do what dense_forward(...) does for one sample, with its bits, as fast as the kernel is read."""
+    cdef size depth = kernel.shape[0], columns = kernel.shape[1], pieces = ceil_div(depth, DEPTH)
+    cdef size width = ROW_BYTES // sizeof(cython.floating), blocks = ceil_div(columns, width)
+    cdef size t, i, j
+    cdef const cython.floating *beta = NULL
+    if bias is not None:
+        beta = &bias[0]
+    with nogil:
+        for t in prange(pieces * blocks, num_threads=threads, schedule="static"):
+            i, j = t // blocks, (t % blocks) * width
+            row_product(least(DEPTH, depth - i * DEPTH), least(width, columns - j), columns, &x[0, i * DEPTH],
+                        &kernel[i * DEPTH, j], &scratch[i * columns + j])
+        add_pieces(<const cython.floating *>&scratch[0], beta, &y[0, 0], pieces, columns, relu)
+
+
+cdef bint swaps(size rows, size inputs, size outputs, size item) noexcept nogil:
+    # Whether laying out dy and transposing dx takes less than laying out the kernel, and dy has room.
+    return (ceil_div(outputs, DEPTH) * ceil_div(rows, block_columns(item)) <= PANEL
+            and rows * (2 * outputs + inputs) < inputs * outputs)
+
+
+cdef void swapped_task(
+    const cython.floating *kernel,  # IN   (taps, depth): this task's rows
+    const cython.floating *dy,      # IN   (rows, depth)
+    cython.floating *dx,            # OUT  (rows, taps), rows `inputs` apart
+    size taps, size rows, size depth, size inputs,
+    cython.floating *scratch,       # OUT  (pieces, blocks, DEPTH, block_columns), (SWAP, blocks of rows)
+) noexcept nogil:
+    # dx^T = kernel dy^T: the kernel, as A, is read once and where it lies, dy^T is laid out as B.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), blocks = ceil_div(rows, width)
+    cdef size piece, first, i, n, after, parts
+    cdef cython.floating *strip = scratch + PANEL * DEPTH * width
+    cdef cconv_sum s = terms(depth, 1, width, blocks * width, item)
+    cdef cconv_ahead ahead[2]
+    s.ahead, s.bn = ahead, DEPTH * width
+    for piece in range(ceil_div(depth, DEPTH)):
+        first = piece * DEPTH
+        pack(dy + first, scratch + first * blocks * width, True, least(DEPTH, depth - first), rows, depth,
+             width, s.bn)
+    for i in range(ceil_div(taps, SWAP)):
+        n, after = least(SWAP, taps - i * SWAP), least(SWAP, taps - (i + 1) * SWAP)
+        for piece in range(ceil_div(depth, DEPTH)):
+            first = piece * DEPTH
+            cut_runs(&s, least(DEPTH, depth - first))
+            parts = s.r * ceil_div(n, TILE) * blocks
+            ahead[0] = cconv_ask(kernel + (i + 1) * SWAP * depth + first, after, s.r * s.k * item,
+                                 depth * item, parts)
+            ahead[1] = cconv_ask(dx + i * SWAP, 0 if first else rows, n * item, inputs * item, parts)
+            product(&s, n, rows, kernel + i * SWAP * depth + first,
+                    <const cython.floating *>scratch + first * blocks * width, strip,
+                    <const cython.floating *>NULL, CCONV_FETCH | (CCONV_ACCUMULATE if first else 0))
+        transpose(rows, n, blocks * width, inputs, <const cython.floating *>strip, dx + i * SWAP)
+
+
+def dense_input_gradient(
+    const cython.floating[:, ::1] dy,      # IN   (m, out)
+    const cython.floating[:, ::1] kernel,  # IN   (in, out)
+    cython.floating[:, ::1] dx,            # OUT  (m, in)
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...)
+    int threads,
+):
+    """Gradient of a dense layer with respect to its input: dx = dy @ kernel.T."""
+    cdef size m = dy.shape[0], outputs = dy.shape[1], inputs = dx.shape[1], t, first, stop
+    cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
+    cdef size each = (DEPTH + SWAP) * PANEL * block_columns(sizeof(cython.floating))
+    with nogil:
+        if swaps(m, inputs, outputs, sizeof(cython.floating)):
+            for t in prange(ranges, num_threads=threads, schedule="static"):
+                first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
+                swapped_task(&kernel[first, 0], &dy[0, 0], &dx[0, first], stop - first, m, outputs, inputs,
+                             &scratch[0] + t * each)
+        else:
+            multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, <const cython.floating *>NULL,
+                     &dx[0, 0], m, inputs, outputs, True, 0, &scratch[0], threads)
+
+
+cdef inline size few_of(size columns, size item) noexcept nogil:
+    # Last columns of a weight gradient, behind whole vectors of the widest kind, better summed as rows.
+    cdef size left = columns % (block_columns(item) // 2)
+    return left if left * item <= FEW_BYTES else 0
+
+
+cdef void few_columns(
+    const cython.floating *dy,     # IN   (k, few), rows of a block of the panel
+    const cython.floating *strip,  # IN   (k, STRIP)
+    cython.floating *dkernel,      # OUT  (n, few), rows `apart` apart
+    size few, size n, size k, size apart, bint accumulate,
+    cython.floating *sums,         # OUT  (few, STRIP)
+) noexcept nogil:
+    # With inputs in the lanes of vectors, which there are enough of: dkernel transposed.
+    cdef cconv_sum s = terms(1, block_columns(sizeof(cython.floating)), STRIP, STRIP, sizeof(cython.floating))
+    cdef size i, j
+    s.k = k
+    product(&s, few, n, dy, strip, sums, <const cython.floating *>NULL, 0)
+    for i in range(n):
+        for j in range(few):
+            dkernel[i * apart + j] = (sums[j * STRIP + i] + dkernel[i * apart + j] if accumulate
+                                      else sums[j * STRIP + i])
+
+
+cdef void strips_product(
+    const cython.floating *x,      # IN   (m, inputs), from the task's first input on
+    cython.floating *to,           # OUT  (taps, p.n), rows `apart` apart
+    Piece *p, Piece *next, size inputs, size taps, size apart, int mode, cconv_ahead *ahead,
+    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  what is behind
+) noexcept nogil:
+    # What a piece of the sum gives.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
+    cdef size few = few_of(p.n, item), many = p.n - few, i, n, first, k
+    cdef cython.floating *strip = scratch + DEPTH * PANEL * width
+    cdef cconv_sum s = terms(1, STRIP, width, apart, item)
+    s.k = p.k
+    for i in range(strips):
+        n = least(STRIP, taps - i * STRIP)
+        # The inputs of a sample lie a whole row apart in x.
+        pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
+        # Behind the last strip come the first inputs of the next samples.
+        first, k = (next.first, next.k) if i + 1 == strips else (p.first, p.k)
+        ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
+                             least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
+                             calls_of(n, many, item))
+        panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
+                      <const cython.floating *>NULL, to + i * STRIP * apart, n, many, &s, mode, ahead)
+        if few:
+            few_columns(<const cython.floating *>scratch + many // width * DEPTH * width + many % width,
+                        <const cython.floating *>strip, to + i * STRIP * apart + many, few, n, p.k, apart,
+                        mode, strip + DEPTH * STRIP)
+
+
+cdef void bias_sums(
+    const cython.floating *panel,  # IN      (blocks, DEPTH, block_columns) of dy
+    cython.floating *sums,         # IN, OUT (2, PANEL, block_columns): sums, and what was lost
+    cython.floating *dbias,        # OUT     (p.n), with the last piece
+    const Piece *p, size task, size tasks,
+) noexcept nogil:
+    # Of each `tasks` blocks of columns the `task`-th.
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, i, n
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    if p.first == 0:
+        memset(sums, 0, 2 * wide * item)
+    for i in range(ceil_div(p.n, width)):
+        if (p.column // width + i) % tasks == task:
+            n = least(width, p.n - i * width)
+            rows.add_columns(p.k, n, width, panel + i * DEPTH * width, sums + i * width,
+                             sums + wide + i * width)
+            if p.last:
+                rows.whole(n, sums + i * width, sums + wide + i * width, dbias + p.column + i * width)
+
+
+cdef void settle(
+    const cython.floating *group,  # IN       (taps, n), rows `wide` apart
+    cython.floating *lost,         # IN, OUT  the same
+    cython.floating *dkernel,      # IN, OUT  (taps, n), rows `outputs` apart
+    size taps, size n, size wide, size outputs, bint first, bint last,
+) noexcept nogil:
+    # dkernel, lost += group, exactly.  The first group lies in dkernel itself.
+    cdef size item = sizeof(cython.floating), i
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for i in range(taps):
+        if first:
+            memset(lost + i * wide, 0, n * item)
+        else:
+            rows.add_exactly(n, group + i * wide, dkernel + i * outputs, lost + i * wide)
+        if last:
+            rows.whole(n, dkernel + i * outputs, lost + i * wide, dkernel + i * outputs)
+
+
+cdef void gradient_task(
+    const cython.floating *x,      # IN   (m, inputs), from the task's first input on
+    const cython.floating *dy,     # IN   (m, outputs)
+    cython.floating *dkernel,      # OUT  (taps, outputs): this task's rows
+    cython.floating *dbias,        # OUT  (outputs): of each `tasks` blocks of columns the `task`-th
+    size task, size tasks,
+    size m, size inputs, size outputs, size taps,
+    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
+                                   #      sums of the bias; two (taps, PANEL, block_columns) if m is long
+) noexcept nogil:
+    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
+    cdef size pieces = ceil_div(m, DEPTH), t, piece, apart
+    cdef cython.floating *biases = scratch + DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP
+    cdef cython.floating *group = biases + 2 * wide
+    cdef cython.floating *lost = group + taps * wide
+    cdef cython.floating *to
+    cdef cconv_ahead ahead[2]
+    cdef Piece p = piece_of(0, outputs, m, wide), q
+    for t in range(ceil_div(outputs, wide) * pieces):
+        pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
+        bias_sums(<const cython.floating *>scratch, biases, dbias, &p, task, tasks)
+        q = piece_of(t + 1, outputs, m, wide)
+        if q.n == 0:
+            q.k = 0  # nothing is left to ask for
+        ahead[1] = cconv_ask(dy + q.first * outputs + q.column, q.k, q.n * item, outputs * item,
+                             calls_of(taps, p.n - few_of(p.n, item), item))
+        piece = p.first // DEPTH
+        to, apart = (group, wide) if piece >= PIECES else (dkernel + p.column, outputs)
+        strips_product(x, to, &p, &q, inputs, taps, apart, CCONV_ACCUMULATE if piece % PIECES else 0, ahead,
+                       scratch)
+        if pieces > PIECES and ((piece + 1) % PIECES == 0 or p.last):
+            settle(<const cython.floating *>group, lost, dkernel + p.column, taps, p.n, wide, outputs,
+                   piece < PIECES, p.last)
+        p = q
+
+
+cdef inline size gradient_room(size m, size inputs, size item, int threads) noexcept nogil:
+    # Elements of scratch of a thread, whose inputs are whole tiles.
+    cdef size wide = PANEL * block_columns(item), tiles = ceil_div(inputs, TILE)
+    cdef size taps = ceil_div(tiles, least(tiles, threads)) * TILE if m > PIECES * DEPTH else 0
+    return DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP + 2 * wide + 2 * taps * wide
+
+
+def dense_weight_gradient_scratch(size m, size inputs, size item, int threads):
+    """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
+    return threads * gradient_room(m, inputs, item, threads)
+
+
+def dense_weight_gradient(
+    const cython.floating[:, ::1] dy,  # IN   (m, out)
+    const cython.floating[:, ::1] x,   # IN   (m, in)
+    cython.floating[:, ::1] dkernel,   # OUT  (in, out)
+    cython.floating[::1] dbias,        # OUT  (out)
+    cython.floating[::1] scratch,      # OUT  dense_weight_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
+    cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], t, first, stop
+    cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
+    cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
+    with nogil:
+        for t in prange(ranges, num_threads=threads, schedule="static"):
+            first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
+            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], &dbias[0], t, ranges, m, inputs,
+                          outputs, stop - first, &scratch[0] + t * each)

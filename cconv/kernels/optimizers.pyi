@@ -1,0 +1,12 @@
+"""Stub of optimizers.pyx, made by tools/make_stubs.py."""
+
+import numpy as np
+
+def optimize(
+    rule: int,
+    arrays: np.ndarray,
+    l2: np.ndarray,
+    numbers: np.ndarray,
+    item: int,
+    threads: int,
+) -> None: ...

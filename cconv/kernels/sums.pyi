@@ -1,0 +1,6 @@
+"""Stub of sums.pyx, made by tools/make_stubs.py."""
+
+import numpy as np
+
+def column_sums_chunks(m: int) -> int: ...
+def column_sums(x: np.ndarray, partial: np.ndarray, sums: np.ndarray, threads: int) -> None: ...

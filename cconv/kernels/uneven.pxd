@@ -1,0 +1,258 @@
+# Where Winograd's algorithm would round too much: which sums are taken directly, and how.
+#
+# The algorithm mixes the values of a tile.  The rounding errors of its largest value reach all
+# its outputs, also those that see only small ones; a value that is not finite makes all of them NaN.
+# So an output whose largest value is more than CCONV_WINOGRAD_RANGE times smaller than the
+# tile's is *weak*: its sum over taps and channels is taken directly, and given to the way back in
+# place of the algorithm's.  So is every output of a tile, or of a kernel, that is out of range.  The
+# kernel counts too: an output that padding keeps from some taps is weak where those may be so many
+# times larger than the ones it sees.
+#
+# All this depends on the values of a tile and of the kernel alone.
+cimport cython
+
+from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, least, most, product, size, transpose
+
+cdef struct Weak:
+    unsigned long long weak    # a bit for each output of a tile
+    unsigned long long empty   # those of them that see zeros only
+
+# What the values of a kernel are like: as usual; some taps much larger than others; out of range.
+cdef enum:
+    EVEN, UNEVEN, WILD
+
+
+# From LARGEST on products might overflow that direct sums would not; up to TINY everything counts as
+# zero.  Those of float32 and float64.
+cdef inline double largest_of(size item) noexcept nogil:
+    return 2.0 ** 60 if item == 4 else 2.0 ** 500
+
+
+cdef inline double tiny_of(size item) noexcept nogil:
+    return 2.0 ** -60 if item == 4 else 2.0 ** -500
+
+
+cdef inline double largest_tap(size item) noexcept nogil:
+    return 2.0 ** 40 if item == 4 else 2.0 ** 400
+
+
+# Where the sums of a tile are: sum (i, j) of `sums` x `sums` adds up, over the taps (u, v), pixel
+# (i + sign u, j + sign v) of a patch of `pixels` x `pixels`, of which rows r0 <= r < r1 and columns
+# c0 <= c < c1 are inside the image.
+cdef struct Seen:
+    size sums, pixels, taps, sign
+    size rows, columns           # sums that are wanted
+    size r0, r1, c0, c1
+    size whole_r0, whole_r1      # sums in these rows and columns see every tap
+    size whole_c0, whole_c1
+
+
+cdef inline size first_tap(size i, size sign, size taps, size r0, size r1) noexcept nogil:
+    # The first tap of sum i that is inside; `last_tap`: behind the last.
+    return most(r0 - i, 0) if sign > 0 else most(i - r1 + 1, 0)
+
+
+cdef inline size last_tap(size i, size sign, size taps, size r0, size r1) noexcept nogil:
+    return least(r1 - i, taps) if sign > 0 else least(i - r0 + 1, taps)
+
+
+cdef inline double largest_seen(const Seen *s, const double *sizes, size i, size j) noexcept nogil:
+    cdef double found = 0
+    cdef size u, v
+    for u in range(first_tap(i, s.sign, s.taps, s.r0, s.r1), last_tap(i, s.sign, s.taps, s.r0, s.r1)):
+        for v in range(first_tap(j, s.sign, s.taps, s.c0, s.c1), last_tap(j, s.sign, s.taps, s.c0, s.c1)):
+            found = max(found, sizes[(i + s.sign * u) * s.pixels + j + s.sign * v])
+    return found
+
+
+cdef inline Weak weak_sums(const Seen *s, const double *sizes, size item) noexcept nogil:
+    # sizes (pixels, pixels): largest absolute values.
+    cdef Weak found
+    cdef double top = 0, seen
+    cdef unsigned long long bit
+    cdef size i, j
+    for i in range(s.pixels * s.pixels):
+        top = max(top, sizes[i])
+    found.weak = found.empty = 0
+    if top <= tiny_of(item):
+        return found
+    for i in range(s.rows):
+        for j in range(s.columns):
+            seen = largest_seen(s, sizes, i, j)
+            bit = <unsigned long long>1 << (i * s.sums + j)
+            if top >= largest_of(item) or top > CCONV_WINOGRAD_RANGE * seen:
+                found.weak |= bit
+                if seen == 0:
+                    found.empty |= bit
+    return found
+
+
+cdef inline Weak unseen(const Seen *s) noexcept nogil:
+    # Those that see none of the tile at all.
+    cdef Weak found
+    cdef size i, j
+    found.weak = 0
+    for i in range(s.rows):
+        for j in range(s.columns):
+            if (last_tap(i, s.sign, s.taps, s.r0, s.r1) <= first_tap(i, s.sign, s.taps, s.r0, s.r1)
+                    or last_tap(j, s.sign, s.taps, s.c0, s.c1) <= first_tap(j, s.sign, s.taps, s.c0, s.c1)):
+                found.weak |= <unsigned long long>1 << (i * s.sums + j)
+    found.empty = found.weak
+    return found
+
+
+cdef inline Weak weak_by_kernel(const Seen *s, Weak found, int level) noexcept nogil:
+    # Those that are weak, and those that this kernel makes so.  Zeros times infinity are not zero.
+    cdef size i, j
+    if level == WILD:
+        found.empty = 0
+    for i in range(s.rows):
+        for j in range(s.columns):
+            if level == WILD or (level == UNEVEN and not (
+                    s.whole_r0 <= i < s.whole_r1 and s.whole_c0 <= j < s.whole_c1)):
+                found.weak |= <unsigned long long>1 << (i * s.sums + j)
+    return found
+
+
+cdef inline double least_cell(const double *sizes, size count, size first, size stop, size middle, int cells,
+                              double floor, double found) noexcept nogil:
+    # sizes (count, count): the least of the largest values of the quarters of rows, and columns, from
+    # `first` to `stop`, or `found`; `cells`: a bit for each quarter that counts, if it is above `floor`.
+    cdef double[4] cell
+    cdef size i, j, k
+    cell[0] = cell[1] = cell[2] = cell[3] = 0
+    for i in range(first, stop):
+        for j in range(first, stop):
+            k = (2 if i >= middle else 0) + (1 if j >= middle else 0)
+            cell[k] = max(cell[k], sizes[i * count + j])
+    for k in range(4):
+        if cells >> k & 1 and cell[k] > floor:
+            found = min(found, cell[k])
+    return found
+
+
+cdef inline double least_tap(const Seen *s, const double *x, const double *dy) noexcept nogil:
+    # The least, over the taps, of the largest product of x (pixels, pixels) with dy (sums, sums).
+    cdef double found = -1, best
+    cdef size u, v, i, j
+    for u in range(s.taps):
+        for v in range(s.taps):
+            best = 0
+            for i in range(most(s.r0 - u, 0), least(s.rows, s.r1 - u)):
+                for j in range(most(s.c0 - v, 0), least(s.columns, s.c1 - v)):
+                    best = max(best, x[(i + u) * s.pixels + j + v] * dy[i * s.sums + j])
+            found = best if found < 0 else min(found, best)
+    return found
+
+
+cdef inline bint is_uneven(const Seen *s, const double *x, int x_cells, const double *dy,
+                           size item) noexcept nogil:
+    # Whether a tile of x (pixels, pixels) and one of dy (sums, sums), by their largest absolute values,
+    # give so much less to some tap than to another that a weight gradient takes them apart.
+    cdef double x_top = 0, dy_top = 0, x_least, dy_least
+    cdef size i, n = s.pixels, out = s.sums
+    for i in range(n * n):
+        x_top = max(x_top, x[i])
+    for i in range(out * out):
+        dy_top = max(dy_top, dy[i])
+    if x_top >= largest_of(item) or dy_top >= largest_of(item):
+        return True
+    # The cells are those of simd/winograd/tiles.h.  Where dy is zero, nothing is seen, pooled or not.
+    x_least = least_cell(x, n, 1, out + 1, out // 2 + 1, x_cells, -1, x_top)
+    dy_least = least_cell(dy, out, 0, out, out // 2, 15, tiny_of(item), dy_top)
+    if x_top <= CCONV_WINOGRAD_RANGE * x_least and dy_top <= CCONV_WINOGRAD_RANGE * dy_least:
+        return False
+    if x_top <= tiny_of(item) or dy_top <= tiny_of(item):
+        return False
+    return x_top * dy_top > CCONV_WINOGRAD_RANGE * least_tap(s, x, dy)
+
+
+cdef inline cython.floating largest_tap_of(const cython.floating *sizes, size columns, size across, size u0,
+                                           size u1, size v0, size v1) noexcept nogil:
+    # Of sizes (.., across, columns), first column: the largest of taps u0 <= u < u1, v0 <= v < v1.
+    cdef cython.floating found = 0
+    cdef size u, v
+    for u in range(u0, u1):
+        for v in range(v0, v1):
+            found = max(found, sizes[(u * across + v) * columns])
+    return found
+
+
+cdef inline int level_of(const cython.floating *sizes, size down, size across, size rows, size width,
+                         size columns) noexcept nogil:
+    # sizes (down, across, columns): largest absolute values of taps.  Whatever padding leaves of them has
+    # at least the `rows` x `width` taps of some corner.
+    cdef cython.floating high, low
+    cdef size k, u, v
+    cdef int level = EVEN
+    for k in range(columns):
+        low = high = largest_tap_of(sizes + k, columns, across, 0, down, 0, across)
+        if not high < largest_tap(sizeof(cython.floating)):
+            return WILD
+        for u in range(2):
+            for v in range(2):
+                low = min(low, largest_tap_of(sizes + k, columns, across, u * (down - rows),
+                                              u * (down - rows) + rows, v * (across - width),
+                                              v * (across - width) + width))
+        if high > CCONV_WINOGRAD_RANGE * low:
+            level = UNEVEN
+    return level
+
+
+# A block of the columns of a kernel (taps, taps, depth, columns), or swapped (taps, taps, columns,
+# depth): from `first` on, `width` elements apart in the strip.
+cdef struct Block:
+    size taps, depth, columns
+    size first, count, width
+    bint swapped, flipped
+    size strip_depth             # a swapped kernel is transposed by strips of so much of its depth
+
+
+cdef inline void direct_sum(
+    const Seen *s, const Block *b, size i, size j, size first, size depth,
+    const cython.floating *patch,   # IN   (pixels, pixels, b.depth)
+    const cython.floating *kernel,  # IN   taps `tap` apart, rows `row` apart
+    size tap, size row,
+    cython.floating *sum,           # IN, OUT  (b.count)
+) noexcept nogil:
+    # Add what `depth` channels from `first` on give to sum (i, j); those from 0 on begin it.
+    cdef cconv_sum t
+    cdef size u = first_tap(i, s.sign, s.taps, s.r0, s.r1), v = first_tap(j, s.sign, s.taps, s.c0, s.c1)
+    cdef size rows = last_tap(i, s.sign, s.taps, s.r0, s.r1) - u
+    cdef size columns = last_tap(j, s.sign, s.taps, s.c0, s.c1) - v
+    cdef size at = (s.taps - 1 - u) * s.taps + s.taps - 1 - v if b.flipped else u * s.taps + v
+    t.q, t.r, t.k = most(rows, 0), most(columns, 0), depth
+    t.am, t.aq, t.ar, t.ak = 0, s.sign * s.pixels * b.depth, s.sign * b.depth, 1
+    t.br, t.bk, t.bn, t.cm = -tap if b.flipped else tap, row, 0, 0
+    t.bq = s.taps * t.br
+    if t.q == 0 or t.r == 0:
+        t.q = t.r = t.k = u = v = at = 0
+    product(&t, 1, b.count, patch + ((i + s.sign * u) * s.pixels + j + s.sign * v) * b.depth + first,
+            kernel + at * tap, sum, <const cython.floating *>NULL, 1 if first > 0 else 0)
+
+
+cdef inline void direct_sums(
+    const Seen *s, const Block *b, Weak found,
+    const cython.floating *patch,   # IN   (pixels, pixels, depth)
+    const cython.floating *kernel,  # IN   of the block
+    cython.floating *given,         # OUT  (sums, sums, count): those that are weak and not empty
+    cython.floating *strip,         # OUT  (taps, taps, strip_depth, width), if swapped
+) noexcept nogil:
+    cdef size first = 0, depth, p
+    cdef size tap = b.depth * b.columns
+    while first < b.depth:
+        depth = least(b.strip_depth, b.depth - first) if b.swapped else b.depth
+        if b.swapped:
+            for p in range(b.taps * b.taps):
+                transpose(depth, b.count, b.depth, b.width, kernel + p * tap + b.first * b.depth + first,
+                          strip + p * b.strip_depth * b.width)
+        for p in range(s.rows * s.sums):
+            if not (found.weak & ~found.empty) >> p & 1:
+                continue
+            if b.swapped:
+                direct_sum(s, b, p // s.sums, p % s.sums, first, depth, patch, <const cython.floating *>strip,
+                           b.strip_depth * b.width, b.width, given + p * b.count)
+            else:
+                direct_sum(s, b, p // s.sums, p % s.sums, first, depth, patch, kernel + b.first, tap,
+                           b.columns, given + p * b.count)
+        first += depth

@@ -1,0 +1,373 @@
+# winograd.pyx: convolutions of stride 1 by Winograd's minimal filtering, as parallel loops over the
+# transforms of simd/winograd/tiles.h and the products of simd/product/product.h.
+#
+# Forward:
+#
+#     y = A^T [(G g G^T) * (B^T d B)] A    for every tile d of the input, `out` x `out` of the output
+#
+# with n = out + taps - 1.  The kernel is transformed to u (n^2, c, f), packed by blocks of filters,
+# tiles to v (n^2, tiles, c); n^2 products m = v u give m (n^2, tiles, filters of a block), which is
+# transformed back.  What is cut into tasks depends on the size of u, and on no result: every
+# output is one chain of sums over c.
+#
+#     by tiles    Each thread transforms the kernel for itself, since waiting for each other would
+#                 cost it more, and takes batches of tiles that fit its cache.  Given memory that
+#                 lasts, they use the u that was kept there and compare the kernel with a copy
+#                 meanwhile, each its share; only where it turns out to be another one is u made
+#                 anew, and y too.
+#     by blocks   A u larger than the cache would be read from memory again for every batch.  The
+#                 threads share v of as many tiles as the outer cache holds, and a task is a block
+#                 of filters, whose kernel it transforms.
+#
+# The input gradient is the same with the kernel flipped and transposed.  Where dy has fewer tiles
+# than x, as behind a convolution without padding, its transpose takes fewer products: the
+# gradient d' of a whole tile of the input, e being a tile of dy,
+#
+#     d' = B [(G g G^T) * (Q e Q^T)] B^T
+#
+# of which neighbours overlap and add up.  Every value is the sum over the upper row of tiles plus
+# that over the lower, each from left to right: one sum, wherever rows are cut into tasks.
+#
+# Weight gradient:
+#
+#     dg = P^T [sum over tiles of (Q e Q^T) * (B^T d B)] P
+#
+# The sum over tiles is taken between the transforms: s (n^2, c, f) += v^T w.  The tiles are split
+# into parts by shapes alone, each with an s of its own; they are added in order and transformed
+# once.  A chain of products ends with a batch of tiles; a part of more than about GROUP_OUTPUTS tiles
+# adds what so many give exactly (simd/rows/long_sum.h), as each adds the bias.
+#
+# Max pooling of 2x2 pixels behind the convolution cuts tiles of even width into whole windows: the
+# output's transform then writes the pooled tile and its argmax, and the gradients' transforms
+# spread the pooled gradient tile by tile.  The image between the two is nowhere in memory.
+#
+# Where the values of a tile lie so far apart that those of some outputs would drown in the rounding
+# errors of others, or are not finite, the sums of these outputs are taken directly (`kernels/uneven.pxd`).
+# The transforms of the input notice such tiles; the way back takes the sums that it is given.  In the
+# weight gradient such tiles are left out of the sum, and added directly in the end.
+#
+# Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
+cimport cython
+from cython.parallel cimport parallel, prange, threadid
+from libc.string cimport memcmp, memcpy
+
+from cconv._kernels cimport behind, cconv_tile, cconv_winograd, ceil_div, least, size
+from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
+from cconv.kernels.winograd_tiles cimport (
+    Tiles,
+    block_of,
+    count_taps,
+    given_at,
+    kernel_task,
+    kernel_tasks,
+    level_of_block,
+    levels_at,
+    patch_at,
+    place,
+    places,
+    products,
+    rounded,
+    seen_of,
+    sizes_at,
+    sizes_size,
+    thread_size,
+    tiles_in,
+    tiles_of,
+    transforms,
+    u_size,
+    weak_at,
+    weak_size,
+)
+
+cdef enum:
+    HEAD = 16                # elements in front of what is kept
+    GLANCE_BYTES = 1024      # of a kernel that are compared before anything is computed
+
+
+# What a call of `forward` works on.
+cdef struct Pass:
+    Tiles t
+    const void *x            # (n, xh, xw, c)
+    const unsigned char *x_argmax
+    const void *kernel       # (taps, taps, c, f); with gradient (taps, taps, f, c)
+    const void *bias         # (f) or NULL
+    void *y                  # (n, yh, yw, f)
+    unsigned char *y_argmax
+    const void *positive     # (n, yh, yw, f) or NULL
+    bint relu, gradient
+
+
+cdef void give_direct(
+    const Pass *p, cconv_tile *x, cconv_tile *y,  # IN, OUT  where the tile lies
+    size x_at, Weak weak, int level, size block,
+    cython.floating *spare,                       # OUT  as in `thread_size`
+) noexcept nogil:
+    # Take the sums of a tile's weak outputs directly, and give them to the output's transform.
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef Seen seen = seen_of(t, x, y)
+    cdef Block b = block_of(t, block, p.gradient, p.gradient)
+    cdef cython.floating *given = spare + given_at(t, p.gradient)
+    cdef cython.floating *patch = spare + patch_at(t, p.gradient)
+    weak = weak_by_kernel(&seen, weak, level)
+    y.weak, y.empty, y.given = weak.weak, weak.empty, given
+    if weak.weak == weak.empty:
+        return
+    x.channels, x.argmax = t.c, places(p.x_argmax, x_at)
+    t.wino.patch(x, seen.pixels, <const cython.floating *>p.x + x_at, patch)
+    direct_sums(&seen, &b, weak, <const cython.floating *>patch, <const cython.floating *>p.kernel, given,
+                spare)
+
+
+cdef void tiles_out(
+    const Pass *p,
+    const cython.floating *v,     # IN   (n^2, batch, c), from the first of these tiles on
+    const cython.floating *u,     # IN   (n^2, c, width) of the block
+    const Weak *weak,             # IN   (count)
+    size first, size count, size block, int level,
+    cython.floating *m,           # OUT  (n^2, group, width)
+    cython.floating *spare,       # OUT  as in `thread_size`
+) noexcept nogil:
+    # Outputs of tiles for a block of filters, whose kernel is of that level.
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef const cython.floating *positive = <const cython.floating *>p.positive
+    cdef const cython.floating *bias = behind(<const cython.floating *>p.bias, block * t.width)
+    cdef cython.floating *y = <cython.floating *>p.y
+    cdef size f = block * t.width, i, x_at = 0, y_at = 0
+    cdef cconv_tile from_, to
+    to.channels, to.point = least(t.width, t.f - f), t.m
+    products(v, u, t, count, to.channels, m)
+    for i in range(count):
+        place(t, first + i, &from_, &to, &x_at, &y_at)
+        to.argmax, to.positive = places(p.y_argmax, y_at + f), behind(positive, y_at + f)
+        if weak[i].weak or level != EVEN:
+            give_direct(p, &from_, &to, x_at, weak[i], level, block, spare)
+        t.wino.output(&to, m + i * t.width, y + y_at + f, bias, p.relu)
+
+
+cdef void tiles_task(
+    const Pass *p, const cython.floating *u,  # IN   (blocks, n^2, c, width)
+    const cython.floating *levels,            # IN   (blocks)
+    size first,
+    cython.floating *v,                       # OUT  (n^2, batch, c)
+    cython.floating *m,                       # OUT  (n^2, group, width)
+    cython.floating *spare,                   # OUT  as in `thread_size`
+) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size count = least(t.batch, t.count - first), j
+    cdef Weak *weak = <Weak *>(spare + weak_at(t, p.gradient))
+    tiles_in(<const cython.floating *>p.x, p.x_argmax, v, weak, t, first, count,
+             spare + patch_at(t, p.gradient))
+    for j in range(t.blocks):
+        tiles_out(p, <const cython.floating *>v, u + j * t.square * t.u, weak, first, count, j,
+                  <int>levels[j], m, spare)
+
+
+cdef void block_task(
+    const Pass *p, const cython.floating *v,  # IN   (n^2, batch, c)
+    const Weak *weak,                         # IN   (batch)
+    size first, size block, size split,
+    cython.floating *u,                       # OUT  (n^2, c, width)
+    cython.floating *m,                       # OUT  (n^2, group, width)
+    cython.floating *spare,                   # OUT  as in `thread_size`
+) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size count = least(t.batch, t.count - first), stop = (split + 1) * count // t.splits, i
+    cdef cython.floating *sizes = spare + sizes_at(t, p.gradient)
+    cdef int level
+    for i in range(t.strips):
+        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, p.gradient, p.gradient, spare, sizes)
+    level = level_of_block(t, block, <const cython.floating *>sizes)
+    i = split * count // t.splits
+    while i < stop:
+        tiles_out(p, v + i * t.c, <const cython.floating *>u, weak + i, first + i, least(t.group, stop - i),
+                  block, level, m, spare)
+        i += t.group
+
+
+cdef inline size shared_size(const Tiles *t, size item) noexcept nogil:
+    # Elements of scratch that the threads share where tasks are blocks: v, and which outputs are weak.
+    return t.square * t.v + weak_size(t, item) if t.by_blocks else 0
+
+
+cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size item = sizeof(cython.floating), each = thread_size(t, p.gradient, item), first = 0, i
+    cdef const cython.floating *v = scratch
+    cdef Weak *weak = <Weak *>(scratch + t.square * t.v)
+    cdef cython.floating *u = scratch + shared_size(t, item)
+    cdef cython.floating *m = u + t.square * t.u
+    cdef cython.floating *spare = m + t.square * t.m
+    cdef cython.floating *patch = spare + patch_at(t, p.gradient)
+    while first < t.count:
+        for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
+            tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch + i * t.c, weak + i, t, first + i, 1,
+                     patch + threadid() * each)
+        for i in prange(t.blocks * t.splits, num_threads=threads, schedule="static"):
+            block_task(p, v, weak, first, i // t.splits, i % t.splits, u + threadid() * each,
+                       m + threadid() * each, spare + threadid() * each)
+        first = first + t.batch
+
+
+cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size each = thread_size(t, p.gradient, sizeof(cython.floating)), i
+    cdef const cython.floating *known = scratch
+    cdef cython.floating *m = scratch + u_size(t)
+    cdef cython.floating *v = m + t.square * t.m
+    cdef cython.floating *spare = v + t.square * t.v
+    cdef const cython.floating *levels = spare + levels_at(t, p.gradient)
+    with parallel(num_threads=threads):
+        kernel_tasks(<const cython.floating *>p.kernel, scratch + threadid() * each, t, p.gradient,
+                     p.gradient, spare + threadid() * each)
+        for i in prange(ceil_div(t.count, t.batch), schedule="static"):
+            tiles_task(p, known + threadid() * each, levels + threadid() * each, i * t.batch,
+                       v + threadid() * each, m + threadid() * each, spare + threadid() * each)
+
+
+# What is kept of a kernel from one call to the next: whether there is anything, 1 or 0, in the first of
+# HEAD elements; u; the largest values of its blocks and what these are like; the kernel that it was
+# made of.
+
+cdef inline size kernel_size(const Tiles *t) noexcept nogil:
+    return t.wino.taps * t.wino.taps * t.depth * t.columns
+
+
+cdef inline size copy_at(const Tiles *t) noexcept nogil:
+    return kept_levels_at(t) + rounded(t.blocks)
+
+
+cdef inline size kept_levels_at(const Tiles *t) noexcept nogil:
+    return HEAD + u_size(t) + t.blocks * sizes_size(t)
+
+
+cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
+    # Whether these elements of the kernel are not, bit for bit, those of the one that is kept.
+    return memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
+                  (stop - first) * sizeof(cython.floating)) != 0
+
+
+cdef void keep_kernel(
+    const Pass *p,
+    cython.floating *kept,  # OUT  kept_size(...)
+    int threads,
+) noexcept nogil:
+    # u is made of the copy: whoever writes into the kernel meanwhile, the two belong together.
+    cdef const Tiles *t = &p.t
+    cdef cython.floating *copy = kept + copy_at(t)
+    cdef size i
+    memcpy(copy, p.kernel, kernel_size(t) * sizeof(cython.floating))
+    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
+        kernel_task(<const cython.floating *>copy, kept + HEAD + i // t.strips * t.square * t.u, t,
+                    i // t.strips, i % t.strips, False, False, <cython.floating *>NULL,
+                    <cython.floating *>NULL)
+    for i in prange(t.blocks, num_threads=threads, schedule="static"):
+        keep_level(t, i, kept)
+    kept[0] = 1
+
+
+cdef void keep_level(const Tiles *t, size block, cython.floating *kept) noexcept nogil:
+    cdef size taps = t.wino.taps * t.wino.taps, filters = least(t.width, t.columns - block * t.width)
+    cdef cython.floating *sizes = kept + HEAD + u_size(t) + block * sizes_size(t)
+    t.wino.kernel_sizes(taps, t.depth, filters, t.depth * t.columns, t.columns, True,
+                        kept + copy_at(t) + block * t.width, sizes)
+    kept[kept_levels_at(t) + block] = level_of_block(t, block, <const cython.floating *>sizes)
+
+
+cdef bint pass_with_kept(
+    const Pass *p,
+    const cython.floating *kept,  # IN   kept_size(...)
+    cython.floating *scratch, int threads,
+) noexcept nogil:
+    # Whether the kernel was the one that is kept; if not, y is worth nothing.
+    cdef Tiles *t = <Tiles *>&p.t
+    cdef size each = thread_size(t, False, sizeof(cython.floating)), tasks = ceil_div(t.count, t.batch)
+    cdef size n = kernel_size(t), i, changed = 0
+    cdef cython.floating *m = scratch + u_size(t)
+    cdef cython.floating *v = m + t.square * t.m
+    cdef cython.floating *spare = v + t.square * t.v
+    for i in prange(tasks, num_threads=threads, schedule="static"):
+        changed += differs(p, kept, i * n // tasks, (i + 1) * n // tasks)
+        tiles_task(p, kept + HEAD, kept + kept_levels_at(t), i * t.batch, v + threadid() * each,
+                   m + threadid() * each, spare + threadid() * each)
+    return changed == 0
+
+
+cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *scratch,
+                       int threads) noexcept nogil:
+    # A glance at a kernel's beginning tells, nearly always, that it was trained; else y is made twice.
+    if kept[0] != 1 or differs(p, kept, 0, least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))):
+        keep_kernel(p, kept, threads)
+    if not pass_with_kept(p, kept, scratch, threads):
+        keep_kernel(p, kept, threads)
+        pass_with_kept(p, kept, scratch, threads)
+
+
+def kept_size(kernel_shape, size tile, size item):
+    """Elements that `forward` keeps of a kernel, the first of them 0 at the first call; 0: it keeps none."""
+    taps, _, c, f = kernel_shape
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), 1, tile, tile, c, False, tile, tile, f, False,
+                            tile, tile, 0, 0, item, 1, False)
+    return 0 if t.by_blocks else copy_at(&t) + kernel_size(&t)
+
+
+def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
+                    size item, int threads):
+    """Elements of scratch that `forward` takes on so many threads."""
+    n, h, w, c = x_shape
+    n, oh, ow, f = y_shape
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
+                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item, threads, False)
+    return shared_size(&t, item) + threads * thread_size(&t, gradient, item)
+
+
+def forward(
+    const cython.floating[:, :, :, ::1] x,         # IN   (n, h, w, c)
+    const unsigned char[:, :, :, ::1] x_argmax,    # IN   (n, h, w, c) where x is a pooled gradient, or None
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f); gradient: (taps, taps, f, c)
+    const cython.floating[::1] bias,               # IN   (f) or None
+    cython.floating[:, :, :, ::1] y,               # OUT  (n, oh, ow, f)
+    unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, oh, ow, f), what ReLU gave, or None
+    conv_size,                                     # (height, width) of y, or of x, where it is not pooled
+    size tile, size top, size left, bint relu, bint gradient,
+    cython.floating[::1] kept,                     # IN, OUT  kept_size(...), from call to call, or None
+    cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
+    int threads,
+):
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of so many pixels a side.
+
+    With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
+    `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.  With `positive`
+    y is zero where that is not above zero.  A kernel that is given again, with the same `kept` and no
+    `gradient`, is not transformed again.
+    """
+    cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
+    cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
+    cdef cython.floating *lasting = NULL
+    cdef Pass p
+    p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
+                   y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
+                   sizeof(cython.floating), threads, False)
+    if gradient:
+        count_taps(&p.t, conv_size[0], conv_size[1], y.shape[1], y.shape[2], False)
+    else:
+        count_taps(&p.t, x.shape[1], x.shape[2], conv_size[0], conv_size[1], False)
+    p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
+    p.bias, p.x_argmax, p.y_argmax, p.positive, p.relu, p.gradient = NULL, NULL, NULL, NULL, relu, gradient
+    if positive is not None:
+        p.positive = &positive[0, 0, 0, 0]
+    if bias is not None:
+        p.bias = &bias[0]
+    if x_pooled:
+        p.x_argmax = &x_argmax[0, 0, 0, 0]
+    if y_pooled:
+        p.y_argmax = &y_argmax[0, 0, 0, 0]
+    if kept is not None:
+        lasting = &kept[0]
+    with nogil:
+        if p.t.by_blocks:
+            pass_by_blocks(&p, &scratch[0], threads)
+        elif lasting != NULL:
+            pass_by_kept(&p, lasting, &scratch[0], threads)
+        else:
+            pass_by_tiles(&p, &scratch[0], threads)

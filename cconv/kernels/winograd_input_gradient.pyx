@@ -1,0 +1,273 @@
+# winograd_input_gradient.pyx: the input gradient by tiles of dy; `winograd.pyx` has the formulas.
+#
+# A task is a run of rows of tiles.  Where it begins within an image, what its first row adds to
+# the rows of x that the task before writes is kept aside, and added when all are done.
+cimport cython
+from cython.parallel cimport parallel, prange, threadid
+from libc.string cimport memset
+
+from cconv._kernels cimport (
+    CCONV_MAYBE_TINY,
+    CCONV_MAYBE_UNEVEN,
+    behind,
+    cconv_rows_of,
+    cconv_seam,
+    cconv_tile,
+    ceil_div,
+    least,
+    most,
+    size,
+)
+from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, unseen, weak_by_kernel
+from cconv.kernels.winograd_tiles cimport (
+    Tiles,
+    block_of,
+    count_taps,
+    examine,
+    given_at,
+    kernel_tasks,
+    levels_at,
+    patch_at,
+    place,
+    places,
+    products,
+    rounded,
+    thread_size,
+    tiles_of,
+    transforms,
+    weak_at,
+)
+
+
+cdef struct Back:
+    Tiles t                  # x of the forward pass is dx, y is dy
+    size over                # pixels by which neighbours overlap
+    size carry, aside        # elements of what a row of tiles, and a task, keep for that
+    size wide, high          # of dx that tiles reach; the rest is zero
+    const void *dy           # (n, yh, yw, f)
+    const unsigned char *argmax
+    const void *kernel       # (taps, taps, c, f)
+    const void *positive     # (n, h, w, c) or NULL
+    void *dx                 # (n, h, w, c)
+
+
+cdef Back back_of(size tile, size taps, size n, size yh, size yw, size f, bint pooled, size h, size w, size c,
+                  size top, size left, size item, int threads) noexcept nogil:
+    cdef Back b
+    b.t = tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, yh << pooled,
+                   yw << pooled, top, left, item, threads, True)
+    b.over = taps - 1
+    b.carry = b.over * (tile + b.over) * b.t.width
+    b.aside = rounded(b.over * w * c)
+    b.high = least(h, b.t.down * tile + b.over - top)
+    b.wide = least(w, b.t.across * tile + b.over - left)
+    return b
+
+
+cdef size back_each(const Back *b, size item) noexcept nogil:
+    # Elements of scratch of a thread: as `thread_size`, and what rows of tiles carry.
+    return thread_size(&b.t, True, item) + b.t.blocks * b.carry
+
+
+cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
+    # Of an image, what no tile reaches.
+    cdef const Tiles *t = &b.t
+    cdef size i
+    for i in range(b.high):
+        memset(dx + (i * t.xw + b.wide) * t.c, 0, (t.xw - b.wide) * t.c * sizeof(cython.floating))
+    memset(dx + b.high * t.xw * t.c, 0, (t.xh - b.high) * t.xw * t.c * sizeof(cython.floating))
+
+
+cdef inline Seen seen_back(const Tiles *t, const cconv_tile *x, const cconv_tile *y) noexcept nogil:
+    # What the pixels of x see of a tile of dy.  Those that see every tap do so in several tiles.
+    cdef Seen s
+    cdef size taps = t.wino.taps, i = t.top - x.r0, j = t.left - x.c0
+    s.sums, s.pixels, s.taps, s.sign = t.wino.out + taps - 1, t.wino.out, taps, -1
+    s.rows = s.columns = s.sums
+    s.r0, s.r1, s.c0, s.c1 = 0, y.r1, 0, y.c1
+    s.whole_r0, s.whole_r1 = taps - 1 - i, t.out_h - i
+    s.whole_c0, s.whole_c1 = taps - 1 - j, t.out_w - j
+    return s
+
+
+cdef void give_shares(
+    const Back *b, cconv_tile *x, cconv_tile *y,  # IN, OUT  where the tile lies
+    size y_at, Weak weak, int level, size block,
+    cython.floating *spare,                       # OUT  as in `thread_size`
+) noexcept nogil:
+    # As `give_direct`: what a tile of dy gives to pixels of x that see little of it.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef Seen seen = seen_back(t, x, y)
+    cdef Block columns = block_of(t, block, True, False)
+    cdef cython.floating *given = spare + given_at(t, True)
+    cdef cython.floating *patch = spare + patch_at(t, True)
+    weak = weak_by_kernel(&seen, weak, level)
+    x.weak, x.empty, x.given = weak.weak, weak.empty, given
+    if weak.weak == weak.empty:
+        return
+    y.channels, y.argmax = t.depth, places(b.argmax, y_at)
+    t.wino.patch(y, seen.pixels, <const cython.floating *>b.dy + y_at, patch)
+    direct_sums(&seen, &columns, weak, <const cython.floating *>patch, <const cython.floating *>b.kernel,
+                given, spare)
+
+
+cdef void scatter_block(
+    const Back *b,
+    const cython.floating *m,  # IN   (n^2, group, width) of the block
+    const Weak *weak,          # IN   (count)
+    size first, size start, size count, size block,
+    cython.floating *carry,    # IN, OUT  (n, over, width) of the block
+    cython.floating *aside,    # OUT  (over, w, c)
+    cython.floating *spare,    # OUT  as in `thread_size`
+) noexcept nogil:
+    # Tiles from `first` on of a task that begins with tile `start`.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef size c = block * t.width, i, row, x_at = 0, y_at = 0
+    cdef int level = <int>spare[levels_at(t, True) + block]
+    cdef cython.floating *dx = <cython.floating *>b.dx
+    cdef cconv_tile from_, to
+    cdef cconv_seam seam
+    from_.channels, from_.point, from_.argmax = least(t.width, t.columns - c), t.m, NULL
+    seam.carry = carry
+    for i in range(first, first + count):
+        place(t, i, &from_, &to, &x_at, &y_at)
+        x_at += c
+        row = i // t.across
+        seam.first, seam.last = i % t.across == 0, (i + 1) % t.across == 0
+        seam.add = row % t.down > 0 and i >= start + t.across
+        seam.top = dx + x_at
+        if row % t.down > 0 and not seam.add:
+            seam.top = aside + (c - from_.c0 * t.c)
+        from_.positive = behind(<const cython.floating *>b.positive, x_at)
+        if weak[i - first].weak or level != EVEN:
+            give_shares(b, &from_, &to, y_at, weak[i - first], level, block, spare)
+        t.wino.scatter(&from_, &seam, m + (i - first) * t.width, dx + x_at)
+
+
+cdef void gradients_in(
+    const Back *b,
+    Weak *weak,              # OUT  (count)
+    size first, size count,
+    cython.floating *v,      # OUT  (n^2, batch, depth)
+    cython.floating *patch,  # OUT  (out^2, depth)
+) noexcept nogil:
+    # Transform tiles of dy.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef const cython.floating *dy = <const cython.floating *>b.dy
+    cdef size i, x_at = 0, y_at = 0
+    cdef cconv_tile from_, to
+    cdef Seen seen
+    cdef bint dropped
+    cdef int glance
+    to.channels, to.point = t.depth, t.v
+    for i in range(count):
+        place(t, first + i, &from_, &to, &x_at, &y_at)
+        to.argmax, to.corners = places(b.argmax, y_at), 1
+        weak[i].weak = weak[i].empty = 0
+        seen = seen_back(t, &from_, &to)
+        # What pooling drops has no gradient, as zeros of dy, which would have been examined.
+        dropped = t.ys and (to.r1 < t.wino.out or to.c1 < t.wino.out)
+        glance = t.wino.gradient(&to, dy + y_at, v + i * t.depth, NULL)
+        if glance & CCONV_MAYBE_UNEVEN or (dropped and glance & CCONV_MAYBE_TINY):
+            weak[i] = examine(&seen, t.wino, &to, dy + y_at, patch)
+        elif dropped:
+            weak[i] = unseen(&seen)
+
+
+cdef void scatter_task(
+    const Back *b, const cython.floating *u,  # IN   (blocks, n^2, depth, width)
+    size first, size stop,
+    cython.floating *m,                       # OUT  (n^2, group, width)
+    cython.floating *v,                       # OUT  (n^2, batch, depth)
+    cython.floating *carry,                   # OUT  (blocks, n, over, width)
+    cython.floating *aside,                   # OUT  (over, w, c)
+    cython.floating *spare,                   # IN, OUT  as in `thread_size`
+) noexcept nogil:
+    # Rows first <= row < stop of tiles.
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef size start = first * t.across, i, j, count
+    cdef Weak *weak = <Weak *>(spare + weak_at(t, True))
+    for i in range(first, stop):
+        if i % t.down == 0:
+            clear_rest(<cython.floating *>b.dx + i // t.down * t.xh * t.xw * t.c, b)
+    first, stop = start, stop * t.across
+    while first < stop:
+        count = least(t.batch, stop - first)
+        gradients_in(b, weak, first, count, v, spare + patch_at(t, True))
+        for j in range(t.blocks):
+            products(<const cython.floating *>v, u + j * t.square * t.u, t, count,
+                     least(t.width, t.columns - j * t.width), m)
+            scatter_block(b, <const cython.floating *>m, weak, first, start, count, j, carry + j * b.carry,
+                          aside, spare)
+        first += count
+
+
+cdef void add_aside(
+    const Back *b, const cython.floating *aside,  # IN   (over, w, c)
+    size row,
+) noexcept nogil:
+    # Add what the first row of tiles of a task gives to the rows above its own.
+    cdef const Tiles *t = &b.t
+    cdef size i, first = row % t.down * t.wino.out - t.top
+    cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.xh * t.xw * t.c
+    for i in range(most(first, 0), least(first + b.over, t.xh)):
+        cconv_rows_of(sizeof(cython.floating)).add(
+            b.wide * t.c, aside + (i - first) * t.xw * t.c, NULL, dx + i * t.xw * t.c, 0)
+
+
+cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noexcept nogil:
+    cdef Tiles *t = <Tiles *>&b.t
+    cdef size each = back_each(b, sizeof(cython.floating)), rows = ceil_div(t.count, t.across), i
+    cdef cython.floating *u = scratch + threads * b.aside
+    cdef cython.floating *m = u + t.square * t.blocks * t.u
+    cdef cython.floating *v = m + t.square * t.m
+    cdef cython.floating *spare = v + t.square * t.v
+    cdef cython.floating *carry = u + thread_size(t, True, sizeof(cython.floating))
+    with parallel(num_threads=threads):
+        kernel_tasks(<const cython.floating *>b.kernel, u + threadid() * each, t, True, False,
+                     spare + threadid() * each)
+        for i in prange(threads, schedule="static"):
+            scatter_task(b, <const cython.floating *>(u + threadid() * each), i * rows // threads,
+                         (i + 1) * rows // threads, m + threadid() * each, v + threadid() * each,
+                         carry + threadid() * each, scratch + i * b.aside, spare + threadid() * each)
+    for i in range(1, threads):
+        if i * rows // threads % t.down > 0 and i * rows // threads < (i + 1) * rows // threads:
+            add_aside(b, <const cython.floating *>(scratch + i * b.aside), i * rows // threads)
+
+
+def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
+    """Elements of scratch that `input_gradient` takes on so many threads."""
+    n, oh, ow, f = dy_shape
+    n, h, w, c = dx_shape
+    cdef Back b = back_of(tile, taps, n, oh, ow, f, pooled, h, w, c, 0, 0, item, threads)
+    return threads * (b.aside + back_each(&b, item))
+
+
+def input_gradient(
+    const cython.floating[:, :, :, ::1] dy,        # IN   (n, oh, ow, f)
+    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) where dy is pooled, or None
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
+    cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
+    conv_size,                                     # (height, width) of dy where it is not pooled
+    size tile, size top, size left,
+    cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution with respect to its input, by tiles of dy: padded by `top` and `left`.
+
+    With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
+    not above zero.
+    """
+    cdef bint pooled = argmax is not None
+    cdef Back b = back_of(tile, kernel.shape[0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3], pooled,
+                          dx.shape[1], dx.shape[2], dx.shape[3], top, left, sizeof(cython.floating), threads)
+    count_taps(&b.t, dx.shape[1], dx.shape[2], conv_size[0], conv_size[1], True)
+    b.dy, b.kernel, b.dx = &dy[0, 0, 0, 0], &kernel[0, 0, 0, 0], &dx[0, 0, 0, 0]
+    b.argmax, b.positive = NULL, NULL
+    if pooled:
+        b.argmax = &argmax[0, 0, 0, 0]
+    if positive is not None:
+        b.positive = &positive[0, 0, 0, 0]
+    with nogil:
+        scatter_rows(&b, &scratch[0], threads)

@@ -1,0 +1,303 @@
+# What the passes by Winograd's algorithm share: tiles, where they lie, their transforms, products, kernels.
+cimport cython
+
+from cconv._kernels cimport (
+    CCONV_MAYBE_UNEVEN,
+    block_width,
+    cconv_current,
+    cconv_sum,
+    cconv_tile,
+    cconv_winograd,
+    ceil_div,
+    least,
+    most,
+    product,
+    size,
+    transpose,
+)
+from cconv.kernels.uneven cimport Block, Seen, Weak, level_of, weak_sums
+
+
+cdef enum:
+    TILES_BYTES = 262144     # of the transformed input of a task
+    KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
+    SHARED_BYTES = 6291456   # of the transformed input that those tasks share
+    GROUP = 64               # most tiles of a product
+    STRIP = 16               # channels whose kernels are transformed together
+    PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
+
+
+cdef inline const cconv_winograd *transforms(size out, size taps, size item) noexcept nogil:
+    cdef const cconv_winograd *found = cconv_current().f64.winograd
+    if item == 4:
+        found = cconv_current().f32.winograd
+    while found.out != out or found.taps != taps:
+        found += 1
+    return found
+
+
+cdef struct Tiles:
+    const cconv_winograd *wino
+    size square              # points of a tile
+    size xh, xw, c           # images of the convolution's input, as they are in memory
+    size yh, yw, f           # of its output
+    int xs, ys               # 1 where those are pooled: of half the height and width; else 0
+    size top, left           # zeros before the input image
+    size oh, ow              # the output that is cut into tiles
+    size down, across        # tiles of an image
+    size in_h, in_w          # the convolution that is computed, as if nothing were pooled: of what
+    size out_h, out_w        # size its input and output are
+    size least_u, least_v    # rows and columns of taps that any output, or pixel of dx, sees at least
+    size depth, columns      # channels of v; of m: c and f, or f and c where dy is transformed
+    size count, batch        # tiles in all; tiles whose v is in memory at a time
+    size group               # tiles whose m is
+    size u, v, m             # elements from one point to the next, of u, v and m
+    size width, blocks       # filters of a block; blocks
+    size strips              # strips of the channels
+    bint by_blocks           # whether a task is a block of filters, or a batch of tiles
+    size splits              # tasks of a batch and block
+
+
+cdef inline size least_taps(size taps, size before, size after, size extent, bint back) noexcept nogil:
+    # Of an axis padded by `before` and `after`, how many taps an output sees at least; back: a pixel of x.
+    if extent < taps:
+        return 1
+    if back:
+        return most(least(least(before, after) + 1, taps), 1)
+    return most(taps - most(most(before, after), 0), 1)
+
+
+cdef inline Tiles tiles_of(
+    const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled, size yh, size yw,
+    size f, bint y_pooled, size oh, size ow, size top, size left, size item, int threads, bint back,
+) noexcept nogil:
+    # oh, ow: the output that is cut into tiles; back: from y to x.
+    cdef Tiles t
+    t.wino = wino
+    t.square = (wino.out + wino.taps - 1) * (wino.out + wino.taps - 1)
+    t.xh, t.xw, t.c, t.xs, t.yh, t.yw, t.f, t.ys = xh, xw, c, x_pooled, yh, yw, f, y_pooled
+    t.top, t.left, t.oh, t.ow = top, left, oh, ow
+    t.down, t.across = ceil_div(oh, wino.out), ceil_div(ow, wino.out)
+    t.count = images * t.down * t.across
+    t.depth, t.columns = (f, c) if back else (c, f)
+    t.width, t.strips = block_width(t.columns, item), ceil_div(t.depth, STRIP)
+    t.blocks = ceil_div(t.columns, t.width)
+    t.by_blocks = not back and t.square * c * t.width * t.blocks * item > KERNEL_BYTES
+    if t.by_blocks:
+        t.batch = most(SHARED_BYTES // (t.square * c * item), 8)
+        t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
+    else:
+        t.batch = least(most(TILES_BYTES // (t.square * t.depth * item), 8), GROUP)
+        t.batch = least(t.batch - t.batch % 8, ceil_div(t.count, threads))
+    t.splits = least(ceil_div(t.batch, GROUP), ceil_div(2 * threads, t.blocks))
+    t.group = least(GROUP, t.batch)
+    t.u, t.v, t.m = t.depth * t.width + PAD, t.batch * t.depth + PAD, t.group * t.width + PAD
+    return t
+
+
+cdef inline void count_taps(Tiles *t, size in_h, size in_w, size out_h, size out_w, bint back) noexcept nogil:
+    # Rows and columns that pooling drops have no tiles, but which sums are weak is as with them.
+    cdef size taps = t.wino.taps
+    t.in_h, t.in_w, t.out_h, t.out_w = in_h, in_w, out_h, out_w
+    t.least_u = least_taps(taps, t.top, out_h - 1 + taps - in_h - t.top, in_h, back)
+    t.least_v = least_taps(taps, t.left, out_w - 1 + taps - in_w - t.left, in_w, back)
+
+
+cdef inline int cells_of(size rows, size columns) noexcept nogil:
+    # A bit for each quarter of a tile that has outputs, where so many rows and columns are left.
+    return (1 | (2 if columns > 2 else 0) | (4 if rows > 2 else 0) | (8 if rows > 2 and columns > 2 else 0))
+
+
+cdef inline void place(Tiles *t, size tile, cconv_tile *x, cconv_tile *y, size *x_at,
+                       size *y_at) noexcept nogil:
+    # Where a tile lies in its image of the input and of the output: all but channels, point and argmax.
+    # x_at and y_at are the elements of its row 0, column 0, which may be outside the image.
+    cdef size each = t.down * t.across, image = tile // each, within = tile % each
+    cdef size i = t.wino.out * (within // t.across), j = t.wino.out * (within % t.across)
+    x.row, x.column = t.xw * t.c, t.c
+    x.r0, x.c0 = t.top - i, t.left - j
+    x.r1, x.c1 = x.r0 + (t.xh << t.xs), x.c0 + (t.xw << t.xs)
+    x_at[0] = ((image * t.xh + ((i - t.top) >> t.xs)) * t.xw + ((j - t.left) >> t.xs)) * t.c
+    y.row, y.column = t.yw * t.f, t.f
+    y.r0, y.r1 = 0, least(t.wino.out, (t.yh << t.ys) - i)
+    y.c0, y.c1 = 0, least(t.wino.out, (t.yw << t.ys) - j)
+    y_at[0] = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
+    # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
+    x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - i, t.ow - j)
+    x.corners = y.corners = 0
+    x.weak = y.weak = x.empty = y.empty = 0
+
+
+cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept nogil:
+    # argmax + at, and NULL for NULL.
+    if argmax == NULL:
+        return NULL
+    return <unsigned char *>argmax + at
+
+
+cdef inline Seen seen_of(const Tiles *t, const cconv_tile *x, const cconv_tile *y) noexcept nogil:
+    # What the outputs of a tile see of its input.
+    cdef Seen s
+    cdef size n = t.wino.out + t.wino.taps - 1
+    s.sums, s.pixels, s.taps, s.sign = t.wino.out, n, t.wino.taps, 1
+    s.rows, s.columns = y.r1, y.c1
+    s.r0, s.r1, s.c0, s.c1 = most(x.r0, 0), least(x.r1, n), most(x.c0, 0), least(x.c1, n)
+    s.whole_r0, s.whole_r1 = x.r0, x.r0 + t.in_h - t.wino.taps + 1
+    s.whole_c0, s.whole_c1 = x.c0, x.c0 + t.in_w - t.wino.taps + 1
+    return s
+
+
+cdef inline Weak examine(
+    const Seen *s, const cconv_winograd *wino, const cconv_tile *t,
+    const cython.floating *x,   # IN   where the tile lies
+    cython.floating *patch,     # OUT  (pixels, pixels, channels)
+) noexcept nogil:
+    # Which of a tile's sums are weak.
+    cdef double[36] sizes
+    wino.patch(t, s.pixels, x, patch)
+    wino.sizes(s.pixels * s.pixels, t.channels, patch, &sizes[0])
+    return weak_sums(s, &sizes[0], sizeof(cython.floating))
+
+
+cdef inline void tiles_in(
+    const cython.floating *x,      # IN   (n, xh, xw, c)
+    const unsigned char *argmax,   # IN   of x where that is pooled, or NULL
+    cython.floating *v,            # OUT  (n^2, batch, c), from the first of these tiles on
+    Weak *weak,                    # OUT  (count)
+    Tiles *t, size first, size count,
+    cython.floating *patch,        # OUT  (n^2, c)
+) noexcept nogil:
+    cdef size i, x_at = 0, y_at = 0
+    cdef cconv_tile from_, to
+    cdef Seen seen
+    from_.channels, from_.point = t.c, t.v
+    for i in range(count):
+        place(t, first + i, &from_, &to, &x_at, &y_at)
+        from_.argmax = places(argmax, x_at)
+        weak[i].weak = weak[i].empty = 0
+        if t.wino.input(&from_, x + x_at, v + i * t.c) & CCONV_MAYBE_UNEVEN:
+            seen = seen_of(t, &from_, &to)
+            weak[i] = examine(&seen, t.wino, &from_, x + x_at, patch)
+
+
+cdef inline void products(
+    const cython.floating *v,  # IN   (n^2, batch, depth), from the first of these tiles on
+    const cython.floating *u,  # IN   (n^2, depth, width) of the block
+    const Tiles *t, size count, size columns,
+    cython.floating *m,        # OUT  (n^2, group, width)
+) noexcept nogil:
+    cdef size p
+    cdef cconv_sum s
+    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
+    s.k, s.am, s.ak, s.bk, s.bn, s.cm = t.depth, t.depth, 1, t.width, 0, t.width
+    for p in range(t.square):
+        product(&s, count, columns, v + p * t.v, u + p * t.u, m + p * t.m, <const cython.floating *>NULL, 0)
+
+
+cdef inline void kernel_task(
+    const cython.floating *kernel,  # IN   (taps, taps, depth, columns); swapped: (taps, taps, columns, depth)
+    cython.floating *u,             # OUT  (n^2, depth, width) of the block: a strip of its depth
+    const Tiles *t, size block, size strip, bint swapped, bint flipped,
+    cython.floating *scratch,       # OUT  strip_size(t, swapped)
+    cython.floating *sizes,         # OUT  (taps, taps, filters), after the last strip; or NULL
+) noexcept nogil:
+    cdef size f = block * t.width, filters = least(t.width, t.columns - f), taps = t.wino.taps * t.wino.taps
+    cdef size first = strip * STRIP, stop = least(first + STRIP, t.depth), i, k
+    if not swapped:
+        for k in range(first, stop):
+            t.wino.kernel(filters, t.depth * t.columns, flipped, t.u, kernel + k * t.columns + f,
+                          u + k * t.width)
+        if sizes != NULL:
+            t.wino.kernel_sizes(taps, stop - first, filters, t.depth * t.columns, t.columns, first == 0,
+                                kernel + first * t.columns + f, sizes)
+        return
+    for i in range(taps):
+        transpose(stop - first, filters, t.depth, t.width, kernel + (i * t.columns + f) * t.depth + first,
+                  scratch + i * STRIP * t.width)
+    for k in range(first, stop):
+        t.wino.kernel(filters, STRIP * t.width, flipped, t.u, scratch + (k - first) * t.width,
+                      u + k * t.width)
+    if sizes != NULL:
+        t.wino.kernel_sizes(taps, stop - first, filters, STRIP * t.width, t.width, first == 0, scratch, sizes)
+
+
+cdef inline size strip_size(const Tiles *t, bint swapped) noexcept nogil:
+    # Elements of scratch that `kernel_task` takes.
+    return t.wino.taps * t.wino.taps * STRIP * t.width if swapped else 0
+
+
+# What a thread has beside u, v and m: a strip of the kernel, sums that are given, a tile as it is, the
+# largest values of a kernel's block, what each block's are like, and which outputs of its tiles are weak.
+
+cdef inline size rounded(size count) noexcept nogil:
+    return ceil_div(count, PAD) * PAD
+
+
+cdef inline size given_at(const Tiles *t, bint swapped) noexcept nogil:
+    return strip_size(t, swapped)
+
+
+cdef inline size patch_at(const Tiles *t, bint swapped) noexcept nogil:
+    return given_at(t, swapped) + t.square * t.width
+
+
+cdef inline size sizes_at(const Tiles *t, bint swapped) noexcept nogil:
+    return patch_at(t, swapped) + t.square * t.depth
+
+
+cdef inline size levels_at(const Tiles *t, bint swapped) noexcept nogil:
+    return sizes_at(t, swapped) + sizes_size(t)
+
+
+cdef inline size weak_at(const Tiles *t, bint swapped) noexcept nogil:
+    return levels_at(t, swapped) + rounded(t.blocks)
+
+
+cdef inline size sizes_size(const Tiles *t) noexcept nogil:
+    return rounded(t.wino.taps * t.wino.taps * t.width)
+
+
+cdef inline size weak_size(const Tiles *t, size item) noexcept nogil:
+    return rounded(t.batch * <size>sizeof(Weak) // item)
+
+
+cdef inline size thread_size(const Tiles *t, bint gradient, size item) noexcept nogil:
+    # Elements of scratch of a thread: u, m, v and the weak where they are not shared, and the rest.
+    cdef size own = t.u + t.m if t.by_blocks else t.blocks * t.u + t.m + t.v
+    return t.square * own + weak_at(t, gradient) + (0 if t.by_blocks else weak_size(t, item))
+
+
+cdef inline Block block_of(const Tiles *t, size block, bint swapped, bint flipped) noexcept nogil:
+    cdef Block b
+    b.taps, b.depth, b.columns = t.wino.taps, t.depth, t.columns
+    b.first, b.width = block * t.width, t.width
+    b.count = least(t.width, t.columns - b.first)
+    b.swapped, b.flipped, b.strip_depth = swapped, flipped, STRIP
+    return b
+
+
+cdef inline int level_of_block(
+    const Tiles *t, size block, const cython.floating *sizes,  # IN   (taps, taps, filters)
+) noexcept nogil:
+    # What the values of a block of the kernel are like.
+    return level_of(sizes, t.wino.taps, t.wino.taps, t.least_u, t.least_v,
+                    least(t.width, t.columns - block * t.width))
+
+
+cdef inline void kernel_tasks(
+    const cython.floating *kernel,  # IN   as `kernel_task`
+    cython.floating *u,             # OUT  (blocks, n^2, depth, width)
+    const Tiles *t, bint swapped, bint flipped,
+    cython.floating *spare,         # OUT  as in `thread_size`: the levels of the blocks
+) noexcept nogil:
+    cdef size i, j
+    cdef cython.floating *sizes = spare + sizes_at(t, swapped)
+    for j in range(t.blocks):
+        for i in range(t.strips):
+            kernel_task(kernel, u + j * t.square * t.u, t, j, i, swapped, flipped, spare, sizes)
+        spare[levels_at(t, swapped) + j] = level_of_block(t, j, <const cython.floating *>sizes)
+
+
+cdef inline size u_size(const Tiles *t) noexcept nogil:
+    # Elements of the transformed kernel.
+    return t.square * t.blocks * t.u

@@ -1,0 +1,373 @@
+# winograd_weight_gradient.pyx: the gradient of kernel and bias; `winograd.pyx` has the formulas.
+#
+# A task sums one part of the tiles for one slice of the channels and one of the filters, so that
+# its sum stays in the cache; slices of the same part transform the same tiles again.  Where there
+# is but one part the task also transforms its sum, which nobody else ever sees.  Tiles that
+# pooling does not see have no gradient and are left out; the batches, and with them every sum, are
+# as they would be with their zeros, where x is finite.  Uneven tiles are left out too, and marked;
+# their products are added to what all the others give, tile by tile.
+cimport cython
+from cython.parallel cimport prange, threadid
+from libc.string cimport memchr, memset
+
+from cconv._kernels cimport (
+    CCONV_ACCUMULATE,
+    CCONV_BLOCK_BYTES,
+    CCONV_MAYBE_UNEVEN,
+    GROUP_OUTPUTS,
+    add_whole,
+    cconv_rows_of,
+    cconv_sum,
+    cconv_tile,
+    cconv_winograd,
+    ceil_div,
+    least,
+    most,
+    product,
+    size,
+)
+from cconv._rows cimport cconv_rows
+from cconv.kernels.uneven cimport Seen, is_uneven
+from cconv.kernels.winograd_tiles cimport (
+    PAD,
+    Tiles,
+    place,
+    places,
+    rounded,
+    seen_of,
+    tiles_of,
+    transforms,
+)
+
+cdef enum:
+    SUM_BYTES = 458752       # of the transformed x and dy of a part
+    SLICE = 64               # most channels, and filters, of a slice of the weight gradient
+    TILES_OF_BIAS = 16      # whose sums of dy are one chain
+    PARTIAL_BYTES = 4194304  # of the sums of all parts
+
+
+cdef struct Sum:
+    Tiles t                  # x of the forward pass, dy in place of y
+    size w                   # elements from one point to the next, of w
+    size cs, fs              # channels and filters of a slice
+    size across, slices      # slices of the filters; in all
+    size parts               # of the tiles
+    size group               # tiles that are summed before their sum is added exactly
+    bint settles             # whether a part has several groups
+    size each, whole         # elements of the sum of a slice, of a part: its slices
+
+
+cdef Sum sum_of(Tiles t, size item) noexcept nogil:
+    cdef Sum s
+    s.t = t
+    s.cs = least(t.c, ceil_div(ceil_div(t.c, ceil_div(t.c, SLICE)), 16) * 16)
+    s.fs = least(t.f, ceil_div(ceil_div(t.f, ceil_div(t.f, SLICE)), 16) * 16)
+    s.across = ceil_div(t.f, s.fs)
+    s.slices = ceil_div(t.c, s.cs) * s.across
+    s.t.batch = least(most(SUM_BYTES // (t.square * (s.cs + s.fs) * item), 8), t.count)
+    s.t.v, s.w = s.t.batch * s.cs + PAD, s.t.batch * s.fs + PAD
+    s.each = t.square * s.cs * s.fs
+    s.whole = s.slices * s.each
+    s.parts = 1
+    while (s.parts < 16 and s.parts * 2 * s.t.batch <= t.count
+           and s.parts * 2 * (s.whole + t.f) * item <= PARTIAL_BYTES):
+        s.parts *= 2
+    s.group = ceil_div(GROUP_OUTPUTS, s.t.batch) * s.t.batch
+    s.settles = ceil_div(t.count, s.parts) > s.group
+    return s
+
+
+cdef void add_bias(cython.floating *biases, size f, size filters) noexcept nogil:
+    # biases (3, f): a chain of sums, which begins anew, goes to the sums and what was lost.
+    cconv_rows_of(sizeof(cython.floating)).add_exactly(filters, biases, biases + f, biases + 2 * f)
+    memset(biases, 0, filters * sizeof(cython.floating))
+
+
+cdef inline size patches_size(const Sum *s) noexcept nogil:
+    # Elements of scratch for a tile of x and one of dy as they are.
+    return rounded(s.t.square * s.cs + s.t.wino.out * s.t.wino.out * s.fs)
+
+
+cdef inline size settling_size(const Sum *s) noexcept nogil:
+    # Elements of scratch for the sum of a group and what is lost, where a part has several groups.
+    return 2 * s.each if s.settles else 0
+
+
+cdef inline size marks_size(const Sum *s, size item) noexcept nogil:
+    # Elements of scratch for a byte for each slice and tile.
+    return rounded(ceil_div(s.slices * s.t.count, item))
+
+
+cdef bint stands_apart(
+    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
+    cython.floating *patches,                             # OUT  patches_size(s)
+) noexcept nogil:
+    cdef const cconv_winograd *wino = s.t.wino
+    cdef size n = wino.out + wino.taps - 1, out = wino.out
+    cdef double[36] x_sizes
+    cdef double[16] dy_sizes
+    cdef Seen seen = seen_of(&s.t, x_tile, y_tile)
+    wino.patch(x_tile, n, x, patches)
+    wino.sizes(n * n, x_tile.channels, patches, &x_sizes[0])
+    wino.patch(y_tile, out, dy, patches)
+    wino.sizes(out * out, y_tile.channels, patches, &dy_sizes[0])
+    return is_uneven(&seen, &x_sizes[0], x_tile.cells, &dy_sizes[0], sizeof(cython.floating))
+
+
+cdef void add_apart(
+    const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,  # IN   as `sum_task`
+    const unsigned char *apart,  # IN   (tiles) of the slice
+    cython.floating *dkernel,    # IN, OUT  (taps, taps, c, f)
+    Sum *s, size slice,
+    cython.floating *patches,    # OUT  patches_size(s)
+) noexcept nogil:
+    # Add the products of the tiles that were left out, for one slice.
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, x_at = 0, y_at = 0
+    cdef size n = s.t.wino.out + s.t.wino.taps - 1
+    cdef cython.floating *second = patches + s.t.square * s.cs
+    cdef cconv_tile from_, to
+    from_.channels, to.channels = least(s.cs, s.t.c - k), least(s.fs, s.t.f - j)
+    from_.argmax = NULL
+    for i in range(s.t.count):
+        if not apart[i]:
+            continue
+        place(&s.t, i, &from_, &to, &x_at, &y_at)
+        to.argmax = places(argmax, y_at + j)
+        s.t.wino.patch(&from_, n, x + x_at + k, patches)
+        s.t.wino.patch(&to, s.t.wino.out, dy + y_at + j, second)
+        add_tile(s, &from_, &to, <const cython.floating *>patches, <const cython.floating *>second,
+                 dkernel + k * s.t.f + j)
+
+
+cdef void add_tile(
+    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const cython.floating *x,   # IN   (n, n, channels)
+    const cython.floating *dy,  # IN   (out, out, filters)
+    cython.floating *dkernel,   # IN, OUT  (taps, taps, c, f), from the slice's first channel and filter on
+) noexcept nogil:
+    cdef size out = s.t.wino.out, taps = s.t.wino.taps, n = out + taps - 1, u, v, i, j
+    cdef cconv_sum sums
+    sums.r, sums.ar, sums.br, sums.am, sums.cm = 1, 0, 0, 1, s.t.f
+    sums.ak, sums.bk = x_tile.channels, y_tile.channels
+    sums.aq, sums.bq = n * sums.ak, out * sums.bk
+    sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    for u in range(taps):
+        for v in range(taps):
+            i, j = most(x_tile.r0 - u, 0), most(x_tile.c0 - v, 0)
+            sums.q = least(y_tile.r1, x_tile.r1 - u) - i
+            sums.k = least(y_tile.c1, x_tile.c1 - v) - j
+            if sums.q > 0 and sums.k > 0:
+                product(&sums, sums.ak, sums.bk, x + ((i + u) * n + j + v) * sums.ak,
+                        dy + (i * out + j) * sums.bk, dkernel + (u * taps + v) * s.t.c * s.t.f,
+                        <const cython.floating *>NULL, CCONV_ACCUMULATE)
+
+
+cdef size batch_to_points(
+    const cython.floating *x,      # IN   (n, xh, xw, c), from the slice's first channel on
+    const cython.floating *dy,     # IN   (n, yh, yw, f), from the slice's first filter on
+    const unsigned char *argmax,   # IN   of dy where that is pooled, or NULL
+    cython.floating *biases,       # IN, OUT  (3, f) += the sum of dy: zeros, sums, what was lost; or NULL
+    Sum *s, size first, size count, size channels, size filters,
+    cython.floating *v,            # OUT  (n^2, tiles, channels)
+    cython.floating *w,            # OUT  (n^2, tiles, filters)
+    unsigned char *apart,          # OUT  (count): whether a tile is left out as uneven
+    cython.floating *patches,      # OUT  patches_size(s)
+) noexcept nogil:
+    # Transform the tiles from `first` on; returns how many are in the sum.
+    cdef cconv_tile from_, to
+    cdef size i, x_at = 0, y_at = 0, kept = 0
+    cdef int glance
+    from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
+    to.channels, to.point = filters, s.w
+    for i in range(first, first + count):
+        # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
+        if biases != NULL and i > first and (i - first) % TILES_OF_BIAS == 0:
+            add_bias(biases, s.t.f, filters)
+        place(&s.t, i, &from_, &to, &x_at, &y_at)
+        apart[i - first] = 0
+        if to.r1 <= 0 or to.c1 <= 0:
+            continue
+        to.argmax = places(argmax, y_at)
+        if s.t.wino.out == 2:
+            from_.cells = 15
+        glance = s.t.wino.input(&from_, x + x_at, v + kept * channels)
+        glance |= s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
+        if glance & CCONV_MAYBE_UNEVEN and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
+            apart[i - first] = 1
+            continue
+        kept += 1
+    if biases != NULL:
+        add_bias(biases, s.t.f, filters)
+    return kept
+
+
+cdef void sum_task(
+    const cython.floating *x,     # IN   (n, xh, xw, c)
+    const cython.floating *dy,    # IN   (n, yh, yw, f)
+    const unsigned char *argmax,  # IN   of dy where that is pooled, or NULL
+    cython.floating *total,       # OUT  (n^2, cs, fs) of this part and slice
+    cython.floating *biases,      # OUT  (3, f) of this part: the sums and what was lost behind the first
+    unsigned char *apart,         # OUT  (tiles) of this slice
+    Sum *s, size part, size slice,
+    cython.floating *scratch,     # OUT  v, w, settling_size(s), patches_size(s): gradient_each
+) noexcept nogil:
+    cdef Tiles *t = &s.t
+    cdef size first = part * t.count // s.parts, stop = (part + 1) * t.count // s.parts, start = first
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, item = sizeof(cython.floating)
+    cdef size channels = least(s.cs, t.c - k), filters = least(s.fs, t.f - j), p
+    cdef cython.floating *w = scratch + t.square * t.v
+    cdef cython.floating *group = w + t.square * s.w
+    cdef cython.floating *lost = group + s.each
+    cdef cython.floating *to
+    cdef cconv_sum sums
+    sums.q, sums.aq, sums.bq, sums.r, sums.ar, sums.br = 1, 0, 0, 1, 0, 0
+    sums.am, sums.ak, sums.bk, sums.cm = 1, channels, filters, s.fs
+    sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
+    biases = biases + j if k == 0 else NULL
+    if biases != NULL:
+        for i in range(3):
+            memset(biases + i * t.f, 0, filters * item)
+    while first < stop:
+        sums.k = batch_to_points(x + k, dy + j, places(argmax, j), biases, s, first,
+                                 least(t.batch, stop - first), channels, filters, scratch, w,
+                                 apart + first, group + settling_size(s))
+        # The first group sums into the part's sum.
+        to = group if first - start >= s.group else total
+        for p in range(t.square):
+            product(&sums, channels, filters, <const cython.floating *>(scratch + p * t.v),
+                    <const cython.floating *>(w + p * s.w), to + p * s.cs * s.fs,
+                    <const cython.floating *>NULL, CCONV_ACCUMULATE if (first - start) % s.group else 0)
+        first += t.batch
+        if s.settles and ((first - start) % s.group == 0 or first >= stop):
+            settle(<const cython.floating *>to, total, lost, s, channels, filters, first >= stop)
+
+
+cdef void settle(
+    const cython.floating *group,  # IN   (n^2, cs, fs); the first one lies in sums, and nothing is lost yet
+    cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
+    const Sum *s, size channels, size filters, bint last,
+) noexcept nogil:
+    # sums, lost += group, exactly; with the last group sums += lost.
+    cdef size item = sizeof(cython.floating), p, k, at
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    for p in range(s.t.square):
+        for k in range(channels):
+            at = (p * s.cs + k) * s.fs
+            if group == sums:
+                memset(lost + at, 0, filters * item)
+            else:
+                rows.add_exactly(filters, group + at, sums + at, lost + at)
+            if last:
+                rows.whole(filters, sums + at, lost + at, sums + at)
+
+
+cdef void finish_row(
+    cython.floating *row,      # IN   (parts, n^2, filters) for one channel, parts s.whole apart; 0 is used up
+    cython.floating *dkernel,  # OUT  (taps, taps, filters), taps c * f apart
+    const Sum *s, size filters,
+) noexcept nogil:
+    cdef size p, part, point = s.cs * s.fs
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(cython.floating))
+    for part in range(1, s.parts):
+        for p in range(s.t.square):
+            rows.add(filters, row + part * s.whole + p * point, NULL, row + p * point, 0)
+    s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel)
+
+
+cdef void finish_task(
+    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; part 0 is used up
+    cython.floating *dkernel,  # OUT  (taps, taps, c, f)
+    const Sum *s, size k,
+) noexcept nogil:
+    # The kernel's gradient for input channel k.
+    cdef size j
+    for j in range(s.across):
+        finish_row(sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs,
+                   dkernel + k * s.t.f + j * s.fs, s, least(s.fs, s.t.f - j * s.fs))
+
+
+cdef void slice_task(
+    const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,
+    cython.floating *dkernel,  # OUT  (taps, taps, c, f)
+    cython.floating *biases,   # OUT  (3, f), as `sum_task`
+    unsigned char *apart,      # OUT  (tiles) of this slice
+    Sum *s, size slice,
+    cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
+) noexcept nogil:
+    # All of one slice, where there is one part.
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i
+    sum_task(x, dy, argmax, scratch, biases, apart, s, 0, slice, scratch + s.each)
+    for i in range(least(s.cs, s.t.c - k)):
+        finish_row(scratch + i * s.fs, dkernel + (k + i) * s.t.f + j, s, least(s.fs, s.t.f - j))
+
+
+cdef Sum gradient_sum(
+    size tile, size taps, size n, size h, size w, size c, size yh, size yw, size f, bint pooled, conv_size,
+    size top, size left, size item,
+):
+    return sum_of(tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
+                           conv_size[1], top, left, item, 1, False), item)
+
+
+cdef size gradient_shared(const Sum *s) noexcept nogil:
+    # Elements of scratch that all threads share: the sums of the bias of each part, (3, f), then those of
+    # the kernel, where there are several.
+    return s.parts * 3 * s.t.f + (s.parts * s.whole if s.parts > 1 else 0)
+
+
+cdef size gradient_each(const Sum *s) noexcept nogil:
+    # Elements of scratch of a thread.
+    return s.t.square * (s.t.v + s.w) + (s.each if s.parts == 1 else 0) + settling_size(s) + patches_size(s)
+
+
+def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
+    """Elements of scratch that `weight_gradient` takes on so many threads."""
+    n, h, w, c = x_shape
+    n, yh, yw, f = dy_shape
+    cdef Sum s = gradient_sum(tile, taps, n, h, w, c, yh, yw, f, False, conv_size, 0, 0, item)
+    return gradient_shared(&s) + threads * gradient_each(&s) + marks_size(&s, item)
+
+
+def weight_gradient(
+    const cython.floating[:, :, :, ::1] dy,    # IN   (n, oh, ow, f)
+    const unsigned char[:, :, :, ::1] argmax,  # IN   (n, oh, ow, f) where dy is a pooled gradient, or None
+    const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
+    cython.floating[:, :, :, ::1] dkernel,     # OUT  (taps, taps, c, f)
+    cython.floating[::1] dbias,                # OUT  (f)
+    conv_size,                                 # (height, width) of the convolution's output
+    size tile, size top, size left,
+    cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution, or of one that was pooled, with respect to its kernel and bias."""
+    cdef bint pooled = argmax is not None
+    cdef Sum s = gradient_sum(tile, dkernel.shape[0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                              dy.shape[1], dy.shape[2], dy.shape[3], pooled, conv_size, top, left,
+                              sizeof(cython.floating))
+    cdef size i, part, slice, each = gradient_each(&s), f = s.t.f
+    cdef cython.floating *biases = &scratch[0]
+    cdef cython.floating *sums = biases + s.parts * 3 * f
+    cdef cython.floating *rest = biases + gradient_shared(&s)
+    cdef unsigned char *apart = <unsigned char *>(rest + threads * each)
+    cdef const unsigned char *windows = NULL
+    if pooled:
+        windows = &argmax[0, 0, 0, 0]
+    with nogil:
+        if s.parts == 1:
+            for i in prange(s.slices, num_threads=threads, schedule="static"):
+                slice_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, &dkernel[0, 0, 0, 0], biases,
+                           apart + i * s.t.count, &s, i, rest + threadid() * each)
+        else:
+            for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
+                part, slice = i // s.slices, i % s.slices
+                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
+                         biases + part * 3 * f, apart + slice * s.t.count, &s, part, slice,
+                         rest + threadid() * each)
+            for i in prange(s.t.c, num_threads=threads, schedule="static"):
+                finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
+        add_whole(&dbias[0], biases + f, biases + 2 * f, s.parts, f, 3 * f, sizeof(cython.floating), 1)
+        if memchr(apart, 1, s.slices * s.t.count) != NULL:
+            for i in prange(s.slices, num_threads=threads, schedule="static"):
+                add_apart(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, apart + i * s.t.count,
+                          &dkernel[0, 0, 0, 0], &s, i, rest + threadid() * each)

@@ -1,0 +1,264 @@
+"""The layers of a model drawn as an SVG file, box by box, with no program or package besides.
+
+Positions are computed here and the file is written as text. It knows layers by their attributes
+alone, so it needs next to nothing of the rest of the library. Names are a user's own: what XML forbids is
+written as an escape, and what is very long is cut. Sizes are in SVG's pixels.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from cconv.arguments.text import columns, printable, short
+
+FONT = 13  # size of the text
+CHARACTER = 0.62 * FONT  # upper bound of a letter's mean width: in DejaVu Sans, the widest usual one
+PAD = 10  # around a box' text
+STRIPE = 6  # width of the coloured edge
+LINE = 18  # from one line of text to the next
+ARROW = 30  # between two boxes
+GUTTER = 44  # between two columns
+MARGIN = 14
+DETAILS = 120  # characters of a layer's settings
+ROWS = 15  # boxes in a column before a new one begins
+
+INK, GREY, PAPER, BOX = "#1a1a1a", "#595959", "#ffffff", "#f5f5f5"
+# Okabe & Ito 2008, "Color universal design": told apart by colour-blind people too.
+CONVOLUTION, POOLING, DENSE, OTHER = "#0072b2", "#e69f00", "#009e73", "#8c8c8c"
+
+
+class Box(NamedTuple):
+    """What stands in one box, and below it."""
+
+    title: str
+    name: str
+    details: str
+    parameters: str
+    colour: str
+    shape: str  # of what leaves it
+
+
+class Drawing(str):
+    """The text of an SVG file, which a notebook shows as the picture."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def _times(extents: Any) -> str:
+    return "×".join(str(extent) for extent in extents)
+
+
+def _colour(layer: Any) -> str:
+    if hasattr(layer, "kernel_size"):
+        return CONVOLUTION
+    if hasattr(layer, "pool_size") or type(layer).__name__.startswith("Global"):
+        return POOLING
+    return DENSE if hasattr(layer, "units") else OTHER
+
+
+def _window_details(layer: Any) -> Iterator[str]:
+    """Yield what is to be said of a convolution or pooling: its size, and what is not the default."""
+    if hasattr(layer, "kernel_size"):
+        filters = getattr(layer, "filters", None)
+        size = _times(layer.kernel_size)
+        yield f"{filters} filters {size}" if filters else f"every channel {size}"
+        usual_strides = (1, 1)
+    else:
+        yield _times(layer.pool_size)
+        usual_strides = layer.pool_size
+    if tuple(layer.strides) != tuple(usual_strides):
+        yield f"strides {_times(layer.strides)}"
+    if layer.padding != "valid":
+        yield layer.padding if isinstance(layer.padding, str) else f"padding {layer.padding}"
+    if tuple(layer.dilation_rate) != (1, 1):
+        yield f"dilation {_times(layer.dilation_rate)}"
+    if getattr(layer, "groups", 1) > 1:
+        yield f"{layer.groups} groups"
+
+
+def describe(layer: Any) -> str:
+    """Return a layer's settings in a few words.
+
+    Examples
+    --------
+    >>> from cconv.layers import Conv2D, Dropout
+    >>> describe(Conv2D(32, 3, padding="same", activation="relu"))
+    '32 filters 3×3, same, relu'
+    >>> describe(Dropout(0.25))
+    'rate 0.25'
+    """
+    parts: list[str] = []
+    if hasattr(layer, "kernel_size") or hasattr(layer, "pool_size"):
+        parts += _window_details(layer)
+    elif isinstance(getattr(layer, "padding", None), tuple):  # zeros as a layer
+        (top, bottom), (left, right) = layer.padding
+        parts.append(f"top {top}, bottom {bottom}, left {left}, right {right}")
+    if hasattr(layer, "units"):
+        parts.append(f"{layer.units} units")
+    if hasattr(layer, "rate"):
+        parts.append(f"rate {layer.rate:g}")
+    if hasattr(layer, "scale") and isinstance(layer.scale, float):
+        parts.append(f"times {layer.scale:.4g}")
+    activation = getattr(getattr(layer, "activation", None), "key", "linear")
+    if activation != "linear" and type(layer).__name__.lower() != activation.replace("_", ""):
+        parts.append(activation)
+    return ", ".join(parts)
+
+
+def _box(layer: Any) -> Box:
+    count = layer.count_params()
+    return Box(
+        short(type(layer).__name__),
+        short(layer.name),
+        short(describe(layer), DETAILS),
+        f"{count:,} parameters" if count else "",
+        _colour(layer),
+        _times(layer.output_shape),
+    )
+
+
+def _content(box: Box) -> list[str]:
+    """Return the lines below the title."""
+    return [line for line in (box.details, box.parameters) if line]
+
+
+def _width(box: Box, names: bool) -> float:
+    first = box.title + (f"   {box.name}" if names else "")
+    # The title is bold, which is wider by a tenth.
+    widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box))]
+    return max(widths) * CHARACTER + 2 * PAD + STRIPE
+
+
+def _height(box: Box) -> float:
+    return LINE * (1 + len(_content(box))) + 1.2 * PAD
+
+
+def _text(x: float, y: float, text: str, **style: Any) -> str:
+    given = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in style.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{given}>{escape(printable(text))}</text>'
+
+
+def _draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
+    height = _height(box)
+    yield (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        f'fill="{BOX}" stroke="{GREY}"/>'
+    )
+    yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{STRIPE}" height="{height:.1f}" fill="{box.colour}"/>'
+    left, line = x + STRIPE + PAD, y + LINE
+    yield _text(left, line, box.title, font_weight="bold")
+    if names:
+        yield _text(x + width - PAD, line, box.name, text_anchor="end", fill=GREY)
+    for text in _content(box):
+        line += LINE
+        yield _text(left, line, text)
+
+
+def _draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[str]:
+    """Draw a line through these points with a head at its end, and the label at its right."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    yield (
+        f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-width="1.5" marker-end="url(#head)"/>'
+    )
+    x, y = points[-1]
+    if label:
+        yield _text(x + 8, y - ARROW / 2 + FONT / 3, label, fill=GREY)
+
+
+def svg(
+    layers: Sequence[Any],
+    input_shape: Sequence[int | None],
+    *,
+    show_shapes: bool = True,
+    show_layer_names: bool = True,
+) -> Drawing:
+    """Return the drawing of built layers: from top to bottom, in further columns when they are many.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Built, in order.
+    input_shape : sequence of int
+        Of what enters the first, without the batch.
+    show_shapes : bool
+        Write the shape of one sample beside each arrow.
+    show_layer_names : bool
+        Write the layers' names beside their classes.
+
+    Returns
+    -------
+    Drawing
+        A string: the SVG file.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> drawing = svg([Dense(3).build((2,))], (2,))
+    >>> drawing[:4], "9 parameters" in drawing
+    ('<svg', True)
+    """
+    boxes = [Box("Input", "", "", "", OTHER, _times(input_shape)), *map(_box, layers)]
+    n_columns = math.ceil(len(boxes) / ROWS)
+    rows = math.ceil(len(boxes) / n_columns)
+    width = max(_width(box, show_layer_names) for box in boxes)
+    pitch = width + GUTTER
+    parts: list[str] = []
+    below: tuple[float, float] | None = None  # the middle of the last box' lower edge
+    tallest, y = 0.0, 0.0
+    for number, box in enumerate(boxes):
+        column, row = divmod(number, rows)
+        x = MARGIN + column * pitch
+        if row == 0:
+            # Every column begins with an arrow's height; in the first nothing comes from outside.
+            y = MARGIN + (ARROW if column else 0)
+        middle = x + width / 2
+        if below is not None:
+            points = [below, (middle, y - 2)]
+            if row == 0:
+                lane = x - GUTTER / 2
+                turn = below[1] + ARROW / 2
+                points[1:1] = [(below[0], turn), (lane, turn), (lane, MARGIN), (middle, MARGIN)]
+                tallest = max(tallest, turn)
+            parts += _draw_arrow(points, boxes[number - 1].shape if show_shapes else "")
+        parts += _draw_box(box, x, y, width, show_layer_names)
+        y += _height(box)
+        below = (middle, y)
+        tallest = max(tallest, y)
+        y += ARROW
+    if show_shapes and below is not None:
+        parts += _draw_arrow([below, (below[0], below[1] + ARROW - 2)], boxes[-1].shape)
+        tallest = max(tallest, below[1] + ARROW)
+    return Drawing(_page(MARGIN * 2 + n_columns * pitch - GUTTER, tallest + MARGIN, parts))
+
+
+def _page(width: float, height: float, parts: Sequence[str]) -> str:
+    w, h = math.ceil(width), math.ceil(height)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
+        f'font-family="DejaVu Sans, Verdana, sans-serif" font-size="{FONT}" fill="{INK}">'
+    )
+    marker = (
+        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        f'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{GREY}"/></marker></defs>'
+    )
+    paper = f'<rect width="{w}" height="{h}" fill="{PAPER}"/>'
+    return "\n".join([head, "<title>Layers of the model</title>", marker, paper, *parts, "</svg>"]) + "\n"
+
+
+def html(lines: Sequence[str], drawing: Drawing) -> str:
+    """Return a notebook's view of a model: the lines of its summary, and the drawing folded away.
+
+    Examples
+    --------
+    >>> html(["a < b"], Drawing("<svg/>"))[:19]
+    '<pre>a &lt; b</pre>'
+    """
+    text = escape("\n".join(map(printable, lines)), quote=False)
+    return (
+        f'<pre>{text}</pre>\n<details open="open"><summary>Diagram</summary>'
+        f'<div style="max-height:640px;overflow:auto">{drawing}</div></details>'
+    )

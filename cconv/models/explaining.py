@@ -1,0 +1,299 @@
+"""What each step of a model computes, how, and how far from this machine's limits it stays."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cconv import arguments, ops
+from cconv.arguments.numbers import positive_int
+from cconv.arguments.text import columns, fitted
+from cconv.engine.memory import Arena, PlanRun
+from cconv.engine.plan import Plan
+from cconv.engine.steps import PooledConvolution, Step
+from cconv.geometry.algorithms import (
+    ROW_TILE,
+    Convolution,
+    forward_algorithm,
+    gradient_tiled,
+    input_gradient_algorithm,
+    pooled_algorithm,
+    weight_gradient_algorithm,
+    winograd_tile,
+)
+from cconv.geometry.shapes import resolve_window
+from cconv.layers.base import Layer
+from cconv.layers.convolution import Conv2D, DepthwiseConv2D
+from cconv.models import Sequential
+from cconv.models.summary import mult_adds
+from cconv.threads import get_num_threads
+
+# The passes are timed so often, or, of a large model, until so many seconds have gone by.
+ROUNDS, SECONDS = 9, 3.0
+STREAMED_BYTES = 1 << 26  # of an array that fits no cache
+HEADER = ("Step", "Pass", "Algorithm", "GFLOP", "MB", "Floor ms", "Time ms", "Reached")
+
+
+class Limits(NamedTuple):
+    """What this machine reaches on the threads in use: flop/s of products, byte/s of memory."""
+
+    flops: float
+    bandwidth: float
+
+
+class Pass(NamedTuple):
+    """One pass of one step: what it computes, and the seconds that it took.
+
+    `layers` are joined where they are computed as one. `flops` are those of the direct algorithm,
+    `nbytes` what must be read and written at least once.
+    """
+
+    layers: str
+    direction: str
+    algorithm: str
+    flops: int
+    nbytes: int
+    seconds: float
+
+    def floor(self, limits: Limits) -> float:
+        """Return the least seconds for them: of arithmetic or memory, whichever takes longer."""
+        return max(self.flops / limits.flops, self.nbytes / limits.bandwidth)
+
+
+class _Watched(Step):
+    """A step that notes how long its passes take."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(step.layers, step.first)
+        self.step = step
+        self.again = step.again
+        self.moves = True  # the output is not simply the input, or a view of it
+        self.forth: list[float] = []
+        self.back: list[float] = []
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        start = time.perf_counter()
+        y = self.step.forward(x, run)
+        self.forth.append(time.perf_counter() - start)
+        self.moves = not np.may_share_memory(x, y)
+        return y
+
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
+        """Set the gradients of the weights; return that of the input if `need_dx`."""
+        start = time.perf_counter()
+        dx = self.step.backward(dy, run, need_dx)
+        self.back.append(time.perf_counter() - start)
+        return dx
+
+    def recompute(self, run: PlanRun) -> None:
+        """Put the output of the last `forward` back where it was."""
+        self.step.recompute(run)
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        self.step.release()
+
+
+def _seconds(call: Callable[[], object], rounds: int) -> list[float]:
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def machine_limits(dtype: np.dtype) -> Limits:
+    """Return what the library's own fastest loops reach: a convolution in the cache, ReLU out of it."""
+    run = PlanRun(Arena(), False, 0)
+
+    def convolve() -> None:
+        run.enter("convolve", 0, "")
+        ops.conv2d(x, kernel, None, window, 1, False, run, "direct")
+
+    def stream() -> None:
+        run.enter("stream", 0, "")
+        ops.relu(wide, run)
+
+    x = np.ones((4 * get_num_threads(), 28, 28, 32), dtype)
+    kernel = np.ones((3, 3, 32, 32), dtype)
+    window = resolve_window("explain", (28, 28), (3, 3))
+    flops = 2 * len(x) * window.output_size[0] * window.output_size[1] * kernel.size
+    wide = np.ones(STREAMED_BYTES // dtype.itemsize, dtype)
+    # What the caches still hold makes single rounds of a stream too fast.
+    streamed = statistics.median(_seconds(stream, 7))
+    return Limits(flops / min(_seconds(convolve, 50)), 2 * wide.nbytes / streamed)
+
+
+def _shown(chosen: str, what: Convolution, tiled: tuple[int, int]) -> str:
+    """Return an algorithm's name with its tiles; `tiled` is the image that is cut into them."""
+    side = what.window.kernel_size[0]
+    if chosen == "along_rows":
+        return f"winograd F({ROW_TILE},{side}) along rows"
+    if chosen != "winograd":
+        return chosen.removeprefix("row_")
+    tile = winograd_tile(what.window, tiled)
+    return f"winograd F({tile}x{tile},{side}x{side})"
+
+
+def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:
+    """Return how the layer is computed: the passes of a convolution may differ."""
+    if not isinstance(layer, Conv2D | DepthwiseConv2D):
+        return "product" if mult_adds(layer) else ""
+    what = layer.convolution
+    size = what.window.output_size
+    if not backward:
+        chosen = pooled_algorithm(what) if pooled else forward_algorithm(what, batch)
+        return _shown(chosen, what, size)
+    shown = [_shown(weight_gradient_algorithm(what), what, size)]
+    if need_dx:
+        tiled = gradient_tiled(what.window, what.channels, what.filters)
+        shown.insert(0, _shown(input_gradient_algorithm(what, batch), what, tiled))
+    return ", ".join(dict.fromkeys(shown))
+
+
+def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds: float) -> Pass:
+    """Return what a pass computes: backward, the gradients of the weights and, if needed, of the input."""
+    first, last = step.layers[0], step.layers[-1]
+    item = first.dtype.itemsize
+    assert first.input_shape is not None
+    given, made = (batch * item * int(np.prod(shape)) for shape in (first.input_shape, last.output_shape))
+    pooled = isinstance(step.step, PooledConvolution)
+    algorithms = [_algorithm(layer, pooled, batch, backward, need_dx) for layer in step.layers]
+    weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
+    flops = 2 * batch * sum(map(mult_adds, step.layers))
+    nbytes = (given + made if step.moves else 0) + weights
+    if backward:
+        # dy, x and the weights are read, dx and the weights' gradients written.
+        flops *= 1 + need_dx
+        nbytes += (given if need_dx and step.moves else 0) + weights
+    return Pass(
+        " + ".join(layer.shown for layer in step.layers),
+        "backward" if backward else "forward",
+        " ".join(filter(None, algorithms)),
+        flops,
+        nbytes,
+        seconds,
+    )
+
+
+def measure(
+    layers: Sequence[Layer], batch_size: int, training: bool, seed: int, fuse: bool = True
+) -> list[Pass]:
+    """Return the passes of a batch of random numbers through built layers, timed, in order."""
+    first = layers[0]
+    assert first.input_shape is not None
+    rng = np.random.default_rng(seed)
+    shape = first._inner(first.input_shape)
+    x = rng.standard_normal((batch_size, *shape), np.float32).astype(first.dtype, copy=False)
+    plan = Plan(layers, training=training, seed=seed, fuse=fuse)
+    watched = [_Watched(step) for step in plan.steps]
+    plan.steps = list(watched)
+    dy = None
+    start = time.perf_counter()
+    # The first time memory is touched that was not there before.
+    while len(watched[0].forth) <= ROUNDS and (
+        len(watched[0].forth) < 2 or time.perf_counter() - start < SECONDS
+    ):
+        y = plan.forward(x)
+        if training:
+            dy = np.full_like(y, 1 / batch_size) if dy is None else dy
+            plan.backward(dy)
+    passes = [_pass_of(step, batch_size, False, False, statistics.median(step.forth[1:])) for step in watched]
+    learning = [number for number, step in enumerate(watched) if step.back]
+    for number in reversed(learning):
+        step = watched[number]
+        passes.append(
+            _pass_of(step, batch_size, True, number > learning[0], statistics.median(step.back[1:]))
+        )
+    return passes
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines in columns: text to the left, numbers to the right."""
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            fitted(field, width) if column < 3 else field.rjust(width)
+            for column, (field, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def report(passes: Sequence[Pass], limits: Limits) -> list[str]:
+    """Return the lines of the table of these passes."""
+    total = Pass("in all", "", "", *(sum(values) for values in zip(*(p[3:] for p in passes), strict=True)))
+    floors = [entry.floor(limits) for entry in passes]
+    rows: list[Sequence[str]] = [HEADER]
+    for entry, floor in zip([*passes, total], [*floors, sum(floors)], strict=True):
+        figures = (entry.flops / 1e9, entry.nbytes / 1e6, floor * 1e3, entry.seconds * 1e3)
+        reached = f"{floor / entry.seconds:.0%}" if floor else ""
+        rows.append((*entry[:3], *(f"{figure:.3f}" for figure in figures), reached))
+    return _table(rows)
+
+
+def explain(
+    model: Sequential,
+    batch_size: int = 32,
+    *,
+    training: bool = False,
+    print_fn: Callable[[str], object] = print,
+) -> None:
+    """Print how each step of a model is computed, and how near that comes to what this machine can do.
+
+    Layers that are computed in one sweep are one step. The floor of a step is the time that its
+    arithmetic takes at the speed of this library's fastest loop, or its bytes at the speed of
+    memory, whichever is longer; both speeds are measured first, on the threads in use. Winograd's
+    algorithm needs fewer products than are counted here, and what the caches hold need not come
+    from memory: both may pass 100 %.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built; neither its weights nor its optimizer change.
+    batch_size : int
+        Samples of the batch, which is random numbers.
+    training : bool
+        Also show the backward passes; forward then keeps what they need. The loss and the
+        optimizer are not shown.
+    print_fn : callable
+        Called with each line.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a model that is none or is not built, and a batch size that is not positive.
+
+    Examples
+    --------
+    >>> import cconv
+    >>> model = cconv.Sequential([cconv.Conv2D(8, 3, input_shape=(12, 12, 1)), cconv.MaxPooling(2)])
+    >>> cconv.explain(model, batch_size=16)  # doctest: +ELLIPSIS
+    float32, 16 samples, ... threads: ... GFLOP/s, ... GB/s
+    Step ...
+    """
+    where = "explain"
+    if not isinstance(model, Sequential):
+        raise TypeError(f"{where}: model must be a Sequential, got {type(model).__name__}")
+    if not model.built:
+        raise ValueError(
+            f"{where}: the model is not built: call build(input_shape), or give its first layer "
+            "input_shape=..."
+        )
+    count = positive_int(where, "batch_size", batch_size)
+    backward = arguments.flag(where, "training", training)
+    limits = machine_limits(model.dtype)
+    # Training has effects, such as the moving averages of a normalisation: on a copy.
+    layers = copy.deepcopy(model.layers) if backward else model.layers
+    passes = measure(layers, count, backward, model.seed, model.fuse)
+    print_fn(
+        f"{model.dtype}, {count} samples, {get_num_threads()} threads: "
+        f"{limits.flops / 1e9:.0f} GFLOP/s, {limits.bandwidth / 1e9:.0f} GB/s"
+    )
+    for line in report(passes, limits):
+        print_fn(line)

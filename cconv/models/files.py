@@ -1,0 +1,248 @@
+"""What a saved model holds: how it is written, and checked before anything of it is made.
+
+A file has a document, plain JSON, that says what the layers and the optimizer are, and their arrays by name.
+Nothing in it is believed: layers are made without weights, their shapes are compared with the header of the
+file, and only when everything fits are the arrays read, which become the weights as they are.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cconv._version import __version__
+from cconv.arguments.numbers import LARGEST
+from cconv.files import names, safetensors
+from cconv.files.atomic import naming
+from cconv.files.reading import DAMAGE, short
+from cconv.files.safetensors import MOST_AXES
+from cconv.layers.base import Layer
+
+Path = str | os.PathLike[str]
+
+# What the names of arrays in a file begin with.
+WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+ITERATIONS = f"{OPTIMIZER}iterations"
+FORMAT = 1  # of the document in a saved model; raised when an older cconv could not read it
+MOST_STEPS = 2**62  # made so far: nobody can, and there is room to count on
+
+
+def stores(layer: Layer) -> dict[str, np.ndarray]:
+    """Return the weights and the state of a layer by name."""
+    return {**layer.params, **layer.state}
+
+
+def named_params(layers: list[Layer]) -> dict[str, np.ndarray]:
+    """Return all weights, without states, under their names for an optimizer."""
+    return {f"{layer.name}/{name}": array for layer in layers for name, array in layer.params.items()}
+
+
+def named_weights(layers: list[Layer]) -> dict[str, np.ndarray]:
+    """Return all weights and states under their names in a file."""
+    return {
+        f"{WEIGHTS}{layer.name}/{name}": array for layer in layers for name, array in stores(layer).items()
+    }
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def write_weights(path: Path, model: Any) -> None:
+    """Write the weights and states of a model alone."""
+    names.check_ending("Sequential.save_weights", path)
+    safetensors.write(path, named_weights(model.layers), {"format": FORMAT, "cconv": __version__})
+
+
+def write_model(path: Path, model: Any) -> None:
+    """Write a whole built model, as `read_model` reads it."""
+    names.check_ending("Sequential.save", path)
+    document = {
+        "format": FORMAT,
+        "cconv": __version__,
+        "model": model.get_config(),
+        "training": model._training_config(),
+    }
+    with naming(path):
+        state = _optimizer_state(model)
+    safetensors.write(path, named_weights(model.layers) | state, document)
+
+
+def _optimizer_state(model: Any) -> dict[str, np.ndarray]:
+    """Return what the optimizer remembers of the model's weights; not of those of layers taken off."""
+    if model.optimizer is None:
+        return {}
+    weights = named_params(model.layers)
+    state = {OPTIMIZER + name: array for name, array in model.optimizer.get_state().items()}
+    return {
+        name: array
+        for name, array in state.items()
+        if name == ITERATIONS or _weight_and_slot(name)[0] in weights
+    }
+
+
+def _weight_and_slot(name: str) -> tuple[str, str]:
+    """Return which weight, and what of it, an optimizer's array is about."""
+    weight, _, slot = name.removeprefix(OPTIMIZER).rpartition("/")
+    return weight, slot
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def read_weights(path: Path, model: Any) -> None:
+    """Give a built model the weights of a file; when they do not fit, nothing has changed."""
+    places = named_weights(model.layers)
+    with safetensors.Reader(path) as file:
+        document = file.document
+        if isinstance(document, dict) and "format" in document:
+            _check_format(path, document)
+        given = {name for name in file.entries if name.startswith(WEIGHTS)}
+        if given != set(places):
+            missing, surplus = sorted(set(places) - given), sorted(given - set(places))
+            raise ValueError(
+                f"{path} does not fit this model: {short(f'missing {missing}, unknown {surplus}')}"
+            )
+        for name, place in places.items():
+            entry = file.entries[name]
+            if entry.shape != place.shape:
+                raise ValueError(
+                    f"{path} does not fit this model: {name} must have shape {place.shape}, got {entry.shape}"
+                )
+            if entry.dtype.kind != "f":
+                raise ValueError(
+                    f"{path} does not fit this model: {name} must hold floats, got {entry.dtype}"
+                )
+        arrays = {name: file.array(name) for name in places}
+        file.check()
+    for name, place in places.items():
+        place[...] = arrays[name]
+
+
+def read_model(path: Path, kind: Any, compile: bool) -> Any:
+    """Return the model of a file, of this class.
+
+    ValueError with the path and the reason for whatever does not fit; nothing is read before all fits.
+    """
+    with safetensors.Reader(path) as file:
+        document = file.document
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+            raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
+        _check_format(path, document)
+        with _describing(path):
+            model = kind._unbuilt(document["model"])
+            _build(model, document["model"]["input_shape"], file)
+            training = document["training"]
+            _check_names(model, file, training is not None)
+            resumed = _compiled(model, training, file) if compile and training is not None else []
+        arrays = {name: file.array(name) for name in [*named_weights(model.layers), *resumed]}
+        file.check()
+    for layer in model.layers:
+        for store in (layer.params, layer.state):
+            for name in store:
+                store.add(name, arrays[f"{WEIGHTS}{layer.name}/{name}"])
+    if resumed:
+        with _describing(path):
+            _check_count("the optimizer's iterations", int(arrays[ITERATIONS]))
+            model._resume(training, {name.removeprefix(OPTIMIZER): arrays[name] for name in resumed})
+    return model
+
+
+def _check_format(path: Path, document: Mapping[str, Any]) -> None:
+    given = document.get("format")
+    if type(given) is not int or given != FORMAT:
+        raise ValueError(f"{path} has format {short(repr(given))}, this cconv reads format {FORMAT}")
+
+
+@contextmanager
+def _describing(path: Path) -> Iterator[None]:
+    """Turn every error of making what a document describes into one."""
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{path}: there is not enough memory for its model") from error
+    except DAMAGE as error:
+        raise ValueError(f"{path} does not describe a model that can be made: {short(error)}") from error
+
+
+def _build(model: Any, input_shape: Any, file: safetensors.Reader) -> None:
+    """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
+    if not isinstance(input_shape, list) or len(input_shape) >= MOST_AXES:  # there is the batch too
+        raise ValueError(f"input_shape must be a list of less than {MOST_AXES} sizes, got {input_shape!r}")
+    for layer in model.layers:
+        layer._stand_in = partial(_stand_in, file.entries, layer, model.dtype)
+    try:
+        model.build(input_shape)
+    finally:
+        for layer in model.layers:
+            del layer._stand_in
+    for layer in model.layers:
+        if math.prod(layer.output_shape) * model.dtype.itemsize > LARGEST:
+            raise ValueError(f"the output of {layer.where} is larger than memory can be")
+
+
+def _stand_in(
+    entries: Mapping[str, safetensors.Entry], layer: Layer, dtype: np.dtype, name: str, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return what stands for a weight until it is read: its shape and dtype without its memory."""
+    entry = entries.get(f"{WEIGHTS}{layer.name}/{name}")
+    if entry is None:
+        raise ValueError(f"{layer.where}: the file has no {name}")
+    if entry.shape != shape or entry.dtype != dtype:
+        raise ValueError(
+            f"{layer.where}: {name} must be {dtype} of shape {shape}, got {entry.dtype} of {entry.shape}"
+        )
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _check_names(model: Any, file: safetensors.Reader, compiled: bool) -> None:
+    """Refuse arrays that nobody asks for."""
+    known = named_weights(model.layers)
+    for name in file.entries:
+        if name not in known and not (compiled and name.startswith(OPTIMIZER)):
+            raise ValueError(f"the array {name!r} belongs to no layer")
+
+
+def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
+    """Compile the model as it was; return the names of the optimizer's arrays, whose shapes are compared."""
+    if not isinstance(training, dict):
+        raise ValueError(f"training must be an object or null, got {training!r}")
+    for name in ("steps", "epochs"):
+        _check_count(name, training[name])
+    model.compile(training["optimizer"], training["loss"], training["metrics"])
+    count = file.entries.get(ITERATIONS)
+    if count is None or (count.code, count.shape) != ("I64", ()):
+        raise ValueError("the optimizer's iterations must be one I64")
+    weights = named_params(model.layers)
+    found: dict[str, set[str]] = {}
+    for name, entry in file.entries.items():
+        if not name.startswith(OPTIMIZER) or name == ITERATIONS:
+            continue
+        weight, slot = _weight_and_slot(name)
+        if slot not in model.optimizer.slots:
+            raise ValueError(f"{name!r} must end in one of {model.optimizer.slots}")
+        if weight not in weights:
+            if file.digest is None:  # older versions kept what was remembered of layers that are gone
+                continue
+            raise ValueError(f"the array {name!r} is about no weight of the model")
+        if entry.shape != weights[weight].shape or entry.dtype != model.dtype:
+            raise ValueError(
+                f"{name!r} must be {model.dtype} of shape {weights[weight].shape}, as its weight, "
+                f"got {entry.dtype} of {entry.shape}"
+            )
+        found.setdefault(weight, set()).add(slot)
+    for weight, slots in found.items():
+        if len(slots) != len(model.optimizer.slots):
+            raise ValueError(f"the optimizer must have {model.optimizer.slots} of {weight!r}")
+    return [
+        ITERATIONS,
+        *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.slots),
+    ]
+
+
+def _check_count(name: str, value: Any) -> None:
+    if type(value) is not int or not 0 <= value <= MOST_STEPS:
+        raise ValueError(f"{name} must be an int of at least 0, got {value!r}")

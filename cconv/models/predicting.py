@@ -1,0 +1,297 @@
+"""How a model is used: predict, over plans that are kept.
+
+`Predictor` is what a model has before it can learn: what it takes, and plans that are made when they are
+first needed. It knows of layers only what a plan needs.
+"""
+
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import arguments
+from cconv.arguments.claims import builders
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
+from cconv.callbacks import Callback, CallbackList
+from cconv.engine.replaying import PlanCache, RecordedPlan
+from cconv.geometry.layout import naming_channels_first
+from cconv.inputs.accepted import Boundary, Data
+from cconv.inputs.batches import Batches
+from cconv.inputs.columns import is_plain
+from cconv.inputs.front import Front, front_of
+from cconv.layers.base import Layer
+
+INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
+
+
+class Predictor:
+    """Predict, for a model that is layers in a row."""
+
+    # What the model itself provides.
+    name: str
+    dtype: np.dtype
+    seed: int
+    _layers: list[Layer]
+    _input_shape: tuple[int, ...] | None
+
+    def __init__(self) -> None:
+        # Of the training, what plans and draws depend on.
+        self.loss: Any = None
+        self.steps_done = 0
+        self._plans = PlanCache()
+        self._fuse = True
+
+    @property
+    def fuse(self) -> bool:
+        """Whether layers in a row may be computed as one; False is for finding errors.
+
+        The results have the same bits, but for a batch normalisation folded into the weights at inference:
+        that is the same within rounding.
+        """
+        return self._fuse
+
+    @fuse.setter
+    def fuse(self, value: bool) -> None:
+        self._fuse = arguments.flag("Sequential", "fuse", value)
+        self._forget_plans()
+
+    @property
+    def data_format(self) -> str:
+        """Layout of the images that the model takes and gives."""
+        raise NotImplementedError
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its weights."""
+        raise NotImplementedError
+
+    def _build_for(self, where: str, input_shape: Any) -> None:
+        """Create the weights."""
+        raise NotImplementedError
+
+    def _inner_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a sample, given in the model's data format, channels last."""
+        raise NotImplementedError
+
+    def _need_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"Sequential.{what}: the model is not built: call build(input_shape), give its first layer "
+                "input_shape=..., or fit it"
+            )
+
+    # --- data ---------------------------------------------------------------------------------
+
+    def _inner_output_shape(self) -> tuple[int, ...]:
+        last = self._layers[-1]
+        return last._inner(last.output_shape)
+
+    def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
+        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
+        samples = arguments.real_array(where, "x", x, None)
+        self._build_if_not(where, samples)
+        return self._boundary_of(where, samples)
+
+    def _build_if_not(self, where: str, samples: np.ndarray) -> None:
+        """Build the model for samples like these."""
+        if self.built:
+            return
+        if samples.ndim < 2:
+            raise ValueError(f"{where}: x must have a batch axis and at least one more, got {samples.shape}")
+        with builders():
+            if not self.built:
+                with naming_channels_first(samples.shape, self.data_format):
+                    self._build_for(where, samples.shape[1:])
+
+    def _boundary_of(self, where: str, samples: np.ndarray) -> tuple[Boundary, np.ndarray]:
+        """Return what the model takes, and the samples if they have its input's shape."""
+        assert self._input_shape is not None
+        first = self._layers[0]
+        boundary = Boundary(
+            where,
+            f"layer 0 ({first.shown}, {type(first).__name__})",
+            self.dtype,
+            self.data_format == "channels_first",
+            self._input_shape,
+            self._inner_output_shape(),
+            self.loss,
+            front_of(self._layers, self.seed, lambda: self.steps_done) if self.fuse else Front(),
+        )
+        return boundary, boundary.samples(samples)
+
+    # --- plans --------------------------------------------------------------------------------
+
+    def _forget_plans(self) -> None:
+        self._plans = PlanCache()
+
+    def _plain_shape(self) -> tuple[int, ...] | None:
+        return self._input_shape if self.data_format == "channels_last" else None
+
+    def _is_plain(self, x: ArrayLike, plans: PlanCache) -> TypeGuard[np.ndarray]:
+        """Whether the kernels can be given these samples as they are: no plan, no such sample."""
+        if type(x) is not np.ndarray or x.shape[1:] != plans.plain or x.dtype != self.dtype:
+            return False
+        return len(x) > 0 and is_plain(x)
+
+    def _inference_plan(self, plans: PlanCache) -> RecordedPlan:
+        """Return a plan that nobody is in, ready for the weights as they are now; to be put back."""
+        plan = plans.take()
+        if plan is None:
+            plan = self._new_plan(training=False)
+            plans.rows = self._inference_batch("Sequential.predict", None)
+            plans.plain = self._plain_shape()
+        else:
+            plan.prepare()
+        return plan
+
+    def _new_plan(self, training: bool) -> RecordedPlan:
+        """Return a plan of the layers as they are; ValueError where one was built for something else."""
+        assert self._input_shape is not None
+        layers, shape = list(self._layers), self._inner_shape(self._input_shape)
+        for number, layer in enumerate(layers):
+            # A layer may have been built again, by its own `build`.
+            given = layer._inner(layer.input_shape or ())
+            if given != shape or layer.dtype != self.dtype:
+                called = f"layer {number} ({layer.name}, {type(layer).__name__})"
+                raise ValueError(
+                    f"Sequential: {called} was built for inputs of shape {given} and {layer.dtype}, but gets "
+                    f"{shape} and {self.dtype}: build the model again"
+                )
+            shape = layer._inner(layer.output_shape)
+        return RecordedPlan(layers, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
+
+    def _inference_batch(self, where: str, batch_size: Any) -> int:
+        if batch_size is not None:
+            return batch_size_of(where, batch_size)
+        widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
+        return min(max(INFERENCE_BYTES // widest, 1), 256)
+
+    # --- predict ------------------------------------------------------------------------------
+
+    @controlled
+    def predict(
+        self,
+        x: ArrayLike,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        *,
+        callbacks: Callback | Iterable[Callback] | None = None,
+    ) -> np.ndarray:
+        """Return the model's outputs, in inference mode.
+
+        Several threads may call this at once, also while one trains; so may callbacks and signal handlers.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            Any real dtype, converted batch by batch. Without samples, n = 0, there is nothing to compute.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+            The result does not depend on it.
+        verbose : {"auto", 0, 1, 2}
+            Accepted as Keras does; nothing is printed.
+        callbacks : Callback or iterable of Callback, optional
+            Whose `on_predict_…` methods are called.
+
+        Returns
+        -------
+        ndarray of shape (n, *output_shape)
+            A new array of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an `x` that is not what the model takes.
+        """
+        where = "Sequential.predict"
+        verbosity = verbosity_of(where, verbose)
+        if callbacks is None:
+            y = self._predict_directly(x, batch_size)
+            if y is not None:
+                return y
+        return self._predict(where, x, batch_size, verbosity, callbacks)
+
+    def _predict(
+        self, where: str, x: ArrayLike, batch_size: int | None, verbosity: int, callbacks: Any
+    ) -> np.ndarray:
+        """Return the outputs, batch by batch."""
+        samples = arguments.real_array(where, "x", x, None, may_be_empty=True)
+        self._build_if_not(where, samples)
+        boundary, samples = self._boundary_of(where, samples)
+        rows = self._inference_batch(where, batch_size)
+        outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
+        steps = -(-len(samples) // rows)
+        params = {"verbose": verbosity, "epochs": 1, "steps": steps, "samples": len(samples)}
+        calls = CallbackList(callbacks, self, params, where)
+        try:
+            calls.call("on_predict_begin", {})
+            if steps:
+                self._fill(outputs, boundary.batches(Data(samples), rows), calls)
+            calls.call("on_predict_end", {})
+        finally:
+            calls.close()
+        return self._as_outside(outputs)
+
+    def _fill(self, outputs: np.ndarray, batches: Batches, calls: CallbackList) -> None:
+        """Write the output of every sample into its row, channels last."""
+        plans = self._plans
+        plan = self._inference_plan(plans)
+        with batches:
+            for number, batch in enumerate(batches.epoch()):
+                calls.call("on_predict_batch_begin", number, {})
+                rows = outputs[batch.start : batch.start + len(batch.x)]
+                rows[...] = plan.predict(batch.x, batch.done)
+                if calls.callbacks:
+                    calls.call("on_predict_batch_end", number, {"outputs": self._as_outside(rows).copy()})
+        plans.put_back(plan)
+
+    def _as_outside(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs in the model's data format."""
+        if self.data_format == "channels_first" and outputs.ndim == 4:
+            return np.ascontiguousarray(np.moveaxis(outputs, 3, 1))
+        return outputs
+
+    def _predict_directly(self, x: ArrayLike, batch_size: int | None) -> np.ndarray | None:
+        """Return the outputs for what the kernels can be given as it is, in one batch; None for all else.
+
+        The microseconds that are saved are most of a small network's latency.
+        """
+        plans = self._plans
+        rows = plans.rows if batch_size is None else batch_size
+        if not self._is_plain(x, plans) or type(rows) is not int or len(x) > rows:
+            return None
+        idle = plans.idle.plans  # `take` and `put_back`, without their calls
+        try:
+            plan = idle.pop()
+        except IndexError:
+            return None
+        if not plan.is_current():
+            return None
+        plan.prepare()
+        y = plan.predict(x).copy()
+        idle.append(plan)
+        return y
+
+    @controlled
+    def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
+        """Return the model's outputs for one batch; see `predict`."""
+        y = self._predict_directly(x, sys.maxsize)
+        return y if y is not None else self._predict("Sequential.predict_on_batch", x, sys.maxsize, 0, ())
+
+
+def batch_size_of(where: str, batch_size: Any) -> int:
+    """Return a batch size as the user gave it; None stands for 32."""
+    return 32 if batch_size is None else positive_int(where, "batch_size", batch_size)
+
+
+def verbosity_of(where: str, verbose: Any) -> int:
+    """Return `verbose` as a number; "auto" stands for 1."""
+    if verbose == "auto" or verbose is True:
+        return 1
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"{where}: verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+    return int(verbose)

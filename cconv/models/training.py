@@ -1,0 +1,581 @@
+"""How a model learns: compile, fit, evaluate, batch by batch.
+
+`Trainer` is what `Sequential` inherits. Losses and metrics are summed in float64 over the batches in order,
+so they too are the same on any number of threads.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import arguments, losses, optimizers
+from cconv import metrics as known_metrics
+from cconv.arguments.arrays import as_array
+from cconv.arguments.claims import Claim, Claims, alone
+from cconv.arguments.configured import config_of
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import is_int, positive_int
+from cconv.arguments.overrides import check_object
+from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
+from cconv.engine.replaying import RecordedPlan
+from cconv.inputs.batches import Batch, Batches, epoch_order, split_tail
+from cconv.inputs.columns import is_plain
+from cconv.layers.base import Layer
+from cconv.metrics import Meter
+from cconv.models.predicting import Predictor, batch_size_of, verbosity_of
+
+T = TypeVar("T")
+
+
+class NonFiniteLossError(ValueError, FloatingPointError):
+    """The loss became NaN or infinite; the weights are those before the step that the message names."""
+
+
+class Trainer(Predictor):
+    """Compile, fit and evaluate, for a model that is layers in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.optimizer: Any = None
+        self.metrics: list[Any] = []
+        self.stop_training = False
+        self.history: History | None = None
+        self.epochs_done = 0
+        self._trainable = True
+        self._claims = Claims()  # of those who train the model
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` changes the weights: setting it sets that of every layer, as in Keras.
+
+        False is for the whole model, whatever its layers say, also those that are added later; a batch
+        normalisation goes by its own.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = arguments.flag("Sequential", "trainable", value)
+        for layer in self._layers:
+            layer.trainable = self._trainable
+
+    def _learning(self) -> list[Layer] | None:
+        """Return the layers whose weights are trained; None where the whole model is frozen."""
+        return [layer for layer in self._layers if layer.trainable] if self._trainable else None
+
+    # --- one training at a time ---------------------------------------------------------------
+
+    def _train_alone(self, where: str, work: Callable[[], T]) -> T:
+        """Return ``work()``, a training, while nobody else trains the model, its layers or its optimizer."""
+
+        def train() -> T:
+            try:
+                return work()
+            finally:
+                plan = self._plans.training
+                if plan is not None:
+                    plan.release()
+
+        return alone(where, self._name_of_taken, self._places(), train, "training")
+
+    def _places(self) -> list[Claims]:
+        """Return the claims to the model and all that its training writes to, in one order for all models."""
+        layers = self._plans.places
+        if layers is None:
+            apart = {id(layer._claims): layer._claims for layer in self._layers}
+            layers = self._plans.places = tuple(apart[place] for place in sorted(apart))
+        return [self._claims, *layers, self.optimizer._claims]
+
+    def _name_of_taken(self, other: Claim) -> str:
+        """Return the name of what somebody else trains: the model, or what it shares."""
+        if self._claims.owner() is other:
+            return f"the model {self.name!r}"
+        shared = [layer.name for layer in self._layers if layer._claims.owner() is other]
+        return (
+            f"the layer {shared[0]!r}, which another model has too,"
+            if shared
+            else "its optimizer, which another model has too,"
+        )
+
+    def _not_in_training(self, where: str) -> None:
+        """Refuse what would pull the ground from under a training that goes on."""
+        owner = self._claims.owner()
+        if owner is not None:
+            raise RuntimeError(
+                f"{where}: the model {self.name!r} is already training, in {owner.where}: wait for its end"
+            )
+
+    # --- compile ------------------------------------------------------------------------------
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Sequence[Any] | None = None
+    ) -> None:
+        """Say how the model learns.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            See `cconv.optimizers`.
+        loss : str or Loss
+            See `cconv.losses`.
+        metrics : sequence of str or Metric, optional
+            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits loss and output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a name that is not known.
+        RuntimeError
+            While the model is training.
+        """
+        where = "Sequential.compile"
+        check_object(self)
+        self._not_in_training(where)
+        if loss is None:
+            raise ValueError(f"{where}: loss must be given, for example 'categorical_crossentropy'")
+        if metrics is not None and not isinstance(metrics, list | tuple):
+            raise TypeError(f"{where}: metrics must be a list, got {metrics!r}")
+        ready = optimizers.get(optimizer, where, "optimizer")
+        if ready.iterations and ready is not self.optimizer:
+            raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
+        self.optimizer = ready
+        self.loss = losses.get(loss, where, "loss")
+        self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
+        for part in (self.optimizer, self.loss, *self.metrics):
+            check_object(part)
+        self._forget_plans()
+
+    def _need_compiled(self, where: str) -> None:
+        if self.loss is None:
+            raise RuntimeError(f"{where}: call compile first")
+
+    # --- fit ----------------------------------------------------------------------------------
+
+    @controlled
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callback | Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Sequence[Any] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train the model.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled. Must not
+            change while `fit` runs: a batch may be prepared before its step begins.
+        y : array of n targets
+            As the loss wants them.
+        batch_size : int or None
+            Samples a step; None stands for 32.
+        epochs : int
+            Number of the epoch to end at; with `initial_epoch` 0, how many passes over the data.
+        verbose : {"auto", 0, 1, 2}
+            0 is silent, 1 (the same as "auto") a progress bar, 2 a line an epoch. Where output is
+            neither a terminal nor a notebook, 1 writes lines too.
+        callbacks : Callback or iterable of Callback, optional
+            Called in this order.
+        validation_split : float
+            In [0, 1): the share of samples, the last ones, that are set apart for validation.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Evaluated after every epoch; comes before `validation_split`.
+        shuffle : bool
+            Visit the samples in another order each epoch, which depends on the model's seed and
+            on how many epochs it has seen.
+        class_weight : dict of int to float, optional
+            Weight of each class in the loss; 1 for those not named.
+        sample_weight : array of shape (n,), optional
+            Weight of each sample in the loss.
+        initial_epoch : int
+            Number of the first epoch: where a training that is taken up again stands.
+
+        Returns
+        -------
+        History
+            Its `history` holds the mean loss and metrics of each epoch.
+
+        Raises
+        ------
+        RuntimeError
+            Before `compile`; when the model, one of its layers or its optimizer is already training.
+        TypeError, ValueError
+            For arguments that do not fit.
+        NonFiniteLossError
+            When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
+        """
+        where = "Sequential.fit"
+        self._need_compiled(where)
+        batch_size = batch_size_of(where, batch_size)
+        first, last = _numbers(where, initial_epoch, epochs)
+        shuffle, verbosity = arguments.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
+        for thing in (self, *self._layers):
+            check_object(thing)
+
+        def train_alone() -> History:
+            train, validation = self._split(
+                where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
+            )
+            bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
+            history, names = History(), self._figure_names()
+            params = {
+                "verbose": verbosity,
+                "epochs": last,
+                "steps": len(train),
+                "samples": train.n,
+                "metrics": names + [f"val_{name}" for name in names if validation is not None],
+            }
+            calls = CallbackList([history, *bar, callbacks], self, params, where)
+            self.history, self.stop_training = history, False
+            try:
+                self._epochs(range(first, last), train, validation, shuffle, calls)
+            finally:
+                calls.close()
+            return history
+
+        return self._train_alone(where, train_alone)
+
+    def _epochs(
+        self, epochs: range, train: Batches, validation: Batches | None, shuffle: bool, calls: CallbackList
+    ) -> None:
+        """Train for these epochs, with all that callbacks are told."""
+        with train:
+            calls.call("on_train_begin", {})
+            logs: dict[str, float] = {}
+            for epoch in epochs:
+                logs = self._epoch(train, epoch, shuffle, calls)
+                if validation is not None:
+                    figures = self._evaluate(validation, calls)
+                    logs |= {f"val_{name}": value for name, value in figures.items()}
+                self.epochs_done += 1
+                calls.call("on_epoch_end", epoch, logs)
+                if self.stop_training:
+                    break
+            calls.call("on_train_end", logs)
+
+    def _split(
+        self,
+        where: str,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        validation_split: float,
+        validation_data: Sequence[Any] | None,
+        sample_weight: Any,
+        class_weight: Mapping[int, float] | None,
+    ) -> tuple[Batches, Batches | None]:
+        """Return the batches of the training data and, if there are any, of the validation data."""
+        boundary, samples = self._boundary(where, x)
+        train = boundary.data(samples, y, sample_weight, class_weight)
+        if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
+            there, seen = self._boundary(f"{where}: validation_data", validation_data[0])
+            return boundary.batches(train, batch_size, training=True), there.batches(
+                there.data(seen, *validation_data[1:]), batch_size
+            )
+        kept = split_tail(where, validation_split, len(samples))
+        if kept == len(samples):
+            return boundary.batches(train, batch_size, training=True), None
+        # As in Keras, class weights are for training: the samples set apart have only their own.
+        tail = boundary.data(samples, y, sample_weight)
+        return (
+            boundary.batches(train.part(0, kept), batch_size, training=True),
+            boundary.batches(tail.part(kept, len(samples)), batch_size),
+        )
+
+    def _epoch(self, train: Batches, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
+        """Train on every batch once; return the means of loss and metrics."""
+        calls.call("on_epoch_begin", epoch, {})
+        order = epoch_order(self.seed, self.epochs_done, train.n) if shuffle else None
+        meter = Meter(self._figure_names())
+        for number, batch in enumerate(train.epoch(order)):
+            calls.call("on_train_batch_begin", number, {})
+            values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1} of {len(train)}")
+            meter.add(values, len(batch.x))
+            calls.call("on_train_batch_end", number, meter.means())
+            if self.stop_training:
+                break
+        return meter.means()
+
+    def _training_plan(self) -> RecordedPlan:
+        plans = self._plans
+        plan = plans.training
+        if plan is None or not plan.is_current():
+            plan = plans.training = self._new_plan(training=True)
+            plans.plain = self._plain_shape()
+        return plan
+
+    @controlled
+    def _train_step(self, batch: Batch, position: str) -> list[float]:
+        """Change the weights once; return the loss and the metrics of the batch before the change."""
+        assert batch.y is not None
+        plan, learning = self._training_plan(), self._learning()
+        y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+        loss, dy = plan.loss_of(batch.y, y, batch.weight)
+        loss += self._penalty()
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(self._explain(plan, batch, loss, position))
+        values = [loss, *self._metric_values(batch.y, y, plan)]
+        if learning is not None:
+            plan.backward(dy)
+        self._update(plan, learning)
+        self.steps_done += 1
+        return values
+
+    def _penalty(self) -> float:
+        return math.fsum([layer.penalty() for layer in self._learning() or ()])
+
+    def _update(self, plan: RecordedPlan, learning: Sequence[Layer] | None) -> None:
+        """Change the weights of the layers that were to learn when the step began."""
+        repeated, learning = (None, ()) if learning is None else (plan.repeated, learning)
+        # A penalty may have been changed, which `apply` notices.
+        if not any(layer.regularizers for layer in learning) and self.optimizer._repeat(repeated):
+            return
+        params, grads, regularizers = {}, {}, {}
+        for layer in learning:
+            for name, param in layer.params.items():
+                # Another thread, or a signal handler, may have frozen it meanwhile.
+                if layer.trainable and name in layer.grads:
+                    entry = f"{layer.name}/{name}"
+                    params[entry], grads[entry] = param, layer.grads[name]
+                    if name in layer.regularizers:
+                        regularizers[entry] = layer.regularizers[name]
+        self.optimizer.apply(params, grads, regularizers)
+        self.optimizer._remember(repeated)
+
+    def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
+        """Say where a loss that is not finite came from."""
+        assert batch.y is not None
+        message = f"Sequential.fit: the loss became {loss} in {position}"
+        if not np.isfinite(batch.x).all():
+            given = batch.given()
+            if not np.isfinite(given).all():
+                return f"{message}: the input of this batch is not finite"
+            # One of the layers that were done where the batch was gathered: the plan does them again.
+            plan.forward(given, self.steps_done, batch.start)
+        number = plan.first_not_finite()
+        if number is None:
+            if not (np.isfinite(batch.y).all() and (batch.weight is None or np.isfinite(batch.weight).all())):
+                return f"{message}: the targets or weights of this batch are not finite"
+            finite = "the output of every layer is finite, but too large for the loss"
+            return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
+        layer = self._layers[number]
+        kind = type(layer).__name__
+        message += f": layer {number} ({layer.shown}, {kind}) is the first whose output is not finite"
+        if not all(np.isfinite(array).all() for array in layer.params.values()):
+            return f"{message}, nor are its weights"
+        return f"{message}; a lower learning rate or smaller inputs may help"
+
+    def _figure_names(self) -> list[str]:
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def _metric_values(self, y_true: np.ndarray, y: np.ndarray, plan: RecordedPlan) -> list[float]:
+        if not self.metrics:
+            return []
+        y_pred = plan.finish(y)
+        return [metric(y_true, y_pred) for metric in self.metrics]
+
+    @controlled
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Change the weights once, by the gradient of this batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        return_dict : bool
+            Return the figures by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any, of this batch before the change.
+
+        Raises
+        ------
+        RuntimeError
+            Before `compile`; when the model, one of its layers or its optimizer is already training.
+        """
+        where = "Sequential.train_on_batch"
+        self._need_compiled(where)
+
+        def train_alone() -> list[float]:
+            batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
+            if batch is None:
+                boundary, samples = self._boundary(where, x)
+                data = boundary.data(samples, y, sample_weight, class_weight)
+                batch = next(boundary.batches(data, len(samples)).epoch())
+            try:
+                return self._train_step(batch, f"step {self.steps_done + 1}")
+            except NonFiniteLossError:
+                raise
+            except (TypeError, ValueError):
+                # What the loss refuses of a plain batch is refused in the words of all others.
+                boundary, samples = self._boundary(where, x)
+                boundary.data(samples, y, sample_weight, class_weight)
+                raise
+
+        return _figures(self._figure_names(), self._train_alone(where, train_alone), return_dict)
+
+    def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
+        """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
+
+        Then the loss may be the first to look at the targets: nothing has been changed before. None for
+        all else.
+        """
+        plan = self._plans.training
+        if (
+            plan is None
+            or not plan.replays
+            or not self._is_plain(x, self._plans)
+            or type(y) is not np.ndarray
+        ):
+            return None
+        if y.shape[:1] != x.shape[:1] or not (y.dtype.kind in "iu" or y.dtype == self.dtype):
+            return None
+        return Batch(0, x, y, None, 0, lambda: x) if is_plain(y) else None
+
+    # --- evaluate -----------------------------------------------------------------------------
+
+    @controlled
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        *,
+        return_dict: bool = False,
+        callbacks: Callback | Iterable[Callback] | None = None,
+    ) -> Any:
+        """Return the loss and the metrics on these samples, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `fit`.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+        verbose : {"auto", 0, 1, 2}
+            All but 0 print the figures.
+        return_dict : bool
+            Return the figures by name.
+        callbacks : Callback or iterable of Callback, optional
+            Whose `on_test_…` methods are called.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any.
+
+        Examples
+        --------
+        See `Sequential`.
+        """
+        where = "Sequential.evaluate"
+        self._need_compiled(where)
+        verbosity = verbosity_of(where, verbose)
+        boundary, samples = self._boundary(where, x)
+        rows = self._inference_batch(where, batch_size)
+        batches = boundary.batches(boundary.data(samples, y, sample_weight), rows)
+        params = {"verbose": verbosity, "epochs": 1, "steps": len(batches), "samples": batches.n}
+        calls = CallbackList(callbacks, self, params, where)
+        try:
+            figures = self._evaluate(batches, calls)
+        finally:
+            calls.close()
+        if verbosity:
+            print(f"{batches.n} samples - {format_logs(figures)}")
+        return _figures(list(figures), list(figures.values()), return_dict)
+
+    @controlled
+    def test_on_batch(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
+        samples = as_array("Sequential.test_on_batch", "x", x)
+        n = len(samples) if samples.ndim else 1
+        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
+
+    def _evaluate(self, batches: Batches, calls: CallbackList) -> dict[str, float]:
+        calls.call("on_test_begin", {})
+        plans = self._plans
+        plan = self._inference_plan(plans)
+        meter = Meter(self._figure_names())
+        with batches:
+            for number, batch in enumerate(batches.epoch()):
+                assert batch.y is not None
+                calls.call("on_test_batch_begin", number, {})
+                y = plan.forward(batch.x, done=batch.done)
+                loss, _ = plan.loss_of(batch.y, y, batch.weight)
+                meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
+                calls.call("on_test_batch_end", number, meter.means())
+        plans.put_back(plan)
+        figures = meter.means()
+        figures["loss"] += self._penalty()
+        calls.call("on_test_end", figures)
+        return figures
+
+    # --- what a saved model keeps -------------------------------------------------------------
+
+    def _training_config(self) -> dict[str, Any] | None:
+        """Return how the model was compiled and how far it has come, as plain data; None before `compile`."""
+        if self.loss is None:
+            return None
+        return {
+            "optimizer": config_of(self.optimizer),
+            "loss": config_of(self.loss),
+            "metrics": [metric.name for metric in self.metrics if _has_name(metric)],
+            "steps": self.steps_done,
+            "epochs": self.epochs_done,
+        }
+
+    def _resume(self, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
+        """Compile as `_training_config` says and go on from there."""
+        self.compile(config["optimizer"], config["loss"], config["metrics"])
+        self.optimizer.set_state(state)
+        self.steps_done, self.epochs_done = int(config["steps"]), int(config["epochs"])
+
+
+def _has_name(metric: known_metrics.Metric) -> bool:
+    """Whether a metric can be found again by its name; a function of the user's cannot, and is not saved."""
+    try:
+        return known_metrics.get(metric.name).function is metric.function
+    except ValueError:
+        return False
+
+
+def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> Any:
+    if by_name:
+        return dict(zip(names, values, strict=True))
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
+    last = positive_int(where, "epochs", epochs)
+    if not is_int(initial):
+        raise TypeError(f"{where}: initial_epoch must be an int of at least 0, got {initial!r}")
+    if initial < 0:
+        raise ValueError(f"{where}: initial_epoch must be an int of at least 0, got {initial!r}")
+    return int(initial), last

@@ -1,0 +1,214 @@
+"""Convolutions: `geometry.algorithms` names the algorithm of a pass, and the file of that name computes it.
+
+Where x came from ReLU, input gradients may be given it as `positive`: dx is then the gradient before
+that, zero where x is not above zero.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from cconv.geometry.algorithms import (
+    Convolution,
+    forward_algorithm,
+    input_gradient_algorithm,
+    pooled_algorithm,
+    pooled_weight_gradient_algorithm,
+    weight_gradient_algorithm,
+)
+from cconv.geometry.shapes import Window
+from cconv.ops import dense, depthwise, direct, few_taps, lanes, winograd
+from cconv.ops.activations import where_positive
+from cconv.ops.run import SERIAL_WORK, Array, Run
+from cconv.threads import threads_for
+
+# From the name of an algorithm to what computes a pass so.
+FORWARD: dict[str, Callable[..., None]] = {
+    "depthwise": depthwise.forward,
+    "winograd": winograd.forward,
+    "along_rows": partial(few_taps.forward, along_rows=True),
+    "lanes": lanes.forward,
+    "row_lanes": partial(lanes.forward, of_rows=True),
+    "few_taps": few_taps.forward,
+    "direct": direct.forward,
+}
+POOL_FORWARD: dict[str, Callable[..., None]] = {
+    "winograd": winograd.pool_forward,
+    "along_rows": partial(few_taps.pool_forward, along_rows=True),
+    "few_taps": few_taps.pool_forward,
+    "direct": direct.pool_forward,
+}
+INPUT_GRADIENT: dict[str, Callable[..., None]] = {
+    "depthwise": depthwise.input_gradient,
+    "lanes": lanes.input_gradient,
+    "direct": direct.input_gradient,
+}
+WEIGHT_GRADIENT: dict[str, Callable[..., None]] = {
+    "depthwise": depthwise.weight_gradient,
+    "winograd": winograd.weight_gradient,
+    "few_taps": few_taps.weight_gradient,
+    "direct": direct.weight_gradient,
+}
+POOL_WEIGHT_GRADIENT: dict[str, Callable[..., None]] = {
+    "winograd": winograd.pool_weight_gradient,
+    "few_taps": few_taps.pool_weight_gradient,
+    "direct": direct.pool_weight_gradient,
+}
+
+
+def _threads(images: int, window: Window, kernel: Array) -> int:
+    return threads_for(images * window.output_size[0] * window.output_size[1] * kernel.size, SERIAL_WORK)
+
+
+def conv2d(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    relu: bool,
+    run: Run,
+    algorithm: str = "auto",
+    scale: Array | None = None,
+) -> Array:
+    """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
+
+    A pointwise convolution may be given a `scale` (f), which its output takes in front of the bias.
+    """
+    channels, filters = x.shape[3], kernel.shape[3]
+    what = Convolution(window, groups, channels, filters, x.itemsize, algorithm)
+    y = run.empty("y", (len(x), *window.output_size, filters), x.dtype)
+    chosen = forward_algorithm(what, len(x))
+    if chosen == "pointwise":
+        rows = y.reshape(-1, filters), x.reshape(-1, channels)
+        dense.dense_into(*rows, kernel[0, 0], scale, bias, relu, run)
+    else:
+        FORWARD[chosen](what, x, kernel, bias, y, relu, run, _threads(len(x), window, kernel))
+    return y
+
+
+def conv2d_input_gradient(
+    dy: Array,
+    kernel: Array,
+    window: Window,
+    groups: int,
+    in_channels: int,
+    run: Run,
+    algorithm: str = "auto",
+    positive: Array | None = None,
+) -> Array:
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
+    filters = dy.shape[3]
+    what = Convolution(window, groups, in_channels, filters, dy.itemsize, algorithm)
+    dx = run.empty("dx", (len(dy), *window.input_size, in_channels), dy.dtype)
+    chosen, threads = input_gradient_algorithm(what, len(dy)), _threads(len(dy), window, kernel)
+    if chosen == "winograd":
+        winograd.input_gradient(what, dy, None, kernel, dx, positive, run, threads)
+        return dx
+    if chosen == "pointwise":
+        rows = dx.reshape(-1, in_channels), dy.reshape(-1, filters)
+        dense.dense_input_gradient_into(*rows, kernel[0, 0], run)
+    else:
+        INPUT_GRADIENT[chosen](what, dy, kernel, dx, run, threads)
+    return where_positive(dx, positive, run)
+
+
+def _gradients(what: Convolution, dy: Array, run: Run) -> tuple[Array, Array]:
+    shape = (*what.window.kernel_size, what.channels // what.groups, what.filters)
+    return run.empty("dkernel", shape, dy.dtype), run.empty("dbias", (what.filters,), dy.dtype)
+
+
+def conv2d_weight_gradient(
+    dy: Array, x: Array, window: Window, groups: int, run: Run, algorithm: str = "auto"
+) -> tuple[Array, Array]:
+    """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c // groups, f), dbias (f)."""
+    what = Convolution(window, groups, x.shape[3], dy.shape[3], dy.itemsize, algorithm)
+    dkernel, dbias = _gradients(what, dy, run)
+    chosen = weight_gradient_algorithm(what)
+    if chosen == "pointwise":
+        rows = dy.reshape(-1, what.filters), x.reshape(-1, what.channels)
+        dense.dense_weight_gradient_into(dkernel[0, 0], dbias, *rows, run)
+    else:
+        threads = _threads(len(dy), window, dkernel)
+        WEIGHT_GRADIENT[chosen](what, dy, x, dkernel, dbias, run, threads)
+    return dkernel, dbias
+
+
+def conv2d_max_pool(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    pool: Window,
+    groups: int,
+    relu: bool,
+    run: Run,
+    algorithm: str = "auto",
+) -> tuple[Array, Array]:
+    """Max pooling of `conv2d`, whose output is never whole -> y (n, poh, pow, f), argmax.
+
+    With `relu` the argmax of a y that is not above zero is 255, nothing, and so passes no gradient.
+    """
+    what = Convolution(window, groups, x.shape[3], kernel.shape[3], x.itemsize, algorithm)
+    shape = (len(x), *pool.output_size, what.filters)
+    y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
+    arrays, threads = (x, kernel, bias, y, argmax), _threads(len(x), window, kernel)
+    POOL_FORWARD[pooled_algorithm(what)](what, pool, *arrays, relu, run, threads)
+    return y, argmax
+
+
+def conv2d_average_pool(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    activation: str,
+    pool: Window,
+    count_include_pad: bool,
+    run: Run,
+) -> Array:
+    """Average pooling of an activation of `conv2d`, neither of which is ever whole -> y (n, poh, pow, f).
+
+    For convolutions whose algorithm is "lanes", and windows that `average_pool_fits`.
+    """
+    what = Convolution(window, 1, x.shape[3], kernel.shape[3], x.itemsize)
+    y = run.empty("y", (len(x), *pool.output_size, what.filters), x.dtype)
+    how, threads = (activation, count_include_pad), _threads(len(x), window, kernel)
+    lanes.average_pool_forward(what, pool, x, kernel, bias, y, *how, run, threads)
+    return y
+
+
+def conv2d_max_pool_input_gradient(
+    dy: Array,
+    argmax: Array,
+    kernel: Array,
+    window: Window,
+    in_channels: int,
+    run: Run,
+    positive: Array | None = None,
+) -> Array:
+    """dy, argmax (n, poh, pow, f) -> dx (n, h, w, c) of `conv2d_max_pool`, by Winograd's algorithm."""
+    what = Convolution(window, 1, in_channels, dy.shape[3], dy.itemsize, "winograd")
+    dx = run.empty("dx", (len(dy), *window.input_size, in_channels), dy.dtype)
+    threads = _threads(len(dy), window, kernel)
+    winograd.input_gradient(what, dy, argmax, kernel, dx, positive, run, threads)
+    return dx
+
+
+def conv2d_max_pool_weight_gradient(
+    dy: Array,
+    argmax: Array,
+    x: Array,
+    window: Window,
+    pool: Window,
+    groups: int,
+    run: Run,
+    algorithm: str = "auto",
+) -> tuple[Array, Array]:
+    """dy, argmax (n, poh, pow, f), x (n, h, w, c) -> dkernel, dbias of `conv2d_max_pool`."""
+    what = Convolution(window, groups, x.shape[3], dy.shape[3], dy.itemsize, algorithm)
+    dkernel, dbias = _gradients(what, dy, run)
+    arrays, threads = (dy, argmax, x, dkernel, dbias), _threads(len(dy), window, dkernel)
+    POOL_WEIGHT_GRADIENT[pooled_weight_gradient_algorithm(what)](what, pool, *arrays, run, threads)
+    return dkernel, dbias

@@ -1,0 +1,60 @@
+"""Dense layers and pointwise convolutions."""
+
+from cconv.kernels import dense as loops
+from cconv.ops.activations import where_positive
+from cconv.ops.run import SERIAL_WORK, Array, Run, scratch_for
+from cconv.threads import threads_for
+
+
+def dense(
+    x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run, scale: Array | None = None
+) -> Array:
+    """x (m, in), kernel (in, out), scale and bias (out) or None -> y (m, out)."""
+    y = run.empty("y", (x.shape[0], kernel.shape[1]), x.dtype)
+    dense_into(y, x, kernel, scale, bias, relu, run)
+    return y
+
+
+def dense_into(
+    y: Array, x: Array, kernel: Array, scale: Array | None, bias: Array | None, relu: bool, run: Run
+) -> None:
+    """y (m, out) = x (m, in) kernel (in, out), times scale, plus bias, then ReLU if `relu`."""
+    threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
+    if len(x) == 1 and scale is None:
+        sums = scratch_for(run, loops.dense_row_scratch(*kernel.shape), x.dtype)
+        run.call(loops.dense_row, x, kernel, bias, y, relu, sums, threads)
+        return
+    scratch = None
+    if scale is not None or not loops.dense_in_place(len(y), y.shape[1], x.itemsize):
+        scratch = scratch_for(run, loops.dense_scratch(x.itemsize, threads), x.dtype)
+    run.call(loops.dense_forward, x, kernel, scale, bias, y, relu, scratch, threads)
+
+
+def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:
+    """dy (m, out), kernel (in, out) -> dx (m, in); `positive` (m, in) is as in `conv2d_input_gradient`."""
+    dx = run.empty("dx", (dy.shape[0], kernel.shape[0]), dy.dtype)
+    dense_input_gradient_into(dx, dy, kernel, run)
+    return where_positive(dx, positive, run)
+
+
+def dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> None:
+    """dx (m, in) = dy (m, out) kernel (in, out)^T."""
+    threads = threads_for(dy.shape[0] * kernel.size, SERIAL_WORK)
+    scratch = scratch_for(run, loops.dense_scratch(dy.itemsize, threads), dy.dtype)
+    run.call(loops.dense_input_gradient, dy, kernel, dx, scratch, threads)
+
+
+def dense_weight_gradient_into(dkernel: Array, dbias: Array, dy: Array, x: Array, run: Run) -> None:
+    """dkernel (in, out) = x (m, in)^T dy (m, out), dbias (out) the sum of dy."""
+    threads = threads_for(len(x) * dkernel.size, SERIAL_WORK)
+    count = loops.dense_weight_gradient_scratch(len(x), x.shape[1], dy.itemsize, threads)
+    scratch = scratch_for(run, count, dy.dtype)
+    run.call(loops.dense_weight_gradient, dy, x, dkernel, dbias, scratch, threads)
+
+
+def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
+    """dy (m, out), x (m, in) -> dkernel (in, out), dbias (out)."""
+    dkernel = run.empty("dkernel", (x.shape[1], dy.shape[1]), dy.dtype)
+    dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
+    dense_weight_gradient_into(dkernel, dbias, dy, x, run)
+    return dkernel, dbias

@@ -1,0 +1,79 @@
+"""Batch normalisation over rows x (m, c): one function per kernel, arguments already checked.
+
+Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
+"""
+
+import numpy as np
+
+from cconv.kernels import normalization as loops
+from cconv.ops.run import Run
+from cconv.threads import threads_for
+
+Array = np.ndarray
+
+CHUNK = 16_384  # elements of a task, some tens of microseconds of work
+
+
+def _rows(x: Array) -> int:
+    """Rows of a task."""
+    return max(1, CHUNK // x.shape[1])
+
+
+def _partial(x: Array, run: Run) -> Array:
+    chunks, c = -(-x.shape[0] // _rows(x)), x.shape[1]
+    return run.scratch(chunks * 2 * c * 8).view(np.float64).reshape(chunks, 2, c)
+
+
+def statistics(x: Array, run: Run) -> tuple[Array, Array]:
+    """Rows x (m, c) -> mean, variance (c) in float64.
+
+    From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
+    """
+    partial = _partial(x, run)
+    run.call(loops.statistics, x, partial, _rows(x), threads_for(x.size))
+    sums, squares = partial.sum(axis=0)
+    distance = sums / len(x)
+    return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
+
+
+def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run) -> Array:
+    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU if `relu`."""
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(loops.apply, x, mean, scale, shift, relu, y, _rows(x), threads_for(x.size))
+    return y
+
+
+def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
+    """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
+    partial = _partial(x, run)
+    run.call(loops.gradient_sums, dy, x, mean, partial, _rows(x), threads_for(x.size))
+    sums, products = partial.sum(axis=0)
+    return sums, products
+
+
+def relu_gradient_sums(dy: Array, y: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array, Array]:
+    """Rows dy, y behind a ReLU, x (m, c), mean (c) -> dx (m, c) in front of it, and its `gradient_sums`."""
+    partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
+    run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, _rows(x), threads_for(x.size))
+    sums, products = partial.sum(axis=0)
+    return dx, sums, products
+
+
+def input_gradient(
+    dy: Array,
+    x: Array,
+    mean: Array,
+    scale: Array,
+    slope: Array,
+    shift: Array,
+    run: Run,
+    in_place: bool = False,
+) -> Array:
+    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift.
+
+    With `in_place` dx is dy.
+    """
+    dx = dy if in_place else run.empty("dx", dy.shape, dy.dtype)
+    arrays = dy, x, mean, scale, slope, shift, dx
+    run.call(loops.input_gradient, *arrays, _rows(x), threads_for(x.size))
+    return dx

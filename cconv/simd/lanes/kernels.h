@@ -1,0 +1,157 @@
+/* lanes/kernels.h: convolutions with few filters, across images.
+ *
+ * With 6 filters a vector along the filters is mostly empty.  Here the lanes of a vector are the
+ * images of a group: each value of x is a vector, each weight a broadcast scalar, and no lane is
+ * lost whatever the sizes of the image.  x is transposed to (pixels, channels, images) and back.
+ *
+ * Every output is the chain of fused multiply-adds of product/product.h, in the same order u, v, channel
+ * from zero with the bias added at the end: both give the same bits. */
+#include "window.h"
+
+#undef GROUP
+#define GROUP ((ptrdiff_t)(CCONV_GROUP_BYTES / sizeof(REAL)))
+
+static void NAME(lanes_gather)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, const void *images,
+                               void *to) {
+    const REAL *x = images;
+    REAL *group = to;
+    for (ptrdiff_t e = 0; e < n; e += LANES) {
+        const ptrdiff_t here = n - e < LANES ? n - e : LANES;
+        const tail last = TAIL(here);
+        for (ptrdiff_t first = 0; first < GROUP; first += LANES) {
+            vec a[LANES];
+            for (ptrdiff_t i = 0; i < LANES; i++) {
+                const REAL *p = x + (first + i) * image + e;
+                if (first + i >= count) a[i] = (vec){0};
+                else if (here < LANES) a[i] = LOAD_TAIL(p, last);
+                else a[i] = LOAD(p);
+            }
+            NAME(transpose)(a);
+            for (ptrdiff_t i = 0; i < LANES; i++)
+                if (i < here) STORE(group + (e + i) * GROUP + first, a[i]);
+        }
+    }
+}
+
+static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, const void *from,
+                                void *images) {
+    const REAL *group = from;
+    REAL *y = images;
+    for (ptrdiff_t e = 0; e < n; e += LANES) {
+        const ptrdiff_t here = n - e < LANES ? n - e : LANES;
+        const tail last = TAIL(here);
+        for (ptrdiff_t first = 0; first < GROUP; first += LANES) {
+            vec a[LANES];
+            for (ptrdiff_t i = 0; i < LANES; i++)
+                a[i] = i < here ? LOAD(group + (e + i) * GROUP + first) : (vec){0};
+            NAME(transpose)(a);
+            for (ptrdiff_t i = 0; i < LANES; i++) {
+                REAL *p = y + (first + i) * image + e;
+                if (first + i >= count) continue;
+                if (here < LANES) { STORE_TAIL(p, last, a[i]); }
+                else { STORE(p, a[i]); }
+            }
+        }
+    }
+}
+
+/* ---- outputs ---- */
+
+/* Outputs of a row in registers beside n filters. */
+#undef LANES_WIDE
+#if defined(ISA_AVX512) || defined(__aarch64__)
+#define LANES_WIDE(n) ((n) <= 6 ? 4 : 3)
+#else
+#define LANES_WIDE(n) ((n) <= 4 ? 3 : (n) <= 6 ? 2 : 1)
+#endif
+
+#undef EACH_FILTER
+#define EACH_FILTER(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+/* `count` outputs, `step` apart in x, which see the taps (nu, nv); one vector of images. */
+static inline __attribute__((always_inline)) void NAME(lanes_points)(
+        const int f, const int count, const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv,
+        const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
+    const ptrdiff_t pixel = d->c * GROUP, step = d->sw * pixel, down = d->dh * d->w * pixel;
+#define DECLARE(i) vec a##i##0 = {0}, a##i##1 = {0}, a##i##2 = {0}, a##i##3 = {0};
+    EACH_FILTER(DECLARE)
+#undef DECLARE
+    for (ptrdiff_t u = 0; u < nu; u++) {
+        for (ptrdiff_t v = 0; v < nv; v++) {
+            const REAL *p = x + u * down + v * d->dw * pixel;
+            const REAL *k = kernel + (u * d->kw + v) * d->c * f;
+            for (ptrdiff_t left = d->c; left > 0; left--, p += GROUP, k += f) {
+                const vec x0 = LOAD(p);
+                vec x1 = x0, x2 = x0, x3 = x0;
+                if (count > 1) x1 = LOAD(p + step);
+                if (count > 2) x2 = LOAD(p + 2 * step);
+                if (count > 3) x3 = LOAD(p + 3 * step);
+#define ADD(i) if (i < f) { \
+                    const vec s_ = SPLAT(k[i]); \
+                    a##i##0 = FMA(x0, s_, a##i##0); \
+                    if (count > 1) a##i##1 = FMA(x1, s_, a##i##1); \
+                    if (count > 2) a##i##2 = FMA(x2, s_, a##i##2); \
+                    if (count > 3) a##i##3 = FMA(x3, s_, a##i##3); }
+                EACH_FILTER(ADD)
+#undef ADD
+            }
+        }
+    }
+#define FINISH(i, t) if (t < count) { \
+        if (bias) a##i##t += beta_; \
+        if (relu) a##i##t = RELU(a##i##t); \
+        STORE(y + (t * f + i) * GROUP, a##i##t); }
+#define FINISH_FILTER(i) if (i < f) { \
+        const vec beta_ = bias ? SPLAT(bias[i]) : (vec){0}; \
+        FINISH(i, 0) FINISH(i, 1) FINISH(i, 2) FINISH(i, 3) }
+    EACH_FILTER(FINISH_FILTER)
+#undef FINISH_FILTER
+#undef FINISH
+}
+
+#define POINTS(f) \
+    static __attribute__((noinline)) void NAME(lanes_one_##f)( \
+            const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const REAL *bias, REAL *y, int relu) { \
+        for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
+            NAME(lanes_points)(f, 1, d, nu, nv, x + g, kernel, bias, y + g, relu); \
+    } \
+    static __attribute__((noinline)) void NAME(lanes_some_##f)( \
+            const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const REAL *bias, REAL *y, int relu) { \
+        for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
+            NAME(lanes_points)(f, LANES_WIDE(f), d, nu, nv, x + g, kernel, bias, y + g, relu); \
+    }
+POINTS(1) POINTS(2) POINTS(3) POINTS(4) POINTS(5) POINTS(6) POINTS(7) POINTS(8)
+#undef POINTS
+
+typedef void (*NAME(lanes_function))(const cconv_across *, ptrdiff_t, ptrdiff_t, const REAL *,
+                                     const REAL *, const REAL *, REAL *, int);
+#define OF(f) {NAME(lanes_one_##f), NAME(lanes_some_##f)}
+static const NAME(lanes_function) NAME(lanes_functions)[8][2] = {OF(1), OF(2), OF(3), OF(4),
+                                                                 OF(5), OF(6), OF(7), OF(8)};
+#undef OF
+
+static void NAME(lanes_row)(const cconv_across *d, ptrdiff_t i, ptrdiff_t first, const void *group,
+                            const void *weights, const void *biases, void *to, int relu) {
+    const REAL *x = group, *kernel = weights;
+    REAL *y = to;
+    const ptrdiff_t row = i * d->sh - d->top, wide = LANES_WIDE(d->f);
+    ptrdiff_t lo, hi, u0, u1, v0, v1;
+    window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
+    window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
+    for (ptrdiff_t j = 0; j < d->columns;) {
+        /* Moved back where fewer are left: they get the same bits again. */
+        const int some = j >= lo && j < hi && hi - lo >= wide;
+        if (some && j > hi - wide) j = hi - wide;
+        const ptrdiff_t column = j * d->sw - d->left;
+        window_reach(column, d->w, d->kw, d->dw, &v0, &v1);
+        NAME(lanes_functions)[d->f - 1][some](
+            d, u1 - u0, v1 - v0,
+            x + ((row + u0 * d->dh - first) * d->w + column + v0 * d->dw) * d->c * GROUP,
+            kernel + (u0 * d->kw + v0) * d->c * d->f, biases, y + j * d->f * GROUP, relu);
+        j += some ? wide : 1;
+    }
+}
+
+static const cconv_lanes NAME(across) = {NAME(lanes_gather), NAME(lanes_scatter), NAME(lanes_row)};

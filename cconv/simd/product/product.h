@@ -1,0 +1,53 @@
+/* product/product.h: the micro-kernel.  One idea carries the library:
+ *
+ *   C[m, n] (+)= sum_q sum_r sum_k  A[m*am + q*aq + r*ar + k*ak] * B[q*bq + r*br + k*bk + n]
+ *
+ * Scalars of A are broadcast straight from an activation array, vectors of B are loaded along
+ * the output channels, C stays in registers over the whole sum.
+ *
+ *                 m                    q, r, k                         B
+ *   forward       output pixels        kernel row, column, channel     packed kernel
+ *   input grad    input pixels         the same, of the flipped kernel packed flipped kernel
+ *   weight grad   taps (kw, ic)        image, output row, pixel        dy
+ *   dense         samples              input features                  kernel
+ *
+ * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
+ * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result. */
+
+/* The next columns of n left: at most two vectors.  A tile of few rows waits for its sums, so that
+ * there one of half vectors beside it would cost as much again. */
+static inline ptrdiff_t NAME(next_columns)(ptrdiff_t m, ptrdiff_t left) {
+#if defined(HALF_TILES)
+    if (left > LANES && left <= LANES + LANES / 2 && m > 5) return LANES;
+#else
+    (void)m;
+#endif
+    return left < 2 * LANES ? left : 2 * LANES;
+}
+
+static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t columns) {
+#if defined(HALF_TILES)
+    if (columns <= LANES / 2) return NAME(half_tiles)[rows - 1];
+#endif
+    return NAME(tiles)[rows - 1][columns > LANES][columns % LANES != 0];
+}
+
+/* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
+static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
+                          const REAL *b, REAL *c, const REAL *bias, int mode) {
+    const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
+    /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
+    const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (ptrdiff_t j = 0, columns; j < n; j += columns) {
+        columns = NAME(next_columns)(m, n - j);
+        const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
+        cconv_target to = {c + j, bias ? bias + j : bias, columns, mode};
+        for (ptrdiff_t t = 0, i = 0; t < count; t++) {
+            const ptrdiff_t rows = m / count + (t < m % count);
+            to.c = c + i * s->cm + j;
+            NAME(tile_of)(rows, columns)(s, top, bj, &to);
+            top += rows * s->am;
+            i += rows;
+        }
+    }
+}

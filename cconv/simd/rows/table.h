@@ -1,0 +1,111 @@
+/* rows/table.h: the table of row operations, one for each instruction set and real type.
+ *
+ * Both real types share this one type, so that a fused Cython loop picks its table by the size
+ * of an item: `void *` stands for float or double as the table's owner says. */
+#ifndef CCONV_ROWS_TABLE_H
+#define CCONV_ROWS_TABLE_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* The geometry of a pooling or im2col; sizes in pixels, c in channels. */
+typedef struct {
+    ptrdiff_t h, w, c, oh, ow;
+    ptrdiff_t kh, kw, sh, sw;
+    ptrdiff_t top, bottom, left, right;
+    ptrdiff_t dh, dw;
+} cconv_pool;
+
+/* What keys the draws of a dropout (Philox4x32-10): counter words behind the element's, and key. */
+typedef struct {
+    uint32_t sample, step, layer;
+    uint32_t key[2];
+    uint32_t threshold; /* kept where the drawn word is at least this */
+} cconv_draw;
+
+/* The kinds of numbers that data sets hold. */
+enum {
+    CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16, CCONV_U32, CCONV_I32, CCONV_U64, CCONV_I64,
+    CCONV_F16, CCONV_F32, CCONV_F64
+};
+
+/* What stands for pixels outside an image. */
+enum { CCONV_FILL_REFLECT, CCONV_FILL_WRAP, CCONV_FILL_NEAREST, CCONV_FILL_CONSTANT };
+
+/* How images (h, w, c) are sampled at other places: see images/sample.h. */
+typedef struct {
+    ptrdiff_t h, w, c;
+    double middle[2];
+    double value; /* outside, for CCONV_FILL_CONSTANT */
+    int fill, bilinear;
+} cconv_sampling;
+
+/* out (n) = f(a (n), b (n), s); b or s may be unused. */
+typedef void cconv_map(ptrdiff_t n, const void *a, const void *b, void *out, double s);
+
+/* out (m, n) = f of the rows of a (m, n) and b (m, n); b may be unused. */
+typedef void cconv_row_map(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out);
+
+/* One optimizer step on param (n) with gradient grad (n) and up to two states (n). */
+typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
+                          const double *hyper);
+
+/* Outputs of at least CCONV_STREAM_BYTES, half of a usual last cache, go past the caches, a stage at
+ * a time: see rows/stream.h. */
+enum { CCONV_STREAM_BYTES = 16 << 20, CCONV_STAGE_BYTES = 4 << 10 };
+typedef struct {
+    char bytes[CCONV_STAGE_BYTES] __attribute__((aligned(64)));
+} cconv_stage;
+
+/* Terms of a sum that is one chain, at most, and of each chain of a longer one: see rows/long_sum.h. */
+enum { CCONV_ONE_CHAIN = 64, CCONV_CHAIN = 32 };
+
+typedef struct {
+    /* elementwise */
+    cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
+    cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
+    cconv_map *exp, *log, *add;
+    /* past the caches; NULL where stores do not go there */
+    void (*stream)(ptrdiff_t n, const void *stage, void *to);
+    void (*streamed)(void);
+    /* m rows of n */
+    cconv_row_map *softmax, *softmax_backward, *log_softmax, *log_softmax_backward;
+    void (*cross_entropy)(ptrdiff_t m, ptrdiff_t n, const void *logits, const void *target,
+                          const long long *labels, const double *weights, double samples,
+                          double *losses, void *dlogits);
+    double (*sum)(ptrdiff_t n, const void *x);
+    void (*column_sums)(ptrdiff_t rows, ptrdiff_t n, const void *x, void *out);
+    /* sums of any length in two arrays, the rounded sums and what was lost in rounding them */
+    void (*add_exactly)(ptrdiff_t n, const void *x, void *sums, void *lost);
+    void (*add_columns)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *x, void *sums,
+                        void *lost);
+    void (*whole)(ptrdiff_t n, const void *sums, const void *lost, void *out);
+    /* elements first ... first + n of one sample; first is a multiple of 64 */
+    void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
+                    const void *x, void *y, uint8_t *bits);
+    void (*dropout_backward)(ptrdiff_t n, double scale, const void *dy, const uint8_t *bits,
+                             void *dx);
+    /* one row of pixels of one image */
+    void (*max_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *y, void *argmax,
+                     int wide);
+    void (*max_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy, const void *argmax,
+                              int wide, void *dx);
+    void (*average_pool)(const cconv_pool *p, ptrdiff_t oy, const void *x, int include_pad,
+                         void *y);
+    void (*average_weights)(const cconv_pool *p, ptrdiff_t oy, int include_pad, void *weights);
+    void (*average_pool_backward)(const cconv_pool *p, ptrdiff_t iy, const void *dy,
+                                  const void *weights, void *dx);
+    void (*im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *col);
+    void (*col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x);
+    /* one row of a data set, whose items have that kind and size; out is step apart */
+    void (*convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale,
+                    double offset, ptrdiff_t step, void *out);
+    /* one image */
+    void (*flip)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, int upside_down, int mirrored,
+                 const void *x, void *y);
+    void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y);
+    void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx);
+    /* optimizers */
+    cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
+} cconv_rows;
+
+#endif
