@@ -31,6 +31,7 @@ from cconv.kernels.uneven cimport Seen, is_uneven
 from cconv.kernels.winograd_tiles cimport (
     PAD,
     Tiles,
+    count_taps,
     place,
     places,
     rounded,
@@ -306,8 +307,10 @@ cdef Sum gradient_sum(
     size tile, size taps, size n, size h, size w, size c, size yh, size yw, size f, bint pooled, conv_size,
     size top, size left, size item,
 ):
-    return sum_of(tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
-                           conv_size[1], top, left, item, 1, False), item)
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
+                            conv_size[1], top, left, item, 1, False)
+    count_taps(&t, h, w, conv_size[0], conv_size[1], False)
+    return sum_of(t, item)
 
 
 cdef size gradient_shared(const Sum *s) noexcept nogil:
