@@ -19,6 +19,12 @@ cdef inline cconv_pool pool_windows(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, Py
     return p
 
 
+cdef inline bint halves(const cconv_pool *p) noexcept nogil:
+    # Whether every window has 2x2 outputs of its own, side by side from the corner on.
+    return (p.kh == 2 and p.kw == 2 and p.sh == 2 and p.sw == 2 and p.dh == 1 and p.dw == 1 and p.top == 0
+            and p.left == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
+
+
 cdef inline void forget_not_positive(const cython.floating *y, unsigned char *argmax,
                                      Py_ssize_t n) noexcept nogil:
     # With ReLU the argmax of what is not above zero names no position: 255.

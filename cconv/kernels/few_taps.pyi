@@ -55,39 +55,3 @@ def pool_forward(
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...
-def weight_gradient_scratch(
-    x_shape: Any,
-    kernel_shape: Any,
-    conv_size: Any,
-    strides: Any,
-    origin: Any,
-    dilation: Any,
-    item: int,
-    threads: int,
-    pooled: bool,
-) -> int: ...
-def weight_gradient(
-    dy: np.ndarray,
-    x: np.ndarray,
-    dkernel: np.ndarray,
-    dbias: np.ndarray,
-    strides: Any,
-    origin: Any,
-    dilation: Any,
-    scratch: np.ndarray,
-    threads: int,
-) -> None: ...
-def pool_weight_gradient(
-    dy: np.ndarray,
-    argmax: np.ndarray,
-    x: np.ndarray,
-    dkernel: np.ndarray,
-    dbias: np.ndarray,
-    conv_size: Any,
-    strides: Any,
-    origin: Any,
-    dilation: Any,
-    pool: Any,
-    scratch: np.ndarray,
-    threads: int,
-) -> None: ...

@@ -3,6 +3,7 @@
 from cconv.geometry.algorithms import Convolution
 from cconv.geometry.shapes import Window, geometry_of
 from cconv.kernels import few_taps as loops
+from cconv.kernels import few_taps_weight_gradient as gradients
 from cconv.ops.run import Array, Run, scratch_for
 
 
@@ -49,9 +50,9 @@ def weight_gradient(
 ) -> None:
     """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c, f), dbias (f)."""
     how, sizes = geometry_of(what.window), (x.shape, dkernel.shape, what.window.output_size)
-    count = loops.weight_gradient_scratch(*sizes, *how, dy.itemsize, threads, False)
+    count = gradients.weight_gradient_scratch(*sizes, *how, dy.itemsize, threads, False)
     scratch = scratch_for(run, count, dy.dtype)
-    run.call(loops.weight_gradient, dy, x, dkernel, dbias, *how, scratch, threads)
+    run.call(gradients.weight_gradient, dy, x, dkernel, dbias, *how, scratch, threads)
 
 
 def pool_weight_gradient(
@@ -67,6 +68,6 @@ def pool_weight_gradient(
 ) -> None:
     """As `weight_gradient`, of dy, argmax (n, poh, pow, f) behind max pooling."""
     size, how = what.window.output_size, geometry_of(what.window)
-    count = loops.weight_gradient_scratch(x.shape, dkernel.shape, size, *how, dy.itemsize, threads, True)
+    count = gradients.weight_gradient_scratch(x.shape, dkernel.shape, size, *how, dy.itemsize, threads, True)
     arrays, options = (dy, argmax, x, dkernel, dbias), (size, *how, pool.arguments)
-    run.call(loops.pool_weight_gradient, *arrays, *options, scratch_for(run, count, dy.dtype), threads)
+    run.call(gradients.pool_weight_gradient, *arrays, *options, scratch_for(run, count, dy.dtype), threads)

@@ -1,0 +1,103 @@
+# What the passes of few taps share: bands of output rows, and the input that a band reads.
+cimport cython
+
+
+from cconv._kernels cimport (
+    cconv_current,
+    cconv_first,
+    cconv_first_room,
+    cconv_first_walk,
+    ceil_div,
+    copy_padded,
+    least,
+    most,
+    size,
+)
+
+cdef enum:
+    BAND_BYTES = 65536        # of input that a task or a block reads
+    ENOUGH_TASKS = 32         # to keep many threads busy evenly
+    FEWEST_ROWS = 4           # of outputs in a band, were there not enough tasks otherwise,
+    FEWEST_PRODUCTS = 200000  # and of products
+    TILE = 4                  # outputs of a tile
+    POINTS = 8                # values of its input, transformed
+
+
+cdef struct First:
+    size n, h, w, c, f              # images, input, filters
+    size kh, kw, sh, sw, dh, dw     # taps, strides, dilation
+    size top, left                  # zeros before the image
+    size rows, columns              # of the output
+    size band, bands                # output rows a task, tasks an image; even but for the last
+    size tiles                      # of an output row, 0: not tiled
+    bint padded                     # whether the windows reach past the image
+    size wide, stride               # pixels, elements of an input row where it is read
+
+
+cdef inline const cconv_first *first_of(size item) noexcept nogil:
+    return cconv_current().f32.first if item == 4 else cconv_current().f64.first
+
+
+cdef inline size extent(size outputs, size stride, size taps, size dilation) noexcept nogil:
+    # Input pixels along one axis under so many outputs.
+    return (outputs - 1) * stride + dilation * (taps - 1) + 1
+
+
+cdef inline size height(const First *g, size rows) noexcept nogil:
+    return extent(rows, g.sh, g.kh, g.dh)
+
+
+cdef inline First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
+                           bint tiled):
+    cdef First g
+    cdef size fewest
+    g.n, g.h, g.w, g.c = x_shape
+    g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
+    g.rows, g.columns = conv_size
+    g.sh, g.sw = strides
+    g.top, g.left = origin
+    g.dh, g.dw = dilation
+    g.tiles = ceil_div(g.columns, TILE) if tiled else 0
+    g.wide = extent(TILE * g.tiles if tiled else g.columns, g.sw, g.kw, g.dw)
+    g.padded = g.top > 0 or g.left > 0 or height(&g, g.rows) > g.h or g.wide > g.w
+    g.stride = (g.wide if g.padded else g.w) * g.c
+    g.band = most(BAND_BYTES // (g.stride * item * g.sh), 2)
+    fewest = most(FEWEST_ROWS, FEWEST_PRODUCTS // (g.columns * g.kh * g.kw * g.c * g.f))
+    g.band = least(g.band, most(g.rows * g.n // ENOUGH_TASKS, fewest))
+    g.band = least(g.band + g.band % 2, g.rows)
+    g.bands = ceil_div(g.rows, g.band)
+    return g
+
+
+cdef inline cconv_first_walk walk_of(const First *g) noexcept nogil:
+    cdef cconv_first_walk s
+    cdef size u, v, k
+    s.taps, s.filters = g.kh * g.kw * g.c, g.f
+    s.row, s.column, s.columns = g.sh * g.stride, g.sw * g.c, g.columns
+    for u in range(g.kh):
+        for v in range(g.kw):
+            for k in range(g.c):
+                s.at[(u * g.kw + v) * g.c + k] = u * g.dh * g.stride + v * g.dw * g.c + k
+    return s
+
+
+cdef inline size copy_size(const First *g) noexcept nogil:
+    # Elements of scratch that the input of a band takes.
+    return height(g, g.band) * g.stride if g.padded else 0
+
+
+cdef inline const cython.floating *input_of(
+    const cython.floating *x,     # IN   (n, h, w, c)
+    const First *g, size image, size i, size rows,
+    cython.floating *scratch,     # OUT  copy_size(g)
+) noexcept nogil:
+    # What the first tap of output (i, 0) reads, for so many output rows.
+    x += image * g.h * g.w * g.c
+    if not g.padded:
+        return x + (i * g.sh - g.top) * g.stride - g.left * g.c
+    copy_padded(x, g.h, g.w, g.c, i * g.sh - g.top, height(g, rows), g.left, g.wide, scratch)
+    return scratch
+
+
+cdef inline size packed_size(const First *g, size item) noexcept nogil:
+    return cconv_first_room(g.kh * (POINTS if g.tiles else g.kw) * g.c + 1, g.f, item)
