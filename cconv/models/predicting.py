@@ -23,22 +23,16 @@ from cconv.inputs.accepted import Boundary, Data
 from cconv.inputs.batches import Batches
 from cconv.inputs.columns import is_plain
 from cconv.inputs.front import Front, front_of
-from cconv.layers.base import Layer
+from cconv.models.stack import Stack
 
 INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
 
 
-class Predictor:
+class Predictor(Stack):
     """Predict, for a model that is layers in a row."""
 
-    # What the model itself provides.
-    name: str
-    dtype: np.dtype
-    seed: int
-    _layers: list[Layer]
-    _input_shape: tuple[int, ...] | None
-
-    def __init__(self) -> None:
+    def __init__(self, *described: Any) -> None:
+        super().__init__(*described)
         # Of the training, what plans and draws depend on.
         self.loss: Any = None
         self.steps_done = 0
@@ -59,36 +53,7 @@ class Predictor:
         self._fuse = arguments.flag("Sequential", "fuse", value)
         self._forget_plans()
 
-    @property
-    def data_format(self) -> str:
-        """Layout of the images that the model takes and gives."""
-        raise NotImplementedError
-
-    @property
-    def built(self) -> bool:
-        """Whether every layer has its weights."""
-        raise NotImplementedError
-
-    def _build_for(self, where: str, input_shape: Any) -> None:
-        """Create the weights."""
-        raise NotImplementedError
-
-    def _inner_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a sample, given in the model's data format, channels last."""
-        raise NotImplementedError
-
-    def _need_built(self, what: str) -> None:
-        if not self.built:
-            raise ValueError(
-                f"Sequential.{what}: the model is not built: call build(input_shape), give its first layer "
-                "input_shape=..., or fit it"
-            )
-
     # --- data ---------------------------------------------------------------------------------
-
-    def _inner_output_shape(self) -> tuple[int, ...]:
-        last = self._layers[-1]
-        return last._inner(last.output_shape)
 
     def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
         """Return what the model takes, and x as an array of that shape; build the model if it is not."""

@@ -37,30 +37,13 @@ class NonFiniteLossError(ValueError, FloatingPointError):
 class Trainer(Predictor):
     """Compile, fit and evaluate, for a model that is layers in a row."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *described: Any) -> None:
+        super().__init__(*described)
         self.optimizer: Any = None
         self.metrics: list[Any] = []
         self.stop_training = False
         self.history: History | None = None
         self.epochs_done = 0
-        self._trainable = True
-        self._claims = Claims()  # of those who train the model
-
-    @property
-    def trainable(self) -> bool:
-        """Whether `fit` changes the weights: setting it sets that of every layer, as in Keras.
-
-        False is for the whole model, whatever its layers say, also those that are added later; a batch
-        normalisation goes by its own.
-        """
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = arguments.flag("Sequential", "trainable", value)
-        for layer in self._layers:
-            layer.trainable = self._trainable
 
     def _learning(self) -> list[Layer] | None:
         """Return the layers whose weights are trained; None where the whole model is frozen."""
@@ -99,14 +82,6 @@ class Trainer(Predictor):
             if shared
             else "its optimizer, which another model has too,"
         )
-
-    def _not_in_training(self, where: str) -> None:
-        """Refuse what would pull the ground from under a training that goes on."""
-        owner = self._claims.owner()
-        if owner is not None:
-            raise RuntimeError(
-                f"{where}: the model {self.name!r} is already training, in {owner.where}: wait for its end"
-            )
 
     # --- compile ------------------------------------------------------------------------------
 
