@@ -10,6 +10,19 @@ from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import at_least_zero, finite
 from cconv.ops.run import Run, replayable
 
+__all__ = [
+    "Activation",
+    "ClippedReLU",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "get",
+]
+
 
 class Activation(arguments.Configured):
     """An activation function and its derivative, which needs the output alone.

@@ -20,6 +20,24 @@ from cconv.exactmath import normal_quantile
 from cconv.seeds import bits, check_seed, new_seed
 from cconv.seeds import uniform as uniform_of
 
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "get",
+]
+
 CHUNK = 1 << 16  # draws made at a time: a large kernel needs no second array of its size
 CUT = 0.02275013194817921  # Φ(-2), where the truncated normal distribution ends
 # Standard deviation of a normal distribution that is cut at two of its standard deviations.

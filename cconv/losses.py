@@ -16,6 +16,16 @@ from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.ops.run import Run
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "get",
+]
+
 # Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
 EPSILON = 1e-7
 

@@ -17,6 +17,18 @@ from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, positive_int
 from cconv.arguments.text import key_of
 
+__all__ = [
+    "Mean",
+    "Metric",
+    "accuracy",
+    "binary_accuracy",
+    "confusion_matrix",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "top_k_accuracy",
+]
+
 
 def _both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and predictions as arrays of numbers for the same, at least one, samples."""

@@ -9,6 +9,8 @@ from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import at_least_zero
 
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
+
 
 class Regularizer(arguments.Configured):
     """The penalty ``l1 Σ|w| + l2 Σw²``, Keras' `L1L2`; `L1` and `L2` are its halves.

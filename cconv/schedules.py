@@ -9,6 +9,8 @@ from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import at_least_zero, finite, is_int, positive_int
 
+__all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "Schedule", "get"]
+
 
 class Schedule(arguments.Configured):
     """Base of the schedules."""
