@@ -31,12 +31,13 @@ lint:  ## Style, types, stubs
 	$(BIN)mypy
 
 bench:  ## Time layers and networks on this machine
-	$(PYTHON) -m benchmarks layers models
+	$(PYTHON) -m benchmarks.layers
+	$(PYTHON) -m benchmarks.models
 
 docs:  ## Pages that are made: lessons, names of Keras, benchmarks
 	$(PYTHON) tools/notebooks/build.py
 	$(PYTHON) tools/make_keras_page.py
-	$(PYTHON) -m benchmarks report
+	$(PYTHON) -m benchmarks.report
 
 clean:  ## Remove what builds and tests leave behind
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

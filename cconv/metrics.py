@@ -123,7 +123,7 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
         true, pred = (a[..., 0] if a.ndim > 1 and a.shape[-1] == 1 else a for a in (true, pred))
     if true.shape != pred.shape:
         raise ValueError(f"{where}: y_true must have the shape of y_pred {pred.shape}, got {true.shape}")
-    return float(np.mean((pred > threshold) == (true > threshold)))
+    return float(np.mean((pred > threshold) == true))
 
 
 @controlled

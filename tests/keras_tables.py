@@ -13,7 +13,7 @@ API = json.loads((ROOT / "tests" / "keras_api.json").read_text(encoding="utf-8")
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 # The names of cconv's own inside that can be seen at its top.
-INSIDE = {"config", "ops"}
+INSIDE = {"ops"}
 
 
 def module_of(namespace):

@@ -23,7 +23,7 @@ NAMES = [(namespace, name) for namespace, table in MISSING.items() for name in t
 @pytest.mark.parametrize(("namespace", "name"), NAMES)
 def test_a_missing_name_is_refused(namespace, name):
     module = module_of(namespace)
-    assert name not in vars(module), f"cconv has {name} now: remove its line from cconv/keras_names"
+    assert name not in vars(module), f"cconv has {name} now: remove its line from cconv/arguments/keras_names"
     begin = f"{module.__name__} has no {name}: see {PAGE}#"
     with pytest.raises(AttributeError) as caught:
         getattr(module, name)
@@ -42,7 +42,7 @@ def test_every_name_of_keras_is_here_or_refused(namespace):
     module = module_of(namespace)
     known = {*dir(module), *MISSING[namespace], *(INSIDE if not namespace else ())}
     unknown = [name for name in API[namespace] if name not in known]
-    assert not unknown, "add them to cconv/keras_names"
+    assert not unknown, "add them to cconv/arguments/keras_names"
 
 
 @pytest.mark.parametrize("namespace", MISSING)

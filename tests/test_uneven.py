@@ -180,6 +180,31 @@ def test_weight_gradient(size, side, channels, filters, padding, dtype, value, o
     assert (np.abs(dkernel[aside] - wanted[aside]) <= limit * scale).all()
 
 
+@given(
+    st.tuples(st.integers(4, 18), st.integers(4, 18)), st.sampled_from([2, 3]), st.integers(1, 4),
+    st.sampled_from(["valid", "same", ((1, 0), (0, 2))]), dtypes, st.sampled_from([-9999.0, 1e10, 1e25]),
+    st.integers(0, 3), st.integers(1, 3), st.booleans(), seeds,
+)  # fmt: skip
+@many
+def test_weight_gradient_of_a_band(size, side, n, padding, dtype, value, kind, width, masked, seed):
+    """Rows or columns without data, at an edge or not, and no loss there: taps that never see them."""
+    window = resolve_window("test", size, side, padding=padding)
+    x, dy = normal(seed, dtype, (n, *size, 17), (n, *window.output_size, 18))
+    axis, extent = 1 + kind % 2, size[kind % 2]
+    start = extent - width if kind < 2 else seed % (extent - width + 1)
+    band = (slice(None),) * axis + (slice(start, start + width),)
+    x[band] = value
+    if masked:
+        dy[(slice(None),) * axis + (slice(max(start - 1, 0), start + width + 1),)] = 0
+    dkernel, _ = on_all_threads(lambda: ops.conv2d_weight_gradient(dy, x, window, 1, Run(), "winograd"))
+    wide = [array.astype(np.longdouble if dtype == np.float64 else np.float64) for array in (dy, x)]
+    kernel = np.zeros((side, side, 17, 18))
+    wanted = reference.conv2d_backward(*wide, kernel, padding=padding)[1]
+    sums = reference.conv2d_backward(*map(np.abs, wide), kernel, padding=padding)[1]
+    scale = EPS[np.dtype(dtype)] * np.max(sums, axis=(2, 3), keepdims=True)
+    assert (np.abs(dkernel - wanted) <= BOUND * RANGE * scale).all()
+
+
 @pytest.mark.parametrize("value", [-9999.0, 1e30, np.inf, np.nan])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("side", [2, 3])

@@ -3,7 +3,7 @@
     python tools/keras_api.py
 
 It is run by a Python that has Keras; the tests read the file, so that they need no Keras. Afterwards the
-tests say which names and arguments the tables of cconv/keras_names lack, or have too many.
+tests say which names and arguments the tables of cconv/arguments/keras_names lack, or have too many.
 """
 
 import importlib

@@ -4,8 +4,8 @@
     python tools/make_keras_page.py --check    # say whether they are out of date, exit code 1 if so
 
 They stand between two comments in each section and come from the tables of
-cconv/arguments/keras_names, from what can
-be imported from cconv, and from tests/keras_api.json. All else on the page is written by hand.
+cconv/arguments/keras_names, from what can be imported from cconv, and from tests/keras_api.json. All else on
+the page is written by hand.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The base of all callbacks, and a list of them."""
+"""The base of all callbacks, and the names of what they may hear of."""
 
 import difflib
 from collections.abc import Mapping

@@ -5,16 +5,16 @@ array that its steps ask for and hands out the same memory at the next batch:
 
 - in training, each layer's output and caches have memory of their own, because backward reads them
   again; the gradients that flow from layer to layer take turns in two places; so do outputs that are
-  cheap enough to be computed again on the way back (`steps.compute_again`);
+  cheap enough to be computed again on the way back (`fusing.compute_again`);
 - in inference, the outputs take turns in two places too, since only the next layer reads them; what comes
-  of a batch in parts (`slices.py`) has a third one;
+  of a batch in parts (`parts.py`) has a third one;
 - the scratch of the kernels is one place that all layers share;
 - in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
 
-A plan belongs to whoever has taken it (`recorded.PlanCache`), and is never entered twice. What it returns is
+A plan belongs to whoever has taken it (`replaying.PlanCache`), and is never entered twice. What it returns is
 overwritten by its next batch: whoever gives it to a user copies it first.
 
-Some layers in a row are computed as one step (`steps.py`). With ``fuse=False`` each is one of its own.
+Some layers in a row are computed as one step (`fusing.py`). With ``fuse=False`` each is one of its own.
 """
 
 import math

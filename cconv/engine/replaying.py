@@ -198,7 +198,8 @@ class PlanCache:
     Who predicts takes a plan off the list of its thread and puts it back when it has what it wanted: a
     signal handler, or a function of the user's that a plan calls, finds none there and makes one of its own.
     So a thread has as many plans as there were predictions one inside the other. A plan in which something
-    was raised is not put back. The plan for training is for whoever has claimed the model (`training.py`).
+    was raised is not put back. The plan for training is for whoever has claimed the model
+    (`models/training.py`).
 
     A copy or a pickle of it is empty: memory is no part of a model.
 

@@ -1,6 +1,6 @@
-"""The steps of a plan: which layers in a row are computed as one, and how.
+"""The steps of a plan: how layers in a row are computed as one; `fusing.py` says which.
 
-The rules that say which are tried in order at every layer. What a fused step gives has the same bits
+What a fused step gives has the same bits
 as its layers one by one, but for a batch normalisation in the weights, which is the same within rounding.
 """
 
@@ -31,7 +31,7 @@ class Step:
     first : int
         Number of the first of them in the model.
     joined : Affine, optional
-        A copy of the first layer that has the activation of the second: see `_join`.
+        A copy of the first layer that has the activation of the second: see `fusing._join`.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Step:
     first : int
         Number of the first of them in the model.
     from_relu : bool
-        The input is what a ReLU gave, and the gradient of that is part of this step's: `share_relus`.
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `fusing.share_relus`.
     to_relu : bool
         The gradient of the ReLU at the end is part of the next step's.
     again : bool
-        The output is not kept until `backward`: the plan has it computed again, see `compute_again`.
+        The output is not kept until `backward`: the plan has it computed again, see `fusing.compute_again`.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:

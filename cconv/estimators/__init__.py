@@ -1,4 +1,4 @@
-"""The scikit-learn side; the only modules that import scikit-learn."""
+"""The scikit-learn side; beside `datasets.digits` the only modules that import scikit-learn."""
 
 from cconv.estimators.classifier import CNNClassifier
 from cconv.estimators.regressor import CNNRegressor

@@ -2,8 +2,8 @@
 
 The format is described at https://huggingface.co/docs/safetensors: eight bytes that say how long the header
 is, the header, JSON that says where each array lies, then the arrays. Plain Python reads and writes it, so
-that memory that runs out is a MemoryError. This module knows nothing of models: `saved.py` says what goes
-into the file.
+that memory that runs out is a MemoryError. This module knows nothing of models: `models/files.py` says what
+goes into the file.
 
 A digest over document and arrays lies in the header, so that no flipped bit passes for another model. Files
 that were written without one are read too.

@@ -1,4 +1,4 @@
-"""Dense layers, activations, and the loss of a classifier."""
+"""ReLU, sigmoid, tanh and the softmaxes."""
 
 import numpy as np
 from numpy.typing import ArrayLike

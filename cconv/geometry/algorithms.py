@@ -6,8 +6,8 @@ larger (`kernels/winograd.pyx`). "pointwise" is a dense layer on pixels. "few_ta
 taps that what stands around the sums would cost more than they do, as in the first layer of a network.
 "along_rows" is Winograd's algorithm along the rows alone: the forward pass of 5x5 kernels, and of 3x3
 ones of few channels, where it pays. "lanes" and "row_lanes" are "direct" for few filters, with images, or
-the rows of an image, in the lanes of vectors. `forward_algorithm` and its kin give the final name, which
-is that of a file in `ops`.
+the rows of an image, in the lanes of vectors. `forward_algorithm` and its kin give the final name, and
+the tables of `ops/convolution.py` the file in `ops` that computes it.
 """
 
 from dataclasses import dataclass
@@ -296,7 +296,7 @@ SETTLED = ("pointwise", "depthwise", "winograd")
 
 
 def forward_algorithm(convolution: Convolution, images: int) -> str:
-    """Return the forward pass' algorithm, which names its file in `ops`.
+    """Return the forward pass' algorithm; `ops/convolution.py` has the file of each.
 
     "pointwise", "depthwise", "winograd", "along_rows", "lanes", "row_lanes", "few_taps" or "direct".
     """

@@ -114,23 +114,6 @@ cdef inline Weak weak_by_kernel(const Seen *s, Weak found, int level) noexcept n
     return found
 
 
-cdef inline double least_cell(const double *sizes, size count, size first, size stop, size middle, int cells,
-                              double floor, double found) noexcept nogil:
-    # sizes (count, count): the least of the largest values of the quarters of rows, and columns, from
-    # `first` to `stop`, or `found`; `cells`: a bit for each quarter that counts, if it is above `floor`.
-    cdef double[4] cell
-    cdef size i, j, k
-    cell[0] = cell[1] = cell[2] = cell[3] = 0
-    for i in range(first, stop):
-        for j in range(first, stop):
-            k = (2 if i >= middle else 0) + (1 if j >= middle else 0)
-            cell[k] = max(cell[k], sizes[i * count + j])
-    for k in range(4):
-        if cells >> k & 1 and cell[k] > floor:
-            found = min(found, cell[k])
-    return found
-
-
 cdef inline double least_tap(const Seen *s, const double *x, const double *dy) noexcept nogil:
     # The least, over the taps, of the largest product of x (pixels, pixels) with dy (sums, sums).
     cdef double found = -1, best
@@ -145,23 +128,23 @@ cdef inline double least_tap(const Seen *s, const double *x, const double *dy) n
     return found
 
 
-cdef inline bint is_uneven(const Seen *s, const double *x, int x_cells, const double *dy,
-                           size item) noexcept nogil:
+cdef inline bint is_moderate(double squares, double dy_squares, size item) noexcept nogil:
+    # Whether no value can be out of range, by sums of squares that are no smaller than any of them.
+    cdef double high = largest_of(item) * largest_of(item)
+    return squares < high and dy_squares < high
+
+
+cdef inline bint is_uneven(const Seen *s, const double *x, const double *dy, size item) noexcept nogil:
     # Whether a tile of x (pixels, pixels) and one of dy (sums, sums), by their largest absolute values,
     # give so much less to some tap than to another that a weight gradient takes them apart.
-    cdef double x_top = 0, dy_top = 0, x_least, dy_least
-    cdef size i, n = s.pixels, out = s.sums
-    for i in range(n * n):
+    cdef double x_top = 0, dy_top = 0
+    cdef size i
+    for i in range(s.pixels * s.pixels):
         x_top = max(x_top, x[i])
-    for i in range(out * out):
+    for i in range(s.sums * s.sums):
         dy_top = max(dy_top, dy[i])
     if x_top >= largest_of(item) or dy_top >= largest_of(item):
         return True
-    # The cells are those of simd/winograd/tiles.h.  Where dy is zero, nothing is seen, pooled or not.
-    x_least = least_cell(x, n, 1, out + 1, out // 2 + 1, x_cells, -1, x_top)
-    dy_least = least_cell(dy, out, 0, out, out // 2, 15, tiny_of(item), dy_top)
-    if x_top <= CCONV_WINOGRAD_RANGE * x_least and dy_top <= CCONV_WINOGRAD_RANGE * dy_least:
-        return False
     if x_top <= tiny_of(item) or dy_top <= tiny_of(item):
         return False
     return x_top * dy_top > CCONV_WINOGRAD_RANGE * least_tap(s, x, dy)

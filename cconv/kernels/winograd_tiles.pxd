@@ -125,6 +125,7 @@ cdef inline void place(Tiles *t, size tile, cconv_tile *x, cconv_tile *y, size *
     # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
     x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - i, t.ow - j)
     x.corners = y.corners = 0
+    x.squares = y.squares = NULL
     x.weak = y.weak = x.empty = y.empty = 0
 
 

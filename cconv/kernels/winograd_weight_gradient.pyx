@@ -8,12 +8,13 @@
 # their products are added to what all the others give, tile by tile.
 cimport cython
 from cython.parallel cimport prange, threadid
+from libc.math cimport sqrt
 from libc.string cimport memchr, memset
 
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
-    CCONV_MAYBE_UNEVEN,
+    CCONV_WINOGRAD_RANGE,
     GROUP_OUTPUTS,
     add_whole,
     cconv_rows_of,
@@ -27,7 +28,7 @@ from cconv._kernels cimport (
     size,
 )
 from cconv._rows cimport cconv_rows
-from cconv.kernels.uneven cimport Seen, is_uneven
+from cconv.kernels.uneven cimport Seen, is_moderate, is_uneven, largest_of
 from cconv.kernels.winograd_tiles cimport (
     PAD,
     Tiles,
@@ -113,7 +114,14 @@ cdef bint stands_apart(
     wino.sizes(n * n, x_tile.channels, patches, &x_sizes[0])
     wino.patch(y_tile, out, dy, patches)
     wino.sizes(out * out, y_tile.channels, patches, &dy_sizes[0])
-    return is_uneven(&seen, &x_sizes[0], x_tile.cells, &dy_sizes[0], sizeof(cython.floating))
+    return is_uneven(&seen, &x_sizes[0], &dy_sizes[0], sizeof(cython.floating))
+
+
+cdef inline bint reaches_all(const Sum *s, const cconv_tile *t, const cython.floating *x) noexcept nogil:
+    # Whether no pixel of a tile of x is padding, or so small that it matters which of them a tap sees.
+    cdef size n = s.t.wino.out + s.t.wino.taps - 1
+    return (t.r0 <= 0 and t.c0 <= 0 and t.r1 >= n and t.c1 >= n
+            and s.t.wino.all_seen(t, <int>n, x, sqrt(t.squares[0]) / CCONV_WINOGRAD_RANGE))
 
 
 cdef void add_apart(
@@ -178,7 +186,8 @@ cdef size batch_to_points(
     # Transform the tiles from `first` on; returns how many are in the sum.
     cdef cconv_tile from_, to
     cdef size i, x_at = 0, y_at = 0, kept = 0
-    cdef int glance
+    cdef double squares = 0, dy_squares = 0
+    cdef bint even
     from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
     to.channels, to.point = filters, s.w
     for i in range(first, first + count):
@@ -190,11 +199,14 @@ cdef size batch_to_points(
         if to.r1 <= 0 or to.c1 <= 0:
             continue
         to.argmax = places(argmax, y_at)
-        if s.t.wino.out == 2:
-            from_.cells = 15
-        glance = s.t.wino.input(&from_, x + x_at, v + kept * channels)
-        glance |= s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
-        if glance & CCONV_MAYBE_UNEVEN and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
+        from_.squares, to.squares = &squares, &dy_squares
+        squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
+        s.t.wino.input(&from_, x + x_at, v + kept * channels)
+        s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
+        # A glance at the sums of squares: nothing there, or all of x so large that every tap sees enough.
+        even = is_moderate(squares, dy_squares, sizeof(cython.floating)) and (
+            squares == 0 or dy_squares == 0 or reaches_all(s, &from_, x + x_at))
+        if not even and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
             apart[i - first] = 1
             continue
         kept += 1

@@ -113,7 +113,7 @@ class Layer(Configured):
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
     data_format: str = "channels_last"
     _format_given = False
-    # What gives arrays of these names and shapes in place of initial weights: see `saved.py`.
+    # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:

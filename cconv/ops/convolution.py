@@ -1,4 +1,7 @@
-"""Convolutions: `geometry.algorithms` names the algorithm of a pass, and the file of that name computes it.
+"""Convolutions: `geometry.algorithms` names the algorithm of a pass, and the tables here the file for it.
+
+That is the file of the same name, but that "pointwise" is in `dense.py`, "along_rows" in `few_taps.py` and
+"row_lanes" in `lanes.py`.
 
 Where x came from ReLU, input gradients may be given it as `positive`: dx is then the gradient before
 that, zero where x is not above zero.

@@ -1,7 +1,7 @@
 """How one call is run: where its arrays come from, and what keys its random draws.
 
 A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ever. A plan
-(`plan.py`) hands its layers a `Run` whose arrays are the same memory at every step, because
+(`engine/plan.py`) hands its layers a `Run` whose arrays are the same memory at every step, because
 touching fresh pages costs more than the arithmetic of a small network.
 """
 

@@ -1,4 +1,4 @@
-"""Dense layers, activations, and the loss of a classifier."""
+"""ReLU, sigmoid, tanh and the softmaxes, and their derivatives."""
 
 from collections.abc import Callable
 

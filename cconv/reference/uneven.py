@@ -55,33 +55,18 @@ def plain_sums(tiles: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.einsum("...cuv,uvcf->...f", windows, kernel)
 
 
-def _cells(sizes: np.ndarray, rows: list[slice], columns: list[slice]) -> list[float]:
-    """Return the largest value of each cell of sizes (rows, columns)."""
-    return [float(np.max(sizes[i, j])) for i in rows for j in columns]
-
-
-def stands_apart(tile: np.ndarray, dtile: np.ndarray, left: tuple[int, int], inside: np.ndarray) -> bool:
+def stands_apart(tile: np.ndarray, dtile: np.ndarray, inside: np.ndarray) -> bool:
     """Whether a tile is left out of the sum of a weight gradient, and its products are added directly.
 
-    tile (size, size, c) of x, dtile (out, out, f) of dy; `left`: rows and columns of the output from there
-    on; inside (size, size): which pixels of the tile are no padding. Some tap must see much less than another
-    of x and dy: its largest product of a pixel of each less than one in `RANGE` of what the tile might give.
+    tile (size, size, c) of x, dtile (out, out, f) of dy; inside (size, size): which pixels of the tile are no
+    padding. Some tap must see much less than another of x and dy: its largest product of a pixel of each less
+    than one in `RANGE` of what the tile might give.
     """
     x, dy, item, out = sizes_of(tile), sizes_of(dtile), min(tile.dtype.itemsize, 8), len(dtile)
     top, dtop = x.max(), dy.max()
     if max(top, dtop) >= LIMITS[item]:
         return True
-    # What all the outputs of a quarter see, of a 2x2 tile each pixel of that. Where dy is zero, nothing
-    # is seen.
-    middle = out // 2
-    rows, columns = (
-        [slice(1, middle + 1)] + ([slice(middle + 1, out + 1)] if out == 2 or extent > 2 else [])
-        for extent in left
-    )
-    halves = [slice(None, out // 2), slice(out // 2, None)]
-    least = min(_cells(x, rows, columns))
-    dleast = min([cell for cell in _cells(dy, halves, halves) if cell > TINY[item]], default=dtop)
-    if (top <= RANGE * least and dtop <= RANGE * dleast) or min(top, dtop) <= TINY[item]:
+    if min(top, dtop) <= TINY[item]:
         return False
     products = np.where(inside, x, 0.0)
     shifts = range(len(x) - out + 1)

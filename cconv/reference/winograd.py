@@ -146,8 +146,7 @@ def _apart(tiles: np.ndarray, dtiles: np.ndarray, window: Window) -> np.ndarray:
     inside = _tiles(pad(image, window), size, out, window)[0, ..., 0] > 0
     apart = np.zeros((n, down, across), bool)
     for k, i, j in np.ndindex(n, down, across):
-        left = window.output_size[0] - out * i, window.output_size[1] - out * j
-        apart[k, i, j] = stands_apart(tiles[k, i, j], dtiles[k, i, j], left, inside[i, j])
+        apart[k, i, j] = stands_apart(tiles[k, i, j], dtiles[k, i, j], inside[i, j])
     return apart
 
 

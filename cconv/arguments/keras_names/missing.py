@@ -31,6 +31,7 @@ MISSING: dict[str, dict[str, str]] = {
         "SymbolicScope": "",
         "Variable": "a NumPy array",
         "backend": "nothing: cconv computes with its own kernels",
+        "config": "cconv.show_config, dtype= of Sequential and of layers",
         "constraints": "regularizers",
         "device": "cconv.set_num_threads",
         "distillation": "",

@@ -43,11 +43,13 @@ INLINE REAL NAME(largest_lane)(vec v) {
  * tile is out of range; and CCONV_MAYBE_TINY if no value may be above RANGE_TINY. */
 static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cells,
                                                         REAL floor, ptrdiff_t pixels,
-                                                        ptrdiff_t channels) {
+                                                        const cconv_tile *t) {
+    const ptrdiff_t channels = t->channels;
     const vec total = ((cell[0] + cell[1]) + (cell[2] + cell[3])) + cell[4];
     const vec high = SPLAT(RANGE_LIMIT * RANGE_LIMIT);
     if (NAME(any_lane)(NOT_(LT(total, high)))) return CCONV_MAYBE_UNEVEN; /* NaN too */
     const REAL top = NAME(largest_lane)(total);
+    if (t->squares) *t->squares = (double)top;
     if (top < RANGE_TINY * RANGE_TINY) return CCONV_MAYBE_TINY;
     /* A cell's sum has so many terms, all of the tile at most 36 times as many; an eighth for its own
      * rounding. */
@@ -64,6 +66,24 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cel
             return tiny | CCONV_MAYBE_UNEVEN;
     }
     return tiny;
+}
+
+/* Whether every pixel of a tile of `size` pixels a side, all inside the image, has a value of at least
+ * `least` in some channel. */
+static int NAME(wino_all_seen)(const cconv_tile *t, int size, const void *x, double least) {
+    const vec enough = SPLAT((REAL)least);
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++) {
+            const REAL *from = (const REAL *)x + i * t->row + j * t->column;
+            int seen = 0;
+            for (ptrdiff_t c = 0; c < t->channels && !seen; c += LANES) {
+                const ptrdiff_t left = t->channels - c;
+                const vec v = left >= LANES ? LOAD(from + c) : LOAD_TAIL(from + c, TAIL(left));
+                seen = NAME(any_lane)(LE(enough, ABSOLUTE(v)));
+            }
+            if (!seen) return 0;
+        }
+    return 1;
 }
 
 /* x (pixels, channels) -> the largest absolute value of each pixel, infinity where one is NaN */

@@ -25,6 +25,7 @@ typedef struct {
                                 there is not above zero is zero; only where nothing is pooled */
     int cells;               /* of x: a bit for each of the four cells that outputs see */
     int corners;             /* of dy: whether its cells are its corners, not its quarters */
+    double *squares;         /* for a sum of squares that no value of the tile is above, or NULL */
     uint64_t weak, empty;    /* a bit for each sum of the way back that is to be replaced, and for */
     const void *given;       /* each of these that is zero; the others: (out^2 or points^2, channels) */
 } cconv_tile;
@@ -58,9 +59,10 @@ typedef struct {
     /* (points^2, channels) -> (taps, taps, channels) */
     void (*kernel_gradient)(ptrdiff_t channels, ptrdiff_t point, ptrdiff_t tap, const void *s,
                             void *dg);
-    /* the tile itself, (size, size, channels); largest absolute values of pixels, and of taps of a
+    /* the tile itself, (size, size, channels); whether all of it is at least so large; largest absolute values of pixels, and of taps of a
      * kernel: winograd/range.h */
     void (*patch)(const cconv_tile *t, int size, const void *x, void *to);
+    int (*all_seen)(const cconv_tile *t, int size, const void *x, double least);
     void (*sizes)(ptrdiff_t pixels, ptrdiff_t channels, const void *x, double *size);
     void (*kernel_sizes)(ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t channels, ptrdiff_t tap,
                          ptrdiff_t row, int first, const void *g, void *size);

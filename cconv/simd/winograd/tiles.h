@@ -154,7 +154,7 @@ INLINE int NAME(input_to_points)(const int out, const int n, const int source,
         cell[0] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
         cell[1] = cell[2] = cell[3] = (vec){0};
     }
-    return NAME(wino_suspect)(cell, t->cells, -1, 4, t->channels);
+    return NAME(wino_suspect)(cell, t->cells, -1, 4, t);
 }
 
 /* A tile of dy -> (n^2, channels).  Returns what a glance tells: its cells are its quarters, or
@@ -201,9 +201,9 @@ INLINE int NAME(gradient_to_points)(const int out, const int n, const int source
 #undef BODY
 #undef CELL
     if (!t->corners)
-        return NAME(wino_suspect)(cell, 15, RANGE_TINY * RANGE_TINY, 4, t->channels);
+        return NAME(wino_suspect)(cell, 15, RANGE_TINY * RANGE_TINY, 4, t);
     corner[4] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
-    return NAME(wino_suspect)(corner, 15, -1, 1, t->channels);
+    return NAME(wino_suspect)(corner, 15, -1, 1, t);
 }
 #undef PATCH
 #undef AT
@@ -431,7 +431,7 @@ INSTANCE(3, 2)
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
      NAME(winograd_output_##o##k), NAME(winograd_scatter_##o##k), \
      NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k), \
-     NAME(winograd_patch), NAME(wino_sizes), NAME(wino_kernel_sizes)}
+     NAME(winograd_patch), NAME(wino_all_seen), NAME(wino_sizes), NAME(wino_kernel_sizes)}
 static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE
