@@ -75,7 +75,8 @@ cdef extern from "winograd/table.h" nogil:
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
         void (*patch)(const cconv_tile *t, int size, const void *x, void *to) noexcept nogil
-        int (*all_seen)(const cconv_tile *t, int size, const void *x, double least) noexcept nogil
+        int (*reaches)(const cconv_tile *t, const Py_ssize_t *region, const void *x, double least,
+                       int all) noexcept nogil
         void (*sizes)(Py_ssize_t pixels, Py_ssize_t channels, const void *x, double *size) noexcept nogil
         void (*kernel_sizes)(Py_ssize_t taps, Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t tap,
                              Py_ssize_t row, int first, const void *g, void *size) noexcept nogil

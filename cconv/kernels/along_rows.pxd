@@ -27,8 +27,8 @@ cdef inline size weak_size(const First *g) noexcept nogil:
 
 
 cdef inline size room_size(const First *g) noexcept nogil:
-    # Elements for the largest value of each pixel of a band, and what is read behind them.
-    return height(g, g.band) * g.wide + 32
+    # Elements for the largest value of each pixel of a band, for a row of squares, and what is read behind.
+    return height(g, g.band) * g.wide + g.c * g.wide + 64
 
 
 cdef inline size levels_size(const First *g) noexcept nogil:

@@ -44,6 +44,7 @@ from cconv.kernels.winograd_tiles cimport (
 cdef enum:
     SUM_BYTES = 458752       # of the transformed x and dy of a part
     SLICE = 64               # most channels, and filters, of a slice of the weight gradient
+    OUTPUT_RANGE = 8         # how much smaller than the largest of dy one that all taps see may be
     TILES_OF_BIAS = 16      # whose sums of dy are one chain
     PARTIAL_BYTES = 4194304  # of the sums of all parts
 
@@ -117,11 +118,30 @@ cdef bint stands_apart(
     return is_uneven(&seen, &x_sizes[0], &dy_sizes[0], sizeof(cython.floating))
 
 
-cdef inline bint reaches_all(const Sum *s, const cconv_tile *t, const cython.floating *x) noexcept nogil:
-    # Whether no pixel of a tile of x is padding, or so small that it matters which of them a tap sees.
-    cdef size n = s.t.wino.out + s.t.wino.taps - 1
-    return (t.r0 <= 0 and t.c0 <= 0 and t.r1 >= n and t.c1 >= n
-            and s.t.wino.all_seen(t, <int>n, x, sqrt(t.squares[0]) / CCONV_WINOGRAD_RANGE))
+cdef bint reaches_all(
+    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
+) noexcept nogil:
+    # Whether every tap surely sees enough: a quick look, which may say no where `is_uneven` says no.
+    cdef const cconv_winograd *wino = s.t.wino
+    cdef size[4] seen       # of x, by any tap: rows and columns
+    cdef size[4] whole      # outputs of dy all of whose taps are inside
+    cdef double top = sqrt(x_tile.squares[0]), dy_top = sqrt(y_tile.squares[0])
+    seen[0], seen[1] = most(x_tile.r0, 0), least(x_tile.r1, y_tile.r1 + wino.taps - 1)
+    seen[2], seen[3] = most(x_tile.c0, 0), least(x_tile.c1, y_tile.c1 + wino.taps - 1)
+    if (seen[0] == 0 and seen[2] == 0 and seen[1] == y_tile.r1 + wino.taps - 1
+            and seen[3] == y_tile.c1 + wino.taps - 1):
+        # The largest value of dy meets all taps.
+        return wino.reaches(x_tile, seen, x, top / CCONV_WINOGRAD_RANGE, True)
+    whole[0], whole[1] = seen[0], seen[1] - wino.taps + 1
+    whole[2], whole[3] = seen[2], seen[3] - wino.taps + 1
+    if y_tile.argmax != NULL:  # windows of which every place will do
+        whole[0], whole[1] = (whole[0] + 1) >> 1, whole[1] >> 1
+        whole[2], whole[3] = (whole[2] + 1) >> 1, whole[3] >> 1
+    if whole[0] >= whole[1] or whole[2] >= whole[3]:
+        return False
+    return (wino.reaches(y_tile, whole, dy, dy_top / OUTPUT_RANGE, False)
+            and wino.reaches(x_tile, seen, x, top * OUTPUT_RANGE / CCONV_WINOGRAD_RANGE, True))
 
 
 cdef void add_apart(
@@ -205,7 +225,7 @@ cdef size batch_to_points(
         s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
         # A glance at the sums of squares: nothing there, or all of x so large that every tap sees enough.
         even = is_moderate(squares, dy_squares, sizeof(cython.floating)) and (
-            squares == 0 or dy_squares == 0 or reaches_all(s, &from_, x + x_at))
+            squares == 0 or dy_squares == 0 or reaches_all(s, &from_, &to, x + x_at, dy + y_at))
         if not even and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
             apart[i - first] = 1
             continue

@@ -55,7 +55,7 @@ typedef struct {
     void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
                         void *tiles);
     /* which outputs of `rows` rows are to be taken directly -> weak; room: an element for
-     * each pixel of the input that they see, and 32 */
+     * each pixel of the input that they see and each value of a row, and 64 */
     void (*tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room, uint16_t *weak);
     void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
                           const void *packed, int mode, void *y);

@@ -194,9 +194,13 @@ INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_
         BACK(z, b5, b6, half, quarter, eighth)
     }
     if (__builtin_expect(weak != 0, 0)) {
+        /* What sees only zeros is the bias. */
+        const vec bias = LOAD(packed);
 #define TAKE_GIVEN(i) \
-        if (weak >> i & 1) y##i = LOAD(given + i * s->filters); \
-        if (weak >> (4 + i) & 1) z##i = LOAD(given + (4 + i) * s->filters);
+        if (weak >> (8 + i) & 1) y##i = bias; \
+        else if (weak >> i & 1) y##i = LOAD(given + i * s->filters); \
+        if (weak >> (12 + i) & 1) z##i = bias; \
+        else if (weak >> (4 + i) & 1) z##i = LOAD(given + (4 + i) * s->filters);
         TAKE_GIVEN(0) TAKE_GIVEN(1) TAKE_GIVEN(2) TAKE_GIVEN(3)
 #undef TAKE_GIVEN
     }
@@ -221,7 +225,8 @@ INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_
          place.have -= each, tile += s->channels * 8, t++) {
         const REAL *kernel = packed;
         const unsigned weak = s->weak ? s->weak[i / 2 * s->tiles + t] : 0;
-        if (__builtin_expect(weak != 0, 0)) NAME(first_tiles_direct)(s, i, 4 * t, weak);
+        const unsigned direct = weak & ~(weak >> 8) & 0xFF;
+        if (__builtin_expect(direct != 0, 0)) NAME(first_tiles_direct)(s, i, 4 * t, direct);
         /* Two rows at a time hide the stream from the hardware: ask for the next two. */
         for (ptrdiff_t n = 0; !pooled && n < 4 * filters; n += 64 / (ptrdiff_t)sizeof(REAL)) {
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 2 * line), 1, 2);

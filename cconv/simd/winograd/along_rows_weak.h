@@ -42,6 +42,11 @@ INLINE int NAME(first_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t 
             most = MAX2(most, NAME(first_size)(finite, v));
             bad = FMA(v, (vec){0}, bad);
         }
+        if (channels == 1 && count - i >= LANES) {
+            STORE(size + i, most);
+            pixel = i + LANES;
+            continue;
+        }
         STORE(all, most);
         for (; pixel * channels < i + LANES && pixel < columns; pixel++)
             size[pixel] = all[pixel * channels - i];
@@ -106,27 +111,81 @@ INLINE void NAME(first_weak_row)(const int taps, const cconv_first_tiles *s, int
     }
 }
 
-/* For `rows` output rows of the input s->x -> weak (pairs of rows, tiles): a bit for each of the
- * eight outputs of two rows of a tile, 8 bits on those of them that see only zeros. */
-static void NAME(first_tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room,
-                                   uint16_t *weak) {
-    const ptrdiff_t columns = 4 * s->tiles + s->taps - 1;
-    REAL *const size = room;
-    for (ptrdiff_t i = 0; i < rows + s->height - 1; i++) {
-        const REAL *const x = (const REAL *)s->x + i * s->stride;
-        if (!NAME(first_row_sizes)(1, columns, s->channels, x, size + i * columns))
-            NAME(first_row_sizes)(0, columns, s->channels, x, size + i * columns);
+/* Whether one of `count` values reaches `least`. */
+INLINE int NAME(first_reaches)(ptrdiff_t count, const REAL *values, vec least) {
+    for (ptrdiff_t k = 0; k < count; k += LANES) {
+        const ptrdiff_t left = count - k;
+        const vec v = left >= LANES ? LOAD(values + k) : LOAD_TAIL(values + k, TAIL(left));
+        if (NAME(any_lane)(LE(least, v))) return 1;
     }
-    NAME(first_column_sizes)(rows, s->height, columns, size);
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        uint16_t *const to = weak + i / 2 * s->tiles;
-        if (i % 2 == 0) __builtin_memset(to, 0, (size_t)s->tiles * sizeof(*to));
-        if (s->taps == 5) NAME(first_weak_row)(5, s, i % 2 * 4, size + i * columns, to);
-        else NAME(first_weak_row)(3, s, i % 2 * 4, size + i * columns, to);
+    return 0;
+}
+
+/* A quick look at `rows` output rows, one or two, whose input begins at x: whether every tile sees
+ * enough with all its outputs.  By sums of squares: those of all rows are no smaller than any square,
+ * those of the height - 1 rows that each output row sees, at most as many times larger as there are
+ * rows.  room: the columns' values, and LANES more. */
+INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
+                                   const REAL *x, REAL *room) {
+    const ptrdiff_t channels = s->channels, count = (4 * s->tiles + taps - 1) * channels;
+    vec total = {0};
+    for (ptrdiff_t e = 0; e < count; e += LANES) {
+        const int ragged = count - e < LANES;
+        const tail last = TAIL(ragged ? count - e : LANES);
+        vec common = {0}, own = {0};
+        for (ptrdiff_t u = 0; u < s->height - 1 + rows; u++) {
+            const REAL *from = x + u * s->stride + e;
+            const vec v = ragged ? LOAD_TAIL(from, last) : LOAD(from);
+            if (u == 0 || u == s->height) own = FMA(v, v, own);
+            else common = FMA(v, v, common);
+        }
+        STORE(room + e, common);
+        total += common + own;
+    }
+    if (NAME(any_lane)(NOT_(LT(total, SPLAT(RANGE_LIMIT * RANGE_LIMIT))))) return 0;
+    const REAL top = NAME(largest_lane)(total);
+    if (top < RANGE_TINY * RANGE_TINY) return 1;
+    const REAL share = (REAL)1.125 * (REAL)(s->height - 1);
+    const vec least = SPLAT(top * (share / (REAL)(CCONV_WINOGRAD_RANGE * CCONV_WINOGRAD_RANGE)));
+    for (ptrdiff_t t = 0; t < s->tiles; t++) {
+        const REAL *tile = room + 4 * t * channels;
+        if (!NAME(first_reaches)(2 * channels, tile + 3 * channels, least)) return 0;
+        if (taps == 3 && !NAME(first_reaches)(2 * channels, tile + channels, least)) return 0;
+    }
+    return 1;
+}
+
+/* For `rows` output rows of the input s->x -> weak (pairs of rows, tiles): a bit for each of the eight
+ * outputs of two rows of a tile, 8 bits on those of them that see only zeros. */
+INLINE void NAME(first_weak_band)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
+                                  REAL *room, uint16_t *weak) {
+    const ptrdiff_t columns = 4 * s->tiles + taps - 1, channels = s->channels;
+    REAL *const squares = room + (rows + s->height - 1) * columns + 16;
+    const REAL *const x = s->x;
+    ptrdiff_t ready = 0; /* the largest values of rows below are in room */
+    for (ptrdiff_t i = 0; i < rows; i += 2, weak += s->tiles) {
+        const ptrdiff_t both = rows - i < 2 ? 1 : 2, stop = i + s->height - 1 + both;
+        __builtin_memset(weak, 0, (size_t)s->tiles * sizeof(*weak));
+        if (!s->level && NAME(first_surely_even)(taps, s, both, x + i * s->stride, squares)) continue;
+        for (ready = ready < i ? i : ready; ready < stop; ready++) {
+            const REAL *from = x + ready * s->stride;
+            REAL *to = room + ready * columns;
+            if (!NAME(first_row_sizes)(1, columns, channels, from, to))
+                NAME(first_row_sizes)(0, columns, channels, from, to);
+        }
+        NAME(first_column_sizes)(both, s->height, columns, room + i * columns);
+        for (int own = 0; own < both; own++)
+            NAME(first_weak_row)(taps, s, 4 * own, room + (i + own) * columns, weak);
     }
 }
 
-/* The weak outputs of two rows of a tile -> given (8, filters), with their bias.  Row i, column j of
+static void NAME(first_tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room,
+                                   uint16_t *weak) {
+    if (s->taps == 5) NAME(first_weak_band)(5, s, rows, room, weak);
+    else NAME(first_weak_band)(3, s, rows, room, weak);
+}
+
+/* Those outputs of two rows of a tile -> given (8, filters), with their bias.  Row i, column j of
  * the input is where the first of them begins. */
 static __attribute__((noinline)) void NAME(first_tiles_direct)(
     const cconv_first_tiles *s, ptrdiff_t i, ptrdiff_t j, unsigned weak) {
@@ -136,7 +195,7 @@ static __attribute__((noinline)) void NAME(first_tiles_direct)(
         for (ptrdiff_t v = 0; v < NAME(first_vectors)(filters); v++) {
             const ptrdiff_t f = NAME(first_vector)(filters, v);
             vec sum = {0};
-            for (ptrdiff_t u = 0; u < s->height && !(weak >> (o + 8) & 1); u++) {
+            for (ptrdiff_t u = 0; u < s->height; u++) {
                 const ptrdiff_t row = i + o / 4 + u;
                 if (row < s->r0 || row >= s->r1) continue;
                 for (ptrdiff_t t = 0; t < taps; t++) {

@@ -68,12 +68,13 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cel
     return tiny;
 }
 
-/* Whether every pixel of a tile of `size` pixels a side, all inside the image, has a value of at least
- * `least` in some channel. */
-static int NAME(wino_all_seen)(const cconv_tile *t, int size, const void *x, double least) {
+/* Whether all pixels, or any, of rows r0 <= i < r1 and columns c0 <= j < c1 of a tile have a value of at
+ * least `least` in some channel; all these pixels are in memory. */
+static int NAME(wino_reaches)(const cconv_tile *t, const ptrdiff_t *region, const void *x, double least,
+                              int all) {
     const vec enough = SPLAT((REAL)least);
-    for (int i = 0; i < size; i++)
-        for (int j = 0; j < size; j++) {
+    for (ptrdiff_t i = region[0]; i < region[1]; i++)
+        for (ptrdiff_t j = region[2]; j < region[3]; j++) {
             const REAL *from = (const REAL *)x + i * t->row + j * t->column;
             int seen = 0;
             for (ptrdiff_t c = 0; c < t->channels && !seen; c += LANES) {
@@ -81,9 +82,9 @@ static int NAME(wino_all_seen)(const cconv_tile *t, int size, const void *x, dou
                 const vec v = left >= LANES ? LOAD(from + c) : LOAD_TAIL(from + c, TAIL(left));
                 seen = NAME(any_lane)(LE(enough, ABSOLUTE(v)));
             }
-            if (!seen) return 0;
+            if (seen != all) return seen;
         }
-    return 1;
+    return all;
 }
 
 /* x (pixels, channels) -> the largest absolute value of each pixel, infinity where one is NaN */

@@ -59,10 +59,11 @@ typedef struct {
     /* (points^2, channels) -> (taps, taps, channels) */
     void (*kernel_gradient)(ptrdiff_t channels, ptrdiff_t point, ptrdiff_t tap, const void *s,
                             void *dg);
-    /* the tile itself, (size, size, channels); whether all of it is at least so large; largest absolute values of pixels, and of taps of a
+    /* the tile itself, (size, size, channels); whether all pixels of a region,
+     * or any, are at least so large; largest absolute values of pixels, and of taps of a
      * kernel: winograd/range.h */
     void (*patch)(const cconv_tile *t, int size, const void *x, void *to);
-    int (*all_seen)(const cconv_tile *t, int size, const void *x, double least);
+    int (*reaches)(const cconv_tile *t, const ptrdiff_t *region, const void *x, double least, int all);
     void (*sizes)(ptrdiff_t pixels, ptrdiff_t channels, const void *x, double *size);
     void (*kernel_sizes)(ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t channels, ptrdiff_t tap,
                          ptrdiff_t row, int first, const void *g, void *size);

@@ -431,7 +431,7 @@ INSTANCE(3, 2)
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
      NAME(winograd_output_##o##k), NAME(winograd_scatter_##o##k), \
      NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k), \
-     NAME(winograd_patch), NAME(wino_all_seen), NAME(wino_sizes), NAME(wino_kernel_sizes)}
+     NAME(winograd_patch), NAME(wino_reaches), NAME(wino_sizes), NAME(wino_kernel_sizes)}
 static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE
