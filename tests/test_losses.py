@@ -339,3 +339,9 @@ def test_metrics_by_name():
     for wrong in ([0, 1, 2], [[[0]], [[1]]]):
         with pytest.raises(ValueError, match="accuracy: y_true must"):
             metrics.accuracy(wrong, np.ones((2, 3)))
+
+
+def test_binary_accuracy_takes_targets_as_they_are():
+    """As Keras: a soft target, or one of -1 and 1, is not what a prediction above the threshold says."""
+    assert metrics.binary_accuracy([[0.9], [0.1], [1.0]], [[0.7], [0.2], [0.6]]) == pytest.approx(1 / 3)
+    assert metrics.get("accuracy")([[-1.0], [1.0]], [[0.2], [0.6]]) == 0.5

@@ -51,7 +51,8 @@ def conv2d(
         more; "auto" chooses by the shapes alone, and takes it, along the rows, also for 5x5 kernels.
         It mixes the inputs under up to four outputs a side. Where one of them is not finite, or more than
         256 times larger than all that an output sees, that output is summed directly: its error stays
-        below 1,024 eps max|x that it sees| sum|kernel|, eps being 2**-24 in float32, 2**-53 in float64.
+        below 1,024 eps max|x that it sees| sum|kernel|, eps being 2**-24 in float32, 2**-53 in float64
+        (values up to 2**-60, in float64 2**-500, count as zero).
 
     Returns
     -------
