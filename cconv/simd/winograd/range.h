@@ -49,7 +49,10 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cel
     const vec high = SPLAT(RANGE_LIMIT * RANGE_LIMIT);
     if (NAME(any_lane)(NOT_(LT(total, high)))) return CCONV_MAYBE_UNEVEN; /* NaN too */
     const REAL top = NAME(largest_lane)(total);
-    if (t->squares) *t->squares = (double)top;
+    if (t->squares) { /* a weight gradient looks at nothing else */
+        *t->squares = (double)top;
+        return 0;
+    }
     if (top < RANGE_TINY * RANGE_TINY) return CCONV_MAYBE_TINY;
     /* A cell's sum has so many terms, all of the tile at most 36 times as many; an eighth for its own
      * rounding. */
