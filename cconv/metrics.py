@@ -378,6 +378,7 @@ class Meter:
         for figure, value in zip(self._figures.values(), values, strict=True):
             figure.update(value, count)
 
+    @controlled
     def means(self) -> dict[str, float]:
         """Return the means by name."""
         return {name: figure.result() for name, figure in self._figures.items()}

@@ -45,6 +45,7 @@ cdef enum:
     SUM_BYTES = 458752       # of the transformed x and dy of a part
     SLICE = 64               # most channels, and filters, of a slice of the weight gradient
     OUTPUT_RANGE = 8         # how much smaller than the largest of dy one that all taps see may be
+    TILES_OF_CHAIN = 16      # of those apart
     TILES_OF_BIAS = 16      # whose sums of dy are one chain
     PARTIAL_BYTES = 4194304  # of the sums of all parts
 
@@ -87,8 +88,17 @@ cdef void add_bias(cython.floating *biases, size f, size filters) noexcept nogil
 
 
 cdef inline size patches_size(const Sum *s) noexcept nogil:
-    # Elements of scratch for a tile of x and one of dy as they are.
+    # Elements of scratch for a tile of x and one of dy as they are, and for what tiles apart add up to.
+    return tiles_size(s) + 3 * apart_size(s)
+
+
+cdef inline size tiles_size(const Sum *s) noexcept nogil:
     return rounded(s.t.square * s.cs + s.t.wino.out * s.t.wino.out * s.fs)
+
+
+cdef inline size apart_size(const Sum *s) noexcept nogil:
+    # Of a slice: (taps, taps, cs, fs).
+    return rounded(s.t.wino.taps * s.t.wino.taps * s.cs * s.fs)
 
 
 cdef inline size settling_size(const Sum *s) noexcept nogil:
@@ -151,13 +161,21 @@ cdef void add_apart(
     Sum *s, size slice,
     cython.floating *patches,    # OUT  patches_size(s)
 ) noexcept nogil:
-    # Add the products of the tiles that were left out, for one slice.
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, x_at = 0, y_at = 0
-    cdef size n = s.t.wino.out + s.t.wino.taps - 1
+    # Add the products of the tiles that were left out, for one slice: chains of TILES_OF_CHAIN tiles, then
+    # exactly.
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, x_at = 0, y_at = 0, count = 0
+    cdef size n = s.t.wino.out + s.t.wino.taps - 1, each = apart_size(s), item = sizeof(cython.floating)
     cdef cython.floating *second = patches + s.t.square * s.cs
+    cdef cython.floating *chain = patches + tiles_size(s)
+    cdef cython.floating *total = chain + each
+    cdef cython.floating *lost = total + each
+    cdef const cconv_rows *rows = cconv_rows_of(item)
     cdef cconv_tile from_, to
+    if memchr(apart, 1, s.t.count) == NULL:
+        return
     from_.channels, to.channels = least(s.cs, s.t.c - k), least(s.fs, s.t.f - j)
     from_.argmax = NULL
+    memset(chain, 0, 3 * each * item)
     for i in range(s.t.count):
         if not apart[i]:
             continue
@@ -165,19 +183,28 @@ cdef void add_apart(
         to.argmax = places(argmax, y_at + j)
         s.t.wino.patch(&from_, n, x + x_at + k, patches)
         s.t.wino.patch(&to, s.t.wino.out, dy + y_at + j, second)
-        add_tile(s, &from_, &to, <const cython.floating *>patches, <const cython.floating *>second,
-                 dkernel + k * s.t.f + j)
+        add_tile(s, &from_, &to, <const cython.floating *>patches, <const cython.floating *>second, chain)
+        count += 1
+        if count % TILES_OF_CHAIN == 0:
+            rows.add_exactly(each, chain, total, lost)
+            memset(chain, 0, each * item)
+    rows.add_exactly(each, chain, total, lost)
+    rows.whole(each, total, lost, total)
+    for i in range(s.t.wino.taps * s.t.wino.taps * from_.channels):
+        count = i // from_.channels * s.t.c + k + i % from_.channels
+        rows.add(to.channels, total + (i // from_.channels * s.cs + i % from_.channels) * s.fs, NULL,
+                 dkernel + count * s.t.f + j, 0)
 
 
 cdef void add_tile(
     const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
     const cython.floating *x,   # IN   (n, n, channels)
     const cython.floating *dy,  # IN   (out, out, filters)
-    cython.floating *dkernel,   # IN, OUT  (taps, taps, c, f), from the slice's first channel and filter on
+    cython.floating *sums_of,   # IN, OUT  (taps, taps, cs, fs)
 ) noexcept nogil:
     cdef size out = s.t.wino.out, taps = s.t.wino.taps, n = out + taps - 1, u, v, i, j
     cdef cconv_sum sums
-    sums.r, sums.ar, sums.br, sums.am, sums.cm = 1, 0, 0, 1, s.t.f
+    sums.r, sums.ar, sums.br, sums.am, sums.cm = 1, 0, 0, 1, s.fs
     sums.ak, sums.bk = x_tile.channels, y_tile.channels
     sums.aq, sums.bq = n * sums.ak, out * sums.bk
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
@@ -188,7 +215,7 @@ cdef void add_tile(
             sums.k = least(y_tile.c1, x_tile.c1 - v) - j
             if sums.q > 0 and sums.k > 0:
                 product(&sums, sums.ak, sums.bk, x + ((i + u) * n + j + v) * sums.ak,
-                        dy + (i * out + j) * sums.bk, dkernel + (u * taps + v) * s.t.c * s.t.f,
+                        dy + (i * out + j) * sums.bk, sums_of + (u * taps + v) * s.cs * s.fs,
                         <const cython.floating *>NULL, CCONV_ACCUMULATE)
 
 
