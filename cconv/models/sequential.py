@@ -63,6 +63,7 @@ class Sequential(Trainer, Hooks):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cconv.layers import Dense
     >>> model = Sequential([Dense(8, activation="relu", input_shape=(2,)), Dense(1)], seed=1)
     >>> model.compile("sgd", "mse")
@@ -278,6 +279,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential
 
     Examples
     --------
+    >>> import numpy as np
     >>> import tempfile
     >>> from cconv.layers import Dense
     >>> model = Sequential([Dense(3, input_shape=(2,))])
