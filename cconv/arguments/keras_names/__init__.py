@@ -150,6 +150,7 @@ def refusing(
     for name, value in list(module.items()):
         if id(value) in guarded:
             module[name] = guarded[id(value)]
+            module[name].__module__ = f"{ROOT}.{namespace}"  # where users find it
 
 
 # From the first argument to how the message begins, the module, and the keys of the table, in order.
