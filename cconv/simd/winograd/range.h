@@ -38,12 +38,11 @@ INLINE REAL NAME(largest_lane)(vec v) {
 }
 
 /* Sums of squares of a tile: of four cells of at most `pixels` pixels each, of the rest; `cells`: a
- * bit for each cell that counts, if it is above `floor`.  Returns CCONV_MAYBE_UNEVEN if one of these may
+ * bit for each cell that counts.  Returns CCONV_MAYBE_UNEVEN if one of these may
  * have nothing that is larger than the tile's largest value over CCONV_WINOGRAD_RANGE, or if the
  * tile is out of range; and CCONV_MAYBE_TINY if no value may be above RANGE_TINY. */
 static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cells,
-                                                        REAL floor, ptrdiff_t pixels,
-                                                        const cconv_tile *t) {
+                                                        ptrdiff_t pixels, const cconv_tile *t) {
     const ptrdiff_t channels = t->channels;
     const vec total = ((cell[0] + cell[1]) + (cell[2] + cell[3])) + cell[4];
     const vec high = SPLAT(RANGE_LIMIT * RANGE_LIMIT);
@@ -65,7 +64,7 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, int cel
     if (NAME(any_lane)(LE(SPLAT(enough), low))) return tiny;
     for (int k = 0; k < 4; k++) {
         const REAL largest = NAME(largest_lane)(cell[k]);
-        if (cells >> k & 1 && largest > floor && largest < enough)
+        if (cells >> k & 1 && largest < enough)
             return tiny | CCONV_MAYBE_UNEVEN;
     }
     return tiny;

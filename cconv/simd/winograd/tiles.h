@@ -109,13 +109,12 @@ static void NAME(winograd_patch)(const cconv_tile *t, int size, const void *x, v
  * than keeping all of it in memory between two passes.
  *
  * Returns what a glance tells.  The tile's cells: the outputs in a quarter of it all see the same
- * pixels in the middle of theirs.  Those of a 2x2 tile all see four; they are a cell each, or, where
- * t->cells is 1, one cell. */
+ * pixels in the middle of theirs; those of a 2x2 tile all see four, one cell. */
 INLINE int NAME(input_to_points)(const int out, const int n, const int source,
                                   const cconv_tile *t, const REAL *x, REAL *v) {
 #define CELL(i, j) \
         ((i) < 1 || (i) > out || (j) < 1 || (j) > out ? 4 + (j) % 2 \
-         : ((i) > out / 2) * 2 + ((j) > out / 2))
+         : out == 2 ? 0 : ((i) > out / 2) * 2 + ((j) > out / 2))
 #define PUT_ROW(i, r, ragged) \
         UNROLL for (int p = 0; p < n / 2; p++) { \
             vec w0, w1; \
@@ -150,16 +149,11 @@ INLINE int NAME(input_to_points)(const int out, const int n, const int source,
 #undef BODY
 #undef PUT_ROW
 #undef CELL
-    if (out == 2 && t->cells == 1) {
-        cell[0] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
-        cell[1] = cell[2] = cell[3] = (vec){0};
-    }
-    return NAME(wino_suspect)(cell, t->cells, -1, 4, t);
+    return NAME(wino_suspect)(cell, t->cells, 4, t);
 }
 
 /* A tile of dy -> (n^2, channels).  Returns what a glance tells: its cells are its quarters, or
- * with t->corners its corners, one of which every pixel of x sees that sees any of the tile.  Quarters
- * of zeros do not count. */
+ * with t->corners its corners, one of which every pixel of x sees that sees any of the tile. */
 INLINE int NAME(gradient_to_points)(const int out, const int n, const int source,
                                     const cconv_tile *t, const REAL *x, REAL *w, REAL *dbias) {
 #define CELL(i, j) (((i) >= out / 2) * 2 + ((j) >= out / 2))
@@ -201,9 +195,9 @@ INLINE int NAME(gradient_to_points)(const int out, const int n, const int source
 #undef BODY
 #undef CELL
     if (!t->corners)
-        return NAME(wino_suspect)(cell, 15, RANGE_TINY * RANGE_TINY, 4, t);
+        return NAME(wino_suspect)(cell, 15, 4, t);
     corner[4] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
-    return NAME(wino_suspect)(corner, 15, -1, 1, t);
+    return NAME(wino_suspect)(corner, 15, 1, t);
 }
 #undef PATCH
 #undef AT
