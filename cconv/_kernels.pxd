@@ -45,7 +45,10 @@ cdef extern from "lanes/table.h" nogil:
                     const void *bias, void *y, int relu) noexcept nogil
 
 cdef extern from "winograd/table.h" nogil:
-    int CCONV_MAYBE_UNEVEN, CCONV_MAYBE_TINY, CCONV_WINOGRAD_RANGE
+    int CCONV_MAYBE_UNEVEN, CCONV_MAYBE_TINY, CCONV_WINOGRAD_RANGE, CCONV_OUTPUT_RANGE
+
+    ctypedef struct cconv_usual:
+        double top, enough
 
     ctypedef struct cconv_tile:
         Py_ssize_t row, column
@@ -53,7 +56,8 @@ cdef extern from "winograd/table.h" nogil:
         Py_ssize_t channels, point
         unsigned char *argmax
         const void *positive
-        int cells, corners
+        int cells
+        cconv_usual *usual
         double *squares
         unsigned long long weak, empty
         const void *given
@@ -75,6 +79,10 @@ cdef extern from "winograd/table.h" nogil:
         void (*kernel_gradient)(Py_ssize_t channels, Py_ssize_t point, Py_ssize_t tap, const void *s,
                                 void *dg) noexcept nogil
         void (*patch)(const cconv_tile *t, int size, const void *x, void *to) noexcept nogil
+        void (*weak)(const cconv_tile *t, Py_ssize_t pixels, Py_ssize_t sums, Py_ssize_t rows,
+                     Py_ssize_t columns, const void *x, unsigned long long *weak,
+                     unsigned long long *empty) noexcept nogil
+        double (*top)(const cconv_tile *t, const Py_ssize_t *region, const void *x) noexcept nogil
         int (*reaches)(const cconv_tile *t, const Py_ssize_t *region, const void *x, double least,
                        int all) noexcept nogil
         void (*sizes)(Py_ssize_t pixels, Py_ssize_t channels, const void *x, double *size) noexcept nogil
@@ -324,13 +332,15 @@ cdef inline void copy_padded(
     cython.floating *to,       # OUT  (rows, columns, c)
 ) noexcept nogil:
     # Rows `first` on of x, from column -left on; zeros outside the image.
+    # The zeros behind a row and those in front of the next lie side by side.
     cdef size before = least(most(left, 0), columns), stop = least(most(w + left, before), columns), r
+    cdef size inside = (stop - before) * c, behind = columns - stop, item = sizeof(cython.floating)
+    memset(to, 0, before * c * item)
+    to += before * c
     for r in range(first, first + rows):
         if r < 0 or r >= h:
-            memset(to, 0, columns * c * sizeof(cython.floating))
+            memset(to, 0, inside * item)
         else:
-            memset(to, 0, before * c * sizeof(cython.floating))
-            memcpy(to + before * c, x + (r * w + before - left) * c,
-                   (stop - before) * c * sizeof(cython.floating))
-            memset(to + stop * c, 0, (columns - stop) * c * sizeof(cython.floating))
+            memcpy(to, x + (r * w + before - left) * c, inside * item)
+        memset(to + inside, 0, (behind + (before if r + 1 < first + rows else 0)) * c * item)
         to += columns * c

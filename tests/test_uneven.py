@@ -305,3 +305,26 @@ def test_the_twins_take_direct_sums_as_well():
         strict=True,
     ):
         np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-12)
+
+
+@given(st.integers(2, 7), st.integers(2, 7), dtypes, st.integers(0, 3), seeds)
+@many
+def test_windows_whose_gradient_relu_stops(rows, columns, dtype, edge, seed):
+    """Only pixels at an edge have a gradient: taps that meet padding there see nothing, as unpooled."""
+    window = resolve_window("test", (2 * rows, 2 * columns), 3, padding="same")
+    pool = resolve_window("test", (2 * rows, 2 * columns), 2, 2)
+    x, dy = normal(seed, dtype, (2, 2 * rows, 2 * columns, 17), (2, rows, columns, 33))
+    argmax = np.full(dy.shape, 255, np.uint8)
+    first, place = [((0,), 0), ((-1,), 2), ((slice(None), 0), 0), ((slice(None), -1), 1)][edge]
+    argmax[(slice(None), *first)] = place
+    pooled = on_all_threads(
+        lambda: ops.conv2d_max_pool_weight_gradient(dy, argmax, x, window, pool, 1, Run(), "winograd")
+    )
+    spread = np.zeros((2, 2 * rows, 2 * columns, 33), dtype)
+    for k in range(4):
+        spread[:, k // 2 :: 2, k % 2 :: 2] = np.where(argmax == k, dy, 0)
+    plain = ops.conv2d_weight_gradient(spread, x, window, 1, Run(), "winograd")
+    for got, wanted in zip(pooled, plain, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    unseen = [(0,), (2,), (slice(None), 0), (slice(None), 2)][edge]
+    assert (pooled[0][unseen] == 0).all()

@@ -27,8 +27,8 @@ cdef inline size weak_size(const First *g) noexcept nogil:
 
 
 cdef inline size room_size(const First *g) noexcept nogil:
-    # Elements for the largest value of each pixel of a band, for a row of squares, and what is read behind.
-    return height(g, g.band) * g.wide + g.c * g.wide + 64
+    # Elements for the largest value of each pixel of a band, squares of its rows, and what is read behind.
+    return height(g, g.band) * (g.wide + 8) + 4 * (g.c * g.wide + 16) + 128
 
 
 cdef inline size levels_size(const First *g) noexcept nogil:

@@ -56,47 +56,15 @@ cdef inline size last_tap(size i, size sign, size taps, size r0, size r1) noexce
     return least(r1 - i, taps) if sign > 0 else least(i - r0 + 1, taps)
 
 
-cdef inline double largest_seen(const Seen *s, const double *sizes, size i, size j) noexcept nogil:
-    cdef double found = 0
-    cdef size u, v
-    for u in range(first_tap(i, s.sign, s.taps, s.r0, s.r1), last_tap(i, s.sign, s.taps, s.r0, s.r1)):
-        for v in range(first_tap(j, s.sign, s.taps, s.c0, s.c1), last_tap(j, s.sign, s.taps, s.c0, s.c1)):
-            found = max(found, sizes[(i + s.sign * u) * s.pixels + j + s.sign * v])
-    return found
-
-
-cdef inline Weak weak_sums(const Seen *s, const double *sizes, size item) noexcept nogil:
-    # sizes (pixels, pixels): largest absolute values.
-    cdef Weak found
-    cdef double top = 0, seen
-    cdef unsigned long long bit
-    cdef size i, j
-    for i in range(s.pixels * s.pixels):
-        top = max(top, sizes[i])
-    found.weak = found.empty = 0
-    if top <= tiny_of(item):
-        return found
-    for i in range(s.rows):
-        for j in range(s.columns):
-            seen = largest_seen(s, sizes, i, j)
-            bit = <unsigned long long>1 << (i * s.sums + j)
-            if top >= largest_of(item) or top > CCONV_WINOGRAD_RANGE * seen:
-                found.weak |= bit
-                if seen == 0:
-                    found.empty |= bit
-    return found
-
-
 cdef inline Weak unseen(const Seen *s) noexcept nogil:
-    # Those that see none of the tile at all.
+    # Of sums that see pixels above and left of them: those that see none of the tile at all.
     cdef Weak found
-    cdef size i, j
+    cdef size rows = s.r1 + s.taps - 1 if s.r1 > 0 else 0, columns = s.c1 + s.taps - 1 if s.c1 > 0 else 0
+    cdef unsigned long long one = 1
+    cdef size i
     found.weak = 0
     for i in range(s.rows):
-        for j in range(s.columns):
-            if (last_tap(i, s.sign, s.taps, s.r0, s.r1) <= first_tap(i, s.sign, s.taps, s.r0, s.r1)
-                    or last_tap(j, s.sign, s.taps, s.c0, s.c1) <= first_tap(j, s.sign, s.taps, s.c0, s.c1)):
-                found.weak |= <unsigned long long>1 << (i * s.sums + j)
+        found.weak |= ((one << s.sums) - (one << least(columns, s.sums) if i < rows else 1)) << (i * s.sums)
     found.empty = found.weak
     return found
 

@@ -54,6 +54,7 @@ from libc.string cimport memcmp, memcpy
 from cconv._kernels cimport behind, cconv_tile, cconv_winograd, ceil_div, least, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
+    Spot,
     Tiles,
     block_of,
     count_taps,
@@ -70,6 +71,8 @@ from cconv.kernels.winograd_tiles cimport (
     seen_of,
     sizes_at,
     sizes_size,
+    spot_of,
+    step,
     thread_size,
     tiles_in,
     tiles_of,
@@ -134,10 +137,12 @@ cdef void tiles_out(
     cdef cython.floating *y = <cython.floating *>p.y
     cdef size f = block * t.width, i, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
+    cdef Spot spot = spot_of(t, first)
     to.channels, to.point = least(t.width, t.f - f), t.m
     products(v, u, t, count, to.channels, m)
     for i in range(count):
-        place(t, first + i, &from_, &to, &x_at, &y_at)
+        place(t, &spot, &from_, &to, &x_at, &y_at)
+        step(t, &spot)
         to.argmax, to.positive = places(p.y_argmax, y_at + f), behind(positive, y_at + f)
         if weak[i].weak or level != EVEN:
             give_direct(p, &from_, &to, x_at, weak[i], level, block, spare)

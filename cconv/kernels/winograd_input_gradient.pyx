@@ -13,6 +13,7 @@ from cconv._kernels cimport (
     cconv_rows_of,
     cconv_seam,
     cconv_tile,
+    cconv_usual,
     ceil_div,
     least,
     most,
@@ -20,6 +21,7 @@ from cconv._kernels cimport (
 )
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, unseen, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
+    Spot,
     Tiles,
     block_of,
     count_taps,
@@ -28,10 +30,13 @@ from cconv.kernels.winograd_tiles cimport (
     kernel_tasks,
     levels_at,
     patch_at,
+    nothing_yet,
     place,
     places,
     products,
     rounded,
+    spot_of,
+    step,
     thread_size,
     tiles_of,
     transforms,
@@ -122,25 +127,26 @@ cdef void scatter_block(
 ) noexcept nogil:
     # Tiles from `first` on of a task that begins with tile `start`.
     cdef Tiles *t = <Tiles *>&b.t
-    cdef size c = block * t.width, i, row, x_at = 0, y_at = 0
+    cdef size c = block * t.width, i, x_at = 0, y_at = 0
     cdef int level = <int>spare[levels_at(t, True) + block]
     cdef cython.floating *dx = <cython.floating *>b.dx
     cdef cconv_tile from_, to
     cdef cconv_seam seam
     from_.channels, from_.point, from_.argmax = least(t.width, t.columns - c), t.m, NULL
+    cdef Spot spot = spot_of(t, first)
     seam.carry = carry
     for i in range(first, first + count):
-        place(t, i, &from_, &to, &x_at, &y_at)
+        place(t, &spot, &from_, &to, &x_at, &y_at)
         x_at += c
-        row = i // t.across
-        seam.first, seam.last = i % t.across == 0, (i + 1) % t.across == 0
-        seam.add = row % t.down > 0 and i >= start + t.across
+        seam.first, seam.last = spot.across == 0, spot.across + 1 == t.across
+        seam.add = spot.down > 0 and i >= start + t.across
         seam.top = dx + x_at
-        if row % t.down > 0 and not seam.add:
+        if spot.down > 0 and not seam.add:
             seam.top = aside + (c - from_.c0 * t.c)
         from_.positive = behind(<const cython.floating *>b.positive, x_at)
         if weak[i - first].weak or level != EVEN:
             give_shares(b, &from_, &to, y_at, weak[i - first], level, block, spare)
+        step(t, &spot)
         t.wino.scatter(&from_, &seam, m + (i - first) * t.width, dx + x_at)
 
 
@@ -157,17 +163,22 @@ cdef void gradients_in(
     cdef size i, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
     cdef Seen seen
+    cdef Spot spot = spot_of(t, first)
+    cdef cconv_usual usual = nothing_yet()
     cdef bint dropped
     cdef int glance
     to.channels, to.point = t.depth, t.v
     for i in range(count):
-        place(t, first + i, &from_, &to, &x_at, &y_at)
-        to.argmax, to.corners = places(b.argmax, y_at), 1
+        place(t, &spot, &from_, &to, &x_at, &y_at)
+        step(t, &spot)
+        to.argmax, to.usual = places(b.argmax, y_at), &usual
         weak[i].weak = weak[i].empty = 0
-        seen = seen_back(t, &from_, &to)
         # What pooling drops has no gradient, as zeros of dy, which would have been examined.
         dropped = t.ys and (to.r1 < t.wino.out or to.c1 < t.wino.out)
         glance = t.wino.gradient(&to, dy + y_at, v + i * t.depth, NULL)
+        if not (glance or dropped):
+            continue
+        seen = seen_back(t, &from_, &to)
         if glance & CCONV_MAYBE_UNEVEN or (dropped and glance & CCONV_MAYBE_TINY):
             weak[i] = examine(&seen, t.wino, &to, dy + y_at, patch)
         elif dropped:

@@ -1,5 +1,6 @@
 # What the passes by Winograd's algorithm share: tiles, where they lie, their transforms, products, kernels.
 cimport cython
+from libc.math cimport INFINITY
 
 from cconv._kernels cimport (
     CCONV_MAYBE_UNEVEN,
@@ -7,6 +8,7 @@ from cconv._kernels cimport (
     cconv_current,
     cconv_sum,
     cconv_tile,
+    cconv_usual,
     cconv_winograd,
     ceil_div,
     least,
@@ -15,11 +17,11 @@ from cconv._kernels cimport (
     size,
     transpose,
 )
-from cconv.kernels.uneven cimport Block, Seen, Weak, level_of, weak_sums
+from cconv.kernels.uneven cimport Block, Seen, Weak, level_of
 
 
 cdef enum:
-    TILES_BYTES = 262144     # of the transformed input of a task
+    TILES_BYTES = 98304      # of the transformed input of a task
     KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
     SHARED_BYTES = 6291456   # of the transformed input that those tasks share
     GROUP = 64               # most tiles of a product
@@ -108,12 +110,33 @@ cdef inline int cells_of(size rows, size columns) noexcept nogil:
     return (1 | (2 if columns > 2 else 0) | (4 if rows > 2 else 0) | (8 if rows > 2 and columns > 2 else 0))
 
 
-cdef inline void place(Tiles *t, size tile, cconv_tile *x, cconv_tile *y, size *x_at,
+# The place of a tile: its image, its row and column there.
+cdef struct Spot:
+    size image, down, across
+
+
+cdef inline Spot spot_of(const Tiles *t, size tile) noexcept nogil:
+    cdef Spot s
+    s.image = tile // (t.down * t.across)
+    s.down = tile // t.across - s.image * t.down
+    s.across = tile % t.across
+    return s
+
+
+cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
+    # To the next tile.
+    s.across += 1
+    if s.across == t.across:
+        s.across, s.down = 0, s.down + 1
+        if s.down == t.down:
+            s.down, s.image = 0, s.image + 1
+
+
+cdef inline void place(const Tiles *t, const Spot *s, cconv_tile *x, cconv_tile *y, size *x_at,
                        size *y_at) noexcept nogil:
     # Where a tile lies in its image of the input and of the output: all but channels, point and argmax.
     # x_at and y_at are the elements of its row 0, column 0, which may be outside the image.
-    cdef size each = t.down * t.across, image = tile // each, within = tile % each
-    cdef size i = t.wino.out * (within // t.across), j = t.wino.out * (within % t.across)
+    cdef size image = s.image, i = t.wino.out * s.down, j = t.wino.out * s.across
     x.row, x.column = t.xw * t.c, t.c
     x.r0, x.c0 = t.top - i, t.left - j
     x.r1, x.c1 = x.r0 + (t.xh << t.xs), x.c0 + (t.xw << t.xs)
@@ -124,9 +147,16 @@ cdef inline void place(Tiles *t, size tile, cconv_tile *x, cconv_tile *y, size *
     y_at[0] = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
     # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
     x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - i, t.ow - j)
-    x.corners = y.corners = 0
+    y.cells = 15
     x.squares = y.squares = NULL
     x.weak = y.weak = x.empty = y.empty = 0
+
+
+cdef inline cconv_usual nothing_yet() noexcept nogil:
+    # What tiles are usually like, before the first one.
+    cdef cconv_usual u
+    u.top, u.enough = 0, INFINITY
+    return u
 
 
 cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept nogil:
@@ -151,13 +181,19 @@ cdef inline Seen seen_of(const Tiles *t, const cconv_tile *x, const cconv_tile *
 cdef inline Weak examine(
     const Seen *s, const cconv_winograd *wino, const cconv_tile *t,
     const cython.floating *x,   # IN   where the tile lies
-    cython.floating *patch,     # OUT  (pixels, pixels, channels)
+    cython.floating *patch,     # OUT  (pixels, pixels, channels), of a pooled tile
 ) noexcept nogil:
     # Which of a tile's sums are weak.
-    cdef double[36] sizes
-    wino.patch(t, s.pixels, x, patch)
-    wino.sizes(s.pixels * s.pixels, t.channels, patch, &sizes[0])
-    return weak_sums(s, &sizes[0], sizeof(cython.floating))
+    cdef cconv_tile own = t[0]
+    cdef Weak found
+    if t.argmax != NULL:
+        wino.patch(t, s.pixels, x, patch)
+        own.argmax = NULL
+        own.row, own.column = s.pixels * t.channels, t.channels
+        own.r0, own.r1, own.c0, own.c1 = 0, s.pixels, 0, s.pixels
+        x = patch
+    wino.weak(&own, s.pixels, s.sums, s.rows, s.columns, x, &found.weak, &found.empty)
+    return found
 
 
 cdef inline void tiles_in(
@@ -171,10 +207,14 @@ cdef inline void tiles_in(
     cdef size i, x_at = 0, y_at = 0
     cdef cconv_tile from_, to
     cdef Seen seen
+    cdef Spot spot = spot_of(t, first)
+    cdef cconv_usual usual = nothing_yet()
     from_.channels, from_.point = t.c, t.v
     for i in range(count):
-        place(t, first + i, &from_, &to, &x_at, &y_at)
+        place(t, &spot, &from_, &to, &x_at, &y_at)
+        step(t, &spot)
         from_.argmax = places(argmax, x_at)
+        from_.usual = &usual
         weak[i].weak = weak[i].empty = 0
         if t.wino.input(&from_, x + x_at, v + i * t.c) & CCONV_MAYBE_UNEVEN:
             seen = seen_of(t, &from_, &to)

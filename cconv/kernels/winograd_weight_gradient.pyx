@@ -14,12 +14,14 @@ from libc.string cimport memchr, memset
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
+    CCONV_OUTPUT_RANGE,
     CCONV_WINOGRAD_RANGE,
     GROUP_OUTPUTS,
     add_whole,
     cconv_rows_of,
     cconv_sum,
     cconv_tile,
+    cconv_usual,
     cconv_winograd,
     ceil_div,
     least,
@@ -31,12 +33,16 @@ from cconv._rows cimport cconv_rows
 from cconv.kernels.uneven cimport Seen, is_moderate, is_uneven, largest_of
 from cconv.kernels.winograd_tiles cimport (
     PAD,
+    Spot,
     Tiles,
     count_taps,
+    nothing_yet,
     place,
     places,
     rounded,
     seen_of,
+    spot_of,
+    step,
     tiles_of,
     transforms,
 )
@@ -44,7 +50,6 @@ from cconv.kernels.winograd_tiles cimport (
 cdef enum:
     SUM_BYTES = 458752       # of the transformed x and dy of a part
     SLICE = 64               # most channels, and filters, of a slice of the weight gradient
-    OUTPUT_RANGE = 8         # how much smaller than the largest of dy one that all taps see may be
     TILES_OF_CHAIN = 16      # of those apart
     TILES_OF_BIAS = 16      # whose sums of dy are one chain
     PARTIAL_BYTES = 4194304  # of the sums of all parts
@@ -128,6 +133,34 @@ cdef bint stands_apart(
     return is_uneven(&seen, &x_sizes[0], &dy_sizes[0], sizeof(cython.floating))
 
 
+cdef bint reach(const cconv_winograd *wino, const cconv_tile *t, size side, const size *seen,
+                const cython.floating *x, double share, bint all_of_them) noexcept nogil:
+    # Whether all these pixels, or windows, or any, are at least such a share of the largest value of the
+    # tile, `side` pixels wide: of what that usually is, or else is.
+    cdef size[4] inside
+    if wino.reaches(t, seen, x, share * sqrt(t.squares[0]), all_of_them):
+        return True
+    t.usual.top = 0
+    if all_of_them and not wino.reaches(t, seen, x, 0, True):  # not even above zero
+        return False
+    inside[0], inside[1] = most(t.r0, 0), least(t.r1, side)
+    inside[2], inside[3] = most(t.c0, 0), least(t.c1, side)
+    if t.argmax != NULL:
+        inside[1], inside[3] = inside[1] >> 1, inside[3] >> 1
+    return wino.reaches(t, seen, x, share * wino.top(t, inside, x), all_of_them)
+
+
+cdef bint dy_reaches(const Sum *s, const cconv_tile *t, const cython.floating *dy) noexcept nogil:
+    # Whether every pixel of a tile of dy but those of its last row and column is large.  Then a tap sees
+    # enough if there is something large in every quarter of x: with some quarter it meets only those pixels.
+    cdef size side = s.t.wino.out - 1
+    cdef size[4] region
+    if side < 2 or t.argmax != NULL or t.r1 < side or t.c1 < side:
+        return False
+    region[0], region[1], region[2], region[3] = 0, side, 0, side
+    return s.t.wino.reaches(t, region, dy, sqrt(t.squares[0]) / CCONV_OUTPUT_RANGE, True)
+
+
 cdef bint reaches_all(
     const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
     const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
@@ -136,13 +169,14 @@ cdef bint reaches_all(
     cdef const cconv_winograd *wino = s.t.wino
     cdef size[4] seen       # of x, by any tap: rows and columns
     cdef size[4] whole      # outputs of dy all of whose taps are inside
-    cdef double top = sqrt(x_tile.squares[0]), dy_top = sqrt(y_tile.squares[0])
+    cdef double share = 1.0 / CCONV_WINOGRAD_RANGE
+    cdef size n = wino.out + wino.taps - 1
     seen[0], seen[1] = most(x_tile.r0, 0), least(x_tile.r1, y_tile.r1 + wino.taps - 1)
     seen[2], seen[3] = most(x_tile.c0, 0), least(x_tile.c1, y_tile.c1 + wino.taps - 1)
     if (seen[0] == 0 and seen[2] == 0 and seen[1] == y_tile.r1 + wino.taps - 1
             and seen[3] == y_tile.c1 + wino.taps - 1):
         # The largest value of dy meets all taps.
-        return wino.reaches(x_tile, seen, x, top / CCONV_WINOGRAD_RANGE, True)
+        return reach(wino, x_tile, n, seen, x, share, True)
     whole[0], whole[1] = seen[0], seen[1] - wino.taps + 1
     whole[2], whole[3] = seen[2], seen[3] - wino.taps + 1
     if y_tile.argmax != NULL:  # windows of which every place will do
@@ -150,8 +184,8 @@ cdef bint reaches_all(
         whole[2], whole[3] = (whole[2] + 1) >> 1, whole[3] >> 1
     if whole[0] >= whole[1] or whole[2] >= whole[3]:
         return False
-    return (wino.reaches(y_tile, whole, dy, dy_top / OUTPUT_RANGE, False)
-            and wino.reaches(x_tile, seen, x, top * OUTPUT_RANGE / CCONV_WINOGRAD_RANGE, True))
+    return (reach(wino, y_tile, wino.out, whole, dy, 1.0 / CCONV_OUTPUT_RANGE, False)
+            and reach(wino, x_tile, n, seen, x, CCONV_OUTPUT_RANGE * share, True))
 
 
 cdef void add_apart(
@@ -171,6 +205,7 @@ cdef void add_apart(
     cdef cython.floating *lost = total + each
     cdef const cconv_rows *rows = cconv_rows_of(item)
     cdef cconv_tile from_, to
+    cdef Spot spot
     if memchr(apart, 1, s.t.count) == NULL:
         return
     from_.channels, to.channels = least(s.cs, s.t.c - k), least(s.fs, s.t.f - j)
@@ -179,7 +214,8 @@ cdef void add_apart(
     for i in range(s.t.count):
         if not apart[i]:
             continue
-        place(&s.t, i, &from_, &to, &x_at, &y_at)
+        spot = spot_of(&s.t, i)
+        place(&s.t, &spot, &from_, &to, &x_at, &y_at)
         to.argmax = places(argmax, y_at + j)
         s.t.wino.patch(&from_, n, x + x_at + k, patches)
         s.t.wino.patch(&to, s.t.wino.out, dy + y_at + j, second)
@@ -232,27 +268,33 @@ cdef size batch_to_points(
 ) noexcept nogil:
     # Transform the tiles from `first` on; returns how many are in the sum.
     cdef cconv_tile from_, to
+    cdef Spot spot = spot_of(&s.t, first)
     cdef size i, x_at = 0, y_at = 0, kept = 0
     cdef double squares = 0, dy_squares = 0
+    cdef cconv_usual usual = nothing_yet(), dy_usual = nothing_yet()
     cdef bint even
+    cdef int glance
     from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
     to.channels, to.point = filters, s.w
     for i in range(first, first + count):
         # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
         if biases != NULL and i > first and (i - first) % TILES_OF_BIAS == 0:
             add_bias(biases, s.t.f, filters)
-        place(&s.t, i, &from_, &to, &x_at, &y_at)
+        place(&s.t, &spot, &from_, &to, &x_at, &y_at)
+        step(&s.t, &spot)
         apart[i - first] = 0
         if to.r1 <= 0 or to.c1 <= 0:
             continue
         to.argmax = places(argmax, y_at)
-        from_.squares, to.squares = &squares, &dy_squares
+        from_.squares, to.squares, from_.usual, to.usual = &squares, &dy_squares, &usual, &dy_usual
         squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
-        s.t.wino.input(&from_, x + x_at, v + kept * channels)
+        glance = s.t.wino.input(&from_, x + x_at, v + kept * channels)
         s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
         # A glance at the sums of squares: nothing there, or all of x so large that every tap sees enough.
         even = is_moderate(squares, dy_squares, sizeof(cython.floating)) and (
-            squares == 0 or dy_squares == 0 or reaches_all(s, &from_, &to, x + x_at, dy + y_at))
+            squares == 0 or dy_squares == 0
+            or (not glance and dy_reaches(s, &to, dy + y_at))
+            or reaches_all(s, &from_, &to, x + x_at, dy + y_at))
         if not even and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
             apart[i - first] = 1
             continue

@@ -54,8 +54,8 @@ typedef struct {
                        void *packed);
     void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
                         void *tiles);
-    /* which outputs of `rows` rows are to be taken directly -> weak; room: an element for
-     * each pixel of the input that they see and each value of a row, and 64 */
+    /* which outputs of `rows` rows are to be taken directly -> weak; room: for each of the input rows
+     * that they see an element for each pixel, and 8; four rows, each of 16 elements more; 128 */
     void (*tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room, uint16_t *weak);
     void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
                           const void *packed, int mode, void *y);

@@ -5,6 +5,9 @@
  * times larger than what it sees, or one that is out of range.  Here a tile is four outputs side by
  * side; those of different rows are not mixed. */
 
+#undef SQUARES
+#define SQUARES 4 /* pairs of rows whose squares are kept */
+
 /* Where NaN may be, it counts as infinity. */
 INLINE vec NAME(first_size)(const int finite, vec v) {
     return finite ? ABSOLUTE(v) : BLEND(NAN_(v), SPLAT(INFINITY_), ABSOLUTE(v));
@@ -84,18 +87,15 @@ INLINE int NAME(first_all_even)(const int taps, const REAL *size) {
 
 /* Of the four outputs from column j on those that are weak, and, 8 bits on, that see zeros. */
 INLINE unsigned NAME(first_weak_tile)(const int taps, const cconv_first_tiles *s, ptrdiff_t j,
-                                      const REAL *size) {
-    REAL top = 0;
-    for (int i = 0; i < taps + 3; i++) top = top < size[i] ? size[i] : top;
+                                      REAL top, const REAL *seen) {
+    if (!s->level && top <= RANGE_TINY) return 0;
+    const REAL least = top / (REAL)CCONV_WINOGRAD_RANGE;
     unsigned weak = 0;
     for (int i = 0; i < 4 && j + i < s->width; i++) {
         const int partly = j + i < s->c0 || j + i + taps > s->c1;
-        REAL seen = 0;
-        for (int t = 0; t < taps; t++) seen = seen < size[i + t] ? size[i + t] : seen;
         if (s->level == 2 || (s->level && partly)
-            || (top > RANGE_TINY
-                && (top >= RANGE_LIMIT || top > CCONV_WINOGRAD_RANGE * seen)))
-            weak |= (seen == 0 && s->level < 2 ? 0x101u : 1u) << i;
+            || (top > RANGE_TINY && (top >= RANGE_LIMIT || seen[i] < least)))
+            weak |= (seen[i] == 0 && s->level < 2 ? 0x101u : 1u) << i;
     }
     return weak;
 }
@@ -104,53 +104,83 @@ INLINE unsigned NAME(first_weak_tile)(const int taps, const cconv_first_tiles *s
 INLINE void NAME(first_weak_row)(const int taps, const cconv_first_tiles *s, int shift,
                                  const REAL *size, uint16_t *weak) {
     for (ptrdiff_t t = 0, c = 0; t < s->tiles; c += LANES) {
-        const int even = !s->level && NAME(first_all_even)(taps, size + c);
-        for (; t < s->tiles && 4 * t < c + LANES; t++)
-            if (!even)
-                weak[t] |= (uint16_t)(NAME(first_weak_tile)(taps, s, 4 * t, size + 4 * t) << shift);
+        const ptrdiff_t stop = t + LANES / 4 < s->tiles ? t + LANES / 4 : s->tiles;
+        if (!s->level && NAME(first_all_even)(taps, size + c)) {
+            t = stop;
+            continue;
+        }
+        REAL top[LANES], seen[LANES];
+        vec most = LOAD(size + c);
+        for (int i = 1; i < taps; i++) most = MAX2(most, LOAD(size + c + i));
+        STORE(seen, most);
+        for (int i = taps; i < taps + 3; i++) most = MAX2(most, LOAD(size + c + i));
+        STORE(top, most);
+        for (int i = 0; t < stop; t++, i += 4)
+            weak[t] |= (uint16_t)(NAME(first_weak_tile)(taps, s, 4 * t, top[i], seen + i) << shift);
     }
 }
 
-/* Whether one of `count` values reaches `least`. */
-INLINE int NAME(first_reaches)(ptrdiff_t count, const REAL *values, vec least) {
+/* Whether one of `count` sums of squares, those of both of two pairs of rows if `pairs` is 2, reaches
+ * `least`. */
+INLINE int NAME(first_reaches)(ptrdiff_t count, const int pairs, const REAL *values,
+                               const REAL *others, vec least) {
     for (ptrdiff_t k = 0; k < count; k += LANES) {
         const ptrdiff_t left = count - k;
-        const vec v = left >= LANES ? LOAD(values + k) : LOAD_TAIL(values + k, TAIL(left));
+        const tail last = TAIL(left < LANES ? left : LANES);
+        vec v = left >= LANES ? LOAD(values + k) : LOAD_TAIL(values + k, last);
+        if (pairs == 2) v += left >= LANES ? LOAD(others + k) : LOAD_TAIL(others + k, last);
         if (NAME(any_lane)(LE(least, v))) return 1;
     }
     return 0;
 }
 
-/* A quick look at `rows` output rows, one or two, whose input begins at x: whether every tile sees
- * enough with all its outputs.  By sums of squares: those of all rows are no smaller than any square,
- * those of the height - 1 rows that each output row sees, at most as many times larger as there are
- * rows.  room: the columns' values, and LANES more. */
-INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
-                                   const REAL *x, REAL *room) {
-    const ptrdiff_t channels = s->channels, count = (4 * s->tiles + taps - 1) * channels;
+/* The quick look is by sums of squares, of rows 2k - 1 and 2k of the input together: of each of their
+ * `count` values, and in `sums` of all of them.  Rows before 0 and from `stop` on there are none. */
+INLINE void NAME(first_squares)(const cconv_first_tiles *s, ptrdiff_t k, ptrdiff_t stop,
+                                ptrdiff_t count, REAL *squares, REAL *sums) {
+    const REAL *const one = (const REAL *)s->x + (2 * k - 1 < 0 ? 0 : 2 * k - 1) * s->stride;
+    const int both = k > 0 && 2 * k < stop;
     vec total = {0};
-    for (ptrdiff_t e = 0; e < count; e += LANES) {
-        const int ragged = count - e < LANES;
-        const tail last = TAIL(ragged ? count - e : LANES);
-        vec common = {0}, own = {0};
-        for (ptrdiff_t u = 0; u < s->height - 1 + rows; u++) {
-            const REAL *from = x + u * s->stride + e;
-            const vec v = ragged ? LOAD_TAIL(from, last) : LOAD(from);
-            if (u == 0 || u == s->height) own = FMA(v, v, own);
-            else common = FMA(v, v, common);
+    if (2 * k - 1 < stop)
+        for (ptrdiff_t e = 0; e < count; e += LANES) {
+            const int ragged = count - e < LANES;
+            const tail last = TAIL(ragged ? count - e : LANES);
+            const vec v = ragged ? LOAD_TAIL(one + e, last) : LOAD(one + e);
+            vec sum = v * v;
+            if (both) {
+                const REAL *other = one + s->stride + e;
+                const vec w = ragged ? LOAD_TAIL(other, last) : LOAD(other);
+                sum = FMA(w, w, sum);
+            }
+            STORE(squares + e, sum);
+            total += sum;
         }
-        STORE(room + e, common);
-        total += common + own;
-    }
+    STORE(sums, total);
+}
+
+/* A quick look at output rows i and i + 1, i even: whether every tile surely sees enough with all its
+ * outputs.  Both see `pairs` pairs of rows; those and the two pairs around them are no smaller than any
+ * value that is mixed.  squares: of the pairs, in turns; sums: from the first of these pairs on. */
+INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, ptrdiff_t i,
+                                   ptrdiff_t turn, const REAL *squares, const REAL *sums) {
+    const int pairs = (taps - 1) / 2;
+    const ptrdiff_t channels = s->channels;
+    vec total = {0};
+    for (int k = 0; k < pairs + 2; k++) total += LOAD(sums + k * LANES);
     if (NAME(any_lane)(NOT_(LT(total, SPLAT(RANGE_LIMIT * RANGE_LIMIT))))) return 0;
     const REAL top = NAME(largest_lane)(total);
     if (top < RANGE_TINY * RANGE_TINY) return 1;
-    const REAL share = (REAL)1.125 * (REAL)(s->height - 1);
+    const REAL share = (REAL)1.125 * (REAL)(taps - 1);
     const vec least = SPLAT(top * (share / (REAL)(CCONV_WINOGRAD_RANGE * CCONV_WINOGRAD_RANGE)));
-    for (ptrdiff_t t = 0; t < s->tiles; t++) {
-        const REAL *tile = room + 4 * t * channels;
-        if (!NAME(first_reaches)(2 * channels, tile + 3 * channels, least)) return 0;
-        if (taps == 3 && !NAME(first_reaches)(2 * channels, tile + channels, least)) return 0;
+    const REAL *one = squares + (i / 2 + 1) % SQUARES * turn;
+    const REAL *other = squares + (i / 2 + 2) % SQUARES * turn;
+    for (ptrdiff_t t = 0; t < s->tiles; t++, one += 4 * channels, other += 4 * channels) {
+        if (!NAME(first_reaches)(2 * channels, pairs, one + 3 * channels, other + 3 * channels,
+                                 least))
+            return 0;
+        if (taps == 3
+            && !NAME(first_reaches)(2 * channels, pairs, one + channels, other + channels, least))
+            return 0;
     }
     return 1;
 }
@@ -159,21 +189,27 @@ INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, p
  * outputs of two rows of a tile, 8 bits on those of them that see only zeros. */
 INLINE void NAME(first_weak_band)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
                                   REAL *room, uint16_t *weak) {
-    const ptrdiff_t columns = 4 * s->tiles + taps - 1, channels = s->channels;
-    REAL *const squares = room + (rows + s->height - 1) * columns + 16;
+    const ptrdiff_t columns = 4 * s->tiles + taps - 1, count = columns * s->channels;
+    const ptrdiff_t stop = rows + taps - 1, turn = count + LANES;
+    REAL *const sums = room + stop * columns + 16, *const squares = sums + (stop / 2 + 3) * LANES;
     const REAL *const x = s->x;
-    ptrdiff_t ready = 0; /* the largest values of rows below are in room */
+    ptrdiff_t ready = 0, pairs = 0; /* largest values of rows, squares of pairs, that are in room */
     for (ptrdiff_t i = 0; i < rows; i += 2, weak += s->tiles) {
-        const ptrdiff_t both = rows - i < 2 ? 1 : 2, stop = i + s->height - 1 + both;
+        const ptrdiff_t both = rows - i < 2 ? 1 : 2;
         __builtin_memset(weak, 0, (size_t)s->tiles * sizeof(*weak));
-        if (!s->level && NAME(first_surely_even)(taps, s, both, x + i * s->stride, squares)) continue;
-        for (ready = ready < i ? i : ready; ready < stop; ready++) {
+        if (!s->level) {
+            for (; pairs < i / 2 + (taps - 1) / 2 + 2; pairs++)
+                NAME(first_squares)(s, pairs, stop, count, squares + pairs % SQUARES * turn,
+                                    sums + pairs * LANES);
+            if (NAME(first_surely_even)(taps, s, i, turn, squares, sums + i / 2 * LANES)) continue;
+        }
+        for (ready = ready < i ? i : ready; ready < i + taps - 1 + both; ready++) {
             const REAL *from = x + ready * s->stride;
             REAL *to = room + ready * columns;
-            if (!NAME(first_row_sizes)(1, columns, channels, from, to))
-                NAME(first_row_sizes)(0, columns, channels, from, to);
+            if (!NAME(first_row_sizes)(1, columns, s->channels, from, to))
+                NAME(first_row_sizes)(0, columns, s->channels, from, to);
         }
-        NAME(first_column_sizes)(both, s->height, columns, room + i * columns);
+        NAME(first_column_sizes)(both, taps, columns, room + i * columns);
         for (int own = 0; own < both; own++)
             NAME(first_weak_row)(taps, s, 4 * own, room + (i + own) * columns, weak);
     }

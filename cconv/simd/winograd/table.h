@@ -7,8 +7,16 @@
 /* How many times larger than what an output sees the largest value of its tile may be. */
 #define CCONV_WINOGRAD_RANGE 256
 
+/* In a weight gradient: how much of that dy may take, where x keeps the rest. */
+#define CCONV_OUTPUT_RANGE 8
+
 /* What a glance at a tile tells: winograd/range.h. */
 enum { CCONV_MAYBE_UNEVEN = 1, CCONV_MAYBE_TINY = 2 };
+
+/* How large the sums of squares of tiles were so far, and how large one of a cell must be beside that. */
+typedef struct {
+    double top, enough;
+} cconv_usual;
 
 /* Where a tile lies in an image of (rows, columns, channels), and which of it are inside.
  *
@@ -23,9 +31,10 @@ typedef struct {
     uint8_t *argmax;         /* of the windows, from that one on; NULL where nothing is pooled */
     const void *positive;    /* what ReLU gave at the tile's place, or NULL: an output whose value
                                 there is not above zero is zero; only where nothing is pooled */
-    int cells;               /* of x: a bit for each of the four cells that outputs see */
-    int corners;             /* of dy: whether its cells are its corners, not its quarters */
-    double *squares;         /* for a sum of squares that no value of the tile is above, or NULL */
+    int cells;               /* a bit for each of the four cells that outputs see */
+    cconv_usual *usual;      /* from tile to tile */
+    double *squares;         /* for a sum of squares that no value of the tile is above, or NULL: then
+                                its cells are looked at */
     uint64_t weak, empty;    /* a bit for each sum of the way back that is to be replaced, and for */
     const void *given;       /* each of these that is zero; the others: (out^2 or points^2, channels) */
 } cconv_tile;
@@ -59,10 +68,14 @@ typedef struct {
     /* (points^2, channels) -> (taps, taps, channels) */
     void (*kernel_gradient)(ptrdiff_t channels, ptrdiff_t point, ptrdiff_t tap, const void *s,
                             void *dg);
-    /* the tile itself, (size, size, channels); whether all pixels of a region,
-     * or any, are at least so large; largest absolute values of pixels, and of taps of a
-     * kernel: winograd/range.h */
+    /* the tile itself, (size, size, channels); which of its sums are weak, and see zeros; the
+     * largest absolute value of a region; whether all its pixels, or any, are at least so large;
+     * largest absolute values of pixels, and of taps of a kernel: winograd/range.h */
     void (*patch)(const cconv_tile *t, int size, const void *x, void *to);
+    void (*weak)(const cconv_tile *t, ptrdiff_t pixels, ptrdiff_t sums, ptrdiff_t rows,
+                 ptrdiff_t columns, const void *x, unsigned long long *weak,
+                 unsigned long long *empty);
+    double (*top)(const cconv_tile *t, const ptrdiff_t *region, const void *x);
     int (*reaches)(const cconv_tile *t, const ptrdiff_t *region, const void *x, double least, int all);
     void (*sizes)(ptrdiff_t pixels, ptrdiff_t channels, const void *x, double *size);
     void (*kernel_sizes)(ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t channels, ptrdiff_t tap,

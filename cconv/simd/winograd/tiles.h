@@ -30,6 +30,10 @@
             body(1) \
         } \
     }
+
+/* A stride of which the compiler forgets that it is the same for every vector: else it keeps the
+ * address of each of a tile's values, in memory. */
+#define OPAQUE(stride) __asm__("" : "+r"(stride));
 #define TAKE(p, ragged) ((ragged) ? LOAD_TAIL((p), last) : LOAD(p))
 #define GIVE(p, v, ragged) { if (ragged) { STORE_TAIL((p), last, (v)); } else { STORE((p), (v)); } }
 
@@ -101,8 +105,9 @@ static void NAME(winograd_patch)(const cconv_tile *t, int size, const void *x, v
     if (source == POOLED) \
         NAME(pooled_patch)(size, ragged, last, ragged ? t->channels - c : LANES, t, x + c, \
                            t->argmax + c, patch);
+/* Row i, column j of it; `from` is where the column of the image begins. */
 #define AT(i, j, ragged) \
-    (source == WHOLE ? TAKE(x + (i) * t->row + (j) * t->column + c, ragged) : patch[SPOT(i, j)])
+    (source == WHOLE ? TAKE(from + (i) * row, ragged) : patch[SPOT(i, j)])
 
 /* A tile of the input -> (n^2, channels).  x is where row 0, column 0 of the tile would lie.  The
  * columns are transformed for two rows of the result at a time: reading the tile again is cheaper
@@ -116,57 +121,80 @@ INLINE int NAME(input_to_points)(const int out, const int n, const int source,
         ((i) < 1 || (i) > out || (j) < 1 || (j) > out ? 4 + (j) % 2 \
          : out == 2 ? 0 : ((i) > out / 2) * 2 + ((j) > out / 2))
 #define PUT_ROW(i, r, ragged) \
+        point = t->point; \
+        OPAQUE(point) \
+        to = v + (i) * n * point + c; \
         UNROLL for (int p = 0; p < n / 2; p++) { \
             vec w0, w1; \
             NAME(wino_input)(n, p, r, &w0, &w1); \
-            GIVE(v + ((i) * n + WINOGRAD_ONE(p)) * t->point + c, w0, ragged) \
-            GIVE(v + ((i) * n + WINOGRAD_OTHER(p, n)) * t->point + c, w1, ragged) \
+            GIVE(to + WINOGRAD_ONE(p) * point, w0, ragged) \
+            GIVE(to + WINOGRAD_OTHER(p, n) * point, w1, ragged) \
         }
 #define BODY(ragged) { \
         vec patch[64], part[6] = {{0}}; \
+        REAL *to; \
+        ptrdiff_t point; \
         PATCH(n, ragged) \
         UNROLL for (int pair = 0; pair < n / 2; pair++) { \
             vec r[6], q[6]; \
+            ptrdiff_t row = t->row; \
+            OPAQUE(row) \
             UNROLL for (int j = 0; j < n; j++) { \
                 vec d[6]; \
+                const REAL *from = x + j * t->column + c; \
                 UNROLL for (int i = 0; i < n; i++) d[i] = AT(i, j, ragged); \
                 if (pair == 0) \
                     UNROLL for (int i = 0; i < n; i++) \
                         part[CELL(i, j)] = FMA(d[i], d[i], part[CELL(i, j)]); \
                 if (source == WHOLE && pair == 0 && j >= n - out) /* the next tile's own */ \
                     UNROLL for (int i = n - out; i < n; i++) \
-                        __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
+                        __builtin_prefetch(from + i * row + out * t->column); \
                 NAME(wino_input)(n, pair, d, r + j, q + j); \
             } \
             PUT_ROW(WINOGRAD_ONE(pair), r, ragged) \
             PUT_ROW(WINOGRAD_OTHER(pair, n), q, ragged) \
         } \
         UNROLL for (int k = 0; k < 4; k++) cell[k] += part[k]; \
-        cell[4] += part[4] + part[5]; \
+        cell[4] += ((part[0] + part[1]) + (part[2] + part[3])) + (part[4] + part[5]); \
     }
     vec cell[5] = {{0}};
     EACH_VECTOR(t->channels, BODY)
 #undef BODY
 #undef PUT_ROW
 #undef CELL
-    return NAME(wino_suspect)(cell, t->cells, 4, t);
+    return NAME(wino_glance)(cell, 4, t);
 }
 
-/* A tile of dy -> (n^2, channels).  Returns what a glance tells: its cells are its quarters, or
- * with t->corners its corners, one of which every pixel of x sees that sees any of the tile. */
+/* The cells of a tile of dy are the corners of what is inside of it: one of them every pixel of x sees
+ * that sees any of the tile.  Here those of a tile that is whole. */
+INLINE void NAME(wino_corners)(const int out, const cconv_tile *t, const REAL *x, vec *cell) {
+    for (ptrdiff_t c = 0; c < t->channels; c += LANES)
+        UNROLL for (int k = 0; k < 4; k++) {
+            const REAL *from = x + (k / 2 * t->row + k % 2 * t->column) * (out - 1) + c;
+            const vec d = t->channels - c >= LANES ? LOAD(from)
+                                                   : LOAD_TAIL(from, TAIL(t->channels - c));
+            cell[k] = FMA(d, d, cell[k]);
+        }
+}
+
+/* A tile of dy -> (n^2, channels).  Returns what a glance tells. */
 INLINE int NAME(gradient_to_points)(const int out, const int n, const int source,
                                     const cconv_tile *t, const REAL *x, REAL *w, REAL *dbias) {
-#define CELL(i, j) (((i) >= out / 2) * 2 + ((j) >= out / 2))
 #define BODY(ragged) { \
-        vec patch[64], half[24], sum = {0}, part[4] = {{0}}; \
+        vec patch[64], half[24], sum = {0}, part[2] = {{0}}; \
         PATCH(out, ragged) \
-        UNROLL for (int j = 0; j < out; j++) { \
+        ptrdiff_t row = t->row, across = t->column, point = t->point; \
+        OPAQUE(row) \
+        OPAQUE(across) \
+        OPAQUE(point) \
+        const REAL *from = x + c; \
+        UNROLL for (int j = 0; j < out; j++, from += across) { \
             vec d[4], to[6], column; \
             UNROLL for (int i = 0; i < out; i++) { \
                 if (source == WHOLE) \
-                    __builtin_prefetch(x + i * t->row + (j + out) * t->column + c); \
+                    __builtin_prefetch(from + i * row + out * across); \
                 d[i] = AT(i, j, ragged); \
-                part[CELL(i, j)] = FMA(d[i], d[i], part[CELL(i, j)]); \
+                part[i % 2] = FMA(d[i], d[i], part[i % 2]); \
                 if (i) column += d[i]; \
                 else column = d[i]; \
             } \
@@ -177,27 +205,23 @@ INLINE int NAME(gradient_to_points)(const int out, const int n, const int source
         UNROLL for (int i = 0; i < n; i++) { \
             vec to[6]; \
             NAME(wino_powers)(n, out, half + i * out, to); \
-            UNROLL for (int j = 0; j < n; j++) GIVE(w + (i * n + j) * t->point + c, to[j], ragged) \
+            UNROLL for (int j = 0; j < n; j++) GIVE(w + (i * n + j) * point + c, to[j], ragged) \
         } \
         if (dbias) GIVE(dbias + c, TAKE(dbias + c, ragged) + sum, ragged) \
-        UNROLL for (int k = 0; k < 4; k++) cell[k] += part[k]; \
-        if (t->corners) \
+        cell[4] += part[0] + part[1]; \
+        if (source != WHOLE && !t->squares) \
             for (int k = 0; k < 4; k++) { \
-                const ptrdiff_t i = k / 2 * bottom, j = k % 2 * right; \
-                const vec d = AT(i, j, ragged); \
-                corner[k] = FMA(d, d, corner[k]); \
+                const vec d = patch[SPOT(k / 2 * bottom, k % 2 * right)]; \
+                cell[k] = FMA(d, d, cell[k]); \
             } \
     }
     const ptrdiff_t bottom = t->r1 < 1 ? 0 : t->r1 < out ? t->r1 - 1 : out - 1;
     const ptrdiff_t right = t->c1 < 1 ? 0 : t->c1 < out ? t->c1 - 1 : out - 1;
-    vec cell[5] = {{0}}, corner[5] = {{0}};
+    vec cell[5] = {{0}};
     EACH_VECTOR(t->channels, BODY)
 #undef BODY
-#undef CELL
-    if (!t->corners)
-        return NAME(wino_suspect)(cell, 15, 4, t);
-    corner[4] = (cell[0] + cell[1]) + (cell[2] + cell[3]);
-    return NAME(wino_suspect)(corner, 15, 1, t);
+    if (source == WHOLE && !t->squares) NAME(wino_corners)(out, t, x, cell);
+    return NAME(wino_glance)(cell, 1, t);
 }
 #undef PATCH
 #undef AT
@@ -241,10 +265,12 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
 #define BODY(ragged) { \
         vec half[24], row[2][4], b = {0}; \
         if (bias) b = TAKE(bias + c, ragged); \
+        ptrdiff_t point = t->point; \
+        OPAQUE(point) \
         UNROLL for (int j = 0; j < n; j++) { \
             vec d[6], to[4]; \
-            UNROLL for (int i = 0; i < n; i++) \
-                d[i] = TAKE(m + (i * n + j) * t->point + c, ragged); \
+            const REAL *from = m + j * point + c; \
+            UNROLL for (int i = 0; i < n; i++) d[i] = TAKE(from + i * n * point, ragged); \
             NAME(wino_sums)(n, out, d, to); \
             UNROLL for (int i = 0; i < out; i++) half[i * n + j] = to[i]; \
         } \
@@ -288,10 +314,12 @@ INLINE void NAME(points_to_input)(const int out, const int n, const cconv_tile *
     const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
 #define BODY(ragged) { \
         vec half[36]; \
+        ptrdiff_t point = t->point; \
+        OPAQUE(point) \
         UNROLL for (int j = 0; j < n; j++) { \
             vec d[6], to[6]; \
-            UNROLL for (int i = 0; i < n; i++) \
-                d[i] = TAKE(m + (i * n + j) * t->point + c, ragged); \
+            const REAL *from = m + j * point + c; \
+            UNROLL for (int i = 0; i < n; i++) d[i] = TAKE(from + i * n * point, ragged); \
             NAME(wino_input_sums)(n, d, to); \
             UNROLL for (int i = 0; i < n; i++) half[i * n + j] = to[i]; \
         } \
@@ -377,6 +405,7 @@ INLINE void NAME(points_to_kernel)(const int taps, const int n, ptrdiff_t channe
 #undef EACH_VECTOR
 #undef TAKE
 #undef GIVE
+#undef OPAQUE
 
 static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
     return t->r0 <= 0 && t->c0 <= 0 && t->r1 >= size && t->c1 >= size;
@@ -425,7 +454,8 @@ INSTANCE(3, 2)
     {o, k, NAME(winograd_input_##o##k), NAME(winograd_gradient_##o##k), \
      NAME(winograd_output_##o##k), NAME(winograd_scatter_##o##k), \
      NAME(winograd_kernel_##o##k), NAME(winograd_kernel_gradient_##o##k), \
-     NAME(winograd_patch), NAME(wino_reaches), NAME(wino_sizes), NAME(wino_kernel_sizes)}
+     NAME(winograd_patch), NAME(wino_weak), NAME(wino_top), \
+     NAME(wino_reaches), NAME(wino_sizes), NAME(wino_kernel_sizes)}
 static const cconv_winograd NAME(winograd)[] = {
     INSTANCE(4, 3), INSTANCE(2, 3), INSTANCE(3, 2)};
 #undef INSTANCE
