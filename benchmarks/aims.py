@@ -186,9 +186,9 @@ def _layer_aim(label: str, kind: str) -> tuple[dict[str, float], str] | None:
         return WINOGRAD, WINOGRAD_REASON
     if label.endswith("direct"):
         return (AVX2, AVX2_REASON) if avx2 else (DIRECT, DIRECT_REASON)
-    if not label.startswith("cconv") or kind not in ("first", "1×1", "5×5"):
+    if not label.startswith("cconv") or kind not in ("few taps", "1×1", "5×5"):
         return None
-    if kind == "first":
+    if kind == "few taps":
         return FIRST, FIRST_AVX2_REASON if avx2 else FEW_REASON
     return (AVX2 if avx2 else DIRECT), AVX2_REASON if kind == "1×1" else FEW_REASON
 

@@ -28,10 +28,10 @@ SHAPES: dict[str, tuple] = {
     "(8,28,28,128) → 128, 3×3 same": ((8, 28, 28, 128), 128, 3, "same", 1, "3×3"),
     "(16,14,14,256) → 256, 3×3 same": ((16, 14, 14, 256), 256, 3, "same", 1, "3×3"),
     "(32,2,2,512) → 512, 3×3 same": ((32, 2, 2, 512), 512, 3, "same", 1, "3×3"),
-    "(128,28,28,1) → 32, 3×3": ((128, 28, 28, 1), 32, 3, "valid", 1, "first"),
-    "(256,28,28,1) → 30, 5×5": ((256, 28, 28, 1), 30, 5, "valid", 1, "first"),
-    "(64,32,32,3) → 32, 3×3 same": ((64, 32, 32, 3), 32, 3, "same", 1, "first"),
-    "(64,32,32,3) → 64, 5×5": ((64, 32, 32, 3), 64, 5, "valid", 1, "first"),
+    "(128,28,28,1) → 32, 3×3": ((128, 28, 28, 1), 32, 3, "valid", 1, "few taps"),
+    "(256,28,28,1) → 30, 5×5": ((256, 28, 28, 1), 30, 5, "valid", 1, "few taps"),
+    "(64,32,32,3) → 32, 3×3 same": ((64, 32, 32, 3), 32, 3, "same", 1, "few taps"),
+    "(64,32,32,3) → 64, 5×5": ((64, 32, 32, 3), 64, 5, "valid", 1, "few taps"),
     "(128,14,14,6) → 16, 5×5": ((128, 14, 14, 6), 16, 5, "valid", 1, "5×5"),
     "(128,27,27,32) → 32, 2×2 same": ((128, 27, 27, 32), 32, 2, "same", 1, "2×2"),
     "(8,28,28,128) → 256, 1×1": ((8, 28, 28, 128), 256, 1, "valid", 1, "1×1"),
@@ -71,7 +71,7 @@ def conv_task(title: str) -> dict[str, Any]:
     (n, h, w, c), filters, size, padding, groups, kind = SHAPES[title]
     task = {"kind": "conv", "title": title, "n": n, "h": h, "w": w, "c": c, "filters": filters, "size": size}
     # Neither framework computes the gradient of a first layer's input.
-    modes = ["forward", "weight_gradient"] if kind == "first" else PASSES
+    modes = ["forward", "weight_gradient"] if kind == "few taps" else PASSES
     return task | {"padding": padding, "groups": groups, "algorithm": "auto", "modes": modes}
 
 

@@ -30,7 +30,7 @@ cdef extern from "depthwise/table.h" nogil:
 cdef extern from "lanes/table.h" nogil:
     int CCONV_GROUP_BYTES
 
-    ctypedef struct cconv_across:
+    ctypedef struct cconv_lanes_shape:
         Py_ssize_t h, w, c
         Py_ssize_t kh, kw, sh, sw, dh, dw
         Py_ssize_t top, left
@@ -41,8 +41,8 @@ cdef extern from "lanes/table.h" nogil:
                        void *group) noexcept nogil
         void (*scatter)(Py_ssize_t count, Py_ssize_t image, Py_ssize_t n, const void *group,
                         void *y) noexcept nogil
-        void (*row)(const cconv_across *d, Py_ssize_t i, Py_ssize_t first, const void *x, const void *kernel,
-                    const void *bias, void *y, int relu) noexcept nogil
+        void (*row)(const cconv_lanes_shape *d, Py_ssize_t i, Py_ssize_t first, const void *x,
+                    const void *kernel, const void *bias, void *y, int relu) noexcept nogil
 
 cdef extern from "winograd/table.h" nogil:
     int CCONV_MAYBE_UNEVEN, CCONV_MAYBE_TINY, CCONV_WINOGRAD_RANGE, CCONV_OUTPUT_RANGE
@@ -90,18 +90,18 @@ cdef extern from "winograd/table.h" nogil:
                              Py_ssize_t row, int first, const void *g, void *size) noexcept nogil
 
 cdef extern from "few_taps/table.h" nogil:
-    int CCONV_FIRST_TAPS
-    int CCONV_FIRST_BIAS
-    int CCONV_FIRST_RELU
+    int CCONV_MOST_TAPS
+    int CCONV_FEW_TAPS_BIAS
+    int CCONV_FEW_TAPS_RELU
 
-    ctypedef struct cconv_first_walk:
+    ctypedef struct cconv_few_taps_walk:
         Py_ssize_t taps
         Py_ssize_t *at
         Py_ssize_t row, column, columns, wide
         const Py_ssize_t *inputs
         Py_ssize_t filters
 
-    ctypedef struct cconv_first_tiles:
+    ctypedef struct cconv_along_rows:
         Py_ssize_t height, taps, channels, filters
         Py_ssize_t tiles
         Py_ssize_t columns
@@ -114,34 +114,34 @@ cdef extern from "few_taps/table.h" nogil:
         const unsigned short *weak
         void *given
 
-    ctypedef struct cconv_first:
+    ctypedef struct cconv_few_taps:
         void (*pack)(Py_ssize_t taps, Py_ssize_t filters, const void *kernel, const void *bias,
                      void *packed) noexcept nogil
-        void (*forward)(const cconv_first_walk *s, Py_ssize_t count, const void *x, const void *packed,
+        void (*forward)(const cconv_few_taps_walk *s, Py_ssize_t count, const void *x, const void *packed,
                         int mode, void *y) noexcept nogil
-        void (*pooled)(const cconv_first_walk *s, Py_ssize_t count, const void *x, const void *packed,
+        void (*pooled)(const cconv_few_taps_walk *s, Py_ssize_t count, const void *x, const void *packed,
                        int mode, void *y, unsigned char *argmax) noexcept nogil
-        void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias,
+        void (*tiles_pack)(const cconv_along_rows *s, const void *kernel, const void *bias,
                            void *packed) noexcept nogil
-        void (*tiles_input)(const cconv_first_tiles *s, Py_ssize_t rows, Py_ssize_t stride, const void *x,
+        void (*tiles_input)(const cconv_along_rows *s, Py_ssize_t rows, Py_ssize_t stride, const void *x,
                             void *tiles) noexcept nogil
-        void (*tiles_weak)(const cconv_first_tiles *s, Py_ssize_t rows, void *room,
+        void (*tiles_weak)(const cconv_along_rows *s, Py_ssize_t rows, void *room,
                            unsigned short *weak) noexcept nogil
-        void (*tiles_forward)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,
+        void (*tiles_forward)(const cconv_along_rows *s, Py_ssize_t rows, const void *tiles,
                               const void *packed, int mode, void *y) noexcept nogil
-        void (*tiles_pooled)(const cconv_first_tiles *s, Py_ssize_t rows, const void *tiles,
+        void (*tiles_pooled)(const cconv_along_rows *s, Py_ssize_t rows, const void *tiles,
                              const void *packed, int mode, void *y, unsigned char *argmax) noexcept nogil
-        void (*gradient)(const cconv_first_walk *s, Py_ssize_t rows, const void *x, const void *dy,
+        void (*gradient)(const cconv_few_taps_walk *s, Py_ssize_t rows, const void *x, const void *dy,
                          int first, void *sums) noexcept nogil
         void (*quads)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t row, Py_ssize_t right, Py_ssize_t down,
                       const void *x, void *quads) noexcept nogil
-        void (*pooled_gradient)(const cconv_first_walk *s, Py_ssize_t rows, const void *quads,
+        void (*pooled_gradient)(const cconv_few_taps_walk *s, Py_ssize_t rows, const void *quads,
                                 const void *dy, const unsigned char *argmax, int first,
                                 void *sums) noexcept nogil
         void (*unpack)(Py_ssize_t taps, Py_ssize_t filters, const void *sums, void *dkernel,
                        void *dbias) noexcept nogil
 
-    Py_ssize_t cconv_first_room(Py_ssize_t rows, Py_ssize_t filters, size_t item)
+    Py_ssize_t cconv_few_taps_room(Py_ssize_t rows, Py_ssize_t filters, size_t item)
 
 cdef extern from "simd.h" nogil:
     ctypedef struct cconv_ahead:
@@ -178,7 +178,7 @@ cdef extern from "simd.h" nogil:
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
         const cconv_lanes *lanes
-        const cconv_first *first
+        const cconv_few_taps *few_taps
 
     ctypedef struct cconv_table_f64:
         void (*product)(const cconv_sum *s, Py_ssize_t m, Py_ssize_t n, const double *a,
@@ -195,7 +195,7 @@ cdef extern from "simd.h" nogil:
         const cconv_winograd *winograd
         const cconv_depthwise *depthwise
         const cconv_lanes *lanes
-        const cconv_first *first
+        const cconv_few_taps *few_taps
 
     ctypedef struct cconv_isa:
         const char *name

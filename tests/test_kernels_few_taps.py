@@ -318,5 +318,5 @@ def test_the_choice_of_the_forward_pass(size, side, channels, filters, options, 
 
 def test_python_and_c_agree_on_how_many_taps_are_few():
     header = Path(_kernels.__file__).parent / "simd" / "few_taps" / "table.h"
-    (number,) = re.findall(r"#define CCONV_FIRST_TAPS (\d+)", header.read_text())
+    (number,) = re.findall(r"#define CCONV_MOST_TAPS (\d+)", header.read_text())
     assert int(number) == algorithms.MOST_TAPS

@@ -36,7 +36,7 @@ LINE_BYTES = 64
 # Most bytes of the input that one row of outputs then sees.
 LARGEST_BAND = 2**20
 
-# Most taps (kernel pixels times channels) that are few: CCONV_FIRST_TAPS of simd/few_taps/table.h.
+# Most taps (kernel pixels times channels) that are few: CCONV_MOST_TAPS of simd/few_taps/table.h.
 MOST_TAPS = 75
 
 # Winograd's algorithm along the rows: sides of kernels, the outputs of a tile, what the way back of a

@@ -2,42 +2,42 @@
 cimport cython
 
 
-from cconv._kernels cimport cconv_current, cconv_first_tiles, cconv_winograd, ceil_div, most, size
+from cconv._kernels cimport cconv_current, cconv_along_rows, cconv_winograd, ceil_div, most, size
 from cconv.kernels.uneven cimport EVEN, level_of
-from cconv.kernels.few_taps_bands cimport First, POINTS, copy_size, first_of, height, packed_size
+from cconv.kernels.few_taps_bands cimport FewTaps, POINTS, copy_size, few_taps_of, height, packed_size
 
 
 cdef inline const cconv_winograd *winograd_of(size item) noexcept nogil:
     return cconv_current().f32.winograd if item == 4 else cconv_current().f64.winograd
 
 
-cdef inline size tiles_row(const First *g) noexcept nogil:
+cdef inline size tiles_row(const FewTaps *g) noexcept nogil:
     # Elements of the transformed input of a row.
     return g.tiles * g.c * POINTS
 
 
-cdef inline size tiled_size(const First *g) noexcept nogil:
+cdef inline size tiled_size(const FewTaps *g) noexcept nogil:
     # Elements of scratch that a band's input takes, transformed, for an even number of rows.
     return height(g, g.band + g.band % 2) * tiles_row(g) if g.tiles else 0
 
 
-cdef inline size weak_size(const First *g) noexcept nogil:
+cdef inline size weak_size(const FewTaps *g) noexcept nogil:
     # Elements that hold what is weak of a band: 16 bits for each tile of two rows.
     return ceil_div(ceil_div(g.band, 2) * g.tiles, 8) * 4
 
 
-cdef inline size room_size(const First *g) noexcept nogil:
+cdef inline size room_size(const FewTaps *g) noexcept nogil:
     # Elements for the largest value of each pixel of a band, squares of its rows, and what is read behind.
     return height(g, g.band) * (g.wide + 8) + 4 * (g.c * g.wide + 16) + 128
 
 
-cdef inline size levels_size(const First *g) noexcept nogil:
+cdef inline size levels_size(const FewTaps *g) noexcept nogil:
     # Elements of scratch for the largest values of the taps.
     return g.kh * g.kw * g.f if g.tiles else 0
 
 
 cdef inline int kernel_level(
-    const First *g, const cython.floating *kernel,
+    const FewTaps *g, const cython.floating *kernel,
     cython.floating *sizes,    # OUT  levels_size(g)
 ) noexcept nogil:
     # Rows of the kernel are not mixed.
@@ -52,7 +52,7 @@ cdef inline int kernel_level(
 
 
 cdef inline void begin_rows(
-    const First *g, cconv_first_tiles *s,      # OUT  s
+    const FewTaps *g, cconv_along_rows *s,      # OUT  s
     const cython.floating *kernel, const cython.floating *bias,
     size columns,                              # outputs, or windows, in a row
     cython.floating *packed,                   # OUT  packed_size(g)
@@ -63,16 +63,16 @@ cdef inline void begin_rows(
     s.tiles, s.columns, s.width = g.tiles, columns, g.columns
     s.kernel, s.bias = kernel, bias
     s.level = kernel_level(g, kernel, sizes)
-    first_of(sizeof(cython.floating)).tiles_pack(s, kernel, bias, packed)
+    few_taps_of(sizeof(cython.floating)).tiles_pack(s, kernel, bias, packed)
 
 
-cdef inline cconv_first_tiles tiles_of_band(
+cdef inline cconv_along_rows tiles_of_band(
     const cython.floating *x,     # IN   (n, h, w, c)
-    const First *g, const cconv_first_tiles *s, size image, size i, size rows,
+    const FewTaps *g, const cconv_along_rows *s, size image, size i, size rows,
     cython.floating *scratch,     # IN, OUT  band_size(g), as `band_of` left it
 ) noexcept nogil:
     # What the kernels are told of a band: also which of its outputs are weak.
-    cdef cconv_first_tiles tiles = s[0]
+    cdef cconv_along_rows tiles = s[0]
     cdef cython.floating *rest = scratch + copy_size(g) + tiled_size(g)
     cdef unsigned short *weak = <unsigned short *>(rest + 8 * g.f + room_size(g))
     if g.padded:
@@ -81,5 +81,5 @@ cdef inline cconv_first_tiles tiles_of_band(
         tiles.x, tiles.stride = x + ((image * g.h + i) * g.w) * g.c, g.stride
     tiles.r0, tiles.r1, tiles.c0, tiles.c1 = g.top - i, g.top - i + g.h, g.left, g.left + g.w
     tiles.given, tiles.weak = rest, weak
-    first_of(sizeof(cython.floating)).tiles_weak(&tiles, rows, rest + 8 * g.f, weak)
+    few_taps_of(sizeof(cython.floating)).tiles_weak(&tiles, rows, rest + 8 * g.f, weak)
     return tiles

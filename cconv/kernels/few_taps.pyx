@@ -18,10 +18,10 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from cconv._kernels cimport (
-    CCONV_FIRST_BIAS,
-    CCONV_FIRST_RELU,
-    cconv_first_tiles,
-    cconv_first_walk,
+    CCONV_FEW_TAPS_BIAS,
+    CCONV_FEW_TAPS_RELU,
+    cconv_along_rows,
+    cconv_few_taps_walk,
     cconv_rows_of,
     ceil_div,
     least,
@@ -40,9 +40,9 @@ from cconv.kernels.along_rows cimport (
     weak_size,
 )
 from cconv.kernels.few_taps_bands cimport (
-    First,
+    FewTaps,
     copy_size,
-    first_of,
+    few_taps_of,
     geometry,
     height,
     input_of,
@@ -70,25 +70,25 @@ cdef Py_ssize_t *fill_inputs(void *memory, size rows, size columns, size row, si
     return inputs
 
 
-cdef inline size band_size(const First *g) noexcept nogil:
+cdef inline size band_size(const FewTaps *g) noexcept nogil:
     # Elements of scratch that a band takes: its input, and that transformed; what is weak, what is given
     # in its place, the largest values of two rows.
     cdef size beside = weak_size(g) + 8 * g.f + room_size(g) if g.tiles else 0
     return ceil_div(copy_size(g) + tiled_size(g) + beside, 16) * 16
 
 
-cdef inline size begin_size(const First *g, size item) noexcept nogil:
+cdef inline size begin_size(const FewTaps *g, size item) noexcept nogil:
     # Elements of scratch that `begin` takes.
     return most(inputs_size(g.band * g.columns, item), levels_size(g))
 
 
 cdef struct Sweep:
     # What all tasks of a forward pass have in common.
-    First g
+    FewTaps g
     int mode
     size columns               # outputs, or windows, in a row
-    cconv_first_walk walk      # not tiled
-    cconv_first_tiles tiles    # tiled
+    cconv_few_taps_walk walk      # not tiled
+    cconv_along_rows tiles    # tiled
 
 
 cdef void begin(
@@ -100,15 +100,15 @@ cdef void begin(
 ) noexcept nogil:
     # For bands of at most so many rows of outputs, or windows, that are `step` outputs apart.
     cdef size item = sizeof(cython.floating)
-    cdef const First *g = &s.g
-    s.mode = (CCONV_FIRST_RELU if relu else 0) | (CCONV_FIRST_BIAS if bias != NULL else 0)
+    cdef const FewTaps *g = &s.g
+    s.mode = (CCONV_FEW_TAPS_RELU if relu else 0) | (CCONV_FEW_TAPS_BIAS if bias != NULL else 0)
     s.columns = columns
     if g.tiles:
         begin_rows(g, &s.tiles, kernel, bias, columns, packed, <cython.floating *>inputs)
     else:
         s.walk = walk_of(g)
         s.walk.inputs = fill_inputs(inputs, rows, columns, step * s.walk.row, step * s.walk.column)
-        first_of(item).pack(s.walk.taps, g.f, kernel, bias, packed)
+        few_taps_of(item).pack(s.walk.taps, g.f, kernel, bias, packed)
 
 
 cdef const cython.floating *band_of(
@@ -117,13 +117,13 @@ cdef const cython.floating *band_of(
     cython.floating *scratch,     # OUT  band_size(g)
 ) noexcept nogil:
     # What the kernels read for so many output rows from i on: the input, or its tiles.
-    cdef const First *g = &s.g
+    cdef const FewTaps *g = &s.g
     cdef const cython.floating *a = input_of(x, g, image, i, rows, scratch)
     cdef size item = sizeof(cython.floating), seen = height(g, rows)
     if not g.tiles:
         return a
     scratch += copy_size(g)
-    first_of(item).tiles_input(&s.tiles, seen, g.stride, a, scratch)
+    few_taps_of(item).tiles_input(&s.tiles, seen, g.stride, a, scratch)
     if rows % 2:
         memset(scratch + seen * tiles_row(g), 0, tiles_row(g) * item)
     return scratch
@@ -135,12 +135,12 @@ cdef inline void band_forward(
     cython.floating *scratch,     # OUT  band_size(g)
 ) noexcept nogil:
     cdef const cython.floating *a = band_of(x, s, image, i, rows, scratch)
-    cdef cconv_first_tiles tiles
+    cdef cconv_along_rows tiles
     if s.g.tiles:
         tiles = tiles_of_band(x, &s.g, &s.tiles, image, i, rows, scratch)
-        first_of(sizeof(cython.floating)).tiles_forward(&tiles, rows, a, packed, s.mode, y)
+        few_taps_of(sizeof(cython.floating)).tiles_forward(&tiles, rows, a, packed, s.mode, y)
     else:
-        first_of(sizeof(cython.floating)).forward(&s.walk, rows * s.columns, a, packed, s.mode, y)
+        few_taps_of(sizeof(cython.floating)).forward(&s.walk, rows * s.columns, a, packed, s.mode, y)
 
 
 cdef inline void band_pooled(
@@ -150,18 +150,18 @@ cdef inline void band_pooled(
 ) noexcept nogil:
     # Rows of 2x2 windows side by side.
     cdef const cython.floating *a = band_of(x, s, image, 2 * i, 2 * rows, scratch)
-    cdef cconv_first_tiles tiles
+    cdef cconv_along_rows tiles
     if s.g.tiles:
         tiles = tiles_of_band(x, &s.g, &s.tiles, image, 2 * i, 2 * rows, scratch)
-        first_of(sizeof(cython.floating)).tiles_pooled(&tiles, 2 * rows, a, packed, s.mode, y, argmax)
+        few_taps_of(sizeof(cython.floating)).tiles_pooled(&tiles, 2 * rows, a, packed, s.mode, y, argmax)
     else:
-        first_of(sizeof(cython.floating)).pooled(&s.walk, rows * s.columns, a, packed, s.mode, y, argmax)
+        few_taps_of(sizeof(cython.floating)).pooled(&s.walk, rows * s.columns, a, packed, s.mode, y, argmax)
 
 
 def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, bint tiled, size item,
                     int threads):
     """Elements of scratch that `forward` takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item, tiled)
+    cdef FewTaps g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item, tiled)
     return packed_size(&g, item) + threads * band_size(&g) + begin_size(&g, item)
 
 
@@ -180,7 +180,7 @@ def forward(
     """
     cdef size item = sizeof(cython.floating), t, image, i, each
     cdef Sweep s
-    cdef First *g = &s.g
+    cdef FewTaps *g = &s.g
     cdef const cython.floating *beta = NULL
     cdef cython.floating *packed = &scratch[0]
     cdef cython.floating *rest
@@ -208,7 +208,7 @@ cdef void image_task(
     cython.floating *scratch,     # OUT  band_size(g) and the image between, (oh, ow, f)
 ) noexcept nogil:
     # Any pooling: one image, band by band.
-    cdef const First *g = &s.g
+    cdef const FewTaps *g = &s.g
     cdef size item = sizeof(cython.floating), b, i, each = windows.ow * windows.c
     cdef cython.floating *between = scratch + band_size(g)
     for b in range(g.bands):
@@ -217,14 +217,14 @@ cdef void image_task(
                      scratch)
     for i in range(windows.oh):
         cconv_rows_of(item).max_pool(windows, i, between, y + i * each, argmax + i * each, 0)
-    if s.mode & CCONV_FIRST_RELU:
+    if s.mode & CCONV_FEW_TAPS_RELU:
         forget_not_positive(y, argmax, windows.oh * each)
 
 
 def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, bint tiled, size item,
                          int threads):
     """Elements of scratch that `pool_forward` takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, tiled)
+    cdef FewTaps g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, tiled)
     return (packed_size(&g, item) + threads * (band_size(&g) + g.rows * g.columns * g.f)
             + begin_size(&g, item))
 
@@ -243,7 +243,7 @@ def pool_forward(
     """Max pooling of forward(...), whose output has conv_size pixels."""
     cdef size item = sizeof(cython.floating), t, image, i, each, bands, band
     cdef Sweep s
-    cdef First *g = &s.g
+    cdef FewTaps *g = &s.g
     cdef const cython.floating *beta = NULL
     cdef cython.floating *packed = &scratch[0]
     cdef cython.floating *rest

@@ -4,9 +4,9 @@ cimport cython
 
 from cconv._kernels cimport (
     cconv_current,
-    cconv_first,
-    cconv_first_room,
-    cconv_first_walk,
+    cconv_few_taps,
+    cconv_few_taps_room,
+    cconv_few_taps_walk,
     ceil_div,
     copy_padded,
     least,
@@ -23,7 +23,7 @@ cdef enum:
     POINTS = 8                # values of its input, transformed
 
 
-cdef struct First:
+cdef struct FewTaps:
     size n, h, w, c, f              # images, input, filters
     size kh, kw, sh, sw, dh, dw     # taps, strides, dilation
     size top, left                  # zeros before the image
@@ -34,8 +34,8 @@ cdef struct First:
     size wide, stride               # pixels, elements of an input row where it is read
 
 
-cdef inline const cconv_first *first_of(size item) noexcept nogil:
-    return cconv_current().f32.first if item == 4 else cconv_current().f64.first
+cdef inline const cconv_few_taps *few_taps_of(size item) noexcept nogil:
+    return cconv_current().f32.few_taps if item == 4 else cconv_current().f64.few_taps
 
 
 cdef inline size extent(size outputs, size stride, size taps, size dilation) noexcept nogil:
@@ -43,13 +43,13 @@ cdef inline size extent(size outputs, size stride, size taps, size dilation) noe
     return (outputs - 1) * stride + dilation * (taps - 1) + 1
 
 
-cdef inline size height(const First *g, size rows) noexcept nogil:
+cdef inline size height(const FewTaps *g, size rows) noexcept nogil:
     return extent(rows, g.sh, g.kh, g.dh)
 
 
-cdef inline First geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
-                           bint tiled):
-    cdef First g
+cdef inline FewTaps geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
+                             bint tiled):
+    cdef FewTaps g
     cdef size fewest
     g.n, g.h, g.w, g.c = x_shape
     g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
@@ -69,8 +69,8 @@ cdef inline First geometry(x_shape, kernel_shape, conv_size, strides, origin, di
     return g
 
 
-cdef inline cconv_first_walk walk_of(const First *g) noexcept nogil:
-    cdef cconv_first_walk s
+cdef inline cconv_few_taps_walk walk_of(const FewTaps *g) noexcept nogil:
+    cdef cconv_few_taps_walk s
     cdef size u, v, k
     s.taps, s.filters = g.kh * g.kw * g.c, g.f
     s.row, s.column, s.columns = g.sh * g.stride, g.sw * g.c, g.columns
@@ -81,14 +81,14 @@ cdef inline cconv_first_walk walk_of(const First *g) noexcept nogil:
     return s
 
 
-cdef inline size copy_size(const First *g) noexcept nogil:
+cdef inline size copy_size(const FewTaps *g) noexcept nogil:
     # Elements of scratch that the input of a band takes.
     return height(g, g.band) * g.stride if g.padded else 0
 
 
 cdef inline const cython.floating *input_of(
     const cython.floating *x,     # IN   (n, h, w, c)
-    const First *g, size image, size i, size rows,
+    const FewTaps *g, size image, size i, size rows,
     cython.floating *scratch,     # OUT  copy_size(g)
 ) noexcept nogil:
     # What the first tap of output (i, 0) reads, for so many output rows.
@@ -99,5 +99,5 @@ cdef inline const cython.floating *input_of(
     return scratch
 
 
-cdef inline size packed_size(const First *g, size item) noexcept nogil:
-    return cconv_first_room(g.kh * (POINTS if g.tiles else g.kw) * g.c + 1, g.f, item)
+cdef inline size packed_size(const FewTaps *g, size item) noexcept nogil:
+    return cconv_few_taps_room(g.kh * (POINTS if g.tiles else g.kw) * g.c + 1, g.f, item)

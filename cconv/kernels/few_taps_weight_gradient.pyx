@@ -7,7 +7,7 @@
 # order, with one product where the gradient before pooling has four (see simd/few_taps/gradient.h): both
 # give the same bits where x is finite.  Other poolings spread their gradient over the thread's scratch first.
 #
-# scratch: the sums of the parts, each first_room(taps + 1), and what was lost in rounding them; then each
+# scratch: the sums of the parts, each few_taps_room(taps + 1), and what was lost in rounding them; then each
 # thread's sums of a group, its copy of the input of a block, and its quads, or the block's gradient before
 # pooling.
 #
@@ -21,7 +21,7 @@ from cconv._kernels cimport (
     GROUP_OUTPUTS,
     add_parts,
     add_whole,
-    cconv_first_walk,
+    cconv_few_taps_walk,
     cconv_rows_of,
     ceil_div,
     least,
@@ -32,10 +32,10 @@ from cconv._pools cimport Pooling, halves, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 from cconv.kernels.few_taps_bands cimport (
     ENOUGH_TASKS,
-    First,
+    FewTaps,
     copy_size,
     extent,
-    first_of,
+    few_taps_of,
     geometry,
     height,
     input_of,
@@ -47,20 +47,20 @@ cdef enum:
     PARTIAL_BYTES = 8388608   # of the sums of all parts
 
 
-cdef inline size parts_of(const First *g, size item) noexcept nogil:
+cdef inline size parts_of(const FewTaps *g, size item) noexcept nogil:
     cdef size most_parts = most(PARTIAL_BYTES // (packed_size(g, item) * item), 1)
     return least(least(g.n * g.bands, ENOUGH_TASKS), most_parts)
 
 
-cdef inline size block_size(const First *g, bint pooled) noexcept nogil:
+cdef inline size block_size(const FewTaps *g, bint pooled) noexcept nogil:
     cdef size quads = 4 * height(g, g.band) * g.stride
     return copy_size(g) + (most(quads, g.band * g.columns * g.f) if pooled else 0)
 
 
-cdef cconv_first_walk quads_walk(const First *g, const cconv_pool *p, size *count) noexcept nogil:
+cdef cconv_few_taps_walk quads_walk(const FewTaps *g, const cconv_pool *p, size *count) noexcept nogil:
     # The walk over the quads of an input row, of which there are `count`, by windows.
-    cdef First q = g[0]
-    cdef cconv_first_walk s
+    cdef FewTaps q = g[0]
+    cdef cconv_few_taps_walk s
     cdef size k
     count[0] = (extent(2 * p.ow, g.sw, g.kw, g.dw) - g.sw) * g.c
     q.stride = count[0]
@@ -79,7 +79,7 @@ cdef struct Part:
     size room, outputs
 
 
-cdef inline bint settles(const First *g, size parts) noexcept nogil:
+cdef inline bint settles(const FewTaps *g, size parts) noexcept nogil:
     # Whether a part has several groups.
     return ceil_div(g.n * g.bands, parts) * g.band * g.columns > GROUP_OUTPUTS
 
@@ -93,7 +93,7 @@ cdef void end_group(Part *part, size item) noexcept nogil:
 
 
 cdef void block_sums(
-    Part *part, cconv_first_walk *s,
+    Part *part, cconv_few_taps_walk *s,
     const cython.floating *a,        # IN   the input, or its quads
     const cython.floating *dy,       # IN   (rows, columns, f), or pooled
     const unsigned char *argmax,     # IN   with dy, of windows of 2x2 outputs; or NULL
@@ -114,11 +114,12 @@ cdef void block_sums(
             s.columns = wide // side
             at = (i // side * s.wide + j // side) * s.filters
             if argmax != NULL:
-                first_of(item).pooled_gradient(s, high // side, a + i // side * s.row + j // side * s.column,
-                                               dy + at, argmax + at, part.outputs == 0, part.group)
+                few_taps_of(item).pooled_gradient(
+                    s, high // side, a + i // side * s.row + j // side * s.column, dy + at, argmax + at,
+                    part.outputs == 0, part.group)
             else:
-                first_of(item).gradient(s, high, a + i * s.row + j * s.column, dy + at, part.outputs == 0,
-                                        part.group)
+                few_taps_of(item).gradient(s, high, a + i * s.row + j * s.column, dy + at, part.outputs == 0,
+                                           part.group)
             part.outputs += high * wide
             if part.outputs >= GROUP_OUTPUTS:
                 end_group(part, item)
@@ -131,7 +132,7 @@ cdef void part_task(
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
     cython.floating *sums,         # OUT  of this part
     cython.floating *lost,         # OUT  the same, or NULL: it does not settle
-    const First *g, const Pooling *pooling, size room, size first, size stop,
+    const FewTaps *g, const Pooling *pooling, size room, size first, size stop,
     cython.floating *scratch,      # OUT  (room), then block_size(g)
 ) noexcept nogil:
     cdef Part part
@@ -139,7 +140,7 @@ cdef void part_task(
     cdef const cconv_pool *p = &pooling.windows
     cdef bint pooled = pooling.argmax != NULL, picks = pooled and halves(p)
     cdef size each = p.oh * p.ow * g.f if pooled else g.rows * g.columns * g.f
-    cdef cconv_first_walk s = quads_walk(g, p, &count) if picks else walk_of(g)
+    cdef cconv_few_taps_walk s = quads_walk(g, p, &count) if picks else walk_of(g)
     cdef cython.floating *copy = scratch + room
     cdef cython.floating *rest = copy + copy_size(g)
     cdef const cython.floating *a
@@ -156,8 +157,8 @@ cdef void part_task(
         a = input_of(x, g, image, i, rows, copy)
         if picks:
             if rows > 1:
-                first_of(item).quads(height(g, rows // 2 * 2) - g.sh, count, g.stride, g.sw * g.c,
-                                     g.sh * g.stride, a, rest)
+                few_taps_of(item).quads(height(g, rows // 2 * 2) - g.sh, count, g.stride, g.sw * g.c,
+                                        g.sh * g.stride, a, rest)
             j = image * each + i // 2 * p.ow * g.f
             block_sums(&part, &s, <const cython.floating *>rest, dy + j, pooling.argmax + j, rows, g.columns)
         elif pooled:
@@ -170,7 +171,7 @@ cdef void part_task(
 
 cdef void sum_parts(
     const cython.floating *x, const cython.floating *dy, cython.floating *dkernel, cython.floating *dbias,
-    const First *g, const Pooling *pooling, cython.floating *scratch, int threads,
+    const FewTaps *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
     cdef size blocks = g.n * g.bands, each = room + block_size(g, pooling.argmax != NULL), t
@@ -183,13 +184,13 @@ cdef void sum_parts(
         add_whole(scratch, scratch, lost, parts, room, room, item, threads)
     else:
         add_parts(scratch, scratch + room, parts - 1, room, room, item, threads)
-    first_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
+    few_taps_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 
 def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
                             int threads, bint pooled):
     """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
-    cdef First g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
+    cdef FewTaps g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
     cdef size room = packed_size(&g, item)
     return 2 * parts_of(&g, item) * room + threads * (room + block_size(&g, pooled))
 
@@ -204,10 +205,10 @@ def weight_gradient(
     int threads,
 ):
     """Gradient of forward(...) with respect to its kernel and bias."""
-    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                            (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                            (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating),
-                            False)
+    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
+                              (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating),
+                              False)
     cdef Pooling pooling
     pooling.argmax = NULL
     with nogil:
@@ -227,9 +228,9 @@ def pool_weight_gradient(
     int threads,
 ):
     """Gradient of pool_forward(...) with respect to the kernel and bias."""
-    cdef First g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                            (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                            conv_size, strides, origin, dilation, sizeof(cython.floating), False)
+    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
+                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
+                              conv_size, strides, origin, dilation, sizeof(cython.floating), False)
     cdef Pooling pooling
     pooling.windows = pool_windows(g.rows, g.columns, g.f, dy.shape[1], dy.shape[2], pool)
     pooling.argmax = &argmax[0, 0, 0, 0]

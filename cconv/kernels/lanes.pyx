@@ -19,7 +19,7 @@ from cython.parallel cimport prange, threadid
 
 from cconv._kernels cimport (
     CCONV_GROUP_BYTES,
-    cconv_across,
+    cconv_lanes_shape,
     cconv_current,
     cconv_lanes,
     cconv_rows_of,
@@ -57,12 +57,12 @@ cdef struct Tasks:
     size picture       # elements from one picture to the next
 
 
-cdef inline size reach(const cconv_across *d, const Tasks *t, size rows) noexcept nogil:
+cdef inline size reach(const cconv_lanes_shape *d, const Tasks *t, size rows) noexcept nogil:
     # Input rows that so many output rows see.
     return ((rows - 1) * t.down + t.high - 1) * d.sh + d.dh * (d.kh - 1) + 1
 
 
-cdef Tasks tasks_of(cconv_across *d, size n, size rows, bint by_rows, const After *after,
+cdef Tasks tasks_of(cconv_lanes_shape *d, size n, size rows, bint by_rows, const After *after,
                     size item) noexcept nogil:
     # by_rows: d becomes that of an image of as many rows as one row of outputs sees.
     cdef Tasks t
@@ -85,7 +85,7 @@ cdef Tasks tasks_of(cconv_across *d, size n, size rows, bint by_rows, const Afte
     return t
 
 
-cdef inline size task_size(const cconv_across *d, const Tasks *t) noexcept nogil:
+cdef inline size task_size(const cconv_lanes_shape *d, const Tasks *t) noexcept nogil:
     # Elements of scratch that a task takes: the input rows it sees, the rows of the convolution under one of
     # its output, and that.
     return (t.seen * d.w * d.c + (t.high * d.columns + t.columns) * d.f) * t.group
@@ -107,7 +107,7 @@ cdef void band_task(
     const cython.floating *kernel,  # IN   (kh, kw, c, f)
     const cython.floating *bias,    # IN   (f) or NULL
     cython.floating *y,             # OUT  (rows, columns, f) of each lane, from the group's first one on
-    const cconv_across *d, const Tasks *t, const After *after, size count, size band, bint relu,
+    const cconv_lanes_shape *d, const Tasks *t, const After *after, size count, size band, bint relu,
     cython.floating *scratch,       # OUT  task_size(d, t)
 ) noexcept nogil:
     cdef size begin = band * t.band, stop = least(begin + t.band, t.rows), row = t.columns * d.f, i, u
@@ -129,7 +129,7 @@ cdef void band_task(
 
 cdef void run(
     const cython.floating *x, const cython.floating *kernel, const cython.floating *bias, cython.floating *y,
-    const cconv_across *d, const Tasks *t, const After *after, bint relu,
+    const cconv_lanes_shape *d, const Tasks *t, const After *after, bint relu,
     cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size each = task_size(d, t), groups = ceil_div(t.lanes, t.group), i, picture, lane
@@ -140,8 +140,8 @@ cdef void run(
                   least(t.group, t.lanes - lane), i % t.bands, relu, scratch + threadid() * each)
 
 
-cdef cconv_across geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation):
-    cdef cconv_across d
+cdef cconv_lanes_shape geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation):
+    cdef cconv_lanes_shape d
     d.h, d.w, d.c = x_shape[1], x_shape[2], x_shape[3]
     d.kh, d.kw = kernel_shape[0], kernel_shape[1]
     d.sh, d.sw = strides
@@ -151,7 +151,7 @@ cdef cconv_across geometry(x_shape, kernel_shape, y_shape, strides, origin, dila
     return d
 
 
-cdef cconv_across gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation):
+cdef cconv_lanes_shape gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation):
     kh, kw = kernel_shape[0], kernel_shape[1]
     around = (kh - 1) * dilation[0] - origin[0], (kw - 1) * dilation[1] - origin[1]
     return geometry(dy_shape, kernel_shape, dx_shape, (1, 1), around, dilation)
@@ -160,7 +160,7 @@ cdef cconv_across gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, di
 def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, bint by_rows, size item,
                     int threads):
     """Elements of scratch that `forward` takes on so many threads."""
-    cdef cconv_across d = geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation)
+    cdef cconv_lanes_shape d = geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation)
     cdef Tasks t = tasks_of(&d, y_shape[0], y_shape[1], by_rows, NULL, item)
     return threads * task_size(&d, &t)
 
@@ -178,7 +178,7 @@ def forward(
 
     In the lanes are images, or `by_rows` the output rows of an image, which see no rows of padding.
     """
-    cdef cconv_across d = geometry(x.shape, kernel.shape, y.shape, strides, origin, dilation)
+    cdef cconv_lanes_shape d = geometry(x.shape, kernel.shape, y.shape, strides, origin, dilation)
     cdef Tasks t = tasks_of(&d, y.shape[0], y.shape[1], by_rows, NULL, sizeof(cython.floating))
     cdef const cython.floating *beta = NULL
     if bias is not None:
@@ -198,7 +198,7 @@ cdef cconv_map *activation_of(str key, size item):
     return rows.sigmoid if key == "sigmoid" else NULL
 
 
-cdef After after_of(const cconv_across *d, y_shape, str activation, pool, bint include_pad, size item):
+cdef After after_of(const cconv_lanes_shape *d, y_shape, str activation, pool, bint include_pad, size item):
     cdef After after
     cdef size channels = d.f * (CCONV_GROUP_BYTES // item)
     after.windows = pool_windows(pool[0][0], d.columns, channels, 1, y_shape[2], pool)
@@ -211,7 +211,7 @@ def pool_forward_scratch(x_shape, kernel_shape, y_shape, size columns, strides, 
                          size item, int threads):
     """Elements of scratch that `pool_forward` takes on so many threads."""
     conv_shape = (x_shape[0], 0, columns, kernel_shape[3])
-    cdef cconv_across d = geometry(x_shape, kernel_shape, conv_shape, strides, origin, dilation)
+    cdef cconv_lanes_shape d = geometry(x_shape, kernel_shape, conv_shape, strides, origin, dilation)
     cdef After after = after_of(&d, y_shape, "", pool, False, item)
     cdef Tasks t = tasks_of(&d, y_shape[0], y_shape[1], False, &after, item)
     return threads * task_size(&d, &t)
@@ -231,7 +231,7 @@ def pool_forward(
 ):
     """Average pooling of an activation of forward(...), images being lanes."""
     conv_shape = (x.shape[0], 0, columns, kernel.shape[3])
-    cdef cconv_across d = geometry(x.shape, kernel.shape, conv_shape, strides, origin, dilation)
+    cdef cconv_lanes_shape d = geometry(x.shape, kernel.shape, conv_shape, strides, origin, dilation)
     cdef size item = sizeof(cython.floating)
     cdef After after = after_of(&d, y.shape, activation, pool, include_pad, item)
     cdef Tasks t = tasks_of(&d, y.shape[0], y.shape[1], False, &after, item)
@@ -258,7 +258,7 @@ cdef void flip(
 
 def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, origin, dilation, size item, int threads):
     """Elements of scratch that `input_gradient` takes on so many threads."""
-    cdef cconv_across d = gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation)
+    cdef cconv_lanes_shape d = gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation)
     cdef Tasks t = tasks_of(&d, dx_shape[0], dx_shape[1], False, NULL, item)
     return d.kh * d.kw * d.c * d.f + threads * task_size(&d, &t)
 
@@ -272,7 +272,7 @@ def input_gradient(
     int threads,
 ):
     """Gradient of a convolution of stride 1 with respect to its input."""
-    cdef cconv_across d = gradient_geometry(dy.shape, kernel.shape, dx.shape, origin, dilation)
+    cdef cconv_lanes_shape d = gradient_geometry(dy.shape, kernel.shape, dx.shape, origin, dilation)
     cdef Tasks t = tasks_of(&d, dx.shape[0], dx.shape[1], False, NULL, sizeof(cython.floating))
     with nogil:
         flip(&kernel[0, 0, 0, 0], &scratch[0], d.kh * d.kw, d.f, d.c)

@@ -43,7 +43,7 @@ enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4 };
         const cconv_winograd *winograd;                                                         \
         const cconv_depthwise *depthwise;                                                       \
         const cconv_lanes *lanes;                                                               \
-        const cconv_first *first;                                                               \
+        const cconv_few_taps *few_taps;                                                         \
     }
 
 typedef CCONV_TABLE(float) cconv_table_f32;

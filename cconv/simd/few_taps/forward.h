@@ -31,19 +31,19 @@
 #define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
 /* Vectors of a row of filters, and where the v-th begins. */
-INLINE ptrdiff_t NAME(first_vectors)(ptrdiff_t filters) { return (filters + LANES - 1) / LANES; }
+INLINE ptrdiff_t NAME(few_taps_vectors)(ptrdiff_t filters) { return (filters + LANES - 1) / LANES; }
 
-INLINE ptrdiff_t NAME(first_vector)(ptrdiff_t filters, ptrdiff_t v) {
+INLINE ptrdiff_t NAME(few_taps_vector)(ptrdiff_t filters, ptrdiff_t v) {
     const ptrdiff_t j = v * LANES;
     return filters < LANES ? 0 : j + LANES <= filters ? j : filters - LANES;
 }
 
-static void NAME(first_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel,
-                             const void *bias, void *packed) {
-    const ptrdiff_t vectors = NAME(first_vectors)(filters);
+static void NAME(few_taps_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel,
+                                const void *bias, void *packed) {
+    const ptrdiff_t vectors = NAME(few_taps_vectors)(filters);
     const tail last = TAIL(filters < LANES ? filters : LANES);
     for (ptrdiff_t v = 0; v < vectors; v++) {
-        const ptrdiff_t j = NAME(first_vector)(filters, v), width = (v | 1) < vectors ? 2 : 1;
+        const ptrdiff_t j = NAME(few_taps_vector)(filters, v), width = (v | 1) < vectors ? 2 : 1;
         REAL *to = (REAL *)packed + ((v & ~(ptrdiff_t)1) * (taps + 1) + (v & 1)) * LANES;
         for (ptrdiff_t t = 0; t <= taps; t++) {
             const REAL *from = t < taps ? (const REAL *)kernel + t * filters + j
@@ -59,7 +59,7 @@ static void NAME(first_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kern
  * many addresses, GCC would park them in vector registers, and the way back from there waits behind
  * all the multiply-adds that are queued. */
 typedef struct {
-    const cconv_first_walk *walk;
+    const cconv_few_taps_walk *walk;
     ptrdiff_t count;
     int mode;
     const REAL *x, *packed;
@@ -70,7 +70,7 @@ typedef struct {
     ptrdiff_t vector;                                  /* the first of its vectors of filters */
     const REAL *kernel;                                /* packed, from there on */
     ptrdiff_t to, other;                               /* elements of y where its first vector */
-} volatile NAME(first_job);                            /* goes; from there to the second */
+} volatile NAME(few_taps_job);                            /* goes; from there to the second */
 
 /* Places of a vector of windows, as bytes where there are instructions for that. */
 #if defined(ISA_AVX512)
@@ -89,20 +89,20 @@ INLINE void NAME(give_places)(uint8_t *p, ptrdiff_t n, where_lanes v) {
 #if defined(ISA_AVX2)
 #define ANY(m) (M_(movemask)(m) != 0)
 #else
-INLINE int NAME(first_any)(mask m) {
+INLINE int NAME(few_taps_any)(mask m) {
     int any = 0;
     for (ptrdiff_t l = 0; l < LANES; l++) any |= m[l] != 0;
     return any;
 }
-#define ANY(m) NAME(first_any)(m)
+#define ANY(m) NAME(few_taps_any)(m)
 #endif
 #define GIVE_PLACES(p, n, v) NAME(store_bytes)((p), (n), (v))
 #endif
 
 /* The largest of the four values of a window as pooling/windows.h takes it, the first of several or the
  * first NaN, as after ReLU of each: where none is above zero that is the first one's zero. */
-INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec v1, vec v2, vec v3,
-                               where_lanes *place) {
+INLINE vec NAME(few_taps_largest)(const int may_be_nan, const int mode, vec v0, vec v1, vec v2, vec v3,
+                                  where_lanes *place) {
     vec best = v0;
     where_lanes where = {0};
 #define AGAINST(i) { \
@@ -111,7 +111,7 @@ INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec
         where = PLACE_IF(goes, i, where); }
     AGAINST(1) AGAINST(2) AGAINST(3)
 #undef AGAINST
-    if (mode & CCONV_FIRST_RELU) {
+    if (mode & CCONV_FEW_TAPS_RELU) {
         best = BLEND(LE(best, ((vec){0})), RELU(v0), best);
         where = PLACE_IF(NOT_(LT(((vec){0}), best)), 255, where);
     }
@@ -121,8 +121,8 @@ INLINE vec NAME(first_largest)(const int may_be_nan, const int mode, vec v0, vec
 
 /* Up to two vectors of filters of `pixels` outputs.  y (pixels, filters), or with `pooled` y and
  * argmax (pixels / 4, filters). */
-INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged, const int pooled,
-                             NAME(first_job) *job) {
+INLINE void NAME(few_taps_tile)(const int pixels, const int width, const int ragged, const int pooled,
+                                NAME(few_taps_job) *job) {
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0}; \
     const REAL *const p##i = pixels > i ? job->p##i : 0;
     EACH_PIXEL(DECLARE)
@@ -141,7 +141,7 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
 #undef STEP
     }
     const int mode = job->mode;
-    if (mode & CCONV_FIRST_BIAS) {
+    if (mode & CCONV_FEW_TAPS_BIAS) {
         const vec b0 = LOAD(b), b1 = width == 2 ? LOAD(b + LANES) : b0;
 #define ADD_BIAS(i) c##i##0 += b0; c##i##1 += b1;
         EACH_PIXEL(ADD_BIAS)
@@ -154,7 +154,7 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
 #define GIVE(p, v) if (ragged) { STORE_TAIL(p, last, v); } else { STORE(p, v); }
     if (!pooled) {
 #define GIVE_PIXEL(i) if (pixels > i) { \
-            if (mode & CCONV_FIRST_RELU) c##i##0 = RELU(c##i##0), c##i##1 = RELU(c##i##1); \
+            if (mode & CCONV_FEW_TAPS_RELU) c##i##0 = RELU(c##i##0), c##i##1 = RELU(c##i##1); \
             GIVE(y + i * filters, c##i##0) \
             if (width == 2) STORE(y + i * filters + other, c##i##1); }
         EACH_PIXEL(GIVE_PIXEL)
@@ -163,7 +163,7 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
     }
 #define GIVE_WINDOW(may_be_nan, to, i0, i1, i2, i3, h) { \
         where_lanes where; \
-        const vec best = NAME(first_largest)( \
+        const vec best = NAME(few_taps_largest)( \
             may_be_nan, mode, c##i0##h, c##i1##h, c##i2##h, c##i3##h, &where); \
         GIVE(y + (to), best) \
         GIVE_PLACES(argmax + (to), ragged ? filters : LANES, where); }
@@ -186,30 +186,30 @@ INLINE void NAME(first_tile)(const int pixels, const int width, const int ragged
 }
 
 /* All filters of a tile whose first output, or window, is i. */
-INLINE void NAME(first_tiles)(const int pixels, const int pooled, NAME(first_job) *job,
-                              ptrdiff_t i) {
+INLINE void NAME(few_taps_tiles)(const int pixels, const int pooled, NAME(few_taps_job) *job,
+                                 ptrdiff_t i) {
     job->kernel = job->packed;
     job->to = i * job->walk->filters;
     if (job->walk->filters < LANES) {
-        NAME(first_tile)(pixels, 1, 1, pooled, job);
+        NAME(few_taps_tile)(pixels, 1, 1, pooled, job);
         return;
     }
-    for (job->vector = 0; job->vector < NAME(first_vectors)(job->walk->filters); job->vector += 2) {
+    for (job->vector = 0; job->vector < NAME(few_taps_vectors)(job->walk->filters); job->vector += 2) {
         const ptrdiff_t filters = job->walk->filters, v = job->vector;
-        const ptrdiff_t j = NAME(first_vector)(filters, v);
+        const ptrdiff_t j = NAME(few_taps_vector)(filters, v);
         job->to = i * filters + j;
         if (j + LANES == filters) {
-            NAME(first_tile)(pixels, 1, 0, pooled, job);
+            NAME(few_taps_tile)(pixels, 1, 0, pooled, job);
         } else {
-            job->other = NAME(first_vector)(filters, v + 1) - j;
-            NAME(first_tile)(pixels, 2, 0, pooled, job);
+            job->other = NAME(few_taps_vector)(filters, v + 1) - j;
+            NAME(few_taps_tile)(pixels, 2, 0, pooled, job);
             job->kernel += 2 * (job->walk->taps + 1) * LANES;
         }
     }
 }
 
 /* All outputs, or windows, in tiles of `each`; the last tile begins earlier, so as to be full. */
-INLINE void NAME(first_outputs)(const int each, const int pooled, NAME(first_job) *job) {
+INLINE void NAME(few_taps_outputs)(const int each, const int pooled, NAME(few_taps_job) *job) {
     for (job->next = 0; job->next < job->count; job->next += each) {
         const ptrdiff_t i = job->next + each > job->count ? job->count - each : job->next;
         const ptrdiff_t *const input = job->walk->inputs + i;
@@ -227,24 +227,24 @@ INLINE void NAME(first_outputs)(const int each, const int pooled, NAME(first_job
             EACH_PIXEL(PLACE)
 #undef PLACE
         }
-        NAME(first_tiles)(pooled ? 4 * each : each, pooled, job, i);
+        NAME(few_taps_tiles)(pooled ? 4 * each : each, pooled, job, i);
     }
 }
 
-static void NAME(first_forward)(const cconv_first_walk *s, ptrdiff_t count, const void *x,
-                                const void *packed, int mode, void *y) {
+static void NAME(few_taps_forward)(const cconv_few_taps_walk *s, ptrdiff_t count, const void *x,
+                                   const void *packed, int mode, void *y) {
     /* argmax is moved along y, never followed */
-    NAME(first_job) job = {
+    NAME(few_taps_job) job = {
         .walk = s, .count = count, .mode = mode, .x = x, .packed = packed, .y = y, .argmax = y};
-    if (count < TILE_PIXELS) NAME(first_outputs)(1, 0, &job);
-    else NAME(first_outputs)(TILE_PIXELS, 0, &job);
+    if (count < TILE_PIXELS) NAME(few_taps_outputs)(1, 0, &job);
+    else NAME(few_taps_outputs)(TILE_PIXELS, 0, &job);
 }
 
-static void NAME(first_pooled)(const cconv_first_walk *s, ptrdiff_t count, const void *x,
-                               const void *packed, int mode, void *y, uint8_t *argmax) {
-    NAME(first_job) job = {
+static void NAME(few_taps_pooled)(const cconv_few_taps_walk *s, ptrdiff_t count, const void *x,
+                                  const void *packed, int mode, void *y, uint8_t *argmax) {
+    NAME(few_taps_job) job = {
         .walk = s, .count = count, .mode = mode, .x = x, .packed = packed, .y = y,
         .argmax = argmax};
-    if (count < TILE_WINDOWS) NAME(first_outputs)(1, 1, &job);
-    else NAME(first_outputs)(TILE_WINDOWS, 1, &job);
+    if (count < TILE_WINDOWS) NAME(few_taps_outputs)(1, 1, &job);
+    else NAME(few_taps_outputs)(TILE_WINDOWS, 1, &job);
 }

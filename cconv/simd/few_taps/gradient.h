@@ -72,11 +72,12 @@ INLINE vec NAME(picked)(const int ragged, ptrdiff_t filters, const REAL *dy, con
 #endif
 }
 
-/* first_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
-INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, const ptrdiff_t *at,
-                                   ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
-                                   const REAL *dy, const uint8_t *argmax, cconv_ahead *ahead,
-                                   const int first, REAL *sums, REAL *bias) {
+/* few_taps_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
+INLINE void NAME(few_taps_pooled_sum)(const int ragged, const cconv_few_taps_walk *s,
+                                      const ptrdiff_t *at, ptrdiff_t taps, ptrdiff_t rows,
+                                      ptrdiff_t columns, const REAL *x, const REAL *dy,
+                                      const uint8_t *argmax, cconv_ahead *ahead, const int first,
+                                      REAL *sums, REAL *bias) {
     const ptrdiff_t filters = s->filters, skip = (s->wide - columns) * filters;
     vec of_dy = {0};
     EACH_TAP(OPEN_SUM)
@@ -98,75 +99,75 @@ INLINE void NAME(first_pooled_sum)(const int ragged, const cconv_first_walk *s, 
     EACH_TAP(PUT_SUM)
 }
 
-INLINE ptrdiff_t NAME(first_chunks)(ptrdiff_t taps, ptrdiff_t most) {
+INLINE ptrdiff_t NAME(few_taps_chunks)(ptrdiff_t taps, ptrdiff_t most) {
     return (taps + most - 1) / most;
 }
 
 #if defined(PAIR_TAPS)
 /* All taps of two vectors of filters, the second `other` elements of dy behind the first. */
-INLINE void NAME(first_pairs)(const cconv_first_walk *s, ptrdiff_t rows, ptrdiff_t columns,
-                              const REAL *x, const REAL *dy, ptrdiff_t other, cconv_ahead *ahead,
-                              int first, REAL *sums) {
-    const ptrdiff_t taps = s->taps, chunks = NAME(first_chunks)(taps, PAIR_TAPS);
+INLINE void NAME(few_taps_pairs)(const cconv_few_taps_walk *s, ptrdiff_t rows, ptrdiff_t columns,
+                                 const REAL *x, const REAL *dy, ptrdiff_t other, cconv_ahead *ahead,
+                                 int first, REAL *sums) {
+    const ptrdiff_t taps = s->taps, chunks = NAME(few_taps_chunks)(taps, PAIR_TAPS);
     const ptrdiff_t apart = (taps + 1) * LANES;
     for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
         const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
         REAL *const bias = sums + taps * LANES;
         if (chunk) /* the first one sums dy */
-            NAME(first_pair)(0, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
-                             sums + t * LANES, apart, bias);
+            NAME(few_taps_pair)(0, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
+                                sums + t * LANES, apart, bias);
         else
-            NAME(first_pair)(1, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
-                             sums + t * LANES, apart, bias);
+            NAME(few_taps_pair)(1, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
+                                sums + t * LANES, apart, bias);
     }
 }
 #endif
 
 /* All taps and filters over outputs of which a chain of sums is made, as many taps at a time as
  * there are registers; argmax: NULL, not pooled. */
-INLINE void NAME(first_pass)(const int ragged, const int half, const cconv_first_walk *s,
-                             ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy,
-                             const uint8_t *argmax, cconv_ahead *ahead, int first, REAL *sums) {
-    const ptrdiff_t filters = s->filters, taps = s->taps, vectors = NAME(first_vectors)(filters);
-    const ptrdiff_t chunks = NAME(first_chunks)(taps, MOST_TAPS);
+INLINE void NAME(few_taps_pass)(const int ragged, const int half, const cconv_few_taps_walk *s,
+                                ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy,
+                                const uint8_t *argmax, cconv_ahead *ahead, int first, REAL *sums) {
+    const ptrdiff_t filters = s->filters, taps = s->taps, vectors = NAME(few_taps_vectors)(filters);
+    const ptrdiff_t chunks = NAME(few_taps_chunks)(taps, MOST_TAPS);
     ptrdiff_t v = 0;
     (void)half;
 #if defined(PAIR_TAPS)
     if (!ragged && !argmax)
         for (; v + 2 <= vectors; v += 2, sums += 2 * (taps + 1) * LANES) {
-            const ptrdiff_t j = NAME(first_vector)(filters, v);
-            NAME(first_pairs)(s, rows, columns, x, dy + j, NAME(first_vector)(filters, v + 1) - j,
-                              ahead, first, sums);
+            const ptrdiff_t j = NAME(few_taps_vector)(filters, v);
+            NAME(few_taps_pairs)(s, rows, columns, x, dy + j, NAME(few_taps_vector)(filters, v + 1) - j,
+                                 ahead, first, sums);
         }
 #endif
     for (; v < vectors; v++, sums += (taps + 1) * LANES) {
-        const ptrdiff_t j = NAME(first_vector)(filters, v);
+        const ptrdiff_t j = NAME(few_taps_vector)(filters, v);
         for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
             const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
             /* The first chunk sums dy, the others do so in vain. */
             REAL again[LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
             if (argmax)
-                NAME(first_pooled_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j,
-                                       argmax + j, ahead, first, sums + t * LANES, bias);
+                NAME(few_taps_pooled_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j,
+                                          argmax + j, ahead, first, sums + t * LANES, bias);
 #if defined(HALF_TILES)
             else if (half)
-                NAME(half_first_sum)(1, s, s->at + t, count, rows, columns, x, dy, ahead, first,
+                NAME(half_few_taps_sum)(1, s, s->at + t, count, rows, columns, x, dy, ahead, first,
                                      sums + t * LANES, bias);
 #endif
             else
-                NAME(first_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j, ahead, first,
-                                sums + t * LANES, bias);
+                NAME(few_taps_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j, ahead, first,
+                                   sums + t * LANES, bias);
         }
     }
 }
 
-/* How often first_pass walks over outputs. */
-INLINE ptrdiff_t NAME(first_walks)(const int ragged, const cconv_first_walk *s, int pooled) {
-    const ptrdiff_t vectors = NAME(first_vectors)(s->filters);
-    const ptrdiff_t chunks = NAME(first_chunks)(s->taps, MOST_TAPS);
+/* How often few_taps_pass walks over outputs. */
+INLINE ptrdiff_t NAME(few_taps_walks)(const int ragged, const cconv_few_taps_walk *s, int pooled) {
+    const ptrdiff_t vectors = NAME(few_taps_vectors)(s->filters);
+    const ptrdiff_t chunks = NAME(few_taps_chunks)(s->taps, MOST_TAPS);
 #if defined(PAIR_TAPS)
     const ptrdiff_t pairs = ragged || pooled ? 0 : vectors / 2;
-    return pairs * NAME(first_chunks)(s->taps, PAIR_TAPS) + (vectors - 2 * pairs) * chunks;
+    return pairs * NAME(few_taps_chunks)(s->taps, PAIR_TAPS) + (vectors - 2 * pairs) * chunks;
 #else
     (void)ragged, (void)pooled;
     return vectors * chunks;
@@ -175,9 +176,9 @@ INLINE ptrdiff_t NAME(first_walks)(const int ragged, const cconv_first_walk *s, 
 
 /* All outputs, in passes: some rows, or parts of two rows that are long.  All taps and filters see
  * these before the next ones, so that those come from memory meanwhile. */
-INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first_walk *s,
-                             ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
-                             int first, REAL *sums) {
+INLINE void NAME(few_taps_sums)(const int ragged, const int half, const cconv_few_taps_walk *s,
+                                ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
+                                int first, REAL *sums) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, side = argmax ? 1 : 2;
     const ptrdiff_t whole = s->columns / side, blocks = whole ? whole : 1; /* of 2x2 outputs, in a row */
     const ptrdiff_t most = rows == 1 && !argmax ? PASS_BLOCKS / 2 : PASS_BLOCKS;
@@ -185,7 +186,7 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
     const ptrdiff_t each = (blocks + parts - 1) / parts * side;
     const ptrdiff_t few = 1 + FEW_BYTES / (2 * blocks * filters * (ptrdiff_t)sizeof(REAL));
     const ptrdiff_t fit = parts > 1 ? 1 : most / blocks, at_once = side * (few < fit ? few : fit);
-    const ptrdiff_t walks = NAME(first_walks)(ragged, s, argmax != 0);
+    const ptrdiff_t walks = NAME(few_taps_walks)(ragged, s, argmax != 0);
     ptrdiff_t i = 0;
     do { /* without rows too: the first sums are to be nothing then */
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
@@ -206,34 +207,34 @@ INLINE void NAME(first_sums)(const int ragged, const int half, const cconv_first
                           wide * size, down * size, calls),
                 cconv_ask((const void *)((uintptr_t)argmax + (uintptr_t)next), high,
                           argmax ? wide : 0, down, calls)};
-            NAME(first_pass)(ragged, half, s, some, stop - start,
-                             x + i * s->row + start * s->column, dy + at,
-                             argmax ? argmax + at : argmax, ahead, first, sums);
+            NAME(few_taps_pass)(ragged, half, s, some, stop - start,
+                                x + i * s->row + start * s->column, dy + at,
+                                argmax ? argmax + at : argmax, ahead, first, sums);
             first = 0;
         }
         i += some;
     } while (i < rows);
 }
 
-static void NAME(first_gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x,
-                                 const void *dy, int first, void *sums) {
+static void NAME(few_taps_gradient)(const cconv_few_taps_walk *s, ptrdiff_t rows, const void *x,
+                                    const void *dy, int first, void *sums) {
 #if defined(HALF_TILES)
-    if (s->filters <= LANES / 2) NAME(first_sums)(1, 1, s, rows, x, dy, 0, first, sums);
+    if (s->filters <= LANES / 2) NAME(few_taps_sums)(1, 1, s, rows, x, dy, 0, first, sums);
     else
 #endif
-    if (s->filters < LANES) NAME(first_sums)(1, 0, s, rows, x, dy, 0, first, sums);
-    else NAME(first_sums)(0, 0, s, rows, x, dy, 0, first, sums);
+    if (s->filters < LANES) NAME(few_taps_sums)(1, 0, s, rows, x, dy, 0, first, sums);
+    else NAME(few_taps_sums)(0, 0, s, rows, x, dy, 0, first, sums);
 }
 
-static void NAME(first_pooled_gradient)(const cconv_first_walk *s, ptrdiff_t rows,
-                                        const void *quads, const void *dy, const uint8_t *argmax,
-                                        int first, void *sums) {
-    if (s->filters < LANES) NAME(first_sums)(1, 0, s, rows, quads, dy, argmax, first, sums);
-    else NAME(first_sums)(0, 0, s, rows, quads, dy, argmax, first, sums);
+static void NAME(few_taps_pooled_gradient)(const cconv_few_taps_walk *s, ptrdiff_t rows,
+                                           const void *quads, const void *dy, const uint8_t *argmax,
+                                           int first, void *sums) {
+    if (s->filters < LANES) NAME(few_taps_sums)(1, 0, s, rows, quads, dy, argmax, first, sums);
+    else NAME(few_taps_sums)(0, 0, s, rows, quads, dy, argmax, first, sums);
 }
 
-static void NAME(first_quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdiff_t right,
-                              ptrdiff_t down, const void *x, void *quads) {
+static void NAME(few_taps_quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdiff_t right,
+                                 ptrdiff_t down, const void *x, void *quads) {
     REAL *restrict q = quads;
     for (ptrdiff_t i = 0; i < rows; i++) {
         const REAL *a = (const REAL *)x + i * row, *b = a + down;
@@ -242,21 +243,22 @@ static void NAME(first_quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdif
     }
 }
 
-static void NAME(first_unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel,
-                               void *dbias) {
-    const ptrdiff_t vectors = NAME(first_vectors)(filters),
+static void NAME(few_taps_unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel,
+                                  void *dbias) {
+    const ptrdiff_t vectors = NAME(few_taps_vectors)(filters),
                     width = filters < LANES ? filters : LANES;
     const REAL *from = sums;
     for (ptrdiff_t v = 0; v < vectors; v++)
         for (ptrdiff_t t = 0; t <= taps; t++, from += LANES) {
             REAL *to = t < taps ? (REAL *)dkernel + t * filters : (REAL *)dbias;
-            to += NAME(first_vector)(filters, v);
+            to += NAME(few_taps_vector)(filters, v);
             for (ptrdiff_t l = 0; l < width; l++) to[l] = from[l];
         }
 }
 
-static const cconv_first NAME(first) = {
-    NAME(first_pack), NAME(first_forward), NAME(first_pooled), NAME(first_tiles_pack),
-    NAME(first_tiles_input), NAME(first_tiles_weak), NAME(first_tiles_forward),
-    NAME(first_tiles_pooled),
-    NAME(first_gradient), NAME(first_quads), NAME(first_pooled_gradient), NAME(first_unpack)};
+static const cconv_few_taps NAME(few_taps) = {
+    NAME(few_taps_pack), NAME(few_taps_forward), NAME(few_taps_pooled), NAME(along_rows_pack),
+    NAME(along_rows_input), NAME(along_rows_weak), NAME(along_rows_forward),
+    NAME(along_rows_pooled),
+    NAME(few_taps_gradient), NAME(few_taps_quads), NAME(few_taps_pooled_gradient),
+    NAME(few_taps_unpack)};

@@ -47,8 +47,8 @@
 
 /* `taps` taps, from `at` on, of one vector of filters; dy (rows, columns) from that vector on; sums
  * (taps, SUM_LANES), bias (LANES).  ragged: it is not full; ahead: what to ask for meanwhile. */
-static inline __attribute__((always_inline)) void NAME(first_sum)(
-        const int ragged, const cconv_first_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
+static inline __attribute__((always_inline)) void NAME(few_taps_sum)(
+        const int ragged, const cconv_few_taps_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
         ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy, cconv_ahead *ahead,
         const int first, REAL *sums, REAL *bias) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, column = s->column;
@@ -91,12 +91,12 @@ static inline __attribute__((always_inline)) void NAME(first_sum)(
 _Static_assert(PAIR_TAPS == 5, "EACH_OF_PAIR has as many");
 #define EACH_OF_PAIR(DO) DO(4) DO(3) DO(2) DO(1) DO(0)
 
-/* first_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
+/* few_taps_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
  * apart; the bias only if asked. */
-INLINE void NAME(first_pair)(const int sums_dy, const cconv_first_walk *s, const ptrdiff_t *at,
-                             ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
-                             const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, const int first,
-                             REAL *sums, ptrdiff_t apart, REAL *bias) {
+INLINE void NAME(few_taps_pair)(const int sums_dy, const cconv_few_taps_walk *s, const ptrdiff_t *at,
+                                ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
+                                const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, const int first,
+                                REAL *sums, ptrdiff_t apart, REAL *bias) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, column = s->column;
     vec of_dy0 = {0}, of_dy1 = {0};
 #define OPEN_PAIR(t) vec c##t##0 = {0}, c##t##1 = {0};

@@ -1,22 +1,22 @@
 /* few_taps/table.h: the kernels of convolutions of few taps, as the first of a network are; see
  * few_taps/forward.h and few_taps/gradient.h.  `void *` stands for float or double as the table's owner says. */
-#ifndef CCONV_FIRST_TABLE_H
-#define CCONV_FIRST_TABLE_H
+#ifndef CCONV_FEW_TAPS_TABLE_H
+#define CCONV_FEW_TAPS_TABLE_H
 #include <stddef.h>
 #include <stdint.h>
 
-#define CCONV_FIRST_TAPS 75 /* most taps: 5x5 of three channels */
+#define CCONV_MOST_TAPS 75 /* most taps: 5x5 of three channels */
 
 /* Where a convolution reads; distances in elements. */
 typedef struct {
     ptrdiff_t taps;                 /* kh * kw * channels */
-    ptrdiff_t at[CCONV_FIRST_TAPS]; /* from what the first tap of an output reads to this tap */
+    ptrdiff_t at[CCONV_MOST_TAPS]; /* from what the first tap of an output reads to this tap */
     ptrdiff_t row, column;          /* from the input of an output to that of the next one */
     ptrdiff_t columns;              /* outputs, or windows of 2x2 outputs, of a row */
     ptrdiff_t wide;                 /* gradient: those that lie in a row of dy */
     const ptrdiff_t *inputs;        /* forward: where the input of each output, or window, begins */
     ptrdiff_t filters;
-} cconv_first_walk;
+} cconv_few_taps_walk;
 
 /* A convolution whose rows are computed in tiles of four outputs; see winograd/along_rows.h. */
 typedef struct {
@@ -32,51 +32,51 @@ typedef struct {
     ptrdiff_t r0, r1, c0, c1;                  /* rows and columns that are not padding */
     const uint16_t *weak;                      /* (pairs of rows, tiles), or NULL */
     void *given;                               /* (8, filters) */
-} cconv_first_tiles;
+} cconv_along_rows;
 
 /* what an output gets behind its sum */
-enum { CCONV_FIRST_BIAS = 1, CCONV_FIRST_RELU = 2 };
+enum { CCONV_FEW_TAPS_BIAS = 1, CCONV_FEW_TAPS_RELU = 2 };
 
 typedef struct {
-    /* kernel (taps, filters), bias (filters) or NULL -> packed: first_room elements for taps + 1 */
+    /* kernel (taps, filters), bias (filters) or NULL -> packed: few_taps_room elements for taps + 1 */
     void (*pack)(ptrdiff_t taps, ptrdiff_t filters, const void *kernel, const void *bias,
                  void *packed);
     /* y (count, filters): outputs from x on, row after row */
-    void (*forward)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
+    void (*forward)(const cconv_few_taps_walk *s, ptrdiff_t count, const void *x, const void *packed,
                     int mode, void *y);
     /* y, argmax (count, filters): the same behind 2x2 max pooling; argmax 255 where ReLU gave 0 */
-    void (*pooled)(const cconv_first_walk *s, ptrdiff_t count, const void *x, const void *packed,
+    void (*pooled)(const cconv_few_taps_walk *s, ptrdiff_t count, const void *x, const void *packed,
                    int mode, void *y, uint8_t *argmax);
-    /* by tiles of a row: kernel, bias or NULL -> packed: first_room elements for channels * height
+    /* by tiles of a row: kernel, bias or NULL -> packed: few_taps_room elements for channels * height
      * * 8 + 1; rows of x -> tiles (rows, tiles, channels, 8); tiles of height - 1 rows more than
      * `rows`, of one row more if odd -> `rows` rows of y, or rows / 2 of pooled y, argmax */
-    void (*tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias,
+    void (*tiles_pack)(const cconv_along_rows *s, const void *kernel, const void *bias,
                        void *packed);
-    void (*tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
+    void (*tiles_input)(const cconv_along_rows *s, ptrdiff_t rows, ptrdiff_t stride, const void *x,
                         void *tiles);
     /* which outputs of `rows` rows are to be taken directly -> weak; room: for each of the input rows
      * that they see an element for each pixel, and 8; four rows, each of 16 elements more; 128 */
-    void (*tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room, uint16_t *weak);
-    void (*tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+    void (*tiles_weak)(const cconv_along_rows *s, ptrdiff_t rows, void *room, uint16_t *weak);
+    void (*tiles_forward)(const cconv_along_rows *s, ptrdiff_t rows, const void *tiles,
                           const void *packed, int mode, void *y);
-    void (*tiles_pooled)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+    void (*tiles_pooled)(const cconv_along_rows *s, ptrdiff_t rows, const void *tiles,
                          const void *packed, int mode, void *y, uint8_t *argmax);
     /* sums += products of dy (rows, wide, filters), from its first column on, with x; `first`: sums
      * were nothing before */
-    void (*gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *x, const void *dy,
+    void (*gradient)(const cconv_few_taps_walk *s, ptrdiff_t rows, const void *x, const void *dy,
                      int first, void *sums);
     /* quads (rows, n, 4): of every element of x that, its neighbour `right`, `down` and both */
     void (*quads)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t row, ptrdiff_t right, ptrdiff_t down,
                   const void *x, void *quads);
     /* the same sums from quads and the dy, argmax (rows, columns, filters) of 2x2 max pooling */
-    void (*pooled_gradient)(const cconv_first_walk *s, ptrdiff_t rows, const void *quads,
+    void (*pooled_gradient)(const cconv_few_taps_walk *s, ptrdiff_t rows, const void *quads,
                             const void *dy, const uint8_t *argmax, int first, void *sums);
     /* sums -> dkernel (taps, filters), dbias (filters) */
     void (*unpack)(ptrdiff_t taps, ptrdiff_t filters, const void *sums, void *dkernel, void *dbias);
-} cconv_first;
+} cconv_few_taps;
 
 /* Elements of packed, and of sums, for so many rows (taps and bias), whatever a vector's width. */
-static inline ptrdiff_t cconv_first_room(ptrdiff_t rows, ptrdiff_t filters, size_t item) {
+static inline ptrdiff_t cconv_few_taps_room(ptrdiff_t rows, ptrdiff_t filters, size_t item) {
     const ptrdiff_t lanes = 64 / (ptrdiff_t)item;
     return rows * ((filters + lanes - 1) / lanes * lanes);
 }

@@ -2,7 +2,7 @@
  * isa_*.c, which defines ISA(name) and the ISA_* switch and has set the compiler's target. */
 #define TABLE \
     {NAME(product), NAME(pack), NAME(pack_transposed), NAME(transposed), NAME(row), &NAME(rows), \
-     NAME(winograd), &NAME(depthwise), &NAME(across), &NAME(first)}
+     NAME(winograd), &NAME(depthwise), &NAME(lanes_table), &NAME(few_taps)}
 
 #define REAL float
 #define REAL_BITS 32

@@ -70,7 +70,7 @@ static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, c
 
 /* `count` outputs, `step` apart in x, which see the taps (nu, nv); one vector of images. */
 static inline __attribute__((always_inline)) void NAME(lanes_points)(
-        const int f, const int count, const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv,
+        const int f, const int count, const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv,
         const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
     const ptrdiff_t pixel = d->c * GROUP, step = d->sw * pixel, down = d->dh * d->w * pixel;
 #define DECLARE(i) vec a##i##0 = {0}, a##i##1 = {0}, a##i##2 = {0}, a##i##3 = {0};
@@ -111,13 +111,13 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
 
 #define POINTS(f) \
     static __attribute__((noinline)) void NAME(lanes_one_##f)( \
-            const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
             const REAL *bias, REAL *y, int relu) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
             NAME(lanes_points)(f, 1, d, nu, nv, x + g, kernel, bias, y + g, relu); \
     } \
     static __attribute__((noinline)) void NAME(lanes_some_##f)( \
-            const cconv_across *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
             const REAL *bias, REAL *y, int relu) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
             NAME(lanes_points)(f, LANES_WIDE(f), d, nu, nv, x + g, kernel, bias, y + g, relu); \
@@ -125,14 +125,14 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
 POINTS(1) POINTS(2) POINTS(3) POINTS(4) POINTS(5) POINTS(6) POINTS(7) POINTS(8)
 #undef POINTS
 
-typedef void (*NAME(lanes_function))(const cconv_across *, ptrdiff_t, ptrdiff_t, const REAL *,
+typedef void (*NAME(lanes_function))(const cconv_lanes_shape *, ptrdiff_t, ptrdiff_t, const REAL *,
                                      const REAL *, const REAL *, REAL *, int);
 #define OF(f) {NAME(lanes_one_##f), NAME(lanes_some_##f)}
 static const NAME(lanes_function) NAME(lanes_functions)[8][2] = {OF(1), OF(2), OF(3), OF(4),
                                                                  OF(5), OF(6), OF(7), OF(8)};
 #undef OF
 
-static void NAME(lanes_row)(const cconv_across *d, ptrdiff_t i, ptrdiff_t first, const void *group,
+static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t first, const void *group,
                             const void *weights, const void *biases, void *to, int relu) {
     const REAL *x = group, *kernel = weights;
     REAL *y = to;
@@ -154,4 +154,4 @@ static void NAME(lanes_row)(const cconv_across *d, ptrdiff_t i, ptrdiff_t first,
     }
 }
 
-static const cconv_lanes NAME(across) = {NAME(lanes_gather), NAME(lanes_scatter), NAME(lanes_row)};
+static const cconv_lanes NAME(lanes_table) = {NAME(lanes_gather), NAME(lanes_scatter), NAME(lanes_row)};

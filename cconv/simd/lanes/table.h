@@ -12,7 +12,7 @@ typedef struct {
     ptrdiff_t kh, kw, sh, sw, dh, dw;
     ptrdiff_t top, left;
     ptrdiff_t columns, f;            /* outputs of a row; filters, at most 8 */
-} cconv_across;
+} cconv_lanes_shape;
 
 /* All arrays hold one real type; out and in never overlap.  G images make a group. */
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
     void (*scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, const void *group, void *y);
     /* row i of y = x * kernel + bias, then ReLU if relu: x (.., w, c, G) from input row `first` on,
      * kernel (kh, kw, c, f), bias (f) or NULL, y (columns, f, G) */
-    void (*row)(const cconv_across *d, ptrdiff_t i, ptrdiff_t first, const void *x,
+    void (*row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t first, const void *x,
                 const void *kernel, const void *bias, void *y, int relu);
 } cconv_lanes;
 

@@ -50,13 +50,13 @@ typedef REAL NAME(half) __attribute__((vector_size(32), aligned(sizeof(REAL)), m
 #define HALF_LANES ((ptrdiff_t)(sizeof(HALF) / sizeof(REAL)))
 
 /* One vector of filters: kernel (height, taps, channels, filters) from that vector on. */
-INLINE REAL *NAME(first_tiles_pack_vector)(const int taps, const cconv_first_tiles *s,
+INLINE REAL *NAME(along_rows_pack_vector)(const int taps, const cconv_along_rows *s,
                                            const REAL *kernel, REAL *to) {
     const ptrdiff_t filters = s->filters, row = taps * s->channels * filters;
     for (ptrdiff_t k = 0; k < s->channels; k++)
         for (ptrdiff_t u = 0; u < s->height; u++)
             for (ptrdiff_t p = 0; p < 8; p++, to += LANES) {
-                const REAL *const g = taps == 5 ? NAME(first_g5)[p] : NAME(first_g3)[p];
+                const REAL *const g = taps == 5 ? NAME(along_rows_g5)[p] : NAME(along_rows_g3)[p];
                 vec sum = {0};
                 for (ptrdiff_t t = 0; t < taps; t++) {
                     const vec tap = LOAD(kernel + u * row + (t * s->channels + k) * filters);
@@ -67,24 +67,24 @@ INLINE REAL *NAME(first_tiles_pack_vector)(const int taps, const cconv_first_til
     return to;
 }
 
-static void NAME(first_tiles_pack)(const cconv_first_tiles *s, const void *kernel, const void *bias,
+static void NAME(along_rows_pack)(const cconv_along_rows *s, const void *kernel, const void *bias,
                                    void *packed) {
     REAL *to = packed;
-    for (ptrdiff_t v = 0; v < NAME(first_vectors)(s->filters); v++) {
-        const ptrdiff_t j = NAME(first_vector)(s->filters, v);
+    for (ptrdiff_t v = 0; v < NAME(few_taps_vectors)(s->filters); v++) {
+        const ptrdiff_t j = NAME(few_taps_vector)(s->filters, v);
         const REAL *const from = (const REAL *)kernel + j;
         vec row = {0};
         if (bias) row = LOAD((const REAL *)bias + j);
         STORE(to, row);
         to += LANES;
-        if (s->taps == 5) to = NAME(first_tiles_pack_vector)(5, s, from, to);
-        else to = NAME(first_tiles_pack_vector)(3, s, from, to);
+        if (s->taps == 5) to = NAME(along_rows_pack_vector)(5, s, from, to);
+        else to = NAME(along_rows_pack_vector)(3, s, from, to);
     }
 }
 
-INLINE void NAME(first_tiles_transform)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
+INLINE void NAME(along_rows_transform)(const int taps, const cconv_along_rows *s, ptrdiff_t rows,
                                         ptrdiff_t stride, const REAL *x, REAL *to) {
-    const REAL(*const b)[8] = taps == 5 ? NAME(first_b5) : NAME(first_b3);
+    const REAL(*const b)[8] = taps == 5 ? NAME(along_rows_b5) : NAME(along_rows_b3);
     const ptrdiff_t channels = s->channels;
     for (ptrdiff_t i = 0; i < rows; i++, x += stride)
         for (ptrdiff_t t = 0; t < s->tiles; t++)
@@ -101,10 +101,10 @@ INLINE void NAME(first_tiles_transform)(const int taps, const cconv_first_tiles 
             }
 }
 
-static void NAME(first_tiles_input)(const cconv_first_tiles *s, ptrdiff_t rows, ptrdiff_t stride,
+static void NAME(along_rows_input)(const cconv_along_rows *s, ptrdiff_t rows, ptrdiff_t stride,
                                     const void *x, void *tiles) {
-    if (s->taps == 5) NAME(first_tiles_transform)(5, s, rows, stride, x, tiles);
-    else NAME(first_tiles_transform)(3, s, rows, stride, x, tiles);
+    if (s->taps == 5) NAME(along_rows_transform)(5, s, rows, stride, x, tiles);
+    else NAME(along_rows_transform)(3, s, rows, stride, x, tiles);
 }
 
 /* Where a tile's outputs, or windows, go. */
@@ -113,15 +113,15 @@ typedef struct {
     ptrdiff_t down; /* elements of y to the second row, 0: there is none */
     REAL *y;
     uint8_t *argmax;
-} NAME(first_place);
+} NAME(along_rows_place);
 
 /* What two rows of a tile, y and z, give: outputs or windows. */
-INLINE void NAME(first_tiles_give)(const int pooled, const ptrdiff_t filters, const int mode,
-                                   NAME(first_place) place, vec y0, vec y1, vec y2, vec y3, vec z0,
+INLINE void NAME(along_rows_give)(const int pooled, const ptrdiff_t filters, const int mode,
+                                   NAME(along_rows_place) place, vec y0, vec y1, vec y2, vec y3, vec z0,
                                    vec z1, vec z2, vec z3) {
     if (!pooled) {
 #define GIVE_PIXEL(i) if (place.have > i) { \
-            if (mode & CCONV_FIRST_RELU) y##i = RELU(y##i), z##i = RELU(z##i); \
+            if (mode & CCONV_FEW_TAPS_RELU) y##i = RELU(y##i), z##i = RELU(z##i); \
             STORE(place.y + i * filters, y##i); \
             if (place.down) STORE(place.y + i * filters + place.down, z##i); }
         GIVE_PIXEL(0) GIVE_PIXEL(1) GIVE_PIXEL(2) GIVE_PIXEL(3)
@@ -130,7 +130,7 @@ INLINE void NAME(first_tiles_give)(const int pooled, const ptrdiff_t filters, co
     }
 #define GIVE_WINDOW(may_be_nan, to, v0, v1, v2, v3) { \
         where_lanes where; \
-        const vec best = NAME(first_largest)(may_be_nan, mode, v0, v1, v2, v3, &where); \
+        const vec best = NAME(few_taps_largest)(may_be_nan, mode, v0, v1, v2, v3, &where); \
         STORE(place.y + (to), best); \
         GIVE_PLACES(place.argmax + (to), LANES, where); }
 #define GIVE_WINDOWS(may_be_nan) { \
@@ -143,10 +143,10 @@ INLINE void NAME(first_tiles_give)(const int pooled, const ptrdiff_t filters, co
 }
 
 /* Two rows of a tile, one vector of filters. */
-INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_first_tiles *s,
+INLINE void NAME(along_rows_two)(const int taps, const int pooled, const cconv_along_rows *s,
                                   const REAL *tile, const REAL *packed, const int mode,
                                   const unsigned weak, const REAL *given,
-                                  NAME(first_place) place) {
+                                  NAME(along_rows_place) place) {
     const ptrdiff_t row = s->tiles * s->channels * 8, height = s->height;
 #define DECLARE(p) vec a##p = {0}, b##p = {0}, w##p;
     EACH_POINT(DECLARE)
@@ -210,14 +210,14 @@ INLINE void NAME(first_tiles_two)(const int taps, const int pooled, const cconv_
 #undef BOTH
 #undef BEGIN
 #undef ONLY
-    NAME(first_tiles_give)(pooled, s->filters, mode, place, y0, y1, y2, y3, z0, z1, z2, z3);
+    NAME(along_rows_give)(pooled, s->filters, mode, place, y0, y1, y2, y3, z0, z1, z2, z3);
 }
 
 /* Two rows of tiles, all filters. */
-INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_first_tiles *s,
+INLINE void NAME(along_rows_row)(const int taps, const int pooled, const cconv_along_rows *s,
                                   ptrdiff_t i, const REAL *tile, const REAL *packed, const int mode,
-                                  NAME(first_place) place) {
-    const ptrdiff_t filters = s->filters, vectors = NAME(first_vectors)(filters);
+                                  NAME(along_rows_place) place) {
+    const ptrdiff_t filters = s->filters, vectors = NAME(few_taps_vectors)(filters);
     const ptrdiff_t each = pooled ? 2 : 4;
     const uintptr_t line = (uintptr_t)(s->columns * filters) * sizeof(REAL);
     ptrdiff_t t = 0;
@@ -226,18 +226,18 @@ INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_
         const REAL *kernel = packed;
         const unsigned weak = s->weak ? s->weak[i / 2 * s->tiles + t] : 0;
         const unsigned direct = weak & ~(weak >> 8) & 0xFF;
-        if (__builtin_expect(direct != 0, 0)) NAME(first_tiles_direct)(s, i, 4 * t, direct);
+        if (__builtin_expect(direct != 0, 0)) NAME(along_rows_direct)(s, i, 4 * t, direct);
         /* Two rows at a time hide the stream from the hardware: ask for the next two. */
         for (ptrdiff_t n = 0; !pooled && n < 4 * filters; n += 64 / (ptrdiff_t)sizeof(REAL)) {
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 2 * line), 1, 2);
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 3 * line), 1, 2);
         }
         for (ptrdiff_t v = 0; v < vectors; v++) {
-            const ptrdiff_t j = NAME(first_vector)(filters, v);
-            NAME(first_place) at = place;
+            const ptrdiff_t j = NAME(few_taps_vector)(filters, v);
+            NAME(along_rows_place) at = place;
             at.y += j;
             if (pooled) at.argmax += j;
-            NAME(first_tiles_two)(taps, pooled, s, tile, kernel, mode, weak,
+            NAME(along_rows_two)(taps, pooled, s, tile, kernel, mode, weak,
                                   (const REAL *)s->given + j, at);
             kernel += (1 + s->channels * s->height * 8) * LANES;
         }
@@ -246,28 +246,28 @@ INLINE void NAME(first_tiles_row)(const int taps, const int pooled, const cconv_
     }
 }
 
-INLINE void NAME(first_tiles_rows)(const int taps, const int pooled, const cconv_first_tiles *s,
+INLINE void NAME(along_rows_rows)(const int taps, const int pooled, const cconv_along_rows *s,
                                    ptrdiff_t rows, const REAL *tiles, const REAL *packed, int mode,
-                                   NAME(first_place) place) {
+                                   NAME(along_rows_place) place) {
     const ptrdiff_t line = s->columns * s->filters, row = s->tiles * s->channels * 8;
     for (ptrdiff_t i = 0; i < rows; i += 2, tiles += 2 * row) {
         if (i + 1 == rows) place.down = 0;
-        NAME(first_tiles_row)(taps, pooled, s, i, tiles, packed, mode, place);
+        NAME(along_rows_row)(taps, pooled, s, i, tiles, packed, mode, place);
         place.y += pooled ? line : 2 * line;
         if (pooled) place.argmax += line;
     }
 }
 
-static void NAME(first_tiles_forward)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+static void NAME(along_rows_forward)(const cconv_along_rows *s, ptrdiff_t rows, const void *tiles,
                                       const void *packed, int mode, void *y) {
-    NAME(first_place) place = {.down = s->columns * s->filters, .y = y};
-    if (s->taps == 5) NAME(first_tiles_rows)(5, 0, s, rows, tiles, packed, mode, place);
-    else NAME(first_tiles_rows)(3, 0, s, rows, tiles, packed, mode, place);
+    NAME(along_rows_place) place = {.down = s->columns * s->filters, .y = y};
+    if (s->taps == 5) NAME(along_rows_rows)(5, 0, s, rows, tiles, packed, mode, place);
+    else NAME(along_rows_rows)(3, 0, s, rows, tiles, packed, mode, place);
 }
 
-static void NAME(first_tiles_pooled)(const cconv_first_tiles *s, ptrdiff_t rows, const void *tiles,
+static void NAME(along_rows_pooled)(const cconv_along_rows *s, ptrdiff_t rows, const void *tiles,
                                      const void *packed, int mode, void *y, uint8_t *argmax) {
-    NAME(first_place) place = {.y = y, .argmax = argmax};
-    if (s->taps == 5) NAME(first_tiles_rows)(5, 1, s, rows, tiles, packed, mode, place);
-    else NAME(first_tiles_rows)(3, 1, s, rows, tiles, packed, mode, place);
+    NAME(along_rows_place) place = {.y = y, .argmax = argmax};
+    if (s->taps == 5) NAME(along_rows_rows)(5, 1, s, rows, tiles, packed, mode, place);
+    else NAME(along_rows_rows)(3, 1, s, rows, tiles, packed, mode, place);
 }

@@ -9,16 +9,16 @@
 #define SQUARES 4 /* pairs of rows whose squares are kept */
 
 /* Where NaN may be, it counts as infinity. */
-INLINE vec NAME(first_size)(const int finite, vec v) {
+INLINE vec NAME(along_rows_size)(const int finite, vec v) {
     return finite ? ABSOLUTE(v) : BLEND(NAN_(v), SPLAT(INFINITY_), ABSOLUTE(v));
 }
 
 /* The largest absolute value of a pixel of LANES channels or more. */
-INLINE REAL NAME(first_wide_pixel)(const int finite, ptrdiff_t channels, const REAL *x, vec *bad) {
+INLINE REAL NAME(along_rows_wide_pixel)(const int finite, ptrdiff_t channels, const REAL *x, vec *bad) {
     vec most = {0};
     for (ptrdiff_t k = 0; k < channels; k += LANES) { /* the last vector overlaps the one before */
         const vec v = LOAD(x + (k + LANES <= channels ? k : channels - LANES));
-        most = MAX2(most, NAME(first_size)(finite, v));
+        most = MAX2(most, NAME(along_rows_size)(finite, v));
         *bad = FMA(v, (vec){0}, *bad);
     }
     return NAME(largest_lane)(most);
@@ -26,13 +26,13 @@ INLINE REAL NAME(first_wide_pixel)(const int finite, ptrdiff_t channels, const R
 
 /* x (columns, channels) -> size (columns): the largest absolute value of each pixel.  Returns whether
  * all are numbers; if not, they have to be taken again. */
-INLINE int NAME(first_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t channels,
-                                 const REAL *x, REAL *size) {
+INLINE int NAME(along_rows_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t channels,
+                                      const REAL *x, REAL *size) {
     const ptrdiff_t count = columns * channels;
     vec bad = {0};
     if (channels >= LANES) {
         for (ptrdiff_t j = 0; j < columns; j++)
-            size[j] = NAME(first_wide_pixel)(finite, channels, x + j * channels, &bad);
+            size[j] = NAME(along_rows_wide_pixel)(finite, channels, x + j * channels, &bad);
         return !NAME(any_lane)(NAN_(bad));
     }
     ptrdiff_t pixel = 0;
@@ -42,7 +42,7 @@ INLINE int NAME(first_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t 
         for (ptrdiff_t k = 0; k < channels && i + k < count; k++) {
             const ptrdiff_t left = count - i - k;
             const vec v = left >= LANES ? LOAD(x + i + k) : LOAD_TAIL(x + i + k, TAIL(left));
-            most = MAX2(most, NAME(first_size)(finite, v));
+            most = MAX2(most, NAME(along_rows_size)(finite, v));
             bad = FMA(v, (vec){0}, bad);
         }
         if (channels == 1 && count - i >= LANES) {
@@ -58,8 +58,8 @@ INLINE int NAME(first_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t 
 }
 
 /* size (rows + height - 1, columns) -> (rows, columns): what outputs see of a column. */
-INLINE void NAME(first_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t columns,
-                                     REAL *size) {
+INLINE void NAME(along_rows_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t columns,
+                                          REAL *size) {
     for (ptrdiff_t r = 0; r < rows; r++, size += columns)
         for (ptrdiff_t j = 0; j < columns; j += LANES) {
             const int ragged = columns - j < LANES;
@@ -76,7 +76,7 @@ INLINE void NAME(first_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t
 
 /* Whether tiles that begin at `size`, or at one of the LANES - 1 columns behind, see as much with every
  * output: what all of them see, or each half. */
-INLINE int NAME(first_all_even)(const int taps, const REAL *size) {
+INLINE int NAME(along_rows_all_even)(const int taps, const REAL *size) {
     vec top = LOAD(size);
     for (int i = 1; i < taps + 3; i++) top = MAX2(top, LOAD(size + i));
     vec least = MAX2(LOAD(size + 3), LOAD(size + 4));
@@ -86,8 +86,8 @@ INLINE int NAME(first_all_even)(const int taps, const REAL *size) {
 }
 
 /* Of the four outputs from column j on those that are weak, and, 8 bits on, that see zeros. */
-INLINE unsigned NAME(first_weak_tile)(const int taps, const cconv_first_tiles *s, ptrdiff_t j,
-                                      REAL top, const REAL *seen) {
+INLINE unsigned NAME(along_rows_weak_tile)(const int taps, const cconv_along_rows *s, ptrdiff_t j,
+                                           REAL top, const REAL *seen) {
     if (!s->level && top <= RANGE_TINY) return 0;
     const REAL least = top / (REAL)CCONV_WINOGRAD_RANGE;
     unsigned weak = 0;
@@ -101,11 +101,11 @@ INLINE unsigned NAME(first_weak_tile)(const int taps, const cconv_first_tiles *s
 }
 
 /* Reads up to LANES elements behind `size`, whatever is there. */
-INLINE void NAME(first_weak_row)(const int taps, const cconv_first_tiles *s, int shift,
-                                 const REAL *size, uint16_t *weak) {
+INLINE void NAME(along_rows_weak_row)(const int taps, const cconv_along_rows *s, int shift,
+                                      const REAL *size, uint16_t *weak) {
     for (ptrdiff_t t = 0, c = 0; t < s->tiles; c += LANES) {
         const ptrdiff_t stop = t + LANES / 4 < s->tiles ? t + LANES / 4 : s->tiles;
-        if (!s->level && NAME(first_all_even)(taps, size + c)) {
+        if (!s->level && NAME(along_rows_all_even)(taps, size + c)) {
             t = stop;
             continue;
         }
@@ -116,14 +116,15 @@ INLINE void NAME(first_weak_row)(const int taps, const cconv_first_tiles *s, int
         for (int i = taps; i < taps + 3; i++) most = MAX2(most, LOAD(size + c + i));
         STORE(top, most);
         for (int i = 0; t < stop; t++, i += 4)
-            weak[t] |= (uint16_t)(NAME(first_weak_tile)(taps, s, 4 * t, top[i], seen + i) << shift);
+            weak[t] |= (uint16_t)(NAME(along_rows_weak_tile)(taps, s, 4 * t, top[i], seen + i)
+                                  << shift);
     }
 }
 
 /* Whether one of `count` sums of squares, those of both of two pairs of rows if `pairs` is 2, reaches
  * `least`. */
-INLINE int NAME(first_reaches)(ptrdiff_t count, const int pairs, const REAL *values,
-                               const REAL *others, vec least) {
+INLINE int NAME(along_rows_reaches)(ptrdiff_t count, const int pairs, const REAL *values,
+                                    const REAL *others, vec least) {
     for (ptrdiff_t k = 0; k < count; k += LANES) {
         const ptrdiff_t left = count - k;
         const tail last = TAIL(left < LANES ? left : LANES);
@@ -136,8 +137,8 @@ INLINE int NAME(first_reaches)(ptrdiff_t count, const int pairs, const REAL *val
 
 /* The quick look is by sums of squares, of rows 2k - 1 and 2k of the input together: of each of their
  * `count` values, and in `sums` of all of them.  Rows before 0 and from `stop` on there are none. */
-INLINE void NAME(first_squares)(const cconv_first_tiles *s, ptrdiff_t k, ptrdiff_t stop,
-                                ptrdiff_t count, REAL *squares, REAL *sums) {
+INLINE void NAME(along_rows_squares)(const cconv_along_rows *s, ptrdiff_t k, ptrdiff_t stop,
+                                     ptrdiff_t count, REAL *squares, REAL *sums) {
     const REAL *const one = (const REAL *)s->x + (2 * k - 1 < 0 ? 0 : 2 * k - 1) * s->stride;
     const int both = k > 0 && 2 * k < stop;
     vec total = {0};
@@ -161,8 +162,8 @@ INLINE void NAME(first_squares)(const cconv_first_tiles *s, ptrdiff_t k, ptrdiff
 /* A quick look at output rows i and i + 1, i even: whether every tile surely sees enough with all its
  * outputs.  Both see `pairs` pairs of rows; those and the two pairs around them are no smaller than any
  * value that is mixed.  squares: of the pairs, in turns; sums: from the first of these pairs on. */
-INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, ptrdiff_t i,
-                                   ptrdiff_t turn, const REAL *squares, const REAL *sums) {
+INLINE int NAME(along_rows_surely_even)(const int taps, const cconv_along_rows *s, ptrdiff_t i,
+                                        ptrdiff_t turn, const REAL *squares, const REAL *sums) {
     const int pairs = (taps - 1) / 2;
     const ptrdiff_t channels = s->channels;
     vec total = {0};
@@ -175,11 +176,11 @@ INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, p
     const REAL *one = squares + (i / 2 + 1) % SQUARES * turn;
     const REAL *other = squares + (i / 2 + 2) % SQUARES * turn;
     for (ptrdiff_t t = 0; t < s->tiles; t++, one += 4 * channels, other += 4 * channels) {
-        if (!NAME(first_reaches)(2 * channels, pairs, one + 3 * channels, other + 3 * channels,
-                                 least))
+        if (!NAME(along_rows_reaches)(2 * channels, pairs, one + 3 * channels, other + 3 * channels,
+                                      least))
             return 0;
         if (taps == 3
-            && !NAME(first_reaches)(2 * channels, pairs, one + channels, other + channels, least))
+            && !NAME(along_rows_reaches)(2 * channels, pairs, one + channels, other + channels, least))
             return 0;
     }
     return 1;
@@ -187,8 +188,8 @@ INLINE int NAME(first_surely_even)(const int taps, const cconv_first_tiles *s, p
 
 /* For `rows` output rows of the input s->x -> weak (pairs of rows, tiles): a bit for each of the eight
  * outputs of two rows of a tile, 8 bits on those of them that see only zeros. */
-INLINE void NAME(first_weak_band)(const int taps, const cconv_first_tiles *s, ptrdiff_t rows,
-                                  REAL *room, uint16_t *weak) {
+INLINE void NAME(along_rows_weak_band)(const int taps, const cconv_along_rows *s, ptrdiff_t rows,
+                                       REAL *room, uint16_t *weak) {
     const ptrdiff_t columns = 4 * s->tiles + taps - 1, count = columns * s->channels;
     const ptrdiff_t stop = rows + taps - 1, turn = count + LANES;
     REAL *const sums = room + stop * columns + 16, *const squares = sums + (stop / 2 + 3) * LANES;
@@ -199,37 +200,37 @@ INLINE void NAME(first_weak_band)(const int taps, const cconv_first_tiles *s, pt
         __builtin_memset(weak, 0, (size_t)s->tiles * sizeof(*weak));
         if (!s->level) {
             for (; pairs < i / 2 + (taps - 1) / 2 + 2; pairs++)
-                NAME(first_squares)(s, pairs, stop, count, squares + pairs % SQUARES * turn,
-                                    sums + pairs * LANES);
-            if (NAME(first_surely_even)(taps, s, i, turn, squares, sums + i / 2 * LANES)) continue;
+                NAME(along_rows_squares)(s, pairs, stop, count, squares + pairs % SQUARES * turn,
+                                         sums + pairs * LANES);
+            if (NAME(along_rows_surely_even)(taps, s, i, turn, squares, sums + i / 2 * LANES)) continue;
         }
         for (ready = ready < i ? i : ready; ready < i + taps - 1 + both; ready++) {
             const REAL *from = x + ready * s->stride;
             REAL *to = room + ready * columns;
-            if (!NAME(first_row_sizes)(1, columns, s->channels, from, to))
-                NAME(first_row_sizes)(0, columns, s->channels, from, to);
+            if (!NAME(along_rows_row_sizes)(1, columns, s->channels, from, to))
+                NAME(along_rows_row_sizes)(0, columns, s->channels, from, to);
         }
-        NAME(first_column_sizes)(both, taps, columns, room + i * columns);
+        NAME(along_rows_column_sizes)(both, taps, columns, room + i * columns);
         for (int own = 0; own < both; own++)
-            NAME(first_weak_row)(taps, s, 4 * own, room + (i + own) * columns, weak);
+            NAME(along_rows_weak_row)(taps, s, 4 * own, room + (i + own) * columns, weak);
     }
 }
 
-static void NAME(first_tiles_weak)(const cconv_first_tiles *s, ptrdiff_t rows, void *room,
+static void NAME(along_rows_weak)(const cconv_along_rows *s, ptrdiff_t rows, void *room,
                                    uint16_t *weak) {
-    if (s->taps == 5) NAME(first_weak_band)(5, s, rows, room, weak);
-    else NAME(first_weak_band)(3, s, rows, room, weak);
+    if (s->taps == 5) NAME(along_rows_weak_band)(5, s, rows, room, weak);
+    else NAME(along_rows_weak_band)(3, s, rows, room, weak);
 }
 
 /* Those outputs of two rows of a tile -> given (8, filters), with their bias.  Row i, column j of
  * the input is where the first of them begins. */
-static __attribute__((noinline)) void NAME(first_tiles_direct)(
-    const cconv_first_tiles *s, ptrdiff_t i, ptrdiff_t j, unsigned weak) {
+static __attribute__((noinline)) void NAME(along_rows_direct)(
+    const cconv_along_rows *s, ptrdiff_t i, ptrdiff_t j, unsigned weak) {
     const ptrdiff_t filters = s->filters, taps = s->taps, channels = s->channels;
     for (ptrdiff_t o = 0; o < 8; o++) {
         if (!(weak >> o & 1)) continue;
-        for (ptrdiff_t v = 0; v < NAME(first_vectors)(filters); v++) {
-            const ptrdiff_t f = NAME(first_vector)(filters, v);
+        for (ptrdiff_t v = 0; v < NAME(few_taps_vectors)(filters); v++) {
+            const ptrdiff_t f = NAME(few_taps_vector)(filters, v);
             vec sum = {0};
             for (ptrdiff_t u = 0; u < s->height; u++) {
                 const ptrdiff_t row = i + o / 4 + u;

@@ -5,8 +5,9 @@
  * the algorithm; `kernels/uneven.pxd` decides about the others.
  *
  * The look at every tile must be cheap: one multiply-add for each value, for the sum of squares
- * in every lane, and a comparison with what tiles had so far, which takes no sum over lanes.  It may take an even tile for an uneven one, never the other way round, so the
- * width of a vector decides nothing: that is done by largest absolute values, which are exact. */
+ * in every lane, and a comparison with what tiles had so far, which takes no sum over lanes.  It may
+ * take an even tile for an uneven one, never the other way round, so the width of a vector decides
+ * nothing: that is done by largest absolute values, which are exact. */
 #undef RANGE_LIMIT
 #undef RANGE_TINY
 #undef RANGE_LEAST
