@@ -11,6 +11,8 @@
  *   tail, TAIL(n)     a mask for the first n lanes, 0 < n <= LANES
  *   LOAD_TAIL, STORE_TAIL   touch no byte behind the first n lanes
  *   SPLAT, FMA, RELU
+ *   UNROLL            in front of a loop: vectors in arrays are kept in registers only where every
+ *                     index is a constant; clang does not know the pragma of GCC, nor says so
  * Multiplications and additions are fused only where FMA is written (-ffp-contract=off), so
  * that every instruction set rounds at the same places.  The generic path on x86-64 has no
  * fused instruction and rounds twice; on arm64 it fuses. */
@@ -28,6 +30,14 @@
 #undef tail
 #undef M_
 #undef MASKTYPE
+
+#ifndef UNROLL
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#endif
 
 #define LOAD(p) ((vec)*(const NAME(unaligned) *)(p))
 #define STORE(p, v) (*(NAME(unaligned) *)(p) = (NAME(unaligned))(v))

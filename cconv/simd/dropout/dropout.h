@@ -86,8 +86,7 @@ static inline __attribute__((always_inline)) void philox_words(const philox *p, 
     couple c2 = EACH(exclusive(once.a, high, key), exclusive(once.b, high, key));
     couple c3 = SAME(p->low_twice);
 #undef SAME
-#pragma GCC unroll 10
-    for (int round = 2; round < ROUNDS; round++) {
+    UNROLL for (int round = 2; round < ROUNDS; round++) {
         const couple a = times(c0, PHILOX_M0), b = times(c2, PHILOX_M1);
         c0 = mixed(b, c1, zero + p->keys[round][0]);
         c1 = b;

@@ -76,7 +76,7 @@ static void NAME(pack)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrd
 static inline __attribute__((always_inline)) void NAME(transpose)(vec *v) {
 #define BUTTERFLY(s) \
     if (s < LANES) \
-        _Pragma("GCC unroll 16") for (ptrdiff_t i = 0; i < LANES; i++) if (!(i & s)) { \
+        UNROLL for (ptrdiff_t i = 0; i < LANES; i++) if (!(i & s)) { \
             const vec low = MIX(MIX_LOW, v[i], v[i + s], s); \
             v[i + s] = MIX(MIX_HIGH, v[i], v[i + s], s); \
             v[i] = low; \
@@ -107,13 +107,13 @@ static __attribute__((noinline)) void NAME(transpose_block)(
             const ptrdiff_t deep = rows - r < LANES ? rows - r : LANES;
             const tail last = TAIL(deep);
             vec v[LANES];
-            _Pragma("GCC unroll 16") for (ptrdiff_t i = 0; i < LANES; i++) {
+            UNROLL for (ptrdiff_t i = 0; i < LANES; i++) {
                 const REAL *from = b + (j + i) * stride + r;
                 v[i] = i >= left ? (vec){0} : deep < LANES ? LOAD_TAIL(from, last) : LOAD(from);
             }
             NAME(transpose)(v);
             REAL *row = to + r * apart + j;
-            _Pragma("GCC unroll 16") for (ptrdiff_t i = 0; i < LANES; i++) {
+            UNROLL for (ptrdiff_t i = 0; i < LANES; i++) {
                 if (i >= deep) break;
                 if (put < LANES) {
                     STORE_TAIL(row + i * apart, end, v[i]);

@@ -17,11 +17,6 @@
 #define WINOGRAD_A ((REAL)0.70710678118654752440)
 #define WINOGRAD_B ((REAL)1.41421356237309504880)
 
-#ifndef UNROLL
-/* Vectors in arrays are kept in registers only where every index is a constant. */
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
-
 /* t = V e, `count` powers: 2 or 3 at 4 points, 3 or 4 at 6 */
 INLINE void NAME(wino_powers)(const int points, const int count, const vec *e, vec *t) {
     const vec a = SPLAT(WINOGRAD_A), b = SPLAT(WINOGRAD_B), half = SPLAT((REAL)0.5);
