@@ -47,8 +47,8 @@ class Claim:
     __slots__ = ("_forks", "_places", "_thread", "active", "where")
 
     def __init__(self, where: str) -> None:
-        self.where = where
-        self.active = True
+        self.where: str = where
+        self.active: bool = True
         self._forks, self._thread = _forks, threading.get_ident()
         self._places: Sequence[Claims] = ()
 

@@ -43,7 +43,7 @@ class Trainer(Predictor):
         self.metrics: list[Any] = []
         self.stop_training = False
         self.history: History | None = None
-        self.epochs_done = 0
+        self.epochs_done: int = 0
 
     def _learning(self) -> list[Layer] | None:
         """Return the layers whose weights are trained; None where the whole model is frozen."""
@@ -117,7 +117,7 @@ class Trainer(Predictor):
         if ready.iterations and ready is not self.optimizer:
             raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
         self.optimizer = ready
-        self.loss = losses.get(loss, where, "loss")
+        self.loss: Any = losses.get(loss, where, "loss")
         self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
         for part in (self.optimizer, self.loss, *self.metrics):
             check_object(part)
