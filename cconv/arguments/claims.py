@@ -10,7 +10,7 @@ assignment, in the middle of which no signal handler runs.
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class Claims:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Claims) and self.claims == other.claims
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 def alone(

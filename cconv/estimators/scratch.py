@@ -85,8 +85,8 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        conv_param: dict[str, Any] = {"n_filters": 30, "filter_size": 5, "stride": 1, "pad": 0},  # noqa: B006  (never changed)
-        pool_param: dict[str, Any] = {"pool_size": 2},  # noqa: B006
+        conv_param: dict[str, Any] = {"n_filters": 30, "filter_size": 5, "stride": 1, "pad": 0},  # noqa: B006
+        pool_param: dict[str, Any] = {"pool_size": 2},  # noqa: B006  (never changed)
         n_epochs: int = 5,
         batch_size: int = 100,
         optimizer: str = "Adam",

@@ -488,8 +488,8 @@ class Layer(Configured):
         # What backward needs belongs to one call, and may be most of a process' memory.
         return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}}
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    __eq__: ClassVar[Callable[[Any, object], bool]] = object.__eq__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 def _snake(name: str) -> str:

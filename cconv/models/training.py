@@ -37,6 +37,8 @@ class NonFiniteLossError(ValueError, FloatingPointError):
 class Trainer(Predictor):
     """Compile, fit and evaluate, for a model that is layers in a row."""
 
+    steps_done: int
+
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self.optimizer: Any = None
