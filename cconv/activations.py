@@ -1,5 +1,6 @@
 """Activation functions by name: what follows the affine part of a layer."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +34,7 @@ class Activation(arguments.Configured):
         Keras' name, which is also that of the functions in `ops`.
     """
 
-    not_called: ClassVar = dict.fromkeys(
+    not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("call", "forward"), "define __call__(x, run) and backward(dy, y, run)"
     )
     key: str = ""
@@ -91,7 +92,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.2) -> None:
         # The derivative is read off the output's sign, which a negative slope would hide.
-        self.negative_slope = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
+        self.negative_slope: float = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
 
     @replayable
     @controlled
@@ -112,8 +113,8 @@ class ClippedReLU(Activation):
     key = "relu6"
 
     def __init__(self, max_value: float = 6.0, negative_slope: float = 0.0) -> None:
-        self.max_value = finite("ReLU", "max_value", max_value, least=0.0)
-        self.negative_slope = at_least_zero("ReLU", "negative_slope", negative_slope)
+        self.max_value: float = finite("ReLU", "max_value", max_value, least=0.0)
+        self.negative_slope: float = at_least_zero("ReLU", "negative_slope", negative_slope)
 
     @replayable
     @controlled

@@ -123,7 +123,7 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: float = 0.0):
-        self.value = finite("Constant", "value", value)
+        self.value: float = finite("Constant", "value", value)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = self.value
@@ -154,9 +154,9 @@ class RandomUniform(Initializer):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
-        self.minval = finite("RandomUniform", "minval", minval)
-        self.maxval = finite("RandomUniform", "maxval", maxval, least=self.minval)
-        self.seed = _seed("RandomUniform", seed)
+        self.minval: float = finite("RandomUniform", "minval", minval)
+        self.maxval: float = finite("RandomUniform", "maxval", maxval, least=self.minval)
+        self.seed: int | None = _seed("RandomUniform", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -174,9 +174,9 @@ class RandomNormal(Initializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
-        self.mean = finite("RandomNormal", "mean", mean)
-        self.stddev = finite("RandomNormal", "stddev", stddev, least=0.0)
-        self.seed = _seed("RandomNormal", seed)
+        self.mean: float = finite("RandomNormal", "mean", mean)
+        self.stddev: float = finite("RandomNormal", "stddev", stddev, least=0.0)
+        self.seed: int | None = _seed("RandomNormal", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -190,9 +190,9 @@ class TruncatedNormal(Initializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
-        self.mean = finite("TruncatedNormal", "mean", mean)
-        self.stddev = finite("TruncatedNormal", "stddev", stddev, least=0.0)
-        self.seed = _seed("TruncatedNormal", seed)
+        self.mean: float = finite("TruncatedNormal", "mean", mean)
+        self.stddev: float = finite("TruncatedNormal", "stddev", stddev, least=0.0)
+        self.seed: int | None = _seed("TruncatedNormal", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -234,11 +234,11 @@ class VarianceScaling(Initializer):
         seed: int | None = None,
     ):
         where = type(self).__name__
-        self.scale = finite(where, "scale", scale, least=0.0)
-        self.mode = one_of(where, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        self.scale: float = finite(where, "scale", scale, least=0.0)
+        self.mode: str = one_of(where, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         kinds = ("truncated_normal", "untruncated_normal", "uniform")
-        self.distribution = one_of(where, "distribution", distribution, kinds)
-        self.seed = _seed(where, seed)
+        self.distribution: str = one_of(where, "distribution", distribution, kinds)
+        self.seed: int | None = _seed(where, seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         fan_in, fan_out = fans(shape)
@@ -266,37 +266,37 @@ class _Scaled(VarianceScaling):
 class GlorotUniform(_Scaled):
     """Uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010); Keras' default for kernels."""
 
-    choice = (1.0, "fan_avg", "uniform")
+    choice: tuple[float, str, str] = (1.0, "fan_avg", "uniform")
 
 
 class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010)."""
 
-    choice = (1.0, "fan_avg", "truncated_normal")
+    choice: tuple[float, str, str] = (1.0, "fan_avg", "truncated_normal")
 
 
 class HeUniform(_Scaled):
     """Uniform in ±√(6 / fan_in) (He et al. 2015)."""
 
-    choice = (2.0, "fan_in", "uniform")
+    choice: tuple[float, str, str] = (2.0, "fan_in", "uniform")
 
 
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in (He et al. 2015)."""
 
-    choice = (2.0, "fan_in", "truncated_normal")
+    choice: tuple[float, str, str] = (2.0, "fan_in", "truncated_normal")
 
 
 class LecunUniform(_Scaled):
     """Uniform in ±√(3 / fan_in) (LeCun et al. 1998)."""
 
-    choice = (1.0, "fan_in", "uniform")
+    choice: tuple[float, str, str] = (1.0, "fan_in", "uniform")
 
 
 class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in (LeCun et al. 1998)."""
 
-    choice = (1.0, "fan_in", "truncated_normal")
+    choice: tuple[float, str, str] = (1.0, "fan_in", "truncated_normal")
 
 
 _CLASSES: dict[str, type[Initializer]] = {

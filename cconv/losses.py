@@ -6,6 +6,7 @@ Weights multiply the samples' losses and the mean still divides by the number of
 Keras' "sum over batch size".
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,7 +42,9 @@ class Loss(arguments.Configured):
         The activation from whose input this loss and its gradient are computed stably; "" for none.
     """
 
-    not_called: ClassVar = {"call": "define __call__, which returns the loss and its gradient"}
+    not_called: ClassVar[Mapping[str, str]] = {
+        "call": "define __call__, which returns the loss and its gradient"
+    }
     key = ""
     activation = ""
     from_logits = False
@@ -206,7 +209,7 @@ class BinaryCrossentropy(Loss):
     activation = "sigmoid"
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = arguments.flag("BinaryCrossentropy", "from_logits", from_logits)
+        self.from_logits: bool = arguments.flag("BinaryCrossentropy", "from_logits", from_logits)
 
     def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
         true = super()._targets(y_true, pred, first)
@@ -262,7 +265,7 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = arguments.flag(type(self).__name__, "from_logits", from_logits)
+        self.from_logits: bool = arguments.flag(type(self).__name__, "from_logits", from_logits)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
         """ValueError where targets of that shape are not for predictions of that shape."""

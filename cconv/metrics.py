@@ -4,7 +4,7 @@ Each metric is the mean over the samples of a batch; means over batches of diffe
 weighted with those sizes by whoever sums them, for example `Mean`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -236,8 +236,8 @@ class Mean:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.total = 0.0
-        self.count = 0.0
+        self.total: float = 0.0
+        self.count: float = 0.0
 
 
 class Metric(arguments.Configured):
@@ -251,7 +251,7 @@ class Metric(arguments.Configured):
         By default the function's.
     """
 
-    not_called: ClassVar = dict.fromkeys(
+    not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("update_state", "result", "reset_state", "reset_states", "call"),
         "give Metric a function of (y_true, y_pred), whose values are averaged over the samples",
     )

@@ -1,5 +1,6 @@
 """Penalties on weights that a layer adds to the loss, by name or as objects."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ class Regularizer(arguments.Configured):
         The two factors, at least 0.
     """
 
-    not_called: ClassVar = dict.fromkeys(
+    not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("__call__", "call"),
         "the gradient would be another one: give l1 and l2, Σ|w| and Σw² are all there is",
     )
@@ -50,7 +51,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float = 0.01):
-        self.l1 = at_least_zero("L1", "l1", l1)
+        self.l1: float = at_least_zero("L1", "l1", l1)
 
 
 class L2(Regularizer):
@@ -63,7 +64,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float = 0.01):
-        self.l2 = at_least_zero("L2", "l2", l2)
+        self.l2: float = at_least_zero("L2", "l2", l2)
 
 
 class L1L2(Regularizer):
@@ -76,12 +77,14 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1 = at_least_zero("L1L2", "l1", l1)
-        self.l2 = at_least_zero("L1L2", "l2", l2)
+        self.l1: float = at_least_zero("L1L2", "l1", l1)
+        self.l2: float = at_least_zero("L1L2", "l2", l2)
 
 
 # As Keras also calls them: `kernel_regularizer=regularizers.l2(1e-4)`.
-l1, l2, l1_l2 = L1, L2, L1L2
+l1 = L1
+l2 = L2
+l1_l2 = L1L2
 
 _CLASSES: dict[str, type[Regularizer]] = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
 

@@ -51,12 +51,14 @@ class ExponentialDecay(Schedule):
         self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
     ) -> None:
         where = "ExponentialDecay"
-        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
-        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
-        self.decay_rate = finite(where, "decay_rate", decay_rate)
+        self.initial_learning_rate: float = at_least_zero(
+            where, "initial_learning_rate", initial_learning_rate
+        )
+        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.decay_rate: float = finite(where, "decay_rate", decay_rate)
         if self.decay_rate <= 0:
             raise ValueError(f"{where}: decay_rate must be above 0, got {decay_rate!r}")
-        self.staircase = _flag(where, "staircase", staircase)
+        self.staircase: bool = _flag(where, "staircase", staircase)
 
     @controlled
     def __call__(self, step: int) -> float:
@@ -89,10 +91,12 @@ class InverseTimeDecay(Schedule):
         self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
     ) -> None:
         where = "InverseTimeDecay"
-        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
-        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
-        self.decay_rate = at_least_zero(where, "decay_rate", decay_rate)
-        self.staircase = _flag(where, "staircase", staircase)
+        self.initial_learning_rate: float = at_least_zero(
+            where, "initial_learning_rate", initial_learning_rate
+        )
+        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.decay_rate: float = at_least_zero(where, "decay_rate", decay_rate)
+        self.staircase: bool = _flag(where, "staircase", staircase)
 
     @controlled
     def __call__(self, step: int) -> float:
@@ -122,8 +126,8 @@ class PiecewiseConstantDecay(Schedule):
         where = "PiecewiseConstantDecay"
         if not all(map(is_int, boundaries)):
             raise TypeError(f"{where}: boundaries must be ints, got {boundaries!r}")
-        self.boundaries = [int(b) for b in boundaries]
-        self.values = [at_least_zero(where, "values", v) for v in values]
+        self.boundaries: list[int] = [int(b) for b in boundaries]
+        self.values: list[float] = [at_least_zero(where, "values", v) for v in values]
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(f"{where}: boundaries must rise, got {boundaries!r}")
         if len(self.values) != len(self.boundaries) + 1:
@@ -171,13 +175,15 @@ class CosineDecay(Schedule):
         warmup_steps: int = 0,
     ) -> None:
         where = "CosineDecay"
-        self.initial_learning_rate = at_least_zero(where, "initial_learning_rate", initial_learning_rate)
-        self.decay_steps = positive_int(where, "decay_steps", decay_steps)
-        self.alpha = at_least_zero(where, "alpha", alpha)
-        self.warmup_target = (
+        self.initial_learning_rate: float = at_least_zero(
+            where, "initial_learning_rate", initial_learning_rate
+        )
+        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.alpha: float = at_least_zero(where, "alpha", alpha)
+        self.warmup_target: float | None = (
             None if warmup_target is None else at_least_zero(where, "warmup_target", warmup_target)
         )
-        self.warmup_steps = (
+        self.warmup_steps: int = (
             0
             if is_int(warmup_steps) and warmup_steps == 0
             else positive_int(where, "warmup_steps", warmup_steps)

@@ -28,7 +28,7 @@ from cconv.layers import (
 from cconv.models import Sequential
 
 # Filters of the 3x3 convolutions in the five blocks of a VGG: columns A, D and E of the paper's table 1.
-VGG_BLOCKS = {
+VGG_BLOCKS: dict[str, tuple[tuple[int, ...], ...]] = {
     "VGG11": ((64,), (128,), (256, 256), (512, 512), (512, 512)),
     "VGG16": ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3),
     "VGG19": ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4),

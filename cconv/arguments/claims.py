@@ -10,7 +10,7 @@ assignment, in the middle of which no signal handler runs.
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 
@@ -47,8 +47,8 @@ class Claim:
     __slots__ = ("_forks", "_places", "_thread", "active", "where")
 
     def __init__(self, where: str) -> None:
-        self.where = where
-        self.active = True
+        self.where: str = where
+        self.active: bool = True
         self._forks, self._thread = _forks, threading.get_ident()
         self._places: Sequence[Claims] = ()
 
@@ -124,7 +124,7 @@ class Claims:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Claims) and self.claims == other.claims
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 def alone(

@@ -5,8 +5,8 @@ A family is a table from names to classes. `resolve` turns what the user gave in
 """
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Configured(Hooks):
             return NotImplemented
         return self.get_config() == other.get_config()
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 def _is_default(value: Any, default: Any) -> bool:

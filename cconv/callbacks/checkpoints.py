@@ -43,13 +43,15 @@ class ModelCheckpoint(Callback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__()
-        self.filepath = os.fspath(filepath)
+        self.filepath: str = os.fspath(filepath)
         check_ending("ModelCheckpoint: filepath", self.filepath)
-        self.follow = Monitor("ModelCheckpoint", monitor, mode, 0.0)
+        self.follow: Monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        self.every = None if save_freq == "epoch" else positive_int("ModelCheckpoint", "save_freq", save_freq)
+        self.every: int | None = (
+            None if save_freq == "epoch" else positive_int("ModelCheckpoint", "save_freq", save_freq)
+        )
         self.best = initial_value_threshold
         self._batches = 0
         self._epoch = 0

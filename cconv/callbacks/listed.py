@@ -31,7 +31,7 @@ class CallbackList:
     """Several callbacks called as one, in order."""
 
     def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], where: str = "fit") -> None:
-        self.callbacks = flat(callbacks)
+        self.callbacks: list[Any] = flat(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(

@@ -11,13 +11,17 @@ Logs = Mapping[str, float]
 class Monitor:
     """Follows one figure of the logs and says whether it improved, by Keras' rules."""
 
+    where: str
+    monitor: str
+    mode: str
+
     def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{where}: mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.where, self.monitor, self.mode = where, monitor, mode
-        self.min_delta = abs(min_delta)
+        self.min_delta: float = abs(min_delta)
         self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))
 
     def prepare(self, model: Any) -> None:

@@ -51,19 +51,19 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__()
-        self.follow = Monitor("EarlyStopping", monitor, mode, min_delta)
-        self.patience = _count("EarlyStopping", "patience", patience)
-        self.start_from_epoch = _count("EarlyStopping", "start_from_epoch", start_from_epoch)
+        self.follow: Monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self.patience: int = _count("EarlyStopping", "patience", patience)
+        self.start_from_epoch: int = _count("EarlyStopping", "start_from_epoch", start_from_epoch)
         self.verbose = verbose
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self._forget()
 
     def _forget(self) -> None:
-        self.wait = 0
+        self.wait: int = 0
         self.stopped_epoch: int | None = None
         self.best: float | None = None
-        self.best_epoch = 0
+        self.best_epoch: int = 0
         self.best_weights: list[Any] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -129,18 +129,18 @@ class ReduceLROnPlateau(Callback):
         super().__init__()
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must lie in (0, 1), got {factor!r}")
-        self.follow = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
+        self.follow: Monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
         self.factor = factor
-        self.patience = _count("ReduceLROnPlateau", "patience", patience)
-        self.cooldown = _count("ReduceLROnPlateau", "cooldown", cooldown)
+        self.patience: int = _count("ReduceLROnPlateau", "patience", patience)
+        self.cooldown: int = _count("ReduceLROnPlateau", "cooldown", cooldown)
         self.verbose = verbose
         self.min_lr = min_lr
         self._forget()
 
     def _forget(self) -> None:
         self.best: float | None = None
-        self.wait = 0
-        self.resting = 0
+        self.wait: int = 0
+        self.resting: int = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin anew."""

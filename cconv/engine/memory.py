@@ -39,7 +39,7 @@ class Arena:
         self._memory: dict[Any, np.ndarray] = {}
         self._arrays: dict[Any, dict[Any, np.ndarray]] = {}
         self._reserved: set[Any] = set()
-        self.growths = 0
+        self.growths: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -106,6 +106,9 @@ class PlanRun(Run):
     tape : list of (kernel, arguments), or None
         Where kernel calls are recorded; None while they are not.
     """
+
+    step: int
+    first_sample: int
 
     def __init__(self, arena: Arena, training: bool, seed: int) -> None:
         super().__init__(training=training, seed=seed)

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from cconv.activations import Activation
 from cconv.engine.fusing import compute_again, share_relus, split_activation, steps_of
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
@@ -54,11 +55,13 @@ class Plan:
         The last batch's output of each step, in training.
     """
 
+    activation: Activation | None
+
     def __init__(
         self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None, fuse: bool = True
     ) -> None:
         chain, self.activation = split_activation(layers, loss)
-        self.steps = steps_of(chain, training, fuse)
+        self.steps: list[Step] = steps_of(chain, training, fuse)
         if training and fuse:
             share_relus(self.steps)
             compute_again(self.steps)
@@ -71,8 +74,8 @@ class Plan:
         self._last, self._bare = layers[-1], chain[-1]
         self.loss = loss
         self.training = training
-        self.arena = Arena()
-        self.run = PlanRun(self.arena, training, seed)
+        self.arena: Arena = Arena()
+        self.run: PlanRun = PlanRun(self.arena, training, seed)
         self.outputs: list[np.ndarray] = []
         self._done = 0
         # Built again, or with another activation, a layer is not what the steps were made of.

@@ -58,7 +58,7 @@ class RecordedPlan(Plan):
     def __init__(self, layers: Any, **options: Any) -> None:
         super().__init__(layers, **options)
         self._layers = list(layers)
-        self.replays = all(entry.replays(self.training) for entry in self.steps)
+        self.replays: bool = all(entry.replays(self.training) for entry in self.steps)
         # By key what repeats it; None while it has been seen once; False where it cannot be repeated.
         self._programs: dict[Key, Any] = {}
         self._growths = 0
@@ -220,7 +220,7 @@ class PlanCache:
         self.plain: tuple[int, ...] | None = None
         self.rows = 0
         self.places: tuple[Claims, ...] | None = None
-        self.idle = _Idle()
+        self.idle: _Idle = _Idle()
 
     @property
     def inference(self) -> RecordedPlan | None:

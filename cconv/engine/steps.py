@@ -48,7 +48,7 @@ class Step:
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
-        self.layers = list(layers)
+        self.layers: list[Layer] = list(layers)
         self.first = first
         self.from_relu = self.to_relu = self.again = False
         self._joined = joined

@@ -17,6 +17,7 @@ from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
 from cconv.estimators.watch import Watch, known_first
 from cconv.layers import Layer
+from cconv.models import Sequential
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
@@ -137,7 +138,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _new_model(self, x: np.ndarray) -> None:
         """Make the network for images like these."""
         scaled = x.dtype == np.uint8
-        self.model_ = networks.network(
+        self.model_: Sequential = networks.network(
             type(self).__name__,
             self.layers,
             self.input_shape_,
@@ -155,7 +156,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.history_: dict[str, list[float]] = {}
         self.validation_scores_: list[float] | None = None
         self.best_validation_score_: float | None = None
-        self.n_iter_ = 0
+        self.n_iter_: int = 0
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, **checks: Any) -> Self:
         """Train on all of the data, for `max_epochs` or until there is no more progress."""

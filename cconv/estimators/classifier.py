@@ -1,5 +1,6 @@
 """A convolutional network as a scikit-learn classifier."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,9 +10,14 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from cconv.arguments.control import controlled
+from cconv.callbacks import Callback
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
-from cconv.estimators.data import Samples
+from cconv.estimators.data import RandomState, Samples
+from cconv.estimators.networks import Layers
+from cconv.layers import Layer
+from cconv.optimizers import Optimizer
+from cconv.schedules import Schedule
 
 
 class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
@@ -120,27 +126,27 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
     def __init__(
         self,
-        layers="lenet",
-        input_shape=None,
+        layers: Layers = "lenet",
+        input_shape: Sequence[int] | None = None,
         *,
-        optimizer="adam",
-        learning_rate=1e-3,
-        max_epochs=20,
-        batch_size=128,
-        alpha=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        tol=1e-4,
-        class_weight=None,
-        augment=None,
-        dtype="float32",
-        n_threads=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        callbacks=None,
-        data_format=None,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | Schedule = 1e-3,
+        max_epochs: int = 20,
+        batch_size: int = 128,
+        alpha: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-4,
+        class_weight: dict[Any, Any] | str | None = None,
+        augment: Layer | Sequence[Layer] | None = None,
+        dtype: str | type[np.floating] = "float32",
+        n_threads: int | None = None,
+        random_state: RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        data_format: str | None = None,
     ) -> None:
         self.layers = layers
         self.input_shape = input_shape
@@ -282,7 +288,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
     def _learn_targets(self, y: np.ndarray) -> None:
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
+        self.classes_: np.ndarray = np.unique(y)
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         check_classification_targets(y)

@@ -14,6 +14,7 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.numbers import is_int
 
 Shape = tuple[int, ...]
+RandomState = int | np.random.RandomState | np.random.Generator
 
 CHANNELS_FIRST = "channels_first"
 # How X and input_shape are called in messages.

@@ -15,6 +15,8 @@ from cconv.models.formats import agreed_format
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]
+# What the parameter `layers` may be: a name, layers, or what makes a model for a shape and so many outputs.
+Layers = str | Sequence[Layer] | Callable[[Shape, int], Sequential]
 
 # Root mean square of what the default network's first layer sees, by the activation at its end. Adam
 # moves a weight by at most the learning rate, so that larger inputs are learnt from in fewer steps, and

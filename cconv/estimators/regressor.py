@@ -1,5 +1,6 @@
 """A convolutional network as a scikit-learn regressor."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,9 +9,14 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 
 from cconv.arguments.control import controlled
+from cconv.callbacks import Callback
 from cconv.estimators import data
 from cconv.estimators.base import ConvolutionalEstimator
-from cconv.estimators.data import Samples
+from cconv.estimators.data import RandomState, Samples
+from cconv.estimators.networks import Layers
+from cconv.layers import Layer
+from cconv.optimizers import Optimizer
+from cconv.schedules import Schedule
 
 
 class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
@@ -111,31 +117,34 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
     True
     """
 
+    target_mean_: np.ndarray
+    target_scale_: np.ndarray
+
     _activation = "linear"
     _loss = "mean_squared_error"
 
     def __init__(
         self,
-        layers="lenet",
-        input_shape=None,
+        layers: Layers = "lenet",
+        input_shape: Sequence[int] | None = None,
         *,
-        optimizer="adam",
-        learning_rate=1e-3,
-        max_epochs=20,
-        batch_size=128,
-        alpha=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        tol=1e-4,
-        augment=None,
-        dtype="float32",
-        n_threads=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        callbacks=None,
-        data_format=None,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | Schedule = 1e-3,
+        max_epochs: int = 20,
+        batch_size: int = 128,
+        alpha: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-4,
+        augment: Layer | Sequence[Layer] | None = None,
+        dtype: str | type[np.floating] = "float32",
+        n_threads: int | None = None,
+        random_state: RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        data_format: str | None = None,
     ) -> None:
         self.layers = layers
         self.input_shape = input_shape

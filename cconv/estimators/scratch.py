@@ -80,18 +80,21 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
     1.0
     """
 
+    model_: Sequential
+    history_: dict[str, list[float]]
+
     def __init__(
         self,
-        conv_param={"n_filters": 30, "filter_size": 5, "stride": 1, "pad": 0},  # noqa: B006  (never changed)
-        pool_param={"pool_size": 2},  # noqa: B006
-        n_epochs=5,
-        batch_size=100,
-        optimizer="Adam",
-        optimizer_param={"lr": 0.001},  # noqa: B006
-        layer_nodes={"hidden": 100, "output": 10},  # noqa: B006
-        weight_init_std=0.01,
-        verbose=True,
-        random_state=None,
+        conv_param: dict[str, Any] = {"n_filters": 30, "filter_size": 5, "stride": 1, "pad": 0},  # noqa: B006
+        pool_param: dict[str, Any] = {"pool_size": 2},  # noqa: B006  (never changed)
+        n_epochs: int = 5,
+        batch_size: int = 100,
+        optimizer: str = "Adam",
+        optimizer_param: dict[str, Any] = {"lr": 0.001},  # noqa: B006
+        layer_nodes: dict[str, int] = {"hidden": 100, "output": 10},  # noqa: B006
+        weight_init_std: float = 0.01,
+        verbose: bool = True,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.conv_param = conv_param
         self.pool_param = pool_param
@@ -138,8 +141,8 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
         labels = self._labels("y_train", y_train, outputs)
         if (x_val is None) != (y_val is None):
             raise ValueError(f"{_WHERE}: x_val and y_val must be given together")
-        self.n_features_in_ = int(np.prod(images.shape[1:]))
-        self.classes_ = np.arange(outputs)
+        self.n_features_in_: int = int(np.prod(images.shape[1:]))
+        self.classes_: np.ndarray = np.arange(outputs)
         model = self._network(images.shape[1:], scaled=images.dtype == np.uint8)
         model.compile(self._optimizer(), "sparse_categorical_crossentropy", ["accuracy"])
         validation = None

@@ -175,8 +175,11 @@ class Reader:
         When it is not a safetensors file, or not one of ours.
     """
 
+    entries: dict[str, Entry]
+    digest: str | None
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self._file = open_regular(path)
         self._hashes: dict[str, str] = {}
         try:
@@ -188,7 +191,7 @@ class Reader:
                     f"{path} was not written by cconv: it has no {KEY!r} in its metadata{names.hint(path)}"
                 )
             with reading(self.path, "a whole file of cconv: its description is not JSON"):
-                self.document = plainjson.loads(self._text)
+                self.document: Any = plainjson.loads(self._text)
         except BaseException:
             self._file.close()
             raise

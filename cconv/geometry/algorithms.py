@@ -18,7 +18,7 @@ from cconv.geometry.shapes import Window
 ALGORITHMS = ("auto", "direct", "winograd")
 
 # Outputs are computed in tiles of so many pixels a side, by the side of the kernel.
-TILES = {3: (2, 4), 2: (3,)}
+TILES: dict[int, tuple[int, ...]] = {3: (2, 4), 2: (3,)}
 # Winograd's transforms pay from this many channels on both sides, and where the direct sum takes so
 # many times the products.
 FEWEST_CHANNELS = 16

@@ -85,8 +85,8 @@ class Batches:
         front: Front | None = None,
     ) -> None:
         self.columns: tuple[Column, Column | None, Column | None] = (x, y, weight)
-        self.n = len(x.source)
-        self.batch_size = min(batch_size, self.n)
+        self.n: int = len(x.source)
+        self.batch_size: int = min(batch_size, self.n)
         self._front = front or Front()
         self._augmented = bool(self._front.augmentations) and len(self) > 1
         self._memory: dict[Any, np.ndarray] = {}

@@ -56,12 +56,12 @@ class Column:
             # With one channel the two layouts are the same memory; only the shape is written otherwise.
             source, channels_first = np.moveaxis(source, 1, -1), False
         self.source = source
-        self.rows = min(rows, len(source))
-        self.dtype = np.dtype(dtype)
-        self.turn = channels_first and source.ndim == 4
-        self.mapped = _is_mapped(source)
+        self.rows: int = min(rows, len(source))
+        self.dtype: np.dtype = np.dtype(dtype)
+        self.turn: bool = channels_first and source.ndim == 4
+        self.mapped: bool = _is_mapped(source)
         shape = source.shape[1:]
-        self.shape = (*shape[1:], shape[0]) if self.turn else shape
+        self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.turn else shape
         # Whole numbers that stay whole are few: one a sample.
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}

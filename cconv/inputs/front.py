@@ -36,6 +36,9 @@ class Front:
         Returns the number of the step that comes next.
     """
 
+    rescaling: Any
+    augmentations: tuple[Any, ...]
+
     def __init__(
         self,
         rescaling: Any = None,

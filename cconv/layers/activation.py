@@ -27,7 +27,7 @@ class Activation(Layer):
     array([[0., 2.]])
     """
 
-    activation = activations.Setting()
+    activation: activations.Setting = activations.Setting()
 
     def __init__(
         self, activation: Any, *, name: str | None = None, trainable: bool = True, input_shape: Any = None
@@ -89,7 +89,7 @@ class ReLU(Activation):
             kind = activations.ClippedReLU(max_value, negative_slope)
         super().__init__(kind, name=name, trainable=trainable, input_shape=input_shape)
         self.max_value = max_value
-        self.negative_slope = leaky.negative_slope
+        self.negative_slope: float = leaky.negative_slope
 
 
 class LeakyReLU(Activation):
@@ -118,7 +118,7 @@ class LeakyReLU(Activation):
         input_shape: Any = None,
     ) -> None:
         leaky = activations.LeakyReLU(negative_slope)
-        self.negative_slope = leaky.negative_slope
+        self.negative_slope: float = leaky.negative_slope
         super().__init__(leaky, name=name, trainable=trainable, input_shape=input_shape)
 
 

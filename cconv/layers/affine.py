@@ -19,7 +19,7 @@ class Affine(Layer):
         What follows; ReLU is computed inside the affine kernel.
     """
 
-    activation = activations.Setting()
+    activation: activations.Setting = activations.Setting()
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
@@ -36,11 +36,19 @@ class Affine(Layer):
     ) -> None:
         super().__init__(**base)
         self.activation = activation
-        self.use_bias = arguments.flag(self.where, "use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, self.where, "kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, self.where, "bias_initializer")
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.where, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.where, "bias_regularizer")
+        self.use_bias: bool = arguments.flag(self.where, "use_bias", use_bias)
+        self.kernel_initializer: initializers.Initializer = initializers.get(
+            kernel_initializer, self.where, "kernel_initializer"
+        )
+        self.bias_initializer: initializers.Initializer = initializers.get(
+            bias_initializer, self.where, "bias_initializer"
+        )
+        self.kernel_regularizer: regularizers.Regularizer | None = regularizers.get(
+            kernel_regularizer, self.where, "kernel_regularizer"
+        )
+        self.bias_regularizer: regularizers.Regularizer | None = regularizers.get(
+            bias_regularizer, self.where, "bias_regularizer"
+        )
 
     def _add_weights(self, kernel_shape: Shape, outputs: int) -> None:
         self._add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)
@@ -150,7 +158,7 @@ class Dense(Affine):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.units = positive_int(self.where, "units", units)
+        self.units: int = positive_int(self.where, "units", units)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.units)

@@ -26,7 +26,7 @@ class Augmentation(Layer):
     of the layer, so that batches may be augmented in another thread than the one that trains.
     """
 
-    ranks = (3,)
+    ranks: tuple[int, ...] = (3,)
     _arguments: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
@@ -35,7 +35,7 @@ class Augmentation(Layer):
 
     def __init__(self, seed: int | None, data_format: str | None, **base: Any) -> None:
         super().__init__(**base)
-        self.seed = None if seed is None else check_seed(self.where, seed)
+        self.seed: int | None = None if seed is None else check_seed(self.where, seed)
         self._set_format(data_format)
 
     def _draws(self, run: Run, n: int) -> np.ndarray:
@@ -111,7 +111,7 @@ class RandomFlip(Augmentation):
         input_shape: Any = None,
     ) -> None:
         super().__init__(seed, data_format, name=name, trainable=trainable, input_shape=input_shape)
-        self.mode = one_of(self.where, "mode", mode, FLIPS)
+        self.mode: str = one_of(self.where, "mode", mode, FLIPS)
 
     def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         allowed = np.array(["vertical" in self.mode, "horizontal" in self.mode])
@@ -137,9 +137,9 @@ class _Resampling(Augmentation):
         **base: Any,
     ) -> None:
         super().__init__(seed, data_format, **base)
-        self.fill_mode = one_of(self.where, "fill_mode", fill_mode, FILLS)
-        self.interpolation = one_of(self.where, "interpolation", interpolation, INTERPOLATIONS)
-        self.fill_value = finite(self.where, "fill_value", fill_value)
+        self.fill_mode: str = one_of(self.where, "fill_mode", fill_mode, FILLS)
+        self.interpolation: str = one_of(self.where, "interpolation", interpolation, INTERPOLATIONS)
+        self.fill_value: float = finite(self.where, "fill_value", fill_value)
 
     def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
         """Return the places (n, 2, w + h) and the middle that `reference.sample` describes."""
@@ -215,8 +215,8 @@ class RandomTranslation(_Resampling):
     ) -> None:
         base = {"name": name, "trainable": trainable, "input_shape": input_shape}
         super().__init__(fill_mode, interpolation, fill_value, seed, data_format, **base)
-        self.height_factor = _between(self.where, "height_factor", height_factor)
-        self.width_factor = _between(self.where, "width_factor", width_factor)
+        self.height_factor: tuple[float, float] = _between(self.where, "height_factor", height_factor)
+        self.width_factor: tuple[float, float] = _between(self.where, "width_factor", width_factor)
 
     def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
         height, width = size
@@ -262,7 +262,7 @@ class RandomRotation(_Resampling):
     ) -> None:
         base = {"name": name, "trainable": trainable, "input_shape": input_shape}
         super().__init__(fill_mode, interpolation, fill_value, seed, data_format, **base)
-        self.factor = _between(self.where, "factor", factor)
+        self.factor: tuple[float, float] = _between(self.where, "factor", factor)
 
     def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
         height, width = size

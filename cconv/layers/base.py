@@ -9,7 +9,7 @@ every array comes from the `Run`, which may hand out the same memory at every st
 import math
 import re
 from collections import UserDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -98,7 +98,7 @@ class Layer(Configured):
         The layer's number in its model, which keys its random draws; set before building.
     """
 
-    not_called: ClassVar = {
+    not_called: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
             ("call", "__call__", "forward", "backward", "symbolic_call", "stateless_call", "quantized_call"),
             _PASSES,
@@ -112,6 +112,7 @@ class Layer(Configured):
     }
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
     data_format: str = "channels_last"
+    output_shape: Shape
     _format_given = False
     # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
@@ -119,16 +120,16 @@ class Layer(Configured):
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:
         if name is not None and (not isinstance(name, str) or not name):
             raise TypeError(f"{type(self).__name__}: name must be a string that is not empty, got {name!r}")
-        self.named = name is not None
-        self.name = name or _snake(type(self).__name__)
-        self.trainable = arguments.flag(self.where, "trainable", trainable)
-        self.built = False
+        self.named: bool = name is not None
+        self.name: str = name or _snake(type(self).__name__)
+        self.trainable: bool = arguments.flag(self.where, "trainable", trainable)
+        self.built: bool = False
         self.key = 0
-        self.declared_shape = None if input_shape is None else self._checked_shape(input_shape)
+        self.declared_shape: Shape | None = None if input_shape is None else self._checked_shape(input_shape)
         self.input_shape = self.declared_shape
-        self.params = Weights()
+        self.params: Weights = Weights()
         self.grads: dict[str, np.ndarray] = {}
-        self.state = Weights()
+        self.state: Weights = Weights()
         self.regularizers: dict[str, Regularizer] = {}
         self._calls = 0
         self._claims = Claims()  # of those who train: a copy over the same weights shares them
@@ -173,7 +174,7 @@ class Layer(Configured):
             raise TypeError(f"{self.where}: dtype must be float32 or float64, got {dtype!r}")
         output_shape = self.compute_output_shape(shape)
         self.dtype = kind
-        self.build_seed = new_seed() if seed is None else check_seed(self.where, seed)
+        self.build_seed: int = new_seed() if seed is None else check_seed(self.where, seed)
         self.input_shape, self.output_shape = shape, output_shape
         self.params, self.grads, self.state, self.regularizers = Weights(), {}, Weights(), {}
         self._forget()
@@ -487,8 +488,8 @@ class Layer(Configured):
         # What backward needs belongs to one call, and may be most of a process' memory.
         return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}}
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    __eq__: ClassVar[Callable[[Any, object], bool]] = object.__eq__
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 def _snake(name: str) -> str:

@@ -8,23 +8,25 @@ from cconv import ops
 from cconv.arguments.numbers import pair, positive_int
 from cconv.geometry.algorithms import Convolution, check_algorithm, check_winograd
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_padding, resolve_window
+from cconv.initializers import Initializer
 from cconv.layers.affine import Affine
 from cconv.layers.base import Shape
 from cconv.ops.run import Run, replayable
+from cconv.regularizers import Regularizer
 
 
 class _Convolution(Affine):
     """What the two convolutions share: the geometry."""
 
-    ranks = (3,)
+    ranks: tuple[int, ...] = (3,)
 
     def _set_geometry(
         self, kernel_size: Any, strides: Any, padding: Any, dilation_rate: Any, data_format: Any
     ) -> None:
         """Check and keep the geometry, as far as it does not depend on the input."""
-        self.kernel_size = pair(self.where, "kernel_size", kernel_size)
-        self.strides = pair(self.where, "strides", strides)
-        self.dilation_rate = pair(self.where, "dilation_rate", dilation_rate)
+        self.kernel_size: tuple[int, int] = pair(self.where, "kernel_size", kernel_size)
+        self.strides: tuple[int, int] = pair(self.where, "strides", strides)
+        self.dilation_rate: tuple[int, int] = pair(self.where, "dilation_rate", dilation_rate)
         resolve_padding(self.where, padding, (1, 1), self.kernel_size, self.strides, self.dilation_rate)
         self.padding = padding
         self._set_format(data_format)
@@ -117,13 +119,13 @@ class Conv2D(_Convolution):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.filters = positive_int(self.where, "filters", filters)
-        self.groups = positive_int(self.where, "groups", groups)
+        self.filters: int = positive_int(self.where, "filters", filters)
+        self.groups: int = positive_int(self.where, "groups", groups)
         if self.filters % self.groups:
             raise ValueError(
                 f"{self.where}: groups must divide filters, got {self.groups} and {self.filters}"
             )
-        self.algorithm = check_algorithm(self.where, algorithm)
+        self.algorithm: str = check_algorithm(self.where, algorithm)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
@@ -136,8 +138,8 @@ class Conv2D(_Convolution):
         return (*window.output_size, self.filters)
 
     def _build(self, shape: Shape) -> None:
-        self.window = self._window(shape)
-        self.in_channels = shape[2]
+        self.window: Window = self._window(shape)
+        self.in_channels: int = shape[2]
         self._add_weights((*self.kernel_size, shape[2] // self.groups, self.filters), self.filters)
 
     @property
@@ -228,17 +230,17 @@ class DepthwiseConv2D(_Convolution):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.depthwise_initializer = self.kernel_initializer
-        self.depthwise_regularizer = self.kernel_regularizer
-        self.depth_multiplier = positive_int(self.where, "depth_multiplier", depth_multiplier)
+        self.depthwise_initializer: Initializer = self.kernel_initializer
+        self.depthwise_regularizer: Regularizer | None = self.kernel_regularizer
+        self.depth_multiplier: int = positive_int(self.where, "depth_multiplier", depth_multiplier)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (*self._window(shape).output_size, shape[2] * self.depth_multiplier)
 
     def _build(self, shape: Shape) -> None:
-        self.window = self._window(shape)
-        self.in_channels = shape[2]
+        self.window: Window = self._window(shape)
+        self.in_channels: int = shape[2]
         self._add_weights(
             (*self.kernel_size, shape[2], self.depth_multiplier), shape[2] * self.depth_multiplier
         )

@@ -95,7 +95,7 @@ class Reshape(Layer):
         sizes = [extent for extent in target_shape if extent != -1]
         if not target_shape or len(sizes) < len(target_shape) - 1 or any(extent < 1 for extent in sizes):
             raise ValueError(expected)
-        self.target_shape = tuple(int(v) for v in target_shape)
+        self.target_shape: tuple[int, ...] = tuple(int(v) for v in target_shape)
 
     def _resolve(self, shape: Shape) -> Shape:
         size = math.prod(shape)
@@ -159,8 +159,8 @@ class Dropout(Layer):
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.rate = fraction(self.where, "rate", rate)
-        self.seed = None if seed is None else check_seed(self.where, seed)
+        self.rate: float = fraction(self.where, "rate", rate)
+        self.seed: int | None = None if seed is None else check_seed(self.where, seed)
 
     def _settings(self) -> tuple[Any, ...]:
         return (self.rate, self.seed)
@@ -202,7 +202,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name, input_shape=shape)
-        self.shape = self._checked_shape(shape)
+        self.shape: Shape = self._checked_shape(shape)
 
     def _resolve(self, shape: Shape) -> Shape:
         if shape != self.shape:

@@ -83,22 +83,30 @@ class BatchNormalization(Layer):
             raise ValueError(
                 f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
             )
-        self.axis = int(axis)
+        self.axis: int = int(axis)
         self.data_format = "channels_first" if axis == 1 else "channels_last"
-        self.momentum = fraction(where, "momentum", momentum)
-        self.epsilon = finite(where, "epsilon", epsilon, least=0.0)
-        self.center = arguments.flag(where, "center", center)
-        self.scale = arguments.flag(where, "scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer, where, "beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, where, "gamma_initializer")
-        self.moving_mean_initializer = initializers.get(
+        self.momentum: float = fraction(where, "momentum", momentum)
+        self.epsilon: float = finite(where, "epsilon", epsilon, least=0.0)
+        self.center: bool = arguments.flag(where, "center", center)
+        self.scale: bool = arguments.flag(where, "scale", scale)
+        self.beta_initializer: initializers.Initializer = initializers.get(
+            beta_initializer, where, "beta_initializer"
+        )
+        self.gamma_initializer: initializers.Initializer = initializers.get(
+            gamma_initializer, where, "gamma_initializer"
+        )
+        self.moving_mean_initializer: initializers.Initializer = initializers.get(
             moving_mean_initializer, where, "moving_mean_initializer"
         )
-        self.moving_variance_initializer = initializers.get(
+        self.moving_variance_initializer: initializers.Initializer = initializers.get(
             moving_variance_initializer, where, "moving_variance_initializer"
         )
-        self.beta_regularizer = regularizers.get(beta_regularizer, where, "beta_regularizer")
-        self.gamma_regularizer = regularizers.get(gamma_regularizer, where, "gamma_regularizer")
+        self.beta_regularizer: regularizers.Regularizer | None = regularizers.get(
+            beta_regularizer, where, "beta_regularizer"
+        )
+        self.gamma_regularizer: regularizers.Regularizer | None = regularizers.get(
+            gamma_regularizer, where, "gamma_regularizer"
+        )
 
     def _named_format(self) -> str | None:
         return None if self.axis == -1 else self.data_format

@@ -29,7 +29,7 @@ class ZeroPadding2D(Layer):
            [1., 0., 0.]])
     """
 
-    ranks = (3,)
+    ranks: tuple[int, ...] = (3,)
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class ZeroPadding2D(Layer):
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         if isinstance(padding, str):
             raise TypeError(f"{self.where}: padding must be ints, got {padding!r}")
-        self.padding = resolve_padding(self.where, padding, (1, 1), (1, 1), (1, 1), (1, 1))
+        self.padding: tuple[tuple[int, int], tuple[int, int]] = resolve_padding(
+            self.where, padding, (1, 1), (1, 1), (1, 1), (1, 1)
+        )
         self._set_format(data_format)
 
     def _resolve(self, shape: Shape) -> Shape:

@@ -14,7 +14,7 @@ from cconv.ops.run import Run, replayable
 class _Pooling(Layer):
     """What the two windowed poolings share: the geometry."""
 
-    ranks = (3,)
+    ranks: tuple[int, ...] = (3,)
 
     def __init__(
         self,
@@ -27,12 +27,14 @@ class _Pooling(Layer):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.pool_size = pair(self.where, "pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair(self.where, "strides", strides)
-        self.dilation_rate = pair(self.where, "dilation_rate", dilation_rate)
+        self.pool_size: tuple[int, int] = pair(self.where, "pool_size", pool_size)
+        self.strides: tuple[int, int] = (
+            self.pool_size if strides is None else pair(self.where, "strides", strides)
+        )
+        self.dilation_rate: tuple[int, int] = pair(self.where, "dilation_rate", dilation_rate)
         resolve_padding(self.where, padding, (1, 1), self.pool_size, self.strides, self.dilation_rate)
         self.padding = padding
-        self.ceil_mode = arguments.flag(self.where, "ceil_mode", ceil_mode)
+        self.ceil_mode: bool = arguments.flag(self.where, "ceil_mode", ceil_mode)
         self._set_format(data_format)
 
     def _window(self, shape: Shape) -> Window:
@@ -51,7 +53,7 @@ class _Pooling(Layer):
         return (*self._window(shape).output_size, shape[2])
 
     def _build(self, shape: Shape) -> None:
-        self.window = self._window(shape)
+        self.window: Window = self._window(shape)
 
 
 class MaxPooling2D(_Pooling):
@@ -167,7 +169,7 @@ class AveragePooling2D(_Pooling):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.count_include_pad = arguments.flag(self.where, "count_include_pad", count_include_pad)
+        self.count_include_pad: bool = arguments.flag(self.where, "count_include_pad", count_include_pad)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
@@ -203,7 +205,7 @@ class GlobalAveragePooling2D(Layer):
     (2, 5)
     """
 
-    ranks = (3,)
+    ranks: tuple[int, ...] = (3,)
 
     def __init__(
         self,
@@ -216,7 +218,7 @@ class GlobalAveragePooling2D(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self._set_format(data_format)
-        self.keepdims = arguments.flag(self.where, "keepdims", keepdims)
+        self.keepdims: bool = arguments.flag(self.where, "keepdims", keepdims)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (1, 1, shape[2]) if self.keepdims else (shape[2],)
@@ -226,7 +228,7 @@ class GlobalAveragePooling2D(Layer):
 
     def _build(self, shape: Shape) -> None:
         size = (shape[0], shape[1])
-        self.window = resolve_window(self.where, size, size)
+        self.window: Window = resolve_window(self.where, size, size)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

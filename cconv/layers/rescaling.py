@@ -38,8 +38,8 @@ class Rescaling(Layer):
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.scale = finite(self.where, "scale", scale)
-        self.offset = finite(self.where, "offset", offset)
+        self.scale: float = finite(self.where, "scale", scale)
+        self.offset: float = finite(self.where, "offset", offset)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

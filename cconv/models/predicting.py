@@ -35,7 +35,7 @@ class Predictor(Stack):
         super().__init__(*described)
         # Of the training, what plans and draws depend on.
         self.loss: Any = None
-        self.steps_done = 0
+        self.steps_done: int = 0
         self._plans = PlanCache()
         self._fuse = True
 

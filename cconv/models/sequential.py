@@ -73,7 +73,7 @@ class Sequential(Trainer, Hooks):
     (3, (2, 1))
     """
 
-    not_called: ClassVar = {
+    not_called: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
             (
                 *(

@@ -40,8 +40,8 @@ class Stack:
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise TypeError(f"Sequential: dtype must be float32 or float64, got {dtype!r}")
         self.dtype = self.dtype.newbyteorder("=")
-        self.name = name or "sequential"
-        self.seed = new_seed() if seed is None else check_seed("Sequential", seed)
+        self.name: str = name or "sequential"
+        self.seed: int = new_seed() if seed is None else check_seed("Sequential", seed)
         self._trainable = arguments.flag("Sequential", "trainable", trainable)
         self._data_format = data_format
         self._settled_format: str | None = None  # what the layers were built for

@@ -37,13 +37,15 @@ class NonFiniteLossError(ValueError, FloatingPointError):
 class Trainer(Predictor):
     """Compile, fit and evaluate, for a model that is layers in a row."""
 
+    steps_done: int
+
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self.optimizer: Any = None
         self.metrics: list[Any] = []
         self.stop_training = False
         self.history: History | None = None
-        self.epochs_done = 0
+        self.epochs_done: int = 0
 
     def _learning(self) -> list[Layer] | None:
         """Return the layers whose weights are trained; None where the whole model is frozen."""
@@ -117,7 +119,7 @@ class Trainer(Predictor):
         if ready.iterations and ready is not self.optimizer:
             raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
         self.optimizer = ready
-        self.loss = losses.get(loss, where, "loss")
+        self.loss: Any = losses.get(loss, where, "loss")
         self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
         for part in (self.optimizer, self.loss, *self.metrics):
             check_object(part)

@@ -32,11 +32,11 @@ class Group:
     """
 
     def __init__(self, entries: Sequence[tuple[Array, ...]], l2: Sequence[float] | None = None) -> None:
-        self.entries = list(entries)
-        self.l2 = np.zeros(len(self.entries)) if l2 is None else np.array(l2, np.float64)
-        self.itemsize = self.entries[0][0].itemsize
+        self.entries: list[tuple[Array, ...]] = list(entries)
+        self.l2: np.ndarray = np.zeros(len(self.entries)) if l2 is None else np.array(l2, np.float64)
+        self.itemsize: int = self.entries[0][0].itemsize
         ends = accumulate(entry[0].size for entry in self.entries)
-        self.table = np.array(
+        self.table: np.ndarray = np.array(
             [
                 [*(array.ctypes.data for array in entry), *[0] * (4 - len(entry)), entry[0].size, end]
                 for entry, end in zip(self.entries, ends, strict=True)

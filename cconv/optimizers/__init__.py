@@ -38,7 +38,11 @@ AdaGrad = Adagrad
 RMSProp = RMSprop
 
 # As Keras once called them, and courses still do: `keras.optimizers.rmsprop(lr=0.0001, decay=1e-6)`.
-sgd, adagrad, rmsprop, adadelta, adam = SGD, Adagrad, RMSprop, Adadelta, Adam
+sgd = SGD
+adagrad = Adagrad
+rmsprop = RMSprop
+adadelta = Adadelta
+adam = Adam
 
 _CLASSES: dict[str, type[Optimizer]] = {
     entry.__name__.lower(): entry

@@ -24,7 +24,7 @@ class Adagrad(Optimizer):
         See `Optimizer`.
     """
 
-    slots = ("accumulator",)
+    slots: tuple[str, ...] = ("accumulator",)
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Adagrad(Optimizer):
         lr: Any = None,
     ) -> None:
         super().__init__(learning_rate, decay, lr)
-        self.initial_accumulator_value = at_least_zero(
+        self.initial_accumulator_value: float = at_least_zero(
             "Adagrad", "initial_accumulator_value", initial_accumulator_value
         )
-        self.slot_start = self.initial_accumulator_value
-        self.epsilon = at_least_zero("Adagrad", "epsilon", epsilon)
+        self.slot_start: float = self.initial_accumulator_value
+        self.epsilon: float = at_least_zero("Adagrad", "epsilon", epsilon)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adagrad_update(group, rate, self.epsilon)
@@ -63,7 +63,7 @@ class RMSprop(Optimizer):
         See `Optimizer`.
     """
 
-    slots = ("velocity",)
+    slots: tuple[str, ...] = ("velocity",)
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class RMSprop(Optimizer):
         lr: Any = None,
     ) -> None:
         super().__init__(learning_rate, decay, lr)
-        self.rho = fraction("RMSprop", "rho", rho)
-        self.epsilon = at_least_zero("RMSprop", "epsilon", epsilon)
+        self.rho: float = fraction("RMSprop", "rho", rho)
+        self.epsilon: float = at_least_zero("RMSprop", "epsilon", epsilon)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.rmsprop_update(group, rate, self.rho, self.epsilon)
@@ -100,7 +100,7 @@ class Adadelta(Optimizer):
         See `Optimizer`.
     """
 
-    slots = ("accumulated_grad", "accumulated_delta")
+    slots: tuple[str, ...] = ("accumulated_grad", "accumulated_delta")
 
     def __init__(
         self,
@@ -112,8 +112,8 @@ class Adadelta(Optimizer):
         lr: Any = None,
     ) -> None:
         super().__init__(learning_rate, decay, lr)
-        self.rho = fraction("Adadelta", "rho", rho)
-        self.epsilon = at_least_zero("Adadelta", "epsilon", epsilon)
+        self.rho: float = fraction("Adadelta", "rho", rho)
+        self.epsilon: float = at_least_zero("Adadelta", "epsilon", epsilon)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adadelta_update(group, rate, self.rho, self.epsilon)
@@ -137,7 +137,7 @@ class Adam(Optimizer):
         See `Optimizer`.
     """
 
-    slots = ("m", "v")
+    slots: tuple[str, ...] = ("m", "v")
 
     def __init__(
         self,
@@ -151,9 +151,9 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate, decay, lr)
         where = type(self).__name__
-        self.beta_1 = fraction(where, "beta_1", beta_1)
-        self.beta_2 = fraction(where, "beta_2", beta_2)
-        self.epsilon = at_least_zero(where, "epsilon", epsilon)
+        self.beta_1: float = fraction(where, "beta_1", beta_1)
+        self.beta_2: float = fraction(where, "beta_2", beta_2)
+        self.epsilon: float = at_least_zero(where, "epsilon", epsilon)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adam_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
@@ -188,7 +188,7 @@ class AdamW(Adam):
         lr: Any = None,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, decay=decay, lr=lr)
-        self.weight_decay = finite("AdamW", "weight_decay", weight_decay, least=0.0)
+        self.weight_decay: float = finite("AdamW", "weight_decay", weight_decay, least=0.0)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         for w, *_ in group.entries:

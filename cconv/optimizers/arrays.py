@@ -75,7 +75,9 @@ class ArrayGroups:
             entries.append((w, g, *kept))
             # The gradient of l2 Σw² is 2 l2 w.
             l2.append(2.0 * penalty.l2 if penalty is not None else 0.0)
-        self.groups = [optimizers.Group(entries, l2) for entries, l2 in by_dtype.values()]
+        self.groups: list[optimizers.Group] = [
+            optimizers.Group(entries, l2) for entries, l2 in by_dtype.values()
+        ]
 
     def are(
         self,

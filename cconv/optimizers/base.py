@@ -32,19 +32,19 @@ class Optimizer(arguments.Configured):
         Steps made so far.
     """
 
-    not_called: ClassVar = dict.fromkeys(
+    not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("update_step", "apply_gradients", "stateless_apply", "minimize", "get_updates", "step"),
         "define apply(params, grads, regularizers), or _update(group, rate)",
     )
-    aliases = ("lr",)
+    aliases: tuple[str, ...] = ("lr",)
     slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
-    slot_start = 0.0
+    slot_start: float = 0.0
 
     def __init__(self, learning_rate: Any, decay: float, lr: Any) -> None:
         where = type(self).__name__
         self.learning_rate = learning_rate if lr is None else lr
-        self.decay = at_least_zero(where, "decay", decay)
-        self.iterations = 0
+        self.decay: float = at_least_zero(where, "decay", decay)
+        self.iterations: int = 0
         self._slots: dict[str, dict[str, np.ndarray]] = {}
         self._arrays: ArrayGroups | None = None
         self._claims = Claims()  # of those who step

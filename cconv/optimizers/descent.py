@@ -41,7 +41,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, decay, lr)
         self.momentum = momentum
-        self.nesterov = arguments.flag(type(self).__name__, "nesterov", nesterov)
+        self.nesterov: bool = arguments.flag(type(self).__name__, "nesterov", nesterov)
 
     @property
     def momentum(self) -> float:
@@ -51,7 +51,7 @@ class SGD(Optimizer):
     @momentum.setter
     def momentum(self, value: float) -> None:
         self._momentum = fraction(type(self).__name__, "momentum", value)
-        self.slots = ("velocity",) if self._momentum else ()
+        self.slots: tuple[str, ...] = ("velocity",) if self._momentum else ()
         self._arrays = None
 
     def _update(self, group: optimizers.Group, rate: float) -> None:

@@ -37,9 +37,15 @@ from cconv.reference.uneven import plain_sums, stands_apart, weak_outputs
 from cconv.reference.windows import pad, unpad
 
 # And infinity.
-POINTS = {4: (0.0, 1.0, -1.0), 6: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}
+POINTS: dict[int, tuple[float, ...]] = {
+    4: (0.0, 1.0, -1.0),
+    6: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)),
+}
 # Those of the rows, by the side of the kernel.
-ROW_POINTS = {3: (0.0, 1.0, -1.0, 2.0, -2.0), 5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)}
+ROW_POINTS: dict[int, tuple[float, ...]] = {
+    3: (0.0, 1.0, -1.0, 2.0, -2.0),
+    5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
+}
 
 
 @dataclass(frozen=True)
