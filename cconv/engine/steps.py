@@ -81,7 +81,7 @@ class Step:
         layer = self.layer
         if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
             if not self.to_relu:
-                dy = layer.activation.backward(dy, layer._cache[1], run)
+                dy = layer._activation_gradient(dy, run)
             return layer._affine_backward(dy, run, need_dx, self.from_relu)
         return layer._backward(dy, run, need_dx=need_dx)
 

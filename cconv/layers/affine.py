@@ -58,7 +58,8 @@ class Affine(Layer):
     def _replays(self, training: bool) -> bool:
         parts = [self._affine, self.activation.__call__]
         if training:
-            parts += [self._affine_backward, self._weight_gradient, self._input_gradient]
+            parts += [self._affine_backward, self._activation_gradient]
+            parts += [self._weight_gradient, self._input_gradient]
             parts.append(self.activation.backward)
         return super()._replays(training) and all(map(is_replayable, parts))
 
@@ -84,8 +85,12 @@ class Affine(Layer):
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        y = self._cache[1]
-        return self._affine_backward(self.activation.backward(dy, y, run), run, need_dx)
+        return self._affine_backward(self._activation_gradient(dy, run), run, need_dx)
+
+    @replayable
+    def _activation_gradient(self, dy: np.ndarray, run: Run) -> np.ndarray:
+        """Go back from behind the activation to in front of it."""
+        return self.activation.backward(dy, self._cache[1], run)
 
     @replayable
     def _affine_backward(

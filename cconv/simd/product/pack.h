@@ -114,7 +114,7 @@ static __attribute__((noinline)) void NAME(transpose_block)(
             NAME(transpose)(v);
             REAL *row = to + r * apart + j;
             UNROLL for (ptrdiff_t i = 0; i < LANES; i++) {
-                if (i >= deep) break;
+                if (i >= deep) continue;
                 if (put < LANES) {
                     STORE_TAIL(row + i * apart, end, v[i]);
                 } else {

@@ -306,16 +306,22 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
 /* m (n^2, channels) -> what one tile of dy gives to x (n, n, channels), the part inside, added to
  * what its neighbours give.  Every value is (the tiles of the upper row) + (the tiles of the lower
  * row), each from left to right, whichever row is first.  Zeros are positive, so that tiles of
- * zeros may be left out. */
-INLINE void NAME(points_to_input)(const int out, const int n, const cconv_tile *t,
+ * zeros may be left out.  whole: no pixel of the tile is outside the image, and no sum is given. */
+INLINE void NAME(points_to_input)(const int out, const int n, const int whole, const cconv_tile *t,
                                   const cconv_seam *s, const REAL *m, REAL *x) {
-    const int over = n - out;
-    const ptrdiff_t stop = s->last ? n : out, end = t->c1 < stop ? t->c1 : stop;
+    const int over = n - out, begins = s->first, ends = s->last, add = s->add;
+    const ptrdiff_t r0 = whole ? 0 : t->r0, r1 = whole ? n : t->r1, c0 = whole ? 0 : t->c0;
+    const ptrdiff_t stop = ends ? n : out, end = whole || t->c1 >= stop ? stop : t->c1;
     const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
+    const ptrdiff_t channels = t->channels;
+    const REAL *const positive = t->positive;
+    REAL *const top = s->top, *const carry = s->carry;
 #define BODY(ragged) { \
         vec half[36]; \
-        ptrdiff_t point = t->point; \
+        ptrdiff_t point = t->point, row_ = t->row, column = t->column; \
         OPAQUE(point) \
+        OPAQUE(row_) \
+        OPAQUE(column) \
         UNROLL for (int j = 0; j < n; j++) { \
             vec d[6], to[6]; \
             const REAL *from = m + j * point + c; \
@@ -324,32 +330,32 @@ INLINE void NAME(points_to_input)(const int out, const int n, const cconv_tile *
             UNROLL for (int i = 0; i < n; i++) half[i * n + j] = to[i]; \
         } \
         UNROLL for (int i = 0; i < n; i++) { \
-            if (i < t->r0 || i >= t->r1) continue; \
+            if (i < r0 || i >= r1) continue; \
             vec row[6]; \
             NAME(wino_input_sums)(n, half + i * n, row); \
-            GIVEN(i, n, row, ragged) \
-            REAL *carry = (REAL *)s->carry + i * over * t->channels + c; \
+            if (!whole) GIVEN(i, n, row, ragged) \
+            REAL *aside = carry + i * over * channels + c; \
             UNROLL for (int j = 0; j < over; j++) { \
-                if (!s->first) row[j] = TAKE(carry + j * t->channels, ragged) + row[j]; \
-                if (!s->last) GIVE(carry + j * t->channels, row[out + j], ragged) \
+                if (!begins) row[j] = TAKE(aside + j * channels, ragged) + row[j]; \
+                if (!ends) GIVE(aside + j * channels, row[out + j], ragged) \
             } \
-            REAL *to = i < over ? (REAL *)s->top : x; \
-            UNROLL for (int j = 0; j < n; j++) { \
-                if (j < t->c0 || j >= end) continue; \
-                const ptrdiff_t at = i * t->row + j * t->column + c; \
+            REAL *to = i < over ? top : x; \
+            ptrdiff_t at = i * row_ + c; \
+            UNROLL for (int j = 0; j < n; j++, at += column) { \
+                if ((!whole && j < c0) || ((!whole || j >= out) && j >= end)) continue; \
                 vec value = row[j] + (vec){0}; /* no negative zero */ \
-                if (t->positive) { \
-                    const REAL *gave = (const REAL *)t->positive + at; \
+                if (positive) { \
+                    const REAL *gave = positive + at; \
                     __builtin_prefetch(gave + ahead); \
                     value = BLEND(LT((vec){0}, TAKE(gave, ragged)), value, (vec){0}); \
                 } \
                 __builtin_prefetch(to + at + ahead, 1); \
-                if (i < over && s->add) value = TAKE(to + at, ragged) + value; \
+                if (i < over && add) value = TAKE(to + at, ragged) + value; \
                 GIVE(to + at, value, ragged) \
             } \
         } \
     }
-    EACH_VECTOR(t->channels, BODY)
+    EACH_VECTOR(channels, BODY)
 #undef BODY
 }
 
@@ -436,7 +442,9 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
     } \
     static void NAME(winograd_scatter_##o##k)(const cconv_tile *t, const cconv_seam *s, \
                                               const void *m, void *x) { \
-        NAME(points_to_input)(o, o + k - 1, t, s, m, x); \
+        const int n = o + k - 1; \
+        if (NAME(winograd_whole)(t, n) && !t->weak) NAME(points_to_input)(o, n, 1, t, s, m, x); \
+        else NAME(points_to_input)(o, n, 0, t, s, m, x); \
     } \
     static void NAME(winograd_kernel_##o##k)(ptrdiff_t channels, ptrdiff_t tap, int flip, \
                                              ptrdiff_t point, const void *g, void *u) { \
