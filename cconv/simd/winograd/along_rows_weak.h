@@ -100,21 +100,28 @@ INLINE unsigned NAME(along_rows_weak_tile)(const int taps, const cconv_along_row
     return weak;
 }
 
-/* Reads up to LANES elements behind `size`, whatever is there. */
+/* Reads up to 16 elements behind `size`, whatever is there.  A vector may be less than a tile. */
 INLINE void NAME(along_rows_weak_row)(const int taps, const cconv_along_rows *s, int shift,
                                       const REAL *size, uint16_t *weak) {
-    for (ptrdiff_t t = 0, c = 0; t < s->tiles; c += LANES) {
-        const ptrdiff_t stop = t + LANES / 4 < s->tiles ? t + LANES / 4 : s->tiles;
-        if (!s->level && NAME(along_rows_all_even)(taps, size + c)) {
+    enum { WIDE = LANES < 4 ? 4 : LANES };
+    for (ptrdiff_t t = 0, c = 0; t < s->tiles; c += WIDE) {
+        const ptrdiff_t stop = t + WIDE / 4 < s->tiles ? t + WIDE / 4 : s->tiles;
+        int even = !s->level;
+        for (ptrdiff_t k = 0; k < WIDE && even; k += LANES)
+            even = NAME(along_rows_all_even)(taps, size + c + k);
+        if (even) {
             t = stop;
             continue;
         }
-        REAL top[LANES], seen[LANES];
-        vec most = LOAD(size + c);
-        for (int i = 1; i < taps; i++) most = MAX2(most, LOAD(size + c + i));
-        STORE(seen, most);
-        for (int i = taps; i < taps + 3; i++) most = MAX2(most, LOAD(size + c + i));
-        STORE(top, most);
+        REAL top[WIDE], seen[WIDE];
+        for (ptrdiff_t k = 0; k < WIDE; k += LANES) {
+            const REAL *from = size + c + k;
+            vec most = LOAD(from);
+            for (int i = 1; i < taps; i++) most = MAX2(most, LOAD(from + i));
+            STORE(seen + k, most);
+            for (int i = taps; i < taps + 3; i++) most = MAX2(most, LOAD(from + i));
+            STORE(top + k, most);
+        }
         for (int i = 0; t < stop; t++, i += 4)
             weak[t] |= (uint16_t)(NAME(along_rows_weak_tile)(taps, s, 4 * t, top[i], seen + i)
                                   << shift);
