@@ -21,7 +21,8 @@ from cconv.kernels.uneven cimport Block, Seen, Weak, level_of
 
 
 cdef enum:
-    TILES_BYTES = 98304      # of the transformed input of a task
+    TILES_BYTES = 98304      # of the transformed input of a task; of dy, where tiles go back to x:
+    BACK_BYTES = 262144
     KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
     SHARED_BYTES = 6291456   # of the transformed input that those tasks share
     GROUP = 64               # most tiles of a product
@@ -89,7 +90,8 @@ cdef inline Tiles tiles_of(
         t.batch = most(SHARED_BYTES // (t.square * c * item), 8)
         t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
     else:
-        t.batch = least(most(TILES_BYTES // (t.square * t.depth * item), 8), GROUP)
+        t.batch = BACK_BYTES if back else TILES_BYTES
+        t.batch = least(most(t.batch // (t.square * t.depth * item), 8), GROUP)
         t.batch = least(t.batch - t.batch % 8, ceil_div(t.count, threads))
     t.splits = least(ceil_div(t.batch, GROUP), ceil_div(2 * threads, t.blocks))
     t.group = least(GROUP, t.batch)
