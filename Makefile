@@ -2,7 +2,8 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 # Left out of `make quick`: guard pages, wheels, other machines, more than one instruction set.
-SLOW = guard_pages packaging build portability instruction_sets control determinism notebooks experiments thread_limits
+SLOW = guard_pages packaging build portability instruction_sets control determinism notebooks experiments thread_limits \
+       files_fuzz fork
 
 .DEFAULT_GOAL := help
 .PHONY: help env build test quick lint bench docs clean
@@ -18,10 +19,10 @@ build:  ## Compile the kernels in place
 	$(PYTHON) tools/make_stubs.py
 
 test:  ## Every test, as in the README
-	$(PYTHON) -m pytest -n auto
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 quick:  ## Tests of a minute and a half: fewer cases, one instruction set
-	CCONV_TEST_EXAMPLES=15 CCONV_TEST_NETWORKS=20 $(PYTHON) -m pytest -n auto $(SLOW:%=--ignore=tests/test_%.py)
+	CCONV_TEST_EXAMPLES=15 CCONV_TEST_NETWORKS=20 $(PYTHON) -m pytest -n auto --dist worksteal $(SLOW:%=--ignore=tests/test_%.py)
 
 lint:  ## Style, types, stubs
 	$(BIN)ruff check .
