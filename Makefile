@@ -1,7 +1,8 @@
 # What one does every day. PYTHON is that of the environment with `pip install -e '.[dev]'`.
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
-# Left out of `make quick`: guard pages, wheels, other machines, more than one instruction set.
+# Left out of `make quick`: guard pages, wheels, damaged files, forks, other machines, more than one
+# instruction set.
 SLOW = guard_pages packaging build portability instruction_sets control determinism notebooks experiments thread_limits \
        files_fuzz fork
 

@@ -328,3 +328,20 @@ def test_windows_whose_gradient_relu_stops(rows, columns, dtype, edge, seed):
         np.testing.assert_array_equal(got, wanted)
     unseen = [(0,), (2,), (slice(None), 0), (slice(None), 2)][edge]
     assert (pooled[0][unseen] == 0).all()
+
+
+@given(st.integers(2, 6), st.integers(2, 6), dtypes, seeds)
+@many
+def test_images_of_which_some_count_as_zero(rows, columns, dtype, seed):
+    """What the tiles before it were like decides nothing about a tile: bits are those of each image alone."""
+    size = (2 * rows + 1, 2 * columns + 1)  # a row and a column that pooling drops
+    window, pool = resolve_window("test", size, 3, padding="same"), resolve_window("test", size, 2, 2)
+    dy, kernel = normal(seed, dtype, (6, rows, columns, 33), (3, 3, 17, 33))
+    exponents = np.random.default_rng(seed).integers(-8, 2, 6) - (60 if dtype == np.float32 else 500)
+    dy = np.ldexp(np.sign(dy) * (1 + np.abs(dy) / 8), exponents[:, None, None, None]).astype(dtype)
+    argmax = np.random.default_rng(seed).integers(0, 4, dy.shape).astype(np.uint8)
+    dx = on_all_threads(lambda: ops.conv2d_max_pool_input_gradient(dy, argmax, kernel, window, 17, Run()))
+    for i in range(len(dy)):
+        one = slice(i, i + 1)
+        alone = ops.conv2d_max_pool_input_gradient(dy[one], argmax[one], kernel, window, 17, Run())
+        np.testing.assert_array_equal(dx[one], alone)

@@ -55,6 +55,9 @@ cdef enum:
     PARTIAL_BYTES = 4194304  # of the sums of all parts
 
 
+cdef double SLACK = 1.0001  # for what squares and their sums lose in rounding
+
+
 cdef struct Sum:
     Tiles t                  # x of the forward pass, dy in place of y
     size w                   # elements from one point to the next, of w
@@ -138,7 +141,7 @@ cdef bint reach(const cconv_winograd *wino, const cconv_tile *t, size side, cons
     # Whether all these pixels, or windows, or any, are at least such a share of the largest value of the
     # tile, `side` pixels wide: of what that usually is, or else is.
     cdef size[4] inside
-    if wino.reaches(t, seen, x, share * sqrt(t.squares[0]), all_of_them):
+    if wino.reaches(t, seen, x, share * SLACK * sqrt(t.squares[0]), all_of_them):
         return True
     t.usual.top = 0
     if all_of_them and not wino.reaches(t, seen, x, 0, True):  # not even above zero
@@ -158,7 +161,7 @@ cdef bint dy_reaches(const Sum *s, const cconv_tile *t, const cython.floating *d
     if side < 2 or t.argmax != NULL or t.r1 < side or t.c1 < side:
         return False
     region[0], region[1], region[2], region[3] = 0, side, 0, side
-    return s.t.wino.reaches(t, region, dy, sqrt(t.squares[0]) / CCONV_OUTPUT_RANGE, True)
+    return s.t.wino.reaches(t, region, dy, SLACK * sqrt(t.squares[0]) / CCONV_OUTPUT_RANGE, True)
 
 
 cdef bint reaches_all(

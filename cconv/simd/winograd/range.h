@@ -59,8 +59,10 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, ptrdiff
     const REAL share = terms / (range * range);
     const int tiny = top <= RANGE_TINY * RANGE_TINY * 36 * terms ? CCONV_MAYBE_TINY : 0;
     if (2 * top < RANGE_LIMIT * RANGE_LIMIT) {
+        /* Whatever passes by this must be above RANGE_TINY for sure. */
+        const REAL enough = 2 * top * share;
         t->usual->top = (double)(2 * top);
-        t->usual->enough = tiny ? __builtin_inf() : (double)(2 * top * share);
+        t->usual->enough = enough > RANGE_TINY * RANGE_TINY * terms ? (double)enough : __builtin_inf();
     }
     for (int k = 0; k < 4; k++)
         if (t->cells >> k & 1 && NAME(largest_lane)(cell[k]) < top * share)

@@ -318,9 +318,9 @@ INLINE void NAME(points_to_input)(const int out, const int n, const int whole, c
     REAL *const top = s->top, *const carry = s->carry;
 #define BODY(ragged) { \
         vec half[36]; \
-        ptrdiff_t point = t->point, row_ = t->row, column = t->column; \
+        ptrdiff_t point = t->point, down = t->row, column = t->column; \
         OPAQUE(point) \
-        OPAQUE(row_) \
+        OPAQUE(down) \
         OPAQUE(column) \
         UNROLL for (int j = 0; j < n; j++) { \
             vec d[6], to[6]; \
@@ -340,7 +340,7 @@ INLINE void NAME(points_to_input)(const int out, const int n, const int whole, c
                 if (!ends) GIVE(aside + j * channels, row[out + j], ragged) \
             } \
             REAL *to = i < over ? top : x; \
-            ptrdiff_t at = i * row_ + c; \
+            ptrdiff_t at = i * down + c; \
             UNROLL for (int j = 0; j < n; j++, at += column) { \
                 if ((!whole && j < c0) || ((!whole || j >= out) && j >= end)) continue; \
                 vec value = row[j] + (vec){0}; /* no negative zero */ \
