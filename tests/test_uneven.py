@@ -335,7 +335,7 @@ def test_windows_whose_gradient_relu_stops(rows, columns, dtype, edge, seed):
 def test_images_of_which_some_count_as_zero(rows, columns, dtype, seed):
     """What the tiles before it were like decides nothing about a tile: bits are those of each image alone."""
     size = (2 * rows + 1, 2 * columns + 1)  # a row and a column that pooling drops
-    window, pool = resolve_window("test", size, 3, padding="same"), resolve_window("test", size, 2, 2)
+    window = resolve_window("test", size, 3, padding="same")
     dy, kernel = normal(seed, dtype, (6, rows, columns, 33), (3, 3, 17, 33))
     exponents = np.random.default_rng(seed).integers(-8, 2, 6) - (60 if dtype == np.float32 else 500)
     dy = np.ldexp(np.sign(dy) * (1 + np.abs(dy) / 8), exponents[:, None, None, None]).astype(dtype)
