@@ -51,7 +51,7 @@ cimport cython
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcmp, memcpy
 
-from cconv._kernels cimport behind, cconv_tile, cconv_winograd, ceil_div, least, size
+from cconv._kernels cimport behind, cconv_winograd, ceil_div, least, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
     Spot,
@@ -64,7 +64,6 @@ from cconv.kernels.winograd_tiles cimport (
     level_of_block,
     levels_at,
     patch_at,
-    place,
     places,
     products,
     rounded,
@@ -101,22 +100,22 @@ cdef struct Pass:
 
 
 cdef void give_direct(
-    const Pass *p, cconv_tile *x, cconv_tile *y,  # IN, OUT  where the tile lies
-    size x_at, Weak weak, int level, size block,
-    cython.floating *spare,                       # OUT  as in `thread_size`
+    const Pass *p, Spot *s,  # IN, OUT  where the tile lies
+    Weak weak, int level, size block,
+    cython.floating *spare,  # OUT  as in `thread_size`
 ) noexcept nogil:
     # Take the sums of a tile's weak outputs directly, and give them to the output's transform.
     cdef Tiles *t = <Tiles *>&p.t
-    cdef Seen seen = seen_of(t, x, y)
+    cdef Seen seen = seen_of(t, s)
     cdef Block b = block_of(t, block, p.gradient, p.gradient)
     cdef cython.floating *given = spare + given_at(t, p.gradient)
     cdef cython.floating *patch = spare + patch_at(t, p.gradient)
     weak = weak_by_kernel(&seen, weak, level)
-    y.weak, y.empty, y.given = weak.weak, weak.empty, given
+    s.y.weak, s.y.empty, s.y.given = weak.weak, weak.empty, given
     if weak.weak == weak.empty:
         return
-    x.channels, x.argmax = t.c, places(p.x_argmax, x_at)
-    t.wino.patch(x, seen.pixels, <const cython.floating *>p.x + x_at, patch)
+    s.x.channels, s.x.argmax = t.c, places(p.x_argmax, s.x_at)
+    t.wino.patch(&s.x, seen.pixels, <const cython.floating *>p.x + s.x_at, patch)
     direct_sums(&seen, &b, weak, <const cython.floating *>patch, <const cython.floating *>p.kernel, given,
                 spare)
 
@@ -135,18 +134,17 @@ cdef void tiles_out(
     cdef const cython.floating *positive = <const cython.floating *>p.positive
     cdef const cython.floating *bias = behind(<const cython.floating *>p.bias, block * t.width)
     cdef cython.floating *y = <cython.floating *>p.y
-    cdef size f = block * t.width, i, x_at = 0, y_at = 0
-    cdef cconv_tile from_, to
+    cdef size f = block * t.width, at, i
     cdef Spot spot = spot_of(t, first)
-    to.channels, to.point = least(t.width, t.f - f), t.m
-    products(v, u, t, count, to.channels, m)
+    spot.y.channels, spot.y.point = least(t.width, t.f - f), t.m
+    products(v, u, t, count, spot.y.channels, m)
     for i in range(count):
-        place(t, &spot, &from_, &to, &x_at, &y_at)
-        step(t, &spot)
-        to.argmax, to.positive = places(p.y_argmax, y_at + f), behind(positive, y_at + f)
+        at = spot.y_at + f
+        spot.y.argmax, spot.y.positive = places(p.y_argmax, at), behind(positive, at)
         if weak[i].weak or level != EVEN:
-            give_direct(p, &from_, &to, x_at, weak[i], level, block, spare)
-        t.wino.output(&to, m + i * t.width, y + y_at + f, bias, p.relu)
+            give_direct(p, &spot, weak[i], level, block, spare)
+        t.wino.output(&spot.y, m + i * t.width, y + at, bias, p.relu)
+        step(t, &spot)
 
 
 cdef void tiles_task(

@@ -12,7 +12,6 @@ from cconv._kernels cimport (
     behind,
     cconv_rows_of,
     cconv_seam,
-    cconv_tile,
     cconv_usual,
     ceil_div,
     least,
@@ -31,7 +30,6 @@ from cconv.kernels.winograd_tiles cimport (
     levels_at,
     patch_at,
     nothing_yet,
-    place,
     places,
     products,
     rounded,
@@ -83,35 +81,35 @@ cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
     memset(dx + b.high * t.xw * t.c, 0, (t.xh - b.high) * t.xw * t.c * sizeof(cython.floating))
 
 
-cdef inline Seen seen_back(const Tiles *t, const cconv_tile *x, const cconv_tile *y) noexcept nogil:
+cdef inline Seen seen_back(const Tiles *t, const Spot *at) noexcept nogil:
     # What the pixels of x see of a tile of dy.  Those that see every tap do so in several tiles.
     cdef Seen s
-    cdef size taps = t.wino.taps, i = t.top - x.r0, j = t.left - x.c0
+    cdef size taps = t.wino.taps, i = t.top - at.x.r0, j = t.left - at.x.c0
     s.sums, s.pixels, s.taps, s.sign = t.wino.out + taps - 1, t.wino.out, taps, -1
     s.rows = s.columns = s.sums
-    s.r0, s.r1, s.c0, s.c1 = 0, y.r1, 0, y.c1
+    s.r0, s.r1, s.c0, s.c1 = 0, at.y.r1, 0, at.y.c1
     s.whole_r0, s.whole_r1 = taps - 1 - i, t.out_h - i
     s.whole_c0, s.whole_c1 = taps - 1 - j, t.out_w - j
     return s
 
 
 cdef void give_shares(
-    const Back *b, cconv_tile *x, cconv_tile *y,  # IN, OUT  where the tile lies
-    size y_at, Weak weak, int level, size block,
-    cython.floating *spare,                       # OUT  as in `thread_size`
+    const Back *b, Spot *s,  # IN, OUT  where the tile lies
+    Weak weak, int level, size block,
+    cython.floating *spare,  # OUT  as in `thread_size`
 ) noexcept nogil:
     # As `give_direct`: what a tile of dy gives to pixels of x that see little of it.
     cdef Tiles *t = <Tiles *>&b.t
-    cdef Seen seen = seen_back(t, x, y)
+    cdef Seen seen = seen_back(t, s)
     cdef Block columns = block_of(t, block, True, False)
     cdef cython.floating *given = spare + given_at(t, True)
     cdef cython.floating *patch = spare + patch_at(t, True)
     weak = weak_by_kernel(&seen, weak, level)
-    x.weak, x.empty, x.given = weak.weak, weak.empty, given
+    s.x.weak, s.x.empty, s.x.given = weak.weak, weak.empty, given
     if weak.weak == weak.empty:
         return
-    y.channels, y.argmax = t.depth, places(b.argmax, y_at)
-    t.wino.patch(y, seen.pixels, <const cython.floating *>b.dy + y_at, patch)
+    s.y.channels, s.y.argmax = t.depth, places(b.argmax, s.y_at)
+    t.wino.patch(&s.y, seen.pixels, <const cython.floating *>b.dy + s.y_at, patch)
     direct_sums(&seen, &columns, weak, <const cython.floating *>patch, <const cython.floating *>b.kernel,
                 given, spare)
 
@@ -127,27 +125,25 @@ cdef void scatter_block(
 ) noexcept nogil:
     # Tiles from `first` on of a task that begins with tile `start`.
     cdef Tiles *t = <Tiles *>&b.t
-    cdef size c = block * t.width, i, x_at = 0, y_at = 0
+    cdef size c = block * t.width, i, at
     cdef int level = <int>spare[levels_at(t, True) + block]
     cdef cython.floating *dx = <cython.floating *>b.dx
-    cdef cconv_tile from_, to
     cdef cconv_seam seam
-    from_.channels, from_.point, from_.argmax = least(t.width, t.columns - c), t.m, NULL
     cdef Spot spot = spot_of(t, first)
+    spot.x.channels, spot.x.point, spot.x.argmax = least(t.width, t.columns - c), t.m, NULL
     seam.carry = carry
     for i in range(first, first + count):
-        place(t, &spot, &from_, &to, &x_at, &y_at)
-        x_at += c
+        at = spot.x_at + c
         seam.first, seam.last = spot.across == 0, spot.across + 1 == t.across
         seam.add = spot.down > 0 and i >= start + t.across
-        seam.top = dx + x_at
+        seam.top = dx + at
         if spot.down > 0 and not seam.add:
-            seam.top = aside + (c - from_.c0 * t.c)
-        from_.positive = behind(<const cython.floating *>b.positive, x_at)
+            seam.top = aside + (c - spot.x.c0 * t.c)
+        spot.x.positive = behind(<const cython.floating *>b.positive, at)
         if weak[i - first].weak or level != EVEN:
-            give_shares(b, &from_, &to, y_at, weak[i - first], level, block, spare)
+            give_shares(b, &spot, weak[i - first], level, block, spare)
+        t.wino.scatter(&spot.x, &seam, m + (i - first) * t.width, dx + at)
         step(t, &spot)
-        t.wino.scatter(&from_, &seam, m + (i - first) * t.width, dx + x_at)
 
 
 cdef void gradients_in(
@@ -160,29 +156,26 @@ cdef void gradients_in(
     # Transform tiles of dy.
     cdef Tiles *t = <Tiles *>&b.t
     cdef const cython.floating *dy = <const cython.floating *>b.dy
-    cdef size i, x_at = 0, y_at = 0
-    cdef cconv_tile from_, to
+    cdef size i
     cdef Seen seen
     cdef Spot spot = spot_of(t, first)
     cdef cconv_usual usual = nothing_yet()
     cdef bint dropped
     cdef int glance
-    to.channels, to.point = t.depth, t.v
+    spot.y.channels, spot.y.point, spot.y.usual = t.depth, t.v, &usual
     for i in range(count):
-        place(t, &spot, &from_, &to, &x_at, &y_at)
-        step(t, &spot)
-        to.argmax, to.usual = places(b.argmax, y_at), &usual
+        spot.y.argmax = places(b.argmax, spot.y_at)
         weak[i].weak = weak[i].empty = 0
         # What pooling drops has no gradient, as zeros of dy, which would have been examined.
-        dropped = t.ys and (to.r1 < t.wino.out or to.c1 < t.wino.out)
-        glance = t.wino.gradient(&to, dy + y_at, v + i * t.depth, NULL)
-        if not (glance or dropped):
-            continue
-        seen = seen_back(t, &from_, &to)
-        if glance & CCONV_MAYBE_UNEVEN or (dropped and glance & CCONV_MAYBE_TINY):
-            weak[i] = examine(&seen, t.wino, &to, dy + y_at, patch)
-        elif dropped:
-            weak[i] = unseen(&seen)
+        dropped = t.ys and (spot.y.r1 < t.wino.out or spot.y.c1 < t.wino.out)
+        glance = t.wino.gradient(&spot.y, dy + spot.y_at, v + i * t.depth, NULL)
+        if glance or dropped:
+            seen = seen_back(t, &spot)
+            if glance & CCONV_MAYBE_UNEVEN or (dropped and glance & CCONV_MAYBE_TINY):
+                weak[i] = examine(&seen, t.wino, &spot.y, dy + spot.y_at, patch)
+            elif dropped:
+                weak[i] = unseen(&seen)
+        step(t, &spot)
 
 
 cdef void scatter_task(

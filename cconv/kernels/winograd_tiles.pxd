@@ -112,9 +112,13 @@ cdef inline int cells_of(size rows, size columns) noexcept nogil:
     return (1 | (2 if columns > 2 else 0) | (4 if rows > 2 else 0) | (8 if rows > 2 and columns > 2 else 0))
 
 
-# The place of a tile: its image, its row and column there.
+# The place of a tile: its image, its row and column there, and where it lies in the image of the input and
+# of the output: all but channels, point and argmax.  x_at and y_at are the elements of its row 0, column 0,
+# which may be outside the image.
 cdef struct Spot:
     size image, down, across
+    cconv_tile x, y
+    size x_at, y_at
 
 
 cdef inline Spot spot_of(const Tiles *t, size tile) noexcept nogil:
@@ -122,7 +126,31 @@ cdef inline Spot spot_of(const Tiles *t, size tile) noexcept nogil:
     s.image = tile // (t.down * t.across)
     s.down = tile // t.across - s.image * t.down
     s.across = tile % t.across
+    s.x.row, s.x.column, s.y.row, s.y.column = t.xw * t.c, t.c, t.yw * t.f, t.f
+    s.x.squares = s.y.squares = NULL
+    s.y.cells = 15
+    place(t, &s)
     return s
+
+
+cdef inline void place(const Tiles *t, Spot *s) noexcept nogil:
+    cdef size image = s.image, i = t.wino.out * s.down, j = t.wino.out * s.across
+    s.x.r0, s.x.c0 = t.top - i, t.left - j
+    s.x.r1, s.x.c1 = s.x.r0 + (t.xh << t.xs), s.x.c0 + (t.xw << t.xs)
+    s.x_at = ((image * t.xh + ((i - t.top) >> t.xs)) * t.xw + ((j - t.left) >> t.xs)) * t.c
+    s.y.r0 = s.y.c0 = 0
+    s.y.r1 = least(t.wino.out, (t.yh << t.ys) - i)
+    s.y_at = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
+    end_columns(t, s)
+
+
+cdef inline void end_columns(const Tiles *t, Spot *s) noexcept nogil:
+    # Where its columns end, and that no sums are weak.
+    cdef size j = t.wino.out * s.across
+    s.y.c1 = least(t.wino.out, (t.yw << t.ys) - j)
+    # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
+    s.x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - t.wino.out * s.down, t.ow - j)
+    s.x.weak = s.y.weak = s.x.empty = s.y.empty = 0
 
 
 cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
@@ -132,26 +160,11 @@ cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
         s.across, s.down = 0, s.down + 1
         if s.down == t.down:
             s.down, s.image = 0, s.image + 1
-
-
-cdef inline void place(const Tiles *t, const Spot *s, cconv_tile *x, cconv_tile *y, size *x_at,
-                       size *y_at) noexcept nogil:
-    # Where a tile lies in its image of the input and of the output: all but channels, point and argmax.
-    # x_at and y_at are the elements of its row 0, column 0, which may be outside the image.
-    cdef size image = s.image, i = t.wino.out * s.down, j = t.wino.out * s.across
-    x.row, x.column = t.xw * t.c, t.c
-    x.r0, x.c0 = t.top - i, t.left - j
-    x.r1, x.c1 = x.r0 + (t.xh << t.xs), x.c0 + (t.xw << t.xs)
-    x_at[0] = ((image * t.xh + ((i - t.top) >> t.xs)) * t.xw + ((j - t.left) >> t.xs)) * t.c
-    y.row, y.column = t.yw * t.f, t.f
-    y.r0, y.r1 = 0, least(t.wino.out, (t.yh << t.ys) - i)
-    y.c0, y.c1 = 0, least(t.wino.out, (t.yw << t.ys) - j)
-    y_at[0] = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
-    # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
-    x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - i, t.ow - j)
-    y.cells = 15
-    x.squares = y.squares = NULL
-    x.weak = y.weak = x.empty = y.empty = 0
+        place(t, s)
+        return
+    s.x.c0, s.x.c1 = s.x.c0 - t.wino.out, s.x.c1 - t.wino.out
+    s.x_at, s.y_at = s.x_at + (t.wino.out >> t.xs) * t.c, s.y_at + (t.wino.out >> t.ys) * t.f
+    end_columns(t, s)
 
 
 cdef inline cconv_usual nothing_yet() noexcept nogil:
@@ -168,15 +181,15 @@ cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept
     return <unsigned char *>argmax + at
 
 
-cdef inline Seen seen_of(const Tiles *t, const cconv_tile *x, const cconv_tile *y) noexcept nogil:
+cdef inline Seen seen_of(const Tiles *t, const Spot *at) noexcept nogil:
     # What the outputs of a tile see of its input.
     cdef Seen s
     cdef size n = t.wino.out + t.wino.taps - 1
     s.sums, s.pixels, s.taps, s.sign = t.wino.out, n, t.wino.taps, 1
-    s.rows, s.columns = y.r1, y.c1
-    s.r0, s.r1, s.c0, s.c1 = most(x.r0, 0), least(x.r1, n), most(x.c0, 0), least(x.c1, n)
-    s.whole_r0, s.whole_r1 = x.r0, x.r0 + t.in_h - t.wino.taps + 1
-    s.whole_c0, s.whole_c1 = x.c0, x.c0 + t.in_w - t.wino.taps + 1
+    s.rows, s.columns = at.y.r1, at.y.c1
+    s.r0, s.r1, s.c0, s.c1 = most(at.x.r0, 0), least(at.x.r1, n), most(at.x.c0, 0), least(at.x.c1, n)
+    s.whole_r0, s.whole_r1 = at.x.r0, at.x.r0 + t.in_h - t.wino.taps + 1
+    s.whole_c0, s.whole_c1 = at.x.c0, at.x.c0 + t.in_w - t.wino.taps + 1
     return s
 
 
@@ -206,21 +219,18 @@ cdef inline void tiles_in(
     Tiles *t, size first, size count,
     cython.floating *patch,        # OUT  (n^2, c)
 ) noexcept nogil:
-    cdef size i, x_at = 0, y_at = 0
-    cdef cconv_tile from_, to
+    cdef size i
     cdef Seen seen
     cdef Spot spot = spot_of(t, first)
     cdef cconv_usual usual = nothing_yet()
-    from_.channels, from_.point = t.c, t.v
+    spot.x.channels, spot.x.point, spot.x.usual = t.c, t.v, &usual
     for i in range(count):
-        place(t, &spot, &from_, &to, &x_at, &y_at)
-        step(t, &spot)
-        from_.argmax = places(argmax, x_at)
-        from_.usual = &usual
+        spot.x.argmax = places(argmax, spot.x_at)
         weak[i].weak = weak[i].empty = 0
-        if t.wino.input(&from_, x + x_at, v + i * t.c) & CCONV_MAYBE_UNEVEN:
-            seen = seen_of(t, &from_, &to)
-            weak[i] = examine(&seen, t.wino, &from_, x + x_at, patch)
+        if t.wino.input(&spot.x, x + spot.x_at, v + i * t.c) & CCONV_MAYBE_UNEVEN:
+            seen = seen_of(t, &spot)
+            weak[i] = examine(&seen, t.wino, &spot.x, x + spot.x_at, patch)
+        step(t, &spot)
 
 
 cdef inline void products(

@@ -37,7 +37,6 @@ from cconv.kernels.winograd_tiles cimport (
     Tiles,
     count_taps,
     nothing_yet,
-    place,
     places,
     rounded,
     seen_of,
@@ -120,7 +119,7 @@ cdef inline size marks_size(const Sum *s, size item) noexcept nogil:
 
 
 cdef bint stands_apart(
-    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const Sum *s, const Spot *at,
     const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
     cython.floating *patches,                             # OUT  patches_size(s)
 ) noexcept nogil:
@@ -128,11 +127,11 @@ cdef bint stands_apart(
     cdef size n = wino.out + wino.taps - 1, out = wino.out
     cdef double[36] x_sizes
     cdef double[16] dy_sizes
-    cdef Seen seen = seen_of(&s.t, x_tile, y_tile)
-    wino.patch(x_tile, n, x, patches)
-    wino.sizes(n * n, x_tile.channels, patches, &x_sizes[0])
-    wino.patch(y_tile, out, dy, patches)
-    wino.sizes(out * out, y_tile.channels, patches, &dy_sizes[0])
+    cdef Seen seen = seen_of(&s.t, at)
+    wino.patch(&at.x, n, x, patches)
+    wino.sizes(n * n, at.x.channels, patches, &x_sizes[0])
+    wino.patch(&at.y, out, dy, patches)
+    wino.sizes(out * out, at.y.channels, patches, &dy_sizes[0])
     return is_uneven(&seen, &x_sizes[0], &dy_sizes[0], sizeof(cython.floating))
 
 
@@ -165,7 +164,7 @@ cdef bint dy_reaches(const Sum *s, const cconv_tile *t, const cython.floating *d
 
 
 cdef bint reaches_all(
-    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const Sum *s, const Spot *at,
     const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
 ) noexcept nogil:
     # Whether every tap surely sees enough: a quick look, which may say no where `is_uneven` says no.
@@ -174,21 +173,21 @@ cdef bint reaches_all(
     cdef size[4] whole      # outputs of dy all of whose taps are inside
     cdef double share = 1.0 / CCONV_WINOGRAD_RANGE
     cdef size n = wino.out + wino.taps - 1
-    seen[0], seen[1] = most(x_tile.r0, 0), least(x_tile.r1, y_tile.r1 + wino.taps - 1)
-    seen[2], seen[3] = most(x_tile.c0, 0), least(x_tile.c1, y_tile.c1 + wino.taps - 1)
-    if (seen[0] == 0 and seen[2] == 0 and seen[1] == y_tile.r1 + wino.taps - 1
-            and seen[3] == y_tile.c1 + wino.taps - 1):
+    seen[0], seen[1] = most(at.x.r0, 0), least(at.x.r1, at.y.r1 + wino.taps - 1)
+    seen[2], seen[3] = most(at.x.c0, 0), least(at.x.c1, at.y.c1 + wino.taps - 1)
+    if (seen[0] == 0 and seen[2] == 0 and seen[1] == at.y.r1 + wino.taps - 1
+            and seen[3] == at.y.c1 + wino.taps - 1):
         # The largest value of dy meets all taps.
-        return reach(wino, x_tile, n, seen, x, share, True)
+        return reach(wino, &at.x, n, seen, x, share, True)
     whole[0], whole[1] = seen[0], seen[1] - wino.taps + 1
     whole[2], whole[3] = seen[2], seen[3] - wino.taps + 1
-    if y_tile.argmax != NULL:  # windows of which every place will do
+    if at.y.argmax != NULL:  # windows of which every place will do
         whole[0], whole[1] = (whole[0] + 1) >> 1, whole[1] >> 1
         whole[2], whole[3] = (whole[2] + 1) >> 1, whole[3] >> 1
     if whole[0] >= whole[1] or whole[2] >= whole[3]:
         return False
-    return (reach(wino, y_tile, wino.out, whole, dy, 1.0 / CCONV_OUTPUT_RANGE, False)
-            and reach(wino, x_tile, n, seen, x, CCONV_OUTPUT_RANGE * share, True))
+    return (reach(wino, &at.y, wino.out, whole, dy, 1.0 / CCONV_OUTPUT_RANGE, False)
+            and reach(wino, &at.x, n, seen, x, CCONV_OUTPUT_RANGE * share, True))
 
 
 cdef void add_apart(
@@ -200,43 +199,41 @@ cdef void add_apart(
 ) noexcept nogil:
     # Add the products of the tiles that were left out, for one slice: chains of TILES_OF_CHAIN tiles, then
     # exactly.
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, x_at = 0, y_at = 0, count = 0
+    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, count = 0
     cdef size n = s.t.wino.out + s.t.wino.taps - 1, each = apart_size(s), item = sizeof(cython.floating)
     cdef cython.floating *second = patches + s.t.square * s.cs
     cdef cython.floating *chain = patches + tiles_size(s)
     cdef cython.floating *total = chain + each
     cdef cython.floating *lost = total + each
+    cdef size channels = least(s.cs, s.t.c - k), filters = least(s.fs, s.t.f - j)
     cdef const cconv_rows *rows = cconv_rows_of(item)
-    cdef cconv_tile from_, to
     cdef Spot spot
     if memchr(apart, 1, s.t.count) == NULL:
         return
-    from_.channels, to.channels = least(s.cs, s.t.c - k), least(s.fs, s.t.f - j)
-    from_.argmax = NULL
     memset(chain, 0, 3 * each * item)
     for i in range(s.t.count):
         if not apart[i]:
             continue
         spot = spot_of(&s.t, i)
-        place(&s.t, &spot, &from_, &to, &x_at, &y_at)
-        to.argmax = places(argmax, y_at + j)
-        s.t.wino.patch(&from_, n, x + x_at + k, patches)
-        s.t.wino.patch(&to, s.t.wino.out, dy + y_at + j, second)
-        add_tile(s, &from_, &to, <const cython.floating *>patches, <const cython.floating *>second, chain)
+        spot.x.channels, spot.x.argmax = channels, NULL
+        spot.y.channels, spot.y.argmax = filters, places(argmax, spot.y_at + j)
+        s.t.wino.patch(&spot.x, n, x + spot.x_at + k, patches)
+        s.t.wino.patch(&spot.y, s.t.wino.out, dy + spot.y_at + j, second)
+        add_tile(s, &spot, <const cython.floating *>patches, <const cython.floating *>second, chain)
         count += 1
         if count % TILES_OF_CHAIN == 0:
             rows.add_exactly(each, chain, total, lost)
             memset(chain, 0, each * item)
     rows.add_exactly(each, chain, total, lost)
     rows.whole(each, total, lost, total)
-    for i in range(s.t.wino.taps * s.t.wino.taps * from_.channels):
-        count = i // from_.channels * s.t.c + k + i % from_.channels
-        rows.add(to.channels, total + (i // from_.channels * s.cs + i % from_.channels) * s.fs, NULL,
+    for i in range(s.t.wino.taps * s.t.wino.taps * channels):
+        count = i // channels * s.t.c + k + i % channels
+        rows.add(filters, total + (i // channels * s.cs + i % channels) * s.fs, NULL,
                  dkernel + count * s.t.f + j, 0)
 
 
 cdef void add_tile(
-    const Sum *s, const cconv_tile *x_tile, const cconv_tile *y_tile,
+    const Sum *s, const Spot *at,
     const cython.floating *x,   # IN   (n, n, channels)
     const cython.floating *dy,  # IN   (out, out, filters)
     cython.floating *sums_of,   # IN, OUT  (taps, taps, cs, fs)
@@ -244,14 +241,14 @@ cdef void add_tile(
     cdef size out = s.t.wino.out, taps = s.t.wino.taps, n = out + taps - 1, u, v, i, j
     cdef cconv_sum sums
     sums.r, sums.ar, sums.br, sums.am, sums.cm = 1, 0, 0, 1, s.fs
-    sums.ak, sums.bk = x_tile.channels, y_tile.channels
+    sums.ak, sums.bk = at.x.channels, at.y.channels
     sums.aq, sums.bq = n * sums.ak, out * sums.bk
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
     for u in range(taps):
         for v in range(taps):
-            i, j = most(x_tile.r0 - u, 0), most(x_tile.c0 - v, 0)
-            sums.q = least(y_tile.r1, x_tile.r1 - u) - i
-            sums.k = least(y_tile.c1, x_tile.c1 - v) - j
+            i, j = most(at.x.r0 - u, 0), most(at.x.c0 - v, 0)
+            sums.q = least(at.y.r1, at.x.r1 - u) - i
+            sums.k = least(at.y.c1, at.x.c1 - v) - j
             if sums.q > 0 and sums.k > 0:
                 product(&sums, sums.ak, sums.bk, x + ((i + u) * n + j + v) * sums.ak,
                         dy + (i * out + j) * sums.bk, sums_of + (u * taps + v) * s.cs * s.fs,
@@ -270,36 +267,35 @@ cdef size batch_to_points(
     cython.floating *patches,      # OUT  patches_size(s)
 ) noexcept nogil:
     # Transform the tiles from `first` on; returns how many are in the sum.
-    cdef cconv_tile from_, to
     cdef Spot spot = spot_of(&s.t, first)
-    cdef size i, x_at = 0, y_at = 0, kept = 0
+    cdef size i, kept = 0
     cdef double squares = 0, dy_squares = 0
     cdef cconv_usual usual = nothing_yet(), dy_usual = nothing_yet()
     cdef bint even
     cdef int glance
-    from_.channels, from_.point, from_.argmax = channels, s.t.v, NULL
-    to.channels, to.point = filters, s.w
-    for i in range(first, first + count):
+    spot.x.channels, spot.x.point, spot.x.argmax = channels, s.t.v, NULL
+    spot.y.channels, spot.y.point = filters, s.w
+    spot.x.squares, spot.y.squares, spot.x.usual, spot.y.usual = &squares, &dy_squares, &usual, &dy_usual
+    for i in range(count):
         # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
-        if biases != NULL and i > first and (i - first) % TILES_OF_BIAS == 0:
+        if biases != NULL and i > 0 and i % TILES_OF_BIAS == 0:
             add_bias(biases, s.t.f, filters)
-        place(&s.t, &spot, &from_, &to, &x_at, &y_at)
-        step(&s.t, &spot)
-        apart[i - first] = 0
-        if to.r1 <= 0 or to.c1 <= 0:
+        if i > 0:
+            step(&s.t, &spot)
+        apart[i] = 0
+        if spot.y.r1 <= 0 or spot.y.c1 <= 0:
             continue
-        to.argmax = places(argmax, y_at)
-        from_.squares, to.squares, from_.usual, to.usual = &squares, &dy_squares, &usual, &dy_usual
+        spot.y.argmax = places(argmax, spot.y_at)
         squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
-        glance = s.t.wino.input(&from_, x + x_at, v + kept * channels)
-        s.t.wino.gradient(&to, dy + y_at, w + kept * filters, biases)
+        glance = s.t.wino.input(&spot.x, x + spot.x_at, v + kept * channels)
+        s.t.wino.gradient(&spot.y, dy + spot.y_at, w + kept * filters, biases)
         # A glance at the sums of squares: nothing there, or all of x so large that every tap sees enough.
         even = is_moderate(squares, dy_squares, sizeof(cython.floating)) and (
             squares == 0 or dy_squares == 0
-            or (not glance and dy_reaches(s, &to, dy + y_at))
-            or reaches_all(s, &from_, &to, x + x_at, dy + y_at))
-        if not even and stands_apart(s, &from_, &to, x + x_at, dy + y_at, patches):
-            apart[i - first] = 1
+            or (not glance and dy_reaches(s, &spot.y, dy + spot.y_at))
+            or reaches_all(s, &spot, x + spot.x_at, dy + spot.y_at))
+        if not even and stands_apart(s, &spot, x + spot.x_at, dy + spot.y_at, patches):
+            apart[i] = 1
             continue
         kept += 1
     if biases != NULL:
