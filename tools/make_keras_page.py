@@ -55,6 +55,8 @@ def names_of(namespace: str, api: Mapping[str, Mapping[str, object]]) -> list[st
 
 def accepted(argument: Argument) -> str:
     """Return what stands in the column "Accepted"."""
+    if argument.then:
+        return "all"
     if argument.same:
         return f"all, as `{argument.same}`"
     names = ["its own name" if value is OWN_NAME else f"`{value!r}`" for value in argument.accepted]

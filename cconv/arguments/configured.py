@@ -12,6 +12,7 @@ import numpy as np
 
 from cconv.arguments.keras_names import of_string
 from cconv.arguments.overrides import Hooks
+from cconv.arguments.serializable import name_of, own_object
 from cconv.arguments.text import key_of
 
 
@@ -39,8 +40,8 @@ class Configured(Hooks):
 
     @classmethod
     def _parameters(cls) -> dict[str, inspect.Parameter]:
-        parameters = inspect.signature(cls).parameters
-        return {name: parameter for name, parameter in parameters.items() if name not in cls.aliases}
+        found = _constructor_of(cls)
+        return {name: parameter for name, parameter in found.items() if name not in cls.aliases}
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data.
@@ -49,8 +50,26 @@ class Configured(Hooks):
         -------
         dict
             ``type(self)(**config)`` makes an equal object.
+
+        Raises
+        ------
+        TypeError
+            For an argument that a class of the user's own does not keep.
         """
-        return {name: _plain(getattr(self, name)) for name in self._parameters()}
+        names = list(self._parameters())
+        if not all(hasattr(self, name) for name in names):
+            names = self._kept(names)
+        return {name: _plain(getattr(self, name)) for name in names}
+
+    def _kept(self, names: list[str]) -> list[str]:
+        """Return the arguments that are attributes; the others, a get_config of the user's own adds."""
+        lost = [name for name in names if not hasattr(self, name)]
+        if type(self).get_config.__module__.partition(".")[0] == Configured.__module__.partition(".")[0]:
+            raise TypeError(
+                f"{type(self).__name__}: keep the argument {lost[0]!r} in an attribute of that name, or return "
+                "it from get_config(): it cannot be saved otherwise"
+            )
+        return [name for name in names if name not in lost]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -68,7 +87,7 @@ class Configured(Hooks):
         """
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}: config must hold arguments by name, got {config!r}")
-        unknown = sorted(set(config) - set(inspect.signature(cls).parameters))
+        unknown = sorted(set(config) - set(_constructor_of(cls)))
         if unknown:
             raise ValueError(f"{cls.__name__}: config has unknown entries {', '.join(map(repr, unknown))}")
         return cls(**config)
@@ -93,6 +112,19 @@ class Configured(Hooks):
     __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
+def _constructor_of(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the parameters that a class takes by name, also those that it hands to its base."""
+    found: dict[str, inspect.Parameter] = {}
+    makers = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    for function in makers:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        found |= {p.name: p for p in named if p.name not in found}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
+
+
 def _is_default(value: Any, default: Any) -> bool:
     if isinstance(value, Configured) and isinstance(default, str):
         return key_of(default) == key_of(type(value).__name__) and repr(value).endswith("()")
@@ -101,7 +133,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 def config_of(instance: Configured) -> dict[str, Any]:
     """Return ``{"class_name": …, "config": …}``, Keras' form of a serialised object."""
-    return {"class_name": type(instance).__name__, "config": instance.get_config()}
+    return {"class_name": name_of(type(instance)), "config": instance.get_config()}
 
 
 def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str, Any]) -> Any:
@@ -137,7 +169,7 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
         config, given = value["config"], value["class_name"]
     if not isinstance(given, str):
         raise TypeError(f"{where}: {name} must be a name, a {base.__name__} or its config, got {value!r}")
-    entry = table.get(key_of(given))
+    entry = own_object(given) or table.get(key_of(given))
     if entry is None:
         known = ", ".join(sorted(repr(k) for k in classes))
         raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{of_string(base, given)}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from cconv.arguments.configured import config_of
 from cconv.arguments.keras_names import of_string, refusing
+from cconv.arguments.serializable import own_object
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
@@ -22,10 +23,14 @@ from cconv.layers.pooling import (
 )
 from cconv.layers.rescaling import Rescaling
 
+# Keras' second names.
+MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D
+
 __all__ = [
     "Activation",
     "AveragePool2D",
     "AveragePooling2D",
+    "AvgPool2D",
     "BatchNormalization",
     "Conv2D",
     "Dense",
@@ -33,10 +38,12 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
     "Input",
     "InputLayer",
     "Layer",
     "LeakyReLU",
+    "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
     "RandomFlip",
@@ -52,8 +59,8 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Layer]] = {
-    name: value
-    for name, value in list(globals().items())
+    value.__name__: value
+    for value in list(globals().values())
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 }
 
@@ -85,11 +92,16 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     if not isinstance(config, Mapping) or not {"class_name", "config"} <= set(config):
         raise ValueError(f"layers.deserialize: config must hold class_name and config, got {config!r}")
     name = config["class_name"]
-    layer = _CLASSES.get(name) if isinstance(name, str) else None
+    layer = own_object(name) or _CLASSES.get(name) if isinstance(name, str) else None
     if layer is None:
         known = ", ".join(sorted(_CLASSES))
         instead = of_string(Layer, str(name))
-        raise ValueError(f"layers.deserialize: class_name must be one of {known}, got {name!r}{instead}")
+        own = "; a layer of your own: register_serializable, or custom_objects= of load_model"
+        raise ValueError(
+            f"layers.deserialize: class_name must be one of {known}, got {name!r}{instead or own}"
+        )
+    if not (isinstance(layer, type) and issubclass(layer, Layer)):
+        raise TypeError(f"layers.deserialize: {name!r} must stand for a layer class, got {layer!r}")
     return layer.from_config(config["config"])
 
 

@@ -8,7 +8,6 @@ every array comes from the `Run`, which may hand out the same memory at every st
 
 import math
 import re
-from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -23,55 +22,39 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import short
 from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
+from cconv.layers import hooks
+from cconv.layers.weights import Weights
 from cconv.ops.run import Run, is_replayable
 from cconv.regularizers import Regularizer
 from cconv.seeds import check_seed, new_seed, stream_of
 
 Shape = tuple[int, ...]
 
+_CALL = "define forward(x) and backward(dy), see cconv.layers.Layer"
 _PASSES = (
-    "a model calls _forward(x, run) and _backward(dy, run, need_dx=True), and so do forward and backward: "
-    'see "Add a layer" in CONTRIBUTING.md'
+    "a layer of cconv computes in _forward(x, run) and _backward(dy, run, need_dx=True); one of your own is "
+    "made of Layer alone, whose forward(x) and backward(dy) are called"
 )
-_FILES = "a layer's weights are made in _build(shape), and saved by their names in params and state"
-
-
-class Weights(UserDict[str, np.ndarray]):
-    """Named arrays that keep their memory: assigning to a name copies the values into its array.
-
-    The kernels trust the shape, dtype and layout that the layer gave them.
-
-    Examples
-    --------
-    >>> w = Weights()
-    >>> w.add("bias", np.zeros(2))
-    >>> w["bias"] = [1, 2]
-    >>> w["bias"]
-    array([1., 2.])
-    """
-
-    @controlled
-    def __setitem__(self, name: str, value: ArrayLike) -> None:
-        if name not in self.data:
-            raise KeyError(f"there is no {name!r} here, only {', '.join(self.data) or 'nothing'}")
-        array = self.data[name]
-        values = as_array("weights", name, value)
-        if values.shape != array.shape:
-            raise ValueError(f"{name} must have shape {array.shape}, got {values.shape}")
-        if values.dtype.kind not in "biuf":
-            raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
-        array[...] = values
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError(f"{name!r} cannot be deleted: the layer needs it")
-
-    def add(self, name: str, array: np.ndarray) -> None:
-        """Put in an array of a new name: this one, not a copy."""
-        self.data[name] = array
+_FILES = "a layer's weights are made in build(input_shape) by add_weight, and saved by their names"
 
 
 class Layer(Configured):
-    """Base of the layers.
+    """Base of the layers, and of layers of your own.
+
+    A subclass defines what it needs of these, in NumPy:
+
+    ``build(input_shape)``
+        Makes the weights with `add_weight`. `input_shape` is ``(None, h, w, c)`` or ``(None, features)``.
+    ``forward(x)`` or ``forward(x, training)``
+        Returns the output for x of shape ``(n, h, w, c)`` or ``(n, features)``, channels last whatever the
+        model's format. x cannot be written to, and can be kept for `backward`. With `training` False several
+        threads may be here at once: change nothing then.
+    ``backward(dy)``
+        Returns the gradient with respect to x, and puts those of the weights into ``self.grads`` by name.
+    ``compute_output_shape(input_shape)``
+        Where the output has another shape than the input; as `build`, the batch's None in front.
+
+    Keras' ``call`` is refused: there is no automatic differentiation.
 
     Parameters
     ----------
@@ -96,15 +79,32 @@ class Layer(Configured):
         Shape of one sample's output, without the batch; known once built.
     key : int
         The layer's number in its model, which keys its random draws; set before building.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.gamma = self.add_weight(name="gamma", shape=input_shape[-1:], initializer="ones")
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return self.gamma * x
+    ...     def backward(self, dy):
+    ...         self.grads["gamma"] = (dy * self.x).sum(axis=0)
+    ...         return self.gamma * dy
+    >>> layer = Scale()
+    >>> layer.forward(np.array([[2.0, 3.0]]), training=True)
+    array([[2., 3.]])
+    >>> layer.backward(np.array([[1.0, 10.0]])), layer.grads["gamma"]
+    (array([[ 1., 10.]]), array([ 2., 30.]))
     """
 
     not_called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("call", "__call__", "symbolic_call", "stateless_call", "quantized_call"), _CALL),
+        **dict.fromkeys(("forward", "backward"), _PASSES),
         **dict.fromkeys(
-            ("call", "__call__", "forward", "backward", "symbolic_call", "stateless_call", "quantized_call"),
-            _PASSES,
-        ),
-        **dict.fromkeys(
-            ("compute_mask", "compute_output_spec"), "define _resolve(shape), the output's shape"
+            ("compute_mask", "compute_output_spec"),
+            "define compute_output_shape(input_shape), the output's shape",
         ),
         **dict.fromkeys(
             ("get_build_config", "build_from_config", "save_own_variables", "load_own_variables"), _FILES
@@ -116,6 +116,11 @@ class Layer(Configured):
     _format_given = False
     # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
+    _first_weights: Sequence[ArrayLike] | None = None  # given by `weights=`, as in Keras 2
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        hooks.take_hooks(cls, Layer)
+        super().__init_subclass__(**options)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:
         if name is not None and (not isinstance(name, str) or not name):
@@ -165,6 +170,8 @@ class Layer(Configured):
         RuntimeError
             When it was built before and is just being trained.
         """
+        if hooks.runs(self):  # super().build(input_shape) at the end of one's own, as Keras' pages have it
+            return self
         owner = self._claims.owner() if self.built else None
         if owner is not None:
             raise RuntimeError(f"{self.where}: build: {self.name!r} is already training, in {owner.where}")
@@ -179,21 +186,26 @@ class Layer(Configured):
         self.params, self.grads, self.state, self.regularizers = Weights(), {}, Weights(), {}
         self._forget()
         self._build(self._inner(shape))
+        if self._first_weights is not None:
+            self.set_weights(self._first_weights)
         self.built = True
         return self
 
     def _build(self, shape: Shape) -> None:
         """Create what the layer keeps, for a channels_last `shape` that `_resolve` accepted."""
+        hooks.build(self, shape)
 
     def _resolve(self, shape: Shape) -> Shape:
         """Return the output shape for a channels_last input shape; raise when it does not fit."""
-        return shape
+        return hooks.output_shape(self, shape)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         """Return the output shape for this input shape, both without the batch.
 
         Nothing is built. ValueError when the layer cannot take such an input.
         """
+        if hooks.runs(self):  # that of the class above one's own
+            return tuple(input_shape)  # type: ignore[arg-type]
         return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
 
     def _checked_shape(self, shape: Any) -> Shape:
@@ -206,6 +218,47 @@ class Layer(Configured):
             wanted = " or ".join(map(str, self.ranks)) or "at least 1"
             raise ValueError(f"{expected} of length {wanted}, got {tuple(shape)}")
         return tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = None,
+        dtype: DTypeLike | None = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        name: str | None = None,
+    ) -> np.ndarray:
+        """Make a weight; for `build` of a subclass.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Empty for a single number.
+        initializer : str or Initializer, optional
+            By default ``"glorot_uniform"``, as Keras. See `cconv.initializers`.
+        dtype : None
+            A weight has the layer's dtype.
+        trainable : bool
+            False: a state, which is saved, and changed by nobody but the layer.
+        regularizer : str or Regularizer, optional
+            A penalty on the weight.
+        name : str, optional
+            Under which it is in `params`, `grads` or `state`, and in files; by default ``"weight"``,
+            ``"weight_1"``, …
+
+        Returns
+        -------
+        ndarray
+            Its memory, which stays the weight's: training and loading write into it.
+
+        Raises
+        ------
+        RuntimeError
+            Outside of `build`.
+        TypeError, ValueError
+            For a shape that is none, another dtype, or a name that is there already.
+        """
+        return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, name)
 
     def _add_weight(
         self,
@@ -223,7 +276,9 @@ class Layer(Configured):
 
     def _initial(self, name: str, shape: Shape, initializer: initializers.Initializer) -> np.ndarray:
         if self._stand_in is not None:
-            return self._stand_in(name, shape)
+            stand_in = self._stand_in(name, shape)
+            # Where `build` of a subclass may keep the array, it is one that the values are read into.
+            return np.zeros(shape, self.dtype) if hooks.runs(self) else stand_in
         return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
 
     @property
@@ -252,7 +307,8 @@ class Layer(Configured):
 
     def _rank_behind(self, rank: int | None) -> int | None:
         """Return the length of the output's shape for that of the input's; None if it is not known."""
-        return rank if self.ranks or type(self)._resolve is Layer._resolve else None
+        kept = type(self)._resolve is Layer._resolve and not hooks.own_of(type(self), "compute_output_shape")
+        return rank if self.ranks or kept else None
 
     def _inner(self, shape: Shape) -> Shape:
         first = self.data_format == "channels_first" and len(shape) == 3
@@ -297,6 +353,7 @@ class Layer(Configured):
         RuntimeError
             In training, when the layer is just being trained by somebody else.
         """
+        hooks.refuse_running(self, "forward")
         given = self._checked_input(x)
         if not arguments.flag(self.where, "training", training):
             return self._through(given, training=False)
@@ -335,6 +392,7 @@ class Layer(Configured):
         TypeError, ValueError
             For a dtype or shape other than the output's.
         """
+        hooks.refuse_running(self, "backward")
         return self._alone("backward", lambda: self._back(dy))
 
     def _back(self, dy: ArrayLike) -> np.ndarray:
@@ -400,11 +458,11 @@ class Layer(Configured):
 
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the output; keep with `_keep` what `_backward` needs if `run.training`."""
-        raise NotImplementedError
+        return hooks.forward(self, x, run)
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         """Set `grads` and return dx, or None when nobody needs it."""
-        raise NotImplementedError
+        return hooks.backward(self, dy)
 
     def _replays(self, training: bool) -> bool:
         """Whether `_forward`, and in training `_backward`, are nothing but kernel calls: see `replayable`."""
@@ -448,6 +506,10 @@ class Layer(Configured):
             raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
         for (store, name), value in zip(places, values, strict=True):
             store[name] = value
+
+    def _set_first_weights(self, weights: Sequence[ArrayLike] | None) -> None:
+        """Let these be the weights that the layer is built with, in place of initial ones."""
+        self._first_weights = weights
 
     def penalty(self) -> float:
         """Return the sum of the penalties on the layer's weights."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from cconv._version import __version__
 from cconv.arguments.numbers import LARGEST
+from cconv.arguments.serializable import check_comes_back
 from cconv.files import names, safetensors
 from cconv.files.atomic import naming
 from cconv.files.reading import DAMAGE, short
@@ -60,6 +61,8 @@ def write_weights(path: Path, model: Any) -> None:
 def write_model(path: Path, model: Any) -> None:
     """Write a whole built model, as `read_model` reads it."""
     names.check_ending("Sequential.save", path)
+    for part in (*model.layers, model.optimizer, model.loss):
+        check_comes_back(path, part)
     document = {
         "format": FORMAT,
         "cconv": __version__,
@@ -142,8 +145,12 @@ def read_model(path: Path, kind: Any, compile: bool) -> Any:
         file.check()
     for layer in model.layers:
         for store in (layer.params, layer.state):
-            for name in store:
-                store.add(name, arrays[f"{WEIGHTS}{layer.name}/{name}"])
+            for name, place in store.items():
+                array = arrays[f"{WEIGHTS}{layer.name}/{name}"]
+                if place.flags.writeable:  # a layer of the user's own may keep it elsewhere too
+                    place[...] = array
+                else:
+                    store.add(name, array)
     if resumed:
         with _describing(path):
             _check_count("the optimizer's iterations", int(arrays[ITERATIONS]))

@@ -242,6 +242,36 @@ class Predictor(Stack):
         return y
 
     @controlled
+    def __call__(self, x: ArrayLike, training: bool = False) -> np.ndarray:
+        """Return the model's outputs for one batch, as an array.
+
+        Parameters
+        ----------
+        x : array of shape (n, h, w, c), or of the model's other input shape
+            As for `predict`.
+        training : bool
+            True: layers do what they do in training, such as dropout, and batch normalisation takes the
+            batch's own mean and moves its averages. No weights change.
+
+        Raises
+        ------
+        RuntimeError
+            With `training` while the model is training.
+        TypeError, ValueError
+            For an `x` that is not what the model takes.
+        """
+        where = "Sequential.__call__"
+        if not arguments.flag(where, "training", training):
+            return self.predict_on_batch(x)
+        self._not_in_training(where)
+        boundary, samples = self._boundary(where, x)
+        (batch,) = boundary.batches(Data(samples), len(samples)).epoch()
+        y = batch.x
+        for layer in self._layers[batch.done :]:
+            y = layer._to_inner(layer.forward(layer._to_outer(y), training=True))
+        return self._as_outside(y)
+
+    @controlled
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)

@@ -1,5 +1,6 @@
 """`Sequential`: layers in a row, as Keras has it."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +12,13 @@ from cconv import layers as layer_classes
 from cconv.arguments.configured import config_of
 from cconv.arguments.control import controlled
 from cconv.arguments.overrides import Hooks
+from cconv.arguments.serializable import custom_object_scope, name_of
+from cconv.files import plainjson
 from cconv.layers.base import Layer
 from cconv.models import diagram, files, summary
 from cconv.models.formats import agreed_format, named_formats
 from cconv.models.training import Trainer
+from cconv.seeds import new_seed
 
 _STEP = (
     "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
@@ -196,17 +200,29 @@ class Sequential(Trainer, Hooks):
         first = self._settled_format == "channels_first" and not named_formats(self._layers, rank)
         return self._settled_format if first else None
 
+    def to_json(self, **options: Any) -> str:
+        """Return `get_config` as text for `model_from_json`; options are those of `json.dumps`."""
+        return json.dumps({"class_name": "Sequential", "config": self.get_config()}, **options)
+
     @classmethod
     @controlled
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Return the model that `get_config` described, with new weights from the same seed.
+
+        Parameters
+        ----------
+        config : dict
+            What `get_config` returned.
+        custom_objects : dict of str to class, optional
+            What the names of your own classes stand for; see `cconv.utils.register_serializable`.
 
         Raises
         ------
         TypeError, ValueError
             For anything that does not describe a model.
         """
-        model = cls._unbuilt(config)
+        with custom_object_scope(custom_objects):
+            model = cls._unbuilt(config)
         shape = config["input_shape"] or model._input_shape
         if shape is None and model._layers:
             shape = model._layers[0].declared_shape
@@ -257,13 +273,18 @@ class Sequential(Trainer, Hooks):
 
 
 @controlled
-def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
+def load_model(
+    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+) -> Sequential:
     """Return the model that `Sequential.save` wrote.
 
     Parameters
     ----------
     path : path
         Of the file.
+    custom_objects : dict of str to class or function, optional
+        What the names of your own layers, losses and others in the file stand for, as in Keras; not needed
+        for what `cconv.utils.register_serializable` knows.
     compile : bool
         Also compile it as it was, with the state of its optimizer.
 
@@ -289,7 +310,61 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> Sequential
     >>> all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights()))
     True
     """
-    return files.read_model(path, Sequential, compile)
+    with custom_object_scope(custom_objects):
+        return files.read_model(path, Sequential, compile)
+
+
+@controlled
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+    """Return the model that `Sequential.to_json` described, with new weights from the same seed.
+
+    Parameters
+    ----------
+    json_string : str
+        The text.
+    custom_objects : dict of str to class, optional
+        As for `load_model`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it does not describe a model.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> twin = model_from_json(Sequential([Dense(3, input_shape=(2,))], seed=1).to_json())
+    >>> twin.output_shape
+    (None, 3)
+    """
+    where = "model_from_json"
+    if not isinstance(json_string, str):
+        raise TypeError(f"{where}: json_string must be a string, got {json_string!r}")
+    described = plainjson.loads(json_string)
+    if not isinstance(described, dict) or set(described) != {"class_name", "config"}:
+        raise ValueError(f"{where}: json_string must hold class_name and config, got {json_string:.60}")
+    return Sequential.from_config(described["config"], custom_objects)
+
+
+@controlled
+def clone_model(model: Sequential) -> Sequential:
+    """Return a model of the same layers with new weights, from a seed of its own; not compiled.
+
+    Parameters
+    ----------
+    model : Sequential
+        Not changed.
+
+    Raises
+    ------
+    TypeError
+        When it is no model.
+    """
+    if not isinstance(model, Sequential):
+        raise TypeError(f"clone_model: model must be a Sequential, got {model!r}")
+    own = {type(layer).__name__: type(layer) for layer in model.layers}
+    names = {name_of(kind): kind for kind in own.values()}
+    return type(model).from_config({**model.get_config(), "seed": new_seed()}, {**own, **names})
 
 
 def _described_layer(where: str, entry: Any) -> Layer:

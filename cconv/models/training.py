@@ -125,6 +125,11 @@ class Trainer(Predictor):
             check_object(part)
         self._forget_plans()
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns: "loss", then those of the metrics."""
+        return self._figure_names()
+
     def _need_compiled(self, where: str) -> None:
         if self.loss is None:
             raise RuntimeError(f"{where}: call compile first")

@@ -11,10 +11,20 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import positive_int
+from cconv.arguments.serializable import custom_object_scope, register_serializable
 from cconv.models import diagram
 from cconv.seeds import set_random_seed
 
-__all__ = ["plot_model", "set_random_seed", "to_categorical"]
+__all__ = [
+    "custom_object_scope",
+    "plot_model",
+    "register_keras_serializable",
+    "register_serializable",
+    "set_random_seed",
+    "to_categorical",
+]
+
+register_keras_serializable = register_serializable  # by Keras' name
 
 
 @controlled

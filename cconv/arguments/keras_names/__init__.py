@@ -210,9 +210,13 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
     settle = _settled
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and not known.issuperset(kwargs):
-            kwargs = settle(known, kwargs, words, args)
-        return function(*args, **kwargs)
+        if not kwargs or known.issuperset(kwargs):
+            return function(*args, **kwargs)
+        kwargs, later = settle(known, kwargs, words, args)
+        made = function(*args, **kwargs)
+        for method, value in later:
+            getattr(args[0], method)(value)
+        return made
 
     # With the globals of the function, by which doctest and others tell what module it is of.
     made = FunctionType(guarded.__code__, plain.__globals__, plain.__name__, None, guarded.__closure__)
@@ -223,15 +227,17 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
 
 def _settled(
     known: frozenset[str], given: Mapping[str, Any], words: Words, args: tuple[Any, ...]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """Return the arguments without those of Keras' that ask for nothing; TypeError for the others.
 
-    What neither knows stays, for Python to say so.
+    Also the methods that take arguments once the object is made. What neither knows stays, for Python to
+    say so.
     """
     from cconv.arguments.keras_names.arguments import ARGUMENTS
 
     where, namespace, keys = words(args[0] if args else None)
     kept = {name: value for name, value in given.items() if name in known}
+    later = []
     for name, value in given.items():
         if name in known:
             continue
@@ -239,7 +245,9 @@ def _settled(
         if entry is None:
             kept[name] = value
         elif entry.same and entry.same not in kept:
-            kept[entry.same] = value
+            kept[entry.same] = entry.convert(value)
+        elif entry.then:
+            later.append((entry.then, value))
         elif not entry.accepts(value, where):
             raise TypeError(f"{where}: {name} is not supported: {pointer(namespace, entry.instead)}")
-    return kept
+    return kept, later

@@ -5,6 +5,7 @@ The key of a table is ``module.Class`` or ``module.function`` (``module.*``: all
 loses its line here, and nothing else.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cconv.arguments.text import key_of
@@ -17,7 +18,9 @@ class Argument(NamedTuple):
 
     accepted: tuple[Any, ...] = (None,)
     instead: str = ""
-    same: str = ""  # the argument that cconv has under another name
+    same: str = ""  # the argument that cconv has under another name,
+    convert: Callable[[Any], Any] = lambda value: value  # and the value that it then has
+    then: str = ""  # the method of what is made that is given the value
 
     def accepts(self, value: Any, where: str) -> bool:
         """Whether a value asks of the class or function called `where` for nothing that it does not do."""
@@ -54,7 +57,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     "models.Sequential": {},
     "models.load_model": {
         "filepath": PATH,
-        "custom_objects": Argument((None, {}), "the model made in code, then load_weights"),
         "safe_mode": Argument((True,), "nothing: a file is data and never code"),
     },
     "Sequential.compile": {
@@ -123,8 +125,8 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "batch_size": Argument(instead="batch_size= of fit"),
         "batch_input_shape": Argument(instead="input_shape=, without the batch"),
         "batch_shape": Argument(instead="input_shape=, without the batch"),
-        "input_dim": Argument(instead="input_shape=(n,)"),
-        "weights": Argument(instead="set_weights, once it is built"),
+        "input_dim": Argument(instead="input_shape=(n,)", same="input_shape", convert=lambda n: (n,)),
+        "weights": Argument(instead="set_weights, once it is built", then="_set_first_weights"),
     },
     "layers.InputLayer": {
         "sparse": NO,
@@ -170,7 +172,7 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "axis": Argument((-1,), "Reshape or a transposed input, so that the axis is the last"),
     },
     "layers.deserialize": {
-        "custom_objects": Argument((None, {}), "from_config of a class of your own"),
+        "custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope"),
     },
     "optimizers.*": {
         "weight_decay": Argument(instead="AdamW, or kernel_regularizer= of the layers"),

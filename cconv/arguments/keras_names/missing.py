@@ -7,7 +7,7 @@ of the module, "" for that of Keras itself. Strings that Keras takes, such as "k
 from cconv.arguments.keras_names.layers import GRAPH, LAYERS
 
 THE_CLASS = "the class of the same name: CategoricalCrossentropy()(y_true, y_pred)"
-OWN_CLASSES = "a class of your own is made in code, and load_weights fills it"
+OWN_CLASSES = "register_serializable, custom_object_scope"
 
 MISSING: dict[str, dict[str, str]] = {
     "layers": LAYERS,
@@ -53,8 +53,6 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "models": {
         "Model": GRAPH,
-        "clone_model": "Sequential.from_config(model.get_config()), then set_weights",
-        "model_from_json": "Sequential.from_config(json.loads(text))",
         "save_model": "Sequential.save",
     },
     "optimizers": {
@@ -220,7 +218,6 @@ MISSING: dict[str, dict[str, str]] = {
         "audio_dataset_from_directory": "",
         "bounding_boxes": "",
         "clear_session": "nothing: there is no session",
-        "custom_object_scope": OWN_CLASSES,
         "deserialize_keras_object": "get_config and from_config of the object",
         "disable_interactive_logging": "verbose=0",
         "enable_interactive_logging": "verbose=0",
@@ -239,7 +236,6 @@ MISSING: dict[str, dict[str, str]] = {
         "normalize": "NumPy: x / np.linalg.norm(x, axis=-1, keepdims=True)",
         "pack_x_y_sample_weight": "",
         "pad_sequences": "",
-        "register_keras_serializable": OWN_CLASSES,
         "save_img": "Pillow and NumPy: np.asarray(Image.open(path))",
         "serialize_keras_object": "get_config and from_config of the object",
         "split_dataset": "validation_split= of fit, or sklearn.model_selection.train_test_split",

@@ -1,0 +1,192 @@
+"""Layers of the user's own: what `build`, `forward` and `backward` of a subclass of `Layer` are for a model.
+
+A class that computes in NumPy defines them by these names. They are kept under others, so that what people
+call stays the methods of `Layer`: these check, convert, and call the hooks.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from cconv import initializers, regularizers
+from cconv.arguments import flag
+from cconv.arguments.numbers import positive_int
+from cconv.ops.run import Run
+
+HOOKS = ("build", "forward", "backward", "compute_output_shape")
+
+
+# The layers whose hooks are running: there, `super().forward(x)` means the hook of the class above.
+_running: ContextVar[tuple[Any, ...]] = ContextVar("layers whose hooks are running", default=())
+
+
+def take_hooks(cls: Any, base: Any) -> None:
+    """Keep the hooks of a class that is made of `base` alone, and put what calls them in their places.
+
+    TypeError for one of the two passes without the other.
+    """
+    if cls._forward is not base._forward:
+        return
+    for name in HOOKS:
+        own = next(kind.__dict__[name] for kind in cls.__mro__ if name in kind.__dict__)
+        if inspect.isfunction(own) and own is not base.__dict__[name] and not hasattr(own, "calls_hook"):
+            setattr(cls, f"_own_{name}", own)
+            setattr(cls, name, _public(base.__dict__[name], own))
+            cls._as_they_are = {**cls._as_they_are, name: cls.__dict__[name]}
+    if own_of(cls, "forward") and not own_of(cls, "backward"):
+        raise TypeError(f"{cls.__name__}: forward(x) needs backward(dy), the gradient of x, beside it")
+    if own_of(cls, "backward") and not own_of(cls, "forward"):
+        raise TypeError(f"{cls.__name__}: backward(dy) needs forward(x) beside it")
+
+
+def _public(method: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what people call: the method of `Layer`, and within the layer's own hooks the hook."""
+
+    @wraps(method)
+    def called(self: Any, *args: Any, **options: Any) -> Any:
+        return (own if runs(self) else method)(self, *args, **options)
+
+    called.__dict__["calls_hook"] = True
+    return called
+
+
+def runs(layer: Any) -> bool:
+    """Whether a hook of this layer is running."""
+    return any(other is layer for other in _running.get())
+
+
+def refuse_running(layer: Any, name: str) -> None:
+    """Refuse `super().forward(x)` where no class above has a hook: it would call itself."""
+    if runs(layer):
+        raise TypeError(f"{layer.where}: there is no {name} above: Layer has only what calls one")
+
+
+@contextmanager
+def _inside(layer: Any) -> Iterator[None]:
+    token = _running.set((*_running.get(), layer))
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def own_of(cls: type, name: str) -> Any | None:
+    """Return the hook of that name that a class has, as a function of the layer and its arguments."""
+    return getattr(cls, f"_own_{name}", None)
+
+
+def build(layer: Any, shape: Sequence[int]) -> None:
+    """Call `build`, if there is one, with the shape that Keras gives it: None stands for the batch."""
+    own = own_of(type(layer), "build")
+    if own is not None:
+        with _inside(layer):
+            own(layer, (None, *shape))
+
+
+def add_weight(
+    layer: Any, shape: Any, initializer: Any, dtype: Any, trainable: Any, regularizer: Any, name: Any
+) -> np.ndarray:
+    """Do what `Layer.add_weight` says."""
+    where = layer.where
+    if not runs(layer):
+        raise RuntimeError(f"{where}: add_weight belongs into build(input_shape)")
+    if dtype is not None and np.dtype(dtype) != layer.dtype:
+        raise TypeError(f"{where}: dtype must be None or the layer's, {layer.dtype}, got {dtype!r}")
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise TypeError(f"{where}: shape must be a tuple of positive ints, got {shape!r}")
+    extents = tuple(positive_int(where, "shape entry", extent) for extent in shape)
+    taken = {*layer.params, *layer.state}
+    names = (f"weight_{number}" if number else "weight" for number in itertools.count())
+    called = next(new for new in names if new not in taken) if name is None else name
+    if not isinstance(called, str) or not called or "/" in called or called in taken:
+        raise ValueError(f"{where}: name must be a new string without '/', got {name!r}")
+    make = initializers.get("glorot_uniform" if initializer is None else initializer, where, "initializer")
+    penalty = regularizers.get(regularizer, where, "regularizer")
+    store = layer.params if flag(where, "trainable", trainable) else layer.state
+    store.add(called, layer._initial(called, extents, make))
+    if penalty is not None:
+        layer.regularizers[called] = penalty
+    return store[called]
+
+
+def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the output's shape for that of the input, both without the batch: the same without a hook."""
+    own = own_of(type(layer), "compute_output_shape")
+    if own is None:
+        return shape
+    with _inside(layer):
+        found = own(layer, (None, *shape))
+    if isinstance(found, Sequence) and not isinstance(found, str):
+        entries = tuple(found[1:]) if found and found[0] is None else tuple(found)
+        if entries and all(isinstance(e, int | np.integer) and e >= 1 for e in entries):
+            return tuple(map(int, entries))
+    raise ValueError(
+        f"{layer.where}: compute_output_shape must return a tuple of positive ints, the batch's None in "
+        f"front, got {found!r}"
+    )
+
+
+def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
+    """Return what `forward` gives for x, which it can read and not change, and keep."""
+    own = own_of(type(layer), "forward")
+    if own is None:
+        raise TypeError(f"{type(layer).__name__}: a layer needs forward(x) and backward(dy)")
+    given = _readable(x.copy() if run.training else x)
+    options = {"training": run.training} if _takes_training(own) else {}
+    with _inside(layer):
+        y = own(layer, given, **options)
+    y = _result(layer, "forward", y, (len(x), *layer._inner(layer.output_shape)))
+    if run.training:
+        layer._keep(len(x))
+    return y.copy() if np.may_share_memory(y, x) else y
+
+
+def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
+    """Return what `backward` gives for dy; the gradients of the weights are then in `grads`."""
+    own = own_of(type(layer), "backward")
+    assert own is not None  # there is a `forward`
+    layer.grads.clear()
+    with _inside(layer):
+        dx = own(layer, _readable(dy.copy()))
+    dx = _result(layer, "backward", dx, (len(dy), *layer._inner(layer.input_shape)))
+    unknown = sorted(set(layer.grads) - set(layer.params))
+    if unknown:
+        raise ValueError(f"{layer.where}: grads has {unknown[0]!r}, which is no weight of the layer")
+    for name, weight in layer.params.items() if layer.trainable else ():
+        if name not in layer.grads:
+            raise ValueError(f"{layer.where}: backward must set grads[{name!r}], the gradient of that weight")
+        layer.grads[name] = _result(layer, f"grads[{name!r}]", layer.grads[name], weight.shape)
+    return dx
+
+
+def _takes_training(own: Any) -> bool:
+    parameters = inspect.signature(own).parameters
+    return "training" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """Return the array as one that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what a hook gave as an array of the layer's dtype; errors where it is no such array."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{layer.where}: {what} must give an array of real numbers, got {value!r:.80}")
+    if array.shape != shape:
+        hint = (
+            ": if that is right, define compute_output_shape(input_shape)"
+            if what == "forward" and array.shape[:1] == shape[:1]
+            else ""
+        )
+        raise ValueError(f"{layer.where}: {what} must give the shape {shape}, got {array.shape}{hint}")
+    return np.ascontiguousarray(array, layer.dtype)
