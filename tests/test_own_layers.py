@@ -197,7 +197,7 @@ def writes(self, x):
 @pytest.mark.parametrize(
     ("body", "error", "words"),
     [
-        ({"forward": lambda self, x: x[:, :2]}, ValueError, r"forward must give the shape \(3, 4\).*compute_out"),
+        ({"forward": lambda self, x: x[:, :2]}, ValueError, r"must give the shape \(3, 4\).*compute"),
         ({"forward": lambda self, x: "text"}, TypeError, "forward must give an array of real numbers"),
         ({"forward": writes}, ValueError, "read-only"),
         ({"compute_output_shape": lambda self, s: 3}, ValueError, "compute_output_shape must return a tuple"),
@@ -206,25 +206,27 @@ def writes(self, x):
         ({"build": lambda self, s: self.add_weight((0,))}, ValueError, "shape entry"),
         ({"build": lambda self, s: self.add_weight(3)}, TypeError, "shape must be a tuple"),
         ({"build": lambda self, s: self.add_weight(dtype="float64")}, TypeError, "dtype must be None"),
-        ({"build": lambda self, s: [self.add_weight(name="w") for _ in "ab"]}, ValueError, "name must be a new"),
+        ({"build": lambda self, s: [self.add_weight(name="w") for _ in "ab"]}, ValueError, "name must"),
         ({"backward": lambda self, dy: self.grads.update(v=1) or dy}, ValueError, "'v', which is no weight"),
     ],
 )  # fmt: skip
 def test_a_layer_that_does_not_fit(body, error, words):
-    layer = made(**body)()
-    with pytest.raises(error, match=words):
+    def both_passes(layer):
         layer.forward(X, training=True)
         layer.backward(X)
 
+    with pytest.raises(error, match=words):
+        both_passes(made(**body)())
+
 
 def test_one_pass_without_the_other():
-    with pytest.raises(TypeError, match="Mine: forward.x. needs backward"):
+    with pytest.raises(TypeError, match=r"Mine: forward\(x\) needs backward"):
         type("Mine", (Layer,), {"forward": lambda self, x: x})
-    with pytest.raises(TypeError, match="Mine: backward.dy. needs forward"):
+    with pytest.raises(TypeError, match=r"Mine: backward\(dy\) needs forward"):
         type("Mine", (Layer,), {"backward": lambda self, dy: dy})
     with pytest.raises(TypeError, match="a layer needs forward"):
         type("Mine", (Layer,), {})()(X)
-    with pytest.raises(TypeError, match="call would never be called.*define forward"):
+    with pytest.raises(TypeError, match=r"call would never be called.*define forward"):
         made(call=lambda self, x: x)
     with pytest.raises(TypeError, match="Mine: forward would never"):
         type("Mine", (Dense,), {"forward": lambda self, x: x})
@@ -332,7 +334,7 @@ def test_names_of_older_scripts():
 
 def test_a_model_that_is_called():
     model = Sequential(
-        [layers.Rescaling(1 / 255), Conv2D(4, 3), BatchNormalization(), layers.Dropout(0.5), Flatten(), Dense(2)],
+        [layers.Rescaling(0.01), Conv2D(4, 3), BatchNormalization(), layers.Dropout(0.5), Flatten(), Dense(2)],
         seed=1,
     )  # fmt: skip
     x = RNG.integers(0, 255, (6, 8, 8, 3)).astype(np.uint8)
@@ -343,9 +345,8 @@ def test_a_model_that_is_called():
     assert not np.array_equal(y, model(x))
     after = model.get_weights()
     moved = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
-    assert moved == [
-        name.startswith("moving") for layer in model.layers for name in (*layer.params, *layer.state)
-    ]
+    names = [name for layer in model.layers for name in (*layer.params, *layer.state)]
+    assert moved == [name.startswith("moving") for name in names]
     assert model(x[:0]).shape == (0, 2)
     with pytest.raises(TypeError, match="training must be"):
         model(x, training="yes")

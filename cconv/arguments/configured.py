@@ -66,8 +66,8 @@ class Configured(Hooks):
         lost = [name for name in names if not hasattr(self, name)]
         if type(self).get_config.__module__.partition(".")[0] == Configured.__module__.partition(".")[0]:
             raise TypeError(
-                f"{type(self).__name__}: keep the argument {lost[0]!r} in an attribute of that name, or return "
-                "it from get_config(): it cannot be saved otherwise"
+                f"{type(self).__name__}: keep the argument {lost[0]!r} in an attribute of that name, or "
+                "return it from get_config(): it cannot be saved otherwise"
             )
         return [name for name in names if name not in lost]
 
