@@ -183,7 +183,7 @@ def get_num_threads() -> int:
 
     One in a forked child, whose parent's pool it must not touch; otherwise what `limit` set in
     this thread; otherwise what `set_num_threads` set, or the default, and never more than a limit
-    that threadpoolctl has set. One, with a warning, where the system refuses so many: each thread
+    that threadpoolctl has set. One, with a warning, where the system refuses that number: each thread
     of Python's that calls kernels asks it once.
     """
     if not _kernels.has_openmp() or _forked:
@@ -206,7 +206,7 @@ def one_to_spare() -> bool:
 
 
 def threads_for(work: int, least: int = SERIAL_ELEMENTS) -> int:
-    """Return how many threads to wake for so much work: one under `least`, all above.
+    """Return how many threads to wake for this work: one under `least`, all above.
 
     `work` counts whatever `least` counts; by default elements of an array that is passed over once.
     """

@@ -334,9 +334,9 @@ def test_names_of_older_scripts():
 
 def test_a_model_that_is_called():
     model = Sequential(
-        [layers.Rescaling(0.01), Conv2D(4, 3), BatchNormalization(), layers.Dropout(0.5), Flatten(), Dense(2)],
-        seed=1,
-    )  # fmt: skip
+        [layers.Rescaling(0.01), Conv2D(4, 3), BatchNormalization(), layers.Dropout(0.5), Flatten()], seed=1
+    )
+    model.add(Dense(2))
     x = RNG.integers(0, 255, (6, 8, 8, 3)).astype(np.uint8)
     assert np.array_equal(model(x), model.predict(x))
     before = model.get_weights()

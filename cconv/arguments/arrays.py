@@ -149,7 +149,7 @@ def as_activations(
 
 
 def as_shape(where: str, name: str, shape: Any, length: int = 4) -> tuple[int, ...]:
-    """Return shape as a tuple of so many positive ints, of which the first, the samples, may be 0."""
+    """Return shape as a tuple of `length` positive ints, of which the first, the samples, may be 0."""
     if isinstance(shape, str) or not isinstance(shape, Sequence | np.ndarray) or len(shape) != length:
         kind = ValueError if isinstance(shape, tuple | list | np.ndarray) else TypeError
         raise kind(f"{where}: {name} must be a tuple of {length} positive ints, got {shape!r}")

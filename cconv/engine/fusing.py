@@ -30,10 +30,10 @@ from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 
 P = TypeVar("P", MaxPooling2D, AveragePooling2D)
 
-# A normalisation is folded into a copy of a kernel of at most so many elements, or so many for each
-# element of one image's output: with a larger one the folding, at every call of `predict`, costs more
-# than the pass over the output that it saves. Kernels that are scaled where they are laid out may have
-# any size (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
+# A normalisation is folded into a copy of a kernel of at most FOLDED_KERNEL elements, or FOLDED_PER_OUTPUT
+# times the elements of one image's output. With a larger kernel the folding costs more at every `predict` than the
+# pass over the output that it saves. Kernels that are scaled where they are laid out may have any size
+# (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 

@@ -55,7 +55,7 @@ class Arena:
         return self._new(name, shape, dtype, arrays) if array is None else array
 
     def reserve(self, name: Any, nbytes: int) -> None:
-        """Make room for arrays of that name, of up to so many bytes, that are in use together.
+        """Make room for arrays of that name, of up to `nbytes` bytes, that are in use together.
 
         Arrays that were handed out before may be out of use. From now on `array` does not let the memory
         grow: it would move, and those who hold an older array would read what nobody writes any more.
@@ -67,7 +67,7 @@ class Arena:
             self._allocate(name, nbytes)
 
     def scratch(self, nbytes: int) -> np.ndarray:
-        """Return so many bytes of the one scratch."""
+        """Return the first `nbytes` bytes of the one scratch."""
         memory = self._memory.get("scratch")
         if memory is None or memory.nbytes < nbytes:
             return self.array("scratch", (nbytes,), np.uint8)

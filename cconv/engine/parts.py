@@ -17,10 +17,10 @@ from cconv.layers.augmentation import Augmentation
 from cconv.layers.convolution import Conv2D
 from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
 
-# Parts are worth their calls where so many bytes at least go into and out of a step, for so many steps; they
-# are as many as leave a step so many bytes at most.
+# A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
+# for the calls. In a part no step reads and writes more than PART_BYTES.
 LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
-# Weights of more bytes are laid out, or read, once for the whole batch.
+# A step whose weights take more bytes than this takes the batch whole, so that they are read once.
 WEIGHT_BYTES = 3 << 17
 
 PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference

@@ -145,7 +145,7 @@ class Plan:
         return x
 
     def _forward_in_parts(self, x: np.ndarray, samples: int, steps: Sequence[tuple[int, Step]]) -> np.ndarray:
-        """Return what these steps make of x, so many samples at a time."""
+        """Return what these steps make of x, taking `samples` samples at a time."""
         last = steps[-1][1].layers[-1]
         y = self.run.arena.array("parts", (len(x), *last._inner(last.output_shape)), x.dtype)
         for begin in range(0, len(x), samples):

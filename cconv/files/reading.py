@@ -28,7 +28,7 @@ DAMAGE = (
 PIECE = 1 << 22  # bytes read at a time: what unpacks them needs memory of its own
 LONGEST = 400  # characters of a reason: a file must not fill the screen with its own content
 
-# How much a compressed file may unpack to: so many times its own size, or so many bytes if that is more.
+# A compressed file may unpack to MOST_UNPACKED bytes, or to MOST_RATIO times its own size if that is more.
 # Deflate reaches 1,000 times, which no pictures or labels do.
 MOST_UNPACKED, MOST_RATIO = 1 << 28, 100
 
@@ -125,7 +125,7 @@ def short(error: BaseException | str) -> str:
 
 
 def read_exactly(file: IO[bytes], count: int) -> bytes:
-    """Return so many bytes; ValueError when the file ends before."""
+    """Return the next `count` bytes; ValueError when the file ends before."""
     data = file.read(count)
     if len(data) < count:
         raise ValueError(f"it ends after {len(data)} of {count} bytes")

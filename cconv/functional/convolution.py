@@ -42,7 +42,7 @@ def conv2d(
     padding : "valid", "same", int, pair of int, or pair of pairs
         Zeros around the image.
     groups : int
-        Channels and filters fall into so many blocks; block g of c makes block g of filters.
+        Number of blocks into which channels and filters fall; block g of c makes block g of filters.
     activation : None, "linear", "relu", "sigmoid", "tanh", "softmax" or "log_softmax"
         Applied to y; the softmaxes over the filters.
     data_format : "channels_last" or "channels_first"

@@ -17,10 +17,10 @@ from cconv.geometry.shapes import Window
 
 ALGORITHMS = ("auto", "direct", "winograd")
 
-# Outputs are computed in tiles of so many pixels a side, by the side of the kernel.
+# By the side of the kernel: the sides, in pixels, of the tiles in which outputs are computed.
 TILES: dict[int, tuple[int, ...]] = {3: (2, 4), 2: (3,)}
-# Winograd's transforms pay from this many channels on both sides, and where the direct sum takes so
-# many times the products.
+# Winograd's transforms pay from FEWEST_CHANNELS channels and filters on, and where the direct sum has
+# LEAST_GAIN times as many products.
 FEWEST_CHANNELS = 16
 LEAST_GAIN = 2.0
 
@@ -28,10 +28,10 @@ LEAST_GAIN = 2.0
 # transformed kernel for itself.
 MOST_SCATTERED = 2**14
 
-# A direct pass with at most so many bytes of outputs a pixel leaves half of a vector empty; with so many,
-# it pays to have the rows of an image in the lanes.
+# A direct pass leaves half of a vector empty where the outputs of a pixel take at most FEW_BYTES. At most
+# FEWER_BYTES, it pays to have the rows of an image in the lanes.
 FEW_BYTES, FEWER_BYTES = 32, 24
-# Bytes of a cache line: so many reals, one of each image, lie together when a pass crosses images.
+# Bytes of a cache line. A pass that crosses images has one real of each image side by side in a line.
 LINE_BYTES = 64
 # Most bytes of the input that one row of outputs then sees.
 LARGEST_BAND = 2**20

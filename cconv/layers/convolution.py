@@ -64,7 +64,7 @@ class Conv2D(_Convolution):
     dilation_rate : int or pair of int
         Distance between the taps of the kernel in input pixels.
     groups : int
-        The channels are cut into so many groups, each with filters of its own.
+        Number of groups into which the channels are cut, each with filters of its own.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
         As in `Dense`.
     algorithm : {"auto", "direct", "winograd"}

@@ -31,7 +31,7 @@ from cconv.models import Sequential
 from cconv.models.summary import mult_adds
 from cconv.threads import get_num_threads
 
-# The passes are timed so often, or, of a large model, until so many seconds have gone by.
+# The passes are timed ROUNDS times; those of a large model until SECONDS seconds have gone by.
 ROUNDS, SECONDS = 9, 3.0
 STREAMED_BYTES = 1 << 26  # of an array that fits no cache
 HEADER = ("Step", "Pass", "Algorithm", "GFLOP", "MB", "Floor ms", "Time ms", "Reached")

@@ -90,5 +90,5 @@ SERIAL_COSTLY = 8_192
 
 
 def scratch_for(run: Run, count: int, dtype: np.dtype) -> Array:
-    """Return so many elements of scratch, at least one."""
+    """Return `count` elements of scratch, at least one."""
     return run.scratch(max(count, 1) * dtype.itemsize).view(dtype)

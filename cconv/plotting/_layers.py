@@ -42,7 +42,7 @@ def filters(layer: Layer, *, channel: int | None = None, count: int = 64, column
     channel : int, optional
         The channel to draw; by default all three of three, else the first.
     count : int
-        At most so many filters, the first ones.
+        The most filters to draw; the first ones are.
     columns : int
         Filters in a row.
 
@@ -124,7 +124,7 @@ def feature_maps(
     layers : sequence of str or int, optional
         Names or numbers of the layers to draw; by default the convolutions and poolings.
     count : int
-        At most so many channels of each layer, the first ones.
+        The most channels of each layer to draw; the first ones are.
 
     Returns
     -------

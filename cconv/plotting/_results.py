@@ -98,7 +98,7 @@ def predictions(
     classes : sequence of str, optional
         Names of the classes; by default their numbers.
     count : int
-        At most so many images, the first ones.
+        The most images to draw; the first ones are.
     columns : int
         Images in a row.
 

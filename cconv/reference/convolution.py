@@ -13,7 +13,7 @@ PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
 
 
 def _of_group(g: int, channels: int) -> slice:
-    """Return the g-th block of so many channels."""
+    """Return block number g of the channels, each of `channels` channels."""
     return slice(g * channels, (g + 1) * channels)
 
 

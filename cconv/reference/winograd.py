@@ -97,7 +97,7 @@ def matrices(out: int, taps: int) -> Matrices:
 
 
 def _tiles(x: np.ndarray, size: int, step: int, window: Window) -> np.ndarray:
-    """Return the tiles (n, down, across, size, size, c), so many pixels apart, zeros behind the image."""
+    """Return the tiles (n, down, across, size, size, c), `step` pixels apart, zeros behind the image."""
     down, across = (-(-extent // step) for extent in window.output_size)
     room = ((0, 0), (0, down * step + size), (0, across * step + size), (0, 0))
     x = np.pad(x, room)

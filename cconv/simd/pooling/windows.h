@@ -91,7 +91,7 @@ static __attribute__((noinline)) vec NAME(large_window)(const cconv_pool *p, con
     return WHOLE_SUM(sum, lost);
 }
 
-/* Whether the average over so many taps is one chain. */
+/* Whether the average over rows x columns taps is one chain. */
 #define IS_SHORT(rows, columns)                                                                 \
     (((rows).last - (rows).first) * ((columns).last - (columns).first) <= CCONV_ONE_CHAIN)
 
