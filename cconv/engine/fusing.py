@@ -31,9 +31,9 @@ from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 P = TypeVar("P", MaxPooling2D, AveragePooling2D)
 
 # A normalisation is folded into a copy of a kernel of at most FOLDED_KERNEL elements, or FOLDED_PER_OUTPUT
-# times the elements of one image's output. With a larger kernel the folding costs more at every `predict` than the
-# pass over the output that it saves. Kernels that are scaled where they are laid out may have any size
-# (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
+# times the elements of one image's output. With a larger kernel the folding costs more at every `predict`
+# than the pass over the output that it saves. Kernels that are scaled where they are laid out may have any
+# size (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 
