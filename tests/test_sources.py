@@ -332,3 +332,48 @@ def test_a_model_is_built_by_the_first_batch_in_its_format():
 
     made.predict(iter(batches), callbacks=Heard())
     assert events == [(8, 3)] * 5 + [(4, 3)]
+
+
+class Own(cconv.utils.PyDataset):
+    def __len__(self):
+        return len(PLAIN)
+
+    def __getitem__(self, index):
+        return PLAIN[index]
+
+
+def test_the_base_class_of_keras():
+    assert cconv.utils.Sequence is cconv.utils.PyDataset
+    by_own, by_list = model(), model()
+    by_own.fit(Own(workers=2), epochs=2, verbose=0, validation_data=Own())
+    by_list.fit(Numbered(PLAIN), epochs=2, verbose=0)
+    assert same(by_own, by_list)
+    with pytest.raises(
+        ValueError, match=r"Own: use_multiprocessing must be False, got True: workers are threads"
+    ):
+        Own(use_multiprocessing=True)
+    with pytest.raises(TypeError, match=r"Own: workers must be an int of at least 0, got 1.5"):
+        Own(workers=1.5)
+    with pytest.raises(ValueError, match="Own: max_queue_size must be an int of at least 0, got -1"):
+        Own(max_queue_size=-1)
+
+    class Without(cconv.utils.PyDataset):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Without: __len__ or num_batches must be defined"):
+        by_own.fit(Without())
+    with pytest.raises(NotImplementedError, match="Without: __getitem__ must be defined"):
+        _ = Without()[0]
+
+
+def test_large_images_are_predicted_few_at_a_time(monkeypatch):
+    made = cconv.Sequential(
+        [layers.Conv2D(2, 3, strides=4, input_shape=(64, 64, 3)), layers.Flatten()], seed=1
+    )
+    x = RNG.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    expected = made.predict(x, batch_size=1)
+    # Twice the input, and the input with the output: 3 · 12,288 + 512 numbers of 4 bytes.
+    for budget, rows in ((10**5, 1), (3 * 149_504, 3), (2**40, 256)):
+        monkeypatch.setattr("cconv.models.feeding.INFERENCE_BYTES", budget)
+        assert made._inference_batch("f", None) == rows
+        assert np.array_equal(made.predict(x), expected)

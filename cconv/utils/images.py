@@ -102,7 +102,7 @@ def as_mode(picture: Any, color_mode: str) -> Any:
     return picture if picture.mode in kept else picture.convert(MODES[color_mode])
 
 
-def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike = None) -> np.ndarray:
+def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | None = None) -> np.ndarray:
     """Return Pillow's image as an array.
 
     Parameters
@@ -134,7 +134,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike = No
 
 
 def array_to_img(
-    x: ArrayLike, data_format: str | None = None, scale: bool = True, dtype: DTypeLike = None
+    x: ArrayLike, data_format: str | None = None, scale: bool = True, dtype: DTypeLike | None = None
 ) -> Any:
     """Return an array as Pillow's image; needs Pillow.
 

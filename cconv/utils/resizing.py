@@ -98,7 +98,7 @@ def resize(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np.n
 def _along(image: np.ndarray, axis: int, numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the sums of an axis' pixels with these numbers times their weights, one tap after the other."""
     shape = (-1, 1) if axis == 1 else (-1, 1, 1)
-    total = np.float32(0)
+    total = np.zeros((), np.float32)
     for number, weight in zip(numbers.T, weights.T.astype(np.float32), strict=True):
         total = total + image.take(number, axis=axis) * weight.reshape(shape)
     return total
