@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cconv.inputs.batches import Batches, split_tail
+from cconv.inputs.batches import Batches
 from cconv.inputs.columns import Column
+from cconv.inputs.orders import split_tail
 
 LAYOUTS = {
     "C": lambda a: a,

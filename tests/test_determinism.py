@@ -11,7 +11,7 @@ import pytest
 import training_bits
 
 from cconv import _kernels
-from cconv.inputs.batches import epoch_order
+from cconv.inputs.orders import epoch_order
 from cconv.layers import Dense, Dropout
 from cconv.models import Sequential
 

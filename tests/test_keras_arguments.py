@@ -187,12 +187,10 @@ def test_methods_take_what_asks_for_nothing_and_refuse_the_rest(method):
 def test_nothing_is_changed_by_what_is_refused():
     made = model()
     before = made.get_weights()
-    with pytest.raises(
-        TypeError, match=r"^Sequential.fit: steps_per_epoch is not supported: see docs/coming-"
-    ):
-        made.fit(X, Y, steps_per_epoch=2)
+    with pytest.raises(TypeError, match=r"^Sequential.fit: workers is not supported: see docs/coming-"):
+        made.fit(X, Y, workers=2)
     assert all(np.array_equal(a, b) for a, b in zip(before, made.get_weights(), strict=True))
-    made.fit(X, Y, verbose=0, steps_per_epoch=None, validation_freq=1)
+    made.fit(X, Y, verbose=0, workers=1, max_queue_size=10)
 
 
 def test_second_names(tmp_path):
@@ -255,9 +253,9 @@ def test_classes_and_layers_of_a_users_own():
 
     mine = Model(model().layers, trainable=True)
     mine.compile("sgd", "mse", run_eagerly=False)
-    mine.fit(X, Y, steps_per_epoch=None)
-    with pytest.raises(TypeError, match=r"^Sequential.fit: steps_per_epoch is not supported"):
-        mine.fit(X, Y, steps_per_epoch=1)
+    mine.fit(X, Y, workers=None)
+    with pytest.raises(TypeError, match=r"^Sequential.fit: workers is not supported"):
+        mine.fit(X, Y, workers=2)
 
     class Plain(losses.Loss):
         key = "plain"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cconv import reference as R
-from cconv.inputs.batches import epoch_order
+from cconv.inputs.orders import epoch_order
 from cconv.layers import Activation, Conv2D, Dense, Flatten, MaxPooling2D, Rescaling
 from cconv.losses import CategoricalCrossentropy
 from cconv.models import Sequential

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,21 +13,39 @@ from cconv.geometry.layout import channels_hint
 from cconv.inputs.batches import Batches
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front
+from cconv.inputs.kinds import STORED, kind_of
+from cconv.inputs.stored import Blocks, Stored, StoredColumn, stored_array
 
 CHECKED_ROWS = 4096  # targets looked at together
+
+
+Rows = np.ndarray | Stored
+T = TypeVar("T", bound=Rows)
 
 
 class Data(NamedTuple):
     """Samples with their targets and weights, checked; nothing of it is copied."""
 
-    x: np.ndarray
-    y: np.ndarray | None = None
+    x: Rows
+    y: Rows | None = None
     weight: np.ndarray | None = None
 
     def part(self, start: int, stop: int) -> "Data":
         """Return the samples from `start` to `stop`, as views."""
-        y = None if self.y is None else self.y[start:stop]
-        return Data(self.x[start:stop], y, None if self.weight is None else self.weight[start:stop])
+
+        def rows_of(column: Any) -> Any:
+            if column is None:
+                return None
+            return column.part(start, stop) if isinstance(column, Stored) else column[start:stop]
+
+        return Data(rows_of(self.x), rows_of(self.y), rows_of(self.weight))
+
+
+def rows_of(where: str, name: str, given: Any, may_be_empty: bool = False) -> Rows:
+    """Return what a user gave as an array of real numbers, or as one that stays where it is."""
+    if kind_of(given) == STORED:
+        return stored_array(where, name, given, may_be_empty)
+    return arguments.real_array(where, name, given, None, may_be_empty=may_be_empty)
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Boundary:
     loss: Any
     front: Front
 
-    def samples(self, x: np.ndarray) -> np.ndarray:
+    def samples(self, x: Rows) -> Rows:
         """Return x; ValueError when its shape is not the model's."""
         if x.shape[1:] != self.input_shape:
             expected = ", ".join(map(str, self.input_shape))
@@ -74,7 +92,7 @@ class Boundary:
 
     def data(
         self,
-        x: np.ndarray,
+        x: Rows,
         y: Any,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
@@ -86,48 +104,57 @@ class Boundary:
     def batches(self, data: Data, batch_size: int, training: bool = False) -> Batches:
         """Return the data cut into batches."""
         y, weight = data.y, data.weight
+        blocks = _blocks_of(data, batch_size)
+
+        def column(rows: Rows, dtype: np.dtype, channels_first: bool = self.channels_first) -> Column:
+            if isinstance(rows, Stored):
+                assert blocks is not None
+                return StoredColumn(rows, batch_size, dtype, channels_first, blocks)
+            return Column(rows, batch_size, dtype, channels_first)
+
         return Batches(
-            Column(data.x, batch_size, self.dtype, self.channels_first),
-            None if y is None else Column(y, batch_size, self._target_dtype(y), self.channels_first),
-            None if weight is None else Column(weight, batch_size, self.dtype),
+            column(data.x, self.dtype),
+            None if y is None else column(y, self._target_dtype(y)),
+            None if weight is None else column(weight, self.dtype, False),
             batch_size=batch_size,
             front=self.front if training else Front(self.front.rescaling),
+            blocks=blocks,
         )
 
-    def _target_dtype(self, y: np.ndarray) -> np.dtype:
+    def _target_dtype(self, y: Rows) -> np.dtype:
         # Class numbers stay whole numbers.
         return self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("=")
 
-    def _same_length(self, name: str, array: np.ndarray, n: int) -> np.ndarray:
+    def _same_length(self, name: str, array: T, n: int) -> T:
         if len(array) != n:
             raise ValueError(
                 f"{self.where}: {name} must have one row for each of the {n} samples, got {len(array)}"
             )
         return array
 
-    def _targets(self, y: Any, n: int) -> np.ndarray:
+    def _targets(self, y: Any, n: int) -> Rows:
         if y is None:
             raise ValueError(f"{self.where}: y must be given")
-        targets = self._same_length("y", arguments.real_array(self.where, "y", y, None), n)
+        targets = self._same_length("y", rows_of(self.where, "y", y), n)
         try:
             self._check_targets(targets)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self.where}: y does not fit the loss: {error}") from error
         return targets
 
-    def _check_targets(self, targets: np.ndarray) -> None:
-        n, shape = len(targets), self.output_shape
-        if self.channels_first and targets.ndim == 4:
-            targets = np.moveaxis(targets, 1, 3)
-        self.loss.check_shape(targets.shape, (n, *shape))
+    def _check_targets(self, targets: Rows) -> None:
+        n, shape, given = len(targets), self.output_shape, targets.shape
+        turn = self.channels_first and targets.ndim == 4
+        self.loss.check_shape((n, *given[2:], given[1]) if turn else given, (n, *shape))
         # Class numbers and probabilities are all looked at before training begins; a target that
         # may be any number (and as large as the samples) only in its shape.
         for start in range(0, n if self.loss.activation else 0, CHECKED_ROWS):
             rows = targets[start : start + CHECKED_ROWS]
+            rows = np.moveaxis(rows, 1, 3) if turn else rows
             self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *shape)), start)
 
     def _weights(
-        self, y: np.ndarray, sample_weight: Any, class_weight: Mapping[int, float] | None
+        self, y: Rows, sample_weight: Any, class_weight: Mapping[int, float] | None
     ) -> np.ndarray | None:
         """Return one weight a sample: the product of both kinds; None when neither is given."""
         weights = None
@@ -140,7 +167,7 @@ class Boundary:
                 got = f"{weights[at]} for sample {at}"
                 raise ValueError(f"{self.where}: sample_weight must be finite and at least 0, got {got}")
         if class_weight is not None:
-            by_class = self._class_weights(y, class_weight)
+            by_class = self._class_weights(y[:], class_weight)
             weights = by_class if weights is None else weights * by_class
         return weights
 
@@ -162,6 +189,16 @@ class Boundary:
                 raise ValueError(f"{expected}, got {number!r}: {weight!r}")
             weights[classes == int(number)] = weight
         return weights
+
+
+def _blocks_of(data: Data, batch_size: int) -> Blocks | None:
+    """Return how the parts of the data that are not in memory are read; None where there are none."""
+    stored = [column for column in data if isinstance(column, Stored)]
+    if not stored:
+        return None
+    n = len(data.x)
+    sample_bytes = sum(column.sample_bytes for column in stored)
+    return Blocks(n, max(min(batch_size, n), 1), sample_bytes, stored[0].chunk)
 
 
 def _is_whole(number: Any) -> bool:

@@ -8,45 +8,15 @@ the other. A model's first layers, if they only rescale and augment, are compute
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from cconv import seeds, threads
+from cconv import threads
 from cconv.inputs.background import Background
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front, FrontState, _FrontRun
-
-# No layer has this key: the stream of random bits that shuffles is nobody else's.
-SHUFFLE = seeds.stream_of(0xFFFFFFFF, "shuffle")
-
-
-def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Return the order in which epoch `epoch` visits `n` samples: a permutation of ``range(n)``.
-
-    The samples are sorted by 64-bit keys from the stream of (seed, epoch). Raw draws, because
-    NumPy promises these to be the same in every version, and its shuffles not.
-
-    Examples
-    --------
-    >>> sorted(epoch_order(seed=7, epoch=0, n=5).tolist())
-    [0, 1, 2, 3, 4]
-    """
-    return np.argsort(seeds.bits(seed, SHUFFLE, (0, epoch)).random_raw(n), kind="stable")
-
-
-def split_tail(where: str, fraction: Any, n: int) -> int:
-    """Return how many of `n` samples stay for training when the last `fraction` are set apart."""
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{where}: validation_split must be a number in [0, 1), got {fraction!r}")
-    if not 0 <= fraction < 1:
-        raise ValueError(f"{where}: validation_split must be a number in [0, 1), got {fraction!r}")
-    kept = math.floor(n * (1 - fraction))
-    if fraction and not 0 < kept < n:
-        raise ValueError(
-            f"{where}: validation_split must leave samples on both sides, got {fraction!r} of {n} samples"
-        )
-    return kept
+from cconv.inputs.orders import epoch_order
 
 
 class Batch(NamedTuple):
@@ -64,6 +34,31 @@ class Batch(NamedTuple):
     given: Callable[[], np.ndarray]
 
 
+class Source(Protocol):
+    """Where a model's batches come from: what `Batches` of arrays, and all other kinds, have in common."""
+
+    @property
+    def n(self) -> int | None:
+        """Samples of an epoch; None where nobody knows before its end."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch; None where nobody knows before its end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch; the first may be fetched to find out."""
+
+    def order(self, seed: int, epoch: int) -> Any:
+        """Return the order in which epoch `epoch` is shuffled, for `epoch`."""
+
+    def epoch(self, order: Any = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch; each is valid until the next one is asked for."""
+
+
 # Numbers of a batch under which preparing it costs less than having it prepared by another thread.
 BACKGROUND_NUMBERS = 1 << 16
 
@@ -73,6 +68,15 @@ class Batches:
 
     Inside a ``with`` block the next batch is prepared while the caller works on the current one, if there is
     more than one and the work is worth it. The values do not depend on it.
+
+    Parameters
+    ----------
+    x, y, weight : Column
+    batch_size : int
+    front : Front, optional
+        The first layers of the model, as far as they are computed here.
+    blocks : Blocks, optional
+        How columns are read that are not in memory.
     """
 
     def __init__(
@@ -83,10 +87,12 @@ class Batches:
         *,
         batch_size: int,
         front: Front | None = None,
+        blocks: Any = None,
     ) -> None:
         self.columns: tuple[Column, Column | None, Column | None] = (x, y, weight)
         self.n: int = len(x.source)
         self.batch_size: int = min(batch_size, self.n)
+        self._blocks = blocks  # of what is not in memory
         self._front = front or Front()
         self._augmented = bool(self._front.augmentations) and len(self) > 1
         self._memory: dict[Any, np.ndarray] = {}
@@ -94,6 +100,21 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return len(self)
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch: always."""
+        return True
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Return the order in which epoch `epoch` visits the samples: a permutation."""
+        if self._blocks is not None:
+            return self._blocks.order(seed, epoch)
+        return epoch_order(seed, epoch, self.n)
 
     def __enter__(self) -> Self:
         if len(self) > 1 and self._is_work():
@@ -119,6 +140,8 @@ class Batches:
         Each is valid until the next one is asked for.
         """
         ahead, begun = self._background, None
+        if self._blocks is not None:
+            self._begin(order)
         for number, start in enumerate(range(0, self.n, self.batch_size)):
             state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
             slot = 0 if ahead is None else number % 2
@@ -133,6 +156,14 @@ class Batches:
                 begun = state._replace(step=state.step + 1) if self._augmented else state
                 ahead.begin(start + self.batch_size, order, 1 - slot, begun)
             yield batch
+
+    def _begin(self, order: np.ndarray | None) -> None:
+        """Tell what is not in memory what will be asked for."""
+        if self._background is not None:
+            self._background.forget()  # of an epoch that was broken off
+        for column in self.columns:
+            if column is not None:
+                column.begin(order)
 
     def _prepared(self, start: int, order: np.ndarray | None, slot: int, state: FrontState) -> Batch:
         """Return a batch, in the memory of that slot, of a model whose front is in that state."""

@@ -66,6 +66,9 @@ class Column:
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}
 
+    def begin(self, order: np.ndarray | None) -> None:
+        """Begin an epoch in that order, which is nothing to do where samples are at hand."""
+
     def slice(
         self,
         start: int,

@@ -4,7 +4,6 @@
 first needed. It knows of layers only what a plan needs.
 """
 
-import math
 import sys
 from collections.abc import Iterable
 from typing import Any, TypeGuard
@@ -13,31 +12,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import arguments
-from cconv.arguments.claims import builders
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks import Callback, CallbackList
 from cconv.engine.replaying import PlanCache, RecordedPlan
-from cconv.geometry.layout import naming_channels_first
-from cconv.inputs.accepted import Boundary, Data
-from cconv.inputs.batches import Batches
+from cconv.inputs.accepted import Data, rows_of
+from cconv.inputs.batches import Source
 from cconv.inputs.columns import is_plain
-from cconv.inputs.front import Front, front_of
-from cconv.models.stack import Stack
+from cconv.inputs.kinds import ARRAY, STORED, kind_of
+from cconv.models.feeding import PREDICTION, Feeder, Given, optional_count
 
-INFERENCE_BYTES = 1 << 25  # of the largest output of a batch, where the user does not choose the batch
+# Of the outputs of what does not say how many batches it has: an iterator may have no end.
+COLLECTED_BYTES = 1 << 30
 
 
-class Predictor(Stack):
+class Predictor(Feeder):
     """Predict, for a model that is layers in a row."""
 
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
-        # Of the training, what plans and draws depend on.
-        self.loss: Any = None
-        self.steps_done: int = 0
         self._plans = PlanCache()
-        self._fuse = True
 
     @property
     def fuse(self) -> bool:
@@ -52,41 +46,6 @@ class Predictor(Stack):
     def fuse(self, value: bool) -> None:
         self._fuse = arguments.flag("Sequential", "fuse", value)
         self._forget_plans()
-
-    # --- data ---------------------------------------------------------------------------------
-
-    def _boundary(self, where: str, x: Any) -> tuple[Boundary, np.ndarray]:
-        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
-        samples = arguments.real_array(where, "x", x, None)
-        self._build_if_not(where, samples)
-        return self._boundary_of(where, samples)
-
-    def _build_if_not(self, where: str, samples: np.ndarray) -> None:
-        """Build the model for samples like these."""
-        if self.built:
-            return
-        if samples.ndim < 2:
-            raise ValueError(f"{where}: x must have a batch axis and at least one more, got {samples.shape}")
-        with builders():
-            if not self.built:
-                with naming_channels_first(samples.shape, self.data_format):
-                    self._build_for(where, samples.shape[1:])
-
-    def _boundary_of(self, where: str, samples: np.ndarray) -> tuple[Boundary, np.ndarray]:
-        """Return what the model takes, and the samples if they have its input's shape."""
-        assert self._input_shape is not None
-        first = self._layers[0]
-        boundary = Boundary(
-            where,
-            f"layer 0 ({first.shown}, {type(first).__name__})",
-            self.dtype,
-            self.data_format == "channels_first",
-            self._input_shape,
-            self._inner_output_shape(),
-            self.loss,
-            front_of(self._layers, self.seed, lambda: self.steps_done) if self.fuse else Front(),
-        )
-        return boundary, boundary.samples(samples)
 
     # --- plans --------------------------------------------------------------------------------
 
@@ -129,21 +88,15 @@ class Predictor(Stack):
             shape = layer._inner(layer.output_shape)
         return RecordedPlan(layers, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
 
-    def _inference_batch(self, where: str, batch_size: Any) -> int:
-        if batch_size is not None:
-            return batch_size_of(where, batch_size)
-        widest = max(math.prod(layer.output_shape) for layer in self._layers) * self.dtype.itemsize
-        return min(max(INFERENCE_BYTES // widest, 1), 256)
-
     # --- predict ------------------------------------------------------------------------------
 
     @controlled
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        *,
+        steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> np.ndarray:
         """Return the model's outputs, in inference mode.
@@ -154,11 +107,14 @@ class Predictor(Stack):
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
             Any real dtype, converted batch by batch. Without samples, n = 0, there is nothing to compute.
+            Or whatever else `fit` takes; of batches (x, y) only x is used.
         batch_size : int, optional
-            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
             The result does not depend on it.
         verbose : {"auto", 0, 1, 2}
             Accepted as Keras does; nothing is printed.
+        steps : int, optional
+            Batches; by default all. What is known never to end needs it.
         callbacks : Callback or iterable of Callback, optional
             Whose `on_predict_…` methods are called.
 
@@ -171,45 +127,56 @@ class Predictor(Stack):
         ------
         TypeError, ValueError
             For an `x` that is not what the model takes.
+        MemoryError
+            When an iterator without a length goes on until the outputs take 1 GB.
         """
         where = "Sequential.predict"
         verbosity = verbosity_of(where, verbose)
-        if callbacks is None:
+        if callbacks is None and steps is None:
             y = self._predict_directly(x, batch_size)
             if y is not None:
                 return y
-        return self._predict(where, x, batch_size, verbosity, callbacks)
+        return self._predict(where, x, batch_size, verbosity, callbacks, steps)
 
     def _predict(
-        self, where: str, x: ArrayLike, batch_size: int | None, verbosity: int, callbacks: Any
+        self, where: str, x: Any, batch_size: int | None, verbosity: int, callbacks: Any, steps: int | None
     ) -> np.ndarray:
         """Return the outputs, batch by batch."""
-        samples = arguments.real_array(where, "x", x, None, may_be_empty=True)
-        self._build_if_not(where, samples)
-        boundary, samples = self._boundary_of(where, samples)
-        rows = self._inference_batch(where, batch_size)
-        outputs = np.empty((len(samples), *self._inner_output_shape()), self.dtype)
-        steps = -(-len(samples) // rows)
-        params = {"verbose": verbosity, "epochs": 1, "steps": steps, "samples": len(samples)}
+        batches = self._unlabelled(where, x, batch_size, steps)
+        expected = batches.steps if batches is not None else 0
+        n = batches.n if batches is not None else 0
+        params = {"verbose": verbosity, "epochs": 1, "steps": expected, "samples": n}
         calls = CallbackList(callbacks, self, params, where)
+        outputs = _Collected(where, n, self._inner_output_shape(), self.dtype, limited=expected is None)
         try:
             calls.call("on_predict_begin", {})
-            if steps:
-                self._fill(outputs, boundary.batches(Data(samples), rows), calls)
+            if batches is not None:
+                self._fill(outputs, batches, calls)
             calls.call("on_predict_end", {})
         finally:
             calls.close()
-        return self._as_outside(outputs)
+        return self._as_outside(outputs.all())
 
-    def _fill(self, outputs: np.ndarray, batches: Batches, calls: CallbackList) -> None:
+    def _unlabelled(self, where: str, x: Any, batch_size: int | None, steps: int | None) -> Source | None:
+        """Return batches of samples alone; None where there is no sample."""
+        if kind_of(x) not in (ARRAY, STORED):
+            return self._source(where, Given(x), batch_size, steps, PREDICTION)
+        samples = rows_of(where, "x", x, may_be_empty=True)
+        self._build_if_not(where, samples)
+        boundary, samples = self._boundary_of(where, samples)
+        if batch_size is not None:
+            positive_int(where, "batch_size", batch_size)
+        steps = optional_count(where, "steps", steps)
+        return self._cut(boundary, Data(samples), batch_size, steps, PREDICTION) if len(samples) else None
+
+    def _fill(self, outputs: "_Collected", batches: Source, calls: CallbackList) -> None:
         """Write the output of every sample into its row, channels last."""
         plans = self._plans
         plan = self._inference_plan(plans)
         with batches:
             for number, batch in enumerate(batches.epoch()):
                 calls.call("on_predict_batch_begin", number, {})
-                rows = outputs[batch.start : batch.start + len(batch.x)]
-                rows[...] = plan.predict(batch.x, batch.done)
+                rows = outputs.put(plan.predict(batch.x, batch.done))
                 if calls.callbacks:
                     calls.call("on_predict_batch_end", number, {"outputs": self._as_outside(rows).copy()})
         plans.put_back(plan)
@@ -275,12 +242,42 @@ class Predictor(Stack):
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
-        return y if y is not None else self._predict("Sequential.predict_on_batch", x, sys.maxsize, 0, ())
+        return (
+            y if y is not None else self._predict("Sequential.predict_on_batch", x, sys.maxsize, 0, (), None)
+        )
 
 
-def batch_size_of(where: str, batch_size: Any) -> int:
-    """Return a batch size as the user gave it; None stands for 32."""
-    return 32 if batch_size is None else positive_int(where, "batch_size", batch_size)
+class _Collected:
+    """The outputs of all batches, one after another: in one array if their number is known."""
+
+    def __init__(
+        self, where: str, n: int | None, shape: tuple[int, ...], dtype: np.dtype, limited: bool
+    ) -> None:
+        self._where, self._limited = where, limited
+        self._rows = None if n is None else np.empty((n, *shape), dtype)
+        self._parts: list[np.ndarray] = []
+        self._done = self._nbytes = 0
+
+    def put(self, y: np.ndarray) -> np.ndarray:
+        """Keep the outputs of a batch; return where they are kept."""
+        if self._rows is not None:
+            rows = self._rows[self._done : self._done + len(y)]
+            rows[...] = y
+        else:
+            self._nbytes += y.nbytes
+            if self._limited and self._nbytes > COLLECTED_BYTES:
+                raise MemoryError(
+                    f"{self._where}: steps must be given where the outputs of an iterator take more than "
+                    f"{COLLECTED_BYTES} bytes, got {self._done} samples and no end"
+                )
+            rows = y.copy()
+            self._parts.append(rows)
+        self._done += len(y)
+        return rows
+
+    def all(self) -> np.ndarray:
+        """Return all outputs."""
+        return np.concatenate(self._parts) if self._rows is None else self._rows
 
 
 def verbosity_of(where: str, verbose: Any) -> int:

@@ -21,11 +21,12 @@ from cconv.arguments.numbers import is_int, positive_int
 from cconv.arguments.overrides import check_object
 from cconv.callbacks import Callback, CallbackList, History, ProgressBar, format_logs
 from cconv.engine.replaying import RecordedPlan
-from cconv.inputs.batches import Batch, Batches, epoch_order, split_tail
+from cconv.inputs.batches import Batch, Source
 from cconv.inputs.columns import is_plain
 from cconv.layers.base import Layer
 from cconv.metrics import Meter
-from cconv.models.predicting import Predictor, batch_size_of, verbosity_of
+from cconv.models.feeding import EVALUATION, Given, Validation, optional_count
+from cconv.models.predicting import Predictor, verbosity_of
 
 T = TypeVar("T")
 
@@ -139,18 +140,22 @@ class Trainer(Predictor):
     @controlled
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int | None = 32,
+        x: Any,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: Sequence[Any] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> History:
         """Train the model.
 
@@ -158,11 +163,13 @@ class Trainer(Predictor):
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
             Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled. Must not
-            change while `fit` runs: a batch may be prepared before its step begins.
+            change while `fit` runs: a batch may be prepared before its step begins. Or what gives batches
+            ``(x, y)`` or ``(x, y, sample_weight)``, or is read slice by slice: see *data from anywhere* in
+            docs/data.md.
         y : array of n targets
-            As the loss wants them.
-        batch_size : int or None
-            Samples a step; None stands for 32.
+            As the loss wants them. Not given where `x` gives batches.
+        batch_size : int, optional
+            Samples a step, by default 32. Not given where `x` gives batches.
         epochs : int
             Number of the epoch to end at; with `initial_epoch` 0, how many passes over the data.
         verbose : {"auto", 0, 1, 2}
@@ -172,17 +179,25 @@ class Trainer(Predictor):
             Called in this order.
         validation_split : float
             In [0, 1): the share of samples, the last ones, that are set apart for validation.
-        validation_data : (x, y) or (x, y, sample_weight), optional
+        validation_data : (x, y) or (x, y, sample_weight), or what gives batches, optional
             Evaluated after every epoch; comes before `validation_split`.
         shuffle : bool
-            Visit the samples in another order each epoch, which depends on the model's seed and
-            on how many epochs it has seen.
+            Visit the samples, or the batches that have numbers, in another order each epoch, which depends on
+            the model's seed and on how many epochs it has seen.
         class_weight : dict of int to float, optional
             Weight of each class in the loss; 1 for those not named.
         sample_weight : array of shape (n,), optional
             Weight of each sample in the loss.
         initial_epoch : int
             Number of the first epoch: where a training that is taken up again stands.
+        steps_per_epoch : int, optional
+            Batches an epoch; the next one goes on where the last one ended. By default all.
+        validation_steps : int, optional
+            Batches of the validation data that are used, the first ones. By default all.
+        validation_batch_size : int, optional
+            By default `batch_size`.
+        validation_freq : int
+            Validate after every so many epochs.
 
         Returns
         -------
@@ -200,29 +215,36 @@ class Trainer(Predictor):
         """
         where = "Sequential.fit"
         self._need_compiled(where)
-        batch_size = batch_size_of(where, batch_size)
+        batch_size = optional_count(where, "batch_size", batch_size)
         first, last = _numbers(where, initial_epoch, epochs)
+        pace = optional_count(where, "steps_per_epoch", steps_per_epoch)
+        frequency = positive_int(where, "validation_freq", validation_freq)
+        told = Validation(
+            validation_split,
+            validation_data,
+            optional_count(where, "validation_batch_size", validation_batch_size),
+            optional_count(where, "validation_steps", validation_steps),
+        )
         shuffle, verbosity = arguments.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
         for thing in (self, *self._layers):
             check_object(thing)
 
         def train_alone() -> History:
-            train, validation = self._split(
-                where, x, y, batch_size, validation_split, validation_data, sample_weight, class_weight
-            )
+            given = Given(x, y, sample_weight, class_weight)
+            train, validation = self._sources(where, given, batch_size, pace, told)
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
             history, names = History(), self._figure_names()
             params = {
                 "verbose": verbosity,
                 "epochs": last,
-                "steps": len(train),
+                "steps": train.steps,
                 "samples": train.n,
                 "metrics": names + [f"val_{name}" for name in names if validation is not None],
             }
             calls = CallbackList([history, *bar, callbacks], self, params, where)
             self.history, self.stop_training = history, False
             try:
-                self._epochs(range(first, last), train, validation, shuffle, calls)
+                self._epochs(range(first, last), train, validation, frequency, shuffle, calls)
             finally:
                 calls.close()
             return history
@@ -230,15 +252,23 @@ class Trainer(Predictor):
         return self._train_alone(where, train_alone)
 
     def _epochs(
-        self, epochs: range, train: Batches, validation: Batches | None, shuffle: bool, calls: CallbackList
+        self,
+        epochs: range,
+        train: Source,
+        validation: Source | None,
+        frequency: int,
+        shuffle: bool,
+        calls: CallbackList,
     ) -> None:
         """Train for these epochs, with all that callbacks are told."""
         with train:
             calls.call("on_train_begin", {})
             logs: dict[str, float] = {}
             for epoch in epochs:
+                if not train.more():
+                    break
                 logs = self._epoch(train, epoch, shuffle, calls)
-                if validation is not None:
+                if validation is not None and (epoch + 1) % frequency == 0 and validation.more():
                     figures = self._evaluate(validation, calls)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
                 self.epochs_done += 1
@@ -247,45 +277,15 @@ class Trainer(Predictor):
                     break
             calls.call("on_train_end", logs)
 
-    def _split(
-        self,
-        where: str,
-        x: Any,
-        y: Any,
-        batch_size: int,
-        validation_split: float,
-        validation_data: Sequence[Any] | None,
-        sample_weight: Any,
-        class_weight: Mapping[int, float] | None,
-    ) -> tuple[Batches, Batches | None]:
-        """Return the batches of the training data and, if there are any, of the validation data."""
-        boundary, samples = self._boundary(where, x)
-        train = boundary.data(samples, y, sample_weight, class_weight)
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
-            there, seen = self._boundary(f"{where}: validation_data", validation_data[0])
-            return boundary.batches(train, batch_size, training=True), there.batches(
-                there.data(seen, *validation_data[1:]), batch_size
-            )
-        kept = split_tail(where, validation_split, len(samples))
-        if kept == len(samples):
-            return boundary.batches(train, batch_size, training=True), None
-        # As in Keras, class weights are for training: the samples set apart have only their own.
-        tail = boundary.data(samples, y, sample_weight)
-        return (
-            boundary.batches(train.part(0, kept), batch_size, training=True),
-            boundary.batches(tail.part(kept, len(samples)), batch_size),
-        )
-
-    def _epoch(self, train: Batches, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
+    def _epoch(self, train: Source, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
         """Train on every batch once; return the means of loss and metrics."""
         calls.call("on_epoch_begin", epoch, {})
-        order = epoch_order(self.seed, self.epochs_done, train.n) if shuffle else None
+        order = train.order(self.seed, self.epochs_done) if shuffle else None
+        of = "" if train.steps is None else f" of {train.steps}"
         meter = Meter(self._figure_names())
         for number, batch in enumerate(train.epoch(order)):
             calls.call("on_train_batch_begin", number, {})
-            values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1} of {len(train)}")
+            values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1}{of}")
             meter.add(values, len(batch.x))
             calls.call("on_train_batch_end", number, meter.means())
             if self.stop_training:
@@ -442,14 +442,14 @@ class Trainer(Predictor):
     @controlled
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: ArrayLike | None = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
-        *,
-        return_dict: bool = False,
+        steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
+        return_dict: bool = False,
     ) -> Any:
         """Return the loss and the metrics on these samples, in inference mode.
 
@@ -458,13 +458,15 @@ class Trainer(Predictor):
         x, y, sample_weight
             As for `fit`.
         batch_size : int, optional
-            Samples computed at a time; by default up to 256, fewer where a layer's output is large.
+            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
         verbose : {"auto", 0, 1, 2}
             All but 0 print the figures.
-        return_dict : bool
-            Return the figures by name.
+        steps : int, optional
+            Batches; by default all. What is known never to end needs it.
         callbacks : Callback or iterable of Callback, optional
             Whose `on_test_…` methods are called.
+        return_dict : bool
+            Return the figures by name.
 
         Returns
         -------
@@ -478,17 +480,15 @@ class Trainer(Predictor):
         where = "Sequential.evaluate"
         self._need_compiled(where)
         verbosity = verbosity_of(where, verbose)
-        boundary, samples = self._boundary(where, x)
-        rows = self._inference_batch(where, batch_size)
-        batches = boundary.batches(boundary.data(samples, y, sample_weight), rows)
-        params = {"verbose": verbosity, "epochs": 1, "steps": len(batches), "samples": batches.n}
+        batches = self._source(where, Given(x, y, sample_weight), batch_size, steps, EVALUATION)
+        params = {"verbose": verbosity, "epochs": 1, "steps": batches.steps, "samples": batches.n}
         calls = CallbackList(callbacks, self, params, where)
         try:
             figures = self._evaluate(batches, calls)
         finally:
             calls.close()
         if verbosity:
-            print(f"{batches.n} samples - {format_logs(figures)}")
+            print(f"{'' if batches.n is None else f'{batches.n} samples - '}{format_logs(figures)}")
         return _figures(list(figures), list(figures.values()), return_dict)
 
     @controlled
@@ -500,7 +500,7 @@ class Trainer(Predictor):
         n = len(samples) if samples.ndim else 1
         return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
 
-    def _evaluate(self, batches: Batches, calls: CallbackList) -> dict[str, float]:
+    def _evaluate(self, batches: Source, calls: CallbackList) -> dict[str, float]:
         calls.call("on_test_begin", {})
         plans = self._plans
         plan = self._inference_plan(plans)

@@ -1,4 +1,4 @@
-"""Small things that lessons and models share: one-hot labels, drawings, the seed of everything random."""
+"""Small things that lessons and models share: labels, images, drawings, the seed of everything random."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,22 @@ from cconv.arguments.numbers import positive_int
 from cconv.arguments.serializable import custom_object_scope, register_serializable
 from cconv.models import diagram
 from cconv.seeds import set_random_seed
+from cconv.utils.folders import image_dataset_from_directory
+from cconv.utils.images import array_to_img, img_to_array, load_img, save_img
+from cconv.utils.py_dataset import PyDataset, Sequence
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
+    "array_to_img",
     "custom_object_scope",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "plot_model",
     "register_keras_serializable",
     "register_serializable",
+    "save_img",
     "set_random_seed",
     "to_categorical",
 ]
@@ -126,4 +136,4 @@ def plot_model(
     return drawing
 
 
-refusing(globals(), functions=["plot_model"])
+refusing(globals(), functions=["plot_model", "image_dataset_from_directory"])

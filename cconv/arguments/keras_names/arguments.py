@@ -47,8 +47,9 @@ CONSTRAINT = Argument(instead="a regularizer of those weights")
 FACTOR = Argument(instead="a lower learning_rate")
 CLIP = Argument(instead="a lower learning_rate, or a schedule")
 AVERAGE = Argument((0.99, None), "set_weights with a mean of your own, in a callback")
-STEPS = Argument(instead="as many samples as are wanted: x[:n]")
-WORKERS = Argument((1, 0, None), "cconv.set_num_threads; batches are prepared in the background as they are")
+WORKERS = Argument(
+    (1, 0, None), "workers= of a cconv.utils.PyDataset; batches of arrays are prepared in the background"
+)
 TOP = Argument((True,), "the layers of the model but the last: Sequential(model.layers[:-1])")
 TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_weights fills a model")
 ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
@@ -68,23 +69,17 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "auto_scale_loss": Argument((True, False), "nothing: there is no float16 to scale for"),
     },
     "Sequential.fit": {
-        "steps_per_epoch": STEPS,
-        "validation_steps": STEPS,
-        "validation_batch_size": Argument(instead="batch_size, which holds for both"),
-        "validation_freq": Argument((1, None), "evaluate, in a callback"),
         "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
         "nb_epoch": Argument(instead="epochs", same="epochs"),
     },
     "Sequential.evaluate": {
-        "steps": STEPS,
         "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
     },
     "Sequential.predict": {
-        "steps": STEPS,
         "max_queue_size": Argument((10, None), "nothing: the next batch is prepared in the background"),
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
@@ -235,6 +230,9 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "show_layer_activations": NO._replace(instead="nothing: activations are always shown"),
         "show_trainable": NO,
         "splines": Argument(("ortho",)),
+    },
+    "utils.image_dataset_from_directory": {
+        "format": Argument(("tf",), "nothing: what is returned is for fit, evaluate and predict"),
     },
     "regularizers.*": {
         "identifier": VALUE,

@@ -1,0 +1,86 @@
+"""Batches of a user's own making, checked one by one and converted as those of arrays are."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from cconv.inputs.accepted import Boundary, Data
+from cconv.inputs.accepted import rows_of as checked
+from cconv.inputs.batches import Batch
+from cconv.inputs.feeds import Feed
+from cconv.inputs.kinds import item_of
+
+
+class Fed:
+    """A source of the batches that a `Feed` gives.
+
+    Parameters
+    ----------
+    feed : Feed
+    boundary : Boundary
+        Of the model.
+    labelled : bool
+        Whether batches must have targets.
+    class_weight : dict of int to float, optional
+        Weight of each class.
+    """
+
+    n: int | None = None
+
+    def __init__(
+        self,
+        feed: Feed,
+        boundary: Boundary,
+        labelled: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> None:
+        self._feed, self._boundary = feed, boundary
+        self._labelled, self._class_weight = labelled, class_weight
+        self._given: Any = None  # the epoch that is on
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch; None where nobody knows."""
+        return self._feed.steps
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the epoch that is on, with the threads that make its batches."""
+        given, self._given = self._given, None
+        if given is not None:
+            given.close()
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch."""
+        return self._feed.more()
+
+    def order(self, seed: int, epoch: int) -> Any:
+        """Return the order of an epoch, where that can be chosen."""
+        return self._feed.order(seed, epoch)
+
+    def check_first(self) -> None:
+        """Refuse a first batch that does not fit, before anything begins."""
+        self._data(0, self._feed.first())
+
+    def epoch(self, order: Any = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch, each made when it is asked for."""
+        start = 0
+        self._given = self._feed.given(order)
+        for number, item in enumerate(self._given):
+            data = self._data(number, item)
+            # One batch by itself: its front, if it augments, is left to the model.
+            batches = self._boundary.batches(data, len(data.x))
+            yield next(batches.epoch())._replace(start=start)
+            start += len(data.x)
+
+    def _data(self, number: int, given: Any) -> Data:
+        """Return a batch, checked; the first one is what the user gave, the others are named."""
+        where = self._boundary.where
+        boundary = replace(self._boundary, where=f"{where}: batch {number}") if number else self._boundary
+        item = item_of(where, number, given, self._labelled)
+        x = boundary.samples(checked(boundary.where, "x", item.x))
+        if not self._labelled:
+            return Data(x)
+        return boundary.data(x, item.y, item.weight, self._class_weight)

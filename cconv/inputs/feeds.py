@@ -1,0 +1,267 @@
+"""Batches that a user's own object gives: one after another, or by their numbers.
+
+An object of the user's is only ever entered from the thread that called `fit`, and never ahead of the batch
+that is wanted, unless it says by its ``workers`` that several threads may.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cconv.arguments.numbers import is_int
+from cconv.inputs.kinds import NUMBERED, is_endless, kind_of
+from cconv.inputs.orders import epoch_order
+from cconv.inputs.paced import warn_of_end
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_END = object()
+
+
+class Feed(Protocol):
+    """What gives batches as a user's object makes them."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is known to have no end."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch; None where nobody knows."""
+
+    def first(self) -> Any:
+        """Return the first batch, which will still be the first one."""
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch."""
+
+    def order(self, seed: int, epoch: int) -> Any:
+        """Return the order of an epoch, where that can be chosen."""
+
+    def given(self, order: Any) -> Iterator[Any]:
+        """Yield the batches of one epoch."""
+
+
+def feed_of(where: str, name: str, x: Any, steps: int | None, again: bool = False) -> Feed:
+    """Return what gives the batches of `x`, so many an epoch if `steps` is a number."""
+    return (Numbered if kind_of(x) == NUMBERED else Stream)(where, name, x, steps, again)
+
+
+class Stream:
+    """Batches of what can be iterated over.
+
+    An iterator, such as a generator, goes on in the next epoch where it stood; anything else begins anew
+    when it has ended.
+
+    Parameters
+    ----------
+    where, name : str
+        Begin error messages and warnings.
+    x : iterable
+    steps : int or None
+        Batches of an epoch; None: all.
+    again : bool
+        Every epoch begins with the first batch, as far as that can be.
+    """
+
+    def __init__(self, where: str, name: str, x: Any, steps: int | None, again: bool = False) -> None:
+        self._where, self._name, self._x, self._limit, self._again = where, name, x, steps, again
+        self._once = hasattr(x, "__next__")
+        self._iterator: Iterator[Any] | None = None
+        self._ahead: list[Any] = []
+        self._begun = False
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is known to have no end; of a generator nobody knows."""
+        return is_endless(self._x)
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch; None where nobody knows."""
+        return self._limit if self._limit is not None else length_of(self._x)
+
+    def first(self) -> Any:
+        """Return the first batch, which will still be the first one."""
+        if not self._fetch():
+            raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
+        return self._ahead[0]
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch; a warning if there is not."""
+        found = self._fetch()
+        if not found:
+            warn_of_end(self._where, 0, self._limit)
+        return found
+
+    def _fetch(self) -> bool:
+        """See to it that a batch is at hand; False where there is none any more."""
+        for _ in range(2):
+            if self._ahead:
+                return True
+            begins = self._iterator is None
+            if self._iterator is None:
+                if self._once and self._begun:
+                    return False
+                self._iterator, self._begun = iter(self._x), True
+            item = next(self._iterator, _END)
+            if item is not _END:
+                self._ahead.append(item)
+                return True
+            self._iterator = None
+            if begins:
+                return False
+        return False
+
+    def order(self, seed: int, epoch: int) -> None:
+        """Return None: the order is the object's own."""
+
+    def given(self, order: Any = None) -> Iterator[Any]:
+        """Yield the batches of one epoch."""
+        if not self._fetch():
+            return
+        for number in itertools.count() if self._limit is None else range(self._limit):
+            if not self._ahead:
+                assert self._iterator is not None
+                item = next(self._iterator, _END)
+                if item is _END:
+                    self._iterator = None
+                    if self._limit is not None:
+                        warn_of_end(self._where, number, self._limit)
+                    return
+                self._ahead.append(item)
+            yield self._ahead.pop()
+        if self._again and not self._once:
+            self._iterator = None
+
+
+class Numbered:
+    """Batches that have numbers: ``x[i]`` is batch i, of ``len(x)`` or ``x.num_batches``.
+
+    Its `on_epoch_begin` and `on_epoch_end`, if it has them, are called. Where its ``workers`` is larger than
+    1, so many threads make batches ahead, at most ``max_queue_size``.
+
+    Parameters
+    ----------
+    where, name : str
+        Begin error messages and warnings.
+    x : object
+    steps : int or None
+        Batches of an epoch; None: all.
+    again : bool
+        Every epoch begins with the first batch, as far as that can be.
+    """
+
+    def __init__(self, where: str, name: str, x: Any, steps: int | None, again: bool = False) -> None:
+        self._where, self._name, self._x, self._limit, self._again = where, name, x, steps, again
+        self._count()
+        self._first: list[Any] = []
+        self._left: Iterator[Any] | None = None
+        self._place = 0  # in the pass
+
+    @property
+    def endless(self) -> bool:
+        """Whether it has no last batch."""
+        return self._count() is None
+
+    def _count(self) -> int | None:
+        """Return the number of batches; None for one that says it has no end."""
+        count = self._x.num_batches if hasattr(self._x, "num_batches") else len(self._x)
+        if count is not None and not (is_int(count) and count >= 0):
+            raise TypeError(
+                f"{self._where}: {self._name} must have an int of batches, or None, got {count!r}"
+            )
+        return None if count is None else int(count)
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch; None where nobody knows."""
+        return self._limit if self._limit is not None else self._count()
+
+    def first(self) -> Any:
+        """Return the first batch, which will still be the first one."""
+        if not self._first:
+            if self._count() == 0:
+                raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
+            self._first.append(self._x[0])
+        return self._first[0]
+
+    def more(self) -> bool:
+        """Whether there is a batch for another epoch."""
+        return self._count() != 0
+
+    def order(self, seed: int, epoch: int) -> Any:
+        """Return the order of the batches; None where they have no end."""
+        count = self._count()
+        return None if count is None else epoch_order(seed, epoch, count)
+
+    def given(self, order: Any = None) -> Iterator[Any]:
+        """Yield the batches of one epoch."""
+        _call(self._x, "on_epoch_begin")
+        if self._left is None or self._limit is None or self._again:
+            numbers = itertools.count() if self._count() is None else range(self._count() or 0)
+            self._left, self._place = iter(numbers if order is None else order.tolist()), 0
+        wanted = list(itertools.islice(self._left, self.steps))
+        yield from self._made(wanted)
+        self._place += len(wanted)
+        if self._limit is not None and len(wanted) < self._limit:
+            warn_of_end(self._where, len(wanted), self._limit)
+        if self._place == self._count() or len(wanted) < (self._limit or 0):
+            self._left = None
+        _call(self._x, "on_epoch_end")
+
+    def _made(self, numbers: list[int]) -> Iterator[Any]:
+        """Yield the batches that have these numbers."""
+        workers = getattr(self._x, "workers", 1)
+        if not is_int(workers) or workers < 2:
+            yield from map(self._make, numbers)
+            return
+        ahead = max(int(getattr(self._x, "max_queue_size", 10)), 1)
+        yield from in_threads(self._make, numbers, int(workers), ahead)
+
+    def _make(self, number: int) -> Any:
+        """Return batch `number`; the one that was looked at first is made once."""
+        if number == 0 and self._first:
+            return self._first.pop()
+        return self._x[number]
+
+
+def in_threads(make: Callable[[int], Any], numbers: list[int], workers: int, ahead: int) -> Iterator[Any]:
+    """Yield ``make(number)`` of each number in turn, made by so many threads, at most `ahead` at a time.
+
+    Examples
+    --------
+    >>> list(in_threads(lambda number: number**2, [3, 1, 2], workers=2, ahead=2))
+    [9, 1, 4]
+    """
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and seldom needed
+
+    with ThreadPoolExecutor(workers, "cconv batches") as pool:
+        begun: deque[Future[Any]] = deque()
+        left = iter(numbers)
+        try:
+            begun.extend(pool.submit(make, number) for number in itertools.islice(left, ahead))
+            while begun:
+                made = begun.popleft().result()
+                begun.extend(pool.submit(make, number) for number in itertools.islice(left, 1))
+                yield made
+        finally:
+            for future in begun:
+                future.cancel()
+
+
+def length_of(x: Any) -> int | None:
+    """Return how many batches an iterable says it has; None where it does not say."""
+    try:
+        return len(x)
+    except TypeError:
+        return None
+
+
+def _call(x: Any, event: str) -> None:
+    """Tell a user's object of an event, if it wants to know."""
+    function = getattr(x, event, None)
+    if callable(function):
+        function()

@@ -1,0 +1,90 @@
+"""What kind of thing a user's data are, and what a batch is that such a thing gives."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ARRAY, STORED, NUMBERED, STREAM = "array", "stored", "numbered", "stream"
+
+# By any of these an object's numbers are in memory already, and NumPy takes them as they are.
+_IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "__buffer__", "iloc")
+# What Python calls iterable and NumPy an array.
+_LISTS = (list, tuple, str, bytes, bytearray, memoryview, range, dict, set, frozenset, np.ndarray, np.generic)
+_ENDLESS = (itertools.cycle, itertools.count)
+
+
+def kind_of(x: Any) -> str:
+    """Return what kind of data `x` is.
+
+    Returns
+    -------
+    str
+        STORED: an array that is read slice by slice (h5py, Zarr, Dask): it has a ``shape``, NumPy's ``dtype``
+        and ``__getitem__``, and its numbers are not in memory. NUMBERED: ``x[i]`` is batch i. STREAM:
+        iterating over it gives batches. ARRAY: all else, for NumPy to read.
+
+    Examples
+    --------
+    >>> kind_of(np.ones(3)), kind_of([[1, 2]]), kind_of(iter([]))
+    ('array', 'array', 'stream')
+    """
+    if isinstance(x, _LISTS) or any(hasattr(x, way) for way in _IN_MEMORY):
+        return ARRAY
+    if hasattr(x, "__getitem__"):
+        if isinstance(getattr(x, "dtype", None), np.dtype) and isinstance(getattr(x, "shape", None), tuple):
+            return STORED if x.shape else ARRAY
+        if not hasattr(x, "__array__") and (hasattr(x, "num_batches") or hasattr(x, "__len__")):
+            return NUMBERED
+    if hasattr(x, "__array__") or not (hasattr(x, "__iter__") or hasattr(x, "__next__")):
+        return ARRAY
+    return STREAM
+
+
+def is_endless(x: Any) -> bool:
+    """Whether iterating over `x` is known never to end; of a generator nobody knows."""
+    if isinstance(x, _ENDLESS):
+        return True
+    cardinality = getattr(x, "cardinality", None)  # of a tf.data.Dataset
+    return callable(cardinality) and int(cardinality()) == -1
+
+
+class Item(NamedTuple):
+    """A batch as a user's object gave it."""
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+
+
+def item_of(where: str, number: int, given: Any, labelled: bool) -> Item:
+    """Return what a batch consists of.
+
+    Parameters
+    ----------
+    where : str
+        Begins the error message.
+    number : int
+        Of the batch.
+    given : (x, y), (x, y, sample_weight), or x where there need be no targets
+        Tuples and, as in Keras, lists.
+    labelled : bool
+        Whether there must be targets.
+    """
+    parts = tuple(given) if isinstance(given, tuple | list) else (given,)
+    if isinstance(given, dict) or not (2 if labelled else 1) <= len(parts) <= 3:
+        got = (
+            f"{type(given).__name__} of {len(parts)}"
+            if isinstance(given, tuple | list)
+            else type(given).__name__
+        )
+        expected = "(x, y) or (x, y, sample_weight)" if labelled else "x, (x, y) or (x, y, sample_weight)"
+        raise TypeError(f"{where}: batch {number} must be {expected}, got {got}")
+    return Item(*(_readable(part) for part in parts))
+
+
+def _readable(value: Any) -> Any:
+    """Return a tensor that only its own `numpy` method turns into an array as that array."""
+    if hasattr(value, "numpy") and not hasattr(value, "__array__") and not isinstance(value, np.ndarray):
+        return value.numpy()
+    return value

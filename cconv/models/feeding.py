@@ -1,0 +1,203 @@
+"""Where the batches of a model come from: arrays, arrays on disk, a user's iterators and sequences.
+
+`Feeder` is what a model has to look at what it is given; the sources are in `cconv.inputs`.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from cconv.arguments.claims import builders
+from cconv.arguments.numbers import positive_int
+from cconv.geometry.layout import naming_channels_first
+from cconv.inputs.accepted import Boundary, Data, Rows, rows_of
+from cconv.inputs.batches import Source
+from cconv.inputs.fed import Fed
+from cconv.inputs.feeds import feed_of
+from cconv.inputs.front import Front, front_of
+from cconv.inputs.kinds import ARRAY, STORED, item_of, kind_of
+from cconv.inputs.orders import split_tail
+from cconv.inputs.paced import Paced
+from cconv.models.stack import Stack
+
+# Of what a batch takes, where the user does not choose its size: input, outputs, their copies.
+INFERENCE_BYTES = 1 << 26
+INFERENCE_ROWS = 256
+
+
+class Given(NamedTuple):
+    """What a user gives to learn from: arrays that belong together, or one object that has all."""
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+    class_weight: Mapping[int, float] | None = None
+
+
+class Purpose(NamedTuple):
+    """What data are for: how their number of batches is called, and what holds for them."""
+
+    steps_name: str = "steps"
+    training: bool = False
+    labelled: bool = True
+    again: bool = False  # every epoch begins with the first batch
+
+
+TRAINING, VALIDATION = Purpose("steps_per_epoch", training=True), Purpose("validation_steps", again=True)
+EVALUATION, PREDICTION = Purpose(), Purpose(labelled=False)
+
+
+class Validation(NamedTuple):
+    """What `fit` is told of validation."""
+
+    split: float = 0.0
+    data: Any = None
+    batch_size: int | None = None
+    steps: int | None = None
+
+    def given(self, where: str) -> Given:
+        """Return the data."""
+        if kind_of(self.data) not in (ARRAY, STORED):
+            return Given(self.data)
+        if not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3):
+            raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
+        return Given(*self.data)
+
+
+class Feeder(Stack):
+    """A model's own side of its data."""
+
+    def __init__(self, *described: Any) -> None:
+        super().__init__(*described)
+        # Of the training, what plans and draws depend on.
+        self.loss: Any = None
+        self.steps_done: int = 0
+        self._fuse = True
+
+    # --- what the model takes -----------------------------------------------------------------
+
+    def _boundary(self, where: str, x: Any) -> tuple[Boundary, Rows]:
+        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
+        samples = rows_of(where, "x", x)
+        self._build_if_not(where, samples)
+        return self._boundary_of(where, samples)
+
+    def _build_if_not(self, where: str, samples: Rows) -> None:
+        """Build the model for samples like these."""
+        if self.built:
+            return
+        if samples.ndim < 2:
+            raise ValueError(f"{where}: x must have a batch axis and at least one more, got {samples.shape}")
+        with builders():
+            if not self.built:
+                with naming_channels_first(samples.shape, self.data_format):
+                    self._build_for(where, samples.shape[1:])
+
+    def _boundary_of(self, where: str, samples: Rows) -> tuple[Boundary, Rows]:
+        """Return what the model takes, and the samples if they have its input's shape."""
+        assert self._input_shape is not None
+        first = self._layers[0]
+        boundary = Boundary(
+            where,
+            f"layer 0 ({first.shown}, {type(first).__name__})",
+            self.dtype,
+            self.data_format == "channels_first",
+            self._input_shape,
+            self._inner_output_shape(),
+            self.loss,
+            front_of(self._layers, self.seed, lambda: self.steps_done) if self._fuse else Front(),
+        )
+        return boundary, boundary.samples(samples)
+
+    def _inference_batch(self, where: str, batch_size: Any) -> int:
+        """Return how many samples are computed at a time: as many as `INFERENCE_BYTES` hold, if not told."""
+        if batch_size is not None:
+            return positive_int(where, "batch_size", batch_size)
+        assert self._input_shape is not None
+        numbers = [math.prod(shape) for shape in (self._input_shape, *(a.output_shape for a in self._layers))]
+        # A batch is gathered while the one before is computed; a layer has its input and its output.
+        most = 2 * numbers[0] + max(map(sum, itertools.pairwise(numbers)))
+        return min(max(INFERENCE_BYTES // (most * self.dtype.itemsize), 1), INFERENCE_ROWS)
+
+    # --- sources ------------------------------------------------------------------------------
+
+    def _source(
+        self, where: str, given: Given, batch_size: int | None, steps: int | None, purpose: Purpose
+    ) -> Source:
+        """Return the batches of what a user gives; build the model if it is not."""
+        steps = optional_count(where, purpose.steps_name, steps)
+        if kind_of(given.x) not in (ARRAY, STORED):
+            return self._fed(where, given, batch_size, steps, purpose)
+        boundary, samples = self._boundary(where, given.x)
+        data = boundary.data(samples, *given[1:])
+        return self._cut(boundary, data, batch_size, steps, purpose)
+
+    def _cut(
+        self, boundary: Boundary, data: Data, batch_size: int | None, steps: int | None, purpose: Purpose
+    ) -> Source:
+        """Return the batches of arrays."""
+        rows = self._inference_batch(boundary.where, batch_size)
+        batches = boundary.batches(data, rows, purpose.training)
+        return batches if steps is None else Paced(batches, steps, boundary.where, purpose.again)
+
+    def _fed(
+        self, where: str, given: Given, batch_size: int | None, steps: int | None, purpose: Purpose
+    ) -> Fed:
+        """Return the batches of an object that makes them."""
+        kind = type(given.x).__name__
+        for name, value in (("y", given.y), ("sample_weight", given.weight), ("batch_size", batch_size)):
+            if value is not None:
+                told = (
+                    "has batches of its own size"
+                    if name == "batch_size"
+                    else f"gives {name} with its batches"
+                )
+                raise ValueError(f"{where}: {name} must not be given where x is a {kind}, which {told}")
+        feed = feed_of(where, "x", given.x, steps, purpose.again)
+        if steps is None and feed.endless:
+            raise ValueError(
+                f"{where}: {purpose.steps_name} must be given where x is a {kind} that never ends"
+            )
+        x = item_of(where, 0, feed.first(), purpose.labelled).x
+        boundary, _ = self._boundary(where, x)
+        source = Fed(feed, boundary, purpose.labelled, given.class_weight)
+        source.check_first()
+        return source
+
+    def _sources(
+        self, where: str, given: Given, batch_size: int | None, steps: int | None, validation: Validation
+    ) -> tuple[Source, Source | None]:
+        """Return the batches of the training data and, if there are any, of the validation data."""
+        rows = 32 if batch_size is None else batch_size
+        if kind_of(given.x) in (ARRAY, STORED):
+            boundary, samples = self._boundary(where, given.x)
+            data = boundary.data(samples, *given[1:])
+            n = kept = len(samples)
+            if validation.data is None:
+                kept = split_tail(where, validation.split, n)
+            train: Source = self._cut(boundary, data.part(0, kept), rows, steps, TRAINING)
+            if kept < n:
+                # As in Keras, class weights are for training: the samples set apart have only their own.
+                tail = boundary.data(samples, given.y, given.weight).part(kept, n)
+                return train, self._cut(
+                    boundary, tail, validation.batch_size or rows, validation.steps, VALIDATION
+                )
+        else:
+            if validation.split and validation.data is None:
+                raise ValueError(
+                    f"{where}: validation_split must be 0 where x is a {type(given.x).__name__}, of which no "
+                    f"samples can be set apart: give validation_data"
+                )
+            train = self._source(where, given, batch_size, steps, TRAINING)
+        if validation.data is None:
+            return train, None
+        other, seen = validation.given(where), validation.batch_size
+        if seen is None and kind_of(other.x) in (ARRAY, STORED):
+            seen = rows
+        return train, self._source(f"{where}: validation_data", other, seen, validation.steps, VALIDATION)
+
+
+def optional_count(where: str, name: str, value: Any) -> int | None:
+    """Return value as an int of at least 1, or None."""
+    return None if value is None else positive_int(where, name, value)

@@ -1,0 +1,298 @@
+"""Folders of images as batches: `image_dataset_from_directory`."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cconv import arguments
+from cconv.inputs.feeds import in_threads
+from cconv.inputs.orders import epoch_order
+from cconv.seeds import check_seed
+from cconv.utils.images import MODES, as_mode, open_image, pillow
+from cconv.utils.py_dataset import PyDataset
+from cconv.utils.resizing import INTERPOLATIONS, cropped, padded, resize
+
+__all__ = ["ImageDataset", "image_dataset_from_directory"]
+
+WHERE = "image_dataset_from_directory"
+FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+LABEL_MODES = ("int", "categorical", "binary")
+
+
+class ImageDataset(PyDataset):
+    """Batches of images that are read from their files when they are wanted, by threads, a few batches ahead.
+
+    Made by `image_dataset_from_directory`. Iterating over it gives its batches too.
+
+    Attributes
+    ----------
+    file_paths : list of str
+        The files, in the order of the first epoch.
+    class_names : list of str, or None
+        Of the classes 0, 1, …
+    """
+
+    def __init__(
+        self,
+        file_paths: list[str],
+        labels: np.ndarray | None,
+        class_names: list[str] | None,
+        batch_size: int,
+        picture: dict[str, Any],
+        seed: int | None,
+    ) -> None:
+        workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, 8)
+        super().__init__(workers=workers, max_queue_size=workers + 1)
+        self.file_paths, self.class_names = file_paths, class_names
+        self._labels, self._batch_size, self._picture, self._seed = labels, batch_size, picture, seed
+        self._epoch = 0
+        self._order = np.arange(len(file_paths))
+
+    def __len__(self) -> int:
+        return -(-len(self.file_paths) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        """Return batch `index`: images, with their labels if there are any."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} batches, got {index}")
+        numbers = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        x = np.stack([_read(self.file_paths[number], **self._picture) for number in numbers])
+        return x if self._labels is None else (x, self._labels[numbers])
+
+    def __iter__(self) -> Iterator[Any]:
+        return in_threads(self.__getitem__, list(range(len(self))), self.workers, self.max_queue_size)
+
+    def on_epoch_end(self) -> None:
+        """Put the images into another order, if they are to be shuffled."""
+        if self._seed is not None:
+            self._epoch += 1
+            self._order = epoch_order(self._seed, self._epoch, len(self.file_paths))
+
+
+def image_dataset_from_directory(
+    directory: str | os.PathLike[str],
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: list[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int = 32,
+    image_size: tuple[int, int] = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    verbose: bool = True,
+) -> Any:
+    """Return the images of a folder, for `fit`, `evaluate` and `predict`; needs Pillow.
+
+    BMP, GIF (its first picture), JPEG, PNG and WebP files, in any folder below. Files, classes and split are
+    in the order that Keras gives them, with the same `seed` too. 16 bits a channel become 8.
+
+    Parameters
+    ----------
+    directory : path
+        With one folder a class, unless `labels` say otherwise.
+    labels : "inferred", list of int, or None
+        From the folders' names; for the files in the order of their sorted paths; or none.
+    label_mode : {"int", "categorical", "binary", None}
+        int32 numbers, one-hot rows of float32, a column of 0 and 1 in float32, or none.
+    class_names : list of str, optional
+        The folders of the classes 0, 1, …; by default all, in alphabetical order.
+    color_mode : {"rgb", "grayscale", "rgba"}
+        3, 1 or 4 channels.
+    batch_size : int
+        Images in a batch.
+    image_size : (height, width)
+        To which all are resized.
+    shuffle : bool
+        In an order that depends on the seed, and another one after every epoch; else sorted.
+    seed : int, optional
+        By default from `numpy.random`.
+    validation_split : float, optional
+        The share of files, the last ones, that are for validation.
+    subset : {"training", "validation", "both"}, optional
+        Which part of a split to return.
+    interpolation : str
+        "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian" or "mitchellcubic", as
+        `tf.image.resize` without antialiasing.
+    follow_links : bool
+        Look into folders that are symbolic links.
+    crop_to_aspect_ratio, pad_to_aspect_ratio : bool
+        Cut two sides off, or add zeros to them, where an image has another ratio than `image_size`.
+    data_format : {"channels_last", "channels_first"}, optional
+        By default channels last.
+    verbose : bool
+        Print how many files and classes there are.
+
+    Returns
+    -------
+    ImageDataset, or list of two
+        Images are float32, from 0 to 255.
+
+    Raises
+    ------
+    ImportError
+        Without Pillow.
+    TypeError, ValueError
+        For arguments that do not fit, and a folder without images; later, for a damaged file, with its path.
+    """
+    pillow(WHERE)
+    picture = _checked_picture(
+        color_mode, image_size, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, data_format
+    )
+    batch_size = arguments.positive_int(WHERE, "batch_size", batch_size)
+    shuffle = arguments.flag(WHERE, "shuffle", shuffle)
+    label_mode = None if labels is None else label_mode
+    _check_labels(labels, label_mode, class_names)
+    _check_split(validation_split, subset, shuffle, seed)
+    seed = int(np.random.randint(10**6)) if seed is None else check_seed(WHERE, seed)  # noqa: NPY002
+    follow = arguments.flag(WHERE, "follow_links", follow_links)
+    paths, numbers, names = _listed(os.fspath(directory), labels, label_mode, class_names, follow)
+    if arguments.flag(WHERE, "verbose", verbose):
+        classes = "" if names is None else f" belonging to {len(names)} classes"
+        print(f"Found {len(paths)} files{classes}.")
+    if label_mode == "binary" and len(names or ()) != 2:
+        raise ValueError(f"{WHERE}: label_mode must not be 'binary' without 2 classes, got {names}")
+    if shuffle:
+        # Keras' own way, with NumPy's old generator, for the same files in each part of a split.
+        order = np.arange(len(paths))
+        np.random.RandomState(seed % 2**32).shuffle(order)
+        paths, numbers = [paths[i] for i in order], numbers[order]
+    values = _targets(numbers, label_mode, len(names or ()))
+
+    def part(rows: slice, mixed: bool) -> ImageDataset:
+        if not paths[rows]:
+            raise ValueError(f"{WHERE}: directory must have files that end in {', '.join(FORMATS)}, got none")
+        given = None if values is None else values[rows]
+        return ImageDataset(paths[rows], given, names, batch_size, picture, seed if mixed else None)
+
+    kept = len(paths) - int((validation_split or 0) * len(paths))
+    if verbose and subset is not None:
+        sides = {"training": kept, "validation": len(paths) - kept}
+        for side in sides if subset == "both" else (subset,):
+            print(f"Using {sides[side]} files for {side}.")
+    if subset == "both":
+        return [part(slice(kept), shuffle), part(slice(kept, None), False)]
+    return part(slice(kept, None) if subset == "validation" else slice(kept), shuffle)
+
+
+def _checked_picture(
+    color_mode: Any, image_size: Any, interpolation: Any, crop: Any, pad: Any, data_format: Any
+) -> dict[str, Any]:
+    """Return the arguments of `_read`."""
+    crop = arguments.flag(WHERE, "crop_to_aspect_ratio", crop)
+    pad = arguments.flag(WHERE, "pad_to_aspect_ratio", pad)
+    if crop and pad:
+        raise ValueError(f"{WHERE}: crop_to_aspect_ratio and pad_to_aspect_ratio must not both be True")
+    layout = "channels_last" if data_format is None else arguments.data_format(WHERE, data_format)
+    kind = interpolation.lower() if isinstance(interpolation, str) else interpolation
+    return {
+        "color_mode": arguments.one_of(WHERE, "color_mode", color_mode, tuple(MODES)),
+        "size": arguments.pair(WHERE, "image_size", image_size),
+        "interpolation": arguments.one_of(WHERE, "interpolation", kind, INTERPOLATIONS),
+        "fit": cropped if crop else padded if pad else None,
+        "channels_first": layout == "channels_first",
+    }
+
+
+def _check_labels(labels: Any, label_mode: Any, class_names: Any) -> None:
+    if not (
+        labels is None
+        or isinstance(labels, list | tuple)
+        or (isinstance(labels, str) and labels == "inferred")
+    ):
+        raise ValueError(f"{WHERE}: labels must be 'inferred', a list of ints or None, got {labels!r}")
+    if isinstance(labels, list | tuple) and not all(
+        arguments.is_int(label) and label >= 0 for label in labels
+    ):
+        raise ValueError(f"{WHERE}: labels must be ints of at least 0")
+    if label_mode is not None:
+        arguments.one_of(WHERE, "label_mode", label_mode, LABEL_MODES)
+    if class_names is not None and (labels != "inferred" or label_mode is None):
+        raise ValueError(f"{WHERE}: class_names must not be given unless labels is 'inferred'")
+
+
+def _check_split(validation_split: Any, subset: Any, shuffle: bool, seed: Any) -> None:
+    if validation_split is not None:
+        arguments.fraction(WHERE, "validation_split", validation_split)
+    if subset is not None:
+        arguments.one_of(WHERE, "subset", subset, ("training", "validation", "both"))
+    if (subset is None) == bool(validation_split):
+        raise ValueError(
+            f"{WHERE}: validation_split and subset must be given together, got {validation_split} and "
+            f"{subset!r}"
+        )
+    if validation_split and shuffle and seed is None:
+        raise ValueError(f"{WHERE}: seed must be given, or shuffle=False, where validation_split is")
+
+
+def _listed(
+    directory: str, labels: Any, label_mode: str | None, class_names: list[str] | None, follow: bool
+) -> tuple[list[str], np.ndarray, list[str] | None]:
+    """Return the files in order, their class numbers, and the names of the classes."""
+    folders = [""]
+    if labels == "inferred" and label_mode is not None:
+        there = [entry.name for entry in os.scandir(directory) if entry.is_dir() and entry.name[0] != "."]
+        folders = sorted(there) if class_names is None else list(class_names)
+        if not set(folders) <= set(there):
+            raise ValueError(
+                f"{WHERE}: class_names must be folders of directory, {sorted(there)}, got {class_names}"
+            )
+    found = [_files(os.path.join(directory, folder), follow) for folder in folders]
+    paths = [path for files in found for path in files]
+    numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(files) for files in found])
+    if label_mode is None:
+        return paths, numbers, None
+    if labels == "inferred":
+        return paths, numbers, folders
+    if len(labels) != len(paths):
+        raise ValueError(f"{WHERE}: labels must be one for each of the {len(paths)} files, got {len(labels)}")
+    return paths, np.array(labels, np.int32), [str(label) for label in sorted(set(labels))]
+
+
+def _files(directory: str, follow: bool) -> list[str]:
+    """Return the images below a folder: folder by folder in the order of their paths, each by its names."""
+    walk = sorted(os.walk(directory, followlinks=follow), key=lambda entry: entry[0])
+    return [
+        os.path.join(root, name)
+        for root, _, names in walk
+        for name in sorted(names)
+        if name.lower().endswith(FORMATS)
+    ]
+
+
+def _targets(numbers: np.ndarray, label_mode: str | None, classes: int) -> np.ndarray | None:
+    """Return class numbers as the targets that are wanted."""
+    if label_mode is None:
+        return None
+    if label_mode == "int":
+        return numbers
+    if numbers.size and numbers.max() >= classes:
+        raise ValueError(
+            f"{WHERE}: labels must be class numbers below {classes} where label_mode is {label_mode!r}, got "
+            f"{numbers.max()}"
+        )
+    if label_mode == "binary":
+        return numbers.astype(np.float32)[:, np.newaxis]
+    return np.eye(classes, dtype=np.float32)[numbers]
+
+
+def _read(
+    path: str, color_mode: str, size: tuple[int, int], interpolation: str, fit: Any, channels_first: bool
+) -> np.ndarray:
+    """Return an image file as an array of float32."""
+    picture = open_image(WHERE, path)
+    if picture.mode.startswith("I"):  # grey of 16 bits
+        values = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255)
+        picture = pillow(WHERE).fromarray(values.astype(np.uint8))
+    values = np.asarray(as_mode(picture, color_mode), np.float32)
+    values = values if values.ndim == 3 else values[..., np.newaxis]
+    values = resize(values if fit is None else fit(values, size), size, interpolation)
+    return np.ascontiguousarray(np.moveaxis(values, 2, 0)) if channels_first else values
