@@ -122,7 +122,7 @@ def test_an_interrupt_leaves_a_usable_model():
             ValueError,
             "sample_weight must have one row for each of the 45 samples, got 3",
         ),
-        ({"sample_weight": -np.ones(45)}, ValueError, "sample_weight must be finite and at least 0"),
+        ({"sample_weight": -np.full(45, np.inf)}, ValueError, "sample_weight must be finite, got -inf"),
         ({"callbacks": [print]}, TypeError, "callbacks must be cconv.callbacks.Callback objects"),
         ({"y": Y[:5]}, ValueError, "y must have one row for each of the 45 samples, got 5"),
         ({"y": None}, ValueError, "y must be given"),

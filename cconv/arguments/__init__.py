@@ -24,6 +24,10 @@ from cconv.arguments.labels import (
     PROBABILITY_SLACK,
     as_labels,
     as_sample_weight,
+    as_shares,
+    check_weight_shape,
+    finite_weights,
+    spread_weight,
     whole_numbers,
 )
 from cconv.arguments.numbers import (
@@ -59,11 +63,14 @@ __all__ = [
     "as_labels",
     "as_sample_weight",
     "as_shape",
+    "as_shares",
     "at_least_zero",
+    "check_weight_shape",
     "common_dtype",
     "config_of",
     "data_format",
     "finite",
+    "finite_weights",
     "flag",
     "fraction",
     "is_int",
@@ -74,5 +81,6 @@ __all__ = [
     "real_array",
     "resolve",
     "same_shape",
+    "spread_weight",
     "whole_numbers",
 ]

@@ -96,6 +96,19 @@ def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int
     return rows
 
 
+def as_shares(where: str, name: str, shares: np.ndarray, logits: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return what each class has of the samples with logits (…, classes): (samples, classes), in their dtype.
+
+    ValueError where a number is not finite. `first` is the number of the first sample.
+    """
+    rows = ready(shares, logits.dtype).reshape(-1, logits.shape[-1])
+    good = np.isfinite(rows).all(axis=1)
+    if not good.all():
+        at, sample = _place(~good, len(shares), first)
+        raise ValueError(f"{where}: {name} must be finite, got {rows[at]} {sample}")
+    return rows
+
+
 def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> np.ndarray | None:
     """Return the weights of the samples, one each, flat and in the dtype of logits (…, classes)."""
     if weight is None:
@@ -107,3 +120,48 @@ def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> 
     if not good.all():
         raise ValueError(f"{where}: {name} must be finite and at least 0, got {flat[np.argmin(good)]}")
     return flat
+
+
+def spread_weight(where: str, name: str, weight: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return a weight for each entry of an array of that shape (n, …), flat and in that dtype.
+
+    Parameters
+    ----------
+    weight : array-like
+        Finite, one for each sample or each entry: axes may have the length 1, and axes of length 1 may follow.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> spread_weight("f", "sample_weight", [[1], [2]], (2, 3), np.dtype("float32"))
+    array([1., 1., 1., 2., 2., 2.], dtype=float32)
+    """
+    array = real_array(where, name, weight, None, may_be_empty=True)
+    check_weight_shape(where, name, array.shape, shape)
+    finite_weights(where, name, array)
+    kept = array.shape[: len(shape)]
+    aligned = array.reshape(kept + (1,) * (len(shape) - len(kept)))
+    return ready(np.broadcast_to(aligned, shape), dtype).reshape(-1)
+
+
+def check_weight_shape(where: str, name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """ValueError where weights of shape `given` are not for values of that shape (n, …)."""
+    pairs = zip(given[1:], shape[1:], strict=False)
+    behind = given[len(shape) :]
+    wrong = any(a not in (1, b) for a, b in pairs) or any(a != 1 for a in behind)
+    short = len(given) < len(shape) and any(a != 1 for a in given[1:])
+    if given[:1] != shape[:1] or wrong or short:
+        also = f" or {shape}" if len(shape) > 1 else ""
+        raise ValueError(f"{where}: {name} must have shape {shape[:1]}{also}, got {given}")
+
+
+def finite_weights(where: str, name: str, weight: np.ndarray) -> None:
+    """ValueError where a weight is not finite; the first axis counts samples."""
+    good = np.isfinite(weight)
+    if not good.all():
+        at, sample = _place(~good, len(weight), 0)
+        raise ValueError(f"{where}: {name} must be finite, got {weight.reshape(-1)[at]} {sample}")

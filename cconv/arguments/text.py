@@ -48,6 +48,18 @@ def key_of(name: str) -> str:
     return name.replace("_", "").replace(" ", "").lower()
 
 
+def snake_case(name: str) -> str:
+    """Return the name of a class in small letters, as Keras writes it.
+
+    Examples
+    --------
+    >>> snake_case("KLDivergence"), snake_case("F1Score"), snake_case("MeanIoU")
+    ('kl_divergence', 'f1_score', 'mean_io_u')
+    """
+    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
+
+
 def columns(text: str) -> int:
     """Return how many columns of a terminal a text takes: Chinese characters and emoji two, accents none.
 

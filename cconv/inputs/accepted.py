@@ -148,7 +148,7 @@ class Boundary:
         self.loss.check_shape((n, *given[2:], given[1]) if turn else given, (n, *shape))
         # Class numbers and probabilities are all looked at before training begins; a target that
         # may be any number (and as large as the samples) only in its shape.
-        for start in range(0, n if self.loss.activation else 0, CHECKED_ROWS):
+        for start in range(0, n if self.loss.looks_at_targets else 0, CHECKED_ROWS):
             rows = targets[start : start + CHECKED_ROWS]
             rows = np.moveaxis(rows, 1, 3) if turn else rows
             self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *shape)), start)
@@ -156,26 +156,24 @@ class Boundary:
     def _weights(
         self, y: Rows, sample_weight: Any, class_weight: Mapping[int, float] | None
     ) -> np.ndarray | None:
-        """Return one weight a sample: the product of both kinds; None when neither is given."""
+        """Return one weight a sample, or pixel: the product of both kinds; None when neither is given."""
         weights = None
         if sample_weight is not None:
-            weights = arguments.real_array(self.where, "sample_weight", sample_weight, 1)
+            weights = arguments.real_array(self.where, "sample_weight", sample_weight, None)
             self._same_length("sample_weight", weights, len(y))
-            good = np.isfinite(weights) & (weights >= 0)
-            if not good.all():
-                at = int(np.argmin(good))
-                got = f"{weights[at]} for sample {at}"
-                raise ValueError(f"{self.where}: sample_weight must be finite and at least 0, got {got}")
+            shape = self.loss.weight_shape((len(y), *self.output_shape))
+            arguments.check_weight_shape(self.where, "sample_weight", weights.shape, shape)
+            arguments.finite_weights(self.where, "sample_weight", weights)
         if class_weight is not None:
             by_class = self._class_weights(y[:], class_weight)
-            weights = by_class if weights is None else weights * by_class
+            if weights is None:
+                return by_class
+            weights = weights * by_class.reshape(-1, *[1] * (weights.ndim - 1))
         return weights
 
     def _class_weights(self, y: np.ndarray, class_weight: Any) -> np.ndarray:
         """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
-        expected = (
-            f"{self.where}: class_weight must be a dict from class numbers to finite weights of at least 0"
-        )
+        expected = f"{self.where}: class_weight must be a dict from class numbers to finite weights"
         if not isinstance(class_weight, Mapping):
             raise TypeError(f"{expected}, got {class_weight!r}")
         if y.ndim > 2:
@@ -210,4 +208,4 @@ def _is_whole(number: Any) -> bool:
 
 
 def _is_weight(weight: Any) -> bool:
-    return isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= 0
+    return isinstance(weight, Real) and math.isfinite(weight)

@@ -97,8 +97,9 @@ class Trainer(Predictor):
         ----------
         optimizer : str or Optimizer
             See `cconv.optimizers`.
-        loss : str or Loss
-            See `cconv.losses`.
+        loss : str, Loss or callable
+            See `cconv.losses`; a function of ``(y_true, y_pred)`` returns the value and its gradient, see
+            `cconv.losses.from_function`.
         metrics : sequence of str or Metric, optional
             See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits loss and output.
 
@@ -186,8 +187,8 @@ class Trainer(Predictor):
             the model's seed and on how many epochs it has seen.
         class_weight : dict of int to float, optional
             Weight of each class in the loss; 1 for those not named.
-        sample_weight : array of shape (n,), optional
-            Weight of each sample in the loss.
+        sample_weight : array of shape (n,), or (n, h, w) for images of outputs, optional
+            Finite weight of each sample, or pixel, in the loss.
         initial_epoch : int
             Number of the first epoch: where a training that is taken up again stands.
         steps_per_epoch : int, optional

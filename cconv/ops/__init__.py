@@ -31,7 +31,7 @@ from cconv.ops.convolution import (
 )
 from cconv.ops.dense import dense, dense_input_gradient, dense_weight_gradient
 from cconv.ops.dropout import dropout, dropout_backward
-from cconv.ops.losses import softmax_cross_entropy
+from cconv.ops.losses import softmax_cross_entropies, softmax_cross_entropy
 from cconv.ops.pooling import (
     average_pool2d,
     average_pool2d_backward,
@@ -72,6 +72,7 @@ __all__ = [
     "sigmoid_backward",
     "softmax",
     "softmax_backward",
+    "softmax_cross_entropies",
     "softmax_cross_entropy",
     "tanh",
     "tanh_backward",

@@ -7,12 +7,12 @@ from cconv.ops.run import SERIAL_COSTLY, Array, Run
 from cconv.threads import threads_for
 
 
-def softmax_cross_entropy(
+def softmax_cross_entropies(
     logits: Array, labels_or_probs: Array, sample_weight: Array | None, run: Run | None = None
-) -> tuple[float, Array]:
-    """Compare logits (m, n) with class numbers int64 (m) or probabilities (m, n) -> loss, dlogits (m, n).
+) -> tuple[Array, Array]:
+    """Compare logits (m, n) with class numbers (m) or probabilities (m, n) -> losses (m), dlogits (m, n).
 
-    The loss is the mean over the m samples of weight times cross-entropy.
+    Class numbers are int64. Each loss is weight times cross-entropy, and dlogits the gradient of their mean.
     """
     run = run or Run()
     m = logits.shape[0]
@@ -23,4 +23,12 @@ def softmax_cross_entropy(
         sample_weight = np.ascontiguousarray(sample_weight, np.float64)
     arrays = logits, probabilities, labels, sample_weight, losses, dlogits
     run.call(loops.softmax_cross_entropy, *arrays, threads_for(logits.size, SERIAL_COSTLY))
-    return loops.total(losses) / m, dlogits
+    return losses, dlogits
+
+
+def softmax_cross_entropy(
+    logits: Array, labels_or_probs: Array, sample_weight: Array | None, run: Run | None = None
+) -> tuple[float, Array]:
+    """Return the mean of the losses of `softmax_cross_entropies`, and its gradient."""
+    losses, dlogits = softmax_cross_entropies(logits, labels_or_probs, sample_weight, run)
+    return loops.total(losses) / logits.shape[0], dlogits

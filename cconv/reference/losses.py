@@ -14,7 +14,7 @@ def softmax_cross_entropy(
     means all probability on that class) and weights w (1 if there are none)::
 
         loss         = -1/n * sum over r of w[r] * sum over k of p[r,k] * log_softmax(z[r])[k]
-        dlogits[r,k] = w[r] / n * (softmax(z[r])[k] - p[r,k])
+        dlogits[r,k] = w[r] / n * (softmax(z[r])[k] * (sum over j of p[r,j]) - p[r,k])
 
     Source: Bishop 2006, "Pattern Recognition and Machine Learning", eqs. 4.108 and 4.109; the mean
     over all samples, weighted or not, is Keras' sum_over_batch_size.
@@ -35,7 +35,7 @@ def softmax_cross_entropy(
     n = max(len(z), 1)  # the loss of no samples is 0
     w = np.ones(len(z), z.dtype) if sample_weight is None else sample_weight.reshape(-1).astype(z.dtype)
     loss = -np.sum(w * np.sum(p * log_softmax(z), axis=1)) / n
-    dlogits = (w / n)[:, np.newaxis] * (softmax(z) - p)
+    dlogits = (w / n)[:, np.newaxis] * (softmax(z) * p.sum(axis=1, keepdims=True) - p)
     return float(loss), dlogits.reshape(logits.shape)
 
 

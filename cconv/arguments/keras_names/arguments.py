@@ -193,21 +193,8 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "name": NAME._replace(accepted=(None, OWN_NAME, "PiecewiseConstant")),
     },
     "losses.*": {
-        "reduction": Argument(("sum_over_batch_size",), "sample_weight= of fit"),
-        "name": NAME,
         "dtype": Argument(instead="dtype= of Sequential"),
         "identifier": VALUE,
-    },
-    "losses.BinaryCrossentropy": {
-        "label_smoothing": Argument((0.0, None), "smoothed targets: y * (1 - s) + s / 2"),
-        "axis": Argument((-1,)),
-    },
-    "losses.CategoricalCrossentropy": {
-        "label_smoothing": Argument((0.0, None), "smoothed targets: y * (1 - s) + s / classes"),
-        "axis": Argument((-1,), "a channels_last output: the classes are the last axis"),
-    },
-    "losses.SparseCategoricalCrossentropy": {
-        "ignore_class": Argument(instead="sample_weight= of fit"),
     },
     "metrics.*": {
         "dtype": NONE,

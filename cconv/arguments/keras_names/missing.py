@@ -6,7 +6,6 @@ of the module, "" for that of Keras itself. Strings that Keras takes, such as "k
 
 from cconv.arguments.keras_names.layers import GRAPH, LAYERS
 
-THE_CLASS = "the class of the same name: CategoricalCrossentropy()(y_true, y_pred)"
 OWN_CLASSES = "register_serializable, custom_object_scope"
 
 MISSING: dict[str, dict[str, str]] = {
@@ -79,50 +78,17 @@ MISSING: dict[str, dict[str, str]] = {
         "serialize": 'get of {"class_name": …, "config": …}, and get_config',
     },
     "losses": {
-        "bce": "binary_crossentropy",
-        "kld": "categorical_crossentropy",
-        "mape": "mean_absolute_error",
-        "msle": "mean_squared_error",
-        "BinaryFocalCrossentropy": "BinaryCrossentropy",
         "CTC": "",
-        "CategoricalFocalCrossentropy": "CategoricalCrossentropy",
         "CategoricalGeneralizedCrossEntropy": "CategoricalCrossentropy",
-        "CategoricalHinge": "CategoricalCrossentropy",
         "Circle": "",
-        "CosineSimilarity": "",
         "Dice": "BinaryCrossentropy",
-        "Hinge": "BinaryCrossentropy",
-        "Huber": "MeanAbsoluteError",
-        "KLDivergence": "CategoricalCrossentropy",
-        "LogCosh": "MeanAbsoluteError",
-        "MeanAbsolutePercentageError": "MeanAbsoluteError",
-        "MeanSquaredLogarithmicError": "MeanSquaredError",
-        "Poisson": "",
-        "SquaredHinge": "BinaryCrossentropy",
         "Tversky": "BinaryCrossentropy",
-        "binary_crossentropy": THE_CLASS,
-        "binary_focal_crossentropy": "BinaryCrossentropy",
-        "categorical_crossentropy": THE_CLASS,
-        "categorical_focal_crossentropy": "CategoricalCrossentropy",
         "categorical_generalized_cross_entropy": "CategoricalCrossentropy",
-        "categorical_hinge": "CategoricalCrossentropy",
         "circle": "",
-        "cosine_similarity": "",
         "ctc": "",
         "deserialize": 'get of {"class_name": …, "config": …}, and get_config',
         "dice": "BinaryCrossentropy",
-        "hinge": "BinaryCrossentropy",
-        "huber": "MeanAbsoluteError",
-        "kl_divergence": "CategoricalCrossentropy",
-        "log_cosh": "MeanAbsoluteError",
-        "mean_absolute_error": THE_CLASS,
-        "mean_absolute_percentage_error": "MeanAbsoluteError",
-        "mean_squared_error": THE_CLASS,
-        "mean_squared_logarithmic_error": "MeanSquaredError",
-        "poisson": "",
         "serialize": 'get of {"class_name": …, "config": …}, and get_config',
-        "sparse_categorical_crossentropy": THE_CLASS,
-        "squared_hinge": "BinaryCrossentropy",
         "tversky": "BinaryCrossentropy",
     },
     "metrics": {

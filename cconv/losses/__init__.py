@@ -1,0 +1,155 @@
+"""Losses: what training makes small, each with its gradient.
+
+A loss is called with targets and predictions and returns ``(loss, dy)``: a float, the mean over
+the batch, and its gradient with respect to the predictions, which has their shape and dtype.
+Weights multiply the samples' losses and the mean still divides by the number of samples, which is
+Keras' "sum over batch size". The functions of the same names return one value for each sample, as in Keras.
+"""
+
+from typing import Any
+
+from cconv import arguments
+from cconv.arguments.keras_names import refusing
+from cconv.losses.base import Loss
+from cconv.losses.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+)
+from cconv.losses.custom import FunctionLoss, from_function
+from cconv.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from cconv.losses.functions import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from cconv.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
+from cconv.losses.probabilistic import KLDivergence, Poisson
+from cconv.losses.regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+)
+
+__all__ = [
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
+    "from_function",
+    "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+]
+
+# What Keras calls a loss; the functions stand for the losses of their names.
+_SHORT: dict[str, type[Loss]] = {
+    "bce": BinaryCrossentropy,
+    "kld": KLDivergence,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "mse": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError,
+}
+_CLASSES: dict[str, type[Loss]] = _SHORT | {
+    kind.key: kind
+    for kind in (
+        BinaryCrossentropy,
+        BinaryFocalCrossentropy,
+        CategoricalCrossentropy,
+        CategoricalFocalCrossentropy,
+        CategoricalHinge,
+        CosineSimilarity,
+        Hinge,
+        Huber,
+        KLDivergence,
+        LogCosh,
+        MeanAbsoluteError,
+        MeanAbsolutePercentageError,
+        MeanSquaredError,
+        MeanSquaredLogarithmicError,
+        Poisson,
+        SparseCategoricalCrossentropy,
+        SquaredHinge,
+    )
+}
+
+
+def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
+    """Return the loss that `value` stands for.
+
+    Parameters
+    ----------
+    value : str, Loss, mapping or callable
+        ``"mse"``, ``MeanSquaredError()`` or its configuration, or a function of ``(y_true, y_pred)`` that
+        returns the value and its gradient: see `from_function`.
+    where, name : str
+        Begin the error message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it stands for none.
+
+    Examples
+    --------
+    >>> get("sparse_categorical_crossentropy")
+    SparseCategoricalCrossentropy()
+    >>> get(mean_squared_error)
+    MeanSquaredError()
+    """
+    if callable(value) and not isinstance(value, Loss | type):
+        known = _CLASSES.get(getattr(value, "__name__", ""))
+        own = known is not None and globals().get(known.key) is value
+        return known() if own and known is not None else FunctionLoss(value)
+    return arguments.resolve(where, name, value, Loss, _CLASSES)
+
+
+refusing(globals(), functions=["get"])

@@ -1,0 +1,165 @@
+"""Focal cross-entropies, in which what is easy counts little (Lin et al. 2017, "Focal loss")."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cconv import arguments, exactmath, ops
+from cconv.losses.base import EPSILON, SUM_OVER_BATCH_SIZE, Values, terms_of
+from cconv.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
+from cconv.ops.run import Run
+
+
+class BinaryFocalCrossentropy(BinaryCrossentropy):
+    """Binary cross-entropy times ``(1 - c)^gamma``, c being the probability of what is true; as in Keras.
+
+    ``c = t p + (1 - t)(1 - p)``. It is computed from probabilities: logits are made probabilities first.
+
+    Parameters
+    ----------
+    apply_class_balancing : bool
+        Also multiply by ``t alpha + (1 - t)(1 - alpha)``.
+    alpha : float
+        Weight of class 1.
+    gamma : float
+        At least 0.
+    from_logits, label_smoothing, axis, reduction, name
+        See `BinaryCrossentropy`.
+
+    Examples
+    --------
+    >>> loss, dy = BinaryFocalCrossentropy()([[1], [0]], np.array([[0.5], [0.25]]))
+    >>> round(loss, 6), dy.round(6).tolist()
+    (0.095633, [[-0.596574], [0.113587]])
+    """
+
+    key = "binary_focal_crossentropy"
+    activation = ""
+
+    def __init__(
+        self,
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str = SUM_OVER_BATCH_SIZE,
+        name: str = "binary_focal_crossentropy",
+    ) -> None:
+        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        where = type(self).__name__
+        self.apply_class_balancing: bool = arguments.flag(
+            where, "apply_class_balancing", apply_class_balancing
+        )
+        self.alpha: float = arguments.finite(where, "alpha", alpha)
+        self.gamma: float = arguments.at_least_zero(where, "gamma", gamma)
+
+    def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
+        p = ops.sigmoid(pred) if from_logits else pred
+        q = np.clip(p, EPSILON, 1 - EPSILON)
+        entropy = -(true * exactmath.log(q) + (1 - true) * exactmath.log(1 - q))
+        slope = np.where(p == q, (q - true) / (q * (1 - q)), 0)
+        wrong = 1 - (true * p + (1 - true) * (1 - p))
+        focus, steepness = _power(wrong, self.gamma)
+        dp = steepness * (1 - 2 * true) * entropy + focus * slope
+        balance = true * self.alpha + (1 - true) * (1 - self.alpha) if self.apply_class_balancing else 1.0
+        dy = run.empty("dy", pred.shape, pred.dtype)
+        dy[...] = dp * balance * (p * (1 - p) if from_logits else 1.0)
+        return Values(focus * entropy * balance, dy, 1.0, terms_of(pred))
+
+
+class CategoricalFocalCrossentropy(CategoricalCrossentropy):
+    """Sum over the classes of ``-alpha (1 - q_k)^gamma t_k log q_k``, as in Keras.
+
+    q are the predictions divided by their sum, as in `CategoricalCrossentropy`; logits are made probabilities
+    first.
+
+    Parameters
+    ----------
+    alpha : float, or sequence of one for each class
+        Weights.
+    gamma : float
+        At least 0.
+    from_logits, label_smoothing, axis, reduction, name
+        See `CategoricalCrossentropy`.
+
+    Examples
+    --------
+    >>> loss, dy = CategoricalFocalCrossentropy()([[0, 1]], np.array([[0.5, 0.5]]))
+    >>> round(loss, 6), dy.round(6).tolist()
+    (0.043322, [[0.149143, -0.149143]])
+    """
+
+    key = "categorical_focal_crossentropy"
+    activation = ""
+
+    def __init__(
+        self,
+        alpha: float | Sequence[float] = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str = SUM_OVER_BATCH_SIZE,
+        name: str = "categorical_focal_crossentropy",
+    ) -> None:
+        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        where = type(self).__name__
+        self.alpha: float | list[float] = (
+            [arguments.finite(where, f"alpha[{number}]", each) for number, each in enumerate(alpha)]
+            if isinstance(alpha, list | tuple | np.ndarray)
+            else arguments.finite(where, "alpha", alpha)
+        )
+        self.gamma: float = arguments.at_least_zero(where, "gamma", gamma)
+
+    def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
+        """ValueError where targets of that shape are not for predictions of that shape."""
+        super().check_shape(true, pred)
+        if isinstance(self.alpha, list) and len(self.alpha) not in (1, pred[-1]):
+            raise ValueError(
+                f"{self.key}: alpha must be one number for each of the {pred[-1]} classes, "
+                f"got {len(self.alpha)} of them"
+            )
+
+    def _compute(
+        self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, run: Run, from_logits: bool
+    ) -> tuple[float, np.ndarray]:
+        return self._of_values(true, pred, weight, run, from_logits)
+
+    def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
+        rows = pred.reshape(-1, pred.shape[-1])
+        p = ops.softmax(rows) if from_logits else rows
+        sums = p.sum(axis=1, keepdims=True)
+        shares = p / sums
+        q = np.clip(shares, EPSILON, 1 - EPSILON)
+        logs = exactmath.log(q)
+        focus, steepness = _power(1 - q, self.gamma)
+        weights = np.asarray(self.alpha, np.float64) * true
+        slope = np.where(q == shares, weights * (steepness * logs - focus / q), 0)
+        slope = (slope - (slope * shares).sum(axis=1, keepdims=True)) / sums
+        if from_logits:
+            slope = p * (slope - (slope * p).sum(axis=1, keepdims=True))
+        dy = run.empty("dy", rows.shape, rows.dtype)
+        dy[...] = slope
+        return Values(-weights * focus * logs, dy.reshape(pred.shape))
+
+
+def _power(x: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return x ** gamma in float64 and its derivative, alike on every instruction set."""
+    wide = x.astype(np.float64)
+    if gamma == 0:
+        return np.ones_like(wide), np.zeros_like(wide)
+    below = _whole_power(wide, int(gamma) - 1) if gamma == int(gamma) else _any_power(wide, gamma - 1)
+    return np.where(wide == 0, 0, below * wide), gamma * below
+
+
+def _whole_power(x: np.ndarray, times: int) -> np.ndarray:
+    result = np.ones_like(x)
+    for bit in bin(times)[2:]:
+        result = result * result * (x if bit == "1" else 1.0)
+    return result
+
+
+def _any_power(x: np.ndarray, exponent: float) -> np.ndarray:
+    return np.where(x >= 0, exactmath.exp(exponent * exactmath.log(np.maximum(x, 0))), np.nan)
