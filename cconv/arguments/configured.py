@@ -12,6 +12,7 @@ import numpy as np
 
 from cconv.arguments.keras_names import of_string
 from cconv.arguments.overrides import Hooks
+from cconv.arguments.parameters import Parametrised
 from cconv.arguments.text import key_of
 
 
@@ -26,21 +27,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class Configured(Hooks):
-    """A class whose instances keep every constructor argument in an attribute of the same name.
-
-    Attributes
-    ----------
-    aliases : tuple of str
-        Arguments that are second names of others.
-    """
-
-    aliases: tuple[str, ...] = ()
-
-    @classmethod
-    def _parameters(cls) -> dict[str, inspect.Parameter]:
-        parameters = inspect.signature(cls).parameters
-        return {name: parameter for name, parameter in parameters.items() if name not in cls.aliases}
+class Configured(Parametrised, Hooks):
+    """A class whose instances can be written down as plain data and made again of them."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data.
@@ -50,7 +38,7 @@ class Configured(Hooks):
         dict
             ``type(self)(**config)`` makes an equal object.
         """
-        return {name: _plain(getattr(self, name)) for name in self._parameters()}
+        return {name: _plain(value) for name, value in self._given().items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
