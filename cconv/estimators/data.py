@@ -192,10 +192,10 @@ def check_range(where: str, x: np.ndarray, dtype: np.dtype) -> None:
     """ValueError when a number is beyond the largest of the dtype that the network computes in."""
     if x.dtype != np.float64 or dtype == np.float64:
         return
-    largest = max(float(x.max()), -float(x.min()))
-    if largest > np.finfo(dtype).max:
+    most, largest = float(np.finfo(dtype).max), max(float(x.max()), -float(x.min()))
+    if largest > most:
         raise ValueError(
-            f"{where}: X must be within ±{np.finfo(dtype).max:.3g} for dtype {str(dtype)!r}, "
+            f"{where}: X must be within ±{most:.3g} for dtype {str(dtype)!r}, "
             f"got a size of {largest:.3g}: scale it, or pass dtype='float64'"
         )
 

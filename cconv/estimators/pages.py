@@ -15,8 +15,8 @@ def documentation(package: str = "cconv") -> str:
         named = metadata.metadata(package).get_all("Project-URL") or []
     except metadata.PackageNotFoundError:
         return ""
-    pages = dict(entry.split(", ", 1) for entry in named if ", " in entry)
-    return pages.get("Documentation", "")
+    pages = (entry.partition(", ") for entry in named)
+    return next((page for label, _, page in pages if label.casefold() == "documentation"), "")
 
 
 class Documented:
