@@ -200,8 +200,9 @@ WITHOUT_ARITHMETIC = {
         "deserialize",
         "fans",
     ),
-    *("from_config", "from_logits_of", "get", "get_config", "get_layer", "get_state", "get_weights"),
-    *("is_relu", "plain", "pop", "reset", "save_weights", "serialize", "set_state", "settings", "summary"),
+    *("from_config", "from_logits_of", "get", "get_config", "get_layer", "get_params", "get_state"),
+    *("get_weights", "is_relu", "plain", "pop", "reset", "save_weights", "serialize", "set_params"),
+    *("set_state", "settings", "summary"),
     *("Layer.__call__", "Layer.penalty"),  # these call what is protected
 }
 MODULES = (

@@ -21,7 +21,7 @@ FIRST = np.ascontiguousarray(np.moveaxis(LAST, 3, 1))
 LABELS = RNG.integers(0, 3, 60)
 NUMBERS = LAST.mean(axis=(1, 2, 3))
 # Batches smaller than the data are drawn by number: the same in both layouts.
-OPTIONS = {"max_epochs": 2, "batch_size": 16, "random_state": 0}
+OPTIONS = {"max_epochs": 2, "batch_size": 16, "tol": None, "random_state": 0}
 
 
 PAIRS = [(CNNClassifier, LABELS), (CNNRegressor, NUMBERS)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from cconv.arguments.keras_names import of_string
 from cconv.arguments.overrides import Hooks
+from cconv.arguments.parameters import Parametrised, constructor_of
 from cconv.arguments.serializable import name_of, own_object
 from cconv.arguments.text import key_of
 
@@ -27,21 +28,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class Configured(Hooks):
-    """A class whose instances keep every constructor argument in an attribute of the same name.
-
-    Attributes
-    ----------
-    aliases : tuple of str
-        Arguments that are second names of others.
-    """
-
-    aliases: tuple[str, ...] = ()
-
-    @classmethod
-    def _parameters(cls) -> dict[str, inspect.Parameter]:
-        found = _constructor_of(cls)
-        return {name: parameter for name, parameter in found.items() if name not in cls.aliases}
+class Configured(Parametrised, Hooks):
+    """A class whose instances can be written down as plain data and made again of them."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data.
@@ -56,20 +44,15 @@ class Configured(Hooks):
         TypeError
             For an argument that a class of the user's own does not keep.
         """
-        names = list(self._parameters())
-        if not all(hasattr(self, name) for name in names):
-            names = self._kept(names)
-        return {name: _plain(getattr(self, name)) for name in names}
+        return {name: _plain(value) for name, value in self._given().items()}
 
-    def _kept(self, names: list[str]) -> list[str]:
-        """Return the arguments that are attributes; the others, a get_config of the user's own adds."""
-        lost = [name for name in names if not hasattr(self, name)]
+    def _lack(self, name: str) -> None:
+        # A get_config of the user's own adds what is no attribute.
         if type(self).get_config.__module__.partition(".")[0] == Configured.__module__.partition(".")[0]:
             raise TypeError(
-                f"{type(self).__name__}: keep the argument {lost[0]!r} in an attribute of that name, or "
+                f"{type(self).__name__}: keep the argument {name!r} in an attribute of that name, or "
                 "return it from get_config(): it cannot be saved otherwise"
             )
-        return [name for name in names if name not in lost]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -87,7 +70,7 @@ class Configured(Hooks):
         """
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}: config must hold arguments by name, got {config!r}")
-        unknown = sorted(set(config) - set(_constructor_of(cls)))
+        unknown = sorted(set(config) - set(constructor_of(cls)))
         if unknown:
             raise ValueError(f"{cls.__name__}: config has unknown entries {', '.join(map(repr, unknown))}")
         return cls(**config)
@@ -110,19 +93,6 @@ class Configured(Hooks):
         return self.get_config() == other.get_config()
 
     __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
-
-
-def _constructor_of(cls: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters that a class takes by name, also those that it hands to its base."""
-    found: dict[str, inspect.Parameter] = {}
-    makers = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
-    for function in makers:
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        found |= {p.name: p for p in named if p.name not in found}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return found
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -1,31 +1,26 @@
-"""What the classifier and the regressor share: checks of parameters and data, training, features."""
+"""What the classifier and the regressor share: checks of parameters and data, and features."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cconv import losses, optimizers, threads
+from cconv import threads
 from cconv.arguments.control import controlled
-from cconv.callbacks import Callback, flat
+from cconv.callbacks import Callback
 from cconv.estimators import data, networks
-from cconv.estimators.data import Samples
-from cconv.estimators.watch import Watch, known_first
+from cconv.estimators.nested import OPTIMIZERS, NestedParameters
 from cconv.layers import Layer
-from cconv.models import Sequential
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw")
 
-
-class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Base of `CNNClassifier` and `CNNRegressor`, which give it constructor, targets and scores."""
+class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NestedParameters):
+    """Base of `CNNClassifier` and `CNNRegressor`: what they are given, and what they give."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "layers": [StrOptions(set(networks.NETWORKS)), list, tuple, callable],
@@ -38,7 +33,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
         "augment": [Layer, list, tuple, None],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
         "n_threads": [Interval(Integral, 1, threads.MOST, closed="both"), None],
@@ -54,25 +49,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     # What a subclass says.
     _activation: str  # of the last layer
     _loss: str
-
-    def _learn_targets(self, y: np.ndarray) -> None:
-        """Know from all targets of a first fit what classes there are."""
-
-    def _targets(self, y: np.ndarray) -> np.ndarray:
-        """Return the targets as numbers."""
-        raise NotImplementedError
-
-    def _outputs(self) -> int:
-        """Return the number of units of the last layer."""
-        raise NotImplementedError
-
-    def _weighted(self, samples: Samples) -> Samples:
-        """Return the samples with their final weights."""
-        return samples
-
-    def _validation_score(self, samples: Samples) -> float:
-        """Return the score of the model on samples set apart."""
-        raise NotImplementedError
+    _score_name: str  # in the figures of an epoch
 
     # --- data ---------------------------------------------------------------------------------
 
@@ -95,6 +72,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         declared = data.given_shape(where, self.input_shape, layout)
         targets = data.readable(where, "y", y)
         x, y = validate_data(self, rows, targets, dtype=self._accepted(), reset=first, **checks)
+        data.check_range(where, x, self._float())
         known = declared if first else self.input_shape_
         shape = data.image_shape(where, known, found, x.shape[1], layout)
         if first:
@@ -117,136 +95,6 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"{type(self).__name__}: X holds values too large for the network: its output is not finite"
             )
         return outputs
-
-    # --- training -----------------------------------------------------------------------------
-
-    def _check_lists(self) -> None:
-        """Look into the parameters that scikit-learn's constraints only know as lists."""
-        for callback in flat(self.callbacks):
-            if not isinstance(callback, Callback):
-                raise InvalidParameterError(
-                    f"The 'callbacks' parameter of {type(self).__name__} must be made of "
-                    f"cconv.callbacks.Callback objects. Got {callback!r} instead."
-                )
-
-    def _optimizer(self) -> Optimizer:
-        if isinstance(self.optimizer, Optimizer):
-            return self.optimizer.from_config(self.optimizer.get_config())
-        config = {"learning_rate": self.learning_rate}
-        return optimizers.get({"class_name": self.optimizer, "config": config})
-
-    def _new_model(self, x: np.ndarray) -> None:
-        """Make the network for images like these."""
-        scaled = x.dtype == np.uint8
-        self.model_: Sequential = networks.network(
-            type(self).__name__,
-            self.layers,
-            self.input_shape_,
-            self._outputs(),
-            activation=self._activation,
-            scaled=scaled,
-            rms=data.root_mean_square(x) / (255 if scaled else 1),
-            augment=self.augment,
-            alpha=self.alpha,
-            seed=data.draw_seed(self.random_state),
-            dtype=self._float(),
-            data_format=self._data_format,
-        )
-        self.loss_curve_: list[float] = []
-        self.history_: dict[str, list[float]] = {}
-        self.validation_scores_: list[float] | None = None
-        self.best_validation_score_: float | None = None
-        self.n_iter_: int = 0
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any, **checks: Any) -> Self:
-        """Train on all of the data, for `max_epochs` or until there is no more progress."""
-        first = not (self.warm_start and hasattr(self, "model_"))
-        self._check_lists()
-        x, y = self._check_fit_data(X, y, first, **checks)
-        weight = data.sample_weights(type(self).__name__, sample_weight, x)
-        given = data.without_zeros(Samples(x, np.asarray(y), weight))
-        if first:
-            self._learn_targets(given.y)
-        weighted = self._weighted(given._replace(y=self._targets(given.y)))
-        samples = data.without_zeros(weighted)
-        if not len(samples.x):
-            raise ValueError("class_weight must leave weight to some of the samples, got zeros for all")
-        train, apart = self._set_apart(samples)
-        whole = len(train.x) <= self.batch_size
-        if whole:
-            train = data.merged(train, self._float())
-        train = self._learnable(train, first)
-        with threads.limit(self.n_threads):
-            if first:
-                self._new_model(train.x)
-            if self.early_stopping and self.validation_scores_ is None:
-                self.validation_scores_ = []
-            watch = Watch(
-                (lambda: self._validation_score(apart)) if apart is not None else None,
-                tol=self.tol,
-                patience=self.n_iter_no_change,
-            )
-            self.model_.compile(self._optimizer(), losses.get(self._loss))
-            self._train(
-                train._replace(weight=data.with_mean_one(train.weight)), self.max_epochs, not whole, watch
-            )
-        if apart is not None and self.validation_scores_ is not None:
-            self.validation_scores_ += watch.scores
-            self.best_validation_score_ = max(self.validation_scores_, key=known_first)
-        return self
-
-    def _learnable(self, samples: Samples, first: bool) -> Samples:
-        """Return the samples with targets on the scale that the network learns."""
-        return samples
-
-    def _set_apart(self, samples: Samples) -> tuple[Samples, Samples | None]:
-        """Return the samples to train on and, with early stopping, those to validate on."""
-        if not self.early_stopping:
-            return samples, None
-        train, apart = train_test_split(
-            np.arange(len(samples.x)),
-            test_size=self.validation_fraction,
-            random_state=data.draw_seed(self.random_state),
-            stratify=samples.y if self._activation == "softmax" else None,
-        )
-        return samples.take(np.sort(train)), samples.take(np.sort(apart))
-
-    def _train(self, samples: Samples, epochs: int, shuffle: bool, *watching: Callback) -> None:
-        """Run so many epochs of the compiled model, and note how the loss went."""
-        history = self.model_.fit(
-            data.seen(samples.x, self.input_shape_),
-            samples.y,
-            batch_size=self.batch_size,
-            epochs=epochs,
-            verbose=min(int(self.verbose), 2),
-            callbacks=[*watching, *flat(self.callbacks)],
-            shuffle=shuffle,
-            sample_weight=samples.weight,
-        ).history
-        for name, values in history.items():
-            self.history_.setdefault(name, []).extend(values)
-        self.loss_curve_ += history["loss"]
-        self.n_iter_ = len(self.loss_curve_)
-
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, **checks: Any) -> Self:
-        """Pass over these data once."""
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        self._check_lists()
-        x, y = self._check_fit_data(X, y, first, **checks)
-        weight = data.sample_weights(type(self).__name__, sample_weight, x)
-        targets = self._targets(np.asarray(y))
-        weighted = self._weighted(Samples(x, targets, weight))
-        kept = data.without_zeros(weighted)
-        learns = len(kept.x) > 0  # a piece may be all of classes whose weight is 0
-        samples = self._learnable(kept if learns else weighted, first)
-        with threads.limit(self.n_threads):
-            if first:
-                self._new_model(samples.x)
-                self.model_.compile(self._optimizer(), losses.get(self._loss))
-            if learns:
-                self._train(samples, 1, True)
-        return self
 
     # --- use ----------------------------------------------------------------------------------
 

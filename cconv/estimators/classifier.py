@@ -12,15 +12,16 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 from cconv.arguments.control import controlled
 from cconv.callbacks import Callback
 from cconv.estimators import data
-from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import RandomState, Samples
+from cconv.estimators.figures import PerSample, hits
 from cconv.estimators.networks import Layers
+from cconv.estimators.training import Held, TrainedEstimator
 from cconv.layers import Layer
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
 
-class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
+class CNNClassifier(ClassifierMixin, TrainedEstimator):
     """A convolutional network for images, or rows of numbers, and their classes.
 
     Softmax and cross-entropy behind a network of your choice, trained in batches; the same bits
@@ -59,8 +60,9 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
     n_iter_no_change : int
         Stop after so many epochs without progress: of the validation score with early stopping,
         else of the training loss.
-    tol : float
-        A change up to this is no progress.
+    tol : float or None
+        A change up to this is no progress. None trains for `max_epochs` in any case, and does not warn
+        that they may have been too few.
     class_weight : dict, "balanced" or None
         Weights of the classes in the loss, by label; "balanced" gives every class the same sum.
     augment : layer or list of layers, optional
@@ -96,33 +98,42 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
     model_ : Sequential
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
+    history_ : dict of str to list of float
+        The figures of each epoch: ``loss`` and ``accuracy`` on the training data, means over the epoch while
+        it trained, and with `early_stopping` or `X_val` ``val_loss`` and ``val_accuracy`` after it. Callbacks
+        hear of them too. A figure that an epoch does not have, before or after a `warm_start`, is NaN.
     loss_curve_ : list of float
         Mean loss of each epoch on the training data.
+    loss_ : float
+        The last of them.
+    best_loss_ : float or None
+        The smallest of them; None with early stopping.
     validation_scores_ : list of float or None
-        With early stopping, the accuracy after each epoch.
+        With early stopping or `X_val`, the accuracy after each epoch.
     best_validation_score_ : float or None
         The largest of them.
     n_iter_ : int
         Epochs, those of earlier fits included with `warm_start` and `partial_fit`.
-    history_ : dict of str to list of float
-        All figures of each epoch.
+    t_ : int
+        Training samples seen, ``n_iter_`` times their number.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
     >>> from cconv import CNNClassifier
     >>> digits = load_digits()
-    >>> cnn = CNNClassifier(random_state=0).fit(digits.images[:1000], digits.target[:1000])
+    >>> cnn = CNNClassifier(tol=None, random_state=0).fit(digits.images[:1000], digits.target[:1000])
     >>> cnn.score(digits.images[1000:], digits.target[1000:]) > 0.9
     True
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ConvolutionalEstimator._parameter_constraints,
+        **TrainedEstimator._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _activation = "softmax"
     _loss = "sparse_categorical_crossentropy"
+    _score_name = "accuracy"
 
     def __init__(
         self,
@@ -137,7 +148,7 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        tol: float = 1e-4,
+        tol: float | None = 1e-4,
         class_weight: dict[Any, Any] | str | None = None,
         augment: Layer | Sequence[Layer] | None = None,
         dtype: str | type[np.floating] = "float32",
@@ -171,7 +182,16 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train a network, a new one unless `warm_start`.
 
         Parameters
@@ -183,6 +203,10 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
             Labels: strings, ints or bools.
         sample_weight : array of shape (n,), optional
             Weights of the samples in the loss, at least 0. A sample of weight 0 might as well not be there.
+        X_val, y_val, sample_weight_val : arrays, optional
+            Samples to validate on after every epoch, as X, y and sample_weight;
+            `class_weight` does not weigh them. With `early_stopping` they are what it follows, and no
+            samples are set apart.
 
         Returns
         -------
@@ -195,8 +219,13 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
             For a parameter that is not what it must be; it is a TypeError and a ValueError.
         TypeError, ValueError
             For data that do not fit.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            When `max_epochs` were not enough by the rule of `tol` and `n_iter_no_change`.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, Held(X_val, y_val, sample_weight_val))
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled
@@ -302,6 +331,5 @@ class CNNClassifier(ClassifierMixin, ConvolutionalEstimator):
     def _weighted(self, samples: Samples) -> Samples:
         return samples._replace(weight=data.class_weights(self.class_weight, self.classes_, samples))
 
-    def _validation_score(self, samples: Samples) -> float:
-        found = self.model_.predict(data.seen(samples.x, self.input_shape_), verbose=0).argmax(axis=1)
-        return float(np.average(found == samples.y, weights=samples.weight))
+    def _per_sample(self, samples: Samples) -> PerSample:
+        return hits

@@ -174,16 +174,46 @@ def merged(samples: Samples, dtype: Any) -> Samples:
     return Samples(x, y, None).take(rows[first])._replace(weight=np.add.reduceat(weight[rows], first))
 
 
+def exponents(values: np.ndarray) -> np.ndarray:
+    """Return for each column the exponent of two above all of its sizes.
+
+    ``np.ldexp(values, -exponents(values))`` has no entry above 1: sums and squares of it neither overflow
+    nor vanish, and are those of `values`, scaled, to the last bit.
+
+    Examples
+    --------
+    >>> exponents(np.array([[3.0, 0.0], [-8.0, 0.25]])).tolist()
+    [4, -1]
+    """
+    return np.frexp(np.abs(values).max(axis=0))[1]
+
+
+def check_range(where: str, x: np.ndarray, dtype: np.dtype) -> None:
+    """ValueError when a number is beyond the largest of the dtype that the network computes in."""
+    if x.dtype != np.float64 or dtype == np.float64:
+        return
+    most, largest = float(np.finfo(dtype).max), max(float(x.max()), -float(x.min()))
+    if largest > most:
+        raise ValueError(
+            f"{where}: X must be within ±{most:.3g} for dtype {str(dtype)!r}, "
+            f"got a size of {largest:.3g}: scale it, or pass dtype='float64'"
+        )
+
+
 def with_mean_one(weight: np.ndarray | None) -> np.ndarray | None:
     """Return the weights divided by their mean: the loss is then Σ w·loss / Σ w."""
-    return None if weight is None else weight / weight.mean()
+    if weight is None:
+        return None
+    weight = np.ldexp(weight, -exponents(weight))
+    return weight / weight.mean()
 
 
 def root_mean_square(x: np.ndarray) -> float:
     """Return the root of the mean of the squares of at most `LOOKED_AT` rows, evenly spread."""
     rows = x[:: -(-len(x) // LOOKED_AT)]
-    total = math.fsum(float(np.square(row, dtype=np.float64).mean()) for row in rows)
-    return math.sqrt(total / len(rows))
+    top = int(max(exponents(row) for row in rows)) if x.dtype == np.float64 else 0
+    total = math.fsum(float(np.square(np.ldexp(row, -top), dtype=np.float64).mean()) for row in rows)
+    return math.ldexp(math.sqrt(total / len(rows)), top)
 
 
 def draw_seed(random_state: Any) -> int:

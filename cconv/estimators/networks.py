@@ -166,7 +166,7 @@ def network(
     if isinstance(layers, str):
         hidden = NETWORKS[layers](inner, outputs, DROPPED[activation])
         if rms > 0:
-            first.append(Rescaling(INPUT_RMS[activation] / rms))
+            first.append(_to_scale(where, INPUT_RMS[activation], rms, np.dtype(dtype)))
     elif callable(layers):
         made = layers(inner, outputs)
         if not isinstance(made, Sequential):
@@ -187,6 +187,16 @@ def network(
         if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
             setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
     return Sequential(chain, seed=seed, dtype=dtype, data_format=data_format).build(input_shape)
+
+
+def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> Rescaling:
+    """Return the layer that brings pixels of a root mean square to the wanted one."""
+    if rms < wanted / float(np.finfo(dtype).max):
+        raise ValueError(
+            f"{where}: X holds numbers too small for dtype {dtype.name!r}, "
+            f"their root mean square is {rms:.3g}: scale it"
+        )
+    return Rescaling(wanted / rms)
 
 
 def _over(model: Sequential, layers: Sequence[Layer]) -> Sequential:

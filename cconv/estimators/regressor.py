@@ -7,19 +7,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array
 
 from cconv.arguments.control import controlled
 from cconv.callbacks import Callback
 from cconv.estimators import data
-from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import RandomState, Samples
+from cconv.estimators.figures import PerSample, explained
 from cconv.estimators.networks import Layers
+from cconv.estimators.training import Held, TrainedEstimator
 from cconv.layers import Layer
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
 
-class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
+class CNNRegressor(RegressorMixin, TrainedEstimator):
     """A convolutional network for images, or rows of numbers, and one or several numbers for each.
 
     The network learns the mean squared error of targets brought to mean 0 and variance 1, and
@@ -58,8 +60,9 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
     n_iter_no_change : int
         Stop after so many epochs without progress: of the validation score with early stopping,
         else of the training loss.
-    tol : float
-        A change up to this is no progress.
+    tol : float or None
+        A change up to this is no progress. None trains for `max_epochs` in any case, and does not warn
+        that they may have been too few.
     augment : layer or list of layers, optional
         What changes the images in training, such as `cconv.RandomTranslation`.
     dtype : {"float32", "float64"}
@@ -93,16 +96,24 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
     model_ : Sequential
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
+    history_ : dict of str to list of float
+        The figures of each epoch: ``loss`` and ``r2`` on the training data, means over the epoch while
+        it trained, and with `early_stopping` or `X_val` ``val_loss`` and ``val_r2`` after it. Callbacks
+        hear of them too. A figure that an epoch does not have, before or after a `warm_start`, is NaN.
     loss_curve_ : list of float
         Mean loss of each epoch on the training data.
+    loss_ : float
+        The last of them.
+    best_loss_ : float or None
+        The smallest of them; None with early stopping.
     validation_scores_ : list of float or None
-        With early stopping, the R² after each epoch.
+        With early stopping or `X_val`, the R² after each epoch.
     best_validation_score_ : float or None
         The largest of them.
     n_iter_ : int
         Epochs, those of earlier fits included with `warm_start` and `partial_fit`.
-    history_ : dict of str to list of float
-        All figures of each epoch.
+    t_ : int
+        Training samples seen, ``n_iter_`` times their number.
 
     Examples
     --------
@@ -111,7 +122,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
     >>> import numpy as np
     >>> from cconv import CNNRegressor
     >>> images = np.random.default_rng(0).random((300, 8, 8)) * np.linspace(0, 1, 300)[:, None, None]
-    >>> CNNRegressor(random_state=0).fit(images, images.mean(axis=(1, 2))).score(
+    >>> CNNRegressor(tol=None, random_state=0).fit(images, images.mean(axis=(1, 2))).score(
     ...     images, images.mean(axis=(1, 2))
     ... ) > 0.9
     True
@@ -122,6 +133,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
 
     _activation = "linear"
     _loss = "mean_squared_error"
+    _score_name = "r2"
 
     def __init__(
         self,
@@ -136,7 +148,7 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        tol: float = 1e-4,
+        tol: float | None = 1e-4,
         augment: Layer | Sequence[Layer] | None = None,
         dtype: str | type[np.floating] = "float32",
         n_threads: int | None = None,
@@ -168,7 +180,16 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train a network, a new one unless `warm_start`.
 
         Parameters
@@ -180,6 +201,9 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
             Targets.
         sample_weight : array of shape (n,), optional
             Weights of the samples in the loss, at least 0. A sample of weight 0 might as well not be there.
+        X_val, y_val, sample_weight_val : arrays, optional
+            Samples to validate on after every epoch, as X, y and sample_weight. With
+            `early_stopping` they are what it follows, and no samples are set apart.
 
         Returns
         -------
@@ -192,8 +216,15 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
             For a parameter that is not what it must be; it is a TypeError and a ValueError.
         TypeError, ValueError
             For data that do not fit.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            When `max_epochs` were not enough by the rule of `tol` and `n_iter_no_change`.
         """
-        return self._fit(X, y, sample_weight, multi_output=True, y_numeric=True)
+        return self._fit(
+            X, y, sample_weight, Held(X_val, y_val, sample_weight_val), multi_output=True, y_numeric=True
+        )
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled
@@ -229,12 +260,30 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
             Numbers on the scale of those given to `fit`, of any dtype.
         """
-        return self._unscaled(self._predict(X))
+        outputs = self._predict(X)
+        with np.errstate(over="ignore"):
+            return self._finite(
+                outputs.reshape(len(outputs), *self.target_mean_.shape) * self.target_scale_
+                + self.target_mean_
+            )
 
-    def _unscaled(self, outputs: np.ndarray) -> np.ndarray:
-        return (
-            outputs.reshape(len(outputs), *self.target_mean_.shape) * self.target_scale_ + self.target_mean_
-        )
+    @controlled
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return R² of the predictions, `sklearn.metrics.r2_score`.
+
+        Parameters
+        ----------
+        X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
+            Numbers on the scale of those given to `fit`, of any dtype.
+        y : array of shape (n,) or (n, n_outputs)
+            Targets of any size whose squares may be beyond float64.
+        sample_weight : array of shape (n,), optional
+            Weights of the samples.
+        """
+        found = self.predict(X)
+        true = check_array(data.readable(type(self).__name__, "y", y), ensure_2d=False, dtype=np.float64)
+        top = -data.exponents(true)
+        return float(r2_score(np.ldexp(true, top), np.ldexp(found, top), sample_weight=sample_weight))
 
     def _outputs(self) -> int:
         return max(self.target_mean_.size, 1)
@@ -243,20 +292,27 @@ class CNNRegressor(RegressorMixin, ConvolutionalEstimator):
         return y.astype(np.float64)
 
     def _learnable(self, samples: Samples, first: bool) -> Samples:
+        top = data.exponents(samples.y)
+        small = np.ldexp(samples.y, -top)
         if first:
-            self.target_mean_ = np.average(samples.y, axis=0, weights=samples.weight)
-            spread = np.average(np.square(samples.y - self.target_mean_), axis=0, weights=samples.weight)
-            self.target_mean_ = np.asarray(self.target_mean_)
-            self.target_scale_ = np.where(spread > 0, np.sqrt(spread), 1.0)
+            mean = np.average(small, axis=0, weights=samples.weight)
+            spread = np.average(np.square(small - mean), axis=0, weights=samples.weight)
+            scale = np.where(spread > 0, np.sqrt(spread), np.ldexp(1.0, -top))
+            self.target_mean_, self.target_scale_ = (np.ldexp(part, top) for part in (mean, scale))
         elif samples.y.shape[1:] != self.target_mean_.shape:
             expected = ", ".join(["n", *map(str, self.target_mean_.shape)])
             raise ValueError(f"y must have shape ({expected}) as in the first fit, got {samples.y.shape}")
-        scaled = (samples.y - self.target_mean_) / self.target_scale_
+        scaled = self._scaled(samples.y)
         return samples._replace(y=scaled.reshape(len(scaled), -1))
 
-    def _validation_score(self, samples: Samples) -> float:
-        found = self._unscaled(self.model_.predict(data.seen(samples.x, self.input_shape_), verbose=0))
-        return float(r2_score(samples.y, found, sample_weight=samples.weight))
+    def _scaled(self, y: np.ndarray) -> np.ndarray:
+        """Return targets as the network learns them: less their mean, by their scale."""
+        top = -data.exponents(np.stack([np.abs(y).max(axis=0), np.abs(self.target_mean_)]))
+        scale = np.ldexp(self.target_scale_, top)
+        return (np.ldexp(y, top) - np.ldexp(self.target_mean_, top)) / scale
+
+    def _per_sample(self, samples: Samples) -> PerSample:
+        return explained(samples.y, samples.weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,10 +1,10 @@
 """The classifier that a course builds from scratch."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,6 +12,7 @@ from cconv import arguments, optimizers
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks import LambdaCallback
+from cconv.estimators.nested import NestedParameters
 from cconv.initializers import RandomNormal
 from cconv.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
@@ -19,11 +20,12 @@ from cconv.models import Sequential
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 
 
-class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
+class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
     """One convolution, one pooling and two dense layers: the classifier that a course builds from scratch.
 
     Convolution → ReLU → max pooling → flatten → dense → ReLU → dense → softmax, trained on
-    cross-entropy. Weights begin normal around 0, biases at 0.
+    cross-entropy. Weights begin normal around 0, biases at 0. An entry of a dict may be set by itself,
+    as in ``set_params(optimizer_param__lr=0.01)``.
 
     Parameters
     ----------
@@ -57,6 +59,12 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
     history_ : dict of str to list of float
         For each epoch ``loss`` and ``accuracy`` on the training data, means over the epoch while it
         trained, and if validation data were given ``val_loss`` and ``val_accuracy`` after it.
+    loss_curve_ : list of float
+        The losses on the training data of `history_`.
+    loss_, best_loss_ : float
+        The last and the smallest of them.
+    n_iter_ : int
+        Epochs.
     n_features_in_ : int
         Pixels times channels of an image.
 
@@ -79,6 +87,8 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
     >>> cnn.fit(images, labels).score(images, labels)
     1.0
     """
+
+    _dicts: ClassVar[tuple[str, ...]] = ("conv_param", "pool_param", "optimizer_param", "layer_nodes")
 
     model_: Sequential
     history_: dict[str, list[float]]
@@ -162,6 +172,10 @@ class Scratch2dCNNClassifier(ClassifierMixin, BaseEstimator):
             validation_data=validation,
         )
         self.model_, self.history_ = model, history.history
+        self.loss_curve_: list[float] = [*history.history["loss"]]
+        self.loss_: float = self.loss_curve_[-1]
+        self.best_loss_: float = min(self.loss_curve_)
+        self.n_iter_: int = len(self.loss_curve_)
         return self
 
     @controlled

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from cconv.callbacks import Callback
 
@@ -11,13 +12,18 @@ class Watch(Callback):
 
     Progress is a validation score more than `tol` above the best, and then the weights of the best
     score are given back at the end; without a score it is a loss more than `tol` below the best.
+    The figures of validation samples are added to those of the epoch, where later callbacks find them.
 
     Parameters
     ----------
-    score : callable or None
-        Returns the score of the model as it is.
-    tol : float
-        At least 0.
+    validate : callable or None
+        Returns loss and score of the model as it is, for samples that it does not learn from.
+    score : str
+        What the score is called.
+    follow : bool
+        Whether progress is that of the validation score.
+    tol : float or None
+        At least 0; None never stops.
     patience : int
         Epochs.
 
@@ -27,9 +33,19 @@ class Watch(Callback):
         One for each epoch.
     """
 
-    def __init__(self, score: Callable[[], float] | None, *, tol: float, patience: int) -> None:
+    def __init__(
+        self,
+        validate: Callable[[], tuple[float, float]] | None,
+        *,
+        score: str,
+        follow: bool,
+        tol: float | None,
+        patience: int,
+    ) -> None:
         super().__init__()
+        self.validate = validate
         self.score = score
+        self.follow = follow
         self.tol = tol
         self.patience = patience
         self.scores: list[float] = []
@@ -38,35 +54,26 @@ class Watch(Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Remember the weights that there are."""
-        self._weights = self.model.get_weights() if self.score else None
+        self._weights = self.model.get_weights() if self.follow else None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Compare with the best epoch."""
-        if self.score is None:
-            value = -float((logs or {})["loss"])
-        else:
-            value = self.score()
-            self.scores.append(value)
-        self._waited = 0 if value > self._best + self.tol else self._waited + 1
+        """Validate, and compare with the best epoch."""
+        figures: Any = {} if logs is None else logs  # the epoch's own dict
+        value = -figures["loss"]
+        if self.validate is not None:
+            loss, score = self.validate()
+            figures["val_loss"], figures[f"val_{self.score}"] = loss, score
+            self.scores.append(score)
+            value = score if self.follow else value
+        self._waited = 0 if value > self._best + (self.tol or 0.0) else self._waited + 1
         if value > self._best:
             self._best = value
-            if self.score is not None:
+            if self.follow:
                 self._weights = self.model.get_weights()
-        if self._waited >= self.patience:
+        if self.tol is not None and self._waited >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Give back the weights of the best epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
-
-
-def known_first(score: float) -> float:
-    """Return a key by which the largest score is found: NaN is less than every number.
-
-    Examples
-    --------
-    >>> max([math.nan, 0.5, 0.25], key=known_first)
-    0.5
-    """
-    return -math.inf if math.isnan(score) else score

@@ -524,13 +524,46 @@ class Layer(Configured):
 
         A name or a data format that was not given stays None.
         """
-        config = super().get_config()
+        return super().get_config()
+
+    def _given(self) -> dict[str, Any]:
+        kept = super()._given()
         given = {
             "name": self.name if self.named else None,
             "input_shape": self.declared_shape,
             "data_format": self._named_format(),
         }
-        return config | {entry: value for entry, value in given.items() if entry in config}
+        return kept | {entry: value for entry, value in given.items() if entry in kept}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments of a layer that is not built; see `cconv.arguments.parameters`.
+
+        Parameters
+        ----------
+        **params
+            Values by the names that `get_params` has, such as ``filters`` or ``kernel_regularizer__l2``.
+
+        Returns
+        -------
+        Layer
+            The layer itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a name that is not known, or a value that the constructor refuses.
+        RuntimeError
+            When the layer has weights, which are those of its arguments.
+        """
+        if self.built:
+            raise RuntimeError(
+                f"{self.where}: set_params: {self.name!r} is built, its weights belong to its arguments; "
+                "set those of its clone()"
+            )
+        return super().set_params(**params)
+
+    def __sklearn_clone__(self) -> Self:
+        return self.clone()
 
     def __repr__(self) -> str:
         built = f" {self.input_shape} -> {self.output_shape}" if self.built else ""

@@ -37,6 +37,7 @@ class Optimizer(arguments.Configured):
         "define apply(params, grads, regularizers), or _update(group, rate)",
     )
     aliases: tuple[str, ...] = ("lr",)
+    _remembered: ClassVar[tuple[str, ...]] = ("iterations", "_slots", "_claims")
     slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
     slot_start: float = 0.0
 

@@ -15,13 +15,14 @@ from cconv.plotting._pictures import BLUE, GREY, ORANGE, VERMILLION, as_picture,
 VALIDATION = "val_"  # in front of the figures of validation data
 
 
-def history(h: History | Mapping[str, Sequence[float]]) -> Any:
+def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     """Show how loss and metrics went, epoch by epoch, training beside validation.
 
     Parameters
     ----------
-    h : History or mapping of str to list of float
-        What `Sequential.fit` returned, or its attribute ``history``.
+    h : History, mapping of str to list of float, or fitted estimator
+        What `Sequential.fit` returned, or its attribute ``history``; or such as `cconv.CNNClassifier` and its
+        ``history_``.
 
     Returns
     -------
@@ -41,9 +42,11 @@ def history(h: History | Mapping[str, Sequence[float]]) -> Any:
     ['loss', 'accuracy']
     """
     where = "history"
-    figures = h.history if isinstance(h, History) else h
+    figures = h.history if isinstance(h, History) else getattr(h, "history_", h)
     if not isinstance(figures, Mapping):
-        raise TypeError(f"{where}: h must be a History or a mapping of lists, got {h!r}")
+        raise TypeError(
+            f"{where}: h must be a History or a mapping of lists, or an estimator with a history_, got {h!r}"
+        )
     figures = {name: values for name, values in figures.items() if len(values)}
     if not figures:
         raise ValueError(f"{where}: h must hold at least one epoch")

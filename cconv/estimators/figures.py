@@ -1,0 +1,131 @@
+"""The figures of an estimator's epochs: scores while it trains, loss and score of validation samples."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cconv import functional, losses
+from cconv.estimators import data, networks
+from cconv.estimators.data import Samples
+from cconv.metrics import Metric
+from cconv.models import Sequential
+
+# From targets and outputs to a number for each sample; their mean is the score.
+PerSample = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Score(Metric):
+    """The mean of a number for each sample, of which more is better.
+
+    Parameters
+    ----------
+    name : str
+        In the figures.
+    per_sample : callable
+        Returns the numbers for targets and outputs.
+    weight : array of float, optional
+        Of the samples, where every batch is all of them in one order.
+    """
+
+    def __init__(self, name: str, per_sample: PerSample, weight: np.ndarray | None = None) -> None:
+        super().__init__(lambda true, out: float(np.average(per_sample(true, out), weights=weight)), name)
+        self.per_sample = per_sample
+        self.weight = weight
+
+    @property
+    def rising(self) -> bool:
+        """Whether more is better."""
+        return True
+
+
+def hits(true: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Return for each sample whether its class has the first largest output; their mean is the accuracy.
+
+    Examples
+    --------
+    >>> hits(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]])).tolist()
+    [True, False]
+    """
+    return outputs.argmax(axis=-1) == true.reshape(-1)
+
+
+def explained(y: np.ndarray, weight: np.ndarray | None) -> PerSample:
+    """Return what gives numbers whose mean is the R² of outputs for targets y, (n, n_outputs).
+
+    ``1 - mean over outputs of (y - output)² / variance of y``: of all samples it is
+    ``sklearn.metrics.r2_score``. Where targets do not vary only the exact output counts.
+
+    Examples
+    --------
+    >>> y = np.array([[1.0], [2.0], [3.0]])
+    >>> float(explained(y, None)(y, y + 0.5).mean())
+    0.625
+    """
+    mean = np.average(y, axis=0, weights=weight)
+    variance = np.average(np.square(y - mean), axis=0, weights=weight)
+    varies = variance > 0
+
+    def per_sample(true: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        squares = np.square(outputs.astype(np.float64).reshape(true.shape) - true)
+        shares = np.where(varies, squares / np.where(varies, variance, 1.0), squares > 0)
+        return 1.0 - shares.mean(axis=1)
+
+    return per_sample
+
+
+def held_figures(
+    model: Sequential, loss: str, samples: Samples, per_sample: PerSample
+) -> tuple[float, float]:
+    """Return the loss and the score of a model on samples that it does not learn from.
+
+    Parameters
+    ----------
+    model : Sequential
+        Compiled. If its loss is a cross-entropy, that is computed from what the softmax is given.
+    loss : str
+        The name of its loss.
+    samples : Samples
+        Images (n, *shape), targets as the loss wants them, and weights.
+    per_sample : callable
+        Returns the numbers whose mean is the score.
+    """
+    from_logits = losses.get(loss).activation == "softmax"
+    over = networks.with_activation(model, "linear") if from_logits else model
+    outputs = over.predict(samples.x, verbose=0)
+    weight = data.with_mean_one(samples.weight)
+    value, _ = losses.get(loss)(samples.y, outputs, weight, from_logits=from_logits)
+    seen = functional.softmax(outputs) if from_logits else outputs
+    score = np.average(per_sample(samples.y, seen), weights=samples.weight)
+    return value + model._penalty(), float(score)
+
+
+def extended(
+    history: Mapping[str, Sequence[float]], new: Mapping[str, Sequence[float]], before: int
+) -> dict[str, list[float]]:
+    """Return the figures of `before` epochs with those of new ones; NaN where an epoch has none.
+
+    Examples
+    --------
+    >>> extended({"loss": [2.0]}, {"loss": [1.0], "val_loss": [3.0]}, 1)
+    {'loss': [2.0, 1.0], 'val_loss': [nan, 3.0]}
+    """
+    count = max(map(len, new.values()), default=0)
+    return {
+        name: [
+            *(history.get(name) or [math.nan] * before),
+            *(new.get(name) or [math.nan] * count),
+        ]
+        for name in dict.fromkeys([*history, *new])
+    }
+
+
+def known_first(score: float) -> float:
+    """Return a key by which the largest score is found: NaN is less than every number.
+
+    Examples
+    --------
+    >>> max([math.nan, 0.5, 0.25], key=known_first)
+    0.5
+    """
+    return -math.inf if math.isnan(score) else score

@@ -1,0 +1,244 @@
+"""How the classifier and the regressor learn, and what they tell of it."""
+
+import warnings
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import InvalidParameterError
+
+from cconv import losses, threads
+from cconv.arguments.parameters import copied
+from cconv.callbacks import Callback, History, ProgressBar, flat
+from cconv.estimators import data, figures, networks
+from cconv.estimators.base import ConvolutionalEstimator
+from cconv.estimators.data import Samples
+from cconv.estimators.figures import PerSample
+from cconv.estimators.nested import named_optimizer
+from cconv.estimators.watch import Watch
+from cconv.optimizers import Optimizer
+
+
+class Held(NamedTuple):
+    """What `fit` was given as validation samples, all None if nothing."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+
+
+class TrainedEstimator(ConvolutionalEstimator):
+    """Base of `CNNClassifier` and `CNNRegressor`, which give it constructor, targets and scores."""
+
+    def _learn_targets(self, y: np.ndarray) -> None:
+        """Know from all targets of a first fit what classes there are."""
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        """Return the targets as numbers."""
+        raise NotImplementedError
+
+    def _outputs(self) -> int:
+        """Return the number of units of the last layer."""
+        raise NotImplementedError
+
+    def _weighted(self, samples: Samples) -> Samples:
+        """Return the samples with their final weights."""
+        return samples
+
+    def _learnable(self, samples: Samples, first: bool) -> Samples:
+        """Return the samples with targets on the scale that the network learns."""
+        return samples
+
+    def _per_sample(self, samples: Samples) -> PerSample:
+        """Return what gives numbers whose mean is the score of outputs for these samples."""
+        raise NotImplementedError
+
+    # --- data ---------------------------------------------------------------------------------
+
+    def _check_lists(self) -> None:
+        """Look into the parameters that scikit-learn's constraints only know as lists."""
+        for callback in flat(self.callbacks):
+            if not isinstance(callback, Callback):
+                raise InvalidParameterError(
+                    f"The 'callbacks' parameter of {type(self).__name__} must be made of "
+                    f"cconv.callbacks.Callback objects. Got {callback!r} instead."
+                )
+
+    def _samples(self, x: np.ndarray, y: Any, sample_weight: Any) -> Samples:
+        """Return checked data as far as they have weight; targets are as they were given."""
+        weight = data.sample_weights(type(self).__name__, sample_weight, x)
+        return data.without_zeros(Samples(x, np.asarray(y), weight))
+
+    def _held(self, held: Held, **checks: Any) -> Samples | None:
+        """Return the validation samples that `fit` was given."""
+        where = type(self).__name__
+        if held.X is None or held.y is None:
+            if any(part is not None for part in held):
+                raise ValueError(f"{where}: X_val and y_val must be given, both of them or none")
+            return None
+        try:
+            samples = self._samples(
+                *self._check_fit_data(held.X, held.y, False, **checks), held.sample_weight
+            )
+            return samples._replace(y=self._targets(samples.y))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: X_val, y_val: {error}") from error
+
+    def _set_apart(self, samples: Samples) -> tuple[Samples, Samples | None]:
+        """Return the samples to train on and, with early stopping, those to validate on."""
+        if not self.early_stopping:
+            return samples, None
+        train, apart = train_test_split(
+            np.arange(len(samples.x)),
+            test_size=self.validation_fraction,
+            random_state=data.draw_seed(self.random_state),
+            stratify=samples.y if self._activation == "softmax" else None,
+        )
+        if len(apart) < 2:
+            raise ValueError(
+                f"{type(self).__name__}: validation_fraction={self.validation_fraction} of {len(samples.x)} "
+                "samples must leave 2 or more to validate on, got 1"
+            )
+        return samples.take(np.sort(train)), samples.take(np.sort(apart))
+
+    # --- the model ----------------------------------------------------------------------------
+
+    def _optimizer(self) -> Optimizer:
+        if isinstance(self.optimizer, Optimizer):
+            return copied(self.optimizer)
+        return named_optimizer(self.optimizer, self.learning_rate)
+
+    def _new_model(self, x: np.ndarray) -> None:
+        """Make the network for images like these."""
+        scaled = x.dtype == np.uint8
+        self.model_ = networks.network(
+            type(self).__name__,
+            self.layers,
+            self.input_shape_,
+            self._outputs(),
+            activation=self._activation,
+            scaled=scaled,
+            rms=data.root_mean_square(x) / (255 if scaled else 1),
+            augment=self.augment,
+            alpha=self.alpha,
+            seed=data.draw_seed(self.random_state),
+            dtype=self._float(),
+            data_format=self._data_format,
+        )
+        self.loss_curve_: list[float] = []
+        self.history_: dict[str, list[float]] = {}
+        self.validation_scores_: list[float] | None = None
+        self.best_validation_score_: float | None = None
+        self.n_iter_: int = 0
+        self.t_: int = 0
+
+    # --- training -----------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any) -> Self:
+        """Train on all of the data, for `max_epochs` or until there is no more progress."""
+        first = not (self.warm_start and hasattr(self, "model_"))
+        self._check_lists()
+        given = self._samples(*self._check_fit_data(X, y, first, **checks), sample_weight)
+        if first:
+            self._learn_targets(given.y)
+        weighted = self._weighted(given._replace(y=self._targets(given.y)))
+        samples = data.without_zeros(weighted)
+        if not len(samples.x):
+            raise ValueError("class_weight must leave weight to some of the samples, got zeros for all")
+        apart = self._held(held, **checks)
+        train, apart = self._set_apart(samples) if apart is None else (samples, apart)
+        seen, whole = len(train.x), len(train.x) <= self.batch_size
+        if whole:
+            train = data.merged(train, self._float())
+        train = self._learnable(train, first)
+        with threads.limit(self.n_threads):
+            if first:
+                self._new_model(train.x)
+            watch = self._watch(apart)
+            self.model_.compile(self._optimizer(), losses.get(self._loss))
+            train = train._replace(weight=data.with_mean_one(train.weight))
+            self._train(train, self.max_epochs, seen, not whole, watch)
+        if apart is not None:
+            self.validation_scores_ = [*(self.validation_scores_ or []), *watch.scores]
+            self.best_validation_score_ = max(self.validation_scores_, key=figures.known_first)
+        if self.tol is not None and not self.model_.stop_training:
+            self._warn_of_epochs()
+        return self
+
+    def _warn_of_epochs(self) -> None:
+        followed = "validation score" if self.early_stopping else "training loss"
+        warnings.warn(
+            f"{type(self).__name__}: max_epochs={self.max_epochs} was reached before the {followed} had "
+            f"{self.n_iter_no_change} epochs without an improvement by tol={self.tol}: allow more epochs, "
+            "or pass tol=None to train for just so many",
+            ConvergenceWarning,
+            stacklevel=5,  # where the user calls fit
+        )
+
+    def _watch(self, apart: Samples | None) -> Watch:
+        """Return what looks at the epochs of a fit."""
+        validate = None
+        if apart is not None:
+            held = self._learnable(apart, False)
+            images = held._replace(x=data.seen(held.x, self.input_shape_))
+            validate = partial(figures.held_figures, self.model_, self._loss, images, self._per_sample(held))
+        return Watch(
+            validate,
+            score=self._score_name,
+            follow=self.early_stopping,
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+        )
+
+    def _train(self, samples: Samples, epochs: int, seen: int, shuffle: bool, *watching: Callback) -> None:
+        """Run so many epochs of the compiled model over samples that stand for `seen`; note how they went."""
+        weight = None if shuffle else samples.weight
+        bar = [ProgressBar(lines=int(self.verbose) > 1)] if self.verbose else []
+        told = History()
+        # Figures for callbacks, and no part of what `model_` is to the user.
+        self.model_.metrics = [figures.Score(self._score_name, self._per_sample(samples), weight)]
+        try:
+            self.model_.fit(
+                data.seen(samples.x, self.input_shape_),
+                samples.y,
+                batch_size=self.batch_size,
+                epochs=epochs,
+                verbose=0,
+                callbacks=[*watching, *bar, *flat(self.callbacks), told],
+                shuffle=shuffle,
+                sample_weight=samples.weight,
+            )
+        finally:
+            self.model_.metrics = []
+        self._note(told.history, seen)
+
+    def _note(self, told: dict[str, list[float]], seen: int) -> None:
+        """Add the figures of new epochs to those there are."""
+        self.history_ = figures.extended(self.history_, told, self.n_iter_)
+        self.loss_curve_ += told["loss"]
+        self.t_ += seen * len(told["loss"])
+        self.n_iter_ = len(self.loss_curve_)
+        self.loss_: float = self.loss_curve_[-1]
+        self.best_loss_: float | None = None if self.early_stopping else min(self.loss_curve_)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, **checks: Any) -> Self:
+        """Pass over these data once."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        self._check_lists()
+        x, y = self._check_fit_data(X, y, first, **checks)
+        weight = data.sample_weights(type(self).__name__, sample_weight, x)
+        targets = self._targets(np.asarray(y))
+        weighted = self._weighted(Samples(x, targets, weight))
+        kept = data.without_zeros(weighted)
+        learns = len(kept.x) > 0  # a piece may be all of classes whose weight is 0
+        samples = self._learnable(kept if learns else weighted, first)
+        with threads.limit(self.n_threads):
+            if first:
+                self._new_model(samples.x)
+                self.model_.compile(self._optimizer(), losses.get(self._loss))
+            if learns:
+                self._train(samples, 1, len(samples.x), True)
+        return self
