@@ -4,7 +4,6 @@ A family is a table from names to classes. `resolve` turns what the user gave in
 `config_of` turns an instance into plain JSON data that `resolve` accepts again.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
