@@ -28,10 +28,25 @@ from cython.parallel cimport prange
 
 from libc.string cimport memset
 
-from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
-                             cconv_ahead, cconv_ask, cconv_fetch, cconv_rows_of, cconv_sum, ceil_div, least,
-                             most, pack, pack_scaled, product, row_product, size, transpose)
+from cconv._kernels cimport (
+    CCONV_ACCUMULATE,
+    CCONV_BLOCK_BYTES,
+    CCONV_FETCH,
+    CCONV_RELU,
+    behind,
+    cconv_ahead,
+    cconv_ask,
+    cconv_fetch,
+    cconv_rows_of,
+    cconv_sum,
+    pack,
+    pack_scaled,
+    product,
+    row_product,
+    transpose,
+)
 from cconv._rows cimport cconv_rows
+from cconv._sizes cimport ceil_div, least, most, size
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size PIECES = 16     # of a sum over samples, in one chain

@@ -17,19 +17,10 @@ from cython.parallel cimport prange, threadid
 
 from libc.string cimport memset
 
-from cconv._kernels cimport (
-    GROUP_OUTPUTS,
-    add_parts,
-    add_whole,
-    cconv_few_taps_walk,
-    cconv_rows_of,
-    ceil_div,
-    least,
-    most,
-    size,
-)
+from cconv._kernels cimport GROUP_OUTPUTS, add_parts, add_whole, cconv_few_taps_walk, cconv_rows_of
 from cconv._pools cimport Pooling, halves, pool_windows, unpool
 from cconv._rows cimport cconv_pool
+from cconv._sizes cimport Window, ceil_div, images_of, images_shaped, least, most, size, window_of
 from cconv.kernels.few_taps_bands cimport (
     ENOUGH_TASKS,
     FewTaps,
@@ -187,10 +178,10 @@ cdef void sum_parts(
     few_taps_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 
-def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
-                            int threads, bint pooled):
+def weight_gradient_scratch(x_shape, kernel_shape, conv_size, window, bint pooled, size item, int threads):
     """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
-    cdef FewTaps g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, False, item)
     cdef size room = packed_size(&g, item)
     return 2 * parts_of(&g, item) * room + threads * (room + block_size(&g, pooled))
 
@@ -200,15 +191,14 @@ def weight_gradient(
     const cython.floating[:, :, :, ::1] x,    # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,    # OUT  (kh, kw, c, f)
     cython.floating[::1] dbias,               # OUT  (f)
-    strides, origin, dilation,
+    window,                                   # (strides, origin, dilation)
     cython.floating[::1] scratch,             # OUT  weight_gradient_scratch(...)
     int threads,
 ):
     """Gradient of forward(...) with respect to its kernel and bias."""
-    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                              (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating),
-                              False)
+    cdef Window w = window_of(dkernel.shape[0], dkernel.shape[1], window)
+    cdef FewTaps g = geometry(images_of(x.shape), dkernel.shape[3], (dy.shape[1], dy.shape[2]), w, False,
+                              sizeof(cython.floating))
     cdef Pooling pooling
     pooling.argmax = NULL
     with nogil:
@@ -222,15 +212,15 @@ def pool_weight_gradient(
     const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,     # OUT  (kh, kw, c, f)
     cython.floating[::1] dbias,                # OUT  (f)
-    conv_size, strides, origin, dilation,
+    conv_size, window,                         # of the convolution: (oh, ow), (strides, origin, dilation)
     pool,                                      # (kernel_size, strides, pads, dilation) of the pooling
     cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(..., pooled=True)
     int threads,
 ):
     """Gradient of pool_forward(...) with respect to the kernel and bias."""
-    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                              conv_size, strides, origin, dilation, sizeof(cython.floating), False)
+    cdef Window w = window_of(dkernel.shape[0], dkernel.shape[1], window)
+    cdef FewTaps g = geometry(images_of(x.shape), dkernel.shape[3], conv_size, w, False,
+                              sizeof(cython.floating))
     cdef Pooling pooling
     pooling.windows = pool_windows(g.rows, g.columns, g.f, dy.shape[1], dy.shape[2], pool)
     pooling.argmax = &argmax[0, 0, 0, 0]

@@ -11,7 +11,8 @@
 # All this depends on the values of a tile and of the kernel alone.
 cimport cython
 
-from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, least, most, product, size, transpose
+from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, product, transpose
+from cconv._sizes cimport least, most, size
 
 cdef struct Weak:
     unsigned long long weak    # a bit for each output of a tile

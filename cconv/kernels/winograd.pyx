@@ -51,7 +51,8 @@ cimport cython
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcmp, memcpy
 
-from cconv._kernels cimport behind, cconv_winograd, ceil_div, least, size
+from cconv._kernels cimport behind, cconv_winograd
+from cconv._sizes cimport ceil_div, least, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
     Spot,

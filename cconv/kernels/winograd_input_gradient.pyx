@@ -13,11 +13,8 @@ from cconv._kernels cimport (
     cconv_rows_of,
     cconv_seam,
     cconv_usual,
-    ceil_div,
-    least,
-    most,
-    size,
 )
+from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, unseen, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
     Spot,

@@ -10,13 +10,10 @@ from cconv._kernels cimport (
     cconv_tile,
     cconv_usual,
     cconv_winograd,
-    ceil_div,
-    least,
-    most,
     product,
-    size,
     transpose,
 )
+from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.uneven cimport Block, Seen, Weak, level_of
 
 

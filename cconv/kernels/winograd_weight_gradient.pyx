@@ -23,13 +23,10 @@ from cconv._kernels cimport (
     cconv_tile,
     cconv_usual,
     cconv_winograd,
-    ceil_div,
-    least,
-    most,
     product,
-    size,
 )
 from cconv._rows cimport cconv_rows
+from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.uneven cimport Seen, is_moderate, is_uneven, largest_of
 from cconv.kernels.winograd_tiles cimport (
     PAD,
