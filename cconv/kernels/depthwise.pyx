@@ -193,6 +193,17 @@ def weight_gradient_scratch(dy_shape, kernel_shape):
     return (3 if s.settles else 1) * s.tasks.bands * s.each
 
 
+# What a task sums: the rows first <= r < last, counted over all images, for the channels start <= k < stop.
+cdef struct Part:
+    size first, last, start, stop
+
+
+cdef Part part_of(const cconv_depth *d, const Tasks *tasks, size images, size t) noexcept nogil:
+    cdef size part = t // tasks.splits, split = t % tasks.splits, rows = images * d.rows
+    return Part(part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
+                share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
+
+
 cdef void clear(cython.floating *sums, const cconv_depth *d, size start, size stop) noexcept nogil:
     cdef size t
     for t in range(d.kh * d.kw + 1):
@@ -217,9 +228,9 @@ cdef void sum_task(
     cython.floating *sums,   # OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart
     cython.floating *group,  # OUT  the same, or NULL: it does not settle
     cython.floating *lost,   # OUT  the same, or NULL
-    const cconv_depth *d, size first, size last, size start, size stop,
+    const cconv_depth *d, Part of,
 ) noexcept nogil:
-    # The rows first <= r < last, counted over all images, for the channels from start on.
+    cdef size first = of.first, last = of.last, start = of.start, stop = of.stop
     cdef size step = most(PIXELS // d.columns, 1), pieces = ceil_div(d.columns, CHAIN_OUTPUTS), piece, i, rows
     cdef size outputs = 0, left, right
     cdef cython.floating *to = sums if group == NULL else group
@@ -270,17 +281,16 @@ def weight_gradient(
     cdef cconv_depth d = geometry(images_of(x.shape), images_of(dy.shape), w)
     cdef Sums s = sums_of(&d, x.shape[0])
     cdef Tasks tasks = s.tasks
-    cdef size rows = x.shape[0] * d.rows, taps = d.kh * d.kw, t, part, split, away = tasks.bands * s.each
+    cdef size taps = d.kh * d.kw, t, part, away = tasks.bands * s.each
     cdef cython.floating *sums = &scratch[0]
     cdef cython.floating *to
     with nogil:
         for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="static"):
-            part, split = t // tasks.splits, t % tasks.splits
+            part = t // tasks.splits
             sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.each,
                      sums + away + part * s.each if s.settles else NULL,
                      sums + 2 * away + part * s.each if s.settles else NULL, &d,
-                     part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
-                     share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
+                     part_of(&d, &tasks, x.shape[0], t))
         for t in prange(taps + 1, num_threads=threads, schedule="static"):
             to = &dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0]
             if s.settles:

@@ -123,11 +123,13 @@ cdef void part_task(
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
     cython.floating *sums,         # OUT  of this part
     cython.floating *lost,         # OUT  the same, or NULL: it does not settle
-    const FewTaps *g, const Pooling *pooling, size room, size first, size stop,
-    cython.floating *scratch,      # OUT  (room), then block_size(g)
+    const FewTaps *g, const Pooling *pooling, size number,
+    cython.floating *scratch,      # OUT  packed_size(g), then block_size(g)
 ) noexcept nogil:
+    # The part of this number.
     cdef Part part
     cdef size item = sizeof(cython.floating), b, image, i, j, rows, count = 0
+    cdef size blocks = g.n * g.bands, parts = parts_of(g, item), room = packed_size(g, item)
     cdef const cconv_pool *p = &pooling.windows
     cdef bint pooled = pooling.argmax != NULL, picks = pooled and halves(p)
     cdef size each = p.oh * p.ow * g.f if pooled else g.rows * g.columns * g.f
@@ -142,7 +144,7 @@ cdef void part_task(
         memset(sums, 0, room * item)
         memset(lost, 0, room * item)
     s.wide = p.ow if picks else g.columns
-    for b in range(first, stop):
+    for b in range(number * blocks // parts, (number + 1) * blocks // parts):
         image, i = b // g.bands, b % g.bands * g.band
         rows = least(g.band, g.rows - i)
         a = input_of(x, g, image, i, rows, copy)
@@ -165,12 +167,12 @@ cdef void sum_parts(
     const FewTaps *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
-    cdef size blocks = g.n * g.bands, each = room + block_size(g, pooling.argmax != NULL), t
+    cdef size each = room + block_size(g, pooling.argmax != NULL), t
     cdef cython.floating *lost = scratch + parts * room
     cdef cython.floating *rest = lost + parts * room
     for t in prange(parts, num_threads=threads, schedule="static"):
-        part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, room,
-                  t * blocks // parts, (t + 1) * blocks // parts, rest + threadid() * each)
+        part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, t,
+                  rest + threadid() * each)
     if settles(g, parts):
         add_whole(scratch, scratch, lost, parts, room, room, item, threads)
     else:
