@@ -3,6 +3,7 @@ cimport cython
 from libc.string cimport memcpy, memset
 
 from cconv._rows cimport cconv_rows
+from cconv._sizes cimport ceil_div, least, most, size
 
 # In every module: where its threads begin to compute, setup.py writes what this header defines.
 cdef extern from "system/control.h" nogil:
@@ -224,8 +225,6 @@ cdef inline const cconv_rows *cconv_rows_of(size_t item) noexcept nogil:
     # The row operations for reals of `item` bytes.
     return cconv_current().f32.rows if item == 4 else cconv_current().f64.rows
 
-ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
-
 
 cdef inline void product(const cconv_sum *s, size m, size n, const cython.floating *a,
                          const cython.floating *b, cython.floating *c,
@@ -250,38 +249,6 @@ cdef inline void row_product(size depth, size n, size ldb, const cython.floating
         cconv_current().f32.row(depth, n, ldb, a, b, c)
     else:
         cconv_current().f64.row(depth, n, ldb, a, b, c)
-
-
-cdef inline size least(size a, size b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline size most(size a, size b) noexcept nogil:
-    return a if a > b else b
-
-
-cdef inline size ceil_div(size a, size b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline size modulo(size a, size b) noexcept nogil:
-    return ((a % b) + b) % b
-
-
-cdef inline size gcd(size a, size b) noexcept nogil:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-# One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
-# taps tap, tap + step, ... reach (flipped: the last comes first).
-cdef struct Phase:
-    size first, count            # input pixels
-    size tap, step, taps         # taps of the kernel
-    size dilation, before        # of the pass over dy
-
-cdef Phase phase_of(size phase, size n, size k, size stride, size before, size dilation) noexcept nogil
 
 
 cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:
@@ -326,21 +293,26 @@ cdef inline void pack(
         cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
 
 
+# Of an image, rows `first` on and columns -left on, so many of each; zeros are outside it.
+cdef struct Region:
+    size first, rows, left, columns
+
+
 cdef inline void copy_padded(
     const cython.floating *x,  # IN   (h, w, c)
-    size h, size w, size c, size first, size rows, size left, size columns,
-    cython.floating *to,       # OUT  (rows, columns, c)
+    size h, size w, size c, Region of,
+    cython.floating *to,       # OUT  (of.rows, of.columns, c)
 ) noexcept nogil:
-    # Rows `first` on of x, from column -left on; zeros outside the image.
     # The zeros behind a row and those in front of the next lie side by side.
-    cdef size before = least(most(left, 0), columns), stop = least(most(w + left, before), columns), r
-    cdef size inside = (stop - before) * c, behind = columns - stop, item = sizeof(cython.floating)
+    cdef size before = least(most(of.left, 0), of.columns)
+    cdef size stop = least(most(w + of.left, before), of.columns)
+    cdef size inside = (stop - before) * c, behind = of.columns - stop, item = sizeof(cython.floating), r
     memset(to, 0, before * c * item)
     to += before * c
-    for r in range(first, first + rows):
+    for r in range(of.first, of.first + of.rows):
         if r < 0 or r >= h:
             memset(to, 0, inside * item)
         else:
-            memcpy(to, x + (r * w + before - left) * c, inside * item)
-        memset(to + inside, 0, (behind + (before if r + 1 < first + rows else 0)) * c * item)
-        to += columns * c
+            memcpy(to, x + (r * w + before - of.left) * c, inside * item)
+        memset(to + inside, 0, (behind + (before if r + 1 < of.first + of.rows else 0)) * c * item)
+        to += of.columns * c

@@ -16,7 +16,7 @@ FLOORS = (
     ("functional", "activations", "losses", "optimizers", "schedules", "initializers"),
     ("ops",),
     ("kernels", "reference", "threads"),
-    ("_kernels", "_pools", "_rows"),
+    ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
     ("geometry", "datasets", "files", "callbacks", "metrics", "regularizers", "seeds"),
     ("arguments", "exactmath", "_version"),
 )
@@ -70,7 +70,8 @@ def own(module):
 
 
 def test_every_room_has_a_floor():
-    assert {room_of(name) for name in FILES} == set(FLOOR) - {"_pools", "_rows"}
+    shared = {path.stem for path in ROOT.glob("_*.pxd")} - {"_kernels"}
+    assert {room_of(name) for name in FILES} == set(FLOOR) - shared
 
 
 def test_every_import_goes_down():

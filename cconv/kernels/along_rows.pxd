@@ -2,7 +2,8 @@
 cimport cython
 
 
-from cconv._kernels cimport cconv_along_rows, cconv_current, cconv_winograd, ceil_div, most, size
+from cconv._kernels cimport cconv_along_rows, cconv_current, cconv_winograd
+from cconv._sizes cimport ceil_div, most, size
 from cconv.kernels.uneven cimport EVEN, level_of
 from cconv.kernels.few_taps_bands cimport FewTaps, POINTS, copy_size, few_taps_of, height, packed_size
 

@@ -28,10 +28,25 @@ from cython.parallel cimport prange
 
 from libc.string cimport memset
 
-from cconv._kernels cimport (CCONV_ACCUMULATE, CCONV_BLOCK_BYTES, CCONV_FETCH, CCONV_RELU, behind,
-                             cconv_ahead, cconv_ask, cconv_fetch, cconv_rows_of, cconv_sum, ceil_div, least,
-                             most, pack, pack_scaled, product, row_product, size, transpose)
+from cconv._kernels cimport (
+    CCONV_ACCUMULATE,
+    CCONV_BLOCK_BYTES,
+    CCONV_FETCH,
+    CCONV_RELU,
+    behind,
+    cconv_ahead,
+    cconv_ask,
+    cconv_fetch,
+    cconv_rows_of,
+    cconv_sum,
+    pack,
+    pack_scaled,
+    product,
+    row_product,
+    transpose,
+)
 from cconv._rows cimport cconv_rows
+from cconv._sizes cimport ceil_div, least, most, size
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size PIECES = 16     # of a sum over samples, in one chain
@@ -135,34 +150,58 @@ cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
     return p
 
 
+# A product, or a thread's share of its rows and columns.
+cdef struct Product:
+    size rows, columns, depth
+    size stride       # elements from a row of B to the next
+    size cm           # of C; of A they are `depth`
+    bint transposed   # whether B is (columns, depth)
+    int mode          # of the micro-kernel, with the last terms
+
+
+cdef Product product_of(size rows, size columns, size depth, bint transposed, int mode) noexcept nogil:
+    return Product(rows, columns, depth, depth if transposed else columns, columns, transposed, mode)
+
+
+cdef Product share_of(const Product *whole, size rows, size columns) noexcept nogil:
+    cdef Product p = whole[0]
+    p.rows, p.columns = rows, columns
+    return p
+
+
 cdef void multiply_task(
-    const cython.floating *a,       # IN   (rows, depth), rows `depth` apart
-    const cython.floating *b,       # IN   (depth, columns), `stride` apart; transposed: (columns, depth)
+    const cython.floating *a,       # IN   (rows, depth)
+    const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
     const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be if transposed
     const cython.floating *bias,    # IN   (columns) or NULL
-    cython.floating *c,             # OUT  (rows, columns), rows `cm` apart
-    size rows, size columns, size depth, size stride, size cm, bint transposed, int mode,
+    cython.floating *c,             # OUT  (rows, columns)
+    Product m,
     cython.floating *scratch,       # OUT  (PANEL, DEPTH, block_columns)
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t
-    cdef cconv_sum s = terms(depth, 1, width, cm, item)
+    cdef size stride = m.stride
+    cdef cconv_sum s = terms(m.depth, 1, width, m.cm, item)
     cdef cconv_ahead ahead[2]
-    cdef Piece p = piece_of(0, columns, depth, wide), q
+    cdef Piece p = piece_of(0, m.columns, m.depth, wide), q
     ahead[1] = cconv_ask(NULL, 0, 0, 0, 1)
-    for t in range(ceil_div(columns, wide) * ceil_div(depth, DEPTH)):
-        if transposed:
+    for t in range(ceil_div(m.columns, wide) * ceil_div(m.depth, DEPTH)):
+        if m.transposed:
             pack(b + p.column * stride + p.first, scratch, True, p.k, p.n, stride, width, DEPTH * width)
         else:
             pack_scaled(b + p.first * stride + p.column, behind(scale, p.column), scratch, p.k, p.n, stride,
                         width, DEPTH * width)
-        q = piece_of(t + 1, columns, depth, wide)
-        ahead[0] = cconv_ask(b + (q.column * stride + q.first if transposed else q.first * stride + q.column),
-                             q.n if transposed else q.k, (q.k if transposed else q.n) * item, stride * item,
-                             calls_of(rows, p.n, item))
+        q = piece_of(t + 1, m.columns, m.depth, wide)
+        if m.transposed:
+            ahead[0] = cconv_ask(b + q.column * stride + q.first, q.n, q.k * item, stride * item,
+                                 calls_of(m.rows, p.n, item))
+        else:
+            ahead[0] = cconv_ask(b + q.first * stride + q.column, q.k, q.n * item, stride * item,
+                                 calls_of(m.rows, p.n, item))
         s.k = p.k
         panel_product(a + p.first, <const cython.floating *>scratch,
-                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column, rows,
-                      p.n, &s, (mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0), ahead)
+                      behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column,
+                      m.rows, p.n, &s, (m.mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0),
+                      ahead)
         p = q
 
 
@@ -178,29 +217,29 @@ def dense_scratch(size item, int threads):
 
 cdef void in_place_task(
     const cython.floating *a,       # IN   (rows, depth)
-    const cython.floating *b,       # IN   (depth, columns), rows `stride` apart
+    const cython.floating *b,       # IN   (depth, columns)
     const cython.floating *bias,    # IN   (columns) or NULL
-    cython.floating *c,             # OUT  (rows, columns), rows `stride` apart
-    size rows, size columns, size depth, size stride, int mode,
+    cython.floating *c,             # OUT  (rows, columns)
+    Product m,
 ) noexcept nogil:
     # B is multiplied where it lies.  The next terms of B and of A are asked for meanwhile, unless there is
     # not the work to do it beside, or not the room.
-    cdef size item = sizeof(cython.floating), piece, first, after, parts
-    cdef bint busy = rows >= PACK_ROWS or depth * stride * item > FAR_BYTES
+    cdef size item = sizeof(cython.floating), stride = m.stride, piece, first, after, parts
+    cdef bint busy = m.rows >= PACK_ROWS or m.depth * stride * item > FAR_BYTES
     cdef int fetch = CCONV_FETCH if busy and stride * item <= SHORT_BYTES else 0
-    cdef cconv_sum s = terms(depth, 1, stride, stride, item)
+    cdef cconv_sum s = terms(m.depth, 1, stride, m.cm, item)
     cdef cconv_ahead ahead[2]
     s.ahead = ahead
-    for piece in range(ceil_div(depth, DEPTH)):
+    for piece in range(ceil_div(m.depth, DEPTH)):
         first = piece * DEPTH
-        cut_runs(&s, least(DEPTH, depth - first))
-        after = least(DEPTH, depth - first - DEPTH)
-        parts = s.r * ceil_div(rows, TILE) * ceil_div(columns, block_columns(item))
-        ahead[0] = cconv_ask(b + (first + DEPTH) * stride, after, columns * item, stride * item, parts)
-        ahead[1] = cconv_ask(a + first + DEPTH, rows, after * item, depth * item, parts)
-        product(&s, rows, columns, a + first, b + first * stride, c,
+        cut_runs(&s, least(DEPTH, m.depth - first))
+        after = least(DEPTH, m.depth - first - DEPTH)
+        parts = s.r * ceil_div(m.rows, TILE) * ceil_div(m.columns, block_columns(item))
+        ahead[0] = cconv_ask(b + (first + DEPTH) * stride, after, m.columns * item, stride * item, parts)
+        ahead[1] = cconv_ask(a + first + DEPTH, m.rows, after * item, m.depth * item, parts)
+        product(&s, m.rows, m.columns, a + first, b + first * stride, c,
                 <const cython.floating *>NULL if after > 0 else bias,
-                fetch | (0 if after > 0 else mode) | (CCONV_ACCUMULATE if first else 0))
+                fetch | (0 if after > 0 else m.mode) | (CCONV_ACCUMULATE if first else 0))
 
 
 cdef void multiply(
@@ -209,24 +248,24 @@ cdef void multiply(
     const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be in place
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
-    size rows, size columns, size depth, bint transposed, int mode,
+    Product m,
     cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: in place
     int threads,
 ) noexcept nogil:
-    cdef size width = block_columns(sizeof(cython.floating)), stride = depth if transposed else columns
-    cdef Grid g = grid_of(rows, columns, sizeof(cython.floating), threads)
+    cdef size width = block_columns(sizeof(cython.floating))
+    cdef Grid g = grid_of(m.rows, m.columns, sizeof(cython.floating), threads)
     cdef size t, i, j, down, across
     for t in prange(g.rows * g.columns, num_threads=threads, schedule="static"):
         i, j = t // g.columns, t % g.columns
-        down, across = (i + 1) * rows // g.rows, least((j + 1) * g.blocks // g.columns * width, columns)
-        i, j = i * rows // g.rows, j * g.blocks // g.columns * width
+        down, across = (i + 1) * m.rows // g.rows, least((j + 1) * g.blocks // g.columns * width, m.columns)
+        i, j = i * m.rows // g.rows, j * g.blocks // g.columns * width
         if scratch == NULL:
-            in_place_task(a + i * depth, b + j, behind(bias, j), c + i * columns + j, down - i, across - j,
-                          depth, stride, mode)
+            in_place_task(a + i * m.depth, b + j, behind(bias, j), c + i * m.cm + j,
+                          share_of(&m, down - i, across - j))
         else:
-            multiply_task(a + i * depth, b + (j * stride if transposed else j), behind(scale, j),
-                          behind(bias, j), c + i * columns + j, down - i, across - j, depth, stride, columns,
-                          transposed, mode, scratch + t * (DEPTH + SWAP) * PANEL * width)
+            multiply_task(a + i * m.depth, b + (j * m.stride if m.transposed else j), behind(scale, j),
+                          behind(bias, j), c + i * m.cm + j, share_of(&m, down - i, across - j),
+                          scratch + t * (DEPTH + SWAP) * PANEL * width)
 
 
 def dense_forward(
@@ -250,8 +289,9 @@ def dense_forward(
     if scratch is not None:
         room = &scratch[0]
     with nogil:
-        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], x.shape[0], kernel.shape[1],
-                 kernel.shape[0], False, CCONV_RELU if relu else 0, room, threads)
+        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0],
+                 product_of(x.shape[0], kernel.shape[1], kernel.shape[0], False, CCONV_RELU if relu else 0),
+                 room, threads)
 
 
 def dense_row_scratch(size depth, size columns):
@@ -361,13 +401,27 @@ def dense_input_gradient(
                              &scratch[0] + t * each)
         else:
             multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, <const cython.floating *>NULL,
-                     &dx[0, 0], m, inputs, outputs, True, 0, &scratch[0], threads)
+                     &dx[0, 0], product_of(m, inputs, outputs, True, 0), &scratch[0], threads)
 
 
 cdef inline size few_of(size columns, size item) noexcept nogil:
     # Last columns of a weight gradient, behind whole vectors of the widest kind, better summed as rows.
     cdef size left = columns % (block_columns(item) // 2)
     return left if left * item <= FEW_BYTES else 0
+
+
+# A task of the weight gradient: some inputs, and of each `tasks` blocks of columns of dbias the `task`-th.
+cdef struct Share:
+    size m, inputs, outputs   # samples; of the layer
+    size first, taps          # the task's inputs
+    size task, tasks
+
+
+cdef Share share_of_inputs(size m, size inputs, size outputs, size task, size tasks) noexcept nogil:
+    # Whole tiles of the inputs, for the `task`-th.
+    cdef size tiles = ceil_div(inputs, TILE), first = task * tiles // tasks * TILE
+    cdef size stop = least((task + 1) * tiles // tasks * TILE, inputs)
+    return Share(m, inputs, outputs, first, stop - first, task, tasks)
 
 
 cdef void few_columns(
@@ -391,12 +445,14 @@ cdef void few_columns(
 cdef void strips_product(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     cython.floating *to,           # OUT  (taps, p.n), rows `apart` apart
-    Piece *p, Piece *next, size inputs, size taps, size apart, int mode, cconv_ahead *ahead,
+    const Share *share, const Piece *p, const Piece *next, size apart, int mode, cconv_ahead *ahead,
     cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  what is behind
 ) noexcept nogil:
     # What a piece of the sum gives.
+    cdef size inputs = share.inputs, taps = share.taps
     cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
-    cdef size few = few_of(p.n, item), many = p.n - few, i, n, first, k
+    cdef size few = few_of(p.n, item), many = p.n - few, i, n
+    cdef const Piece *after
     cdef cython.floating *strip = scratch + DEPTH * PANEL * width
     cdef cconv_sum s = terms(1, STRIP, width, apart, item)
     s.k = p.k
@@ -405,8 +461,8 @@ cdef void strips_product(
         # The inputs of a sample lie a whole row apart in x.
         pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
         # Behind the last strip come the first inputs of the next samples.
-        first, k = (next.first, next.k) if i + 1 == strips else (p.first, p.k)
-        ahead[0] = cconv_ask(x + first * inputs + (i + 1) % strips * STRIP, k,
+        after = next if i + 1 == strips else p
+        ahead[0] = cconv_ask(x + after.first * inputs + (i + 1) % strips * STRIP, after.k,
                              least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
                              calls_of(n, many, item))
         panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
@@ -421,15 +477,14 @@ cdef void bias_sums(
     const cython.floating *panel,  # IN      (blocks, DEPTH, block_columns) of dy
     cython.floating *sums,         # IN, OUT (2, PANEL, block_columns): sums, and what was lost
     cython.floating *dbias,        # OUT     (p.n), with the last piece
-    const Piece *p, size task, size tasks,
+    const Piece *p, const Share *share,
 ) noexcept nogil:
-    # Of each `tasks` blocks of columns the `task`-th.
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, i, n
     cdef const cconv_rows *rows = cconv_rows_of(item)
     if p.first == 0:
         memset(sums, 0, 2 * wide * item)
     for i in range(ceil_div(p.n, width)):
-        if (p.column // width + i) % tasks == task:
+        if (p.column // width + i) % share.tasks == share.task:
             n = least(width, p.n - i * width)
             rows.add_columns(p.k, n, width, panel + i * DEPTH * width, sums + i * width,
                              sums + wide + i * width)
@@ -441,17 +496,18 @@ cdef void settle(
     const cython.floating *group,  # IN       (taps, n), rows `wide` apart
     cython.floating *lost,         # IN, OUT  the same
     cython.floating *dkernel,      # IN, OUT  (taps, n), rows `outputs` apart
-    size taps, size n, size wide, size outputs, bint first, bint last,
+    const Share *share, const Piece *p, bint first,
 ) noexcept nogil:
     # dkernel, lost += group, exactly.  The first group lies in dkernel itself.
-    cdef size item = sizeof(cython.floating), i
+    cdef size item = sizeof(cython.floating), n = p.n, outputs = share.outputs, i
+    cdef size wide = PANEL * block_columns(item)
     cdef const cconv_rows *rows = cconv_rows_of(item)
-    for i in range(taps):
+    for i in range(share.taps):
         if first:
             memset(lost + i * wide, 0, n * item)
         else:
             rows.add_exactly(n, group + i * wide, dkernel + i * outputs, lost + i * wide)
-        if last:
+        if p.last:
             rows.whole(n, dkernel + i * outputs, lost + i * wide, dkernel + i * outputs)
 
 
@@ -459,13 +515,13 @@ cdef void gradient_task(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     const cython.floating *dy,     # IN   (m, outputs)
     cython.floating *dkernel,      # OUT  (taps, outputs): this task's rows
-    cython.floating *dbias,        # OUT  (outputs): of each `tasks` blocks of columns the `task`-th
-    size task, size tasks,
-    size m, size inputs, size outputs, size taps,
+    cython.floating *dbias,        # OUT  (outputs)
+    Share share,
     cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
                                    #      sums of the bias; two (taps, PANEL, block_columns) if m is long
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
+    cdef size m = share.m, outputs = share.outputs, taps = share.taps
     cdef size pieces = ceil_div(m, DEPTH), t, piece, apart
     cdef cython.floating *biases = scratch + DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP
     cdef cython.floating *group = biases + 2 * wide
@@ -475,7 +531,7 @@ cdef void gradient_task(
     cdef Piece p = piece_of(0, outputs, m, wide), q
     for t in range(ceil_div(outputs, wide) * pieces):
         pack(dy + p.first * outputs + p.column, scratch, False, p.k, p.n, outputs, width, DEPTH * width)
-        bias_sums(<const cython.floating *>scratch, biases, dbias, &p, task, tasks)
+        bias_sums(<const cython.floating *>scratch, biases, dbias, &p, &share)
         q = piece_of(t + 1, outputs, m, wide)
         if q.n == 0:
             q.k = 0  # nothing is left to ask for
@@ -483,11 +539,10 @@ cdef void gradient_task(
                              calls_of(taps, p.n - few_of(p.n, item), item))
         piece = p.first // DEPTH
         to, apart = (group, wide) if piece >= PIECES else (dkernel + p.column, outputs)
-        strips_product(x, to, &p, &q, inputs, taps, apart, CCONV_ACCUMULATE if piece % PIECES else 0, ahead,
+        strips_product(x, to, &share, &p, &q, apart, CCONV_ACCUMULATE if piece % PIECES else 0, ahead,
                        scratch)
         if pieces > PIECES and ((piece + 1) % PIECES == 0 or p.last):
-            settle(<const cython.floating *>group, lost, dkernel + p.column, taps, p.n, wide, outputs,
-                   piece < PIECES, p.last)
+            settle(<const cython.floating *>group, lost, dkernel + p.column, &share, &p, piece < PIECES)
         p = q
 
 
@@ -512,11 +567,12 @@ def dense_weight_gradient(
     int threads,
 ):
     """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
-    cdef size m = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1], t, first, stop
-    cdef size tiles = ceil_div(inputs, TILE), ranges = least(tiles, threads)
+    cdef size m = x.shape[0], inputs = x.shape[1], ranges = least(ceil_div(inputs, TILE), threads), t, first
     cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
+    cdef Share share
     with nogil:
         for t in prange(ranges, num_threads=threads, schedule="static"):
-            first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
-            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], &dbias[0], t, ranges, m, inputs,
-                          outputs, stop - first, &scratch[0] + t * each)
+            share = share_of_inputs(m, inputs, dy.shape[1], t, ranges)
+            first = share.first
+            gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], &dbias[0], share,
+                          &scratch[0] + t * each)

@@ -18,18 +18,24 @@ from libc.string cimport memcpy, memset
 from cconv._kernels cimport (
     CHAIN_OUTPUTS,
     GROUP_OUTPUTS,
-    Phase,
     add_whole,
     cconv_current,
     cconv_depth,
     cconv_depthwise,
     cconv_rows_of,
+)
+from cconv._sizes cimport (
+    Images,
+    Phase,
+    Window,
     ceil_div,
+    images_of,
     least,
-    modulo,
     most,
-    phase_of,
+    phase_across,
+    phase_down,
     size,
+    window_of,
 )
 
 cdef size ENOUGH_TASKS = 16  # to keep many threads busy evenly
@@ -75,14 +81,12 @@ cdef void run(
             x + i * d.h * d.w * d.c, kernel, bias, y + i * image, relu)
 
 
-cdef cconv_depth geometry(size h, size w, size c, size kh, size kw, size oh, size ow, strides, origin,
-                          dilation):
+cdef cconv_depth geometry(Images x, Images y, Window w) noexcept nogil:
     cdef cconv_depth d
-    d.h, d.w, d.c, d.kh, d.kw = h, w, c, kh, kw
-    d.sh, d.sw = strides
-    d.dh, d.dw = dilation
-    d.top, d.left = origin
-    d.rows, d.columns, d.row, d.column, d.tap = oh, ow, ow * c, c, pitch(c)
+    d.h, d.w, d.c = x.h, x.w, x.c
+    d.kh, d.kw, d.sh, d.sw, d.dh, d.dw = w.kh, w.kw, w.sh, w.sw, w.dh, w.dw
+    d.top, d.left, d.rows, d.columns = w.top, w.left, y.h, y.w
+    d.row, d.column, d.tap = y.w * y.c, y.c, pitch(x.c)
     return d
 
 
@@ -101,13 +105,14 @@ def forward(
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, 1, c)
     const cython.floating[::1] bias,             # IN   (c) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, c)
-    strides, origin, dilation, bint relu,
+    window,                                      # (strides, origin, dilation); origin: (top, left) padding
+    bint relu,
     cython.floating[::1] scratch,                # OUT  packed_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding."""
-    cdef cconv_depth d = geometry(x.shape[1], x.shape[2], x.shape[3], kernel.shape[0], kernel.shape[1],
-                                  y.shape[1], y.shape[2], strides, origin, dilation)
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`."""
+    cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
+    cdef cconv_depth d = geometry(images_of(x.shape), images_of(y.shape), w)
     cdef const cython.floating *beta = NULL
     cdef size t
     if bias is not None:
@@ -135,30 +140,30 @@ def input_gradient(
     const cython.floating[:, :, :, ::1] dy,      # IN   (n, oh, ow, c)
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, 1, c)
     cython.floating[:, :, :, ::1] dx,            # OUT  (n, h, w, c)
-    strides, origin, dilation,
+    window,                                      # (strides, origin, dilation)
     cython.floating[::1] scratch,                # OUT  packed_scratch(...)
     int threads,
 ):
     """Gradient of a convolution with respect to its input."""
-    cdef size h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], i, j
-    cdef size kh = kernel.shape[0], kw = kernel.shape[1], sh = strides[0], sw = strides[1]
-    cdef size top = origin[0], left = origin[1], dh = dilation[0], dw = dilation[1]
+    cdef Images to = images_of(dx.shape)
+    cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
     cdef Phase down, across
     cdef cconv_depth d
+    cdef size c = to.c, row = to.w * to.c, i, j
     with nogil:
         d.h, d.w, d.c, d.sh, d.sw = dy.shape[1], dy.shape[2], c, 1, 1
-        d.row, d.column, d.tap = sh * w * c, sw * c, pitch(c)
+        d.row, d.column, d.tap = w.sh * row, w.sw * c, pitch(c)
         # Every phase has one of the first pixels, however long the stride.
-        for i in range(least(sh, h)):
-            down = phase_of(modulo(i + top, sh), h, kh, sh, top, dh)
-            for j in range(least(sw, w)):
-                across = phase_of(modulo(j + left, sw), w, kw, sw, left, dw)
+        for i in range(least(w.sh, to.h)):
+            down = phase_down(&to, &w, i)
+            for j in range(least(w.sw, to.w)):
+                across = phase_across(&to, &w, j)
                 d.kh, d.kw, d.dh, d.dw = down.taps, across.taps, down.dilation, across.dilation
                 d.top, d.left, d.rows, d.columns = down.before, across.before, down.count, across.count
-                pack_phase(&kernel[0, 0, 0, 0], &scratch[0], c, kw, &down, &across)
+                pack_phase(&kernel[0, 0, 0, 0], &scratch[0], c, w.kw, &down, &across)
                 run(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,
-                    &dx[0, 0, 0, 0] + (down.first * w + across.first) * c, &d, dx.shape[0], h * w * c,
-                    False, threads)
+                    &dx[0, 0, 0, 0] + down.first * row + across.first * c, &d, to.n, to.h * row, False,
+                    threads)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------
@@ -188,6 +193,17 @@ def weight_gradient_scratch(dy_shape, kernel_shape):
     return (3 if s.settles else 1) * s.tasks.bands * s.each
 
 
+# What a task sums: the rows first <= r < last, counted over all images, for the channels start <= k < stop.
+cdef struct Part:
+    size first, last, start, stop
+
+
+cdef Part part_of(const cconv_depth *d, const Tasks *tasks, size images, size t) noexcept nogil:
+    cdef size part = t // tasks.splits, split = t % tasks.splits, rows = images * d.rows
+    return Part(part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
+                share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
+
+
 cdef void clear(cython.floating *sums, const cconv_depth *d, size start, size stop) noexcept nogil:
     cdef size t
     for t in range(d.kh * d.kw + 1):
@@ -212,9 +228,9 @@ cdef void sum_task(
     cython.floating *sums,   # OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart
     cython.floating *group,  # OUT  the same, or NULL: it does not settle
     cython.floating *lost,   # OUT  the same, or NULL
-    const cconv_depth *d, size first, size last, size start, size stop,
+    const cconv_depth *d, Part of,
 ) noexcept nogil:
-    # The rows first <= r < last, counted over all images, for the channels from start on.
+    cdef size first = of.first, last = of.last, start = of.start, stop = of.stop
     cdef size step = most(PIXELS // d.columns, 1), pieces = ceil_div(d.columns, CHAIN_OUTPUTS), piece, i, rows
     cdef size outputs = 0, left, right
     cdef cython.floating *to = sums if group == NULL else group
@@ -256,26 +272,25 @@ def weight_gradient(
     const cython.floating[:, :, :, ::1] x,    # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,    # OUT  (kh, kw, 1, c)
     cython.floating[::1] dbias,               # OUT  (c)
-    strides, origin, dilation,
+    window,                                   # (strides, origin, dilation)
     cython.floating[::1] scratch,             # OUT  weight_gradient_scratch(...)
     int threads,
 ):
     """Gradient of a convolution with respect to its kernel and bias."""
-    cdef cconv_depth d = geometry(x.shape[1], x.shape[2], x.shape[3], dkernel.shape[0], dkernel.shape[1],
-                                  dy.shape[1], dy.shape[2], strides, origin, dilation)
+    cdef Window w = window_of(dkernel.shape[0], dkernel.shape[1], window)
+    cdef cconv_depth d = geometry(images_of(x.shape), images_of(dy.shape), w)
     cdef Sums s = sums_of(&d, x.shape[0])
     cdef Tasks tasks = s.tasks
-    cdef size rows = x.shape[0] * d.rows, taps = d.kh * d.kw, t, part, split, away = tasks.bands * s.each
+    cdef size taps = d.kh * d.kw, t, part, away = tasks.bands * s.each
     cdef cython.floating *sums = &scratch[0]
     cdef cython.floating *to
     with nogil:
         for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="static"):
-            part, split = t // tasks.splits, t % tasks.splits
+            part = t // tasks.splits
             sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.each,
                      sums + away + part * s.each if s.settles else NULL,
                      sums + 2 * away + part * s.each if s.settles else NULL, &d,
-                     part * rows // tasks.bands, (part + 1) * rows // tasks.bands,
-                     share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits))
+                     part_of(&d, &tasks, x.shape[0], t))
         for t in prange(taps + 1, num_threads=threads, schedule="static"):
             to = &dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0]
             if s.settles:

@@ -1,5 +1,7 @@
 """Stub of dropout.pyx, made by tools/make_stubs.py."""
 
+from typing import Any
+
 import numpy as np
 
 def dropout(
@@ -7,8 +9,7 @@ def dropout(
     y: np.ndarray,
     bits: np.ndarray,
     key: np.ndarray,
-    seed: int,
-    layer: int,
+    source: Any,
     threshold: int,
     factor: float,
     threads: int,

@@ -14,33 +14,38 @@ def dropout(
     floating[:, ::1] y,  # OUT
     unsigned char[:, ::1] bits,  # OUT
     const unsigned int[::1] key,  # IN
-    unsigned long long seed, unsigned int layer, unsigned int threshold, double factor, int threads,
+    source, unsigned int threshold, double factor, int threads,
 ):
-    # x (m, n), key (2): step, first sample -> y (m, n) = kept x * factor, bits (m, ceil(n / 8))
+    # x (m, n), key (2): step, first sample, source: (seed, layer) -> y (m, n) = kept x * factor,
+    # bits (m, ceil(n / 8))
     cdef size m = x.shape[0], n = x.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
-    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef cconv_draw draw = draw_of(source[0], source[1], threshold, &key[0])
     with nogil:
         for t in prange(m * chunks, schedule='static', num_threads=threads):
             start = t % chunks * CHUNK
-            drop_chunk(rows, start, min(CHUNK, n - start), seed, key[1] + <unsigned int> (t // chunks),
-                       key[0], layer, threshold, factor, &x[t // chunks, start], &y[t // chunks, start],
-                       &bits[t // chunks, start // 8])
+            drop_chunk(draw, <unsigned int> (t // chunks), start, min(CHUNK, n - start), factor,
+                       &x[t // chunks, start], &y[t // chunks, start], &bits[t // chunks, start // 8])
 
 
-cdef void drop_chunk(
-    const cconv_rows *rows, size start, size n, unsigned long long seed, unsigned int sample,
-    unsigned int step, unsigned int layer, unsigned int threshold, double factor,
-    const void *x, void *y, unsigned char *bits
+cdef cconv_draw draw_of(
+    unsigned long long seed, unsigned int layer, unsigned int threshold, const unsigned int *key,
 ) noexcept nogil:
-    # x -> y (n), bits (ceil(n / 8)): elements start ... start + n of one sample
+    # key (2): step, first sample -> the draw of the first sample
     cdef cconv_draw draw
-    draw.sample = sample
-    draw.step = step
-    draw.layer = layer
+    draw.step, draw.sample, draw.layer = key[0], key[1], layer
     draw.key[0] = <unsigned int> seed
     draw.key[1] = <unsigned int> (seed >> 32)
     draw.threshold = threshold
-    rows.dropout(start, n, &draw, factor, x, y, bits)
+    return draw
+
+
+cdef void drop_chunk(
+    cconv_draw draw, unsigned int sample, size start, size n, double factor,
+    const floating *x, floating *y, unsigned char *bits
+) noexcept nogil:
+    # x -> y (n), bits (ceil(n / 8)): elements start ... start + n of one sample, behind the first of the draw
+    draw.sample += sample
+    cconv_rows_of(sizeof(floating)).dropout(start, n, &draw, factor, x, y, bits)
 
 
 def dropout_backward(

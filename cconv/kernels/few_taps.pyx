@@ -23,13 +23,10 @@ from cconv._kernels cimport (
     cconv_along_rows,
     cconv_few_taps_walk,
     cconv_rows_of,
-    ceil_div,
-    least,
-    most,
-    size,
 )
 from cconv._pools cimport forget_not_positive, halves, pool_windows
 from cconv._rows cimport cconv_pool
+from cconv._sizes cimport Window, ceil_div, images_of, images_shaped, least, most, size, window_of
 from cconv.kernels.along_rows cimport (
     begin_rows,
     levels_size,
@@ -158,10 +155,10 @@ cdef inline void band_pooled(
         few_taps_of(sizeof(cython.floating)).pooled(&s.walk, rows * s.columns, a, packed, s.mode, y, argmax)
 
 
-def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, bint tiled, size item,
-                    int threads):
+def forward_scratch(x_shape, kernel_shape, conv_size, window, bint tiled, size item, int threads):
     """Elements of scratch that `forward` takes on so many threads."""
-    cdef FewTaps g = geometry(x_shape, kernel_shape, y_shape[1:3], strides, origin, dilation, item, tiled)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, tiled, item)
     return packed_size(&g, item) + threads * band_size(&g) + begin_size(&g, item)
 
 
@@ -170,11 +167,12 @@ def forward(
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
-    strides, origin, dilation, bint tiled, bint relu,
+    window,                                      # (strides, origin, dilation); origin: (top, left) padding
+    bint tiled, bint relu,
     cython.floating[::1] scratch,                # OUT  forward_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding.
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`.
 
     `tiled`: by Winograd's algorithm along the rows, for 5x5 and 3x3 kernels, strides and dilation 1.
     """
@@ -184,9 +182,8 @@ def forward(
     cdef const cython.floating *beta = NULL
     cdef cython.floating *packed = &scratch[0]
     cdef cython.floating *rest
-    g[0] = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                    (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
-                    (y.shape[1], y.shape[2]), strides, origin, dilation, item, tiled)
+    g[0] = geometry(images_of(x.shape), kernel.shape[3], (y.shape[1], y.shape[2]),
+                    window_of(kernel.shape[0], kernel.shape[1], window), tiled, item)
     if bias is not None:
         beta = &bias[0]
     with nogil:
@@ -221,10 +218,10 @@ cdef void image_task(
         forget_not_positive(y, argmax, windows.oh * each)
 
 
-def pool_forward_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, bint tiled, size item,
-                         int threads):
+def pool_forward_scratch(x_shape, kernel_shape, conv_size, window, bint tiled, size item, int threads):
     """Elements of scratch that `pool_forward` takes on so many threads."""
-    cdef FewTaps g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, tiled)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, tiled, item)
     return (packed_size(&g, item) + threads * (band_size(&g) + g.rows * g.columns * g.f)
             + begin_size(&g, item))
 
@@ -235,7 +232,8 @@ def pool_forward(
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, poh, pow, f)
     unsigned char[:, :, :, ::1] argmax,          # OUT  (n, poh, pow, f)
-    conv_size, strides, origin, dilation, bint tiled, bint relu,
+    conv_size, window,                           # of the convolution: (oh, ow), (strides, origin, dilation)
+    bint tiled, bint relu,
     pool,                                        # (kernel_size, strides, pads, dilation) of the pooling
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
@@ -248,9 +246,8 @@ def pool_forward(
     cdef cython.floating *packed = &scratch[0]
     cdef cython.floating *rest
     cdef cconv_pool windows
-    g[0] = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                    (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
-                    conv_size, strides, origin, dilation, item, tiled)
+    g[0] = geometry(images_of(x.shape), kernel.shape[3], conv_size,
+                    window_of(kernel.shape[0], kernel.shape[1], window), tiled, item)
     windows = pool_windows(g.rows, g.columns, g.f, y.shape[1], y.shape[2], pool)
     if bias is not None:
         beta = &bias[0]

@@ -3,16 +3,14 @@ cimport cython
 
 
 from cconv._kernels cimport (
+    Region,
     cconv_current,
     cconv_few_taps,
     cconv_few_taps_room,
     cconv_few_taps_walk,
-    ceil_div,
     copy_padded,
-    least,
-    most,
-    size,
 )
+from cconv._sizes cimport Images, Window, ceil_div, least, most, size
 
 cdef enum:
     BAND_BYTES = 65536        # of input that a task or a block reads
@@ -47,16 +45,13 @@ cdef inline size height(const FewTaps *g, size rows) noexcept nogil:
     return extent(rows, g.sh, g.kh, g.dh)
 
 
-cdef inline FewTaps geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
-                             bint tiled):
+cdef inline FewTaps geometry(Images x, size f, conv_size, Window w, bint tiled, size item):
     cdef FewTaps g
     cdef size fewest
-    g.n, g.h, g.w, g.c = x_shape
-    g.kh, g.kw, g.f = kernel_shape[0], kernel_shape[1], kernel_shape[3]
+    g.n, g.h, g.w, g.c, g.f = x.n, x.h, x.w, x.c, f
+    g.kh, g.kw, g.sh, g.sw, g.dh, g.dw = w.kh, w.kw, w.sh, w.sw, w.dh, w.dw
+    g.top, g.left = w.top, w.left
     g.rows, g.columns = conv_size
-    g.sh, g.sw = strides
-    g.top, g.left = origin
-    g.dh, g.dw = dilation
     g.tiles = ceil_div(g.columns, TILE) if tiled else 0
     g.wide = extent(TILE * g.tiles if tiled else g.columns, g.sw, g.kw, g.dw)
     g.padded = g.top > 0 or g.left > 0 or height(&g, g.rows) > g.h or g.wide > g.w
@@ -95,7 +90,7 @@ cdef inline const cython.floating *input_of(
     x += image * g.h * g.w * g.c
     if not g.padded:
         return x + (i * g.sh - g.top) * g.stride - g.left * g.c
-    copy_padded(x, g.h, g.w, g.c, i * g.sh - g.top, height(g, rows), g.left, g.wide, scratch)
+    copy_padded(x, g.h, g.w, g.c, Region(i * g.sh - g.top, height(g, rows), g.left, g.wide), scratch)
     return scratch
 
 

@@ -17,19 +17,10 @@ from cython.parallel cimport prange, threadid
 
 from libc.string cimport memset
 
-from cconv._kernels cimport (
-    GROUP_OUTPUTS,
-    add_parts,
-    add_whole,
-    cconv_few_taps_walk,
-    cconv_rows_of,
-    ceil_div,
-    least,
-    most,
-    size,
-)
+from cconv._kernels cimport GROUP_OUTPUTS, add_parts, add_whole, cconv_few_taps_walk, cconv_rows_of
 from cconv._pools cimport Pooling, halves, pool_windows, unpool
 from cconv._rows cimport cconv_pool
+from cconv._sizes cimport Window, ceil_div, images_of, images_shaped, least, most, size, window_of
 from cconv.kernels.few_taps_bands cimport (
     ENOUGH_TASKS,
     FewTaps,
@@ -132,11 +123,13 @@ cdef void part_task(
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
     cython.floating *sums,         # OUT  of this part
     cython.floating *lost,         # OUT  the same, or NULL: it does not settle
-    const FewTaps *g, const Pooling *pooling, size room, size first, size stop,
-    cython.floating *scratch,      # OUT  (room), then block_size(g)
+    const FewTaps *g, const Pooling *pooling, size number,
+    cython.floating *scratch,      # OUT  packed_size(g), then block_size(g)
 ) noexcept nogil:
+    # The part of this number.
     cdef Part part
     cdef size item = sizeof(cython.floating), b, image, i, j, rows, count = 0
+    cdef size blocks = g.n * g.bands, parts = parts_of(g, item), room = packed_size(g, item)
     cdef const cconv_pool *p = &pooling.windows
     cdef bint pooled = pooling.argmax != NULL, picks = pooled and halves(p)
     cdef size each = p.oh * p.ow * g.f if pooled else g.rows * g.columns * g.f
@@ -151,7 +144,7 @@ cdef void part_task(
         memset(sums, 0, room * item)
         memset(lost, 0, room * item)
     s.wide = p.ow if picks else g.columns
-    for b in range(first, stop):
+    for b in range(number * blocks // parts, (number + 1) * blocks // parts):
         image, i = b // g.bands, b % g.bands * g.band
         rows = least(g.band, g.rows - i)
         a = input_of(x, g, image, i, rows, copy)
@@ -174,12 +167,12 @@ cdef void sum_parts(
     const FewTaps *g, const Pooling *pooling, cython.floating *scratch, int threads,
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), parts = parts_of(g, item), room = packed_size(g, item)
-    cdef size blocks = g.n * g.bands, each = room + block_size(g, pooling.argmax != NULL), t
+    cdef size each = room + block_size(g, pooling.argmax != NULL), t
     cdef cython.floating *lost = scratch + parts * room
     cdef cython.floating *rest = lost + parts * room
     for t in prange(parts, num_threads=threads, schedule="static"):
-        part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, room,
-                  t * blocks // parts, (t + 1) * blocks // parts, rest + threadid() * each)
+        part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, t,
+                  rest + threadid() * each)
     if settles(g, parts):
         add_whole(scratch, scratch, lost, parts, room, room, item, threads)
     else:
@@ -187,10 +180,10 @@ cdef void sum_parts(
     few_taps_of(item).unpack(g.kh * g.kw * g.c, g.f, scratch, dkernel, dbias)
 
 
-def weight_gradient_scratch(x_shape, kernel_shape, conv_size, strides, origin, dilation, size item,
-                            int threads, bint pooled):
+def weight_gradient_scratch(x_shape, kernel_shape, conv_size, window, bint pooled, size item, int threads):
     """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
-    cdef FewTaps g = geometry(x_shape, kernel_shape, conv_size, strides, origin, dilation, item, False)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, False, item)
     cdef size room = packed_size(&g, item)
     return 2 * parts_of(&g, item) * room + threads * (room + block_size(&g, pooled))
 
@@ -200,15 +193,14 @@ def weight_gradient(
     const cython.floating[:, :, :, ::1] x,    # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,    # OUT  (kh, kw, c, f)
     cython.floating[::1] dbias,               # OUT  (f)
-    strides, origin, dilation,
+    window,                                   # (strides, origin, dilation)
     cython.floating[::1] scratch,             # OUT  weight_gradient_scratch(...)
     int threads,
 ):
     """Gradient of forward(...) with respect to its kernel and bias."""
-    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                              (dy.shape[1], dy.shape[2]), strides, origin, dilation, sizeof(cython.floating),
-                              False)
+    cdef Window w = window_of(dkernel.shape[0], dkernel.shape[1], window)
+    cdef FewTaps g = geometry(images_of(x.shape), dkernel.shape[3], (dy.shape[1], dy.shape[2]), w, False,
+                              sizeof(cython.floating))
     cdef Pooling pooling
     pooling.argmax = NULL
     with nogil:
@@ -222,15 +214,15 @@ def pool_weight_gradient(
     const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,     # OUT  (kh, kw, c, f)
     cython.floating[::1] dbias,                # OUT  (f)
-    conv_size, strides, origin, dilation,
+    conv_size, window,                         # of the convolution: (oh, ow), (strides, origin, dilation)
     pool,                                      # (kernel_size, strides, pads, dilation) of the pooling
     cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(..., pooled=True)
     int threads,
 ):
     """Gradient of pool_forward(...) with respect to the kernel and bias."""
-    cdef FewTaps g = geometry((x.shape[0], x.shape[1], x.shape[2], x.shape[3]),
-                              (dkernel.shape[0], dkernel.shape[1], dkernel.shape[2], dkernel.shape[3]),
-                              conv_size, strides, origin, dilation, sizeof(cython.floating), False)
+    cdef Window w = window_of(dkernel.shape[0], dkernel.shape[1], window)
+    cdef FewTaps g = geometry(images_of(x.shape), dkernel.shape[3], conv_size, w, False,
+                              sizeof(cython.floating))
     cdef Pooling pooling
     pooling.windows = pool_windows(g.rows, g.columns, g.f, dy.shape[1], dy.shape[2], pool)
     pooling.argmax = &argmax[0, 0, 0, 0]

@@ -23,13 +23,20 @@ from cconv._kernels cimport (
     cconv_current,
     cconv_lanes,
     cconv_rows_of,
-    ceil_div,
-    least,
-    most,
-    size,
 )
 from cconv._pools cimport pool_windows
 from cconv._rows cimport cconv_map, cconv_pool, cconv_rows
+from cconv._sizes cimport (
+    Images,
+    Window,
+    ceil_div,
+    images_of,
+    images_shaped,
+    least,
+    most,
+    size,
+    window_of,
+)
 
 cdef size BAND_BYTES = 262144  # of the gathered input of a task
 
@@ -85,9 +92,28 @@ cdef Tasks tasks_of(cconv_lanes_shape *d, size n, size rows, bint by_rows, const
     return t
 
 
-cdef inline size task_size(const cconv_lanes_shape *d, const Tasks *t) noexcept nogil:
+# What all tasks of a pass have in common.
+cdef struct Sweep:
+    cconv_lanes_shape d
+    Tasks t
+    const After *after  # or NULL
+    bint relu
+
+
+cdef Sweep sweep_of(cconv_lanes_shape d, Images y, bint by_rows, const After *after,
+                    size item) noexcept nogil:
+    # y: the output, pooled if it is.
+    cdef Sweep s
+    s.d, s.after, s.relu = d, after, False
+    s.t = tasks_of(&s.d, y.n, y.h, by_rows, after, item)
+    return s
+
+
+cdef inline size task_size(const Sweep *s) noexcept nogil:
     # Elements of scratch that a task takes: the input rows it sees, the rows of the convolution under one of
     # its output, and that.
+    cdef const cconv_lanes_shape *d = &s.d
+    cdef const Tasks *t = &s.t
     return (t.seen * d.w * d.c + (t.high * d.columns + t.columns) * d.f) * t.group
 
 
@@ -107,62 +133,56 @@ cdef void band_task(
     const cython.floating *kernel,  # IN   (kh, kw, c, f)
     const cython.floating *bias,    # IN   (f) or NULL
     cython.floating *y,             # OUT  (rows, columns, f) of each lane, from the group's first one on
-    const cconv_lanes_shape *d, const Tasks *t, const After *after, size count, size band, bint relu,
-    cython.floating *scratch,       # OUT  task_size(d, t)
+    const Sweep *s, size count, size band,
+    cython.floating *scratch,       # OUT  task_size(s)
 ) noexcept nogil:
+    cdef const cconv_lanes_shape *d = &s.d
+    cdef const Tasks *t = &s.t
     cdef size begin = band * t.band, stop = least(begin + t.band, t.rows), row = t.columns * d.f, i, u
     cdef size first = most(begin * t.down * d.sh - d.top, 0)
     cdef size last = least(begin * t.down * d.sh - d.top + reach(d, t, stop - begin), d.h)
     cdef const cconv_lanes *lanes = kernels(sizeof(cython.floating))
     cdef size line = d.columns * d.f * t.group
     cdef cython.floating *out = scratch + t.seen * d.w * d.c * t.group
-    cdef cython.floating *done = out if after == NULL else out + t.high * line
+    cdef cython.floating *done = out if s.after == NULL else out + t.high * line
     if first < last:
         lanes.gather(count, t.apart, (last - first) * d.w * d.c, x + first * d.w * d.c, scratch)
     for i in range(begin, stop):
         for u in range(t.high):
-            lanes.row(d, i * t.down + u, first, scratch, kernel, bias, out + u * line, relu)
-        if after != NULL:
-            follow(out, after, done)
+            lanes.row(d, i * t.down + u, first, scratch, kernel, bias, out + u * line, s.relu)
+        if s.after != NULL:
+            follow(out, s.after, done)
         lanes.scatter(count, t.rows * row, row, done, y + i * row)
 
 
 cdef void run(
     const cython.floating *x, const cython.floating *kernel, const cython.floating *bias, cython.floating *y,
-    const cconv_lanes_shape *d, const Tasks *t, const After *after, bint relu,
-    cython.floating *scratch, int threads,
+    const Sweep *s, cython.floating *scratch, int threads,
 ) noexcept nogil:
-    cdef size each = task_size(d, t), groups = ceil_div(t.lanes, t.group), i, picture, lane
+    cdef const Tasks *t = &s.t
+    cdef size each = task_size(s), groups = ceil_div(t.lanes, t.group), i, picture, lane
     for i in prange(t.pictures * groups * t.bands, num_threads=threads, schedule="static"):
         picture, lane = i // (groups * t.bands), i // t.bands % groups * t.group
         band_task(x + picture * t.picture + lane * t.apart, kernel, bias,
-                  y + (picture * t.lanes + lane) * t.rows * t.columns * d.f, d, t, after,
-                  least(t.group, t.lanes - lane), i % t.bands, relu, scratch + threadid() * each)
+                  y + (picture * t.lanes + lane) * t.rows * t.columns * s.d.f, s,
+                  least(t.group, t.lanes - lane), i % t.bands, scratch + threadid() * each)
 
 
-cdef cconv_lanes_shape geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation):
+cdef cconv_lanes_shape geometry(Images x, size columns, size f, Window w) noexcept nogil:
+    # columns, f: of the convolution's output.
     cdef cconv_lanes_shape d
-    d.h, d.w, d.c = x_shape[1], x_shape[2], x_shape[3]
-    d.kh, d.kw = kernel_shape[0], kernel_shape[1]
-    d.sh, d.sw = strides
-    d.top, d.left = origin
-    d.dh, d.dw = dilation
-    d.columns, d.f = y_shape[2], y_shape[3]
+    d.h, d.w, d.c = x.h, x.w, x.c
+    d.kh, d.kw, d.sh, d.sw, d.dh, d.dw = w.kh, w.kw, w.sh, w.sw, w.dh, w.dw
+    d.top, d.left, d.columns, d.f = w.top, w.left, columns, f
     return d
 
 
-cdef cconv_lanes_shape gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation):
-    kh, kw = kernel_shape[0], kernel_shape[1]
-    around = (kh - 1) * dilation[0] - origin[0], (kw - 1) * dilation[1] - origin[1]
-    return geometry(dy_shape, kernel_shape, dx_shape, (1, 1), around, dilation)
-
-
-def forward_scratch(x_shape, kernel_shape, y_shape, strides, origin, dilation, bint by_rows, size item,
-                    int threads):
+def forward_scratch(x_shape, kernel_shape, y_shape, window, bint by_rows, size item, int threads):
     """Elements of scratch that `forward` takes on so many threads."""
-    cdef cconv_lanes_shape d = geometry(x_shape, kernel_shape, y_shape, strides, origin, dilation)
-    cdef Tasks t = tasks_of(&d, y_shape[0], y_shape[1], by_rows, NULL, item)
-    return threads * task_size(&d, &t)
+    cdef Images y = images_shaped(y_shape)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef Sweep s = sweep_of(geometry(images_shaped(x_shape), y.w, y.c, w), y, by_rows, NULL, item)
+    return threads * task_size(&s)
 
 
 def forward(
@@ -170,22 +190,25 @@ def forward(
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
-    strides, origin, dilation, bint by_rows, bint relu,
+    window,                                      # (strides, origin, dilation); origin: (top, left) padding
+    bint by_rows, bint relu,
     cython.floating[::1] scratch,                # OUT  forward_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`; origin = (top, left) padding.
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`.
 
     In the lanes are images, or `by_rows` the output rows of an image, which see no rows of padding.
     """
-    cdef cconv_lanes_shape d = geometry(x.shape, kernel.shape, y.shape, strides, origin, dilation)
-    cdef Tasks t = tasks_of(&d, y.shape[0], y.shape[1], by_rows, NULL, sizeof(cython.floating))
+    cdef Images to = images_of(y.shape)
+    cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
+    cdef Sweep s = sweep_of(geometry(images_of(x.shape), to.w, to.c, w), to, by_rows, NULL,
+                            sizeof(cython.floating))
     cdef const cython.floating *beta = NULL
+    s.relu = relu
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        run(&x[0, 0, 0, 0], &kernel[0, 0, 0, 0], beta, &y[0, 0, 0, 0], &d, &t, NULL, relu, &scratch[0],
-            threads)
+        run(&x[0, 0, 0, 0], &kernel[0, 0, 0, 0], beta, &y[0, 0, 0, 0], &s, &scratch[0], threads)
 
 
 # ---- forward with average pooling ----------------------------------------------------------------------
@@ -198,23 +221,25 @@ cdef cconv_map *activation_of(str key, size item):
     return rows.sigmoid if key == "sigmoid" else NULL
 
 
-cdef After after_of(const cconv_lanes_shape *d, y_shape, str activation, pool, bint include_pad, size item):
+cdef After after_of(const cconv_lanes_shape *d, size columns, str activation, pool, bint include_pad,
+                    size item):
+    # columns: of the output, pooled.
     cdef After after
     cdef size channels = d.f * (CCONV_GROUP_BYTES // item)
-    after.windows = pool_windows(pool[0][0], d.columns, channels, 1, y_shape[2], pool)
+    after.windows = pool_windows(pool[0][0], d.columns, channels, 1, columns, pool)
     after.activation = activation_of(activation, item)
     after.include_pad = include_pad
     return after
 
 
-def pool_forward_scratch(x_shape, kernel_shape, y_shape, size columns, strides, origin, dilation, pool,
-                         size item, int threads):
+def pool_forward_scratch(x_shape, kernel_shape, y_shape, size columns, window, pool, size item, int threads):
     """Elements of scratch that `pool_forward` takes on so many threads."""
-    conv_shape = (x_shape[0], 0, columns, kernel_shape[3])
-    cdef cconv_lanes_shape d = geometry(x_shape, kernel_shape, conv_shape, strides, origin, dilation)
-    cdef After after = after_of(&d, y_shape, "", pool, False, item)
-    cdef Tasks t = tasks_of(&d, y_shape[0], y_shape[1], False, &after, item)
-    return threads * task_size(&d, &t)
+    cdef Images y = images_shaped(y_shape)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef cconv_lanes_shape d = geometry(images_shaped(x_shape), columns, y.c, w)
+    cdef After after = after_of(&d, y.w, "", pool, False, item)
+    cdef Sweep s = sweep_of(d, y, False, &after, item)
+    return threads * task_size(&s)
 
 
 def pool_forward(
@@ -222,27 +247,28 @@ def pool_forward(
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     const cython.floating[::1] bias,             # IN   (f) or None
     cython.floating[:, :, :, ::1] y,             # OUT  (n, poh, pow, f)
-    size columns,                                # of the convolution's output
-    strides, origin, dilation,
+    size columns, window,                        # of the convolution: ow, (strides, origin, dilation)
     str activation,                              # "linear", "relu", "tanh" or "sigmoid"
     pool, bint include_pad,                      # (kernel_size, strides, pads, dilation): all inside, apart
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
 ):
     """Average pooling of an activation of forward(...), images being lanes."""
-    conv_shape = (x.shape[0], 0, columns, kernel.shape[3])
-    cdef cconv_lanes_shape d = geometry(x.shape, kernel.shape, conv_shape, strides, origin, dilation)
     cdef size item = sizeof(cython.floating)
-    cdef After after = after_of(&d, y.shape, activation, pool, include_pad, item)
-    cdef Tasks t = tasks_of(&d, y.shape[0], y.shape[1], False, &after, item)
+    cdef Images to = images_of(y.shape)
+    cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
+    cdef cconv_lanes_shape d = geometry(images_of(x.shape), columns, to.c, w)
+    cdef After after = after_of(&d, to.w, activation, pool, include_pad, item)
+    cdef Sweep s = sweep_of(d, to, False, &after, item)
     cdef const cython.floating *beta = NULL
-    cdef bint relu = activation == "relu"
+    s.relu = activation == "relu"
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        run(&x[0, 0, 0, 0], &kernel[0, 0, 0, 0], beta, &y[0, 0, 0, 0], &d, &t, &after, relu, &scratch[0],
-            threads)
+        run(&x[0, 0, 0, 0], &kernel[0, 0, 0, 0], beta, &y[0, 0, 0, 0], &s, &scratch[0], threads)
 
+
+# ---- the input gradient ----------------------------------------------------------------------------------
 
 cdef void flip(
     const cython.floating *kernel,  # IN   (taps, c, f)
@@ -256,25 +282,35 @@ cdef void flip(
                 flipped[((taps - 1 - t) * f + j) * c + i] = kernel[(t * c + i) * f + j]
 
 
-def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, origin, dilation, size item, int threads):
+cdef Sweep gradient_sweep(Images dy, Images dx, Window w, size item) noexcept nogil:
+    # The convolution of dy, padded the other way round; w: of the forward pass, of stride 1.
+    w.top, w.left = (w.kh - 1) * w.dh - w.top, (w.kw - 1) * w.dw - w.left
+    return sweep_of(geometry(dy, dx.w, dx.c, w), dx, False, NULL, item)
+
+
+cdef inline size flipped_size(const cconv_lanes_shape *d) noexcept nogil:
+    return d.kh * d.kw * d.c * d.f
+
+
+def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, window, size item, int threads):
     """Elements of scratch that `input_gradient` takes on so many threads."""
-    cdef cconv_lanes_shape d = gradient_geometry(dy_shape, kernel_shape, dx_shape, origin, dilation)
-    cdef Tasks t = tasks_of(&d, dx_shape[0], dx_shape[1], False, NULL, item)
-    return d.kh * d.kw * d.c * d.f + threads * task_size(&d, &t)
+    cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
+    cdef Sweep s = gradient_sweep(images_shaped(dy_shape), images_shaped(dx_shape), w, item)
+    return flipped_size(&s.d) + threads * task_size(&s)
 
 
 def input_gradient(
     const cython.floating[:, :, :, ::1] dy,      # IN   (n, oh, ow, f)
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c, f)
     cython.floating[:, :, :, ::1] dx,            # OUT  (n, h, w, c)
-    origin, dilation,
+    window,                                      # (strides, origin, dilation)
     cython.floating[::1] scratch,                # OUT  input_gradient_scratch(...)
     int threads,
 ):
     """Gradient of a convolution of stride 1 with respect to its input."""
-    cdef cconv_lanes_shape d = gradient_geometry(dy.shape, kernel.shape, dx.shape, origin, dilation)
-    cdef Tasks t = tasks_of(&d, dx.shape[0], dx.shape[1], False, NULL, sizeof(cython.floating))
+    cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
+    cdef Sweep s = gradient_sweep(images_of(dy.shape), images_of(dx.shape), w, sizeof(cython.floating))
     with nogil:
-        flip(&kernel[0, 0, 0, 0], &scratch[0], d.kh * d.kw, d.f, d.c)
+        flip(&kernel[0, 0, 0, 0], &scratch[0], w.kh * w.kw, s.d.f, s.d.c)
         run(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,
-            &dx[0, 0, 0, 0], &d, &t, NULL, False, &scratch[0] + d.kh * d.kw * d.c * d.f, threads)
+            &dx[0, 0, 0, 0], &s, &scratch[0] + flipped_size(&s.d), threads)

@@ -4,7 +4,7 @@
 # the order of every sum is that of the row operation.  Kernels check nothing and allocate nothing.
 #
 # Shapes: x, dx (n, h, w, c); y, dy, argmax (n, oh, ow, c); col (n * oh * ow, kh * kw * c).
-# A window comes as the fields of `shapes.Window`; y may hang over the padded input (ceil_mode).
+# pool: (kernel_size, strides, pads, dilation); y may hang over the padded input (ceil_mode).
 from cython cimport floating
 from cython.parallel cimport prange
 
@@ -24,13 +24,10 @@ def max_pool(
     const floating[:, :, :, ::1] x,  # IN
     floating[:, :, :, ::1] y,  # OUT
     place[:, :, :, ::1] argmax,  # OUT
-    kernel_size, strides, pads, dilation, int threads,
+    pool, int threads,
 ):
     # x (n, h, w, c) -> y, argmax (n, oh, ow, c)
-    cdef cconv_pool p = pool_windows(
-        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef int wide = sizeof(place) > 1
     cdef size oh = p.oh, t
@@ -44,13 +41,10 @@ def max_pool_backward(
     const floating[:, :, :, ::1] dy,  # IN
     const place[:, :, :, ::1] argmax,  # IN
     floating[:, :, :, ::1] dx,  # OUT
-    kernel_size, strides, pads, dilation, int threads,
+    pool, int threads,
 ):
     # dy, argmax (n, oh, ow, c) -> dx (n, h, w, c)
-    cdef cconv_pool p = pool_windows(
-        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef int wide = sizeof(place) > 1
     cdef size h = p.h, t
@@ -63,13 +57,10 @@ def max_pool_backward(
 def average_pool(
     const floating[:, :, :, ::1] x,  # IN
     floating[:, :, :, ::1] y,  # OUT
-    kernel_size, strides, pads, dilation, bint count_include_pad, int threads,
+    pool, bint count_include_pad, int threads,
 ):
     # x (n, h, w, c) -> y (n, oh, ow, c)
-    cdef cconv_pool p = pool_windows(
-        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, t
     with nogil:
@@ -82,13 +73,10 @@ def average_pool_backward(
     const floating[:, :, :, ::1] dy,  # IN
     floating[:, :, :, ::1] dx,  # OUT
     floating[:, ::1] weights,  # OUT, scratch
-    kernel_size, strides, pads, dilation, bint count_include_pad, int threads,
+    pool, bint count_include_pad, int threads,
 ):
     # dy (n, oh, ow, c) -> dx (n, h, w, c), weights (oh, ow)
-    cdef cconv_pool p = pool_windows(
-        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, oy, t
     with nogil:
@@ -102,13 +90,10 @@ def average_pool_backward(
 def im2col(
     const floating[:, :, :, ::1] x,  # IN
     floating[:, ::1] col,  # OUT
-    output_size, kernel_size, strides, pads, dilation, int threads,
+    output_size, pool, int threads,
 ):
     # x (n, h, w, c) -> col (n * oh * ow, kh * kw * c)
-    cdef cconv_pool p = pool_windows(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, ow = p.ow, t
     with nogil:
@@ -119,13 +104,10 @@ def im2col(
 def col2im(
     const floating[:, ::1] col,  # IN
     floating[:, :, :, ::1] x,  # OUT
-    output_size, kernel_size, strides, pads, dilation, int threads,
+    output_size, pool, int threads,
 ):
     # col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), the sum of every pixel's places
-    cdef cconv_pool p = pool_windows(
-        x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1],
-        (kernel_size, strides, pads, dilation),
-    )
+    cdef cconv_pool p = pool_windows(x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, windows = p.oh * p.ow, t
     with nogil:

@@ -11,7 +11,8 @@
 # All this depends on the values of a tile and of the kernel alone.
 cimport cython
 
-from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, least, most, product, size, transpose
+from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, product, transpose
+from cconv._sizes cimport least, most, size
 
 cdef struct Weak:
     unsigned long long weak    # a bit for each output of a tile
@@ -160,13 +161,15 @@ cdef struct Block:
 
 
 cdef inline void direct_sum(
-    const Seen *s, const Block *b, size i, size j, size first, size depth,
+    const Seen *s, const Block *b, size number, size first, size depth,
     const cython.floating *patch,   # IN   (pixels, pixels, b.depth)
-    const cython.floating *kernel,  # IN   taps `tap` apart, rows `row` apart
-    size tap, size row,
+    const cython.floating *kernel,  # IN   of the block: as it is, or the strip
     cython.floating *sum,           # IN, OUT  (b.count)
 ) noexcept nogil:
-    # Add what `depth` channels from `first` on give to sum (i, j); those from 0 on begin it.
+    # Add what `depth` channels from `first` on give to the sum of this number; those from 0 on begin it.
+    cdef size i = number // s.sums, j = number % s.sums
+    cdef size row = b.width if b.swapped else b.columns   # elements from one row of the kernel to the next,
+    cdef size tap = row * (b.strip_depth if b.swapped else b.depth)   # and from one tap
     cdef cconv_sum t
     cdef size u = first_tap(i, s.sign, s.taps, s.r0, s.r1), v = first_tap(j, s.sign, s.taps, s.c0, s.c1)
     cdef size rows = last_tap(i, s.sign, s.taps, s.r0, s.r1) - u
@@ -200,10 +203,6 @@ cdef inline void direct_sums(
         for p in range(s.rows * s.sums):
             if not (found.weak & ~found.empty) >> p & 1:
                 continue
-            if b.swapped:
-                direct_sum(s, b, p // s.sums, p % s.sums, first, depth, patch, <const cython.floating *>strip,
-                           b.strip_depth * b.width, b.width, given + p * b.count)
-            else:
-                direct_sum(s, b, p // s.sums, p % s.sums, first, depth, patch, kernel + b.first, tap,
-                           b.columns, given + p * b.count)
+            direct_sum(s, b, p, first, depth, patch,
+                       <const cython.floating *>strip if b.swapped else kernel + b.first, given + p * b.count)
         first += depth

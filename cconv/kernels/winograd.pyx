@@ -51,13 +51,15 @@ cimport cython
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcmp, memcpy
 
-from cconv._kernels cimport behind, cconv_winograd, ceil_div, least, size
+from cconv._kernels cimport behind, cconv_winograd
+from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
     Spot,
     Tiles,
     block_of,
     count_taps,
+    cut,
     given_at,
     kernel_task,
     kernel_tasks,
@@ -86,17 +88,17 @@ cdef enum:
     GLANCE_BYTES = 1024      # of a kernel that are compared before anything is computed
 
 
-# What a call of `forward` works on.
+# What a call works on; of the input gradient x is dy, and y is dx.
 cdef struct Pass:
     Tiles t
     const void *x            # (n, xh, xw, c)
     const unsigned char *x_argmax
-    const void *kernel       # (taps, taps, c, f); with gradient (taps, taps, f, c)
+    const void *kernel       # (taps, taps, c, f); of the input gradient (taps, taps, f, c)
     const void *bias         # (f) or NULL
     void *y                  # (n, yh, yw, f)
     unsigned char *y_argmax
     const void *positive     # (n, yh, yw, f) or NULL
-    bint relu, gradient
+    bint relu
 
 
 cdef void give_direct(
@@ -107,14 +109,14 @@ cdef void give_direct(
     # Take the sums of a tile's weak outputs directly, and give them to the output's transform.
     cdef Tiles *t = <Tiles *>&p.t
     cdef Seen seen = seen_of(t, s)
-    cdef Block b = block_of(t, block, p.gradient, p.gradient)
-    cdef cython.floating *given = spare + given_at(t, p.gradient)
-    cdef cython.floating *patch = spare + patch_at(t, p.gradient)
+    cdef Block b = block_of(t, block)
+    cdef cython.floating *given = spare + given_at(t)
+    cdef cython.floating *patch = spare + patch_at(t)
     weak = weak_by_kernel(&seen, weak, level)
     s.y.weak, s.y.empty, s.y.given = weak.weak, weak.empty, given
     if weak.weak == weak.empty:
         return
-    s.x.channels, s.x.argmax = t.c, places(p.x_argmax, s.x_at)
+    s.x.channels, s.x.argmax = t.x.c, places(p.x_argmax, s.x_at)
     t.wino.patch(&s.x, seen.pixels, <const cython.floating *>p.x + s.x_at, patch)
     direct_sums(&seen, &b, weak, <const cython.floating *>patch, <const cython.floating *>p.kernel, given,
                 spare)
@@ -136,7 +138,7 @@ cdef void tiles_out(
     cdef cython.floating *y = <cython.floating *>p.y
     cdef size f = block * t.width, at, i
     cdef Spot spot = spot_of(t, first)
-    spot.y.channels, spot.y.point = least(t.width, t.f - f), t.m
+    spot.y.channels, spot.y.point = least(t.width, t.y.c - f), t.m
     products(v, u, t, count, spot.y.channels, m)
     for i in range(count):
         at = spot.y_at + f
@@ -157,9 +159,9 @@ cdef void tiles_task(
 ) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
     cdef size count = least(t.batch, t.count - first), j
-    cdef Weak *weak = <Weak *>(spare + weak_at(t, p.gradient))
+    cdef Weak *weak = <Weak *>(spare + weak_at(t))
     tiles_in(<const cython.floating *>p.x, p.x_argmax, v, weak, t, first, count,
-             spare + patch_at(t, p.gradient))
+             spare + patch_at(t))
     for j in range(t.blocks):
         tiles_out(p, <const cython.floating *>v, u + j * t.square * t.u, weak, first, count, j,
                   <int>levels[j], m, spare)
@@ -175,14 +177,14 @@ cdef void block_task(
 ) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
     cdef size count = least(t.batch, t.count - first), stop = (split + 1) * count // t.splits, i
-    cdef cython.floating *sizes = spare + sizes_at(t, p.gradient)
+    cdef cython.floating *sizes = spare + sizes_at(t)
     cdef int level
     for i in range(t.strips):
-        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, p.gradient, p.gradient, spare, sizes)
+        kernel_task(<const cython.floating *>p.kernel, u, t, block, i, spare, sizes)
     level = level_of_block(t, block, <const cython.floating *>sizes)
     i = split * count // t.splits
     while i < stop:
-        tiles_out(p, v + i * t.c, <const cython.floating *>u, weak + i, first + i, least(t.group, stop - i),
+        tiles_out(p, v + i * t.x.c, <const cython.floating *>u, weak + i, first + i, least(t.group, stop - i),
                   block, level, m, spare)
         i += t.group
 
@@ -194,16 +196,16 @@ cdef inline size shared_size(const Tiles *t, size item) noexcept nogil:
 
 cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
-    cdef size item = sizeof(cython.floating), each = thread_size(t, p.gradient, item), first = 0, i
+    cdef size item = sizeof(cython.floating), each = thread_size(t, item), first = 0, i
     cdef const cython.floating *v = scratch
     cdef Weak *weak = <Weak *>(scratch + t.square * t.v)
     cdef cython.floating *u = scratch + shared_size(t, item)
     cdef cython.floating *m = u + t.square * t.u
     cdef cython.floating *spare = m + t.square * t.m
-    cdef cython.floating *patch = spare + patch_at(t, p.gradient)
+    cdef cython.floating *patch = spare + patch_at(t)
     while first < t.count:
         for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
-            tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch + i * t.c, weak + i, t, first + i, 1,
+            tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch + i * t.x.c, weak + i, t, first + i, 1,
                      patch + threadid() * each)
         for i in prange(t.blocks * t.splits, num_threads=threads, schedule="static"):
             block_task(p, v, weak, first, i // t.splits, i % t.splits, u + threadid() * each,
@@ -213,15 +215,15 @@ cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) n
 
 cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) noexcept nogil:
     cdef Tiles *t = <Tiles *>&p.t
-    cdef size each = thread_size(t, p.gradient, sizeof(cython.floating)), i
+    cdef size each = thread_size(t, sizeof(cython.floating)), i
     cdef const cython.floating *known = scratch
     cdef cython.floating *m = scratch + u_size(t)
     cdef cython.floating *v = m + t.square * t.m
     cdef cython.floating *spare = v + t.square * t.v
-    cdef const cython.floating *levels = spare + levels_at(t, p.gradient)
+    cdef const cython.floating *levels = spare + levels_at(t)
     with parallel(num_threads=threads):
-        kernel_tasks(<const cython.floating *>p.kernel, scratch + threadid() * each, t, p.gradient,
-                     p.gradient, spare + threadid() * each)
+        kernel_tasks(<const cython.floating *>p.kernel, scratch + threadid() * each, t,
+                     spare + threadid() * each)
         for i in prange(ceil_div(t.count, t.batch), schedule="static"):
             tiles_task(p, known + threadid() * each, levels + threadid() * each, i * t.batch,
                        v + threadid() * each, m + threadid() * each, spare + threadid() * each)
@@ -261,7 +263,7 @@ cdef void keep_kernel(
     memcpy(copy, p.kernel, kernel_size(t) * sizeof(cython.floating))
     for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
         kernel_task(<const cython.floating *>copy, kept + HEAD + i // t.strips * t.square * t.u, t,
-                    i // t.strips, i % t.strips, False, False, <cython.floating *>NULL,
+                    i // t.strips, i % t.strips, <cython.floating *>NULL,
                     <cython.floating *>NULL)
     for i in prange(t.blocks, num_threads=threads, schedule="static"):
         keep_level(t, i, kept)
@@ -283,7 +285,7 @@ cdef bint pass_with_kept(
 ) noexcept nogil:
     # Whether the kernel was the one that is kept; if not, y is worth nothing.
     cdef Tiles *t = <Tiles *>&p.t
-    cdef size each = thread_size(t, False, sizeof(cython.floating)), tasks = ceil_div(t.count, t.batch)
+    cdef size each = thread_size(t, sizeof(cython.floating)), tasks = ceil_div(t.count, t.batch)
     cdef size n = kernel_size(t), i, changed = 0
     cdef cython.floating *m = scratch + u_size(t)
     cdef cython.floating *v = m + t.square * t.m
@@ -308,69 +310,116 @@ cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *sc
 def kept_size(kernel_shape, size tile, size item):
     """Elements that `forward` keeps of a kernel, the first of them 0 at the first call; 0: it keeps none."""
     taps, _, c, f = kernel_shape
-    cdef Tiles t = tiles_of(transforms(tile, taps, item), 1, tile, tile, c, False, tile, tile, f, False,
-                            tile, tile, 0, 0, item, 1, False)
+    cdef Tiles t = tiles_of(transforms(tile, taps, item), Images(1, tile, tile, c), False,
+                            Images(1, tile, tile, f), False)
+    cut(&t, item, 1, False)
     return 0 if t.by_blocks else copy_at(&t) + kernel_size(&t)
 
 
-def forward_scratch(x_shape, bint x_pooled, y_shape, bint y_pooled, size tile, size taps, bint gradient,
-                    size item, int threads):
-    """Elements of scratch that `forward` takes on so many threads."""
-    n, h, w, c = x_shape
-    n, oh, ow, f = y_shape
-    cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, x_pooled, oh, ow, f, y_pooled,
-                            <size>oh << y_pooled, <size>ow << y_pooled, 0, 0, item, threads, False)
-    return shared_size(&t, item) + threads * thread_size(&t, gradient, item)
+cdef Pass pass_of(const cconv_winograd *wino, Images x, bint x_pooled, Images y, bint y_pooled, origin,
+                  size item, int threads):
+    # One that has no arrays yet; origin: (top, left) padding.
+    cdef Pass p
+    p.t = tiles_of(wino, x, x_pooled, y, y_pooled)
+    p.t.top, p.t.left = origin
+    cut(&p.t, item, threads, False)
+    p.x_argmax, p.bias, p.y_argmax, p.positive, p.relu = NULL, NULL, NULL, NULL, False
+    return p
+
+
+cdef Pass gradient_pass_of(const cconv_winograd *wino, Images dy, bint pooled, Images dx, origin, size item,
+                           int threads):
+    # The same of dy, padded the other way round, and with the flipped kernel.
+    cdef Pass p = pass_of(wino, dy, pooled, dx, False, origin, item, threads)
+    p.t.top, p.t.left = wino.taps - 1 - p.t.top, wino.taps - 1 - p.t.left
+    p.t.swapped = p.t.flipped = True
+    return p
+
+
+cdef size scratch_of(const Tiles *t, size item, int threads) noexcept nogil:
+    return shared_size(t, item) + threads * thread_size(t, item)
+
+
+cdef void run(const Pass *p, cython.floating *kept, cython.floating *scratch, int threads) noexcept nogil:
+    # kept: as `forward`, or NULL.
+    if p.t.by_blocks:
+        pass_by_blocks(p, scratch, threads)
+    elif kept != NULL:
+        pass_by_kept(p, kept, scratch, threads)
+    else:
+        pass_by_tiles(p, scratch, threads)
+
+
+def forward_scratch(x_shape, y_shape, bint pooled, size tile, size taps, size item, int threads):
+    """Elements of scratch that `forward` takes on so many threads; `pooled`: y is."""
+    cdef Pass p = pass_of(transforms(tile, taps, item), images_shaped(x_shape), False, images_shaped(y_shape),
+                          pooled, (0, 0), item, threads)
+    return scratch_of(&p.t, item, threads)
 
 
 def forward(
     const cython.floating[:, :, :, ::1] x,         # IN   (n, h, w, c)
-    const unsigned char[:, :, :, ::1] x_argmax,    # IN   (n, h, w, c) where x is a pooled gradient, or None
-    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f); gradient: (taps, taps, f, c)
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
     const cython.floating[::1] bias,               # IN   (f) or None
     cython.floating[:, :, :, ::1] y,               # OUT  (n, oh, ow, f)
-    unsigned char[:, :, :, ::1] y_argmax,          # OUT  (n, oh, ow, f) where y is to be pooled, or None
-    const cython.floating[:, :, :, ::1] positive,  # IN   (n, oh, ow, f), what ReLU gave, or None
-    conv_size,                                     # (height, width) of y, or of x, where it is not pooled
-    size tile, size top, size left, bint relu, bint gradient,
+    unsigned char[:, :, :, ::1] argmax,            # OUT  (n, oh, ow, f) where y is to be pooled, or None
+    conv_size,                                     # (height, width) of y where it is not pooled
+    size tile, origin, bint relu,                  # origin: (top, left) padding
     cython.floating[::1] kept,                     # IN, OUT  kept_size(...), from call to call, or None
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of so many pixels a side.
 
-    With `gradient` x is dy, y is dx, and the kernel is flipped and its channels are swapped.  With
-    `y_argmax` y is pooled; with `x_argmax` x is the gradient of what was pooled so.  With `positive`
-    y is zero where that is not above zero.  A kernel that is given again, with the same `kept` and no
-    `gradient`, is not transformed again.
+    With `argmax` y is pooled.  A kernel that is given again with the same `kept` is not transformed again.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
-    cdef bint x_pooled = x_argmax is not None, y_pooled = y_argmax is not None
+    cdef Pass p = pass_of(wino, images_of(x.shape), False, images_of(y.shape), argmax is not None, origin,
+                          sizeof(cython.floating), threads)
     cdef cython.floating *lasting = NULL
-    cdef Pass p
-    p.t = tiles_of(wino, x.shape[0], x.shape[1], x.shape[2], x.shape[3], x_pooled, y.shape[1], y.shape[2],
-                   y.shape[3], y_pooled, y.shape[1] << y_pooled, y.shape[2] << y_pooled, top, left,
-                   sizeof(cython.floating), threads, False)
-    if gradient:
-        count_taps(&p.t, conv_size[0], conv_size[1], y.shape[1], y.shape[2], False)
-    else:
-        count_taps(&p.t, x.shape[1], x.shape[2], conv_size[0], conv_size[1], False)
-    p.x, p.kernel, p.y = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0]
-    p.bias, p.x_argmax, p.y_argmax, p.positive, p.relu, p.gradient = NULL, NULL, NULL, NULL, relu, gradient
-    if positive is not None:
-        p.positive = &positive[0, 0, 0, 0]
+    count_taps(&p.t, x.shape[1], x.shape[2], conv_size[0], conv_size[1], False)
+    p.x, p.kernel, p.y, p.relu = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0], relu
     if bias is not None:
         p.bias = &bias[0]
-    if x_pooled:
-        p.x_argmax = &x_argmax[0, 0, 0, 0]
-    if y_pooled:
-        p.y_argmax = &y_argmax[0, 0, 0, 0]
+    if argmax is not None:
+        p.y_argmax = &argmax[0, 0, 0, 0]
     if kept is not None:
         lasting = &kept[0]
     with nogil:
-        if p.t.by_blocks:
-            pass_by_blocks(&p, &scratch[0], threads)
-        elif lasting != NULL:
-            pass_by_kept(&p, lasting, &scratch[0], threads)
-        else:
-            pass_by_tiles(&p, &scratch[0], threads)
+        run(&p, lasting, &scratch[0], threads)
+
+
+def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
+    """Elements of scratch that `input_gradient` takes on so many threads."""
+    cdef Pass p = gradient_pass_of(transforms(tile, taps, item), images_shaped(dy_shape), pooled,
+                                   images_shaped(dx_shape), (0, 0), item, threads)
+    return scratch_of(&p.t, item, threads)
+
+
+def input_gradient(
+    const cython.floating[:, :, :, ::1] dy,        # IN   (n, oh, ow, f)
+    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) where dy is pooled, or None
+    const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
+    cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
+    conv_size,                                     # (height, width) of dy where it is not pooled
+    size tile, origin,                             # origin: (top, left) padding of the convolution
+    cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
+    int threads,
+):
+    """Gradient of a convolution with respect to its input: the same of dy, by tiles of dx.
+
+    With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
+    not above zero.
+    """
+    cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
+    cdef Pass p = gradient_pass_of(wino, images_of(dy.shape), argmax is not None, images_of(dx.shape), origin,
+                                   sizeof(cython.floating), threads)
+    count_taps(&p.t, conv_size[0], conv_size[1], dx.shape[1], dx.shape[2], False)
+    p.x, p.kernel, p.y = &dy[0, 0, 0, 0], &kernel[0, 0, 0, 0], &dx[0, 0, 0, 0]
+    if argmax is not None:
+        p.x_argmax = &argmax[0, 0, 0, 0]
+    if positive is not None:
+        p.positive = &positive[0, 0, 0, 0]
+    with nogil:
+        run(&p, <cython.floating *>NULL, &scratch[0], threads)

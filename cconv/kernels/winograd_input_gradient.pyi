@@ -21,8 +21,7 @@ def input_gradient(
     dx: np.ndarray,
     conv_size: Any,
     tile: int,
-    top: int,
-    left: int,
+    origin: Any,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

@@ -13,17 +13,16 @@ from cconv._kernels cimport (
     cconv_rows_of,
     cconv_seam,
     cconv_usual,
-    ceil_div,
-    least,
-    most,
-    size,
+    cconv_winograd,
 )
+from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, most, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, unseen, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
     Spot,
     Tiles,
     block_of,
     count_taps,
+    cut,
     examine,
     given_at,
     kernel_tasks,
@@ -54,22 +53,25 @@ cdef struct Back:
     void *dx                 # (n, h, w, c)
 
 
-cdef Back back_of(size tile, size taps, size n, size yh, size yw, size f, bint pooled, size h, size w, size c,
-                  size top, size left, size item, int threads) noexcept nogil:
+cdef Back back_of(const cconv_winograd *wino, Images dy, bint pooled, Images dx, origin, size item,
+                  int threads):
+    # origin: (top, left) padding.
     cdef Back b
-    b.t = tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, yh << pooled,
-                   yw << pooled, top, left, item, threads, True)
-    b.over = taps - 1
-    b.carry = b.over * (tile + b.over) * b.t.width
-    b.aside = rounded(b.over * w * c)
-    b.high = least(h, b.t.down * tile + b.over - top)
-    b.wide = least(w, b.t.across * tile + b.over - left)
+    b.t = tiles_of(wino, dx, False, dy, pooled)
+    b.t.top, b.t.left = origin
+    b.t.swapped = True
+    cut(&b.t, item, threads, True)
+    b.over = wino.taps - 1
+    b.carry = b.over * (wino.out + b.over) * b.t.width
+    b.aside = rounded(b.over * dx.w * dx.c)
+    b.high = least(dx.h, b.t.down * wino.out + b.over - b.t.top)
+    b.wide = least(dx.w, b.t.across * wino.out + b.over - b.t.left)
     return b
 
 
 cdef size back_each(const Back *b, size item) noexcept nogil:
     # Elements of scratch of a thread: as `thread_size`, and what rows of tiles carry.
-    return thread_size(&b.t, True, item) + b.t.blocks * b.carry
+    return thread_size(&b.t, item) + b.t.blocks * b.carry
 
 
 cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
@@ -77,8 +79,8 @@ cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
     cdef const Tiles *t = &b.t
     cdef size i
     for i in range(b.high):
-        memset(dx + (i * t.xw + b.wide) * t.c, 0, (t.xw - b.wide) * t.c * sizeof(cython.floating))
-    memset(dx + b.high * t.xw * t.c, 0, (t.xh - b.high) * t.xw * t.c * sizeof(cython.floating))
+        memset(dx + (i * t.x.w + b.wide) * t.x.c, 0, (t.x.w - b.wide) * t.x.c * sizeof(cython.floating))
+    memset(dx + b.high * t.x.w * t.x.c, 0, (t.x.h - b.high) * t.x.w * t.x.c * sizeof(cython.floating))
 
 
 cdef inline Seen seen_back(const Tiles *t, const Spot *at) noexcept nogil:
@@ -101,9 +103,9 @@ cdef void give_shares(
     # As `give_direct`: what a tile of dy gives to pixels of x that see little of it.
     cdef Tiles *t = <Tiles *>&b.t
     cdef Seen seen = seen_back(t, s)
-    cdef Block columns = block_of(t, block, True, False)
-    cdef cython.floating *given = spare + given_at(t, True)
-    cdef cython.floating *patch = spare + patch_at(t, True)
+    cdef Block columns = block_of(t, block)
+    cdef cython.floating *given = spare + given_at(t)
+    cdef cython.floating *patch = spare + patch_at(t)
     weak = weak_by_kernel(&seen, weak, level)
     s.x.weak, s.x.empty, s.x.given = weak.weak, weak.empty, given
     if weak.weak == weak.empty:
@@ -126,7 +128,7 @@ cdef void scatter_block(
     # Tiles from `first` on of a task that begins with tile `start`.
     cdef Tiles *t = <Tiles *>&b.t
     cdef size c = block * t.width, i, at
-    cdef int level = <int>spare[levels_at(t, True) + block]
+    cdef int level = <int>spare[levels_at(t) + block]
     cdef cython.floating *dx = <cython.floating *>b.dx
     cdef cconv_seam seam
     cdef Spot spot = spot_of(t, first)
@@ -138,7 +140,7 @@ cdef void scatter_block(
         seam.add = spot.down > 0 and i >= start + t.across
         seam.top = dx + at
         if spot.down > 0 and not seam.add:
-            seam.top = aside + (c - spot.x.c0 * t.c)
+            seam.top = aside + (c - spot.x.c0 * t.x.c)
         spot.x.positive = behind(<const cython.floating *>b.positive, at)
         if weak[i - first].weak or level != EVEN:
             give_shares(b, &spot, weak[i - first], level, block, spare)
@@ -190,14 +192,14 @@ cdef void scatter_task(
     # Rows first <= row < stop of tiles.
     cdef Tiles *t = <Tiles *>&b.t
     cdef size start = first * t.across, i, j, count
-    cdef Weak *weak = <Weak *>(spare + weak_at(t, True))
+    cdef Weak *weak = <Weak *>(spare + weak_at(t))
     for i in range(first, stop):
         if i % t.down == 0:
-            clear_rest(<cython.floating *>b.dx + i // t.down * t.xh * t.xw * t.c, b)
+            clear_rest(<cython.floating *>b.dx + i // t.down * t.x.h * t.x.w * t.x.c, b)
     first, stop = start, stop * t.across
     while first < stop:
         count = least(t.batch, stop - first)
-        gradients_in(b, weak, first, count, v, spare + patch_at(t, True))
+        gradients_in(b, weak, first, count, v, spare + patch_at(t))
         for j in range(t.blocks):
             products(<const cython.floating *>v, u + j * t.square * t.u, t, count,
                      least(t.width, t.columns - j * t.width), m)
@@ -213,10 +215,10 @@ cdef void add_aside(
     # Add what the first row of tiles of a task gives to the rows above its own.
     cdef const Tiles *t = &b.t
     cdef size i, first = row % t.down * t.wino.out - t.top
-    cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.xh * t.xw * t.c
-    for i in range(most(first, 0), least(first + b.over, t.xh)):
+    cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.x.h * t.x.w * t.x.c
+    for i in range(most(first, 0), least(first + b.over, t.x.h)):
         cconv_rows_of(sizeof(cython.floating)).add(
-            b.wide * t.c, aside + (i - first) * t.xw * t.c, NULL, dx + i * t.xw * t.c, 0)
+            b.wide * t.x.c, aside + (i - first) * t.x.w * t.x.c, NULL, dx + i * t.x.w * t.x.c, 0)
 
 
 cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noexcept nogil:
@@ -226,9 +228,9 @@ cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noe
     cdef cython.floating *m = u + t.square * t.blocks * t.u
     cdef cython.floating *v = m + t.square * t.m
     cdef cython.floating *spare = v + t.square * t.v
-    cdef cython.floating *carry = u + thread_size(t, True, sizeof(cython.floating))
+    cdef cython.floating *carry = u + thread_size(t, sizeof(cython.floating))
     with parallel(num_threads=threads):
-        kernel_tasks(<const cython.floating *>b.kernel, u + threadid() * each, t, True, False,
+        kernel_tasks(<const cython.floating *>b.kernel, u + threadid() * each, t,
                      spare + threadid() * each)
         for i in prange(threads, schedule="static"):
             scatter_task(b, <const cython.floating *>(u + threadid() * each), i * rows // threads,
@@ -241,9 +243,8 @@ cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noe
 
 def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
     """Elements of scratch that `input_gradient` takes on so many threads."""
-    n, oh, ow, f = dy_shape
-    n, h, w, c = dx_shape
-    cdef Back b = back_of(tile, taps, n, oh, ow, f, pooled, h, w, c, 0, 0, item, threads)
+    cdef Back b = back_of(transforms(tile, taps, item), images_shaped(dy_shape), pooled,
+                          images_shaped(dx_shape), (0, 0), item, threads)
     return threads * (b.aside + back_each(&b, item))
 
 
@@ -254,18 +255,19 @@ def input_gradient(
     const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
     cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
     conv_size,                                     # (height, width) of dy where it is not pooled
-    size tile, size top, size left,
+    size tile, origin,                             # origin: (top, left) padding of the convolution
     cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a convolution with respect to its input, by tiles of dy: padded by `top` and `left`.
+    """Gradient of a convolution with respect to its input, by tiles of dy.
 
     With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
     not above zero.
     """
     cdef bint pooled = argmax is not None
-    cdef Back b = back_of(tile, kernel.shape[0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3], pooled,
-                          dx.shape[1], dx.shape[2], dx.shape[3], top, left, sizeof(cython.floating), threads)
+    cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
+    cdef Back b = back_of(wino, images_of(dy.shape), pooled, images_of(dx.shape), origin,
+                          sizeof(cython.floating), threads)
     count_taps(&b.t, dx.shape[1], dx.shape[2], conv_size[0], conv_size[1], True)
     b.dy, b.kernel, b.dx = &dy[0, 0, 0, 0], &kernel[0, 0, 0, 0], &dx[0, 0, 0, 0]
     b.argmax, b.positive = NULL, NULL

@@ -10,13 +10,10 @@ from cconv._kernels cimport (
     cconv_tile,
     cconv_usual,
     cconv_winograd,
-    ceil_div,
-    least,
-    most,
     product,
-    size,
     transpose,
 )
+from cconv._sizes cimport Images, ceil_div, least, most, size
 from cconv.kernels.uneven cimport Block, Seen, Weak, level_of
 
 
@@ -39,11 +36,11 @@ cdef inline const cconv_winograd *transforms(size out, size taps, size item) noe
     return found
 
 
+# A convolution, or its gradient, by tiles: the images, how they are cut, and what is in memory at a time.
 cdef struct Tiles:
     const cconv_winograd *wino
     size square              # points of a tile
-    size xh, xw, c           # images of the convolution's input, as they are in memory
-    size yh, yw, f           # of its output
+    Images x, y              # input and output of the convolution, as they are in memory
     int xs, ys               # 1 where those are pooled: of half the height and width; else 0
     size top, left           # zeros before the input image
     size oh, ow              # the output that is cut into tiles
@@ -57,6 +54,7 @@ cdef struct Tiles:
     size u, v, m             # elements from one point to the next, of u, v and m
     size width, blocks       # filters of a block; blocks
     size strips              # strips of the channels
+    bint swapped, flipped    # the kernel: its channels, and its taps
     bint by_blocks           # whether a task is a block of filters, or a batch of tiles
     size splits              # tasks of a batch and block
 
@@ -71,32 +69,36 @@ cdef inline size least_taps(size taps, size before, size after, size extent, bin
 
 
 cdef inline Tiles tiles_of(
-    const cconv_winograd *wino, size images, size xh, size xw, size c, bint x_pooled, size yh, size yw,
-    size f, bint y_pooled, size oh, size ow, size top, size left, size item, int threads, bint back,
+    const cconv_winograd *wino, Images x, bint x_pooled, Images y, bint y_pooled,
 ) noexcept nogil:
-    # oh, ow: the output that is cut into tiles; back: from y to x.
+    # Without padding, with the kernel as it is, and all of the output being cut into tiles; `cut` does that.
     cdef Tiles t
     t.wino = wino
     t.square = (wino.out + wino.taps - 1) * (wino.out + wino.taps - 1)
-    t.xh, t.xw, t.c, t.xs, t.yh, t.yw, t.f, t.ys = xh, xw, c, x_pooled, yh, yw, f, y_pooled
-    t.top, t.left, t.oh, t.ow = top, left, oh, ow
-    t.down, t.across = ceil_div(oh, wino.out), ceil_div(ow, wino.out)
-    t.count = images * t.down * t.across
-    t.depth, t.columns = (f, c) if back else (c, f)
+    t.x, t.xs, t.y, t.ys = x, x_pooled, y, y_pooled
+    t.top, t.left, t.oh, t.ow = 0, 0, y.h << y_pooled, y.w << y_pooled
+    t.swapped = t.flipped = False
+    return t
+
+
+cdef inline void cut(Tiles *t, size item, int threads, bint back) noexcept nogil:
+    # back: from y to x.
+    cdef size bytes = BACK_BYTES if back else TILES_BYTES
+    t.down, t.across = ceil_div(t.oh, t.wino.out), ceil_div(t.ow, t.wino.out)
+    t.count = t.x.n * t.down * t.across
+    t.depth, t.columns = (t.y.c, t.x.c) if back else (t.x.c, t.y.c)
     t.width, t.strips = block_width(t.columns, item), ceil_div(t.depth, STRIP)
     t.blocks = ceil_div(t.columns, t.width)
-    t.by_blocks = not back and t.square * c * t.width * t.blocks * item > KERNEL_BYTES
+    t.by_blocks = not back and t.square * t.depth * t.width * t.blocks * item > KERNEL_BYTES
     if t.by_blocks:
-        t.batch = most(SHARED_BYTES // (t.square * c * item), 8)
+        t.batch = most(SHARED_BYTES // (t.square * t.depth * item), 8)
         t.batch = ceil_div(t.count, ceil_div(t.count, t.batch))
     else:
-        t.batch = BACK_BYTES if back else TILES_BYTES
-        t.batch = least(most(t.batch // (t.square * t.depth * item), 8), GROUP)
+        t.batch = least(most(bytes // (t.square * t.depth * item), 8), GROUP)
         t.batch = least(t.batch - t.batch % 8, ceil_div(t.count, threads))
     t.splits = least(ceil_div(t.batch, GROUP), ceil_div(2 * threads, t.blocks))
     t.group = least(GROUP, t.batch)
     t.u, t.v, t.m = t.depth * t.width + PAD, t.batch * t.depth + PAD, t.group * t.width + PAD
-    return t
 
 
 cdef inline void count_taps(Tiles *t, size in_h, size in_w, size out_h, size out_w, bint back) noexcept nogil:
@@ -126,7 +128,7 @@ cdef inline Spot spot_of(const Tiles *t, size tile) noexcept nogil:
     s.image = tile // (t.down * t.across)
     s.down = tile // t.across - s.image * t.down
     s.across = tile % t.across
-    s.x.row, s.x.column, s.y.row, s.y.column = t.xw * t.c, t.c, t.yw * t.f, t.f
+    s.x.row, s.x.column, s.y.row, s.y.column = t.x.w * t.x.c, t.x.c, t.y.w * t.y.c, t.y.c
     s.x.squares = s.y.squares = NULL
     s.y.cells = 15
     place(t, &s)
@@ -136,18 +138,18 @@ cdef inline Spot spot_of(const Tiles *t, size tile) noexcept nogil:
 cdef inline void place(const Tiles *t, Spot *s) noexcept nogil:
     cdef size image = s.image, i = t.wino.out * s.down, j = t.wino.out * s.across
     s.x.r0, s.x.c0 = t.top - i, t.left - j
-    s.x.r1, s.x.c1 = s.x.r0 + (t.xh << t.xs), s.x.c0 + (t.xw << t.xs)
-    s.x_at = ((image * t.xh + ((i - t.top) >> t.xs)) * t.xw + ((j - t.left) >> t.xs)) * t.c
+    s.x.r1, s.x.c1 = s.x.r0 + (t.x.h << t.xs), s.x.c0 + (t.x.w << t.xs)
+    s.x_at = ((image * t.x.h + ((i - t.top) >> t.xs)) * t.x.w + ((j - t.left) >> t.xs)) * t.x.c
     s.y.r0 = s.y.c0 = 0
-    s.y.r1 = least(t.wino.out, (t.yh << t.ys) - i)
-    s.y_at = ((image * t.yh + (i >> t.ys)) * t.yw + (j >> t.ys)) * t.f
+    s.y.r1 = least(t.wino.out, (t.y.h << t.ys) - i)
+    s.y_at = ((image * t.y.h + (i >> t.ys)) * t.y.w + (j >> t.ys)) * t.y.c
     end_columns(t, s)
 
 
 cdef inline void end_columns(const Tiles *t, Spot *s) noexcept nogil:
     # Where its columns end, and that no sums are weak.
     cdef size j = t.wino.out * s.across
-    s.y.c1 = least(t.wino.out, (t.yw << t.ys) - j)
+    s.y.c1 = least(t.wino.out, (t.y.w << t.ys) - j)
     # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
     s.x.cells = 1 if t.wino.out == 2 else cells_of(t.oh - t.wino.out * s.down, t.ow - j)
     s.x.weak = s.y.weak = s.x.empty = s.y.empty = 0
@@ -163,7 +165,7 @@ cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
         place(t, s)
         return
     s.x.c0, s.x.c1 = s.x.c0 - t.wino.out, s.x.c1 - t.wino.out
-    s.x_at, s.y_at = s.x_at + (t.wino.out >> t.xs) * t.c, s.y_at + (t.wino.out >> t.ys) * t.f
+    s.x_at, s.y_at = s.x_at + (t.wino.out >> t.xs) * t.x.c, s.y_at + (t.wino.out >> t.ys) * t.y.c
     end_columns(t, s)
 
 
@@ -223,11 +225,11 @@ cdef inline void tiles_in(
     cdef Seen seen
     cdef Spot spot = spot_of(t, first)
     cdef cconv_usual usual = nothing_yet()
-    spot.x.channels, spot.x.point, spot.x.usual = t.c, t.v, &usual
+    spot.x.channels, spot.x.point, spot.x.usual = t.x.c, t.v, &usual
     for i in range(count):
         spot.x.argmax = places(argmax, spot.x_at)
         weak[i].weak = weak[i].empty = 0
-        if t.wino.input(&spot.x, x + spot.x_at, v + i * t.c) & CCONV_MAYBE_UNEVEN:
+        if t.wino.input(&spot.x, x + spot.x_at, v + i * t.x.c) & CCONV_MAYBE_UNEVEN:
             seen = seen_of(t, &spot)
             weak[i] = examine(&seen, t.wino, &spot.x, x + spot.x_at, patch)
         step(t, &spot)
@@ -250,15 +252,15 @@ cdef inline void products(
 cdef inline void kernel_task(
     const cython.floating *kernel,  # IN   (taps, taps, depth, columns); swapped: (taps, taps, columns, depth)
     cython.floating *u,             # OUT  (n^2, depth, width) of the block: a strip of its depth
-    const Tiles *t, size block, size strip, bint swapped, bint flipped,
-    cython.floating *scratch,       # OUT  strip_size(t, swapped)
+    const Tiles *t, size block, size strip,
+    cython.floating *scratch,       # OUT  strip_size(t)
     cython.floating *sizes,         # OUT  (taps, taps, filters), after the last strip; or NULL
 ) noexcept nogil:
     cdef size f = block * t.width, filters = least(t.width, t.columns - f), taps = t.wino.taps * t.wino.taps
     cdef size first = strip * STRIP, stop = least(first + STRIP, t.depth), i, k
-    if not swapped:
+    if not t.swapped:
         for k in range(first, stop):
-            t.wino.kernel(filters, t.depth * t.columns, flipped, t.u, kernel + k * t.columns + f,
+            t.wino.kernel(filters, t.depth * t.columns, t.flipped, t.u, kernel + k * t.columns + f,
                           u + k * t.width)
         if sizes != NULL:
             t.wino.kernel_sizes(taps, stop - first, filters, t.depth * t.columns, t.columns, first == 0,
@@ -268,15 +270,15 @@ cdef inline void kernel_task(
         transpose(stop - first, filters, t.depth, t.width, kernel + (i * t.columns + f) * t.depth + first,
                   scratch + i * STRIP * t.width)
     for k in range(first, stop):
-        t.wino.kernel(filters, STRIP * t.width, flipped, t.u, scratch + (k - first) * t.width,
+        t.wino.kernel(filters, STRIP * t.width, t.flipped, t.u, scratch + (k - first) * t.width,
                       u + k * t.width)
     if sizes != NULL:
         t.wino.kernel_sizes(taps, stop - first, filters, STRIP * t.width, t.width, first == 0, scratch, sizes)
 
 
-cdef inline size strip_size(const Tiles *t, bint swapped) noexcept nogil:
+cdef inline size strip_size(const Tiles *t) noexcept nogil:
     # Elements of scratch that `kernel_task` takes.
-    return t.wino.taps * t.wino.taps * STRIP * t.width if swapped else 0
+    return t.wino.taps * t.wino.taps * STRIP * t.width if t.swapped else 0
 
 
 # What a thread has beside u, v and m: a strip of the kernel, sums that are given, a tile as it is, the
@@ -286,24 +288,24 @@ cdef inline size rounded(size count) noexcept nogil:
     return ceil_div(count, PAD) * PAD
 
 
-cdef inline size given_at(const Tiles *t, bint swapped) noexcept nogil:
-    return strip_size(t, swapped)
+cdef inline size given_at(const Tiles *t) noexcept nogil:
+    return strip_size(t)
 
 
-cdef inline size patch_at(const Tiles *t, bint swapped) noexcept nogil:
-    return given_at(t, swapped) + t.square * t.width
+cdef inline size patch_at(const Tiles *t) noexcept nogil:
+    return given_at(t) + t.square * t.width
 
 
-cdef inline size sizes_at(const Tiles *t, bint swapped) noexcept nogil:
-    return patch_at(t, swapped) + t.square * t.depth
+cdef inline size sizes_at(const Tiles *t) noexcept nogil:
+    return patch_at(t) + t.square * t.depth
 
 
-cdef inline size levels_at(const Tiles *t, bint swapped) noexcept nogil:
-    return sizes_at(t, swapped) + sizes_size(t)
+cdef inline size levels_at(const Tiles *t) noexcept nogil:
+    return sizes_at(t) + sizes_size(t)
 
 
-cdef inline size weak_at(const Tiles *t, bint swapped) noexcept nogil:
-    return levels_at(t, swapped) + rounded(t.blocks)
+cdef inline size weak_at(const Tiles *t) noexcept nogil:
+    return levels_at(t) + rounded(t.blocks)
 
 
 cdef inline size sizes_size(const Tiles *t) noexcept nogil:
@@ -314,18 +316,18 @@ cdef inline size weak_size(const Tiles *t, size item) noexcept nogil:
     return rounded(t.batch * <size>sizeof(Weak) // item)
 
 
-cdef inline size thread_size(const Tiles *t, bint gradient, size item) noexcept nogil:
+cdef inline size thread_size(const Tiles *t, size item) noexcept nogil:
     # Elements of scratch of a thread: u, m, v and the weak where they are not shared, and the rest.
     cdef size own = t.u + t.m if t.by_blocks else t.blocks * t.u + t.m + t.v
-    return t.square * own + weak_at(t, gradient) + (0 if t.by_blocks else weak_size(t, item))
+    return t.square * own + weak_at(t) + (0 if t.by_blocks else weak_size(t, item))
 
 
-cdef inline Block block_of(const Tiles *t, size block, bint swapped, bint flipped) noexcept nogil:
+cdef inline Block block_of(const Tiles *t, size block) noexcept nogil:
     cdef Block b
     b.taps, b.depth, b.columns = t.wino.taps, t.depth, t.columns
     b.first, b.width = block * t.width, t.width
     b.count = least(t.width, t.columns - b.first)
-    b.swapped, b.flipped, b.strip_depth = swapped, flipped, STRIP
+    b.swapped, b.flipped, b.strip_depth = t.swapped, t.flipped, STRIP
     return b
 
 
@@ -340,15 +342,15 @@ cdef inline int level_of_block(
 cdef inline void kernel_tasks(
     const cython.floating *kernel,  # IN   as `kernel_task`
     cython.floating *u,             # OUT  (blocks, n^2, depth, width)
-    const Tiles *t, bint swapped, bint flipped,
+    const Tiles *t,
     cython.floating *spare,         # OUT  as in `thread_size`: the levels of the blocks
 ) noexcept nogil:
     cdef size i, j
-    cdef cython.floating *sizes = spare + sizes_at(t, swapped)
+    cdef cython.floating *sizes = spare + sizes_at(t)
     for j in range(t.blocks):
         for i in range(t.strips):
-            kernel_task(kernel, u + j * t.square * t.u, t, j, i, swapped, flipped, spare, sizes)
-        spare[levels_at(t, swapped) + j] = level_of_block(t, j, <const cython.floating *>sizes)
+            kernel_task(kernel, u + j * t.square * t.u, t, j, i, spare, sizes)
+        spare[levels_at(t) + j] = level_of_block(t, j, <const cython.floating *>sizes)
 
 
 cdef inline size u_size(const Tiles *t) noexcept nogil:

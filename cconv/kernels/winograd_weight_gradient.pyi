@@ -21,8 +21,7 @@ def weight_gradient(
     dbias: np.ndarray,
     conv_size: Any,
     tile: int,
-    top: int,
-    left: int,
+    origin: Any,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

@@ -23,19 +23,17 @@ from cconv._kernels cimport (
     cconv_tile,
     cconv_usual,
     cconv_winograd,
-    ceil_div,
-    least,
-    most,
     product,
-    size,
 )
 from cconv._rows cimport cconv_rows
+from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, most, size
 from cconv.kernels.uneven cimport Seen, is_moderate, is_uneven, largest_of
 from cconv.kernels.winograd_tiles cimport (
     PAD,
     Spot,
     Tiles,
     count_taps,
+    cut,
     nothing_yet,
     places,
     rounded,
@@ -59,6 +57,9 @@ cdef double SLACK = 1.0001  # for what squares and their sums lose in rounding
 
 cdef struct Sum:
     Tiles t                  # x of the forward pass, dy in place of y
+    const void *x            # (n, xh, xw, c)
+    const void *dy           # (n, yh, yw, f)
+    const unsigned char *argmax  # of dy where that is pooled, or NULL
     size w                   # elements from one point to the next, of w
     size cs, fs              # channels and filters of a slice
     size across, slices      # slices of the filters; in all
@@ -71,21 +72,31 @@ cdef struct Sum:
 cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     cdef Sum s
     s.t = t
-    s.cs = least(t.c, ceil_div(ceil_div(t.c, ceil_div(t.c, SLICE)), 16) * 16)
-    s.fs = least(t.f, ceil_div(ceil_div(t.f, ceil_div(t.f, SLICE)), 16) * 16)
-    s.across = ceil_div(t.f, s.fs)
-    s.slices = ceil_div(t.c, s.cs) * s.across
+    s.cs = least(t.x.c, ceil_div(ceil_div(t.x.c, ceil_div(t.x.c, SLICE)), 16) * 16)
+    s.fs = least(t.y.c, ceil_div(ceil_div(t.y.c, ceil_div(t.y.c, SLICE)), 16) * 16)
+    s.across = ceil_div(t.y.c, s.fs)
+    s.slices = ceil_div(t.x.c, s.cs) * s.across
     s.t.batch = least(most(SUM_BYTES // (t.square * (s.cs + s.fs) * item), 8), t.count)
     s.t.v, s.w = s.t.batch * s.cs + PAD, s.t.batch * s.fs + PAD
     s.each = t.square * s.cs * s.fs
     s.whole = s.slices * s.each
     s.parts = 1
     while (s.parts < 16 and s.parts * 2 * s.t.batch <= t.count
-           and s.parts * 2 * (s.whole + t.f) * item <= PARTIAL_BYTES):
+           and s.parts * 2 * (s.whole + t.y.c) * item <= PARTIAL_BYTES):
         s.parts *= 2
     s.group = ceil_div(GROUP_OUTPUTS, s.t.batch) * s.t.batch
     s.settles = ceil_div(t.count, s.parts) > s.group
     return s
+
+
+# A slice: its first channel and filter, and how many of each.
+cdef struct Slice:
+    size c, f, channels, filters
+
+
+cdef inline Slice slice_of(const Sum *s, size number) noexcept nogil:
+    cdef size c = (number // s.across) * s.cs, f = (number % s.across) * s.fs
+    return Slice(c, f, least(s.cs, s.t.x.c - c), least(s.fs, s.t.y.c - f))
 
 
 cdef void add_bias(cython.floating *biases, size f, size filters) noexcept nogil:
@@ -191,21 +202,21 @@ cdef bint reaches_all(
 
 
 cdef void add_apart(
-    const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,  # IN   as `sum_task`
     const unsigned char *apart,  # IN   (tiles) of the slice
     cython.floating *dkernel,    # IN, OUT  (taps, taps, c, f)
-    Sum *s, size slice,
+    const Sum *s, Slice part,
     cython.floating *patches,    # OUT  patches_size(s)
 ) noexcept nogil:
     # Add the products of the tiles that were left out, for one slice: chains of TILES_OF_CHAIN tiles, then
     # exactly.
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, count = 0
     cdef size n = s.t.wino.out + s.t.wino.taps - 1, each = apart_size(s), item = sizeof(cython.floating)
+    cdef size channels = part.channels, count = 0, i
+    cdef const cython.floating *x = <const cython.floating *>s.x + part.c
+    cdef const cython.floating *dy = <const cython.floating *>s.dy + part.f
     cdef cython.floating *second = patches + s.t.square * s.cs
     cdef cython.floating *chain = patches + tiles_size(s)
     cdef cython.floating *total = chain + each
     cdef cython.floating *lost = total + each
-    cdef size channels = least(s.cs, s.t.c - k), filters = least(s.fs, s.t.f - j)
     cdef const cconv_rows *rows = cconv_rows_of(item)
     cdef Spot spot
     if memchr(apart, 1, s.t.count) == NULL:
@@ -216,9 +227,9 @@ cdef void add_apart(
             continue
         spot = spot_of(&s.t, i)
         spot.x.channels, spot.x.argmax = channels, NULL
-        spot.y.channels, spot.y.argmax = filters, places(argmax, spot.y_at + j)
-        s.t.wino.patch(&spot.x, n, x + spot.x_at + k, patches)
-        s.t.wino.patch(&spot.y, s.t.wino.out, dy + spot.y_at + j, second)
+        spot.y.channels, spot.y.argmax = part.filters, places(s.argmax, spot.y_at + part.f)
+        s.t.wino.patch(&spot.x, n, x + spot.x_at, patches)
+        s.t.wino.patch(&spot.y, s.t.wino.out, dy + spot.y_at, second)
         add_tile(s, &spot, <const cython.floating *>patches, <const cython.floating *>second, chain)
         count += 1
         if count % TILES_OF_CHAIN == 0:
@@ -227,9 +238,9 @@ cdef void add_apart(
     rows.add_exactly(each, chain, total, lost)
     rows.whole(each, total, lost, total)
     for i in range(s.t.wino.taps * s.t.wino.taps * channels):
-        count = i // channels * s.t.c + k + i % channels
-        rows.add(filters, total + (i // channels * s.cs + i % channels) * s.fs, NULL,
-                 dkernel + count * s.t.f + j, 0)
+        count = i // channels * s.t.x.c + part.c + i % channels
+        rows.add(part.filters, total + (i // channels * s.cs + i % channels) * s.fs, NULL,
+                 dkernel + count * s.t.y.c + part.f, 0)
 
 
 cdef void add_tile(
@@ -256,19 +267,18 @@ cdef void add_tile(
 
 
 cdef size batch_to_points(
-    const cython.floating *x,      # IN   (n, xh, xw, c), from the slice's first channel on
-    const cython.floating *dy,     # IN   (n, yh, yw, f), from the slice's first filter on
-    const unsigned char *argmax,   # IN   of dy where that is pooled, or NULL
+    const Sum *s, const Slice *part, size first, size count,
     cython.floating *biases,       # IN, OUT  (3, f) += the sum of dy: zeros, sums, what was lost; or NULL
-    Sum *s, size first, size count, size channels, size filters,
     cython.floating *v,            # OUT  (n^2, tiles, channels)
     cython.floating *w,            # OUT  (n^2, tiles, filters)
     unsigned char *apart,          # OUT  (count): whether a tile is left out as uneven
     cython.floating *patches,      # OUT  patches_size(s)
 ) noexcept nogil:
     # Transform the tiles from `first` on; returns how many are in the sum.
+    cdef const cython.floating *x = <const cython.floating *>s.x + part.c
+    cdef const cython.floating *dy = <const cython.floating *>s.dy + part.f
     cdef Spot spot = spot_of(&s.t, first)
-    cdef size i, kept = 0
+    cdef size channels = part.channels, filters = part.filters, i, kept = 0
     cdef double squares = 0, dy_squares = 0
     cdef cconv_usual usual = nothing_yet(), dy_usual = nothing_yet()
     cdef bint even
@@ -279,13 +289,13 @@ cdef size batch_to_points(
     for i in range(count):
         # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
         if biases != NULL and i > 0 and i % TILES_OF_BIAS == 0:
-            add_bias(biases, s.t.f, filters)
+            add_bias(biases, s.t.y.c, filters)
         if i > 0:
             step(&s.t, &spot)
         apart[i] = 0
         if spot.y.r1 <= 0 or spot.y.c1 <= 0:
             continue
-        spot.y.argmax = places(argmax, spot.y_at)
+        spot.y.argmax = places(s.argmax, spot.y_at + part.f)
         squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
         glance = s.t.wino.input(&spot.x, x + spot.x_at, v + kept * channels)
         s.t.wino.gradient(&spot.y, dy + spot.y_at, w + kept * filters, biases)
@@ -299,24 +309,21 @@ cdef size batch_to_points(
             continue
         kept += 1
     if biases != NULL:
-        add_bias(biases, s.t.f, filters)
+        add_bias(biases, s.t.y.c, filters)
     return kept
 
 
 cdef void sum_task(
-    const cython.floating *x,     # IN   (n, xh, xw, c)
-    const cython.floating *dy,    # IN   (n, yh, yw, f)
-    const unsigned char *argmax,  # IN   of dy where that is pooled, or NULL
     cython.floating *total,       # OUT  (n^2, cs, fs) of this part and slice
     cython.floating *biases,      # OUT  (3, f) of this part: the sums and what was lost behind the first
     unsigned char *apart,         # OUT  (tiles) of this slice
-    Sum *s, size part, size slice,
+    const Sum *s, size number, Slice part,
     cython.floating *scratch,     # OUT  v, w, settling_size(s), patches_size(s): gradient_each
 ) noexcept nogil:
-    cdef Tiles *t = &s.t
-    cdef size first = part * t.count // s.parts, stop = (part + 1) * t.count // s.parts, start = first
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i, item = sizeof(cython.floating)
-    cdef size channels = least(s.cs, t.c - k), filters = least(s.fs, t.f - j), p
+    # One slice of the part of this number.
+    cdef const Tiles *t = &s.t
+    cdef size first = number * t.count // s.parts, stop = (number + 1) * t.count // s.parts, start = first
+    cdef size channels = part.channels, filters = part.filters, item = sizeof(cython.floating), i, p
     cdef cython.floating *w = scratch + t.square * t.v
     cdef cython.floating *group = w + t.square * s.w
     cdef cython.floating *lost = group + s.each
@@ -325,13 +332,12 @@ cdef void sum_task(
     sums.q, sums.aq, sums.bq, sums.r, sums.ar, sums.br = 1, 0, 0, 1, 0, 0
     sums.am, sums.ak, sums.bk, sums.cm = 1, channels, filters, s.fs
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    biases = biases + j if k == 0 else NULL
+    biases = biases + part.f if part.c == 0 else NULL
     if biases != NULL:
         for i in range(3):
-            memset(biases + i * t.f, 0, filters * item)
+            memset(biases + i * t.y.c, 0, filters * item)
     while first < stop:
-        sums.k = batch_to_points(x + k, dy + j, places(argmax, j), biases, s, first,
-                                 least(t.batch, stop - first), channels, filters, scratch, w,
+        sums.k = batch_to_points(s, &part, first, least(t.batch, stop - first), biases, scratch, w,
                                  apart + first, group + settling_size(s))
         # The first group sums into the part's sum.
         to = group if first - start >= s.group else total
@@ -341,26 +347,26 @@ cdef void sum_task(
                     <const cython.floating *>NULL, CCONV_ACCUMULATE if (first - start) % s.group else 0)
         first += t.batch
         if s.settles and ((first - start) % s.group == 0 or first >= stop):
-            settle(<const cython.floating *>to, total, lost, s, channels, filters, first >= stop)
+            settle(<const cython.floating *>to, total, lost, s, &part, first >= stop)
 
 
 cdef void settle(
     const cython.floating *group,  # IN   (n^2, cs, fs); the first one lies in sums, and nothing is lost yet
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
-    const Sum *s, size channels, size filters, bint last,
+    const Sum *s, const Slice *part, bint last,
 ) noexcept nogil:
     # sums, lost += group, exactly; with the last group sums += lost.
     cdef size item = sizeof(cython.floating), p, k, at
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for p in range(s.t.square):
-        for k in range(channels):
+        for k in range(part.channels):
             at = (p * s.cs + k) * s.fs
             if group == sums:
-                memset(lost + at, 0, filters * item)
+                memset(lost + at, 0, part.filters * item)
             else:
-                rows.add_exactly(filters, group + at, sums + at, lost + at)
+                rows.add_exactly(part.filters, group + at, sums + at, lost + at)
             if last:
-                rows.whole(filters, sums + at, lost + at, sums + at)
+                rows.whole(part.filters, sums + at, lost + at, sums + at)
 
 
 cdef void finish_row(
@@ -373,7 +379,7 @@ cdef void finish_row(
     for part in range(1, s.parts):
         for p in range(s.t.square):
             rows.add(filters, row + part * s.whole + p * point, NULL, row + p * point, 0)
-    s.t.wino.kernel_gradient(filters, point, s.t.c * s.t.f, row, dkernel)
+    s.t.wino.kernel_gradient(filters, point, s.t.x.c * s.t.y.c, row, dkernel)
 
 
 cdef void finish_task(
@@ -385,38 +391,38 @@ cdef void finish_task(
     cdef size j
     for j in range(s.across):
         finish_row(sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs,
-                   dkernel + k * s.t.f + j * s.fs, s, least(s.fs, s.t.f - j * s.fs))
+                   dkernel + k * s.t.y.c + j * s.fs, s, least(s.fs, s.t.y.c - j * s.fs))
 
 
 cdef void slice_task(
-    const cython.floating *x, const cython.floating *dy, const unsigned char *argmax,
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
     cython.floating *biases,   # OUT  (3, f), as `sum_task`
     unsigned char *apart,      # OUT  (tiles) of this slice
-    Sum *s, size slice,
+    const Sum *s, Slice whole,
     cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
 ) noexcept nogil:
     # All of one slice, where there is one part.
-    cdef size k = (slice // s.across) * s.cs, j = (slice % s.across) * s.fs, i
-    sum_task(x, dy, argmax, scratch, biases, apart, s, 0, slice, scratch + s.each)
-    for i in range(least(s.cs, s.t.c - k)):
-        finish_row(scratch + i * s.fs, dkernel + (k + i) * s.t.f + j, s, least(s.fs, s.t.f - j))
+    cdef size i
+    sum_task(scratch, biases, apart, s, 0, whole, scratch + s.each)
+    for i in range(whole.channels):
+        finish_row(scratch + i * s.fs, dkernel + (whole.c + i) * s.t.y.c + whole.f, s, whole.filters)
 
 
-cdef Sum gradient_sum(
-    size tile, size taps, size n, size h, size w, size c, size yh, size yw, size f, bint pooled, conv_size,
-    size top, size left, size item,
-):
-    cdef Tiles t = tiles_of(transforms(tile, taps, item), n, h, w, c, False, yh, yw, f, pooled, conv_size[0],
-                            conv_size[1], top, left, item, 1, False)
-    count_taps(&t, h, w, conv_size[0], conv_size[1], False)
+cdef Sum gradient_sum(const cconv_winograd *wino, Images x, Images dy, bint pooled, conv_size, origin,
+                      size item):
+    # conv_size, origin: of the convolution, its (height, width) and (top, left) padding.
+    cdef Tiles t = tiles_of(wino, x, False, dy, pooled)
+    t.oh, t.ow = conv_size
+    t.top, t.left = origin
+    cut(&t, item, 1, False)
+    count_taps(&t, x.h, x.w, t.oh, t.ow, False)
     return sum_of(t, item)
 
 
 cdef size gradient_shared(const Sum *s) noexcept nogil:
     # Elements of scratch that all threads share: the sums of the bias of each part, (3, f), then those of
     # the kernel, where there are several.
-    return s.parts * 3 * s.t.f + (s.parts * s.whole if s.parts > 1 else 0)
+    return s.parts * 3 * s.t.y.c + (s.parts * s.whole if s.parts > 1 else 0)
 
 
 cdef size gradient_each(const Sum *s) noexcept nogil:
@@ -426,9 +432,8 @@ cdef size gradient_each(const Sum *s) noexcept nogil:
 
 def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
     """Elements of scratch that `weight_gradient` takes on so many threads."""
-    n, h, w, c = x_shape
-    n, yh, yw, f = dy_shape
-    cdef Sum s = gradient_sum(tile, taps, n, h, w, c, yh, yw, f, False, conv_size, 0, 0, item)
+    cdef Sum s = gradient_sum(transforms(tile, taps, item), images_shaped(x_shape), images_shaped(dy_shape),
+                              False, conv_size, (0, 0), item)
     return gradient_shared(&s) + threads * gradient_each(&s) + marks_size(&s, item)
 
 
@@ -439,38 +444,37 @@ def weight_gradient(
     cython.floating[:, :, :, ::1] dkernel,     # OUT  (taps, taps, c, f)
     cython.floating[::1] dbias,                # OUT  (f)
     conv_size,                                 # (height, width) of the convolution's output
-    size tile, size top, size left,
+    size tile, origin,                         # origin: (top, left) padding
     cython.floating[::1] scratch,              # OUT  weight_gradient_scratch(...)
     int threads,
 ):
     """Gradient of a convolution, or of one that was pooled, with respect to its kernel and bias."""
+    cdef const cconv_winograd *wino = transforms(tile, dkernel.shape[0], sizeof(cython.floating))
     cdef bint pooled = argmax is not None
-    cdef Sum s = gradient_sum(tile, dkernel.shape[0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                              dy.shape[1], dy.shape[2], dy.shape[3], pooled, conv_size, top, left,
+    cdef Sum s = gradient_sum(wino, images_of(x.shape), images_of(dy.shape), pooled, conv_size, origin,
                               sizeof(cython.floating))
-    cdef size i, part, slice, each = gradient_each(&s), f = s.t.f
+    cdef size i, part, slice, each = gradient_each(&s), f = s.t.y.c
     cdef cython.floating *biases = &scratch[0]
     cdef cython.floating *sums = biases + s.parts * 3 * f
     cdef cython.floating *rest = biases + gradient_shared(&s)
     cdef unsigned char *apart = <unsigned char *>(rest + threads * each)
-    cdef const unsigned char *windows = NULL
+    s.x, s.dy, s.argmax = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], NULL
     if pooled:
-        windows = &argmax[0, 0, 0, 0]
+        s.argmax = &argmax[0, 0, 0, 0]
     with nogil:
         if s.parts == 1:
             for i in prange(s.slices, num_threads=threads, schedule="static"):
-                slice_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, &dkernel[0, 0, 0, 0], biases,
-                           apart + i * s.t.count, &s, i, rest + threadid() * each)
+                slice_task(&dkernel[0, 0, 0, 0], biases, apart + i * s.t.count, &s, slice_of(&s, i),
+                           rest + threadid() * each)
         else:
             for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
                 part, slice = i // s.slices, i % s.slices
-                sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, sums + part * s.whole + slice * s.each,
-                         biases + part * 3 * f, apart + slice * s.t.count, &s, part, slice,
-                         rest + threadid() * each)
-            for i in prange(s.t.c, num_threads=threads, schedule="static"):
+                sum_task(sums + part * s.whole + slice * s.each, biases + part * 3 * f,
+                         apart + slice * s.t.count, &s, part, slice_of(&s, slice), rest + threadid() * each)
+            for i in prange(s.t.x.c, num_threads=threads, schedule="static"):
                 finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
         add_whole(&dbias[0], biases + f, biases + 2 * f, s.parts, f, 3 * f, sizeof(cython.floating), 1)
         if memchr(apart, 1, s.slices * s.t.count) != NULL:
             for i in prange(s.slices, num_threads=threads, schedule="static"):
-                add_apart(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], windows, apart + i * s.t.count,
-                          &dkernel[0, 0, 0, 0], &s, i, rest + threadid() * each)
+                add_apart(apart + i * s.t.count, &dkernel[0, 0, 0, 0], &s, slice_of(&s, i),
+                          rest + threadid() * each)

@@ -17,7 +17,7 @@ def dropout(x: Array, rate: float, layer: int, run: Run, seed: int | None = None
     y = run.empty("y", x.shape, x.dtype)
     bits = run.empty("bits", (x.shape[0], -(-flat.shape[1] // 8)), np.uint8)
     key = (run.seed if seed is None else seed) % WORD**2, layer % WORD
-    options = (run.draw_key, *key, int(rate * WORD), 1 / (1 - rate), threads_for(x.size, SERIAL_COSTLY))
+    options = (run.draw_key, key, int(rate * WORD), 1 / (1 - rate), threads_for(x.size, SERIAL_COSTLY))
     run.call(loops.dropout, flat, y.reshape(flat.shape), bits, *options)
     return y, bits
 

@@ -19,8 +19,9 @@ def forward(
     along_rows: bool = False,
 ) -> None:
     """x (n, h, w, c), kernel (kh, kw, c, f), bias (f) or None -> y (n, oh, ow, f)."""
-    how = (*geometry_of(what.window), along_rows)
-    count = loops.forward_scratch(x.shape, kernel.shape, y.shape, *how, x.itemsize, threads)
+    how = (geometry_of(what.window), along_rows)
+    sizes = (x.shape, kernel.shape, what.window.output_size)
+    count = loops.forward_scratch(*sizes, *how, x.itemsize, threads)
     run.call(loops.forward, x, kernel, bias, y, *how, relu, scratch_for(run, count, x.dtype), threads)
 
 
@@ -38,7 +39,7 @@ def pool_forward(
     along_rows: bool = False,
 ) -> None:
     """As `forward`, with max pooling -> y, argmax (n, poh, pow, f)."""
-    how = (what.window.output_size, *geometry_of(what.window), along_rows)
+    how = (what.window.output_size, geometry_of(what.window), along_rows)
     count = loops.pool_forward_scratch(x.shape, kernel.shape, *how, x.itemsize, threads)
     scratch = scratch_for(run, count, x.dtype)
     options = (*how, relu, pool.arguments)
@@ -50,9 +51,9 @@ def weight_gradient(
 ) -> None:
     """dy (n, oh, ow, f), x (n, h, w, c) -> dkernel (kh, kw, c, f), dbias (f)."""
     how, sizes = geometry_of(what.window), (x.shape, dkernel.shape, what.window.output_size)
-    count = gradients.weight_gradient_scratch(*sizes, *how, dy.itemsize, threads, False)
+    count = gradients.weight_gradient_scratch(*sizes, how, False, dy.itemsize, threads)
     scratch = scratch_for(run, count, dy.dtype)
-    run.call(gradients.weight_gradient, dy, x, dkernel, dbias, *how, scratch, threads)
+    run.call(gradients.weight_gradient, dy, x, dkernel, dbias, how, scratch, threads)
 
 
 def pool_weight_gradient(
@@ -67,7 +68,7 @@ def pool_weight_gradient(
     threads: int,
 ) -> None:
     """As `weight_gradient`, of dy, argmax (n, poh, pow, f) behind max pooling."""
-    size, how = what.window.output_size, geometry_of(what.window)
-    count = gradients.weight_gradient_scratch(x.shape, dkernel.shape, size, *how, dy.itemsize, threads, True)
-    arrays, options = (dy, argmax, x, dkernel, dbias), (size, *how, pool.arguments)
+    how = (what.window.output_size, geometry_of(what.window))
+    count = gradients.weight_gradient_scratch(x.shape, dkernel.shape, *how, True, dy.itemsize, threads)
+    arrays, options = (dy, argmax, x, dkernel, dbias), (*how, pool.arguments)
     run.call(gradients.pool_weight_gradient, *arrays, *options, scratch_for(run, count, dy.dtype), threads)

@@ -18,16 +18,16 @@ def forward(
     of_rows: bool = False,
 ) -> None:
     """x (n, h, w, c), kernel (kh, kw, c, f), bias (f) or None -> y (n, oh, ow, f)."""
-    how = (*geometry_of(what.window), of_rows)
+    how = (geometry_of(what.window), of_rows)
     count = loops.forward_scratch(x.shape, kernel.shape, y.shape, *how, x.itemsize, threads)
     run.call(loops.forward, x, kernel, bias, y, *how, relu, scratch_for(run, count, x.dtype), threads)
 
 
 def input_gradient(what: Convolution, dy: Array, kernel: Array, dx: Array, run: Run, threads: int) -> None:
     """dy (n, oh, ow, f), kernel (kh, kw, c, f) -> dx (n, h, w, c)."""
-    how = geometry_of(what.window)[1:]
-    count = loops.input_gradient_scratch(dy.shape, kernel.shape, dx.shape, *how, dy.itemsize, threads)
-    run.call(loops.input_gradient, dy, kernel, dx, *how, scratch_for(run, count, dy.dtype), threads)
+    how = geometry_of(what.window)
+    count = loops.input_gradient_scratch(dy.shape, kernel.shape, dx.shape, how, dy.itemsize, threads)
+    run.call(loops.input_gradient, dy, kernel, dx, how, scratch_for(run, count, dy.dtype), threads)
 
 
 def average_pool_forward(
@@ -43,7 +43,7 @@ def average_pool_forward(
     threads: int,
 ) -> None:
     """As `forward`, with an activation and average pooling -> y (n, poh, pow, f)."""
-    how = (what.window.output_size[1], *geometry_of(what.window))
+    how = (what.window.output_size[1], geometry_of(what.window))
     sizes = (x.shape, kernel.shape, y.shape, *how, pool.arguments)
     scratch = scratch_for(run, loops.pool_forward_scratch(*sizes, x.itemsize, threads), x.dtype)
     options = (*how, activation, pool.arguments, count_include_pad)

@@ -49,12 +49,11 @@ def _convolve(
 ) -> None:
     size, taps = what.window.output_size, what.window.kernel_size[0]
     tile, item = winograd_tile(what.window, size), x.itemsize
-    sizes = (x.shape, False, y.shape, argmax is not None, tile, taps, False, item, threads)
-    scratch = scratch_for(run, winograd.forward_scratch(*sizes), x.dtype)
+    count = winograd.forward_scratch(x.shape, y.shape, argmax is not None, tile, taps, item, threads)
     lasting = winograd.kept_size(kernel.shape, tile, item)
     kept = run.kept((kernel.shape, tile), lasting, x.dtype) if lasting else None
-    arrays, origin = (x, None, kernel, bias, y, argmax, None), geometry_of(what.window)[1]
-    run.call(winograd.forward, *arrays, size, tile, *origin, relu, False, kept, scratch, threads)
+    options = (size, tile, geometry_of(what.window)[1], relu, kept, scratch_for(run, count, x.dtype), threads)
+    run.call(winograd.forward, x, kernel, bias, y, argmax, *options)
 
 
 def input_gradient(
@@ -68,22 +67,14 @@ def input_gradient(
     threads: int,
 ) -> None:
     """dy (n, oh, ow, f), or with `argmax` of what was pooled, kernel (taps, taps, c, f) -> dx."""
-    window, taps = what.window, what.window.kernel_size[0]
-    origin, pooled = geometry_of(window)[1], argmax is not None
-    if scatters_tiles(window, what.channels, what.filters):
-        loops = winograd_input_gradient
-        tile = winograd_tile(window, window.output_size)
-        count = loops.input_gradient_scratch(dy.shape, pooled, dx.shape, tile, taps, dy.itemsize, threads)
-        arrays = dy, argmax, kernel, positive, dx, window.output_size
-        scratch = scratch_for(run, count, dy.dtype)
-        run.call(loops.input_gradient, *arrays, tile, *origin, scratch, threads)
-        return
-    # The convolution of dy, padded the other way round, with the flipped kernel.
-    tile, origin = winograd_tile(window, window.input_size), (taps - 1 - origin[0], taps - 1 - origin[1])
-    sizes = (dy.shape, pooled, dx.shape, False, tile, taps, True, dy.itemsize, threads)
-    scratch = scratch_for(run, winograd.forward_scratch(*sizes), dy.dtype)
-    convolved = (dy, argmax, kernel, None, dx, None, positive, window.output_size)
-    run.call(winograd.forward, *convolved, tile, *origin, False, True, None, scratch, threads)
+    window, (taps, _) = what.window, what.window.kernel_size
+    by_dy = scatters_tiles(window, what.channels, what.filters)
+    loops = winograd_input_gradient if by_dy else winograd
+    tile = winograd_tile(window, window.output_size if by_dy else window.input_size)
+    sizes = (dy.shape, argmax is not None, dx.shape, tile, taps, dy.itemsize)
+    scratch = scratch_for(run, loops.input_gradient_scratch(*sizes, threads), dy.dtype)
+    arrays, how = (dy, argmax, kernel, positive, dx), (window.output_size, tile, geometry_of(window)[1])
+    run.call(loops.input_gradient, *arrays, *how, scratch, threads)
 
 
 def weight_gradient(
@@ -122,4 +113,4 @@ def _sum(
     tile, origin = winograd_tile(what.window, size), geometry_of(what.window)[1]
     count = loops.weight_gradient_scratch(x.shape, dy.shape, size, tile, taps, dy.itemsize, threads)
     arrays, scratch = (dy, argmax, x, dkernel, dbias), scratch_for(run, count, dy.dtype)
-    run.call(loops.weight_gradient, *arrays, size, tile, *origin, scratch, threads)
+    run.call(loops.weight_gradient, *arrays, size, tile, origin, scratch, threads)
