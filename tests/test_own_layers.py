@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cconv
@@ -78,6 +78,7 @@ def test_it_trains_as_the_layer_that_it_is_like(optimizer):
     assert own.predict(x).shape == (70, 2)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.sampled_from(["channels_last", "channels_first"]), st.booleans())
 def test_gradients_among_images(n, data_format, pooled):
     x = np.random.default_rng(n).normal(size=(n, 6, 6, 2))

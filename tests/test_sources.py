@@ -263,7 +263,7 @@ WRONG = [
     ([(X, Y), (X, Y[1:])], ValueError, r"^Sequential.fit: batch 1: y must have one row for each of the 44"),
     ([(X, Y + 9)], ValueError, "y does not fit the loss"),
     ([(X, None)], ValueError, "y must be given"),
-    ([(X, Y, -W)], ValueError, "sample_weight must be finite"),
+    ([(X, Y, np.nan * W)], ValueError, "sample_weight must be finite"),
     ([(X[:0], Y[:0])], ValueError, "x must have no empty axis"),
 ]
 
