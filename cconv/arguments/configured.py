@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cconv.arguments.keras_names import of_string
+from cconv.arguments.keras_names import named_keywords, of_string
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.text import key_of
 
@@ -50,7 +50,11 @@ class Configured(Hooks):
         dict
             ``type(self)(**config)`` makes an equal object.
         """
-        return {name: _plain(getattr(self, name)) for name in self._parameters()}
+        return {name: _plain(self._given(name)) for name in self._parameters()}
+
+    def _given(self, name: str) -> Any:
+        """Return what the constructor would take as this argument."""
+        return getattr(self, name)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -80,7 +84,7 @@ class Configured(Hooks):
     def __repr__(self) -> str:
         shown = []
         for name, parameter in self._parameters().items():
-            value = getattr(self, name)
+            value = self._given(name)
             if not _is_default(value, parameter.default):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -91,6 +95,25 @@ class Configured(Hooks):
         return self.get_config() == other.get_config()
 
     __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
+
+
+def spelled_out(cls: type) -> inspect.Signature:
+    """Return the signature of a class whose ``**options: Unpack[…]`` are arguments by name.
+
+    Their defaults are those of the base that they are passed on to.
+    """
+    init = vars(cls).get("__init__", cls.__init__)  # type: ignore[misc]
+    _, *parameters = inspect.signature(init).parameters.values()
+    types = named_keywords(init)
+    if types:
+        parameters.pop()
+        above = next(base for base in cls.__mro__[1:] if "__init__" in vars(base))
+        known = inspect.signature(above).parameters
+        parameters += [
+            known[name].replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+            for name, kind in types.items()
+        ]
+    return inspect.Signature(parameters)
 
 
 def _is_default(value: Any, default: Any) -> bool:
