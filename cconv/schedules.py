@@ -120,7 +120,7 @@ class PiecewiseConstantDecay(Schedule):
 
     Parameters
     ----------
-    boundaries : sequence of int
+    boundaries : sequence of float
         Rising step numbers.
     values : sequence of float
         One more than boundaries.
@@ -132,11 +132,11 @@ class PiecewiseConstantDecay(Schedule):
     (0.1, 0.01, 0.001)
     """
 
-    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
         where = "PiecewiseConstantDecay"
-        if not all(map(is_int, boundaries)):
-            raise TypeError(f"{where}: boundaries must be ints, got {boundaries!r}")
-        self.boundaries: list[int] = [int(b) for b in boundaries]
+        self.boundaries: list[float] = [
+            int(b) if is_int(b) else finite(where, "boundaries", b) for b in boundaries
+        ]
         self.values: list[float] = [at_least_zero(where, "values", v) for v in values]
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(f"{where}: boundaries must rise, got {boundaries!r}")

@@ -189,7 +189,7 @@ def test_weights_that_do_not_decay():
             assert np.array_equal(w, before[f"{layer.name}/{name}"] * np.float32(factor)), name
     for wrong in ("bias", [3]):
         with pytest.raises(
-            TypeError, match="AdamW.exclude_from_weight_decay: var_names must be a list of str"
+            TypeError, match=r"AdamW.exclude_from_weight_decay: var_names must be a list of str"
         ):
             optimizer.exclude_from_weight_decay(var_names=wrong)
     with pytest.raises(TypeError, match="var_list is not supported, use var_names"):

@@ -13,7 +13,7 @@ def _count(where: str, name: str, value: Any) -> Any:
     """Return a number of epochs, which need not be whole, as in Keras."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{where}: {name} must be a number of at least 0, got {value!r}")
-    if not value >= 0:
+    if not float(value) >= 0:
         raise ValueError(f"{where}: {name} must be a number of at least 0, got {value!r}")
     return value
 
@@ -202,8 +202,8 @@ class ReduceLROnPlateau(Callback):
 class TerminateOnNaN(Callback):
     """Ends training when the loss is NaN or infinite, which otherwise is a `NonFiniteLossError`.
 
-    The weights are those before the step with that loss, which is not made; in Keras they are NaN. The logs of
-    the epoch have that loss, and NaN for its metrics.
+    The weights are those before the step with that loss, which is not made; in Keras they are NaN. The logs
+    of the epoch have that loss, and NaN for its metrics.
 
     Parameters
     ----------

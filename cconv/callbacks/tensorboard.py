@@ -29,9 +29,9 @@ def find_writer() -> Callable[[str], Any]:
 class TensorBoard(Callback):
     """Writes the figures of the epochs for TensorBoard, under Keras' names (arguments as Keras').
 
-    In ``log_dir/train`` and ``log_dir/validation`` stand ``epoch_loss`` and the metrics, ``epoch_learning_rate``,
-    ``evaluation_loss_vs_iterations``, and by batches ``batch_loss``. The files are written by tensorboardX or
-    tensorboard; where neither is installed this is an ImportError at once.
+    In ``log_dir/train`` and ``log_dir/validation`` stand ``epoch_loss`` and the metrics,
+    ``epoch_learning_rate``, ``evaluation_loss_vs_iterations``, and by batches ``batch_loss``. The files
+    are written by tensorboardX or tensorboard; where neither is installed this is an ImportError at once.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ from cconv.regularizers import Regularizer
 class Optimizer(Options, arguments.Configured):
     """Base of the optimizers.
 
-    At each step gradients are accumulated, then clipped; weights decay; the rule changes them; their means are
-    taken: Keras' order.
+    At each step gradients are accumulated, then clipped; weights decay; the rule changes them; their means
+    are taken: Keras' order.
 
     Parameters
     ----------

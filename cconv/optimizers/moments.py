@@ -185,8 +185,8 @@ class Adamax(Optimizer):
 class Lion(Optimizer):
     """Lion (Chen et al. 2023, "Symbolic discovery of optimization algorithms").
 
-    ``w ← w - lr sign(β₁ m + (1 - β₁) g)``, ``m ← β₂ m + (1 - β₂) g``. The rate should be a third to a tenth of
-    Adam's.
+    ``w ← w - lr sign(β₁ m + (1 - β₁) g)``, ``m ← β₂ m + (1 - β₂) g``. The rate should be a third to a tenth
+    of Adam's.
 
     Parameters
     ----------

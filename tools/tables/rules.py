@@ -3,8 +3,8 @@
     KERAS_BACKEND=torch python tools/tables/rules.py
 
 With the names of sections behind it only those are asked for again. "optimizers" and "together" need no
-torch: ``JAX_ENABLE_X64=1 KERAS_BACKEND=jax`` gives the same digits, but for rates of CosineDecay, which are of
-float32 there. Nadam, Adamax, Lion, amsgrad and "together" were made so.
+torch: ``JAX_ENABLE_X64=1 KERAS_BACKEND=jax`` gives the same digits, but for rates of CosineDecay, which are
+of float32 there. Nadam, Adamax, Lion, amsgrad and "together" were made so.
 
 It needs keras and torch, and not cconv. The table was made with keras 3.15.1 on torch 2.13.0, in float64
 (in float32 Keras' 1 - beta_2 ** t has only five right digits), and has twelve digits.

@@ -239,7 +239,7 @@ def named_keywords(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
     code = plain.__code__
     rest = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & VARARGS)
-    kinds = getattr(plain.__annotations__.get(code.co_varnames[rest]), "__args__", ())
+    kinds: tuple[Any, ...] = getattr(plain.__annotations__.get(code.co_varnames[rest]), "__args__", ())
     return dict(getattr(kinds[0], "__annotations__", {})) if len(kinds) == 1 else {}
 
 
