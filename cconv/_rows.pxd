@@ -22,7 +22,7 @@ cdef extern from "rows/table.h" nogil:
     ctypedef void cconv_row_map(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b,
                                 void *out) noexcept nogil
     ctypedef void cconv_update(Py_ssize_t n, void *param, const void *grad, void *first, void *second,
-                               const double *hyper) noexcept nogil
+                               void *third, const double *hyper) noexcept nogil
 
     int CCONV_STREAM_BYTES
     int CCONV_STAGE_BYTES
@@ -87,3 +87,13 @@ cdef extern from "rows/table.h" nogil:
         cconv_update *rmsprop
         cconv_update *adadelta
         cconv_update *adam
+        cconv_update *amsgrad
+        cconv_update *nadam
+        cconv_update *adamax
+        cconv_update *lion
+        cconv_update *accumulate
+        cconv_update *penalize
+        cconv_update *scale
+        cconv_update *clip
+        cconv_update *average
+        double (*squares)(Py_ssize_t n, const void *x) noexcept nogil

@@ -16,9 +16,19 @@ class Schedule(arguments.Configured):
     """Base of the schedules."""
 
     @controlled
-    def __call__(self, step: int) -> float:
-        """Return the learning rate of step 0, 1, 2 and so on."""
+    def __call__(self, step: float) -> float:
+        """Return the learning rate of step 0, 1, 2 and so on, or between them."""
         raise NotImplementedError
+
+
+def _steps(where: str, name: str, value: Any) -> int | float:
+    """Return a number of steps above 0, which need not be whole."""
+    if is_int(value):
+        return positive_int(where, name, value)
+    number = finite(where, name, value)
+    if number <= 0:
+        raise ValueError(f"{where}: {name} must be above 0, got {value!r}")
+    return number
 
 
 def _flag(where: str, name: str, value: Any) -> bool:
@@ -34,7 +44,7 @@ class ExponentialDecay(Schedule):
     ----------
     initial_learning_rate : float
         Rate of step 0.
-    decay_steps : int
+    decay_steps : float
         After how many steps the rate has been multiplied with `decay_rate` once.
     decay_rate : float
         Above 0.
@@ -48,20 +58,20 @@ class ExponentialDecay(Schedule):
     """
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
     ) -> None:
         where = "ExponentialDecay"
         self.initial_learning_rate: float = at_least_zero(
             where, "initial_learning_rate", initial_learning_rate
         )
-        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.decay_steps: float = _steps(where, "decay_steps", decay_steps)
         self.decay_rate: float = finite(where, "decay_rate", decay_rate)
         if self.decay_rate <= 0:
             raise ValueError(f"{where}: decay_rate must be above 0, got {decay_rate!r}")
         self.staircase: bool = _flag(where, "staircase", staircase)
 
     @controlled
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
         power = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate * self.decay_rate**power
@@ -74,7 +84,7 @@ class InverseTimeDecay(Schedule):
     ----------
     initial_learning_rate : float
         Rate of step 0.
-    decay_steps : int
+    decay_steps : float
         Unit in which steps count.
     decay_rate : float
         At least 0.
@@ -88,18 +98,18 @@ class InverseTimeDecay(Schedule):
     """
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
     ) -> None:
         where = "InverseTimeDecay"
         self.initial_learning_rate: float = at_least_zero(
             where, "initial_learning_rate", initial_learning_rate
         )
-        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.decay_steps: float = _steps(where, "decay_steps", decay_steps)
         self.decay_rate: float = at_least_zero(where, "decay_rate", decay_rate)
         self.staircase: bool = _flag(where, "staircase", staircase)
 
     @controlled
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
         time = step // self.decay_steps if self.staircase else step / self.decay_steps
         return self.initial_learning_rate / (1.0 + self.decay_rate * time)
@@ -110,7 +120,7 @@ class PiecewiseConstantDecay(Schedule):
 
     Parameters
     ----------
-    boundaries : sequence of int
+    boundaries : sequence of float
         Rising step numbers.
     values : sequence of float
         One more than boundaries.
@@ -122,11 +132,11 @@ class PiecewiseConstantDecay(Schedule):
     (0.1, 0.01, 0.001)
     """
 
-    def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
         where = "PiecewiseConstantDecay"
-        if not all(map(is_int, boundaries)):
-            raise TypeError(f"{where}: boundaries must be ints, got {boundaries!r}")
-        self.boundaries: list[int] = [int(b) for b in boundaries]
+        self.boundaries: list[float] = [
+            int(b) if is_int(b) else finite(where, "boundaries", b) for b in boundaries
+        ]
         self.values: list[float] = [at_least_zero(where, "values", v) for v in values]
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(f"{where}: boundaries must rise, got {boundaries!r}")
@@ -137,7 +147,7 @@ class PiecewiseConstantDecay(Schedule):
             )
 
     @controlled
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
         return self.values[sum(step > boundary for boundary in self.boundaries)]
 
@@ -149,13 +159,13 @@ class CosineDecay(Schedule):
     ----------
     initial_learning_rate : float
         Rate at the beginning, or after it has warmed up to `warmup_target`.
-    decay_steps : int
+    decay_steps : float
         Length of the descent in steps.
     alpha : float
         Share of the rate that remains at the end.
     warmup_target : float, optional
         Rate to which the first `warmup_steps` steps rise along a line.
-    warmup_steps : int
+    warmup_steps : float
         At least 0.
 
     Examples
@@ -168,29 +178,27 @@ class CosineDecay(Schedule):
     def __init__(
         self,
         initial_learning_rate: float,
-        decay_steps: int,
+        decay_steps: float,
         alpha: float = 0.0,
         *,
         warmup_target: float | None = None,
-        warmup_steps: int = 0,
+        warmup_steps: float = 0,
     ) -> None:
         where = "CosineDecay"
         self.initial_learning_rate: float = at_least_zero(
             where, "initial_learning_rate", initial_learning_rate
         )
-        self.decay_steps: int = positive_int(where, "decay_steps", decay_steps)
+        self.decay_steps: float = _steps(where, "decay_steps", decay_steps)
         self.alpha: float = at_least_zero(where, "alpha", alpha)
         self.warmup_target: float | None = (
             None if warmup_target is None else at_least_zero(where, "warmup_target", warmup_target)
         )
-        self.warmup_steps: int = (
-            0
-            if is_int(warmup_steps) and warmup_steps == 0
-            else positive_int(where, "warmup_steps", warmup_steps)
+        self.warmup_steps: float = (
+            0 if is_int(warmup_steps) and warmup_steps == 0 else _steps(where, "warmup_steps", warmup_steps)
         )
 
     @controlled
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
         top = self.initial_learning_rate
         if self.warmup_target is not None:

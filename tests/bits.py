@@ -9,7 +9,7 @@ import json
 import sys
 
 import numpy as np
-from strategies import RULES, parallel_at_any_size, rows_tiled
+from strategies import CLOCKS, RULES, parallel_at_any_size, rows_tiled
 
 import cconv
 from cconv import functional as F
@@ -182,13 +182,21 @@ def steps(size, dtype):
     yield "leaky_relu", (y, ops.leaky_relu_backward(dy, y, 0.3))
     yield "column_sums", ops.column_sums(x.reshape(-1, width * channels))
     for name, numbers in RULES.items():
-        param, first, second = x.copy(), np.zeros_like(x), np.zeros_like(x)
-        states = (first, second)[: 2 if name in ("adam", "adadelta") else name != "sgd"]
+        counts = {"sgd": 0, "amsgrad": 3} | dict.fromkeys(("adam", "adadelta", "nadam", "adamax"), 2)
+        param, states = x.copy(), [np.zeros_like(x) for _ in range(counts.get(name, 1))]
         for t in (1, 2, 3):
-            clock = {"t": t} if name == "adam" else {}
+            clock = CLOCKS[name](t) if name in CLOCKS else {}
             group = optimizers.Group([(param, dy, *states)], [0.001])
             getattr(optimizers, f"{name}_update")(group, lr=0.01, **numbers, **clock)
         yield name, (param, *states)
+    group = optimizers.Group([(param, dy, x)], [0.5])
+    for step in ("accumulate", "penalize", "scale"):
+        getattr(optimizers, step)(*((group, 0.75) if step == "scale" else (group,)))
+        yield step, param.copy()
+    optimizers.clip(group, 0.5)
+    yield "clip", param.copy()
+    optimizers.average(group, 0.9)
+    yield "average", (param, optimizers.square_sums(group))
 
 
 def pictures(size, dtype):

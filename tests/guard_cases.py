@@ -352,7 +352,7 @@ def normalization(m, channels, dtype):
 
 
 def optimizers(n, dtype):
-    param, grad, first, second = inputs(dtype, (n,), (n,), (n,), (n,))
+    param, grad, *all_states = inputs(dtype, *[(n,)] * 5)
     rules = {
         "sgd": (0, 0.1),
         "momentum": (1, 0.1, 0.9),
@@ -361,16 +361,30 @@ def optimizers(n, dtype):
         "rmsprop": (1, 0.1, 0.9, 1e-7),
         "adadelta": (2, 0.1, 0.9, 1e-7),
         "adam": (2, 0.1, 0.9, 0.999, 1e-7, 3),
+        "amsgrad": (3, 0.1, 0.9, 0.999, 1e-7, 3),
+        "nadam": (2, 0.1, 0.9, 0.999, 1e-7, 3, 0.25),
+        "adamax": (2, 0.1, 0.9, 0.999, 1e-7, 3),
+        "lion": (1, 0.1, 0.9, 0.99),
     }
 
     def compute(_):
         results = []
         for name, (states, *options) in rules.items():
-            changed = [param.copy(), *(np.abs(state) for state in (first, second)[:states])]
+            changed = [param.copy(), *(np.abs(state) for state in all_states[:states])]
             group = ops_optimizers.Group([(changed[0], grad, *changed[1:])], [0.01])
             getattr(ops_optimizers, f"{name}_update")(group, *options)
             results += changed
-        return results
+        group = ops_optimizers.Group([(changed[0], grad, param)], [0.01])
+        for step, *options in (
+            ("accumulate",),
+            ("penalize",),
+            ("scale", 0.5),
+            ("clip", 0.5),
+            ("average", 0.9),
+        ):
+            getattr(ops_optimizers, step)(group, *options)
+            results.append(changed[0].copy())
+        return [*results, ops_optimizers.square_sums(group)]
 
     return compute
 

@@ -38,6 +38,17 @@ RULES = {
     "rmsprop": {"rho": 0.9, "epsilon": 1e-7},
     "adadelta": {"rho": 0.95, "epsilon": 1e-7},
     "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "amsgrad": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "adamax": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "lion": {"beta_1": 0.9, "beta_2": 0.99},
+}
+# Arguments of a rule that change with its step t.
+CLOCKS = {
+    "adam": lambda t: {"t": t},
+    "amsgrad": lambda t: {"t": t},
+    "nadam": lambda t: {"t": t, "product": 0.5 ** (t - 1)},
+    "adamax": lambda t: {"t": t},
 }
 
 many = settings(max_examples=EXAMPLES, deadline=None)

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -41,6 +43,7 @@ SAMPLES = {
     "CosineDecay": (0.1, 10),
     "CSVLogger": ("log.csv",),
     "ModelCheckpoint": ("model.st",),
+    "LearningRateScheduler": (float,),
 }
 PLACES = (
     "models",
@@ -76,6 +79,14 @@ def entry_of(keys, argument):
 
 def default_of(kind, default):
     return tuple(default) if isinstance(default, list) else default
+
+
+@pytest.fixture(autouse=True)
+def writer(monkeypatch):
+    """What TensorBoard needs to be installed."""
+    module = types.ModuleType("tensorboardX")
+    module.SummaryWriter = object
+    monkeypatch.setitem(sys.modules, "tensorboardX", module)
 
 
 @pytest.mark.parametrize(("place", "name", "kind", "known"), list(classes()))

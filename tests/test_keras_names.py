@@ -142,7 +142,7 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
 @pytest.mark.parametrize(
     ("make", "section"),
     [
-        (lambda: Sequential().compile("nadam", "mse"), "optimizers"),
+        (lambda: Sequential().compile("ftrl", "mse"), "optimizers"),
         (lambda: Sequential().compile("sgd", "dice"), "losses"),
         (lambda: Sequential().compile("sgd", "mse", metrics=["auc"]), "metrics"),
         (lambda: layers.Dense(2, activation="gelu"), "activations"),

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 from cconv import optimizers
-from cconv.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop, schedules
+from cconv.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Momentum,
+    Nadam,
+    Nesterov,
+    RMSprop,
+    schedules,
+)
 from cconv.regularizers import L1, L1L2, L2
 
 AT_LEAST_ZERO, FRACTION = "a finite number of at least 0", "in [0, 1)"
@@ -31,12 +44,26 @@ ARGUMENTS = {
         "rho": (0.95, FRACTION),
         "epsilon": (1e-7, AT_LEAST_ZERO),
     },
-    Adam: {
+    Nadam: {
         "learning_rate": (0.001, AT_LEAST_ZERO),
         "beta_1": (0.9, FRACTION),
         "beta_2": (0.999, FRACTION),
         "epsilon": (1e-7, AT_LEAST_ZERO),
     },
+}
+ARGUMENTS[Adam] = {**ARGUMENTS[Nadam], "amsgrad": (False, None)}
+ARGUMENTS[Adamax] = ARGUMENTS[Nadam]
+# What all have besides.
+COMMON = {
+    "decay": 0.0,
+    "weight_decay": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "gradient_accumulation_steps": None,
 }
 ARGUMENTS[AdamW] = {
     "learning_rate": (0.001, AT_LEAST_ZERO),
@@ -52,6 +79,8 @@ STATES = {
     Adadelta: ["accumulated_grad", "accumulated_delta"],
     Adam: ["m", "v"],
     AdamW: ["m", "v"],
+    Nadam: ["m", "v"],
+    Adamax: ["m", "u"],
 }
 CLASSES = pytest.mark.parametrize("make", ARGUMENTS, ids=[make.__name__ for make in ARGUMENTS])
 
@@ -65,9 +94,9 @@ def refused(error, message, function, *arguments, **options):
 @CLASSES
 def test_defaults_and_positions(make):
     defaults = {name: default for name, (default, _) in ARGUMENTS[make].items()}
-    assert make().get_config() == defaults | {"decay": 0.0}
-    given = [True if name == "nesterov" else 0.25 + place / 16 for place, name in enumerate(defaults)]
-    wanted = dict(zip(defaults, given, strict=True)) | {"decay": 0.5}
+    assert make().get_config() == COMMON | defaults
+    given = [True if name in ("nesterov", "amsgrad") else 0.25 + i / 16 for i, name in enumerate(defaults)]
+    wanted = COMMON | dict(zip(defaults, given, strict=True)) | {"decay": 0.5}
     by_place = given[:2] if make is RMSprop else given  # whose third argument is another one in Keras
     by_name = {name: wanted[name] for name in list(defaults)[len(by_place) :]}
     assert make(*by_place, **by_name, decay=0.5).get_config() == wanted
@@ -92,14 +121,33 @@ def test_limits_of_arguments(make):
             assert getattr(make(**{name: 1.5}), name) == 1.5
 
 
+def test_lion():
+    assert Lion().get_config() == COMMON | {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
+    assert Lion(0.5, 1.0, 0.25).get_config()["beta_1"] == 1.0
+    for wrong in (0.0, 1.5):
+        refused(ValueError, f"Lion: beta_1 must be in (0, 1], got {wrong}", Lion, beta_1=wrong)
+
+
 def test_names():
-    for name in ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW"):
+    for name in (
+        "SGD",
+        "Momentum",
+        "Nesterov",
+        "Adagrad",
+        "RMSprop",
+        "Adadelta",
+        "Adam",
+        "AdamW",
+        "Nadam",
+        "Adamax",
+        "Lion",
+    ):
         assert type(optimizers.get(name)) is type(optimizers.get(name.lower())) is getattr(optimizers, name)
     assert optimizers.AdaGrad is optimizers.adagrad is Adagrad
     assert optimizers.RMSProp is optimizers.rmsprop is RMSprop
     assert (optimizers.sgd, optimizers.adadelta, optimizers.adam) == (SGD, Adadelta, Adam)
     assert optimizers.schedules.CosineDecay is schedules.CosineDecay
-    refused(ValueError, "optimizers.get: value must be one of", optimizers.get, "adamax")
+    refused(ValueError, "optimizers.get: value must be one of", optimizers.get, "adafactor")
     refused(TypeError, "compile: optimizer must be a name", optimizers.get, 3, "compile", "optimizer")
 
 

@@ -8,11 +8,30 @@ import numpy as np
 import pytest
 
 from cconv import optimizers, reference, schedules, set_num_threads
-from cconv.optimizers import SGD, Adadelta, AdaGrad, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
+from cconv.optimizers import (
+    SGD,
+    Adadelta,
+    AdaGrad,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Momentum,
+    Nadam,
+    Nesterov,
+    RMSprop,
+)
 from cconv.regularizers import L1, L1L2, L2
 
 SHAPES = {"conv/kernel": (3, 3, 5, 7), "conv/bias": (7,), "dense/kernel": (41, 23)}
 L2_FACTOR = 0.03
+
+
+def momenta(t):
+    """The product of Nadam's momenta of the steps before t."""
+    return np.prod([0.9 * (1 - 0.5 * 0.96**step) for step in range(1, t)])
+
 
 RULES = {
     "sgd": (lambda: SGD(0.1), lambda p, g, s, t: (reference.sgd(p, g, 0.1),), 0.0),
@@ -32,6 +51,14 @@ RULES = {
     "rmsprop": (lambda: RMSprop(0.1, rho=0.8), lambda p, g, s, t: reference.rmsprop(p, g, *s, 0.1, 0.8), 0.0),
     "adadelta": (lambda: Adadelta(1.0), lambda p, g, s, t: reference.adadelta(p, g, *s, 1.0), 0.0),
     "adam": (lambda: Adam(0.1), lambda p, g, s, t: reference.adam(p, g, *s, t, 0.1), 0.0),
+    "amsgrad": (
+        lambda: Adam(0.1, amsgrad=True),
+        lambda p, g, s, t: reference.amsgrad(p, g, *s, t, 0.1),
+        0.0,
+    ),
+    "nadam": (lambda: Nadam(0.1), lambda p, g, s, t: reference.nadam(p, g, *s, t, momenta(t), 0.1), 0.0),
+    "adamax": (lambda: Adamax(0.1), lambda p, g, s, t: reference.adamax(p, g, *s, t, 0.1), 0.0),
+    "lion": (lambda: Lion(0.01), lambda p, g, s, t: reference.lion(p, g, *s, 0.01), 0.0),
     "adamw": (
         lambda: AdamW(0.1, weight_decay=0.2),
         lambda p, g, s, t: reference.adam(p, g, *s, t, 0.1),
@@ -39,6 +66,7 @@ RULES = {
     ),
 }
 NAMES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
+NAMES += ["nadam", "adamax", "lion"]
 
 
 def weights(dtype, seed=0):
@@ -61,7 +89,7 @@ def test_twenty_steps_follow_the_rule(name, l2, dtype):
         optimizer.apply(params, grads, regularizers)
         for key, grad in grads.items():
             w = expected[key] * (1 - 0.1 * 0.2) if name == "adamw" else expected[key]
-            expected[key], *states[key] = rule(w, grad + 2 * l2 * w, states[key], t)
+            expected[key], *states[key] = rule(w, grad + 2 * l2 * expected[key], states[key], t)
     tolerance = 1e-12 if dtype == "float64" else 3e-5
     for key, array in params.items():
         assert array.dtype == dtype
@@ -180,7 +208,15 @@ def test_schedules_in_configurations(schedule):
     config = json.loads(json.dumps(Adam(schedule).get_config()))
     restored = Adam.from_config(config)
     assert restored == Adam(schedule)
-    assert [restored.learning_rate(step) for step in range(40)] == [schedule(step) for step in range(40)]
+    w, rates = np.zeros(1), []
+    for _ in range(40):
+        rates.append(restored.learning_rate)
+        restored.apply([w], [np.ones(1)])
+    assert rates == [schedule(step) for step in range(40)]
+    assert [schedule(np.int64(3)), schedule(3.0)] == [schedule(3)] * 2
+    assert min(schedule(2), schedule(3)) <= schedule(2.5) <= max(schedule(2), schedule(3))
+    restored.learning_rate = 1e-3
+    assert (restored.learning_rate, restored.current_rate()) == (1e-3, 1e-3)
 
 
 def test_schedules_by_hand():

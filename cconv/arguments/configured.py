@@ -79,9 +79,9 @@ class Configured(Parametrised, Hooks):
         return config_of(self)
 
     def __repr__(self) -> str:
-        shown = []
+        shown, given = [], self._given()
         for name, parameter in self._parameters().items():
-            value = getattr(self, name)
+            value = given.get(name, parameter.default)
             if not _is_default(value, parameter.default):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"

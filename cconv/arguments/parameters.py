@@ -4,6 +4,8 @@ import copy
 import inspect
 from typing import Any, ClassVar, Self
 
+from cconv.arguments.keras_names import named_keywords
+
 SEPARATOR = "__"  # between the name of an argument and that of an argument of its value
 
 
@@ -131,11 +133,31 @@ def invalid(where: str, name: str, known: Any) -> ValueError:
 def constructor_of(cls: type) -> dict[str, inspect.Parameter]:
     """Return the parameters that a class takes by name, also those that it hands to its base."""
     found: dict[str, inspect.Parameter] = {}
-    makers = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
-    for function in makers:
-        parameters = list(inspect.signature(function).parameters.values())[1:]
+    for kind in cls.__mro__:
+        if kind is not cls and not {"__init__", "__signature__"} & vars(kind).keys():
+            continue
+        parameters = inspect.signature(kind).parameters.values()
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         found |= {p.name: p for p in named if p.name not in found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return found
+
+
+def spelled_out(cls: type) -> inspect.Signature:
+    """Return the signature of a class whose ``**options: Unpack[…]`` are arguments by name.
+
+    Their defaults are those of the base that they are passed on to.
+    """
+    init = vars(cls).get("__init__", cls.__init__)  # type: ignore[misc]
+    _, *parameters = inspect.signature(init).parameters.values()
+    types = named_keywords(init)
+    if types:
+        parameters.pop()
+        above = next(base for base in cls.__mro__[1:] if "__init__" in vars(base))
+        known = inspect.signature(above).parameters
+        parameters += [
+            known[name].replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+            for name, kind in types.items()
+        ]
+    return inspect.Signature(parameters)

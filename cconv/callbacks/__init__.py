@@ -6,11 +6,13 @@ A callback sees the model only through what Keras' callbacks see too: ``stop_tra
 
 from cconv.arguments.keras_names import refusing
 from cconv.callbacks.base import EVENTS, Callback
+from cconv.callbacks.changing import LearningRateScheduler, SwapEMAWeights
 from cconv.callbacks.checkpoints import ModelCheckpoint
 from cconv.callbacks.listed import CallbackList, flat
 from cconv.callbacks.progress import ProgressBar, format_logs
 from cconv.callbacks.recording import CSVLogger, History, LambdaCallback
-from cconv.callbacks.stopping import EarlyStopping, ReduceLROnPlateau
+from cconv.callbacks.stopping import EarlyStopping, ReduceLROnPlateau, TerminateOnNaN
+from cconv.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "EVENTS",
@@ -20,9 +22,13 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LearningRateScheduler",
     "ModelCheckpoint",
     "ProgressBar",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
+    "TensorBoard",
+    "TerminateOnNaN",
     "flat",
     "format_logs",
 ]

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from cconv.callbacks.monitors import Logs
 
@@ -20,6 +20,8 @@ class Callback:
         ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches in an epoch), ``samples`` (int),
         ``metrics`` (list of str, the figures of the logs after an epoch; None where a callback may add some).
     """
+
+    adds: ClassVar[tuple[str, ...]] = ()  # figures that it puts into the logs of an epoch
 
     def __init__(self) -> None:
         self.model: Any = None

@@ -5,6 +5,7 @@ import os
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs, Monitor
+from cconv.callbacks.recording import make_folder
 from cconv.files.names import check_ending
 
 
@@ -62,11 +63,15 @@ class ModelCheckpoint(Callback):
             self.follow.prepare(self.model)
         names = self.params.get("metrics")
         if names is not None:
-            known = [name for name in names if self.every is None or not name.startswith("val_")]
+            known = [
+                name
+                for name in names
+                if self.every is None or not (name.startswith("val_") or name == "learning_rate")
+            ]
             self._path(1, dict.fromkeys(known, 0.0))
         folder = os.path.dirname(self.filepath)
         if "{" not in folder:
-            _make(folder)
+            make_folder(folder)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the number for the file's name."""
@@ -103,14 +108,8 @@ class ModelCheckpoint(Callback):
         path = self._path(batch, logs)
         if self.verbose:
             print(f"Epoch {self._epoch + 1}: saving the model to {path}")
-        _make(os.path.dirname(path))
+        make_folder(os.path.dirname(path))
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
             self.model.save(path)
-
-
-def _make(folder: str) -> None:
-    """Make a folder that is not there yet."""
-    if folder:
-        os.makedirs(folder, exist_ok=True)

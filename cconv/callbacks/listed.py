@@ -7,8 +7,9 @@ from typing import Any
 from cconv.arguments.control import controlled
 from cconv.callbacks.base import Callback, _check_events
 from cconv.callbacks.recording import LambdaCallback
+from cconv.callbacks.stopping import TerminateOnNaN
 
-ROOM = "cconv.callbacks."  # whose classes are known to set no metrics
+ROOM = "cconv.callbacks."  # of whose classes is known which figures they add
 
 
 def flat(callbacks: Any) -> list[Any]:
@@ -43,6 +44,11 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)
+            if params.get("metrics") is not None and callback.adds:
+                # Those behind it see them.
+                params = {**params, "metrics": [*dict.fromkeys([*params["metrics"], *callback.adds])]}
+        # Whether a loss that is NaN ends a training without an error.
+        self.hear_of_nan: bool = any(isinstance(c, TerminateOnNaN) for c in self.callbacks)
 
     @controlled
     def call(self, event: str, *args: Any) -> None:

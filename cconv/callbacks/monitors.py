@@ -2,10 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
-Logs = Mapping[str, float]
+Logs = dict[str, float]
 
 
 class Monitor:
@@ -18,8 +17,9 @@ class Monitor:
     def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{where}: mode must be 'auto', 'min' or 'max', got {mode!r}")
+        if mode not in ("auto", "min", "max"):  # as Keras
+            warnings.warn(f"{where}: mode {mode!r} is unknown, fallback to auto mode", stacklevel=3)
+            mode = "auto"
         self.where, self.monitor, self.mode = where, monitor, mode
         self.min_delta: float = abs(min_delta)
         self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))

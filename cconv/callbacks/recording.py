@@ -9,6 +9,12 @@ from cconv.callbacks.base import EVENTS, Callback
 from cconv.callbacks.monitors import Logs
 
 
+def make_folder(folder: str) -> None:
+    """Make a folder that is not there yet."""
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+
+
 class History(Callback):
     """What every epoch gave; `fit` returns one.
 
@@ -42,7 +48,7 @@ class CSVLogger(Callback):
     Parameters
     ----------
     filename : path
-        Of the file.
+        Of the file. A folder that is missing is made.
     separator : str
         Between the columns.
     append : bool
@@ -60,6 +66,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file."""
         self._names = None
+        make_folder(os.path.dirname(self.filename))
         if self.append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 header = next(csv.reader(file, delimiter=self.separator), None)

@@ -1,18 +1,21 @@
 """Callbacks that follow a figure: ending a training, or lowering its rate."""
 
+import math
+from numbers import Real
 from typing import Any
 
-from cconv.arguments.numbers import is_int
+from cconv import arguments
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs, Monitor
 
 
-def _count(where: str, name: str, value: Any) -> int:
-    if not is_int(value):
-        raise TypeError(f"{where}: {name} must be an int of at least 0, got {value!r}")
-    if value < 0:
-        raise ValueError(f"{where}: {name} must be an int of at least 0, got {value!r}")
-    return int(value)
+def _count(where: str, name: str, value: Any) -> Any:
+    """Return a number of epochs, which need not be whole, as in Keras."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{where}: {name} must be a number of at least 0, got {value!r}")
+    if not float(value) >= 0:
+        raise ValueError(f"{where}: {name} must be a number of at least 0, got {value!r}")
+    return value
 
 
 class EarlyStopping(Callback):
@@ -24,19 +27,29 @@ class EarlyStopping(Callback):
         The figure of the logs to follow.
     min_delta : float
         A smaller change is no improvement.
-    patience : int
+    patience : float
         How many epochs without improvement to bear.
     verbose : int
         1 says when it stops.
     mode : {"auto", "min", "max"}
         Whether smaller or larger is better; "auto" knows it of losses and of the metrics of cconv,
-        and refuses, before the first epoch, a figure that it does not know. NaN is never better.
+        and refuses, before the first epoch, a figure that it does not know. NaN is never better. Another word
+        is warned of and stands for "auto".
     baseline : float, optional
         Only what is better than this counts as improvement.
     restore_best_weights : bool
         At the end give the model the weights of its best epoch; if none improved, of the first looked at.
     start_from_epoch : int
         Epochs before this one are not looked at.
+
+    Attributes
+    ----------
+    stopped_epoch : int
+        The epoch after which it stopped training, else 0.
+    best : float or None
+        The best figure so far.
+    best_epoch : int
+        Its epoch, counted from 0.
     """
 
     def __init__(
@@ -52,8 +65,8 @@ class EarlyStopping(Callback):
     ) -> None:
         super().__init__()
         self.follow: Monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
-        self.patience: int = _count("EarlyStopping", "patience", patience)
-        self.start_from_epoch: int = _count("EarlyStopping", "start_from_epoch", start_from_epoch)
+        self.patience: float = _count("EarlyStopping", "patience", patience)
+        self.start_from_epoch: float = _count("EarlyStopping", "start_from_epoch", start_from_epoch)
         self.verbose = verbose
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
@@ -61,7 +74,7 @@ class EarlyStopping(Callback):
 
     def _forget(self) -> None:
         self.wait: int = 0
-        self.stopped_epoch: int | None = None
+        self.stopped_epoch: int = 0
         self.best: float | None = None
         self.best_epoch: int = 0
         self.best_weights: list[Any] | None = None
@@ -90,7 +103,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights."""
-        if self.stopped_epoch is not None and self.verbose:
+        if self.stopped_epoch > 0 and self.verbose:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose:
@@ -98,8 +111,16 @@ class EarlyStopping(Callback):
             self.model.set_weights(self.best_weights)
 
 
+def check_no_schedule(where: str, optimizer: Any) -> None:
+    """Refuse to set the learning rate of an optimizer that has a schedule, as Keras does."""
+    if callable(getattr(optimizer, "_learning_rate", None)):
+        raise TypeError(f"{where}: the learning rate must be a number, not a schedule")
+
+
 class ReduceLROnPlateau(Callback):
     """Lowers the learning rate when a figure has stopped improving (arguments as Keras').
+
+    Puts the rate of each epoch into the logs, as ``learning_rate``.
 
     Parameters
     ----------
@@ -114,6 +135,8 @@ class ReduceLROnPlateau(Callback):
     min_lr : float
         The learning rate does not go below this.
     """
+
+    adds = ("learning_rate",)
 
     def __init__(
         self,
@@ -131,8 +154,8 @@ class ReduceLROnPlateau(Callback):
             raise ValueError(f"ReduceLROnPlateau: factor must lie in (0, 1), got {factor!r}")
         self.follow: Monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
         self.factor = factor
-        self.patience: int = _count("ReduceLROnPlateau", "patience", patience)
-        self.cooldown: int = _count("ReduceLROnPlateau", "cooldown", cooldown)
+        self.patience: float = _count("ReduceLROnPlateau", "patience", patience)
+        self.cooldown: float = _count("ReduceLROnPlateau", "cooldown", cooldown)
         self.verbose = verbose
         self.min_lr = min_lr
         self._forget()
@@ -140,7 +163,7 @@ class ReduceLROnPlateau(Callback):
     def _forget(self) -> None:
         self.best: float | None = None
         self.wait: int = 0
-        self.resting: int = 0
+        self.resting: float = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin anew."""
@@ -149,6 +172,8 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, and perhaps lower the learning rate."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self.follow.value(logs)
         if value is None:
             return
@@ -165,11 +190,40 @@ class ReduceLROnPlateau(Callback):
     def _reduce(self, epoch: int) -> None:
         optimizer = self.model.optimizer
         old = optimizer.learning_rate
-        if callable(old):
-            raise TypeError("ReduceLROnPlateau: the learning rate must be a number, not a schedule")
+        check_no_schedule("ReduceLROnPlateau", optimizer)
         new = max(old * self.factor, self.min_lr)
         if new < old:
             optimizer.learning_rate = new
             if self.verbose:
                 print(f"Epoch {epoch + 1}: reducing the learning rate to {new:g}")
             self.resting, self.wait = self.cooldown, 0
+
+
+class TerminateOnNaN(Callback):
+    """Ends training when the loss is NaN or infinite, which otherwise is a `NonFiniteLossError`.
+
+    The weights are those before the step with that loss, which is not made; in Keras they are NaN. The logs
+    of the epoch have that loss, and NaN for its metrics.
+
+    Parameters
+    ----------
+    raise_error : bool
+        End with a RuntimeError, so that no `on_train_end` is called.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error: bool = arguments.flag("TerminateOnNaN", "raise_error", raise_error)
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss")
+        if loss is None or math.isfinite(loss):
+            return
+        if self.raise_error:
+            raise RuntimeError(
+                f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. "
+                "Terminating training immediately."
+            )
+        print(f"Batch {batch}: Invalid loss, terminating training")
+        self.model.stop_training = True

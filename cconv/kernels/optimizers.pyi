@@ -10,3 +10,11 @@ def optimize(
     item: int,
     threads: int,
 ) -> None: ...
+def square_sums(
+    arrays: np.ndarray,
+    pieces: np.ndarray,
+    partial: np.ndarray,
+    sums: np.ndarray,
+    item: int,
+    threads: int,
+) -> None: ...

@@ -11,9 +11,18 @@ from cconv._rows cimport cconv_rows, cconv_update
 
 cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
     # the rules in the order of `ops.optimizers.RULES`
-    cdef cconv_update *rules[7]
-    rules[:] = [rows.sgd, rows.momentum, rows.nesterov, rows.adagrad, rows.rmsprop, rows.adadelta, rows.adam]
+    cdef cconv_update *rules[16]
+    rules[:] = [
+        rows.sgd, rows.momentum, rows.nesterov, rows.adagrad, rows.rmsprop, rows.adadelta, rows.adam,
+        rows.amsgrad, rows.nadam, rows.adamax, rows.lion,
+        rows.accumulate, rows.penalize, rows.scale, rows.clip, rows.average,
+    ]
     return rules[rule]
+
+
+cdef inline char *place(const long long *arrays, size column, size first, size item) noexcept nogil:
+    # element `first` of an array of the row, or NULL if there is none
+    return <char *> arrays[column] + first * item if arrays[column] else NULL
 
 
 cdef void update_chunk(
@@ -21,18 +30,18 @@ cdef void update_chunk(
     size stop, size item
 ) noexcept nogil:
     # elements start ... stop of all arrays, laid end to end
-    cdef double[5] hyper
+    cdef double[7] hyper
     cdef size k = 0, first, n
     memcpy(hyper, numbers, count * sizeof(double))
-    while arrays[6 * k + 5] <= start:
+    while arrays[7 * k + 6] <= start:
         k = k + 1
     while start < stop:
-        first = start - (arrays[6 * k + 5] - arrays[6 * k + 4])
-        n = min(stop, arrays[6 * k + 5]) - start
+        first = start - (arrays[7 * k + 6] - arrays[7 * k + 5])
+        n = min(stop, arrays[7 * k + 6]) - start
         hyper[1] = l2[k]
-        f(n, <char *> arrays[6 * k] + first * item, <const char *> arrays[6 * k + 1] + first * item,
-          <char *> arrays[6 * k + 2] + first * item if arrays[6 * k + 2] else NULL,
-          <char *> arrays[6 * k + 3] + first * item if arrays[6 * k + 3] else NULL, hyper)
+        f(n, place(arrays + 7 * k, 0, first, item), place(arrays + 7 * k, 1, first, item),
+          place(arrays + 7 * k, 2, first, item), place(arrays + 7 * k, 3, first, item),
+          place(arrays + 7 * k, 4, first, item), hyper)
         start, k = start + n, k + 1
 
 
@@ -43,11 +52,32 @@ def optimize(
     const double[::1] numbers,  # IN
     size item, int threads,
 ):
-    # arrays (k, 6): addresses of param, grad and up to two states, else 0; elements, and their sum so far
-    # l2 (k): penalties; numbers: learning rate, a place for the penalty, and those of the rule
-    cdef size total = arrays[arrays.shape[0] - 1, 5], t
+    # arrays (k, 7): addresses of param, grad and up to three states, else 0; elements, and their sum so far
+    # l2 (k): penalties, or other numbers of the arrays; numbers: learning rate, a place for that of the
+    # array, and those of the rule, five at most
+    cdef size total = arrays[arrays.shape[0] - 1, 6], t
     cdef cconv_update *f = rule_of(cconv_rows_of(item), rule)
     with nogil:
         for t in prange((total + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
             update_chunk(f, &arrays[0, 0], &l2[0], &numbers[0], numbers.shape[0], t * CHUNK,
                          min(t * CHUNK + CHUNK, total), item)
+
+
+def square_sums(
+    const long long[:, ::1] arrays,  # IN
+    const long long[:, ::1] pieces,  # IN
+    double[::1] partial,  # OUT, scratch
+    double[::1] sums,  # OUT
+    size item, int threads,
+):
+    # arrays (k, 7) as above -> sums (k) of the squares of grad
+    # pieces (p, 3): number of the array, first element, elements; partial (p), added in order
+    cdef size t
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    with nogil:
+        for t in prange(pieces.shape[0], schedule='static', num_threads=threads):
+            partial[t] = rows.squares(pieces[t, 2], place(&arrays[pieces[t, 0], 0], 1, pieces[t, 1], item))
+        for t in range(sums.shape[0]):
+            sums[t] = 0
+        for t in range(pieces.shape[0]):
+            sums[pieces[t, 0]] += partial[t]

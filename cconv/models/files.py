@@ -229,8 +229,8 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
         if not name.startswith(OPTIMIZER) or name == ITERATIONS:
             continue
         weight, slot = _weight_and_slot(name)
-        if slot not in model.optimizer.slots:
-            raise ValueError(f"{name!r} must end in one of {model.optimizer.slots}")
+        if slot not in model.optimizer.kept_slots:
+            raise ValueError(f"{name!r} must end in one of {model.optimizer.kept_slots}")
         if weight not in weights:
             if file.digest is None:  # older versions kept what was remembered of layers that are gone
                 continue
@@ -242,11 +242,11 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
             )
         found.setdefault(weight, set()).add(slot)
     for weight, slots in found.items():
-        if len(slots) != len(model.optimizer.slots):
-            raise ValueError(f"the optimizer must have {model.optimizer.slots} of {weight!r}")
+        if len(slots) != len(model.optimizer.kept_slots):
+            raise ValueError(f"the optimizer must have {model.optimizer.kept_slots} of {weight!r}")
     return [
         ITERATIONS,
-        *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.slots),
+        *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.kept_slots),
     ]
 
 

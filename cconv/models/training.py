@@ -26,6 +26,7 @@ from cconv.inputs.columns import is_plain
 from cconv.layers.base import Layer
 from cconv.metrics import Meter
 from cconv.models.feeding import EVALUATION, Given, Validation, optional_count
+from cconv.models.files import named_params
 from cconv.models.predicting import Predictor, verbosity_of
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ T = TypeVar("T")
 
 class NonFiniteLossError(ValueError, FloatingPointError):
     """The loss became NaN or infinite; the weights are those before the step that the message names."""
+
+    loss: float = math.nan
 
 
 class Trainer(Predictor):
@@ -118,7 +121,7 @@ class Trainer(Predictor):
         if metrics is not None and not isinstance(metrics, list | tuple):
             raise TypeError(f"{where}: metrics must be a list, got {metrics!r}")
         ready = optimizers.get(optimizer, where, "optimizer")
-        if ready.iterations and ready is not self.optimizer:
+        if ready._calls and ready is not self.optimizer:
             raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
         self.optimizer = ready
         self.loss: Any = losses.get(loss, where, "loss")
@@ -177,7 +180,7 @@ class Trainer(Predictor):
             0 is silent, 1 (the same as "auto") a progress bar, 2 a line an epoch. Where output is
             neither a terminal nor a notebook, 1 writes lines too.
         callbacks : Callback or iterable of Callback, optional
-            Called in this order.
+            Called in this order, `History` and the bar after them.
         validation_split : float
             In [0, 1): the share of samples, the last ones, that are set apart for validation.
         validation_data : (x, y) or (x, y, sample_weight), or what gives batches, optional
@@ -213,6 +216,7 @@ class Trainer(Predictor):
             For arguments that do not fit.
         NonFiniteLossError
             When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
+            With `TerminateOnNaN` among the callbacks training ends instead.
         """
         where = "Sequential.fit"
         self._need_compiled(where)
@@ -242,7 +246,8 @@ class Trainer(Predictor):
                 "samples": train.n,
                 "metrics": names + [f"val_{name}" for name in names if validation is not None],
             }
-            calls = CallbackList([history, *bar, callbacks], self, params, where)
+            # As in Keras they hear what the user's callbacks have added to the logs.
+            calls = CallbackList([callbacks, history, *bar], self, params, where)
             self.history, self.stop_training = history, False
             try:
                 self._epochs(range(first, last), train, validation, frequency, shuffle, calls)
@@ -276,6 +281,7 @@ class Trainer(Predictor):
                 calls.call("on_epoch_end", epoch, logs)
                 if self.stop_training:
                     break
+            self.optimizer.finalize_variable_values(named_params(self._learning() or []))
             calls.call("on_train_end", logs)
 
     def _epoch(self, train: Source, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
@@ -286,12 +292,24 @@ class Trainer(Predictor):
         meter = Meter(self._figure_names())
         for number, batch in enumerate(train.epoch(order)):
             calls.call("on_train_batch_begin", number, {})
-            values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1}{of}")
+            failure = None
+            try:
+                values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1}{of}")
+            except NonFiniteLossError as error:
+                if not calls.hear_of_nan:
+                    raise
+                failure, values = error, [error.loss, *[math.nan] * len(self.metrics)]
             meter.add(values, len(batch.x))
             calls.call("on_train_batch_end", number, meter.means())
             if self.stop_training:
                 break
+            if failure is not None:
+                raise failure
         return meter.means()
+
+    def _swap_averages(self) -> None:
+        """Let the weights and the means that the optimizer keeps of them change places."""
+        self.optimizer._swap_averages(named_params(self._layers))
 
     def _training_plan(self) -> RecordedPlan:
         plans = self._plans
@@ -310,7 +328,9 @@ class Trainer(Predictor):
         loss, dy = plan.loss_of(batch.y, y, batch.weight)
         loss += self._penalty()
         if not math.isfinite(loss):
-            raise NonFiniteLossError(self._explain(plan, batch, loss, position))
+            error = NonFiniteLossError(self._explain(plan, batch, loss, position))
+            error.loss = loss
+            raise error
         values = [loss, *self._metric_values(batch.y, y, plan)]
         if learning is not None:
             plan.backward(dy)

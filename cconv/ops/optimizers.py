@@ -4,9 +4,9 @@ Arguments are already checked. `l2` adds ``l2 * param`` to the gradient on the f
 Keras 3's, which the formulas state.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from cconv.threads import threads_for
 Array = np.ndarray
 
 # As the kernel numbers them.
-RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam")
+RULES = (
+    *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"),
+    *("amsgrad", "nadam", "adamax", "lion"),
+    *("accumulate", "penalize", "scale", "clip", "average"),
+)
+PIECE = 8192  # elements of a partial sum of squares
 
 
 class Group:
@@ -28,17 +33,17 @@ class Group:
         (param, grad, states…) for each parameter: C-contiguous, aligned, all of one dtype. The
         group keeps them, and the kernel their addresses.
     l2 : sequence of float, optional
-        For each parameter; by default 0.
+        For each parameter; by default 0. For `scale` and `penalize` the number of each array.
     """
 
     def __init__(self, entries: Sequence[tuple[Array, ...]], l2: Sequence[float] | None = None) -> None:
         self.entries: list[tuple[Array, ...]] = list(entries)
         self.l2: np.ndarray = np.zeros(len(self.entries)) if l2 is None else np.array(l2, np.float64)
         self.itemsize: int = self.entries[0][0].itemsize
-        ends = accumulate(entry[0].size for entry in self.entries)
+        ends = itertools.accumulate(entry[0].size for entry in self.entries)
         self.table: np.ndarray = np.array(
             [
-                [*(array.ctypes.data for array in entry), *[0] * (4 - len(entry)), entry[0].size, end]
+                [*(array.ctypes.data for array in entry), *[0] * (5 - len(entry)), entry[0].size, end]
                 for entry, end in zip(self.entries, ends, strict=True)
             ],
             np.int64,
@@ -52,7 +57,7 @@ class Group:
             self.l2,
             np.array((lr, 0.0, *numbers)),
             self.itemsize,
-            threads_for(int(self.table[-1, 5])),
+            threads_for(int(self.table[-1, 6])),
         )
 
 
@@ -100,3 +105,84 @@ def adam_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: 
     """
     lr_t = lr * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     group.step("adam", lr_t, 1 - beta_1, 1 - beta_2, epsilon)
+
+
+def amsgrad_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int) -> None:
+    """Step t >= 1 of Adam over the largest v so far, the third state."""
+    lr_t = lr * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    group.step("amsgrad", lr_t, 1 - beta_1, 1 - beta_2, epsilon)
+
+
+def nadam_update(
+    group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int, product: float
+) -> None:
+    """Step t >= 1 of Nadam; `product` is that of the momenta of the steps before it.
+
+    The momentum of step t is u_t = beta_1 * (1 - 0.96**t / 2). With the states m and v as in Adam:
+    param -= lr * (u_{t+1} * m / (1 - u_1 … u_{t+1}) + (1 - u_t) * grad / (1 - u_1 … u_t))
+    / (sqrt(v / (1 - beta_2**t)) + epsilon).
+    """
+    now, then = (beta_1 * (1 - 0.5 * 0.96**step) for step in (t, t + 1))
+    product *= now
+    size = math.sqrt(1 - beta_2**t)
+    of_m, of_g = lr * size * then / (1 - product * then), lr * size * (1 - now) / (1 - product)
+    group.step("nadam", lr, 1 - beta_1, 1 - beta_2, epsilon * size, of_m, of_g)
+
+
+def adamax_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int) -> None:
+    """Step t >= 1 of Adamax.
+
+    With the states m and u: m as in Adam; u = max(beta_2 * u, |grad|);
+    param -= lr / (1 - beta_1**t) * m / (u + epsilon).
+    """
+    group.step("adamax", lr / (1 - beta_1**t), 1 - beta_1, beta_2, epsilon)
+
+
+def lion_update(group: Group, lr: float, beta_1: float, beta_2: float) -> None:
+    """Param -= lr * sign(beta_1 * m + (1 - beta_1) * grad); m = beta_2 * m + (1 - beta_2) * grad."""
+    group.step("lion", lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+
+
+# --- around the rules: groups of (out, x) ------------------------------------------------------------
+
+
+def accumulate(group: Group) -> None:
+    """Out += x."""
+    group.step("accumulate", 0.0)
+
+
+def penalize(group: Group) -> None:
+    """Out = x + number * w, in a group of (out, x, w)."""
+    group.step("penalize", 0.0)
+
+
+def scale(group: Group, numbers: Array | float) -> None:
+    """Out = number * x."""
+    group.l2[:] = numbers
+    group.step("scale", 0.0)
+
+
+def clip(group: Group, limit: float) -> None:
+    """Out = x between -limit and limit."""
+    group.step("clip", 0.0, limit)
+
+
+def average(group: Group, momentum: float) -> None:
+    """Out = momentum * out + (1 - momentum) * x."""
+    group.step("average", 0.0, momentum, 1 - momentum)
+
+
+def square_sums(group: Group) -> Array:
+    """Return the sums of the squares of each x (k), in float64."""
+    pieces = np.array(
+        [
+            (number, first, min(PIECE, entry[0].size - first))
+            for number, entry in enumerate(group.entries)
+            for first in range(0, entry[0].size, PIECE)
+        ],
+        np.int64,
+    ).reshape(-1, 3)
+    sums = np.empty(len(group.entries))
+    threads = threads_for(int(group.table[-1, 6]))
+    loops.square_sums(group.table, pieces, np.empty(len(pieces)), sums, group.itemsize, threads)
+    return sums

@@ -9,9 +9,10 @@ from typing import Any
 from cconv import arguments
 from cconv.arguments.keras_names import refusing
 from cconv.optimizers import schedules
-from cconv.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, RMSprop
+from cconv.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from cconv.optimizers.base import Optimizer
 from cconv.optimizers.descent import SGD, Momentum, Nesterov
+from cconv.optimizers.moments import Adam, Adamax, AdamW, Lion, Nadam
 
 __all__ = [
     "SGD",
@@ -20,7 +21,10 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Lion",
     "Momentum",
+    "Nadam",
     "Nesterov",
     "Optimizer",
     "RMSProp",
@@ -46,7 +50,7 @@ adam = Adam
 
 _CLASSES: dict[str, type[Optimizer]] = {
     entry.__name__.lower(): entry
-    for entry in (SGD, Momentum, Nesterov, Adagrad, RMSprop, Adadelta, Adam, AdamW)
+    for entry in (SGD, Momentum, Nesterov, Adagrad, RMSprop, Adadelta, Adam, AdamW, Nadam, Adamax, Lion)
 }
 
 

@@ -1,10 +1,11 @@
 """Rules whose steps adapt to the sizes of the gradients."""
 
-from typing import Any
+from typing import Any, Unpack
 
-from cconv.arguments.numbers import at_least_zero, finite, fraction
+from cconv.arguments.numbers import at_least_zero, fraction
 from cconv.ops import optimizers
 from cconv.optimizers.base import Optimizer
+from cconv.optimizers.options import Decayed
 
 
 class Adagrad(Optimizer):
@@ -20,7 +21,7 @@ class Adagrad(Optimizer):
         Where a begins, at least 0.
     epsilon : float
         ε, at least 0.
-    decay, lr
+    **common
         See `Optimizer`.
     """
 
@@ -31,11 +32,9 @@ class Adagrad(Optimizer):
         learning_rate: Any = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
-        *,
-        decay: float = 0.0,
-        lr: Any = None,
+        **common: Unpack[Decayed],
     ) -> None:
-        super().__init__(learning_rate, decay, lr)
+        super().__init__(learning_rate, **common)
         self.initial_accumulator_value: float = at_least_zero(
             "Adagrad", "initial_accumulator_value", initial_accumulator_value
         )
@@ -59,7 +58,7 @@ class RMSprop(Optimizer):
         ρ in [0, 1): how much of the mean of squares is kept.
     epsilon : float
         ε, at least 0.
-    decay, lr
+    **common
         See `Optimizer`.
     """
 
@@ -71,10 +70,9 @@ class RMSprop(Optimizer):
         rho: float = 0.9,
         *,
         epsilon: float = 1e-7,
-        decay: float = 0.0,
-        lr: Any = None,
+        **common: Unpack[Decayed],
     ) -> None:
-        super().__init__(learning_rate, decay, lr)
+        super().__init__(learning_rate, **common)
         self.rho: float = fraction("RMSprop", "rho", rho)
         self.epsilon: float = at_least_zero("RMSprop", "epsilon", epsilon)
 
@@ -96,7 +94,7 @@ class Adadelta(Optimizer):
         ρ in [0, 1): how much of the means of squares is kept.
     epsilon : float
         ε, at least 0.
-    decay, lr
+    **common
         See `Optimizer`.
     """
 
@@ -107,90 +105,11 @@ class Adadelta(Optimizer):
         learning_rate: Any = 0.001,
         rho: float = 0.95,
         epsilon: float = 1e-7,
-        *,
-        decay: float = 0.0,
-        lr: Any = None,
+        **common: Unpack[Decayed],
     ) -> None:
-        super().__init__(learning_rate, decay, lr)
+        super().__init__(learning_rate, **common)
         self.rho: float = fraction("Adadelta", "rho", rho)
         self.epsilon: float = at_least_zero("Adadelta", "epsilon", epsilon)
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adadelta_update(group, rate, self.rho, self.epsilon)
-
-
-class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, "Adam: a method for stochastic optimization").
-
-    ``m ← m + (1 - β₁)(g - m)``, ``v ← v + (1 - β₂)(g² - v)``,
-    ``w ← w - lr √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)``, the form at the end of the paper's section 2.
-
-    Parameters
-    ----------
-    learning_rate : float or Schedule
-        Size of the step.
-    beta_1, beta_2 : float
-        In [0, 1): how much of the means of gradients and of their squares is kept.
-    epsilon : float
-        ε, at least 0.
-    decay, lr
-        See `Optimizer`.
-    """
-
-    slots: tuple[str, ...] = ("m", "v")
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        decay: float = 0.0,
-        lr: Any = None,
-    ) -> None:
-        super().__init__(learning_rate, decay, lr)
-        where = type(self).__name__
-        self.beta_1: float = fraction(where, "beta_1", beta_1)
-        self.beta_2: float = fraction(where, "beta_2", beta_2)
-        self.epsilon: float = at_least_zero(where, "epsilon", epsilon)
-
-    def _update(self, group: optimizers.Group, rate: float) -> None:
-        optimizers.adam_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, "Decoupled weight decay regularization").
-
-    ``w ← w - lr λ w``, then the rule of `Adam`. The decay is a pass of its own.
-
-    Parameters
-    ----------
-    learning_rate : float or Schedule
-        Size of the step.
-    weight_decay : float
-        λ, at least 0.
-    beta_1, beta_2, epsilon
-        As in `Adam`.
-    decay, lr
-        See `Optimizer`.
-    """
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        decay: float = 0.0,
-        lr: Any = None,
-    ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, decay=decay, lr=lr)
-        self.weight_decay: float = finite("AdamW", "weight_decay", weight_decay, least=0.0)
-
-    def _update(self, group: optimizers.Group, rate: float) -> None:
-        for w, *_ in group.entries:
-            w *= 1.0 - rate * self.weight_decay
-        super()._update(group, rate)

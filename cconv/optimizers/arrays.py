@@ -1,7 +1,7 @@
 """The arrays that an optimizer steps: what it takes, and how they are grouped for the kernel."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from cconv import arguments
 from cconv.arguments.arrays import aligned_empty
 from cconv.ops import optimizers
+from cconv.optimizers.options import Options
+from cconv.optimizers.passes import Entry, Passes
 from cconv.regularizers import Regularizer
 
 Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray]
@@ -49,6 +51,8 @@ class ArrayGroups:
     ----------
     groups : list of Group
         One for each dtype.
+    passes : list of Passes
+        What is done around the rule, for each dtype; empty if nothing is.
     token : object or None
         What the caller knows them by.
     """
@@ -57,26 +61,36 @@ class ArrayGroups:
         self,
         pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
         ready: Sequence[np.ndarray],
-        slots: Sequence[Sequence[np.ndarray]],
+        slots: Sequence[dict[str, np.ndarray]],
         penalties: Sequence[Regularizer | None],
+        own: Sequence[str],
+        options: Options,
+        decays: Callable[[str], bool],
     ) -> None:
         self._pairs, self._penalties = list(pairs), _factors(penalties)
         self.token: object | None = None
         # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
         self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
-        by_dtype: dict[Any, tuple[list, list]] = {}
-        for (_, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
+        by_dtype: dict[Any, list[Entry]] = {}
+        for (name, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
             l1 = penalty.l1 if penalty is not None else 0.0
             g = grad
             if l1 or grad is not given:
                 g = aligned_empty(w.shape, w.dtype)
                 self._changed.append((g, given, w, l1))
-            entries, l2 = by_dtype.setdefault(w.dtype, ([], []))
-            entries.append((w, g, *kept))
             # The gradient of l2 Σw² is 2 l2 w.
-            l2.append(2.0 * penalty.l2 if penalty is not None else 0.0)
+            l2 = 2.0 * penalty.l2 if penalty is not None else 0.0
+            by_dtype.setdefault(w.dtype, []).append(Entry(w, g, kept, l2, decays(name)))
+        self.passes: list[Passes] = (
+            [Passes(entries, options) for entries in by_dtype.values()] if options._around() else []
+        )
+        # Where there are passes the penalties are in the gradients already.
         self.groups: list[optimizers.Group] = [
-            optimizers.Group(entries, l2) for entries, l2 in by_dtype.values()
+            optimizers.Group(
+                [(e.w, e.used, *(e.slots[slot] for slot in own)) for e in entries],
+                [0.0 if self.passes else e.l2 for e in entries],
+            )
+            for entries in by_dtype.values()
         ]
 
     def are(

@@ -1,6 +1,7 @@
 """The base of the optimizers: their steps, and what they remember from one to the next."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,14 +11,19 @@ from cconv.arguments.arrays import aligned_empty
 from cconv.arguments.claims import Claims
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import at_least_zero
+from cconv.arguments.parameters import spelled_out
 from cconv.ops import optimizers
-from cconv.optimizers import schedules
+from cconv.optimizers import passes, schedules
 from cconv.optimizers.arrays import ArrayGroups, Arrays, by_name, check_apart, checked
+from cconv.optimizers.options import Options
 from cconv.regularizers import Regularizer
 
 
-class Optimizer(arguments.Configured):
+class Optimizer(Options, arguments.Configured):
     """Base of the optimizers.
+
+    At each step gradients are accumulated, then clipped; weights decay; the rule changes them; their means
+    are taken: Keras' order.
 
     Parameters
     ----------
@@ -25,11 +31,29 @@ class Optimizer(arguments.Configured):
         The step's size; `lr` is its old name.
     decay : float
         Divides the learning rate of step t by ``1 + decay · (t - 1)``, as Keras did.
+    weight_decay : float, optional
+        λ: before the rule ``w ← w - lr λ w``.
+    clipnorm : float, optional
+        Largest norm of the gradient of each weight array; a longer one is scaled. 0 stands for None, as in
+        Keras, here and in the next two, of which one at most may be given.
+    clipvalue : float, optional
+        Largest size of the values of gradients.
+    global_clipnorm : float, optional
+        Largest norm of all gradients together.
+    use_ema : bool
+        Whether to keep means of the weights, ``a ← μ a + (1 - μ) w`` after each step, which begin as the
+        weights after the first. `fit` gives them to the weights at its end.
+    ema_momentum : float
+        μ in [0, 1].
+    ema_overwrite_frequency : int, optional
+        After every so many steps the weights become their means.
+    gradient_accumulation_steps : int, optional
+        At least 2: the weights change only at every so many steps, by the mean of the gradients since.
 
     Attributes
     ----------
     iterations : int
-        Steps made so far.
+        How often the weights have been changed.
     """
 
     not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -37,23 +61,55 @@ class Optimizer(arguments.Configured):
         "define apply(params, grads, regularizers), or _update(group, rate)",
     )
     aliases: tuple[str, ...] = ("lr",)
-    _remembered: ClassVar[tuple[str, ...]] = ("iterations", "_slots", "_claims")
-    slots: tuple[str, ...] = ()  # names of the arrays kept for every weight
+    _remembered: ClassVar[tuple[str, ...]] = ("_calls", "_slots", "_claims", "_excluded", "_swapped")
+    slots: tuple[str, ...] = ()  # names of the arrays that the rule keeps for every weight
     slot_start: float = 0.0
 
-    def __init__(self, learning_rate: Any, decay: float, lr: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: Any,
+        decay: float = 0.0,
+        lr: Any = None,
+        *,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        gradient_accumulation_steps: int | None = None,
+    ) -> None:
         where = type(self).__name__
+        self._calls: int = 0
         self.learning_rate = learning_rate if lr is None else lr
         self.decay: float = at_least_zero(where, "decay", decay)
-        self.iterations: int = 0
         self._slots: dict[str, dict[str, np.ndarray]] = {}
         self._arrays: ArrayGroups | None = None
+        self._excluded: re.Pattern[str] | None = None
+        self._swapped = False  # whether weights and their means have changed places
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self._check_clips()
+        self.use_ema, self.ema_momentum = use_ema, ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self._claims = Claims()  # of those who step
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__signature__ = spelled_out(cls)  # type: ignore[attr-defined]
+
+    @property
+    def iterations(self) -> int:
+        """How often the weights have been changed."""
+        return self._calls // (self.gradient_accumulation_steps or 1)
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate, or the schedule that gives it."""
-        return self._learning_rate
+        """The learning rate of the next step; may be set to another one, or to a schedule."""
+        rate = self._learning_rate
+        return float(rate(self._calls)) if callable(rate) else rate
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -66,8 +122,69 @@ class Optimizer(arguments.Configured):
         """Return the learning rate of the next step."""
         rate = self._learning_rate
         if callable(rate):
-            rate = rate(self.iterations)
-        return rate / (1.0 + self.decay * self.iterations)
+            rate = rate(self._calls)
+        return rate / (1.0 + self.decay * self._calls)
+
+    def _given(self) -> dict[str, Any]:
+        return super()._given() | {"learning_rate": self._learning_rate}
+
+    def exclude_from_weight_decay(
+        self, var_list: None = None, var_names: Sequence[str] | None = None
+    ) -> None:
+        """Let some weights keep their values: `weight_decay` is not for them.
+
+        It is not saved with a model, as in Keras.
+
+        Parameters
+        ----------
+        var_list
+            Not supported: weights have names.
+        var_names : sequence of str
+            Patterns (`re.search`) of names such as ``"bias"`` or ``"gamma"``.
+
+        Examples
+        --------
+        >>> from cconv.optimizers import AdamW
+        >>> optimizer = AdamW()
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        """
+        where = f"{type(self).__name__}.exclude_from_weight_decay"
+        if var_list:
+            raise TypeError(f"{where}: var_list is not supported, use var_names, such as ['bias']")
+        if isinstance(var_names, str) or not all(isinstance(name, str) for name in var_names or ()):
+            raise TypeError(f"{where}: var_names must be a list of str, got {var_names!r}")
+        self._excluded = re.compile("|".join(var_names)) if var_names else None
+        self._arrays = None
+
+    def _decays(self, name: str) -> bool:
+        """Whether a weight is not excluded from its decay."""
+        return self._excluded is None or self._excluded.search(name.rpartition("/")[2]) is None
+
+    def finalize_variable_values(self, var_list: Arrays) -> None:
+        """Give weights the values of their means, if `use_ema`.
+
+        Parameters
+        ----------
+        var_list : dict or list of ndarray
+            The weights, as for `apply`.
+        """
+        for name, w in by_name(var_list).items():
+            average = self._slots.get(name, {}).get("average")
+            if average is None:
+                continue
+            if self._swapped:  # the mean stands in the weight's place
+                average[...] = w
+            else:
+                w[...] = average
+        self._swapped = False
+
+    def _swap_averages(self, params: Arrays) -> None:
+        """Let weights and their means change places."""
+        for name, w in by_name(params).items():
+            average = self._slots.get(name, {}).get("average")
+            if average is not None:
+                w[...], average[...] = average.copy(), w.copy()
+        self._swapped = not self._swapped
 
     @controlled
     def apply(
@@ -106,14 +223,21 @@ class Optimizer(arguments.Configured):
         if self._arrays is None or not self._arrays.are(pairs, penalties):
             ready = [checked(*pair) for pair in pairs]
             check_apart(pairs)
-            slots = [[*self._slots_of(name, w).values()] for name, w, _ in pairs]
-            self._arrays = ArrayGroups(pairs, ready, slots, penalties)
+            self._check_clips()
+            slots = [self._slots_of(name, w) for name, w, _ in pairs]
+            self._arrays = ArrayGroups(pairs, ready, slots, penalties, self.slots, self, self._decays)
         self._step(self._arrays)
 
     def _step(self, arrays: ArrayGroups) -> None:
         rate = self.current_rate()
-        self.iterations += 1
+        self._calls += 1
         arrays.refresh()
+        if arrays.passes:
+            passes.step(arrays.passes, self, rate, self._calls, lambda: self._update_all(arrays, rate))
+        else:
+            self._update_all(arrays, rate)
+
+    def _update_all(self, arrays: ArrayGroups, rate: float) -> None:
         for group in arrays.groups:
             self._update(group, rate)
 
@@ -144,13 +268,18 @@ class Optimizer(arguments.Configured):
         }
         return {**self.__dict__, "_slots": slots, "_arrays": None}
 
+    @property
+    def kept_slots(self) -> tuple[str, ...]:
+        """Names of all arrays that are kept for every weight."""
+        return (*self.slots, *self._extra_slots())
+
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
         before, kept = self._slots.get(name, {}), {}
-        for slot in self.slots:
+        for slot in self.kept_slots:
             array = before.get(slot)
             if array is None:
                 array = aligned_empty(w.shape, w.dtype)
-                array[...] = self.slot_start
+                array[...] = self.slot_start if slot in self.slots else w if slot == "average" else 0.0
             elif array.shape != w.shape or array.dtype != w.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its "
@@ -166,9 +295,10 @@ class Optimizer(arguments.Configured):
         Returns
         -------
         dict of str to ndarray
-            ``"iterations"``, and for every weight ``"name/slot"``.
+            ``"iterations"``, the steps that only accumulated among them, and for every weight
+            ``"name/slot"``.
         """
-        state = {"iterations": np.array(self.iterations, np.int64)}
+        state = {"iterations": np.array(self._calls, np.int64)}
         for name, kept in list(self._slots.items()):  # another thread may train
             state |= {f"{name}/{slot}": array.copy() for slot, array in kept.items()}
         return state
@@ -187,18 +317,19 @@ class Optimizer(arguments.Configured):
             if entry == "iterations":
                 continue
             name, _, slot = entry.rpartition("/")
-            if not name or slot not in self.slots:
+            if not name or slot not in self.kept_slots:
                 raise ValueError(f"{where}: state must hold the entries 'name/slot', got {entry!r}")
             kept = aligned_empty(array.shape, array.dtype)
             kept[...] = array
             slots.setdefault(name, {})[slot] = kept
-        if "iterations" not in state or any(set(kept) != set(self.slots) for kept in slots.values()):
-            raise ValueError(f"{where}: state must hold 'iterations' and, for every weight, {self.slots}")
-        self.iterations = int(state["iterations"])
+        names = self.kept_slots
+        if "iterations" not in state or any(set(kept) != set(names) for kept in slots.values()):
+            raise ValueError(f"{where}: state must hold 'iterations' and, for every weight, {names}")
+        self._calls = int(state["iterations"])
         # The order of the slots is that of a fresh optimizer.
-        self._slots = {name: {slot: kept[slot] for slot in self.slots} for name, kept in slots.items()}
+        self._slots = {name: {slot: kept[slot] for slot in names} for name, kept in slots.items()}
         self._arrays = None
 
     def reset(self) -> None:
         """Forget all steps made so far."""
-        self.iterations, self._slots, self._arrays = 0, {}, None
+        self._calls, self._slots, self._arrays = 0, {}, None

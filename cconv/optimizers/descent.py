@@ -1,11 +1,12 @@
 """Gradient descent, with and without momentum."""
 
-from typing import Any
+from typing import Any, Unpack
 
 from cconv import arguments
 from cconv.arguments.numbers import fraction
 from cconv.ops import optimizers
 from cconv.optimizers.base import Optimizer
+from cconv.optimizers.options import Decayed
 
 
 class SGD(Optimizer):
@@ -21,7 +22,7 @@ class SGD(Optimizer):
         μ in [0, 1).
     nesterov : bool
         Whether momentum is Nesterov's.
-    decay, lr
+    **common
         See `Optimizer`.
 
     Examples
@@ -35,11 +36,9 @@ class SGD(Optimizer):
         learning_rate: Any = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
-        *,
-        decay: float = 0.0,
-        lr: Any = None,
+        **common: Unpack[Decayed],
     ) -> None:
-        super().__init__(learning_rate, decay, lr)
+        super().__init__(learning_rate, **common)
         self.momentum = momentum
         self.nesterov: bool = arguments.flag(type(self).__name__, "nesterov", nesterov)
 
@@ -74,14 +73,12 @@ class Momentum(SGD):
         Size of the step.
     momentum : float
         μ in [0, 1).
-    decay, lr
+    **common
         See `Optimizer`.
     """
 
-    def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
-    ) -> None:
-        super().__init__(learning_rate, momentum, False, decay=decay, lr=lr)
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, **common: Unpack[Decayed]) -> None:
+        super().__init__(learning_rate, momentum, False, **common)
 
 
 class Nesterov(SGD):
@@ -95,11 +92,9 @@ class Nesterov(SGD):
         Size of the step.
     momentum : float
         μ in [0, 1).
-    decay, lr
+    **common
         See `Optimizer`.
     """
 
-    def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.9, *, decay: float = 0.0, lr: Any = None
-    ) -> None:
-        super().__init__(learning_rate, momentum, True, decay=decay, lr=lr)
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, **common: Unpack[Decayed]) -> None:
+        super().__init__(learning_rate, momentum, True, **common)

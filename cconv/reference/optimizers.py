@@ -176,3 +176,165 @@ def adam(
     v = beta_2 * v + (1 - beta_2) * grad**2
     rate = learning_rate * (1 - beta_2**t) ** 0.5 / (1 - beta_1**t)
     return param - rate * m / (np.sqrt(v) + epsilon), m, v
+
+
+def amsgrad(
+    param: np.ndarray,
+    grad: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    v_hat: np.ndarray,
+    t: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Adam over the largest v so far, ``v_hat' = max(v_hat, v')``; returns (p', m', v', v_hat').
+
+    Source: Reddi, Kale, Kumar 2018, "On the convergence of Adam and beyond", algorithm 2, with the
+    corrections of the biases, as Keras.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero = np.zeros(1)
+    >>> p, m, v, v_hat = amsgrad(np.array([1.0]), np.array([2.0]), zero, zero, np.ones(1), 1, 0.25)
+    >>> v_hat
+    array([1.])
+    """
+    m = beta_1 * m + (1 - beta_1) * grad
+    v = beta_2 * v + (1 - beta_2) * grad**2
+    v_hat = np.maximum(v_hat, v)
+    rate = learning_rate * (1 - beta_2**t) ** 0.5 / (1 - beta_1**t)
+    return param - rate * m / (np.sqrt(v_hat) + epsilon), m, v, v_hat
+
+
+def nadam(
+    param: np.ndarray,
+    grad: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    t: int,
+    product: float = 1.0,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nadam at step t = 1, 2, … behind momenta of the product u_1 … u_{t-1}; returns (p', m', v').
+
+    ::
+
+        u_t = beta_1 * (1 - 0.96**t / 2)
+        m', v' as in Adam
+        m_hat = u_{t+1} * m' / (1 - u_1 … u_{t+1}) + (1 - u_t) * g / (1 - u_1 … u_t)
+        p' = p - lr * m_hat / (sqrt(v' / (1 - beta_2**t)) + eps)
+
+    Source: Dozat 2016, "Incorporating Nesterov momentum into Adam", algorithm 8, as Keras.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, m, v = nadam(np.array([1.0]), np.array([2.0]), np.zeros(1), np.zeros(1), 1, beta_1=0.0)
+    >>> round(float(p[0]), 6)
+    0.999
+    """
+    now, then = beta_1 * (1 - 0.5 * 0.96**t), beta_1 * (1 - 0.5 * 0.96 ** (t + 1))
+    m = beta_1 * m + (1 - beta_1) * grad
+    v = beta_2 * v + (1 - beta_2) * grad**2
+    m_hat = then * m / (1 - product * now * then) + (1 - now) * grad / (1 - product * now)
+    return param - learning_rate * m_hat / (np.sqrt(v / (1 - beta_2**t)) + epsilon), m, v
+
+
+def adamax(
+    param: np.ndarray,
+    grad: np.ndarray,
+    m: np.ndarray,
+    u: np.ndarray,
+    t: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Adamax at step t = 1, 2, …, ``u' = max(beta_2 * u, |g|)``; returns (p', m', u').
+
+    ``m' = beta_1 * m + (1 - beta_1) * g``, ``p' = p - lr / (1 - beta_1**t) * m' / (u' + eps)``.
+
+    Source: Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero = np.zeros(1)
+    >>> p, m, u = adamax(np.array([1.0]), np.array([-2.0]), zero, zero, 1, 0.25, epsilon=0.0)
+    >>> round(float(p[0]), 6), u
+    (1.25, array([2.]))
+    """
+    m = beta_1 * m + (1 - beta_1) * grad
+    u = np.maximum(beta_2 * u, np.abs(grad))
+    return param - learning_rate / (1 - beta_1**t) * m / (u + epsilon), m, u
+
+
+def lion(
+    param: np.ndarray,
+    grad: np.ndarray,
+    m: np.ndarray,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.99,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lion, ``p' = p - lr * sign(beta_1 * m + (1 - beta_1) * g)``; returns (p', m').
+
+    ``m' = beta_2 * m + (1 - beta_2) * g``.
+
+    Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lion(np.array([1.0]), np.array([-4.0]), np.array([1.0]), 0.25, 0.5, 0.5)
+    (array([1.25]), array([-1.5]))
+    """
+    step = np.sign(beta_1 * m + (1 - beta_1) * grad)
+    return param - learning_rate * step, beta_2 * m + (1 - beta_2) * grad
+
+
+def clip_norm(grad: np.ndarray, limit: float, norm: float | None = None) -> np.ndarray:
+    """Scale a gradient whose norm, or the given one of all gradients, is above the limit, to it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip_norm(np.array([3.0, 4.0]), 2.5), clip_norm(np.array([3.0, 4.0]), 6.0)
+    (array([1.5, 2. ]), array([3., 4.]))
+    """
+    norm = float(np.sqrt((grad.astype(float) ** 2).sum())) if norm is None else norm
+    return grad * (limit / max(norm, limit))
+
+
+def clip_value(grad: np.ndarray, limit: float) -> np.ndarray:
+    """Cut the values of a gradient at -limit and limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip_value(np.array([3.0, -0.5, -2.0]), 1.0)
+    array([ 1. , -0.5, -1. ])
+    """
+    return np.clip(grad, -limit, limit)
+
+
+def moving_average(average: np.ndarray, param: np.ndarray, momentum: float) -> np.ndarray:
+    """Mean of a parameter over steps, ``a' = mu * a + (1 - mu) * p``.
+
+    Source: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> moving_average(np.array([1.0]), np.array([3.0]), 0.75)
+    array([1.5])
+    """
+    return momentum * average + (1 - momentum) * param

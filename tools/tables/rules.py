@@ -2,6 +2,10 @@
 
     KERAS_BACKEND=torch python tools/tables/rules.py
 
+With the names of sections behind it only those are asked for again. "optimizers" and "together" need no
+torch: ``JAX_ENABLE_X64=1 KERAS_BACKEND=jax`` gives the same digits, but for rates of CosineDecay, which are
+of float32 there. Nadam, Adamax, Lion, amsgrad and "together" were made so.
+
 It needs keras and torch, and not cconv. The table was made with keras 3.15.1 on torch 2.13.0, in float64
 (in float32 Keras' 1 - beta_2 ** t has only five right digits), and has twelve digits.
 
@@ -10,11 +14,11 @@ Not in it are the losses of probabilities that are 0 or 1, or of several classes
 
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
-import torch
 from keras import losses, optimizers
 from keras.optimizers import schedules
 from keras.src.initializers import random_initializers
@@ -53,6 +57,25 @@ OPTIMIZERS = {
         {"learning_rate": 0.1, "weight_decay": 0.5, "beta_1": 0.5, "beta_2": 0.75, "epsilon": 0.1},
     ],
 }
+BETAS = {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.75, "epsilon": 0.1}
+OPTIMIZERS["Adam"] += [{"amsgrad": True, "learning_rate": 0.1}, {"amsgrad": True, **BETAS}]
+OPTIMIZERS["AdamW"] += [{"amsgrad": True, "weight_decay": 0.5, **BETAS}]
+OPTIMIZERS |= {name: [{}, {"learning_rate": 0.1}, BETAS] for name in ("Nadam", "Adamax")}
+LATER = ("Nadam", "Adamax", "Lion")
+OPTIMIZERS["Lion"] = [{}, {"learning_rate": 0.1}, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.75}]
+# What all optimizers have, asked for over two weights: the first two values of WEIGHTS, and the others.
+COMMON = [
+    {"weight_decay": 0.5},
+    {"clipnorm": 1.0},
+    {"clipvalue": 0.3},
+    {"global_clipnorm": 2.0},
+    {"use_ema": True, "ema_momentum": 0.75},
+    {"use_ema": True, "ema_overwrite_frequency": 2, "ema_momentum": 0.5},
+    {"gradient_accumulation_steps": 2},
+    {"gradient_accumulation_steps": 3, "clipvalue": 0.4, "weight_decay": 0.25},
+    {"gradient_accumulation_steps": 2, "clipnorm": 0.5, "use_ema": True, "ema_overwrite_frequency": 2},
+    {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5, "weight_decay": 0.5, "use_ema": True},
+]
 OPTIMIZERS["SGD"] += [
     {"learning_rate": 0.1, "momentum": 0.75, "nesterov": True},
     {"learning_rate": 0.1, "momentum": 0.0, "nesterov": True},
@@ -95,7 +118,7 @@ def trajectory(name, options):
     w = keras.Variable(np.array(WEIGHTS))
     found = []
     for grad in GRADS:
-        optimizer.apply([torch.tensor(grad, dtype=torch.float64)], [w])
+        optimizer.apply([keras.ops.convert_to_tensor(np.array(grad))], [w])
         found.append(plain(w.numpy().tolist()))
     return found
 
@@ -111,10 +134,30 @@ def all_trajectories():
         found.append(
             {"name": name, "options": {"learning_rate": 0.2, "decay": 0.5}, "weights": trajectory(name, rate)}
         )
+        if name in LATER:
+            continue
         rate = {"learning_rate": schedules.CosineDecay(0.2, 4, 0.25)}
         found.append(
             {"name": name, "schedule": [0.2, 4, 0.25], "options": {}, "weights": trajectory(name, rate)}
         )
+    return found
+
+
+def all_together():
+    """Return steps of two weights, and in the end their means, with what all optimizers have."""
+    found = []
+    for name, options in itertools.product(("SGD", "Adam", "Nadam"), COMMON):
+        rate = schedules.InverseTimeDecay(0.2, 1, 0.5)
+        optimizer = getattr(optimizers, name)(learning_rate=rate, **options)
+        w = [keras.Variable(np.array(part)) for part in (WEIGHTS[:2], WEIGHTS[2:])]
+        steps = []
+        for grad in GRADS:
+            parts = [keras.ops.convert_to_tensor(np.array(part)) for part in (grad[:2], grad[2:])]
+            optimizer.apply(parts, w)
+            steps.append([*plain(w[0].numpy().tolist()), *plain(w[1].numpy().tolist())])
+        optimizer.finalize_variable_values(w)
+        steps.append([*plain(w[0].numpy().tolist()), *plain(w[1].numpy().tolist())])
+        found.append({"name": name, "options": options, "schedule": [0.2, 1, 0.5], "weights": steps})
     return found
 
 
@@ -143,6 +186,8 @@ def rows(count, classes, seed):
 
 def all_losses():
     """Return losses and, by PyTorch, their gradients, with and without weights of the samples."""
+    import torch
+
     logits = rows(5, 4, 3)
     chances = 1 / (1 + np.exp(-logits))
     classes = np.array([2, 0, 3, 3, 1])
@@ -211,15 +256,19 @@ def all_initializers():
     return found
 
 
+SECTIONS = {
+    "weights": lambda: WEIGHTS,
+    "grads": lambda: GRADS,
+    "optimizers": all_trajectories,
+    "schedules": all_schedules,
+    "losses": all_losses,
+    "initializers": all_initializers,
+    "together": all_together,
+}
+
 if __name__ == "__main__":
-    table = {
-        "weights": WEIGHTS,
-        "grads": GRADS,
-        "optimizers": all_trajectories(),
-        "schedules": all_schedules(),
-        "losses": all_losses(),
-        "initializers": all_initializers(),
-    }
+    table = json.loads(PATH.read_text()) if sys.argv[1:] else {}
+    table |= {name: SECTIONS[name]() for name in sys.argv[1:] or SECTIONS}
     sections = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
     PATH.write_text("{\n" + sections.replace('}, {"name"', '},\n{"name"') + "\n}\n")
     print({key: len(value) for key, value in table.items()}, PATH.stat().st_size)

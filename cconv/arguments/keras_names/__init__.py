@@ -17,7 +17,8 @@ from cconv.arguments.text import key_of
 
 PAGE = "docs/coming-from-keras.md"
 ROOT = "cconv"
-VARKEYWORDS = 0x08  # inspect.CO_VARKEYWORDS, without the time that it takes to import inspect
+# inspect.CO_VARARGS and CO_VARKEYWORDS, without the time that it takes to import inspect.
+VARARGS, VARKEYWORDS = 0x04, 0x08
 NEEDLESS = "nothing: "  # begins what is said instead of what cconv does without being asked
 
 # The methods of a model that Keras gives arguments which cconv has not.
@@ -204,9 +205,10 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
     plain = unwrap(function)
     assert isinstance(plain, FunctionType)
     code = plain.__code__
-    if code.co_flags & VARKEYWORDS:
+    more = named_keywords(plain)
+    if code.co_flags & VARKEYWORDS and not more:
         return function
-    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    known = frozenset((*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *more))
     settle = _settled
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -223,6 +225,24 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
     update_wrapper(made, function)
     made.__dict__["refuses"] = True
     return made
+
+
+def named_keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the names and types of the arguments that ``**options: Unpack[…]`` of a function stands for.
+
+    Examples
+    --------
+    >>> from cconv.optimizers import Adam
+    >>> "clipnorm" in named_keywords(Adam.__init__), named_keywords(print)
+    (True, {})
+    """
+    plain = unwrap(function)
+    if not isinstance(plain, FunctionType) or not plain.__code__.co_flags & VARKEYWORDS:
+        return {}
+    code = plain.__code__
+    rest = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & VARARGS)
+    kinds: tuple[Any, ...] = getattr(plain.__annotations__.get(code.co_varnames[rest]), "__args__", ())
+    return dict(getattr(kinds[0], "__annotations__", {})) if len(kinds) == 1 else {}
 
 
 def _settled(

@@ -45,8 +45,6 @@ VALUE = Argument(same="value")
 NAME = Argument((None, OWN_NAME))
 CONSTRAINT = Argument(instead="a regularizer of those weights")
 FACTOR = Argument(instead="a lower learning_rate")
-CLIP = Argument(instead="a lower learning_rate, or a schedule")
-AVERAGE = Argument((0.99, None), "set_weights with a mean of your own, in a callback")
 WORKERS = Argument(
     (1, 0, None), "workers= of a cconv.utils.PyDataset; batches of arrays are prepared in the background"
 )
@@ -170,20 +168,9 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope"),
     },
     "optimizers.*": {
-        "weight_decay": Argument(instead="AdamW, or kernel_regularizer= of the layers"),
-        "clipnorm": CLIP,
-        "clipvalue": CLIP,
-        "global_clipnorm": CLIP,
-        "use_ema": NO._replace(instead=AVERAGE.instead),
-        "ema_momentum": AVERAGE,
-        "ema_overwrite_frequency": NONE._replace(instead=AVERAGE.instead),
         "loss_scale_factor": FACTOR,
-        "gradient_accumulation_steps": Argument(instead="a larger batch_size"),
         "name": NAME,
         "identifier": VALUE,
-    },
-    "optimizers.Adam": {
-        "amsgrad": NO,
     },
     "optimizers.RMSprop": {
         "momentum": Argument((0.0, None), "SGD with momentum, or Adam"),
@@ -204,6 +191,15 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     "callbacks.CallbackList": {
         "add_history": NO,
         "add_progbar": NO,
+    },
+    "callbacks.TensorBoard": {
+        "histogram_freq": Argument((0, None), "CSVLogger or a callback: scalars alone are written"),
+        "write_graph": Argument((True, False, None), "nothing: utils.plot_model draws the model"),
+        "write_images": NO,
+        "write_steps_per_second": NO,
+        "profile_batch": Argument((0, None), "explain, which measures each step"),
+        "embeddings_freq": Argument((0, None)),
+        "embeddings_metadata": NONE,
     },
     "callbacks.ReduceLROnPlateau": {
         "epsilon": Argument(instead="min_delta", same="min_delta"),

@@ -56,14 +56,11 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "optimizers": {
         "Adafactor": "RMSprop",
-        "Adamax": "Adam",
         "Ftrl": "Adagrad",
         "Lamb": "Adam",
-        "Lion": "AdamW",
         "LossScaleOptimizer": 'dtype="float64" of the model, where float32 is too small',
         "MultiOptimizer": "",
         "Muon": "AdamW",
-        "Nadam": "Adam",
         "OptimizerMap": "",
         "ScheduleFreeAdamW": "AdamW",
         "deserialize": 'optimizer.get_config, and get of {"class_name": …, "config": …}',
@@ -165,13 +162,9 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "callbacks": {
         "BackupAndRestore": "ModelCheckpoint, load_model, and fit with initial_epoch=",
-        "LearningRateScheduler": "a schedule as learning_rate, or LambdaCallback",
         "OrbaxCheckpoint": "ModelCheckpoint, load_model, and fit with initial_epoch=",
         "ProgbarLogger": "verbose=1 of fit",
         "RemoteMonitor": "CSVLogger, LambdaCallback",
-        "SwapEMAWeights": "",
-        "TensorBoard": "CSVLogger, LambdaCallback",
-        "TerminateOnNaN": "nothing: fit ends with an error that names the layer and the step",
     },
     "utils": {
         "Config": "",

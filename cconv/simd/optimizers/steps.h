@@ -3,17 +3,20 @@
  * grad + l2 * param.  The rules are Keras 3's. */
 #undef UPDATE
 #undef HYPER
+#undef LARGER
 
 #define HYPER(k) SPLAT((REAL)hyper[k])
-/* rule: statements on p, g (vectors) and first, second (arrays, through GET and PUT) */
+/* the larger of two, NaN if one is */
+#define LARGER(a, b) BLEND(NAN_(a), a, MAX2(a, b))
+/* rule: statements on p, g (vectors) and first, second, third (arrays, through GET and PUT) */
 #define UPDATE(name, setup, ...)                                                                \
     static void NAME(name)(ptrdiff_t n, void *param_, const void *grad_, void *first_,          \
-                           void *second_, const double *hyper) {                                \
-        REAL *param = param_, *first = first_, *second = second_;                               \
+                           void *second_, void *third_, const double *hyper) {                  \
+        REAL *param = param_, *first = first_, *second = second_, *third = third_;              \
         const REAL *grad = grad_;                                                               \
         const vec lr = HYPER(0), l2 = HYPER(1);                                                 \
         setup;                                                                                  \
-        (void)first, (void)second;                                                              \
+        (void)first, (void)second, (void)third, (void)lr;                                       \
         MAP(n, vec p = GET(param); const vec g = FMA(l2, p, GET(grad)); __VA_ARGS__;            \
             PUT(param, p));                                                                     \
     }
@@ -55,3 +58,38 @@ UPDATE(adam, const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3); const vec
        const vec m = FMA(rest_1, g - m0, m0); const vec v = FMA(rest_2, FMA(g, g, -v0), v0);
        PUT(first, m); PUT(second, v);
        p -= lr * m / (SQRT(v) + epsilon))
+
+/* m, v as in adam; v_hat = max(v_hat, v); p -= lr m / (sqrt(v_hat) + epsilon) */
+UPDATE(amsgrad,
+       const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3); const vec epsilon = HYPER(4),
+       const vec m0 = GET(first); const vec v0 = GET(second); const vec v_hat = GET(third);
+       const vec m = FMA(rest_1, g - m0, m0); const vec v = FMA(rest_2, FMA(g, g, -v0), v0);
+       const vec most = LARGER(v_hat, v);
+       PUT(first, m); PUT(second, v); PUT(third, most);
+       p -= lr * m / (SQRT(most) + epsilon))
+
+/* m, v as in adam; p -= (of_m m + of_g g) / (sqrt(v) + epsilon): the learning rate and what corrects
+ * the biases are in of_m, of_g and epsilon, by the caller */
+UPDATE(nadam,
+       const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3); const vec epsilon = HYPER(4);
+       const vec of_m = HYPER(5); const vec of_g = HYPER(6),
+       const vec m0 = GET(first); const vec v0 = GET(second);
+       const vec m = FMA(rest_1, g - m0, m0); const vec v = FMA(rest_2, FMA(g, g, -v0), v0);
+       PUT(first, m); PUT(second, v);
+       p -= FMA(of_m, m, of_g * g) / (SQRT(v) + epsilon))
+
+/* m as in adam; u = max(beta_2 u, |g|); p -= lr m / (u + epsilon), lr corrected by the caller */
+UPDATE(adamax, const vec rest_1 = HYPER(2); const vec beta_2 = HYPER(3); const vec epsilon = HYPER(4),
+       const vec m0 = GET(first); const vec kept = beta_2 * GET(second);
+       const vec m = FMA(rest_1, g - m0, m0); const vec u = LARGER(kept, NAME(magnitude)(g));
+       PUT(first, m); PUT(second, u);
+       p -= lr * m / (u + epsilon))
+
+/* p -= lr sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g */
+UPDATE(lion,
+       const vec beta_1 = HYPER(2); const vec rest_1 = HYPER(3); const vec beta_2 = HYPER(4);
+       const vec rest_2 = HYPER(5); const vec zero = {0}; const vec one = SPLAT((REAL)1),
+       const vec m = GET(first);
+       const vec c = FMA(beta_1, m, rest_1 * g);
+       PUT(first, FMA(beta_2, m, rest_2 * g));
+       p = FMA(-lr, BLEND(LT(zero, c), one, BLEND(LT(c, zero), -one, c)), p))

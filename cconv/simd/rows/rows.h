@@ -259,6 +259,7 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "losses/cross_entropy.h"
 #include "dropout/dropout.h"
 #include "optimizers/steps.h"
+#include "optimizers/passes.h"
 #include "pooling/bytes.h"
 #include "pooling/overlapping.h"
 #if defined(ISA_AVX512)
@@ -288,5 +289,8 @@ static const cconv_rows NAME(rows) = {
     .sample_backward = NAME(sample_backward),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
-    .adam = NAME(adam),
+    .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),
+    .lion = NAME(lion),
+    .accumulate = NAME(accumulate), .penalize = NAME(penalize), .scale = NAME(scale),
+    .clip = NAME(clip), .average = NAME(average), .squares = NAME(squares),
 };

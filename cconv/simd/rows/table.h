@@ -45,9 +45,9 @@ typedef void cconv_map(ptrdiff_t n, const void *a, const void *b, void *out, dou
 /* out (m, n) = f of the rows of a (m, n) and b (m, n); b may be unused. */
 typedef void cconv_row_map(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out);
 
-/* One optimizer step on param (n) with gradient grad (n) and up to two states (n). */
+/* One optimizer step on param (n) with gradient grad (n) and up to three states (n). */
 typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
-                          const double *hyper);
+                          void *third, const double *hyper);
 
 /* Outputs of at least CCONV_STREAM_BYTES, half of a usual last cache, go past the caches, a stage at
  * a time: see rows/stream.h. */
@@ -104,8 +104,11 @@ typedef struct {
                  const void *x, void *y);
     void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y);
     void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx);
-    /* optimizers */
+    /* optimizers: rules, and what is done with gradients before them and with weights after them */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
+    cconv_update *amsgrad, *nadam, *adamax, *lion;
+    cconv_update *accumulate, *penalize, *scale, *clip, *average;
+    double (*squares)(ptrdiff_t n, const void *x);
 } cconv_rows;
 
 #endif

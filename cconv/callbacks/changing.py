@@ -1,0 +1,128 @@
+"""Callbacks that change what trains: the learning rate by epochs, the weights for their means."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cconv import arguments
+from cconv.callbacks.base import Callback
+from cconv.callbacks.monitors import Logs
+from cconv.callbacks.stopping import check_no_schedule
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before every epoch (arguments as Keras').
+
+    Puts the rate of each epoch into the logs, as ``learning_rate``.
+
+    Parameters
+    ----------
+    schedule : function
+        Of the epoch, counted from 0, and the learning rate so far; or of the epoch alone. Returns the rate,
+        a float.
+    verbose : int
+        1 says what it sets.
+
+    Examples
+    --------
+    >>> halving = LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+    >>> halving.schedule(1, 0.5)
+    0.25
+    """
+
+    adds = ("learning_rate",)
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        super().__init__()
+        if not callable(schedule):
+            raise TypeError(
+                f"LearningRateScheduler: schedule must be a function of epoch and rate, got {schedule!r}"
+            )
+        self.schedule = schedule
+        self.verbose = verbose
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """See that the rate can be set."""
+        check_no_schedule("LearningRateScheduler", self.model.optimizer)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Set the learning rate."""
+        optimizer = self.model.optimizer
+        try:
+            rate = self.schedule(epoch, float(optimizer.learning_rate))
+        except TypeError:  # as in Keras: a function of the epoch alone
+            rate = self.schedule(epoch)
+        if not isinstance(rate, float | np.floating):
+            raise ValueError(f"LearningRateScheduler: schedule must return a float, got {rate!r}")
+        optimizer.learning_rate = float(rate)
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Put the learning rate into the logs."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class SwapEMAWeights(Callback):
+    """Evaluates, and predicts, with the means of the weights that an optimizer with `use_ema` keeps.
+
+    Weights and means change places before an evaluation, and back after it (arguments as Keras'). After a
+    prediction they change back too, which Keras forgets.
+
+    Parameters
+    ----------
+    swap_on_epoch : bool
+        Also at the end of every epoch, until the next begins: a `ModelCheckpoint` behind this callback saves
+        the means as the weights.
+    """
+
+    def __init__(self, swap_on_epoch: bool = False) -> None:
+        super().__init__()
+        self.swap_on_epoch: bool = arguments.flag("SwapEMAWeights", "swap_on_epoch", swap_on_epoch)
+        self._swapped = False
+
+    def set_model(self, model: Any) -> None:
+        """Remember the model, whose optimizer must keep means."""
+        super().set_model(model)
+        if not getattr(model.optimizer, "use_ema", False):
+            raise ValueError("SwapEMAWeights: the optimizer must be one with use_ema=True")
+
+    def _swap(self, there: bool) -> None:
+        if self._swapped != there:
+            self.model._swap_averages()
+            self._swapped = there
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Change back."""
+        self._swap(False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Change to the means, if that is wanted."""
+        if self.swap_on_epoch:
+            self._swap(True)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Forget that they were swapped: the weights are the means now."""
+        self._swapped = False
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Change to the means."""
+        self._swap(True)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Change back."""
+        self._swap(False)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Change to the means."""
+        self._swap(True)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Change back."""
+        self._swap(False)
+
+    def close(self) -> None:
+        """Change back after an error."""
+        self._swap(False)

@@ -1,0 +1,151 @@
+"""What optimizers do around their rules, in Keras' order.
+
+Gradients are accumulated, and clipped; weights decay; the rule makes its step; the weights are averaged.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.arrays import aligned_empty
+from cconv.ops import optimizers
+from cconv.optimizers.options import Options
+
+Array = np.ndarray
+
+
+class Entry:
+    """A weight with its gradient, the arrays kept for it, and the factor of its L2 penalty's gradient."""
+
+    def __init__(self, w: Array, g: Array, slots: dict[str, Array], l2: float, decays: bool) -> None:
+        self.w, self.g, self.slots, self.l2, self.decays = w, g, slots, l2, decays
+        self.used = g  # what the rule takes for the gradient
+
+
+class Passes:
+    """The passes around the rule over weights of one dtype.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The weights; their `used` is set here.
+    options : Options
+        The optimizer.
+    """
+
+    def __init__(self, entries: Sequence[Entry], options: Options) -> None:
+        self.steps: int = options.gradient_accumulation_steps or 1
+        clips = options.clipnorm or options.clipvalue or options.global_clipnorm
+        sources = []  # of the passes that clip
+        for entry in entries:
+            if self.steps > 1:
+                entry.used = entry.slots["gradient_accumulator"]
+            elif clips or entry.l2:
+                entry.used = aligned_empty(entry.w.shape, entry.w.dtype)
+            sources.append(entry.used if self.steps > 1 or entry.l2 else entry.g)
+        self._used = [entry.used for entry in entries]
+        self._sum = _group([(e.used, e.g) for e in entries]) if self.steps > 1 else None
+        penalized = [e for e in entries if e.l2]
+        # A sum has its own value in it already.
+        self._penalize = _group(
+            [(e.used, e.used if self.steps > 1 else e.g, e.w) for e in penalized], [e.l2 for e in penalized]
+        )
+        self._clip = _group(list(zip(self._used, sources, strict=True)))
+        self._decay = _group([(e.w, e.w) for e in entries if e.decays and options.weight_decay])
+        self._average = _group([(e.slots["average"], e.w) for e in entries if options.use_ema])
+
+    def gather(self) -> None:
+        """Take up the gradients of a step."""
+        if self._sum is not None:
+            optimizers.accumulate(self._sum)
+        if self._penalize is not None:
+            optimizers.penalize(self._penalize)
+
+    def square_norms(self) -> Array:
+        """Return the squares of the norms of the gradients, which are means if they were accumulated."""
+        assert self._clip is not None
+        return optimizers.square_sums(self._clip) / self.steps**2
+
+    def scale(self, factors: Array | float) -> None:
+        """Multiply each gradient with its factor; means are made of sums."""
+        assert self._clip is not None
+        optimizers.scale(self._clip, factors / self.steps)
+
+    def clip_values(self, limit: float) -> None:
+        """Cut the values of the gradients."""
+        assert self._clip is not None
+        if self.steps > 1:
+            self.scale(1.0)
+        optimizers.clip(self._clip, limit)
+
+    def decay(self, factor: float) -> None:
+        """Multiply the weights with a factor, but for those that are excluded."""
+        if self._decay is not None:
+            optimizers.scale(self._decay, factor)
+
+    def forget_sums(self) -> None:
+        """Begin to accumulate anew."""
+        if self.steps > 1:
+            for array in self._used:
+                array[...] = 0.0
+
+    def average(self, momentum: float) -> None:
+        """Take the weights into their averages."""
+        if self._average is not None:
+            optimizers.average(self._average, momentum)
+
+    def overwrite(self) -> None:
+        """Give the weights the values of their averages."""
+        if self._average is not None:
+            for average, w, *_ in self._average.entries:
+                w[...] = average
+
+
+def _group(arrays: list[tuple[Array, ...]], numbers: Sequence[float] | None = None) -> Any:
+    """Return the arrays as a group; None if there are none."""
+    return optimizers.Group(arrays, numbers) if arrays else None
+
+
+def clip(passes: Sequence[Passes], options: Options) -> None:
+    """Clip gradients, of several dtypes, as the optimizer is told to."""
+    if options.clipnorm:
+        for each in passes:
+            norms = np.sqrt(each.square_norms())
+            each.scale(options.clipnorm / np.maximum(norms, options.clipnorm))
+    elif options.global_clipnorm:
+        norm = np.sqrt(sum(float(square) for each in passes for square in each.square_norms()))
+        factor = options.global_clipnorm / max(norm, options.global_clipnorm)
+        for each in passes:
+            # As in Keras all is NaN if the norm is not finite.
+            each.scale(factor if np.isfinite(norm) else np.nan)
+    elif options.clipvalue:
+        for each in passes:
+            each.clip_values(options.clipvalue)
+    else:
+        for each in passes:
+            if each.steps > 1:
+                each.scale(1.0)
+
+
+def step(
+    passes: Sequence[Passes], options: Options, rate: float, calls: int, update: Callable[[], None]
+) -> None:
+    """Make step number `calls`, from 1 on, with all that is done around the rule."""
+    steps = options.gradient_accumulation_steps or 1
+    for each in passes:
+        each.gather()
+    if calls % steps == 0:
+        clip(passes, options)
+        for each in passes:
+            each.decay(1.0 - rate * (options.weight_decay or 0.0))
+        update()
+        for each in passes:
+            each.forget_sums()
+    if not options.use_ema:
+        return
+    before, every = (calls - 1) // steps, options.ema_overwrite_frequency
+    for each in passes:
+        each.average(options.ema_momentum if before else 0.0)
+        if every is not None and (before + 1) % every == 0:
+            each.overwrite()
