@@ -226,7 +226,7 @@ def test_pictures_of_other_layouts(run, tmp_path):
 
     def said(layers, shape, image, given):
         path, model = saved(tmp_path, layers, shape=shape)
-        code, out, err = run("predict", path, tmp_path / image)
+        code, out, err = run("predict", path, tmp_path / image, "--range", 0, 255)
         assert (code, err) == (0, "")
         y = model.predict(given[None], verbose=0)
         assert out == f"{tmp_path / image}: {' '.join(f'{v:.6g}' for v in y[0].astype(float))}\n"
@@ -273,9 +273,6 @@ def bad_images(folder):
         yield write(f"empty{suffix}", b"")
         yield write(f"noise{suffix}", rng.bytes(500))
     yield write("x.txt", b"hello")
-    yield picture("size.png", "L", (7, 6))
-    yield picture("deep.png", "I;16")
-    yield picture("alpha.png", "RGBA")
     whole = array("x.npy", IMAGES[0]).read_bytes()
     for length in (5, 9, 60, len(whole) - 1):
         yield write(f"cut{length}.npy", whole[:length])
@@ -355,7 +352,7 @@ def test_an_error_that_nobody_thought_of_is_a_sentence(run, monkeypatch):
     def fails(*_):
         raise KeyError("something")
 
-    monkeypatch.setattr(cli, "show_config", fails)
+    monkeypatch.setattr("cconv.utils.config.show_config", fails)
     assert refused(run, "info") == "cconv info: KeyError: 'something'\n"
 
 
