@@ -121,6 +121,75 @@ def test_other_shapes_and_numbers_of_classes(tmp_path):
     assert load_model(out).predict(x[:3], verbose=0).shape == (3, 7)
 
 
+@pytest.mark.parametrize("form", [lambda y: y[:, None], np.float32, lambda y: y[:, None].astype(float)])
+def test_labels_in_a_column_or_as_floats_are_the_same(form, data, tmp_path):
+    with np.load(data) as arrays:
+        given = {name: array[:64] for name, array in arrays.items()}
+    saved = []
+    for name, change in (("a", np.asarray), ("b", form)):
+        np.savez(tmp_path / f"{name}.npz", **given | {k: change(given[k]) for k in ("y_train", "y_test")})
+        out = tmp_path / f"{name}.st"
+        command = ["train", "--data", str(tmp_path / f"{name}.npz"), "--epochs", "1", "--out", str(out)]
+        assert cli.main(command) == 0
+        saved.append(out.read_bytes())
+    assert saved[0] == saved[1]
+
+
+def picture_folder(root, size=(20, 24), mode="L", count=12):
+    """Squares and frames, which a network tells apart at once."""
+    rng = np.random.default_rng(0)
+    for name in ("frame", "四角"):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 30, size, np.uint8)
+            pixels[6:14, 6:14] = 230
+            if name == "frame":
+                pixels[8:12, 8:12] = 0
+            Image.fromarray(pixels).convert(mode).save(root / name / f"{number:02}.png")
+        (root / name / "notes.txt").write_text("no picture")
+        (root / name / ".hidden.png").write_text("no picture")
+    return root
+
+
+def test_a_folder_of_pictures_by_class(tmp_path, capsys):
+    root, out = picture_folder(tmp_path / "絵"), tmp_path / "m.st"
+    assert cli.main(["train", "--data", str(root), "--epochs", "12", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "20 pictures of 2 classes, and 4 kept for the test, as 20x24 pixels, grey" in printed
+    assert "on 4 images" in printed
+    model = load_model(out)
+    assert (model.input_shape, model.output_shape) == ((None, 20, 24, 1), (None, 2))
+    assert cli.main(["predict", str(out), str(root / "四角" / "03.png"), str(root / "frame" / "03.png")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.search(r": 四角 0\.\d{4}$|: 四角 1\.0000$", first)
+    assert ": frame " in second
+
+
+def test_pictures_of_a_folder_get_one_size_and_colours(tmp_path, capsys):
+    root = picture_folder(tmp_path / "x", mode="RGB", count=2)
+    Image.new("L", (40, 50)).save(root / "frame" / "03.bmp")
+    assert cli.main(["train", "--data", str(root), "--epochs", "1", "--out", str(tmp_path / "m.st")]) == 0
+    assert "as 32x32 pixels, colours" in capsys.readouterr().out
+    more = ("--size", "18", "--epochs", "1", "--out", str(tmp_path / "m.st"))
+    assert cli.main(["train", "--data", str(root), *more]) == 0
+    assert load_model(tmp_path / "m.st").input_shape == (None, 18, 18, 3)
+
+
+def test_folders_that_cannot_be_learned(tmp_path, monkeypatch, capsys):
+    def said(folder):
+        return refused(capsys, "train", "--data", folder, "--out", tmp_path / "m.st")
+
+    assert "expected a folder for each of at least 2 classes, got 0" in said(tmp_path)
+    root = picture_folder(tmp_path / "x", count=2)
+    (root / "frame" / "01.png").write_bytes(b"hello")
+    assert "01.png: not a readable picture" in said(root)
+    (root / "frame" / "01.png").unlink()
+    assert "frame: a class must have at least 2 pictures" in said(root)
+    Image.new("L", (20, 24)).save(root / "frame" / "01.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert "needs Pillow: pip install 'cconv[data]'" in said(root)
+
+
 X = np.zeros((20, 28, 28), np.uint8)
 Y = np.zeros(20, np.int64)
 BAD_ARRAYS = [
@@ -238,6 +307,19 @@ def test_interrupt_keeps_the_last_epoch(data, tmp_path):
     assert int(last[1]) >= 2  # the line of an epoch may come before its model is saved
     assert load_model(tmp_path / "model.safetensors").count_params() == 61706
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):
+    process = start_training(tmp_path, "--data", str(data))
+    try:
+        assert process.stdout.readline().startswith("Epoch 1/")
+        process.stdout.close()
+        process.stdout = None
+        _, printed = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, printed) == (141, "")
+    assert load_model(tmp_path / "model.safetensors").count_params() == 61706
 
 
 def test_interrupt_before_the_first_epoch_ends(tmp_path):

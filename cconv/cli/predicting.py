@@ -28,8 +28,7 @@ def predict(arguments: argparse.Namespace) -> int:
     trained = training.read(arguments.model, math.prod(size or 0 for size in model.output_shape[1:]))
     form = _form(model, trained, arguments.range)
     speaker = Speaker(model, trained.classes, arguments.top, arguments.json)
-    if arguments.range is None and _is_unknown(model, trained, arguments.images):
-        _say("hint: nothing tells what black and white were in training; they are taken as --range 0 255")
+    unknown = arguments.range is None and trained.scale is None and not _adapts(model)
     code = 0
     for path in arguments.images:
         try:
@@ -45,6 +44,9 @@ def predict(arguments: argparse.Namespace) -> int:
             code = SOME_FAILED
             continue
         print(*lines, sep="\n")
+        if unknown and path.suffix.lower() != ".npy":
+            _say("hint: nothing tells what black and white were in training; they are taken as --range 0 255")
+            unknown = False
         if looks_inverted(images, form, trained):
             _say(_inverted(path, trained, arguments.invert))
     return code
@@ -60,11 +62,9 @@ def _form(model: Sequential, trained: Trained, scale: list[float] | None) -> For
     return Form(shape, model.data_format == "channels_first", trained.scale or BYTES)
 
 
-def _is_unknown(model: Sequential, trained: Trained, images: list[Path]) -> bool:
-    """Whether it is a guess what numbers the pictures among these images must become."""
-    first_adapts = isinstance(model.layers[0], Rescaling | BatchNormalization)
-    pictures = any(path.suffix.lower() != ".npy" for path in images)
-    return trained.scale is None and not first_adapts and pictures
+def _adapts(model: Sequential) -> bool:
+    """Whether the first layer brings the numbers of pictures into a range of its own."""
+    return isinstance(model.layers[0], Rescaling | BatchNormalization)
 
 
 def _lines(model: Sequential, speaker: Speaker, path: Path, images: np.ndarray) -> list[str]:

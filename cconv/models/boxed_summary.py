@@ -113,7 +113,7 @@ def _widths(line_length: int, positions: Sequence[float], count: int) -> list[in
 
 
 def _rule(characters: str, widths: Sequence[int]) -> str:
-    left, middle, between_, right = characters
+    left, middle, between_, right = list(characters)
     return left + between_.join(middle * width for width in widths) + right
 
 
@@ -121,7 +121,7 @@ def _row(
     fields: Sequence[str], widths: Sequence[int], characters: str, cut: str, at_bottom: bool = False
 ) -> list[str]:
     """Return the lines of a row: each field broken between words, the numbers at the right."""
-    left, _, between_, right = characters
+    left, _, between_, right = list(characters)
     cells = [_broken(field, width - 2, cut) for field, width in zip(fields, widths, strict=True)]
     height = max(map(len, cells))
     cells = [
