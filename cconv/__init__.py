@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from cconv._version import __version__
 from cconv.arguments.keras_names import refuse_name
-from cconv.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     )
     from cconv.models import Sequential, load_model
     from cconv.models.explaining import explain
+    from cconv.threads import get_num_threads, set_num_threads
     from cconv.utils.config import show_config
 
 # What loads on first use: names by the module that has them, and modules.
@@ -80,6 +80,7 @@ _NAMES = {
         "ZeroPadding2D",
     ),
     "models": ("Sequential", "load_model"),
+    "threads": ("get_num_threads", "set_num_threads"),
 }
 _LAZY = {name: f"cconv.{module}" for module, names in _NAMES.items() for name in names}
 _MODULES = (

@@ -28,7 +28,8 @@ import mutations
 import numpy as np
 from PIL import Image
 
-from cconv import cli
+from cconv.cli.data import load
+from cconv.cli.images import Form, read_images
 from cconv.datasets import _idx, cifar10
 from cconv.layers import (
     BatchNormalization,
@@ -170,10 +171,10 @@ class Formats:
             cifar10.read_records(path)
         elif name == "npz":
             with contextlib.redirect_stdout(io.StringIO()):
-                cli._load(str(path))
+                load(str(path))
         else:
             shape = (6, 6, 3) if (name, place) == ("png", 1) else (6, 6, 1)
-            assert cli._read_images(path, shape).shape[1:] == shape
+            assert read_images(path, Form(shape)).shape[1:] == shape
 
     @staticmethod
     def _run(model):

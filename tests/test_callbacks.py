@@ -4,6 +4,7 @@ import csv
 import io
 import pickle
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -412,14 +413,73 @@ def test_a_log_file_gets_one_plain_line_an_epoch(verbose, monkeypatch):
 
 def test_a_terminal_gets_a_bar(monkeypatch):
     screen = Terminal()
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (120, 24))
     monkeypatch.setattr(sys, "stdout", screen)
     history = network().fit(X, Y, batch_size=10, epochs=2, validation_split=0.5).history
     text = screen.getvalue()
     assert "\r" in text
-    assert "Epoch 2/2: 100%" in text
-    assert "2/2 [" in text
+    assert "Epoch 2/2: 2/2 |" in text
     assert f"val_mae: {history['val_mae'][1]:.4f}" in text
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("columns", [200, 100, 80, 60, 40, 20])
+@pytest.mark.parametrize(
+    "names", [["loss"], ["loss", "accuracy"], ["loss", "accuracy", "val_loss", "val_accuracy"]]
+)
+def test_figures_are_not_cut_on_a_narrow_screen(columns, names, monkeypatch):
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (columns, 24))
+    screen = Terminal()
+    bar = ProgressBar(file=screen)
+    bar.set_params({"epochs": 10, "steps": 157})
+    figures = dict.fromkeys(names, 0.1234)
+    bar.on_train_begin()
+    bar.on_epoch_begin(9)
+    for batch in range(157):
+        bar.on_train_batch_end(batch, figures)
+    bar.on_epoch_end(9, figures)
+    last = screen.getvalue().rstrip("\n").split("\r")[-1]
+    assert last.startswith("Epoch 10/10")
+    assert last.rstrip().endswith(format_logs(figures))
+    if columns >= 80 and len(names) <= 2:
+        assert "157/157" in last
+        assert last.count("#") >= 8
+    if "|" in last:
+        assert len(last) <= columns
+
+
+def test_a_notebook_gets_one_output_that_changes(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, data, raw):
+            shown[-1] = data["text/plain"]
+
+    def display(data, raw, display_id):
+        shown.append(data["text/plain"])
+        return Handle()
+
+    class OutStream(io.StringIO):
+        __module__ = "ipykernel.iostream"
+
+    module = types.ModuleType("IPython.display")
+    module.display = display
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr(sys, "stdout", OutStream())
+    history = network().fit(X, Y, epochs=3).history
+    assert len(shown) == 1
+    lines = shown[0].split("\n")
+    assert [line.split(":")[0] for line in lines] == [f"Epoch {n}/3" for n in (1, 2, 3)]
+    assert [f"loss: {loss:.4f}" in line for line, loss in zip(lines, history["loss"], strict=True)] == [
+        True
+    ] * 3
+    assert all("█" in line and len(line) <= 100 for line in lines)
+    network().fit(X, Y, epochs=120)
+    assert [text.count("\n") + 1 for text in shown[1:]] == [100, 20]
+    network().fit(X, Y, verbose=2)
+    assert len(shown) == 3
+    assert sys.stdout.getvalue().startswith("Epoch 1/1 - loss: ")
 
 
 def test_a_terminal_gets_lines_when_asked(monkeypatch):

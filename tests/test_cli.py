@@ -121,6 +121,75 @@ def test_other_shapes_and_numbers_of_classes(tmp_path):
     assert load_model(out).predict(x[:3], verbose=0).shape == (3, 7)
 
 
+@pytest.mark.parametrize("form", [lambda y: y[:, None], np.float32, lambda y: y[:, None].astype(float)])
+def test_labels_in_a_column_or_as_floats_are_the_same(form, data, tmp_path):
+    with np.load(data) as arrays:
+        given = {name: array[:64] for name, array in arrays.items()}
+    saved = []
+    for name, change in (("a", np.asarray), ("b", form)):
+        np.savez(tmp_path / f"{name}.npz", **given | {k: change(given[k]) for k in ("y_train", "y_test")})
+        out = tmp_path / f"{name}.st"
+        command = ["train", "--data", str(tmp_path / f"{name}.npz"), "--epochs", "1", "--out", str(out)]
+        assert cli.main(command) == 0
+        saved.append(out.read_bytes())
+    assert saved[0] == saved[1]
+
+
+def picture_folder(root, size=(20, 24), mode="L", count=12):
+    """Squares and frames, which a network tells apart at once."""
+    rng = np.random.default_rng(0)
+    for name in ("frame", "四角"):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 30, size, np.uint8)
+            pixels[6:14, 6:14] = 230
+            if name == "frame":
+                pixels[8:12, 8:12] = 0
+            Image.fromarray(pixels).convert(mode).save(root / name / f"{number:02}.png")
+        (root / name / "notes.txt").write_text("no picture")
+        (root / name / ".hidden.png").write_text("no picture")
+    return root
+
+
+def test_a_folder_of_pictures_by_class(tmp_path, capsys):
+    root, out = picture_folder(tmp_path / "絵"), tmp_path / "m.st"
+    assert cli.main(["train", "--data", str(root), "--epochs", "12", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "20 pictures of 2 classes, and 4 kept for the test, as 20x24 pixels, grey" in printed
+    assert "on 4 images" in printed
+    model = load_model(out)
+    assert (model.input_shape, model.output_shape) == ((None, 20, 24, 1), (None, 2))
+    assert cli.main(["predict", str(out), str(root / "四角" / "03.png"), str(root / "frame" / "03.png")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.search(r": 四角 0\.\d{4}$|: 四角 1\.0000$", first)
+    assert ": frame " in second
+
+
+def test_pictures_of_a_folder_get_one_size_and_colours(tmp_path, capsys):
+    root = picture_folder(tmp_path / "x", mode="RGB", count=2)
+    Image.new("L", (40, 50)).save(root / "frame" / "03.bmp")
+    assert cli.main(["train", "--data", str(root), "--epochs", "1", "--out", str(tmp_path / "m.st")]) == 0
+    assert "as 32x32 pixels, colours" in capsys.readouterr().out
+    more = ("--size", "18", "--epochs", "1", "--out", str(tmp_path / "m.st"))
+    assert cli.main(["train", "--data", str(root), *more]) == 0
+    assert load_model(tmp_path / "m.st").input_shape == (None, 18, 18, 3)
+
+
+def test_folders_that_cannot_be_learned(tmp_path, monkeypatch, capsys):
+    def said(folder):
+        return refused(capsys, "train", "--data", folder, "--out", tmp_path / "m.st")
+
+    assert "expected a folder for each of at least 2 classes, got 0" in said(tmp_path)
+    root = picture_folder(tmp_path / "x", count=2)
+    (root / "frame" / "01.png").write_bytes(b"hello")
+    assert "01.png: not a readable picture" in said(root)
+    (root / "frame" / "01.png").unlink()
+    assert "frame: a class must have at least 2 pictures" in said(root)
+    Image.new("L", (20, 24)).save(root / "frame" / "01.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert "needs Pillow: pip install 'cconv[data]'" in said(root)
+
+
 X = np.zeros((20, 28, 28), np.uint8)
 Y = np.zeros(20, np.int64)
 BAD_ARRAYS = [
@@ -129,11 +198,22 @@ BAD_ARRAYS = [
     ({"x_train": X, "y_train": Y, "x_test": X}, "x_test and y_test together"),
     ({"x_train": X[0], "y_train": Y}, r"x_train must have the shape \(n, h, w\) or \(n, h, w, c\), got"),
     ({"x_train": X[:0], "y_train": Y[:0]}, "at least 10 images"),
-    ({"x_train": X, "y_train": Y[:15]}, "y_train must be"),
-    ({"x_train": X, "y_train": np.zeros((20, 10))}, "y_train must be"),
+    ({"x_train": X, "y_train": Y[:15]}, "one class number for each of the 20 images of x_train, got 15"),
+    (
+        {"x_train": X, "y_train": np.zeros((20, 10))},
+        r"shape \(18, 10\); of one-hot rows y_train.argmax",
+    ),
+    (
+        {"x_train": X, "y_train": np.full(20, "cat")},
+        "y_train must hold numbers, got texts, .* numpy.unique",
+    ),
+    ({"x_train": X, "y_train": Y > 0}, r"y_train must hold numbers, got True and False, .*\.astype"),
+    ({"x_train": X, "y_train": Y + np.nan}, "y_train must hold class numbers 0, 1, 2, ..., got nan"),
+    ({"x_train": X, "y_train": Y + 1e300}, "y_train must hold class numbers below 100000"),
+    ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y[:9]}, "each of the 20 images of x_test, got 9"),
     ({"x_train": X, "y_train": Y - 1}, "y_train must hold class numbers from 0, got -1"),
-    ({"x_train": X, "y_train": Y + 0.5}, "y_train must hold class numbers, got dtype float64"),
-    ({"x_train": X > 0, "y_train": Y}, "x_train must hold numbers, got dtype bool"),
+    ({"x_train": X, "y_train": Y + 0.5}, r"y_train must hold class numbers 0, 1, 2, ..., got 0\.5"),
+    ({"x_train": X > 0, "y_train": Y}, "x_train must hold numbers, got True and False, dtype bool"),
     ({"x_train": X, "y_train": Y, "x_test": X[:, :9], "y_test": Y}, "x_test must have the images of x_train"),
     ({"x_train": X, "y_train": Y, "x_test": X / 2, "y_test": Y}, "x_test must have the dtype of x_train"),
     ({"x_train": X[:, :8, :8], "y_train": Y}, "kernel must fit"),
@@ -156,14 +236,19 @@ def test_bad_arrays(arrays, message, tmp_path, capsys):
     [
         ([], "required"),
         (["learn"], "invalid choice"),
-        (["train", "--data", "cifar"], "--data must be mnist, mnist-small or a .npz file, got 'cifar'"),
+        (
+            ["train", "--data", "cifar"],
+            "mnist, mnist-small, a .npz file or a folder that exists, got 'cifar'",
+        ),
         (["train", "--data", "nowhere.npz"], "nowhere.npz"),
-        (["train", "--epochs", "0"], "--epochs must be a positive int, got 0"),
-        (["train", "--epochs", "two"], "invalid int value: 'two'"),
-        (["train", "--batch-size", "-1"], "--batch-size must be a positive int, got -1"),
-        (["train", "--threads", "0"], "n must be a positive int, got 0"),
+        (["train", "--epochs", "0"], "argument --epochs: must be a positive int, got 0"),
+        (["train", "--epochs", "two"], "argument --epochs: must be a positive int, got two"),
+        (["train", "--batch-size", "-1"], "argument --batch-size: must be a positive int, got -1"),
+        (["train", "--threads", "0"], "cconv train: argument --threads: must be a positive int, got 0"),
         (["train", "--threads", "1000000"], "at most"),
-        (["train", "--seed", "-1"], "seed"),
+        (["train", "--seed", "-1"], "argument --seed: must be an int from 0 to 2**64 - 1, got -1"),
+        (["train", "--size", "0"], "argument --size: must be an int from 1 to 8192, got 0"),
+        (["predict", "m", "x.png", "--top", "0"], "argument --top: must be a positive int, got 0"),
         (["train", "--out", "no/such/folder/m.st"], "--out must be a file in a folder that exists"),
         (["train", "--out", "."], "--out must be a file"),
         (["train", "--colour"], "unrecognized arguments"),
@@ -222,6 +307,19 @@ def test_interrupt_keeps_the_last_epoch(data, tmp_path):
     assert int(last[1]) >= 2  # the line of an epoch may come before its model is saved
     assert load_model(tmp_path / "model.safetensors").count_params() == 61706
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):
+    process = start_training(tmp_path, "--data", str(data))
+    try:
+        assert process.stdout.readline().startswith("Epoch 1/")
+        process.stdout.close()
+        process.stdout = None
+        _, printed = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, printed) == (141, "")
+    assert load_model(tmp_path / "model.safetensors").count_params() == 61706
 
 
 def test_interrupt_before_the_first_epoch_ends(tmp_path):
@@ -300,7 +398,7 @@ def test_predict_several_images_of_one_file(axes, model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (28, 27), (28, 28, 3), (2, 32, 32, 1), (784,)])
-def test_predict_resizes_nothing(shape, model, tmp_path, capsys):
+def test_predict_takes_arrays_as_they_are(shape, model, tmp_path, capsys):
     path = tmp_path / "x.npy"
     np.save(path, np.zeros(shape, np.uint8))
     size = "x".join(map(str, shape))
@@ -313,18 +411,6 @@ def png(tmp_path, image):
     return path
 
 
-def test_predict_png_of_another_size(model, tmp_path, capsys):
-    path = png(tmp_path, Image.new("L", (40, 30)))
-    assert "the model wants images of 28x28x1, got 30x40x1" in refused(capsys, "predict", model, path)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
-def test_predict_png_that_would_change_silently(mode, model, tmp_path, capsys):
-    path = png(tmp_path, Image.new(mode, (28, 28)))
-    line = refused(capsys, "predict", model, path)
-    assert f"8 bits a channel without transparency, got mode {mode}" in line
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -335,6 +421,9 @@ def test_predict_png_that_would_change_silently(mode, model, tmp_path, capsys):
         ("x.npy", b"\x93NUMPY"),
         ("x.npy", b"hello"),
         ("x.jpg", b"hello"),
+        ("x.webp", b"RIFF    WEBP"),
+        ("x.bmp", b"BM"),
+        ("x.txt", b"hello"),
     ],
 )
 def test_predict_what_is_no_image(name, content, model, tmp_path, capsys):
@@ -370,13 +459,18 @@ def test_predict_with_what_is_no_model(content, tmp_path, capsys):
     assert "bad.safetensors" in refused(capsys, "predict", path, image)
 
 
-def test_one_bad_image_stops_before_any_is_printed(model, digit, tmp_path, capsys):
+def test_the_others_come_after_a_bad_image(model, digit, tmp_path, capsys):
     np.save(tmp_path / "good.npy", digit[0])
+    (tmp_path / "bad.png").write_bytes(b"hello")
+    names = ("absent.npy", "good.npy", "bad.png", "good.npy")
     capsys.readouterr()
-    code = cli.main(["predict", str(model), str(tmp_path / "good.npy"), str(tmp_path / "absent.npy")])
+    code = cli.main(["predict", str(model), *(str(tmp_path / name) for name in names)])
     captured = capsys.readouterr()
-    assert (code, captured.out) == (2, "")
-    assert "absent.npy" in captured.err
+    assert code == 2
+    assert [line.split(": ")[0] for line in captured.out.splitlines()] == [str(tmp_path / "good.npy")] * 2
+    first, second = captured.err.splitlines()
+    assert "absent.npy" in first
+    assert "bad.png" in second
 
 
 # info
@@ -410,6 +504,24 @@ def test_info_follows_the_forced_instruction_set():
             check=True,
         )
         assert re.search(rf"instruction set +{name} ", done.stdout)
+
+
+def test_an_unknown_instruction_set_is_a_sentence():
+    done = subprocess.run(
+        [sys.executable, "-m", "cconv", "info"],
+        env=os.environ | {"CCONV_ISA": "foo", "PYTHONPATH": str(Path(cconv.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"cconv info: CCONV_ISA must be .*, got 'foo'\n", done.stderr)
+
+
+def test_the_console_script_is_main():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert '[project.scripts]\ncconv = "cconv.cli:main"' in text
 
 
 def test_version_and_help(capsys):

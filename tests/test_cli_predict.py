@@ -1,5 +1,6 @@
 """`python -m cconv predict` for every kind of model and file: an answer, or one sentence and exit code 2."""
 
+import json
 import os
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def test_pictures_of_other_layouts(run, tmp_path):
 
     def said(layers, shape, image, given):
         path, model = saved(tmp_path, layers, shape=shape)
-        code, out, err = run("predict", path, tmp_path / image)
+        code, out, err = run("predict", path, tmp_path / image, "--range", 0, 255)
         assert (code, err) == (0, "")
         y = model.predict(given[None], verbose=0)
         assert out == f"{tmp_path / image}: {' '.join(f'{v:.6g}' for v in y[0].astype(float))}\n"
@@ -241,6 +242,171 @@ def test_pictures_of_other_layouts(run, tmp_path):
     )
     path, _ = saved(tmp_path, [Flatten(), Dense(2)], shape=(6, 6, 5))
     assert "5 channels" in refused(run, "predict", path, tmp_path / "x.png")
+
+
+def trained(run, folder, scale=np.uint8, ground=0):
+    """Train on squares of ink on that ground, and return the model's file and one image as bytes."""
+    rng = np.random.default_rng(0)
+    x = np.full((60, 20, 20), ground, np.uint8)
+    ink = 255 - ground
+    y = np.arange(60) % 3
+    for image, label in zip(x, y, strict=True):
+        image[5 + rng.integers(3) : 14, 3 + 4 * label : 7 + 4 * label] = ink
+    values = x if scale is np.uint8 else np.float32(scale[0] + x / 255 * (scale[1] - scale[0]))
+    np.savez(folder / "d.npz", x_train=values, y_train=y)
+    out = folder / "t.st"
+    code, _, err = run("train", "--data", folder / "d.npz", "--epochs", "4", "--out", out)
+    assert (code, err) == (0, "")
+    return out, x[4]
+
+
+def answer(run, model, image, *options):
+    code, out, err = run("predict", model, image, *options)
+    assert (code, err) == (0, "")
+    return out.split(": ", 1)[1]
+
+
+def written(folder, image):
+    """Write a picture of grey levels in every way that is the same picture, and yield the paths."""
+    grey = Image.fromarray(image)
+    deep = Image.fromarray(image.astype(np.uint16) * 257)
+    rgba = np.zeros((*image.shape, 4), np.uint8)
+    rgba[..., 3] = 255 - image  # black of that strength on nothing, which is white
+    clear = grey.copy()
+    for name, made, options in [
+        ("grey.png", grey, {}),
+        ("one.png", grey.convert("1", dither=0), {}),
+        ("rgb.png", grey.convert("RGB"), {}),
+        ("deep.png", deep, {}),
+        ("palette.png", grey.convert("RGB").quantize(8), {}),
+        ("rgba.png", Image.fromarray(rgba), {}),
+        ("la.png", Image.fromarray(rgba[..., 2:]), {}),
+        ("clear.png", clear, {"transparency": 255}),
+        ("grey.bmp", grey, {}),
+        ("grey.webp", grey.convert("RGB"), {"lossless": True}),
+        ("jpeg.JPG", grey, {"quality": 100}),
+        ("large.png", grey.resize((200, 200), Image.Resampling.NEAREST), {}),
+    ]:
+        made.save(folder / name, **options)
+        yield folder / name
+
+
+def test_every_kind_of_picture_says_the_same(run, tmp_path):
+    model, image = trained(run, tmp_path)
+    np.save(tmp_path / "x.npy", image)
+    expected = answer(run, model, tmp_path / "x.npy").split()
+    assert expected[0] == "1"
+    for path in written(tmp_path, image):
+        number, probability = answer(run, model, path).split()
+        assert number == "1", path
+        assert float(probability) == pytest.approx(
+            float(expected[1]), abs=0.1 if path.name in ("jpeg.JPG", "large.png") else 1e-9
+        )
+
+
+def test_a_camera_that_was_turned(run, tmp_path):
+    model, image = trained(run, tmp_path)
+    for orientation, turned in ((6, np.rot90(image)), (3, image[::-1, ::-1])):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(np.ascontiguousarray(turned)).save(tmp_path / "turned.png", exif=exif)
+        assert answer(run, model, tmp_path / "turned.png").split()[0] == "1"
+
+
+@pytest.mark.parametrize("scale", [(0.0, 1.0), (-1.0, 1.0)])
+def test_pictures_become_the_numbers_of_the_training(scale, run, tmp_path):
+    model, image = trained(run, tmp_path, scale)
+    Image.fromarray(image).save(tmp_path / "x.png")
+    np.save(tmp_path / "x.npy", np.float32(scale[0] + image / 255 * (scale[1] - scale[0])))
+    expected = answer(run, model, tmp_path / "x.npy")
+    assert answer(run, model, tmp_path / "x.png") == expected
+    assert answer(run, model, tmp_path / "x.png", "--range", *scale) == expected
+    assert answer(run, model, tmp_path / "x.png", "--range", 0, 255) != expected
+
+
+def test_a_picture_that_looks_inverted_gets_a_hint(run, tmp_path):
+    model, image = trained(run, tmp_path)
+    Image.fromarray(image).save(tmp_path / "x.png")
+    Image.fromarray(255 - image).save(tmp_path / "inverted.png")
+    code, out, err = run("predict", model, tmp_path / "inverted.png", tmp_path / "x.png")
+    assert (code, out.count("\n"), err.count("\n")) == (0, 2, 1)
+    assert "inverted.png is bright at its edges, the images of the training were not: try --invert" in err
+    right = answer(run, model, tmp_path / "x.png")
+    assert answer(run, model, tmp_path / "inverted.png", "--invert") == right
+    np.save(tmp_path / "x.npy", 255 - image)
+    assert answer(run, model, tmp_path / "x.npy", "--invert") == right
+    np.save(tmp_path / "x.npy", image / 255)
+    assert "--invert takes pictures, and arrays of uint8" in refused(
+        run, "predict", model, tmp_path / "x.npy", "--invert"
+    )
+    model, _ = trained(run, tmp_path, ground=255)
+    assert "x.png is dark at its edges" in run("predict", model, tmp_path / "x.png")[2]
+    assert "leave out --invert" in run("predict", model, tmp_path / "inverted.png", "--invert")[2]
+
+
+def test_a_model_that_says_nothing_of_pictures(run, tmp_path):
+    path, _ = saved(tmp_path, [*hidden(), Softmax()])
+    Image.new("L", (6, 6)).save(tmp_path / "x.png")
+    code, _, err = run("predict", path, tmp_path / "x.png")
+    assert code == 0
+    assert err == (
+        "cconv predict: hint: nothing tells what black and white were in training; "
+        "they are taken as --range 0 255\n"
+    )
+    for black, white in ((1, 1), (0, "nan"), ("inf", 0)):
+        assert "--range must be two" in refused(
+            run, "predict", path, tmp_path / "x.png", "--range", black, white
+        )
+
+
+def test_top_classes_and_json(run, tmp_path):
+    path, model = saved(tmp_path, [*hidden(), Softmax()])
+    np.save(tmp_path / "x.npy", IMAGES)
+    y = model.predict(IMAGES, verbose=0).astype(float)
+    _, out, _ = run("predict", path, tmp_path / "x.npy", "--top", 2)
+    for line, p in zip(out.splitlines(), y, strict=True):
+        best = np.argsort(-p)[:2]
+        assert line.split(": ")[1] == ", ".join(f"{k} {p[k]:.4f}" for k in best)
+    assert answer(run, path, tmp_path / "x.npy", "--top", 99).splitlines()[0].count(",") == 3
+    _, out, _ = run("predict", path, tmp_path / "x.npy", "--top", 2, "--json")
+    for place, (line, p) in enumerate(zip(out.splitlines(), y, strict=True)):
+        best = [int(k) for k in np.argsort(-p)[:2]]
+        assert json.loads(line) == {
+            "image": str(tmp_path / "x.npy"),
+            "index": place,
+            "class": best[0],
+            "probability": p[best[0]],
+            "top": [{"class": k, "probability": p[k]} for k in best],
+            "outputs": p.tolist(),
+        }
+
+
+@pytest.mark.parametrize(
+    ("ending", "loss", "keys"),
+    [
+        ([Dense(1, activation="sigmoid")], None, {"class", "probability"}),
+        ([Dense(3, activation="sigmoid")], "binary_crossentropy", {"classes"}),
+        ([Dense(3)], "mse", set()),
+        ([Dense(4), Reshape((2, 2, 1))], None, set()),
+    ],
+)
+def test_json_of_other_models(ending, loss, keys, run, tmp_path):
+    path, model = saved(tmp_path, [Flatten(), *(layer.clone() for layer in ending)], loss)
+    np.save(tmp_path / "日本.npy", IMAGES[0])
+    code, out, _ = run("predict", path, tmp_path / "日本.npy", "--json")
+    said = json.loads(out)
+    assert (code, said.keys(), out.isascii()) == (0, keys | {"image", "outputs"}, True)
+    y = model.predict(IMAGES[:1], verbose=0)[0].astype(float)
+    assert said["outputs"] == y.tolist()
+    assert said["image"] == str(tmp_path / "日本.npy")
+    if keys == {"classes"}:
+        assert [entry["class"] for entry in said["classes"]] == np.flatnonzero(y > 0.5).tolist()
+    elif keys:
+        assert said["probability"] == max(y[0], 1 - y[0])
+    else:
+        assert "--top is for models that give classes" in refused(
+            run, "predict", path, tmp_path / "日本.npy", "--top", 1
+        )
 
 
 def bad_images(folder):
@@ -273,9 +439,6 @@ def bad_images(folder):
         yield write(f"empty{suffix}", b"")
         yield write(f"noise{suffix}", rng.bytes(500))
     yield write("x.txt", b"hello")
-    yield picture("size.png", "L", (7, 6))
-    yield picture("deep.png", "I;16")
-    yield picture("alpha.png", "RGBA")
     whole = array("x.npy", IMAGES[0]).read_bytes()
     for length in (5, 9, 60, len(whole) - 1):
         yield write(f"cut{length}.npy", whole[:length])
@@ -355,7 +518,7 @@ def test_an_error_that_nobody_thought_of_is_a_sentence(run, monkeypatch):
     def fails(*_):
         raise KeyError("something")
 
-    monkeypatch.setattr(cli, "show_config", fails)
+    monkeypatch.setattr("cconv.utils.config.show_config", fails)
     assert refused(run, "info") == "cconv info: KeyError: 'something'\n"
 
 
@@ -386,6 +549,23 @@ def test_as_a_process(tmp_path):
     done = process(tmp_path, "predict", path, tmp_path / "absent.npy", stdout=subprocess.PIPE)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_japanese_names_where_there_is_only_ascii(tmp_path):
+    folder = tmp_path / "数字"
+    folder.mkdir()
+    x = np.zeros((20, 16, 16), np.uint8)
+    np.savez(folder / "手書き.npz", x_train=x, y_train=np.arange(20) % 2)
+    Image.fromarray(x[0]).save(folder / "絵.png")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
+    out = folder / "模型.safetensors"
+    command = ("train", "--data", folder / "手書き.npz", "--epochs", "1", "--out", out)
+    for arguments in (command, ("predict", out, folder / "絵.png"), ("predict", out, folder / "無.png")):
+        done = process(tmp_path, *arguments, stdout=subprocess.PIPE, env=ascii_only)
+        assert b"Traceback" not in done.stderr
+        assert (done.stdout + done.stderr).isascii()
+        assert done.returncode == (2 if "無" in str(arguments[-1]) else 0), done.stderr
+    assert load_model(out).input_shape == (None, 16, 16, 1)
 
 
 def test_a_reader_that_goes_away_and_a_full_disk(tmp_path):

@@ -182,17 +182,41 @@ def test_own_folder_goes_before_the_cache(tmp_path, monkeypatch):
 def test_cache_folder_follows_the_system(monkeypatch, tmp_path):
     monkeypatch.delenv("CCONV_CACHE_DIR")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    for platform, variable, expected in [
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name, appauthor: tmp_path / "system" / name)
+    assert _files.cache_folder() == tmp_path / "system" / "cconv"
+    for platform, variable, former in [
         ("linux", "XDG_CACHE_HOME", tmp_path / ".cache" / "cconv"),
         ("darwin", "XDG_CACHE_HOME", tmp_path / "Library" / "Caches" / "cconv"),
         ("win32", "LOCALAPPDATA", tmp_path / "AppData" / "Local" / "cconv" / "Cache"),
     ]:
         monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.delenv(variable, raising=False)
-        assert _files.cache_folder() == expected
+        assert former / "mnist" not in _files.places("mnist")
+        former.mkdir(parents=True)
+        assert _files.places("mnist") == [tmp_path / "system" / "cconv" / "mnist", former / "mnist"]
+    write_idx_set(tmp_path / ".cache" / "cconv" / "mnist", n_train=4)
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-    assert _files.cache_folder() == tmp_path / "x" / "cconv"
+    assert len(mnist.load_data()[0][0]) == 4
+    monkeypatch.undo()
+    if sys.platform == "linux":
+        monkeypatch.delenv("CCONV_CACHE_DIR", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+        assert _files.cache_folder() == tmp_path / "x" / "cconv"
+
+
+def test_offline_is_two_sentences_and_no_bar(served, monkeypatch, capsys):
+    closed = Mirror()
+    closed.server_close()
+    sources = tuple(
+        replace(source, mirrors=(closed.url + "x/" + source.name, closed.url + "y/" + source.name))
+        for source in mnist.FILES
+    )
+    monkeypatch.setattr(mnist, "FILES", sources)
+    with pytest.raises(FileNotFoundError, match="there is no connection to download it") as caught:
+        mnist.load_data()
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).count(". ") == 1
+    assert capsys.readouterr() == ("", "")
 
 
 IMAGES, LABELS = small_split(7, 1)

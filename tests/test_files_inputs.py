@@ -18,8 +18,10 @@ from PIL import Image
 
 import cconv
 from cconv import cli
+from cconv.cli import data
+from cconv.cli.images import Form, read_images
 from cconv.datasets import _files, _idx, cifar10
-from cconv.files import numpyfiles, png, reading
+from cconv.files import numpyfiles, pictures, png, reading
 from cconv.layers import Dense, Flatten
 from cconv.models import Sequential
 
@@ -43,13 +45,13 @@ def refused(path, read, match=None, most=64e6):
 
 
 def load_npz(path):
-    return cli._load(str(path))
+    return data.load(str(path))
 
 
 READERS = {
     ".npz": load_npz,
-    ".npy": lambda path: cli._read_images(path, (28, 28, 1)),
-    ".png": lambda path: cli._read_images(path, (28, 28, 1)),
+    ".npy": lambda path: read_images(path, Form((28, 28, 1))),
+    ".png": lambda path: read_images(path, Form((28, 28, 1))),
     ".gz": lambda path: _idx.read_idx(path, 3),
     ".bin": cifar10.read_records,
 }
@@ -304,9 +306,9 @@ def test_pictures_that_lie(name, tmp_path):
 
 
 def test_the_size_of_a_picture_is_compared_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(png, "_pixels", lambda *_: pytest.fail("pixels were unpacked"))
+    monkeypatch.setattr(pictures, "_pixels", lambda *_: pytest.fail("pixels were unpacked"))
     (tmp_path / "a.png").write_bytes(png_of(30_000, 30_000, chunk(b"IDAT", ROWS)))
-    refused(tmp_path / "a.png", READERS[".png"], "the model wants images of 28x28x1, got 30000x30000x1")
+    refused(tmp_path / "a.png", READERS[".png"], "it has 30000x30000 pixels; at most 67108864 are taken")
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB"])
@@ -333,7 +335,7 @@ def test_interlaced_pictures(size, tmp_path):
     for cut, missing in ((rows, False), (rows[:-1], True)):
         parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(cut)) + chunk(b"IEND")
         (tmp_path / "a.png").write_bytes(png.SIGNATURE + parts)
-        read = lambda path: png.read_png(path, 1, lambda shape: None)  # noqa: E731
+        read = lambda path: pictures.read_picture(path, 1)  # noqa: E731
         if missing:
             refused(tmp_path / "a.png", read, "its pixels must have")
         else:
@@ -373,12 +375,13 @@ def test_a_gigabyte_is_not_needed(tmp_path):
 import os, resource, sys
 from pathlib import Path
 from cconv import cli
+from cconv.cli.images import Form, read_images
 size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") + (1 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 folder = Path(sys.argv[1])
 for name in ("a.png", "a.npy"):
     try:
-        cli._read_images(folder / name, (28, 28, 1))
+        read_images(folder / name, Form((28, 28, 1)))
     except ValueError as error:
         assert name in str(error)
 assert cli.main(["train", "--data", str(folder / "a.npz"), "--out", str(folder / "m")]) == 2

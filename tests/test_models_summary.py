@@ -1,10 +1,23 @@
 """The summaries of the course's three models, text for text, and what else the table can show."""
 
+import io
+import re
+import sys
+
 import numpy as np
 import pytest
 
 from cconv.datasets import mnist_small
-from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+from cconv.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+)
 from cconv.models import Sequential
 from cconv.optimizers import Adam
 from cconv.utils import set_random_seed, to_categorical
@@ -186,6 +199,157 @@ def test_details():
         ["35", "28", "B", "all"],
     ]
     assert "Total mult-adds: 1,267" in printed(model, details=True)
+
+
+def test_classic_columns_of_another_width_and_the_one_for_trainable():
+    model = Sequential(
+        [Dense(3, input_shape=(2,), trainable=False, name="a"), Flatten(name="b"), Dense(1, name="c")]
+    )
+    lines = printed(model, line_length=50, positions=[0.4, 0.8, 1.0], show_trainable=True).splitlines()
+    assert lines[1] == "Layer (type)        Output Shape        Param #   Trainable  "
+    assert [line[50:].strip() for line in lines[3:8:2]] == ["N", "-", "Y"]
+    assert lines[3].startswith("a (Dense)           (None, 3)           9         N")
+    assert {len(line) for line in lines if line[0] in "_=abc"} == {61}
+
+
+def boxed_model():
+    return Sequential(
+        [
+            Conv2D(32, 3, input_shape=(28, 28, 1), name="conv2d"),
+            MaxPooling2D(2, name="max_pooling2d"),
+            BatchNormalization(name="a_very_long_name_of_a_layer_that_is_longer"),
+            GlobalAveragePooling2D(name="global_average_pooling2d"),
+            Dense(10, name="dense", trainable=False),
+        ],
+        name="sequential",
+    )
+
+
+# What Keras 3.15 prints of the same model: the first in 80 columns, the second with line_length=60 and
+# show_trainable (where it cuts the class, which goes on here), the third after a step of Adam.
+KERAS_3 = """\
+Model: "sequential"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ conv2d (Conv2D)                 │ (None, 26, 26, 32)     │           320 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ max_pooling2d (MaxPooling2D)    │ (None, 13, 13, 32)     │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ a_very_long_name_of_a_layer_th… │ (None, 13, 13, 32)     │           128 │
+│ (BatchNormalization)            │                        │               │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ global_average_pooling2d        │ (None, 32)             │             0 │
+│ (GlobalAveragePooling2D)        │                        │               │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense (Dense)                   │ (None, 10)             │           330 │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 778 (3.04 KB)
+ Trainable params: 384 (1.50 KB)
+ Non-trainable params: 394 (1.54 KB)
+"""
+KERAS_3_NARROW = """\
+Model: "sequential"
+┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━┳━━━━━┓
+┃ Layer (type)          ┃ Output Shape     ┃ Param # ┃ Tr… ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━╇━━━━━━━━━╇━━━━━┩
+│ conv2d (Conv2D)       │ (None, 26, 26,   │     320 │  Y  │
+│                       │ 32)              │         │     │
+├───────────────────────┼──────────────────┼─────────┼─────┤
+│ max_pooling2d         │ (None, 13, 13,   │       0 │  -  │
+│ (MaxPooling2D)        │ 32)              │         │     │
+├───────────────────────┼──────────────────┼─────────┼─────┤
+│ a_very_long_name_of_… │ (None, 13, 13,   │     128 │  Y  │
+│ (BatchNormalization)  │ 32)              │         │     │
+├───────────────────────┼──────────────────┼─────────┼─────┤
+│ global_average_pooli… │ (None, 32)       │       0 │  -  │
+│ (GlobalAveragePooling │                  │         │     │
+│ 2D)                   │                  │         │     │
+├───────────────────────┼──────────────────┼─────────┼─────┤
+│ dense (Dense)         │ (None, 10)       │     330 │  N  │
+└───────────────────────┴──────────────────┴─────────┴─────┘
+ Total params: 778 (3.04 KB)
+ Trainable params: 384 (1.50 KB)
+ Non-trainable params: 394 (1.54 KB)
+"""
+KERAS_3_TRAINED = """\
+ Total params: 1,548 (6.05 KB)
+ Trainable params: 384 (1.50 KB)
+ Non-trainable params: 394 (1.54 KB)
+ Optimizer params: 770 (3.01 KB)
+"""
+
+
+def test_the_boxes_are_those_of_keras_3(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    model = boxed_model()
+    model.compile("adam", "mse")
+    assert printed(model, style="keras3") == KERAS_3
+    assert printed(model, style="keras3", line_length=60, show_trainable=True) == KERAS_3_NARROW
+    model.fit(np.zeros((4, 28, 28, 1)), np.zeros((4, 10)), verbose=0)
+    assert printed(model, style="keras3").endswith(KERAS_3_TRAINED)
+    monkeypatch.setenv("COLUMNS", "200")
+    for more, width in ((False, 88), (True, 100)):
+        assert len(printed(model, style="keras3", show_trainable=more).splitlines()[1]) == width
+
+
+@pytest.mark.parametrize("length", [40, 45, 61, 77, 100])
+@pytest.mark.parametrize("positions", [None, [0.3, 0.6, 1.0], [0.2, 0.5, 0.7]])
+def test_boxes_are_as_wide_as_asked_and_cut_no_class(length, positions):
+    lines = printed(boxed_model(), style="keras3", line_length=length, positions=positions).splitlines()
+    table = [line for line in lines if line[0] not in " M"]
+    assert {len(line) for line in table} == {length}
+    first = "".join(line.split("│")[1].strip() for line in table if line[0] == "│")
+    for name in ("(Conv2D)", "(MaxPooling2D)", "(BatchNormalization)", "(GlobalAveragePooling2D)"):
+        assert name in first
+
+
+@pytest.mark.parametrize("style", ["classic", "keras3"])
+def test_a_range_of_layers_is_counted_as_the_whole(style):
+    for names in (["max", "global"], ["global", "max"]):
+        text = printed(boxed_model(), style=style, line_length=100, layer_range=names)
+        assert [name in text for name in ("conv2d (", "max_p", "a_very", "global", "dense (")] == [
+            0,
+            1,
+            1,
+            1,
+            0,
+        ]
+        assert "Total params: 778" in text
+
+
+def test_boxes_on_a_screen_that_has_none(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, "ascii"))
+    boxed_model().summary(60, style="keras3")
+    sys.stdout.flush()
+    lines = raw.getvalue().decode().splitlines()
+    assert lines[1] == "+--------------------------+-------------------+-----------+"
+    assert lines[2] == "| Layer (type)             | Output Shape      |   Param # |"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"line_length": True}, TypeError, "line_length must be a positive int, got True"),
+        ({"line_length": 0}, ValueError, "line_length must be a positive int, got 0"),
+        ({"line_length": 5}, ValueError, "must give columns of at least 2"),
+        ({"line_length": 12, "style": "keras3"}, ValueError, "3 columns of at least 4 characters"),
+        ({"positions": 3}, TypeError, "positions must be 3 growing numbers up to 1, got 3"),
+        ({"positions": [0.5, 0.4, 1.0]}, ValueError, "positions must be 3 growing numbers"),
+        ({"positions": [20, 40, 60]}, ValueError, "positions must be 3 growing numbers"),
+        ({"style": "keras"}, ValueError, "style must be one of 'classic', 'keras3', got 'keras'"),
+        ({"show_trainable": 1}, TypeError, "show_trainable must be True or False, got 1"),
+        ({"expand_nested": 1}, TypeError, "expand_nested must be True or False, got 1"),
+        ({"layer_range": "conv"}, TypeError, "layer_range must be two names of layers, got 'conv'"),
+        ({"layer_range": ["conv"]}, ValueError, "layer_range must be two names of layers"),
+        ({"layer_range": ["conv", "no"]}, ValueError, "layer_range must match names of layers"),
+        ({"style": "keras3", "details": True}, ValueError, "details are columns of style='classic'"),
+    ],
+)
+def test_arguments_that_do_not_fit(options, error, message):
+    with pytest.raises(error, match=f"Sequential.summary: .*{re.escape(message)}"):
+        printed(boxed_model(), **options)
 
 
 def test_an_unbuilt_model_has_no_summary():

@@ -118,7 +118,7 @@ def test_threadpoolctl_knows_the_pool():
 
 def said_of(name):
     """The error of an import under that instruction set."""
-    done = in_python("import cconv", CCONV_ISA=name)
+    done = in_python("import cconv.threads", CCONV_ISA=name)
     assert done.returncode == 1
     assert done.stdout == ""
     return done.stderr.splitlines()[-1]

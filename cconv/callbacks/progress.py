@@ -1,17 +1,24 @@
 """What a training shows while it runs."""
 
 import sys
+import time
 from typing import Any, TextIO
 
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs
 
-
-def _in_notebook() -> bool:
-    # Only IPython's own module can say that it is there, and it is imported wherever it is in use.
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and "IPKernelApp" in shell.config and "ipywidgets" in sys.modules
+# From the fullest line to the one for a narrow screen; the first whose bar has room is taken.
+FORMATS = (
+    "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}",
+    "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
+    "{desc}{percentage:3.0f}%|{bar}|{postfix}",
+    "{desc}{percentage:3.0f}%{postfix}",
+)
+LEAST_BAR = 8  # columns
+USUAL_COLUMNS = 80
+NOTEBOOK_COLUMNS = 100
+SECONDS = 0.1  # between two pictures of a bar in a notebook
+MOST_LINES = 100  # of finished epochs in one output of a cell, all of which is sent anew with each picture
 
 
 def format_logs(logs: Logs) -> str:
@@ -21,8 +28,24 @@ def format_logs(logs: Logs) -> str:
     )
 
 
+def _in_notebook(stream: Any) -> bool:
+    # What a cell prints goes to ipykernel's own stream, unless the user has sent it elsewhere.
+    return type(stream).__module__.startswith("ipykernel.")
+
+
+def _format(title: str, steps: int | None, figures: str, columns: int) -> str:
+    """Return the fullest format of a bar's line that fits into so many columns."""
+    count = 2 * len(str(steps or 0)) + 1
+    # Title and colon, the count, bars and spaces, times, comma and space in front of the figures.
+    taken = len(title) + 2 + len(figures) + 2
+    for text, more in zip(FORMATS, (count + 15, count + 9, 6), strict=False):
+        if columns - taken - more >= LEAST_BAR:
+            return text
+    return FORMATS[-1]
+
+
 class ProgressBar(Callback):
-    """Shows how far training is: a bar in a terminal or notebook, plain lines in a log file.
+    """Shows how far training is: a bar in a terminal or notebook, a line an epoch in a log file or pipe.
 
     Parameters
     ----------
@@ -37,50 +60,37 @@ class ProgressBar(Callback):
         self.lines = lines
         self.file = file
         self._bar: Any = None
+        self._cell: _Cell | None = None
 
     def _stream(self) -> TextIO:
         return self.file if self.file is not None else sys.stdout
 
-    def _has_bar(self) -> bool:
-        if self.lines:
-            return False
-        isatty = getattr(self._stream(), "isatty", None)
-        return bool(isatty and isatty()) or (self.file is None and _in_notebook())
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Begin a new output, where that is a cell of a notebook."""
+        self._cell = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Begin a bar."""
-        if not self._has_bar():
-            return
-        if self.file is None and _in_notebook():
-            from tqdm.notebook import tqdm
+        stream, title = self._stream(), f"Epoch {epoch + 1}/{self.params['epochs']}"
+        isatty = getattr(stream, "isatty", None)
+        if self.lines:
+            self._bar = _Line(title, stream)
+        elif _in_notebook(stream):
+            self._cell = self._cell or _Cell()
+            self._bar = _CellBar(title, self.params["steps"], self._cell)
+        elif isatty and isatty():
+            self._bar = _TerminalBar(title, self.params["steps"], stream)
         else:
-            from tqdm.std import tqdm
-        self._bar = tqdm(
-            total=self.params["steps"],
-            desc=self._title(epoch),
-            file=self._stream(),
-            unit="batch",
-            dynamic_ncols=True,
-            leave=True,
-        )
-
-    def _title(self, epoch: int) -> str:
-        return f"Epoch {epoch + 1}/{self.params['epochs']}"
+            self._bar = _Line(title, stream)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Move the bar."""
-        if self._bar is not None:
-            # The figures are only written out when the bar is drawn, a few times a second.
-            self._bar.set_postfix_str(format_logs(logs or {}), refresh=False)
-            self._bar.update()
+        self._bar.step(logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """End the bar, or write the line."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(format_logs(logs or {}), refresh=True)
-            self.close()
-        else:
-            print(f"{self._title(epoch)} - {format_logs(logs or {})}", file=self._stream(), flush=True)
+        self._bar.end(format_logs(logs or {}))
+        self._bar = None
 
     def close(self) -> None:
         """Give the line of the screen back."""
@@ -89,4 +99,120 @@ class ProgressBar(Callback):
             self._bar = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_bar": None, "file": None}
+        return {**self.__dict__, "_bar": None, "_cell": None, "file": None}
+
+
+class _Line:
+    """A plain line at the end of an epoch."""
+
+    def __init__(self, title: str, stream: TextIO) -> None:
+        self.title, self.stream = title, stream
+
+    def step(self, logs: Logs) -> None:
+        pass
+
+    def end(self, figures: str) -> None:
+        print(f"{self.title} - {figures}", file=self.stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _TerminalBar:
+    """A bar of tqdm's, with as much around it as the screen has room for."""
+
+    def __init__(self, title: str, steps: int | None, stream: TextIO) -> None:
+        from tqdm.std import tqdm
+
+        self.title, self.steps, self.stream = title, steps, stream
+        self.bar = tqdm(
+            total=steps, desc=f"{title}: ", file=stream, dynamic_ncols=True, bar_format=FORMATS[0]
+        )
+        self.columns = self.bar.format_dict["ncols"] or USUAL_COLUMNS
+        self.length = -1
+
+    def step(self, logs: Logs) -> None:
+        # The figures are only written out when the bar is drawn, a few times a second.
+        self._set(format_logs(logs))
+        self.bar.update()
+
+    def _set(self, figures: str) -> None:
+        if len(figures) != self.length:
+            self.length = len(figures)
+            self.bar.bar_format = _format(self.title, self.steps, figures, self.columns)
+        self.bar.set_postfix_str(figures, refresh=False)
+
+    def end(self, figures: str) -> None:
+        self._set(figures)
+        if self.bar.bar_format != FORMATS[-1]:
+            self.bar.refresh()
+            self.bar.close()
+            return
+        # No bar has room beside the figures: they are a plain line, which may be longer than the screen.
+        self.bar.leave = False
+        self.bar.close()
+        _Line(self.title, self.stream).end(figures)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+class _Cell:
+    """One output of a notebook's cell, whose text is changed in place; it needs no widgets."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.handle: Any = None
+
+    def show(self, last: str) -> None:
+        from IPython.display import display
+
+        data = {"text/plain": "\n".join([*self.lines, last])}
+        if self.handle is None:
+            self.handle = display(data, raw=True, display_id=True)
+        else:
+            self.handle.update(data, raw=True)
+
+    def keep(self, line: str) -> None:
+        self.show(line)
+        self.lines.append(line)
+        if len(self.lines) >= MOST_LINES:
+            self.lines, self.handle = [], None
+
+
+class _CellBar:
+    """A bar as the last line of a cell's output."""
+
+    def __init__(self, title: str, steps: int | None, cell: _Cell) -> None:
+        self.title, self.steps, self.cell = title, steps, cell
+        self.begin = self.shown = time.monotonic()
+        self.done = 0
+        self.cell.show(self._line(""))
+
+    def _line(self, figures: str) -> str:
+        from tqdm.std import tqdm
+
+        text = tqdm.format_meter(
+            self.done,
+            self.steps,
+            time.monotonic() - self.begin,
+            ncols=NOTEBOOK_COLUMNS,
+            prefix=f"{self.title}: ",
+            bar_format=_format(self.title, self.steps, figures, NOTEBOOK_COLUMNS),
+            postfix=figures,
+        )
+        return str(text).rstrip()
+
+    def step(self, logs: Logs) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.shown >= SECONDS:
+            self.shown = now
+            self.cell.show(self._line(format_logs(logs)))
+
+    def end(self, figures: str) -> None:
+        fits = _format(self.title, self.steps, figures, NOTEBOOK_COLUMNS) != FORMATS[-1]
+        self.cell.keep(self._line(figures) if fits else f"{self.title} - {figures}")
+
+    def close(self) -> None:
+        pass

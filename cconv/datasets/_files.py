@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cconv.arguments.text import short
 from cconv.files.reading import check_unpacked, open_regular, reading
 
 TIMEOUT = 30  # seconds without a byte until a mirror counts as down
 CHUNK = 1 << 20
+DELAY = 0.5  # seconds before a bar is drawn
+LONGEST = 200  # characters of what a mirror says
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,13 @@ def cache_folder() -> Path:
     value = os.environ.get("CCONV_CACHE_DIR")
     if value:
         return Path(value).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cconv", appauthor=False)
+
+
+def _former_cache_folder() -> Path:
+    """Return where the first versions kept downloads, which on some systems is another folder."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local", "cconv", "Cache")
     if sys.platform == "darwin":
@@ -67,6 +77,10 @@ def places(*folders: str) -> list[Path]:
     own = data_folder()
     if own is not None:
         roots.insert(0, own)
+    if not os.environ.get("CCONV_CACHE_DIR"):
+        former = _former_cache_folder()
+        if former not in roots and former.is_dir():
+            roots.append(former)
     return [root / folder for root in roots for folder in folders]
 
 
@@ -100,18 +114,34 @@ def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = 
         for url in source.mirrors:
             temporary = Path(folder, source.name)
             try:
-                # total=1: pooch asks whether the bar is true before it sets the real total.
+                # total=1: pooch asks whether the bar is true before it sets the real total. A mirror that
+                # says nothing gets no bar.
                 with tqdm(
-                    total=1, desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True
+                    total=1, desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True, delay=DELAY
                 ) as progress:
                     pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)(url, str(temporary), None)
                 check(source, temporary)
             except (OSError, ValueError) as error:
-                failures.append(f"{url}: {error}")
+                failures.append((url, _reason(error)))
                 continue
             keep(temporary, target)
             return target
-    raise FileNotFoundError(_what_to_do(source, "no mirror gave it: " + "; ".join(failures)))
+    raise FileNotFoundError(_what_to_do(source, _why(failures)))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a mirror did not help; "" when it was not reached, of which networking says too much."""
+    from requests.exceptions import ConnectionError, Timeout
+
+    return "" if isinstance(error, ConnectionError | Timeout) else short(error, LONGEST)
+
+
+def _why(failures: list[tuple[str, str]]) -> str:
+    """Return why no mirror helped."""
+    if not any(reason for _, reason in failures):
+        return "there is no connection to download it"
+    reasons = [f"{url}: {reason or 'no connection'}" for url, reason in failures]
+    return f"no mirror gave it ({'; '.join(reasons)})"
 
 
 def check(source: Source, path: Path) -> None:
@@ -132,6 +162,6 @@ def check(source: Source, path: Path) -> None:
 def _what_to_do(source: Source, why: str) -> str:
     looked = " or ".join(str(place) for place in places(source.folder))
     return (
-        f"datasets.{source.dataset}: {source.name} is not in {looked}, and {why}. Or get it from "
-        f"{source.mirrors[0]} and {source.then} (CCONV_DATA_DIR names a data folder of your own)"
+        f"datasets.{source.dataset}: {source.name} is not in {looked}, and {why}. "
+        f"Get {source.mirrors[0]} and {source.then}, or name a folder that has it by CCONV_DATA_DIR."
     )

@@ -125,13 +125,22 @@ def _member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.nd
     with archive.open(info) as member:
         header = _header(member)
         if header.dtype.kind not in "uif" or header.dtype.itemsize > 8:
-            raise ValueError(f"{name} must hold numbers, got dtype {header.dtype}")
+            raise ValueError(f"{name} must hold numbers, got {_instead(header.dtype)}")
         found = info.file_size - member.tell()
         if header.nbytes != found:
             raise ValueError(f"{name} must have the {header.nbytes} bytes of its shape, got {found}")
         array = _elements(member, header)
         member.read(1)  # the end is where the checksum is compared
     return array
+
+
+def _instead(dtype: np.dtype) -> str:
+    """Return what elements are that are no numbers, and what makes numbers of them."""
+    if dtype.kind in "US":
+        return f"texts, dtype {dtype}: numpy.unique(..., return_inverse=True) makes class numbers of them"
+    if dtype.kind == "b":
+        return f"True and False, dtype {dtype}: .astype('uint8') makes numbers of them"
+    return f"dtype {dtype}"
 
 
 def _header(file: IO[bytes]) -> Header:

@@ -1,75 +1,37 @@
-"""Pictures in PNG files, by Pillow, which is only imported here."""
+"""Looking through a PNG before it is unpacked: sizes that lie, parts that are cut, rows that are missing."""
 
 import os
-import warnings
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
-import numpy as np
-
-from cconv.files.reading import open_regular, read_exactly, reading
+from cconv.files.reading import read_exactly
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR, PALETTE = 9, 3  # where the kind of colours stands in the header, and the one of a palette
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colours
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-MODES = {1: "L", 3: "RGB"}
 
 
-def read_png(
-    path: str | os.PathLike[str], channels: int, check: Callable[[tuple[int, ...]], None]
-) -> np.ndarray:
-    """Return the pixels of a PNG as uint8 (h, w, channels); colours become grey where there is one channel.
+def check(file: BinaryIO, bearable: Callable[[int, int], None]) -> None:
+    """Look through a PNG.
 
     Parameters
     ----------
-    path : path
-        Of the file.
-    channels : int
-        1 or 3.
-    check : callable
-        Gets the shape (h, w, channels) before a pixel is unpacked; may raise.
+    file : binary file
+        Of any position.
+    bearable : callable
+        Gets height and width before a row is unpacked; may raise.
 
     Raises
     ------
-    OSError, ValueError
-        When it cannot be read, or would lose something: 16 bits a channel, transparency. The message names
-        the file.
-    ImportError
-        Without Pillow.
+    ValueError
+        When Pillow would take memory for what is not there, or fill with black what is missing.
     """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError(f"{path}: reading PNG needs Pillow: pip install 'cconv[data]'") from error
-    mode = MODES.get(channels)
-    if mode is None:
-        raise ValueError(f"{path}: the model wants {channels} channels, which a PNG cannot have; use .npy")
-    with open_regular(path) as file:
-        with reading(path, "a readable PNG"):
-            size, head = _size(file)
-        check((*size, channels))
-        with reading(path, "a readable PNG", UnidentifiedImageError, Image.DecompressionBombError):
-            _check_rows(file, head)
-            pixels = _pixels(file, mode)
-    return pixels.reshape(*size, channels)
-
-
-def _pixels(file: BinaryIO, mode: str) -> np.ndarray:
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of what does not belong to the picture, and of a size that is checked
-        with Image.open(file, formats=["PNG"]) as image:
-            image.load()
-            if image.mode not in ("1", "L", "P", "RGB") or "transparency" in image.info:
-                raise ValueError(
-                    f"expected a PNG of 8 bits a channel without transparency, got mode {image.mode}"
-                )
-            return np.asarray(image.convert(mode))
+    file.seek(0)
+    size, head = _size(file)
+    bearable(*size)
+    _check_rows(file, head)
 
 
 def _size(file: BinaryIO) -> tuple[tuple[int, int], bytes]:

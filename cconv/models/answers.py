@@ -5,7 +5,7 @@ The activation at the model's end decides, and where that is linear, a loss that
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,23 +47,66 @@ def answers(model: Sequential) -> Say:
     >>> say(np.array([0.25])), say(np.array([0.75]))
     ('0 0.7500', '1 0.7500')
     """
+    meant = meaning(model)
+    return lambda y: _SAY[meant.kind](meant.values(y))
+
+
+class Meaning(NamedTuple):
+    """What the outputs for one image are.
+
+    Attributes
+    ----------
+    kind : str
+        "class", "yes or no" (a class, 0 or 1, by one probability), "classes" (every one above one half),
+        "numbers" or "image".
+    values : callable
+        From the outputs to probabilities in float64, a vector; to numbers; or to the image as it is.
+    """
+
+    kind: str
+    values: Function
+
+    def probabilities(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the probability of each class; None for numbers and images."""
+        if self.kind in ("numbers", "image"):
+            return None
+        p = self.values(y)
+        return np.array([1 - p[0], p[0]]) if self.kind == "yes or no" else p
+
+
+def meaning(model: Sequential) -> Meaning:
+    """Return what the outputs of a built model for one image are.
+
+    Raises
+    ------
+    ValueError
+        For a softmax over a single output, which says the same of every image.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> meant = meaning(Sequential([Dense(3, activation="softmax", input_shape=(4,))]))
+    >>> meant.kind, meant.probabilities(np.array([0.25, 0.5, 0.25]))
+    ('class', array([0.25, 0.5 , 0.25]))
+    """
     shape = tuple(extent or 0 for extent in model.output_shape[1:])
     first = model.data_format == "channels_first" and len(shape) == 3
     size = shape[0] if first else shape[-1]
     if math.prod(shape) != size:
-        return _image
+        return Meaning("image", np.asarray)
     kind, probabilities = _activation(model, size)
     if kind == "softmax" and size == 1:
         raise ValueError(
             "the model ends in a softmax over a single output, which is 1 for every image; "
             "for two classes it must be a sigmoid"
         )
-    say = _numbers
+    said = "numbers"
     if kind == "softmax":
-        say = _best
+        said = "class"
     elif kind == "sigmoid":
-        say = _yes_or_no if size == 1 else _all if isinstance(model.loss, BinaryCrossentropy) else _best
-    return lambda y: say(probabilities(np.asarray(y, np.float64).reshape(-1)))
+        several = isinstance(model.loss, BinaryCrossentropy)
+        said = "yes or no" if size == 1 else "classes" if several else "class"
+    return Meaning(said, lambda y: probabilities(np.asarray(y, np.float64).reshape(-1)))
 
 
 def _activation(model: Sequential, size: int) -> tuple[str, Function]:
@@ -112,3 +155,12 @@ def _numbers(y: np.ndarray) -> str:
 
 def _image(y: np.ndarray) -> str:
     return f"an image of {'x'.join(map(str, y.shape))}, from {y.min():.6g} to {y.max():.6g}"
+
+
+_SAY: dict[str, Say] = {
+    "class": _best,
+    "yes or no": _yes_or_no,
+    "classes": _all,
+    "numbers": _numbers,
+    "image": _image,
+}

@@ -58,12 +58,13 @@ def write_weights(path: Path, model: Any) -> None:
     safetensors.write(path, named_weights(model.layers), {"format": FORMAT, "cconv": __version__})
 
 
-def write_model(path: Path, model: Any) -> None:
-    """Write a whole built model, as `read_model` reads it."""
+def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) -> None:
+    """Write a whole built model, as `read_model` reads it, and what else its document shall say."""
     names.check_ending("Sequential.save", path)
     for part in (*model.layers, model.optimizer, model.loss):
         check_comes_back(path, part)
     document = {
+        **(about or {}),
         "format": FORMAT,
         "cconv": __version__,
         "model": model.get_config(),

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from cconv import layers as layer_classes
 from cconv.arguments.configured import config_of
 from cconv.arguments.control import controlled
+from cconv.arguments.numbers import flag
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
@@ -128,18 +129,74 @@ class Sequential(Trainer, Hooks):
 
     # --- looking inside -----------------------------------------------------------------------
 
-    def summary(self, details: bool = False, print_fn: Callable[[str], Any] | None = None) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+        *,
+        style: str = "classic",
+        details: bool = False,
+    ) -> None:
         """Print a table of the layers: name and class, output shape, parameters.
 
         Parameters
         ----------
-        details : bool
-            Also multiply-adds, bytes of the output for one image, and receptive field.
+        line_length : int, optional
+            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them.
+        positions : sequence of float, optional
+            Where the three columns end, as parts of `line_length`.
         print_fn : callable, optional
             Gets each line instead of `print`.
+        expand_nested : bool
+            Nothing to expand: a `Sequential` holds layers, and no models.
+        show_trainable : bool
+            Also which layers learn: Y, N, or - for one without parameters.
+        layer_range : (str, str), optional
+            Patterns (`re.match`) of the names of the first and the last layer that are shown.
+        style : str
+            "classic": the plain table of Keras 2 and of courses, where a class name that is too long is cut.
+            "keras3": the table in boxes that Keras 3 prints, where it goes on in the next line, with bytes
+            and, after the first step, the optimizer's parameters below; in ASCII where `sys.stdout` has no
+            boxes.
+        details : bool
+            Also multiply-adds, bytes of the output for one image, and receptive field ("classic").
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit, and a model that is not built.
+
+        Examples
+        --------
+        >>> from cconv.layers import Dense
+        >>> Sequential([Dense(2, input_shape=(3,), name="d")], name="m").summary(40, style="keras3")
+        Model: "m"
+        ┏━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━┓
+        ┃                 ┃ Output     ┃ Param ┃
+        ┃ Layer (type)    ┃ Shape      ┃     # ┃
+        ┡━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━┩
+        │ d (Dense)       │ (None, 2)  │     8 │
+        └─────────────────┴────────────┴───────┘
+         Total params: 8 (32.00 B)
+         Trainable params: 8 (32.00 B)
+         Non-trainable params: 0 (0.00 B)
         """
         self._need_built("summary")
-        for line in summary.table(self._layers, details):
+        flag("Sequential.summary", "expand_nested", expand_nested)
+        for line in summary.lines(
+            self,
+            style=style,
+            line_length=line_length,
+            positions=positions,
+            show_trainable=show_trainable,
+            layer_range=layer_range,
+            details=details,
+            plain=print_fn is None and not summary.shows_boxes(),
+        ):
             (print_fn or print)(line)
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ A grid search over networks
 from none to two convolutions, each at two learning rates.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,5 +62,6 @@ axes.invert_yaxis()
 axes.set(xlabel="accuracy, mean and spread of 3 folds", title="Networks for 8x8 digits")
 axes.grid(axis="x", alpha=0.3)
 axes.legend()
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

@@ -6,7 +6,7 @@ With `augment=`, every training image is shifted and turned a little differently
 images to predict are left alone. The fewer images there are, the more this helps.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -63,5 +63,6 @@ right.suptitle("An image (first) and what becomes of it")
 for place, picture in zip(right.subplots(3, 3).flat, [image[0], *shifted], strict=True):
     place.imshow(picture[..., 0], cmap="gray_r")
     place.set_axis_off()
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

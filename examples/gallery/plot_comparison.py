@@ -6,7 +6,7 @@ A convolutional network, a plain one and a forest, all with their defaults, on t
 scikit-learn's digits: how often they are right, and how long they take to fit on this machine.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -36,5 +36,6 @@ axes.set(title="Defaults on digits, five folds (circles) and their mean (diamond
 axes.set_xlim(left=0)
 axes.grid(alpha=0.3)
 figure.legend(loc="outside lower center", ncols=3)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

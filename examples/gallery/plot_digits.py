@@ -6,7 +6,7 @@ A convolutional network is fitted to the 8x8 images of scikit-learn's digits lik
 classifier. Most digits that it has not seen are told apart; the matrix shows which are not.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -34,5 +34,6 @@ ConfusionMatrixDisplay.from_estimator(cnn, X_test, y_test, ax=right, cmap="Blues
 right.set_title(f"Test digits: {accuracy:.1%} right")
 
 # %%
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

@@ -6,7 +6,7 @@ The network's features for a support vector machine
 these features does what it cannot do on the pixels, and two of their principal components are a map.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -39,5 +39,6 @@ for axes, (title, view), (name, model) in zip(panels, views.items(), MODELS.item
     axes.set(title=f"{title}\n{name}: {model.score(X_test, y_test):.1%}", xticks=[], yticks=[])
     axes.set(xlabel="first principal component", ylabel="second principal component")
 figure.colorbar(points, ax=panels, ticks=range(10), label="digit")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

@@ -6,7 +6,7 @@ Data that come in pieces
 Here MNIST's images arrive 250 at a time, and each piece is first predicted, then learnt from.
 """
 
-from pathlib import Path
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,5 +44,6 @@ axes.annotate("second pass", (len(X), 0.6), (5, 0), textcoords="offset points", 
 axes.set(xlabel="images seen", ylabel="accuracy", title=f"MNIST in pieces of {PIECE} images")
 axes.grid(alpha=0.3)
 axes.legend(loc="lower right")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+if len(sys.argv) > 1:  # where to save the picture
+    figure.savefig(sys.argv[1], dpi=90)
 plt.show()

@@ -82,13 +82,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "workers": WORKERS,
         "use_multiprocessing": NO._replace(instead="cconv.set_num_threads"),
     },
-    "Sequential.summary": {
-        "line_length": NONE,
-        "positions": NONE,
-        "expand_nested": NO,
-        "show_trainable": NO._replace(instead="the last lines of the table"),
-        "layer_range": NONE,
-    },
     "Sequential.save": {
         "filepath": PATH,
         "overwrite": Argument((True, None), "os.path.exists, before"),

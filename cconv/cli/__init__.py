@@ -1,0 +1,46 @@
+"""The command line: ``cconv train``, ``predict`` and ``info``, also as ``python -m cconv``.
+
+An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130, a reader of the output that
+goes away with 141. Nothing but this file is imported before `main` can say what went wrong.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+__all__ = ["main"]
+
+ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
+UNREAD = 141  # 128 + SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with these arguments (by default the process' own); return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names that the terminal cannot show are written as escapes.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    command = ""
+    try:
+        from cconv.cli.commands import parser, runner
+
+        arguments = parser().parse_args(argv)
+        command = f" {arguments.command}"
+        code = runner(arguments.command)(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left unwritten would be tried once more when Python ends.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    except KeyboardInterrupt as interrupt:
+        print(f"\ncconv: interrupted{interrupt}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        from cconv.cli.messages import sentence
+
+        print(f"cconv{command}: {sentence(error)}", file=sys.stderr)
+        return ERROR
+    return code

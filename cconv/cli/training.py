@@ -1,0 +1,76 @@
+"""``cconv train``."""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cconv.applications import LeNet5
+from cconv.callbacks import Callback, ProgressBar
+from cconv.callbacks.monitors import Logs
+from cconv.cli import data
+from cconv.cli.trained import Trained, look_at
+from cconv.files.atomic import destination, naming
+from cconv.files.names import check_ending
+from cconv.models.files import write_model
+from cconv.threads import get_num_threads, set_num_threads
+
+
+class _Saver(Callback):
+    """Saves the model after every epoch, so that an interrupt loses at most one."""
+
+    def __init__(self, out: Path, trained: Trained) -> None:
+        super().__init__()
+        self.out = out
+        self.document = trained.document()
+        self.epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        write_model(self.out, self.model, self.document)
+        self.epochs = epoch + 1
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train LeNet-5 as the arguments say, save it after every epoch, and print what it reached."""
+    set_num_threads(arguments.threads)
+    out = arguments.out
+    _check_out(out)
+    found = data.load(arguments.data, arguments.size)
+    (x_train, y_train), (x_test, y_test) = found.train, found.test
+    classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
+    scale = 1 / 255 if x_train.dtype == np.uint8 else None
+    model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    saver = _Saver(out, look_at(x_train, found.classes))
+    begin = time.perf_counter()
+    try:
+        # An epoch is saved before it is shown: its line may be what ends the program.
+        model.fit(
+            x_train,
+            y_train,
+            batch_size=arguments.batch_size,
+            epochs=arguments.epochs,
+            verbose=0,
+            callbacks=[saver, ProgressBar()],
+        )
+    except KeyboardInterrupt as interrupt:
+        kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
+        raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
+    seconds = time.perf_counter() - begin
+    _, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    speed = len(x_train) * arguments.epochs / seconds
+    print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
+    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
+    print(f"saved {out}")
+    return 0
+
+
+def _check_out(out: Path) -> None:
+    """Refuse what the model cannot be saved as, before it is trained."""
+    check_ending("--out", out)
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ValueError(f"--out must be a file in a folder that exists, got {out}")
+    with naming(out):
+        destination(out)
