@@ -204,15 +204,15 @@ cdef bint reaches_all(
 cdef void add_apart(
     const unsigned char *apart,  # IN   (tiles) of the slice
     cython.floating *dkernel,    # IN, OUT  (taps, taps, c, f)
-    const Sum *s, Slice part,
+    const Sum *s, Slice of,
     cython.floating *patches,    # OUT  patches_size(s)
 ) noexcept nogil:
     # Add the products of the tiles that were left out, for one slice: chains of TILES_OF_CHAIN tiles, then
     # exactly.
     cdef size n = s.t.wino.out + s.t.wino.taps - 1, each = apart_size(s), item = sizeof(cython.floating)
-    cdef size channels = part.channels, count = 0, i
-    cdef const cython.floating *x = <const cython.floating *>s.x + part.c
-    cdef const cython.floating *dy = <const cython.floating *>s.dy + part.f
+    cdef size channels = of.channels, count = 0, i
+    cdef const cython.floating *x = <const cython.floating *>s.x + of.c
+    cdef const cython.floating *dy = <const cython.floating *>s.dy + of.f
     cdef cython.floating *second = patches + s.t.square * s.cs
     cdef cython.floating *chain = patches + tiles_size(s)
     cdef cython.floating *total = chain + each
@@ -227,7 +227,7 @@ cdef void add_apart(
             continue
         spot = spot_of(&s.t, i)
         spot.x.channels, spot.x.argmax = channels, NULL
-        spot.y.channels, spot.y.argmax = part.filters, places(s.argmax, spot.y_at + part.f)
+        spot.y.channels, spot.y.argmax = of.filters, places(s.argmax, spot.y_at + of.f)
         s.t.wino.patch(&spot.x, n, x + spot.x_at, patches)
         s.t.wino.patch(&spot.y, s.t.wino.out, dy + spot.y_at, second)
         add_tile(s, &spot, <const cython.floating *>patches, <const cython.floating *>second, chain)
@@ -238,9 +238,9 @@ cdef void add_apart(
     rows.add_exactly(each, chain, total, lost)
     rows.whole(each, total, lost, total)
     for i in range(s.t.wino.taps * s.t.wino.taps * channels):
-        count = i // channels * s.t.x.c + part.c + i % channels
-        rows.add(part.filters, total + (i // channels * s.cs + i % channels) * s.fs, NULL,
-                 dkernel + count * s.t.y.c + part.f, 0)
+        count = i // channels * s.t.x.c + of.c + i % channels
+        rows.add(of.filters, total + (i // channels * s.cs + i % channels) * s.fs, NULL,
+                 dkernel + count * s.t.y.c + of.f, 0)
 
 
 cdef void add_tile(
@@ -267,7 +267,7 @@ cdef void add_tile(
 
 
 cdef size batch_to_points(
-    const Sum *s, const Slice *part, size first, size count,
+    const Sum *s, const Slice *of, size first, size count,
     cython.floating *biases,       # IN, OUT  (3, f) += the sum of dy: zeros, sums, what was lost; or NULL
     cython.floating *v,            # OUT  (n^2, tiles, channels)
     cython.floating *w,            # OUT  (n^2, tiles, filters)
@@ -275,10 +275,10 @@ cdef size batch_to_points(
     cython.floating *patches,      # OUT  patches_size(s)
 ) noexcept nogil:
     # Transform the tiles from `first` on; returns how many are in the sum.
-    cdef const cython.floating *x = <const cython.floating *>s.x + part.c
-    cdef const cython.floating *dy = <const cython.floating *>s.dy + part.f
+    cdef const cython.floating *x = <const cython.floating *>s.x + of.c
+    cdef const cython.floating *dy = <const cython.floating *>s.dy + of.f
     cdef Spot spot = spot_of(&s.t, first)
-    cdef size channels = part.channels, filters = part.filters, i, kept = 0
+    cdef size channels = of.channels, filters = of.filters, i, kept = 0
     cdef double squares = 0, dy_squares = 0
     cdef cconv_usual usual = nothing_yet(), dy_usual = nothing_yet()
     cdef bint even
@@ -295,7 +295,7 @@ cdef size batch_to_points(
         apart[i] = 0
         if spot.y.r1 <= 0 or spot.y.c1 <= 0:
             continue
-        spot.y.argmax = places(s.argmax, spot.y_at + part.f)
+        spot.y.argmax = places(s.argmax, spot.y_at + of.f)
         squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
         glance = s.t.wino.input(&spot.x, x + spot.x_at, v + kept * channels)
         s.t.wino.gradient(&spot.y, dy + spot.y_at, w + kept * filters, biases)
@@ -317,13 +317,13 @@ cdef void sum_task(
     cython.floating *total,       # OUT  (n^2, cs, fs) of this part and slice
     cython.floating *biases,      # OUT  (3, f) of this part: the sums and what was lost behind the first
     unsigned char *apart,         # OUT  (tiles) of this slice
-    const Sum *s, size number, Slice part,
+    const Sum *s, size part, Slice of,
     cython.floating *scratch,     # OUT  v, w, settling_size(s), patches_size(s): gradient_each
 ) noexcept nogil:
-    # One slice of the part of this number.
+    # One slice of one part.
     cdef const Tiles *t = &s.t
-    cdef size first = number * t.count // s.parts, stop = (number + 1) * t.count // s.parts, start = first
-    cdef size channels = part.channels, filters = part.filters, item = sizeof(cython.floating), i, p
+    cdef size first = part * t.count // s.parts, stop = (part + 1) * t.count // s.parts, start = first
+    cdef size channels = of.channels, filters = of.filters, item = sizeof(cython.floating), i, p
     cdef cython.floating *w = scratch + t.square * t.v
     cdef cython.floating *group = w + t.square * s.w
     cdef cython.floating *lost = group + s.each
@@ -332,12 +332,12 @@ cdef void sum_task(
     sums.q, sums.aq, sums.bq, sums.r, sums.ar, sums.br = 1, 0, 0, 1, 0, 0
     sums.am, sums.ak, sums.bk, sums.cm = 1, channels, filters, s.fs
     sums.bn = CCONV_BLOCK_BYTES // sizeof(cython.floating)
-    biases = biases + part.f if part.c == 0 else NULL
+    biases = biases + of.f if of.c == 0 else NULL
     if biases != NULL:
         for i in range(3):
             memset(biases + i * t.y.c, 0, filters * item)
     while first < stop:
-        sums.k = batch_to_points(s, &part, first, least(t.batch, stop - first), biases, scratch, w,
+        sums.k = batch_to_points(s, &of, first, least(t.batch, stop - first), biases, scratch, w,
                                  apart + first, group + settling_size(s))
         # The first group sums into the part's sum.
         to = group if first - start >= s.group else total
@@ -347,26 +347,26 @@ cdef void sum_task(
                     <const cython.floating *>NULL, CCONV_ACCUMULATE if (first - start) % s.group else 0)
         first += t.batch
         if s.settles and ((first - start) % s.group == 0 or first >= stop):
-            settle(<const cython.floating *>to, total, lost, s, &part, first >= stop)
+            settle(<const cython.floating *>to, total, lost, s, &of, first >= stop)
 
 
 cdef void settle(
     const cython.floating *group,  # IN   (n^2, cs, fs); the first one lies in sums, and nothing is lost yet
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
-    const Sum *s, const Slice *part, bint last,
+    const Sum *s, const Slice *of, bint last,
 ) noexcept nogil:
     # sums, lost += group, exactly; with the last group sums += lost.
     cdef size item = sizeof(cython.floating), p, k, at
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for p in range(s.t.square):
-        for k in range(part.channels):
+        for k in range(of.channels):
             at = (p * s.cs + k) * s.fs
             if group == sums:
-                memset(lost + at, 0, part.filters * item)
+                memset(lost + at, 0, of.filters * item)
             else:
-                rows.add_exactly(part.filters, group + at, sums + at, lost + at)
+                rows.add_exactly(of.filters, group + at, sums + at, lost + at)
             if last:
-                rows.whole(part.filters, sums + at, lost + at, sums + at)
+                rows.whole(of.filters, sums + at, lost + at, sums + at)
 
 
 cdef void finish_row(
@@ -398,14 +398,14 @@ cdef void slice_task(
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
     cython.floating *biases,   # OUT  (3, f), as `sum_task`
     unsigned char *apart,      # OUT  (tiles) of this slice
-    const Sum *s, Slice whole,
+    const Sum *s, Slice of,
     cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
 ) noexcept nogil:
     # All of one slice, where there is one part.
     cdef size i
-    sum_task(scratch, biases, apart, s, 0, whole, scratch + s.each)
-    for i in range(whole.channels):
-        finish_row(scratch + i * s.fs, dkernel + (whole.c + i) * s.t.y.c + whole.f, s, whole.filters)
+    sum_task(scratch, biases, apart, s, 0, of, scratch + s.each)
+    for i in range(of.channels):
+        finish_row(scratch + i * s.fs, dkernel + (of.c + i) * s.t.y.c + of.f, s, of.filters)
 
 
 cdef Sum gradient_sum(const cconv_winograd *wino, Images x, Images dy, bint pooled, conv_size, origin,

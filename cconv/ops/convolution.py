@@ -23,8 +23,8 @@ from cconv.geometry.algorithms import (
 from cconv.geometry.shapes import Window
 from cconv.ops import dense, depthwise, direct, few_taps, lanes, winograd
 from cconv.ops.activations import where_positive
-from cconv.ops.run import SERIAL_WORK, Array, Run
-from cconv.threads import threads_for
+from cconv.ops.passes import Pass
+from cconv.ops.run import Array, Run
 
 # From the name of an algorithm to what computes a pass so.
 FORWARD: dict[str, Callable[..., None]] = {
@@ -60,10 +60,6 @@ POOL_WEIGHT_GRADIENT: dict[str, Callable[..., None]] = {
 }
 
 
-def _threads(images: int, window: Window, kernel: Array) -> int:
-    return threads_for(images * window.output_size[0] * window.output_size[1] * kernel.size, SERIAL_WORK)
-
-
 def conv2d(
     x: Array,
     kernel: Array,
@@ -87,7 +83,7 @@ def conv2d(
         rows = y.reshape(-1, filters), x.reshape(-1, channels)
         dense.dense_into(*rows, kernel[0, 0], scale, bias, relu, run)
     else:
-        FORWARD[chosen](what, x, kernel, bias, y, relu, run, _threads(len(x), window, kernel))
+        FORWARD[chosen](Pass.of(what, len(x), run), x, kernel, bias, y, relu)
     return y
 
 
@@ -105,15 +101,15 @@ def conv2d_input_gradient(
     filters = dy.shape[3]
     what = Convolution(window, groups, in_channels, filters, dy.itemsize, algorithm)
     dx = run.empty("dx", (len(dy), *window.input_size, in_channels), dy.dtype)
-    chosen, threads = input_gradient_algorithm(what, len(dy)), _threads(len(dy), window, kernel)
+    chosen, this = input_gradient_algorithm(what, len(dy)), Pass.of(what, len(dy), run)
     if chosen == "winograd":
-        winograd.input_gradient(what, dy, None, kernel, dx, positive, run, threads)
+        winograd.input_gradient(this, dy, None, kernel, dx, positive)
         return dx
     if chosen == "pointwise":
         rows = dx.reshape(-1, in_channels), dy.reshape(-1, filters)
         dense.dense_input_gradient_into(*rows, kernel[0, 0], run)
     else:
-        INPUT_GRADIENT[chosen](what, dy, kernel, dx, run, threads)
+        INPUT_GRADIENT[chosen](this, dy, kernel, dx)
     return where_positive(dx, positive, run)
 
 
@@ -133,8 +129,7 @@ def conv2d_weight_gradient(
         rows = dy.reshape(-1, what.filters), x.reshape(-1, what.channels)
         dense.dense_weight_gradient_into(dkernel[0, 0], dbias, *rows, run)
     else:
-        threads = _threads(len(dy), window, dkernel)
-        WEIGHT_GRADIENT[chosen](what, dy, x, dkernel, dbias, run, threads)
+        WEIGHT_GRADIENT[chosen](Pass.of(what, len(dy), run), dy, x, dkernel, dbias)
     return dkernel, dbias
 
 
@@ -156,8 +151,8 @@ def conv2d_max_pool(
     what = Convolution(window, groups, x.shape[3], kernel.shape[3], x.itemsize, algorithm)
     shape = (len(x), *pool.output_size, what.filters)
     y, argmax = run.empty("y", shape, x.dtype), run.empty("argmax", shape, np.uint8)
-    arrays, threads = (x, kernel, bias, y, argmax), _threads(len(x), window, kernel)
-    POOL_FORWARD[pooled_algorithm(what)](what, pool, *arrays, relu, run, threads)
+    this = Pass.of(what, len(x), run, pool)
+    POOL_FORWARD[pooled_algorithm(what)](this, x, kernel, bias, y, argmax, relu)
     return y, argmax
 
 
@@ -177,8 +172,8 @@ def conv2d_average_pool(
     """
     what = Convolution(window, 1, x.shape[3], kernel.shape[3], x.itemsize)
     y = run.empty("y", (len(x), *pool.output_size, what.filters), x.dtype)
-    how, threads = (activation, count_include_pad), _threads(len(x), window, kernel)
-    lanes.average_pool_forward(what, pool, x, kernel, bias, y, *how, run, threads)
+    this = Pass.of(what, len(x), run, pool)
+    lanes.average_pool_forward(this, x, kernel, bias, y, activation, count_include_pad)
     return y
 
 
@@ -194,8 +189,7 @@ def conv2d_max_pool_input_gradient(
     """dy, argmax (n, poh, pow, f) -> dx (n, h, w, c) of `conv2d_max_pool`, by Winograd's algorithm."""
     what = Convolution(window, 1, in_channels, dy.shape[3], dy.itemsize, "winograd")
     dx = run.empty("dx", (len(dy), *window.input_size, in_channels), dy.dtype)
-    threads = _threads(len(dy), window, kernel)
-    winograd.input_gradient(what, dy, argmax, kernel, dx, positive, run, threads)
+    winograd.input_gradient(Pass.of(what, len(dy), run), dy, argmax, kernel, dx, positive)
     return dx
 
 
@@ -212,6 +206,6 @@ def conv2d_max_pool_weight_gradient(
     """dy, argmax (n, poh, pow, f), x (n, h, w, c) -> dkernel, dbias of `conv2d_max_pool`."""
     what = Convolution(window, groups, x.shape[3], dy.shape[3], dy.itemsize, algorithm)
     dkernel, dbias = _gradients(what, dy, run)
-    arrays, threads = (dy, argmax, x, dkernel, dbias), _threads(len(dy), window, dkernel)
-    POOL_WEIGHT_GRADIENT[pooled_weight_gradient_algorithm(what)](what, pool, *arrays, run, threads)
+    compute = POOL_WEIGHT_GRADIENT[pooled_weight_gradient_algorithm(what)]
+    compute(Pass.of(what, len(dy), run, pool), dy, argmax, x, dkernel, dbias)
     return dkernel, dbias
