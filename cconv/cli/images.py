@@ -39,7 +39,7 @@ class Form(NamedTuple):
     def extents(self) -> tuple[int, int, int]:
         """Height, width and channels of a picture, for a shape of two or three axes."""
         if len(self.shape) == 2:
-            return (*self.shape, 1)  # type: ignore[return-value]
+            return (*self.shape, 1)
         channels = self.shape[self.channel_axis]
         height, width = self.shape[1:] if self.channels_first else self.shape[:-1]
         return height, width, channels
