@@ -120,7 +120,7 @@ def test_only_named_members_are_read(tmp_path):
                 np.lib.format.write_array(member, array)
         archive.writestr("notes.txt", "hello")
     tracemalloc.start()
-    (x, _), _ = load_npz(tmp_path / "a.npz")
+    x, _ = load_npz(tmp_path / "a.npz").train
     assert tracemalloc.get_traced_memory()[1] < 64e6
     tracemalloc.stop()
     assert x.shape == (18, 28, 28, 1)
