@@ -120,7 +120,7 @@ def test_only_named_members_are_read(tmp_path):
                 np.lib.format.write_array(member, array)
         archive.writestr("notes.txt", "hello")
     tracemalloc.start()
-    (x, _), _ = load_npz(tmp_path / "a.npz")
+    x, _ = load_npz(tmp_path / "a.npz").train
     assert tracemalloc.get_traced_memory()[1] < 64e6
     tracemalloc.stop()
     assert x.shape == (18, 28, 28, 1)
@@ -352,6 +352,29 @@ def test_every_cut_of_a_picture_names_the_file(tmp_path):
         refused(tmp_path / "a.png", READERS[".png"])
     (tmp_path / "a.png").write_bytes(whole + b"more")
     assert np.array_equal(READERS[".png"](tmp_path / "a.png")[0, ..., 0], pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "BMP", "PNG"])
+def test_damaged_pictures_are_read_or_refused_by_name(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    file, path, refusals = io.BytesIO(), tmp_path / "a.png", []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(rng.integers(0, 256, (24, 30, 3), np.uint8))
+    image.save(file, kind, **({} if kind == "BMP" else {"exif": exif}))
+    whole = file.getvalue()
+    for number in range(120):
+        damaged = bytearray(whole)
+        for place in rng.integers(min(len(whole), 200 if number % 2 else 10**6), size=1 + number % 3):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(damaged))] if number % 5 == 0 else damaged)
+        for read in (lambda: pictures.read_picture(path, 1, (8, 8)), lambda: pictures.look(path)):
+            try:
+                read()
+            except (ValueError, OSError) as error:
+                refusals.append(str(error))
+    assert len(refusals) > 20
+    assert all(str(path) in said and "\n" not in said for said in refusals)
 
 
 def test_predict_names_the_file_in_every_error(tmp_path, capsys):

@@ -37,10 +37,10 @@ def load(data: str, size: int | None = None) -> Data:
         train, test = mnist.load_data()
     elif data == "mnist-small":
         train, test = mnist_small.load_data()
-    elif Path(data).is_dir():
-        train, test, classes = read_folder(Path(data), size)
     elif data.lower().endswith(".npz"):
         train, test = _load_npz(Path(data))
+    elif Path(data).is_dir():
+        train, test, classes = read_folder(Path(data), size)
     else:
         raise ValueError(
             f"--data must be mnist, mnist-small, a .npz file or a folder that exists, got {data!r}"
