@@ -22,6 +22,7 @@ from cconv.callbacks import EarlyStopping, LambdaCallback
 from cconv.estimators import pages
 from cconv.estimators.figures import explained
 from cconv.layers import Dense, Flatten
+from cconv.optimizers import Adam, RMSprop
 
 matplotlib.use("agg")
 
@@ -309,3 +310,52 @@ def test_names_in_pickles_and_links(kind, monkeypatch):
 def test_the_page_is_that_of_the_package():
     assert pages.documentation("no such package") == ""
     assert pages.documentation("numpy").startswith("https://")
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+@KINDS
+def test_an_interrupted_training_keeps_its_epochs(kind):
+    def stop(epoch, logs):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    est = small(kind, callbacks=LambdaCallback(on_epoch_end=stop), tol=1e-4, early_stopping=True)
+    with pytest.warns(UserWarning, match="training interrupted by the user") as seen:
+        est.fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
+    assert [w.filename for w in seen] == [__file__]
+    assert est.n_iter_ == len(est.validation_scores_) == 3
+    assert est.score(X_VAL, Y_VAL) == pytest.approx(est.best_validation_score_)
+    at_once = LambdaCallback(on_train_begin=lambda logs: stop(2, logs))
+    with pytest.raises(KeyboardInterrupt):
+        small(kind, callbacks=at_once).fit(X, Y)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "other", [{"layers": [Flatten()]}, {"layers__1__units": 3}, {"alpha": 0.5}, {"dtype": "float64"}]
+)
+def test_a_network_that_goes_on_is_the_one_of_the_parameters(kind, other):
+    est = small(kind, warm_start=True).fit(X, Y)
+    est.set_params(max_epochs=1, batch_size=8, layers=[layer.clone() for layer in est.layers]).fit(X, Y)
+    pickle.loads(pickle.dumps(est)).fit(X, Y).partial_fit(X, Y)
+    est.set_params(**other)
+    for go_on in (est.fit, est.partial_fit):
+        with pytest.raises(ValueError, match="layers, augment, alpha and dtype must stay as they were"):
+            go_on(X, Y)
+    assert est.set_params(warm_start=False).fit(X, Y).n_iter_ == 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", Adam(1e-3)])
+def test_pieces_are_learnt_by_the_optimizer_of_the_parameters(optimizer):
+    one, two = (small(optimizer=optimizer).partial_fit(X, Y, classes=[0, 1]) for _ in range(2))
+    one.set_params(optimizer__learning_rate=0.05).partial_fit(X, Y)
+    two.model_.optimizer.learning_rate = 0.05
+    two.partial_fit(X, Y)  # what was set on the model stays too
+    assert one.model_.optimizer.learning_rate == two.model_.optimizer.learning_rate == 0.05
+    assert one.model_.optimizer.iterations == 2 * N // 16
+    assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+    assert one.set_params(optimizer="rmsprop").partial_fit(X, Y).model_.optimizer == RMSprop(
+        one.learning_rate
+    )

@@ -101,22 +101,19 @@ def held_figures(
 
 
 def extended(
-    history: Mapping[str, Sequence[float]], new: Mapping[str, Sequence[float]], before: int
+    history: Mapping[str, Sequence[float]], epochs: Sequence[Mapping[str, float]], before: int
 ) -> dict[str, list[float]]:
     """Return the figures of `before` epochs with those of new ones; NaN where an epoch has none.
 
     Examples
     --------
-    >>> extended({"loss": [2.0]}, {"loss": [1.0], "val_loss": [3.0]}, 1)
+    >>> extended({"loss": [2.0]}, [{"loss": 1.0, "val_loss": 3.0}], 1)
     {'loss': [2.0, 1.0], 'val_loss': [nan, 3.0]}
     """
-    count = max(map(len, new.values()), default=0)
+    names = dict.fromkeys([*history, *(name for epoch in epochs for name in epoch)])
     return {
-        name: [
-            *(history.get(name) or [math.nan] * before),
-            *(new.get(name) or [math.nan] * count),
-        ]
-        for name in dict.fromkeys([*history, *new])
+        name: [*history.get(name, [math.nan] * before), *(epoch.get(name, math.nan) for epoch in epochs)]
+        for name in names
     }
 
 

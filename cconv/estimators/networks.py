@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
+from cconv.arguments import Configured, config_of
 from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.models.formats import agreed_format
@@ -187,6 +188,19 @@ def network(
         if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
             setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
     return Sequential(chain, seed=seed, dtype=dtype, data_format=data_format).build(input_shape)
+
+
+def described(*values: Any) -> str:
+    """Return what parameters say of a network: a text that is another one when they say something else."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Configured):
+            return config_of(value)
+        if isinstance(value, list | tuple):
+            return [plain(entry) for entry in value]
+        return getattr(value, "__qualname__", value) if callable(value) else value
+
+    return repr(plain(values))
 
 
 def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> Rescaling:

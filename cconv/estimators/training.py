@@ -1,6 +1,7 @@
 """How the classifier and the regressor learn, and what they tell of it."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -11,13 +12,13 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from cconv import losses, threads
 from cconv.arguments.parameters import copied
-from cconv.callbacks import Callback, History, ProgressBar, flat
+from cconv.callbacks import Callback, ProgressBar, flat
 from cconv.estimators import data, figures, networks
 from cconv.estimators.base import ConvolutionalEstimator
 from cconv.estimators.data import Samples
 from cconv.estimators.figures import PerSample
 from cconv.estimators.nested import named_optimizer
-from cconv.estimators.watch import Watch
+from cconv.estimators.watch import Told, Watch
 from cconv.optimizers import Optimizer
 
 
@@ -110,6 +111,35 @@ class TrainedEstimator(ConvolutionalEstimator):
             return copied(self.optimizer)
         return named_optimizer(self.optimizer, self.learning_rate)
 
+    def _compile(self) -> None:
+        """Let the model learn by a new optimizer."""
+        optimizer = self._optimizer()
+        self._learns_by = networks.described(optimizer)
+        self.model_.compile(optimizer, losses.get(self._loss))
+
+    def _follow_optimizer(self) -> None:
+        """Go on with the optimizer as the parameters have it now, and with what it remembers of its steps."""
+        wanted = self._optimizer()
+        if networks.described(wanted) == self._learns_by:
+            return  # what a callback has changed stays
+        if type(wanted) is not type(self.model_.optimizer):
+            self._compile()
+            return
+        self._learns_by = networks.described(wanted)
+        self.model_.optimizer.set_params(**wanted.get_params(deep=False))
+
+    def _shaping(self) -> tuple[Any, ...]:
+        return self.layers, self.augment, self.alpha, np.dtype(self.dtype).name
+
+    def _check_network(self) -> None:
+        """Refuse a network that goes on learning but is no longer what the parameters say."""
+        if networks.described(*self._shaping()) != self._network_of:
+            raise ValueError(
+                f"{type(self).__name__}: layers, augment, alpha and dtype must stay as they were when the "
+                "network was made, in fit with warm_start=True and in partial_fit: "
+                "fit a clone, or with warm_start=False"
+            )
+
     def _new_model(self, x: np.ndarray) -> None:
         """Make the network for images like these."""
         scaled = x.dtype == np.uint8
@@ -127,6 +157,7 @@ class TrainedEstimator(ConvolutionalEstimator):
             dtype=self._float(),
             data_format=self._data_format,
         )
+        self._network_of = networks.described(*self._shaping())
         self.loss_curve_: list[float] = []
         self.history_: dict[str, list[float]] = {}
         self.validation_scores_: list[float] | None = None
@@ -140,6 +171,8 @@ class TrainedEstimator(ConvolutionalEstimator):
         """Train on all of the data, for `max_epochs` or until there is no more progress."""
         first = not (self.warm_start and hasattr(self, "model_"))
         self._check_lists()
+        if not first:
+            self._check_network()
         given = self._samples(*self._check_fit_data(X, y, first, **checks), sample_weight)
         if first:
             self._learn_targets(given.y)
@@ -157,7 +190,7 @@ class TrainedEstimator(ConvolutionalEstimator):
             if first:
                 self._new_model(train.x)
             watch = self._watch(apart)
-            self.model_.compile(self._optimizer(), losses.get(self._loss))
+            self._compile()
             train = train._replace(weight=data.with_mean_one(train.weight))
             self._train(train, self.max_epochs, seen, not whole, watch)
         if apart is not None:
@@ -196,7 +229,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         """Run so many epochs of the compiled model over samples that stand for `seen`; note how they went."""
         weight = None if shuffle else samples.weight
         bar = [ProgressBar(lines=int(self.verbose) > 1)] if self.verbose else []
-        told = History()
+        told = Told()
         # Figures for callbacks, and no part of what `model_` is to the user.
         self.model_.metrics = [figures.Score(self._score_name, self._per_sample(samples), weight)]
         try:
@@ -206,19 +239,30 @@ class TrainedEstimator(ConvolutionalEstimator):
                 batch_size=self.batch_size,
                 epochs=epochs,
                 verbose=0,
-                callbacks=[*watching, *bar, *flat(self.callbacks), told],
+                callbacks=[*watching, told, *bar, *flat(self.callbacks)],
                 shuffle=shuffle,
                 sample_weight=samples.weight,
             )
+        except KeyboardInterrupt:
+            if not told.epochs:
+                raise
+            self._end_early(watching)
         finally:
             self.model_.metrics = []
-        self._note(told.history, seen)
+        self._note(told.epochs, seen)
 
-    def _note(self, told: dict[str, list[float]], seen: int) -> None:
+    def _end_early(self, watching: tuple[Callback, ...]) -> None:
+        """Keep what the epochs have given until the user interrupted them, as scikit-learn's networks do."""
+        for callback in watching:
+            callback.on_train_end()
+        self.model_.stop_training = True
+        warnings.warn(f"{type(self).__name__}: training interrupted by the user", stacklevel=6)
+
+    def _note(self, epochs: Sequence[Mapping[str, float]], seen: int) -> None:
         """Add the figures of new epochs to those there are."""
-        self.history_ = figures.extended(self.history_, told, self.n_iter_)
-        self.loss_curve_ += told["loss"]
-        self.t_ += seen * len(told["loss"])
+        self.history_ = figures.extended(self.history_, epochs, self.n_iter_)
+        self.loss_curve_ += [epoch["loss"] for epoch in epochs]
+        self.t_ += seen * len(epochs)
         self.n_iter_ = len(self.loss_curve_)
         self.loss_: float = self.loss_curve_[-1]
         self.best_loss_: float | None = None if self.early_stopping else min(self.loss_curve_)
@@ -228,6 +272,8 @@ class TrainedEstimator(ConvolutionalEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_lists()
+        if not first:
+            self._check_network()
         x, y = self._check_fit_data(X, y, first, **checks)
         weight = data.sample_weights(type(self).__name__, sample_weight, x)
         targets = self._targets(np.asarray(y))
@@ -238,7 +284,9 @@ class TrainedEstimator(ConvolutionalEstimator):
         with threads.limit(self.n_threads):
             if first:
                 self._new_model(samples.x)
-                self.model_.compile(self._optimizer(), losses.get(self._loss))
+                self._compile()
+            else:
+                self._follow_optimizer()
             if learns:
                 self._train(samples, 1, len(samples.x), True)
         return self

@@ -1,10 +1,27 @@
-"""When an estimator stops training."""
+"""What an estimator hears of its epochs, and when it stops training."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cconv.callbacks import Callback
+
+
+class Told(Callback):
+    """Keeps the figures of every epoch, those too that callbacks behind it add.
+
+    Attributes
+    ----------
+    epochs : list of dict of str to float
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[Mapping[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Keep the figures."""
+        self.epochs.append(logs or {})
 
 
 class Watch(Callback):

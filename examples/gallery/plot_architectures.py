@@ -38,7 +38,7 @@ RATES = [1e-3, 3e-3]
 
 digits = load_digits()
 search = GridSearchCV(
-    CNNClassifier(n_threads=1, random_state=0),
+    CNNClassifier(tol=None, n_threads=1, random_state=0),
     {"layers": list(NETWORKS.values()), "learning_rate": RATES},
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
     n_jobs=2,

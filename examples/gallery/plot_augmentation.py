@@ -35,9 +35,7 @@ accuracy = {}
 for name, augment in AUGMENTATIONS.items():
     for size in SIZES:
         epochs = 20_000 // size
-        cnn = CNNClassifier(
-            augment=augment, batch_size=50, max_epochs=epochs, n_iter_no_change=epochs, random_state=0
-        )
+        cnn = CNNClassifier(augment=augment, batch_size=50, max_epochs=epochs, tol=None, random_state=0)
         pipe = make_pipeline(FunctionTransformer(cut), cnn).fit(X_train[:size], y_train[:size])
         accuracy[name, size] = pipe.score(X_test, y_test)
         print(f"{size:4} images {name}: {accuracy[name, size]:.3f}")

@@ -18,7 +18,7 @@ from cconv import CNNClassifier
 
 digits = load_digits()
 MODELS = {
-    "CNNClassifier": CNNClassifier(input_shape=(8, 8), random_state=0),
+    "CNNClassifier": CNNClassifier(input_shape=(8, 8), tol=None, random_state=0),
     "MLPClassifier": MLPClassifier(random_state=0),
     "RandomForestClassifier": RandomForestClassifier(random_state=0),
 }

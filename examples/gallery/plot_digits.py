@@ -19,7 +19,7 @@ digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.images, digits.target, test_size=0.3, stratify=digits.target, random_state=0
 )
-cnn = CNNClassifier(random_state=0).fit(X_train, y_train)
+cnn = CNNClassifier(tol=None, random_state=0).fit(X_train, y_train)
 accuracy = cnn.score(X_test, y_test)
 print(f"accuracy on {len(y_test)} digits: {accuracy:.3f}")
 

@@ -22,7 +22,7 @@ digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.data, digits.target, test_size=0.5, stratify=digits.target, random_state=0
 )
-cnn = CNNClassifier(input_shape=(8, 8), random_state=0)
+cnn = CNNClassifier(input_shape=(8, 8), tol=None, random_state=0)
 MODELS = {
     "linear SVM on pixels": make_pipeline(StandardScaler(), SVC(kernel="linear")),
     "linear SVM on features": make_pipeline(cnn, StandardScaler(), SVC(kernel="linear")),
