@@ -128,7 +128,7 @@ def spread_weight(where: str, name: str, weight: Any, shape: tuple[int, ...], dt
     Parameters
     ----------
     weight : array-like
-        Finite, one for each sample or each entry: axes may have the length 1, and axes of length 1 may follow.
+        Finite, one for each sample or entry: axes may have the length 1, and axes of length 1 may follow.
 
     Raises
     ------
