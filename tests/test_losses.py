@@ -348,5 +348,5 @@ def test_metrics_by_name():
 
 def test_binary_accuracy_takes_targets_as_they_are():
     """As Keras: a soft target, or one of -1 and 1, is not what a prediction above the threshold says."""
-    assert metrics.binary_accuracy([[0.9], [0.1], [1.0]], [[0.7], [0.2], [0.6]]).tolist() == [0, 0, 1]
+    assert metrics.binary_accuracy([[0.9], [0.1], [1.0]], [[0.7], [0.2], [0.6]]).tolist() == [[0], [0], [1]]
     assert metrics.get("accuracy")([[-1.0], [1.0]], [[0.2], [0.6]]) == 0.5

@@ -109,13 +109,9 @@ class AUC(Metric):
             weight = by_label if weight is None else weight * by_label
         if self.thresholds is None:
             pred = np.clip(pred, 0, 1)
-        columns = [None if a is None else a.reshape(-1, labels).T for a in (true, pred, weight)]
-        found = np.stack(
-            [
-                counted(columns[0][i], columns[1][i], None if weight is None else columns[2][i], self._places)
-                for i in range(labels)
-            ]
-        )
+        weights = [None] * labels if weight is None else weight.reshape(-1, labels).T
+        columns = zip(true.reshape(-1, labels).T, pred.reshape(-1, labels).T, weights, strict=True)
+        found = np.stack([counted(*column, self._places) for column in columns])
         self.counts = found if self.counts is None else self.counts + found
 
     def _labels(self, shape: tuple[int, ...]) -> int:

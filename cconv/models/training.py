@@ -308,7 +308,7 @@ class Trainer(Predictor):
 
     @controlled
     def _train_step(self, batch: Batch, position: str, meter: Meter) -> float:
-        """Change the weights once; return the loss of the batch before the change, which `meter` counts too."""
+        """Change the weights once; return the loss of the batch before, which `meter` counts too."""
         assert batch.y is not None
         plan, learning = self._training_plan(), self._learning()
         y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
