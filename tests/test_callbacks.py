@@ -196,7 +196,7 @@ def test_a_figure_of_unknown_direction_needs_a_mode(kind, tmp_path):
     first = [tmp_path / "m"] if kind is ModelCheckpoint else []
     best = {"save_best_only": True} if first else {}
     model = Sequential([Dense(1, input_shape=(3,))], seed=0)
-    model.compile("sgd", "mse", [f1, metrics.Metric(metrics.mean_absolute_error, "far")])
+    model.compile("sgd", "mse", [f1, metrics.MeanMetricWrapper(metrics.mean_absolute_error, "far")])
     before = model.get_weights()
     for name in ("f1", "val_f1", "nothing"):
         wanted = f"{kind.__name__}: mode must be 'min' or 'max' for monitor '{name}'.* got 'auto'"

@@ -29,7 +29,8 @@ class Monitor:
         if self.mode != "auto":
             return
         name = self.monitor.removeprefix("val_")
-        found = [metric.rising for metric in getattr(model, "metrics", ()) if metric.name == name]
+        metrics = [metric for kind in ("metrics", "weighted_metrics") for metric in getattr(model, kind, ())]
+        found = [metric.rising for metric in metrics if metric.name == name.removeprefix("weighted_")]
         rising = found[0] if found and found[0] is not None else _direction_of(self.monitor)
         if rising is None:
             raise ValueError(

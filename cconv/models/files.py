@@ -220,7 +220,8 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
         raise ValueError(f"training must be an object or null, got {training!r}")
     for name in ("steps", "epochs"):
         _check_count(name, training[name])
-    model.compile(training["optimizer"], training["loss"], training["metrics"])
+    weighted = training.get("weighted_metrics")
+    model.compile(training["optimizer"], training["loss"], training["metrics"], weighted_metrics=weighted)
     count = file.entries.get(ITERATIONS)
     if count is None or (count.code, count.shape) != ("I64", ()):
         raise ValueError("the optimizer's iterations must be one I64")

@@ -24,7 +24,7 @@ from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch, Source
 from cconv.inputs.columns import is_plain
 from cconv.layers.base import Layer
-from cconv.metrics import Meter
+from cconv.metrics.meter import Meter, figure_names
 from cconv.models.feeding import EVALUATION, Given, Validation, optional_count
 from cconv.models.files import named_params
 from cconv.models.predicting import Predictor, verbosity_of
@@ -47,6 +47,7 @@ class Trainer(Predictor):
         super().__init__(*described)
         self.optimizer: Any = None
         self.metrics: list[Any] = []
+        self.weighted_metrics: list[Any] = []
         self.stop_training = False
         self.history: History | None = None
         self.epochs_done: int = 0
@@ -92,7 +93,12 @@ class Trainer(Predictor):
     # --- compile ------------------------------------------------------------------------------
 
     def compile(
-        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Sequence[Any] | None = None
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        *,
+        weighted_metrics: Sequence[Any] | None = None,
     ) -> None:
         """Say how the model learns.
 
@@ -103,8 +109,10 @@ class Trainer(Predictor):
         loss : str, Loss or callable
             See `cconv.losses`; a function of ``(y_true, y_pred)`` returns the value and its gradient, see
             `cconv.losses.from_function`.
-        metrics : sequence of str or Metric, optional
-            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits loss and output.
+        metrics : sequence of str, Metric or callable, optional
+            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits targets and output.
+        weighted_metrics : sequence of str, Metric or callable, optional
+            Those in which samples count by their weights.
 
         Raises
         ------
@@ -118,15 +126,17 @@ class Trainer(Predictor):
         self._not_in_training(where)
         if loss is None:
             raise ValueError(f"{where}: loss must be given, for example 'categorical_crossentropy'")
-        if metrics is not None and not isinstance(metrics, list | tuple):
-            raise TypeError(f"{where}: metrics must be a list, got {metrics!r}")
+        plain, weighted = (
+            _metrics(where, name, given)
+            for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
+        )
         ready = optimizers.get(optimizer, where, "optimizer")
         if ready._calls and ready is not self.optimizer:
             raise ValueError(f"{where}: optimizer has trained another model: make a new one, or reset() it")
         self.optimizer = ready
         self.loss: Any = losses.get(loss, where, "loss")
-        self.metrics = [known_metrics.get(metric, where, "metrics") for metric in metrics or ()]
-        for part in (self.optimizer, self.loss, *self.metrics):
+        self.metrics, self.weighted_metrics = plain, weighted
+        for part in (self.optimizer, self.loss, *plain, *weighted):
             check_object(part)
         self._forget_plans()
 
@@ -289,22 +299,23 @@ class Trainer(Predictor):
         calls.call("on_epoch_begin", epoch, {})
         order = train.order(self.seed, self.epochs_done) if shuffle else None
         of = "" if train.steps is None else f" of {train.steps}"
-        meter = Meter(self._figure_names())
+        meter = self._meter()
         for number, batch in enumerate(train.epoch(order)):
             calls.call("on_train_batch_begin", number, {})
             failure = None
             try:
-                values = self._train_step(batch, f"epoch {epoch + 1}, step {number + 1}{of}")
+                self._train_step(batch, f"epoch {epoch + 1}, step {number + 1}{of}", meter)
             except NonFiniteLossError as error:
                 if not calls.hear_of_nan:
                     raise
-                failure, values = error, [error.loss, *[math.nan] * len(self.metrics)]
-            meter.add(values, len(batch.x))
+                failure = error
+                meter.add(error.loss, len(batch.x))
             calls.call("on_train_batch_end", number, meter.means())
             if self.stop_training:
                 break
             if failure is not None:
                 raise failure
+        meter.close()
         return meter.means()
 
     def _swap_averages(self) -> None:
@@ -320,8 +331,8 @@ class Trainer(Predictor):
         return plan
 
     @controlled
-    def _train_step(self, batch: Batch, position: str) -> list[float]:
-        """Change the weights once; return the loss and the metrics of the batch before the change."""
+    def _train_step(self, batch: Batch, position: str, meter: Meter) -> float:
+        """Change the weights once; return the loss of the batch before, which `meter` counts too."""
         assert batch.y is not None
         plan, learning = self._training_plan(), self._learning()
         y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
@@ -331,12 +342,12 @@ class Trainer(Predictor):
             error = NonFiniteLossError(self._explain(plan, batch, loss, position))
             error.loss = loss
             raise error
-        values = [loss, *self._metric_values(batch.y, y, plan)]
+        self._measure(meter, loss, batch, y, plan)
         if learning is not None:
             plan.backward(dy)
         self._update(plan, learning)
         self.steps_done += 1
-        return values
+        return loss
 
     def _penalty(self) -> float:
         return math.fsum([layer.penalty() for layer in self._learning() or ()])
@@ -383,13 +394,17 @@ class Trainer(Predictor):
         return f"{message}; a lower learning rate or smaller inputs may help"
 
     def _figure_names(self) -> list[str]:
-        return ["loss", *(metric.name for metric in self.metrics)]
+        return figure_names(self.metrics, self.weighted_metrics)
 
-    def _metric_values(self, y_true: np.ndarray, y: np.ndarray, plan: RecordedPlan) -> list[float]:
-        if not self.metrics:
-            return []
-        y_pred = plan.finish(y)
-        return [metric(y_true, y_pred) for metric in self.metrics]
+    def _meter(self) -> Meter:
+        return Meter(self._figure_names(), self.metrics, self.weighted_metrics)
+
+    def _measure(self, meter: Meter, loss: float, batch: Batch, y: np.ndarray, plan: RecordedPlan) -> None:
+        """Count the loss of a batch, and the metrics of what `forward` returned."""
+        assert batch.y is not None
+        if self.metrics or self.weighted_metrics:
+            meter.update(batch.y, plan.finish(y), batch.weight)
+        meter.add(loss, len(batch.x))
 
     @controlled
     def train_on_batch(
@@ -422,14 +437,16 @@ class Trainer(Predictor):
         where = "Sequential.train_on_batch"
         self._need_compiled(where)
 
-        def train_alone() -> list[float]:
+        meter = self._meter()
+
+        def train_alone() -> float:
             batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
             if batch is None:
                 boundary, samples = self._boundary(where, x)
                 data = boundary.data(samples, y, sample_weight, class_weight)
                 batch = next(boundary.batches(data, len(samples)).epoch())
             try:
-                return self._train_step(batch, f"step {self.steps_done + 1}")
+                return self._train_step(batch, f"step {self.steps_done + 1}", meter)
             except NonFiniteLossError:
                 raise
             except (TypeError, ValueError):
@@ -438,7 +455,10 @@ class Trainer(Predictor):
                 boundary.data(samples, y, sample_weight, class_weight)
                 raise
 
-        return _figures(self._figure_names(), self._train_alone(where, train_alone), return_dict)
+        loss = self._train_alone(where, train_alone)
+        meter.close()
+        figures = meter.means() | {"loss": loss}
+        return _figures(list(figures), list(figures.values()), return_dict)
 
     def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
         """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
@@ -525,16 +545,17 @@ class Trainer(Predictor):
         calls.call("on_test_begin", {})
         plans = self._plans
         plan = self._inference_plan(plans)
-        meter = Meter(self._figure_names())
+        meter = self._meter()
         with batches:
             for number, batch in enumerate(batches.epoch()):
                 assert batch.y is not None
                 calls.call("on_test_batch_begin", number, {})
                 y = plan.forward(batch.x, done=batch.done)
                 loss, _ = plan.loss_of(batch.y, y, batch.weight)
-                meter.add([loss, *self._metric_values(batch.y, y, plan)], len(batch.x))
+                self._measure(meter, loss, batch, y, plan)
                 calls.call("on_test_batch_end", number, meter.means())
         plans.put_back(plan)
+        meter.close()
         figures = meter.means()
         figures["loss"] += self._penalty()
         calls.call("on_test_end", figures)
@@ -549,24 +570,46 @@ class Trainer(Predictor):
         return {
             "optimizer": config_of(self.optimizer),
             "loss": config_of(self.loss),
-            "metrics": [metric.name for metric in self.metrics if _has_name(metric)],
+            "metrics": _described(self.metrics),
+            "weighted_metrics": _described(self.weighted_metrics),
             "steps": self.steps_done,
             "epochs": self.epochs_done,
         }
 
     def _resume(self, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
         """Compile as `_training_config` says and go on from there."""
-        self.compile(config["optimizer"], config["loss"], config["metrics"])
+        weighted = config.get("weighted_metrics")
+        self.compile(config["optimizer"], config["loss"], config["metrics"], weighted_metrics=weighted)
         self.optimizer.set_state(state)
         self.steps_done, self.epochs_done = int(config["steps"]), int(config["epochs"])
 
 
-def _has_name(metric: known_metrics.Metric) -> bool:
-    """Whether a metric can be found again by its name; a function of the user's cannot, and is not saved."""
-    try:
-        return known_metrics.get(metric.name).function is metric.function
-    except ValueError:
-        return False
+def _metrics(where: str, name: str, given: Any) -> list[known_metrics.Metric]:
+    """Return the metrics that an argument of `compile` stands for."""
+    if given is not None and not isinstance(given, list | tuple):
+        raise TypeError(f"{where}: {name} must be a list, got {given!r}")
+    found = [known_metrics.get(metric, where, name) for metric in given or ()]
+    for metric in found:
+        if not metric.gives_number:
+            raise ValueError(
+                f"{where}: {name} must each give one number, got {metric!r}: use it on what predict returns"
+            )
+    return found
+
+
+def _described(metrics: Iterable[known_metrics.Metric]) -> list[Any]:
+    """Return names or configurations by which metrics are found again; without those of the user's own."""
+    found: list[Any] = []
+    for metric in metrics:
+        for value in (metric.name, config_of(metric)):
+            try:
+                same = known_metrics.get(value) == metric
+            except (TypeError, ValueError):
+                continue
+            if same:
+                found.append(value)
+                break
+    return found
 
 
 def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> Any:

@@ -60,7 +60,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     },
     "Sequential.compile": {
         "loss_weights": Argument((None, 1.0, [1.0]), "a factor in the learning_rate: there is one output"),
-        "weighted_metrics": Argument((None, []), "metrics="),
         "run_eagerly": NO._replace(instead="Sequential.fuse = False, to see each layer at its own work"),
         "steps_per_execution": Argument((1, None), "nothing: a step costs no more than its kernels"),
         "jit_compile": Argument(("auto", False, None), "nothing: the kernels are compiled"),
@@ -178,8 +177,10 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     },
     "metrics.*": {
         "dtype": NONE,
-        "name": NAME,
         "identifier": VALUE,
+    },
+    "metrics.SparseCategoricalCrossentropy": {
+        "ignore_class": Argument(instead="the loss of that name, which evaluate gives"),
     },
     "callbacks.CallbackList": {
         "add_history": NO,

@@ -1,0 +1,96 @@
+"""The figures of a training or an evaluation: loss and metrics, over the samples of all batches."""
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.control import controlled
+from cconv.metrics.base import Metric
+
+ROOM = "cconv.metrics."  # whose classes set their state anew, and never change it in place
+
+
+class Meter:
+    """Sums of loss and metrics, in float64 in the order of the batches.
+
+    Metrics of cconv are worked on as copies, so that an evaluation in the middle of a training disturbs
+    nothing; `close` gives the state to the originals. Those of the user's own classes are used themselves.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the loss and the metrics: see `figure_names`.
+    metrics, weighted : sequence of Metric
+        Those without and those with the samples' weights.
+    """
+
+    def __init__(
+        self, names: Sequence[str], metrics: Sequence[Metric] = (), weighted: Sequence[Metric] = ()
+    ) -> None:
+        self._names, self._originals = names, [*metrics, *weighted]
+        self._used = [copy.copy(m) if _is_own(m) else m for m in self._originals]
+        for metric in self._used:
+            metric.reset_state()
+        self._first_weighted = len(metrics)
+        self.total: float = 0.0
+        self.count: int = 0
+
+    def add(self, loss: float, count: int) -> None:
+        """Count the mean loss of a batch of `count` samples."""
+        self.total += loss * count
+        self.count += count
+
+    def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Count the targets and predictions of a batch, whose memory will be used again."""
+        for number, metric in enumerate(self._used):
+            arrays = (y_true, y_pred) if _is_own(metric) else (y_true.copy(), y_pred.copy())
+            more = () if weight is None or number < self._first_weighted else (weight,)
+            metric.update_state(*arrays, *more)
+
+    @controlled
+    def means(self) -> dict[str, float]:
+        """Return the figures by name: the loss of no samples is NaN."""
+        loss = self.total / self.count if self.count else float("nan")
+        figures = [_number(metric.name, metric.result()) for metric in self._used]
+        return dict(zip(self._names, [loss, *figures], strict=True))
+
+    def close(self) -> None:
+        """Let the model's metrics have the state of what was counted."""
+        for original, used in zip(self._originals, self._used, strict=True):
+            if used is not original:
+                vars(original).update(vars(used))
+
+
+def _is_own(metric: Metric) -> bool:
+    return type(metric).__module__.startswith(ROOM)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name}: the result of a metric in compile must be one number, got {value!r}"
+        ) from error
+
+
+def figure_names(metrics: Sequence[Metric], weighted: Sequence[Metric]) -> list[str]:
+    """Return the names of loss and metrics, each once: a second one gets a number, as in Keras.
+
+    Examples
+    --------
+    >>> from cconv.metrics import Mean
+    >>> figure_names([Mean("acc"), Mean("acc")], [Mean("acc"), Mean("far")])
+    ['loss', 'acc', 'acc_1', 'weighted_acc', 'far']
+    """
+    names, taken = ["loss"], Counter(["loss"])
+    for number, metric in enumerate([*metrics, *weighted]):
+        name = metric.name
+        if number >= len(metrics) and taken[name]:
+            name = f"weighted_{name}"
+        taken[name] += 1
+        names.append(name if taken[name] == 1 else f"{name}_{taken[name] - 1}")
+    return names
