@@ -86,7 +86,10 @@ def figure_names(metrics: Sequence[Metric], weighted: Sequence[Metric]) -> list[
     >>> figure_names([Mean("acc"), Mean("acc")], [Mean("acc"), Mean("far")])
     ['loss', 'acc', 'acc_1', 'weighted_acc', 'far']
     """
-    names, taken = ["loss"], Counter(["loss"])
+    names = ["loss"]
+    if not metrics and not weighted:
+        return names
+    taken = Counter(names)
     for number, metric in enumerate([*metrics, *weighted]):
         name = metric.name
         if number >= len(metrics) and taken[name]:
