@@ -1,7 +1,8 @@
 """What may happen during training: record it, show it, stop it, save it.
 
 A callback sees the model only through what Keras' callbacks see too: ``stop_training``,
-``optimizer.learning_rate``, ``get_weights``/``set_weights`` and ``save``/``save_weights``.
+``optimizer.learning_rate``, ``get_weights``/``set_weights`` and ``save``/``save_weights``; `SwapEMAWeights`
+alone has the model swap its weights for their means.
 """
 
 from cconv.arguments.keras_names import refusing

@@ -7,6 +7,7 @@ Keras 3's, which the formulas state.
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class Group:
             ],
             np.int64,
         )
+
+    @cached_property
+    def pieces(self) -> Array:
+        """What is summed at once (p, 3): number of the array, first element, elements."""
+        rows = [
+            (number, first, min(PIECE, entry[0].size - first))
+            for number, entry in enumerate(self.entries)
+            for first in range(0, entry[0].size, PIECE)
+        ]
+        return np.array(rows, np.int64).reshape(-1, 3)
 
     def step(self, rule: str, lr: float, *numbers: float) -> None:
         """Make one step of a rule; the numbers are those of its kernel."""
@@ -174,15 +185,7 @@ def average(group: Group, momentum: float) -> None:
 
 def square_sums(group: Group) -> Array:
     """Return the sums of the squares of each x (k), in float64."""
-    pieces = np.array(
-        [
-            (number, first, min(PIECE, entry[0].size - first))
-            for number, entry in enumerate(group.entries)
-            for first in range(0, entry[0].size, PIECE)
-        ],
-        np.int64,
-    ).reshape(-1, 3)
-    sums = np.empty(len(group.entries))
+    pieces, sums = group.pieces, np.empty(len(group.entries))
     threads = threads_for(int(group.table[-1, 6]))
     loops.square_sums(group.table, pieces, np.empty(len(pieces)), sums, group.itemsize, threads)
     return sums

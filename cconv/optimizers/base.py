@@ -232,14 +232,11 @@ class Optimizer(Options, arguments.Configured):
         rate = self.current_rate()
         self._calls += 1
         arrays.refresh()
+        if not arrays.passes or passes.before(arrays.passes, self, rate, self._calls):
+            for group in arrays.groups:
+                self._update(group, rate)
         if arrays.passes:
-            passes.step(arrays.passes, self, rate, self._calls, lambda: self._update_all(arrays, rate))
-        else:
-            self._update_all(arrays, rate)
-
-    def _update_all(self, arrays: ArrayGroups, rate: float) -> None:
-        for group in arrays.groups:
-            self._update(group, rate)
+            passes.after(arrays.passes, self, self._calls)
 
     def _remember(self, token: object | None) -> None:
         """Know the arrays of the last `apply` by this object from now on."""

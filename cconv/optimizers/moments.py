@@ -62,7 +62,7 @@ class Adam(Optimizer):
         self._arrays = None
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
-        rule = optimizers.amsgrad_update if self.amsgrad else optimizers.adam_update
+        rule = optimizers.amsgrad_update if self._amsgrad else optimizers.adam_update
         rule(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
 
 

@@ -28,16 +28,16 @@ class Decayed(Common, total=False):
 
 
 class Option:
-    """An argument that may be changed between steps: it is checked, and the arrays are grouped anew."""
+    """An argument that may be changed between steps: it is checked, and the arrays are grouped anew.
+
+    It is read from the instance itself, as it has no `__get__`.
+    """
 
     def __init__(self, check: Callable[[str, str, Any], Any]) -> None:
         self.check = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else instance.__dict__[self.name]
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.name] = self.check(type(instance).__name__, self.name, value)

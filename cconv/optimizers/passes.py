@@ -3,7 +3,7 @@
 Gradients are accumulated, and clipped; weights decay; the rule makes its step; the weights are averaged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -128,24 +128,28 @@ def clip(passes: Sequence[Passes], options: Options) -> None:
                 each.scale(1.0)
 
 
-def step(
-    passes: Sequence[Passes], options: Options, rate: float, calls: int, update: Callable[[], None]
-) -> None:
-    """Make step number `calls`, from 1 on, with all that is done around the rule."""
-    steps = options.gradient_accumulation_steps or 1
+def before(passes: Sequence[Passes], options: Options, rate: float, calls: int) -> bool:
+    """Do what comes before the rule in step number `calls`, from 1 on; False where it only accumulates."""
     for each in passes:
         each.gather()
+    if calls % (options.gradient_accumulation_steps or 1):
+        return False
+    clip(passes, options)
+    for each in passes:
+        each.decay(1.0 - rate * (options.weight_decay or 0.0))
+    return True
+
+
+def after(passes: Sequence[Passes], options: Options, calls: int) -> None:
+    """Do what comes after the rule, or where only gradients were accumulated."""
+    steps = options.gradient_accumulation_steps or 1
     if calls % steps == 0:
-        clip(passes, options)
-        for each in passes:
-            each.decay(1.0 - rate * (options.weight_decay or 0.0))
-        update()
         for each in passes:
             each.forget_sums()
     if not options.use_ema:
         return
-    before, every = (calls - 1) // steps, options.ema_overwrite_frequency
+    done, every = (calls - 1) // steps, options.ema_overwrite_frequency
     for each in passes:
-        each.average(options.ema_momentum if before else 0.0)
-        if every is not None and (before + 1) % every == 0:
+        each.average(options.ema_momentum if done else 0.0)
+        if every is not None and (done + 1) % every == 0:
             each.overwrite()

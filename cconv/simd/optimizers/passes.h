@@ -31,12 +31,25 @@ PASS(average, const vec momentum = HYPER(2); const vec rest = HYPER(3),
      FMA(momentum, GET(out), rest * g))
 
 /* Sum of x^2 over x (n), in double: 16 chains, whose sums are added in a tree. */
+#undef DOUBLES
+#define DOUBLES (VECTOR_BYTES / 8)
+typedef double NAME(doubles) __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL NAME(few_reals)
+    __attribute__((vector_size(DOUBLES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 static double NAME(squares)(ptrdiff_t n, const void *x_) {
     const REAL *x = x_;
-    double sums[16] = {0};
+    NAME(doubles) chains[16 / DOUBLES] = {{0}};
+    double sums[16];
     ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int k = 0; k < 16; k++) sums[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i + 16 <= n; i += 16) {
+        UNROLL
+        for (int k = 0; k < 16 / DOUBLES; k++) {
+            const NAME(doubles) g = __builtin_convertvector(
+                *(const NAME(few_reals) *)(x + i + k * DOUBLES), NAME(doubles));
+            chains[k] += g * g;
+        }
+    }
+    __builtin_memcpy(sums, chains, sizeof(sums));
     for (int k = 0; i < n; i++, k++) sums[k] += (double)x[i] * (double)x[i];
     for (int half = 8; half; half /= 2)
         for (int k = 0; k < half; k++) sums[k] += sums[k + half];
