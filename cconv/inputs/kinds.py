@@ -1,6 +1,7 @@
 """What kind of thing a user's data are, and what a batch is that such a thing gives."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,9 +9,9 @@ import numpy as np
 ARRAY, STORED, NUMBERED, STREAM = "array", "stored", "numbered", "stream"
 
 # By any of these an object's numbers are in memory already, and NumPy takes them as they are.
-_IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "__buffer__", "iloc")
-# What Python calls iterable and NumPy an array.
-_LISTS = (list, tuple, str, bytes, bytearray, memoryview, range, dict, set, frozenset, np.ndarray, np.generic)
+_IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "iloc")
+# What Python calls iterable and NumPy an array, or refuses.
+_LISTS = (Sequence, dict, set, frozenset, np.ndarray, np.generic)
 _ENDLESS = (itertools.cycle, itertools.count)
 
 
@@ -29,7 +30,9 @@ def kind_of(x: Any) -> str:
     >>> kind_of(np.ones(3)), kind_of([[1, 2]]), kind_of(iter([]))
     ('array', 'array', 'stream')
     """
-    if isinstance(x, _LISTS) or any(hasattr(x, way) for way in _IN_MEMORY):
+    if isinstance(x, _LISTS) and not hasattr(x, "on_epoch_end"):
+        return ARRAY
+    if any(hasattr(x, way) for way in _IN_MEMORY) or _is_buffer(x):
         return ARRAY
     if hasattr(x, "__getitem__"):
         if isinstance(getattr(x, "dtype", None), np.dtype) and isinstance(getattr(x, "shape", None), tuple):
@@ -41,10 +44,24 @@ def kind_of(x: Any) -> str:
     return STREAM
 
 
+def _is_buffer(x: Any) -> bool:
+    """Whether an object's bytes can be seen from outside, as those of ``array.array``."""
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
+
+
 def is_endless(x: Any) -> bool:
     """Whether iterating over `x` is known never to end; of a generator nobody knows."""
     if isinstance(x, _ENDLESS):
         return True
+    if isinstance(x, itertools.repeat):
+        try:
+            x.__length_hint__()
+        except TypeError:
+            return True
     cardinality = getattr(x, "cardinality", None)  # of a tf.data.Dataset
     return callable(cardinality) and int(cardinality()) == -1
 

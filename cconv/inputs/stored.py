@@ -4,6 +4,7 @@ Whatever has ``shape``, ``dtype`` and slices will do: datasets of h5py, Zarr arr
 consecutive samples is all that is ever asked for, in rising order, and each sample is read once an epoch.
 """
 
+import threading
 from typing import Any, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ class Stored:
 
     def __init__(self, where: str, name: str, given: Any, start: int = 0, stop: int | None = None) -> None:
         self._where, self._name, self._given = where, name, given
+        self._lock = threading.Lock()  # a batch is prepared by a thread of its own
         whole = tuple(int(extent) for extent in given.shape)
         self._start, self._stop = start, whole[0] if stop is None else stop
         self.shape: tuple[int, ...] = (self._stop - start, *whole[1:])
@@ -49,7 +51,8 @@ class Stored:
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Return these samples, read now."""
         start, stop, _ = rows.indices(len(self))
-        read = as_array(self._where, self._name, self._given[self._start + start : self._start + stop])
+        with self._lock:
+            read = as_array(self._where, self._name, self._given[self._start + start : self._start + stop])
         expected = (stop - start, *self.shape[1:])
         if read.shape != expected or read.dtype != self.dtype:
             raise ValueError(
