@@ -8,14 +8,14 @@ import numpy as np
 from cconv import functional, losses
 from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
-from cconv.metrics import Metric
+from cconv.metrics import MeanMetricWrapper
 from cconv.models import Sequential
 
 # From targets and outputs to a number for each sample; their mean is the score.
 PerSample = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-class Score(Metric):
+class Score(MeanMetricWrapper):
     """The mean of a number for each sample, of which more is better.
 
     Parameters
@@ -32,11 +32,7 @@ class Score(Metric):
         super().__init__(lambda true, out: float(np.average(per_sample(true, out), weights=weight)), name)
         self.per_sample = per_sample
         self.weight = weight
-
-    @property
-    def rising(self) -> bool:
-        """Whether more is better."""
-        return True
+        self.rising = True
 
 
 def hits(true: np.ndarray, outputs: np.ndarray) -> np.ndarray:
