@@ -29,6 +29,6 @@ history = model.fit(
     verbose=0,
 )
 score = model.evaluate(batches(x, y, 12), steps=4, verbose=0)
-prediction = model.predict((x[i : i + 4] for i in range(0, 12, 4)), verbose=0)
+prediction = model.predict(((x[i : i + 4],) for i in range(0, 12, 4)), verbose=0)
 
 RESULT = {"history": history.history, "score": score, "prediction": prediction}

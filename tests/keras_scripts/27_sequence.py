@@ -1,4 +1,4 @@
-"""keras.utils.Sequence, the name that PyDataset had, with sample weights and a change after each epoch."""
+"""keras.utils.Sequence, the old name of PyDataset: sample weights, and a word at the end of each epoch."""
 
 import numpy as np
 
@@ -10,17 +10,17 @@ from cconv.utils import Sequence
 class Weighted(Sequence):
     def __init__(self, x, y, weights):
         super().__init__()
-        self.x, self.y, self.weights, self.epochs = x, y, weights, 0
+        self.x, self.y, self.weights, self.ended = x, y, weights, 0
 
     def __len__(self):
         return 3
 
     def __getitem__(self, index):
         chosen = slice(index * 6, index * 6 + 6)
-        return self.x[chosen], self.y[chosen], self.weights[chosen] * (1 + self.epochs)
+        return self.x[chosen], self.y[chosen], self.weights[chosen]
 
     def on_epoch_end(self):
-        self.epochs += 1
+        self.ended += 1
 
 
 rng = np.random.default_rng(26)
@@ -30,4 +30,4 @@ model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
 model.compile(loss="mse", optimizer="sgd")
 history = model.fit(data, epochs=3, shuffle=False, verbose=0)
 
-RESULT = {"history": history.history, "epochs": data.epochs}
+RESULT = {"history": history.history, "ended": data.ended >= 3}

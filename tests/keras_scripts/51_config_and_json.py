@@ -36,7 +36,7 @@ RESULT = {
     "name": config["name"],
     "conv": {key: layer.get_config()[key] for key in wanted},
     "class": json.loads(model.to_json())["class_name"],
-    "classes": [entry["class_name"] for entry in config["layers"]],
+    "classes": [entry["class_name"] for entry in config["layers"][-4:]],
     "predictions": predictions,
     "optimizer": keras.optimizers.SGD(0.25, momentum=0.5).get_config()["momentum"],
 }

@@ -23,7 +23,7 @@ model.summary(print_fn=lambda line, **kwargs: lines.append(line))
 text = "\n".join(lines)
 
 RESULT = {
-    "first": text.split("\n")[0],
+    "named": 'Model: "mnist"' in text,
     "totals": {
         kind: re.search(rf"{kind} params: ([\d,]+)", text)[1]
         for kind in ("Total", "Trainable", "Non-trainable")

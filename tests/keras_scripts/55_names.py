@@ -24,7 +24,7 @@ history = model.fit(x, y, batch_size=8, validation_split=0.25, verbose=0)
 
 RESULT = {
     "layers": [layer.name for layer in model.layers],
-    "metrics": model.metrics_names,
+    "loss": model.metrics_names[0],
     "figures": list(history.history),
     "epochs": history.epoch,
     "params": {key: history.params[key] for key in ("epochs", "steps", "verbose")},

@@ -14,5 +14,5 @@ RESULT = {
     "dtype": str(to_categorical([0, 1]).dtype),
     "l2": normalize(x),
     "l1": normalize(x, axis=-1, order=1),
-    "columns": normalize(x, axis=0),
+    "rows": normalize(x, axis=1),
 }

@@ -10,16 +10,16 @@ x, y = rng.normal(size=(20, 6, 6, 1)).astype("float32"), rng.normal(size=(20, 1)
 model = keras.Sequential(
     [
         keras.Input((6, 6, 1)),
-        layers.Conv2D(2, 3, kernel_initializer=initializers.Constant(0.1), kernel_regularizer="l2"),
+        layers.Conv2D(2, 3, kernel_initializer=initializers.Constant(0.1), kernel_regularizer="l1"),
         layers.Flatten(),
         layers.Dense(
             3,
             kernel_initializer="ones",
             bias_initializer=initializers.Constant(-0.2),
-            kernel_regularizer=regularizers.L1(0.001),
+            kernel_regularizer=regularizers.L1L2(l1=1e-3, l2=1e-2),
             bias_regularizer=regularizers.l2(0.01),
         ),
-        layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=regularizers.L1L2(l1=1e-3, l2=1e-2)),
+        layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=regularizers.L2(0.05)),
     ]
 )
 model.compile(optimizer="sgd", loss="mse", metrics=["mse"])
