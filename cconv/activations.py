@@ -1,11 +1,13 @@
 """Activation functions by name: what follows the affine part of a layer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cconv import arguments, ops
+from cconv.arguments.arrays import common_dtype, ready, real_array
 from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import at_least_zero, finite
@@ -22,6 +24,14 @@ __all__ = [
     "Softmax",
     "Tanh",
     "get",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "softmax",
+    "tanh",
 ]
 
 
@@ -170,8 +180,8 @@ def get(value: Any, where: str = "activations.get", name: str = "value") -> Acti
 
     Parameters
     ----------
-    value : str, Activation, mapping or None
-        ``"relu"``, ``ReLU()`` or its configuration.
+    value : str, Activation, function, mapping or None
+        ``"relu"``, ``ReLU()``, `relu` or the configuration.
     where, name : str
         Begin the error message.
 
@@ -185,7 +195,9 @@ def get(value: Any, where: str = "activations.get", name: str = "value") -> Acti
     >>> get("relu"), get(None).key
     (ReLU(), 'linear')
     """
-    return Linear() if value is None else arguments.resolve(where, name, value, Activation, _CLASSES)
+    if value is None:
+        return Linear()
+    return arguments.resolve(where, name, getattr(value, "activation", value), Activation, _CLASSES)
 
 
 class Setting:
@@ -200,5 +212,23 @@ class Setting:
     def __set__(self, layer: Any, value: Any) -> None:
         layer.__dict__["activation"] = get(value, layer.where, "activation")
 
+
+def _function(name: str) -> Callable[[ArrayLike], np.ndarray]:
+    """Return the function of a name, for arrays of numbers; a layer may be given it in place of the name."""
+    activation = get(name)
+
+    def function(x: ArrayLike) -> np.ndarray:
+        array = real_array(name, "x", x, None, may_be_empty=True)
+        return activation(ready(array, common_dtype(array)).copy(), Run())
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Return the values of `{type(activation).__name__}` for an array."
+    function.__dict__["activation"] = activation
+    return function
+
+
+# By Keras' names: `activations.relu(x)`, `Dense(8, activation=activations.relu)`.
+linear, relu, relu6, leaky_relu = map(_function, ("linear", "relu", "relu6", "leaky_relu"))
+sigmoid, tanh, softmax, log_softmax = map(_function, ("sigmoid", "tanh", "softmax", "log_softmax"))
 
 refusing(globals(), functions=["get"])

@@ -152,6 +152,55 @@ class PiecewiseConstantDecay(Schedule):
         return self.values[sum(step > boundary for boundary in self.boundaries)]
 
 
+class PolynomialDecay(Schedule):
+    """``end + (initial - end) · (1 - step / decay_steps) ** power``, Keras' rule.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        Rate of step 0.
+    decay_steps : float
+        After how many steps `end_learning_rate` is reached, and stays.
+    end_learning_rate : float
+        At least 0.
+    power : float
+        1 is a line.
+    cycle : bool
+        Whether `decay_steps` is doubled, tripled, … once the end is reached, so that the rate rises again.
+
+    Examples
+    --------
+    >>> PolynomialDecay(0.5, decay_steps=10, end_learning_rate=0.25)(5)
+    0.375
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+    ) -> None:
+        where = "PolynomialDecay"
+        self.initial_learning_rate: float = at_least_zero(
+            where, "initial_learning_rate", initial_learning_rate
+        )
+        self.decay_steps: float = _steps(where, "decay_steps", decay_steps)
+        self.end_learning_rate: float = at_least_zero(where, "end_learning_rate", end_learning_rate)
+        self.power: float = at_least_zero(where, "power", power)
+        self.cycle: bool = _flag(where, "cycle", cycle)
+
+    @controlled
+    def __call__(self, step: float) -> float:
+        """Return the learning rate of this step."""
+        steps = self.decay_steps
+        if self.cycle:
+            steps *= max(math.ceil(step / steps), 1)
+        left = (1 - min(step, steps) / steps) ** self.power
+        return (self.initial_learning_rate - self.end_learning_rate) * left + self.end_learning_rate
+
+
 class CosineDecay(Schedule):
     """Half a cosine from the initial rate down to `alpha` times it (Loshchilov & Hutter 2017, "SGDR").
 
@@ -210,9 +259,67 @@ class CosineDecay(Schedule):
         return top * ((1.0 - self.alpha) * cosine + self.alpha)
 
 
+class CosineDecayRestarts(Schedule):
+    """Cosines one after the other, each from its top down (Loshchilov & Hutter 2017, "SGDR").
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The first top.
+    first_decay_steps : float
+        Length of the first cosine in steps.
+    t_mul : float
+        How many times longer each next one is, at least 1.
+    m_mul : float
+        How many times higher each next top is, at least 0.
+    alpha : float
+        Share of the initial rate that remains at the end of each.
+
+    Examples
+    --------
+    >>> schedule = CosineDecayRestarts(0.5, first_decay_steps=10, m_mul=0.5)
+    >>> schedule(0), round(schedule(5), 9), schedule(10)
+    (0.5, 0.25, 0.25)
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: float,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+    ) -> None:
+        where = "CosineDecayRestarts"
+        self.initial_learning_rate: float = at_least_zero(
+            where, "initial_learning_rate", initial_learning_rate
+        )
+        self.first_decay_steps: float = _steps(where, "first_decay_steps", first_decay_steps)
+        self.t_mul: float = finite(where, "t_mul", t_mul)
+        if self.t_mul < 1:
+            raise ValueError(f"{where}: t_mul must be at least 1, got {t_mul!r}")
+        self.m_mul: float = at_least_zero(where, "m_mul", m_mul)
+        self.alpha: float = at_least_zero(where, "alpha", alpha)
+
+    @controlled
+    def __call__(self, step: float) -> float:
+        """Return the learning rate of this step."""
+        begun, length, number = 0.0, self.first_decay_steps, 0
+        if self.t_mul == 1:
+            number = int(step // length)
+            begun = number * length
+        while step >= begun + length:
+            begun, length, number = begun + length, length * self.t_mul, number + 1
+        cosine = 0.5 * self.m_mul**number * (1.0 + math.cos(math.pi * (step - begun) / length))
+        return self.initial_learning_rate * ((1.0 - self.alpha) * cosine + self.alpha)
+
+
 _CLASSES: dict[str, type[Schedule]] = {
     entry.__name__: entry
-    for entry in (ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, CosineDecay)
+    for entry in (
+        *(ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay),
+        *(CosineDecay, CosineDecayRestarts),
+    )
 }
 
 

@@ -79,7 +79,10 @@ class CSVLogger(Callback):
         logs = logs or {}
         writer = csv.writer(self._file, delimiter=self.separator)
         if self._names is None:
-            self._names = list(logs)
+            # Keras' columns: sorted, and those of a validation that this epoch may not have had.
+            self._names = sorted(logs)
+            if not any(name.startswith("val_") for name in logs):
+                self._names += [f"val_{name}" for name in self._names]
             writer.writerow(["epoch", *self._names])
         writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])
         self._file.flush()

@@ -29,7 +29,8 @@ class Score(MeanMetricWrapper):
     """
 
     def __init__(self, name: str, per_sample: PerSample, weight: np.ndarray | None = None) -> None:
-        super().__init__(lambda true, out: float(np.average(per_sample(true, out), weights=weight)), name)
+        shares = 1.0 if weight is None else weight / np.mean(weight)
+        super().__init__(lambda true, out: per_sample(true, out) * shares, name)
         self.per_sample = per_sample
         self.weight = weight
         self.rising = True

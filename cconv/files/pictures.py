@@ -88,16 +88,17 @@ def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
         # Of what does not belong to the picture, and of a size that is checked here.
         warnings.simplefilter("ignore")
         if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
-            png.check(file, _check_size)  # Pillow believes a PNG more than it should
+            png.check(file, check_size)  # Pillow believes a PNG more than it should
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
-            _check_size(image.height, image.width)
+            check_size(image.height, image.width)
             if image.mode not in KNOWN:
                 raise ValueError(f"its mode must be one of {', '.join(KNOWN)}, got {image.mode}")
             yield image
 
 
-def _check_size(height: int, width: int) -> None:
+def check_size(height: int, width: int) -> None:
+    """Refuse a picture that would take more memory than one may; ValueError."""
     if height * width > MOST_PIXELS:
         raise ValueError(f"it has {height}x{width} pixels; at most {MOST_PIXELS} are taken")
 

@@ -80,7 +80,18 @@ class Boundary:
     front: Front
 
     def samples(self, x: Rows) -> Rows:
-        """Return x; ValueError when its shape is not the model's."""
+        """Return x; ValueError when its shape is not the model's.
+
+        As in Keras a last axis of length 1, such as that of grey images' channel, may be missing or too many.
+        """
+        if (
+            isinstance(x, np.ndarray)
+            and self.input_shape[-1:] == (1,)
+            and x.shape[1:] == self.input_shape[:-1]
+        ):
+            x = x[..., np.newaxis]
+        elif isinstance(x, np.ndarray) and x.shape[1:] == (*self.input_shape, 1):
+            x = x[..., 0]
         if x.shape[1:] != self.input_shape:
             expected = ", ".join(map(str, self.input_shape))
             data_format = "channels_first" if self.channels_first else "channels_last"

@@ -19,6 +19,7 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.configured import Configured
 from cconv.arguments.control import controlled
+from cconv.arguments.keras_names import pointer
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import short
 from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
@@ -414,6 +415,9 @@ class Layer(Configured):
         return self.forward(x, training)
 
     def _checked_input(self, x: ArrayLike) -> np.ndarray:
+        if isinstance(x, Layer):  # Keras' graphs: Dense(8)(Input((3,)))
+            follow = pointer("models", "Sequential([Input(…), …])")
+            raise TypeError(f"{self.where}: x must be an array, got a layer, {x!r}: {follow}")
         if not self.built:
             with builders():
                 if not self.built:

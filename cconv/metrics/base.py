@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import arguments
+from cconv import arguments, initializers
 from cconv.arguments.arrays import as_array
 from cconv.arguments.control import controlled
 from cconv.arguments.text import snake_case
+from cconv.metrics.variables import Variable
 
 Function = Callable[..., Any]
 RISING: list[tuple[Function, bool]] = []  # of which functions more is better, and of which less
@@ -18,8 +19,9 @@ RISING: list[tuple[Function, bool]] = []  # of which functions more is better, a
 class Metric(arguments.Configured):
     """Base of the metrics: streams over batches, so that a figure is that of all samples.
 
-    A class of your own defines `update_state`, `result` and `reset_state`, and keeps its state in plain
-    attributes. Its constructor ends with `reset_state`.
+    A class of your own defines `update_state`, `result` and `reset_state`. It keeps its state in plain
+    attributes, and then its constructor ends with `reset_state`; or in what `add_variable` returns, as in
+    Keras, and then `reset_state` need not be defined.
 
     Parameters
     ----------
@@ -55,12 +57,11 @@ class Metric(arguments.Configured):
     not_called: ClassVar[Mapping[str, str]] = {
         "call": "define update_state and result",
         "reset_states": "define reset_state",
-        "add_variable": "keep numbers and arrays in attributes, which reset_state sets",
-        "add_weight": "keep numbers and arrays in attributes, which reset_state sets",
     }
     name: str = ""
     rising: bool | None = None
     gives_number = True
+    _variables: list[Variable] = []  # noqa: RUF012  (never changed in place)
 
     def __init__(self, *, name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
@@ -85,9 +86,39 @@ class Metric(arguments.Configured):
         """Return the figure of all batches since the last reset."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
 
+    def add_variable(
+        self, shape: Any = (), initializer: Any = "zeros", dtype: None = None, name: str | None = None
+    ) -> Variable:
+        """Return a new float64 variable of the metric's state, with Keras' `assign` and `assign_add`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Empty for a single number.
+        initializer : str or Initializer
+            Of its first value; `reset_state` sets zeros, as in Keras.
+        dtype : None
+            Sums are float64.
+        name : str, optional
+            In messages.
+        """
+        where = type(self).__name__
+        if dtype is not None and np.dtype(dtype).kind != "f":
+            raise TypeError(f"{where}: dtype must be None or of floats, got {dtype!r}")
+        make = initializers.get(initializer, where, "initializer")
+        extents = arguments.as_shape(where, "shape", shape, len(shape)) if shape else ()
+        variable = Variable(make(extents, np.dtype(np.float64), seed=0), name or "variable")
+        self._variables = [*self._variables, variable]
+        return variable
+
+    add_weight = add_variable
+
     def reset_state(self) -> None:
         """Forget everything."""
-        raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+        if not self._variables:
+            raise NotImplementedError(f"{type(self).__name__} must define reset_state")
+        for variable in self._variables:
+            variable.assign(np.zeros(variable.shape))
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Count a batch, as `update_state`, and return `result`."""
@@ -185,7 +216,7 @@ class MeanMetricWrapper(Mean):
     ----------
     fn : callable
         ``fn(y_true, y_pred, **kwargs)`` returns one value a sample, or more; or one number for the whole
-        batch, its mean, which counts by the number of samples.
+        batch, which counts as one, however many samples there were, as in Keras.
     name : str, optional
         By default the function's.
     dtype : None
@@ -225,7 +256,7 @@ class MeanMetricWrapper(Mean):
                 f"{self.name}: sample_weight needs a function that returns one value a sample; "
                 f"this one returns one number for the whole batch"
             )
-        return super().update_state(values, len(pred) if pred.ndim else 1)
+        return super().update_state(values)
 
     def get_config(self) -> dict[str, Any]:
         """Return name and function: the latter cannot be written down."""

@@ -145,6 +145,11 @@ class Trainer(Predictor):
         """The names of what `evaluate` returns: "loss", then those of the metrics."""
         return self._figure_names()
 
+    def reset_metrics(self) -> None:
+        """Let the metrics forget what they counted; every method of the model begins anew in any case."""
+        for metric in (*self.metrics, *self.weighted_metrics):
+            metric.reset_state()
+
     def _need_compiled(self, where: str) -> None:
         if self.loss is None:
             raise RuntimeError(f"{where}: call compile first")

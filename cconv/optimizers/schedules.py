@@ -3,14 +3,28 @@
 from cconv.arguments.keras_names import refusing
 from cconv.schedules import (
     CosineDecay,
+    CosineDecayRestarts,
     ExponentialDecay,
     InverseTimeDecay,
     PiecewiseConstantDecay,
+    PolynomialDecay,
     Schedule,
     get,
 )
 
-__all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "Schedule", "get"]
+LearningRateSchedule = Schedule  # by Keras' name
+
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "Schedule",
+    "get",
+]
 
 
 refusing(globals())

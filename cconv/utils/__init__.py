@@ -26,6 +26,7 @@ __all__ = [
     "image_dataset_from_directory",
     "img_to_array",
     "load_img",
+    "normalize",
     "plot_model",
     "register_keras_serializable",
     "register_serializable",
@@ -87,6 +88,36 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
     one_hot = np.zeros((labels.size, num_classes), dtype)
     one_hot[np.arange(labels.size), labels.astype(np.int64).ravel()] = 1
     return one_hot.reshape(*labels.shape, num_classes)
+
+
+@controlled
+def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> np.ndarray:
+    """Return x divided by its norms along an axis; what is all zeros stays so.
+
+    Parameters
+    ----------
+    x : array of numbers
+    axis : int
+        Along which the norms are taken.
+    order : float
+        Of the norm: 2 is Euclid's.
+
+    Returns
+    -------
+    ndarray
+        Of x's shape, and its dtype if that is of floats, else float64.
+
+    Examples
+    --------
+    >>> normalize([[3, 4], [0, 0]])
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    array = as_array("normalize", "x", x)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"normalize: x must hold real numbers, got dtype {array.dtype}")
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return array / np.where(norm == 0, 1, norm)
 
 
 def plot_model(

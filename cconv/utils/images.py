@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import arguments
 from cconv.arguments.arrays import as_array
+from cconv.files.pictures import check_size
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "save_img"]
 
@@ -38,6 +39,7 @@ def open_image(where: str, source: Any) -> Any:
         raise TypeError(f"{where}: path must be a path or a file, got {type(source).__name__}")
     try:
         picture = image.open(source)
+        check_size(picture.height, picture.width)
         picture.load()
     except MemoryError:
         raise

@@ -13,8 +13,6 @@ for name, optimizer in {
     "momentum": SGD(learning_rate=0.05, momentum=0.9),
     "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
     "rmsprop": RMSprop(learning_rate=0.01, rho=0.8),
-    "rmsprop momentum": RMSprop(0.01, momentum=0.5),
-    "rmsprop centered": RMSprop(0.01, centered=True),
     "adagrad": Adagrad(learning_rate=0.1, initial_accumulator_value=0.2),
     "adadelta": Adadelta(learning_rate=1.0, rho=0.9),
     "adam": Adam(learning_rate=0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-4),

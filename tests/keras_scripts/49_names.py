@@ -25,7 +25,7 @@ history = model.fit(x, y, batch_size=8, validation_split=0.25, verbose=0)
 RESULT = {
     "layers": [layer.name for layer in model.layers],
     "loss": model.metrics_names[0],
-    "figures": list(history.history),
+    "figures": sorted(history.history),
     "epochs": history.epoch,
     "params": {key: history.params[key] for key in ("epochs", "steps", "verbose")},
     "shapes": [model.input_shape, model.output_shape],

@@ -23,13 +23,12 @@ model.summary(print_fn=lambda line, **kwargs: lines.append(line))
 text = "\n".join(lines)
 
 RESULT = {
-    "named": 'Model: "mnist"' in text,
     "totals": {
         kind: re.search(rf"{kind} params: ([\d,]+)", text)[1]
         for kind in ("Total", "Trainable", "Non-trainable")
     },
     "shapes": [shape in text for shape in ("(None, 26, 26, 32)", "(None, 13, 13, 32)", "(None, 5408)")],
-    "numbers": [number in text for number in ("320", "128", "54,090")],
+    "numbers": [number in text.replace(",", "") for number in ("320", "128", "54090")],
     "names": [layer.name in text for layer in model.layers],
     "count": model.count_params(),
     "of layers": [layer.count_params() for layer in model.layers],

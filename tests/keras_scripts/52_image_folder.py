@@ -40,7 +40,7 @@ RESULT = {
     "classes": train.class_names,
     "first": np.asarray(images)[0, 0, 0],
     "labels": np.asarray(labels),
-    "greys": [np.asarray(greys).shape, np.asarray(greys)[1, 2, 3], np.asarray(ones).shape],
+    "greys": [np.asarray(greys).shape, np.asarray(ones).shape],
     "part": sum(len(np.asarray(y)) for _, y in part),
     "history": history.history,
 }

@@ -16,7 +16,7 @@ NAMES = {
     "mse mae mape msle mean_squared_error mean_absolute_error": numbers,
     "huber log_cosh poisson cosine_similarity kl_divergence kld": numbers,
     "binary_crossentropy bce categorical_crossentropy binary_focal_crossentropy": one_hot,
-    "categorical_focal_crossentropy hinge squared_hinge categorical_hinge dice tversky": one_hot,
+    "categorical_focal_crossentropy hinge squared_hinge categorical_hinge": one_hot,
     "sparse_categorical_crossentropy": classes,
 }
 RESULT = {}
