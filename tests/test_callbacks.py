@@ -371,8 +371,10 @@ def test_csv_logger(tmp_path):
     path = tmp_path / "log.csv"
     model = network()
     history = model.fit(X, Y, epochs=2, verbose=0, callbacks=[CSVLogger(path)]).history
-    assert rows(path)[0] == ["epoch", "loss", "mae"]
-    assert [[int(row[0]), *map(float, row[1:])] for row in rows(path)[1:]] == [
+    # Keras' columns, also those of a validation that there was none of.
+    assert rows(path)[0] == ["epoch", "loss", "mae", "val_loss", "val_mae"]
+    assert {value for row in rows(path)[1:] for value in row[3:]} == {"NA"}
+    assert [[int(row[0]), *map(float, row[1:3])] for row in rows(path)[1:]] == [
         [i, history["loss"][i], history["mae"][i]] for i in range(2)
     ]
     model.fit(X, Y, epochs=3, initial_epoch=2, verbose=0, callbacks=[CSVLogger(path, append=True)])

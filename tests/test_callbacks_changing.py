@@ -102,7 +102,7 @@ def test_what_a_callback_adds_reaches_later_ones_and_the_history(tmp_path):
     history = network().fit(X, Y, epochs=2, verbose=0, callbacks=[Adds(), hears, CSVLogger(path), stops])
     assert history.history["mine"] == [0.5, 1.5]
     assert [logs["mine"] for logs in heard] == [0.5, 1.5]
-    assert path.read_text().splitlines()[0] == "epoch,loss,mae,mine"
+    assert path.read_text().splitlines()[0] == "epoch,loss,mae,mine,val_loss,val_mae,val_mine"
     assert (stops.best, stops.best_epoch, stops.stopped_epoch) == (1.5, 1, 0)
 
 

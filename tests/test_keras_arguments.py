@@ -42,6 +42,8 @@ SAMPLES = {
     "ExponentialDecay": (0.1, 10, 0.9),
     "InverseTimeDecay": (0.1, 10, 0.9),
     "PiecewiseConstantDecay": ([1], [0.1, 0.2]),
+    "PolynomialDecay": (0.1, 10),
+    "CosineDecayRestarts": (0.1, 10),
     "CosineDecay": (0.1, 10),
     "CSVLogger": ("log.csv",),
     "ModelCheckpoint": ("model.st",),

@@ -150,7 +150,6 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
         (lambda: layers.Conv2D(2, 3, kernel_initializer="orthogonal"), "initializers"),
         (lambda: layers.Dense(2, kernel_regularizer="orthogonal_regularizer"), "regularizers"),
         (lambda: layers.deserialize({"class_name": "LSTM", "config": {}}), "layers"),
-        (lambda: optimizers.SGD({"class_name": "PolynomialDecay", "config": {}}), "optimizers"),
     ],
 )
 def test_strings_where_they_are_given(make, section):

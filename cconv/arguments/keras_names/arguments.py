@@ -168,6 +168,9 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "momentum": Argument((0.0, None), "SGD with momentum, or Adam"),
         "centered": NO,
     },
+    "schedules.CosineDecayRestarts": {
+        "name": Argument((None, OWN_NAME, "SGDRDecay")),
+    },
     "schedules.*": {
         "name": NAME._replace(accepted=(None, OWN_NAME, "PiecewiseConstant")),
     },
