@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from cconv.arguments import flag
+from cconv.arguments.control import controlled
 from cconv.arguments.numbers import finite, positive_int
 from cconv.metrics.base import Mean
 from cconv.metrics.checks import alike, both, classes_of, is_binary
@@ -22,6 +23,7 @@ class _Share(Mean):
 
     rising = True
 
+    @controlled
     def update_state(  # type: ignore[override]
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:

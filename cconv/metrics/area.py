@@ -128,6 +128,7 @@ class AUC(Metric):
             )
         return labels
 
+    @controlled
     def result(self) -> float:
         """Return the area; of no samples 0."""
         if self.counts is None:

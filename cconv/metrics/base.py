@@ -177,6 +177,7 @@ class Mean(_Total):
         """
         self._add(values, sample_weight, np.mean)
 
+    @controlled
     def result(self) -> float:
         """Return the mean of all samples since the last reset; of none 0."""
         return self.total / self.count if self.count else 0.0
@@ -204,6 +205,7 @@ class Sum(_Total):
         """Add values; see `Mean.update_state`."""
         self._add(values, sample_weight, np.sum)
 
+    @controlled
     def result(self) -> float:
         """Return the sum of all values since the last reset."""
         return self.total
@@ -243,6 +245,7 @@ class MeanMetricWrapper(Mean):
         # By identity: a function of the user's need not be hashable.
         self.rising = next((rising for known, rising in RISING if known is fn), None)
 
+    @controlled
     def update_state(  # type: ignore[override]
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:

@@ -115,6 +115,7 @@ class ConfusionMatrix(Counts):
         true, pred = (class_numbers(self.name, a, self.num_classes) for a in (true, pred))
         self._count(true.reshape(pred.shape), pred, sample_weight)
 
+    @controlled
     def result(self) -> np.ndarray:
         """Return the matrix, float64 (num_classes, num_classes)."""
         return self.total_cm.copy()

@@ -88,6 +88,7 @@ class FBetaScore(Metric):
             sums = sums.sum(axis=1, keepdims=True)
         self.counts = sums if self.counts is None else self.counts + sums
 
+    @controlled
     def result(self) -> Any:
         """Return the score, or that of each class; of no samples 0."""
         if self.counts is None:

@@ -397,6 +397,7 @@ class RootMeanSquaredError(Mean):
         true, pred = alike(self.name, y_true, y_pred)
         super().update_state(np.square(pred.astype(np.float64) - true), sample_weight)
 
+    @controlled
     def result(self) -> float:
         """Return the root of the mean of all samples since the last reset; of none 0."""
         return float(np.sqrt(super().result()))

@@ -89,6 +89,7 @@ class IoU(Counts):
             weight *= spread(self.name, sample_weight, counts.shape).reshape(counts.shape)
         self._count(np.where(counts, true, 0), np.where(counts, pred, 0), weight)
 
+    @controlled
     def result(self) -> float:
         """Return the mean over the classes that are looked at."""
         right = np.diag(self.total_cm)
@@ -226,6 +227,7 @@ class BinaryIoU(IoU):
         super().__init__(2, target_class_ids, name)
         self.threshold: float = finite("BinaryIoU", "threshold", threshold)
 
+    @controlled
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:

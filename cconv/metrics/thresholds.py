@@ -144,6 +144,7 @@ class Precision(_Decisions):
     ) -> None:
         super().__init__(thresholds, top_k, class_id, name)
 
+    @controlled
     def result(self) -> Any:
         """Return the precision, or that at each threshold; where nothing is predicted 0."""
         return self._share_of(1)
@@ -174,6 +175,7 @@ class Recall(_Decisions):
     ) -> None:
         super().__init__(thresholds, top_k, class_id, name)
 
+    @controlled
     def result(self) -> Any:
         """Return the recall, or that at each threshold; where nothing is true 0."""
         return self._share_of(3)
@@ -187,6 +189,7 @@ class _DecisionCount(_Decisions):
     def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None) -> None:
         super().__init__(thresholds, None, None, name)
 
+    @controlled
     def result(self) -> Any:
         """Return their number, or sum of weights, or that at each threshold."""
         return self._figure(self.counts[self._which])

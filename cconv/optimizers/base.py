@@ -160,6 +160,7 @@ class Optimizer(Options, arguments.Configured):
         """Whether a weight is not excluded from its decay."""
         return self._excluded is None or self._excluded.search(name.rpartition("/")[2]) is None
 
+    @controlled
     def finalize_variable_values(self, var_list: Arrays) -> None:
         """Give weights the values of their means, if `use_ema`.
 

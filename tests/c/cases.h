@@ -93,8 +93,8 @@ static void NAME(others)(const cconv_rows *rows) {
         CHECK(fabs(total - 1) <= LOOSE, "softmax of %td: sum %.17g", n, total);
         digest(y, (size_t)n * sizeof(REAL));
         for (ptrdiff_t i = 0; i < n; i++) z[i] *= z[i];
-        rows->adam(n, x, y, y, z, hyper);
-        rows->adagrad(n, x, y, z, NULL, hyper);
+        rows->adam(n, x, y, y, z, NULL, hyper);
+        rows->adagrad(n, x, y, z, NULL, NULL, hyper);
         digest(x, (size_t)n * sizeof(REAL));
         rows->dropout(0, n, &draw, 2.0, x, y, bits);
         digest(y, (size_t)n * sizeof(REAL));
