@@ -22,7 +22,7 @@ class Variable(NDArrayOperatorsMixin):
     --------
     >>> total = Variable(0.0, "total")
     >>> total.assign_add(2)
-    >>> float(total), float(total / 4), np.maximum(total, 3)
+    >>> float(total), float(total / 4), float(np.maximum(total, 3))
     (2.0, 0.5, 3.0)
     """
 
