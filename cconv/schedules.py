@@ -304,13 +304,15 @@ class CosineDecayRestarts(Schedule):
     @controlled
     def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
-        begun, length, number = 0.0, self.first_decay_steps, 0
+        gone = step / self.first_decay_steps  # in lengths of the first cosine
         if self.t_mul == 1:
-            number = int(step // length)
-            begun = number * length
-        while step >= begun + length:
-            begun, length, number = begun + length, length * self.t_mul, number + 1
-        cosine = 0.5 * self.m_mul**number * (1.0 + math.cos(math.pi * (step - begun) / length))
+            number = math.floor(gone)
+            gone -= number
+        else:  # `number` cosines took (1 - t_mul**number) / (1 - t_mul) of these
+            number = math.floor(math.log(1 + gone * (self.t_mul - 1)) / math.log(self.t_mul))
+            taken = (self.t_mul**number - 1) / (self.t_mul - 1)
+            gone = (gone - taken) / self.t_mul**number
+        cosine = 0.5 * self.m_mul**number * (1.0 + math.cos(math.pi * gone))
         return self.initial_learning_rate * ((1.0 - self.alpha) * cosine + self.alpha)
 
 
