@@ -231,7 +231,7 @@ def test_input_errors_name_layer_index_and_shapes():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: Sequential([3]), TypeError, "layer must be a cconv.layers.Layer, got 3"),
+        (lambda: Sequential([3]), TypeError, "layer must be a cconv.layers.Layer or a model, got 3"),
         (lambda: Sequential([Dense(2, name="a"), Dense(2, name="a")]), ValueError, "'a' twice"),
         (lambda: Sequential([Dense(2), Input((3,))]), ValueError, "Input must come first"),
         (lambda: Sequential(seed=-1), ValueError, "seed must be an int"),

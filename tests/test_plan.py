@@ -28,6 +28,14 @@ from cconv.ops.run import is_replayable
 RNG = np.random.default_rng(5)
 
 
+def cut(steps, x):
+    """In how many steps and of how many samples the batch is cut, where each value is read once."""
+    readers = [0] * (max(step.value for step in steps) + 1)
+    for value in (*(value for step in steps for value in step.sources), steps[-1].value):
+        readers[value] += 1
+    return parts.cut_batch(steps, x, readers)
+
+
 def chain(*layers, shape=(8, 8, 2), seed=3, dtype="float32"):
     for number, layer in enumerate(layers):
         layer.key = number
@@ -203,7 +211,7 @@ def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch, name, dtype):
     sizes = set()
     for part_bytes in (1, 2000, 4000):
         monkeypatch.setattr(parts, "PART_BYTES", part_bytes)
-        count, samples = parts.cut_batch(steps_of(model.layers, training=False), x)
+        count, samples = cut(steps_of(model.layers, training=False), x)
         assert count == front
         sizes.add(samples)
         before = given.copy()
@@ -223,15 +231,15 @@ def test_batches_of_little_and_networks_of_few_steps_stay_whole(monkeypatch):
     bytes_of_a_step = (6 * 6 * 9 + 4 * 4 * 9) * 4  # the second's; the others have less
     steps = steps_of(layers, training=False)
     monkeypatch.setattr(parts, "LEAST_BYTES", 64 * bytes_of_a_step)
-    assert parts.cut_batch(steps, x) == (0, 0)
+    assert cut(steps, x) == (0, 0)
     monkeypatch.setattr(parts, "LEAST_BYTES", 1)
-    assert parts.cut_batch(steps, x) == (3, 1)
-    assert parts.cut_batch(steps, x[:1]) == (0, 0)
-    assert parts.cut_batch(steps[:2], x) == (0, 0)
+    assert cut(steps, x) == (3, 1)
+    assert cut(steps, x[:1]) == (0, 0)
+    assert cut(steps[:2], x) == (0, 0)
     passing = chain(Conv2D(9, 3), Dropout(0.5), Conv2D(9, 3))  # two of them write
-    assert parts.cut_batch(steps_of(passing, training=False), x) == (0, 0)
+    assert cut(steps_of(passing, training=False), x) == (0, 0)
     monkeypatch.setattr(parts, "WEIGHT_BYTES", layers[1].params["kernel"].nbytes)
-    assert parts.cut_batch(steps, x) == (0, 0)
+    assert cut(steps, x) == (0, 0)
 
 
 def test_parts_leave_images_for_the_lanes(monkeypatch):
@@ -239,10 +247,10 @@ def test_parts_leave_images_for_the_lanes(monkeypatch):
     monkeypatch.setattr(parts, "PART_BYTES", 1)
     steps = steps_of(chain(Conv2D(9, 3), Conv2D(8, 3), Conv2D(9, 1)), training=False)  # 8: half a vector
     x = images(47)
-    assert parts.cut_batch(steps, x) == (3, 24)
-    assert parts.cut_batch(steps, x[:31]) == (0, 0)
-    assert parts.cut_batch(steps, x[:15]) == (3, 1)  # too few for the lanes anyway
-    assert parts.cut_batch(steps[:1] * 3, x) == (3, 1)
+    assert cut(steps, x) == (3, 24)
+    assert cut(steps, x[:31]) == (0, 0)
+    assert cut(steps, x[:15]) == (3, 1)  # too few for the lanes anyway
+    assert cut(steps[:1] * 3, x) == (3, 1)
 
 
 def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
@@ -255,7 +263,7 @@ def test_a_layer_of_the_users_own_sees_the_whole_batch(monkeypatch):
     layers = chain(Conv2D(3, 3), Conv2D(3, 1), Conv2D(2, 1), Centred("linear"), Conv2D(2, 1))
     assert not is_replayable(layers[3]._forward)
     x = images(6)
-    assert parts.cut_batch(steps_of(layers, training=False), x) == (3, 1)
+    assert cut(steps_of(layers, training=False), x) == (3, 1)
     y = Plan(layers, training=False, seed=3).forward(x)
     for layer in layers:
         x = layer.forward(x)

@@ -2,12 +2,13 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from cconv import activations
 from cconv.activations import Activation
+from cconv.engine.flow import Flow
 from cconv.engine.steps import (
     AveragedConvolution,
     NormalizedRelu,
@@ -176,49 +177,92 @@ Rule = Callable[[Sequence[Layer], int, bool], Step | None]
 RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _averaged, _activated, _alone)
 
 
-def steps_of(layers: Sequence[Layer], training: bool, fuse: bool = True) -> list[Step]:
-    """Return the steps that compute these layers, fused where a rule knows how."""
+def steps_of(layers: Sequence[Layer] | Flow, training: bool, fuse: bool = True) -> list[Step]:
+    """Return the steps that compute a flow: the uses that follow one another fused where a rule knows how."""
+    flow, steps = Flow.of(layers), list[Step]()
+    layers = flow.layers
+    for begin, end in flow.rows():
+        for step in _steps_of_row(layers[begin:end], begin, training, fuse):
+            step.sources = flow.uses[step.first].inputs
+            step.value = flow.value_of(step.first + len(step.layers) - 1)
+            steps.append(step)
+    return steps
+
+
+def _steps_of_row(layers: Sequence[Layer], begin: int, training: bool, fuse: bool) -> Iterator[Step]:
+    """Yield the steps that compute layers in a row, of which the first has this number."""
     rules = RULES if fuse else (_alone,)
-    steps: list[Step] = []
     number = 0
     while number < len(layers):
         # A layer that was given a pass of its own goes through that alone.
         own = next((i for i, e in enumerate(layers[number:]) if e.__dict__.keys() & set(HOOKS)), len(layers))
         left = layers[number : number + max(own, 1)]
         known = rules if own else (_alone,)
-        step = next(step for rule in known if (step := rule(left, number, training)) is not None)
-        steps.append(step)
+        step = next(step for rule in known if (step := rule(left, begin + number, training)) is not None)
+        yield step
         number += len(step.layers)
-    return steps
 
 
-def share_relus(steps: Sequence[Step]) -> None:
+def _neighbours(steps: Sequence[Step], flow: Flow) -> Iterator[tuple[Step, Step]]:
+    """Yield every step with the one behind it that alone reads what it gives, and reads nothing else."""
+    for before, after in pairwise(steps):
+        if after.sources == (before.value,) and flow.readers[before.value] == 1:
+            yield before, after
+
+
+def share_relus(steps: Sequence[Step], flow: Flow) -> None:
     """Let the gradient of a ReLU be part of the input gradient of the step behind it.
 
     What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
     read where that gradient is written, and not in a pass of its own. Both are layers that look at
     no more than their input; a subclass with a `_backward` of its own is left alone.
     """
-    plain = [type(step) is Step and type(step.layer) in AFFINE for step in steps]
-    for number, (before, after) in enumerate(pairwise(steps)):
-        takes = plain[number + 1] or isinstance(after, PooledConvolution)
+    for before, after in _neighbours(steps, flow):
         last = before.layer
-        if plain[number] and takes and isinstance(last, Affine) and activations.is_relu(last.activation):
+        if not (_is_plain_step(before) and isinstance(last, Affine) and activations.is_relu(last.activation)):
+            continue
+        if _is_plain_step(after) or isinstance(after, PooledConvolution):
             before.to_relu = after.from_relu = True
 
 
-def compute_again(steps: Sequence[Step]) -> None:
+def _is_plain_step(step: Step) -> bool:
+    """Whether a step is an affine layer alone, of no subclass."""
+    return type(step) is Step and type(step.layer) in AFFINE
+
+
+def compute_again(steps: Sequence[Step], flow: Flow) -> None:
     """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
 
     That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
     itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
     such an output itself.
     """
-    for before, after in pairwise(steps):
-        plain = type(after) is Step and type(after.layer) in AFFINE
-        before.again = isinstance(before, NormalizedRelu) and (plain or isinstance(after, PooledConvolution))
-    for before, after in pairwise(steps):
+    for before, after in _neighbours(steps, flow):
+        takes = _is_plain_step(after) or isinstance(after, PooledConvolution)
+        before.again = isinstance(before, NormalizedRelu) and takes
+    for before, after in _neighbours(steps, flow):
         after.again = after.again and not before.again
+
+
+def split_activations(
+    flow: Flow, loss: Any
+) -> tuple[Flow, list[Activation | None], list[tuple[Layer, Layer]]]:
+    """Return a flow that ends in logits, and for each output the activation that was taken off its end.
+
+    And the layers that stand there without it, each with the one that it stands for.
+    """
+    losses = [loss] if len(flow.outputs) == 1 else getattr(loss, "parts", [None] * len(flow.outputs))
+    layers, taken, bare = flow.layers, [], []
+    for value, part in zip(flow.outputs, losses, strict=True):
+        number = value - flow.n_inputs
+        activation = None
+        if number >= 0 and flow.readers[value] == 1:
+            (end,), activation = split_activation([layers[number]], part)
+            if activation is not None:
+                bare.append((end, layers[number]))
+                layers[number] = end
+        taken.append(activation)
+    return flow.with_layers(layers), taken, bare
 
 
 def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from cconv.engine.steps import Step
 from cconv.geometry.algorithms import forward_algorithm, lanes_of
-from cconv.layers.augmentation import Augmentation
+from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D
-from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
+from cconv.layers.core import Flatten, Reshape
 
 # A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
 # for the calls. In a part no step reads and writes more than PART_BYTES.
@@ -23,23 +23,38 @@ LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
 # A step whose weights take more bytes than this takes the batch whole, so that they are read once.
 WEIGHT_BYTES = 3 << 17
 
-PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference
+
+def _passes_on(layer: Layer) -> bool:
+    """Whether a layer writes nothing at inference."""
+    return layer._only_in_training or isinstance(layer, Flatten | Reshape)
 
 
-def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
-    """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do."""
-    if len(x) < 2:
+def cut_batch(steps: Sequence[Step], x: np.ndarray, readers: Sequence[int]) -> tuple[int, int]:
+    """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do.
+
+    `readers` is how often each value is read: behind the last of these steps only what it gives is needed.
+    """
+    if len(x) < 2 or not steps:
         return 0, 0
-    front, large, widest, fewest, size = 0, 0, 0, 1, x[0].nbytes
+    large, widest, fewest = 0, 0, 1
+    best = (0, 0, 0)  # steps, those of them that are large, and the bytes of the largest
+    sizes = {value: x[0].nbytes for value in steps[0].sources}
+    left = list(readers)
     for count, step in enumerate(steps, start=1):
         last = step.layers[-1]
-        size, read = math.prod(last.output_shape) * x.itemsize, size
+        size = sizes[step.value] = math.prod(last.output_shape) * x.itemsize
+        read = sum(sizes[value] for value in step.sources)
         weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
         if weights > WEIGHT_BYTES or not step.replays(False):
             break
         fewest = max(fewest, _fewest_samples(step, x))
-        if (read + size) * len(x) >= LEAST_BYTES and not isinstance(last, PASSING):
-            front, large, widest = count, large + 1, max(widest, read + size)
+        for value in step.sources:
+            left[value] -= 1
+        if (read + size) * len(x) >= LEAST_BYTES and not _passes_on(last):
+            large, widest = large + 1, max(widest, read + size)
+            if not any(left[value] for value in sizes if value != step.value):
+                best = count, large, widest
+    front, large, widest = best
     parts = min(-(-len(x) * widest // PART_BYTES), len(x) // fewest)
     return (front, -(-len(x) // parts)) if large >= FEWEST_STEPS and parts > 1 else (0, 0)
 

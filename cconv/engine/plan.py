@@ -1,13 +1,14 @@
-"""How a built model runs: a list of steps over memory that is allocated once.
+"""How a built model runs: a list of steps over memory that is allocated once, of a row of layers or a graph.
 
 Touching fresh pages costs more than the arithmetic of a small network, so a plan keeps every
 array that its steps ask for and hands out the same memory at the next batch:
 
 - in training, each layer's output and caches have memory of their own, because backward reads them
-  again; the gradients that flow from layer to layer take turns in two places; so do outputs that are
-  cheap enough to be computed again on the way back (`fusing.compute_again`);
-- in inference, the outputs take turns in two places too, since only the next layer reads them; what comes
-  of a batch in parts (`parts.py`) has a third one;
+  again; the gradients that flow from layer to layer lie in as few places as hold those that are still needed
+  (`places.py`), two in a row of layers; outputs that are cheap enough to be computed again on the way back
+  (`fusing.compute_again`) take turns;
+- in inference, the outputs lie in such places too, since only the next layers read them; what comes
+  of a batch in parts (`parts.py`) has one of its own;
 - the scratch of the kernels is one place that all layers share;
 - in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
 
@@ -24,11 +25,16 @@ from typing import Any
 import numpy as np
 
 from cconv.activations import Activation
-from cconv.engine.fusing import compute_again, share_relus, split_activation, steps_of
+from cconv.engine.flow import Flow
+from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
+from cconv.engine.places import Gradients, Values
+from cconv.engine.sharing import Shared, apart
 from cconv.engine.steps import Step
 from cconv.layers.base import Layer
+
+Arrays = np.ndarray | tuple[np.ndarray, ...]  # one of a model's inputs, or outputs; all of them, if there are more
 
 
 class Plan:
@@ -36,8 +42,8 @@ class Plan:
 
     Parameters
     ----------
-    layers : sequence of Layer
-        Built, in order.
+    layers : sequence of Layer, or Flow
+        Built: in a row, or with what goes into each.
     training : bool
         Whether `backward` will follow `forward`.
     seed : int
@@ -49,29 +55,40 @@ class Plan:
 
     Attributes
     ----------
+    flow : Flow
+        What is computed.
     steps : list of Step
         What runs, in order.
     outputs : list of ndarray
         The last batch's output of each step, in training.
     """
 
-    activation: Activation | None
+    activations: list[Activation | None]
 
     def __init__(
-        self, layers: Sequence[Layer], *, training: bool, seed: int, loss: Any = None, fuse: bool = True
+        self,
+        layers: Sequence[Layer] | Flow,
+        *,
+        training: bool,
+        seed: int,
+        loss: Any = None,
+        fuse: bool = True,
     ) -> None:
-        chain, self.activation = split_activation(layers, loss)
-        self.steps: list[Step] = steps_of(chain, training, fuse)
+        given = Flow.of(layers)
+        self.shared: Shared
+        single, self.shared = apart(given)
+        self.flow, self.activations, self._bare = split_activations(single, loss)
+        self.steps: list[Step] = steps_of(self.flow, training, fuse)
         if training and fuse:
-            share_relus(self.steps)
-            compute_again(self.steps)
+            share_relus(self.steps, self.flow)
+            compute_again(self.steps, self.flow)
         # The bytes that a sample takes of each memory in which outputs lie that are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):
             if entry.again:
                 turn = _turn_again(number)
                 self._again[turn] = max(self._again.get(turn, 0), _bytes_of_output(entry))
-        self._last, self._bare = layers[-1], chain[-1]
+        self._step_of = {entry.value: number for number, entry in enumerate(self.steps)}
         self.loss = loss
         self.training = training
         self.arena: Arena = Arena()
@@ -81,7 +98,7 @@ class Plan:
         # Built again, or with another activation, a layer is not what the steps were made of.
         self._made_of = [
             (layer.__dict__, name, layer.__dict__[name])
-            for layer in layers
+            for layer in given.layers
             for name in ("params", "activation", "algorithm")
             if name in layer.__dict__
         ]
@@ -91,6 +108,16 @@ class Plan:
             if type(entry).prepare is not Step.prepare
         ]
         self.prepare()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The model's layers in the order of their first use, each once."""
+        return self.shared.layers
+
+    @property
+    def activation(self) -> Activation | None:
+        """The activation that was taken off the end of the only output."""
+        return self.activations[0]
 
     def is_current(self) -> bool:
         """Whether the layers are still what the steps were made of: their arrays, activations, algorithms."""
@@ -106,54 +133,72 @@ class Plan:
             self.run.enter(place, 0, "")
             entry.prepare(self.run)
 
-    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
+    # --- forward ------------------------------------------------------------------------------
+
+    def forward(self, x: Arrays, step: int = 0, first_sample: int = 0, done: int = 0) -> Any:
         """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one.
 
-        The first `done` layers have been computed where the batch was gathered.
+        Several inputs, or outputs, are a tuple. The first `done` layers of a row have been computed where the
+        batch was gathered.
         """
         self._done = done
         self.run.begin(step, first_sample)
-        self._reserve(len(x))
-        self._bare.trainable = self._last.trainable  # may have been changed since the plan was made
+        given = each_of(x)
+        self._reserve(len(given[0]))
+        for bare, layer in self._bare:
+            bare.trainable = layer.trainable  # may have been changed since the plan was made
+        self.shared.follow()
         self.outputs.clear()
+        first = self.flow.value_of(done - 1) if done else 0
+        values = Values(self.flow.readers, {first + number: array for number, array in enumerate(given)})
         steps = [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
         if not self.training:
-            front, samples = cut_batch([entry for _, entry in steps], x)
-            if front:
-                x, steps = self._forward_in_parts(x, samples, steps[:front]), steps[front:]
-        return self._forward_through(x, steps)
+            steps = self._take_in_parts(values, given, steps)
+        self._forward_through(values, steps)
+        outputs = tuple([values.read(value) for value in self.flow.outputs])
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def _forward_through(
-        self, x: np.ndarray, steps: Sequence[tuple[int, Step]], out: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return what these steps make of x; if `out` is given, there."""
-        run, turn = self.run, 0
+        self, values: Values, steps: Sequence[tuple[int, Step]], out: np.ndarray | None = None
+    ) -> None:
+        """Compute these steps; if `out` is given, the last one's output there."""
+        run = self.run
         for number, entry in steps:
+            place = values.places.free()
             if entry.again:
                 self._enter_again(number)
             else:
-                run.enter(("forward", number), turn, "" if self.training else "*")
+                run.enter(("forward", number), place, "" if self.training else "*")
             if number == steps[-1][0]:
                 run.offer(out)
-            y = entry.forward(x, run)
+            xs = tuple([values.read(value) for value in entry.sources])
+            y = entry.forward(xs if entry.merges else xs[0], run)
             if self.training:
                 self.outputs.append(y)
-            elif not np.may_share_memory(x, y):
-                # A layer that returns its input, or a view of it, has not used its turn.
-                turn = 1 - turn
-            x = y
-        return x
+            values.put(entry.value, y, place, entry.sources)
 
-    def _forward_in_parts(self, x: np.ndarray, samples: int, steps: Sequence[tuple[int, Step]]) -> np.ndarray:
-        """Return what these steps make of x, taking `samples` samples at a time."""
-        last = steps[-1][1].layers[-1]
-        y = self.run.arena.array("parts", (len(x), *last._inner(last.output_shape)), x.dtype)
+    def _take_in_parts(
+        self, values: Values, given: tuple[np.ndarray, ...], steps: list[tuple[int, Step]]
+    ) -> list[tuple[int, Step]]:
+        """Compute the first steps part by part, if that is better; return those that are left."""
+        if len(given) > 1:
+            return steps
+        (x,) = given
+        front, samples = cut_batch([entry for _, entry in steps], x, self.flow.readers)
+        if not front:
+            return steps
+        last = steps[front - 1][1]
+        layer, source = last.layers[-1], steps[0][1].sources[0]
+        y = self.run.arena.array("parts", (len(x), *layer._inner(layer.output_shape)), x.dtype)
         for begin in range(0, len(x), samples):
             part = y[begin : begin + samples]
-            made = self._forward_through(x[begin : begin + samples], steps, part)
+            inside = Values(self.flow.readers, {source: x[begin : begin + samples]})
+            self._forward_through(inside, steps[:front], part)
+            made = inside.read(last.value)
             if not np.may_share_memory(made, part):
                 self.run.call(np.copyto, part, made)
-        return y
+        values.begin(last.value, y)
+        return steps[front:]
 
     def _reserve(self, samples: int) -> None:
         """Make room for outputs that are computed again, which several steps hold together."""
@@ -164,45 +209,77 @@ class Plan:
         """Begin a pass of a step whose output is computed again: neighbours take turns."""
         self.run.enter(("forward", number), _turn_again(number), "y")
 
-    def _recompute(self, number: int) -> None:
+    def _recompute(self, number: int | None) -> None:
         """Put the output of a step back where it was, if it is one that is computed again."""
-        if number >= 0 and self.steps[number].again and self.steps[number].first >= self._done:
+        if number is not None and self.steps[number].again and self.steps[number].first >= self._done:
             self._enter_again(number)
             self.steps[number].recompute(self.run)
 
-    def finish(self, y: np.ndarray) -> np.ndarray:
+    def finish(self, y: Arrays) -> Any:
         """Return the model's output for what `forward` returned: the activation of the logits."""
-        if self.activation is None:
-            return y
-        self.run.enter("activation", 0, "")
-        return self.activation(y, self.run)
+        if isinstance(y, tuple):
+            return tuple([self._activated(number, each) for number, each in enumerate(y)])
+        return self._activated(0, y)
 
-    def predict(self, x: np.ndarray, done: int = 0) -> np.ndarray:
+    def _activated(self, number: int, y: np.ndarray) -> np.ndarray:
+        activation = self.activations[number]
+        if activation is None:
+            return y
+        self.run.enter(("activation", number), 0, "")
+        return activation(y, self.run)
+
+    def predict(self, x: Arrays, done: int = 0) -> Any:
         """Return the model's output for a batch: `forward` and `finish`; overwritten by the next one."""
         return self.finish(self.forward(x, done=done))
 
-    def loss_of(
-        self, y_true: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
-    ) -> tuple[float, np.ndarray]:
+    def loss_of(self, y_true: Any, y: Arrays, sample_weight: Any) -> tuple[float, Any]:
         """Return the loss of what `forward` returned, and its gradient."""
         self.run.enter("loss", 0, "")
+        if isinstance(y, tuple):
+            from_logits = [activation is not None for activation in self.activations]
+            return self.loss.of_all(y_true, y, sample_weight, self.run, from_logits)
         return self.loss(y_true, y, sample_weight, self.run, self.activation is not None)
 
-    def backward(self, dy: np.ndarray) -> None:
+    # --- backward -----------------------------------------------------------------------------
+
+    def backward(self, dy: Arrays) -> None:
         """Set the gradients of all weights that are trained, from that of what `forward` returned."""
-        learning = [number for number, entry in enumerate(self.steps) if entry.learns()]
-        if not learning:
-            return
-        run, turn = self.run, 0
-        for number in range(len(self.steps) - 1, learning[0] - 1, -1):
-            self._recompute(number - 1)
-            run.enter(("backward", number), turn, "dx")
-            dx = self.steps[number].backward(dy, run, need_dx=number > learning[0])
-            if dx is None:
-                return
-            if not np.may_share_memory(dy, dx):
-                turn = 1 - turn
-            dy = dx
+        wanted = self._wanted()
+        gradients = Gradients(self.run)
+        for value, given in zip(self.flow.outputs, each_of(dy), strict=True):
+            if wanted[value]:
+                gradients.begin(value, given)
+        for number in range(len(self.steps) - 1, -1, -1):
+            if gradients.of(self.steps[number].value) is not None:
+                self._step_back(number, gradients, wanted)
+        self.shared.add_gradients(self.run)
+
+    def _wanted(self) -> list[bool]:
+        """Return for each value whether weights that learn depend on its gradient."""
+        wanted = [False] * len(self.flow.readers)
+        for entry in self.steps:
+            wanted[entry.value] = entry.learns() or any([wanted[value] for value in entry.sources])
+        return wanted
+
+    def _step_back(self, number: int, gradients: Gradients, wanted: list[bool]) -> None:
+        """Pass the gradient of a step's output on to its inputs."""
+        entry = self.steps[number]
+        for value in entry.sources:
+            self._recompute(self._step_of.get(value))
+        dy, place = gradients.of(entry.value), gradients.places.free()
+        assert dy is not None
+        self.run.enter(("backward", number), place, "dx")
+        need = tuple([wanted[value] for value in entry.sources])
+        found = entry.backward(dy, self.run, need if entry.merges else need[0])
+        before = gradients.places.of(entry.value)  # where dy lies, and what is a view of it
+        gradients.leave(entry.value)
+        gradients.add(
+            [
+                (value, dx, before if np.may_share_memory(dy, dx) else place)
+                for value, dx in zip(entry.sources, each_of(found), strict=True)
+                if dx is not None
+            ]
+        )
 
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
@@ -219,6 +296,11 @@ class Plan:
             if not np.isfinite(y).all():
                 return entry.first
         return None
+
+
+def each_of(x: Any) -> tuple[Any, ...]:
+    """Return one or several arrays as a tuple."""
+    return x if isinstance(x, tuple) else (x,)
 
 
 def _turn_again(number: int) -> tuple[str, int]:

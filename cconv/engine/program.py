@@ -20,7 +20,7 @@ class Program:
         In order; the arguments name every array that is read or written.
     inputs : sequence of ndarray
         What went into the recorded pass. No other array may lie in their memory.
-    y : ndarray, optional
+    y : ndarray or tuple of ndarray, optional
         The output of the recorded pass.
 
     Examples
@@ -33,7 +33,7 @@ class Program:
     """
 
     def __init__(
-        self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
+        self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None
     ) -> None:
         prepared = [_prepared(kernel, args) for kernel, args in calls]
         # Where inputs stand: in which arguments, at which place, which input, and what part of it in
@@ -55,12 +55,13 @@ class Program:
 
     @classmethod
     def of(
-        cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: np.ndarray | None = None
+        cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None
     ) -> Self | None:
         """Return the program; None where an array is neither a piece of an input nor apart from it."""
         for x in inputs:
             same = [arg for _, args in calls for arg in args if _is_of(arg, x)]
-            if _is_of(y, x) or not all(_is_piece(arg, x) for arg in same):
+            ys = y if isinstance(y, tuple) else (y,)
+            if any(_is_of(each, x) for each in ys) or not all(_is_piece(arg, x) for arg in same):
                 return None
         return cls(calls, inputs, y)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from cconv.arguments.claims import Claims
 from cconv.engine.memory import Call
-from cconv.engine.plan import Plan
+from cconv.engine.plan import Arrays, Plan, each_of
 from cconv.engine.program import Program
 from cconv.layers.base import Layer
 from cconv.threads import get_num_threads
@@ -31,8 +31,8 @@ class _Recording(NamedTuple):
     """A forward pass in training that was recorded, until its backward pass is too."""
 
     key: Key
-    x: np.ndarray
-    y: np.ndarray
+    xs: tuple[np.ndarray, ...]
+    y: Arrays
     calls: list[Call]
 
 
@@ -57,13 +57,12 @@ class RecordedPlan(Plan):
 
     def __init__(self, layers: Any, **options: Any) -> None:
         super().__init__(layers, **options)
-        self._layers = list(layers)
         self.replays: bool = all(entry.replays(self.training) for entry in self.steps)
         # By key what repeats it; None while it has been seen once; False where it cannot be repeated.
         self._programs: dict[Key, Any] = {}
         self._growths = 0
         self._recording: _Recording | None = None
-        self._repeat: tuple[_Repeat, np.ndarray] | None = None
+        self._repeat: tuple[_Repeat, tuple[np.ndarray, ...]] | None = None
         self._held = False  # whether layers keep what their backward passes need
 
     @property
@@ -71,51 +70,52 @@ class RecordedPlan(Plan):
         """What repeats the current step of training, if anything does: the same object, the same arrays."""
         return None if self._repeat is None else self._repeat[0]
 
-    def predict(self, x: np.ndarray, done: int = 0) -> np.ndarray:
+    def predict(self, x: Arrays, done: int = 0) -> Any:
         """Return the model's output for a batch, as `Plan.predict` does."""
-        key = x.shape, done, get_num_threads()
+        xs = each_of(x)
+        key = _shape_of(x), done, get_num_threads()
         program = self._known(key)
         if program:
-            return program(x)
+            return program(*xs)
         if not self._may_record(key):
             y = super().predict(x, done)
             self._seen(key)
             return y
-        x = x.copy()  # that no other array lies in its memory
+        x = _copied(x)
         with self._taped() as calls:
             y = super().predict(x, done)
-        self._keep(key, Program.of(calls, [x], y))
+        self._keep(key, Program.of(calls, each_of(x), y))
         return y
 
-    def forward(self, x: np.ndarray, step: int = 0, first_sample: int = 0, done: int = 0) -> np.ndarray:
+    def forward(self, x: Arrays, step: int = 0, first_sample: int = 0, done: int = 0) -> Any:
         """Return the output, or the logits, of a batch, as `Plan.forward` does."""
         if not self.training:
             return super().forward(x, step, first_sample, done)
         self._recording = self._repeat = None
-        settings = tuple([layer._settings() for layer in self._layers])
-        key = x.shape, done, get_num_threads(), settings
+        settings = tuple([layer._settings() for layer in self.layers])
+        key = _shape_of(x), done, get_num_threads(), settings
         known = self._known(key)
         if known:
-            self._repeat = known, x
+            self._repeat = known, each_of(x)
             self._done = done
             self.run.begin(step, first_sample)
-            return known.forward(x)
+            return known.forward(*each_of(x))
         self._held = True
         if not self._may_record(key):
             y = super().forward(x, step, first_sample, done)
             self._seen(key)
             return y
-        x = x.copy()
+        x = _copied(x)
         with self._taped() as calls:
             y = super().forward(x, step, first_sample, done)
-        self._recording = _Recording(key, x, y, calls)
+        self._recording = _Recording(key, each_of(x), y, calls)
         return y
 
-    def backward(self, dy: np.ndarray) -> None:
+    def backward(self, dy: Arrays) -> None:
         """Set the gradients of all weights that are trained, as `Plan.backward` does."""
         if self._repeat is not None:
-            known, x = self._repeat
-            known.backward(x, dy)
+            known, xs = self._repeat
+            known.backward(*xs, *each_of(dy))
             for layer, gradients in known.gradients:
                 layer.grads.update(gradients)
             return
@@ -125,11 +125,11 @@ class RecordedPlan(Plan):
             return
         with self._taped() as calls:
             super().backward(dy)
-        forward = Program.of(recording.calls, [recording.x], recording.y)
-        backward = Program.of(calls, [recording.x, dy])
+        forward = Program.of(recording.calls, recording.xs, recording.y)
+        backward = Program.of(calls, [*recording.xs, *each_of(dy)])
         repeat: _Repeat | None = None
         if forward is not None and backward is not None:
-            learning = [layer for layer in self._layers if layer.trainable and layer.params]
+            learning = [layer for layer in self.layers if layer.trainable and layer.params]
             repeat = _Repeat(forward, backward, [(layer, dict(layer.grads)) for layer in learning])
         self._keep(recording.key, repeat)
 
@@ -145,9 +145,9 @@ class RecordedPlan(Plan):
         """Return the number of the first layer whose output of the last batch was not finite."""
         if self._repeat is not None:
             # Only the last output is known.
-            _, x = self._repeat
+            _, xs = self._repeat
             self._held = True
-            super().forward(x, self.run.step, self.run.first_sample, self._done)
+            super().forward(xs if len(xs) > 1 else xs[0], self.run.step, self.run.first_sample, self._done)
         return super().first_not_finite()
 
     @contextmanager
@@ -183,6 +183,16 @@ class RecordedPlan(Plan):
             self._programs[key] = program or False
         else:  # memory that grew in this very pass was not all recorded at its last place
             self._seen(key)
+
+
+def _shape_of(x: Arrays) -> tuple[Any, ...]:
+    """Return the shape of a batch, or of each of its inputs."""
+    return tuple([array.shape for array in x]) if isinstance(x, tuple) else x.shape
+
+
+def _copied(x: Arrays) -> Arrays:
+    """Return copies, in whose memory no other array lies."""
+    return tuple([array.copy() for array in x]) if isinstance(x, tuple) else x.copy()
 
 
 class _Idle(threading.local):

@@ -43,6 +43,10 @@ class Step:
         The input is what a ReLU gave, and the gradient of that is part of this step's: `fusing.share_relus`.
     to_relu : bool
         The gradient of the ReLU at the end is part of the next step's.
+    sources : tuple of int
+        Numbers of the values that go in (`flow.Flow`).
+    value : int
+        Number of the value that comes out.
     again : bool
         The output is not kept until `backward`: the plan has it computed again, see `fusing.compute_again`.
     """
@@ -50,6 +54,8 @@ class Step:
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
         self.layers: list[Layer] = list(layers)
         self.first = first
+        self.sources: tuple[int, ...] = (first,)
+        self.value = first + len(self.layers)
         self.from_relu = self.to_relu = self.again = False
         self._joined = joined
 
@@ -61,6 +67,11 @@ class Step:
             return first
         joined.params, joined.grads, joined.trainable = first.params, first.grads, first.trainable
         return joined
+
+    @property
+    def merges(self) -> bool:
+        """Whether `forward` takes several inputs, as a tuple, and `backward` gives as many gradients."""
+        return self.layers[0]._merges
 
     def prepare(self, run: PlanRun) -> None:
         """Get ready for batches through which the weights stay as they are."""

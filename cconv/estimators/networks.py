@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
 from cconv.arguments import Configured, config_of
-from cconv.layers import Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, Rescaling
+from cconv.layers import Conv2D, Dense, Dropout, Flatten, InputLayer, KerasTensor, Layer, MaxPooling2D, Rescaling
 from cconv.models import Sequential
 from cconv.models.formats import agreed_format
 from cconv.regularizers import L2
@@ -93,7 +93,8 @@ def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameter
 
 def layers_of(where: str, name: str, value: Any) -> list[Layer]:
     """Return copies without weights of the layers in a list, or of one layer; None is an empty list."""
-    given = [] if value is None else [value] if isinstance(value, Layer) else list(value)
+    given = [] if value is None else [value] if isinstance(value, Layer | KerasTensor) else list(value)
+    given = [entry.node.layer if isinstance(entry, KerasTensor) else entry for entry in given]
     for layer in given:
         if not isinstance(layer, Layer):
             raise _invalid(where, name, "made of cconv layers", layer)
@@ -181,7 +182,7 @@ def network(
             )
         hidden = layers_of(where, "layers", made.layers)
     else:
-        hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, Input)]
+        hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, InputLayer)]
     agreed_format([*first, *hidden], len(input_shape), data_format, None)
     chain = [*first, *_hidden_and_head(hidden, inner, outputs, activation)]
     for layer in chain:

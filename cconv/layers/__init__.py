@@ -6,12 +6,32 @@ from typing import Any
 from cconv.arguments.configured import config_of
 from cconv.arguments.keras_names import of_string, refusing
 from cconv.arguments.serializable import own_object
+from cconv.layers import operators
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.core import Dropout, Flatten, Reshape
+from cconv.layers.input import Input, InputLayer
+from cconv.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import (
@@ -22,30 +42,41 @@ from cconv.layers.pooling import (
     MaxPooling2D,
 )
 from cconv.layers.rescaling import Rescaling
+from cconv.layers.symbolic import KerasTensor
+
+operators.define()
 
 # Keras' second names.
 MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D
 
 __all__ = [
     "Activation",
+    "Add",
+    "Average",
     "AveragePool2D",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "Input",
     "InputLayer",
+    "KerasTensor",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
@@ -53,9 +84,18 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "Subtract",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 _CLASSES: dict[str, type[Layer]] = {
@@ -98,7 +138,8 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
         instead = of_string(Layer, str(name))
         own = "; a layer of your own: register_serializable, or custom_objects= of load_model"
         raise ValueError(
-            f"layers.deserialize: class_name must be one of {known}, got {name!r}{instead or own}"
+            f"layers.deserialize: class_name must be that of a layer, got {name!r}{instead or own}; of the "
+            f"library there are {known}"
         )
     if not (isinstance(layer, type) and issubclass(layer, Layer)):
         raise TypeError(f"layers.deserialize: {name!r} must stand for a layer class, got {layer!r}")

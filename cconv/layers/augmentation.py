@@ -27,6 +27,7 @@ class Augmentation(Layer):
     """
 
     ranks: tuple[int, ...] = (3,)
+    _only_in_training = True
     _arguments: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:

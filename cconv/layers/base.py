@@ -19,11 +19,10 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.configured import Configured
 from cconv.arguments.control import controlled
-from cconv.arguments.keras_names import pointer
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import short
 from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
-from cconv.layers import hooks
+from cconv.layers import hooks, symbolic
 from cconv.layers.weights import Weights
 from cconv.ops.run import Run, is_replayable
 from cconv.regularizers import Regularizer
@@ -115,6 +114,9 @@ class Layer(Configured):
     data_format: str = "channels_last"
     output_shape: Shape
     _format_given = False
+    _merges: ClassVar[bool] = False  # takes several inputs, as `merging.Merge` does
+    _only_in_training: ClassVar[bool] = False  # passes its input on at inference
+    _as_at_inference = False  # of a copy that a plan has: it does what it does at inference
     # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
     _first_weights: Sequence[ArrayLike] | None = None  # given by `weights=`, as in Keras 2
@@ -138,6 +140,7 @@ class Layer(Configured):
         self.state: Weights = Weights()
         self.regularizers: dict[str, Regularizer] = {}
         self._calls = 0
+        self._nodes: list[symbolic.Node] = []  # its uses in graphs, in order
         self._claims = Claims()  # of those who train: a copy over the same weights shares them
         self._forget()
 
@@ -410,14 +413,32 @@ class Layer(Configured):
         dx = self._to_outer(inner)
         return dx.copy() if np.may_share_memory(dx, given) else dx
 
-    def __call__(self, x: ArrayLike, training: bool = False) -> np.ndarray:
-        """Return ``forward(x, training)``."""
-        return self.forward(x, training)
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """Return ``forward(x, training)``; of a tensor without numbers, what comes out, as one more.
+
+        Parameters
+        ----------
+        x : array, KerasTensor, or several in a list
+            What goes in: see `forward` and `cconv.models.Model`.
+        training : bool, optional
+            For arrays as in `forward`. In a graph False: the layer does what it does at inference also while
+            the model learns, as Keras' ``base(x, training=False)``.
+        """
+        if symbolic.is_symbolic(x):
+            return symbolic.call(self, x, training)
+        return self.forward(x, False if training is None else training)
+
+    # What goes into the layer in the graph in which it was first used, a KerasTensor or a list of them, and
+    # what comes out: ``Model(base.input, base.get_layer("conv4").output)``.
+    input: ClassVar[Any] = symbolic.End("inputs")
+    output: ClassVar[Any] = symbolic.End("outputs")
 
     def _checked_input(self, x: ArrayLike) -> np.ndarray:
-        if isinstance(x, Layer):  # Keras' graphs: Dense(8)(Input((3,)))
-            follow = pointer("models", "Sequential([Input(…), …])")
-            raise TypeError(f"{self.where}: x must be an array, got a layer, {x!r}: {follow}")
+        if isinstance(x, Layer):
+            raise TypeError(
+                f"{self.where}: x must be an array or a KerasTensor, got a layer, {x!r}: call layers on "
+                "Input(shape), and on what they return"
+            )
         if not self.built:
             with builders():
                 if not self.built:
@@ -585,7 +606,8 @@ class Layer(Configured):
 
     def __getstate__(self) -> dict[str, Any]:
         # What backward needs belongs to one call, and may be most of a process' memory.
-        return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}}
+        # The graphs that it is used in are no part of it.
+        return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}, "_nodes": []}
 
     __eq__: ClassVar[Callable[[Any, object], bool]] = object.__eq__
     __hash__: ClassVar[Callable[[Any], int]] = object.__hash__

@@ -1,4 +1,4 @@
-"""Layers that only reshape, drop or mark: Flatten, Reshape, Dropout, Input."""
+"""Layers that only reshape or drop: Flatten, Reshape, Dropout."""
 
 import math
 from collections.abc import Sequence
@@ -162,6 +162,8 @@ class Dropout(Layer):
         self.rate: float = fraction(self.where, "rate", rate)
         self.seed: int | None = None if seed is None else check_seed(self.where, seed)
 
+    _only_in_training = True
+
     def _settings(self) -> tuple[Any, ...]:
         return (self.rate, self.seed)
 
@@ -182,42 +184,3 @@ class Dropout(Layer):
         if not need_dx:
             return None
         return dy if bits is None else ops.dropout_backward(dy, bits, self.rate, run)
-
-
-class InputLayer(Layer):
-    """Says what a model's input is, and passes it on; `Input` is the same class.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of one sample, without the batch.
-    name
-        See `Layer`.
-
-    Examples
-    --------
-    >>> InputLayer((28, 28, 1)).input_shape
-    (28, 28, 1)
-    """
-
-    def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
-        super().__init__(name=name, input_shape=shape)
-        self.shape: Shape = self._checked_shape(shape)
-
-    def _resolve(self, shape: Shape) -> Shape:
-        if shape != self.shape:
-            raise ValueError(f"{self.where}: input_shape must be {self.shape}, got {shape}")
-        return shape
-
-    @replayable
-    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if run.training:
-            self._keep(x.shape[0])
-        return x
-
-    @replayable
-    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return dy if need_dx else None
-
-
-Input = InputLayer

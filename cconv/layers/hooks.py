@@ -138,7 +138,7 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
     if own is None:
         raise TypeError(f"{type(layer).__name__}: a layer needs forward(x) and backward(dy)")
     given = _readable(x.copy() if run.training else x)
-    options = {"training": run.training} if _takes_training(own) else {}
+    options = {"training": run.training and not layer._as_at_inference} if _takes_training(own) else {}
     with _inside(layer):
         y = own(layer, given, **options)
     y = _result(layer, "forward", y, (len(x), *layer._inner(layer.output_shape)))

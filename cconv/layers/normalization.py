@@ -139,7 +139,7 @@ class BatchNormalization(Layer):
     def _normalize(self, x: np.ndarray, run: Run, relu: bool = False) -> np.ndarray:
         """Return the output, or that of the ReLU behind it."""
         rows = x.reshape(-1, x.shape[-1])
-        of_batch = run.training and self.trainable
+        of_batch = run.training and self.trainable and not self._as_at_inference
         if of_batch:
             mean, variance = normalization.statistics(rows, run)
             self._follow(mean, variance)
@@ -150,13 +150,12 @@ class BatchNormalization(Layer):
         shift = self.params["beta"] if self.center else np.zeros_like(inverse)
         mean, scale, shift = (array.astype(x.dtype, copy=False) for array in (mean, scale, shift))
         if run.training:
-            # A frozen layer's statistics do not depend on x.
-            self._keep(x.shape[0], rows, mean, scale, shift, inverse if of_batch else None)
+            self._keep(x.shape[0], rows, mean, scale, shift, inverse, of_batch)
         return normalization.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
 
     def _relu_again(self, shape: Shape, run: Run) -> np.ndarray:
         """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
-        rows, mean, scale, shift, _ = self._cache
+        rows, mean, scale, shift, *_ = self._cache
         return normalization.apply(rows, mean, scale, shift, True, run).reshape(shape)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
@@ -172,9 +171,10 @@ class BatchNormalization(Layer):
         self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None
     ) -> np.ndarray | None:
         """Do what `_backward` does; with `y`, the output of the ReLU behind, from behind that."""
-        x, mean, scale, _, inverse = self._cache
+        x, mean, scale, _, inverse, of_batch = self._cache
         rows = dy.reshape(x.shape)
-        if inverse is None:
+        if not (of_batch or self.trainable):
+            # Statistics that do not depend on x, and nothing that learns.
             return self._scaled_back(dy, scale, run, y) if need_dx else None
         if y is None:
             sums, products = normalization.gradient_sums(rows, x, mean, run)
@@ -188,6 +188,8 @@ class BatchNormalization(Layer):
             self.grads["beta"][...] = sums
         if not need_dx:
             return None
+        if not of_batch:
+            return self._scaled_back(rows, scale, run, None).reshape(dy.shape)
         # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))
         slope = scale * inverse * inverse * products / len(x)
         shift = scale * sums / len(x)

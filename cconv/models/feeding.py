@@ -3,7 +3,6 @@
 `Feeder` is what a model has to look at what it is given; the sources are in `cconv.inputs`.
 """
 
-import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from cconv.inputs.front import Front, front_of
 from cconv.inputs.kinds import ARRAY, STORED, item_of, kind_of
 from cconv.inputs.orders import split_tail
 from cconv.inputs.paced import Paced
-from cconv.models.stack import Stack
+from cconv.models.network import Network
 
 # Of what a batch takes, where the user does not choose its size: input, outputs, their copies.
 INFERENCE_BYTES = 1 << 26
@@ -65,7 +64,7 @@ class Validation(NamedTuple):
         return Given(*self.data)
 
 
-class Feeder(Stack):
+class Feeder(Network):
     """A model's own side of its data."""
 
     def __init__(self, *described: Any) -> None:
@@ -97,16 +96,16 @@ class Feeder(Stack):
     def _boundary_of(self, where: str, samples: Rows) -> tuple[Boundary, Rows]:
         """Return what the model takes, and the samples if they have its input's shape."""
         assert self._input_shape is not None
-        first = self._layers[0]
+        row = self._first_row()
         boundary = Boundary(
             where,
-            f"layer 0 ({first.shown}, {type(first).__name__})",
+            self._first_called(),
             self.dtype,
             self.data_format == "channels_first",
             self._input_shape,
             self._inner_output_shape(),
             self.loss,
-            front_of(self._layers, self.seed, lambda: self.steps_done) if self._fuse else Front(),
+            front_of(row, self.seed, lambda: self.steps_done) if self._fuse and row else Front(),
         )
         return boundary, boundary.samples(samples)
 
@@ -114,10 +113,17 @@ class Feeder(Stack):
         """Return how many samples are computed at a time: as many as `INFERENCE_BYTES` hold, if not told."""
         if batch_size is not None:
             return positive_int(where, "batch_size", batch_size)
-        assert self._input_shape is not None
-        numbers = [math.prod(shape) for shape in (self._input_shape, *(a.output_shape for a in self._layers))]
-        # A batch is gathered while the one before is computed; a layer has its input and its output.
-        most = 2 * numbers[0] + max(map(sum, itertools.pairwise(numbers)))
+        assert self._input_shapes is not None
+        flow = self._inlined().flow
+        numbers = [math.prod(shape) for shape in (*self._input_shapes, *(a.output_shape for a in flow.layers))]
+        # A batch is gathered while the one before is computed; a layer has its inputs and its output.
+        most = 2 * sum(numbers[: flow.n_inputs]) + max(
+            (
+                numbers[flow.value_of(number)] + sum(numbers[value] for value in use.inputs)
+                for number, use in enumerate(flow.uses)
+            ),
+            default=0,
+        )
         return min(max(INFERENCE_BYTES // (most * self.dtype.itemsize), 1), INFERENCE_ROWS)
 
     # --- sources ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ file, and only when everything fits are the arrays read, which become the weight
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -37,16 +37,17 @@ def stores(layer: Layer) -> dict[str, np.ndarray]:
     return {**layer.params, **layer.state}
 
 
-def named_params(layers: list[Layer]) -> dict[str, np.ndarray]:
+Named = Iterable[tuple[str, Layer]]  # layers, each with its name
+
+
+def named_params(layers: Named) -> dict[str, np.ndarray]:
     """Return all weights, without states, under their names for an optimizer."""
-    return {f"{layer.name}/{name}": array for layer in layers for name, array in layer.params.items()}
+    return {f"{path}/{name}": array for path, layer in layers for name, array in layer.params.items()}
 
 
-def named_weights(layers: list[Layer]) -> dict[str, np.ndarray]:
+def named_weights(layers: Named) -> dict[str, np.ndarray]:
     """Return all weights and states under their names in a file."""
-    return {
-        f"{WEIGHTS}{layer.name}/{name}": array for layer in layers for name, array in stores(layer).items()
-    }
+    return {f"{WEIGHTS}{path}/{name}": array for path, layer in layers for name, array in stores(layer).items()}
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -54,32 +55,33 @@ def named_weights(layers: list[Layer]) -> dict[str, np.ndarray]:
 
 def write_weights(path: Path, model: Any) -> None:
     """Write the weights and states of a model alone."""
-    names.check_ending("Sequential.save_weights", path)
-    safetensors.write(path, named_weights(model.layers), {"format": FORMAT, "cconv": __version__})
+    names.check_ending(f"{model.kind}.save_weights", path)
+    safetensors.write(path, named_weights(model._named), {"format": FORMAT, "cconv": __version__})
 
 
 def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) -> None:
     """Write a whole built model, as `read_model` reads it, and what else its document shall say."""
-    names.check_ending("Sequential.save", path)
-    for part in (*model.layers, model.optimizer, model.loss):
+    names.check_ending(f"{model.kind}.save", path)
+    for part in (*model._layers, model.optimizer, model.loss):
         check_comes_back(path, part)
     document = {
         **(about or {}),
         "format": FORMAT,
         "cconv": __version__,
+        "class": model.kind,
         "model": model.get_config(),
         "training": model._training_config(),
     }
     with naming(path):
         state = _optimizer_state(model)
-    safetensors.write(path, named_weights(model.layers) | state, document)
+    safetensors.write(path, named_weights(model._named) | state, document)
 
 
 def _optimizer_state(model: Any) -> dict[str, np.ndarray]:
     """Return what the optimizer remembers of the model's weights; not of those of layers taken off."""
     if model.optimizer is None:
         return {}
-    weights = named_params(model.layers)
+    weights = named_params(model._named)
     state = {OPTIMIZER + name: array for name, array in model.optimizer.get_state().items()}
     return {
         name: array
@@ -99,7 +101,7 @@ def _weight_and_slot(name: str) -> tuple[str, str]:
 
 def read_weights(path: Path, model: Any) -> None:
     """Give a built model the weights of a file; when they do not fit, nothing has changed."""
-    places = named_weights(model.layers)
+    places = named_weights(model._named)
     with safetensors.Reader(path) as file:
         document = file.document
         if isinstance(document, dict) and "format" in document:
@@ -126,8 +128,8 @@ def read_weights(path: Path, model: Any) -> None:
         place[...] = arrays[name]
 
 
-def read_model(path: Path, kind: Any, compile: bool) -> Any:
-    """Return the model of a file, of this class.
+def read_model(path: Path, make: Callable[[str, Any, Any], Any], compile: bool) -> Any:
+    """Return the model of a file, which `make` makes of the name of its class and its configuration.
 
     ValueError with the path and the reason for whatever does not fit; nothing is read before all fits.
     """
@@ -137,17 +139,18 @@ def read_model(path: Path, kind: Any, compile: bool) -> Any:
             raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
         _check_format(path, document)
         with _describing(path):
-            model = kind._unbuilt(document["model"])
-            _build(model, document["model"]["input_shape"], file)
+            # Older files hold layers in a row and do not say so.
+            model = make("load_model", document.get("class", "Sequential"), document["model"])
+            _build(model, document["model"], file)
             training = document["training"]
             _check_names(model, file, training is not None)
             resumed = _compiled(model, training, file) if compile and training is not None else []
-        arrays = {name: file.array(name) for name in [*named_weights(model.layers), *resumed]}
+        arrays = {name: file.array(name) for name in [*named_weights(model._named), *resumed]}
         file.check()
-    for layer in model.layers:
+    for path_, layer in model._named:
         for store in (layer.params, layer.state):
             for name, place in store.items():
-                array = arrays[f"{WEIGHTS}{layer.name}/{name}"]
+                array = arrays[f"{WEIGHTS}{path_}/{name}"]
                 if place.flags.writeable:  # a layer of the user's own may keep it elsewhere too
                     place[...] = array
                 else:
@@ -176,27 +179,33 @@ def _describing(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} does not describe a model that can be made: {short(error)}") from error
 
 
-def _build(model: Any, input_shape: Any, file: safetensors.Reader) -> None:
+def _build(model: Any, config: Mapping[str, Any], file: safetensors.Reader) -> None:
     """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
+    input_shape = config["input_shape"]
     if not isinstance(input_shape, list) or len(input_shape) >= MOST_AXES:  # there is the batch too
         raise ValueError(f"input_shape must be a list of less than {MOST_AXES} sizes, got {input_shape!r}")
-    for layer in model.layers:
-        layer._stand_in = partial(_stand_in, file.entries, layer, model.dtype)
+    for path, layer in model._named:
+        layer._stand_in = partial(_stand_in, file.entries, layer, path, model.dtype)
     try:
-        model.build(input_shape)
+        model._build_described(config)
     finally:
-        for layer in model.layers:
+        for layer in model._layers:
             del layer._stand_in
-    for layer in model.layers:
+    for layer in model._layers:
         if math.prod(layer.output_shape) * model.dtype.itemsize > LARGEST:
             raise ValueError(f"the output of {layer.where} is larger than memory can be")
 
 
 def _stand_in(
-    entries: Mapping[str, safetensors.Entry], layer: Layer, dtype: np.dtype, name: str, shape: tuple[int, ...]
+    entries: Mapping[str, safetensors.Entry],
+    layer: Layer,
+    path: str,
+    dtype: np.dtype,
+    name: str,
+    shape: tuple[int, ...],
 ) -> np.ndarray:
     """Return what stands for a weight until it is read: its shape and dtype without its memory."""
-    entry = entries.get(f"{WEIGHTS}{layer.name}/{name}")
+    entry = entries.get(f"{WEIGHTS}{path}/{name}")
     if entry is None:
         raise ValueError(f"{layer.where}: the file has no {name}")
     if entry.shape != shape or entry.dtype != dtype:
@@ -208,7 +217,7 @@ def _stand_in(
 
 def _check_names(model: Any, file: safetensors.Reader, compiled: bool) -> None:
     """Refuse arrays that nobody asks for."""
-    known = named_weights(model.layers)
+    known = named_weights(model._named)
     for name in file.entries:
         if name not in known and not (compiled and name.startswith(OPTIMIZER)):
             raise ValueError(f"the array {name!r} belongs to no layer")
@@ -225,7 +234,7 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
     count = file.entries.get(ITERATIONS)
     if count is None or (count.code, count.shape) != ("I64", ()):
         raise ValueError("the optimizer's iterations must be one I64")
-    weights = named_params(model.layers)
+    weights = named_params(model._named)
     found: dict[str, set[str]] = {}
     for name, entry in file.entries.items():
         if not name.startswith(OPTIMIZER) or name == ITERATIONS:

@@ -5,10 +5,40 @@ A layer that was told its format never gets another one; a layer that was told n
 """
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from cconv.layers.base import Layer
 
 IMAGE = 3  # axes of an image, without the batch
+
+
+class _ModelAsLayer(NamedTuple):
+    """A model among layers, with what is asked of a layer."""
+
+    model: Any
+    ranks = ()
+    name = property(lambda self: self.model.name)
+    built = property(lambda self: self.model.built)
+    params = property(lambda self: [layer for layer in self.model._layers if layer.params])
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        return self.model._input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.model._inner_output_shape()
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return None
+
+    def _named_format(self) -> str | None:
+        return self.model._agreed_format()
+
+
+def _as_layers(items: Sequence[Any]) -> list[Any]:
+    """Return layers, and models among them as what answers like one."""
+    return [_ModelAsLayer(item) if hasattr(item, "_items") else item for item in items]
 
 
 def _passages(layers: Sequence[Layer], rank: int | None) -> list[tuple[int | None, list[int]]]:
@@ -38,6 +68,7 @@ def named_formats(layers: Sequence[Layer], rank: int | None) -> list[tuple[int, 
     rank : int or None
         Axes of the first one's input, without the batch, if that is known.
     """
+    layers = _as_layers(layers)
     return [
         (number, named)
         for rank, numbers in _passages(layers, rank)
@@ -66,6 +97,7 @@ def agreed_format(
         Where the model, or two of its layers, were told different formats, or one that the weights that are
         there were not made for.
     """
+    layers = _as_layers(layers)
     told = [(given, "the model was given")] if given is not None else []
     for number, name in named_formats(layers, rank):
         layer = layers[number]

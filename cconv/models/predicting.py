@@ -20,6 +20,8 @@ from cconv.inputs.accepted import Data, rows_of
 from cconv.inputs.batches import Source
 from cconv.inputs.columns import is_plain
 from cconv.inputs.kinds import ARRAY, STORED, kind_of
+from cconv.layers.symbolic import is_symbolic
+from cconv.models import nesting
 from cconv.models.feeding import PREDICTION, Feeder, Given, optional_count
 
 # Of the outputs of what does not say how many batches it has: an iterator may have no end.
@@ -44,7 +46,7 @@ class Predictor(Feeder):
 
     @fuse.setter
     def fuse(self, value: bool) -> None:
-        self._fuse = arguments.flag("Sequential", "fuse", value)
+        self._fuse = arguments.flag(self.kind, "fuse", value)
         self._forget_plans()
 
     # --- plans --------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ class Predictor(Feeder):
         plan = plans.take()
         if plan is None:
             plan = self._new_plan(training=False)
-            plans.rows = self._inference_batch("Sequential.predict", None)
+            plans.rows = self._inference_batch(f"{self.kind}.predict", None)
             plans.plain = self._plain_shape()
         else:
             plan.prepare()
@@ -74,19 +76,8 @@ class Predictor(Feeder):
 
     def _new_plan(self, training: bool) -> RecordedPlan:
         """Return a plan of the layers as they are; ValueError where one was built for something else."""
-        assert self._input_shape is not None
-        layers, shape = list(self._layers), self._inner_shape(self._input_shape)
-        for number, layer in enumerate(layers):
-            # A layer may have been built again, by its own `build`.
-            given = layer._inner(layer.input_shape or ())
-            if given != shape or layer.dtype != self.dtype:
-                called = f"layer {number} ({layer.name}, {type(layer).__name__})"
-                raise ValueError(
-                    f"Sequential: {called} was built for inputs of shape {given} and {layer.dtype}, but gets "
-                    f"{shape} and {self.dtype}: build the model again"
-                )
-            shape = layer._inner(layer.output_shape)
-        return RecordedPlan(layers, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
+        flow = self._flow()
+        return RecordedPlan(flow, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
 
     # --- predict ------------------------------------------------------------------------------
 
@@ -130,7 +121,7 @@ class Predictor(Feeder):
         MemoryError
             When an iterator without a length goes on until the outputs take 1 GB.
         """
-        where = "Sequential.predict"
+        where = f"{self.kind}.predict"
         verbosity = verbosity_of(where, verbose)
         if callbacks is None and steps is None:
             y = self._predict_directly(x, batch_size)
@@ -209,16 +200,17 @@ class Predictor(Feeder):
         return y
 
     @controlled
-    def __call__(self, x: ArrayLike, training: bool = False) -> np.ndarray:
-        """Return the model's outputs for one batch, as an array.
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """Return the model's outputs for one batch; for tensors of a graph, what comes out of it as a layer.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            As for `predict`.
-        training : bool
+            As for `predict`. KerasTensors: the model becomes a layer of another one.
+        training : bool, optional
             True: layers do what they do in training, such as dropout, and batch normalisation takes the
-            batch's own mean and moves its averages. No weights change.
+            batch's own mean and moves its averages. No weights change. In a graph False: they do what they
+            do at inference also while the other model learns.
 
         Raises
         ------
@@ -227,23 +219,33 @@ class Predictor(Feeder):
         TypeError, ValueError
             For an `x` that is not what the model takes.
         """
-        where = "Sequential.__call__"
-        if not arguments.flag(where, "training", training):
+        where = f"{self.kind}.__call__"
+        if is_symbolic(x):
+            return nesting.call(self, x, training)
+        if not arguments.flag(where, "training", False if training is None else training):
             return self.predict_on_batch(x)
         self._not_in_training(where)
         boundary, samples = self._boundary(where, x)
         (batch,) = boundary.batches(Data(samples), len(samples)).epoch()
-        y = batch.x
-        for layer in self._layers[batch.done :]:
-            y = layer._to_inner(layer.forward(layer._to_outer(y), training=True))
-        return self._as_outside(y)
+        return self._as_outside(self._forward_in_training(batch.x, batch.done))
+
+    def _forward_in_training(self, x: np.ndarray, done: int) -> np.ndarray:
+        """Return the output of a batch, layer by layer; the first `done` have been computed."""
+        flow = self._flow()
+        values = {flow.value_of(done - 1) if done else 0: x}
+        for number, use in enumerate(flow.uses[done:], start=done):
+            given = [use.layer._to_outer(values[value]) for value in use.inputs]
+            training = not use.at_inference
+            y = use.layer.forward(given if use.layer._merges else given[0], training)
+            values[flow.value_of(number)] = use.layer._to_inner(y)
+        return values[flow.outputs[0]]
 
     @controlled
     def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
         return (
-            y if y is not None else self._predict("Sequential.predict_on_batch", x, sys.maxsize, 0, (), None)
+            y if y is not None else self._predict(f"{self.kind}.predict_on_batch", x, sys.maxsize, 0, (), None)
         )
 
 

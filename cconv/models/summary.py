@@ -10,6 +10,7 @@ from cconv.arguments.numbers import finite, flag, one_of, positive_int
 from cconv.arguments.text import fitted, printable
 from cconv.layers.base import Layer
 from cconv.models import boxed_summary
+from cconv.models.flowing import leaves
 
 WHERE = "Sequential.summary"
 STYLES = ("classic", "keras3")
@@ -47,7 +48,7 @@ def lines(
     rows = [
         (
             f"{printable(layer.name)} ({type(layer).__name__})",
-            str((None, *layer.output_shape)),
+            str(shape_of(layer)),
             f"{layer.count_params():,}",
             *([trainable(layer)] if show_trainable else []),
         )
@@ -101,6 +102,12 @@ def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
     return line
 
 
+def shape_of(layer: Any) -> Any:
+    """Return the output's shape with None for the batch, also of a model among the layers."""
+    shape = layer.output_shape
+    return shape if hasattr(layer, "_items") else (None, *shape)
+
+
 def trainable(layer: Layer) -> str:
     """Return what the column for trainable says: Y, N, or - where there is nothing to train."""
     return ("Y" if layer.trainable else "N") if layer.count_params() else "-"
@@ -131,7 +138,9 @@ def between(layers: Sequence[Layer], layer_range: Any) -> Sequence[Layer]:
 
 def _counts(layers: Sequence[Layer]) -> tuple[int, int]:
     """Return (trainable, not trainable) parameters."""
-    trained = sum(array.size for layer in layers if layer.trainable for array in layer.params.values())
+    apart = {id(layer): layer for _, layer in leaves(layers)}
+    trained = sum(array.size for layer in apart.values() if layer.trainable for array in layer.params.values())
+    layers = list(apart.values())
     return trained, sum(layer.count_params() for layer in layers) - trained
 
 
@@ -223,7 +232,7 @@ def table(
     rows = [
         [
             f"{layer.name} ({type(layer).__name__})",
-            str((None, *layer.output_shape)),
+            str(shape_of(layer)),
             str(layer.count_params()),
         ]
         for layer in layers

@@ -30,6 +30,7 @@ from cconv.models.files import named_params
 from cconv.models.predicting import Predictor, verbosity_of
 
 T = TypeVar("T")
+Named = list[tuple[str, Layer]]  # layers, each with its name
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
@@ -51,10 +52,6 @@ class Trainer(Predictor):
         self.stop_training = False
         self.history: History | None = None
         self.epochs_done: int = 0
-
-    def _learning(self) -> list[Layer] | None:
-        """Return the layers whose weights are trained; None where the whole model is frozen."""
-        return [layer for layer in self._layers if layer.trainable] if self._trainable else None
 
     # --- one training at a time ---------------------------------------------------------------
 
@@ -121,7 +118,7 @@ class Trainer(Predictor):
         RuntimeError
             While the model is training.
         """
-        where = "Sequential.compile"
+        where = f"{self.kind}.compile"
         check_object(self)
         self._not_in_training(where)
         if loss is None:
@@ -233,7 +230,7 @@ class Trainer(Predictor):
             When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
             With `TerminateOnNaN` among the callbacks training ends instead.
         """
-        where = "Sequential.fit"
+        where = f"{self.kind}.fit"
         self._need_compiled(where)
         batch_size = optional_count(where, "batch_size", batch_size)
         first, last = _numbers(where, initial_epoch, epochs)
@@ -246,7 +243,7 @@ class Trainer(Predictor):
             optional_count(where, "validation_steps", validation_steps),
         )
         shuffle, verbosity = arguments.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
-        for thing in (self, *self._layers):
+        for thing in (self, *self._items, *self._layers):
             check_object(thing)
 
         def train_alone() -> History:
@@ -325,7 +322,7 @@ class Trainer(Predictor):
 
     def _swap_averages(self) -> None:
         """Let the weights and the means that the optimizer keeps of them change places."""
-        self.optimizer._swap_averages(named_params(self._layers))
+        self.optimizer._swap_averages(named_params(self._named))
 
     def _training_plan(self) -> RecordedPlan:
         plans = self._plans
@@ -355,20 +352,20 @@ class Trainer(Predictor):
         return loss
 
     def _penalty(self) -> float:
-        return math.fsum([layer.penalty() for layer in self._learning() or ()])
+        return math.fsum([layer.penalty() for _, layer in self._learning() or ()])
 
-    def _update(self, plan: RecordedPlan, learning: Sequence[Layer] | None) -> None:
+    def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
         """Change the weights of the layers that were to learn when the step began."""
-        repeated, learning = (None, ()) if learning is None else (plan.repeated, learning)
+        repeated, learning = (None, []) if learning is None else (plan.repeated, learning)
         # A penalty may have been changed, which `apply` notices.
-        if not any(layer.regularizers for layer in learning) and self.optimizer._repeat(repeated):
+        if not any([layer.regularizers for _, layer in learning]) and self.optimizer._repeat(repeated):
             return
         params, grads, regularizers = {}, {}, {}
-        for layer in learning:
+        for path, layer in learning:
             for name, param in layer.params.items():
                 # Another thread, or a signal handler, may have frozen it meanwhile.
                 if layer.trainable and name in layer.grads:
-                    entry = f"{layer.name}/{name}"
+                    entry = f"{path}/{name}"
                     params[entry], grads[entry] = param, layer.grads[name]
                     if name in layer.regularizers:
                         regularizers[entry] = layer.regularizers[name]
@@ -378,7 +375,7 @@ class Trainer(Predictor):
     def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
-        message = f"Sequential.fit: the loss became {loss} in {position}"
+        message = f"{self.kind}.fit: the loss became {loss} in {position}"
         if not np.isfinite(batch.x).all():
             given = batch.given()
             if not np.isfinite(given).all():
@@ -391,7 +388,7 @@ class Trainer(Predictor):
                 return f"{message}: the targets or weights of this batch are not finite"
             finite = "the output of every layer is finite, but too large for the loss"
             return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
-        layer = self._layers[number]
+        layer = plan.flow.layers[number]
         kind = type(layer).__name__
         message += f": layer {number} ({layer.shown}, {kind}) is the first whose output is not finite"
         if not all(np.isfinite(array).all() for array in layer.params.values()):
@@ -439,7 +436,7 @@ class Trainer(Predictor):
         RuntimeError
             Before `compile`; when the model, one of its layers or its optimizer is already training.
         """
-        where = "Sequential.train_on_batch"
+        where = f"{self.kind}.train_on_batch"
         self._need_compiled(where)
 
         meter = self._meter()
@@ -523,7 +520,7 @@ class Trainer(Predictor):
         --------
         See `Sequential`.
         """
-        where = "Sequential.evaluate"
+        where = f"{self.kind}.evaluate"
         self._need_compiled(where)
         verbosity = verbosity_of(where, verbose)
         batches = self._source(where, Given(x, y, sample_weight), batch_size, steps, EVALUATION)
@@ -542,7 +539,7 @@ class Trainer(Predictor):
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
-        samples = as_array("Sequential.test_on_batch", "x", x)
+        samples = as_array(f"{self.kind}.test_on_batch", "x", x)
         n = len(samples) if samples.ndim else 1
         return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
 

@@ -1,0 +1,73 @@
+"""Layers that a model uses more than once, or as they are at inference: each such use has a copy of its own.
+
+A copy has the layer's weights and state, and keeps for itself what its backward pass needs. The gradients of
+all uses are added at the end, in the order of the uses.
+"""
+
+import copy
+from typing import NamedTuple
+
+from cconv.engine.flow import Flow
+from cconv.engine.memory import PlanRun
+from cconv.layers.base import Layer
+from cconv.ops import merging
+
+# From one use of a layer to the next the key of its random draws grows by this.
+NEXT_KEY = 1 << 20
+
+
+class _Copy(NamedTuple):
+    layer: Layer
+    twin: Layer
+
+
+class Shared:
+    """The layers of a flow, and the copies of those that are used again.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In the order of their first use, each once.
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self._copies: list[_Copy] = []
+        self._again: list[_Copy] = []
+
+    def used(self, layer: Layer, at_inference: bool) -> Layer:
+        """Return what computes the next use of a layer: itself, or a copy."""
+        times = sum(other.layer is layer for other in self._copies) + (layer in self.layers)
+        if not times:
+            self.layers.append(layer)
+            if not at_inference:
+                return layer
+        twin = copy.copy(layer)
+        twin._as_at_inference = at_inference
+        entry = _Copy(layer, twin)
+        self._copies.append(entry)
+        if times:
+            twin.key = layer.key + times * NEXT_KEY
+            twin.grads = {}
+            self._again.append(entry)
+        return twin
+
+    def follow(self) -> None:
+        """Let the copies learn as their layers do."""
+        for layer, twin in self._copies:
+            twin.trainable = layer.trainable
+
+    def add_gradients(self, run: PlanRun) -> None:
+        """Add the gradients of further uses to those of the first."""
+        for number, (layer, twin) in enumerate(self._again):
+            for name, gradient in twin.grads.items() if layer.trainable else ():
+                run.enter(("shared", number), 0, "")
+                total = layer.grads[name]
+                merging.add(total, gradient, total, run)
+
+
+def apart(flow: Flow) -> tuple[Flow, Shared]:
+    """Return a flow in which every use has a layer of its own, and what joins them."""
+    shared = Shared()
+    layers = [shared.used(use.layer, use.at_inference) for use in flow.uses]
+    return flow.with_layers(layers), shared

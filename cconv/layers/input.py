@@ -1,0 +1,107 @@
+"""What a model's input is: `Input` begins a graph, or stands in front of a row of layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.numbers import positive_int
+from cconv.layers.base import Layer, Shape
+from cconv.layers.symbolic import KerasTensor, input_tensor
+from cconv.ops.run import Run, replayable
+
+
+class InputLayer(Layer):
+    """Says what a model's input is, and passes it on.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one sample, without the batch.
+    name
+        See `Layer`.
+
+    Examples
+    --------
+    >>> InputLayer((28, 28, 1)).input_shape
+    (28, 28, 1)
+    """
+
+    def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
+        super().__init__(name=name, input_shape=shape)
+        self.shape: Shape = self._checked_shape(shape)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        if shape != self.shape:
+            raise ValueError(f"{self.where}: input_shape must be {self.shape}, got {shape}")
+        return shape
+
+    @replayable
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        if run.training:
+            self._keep(x.shape[0])
+        return x
+
+    @replayable
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        return dy if need_dx else None
+
+
+def Input(  # noqa: N802  (Keras' name)
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    *,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+) -> KerasTensor:
+    """Return the input of a model: a tensor to call layers on, or what a `Sequential` begins with.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one sample, without the batch: ``(h, w, c)``, ``(c, h, w)`` or ``(features,)``.
+    batch_size : int, optional
+        Accepted as Keras does; batches may have any size.
+    dtype : dtype, optional
+        Accepted as Keras does, any of real numbers: a model converts what it is given.
+    batch_shape : tuple, optional
+        In place of `shape`: with the batch in front.
+    name : str, optional
+        By which `fit` finds the array in a dict.
+
+    Returns
+    -------
+    KerasTensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is not a shape, a size or a dtype of real numbers.
+
+    Examples
+    --------
+    >>> Input((28, 28, 1)).shape
+    (None, 28, 28, 1)
+    """
+    if (shape is None) == (batch_shape is None):
+        raise ValueError(f"Input: one of shape and batch_shape must be given, got {shape!r} and {batch_shape!r}")
+    if batch_shape is not None:
+        if isinstance(batch_shape, str) or not isinstance(batch_shape, Sequence) or len(batch_shape) < 2:
+            raise TypeError(f"Input: batch_shape must be a tuple of the batch and a shape, got {batch_shape!r}")
+        batch_size, shape = batch_shape[0], batch_shape[1:]
+    if batch_size is not None:
+        positive_int("Input", "batch_size", batch_size)
+    if dtype is not None:
+        _check_dtype(dtype)
+    layer = InputLayer(shape, name=name)  # type: ignore[arg-type]
+    return input_tensor(layer, layer.shape)
+
+
+def _check_dtype(dtype: Any) -> None:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"Input: dtype must be one of real numbers, got {dtype!r}") from error
+    if kind.kind not in "biuf":
+        raise TypeError(f"Input: dtype must be one of real numbers, got {dtype!r}")

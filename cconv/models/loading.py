@@ -1,0 +1,115 @@
+"""Models made of what others were written as: files, JSON, another model."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from cconv.arguments.control import controlled
+from cconv.arguments.serializable import custom_object_scope, name_of
+from cconv.files import plainjson
+from cconv.models import described, files
+from cconv.models.model import Model
+from cconv.models.sequential import Sequential
+from cconv.seeds import new_seed
+
+described.KINDS.update({kind.kind: kind for kind in (Model, Sequential)})
+
+
+@controlled
+def load_model(
+    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+) -> Any:
+    """Return the model that `Model.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    custom_objects : dict of str to class or function, optional
+        What the names of your own layers, losses and others in the file stand for, as in Keras; not needed
+        for what `cconv.utils.register_serializable` knows.
+    compile : bool
+        Also compile it as it was, with the state of its optimizer.
+
+    Raises
+    ------
+    OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it does not hold a whole model; the message has the path and the reason. Nothing large is
+        made before the file is known to hold it.
+    MemoryError
+        When there is not enough memory for the weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tempfile
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> model = Sequential([Dense(3, input_shape=(2,))])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.safetensors")
+    ...     twin = load_model(f"{folder}/model.safetensors")
+    >>> all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights()))
+    True
+    """
+    with custom_object_scope(custom_objects):
+        return files.read_model(path, described.model_of, compile)
+
+
+@controlled
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the model that `Model.to_json` described, with new weights from the same seed.
+
+    Parameters
+    ----------
+    json_string : str
+        The text.
+    custom_objects : dict of str to class, optional
+        As for `load_model`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it does not describe a model.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> twin = model_from_json(Sequential([Dense(3, input_shape=(2,))], seed=1).to_json())
+    >>> twin.output_shape
+    (None, 3)
+    """
+    where = "model_from_json"
+    if not isinstance(json_string, str):
+        raise TypeError(f"{where}: json_string must be a string, got {json_string!r}")
+    entry = plainjson.loads(json_string)
+    if not isinstance(entry, dict) or set(entry) != {"class_name", "config"}:
+        raise ValueError(f"{where}: json_string must hold class_name and config, got {json_string:.60}")
+    with custom_object_scope(custom_objects):
+        model = described.model_of(where, entry["class_name"], entry["config"])
+    model._build_described(entry["config"])
+    return model
+
+
+@controlled
+def clone_model(model: Model) -> Any:
+    """Return a model of the same layers with new weights, from a seed of its own; not compiled.
+
+    Parameters
+    ----------
+    model : Sequential
+        Not changed.
+
+    Raises
+    ------
+    TypeError
+        When it is no model.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"clone_model: model must be a Sequential or a Model, got {model!r}")
+    own = {type(layer).__name__: type(layer) for layer in model._layers}
+    names = {name_of(kind): kind for kind in own.values()}
+    return type(model).from_config({**model.get_config(), "seed": new_seed()}, {**own, **names})

@@ -1,0 +1,404 @@
+"""`Model`: a graph of layers, as Keras' functional API has it."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from numpy.typing import DTypeLike
+
+from cconv.arguments.configured import config_of
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import flag
+from cconv.arguments.overrides import Hooks
+from cconv.arguments.serializable import custom_object_scope
+from cconv.layers.input import InputLayer
+from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
+from cconv.models import described, diagram, files, summary
+from cconv.models.ends import Ends, ends_of
+from cconv.models.network import unused
+from cconv.models.tracing import graph_of
+from cconv.models.training import Trainer
+
+_STEP = (
+    "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
+    "of your own, or a loop around train_on_batch"
+)
+_FILES = "get_config and save write all of the model"
+_SUBCLASS = (
+    "Model: inputs and outputs must be given; a model is not made by a subclass with `call`, but of tensors: "
+    "x = Input(shape); y = layer(x); Model(x, y)"
+)
+
+
+class Model(Trainer, Hooks):
+    """A model whose layers make up a graph.
+
+    `Input` gives a tensor without numbers; a layer called on it gives another; what lies between inputs and
+    outputs is the model (Keras' functional API). A layer that is called twice shares its weights; a model
+    is a layer too. ``Model(base.input, base.get_layer("conv4").output)`` gives what a layer of another model
+    computes.
+
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, list or dict of them
+        What goes in and comes out.
+    name : str, optional
+        Shown nowhere but kept.
+    seed : int, optional
+        Fixes everything random: initial weights, shuffling, dropout, augmentation. By default it
+        comes from `cconv.utils.set_random_seed`, else from the operating system.
+    dtype : dtype
+        float32 or float64: of the weights and of everything computed.
+    data_format : {"channels_last", "channels_first"}, optional
+        Layout of the images that the model takes and gives; converted once, at its boundary. By
+        default that of the layers that were told one; a layer that was told another is refused.
+    trainable : bool
+        False: `fit` changes no weights, whatever the layers say.
+
+    Attributes
+    ----------
+    layers : list of Layer or Model
+        In Keras' order: farthest from the outputs first.
+    inputs, outputs : list of KerasTensor
+        The ends of the graph; `input` and `output` where there is one of each.
+    seed : int
+        As given or drawn.
+    optimizer, loss : Optimizer, Loss or None
+        Set by `compile`.
+    history : History or None
+        Of the last `fit`.
+    stop_training : bool
+        Set it during `fit`, and training ends after the batch.
+    fuse : bool
+        True: some layers in a row are computed as one (batch normalisation as a part of the layer in
+        front of it when the model predicts: the same within rounding; all else has the same bits). Set
+        it to False to see each layer at its own work.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For ends that are none, an input that is not used, outputs that need another input, two layers of one
+        name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Add, Conv2D, GlobalAveragePooling2D, Input
+    >>> x = Input((8, 8, 3))
+    >>> y = Conv2D(4, 3, padding="same", activation="relu")(x)
+    >>> y = Add()([y, Conv2D(4, 3, padding="same")(y)])
+    >>> model = Model(x, GlobalAveragePooling2D()(y), seed=1)
+    >>> model.predict(np.zeros((2, 8, 8, 3)), verbose=0).shape
+    (2, 4)
+    """
+
+    not_called: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            (
+                *(
+                    "train_step",
+                    "test_step",
+                    "predict_step",
+                    "call",
+                    "forward",
+                    "compute_loss",
+                    "compute_metrics",
+                ),
+                *("make_train_function", "make_test_function", "make_predict_function"),
+                *("train_function", "test_function", "predict_function", "training_step", "validation_step"),
+                *("configure_optimizers", "stateless_call", "symbolic_call", "stateless_compute_loss"),
+                *("get_metrics_result", "compute_mask", "compute_output_spec"),
+            ),
+            _STEP,
+        ),
+        **dict.fromkeys(
+            ("trainable_weights", "trainable_variables"), "set `trainable` of the layers that are to learn"
+        ),
+        **dict.fromkeys(
+            (
+                *("get_build_config", "build_from_config", "get_compile_config", "compile_from_config"),
+                *("save_own_variables", "load_own_variables"),
+            ),
+            _FILES,
+        ),
+    }
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
+        *,
+        seed: int | None = None,
+        dtype: DTypeLike = "float32",
+        data_format: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        if inputs is None or outputs is None:
+            raise TypeError(_SUBCLASS)
+        super().__init__(name, seed, dtype, data_format, trainable)
+        self._assemble(inputs, outputs)
+        self._build_layers(self.kind)
+
+    def _assemble(self, inputs: Any, outputs: Any) -> None:
+        """Take the graph between these tensors."""
+        self._inputs_given, in_form, in_keys = ends_of(self.kind, "inputs", inputs)
+        self._outputs_given, out_form, out_keys = ends_of(self.kind, "outputs", outputs)
+        graph = graph_of(self.kind, self._inputs_given, self._outputs_given)
+        told = [self._data_format, *(t.data_format for node in graph.nodes for t in node.outputs)]
+        self._settled_format = agreed(self.kind, told)
+        self._items, self._entries, self._outputs = graph.items, graph.entries, graph.outputs
+        self._input_shapes = [tensor.sample_shape for tensor in self._inputs_given]
+        for item in self._items:
+            if isinstance(item, InputLayer) and not item.built:
+                item.build(item.shape, dtype=self.dtype, seed=self.seed)
+        self._name_items()
+        self._take_items()
+        self._input_items: list[InputLayer] = self._input_layers()
+        names = [layer.name for layer in self._input_items]
+        self._ins: Ends = Ends(tuple(in_keys or names), in_form)
+        self._outs: Ends = Ends(tuple(out_keys or [t.name for t in self._outputs_given]), out_form)
+
+    def _input_layers(self) -> list[InputLayer]:
+        """Return the layer that each input is shown as."""
+        shown = [item for item in self._items if isinstance(item, InputLayer)]
+        by_node = {id(item): item for item in shown}
+        others = iter([item for item in shown if not item._nodes])
+        return [by_node.get(id(t.node.layer)) or next(others) for t in self._inputs_given]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tensors hold one another in chains, longer than a pickle may be deep: they are made anew.
+        state = dict(self.__dict__)
+        for name in ("_inputs_given", "_outputs_given"):
+            state.pop(name, None)
+        return {**state, "_nodes": []}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._trace_again()
+
+    def _trace_again(self) -> None:
+        """Make the tensors of the graph once more, of its entries."""
+        values = [input_tensor(layer, layer.shape) for layer in self._input_items]
+        for tensor in values:
+            tensor.data_format = self._settled_format if tensor.ndim == 1 + IMAGE else None
+        self._inputs_given = list(values)
+        for item, inputs, at_inference, _ in self._entries:
+            given = [values[value] for value in inputs]
+            item(given if item._merges or len(given) > 1 else given[0], training=False if at_inference else None)
+            values += item._nodes[-1].outputs
+        self._outputs_given = [values[value] for value in self._outputs]
+
+    def _name_items(self) -> None:
+        """See to it that every layer has a name of its own."""
+        names: set[str] = set()
+        for item in self._items:
+            if item.name in names:
+                if item.named or (item.built and not isinstance(item, InputLayer)):
+                    raise ValueError(
+                        f"{self.kind}: every layer needs a name of its own, got {item.name!r} twice"
+                    )
+                item.name = unused(item.name, names)
+            names.add(item.name)
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The tensors that go in."""
+        return list(self._inputs_given)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The tensors that come out."""
+        return list(self._outputs_given)
+
+    @property
+    def input(self) -> Any:
+        """The tensor that goes in; a list, or dict, where there are several."""
+        return self._ins.outside(self.inputs)
+
+    @property
+    def output(self) -> Any:
+        """The tensor that comes out; a list, or dict, where there are several."""
+        return self._outs.outside(self.outputs)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self._ins.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs."""
+        return list(self._outs.names)
+
+    # --- looking inside -----------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+        *,
+        style: str = "classic",
+        details: bool = False,
+    ) -> None:
+        """Print a table of the layers: name and class, output shape, parameters.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them.
+        positions : sequence of float, optional
+            Where the three columns end, as parts of `line_length`.
+        print_fn : callable, optional
+            Gets each line instead of `print`.
+        expand_nested : bool
+            Also the layers of models among the layers.
+        show_trainable : bool
+            Also which layers learn: Y, N, or - for one without parameters.
+        layer_range : (str, str), optional
+            Patterns (`re.match`) of the names of the first and the last layer that are shown.
+        style : str
+            "classic": the plain table of Keras 2 and of courses, where a class name that is too long is cut.
+            "keras3": the table in boxes that Keras 3 prints, where it goes on in the next line, with bytes
+            and, after the first step, the optimizer's parameters below; in ASCII where `sys.stdout` has no
+            boxes.
+        details : bool
+            Also multiply-adds, bytes of the output for one image, and receptive field ("classic").
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit, and a model that is not built.
+
+        Examples
+        --------
+        >>> from cconv.layers import Dense
+        >>> Sequential([Dense(2, input_shape=(3,), name="d")], name="m").summary(40, style="keras3")
+        Model: "m"
+        ┏━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━┓
+        ┃                 ┃ Output     ┃ Param ┃
+        ┃ Layer (type)    ┃ Shape      ┃     # ┃
+        ┡━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━┩
+        │ d (Dense)       │ (None, 2)  │     8 │
+        └─────────────────┴────────────┴───────┘
+         Total params: 8 (32.00 B)
+         Trainable params: 8 (32.00 B)
+         Non-trainable params: 0 (0.00 B)
+        """
+        self._need_built("summary")
+        flag(f"{self.kind}.summary", "expand_nested", expand_nested)
+        for line in summary.lines(
+            self,
+            style=style,
+            line_length=line_length,
+            positions=positions,
+            show_trainable=show_trainable,
+            layer_range=layer_range,
+            details=details,
+            plain=print_fn is None and not summary.shows_boxes(),
+        ):
+            (print_fn or print)(line)
+
+    def __repr__(self) -> str:
+        names = ", ".join(layer.shown for layer in self._items)
+        return f"<{self.kind} {self.name!r}: {names or 'no layers'}>"
+
+    def _repr_html_(self) -> str | None:
+        if not self.built:
+            return None
+        return diagram.html(summary.table(self._layers), diagram.svg(self._layers, self.input_shape[1:]))
+
+    # --- weights ------------------------------------------------------------------------------
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights and states to a safetensors file, in one step that cannot be half done.
+
+        Raises
+        ------
+        ValueError
+            For a name that ends as files of other formats do.
+        OSError
+            When it cannot be written; a file that was there is untouched.
+        """
+        self._need_built("save_weights")
+        files.write_weights(path, self)
+
+    @controlled
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
+
+        float16, float32 and float64 are converted to the model's dtype.
+
+        Raises
+        ------
+        OSError, ValueError
+            When there is no such file, or it is damaged or does not fit; then nothing has changed.
+        """
+        self._need_built("load_weights")
+        files.read_weights(path, self)
+
+    # --- configuration and files --------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what describes the model without its weights, as plain JSON data."""
+        return described.config_of_graph(self)
+
+    def to_json(self, **options: Any) -> str:
+        """Return `get_config` as text for `model_from_json`; options are those of `json.dumps`."""
+        return json.dumps({"class_name": self.kind, "config": self.get_config()}, **options)
+
+    @classmethod
+    @controlled
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Return the model that `get_config` described, with new weights from the same seed.
+
+        Parameters
+        ----------
+        config : dict
+            What `get_config` returned.
+        custom_objects : dict of str to class, optional
+            What the names of your own classes stand for; see `cconv.utils.register_serializable`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything that does not describe a model.
+        """
+        with custom_object_scope(custom_objects):
+            model = cls._unbuilt(config)
+        model._build_described(config)
+        return model
+
+    @classmethod
+    def _unbuilt(cls, config: Any) -> Self:
+        """Return the model that `get_config` described before it was built."""
+        model, inputs, outputs = described.graph_of_config(cls, config)
+        model._assemble(inputs, outputs)
+        return model
+
+    def _build_described(self, config: Mapping[str, Any]) -> None:
+        """Build the layers of a model that was made of a configuration."""
+        self._build_layers(f"{self.kind}.from_config")
+
+    @controlled
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole model to one safetensors file, in one step that cannot be half done.
+
+        The file holds weights, states, configuration, and if compiled the optimizer with its state
+        and the numbers of steps and epochs: after `load_model`, `fit` goes on with the same bits.
+
+        Raises
+        ------
+        ValueError
+            For a name that ends as files of other formats do, such as ``"m.onnx"``, ``"m.h5"`` or
+            ``"m.keras"``: what it holds would not be what it says.
+        OSError
+            When it cannot be written; a file that was there is untouched.
+        """
+        self._need_built("save")
+        files.write_model(path, self)

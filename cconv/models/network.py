@@ -1,0 +1,365 @@
+"""What every model is made of: layers, which values go into each, shapes, data format and weights."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cconv import arguments
+from cconv.arguments.arrays import as_array
+from cconv.arguments.claims import Claims, alone, builders
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import is_int
+from cconv.arguments.text import short
+from cconv.engine.flow import Flow, Use
+from cconv.layers.base import Layer
+from cconv.layers.symbolic import Node, turned_in, turned_out
+from cconv.models import files
+from cconv.models.flowing import Entry, Inliner, leaves
+from cconv.seeds import check_seed, new_seed
+
+Shape = tuple[int, ...]
+
+
+class Network:
+    """Layers, and which values go into each; a subclass says how they are put together.
+
+    Attributes
+    ----------
+    _items : list of Layer or Network
+        What `layers` shows: models among them are layers too.
+    _entries : list of Entry
+        Their uses, in order.
+    _outputs : list of int
+        The values that come out.
+    _layers, _named : list
+        The layers of all of them, each once, and with their names in files and optimizers.
+    """
+
+    kind = "Model"  # how error messages begin
+    default_name = "functional"
+    _merges = False
+
+    def __init__(
+        self, name: str | None, seed: int | None, dtype: DTypeLike, data_format: str | None, trainable: bool
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{self.kind}: name must be a string, got {name!r}")
+        if data_format not in (None, "channels_last", "channels_first"):
+            raise ValueError(
+                f"{self.kind}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
+            )
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError as error:
+            raise TypeError(f"{self.kind}: dtype must be float32 or float64, got {dtype!r}") from error
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise TypeError(f"{self.kind}: dtype must be float32 or float64, got {dtype!r}")
+        self.dtype = self.dtype.newbyteorder("=")
+        self.name: str = name or self.default_name
+        self.named: bool = bool(name)
+        self.seed: int = new_seed() if seed is None else check_seed(self.kind, seed)
+        self._trainable = arguments.flag(self.kind, "trainable", trainable)
+        self._data_format = data_format
+        self._settled_format: str | None = None  # what the layers were built for
+        self._builds = Claims()  # of those who build
+        self._items: list[Any] = []
+        self._entries: list[Entry] = []
+        self._outputs: list[int] = []
+        self._layers: list[Layer] = []
+        self._named: list[tuple[str, Layer]] = []
+        self._nodes: list[Node] = []  # its uses as a layer
+        self._input_shapes: list[Shape] | None = None  # of one sample, in the model's data format
+        self._own: set[Layer] = set()  # the layers that this model built
+        self._claims = Claims()  # of those who train the model
+
+    def _forget_plans(self) -> None:
+        """Forget what was made for the layers as they were; `Predictor` does."""
+
+    def _take_items(self) -> None:
+        """Take notice of the items and entries as they are now."""
+        self._named = []
+        seen: set[int] = set()
+        for name, layer in leaves(self._items):
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                self._named.append((name, layer))
+        self._layers = [layer for _, layer in self._named]
+
+    def _inlined(self) -> Inliner:
+        """Return what a plan runs, and the models in this one."""
+        return Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
+
+    @property
+    def where(self) -> str:
+        """How error messages about the model as a layer begin."""
+        return f"{self.kind} {self.name!r}"
+
+    @property
+    def shown(self) -> str:
+        """The name as tables and messages show it: on one line, and no longer than is useful."""
+        return short(self.name)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` changes the weights: setting it sets that of every layer, as in Keras.
+
+        False is for the whole model, whatever its layers say, also those that are added later; a batch
+        normalisation goes by its own.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = arguments.flag(self.kind, "trainable", value)
+        for item in self._items:
+            item.trainable = self._trainable
+
+    def _learning(self) -> list[tuple[str, Layer]] | None:
+        """Return the layers whose weights are trained, by name; None where the whole model is frozen."""
+        return [(name, layer) for name, layer in self._named if layer.trainable] if self._trainable else None
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers in order, in a new list; models among them are layers."""
+        return list(self._items)
+
+    @property
+    def data_format(self) -> str:
+        """Layout of the images that the model takes and gives."""
+        return self._agreed_format() or "channels_last"
+
+    def _agreed_format(self) -> str | None:
+        """Return the format that the model and its layers agree on; None where nobody was told one."""
+        return self._settled_format
+
+    # --- shapes -------------------------------------------------------------------------------
+
+    @property
+    def _input_shape(self) -> Shape | None:
+        """The shape of a sample of the one input."""
+        return self._input_shapes[0] if self._input_shapes is not None else None
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input, None standing for the batch; a list where there are several."""
+        self._need_built("input_shape")
+        assert self._input_shapes is not None
+        shapes = [(None, *shape) for shape in self._input_shapes]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, None standing for the batch; a list where there are several."""
+        self._need_built("output_shape")
+        shapes = [(None, *self._outer_shape(shape)) for shape in self._inner_output_shapes()]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _inner_output_shapes(self) -> list[Shape]:
+        """Return the shapes of a sample of the outputs, channels last."""
+        assert self._input_shapes is not None
+        flow = self._inlined().flow
+        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        shapes += [layer._inner(layer.output_shape) for layer in flow.layers]
+        return [shapes[value] for value in flow.outputs]
+
+    def _inner_output_shape(self) -> Shape:
+        """Return the shape of a sample of the one output, channels last."""
+        return self._inner_output_shapes()[0]
+
+    def _inner_shape(self, shape: Shape) -> Shape:
+        return turned_in(shape, self.data_format)
+
+    def _outer_shape(self, shape: Shape) -> Shape:
+        return turned_out(shape, self.data_format)
+
+    def _given_shape(self, shape: Any) -> Shape:
+        """Return an input shape as the user gave it, without the batch."""
+        expected = (
+            f"{self.kind}: input_shape must be a tuple of positive ints without the batch, got {shape!r}"
+        )
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise TypeError(expected)
+        entries = tuple(shape)
+        if len(entries) > 1 and entries[0] is None:
+            entries = entries[1:]
+        if not entries or not all(is_int(extent) and extent >= 1 for extent in entries):
+            raise ValueError(expected)
+        return tuple(int(extent) for extent in entries)
+
+    # --- layers -------------------------------------------------------------------------------
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """Return the layer of that name or number.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        if index is not None and -len(self._items) <= index < len(self._items):
+            return self._items[index]
+        for item in self._items:
+            if item.name == name:
+                return item
+        known = ", ".join(item.shown for item in self._items)
+        raise ValueError(f"{self.kind}.get_layer: expected one of {known}, got name={name!r}, index={index!r}")
+
+    @property
+    def built(self) -> bool:
+        """Whether the shape of the input is known and every layer has its weights."""
+        return self._input_shapes is not None and bool(self._items) and all(e.built for e in self._layers)
+
+    def _build_layers(self, where: str) -> None:
+        """Build what is not built yet; one thread after the other, and never one build inside another."""
+        with builders():
+            alone(
+                where, lambda _: f"the model {self.name!r}", (self._builds,), self._build_each, "being built"
+            )
+
+    def _build_each(self) -> None:
+        assert self._input_shapes is not None
+        self._settled_format = data_format = self.data_format
+        inlined = self._inlined()
+        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        made_by: list[str] = ["the input"] * len(shapes)
+        keys = {id(layer): key for key, layer in enumerate(self._layers)}
+        for use in inlined.flow.uses:
+            given = self._given_to(use, shapes, data_format)
+            key, layer = keys[id(use.layer)], use.layer
+            if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):
+                self._build_layer(key, layer, given, " and ".join(made_by[value] for value in use.inputs))
+            shapes.append(layer._inner(layer.output_shape))
+            made_by.append(f"layer {key} ({layer.shown})")
+        for model, inputs in inlined.inner:
+            model._take_shapes([shapes[value] for value in inputs], data_format, self._own)
+
+    @staticmethod
+    def _given_to(use: Use, shapes: Sequence[Shape], data_format: str) -> Any:
+        """Return what a layer is built for: the shape of its input as it sees it, or those of all inputs."""
+        layer = use.layer
+        if layer._merges:
+            layer._take_format(data_format)  # type: ignore[attr-defined]
+            return tuple(layer._outer(shapes[value]) for value in use.inputs)
+        return layer._outer(shapes[use.inputs[0]])
+
+    def _take_shapes(self, shapes: Sequence[Shape], data_format: str, own: set[Layer]) -> None:
+        """Take notice of having been built as a part of another model."""
+        if self._input_shapes is None:
+            self._settled_format = data_format
+            self._input_shapes = [turned_out(shape, data_format) for shape in shapes]
+            self._own |= {layer for layer in self._layers if layer in own}
+            self._trace()
+
+    def _trace(self) -> None:
+        """Note the uses of the layers as a graph, whose tensors are what `input` and `output` are."""
+
+    def _build_layer(self, number: int, layer: Layer, shape: Any, before: str) -> None:
+        where = f"{self.kind}: layer {number} ({layer.shown}, {type(layer).__name__})"
+        if layer.built and layer not in self._own:
+            raise ValueError(
+                f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
+                f"got {shape} and {self.dtype} here"
+            )
+        trainer = layer._claims.owner()
+        if trainer is not None and trainer is not self._claims.owner():
+            raise RuntimeError(f"{where} is already training, in {trainer.where}: wait until that has ended")
+        layer.key = number
+        built, layer.built = layer.built, False  # it is the model that has it built again
+        try:
+            layer.build(shape, dtype=self.dtype, seed=self.seed)
+        except ValueError as error:
+            layer.built = built
+            raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
+        self._own.add(layer)
+
+    def _flow(self) -> Flow:
+        """Return what a plan runs; ValueError where a layer was built for something else by itself."""
+        assert self._input_shapes is not None
+        flow, data_format = self._inlined().flow, self.data_format
+        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        for number, use in enumerate(flow.uses):
+            layer, given = use.layer, self._given_to(use, shapes, data_format)
+            if layer.input_shape != given or layer.dtype != self.dtype:
+                called = f"layer {number} ({layer.name}, {type(layer).__name__})"
+                raise ValueError(
+                    f"{self.kind}: {called} was built for inputs of shape {layer.input_shape} and {layer.dtype}, "
+                    f"but gets {given} and {self.dtype}: build the model again"
+                )
+            shapes.append(layer._inner(layer.output_shape))
+        return flow
+
+    def _first_row(self) -> list[Layer]:
+        """Return the layers that the one input goes through before anything branches off."""
+        flow = self._inlined().flow
+        if flow.n_inputs > 1 or not flow.uses or flow.readers[0] > 1:
+            return []
+        begin, end = flow.rows()[0]
+        uses = itertools.takewhile(lambda use: not use.at_inference, flow.uses[begin:end])
+        return [use.layer for use in uses]
+
+    def _first_called(self) -> str:
+        """Return what error messages call what takes the input."""
+        return "the model"
+
+    def _need_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"{self.kind}.{what}: the model is not built: call build(input_shape), give its first layer "
+                "input_shape=..., or fit it"
+            )
+
+    def _not_in_training(self, where: str) -> None:
+        """Refuse what would pull the ground from under a training that goes on."""
+        owner = self._claims.owner()
+        if owner is not None:
+            raise RuntimeError(
+                f"{where}: the model {self.name!r} is already training, in {owner.where}: wait for its end"
+            )
+
+    # --- weights ------------------------------------------------------------------------------
+
+    def count_params(self) -> int:
+        """Return how many numbers the model keeps: weights, and state such as moving averages."""
+        self._need_built("count_params")
+        return sum(layer.count_params() for layer in self._layers)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all weights and states, layer by layer."""
+        self._need_built("get_weights")
+        return [array for layer in self._layers for array in layer.get_weights()]
+
+    @controlled
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all weights and states, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            When their number or a shape differs; then nothing has changed.
+        """
+        self._need_built("set_weights")
+        where = f"{self.kind}.set_weights"
+        arrays = [as_array(where, f"weights[{i}]", array) for i, array in enumerate(weights)]
+        expected = [array.shape for layer in self._layers for array in files.stores(layer).values()]
+        given = [array.shape for array in arrays]
+        if given != expected:
+            raise ValueError(f"{where}: weights must have the shapes {expected}, got {given}")
+        start = 0
+        for layer in self._layers:
+            count = len(files.stores(layer))
+            layer.set_weights(arrays[start : start + count])
+            start += count
+
+    def penalty(self) -> float:
+        """Return the sum of the penalties on the weights."""
+        return sum(layer.penalty() for layer in self._layers)
+
+
+def unused(name: str, names: set[str]) -> str:
+    """Return name with the first number behind it that makes it new: conv2d, conv2d_1, conv2d_2."""
+    base = re.sub(r"_\d+$", "", name)
+    return next(new for new in (f"{base}_{number}" for number in itertools.count(1)) if new not in names)

@@ -1,0 +1,140 @@
+"""From the tensors at a graph's ends to the uses of layers between them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cconv.layers.input import InputLayer
+from cconv.layers.symbolic import KerasTensor, Node
+from cconv.models.flowing import Entry
+
+
+class Graph(NamedTuple):
+    """What lies between inputs and outputs.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        The uses of layers, each behind those that it needs.
+    outputs : list of int
+        The values that come out.
+    items : list of Layer or Network
+        What is used, in Keras' order: farthest from the outputs first. Inputs are `InputLayer`s among them.
+    nodes : list of Node
+        That of each entry.
+    """
+
+    entries: list[Entry]
+    outputs: list[int]
+    items: list[Any]
+    nodes: list[Node]
+
+
+class _Search:
+    """Follows tensors back to the inputs, without recursion: networks may be thousands of layers deep."""
+
+    def __init__(self, where: str, inputs: Sequence[KerasTensor]) -> None:
+        self._where = where
+        self._inputs = {id(tensor): number for number, tensor in enumerate(inputs)}
+        self.number: dict[int, int] = dict(self._inputs)
+        self.read: set[int] = set()
+        self.nodes: list[Node] = []
+        self.order: dict[int, int] = {}  # in which items are met first
+        self._count = len(inputs)
+
+    def follow(self, tensor: KerasTensor) -> None:
+        """Number a tensor, and all that it is made of."""
+        work, open_ = [tensor], {id(tensor)}
+        self._meet(tensor)
+        while work:
+            last = work[-1]
+            need = None
+            if id(last) not in self.number:
+                need = self._missing(last)
+                if need is None:
+                    self._finish(last.node)
+            if need is None:
+                open_.discard(id(work.pop()))
+                continue
+            if id(need) in open_:
+                raise ValueError(f"{self._where}: outputs must not depend on themselves, {need!r} does")
+            open_.add(id(need))
+            work.append(need)
+
+    def _missing(self, tensor: KerasTensor) -> KerasTensor | None:
+        """Return the first input of a tensor's node that has no number yet."""
+        if not tensor.node.inputs:
+            raise ValueError(
+                f"{self._where}: outputs must depend on inputs alone, but they need {tensor!r}, "
+                "which is not among them"
+            )
+        for each in tensor.node.inputs:
+            self._meet(each)
+            if id(each) not in self.number:
+                return each
+        return None
+
+    def _meet(self, tensor: KerasTensor) -> None:
+        key = id(tensor) if id(tensor) in self._inputs else id(tensor.node.layer)
+        self.order.setdefault(key, len(self.order))
+
+    def _finish(self, node: Node) -> None:
+        self.read |= {id(each) for each in node.inputs}
+        self.nodes.append(node)
+        for tensor in node.outputs:
+            self.number[id(tensor)] = self._count
+            self._count += 1
+
+
+def graph_of(where: str, inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Graph:
+    """Return what lies between these tensors.
+
+    Raises
+    ------
+    ValueError
+        Where an input is there twice or not used, or outputs need what is not among the inputs.
+    """
+    if len({id(tensor) for tensor in inputs}) < len(inputs):
+        raise ValueError(f"{where}: inputs must each be there once, got {list(inputs)!r}")
+    search = _Search(where, inputs)
+    for tensor in outputs:
+        search.follow(tensor)
+    ends = {id(tensor) for tensor in outputs}
+    for tensor in inputs:
+        if id(tensor) not in search.read | ends:
+            raise ValueError(f"{where}: inputs must all be used, no output depends on {tensor!r}")
+    entries = [
+        Entry(
+            node.layer,
+            tuple(search.number[id(each)] for each in node.inputs),
+            node.at_inference,
+            len(node.outputs),
+        )
+        for node in search.nodes
+    ]
+    items = _in_order(search, inputs)
+    return Graph(entries, [search.number[id(tensor)] for tensor in outputs], items, search.nodes)
+
+
+def input_layer_of(tensor: KerasTensor) -> InputLayer:
+    """Return the layer that an input is shown as: its own, or a new one where it comes out of another layer."""
+    layer = tensor.node.layer
+    return layer if isinstance(layer, InputLayer) else InputLayer(tensor.sample_shape)
+
+
+def _in_order(search: _Search, inputs: Sequence[KerasTensor]) -> list[Any]:
+    """Return the layers as Keras orders them: by the longest way to an output, then as they are met."""
+    node_of = {id(tensor): node for node in search.nodes for tensor in node.outputs}
+    depth: dict[int, int] = {}  # of what is named by a node's, an item's or an input's id
+    items: dict[int, Any] = {}
+    for node in reversed(search.nodes):
+        key = id(node.layer)
+        items[key] = node.layer
+        far = max(depth.get(id(node.outputs), 0), depth.get(key, 0))
+        depth[id(node.outputs)] = depth[key] = far
+        for tensor in node.inputs:
+            before = node_of.get(id(tensor))
+            name = id(tensor) if before is None else id(before.outputs)
+            depth[name] = max(far + 1, depth.get(name, 0))
+    for tensor in inputs:
+        items[id(tensor)] = input_layer_of(tensor)
+    return [items[key] for key in sorted(items, key=lambda key: (-depth.get(key, 0), search.order.get(key, -1)))]
