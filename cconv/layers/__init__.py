@@ -12,6 +12,9 @@ from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslat
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
+from cconv.layers.joining import Concatenate, Dot
+from cconv.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import (
@@ -28,13 +31,17 @@ MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAv
 
 __all__ = [
     "Activation",
+    "Add",
+    "Average",
     "AveragePool2D",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
     "Dense",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
@@ -46,6 +53,9 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
@@ -53,14 +63,23 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "Subtract",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 _CLASSES: dict[str, type[Layer]] = {
     value.__name__: value
-    for value in list(globals().values())
+    for value in [*globals().values(), Divide]  # which has no name here: it is what `/` makes
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 }
 

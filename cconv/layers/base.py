@@ -111,6 +111,7 @@ class Layer(Configured):
             ("get_build_config", "build_from_config", "save_own_variables", "load_own_variables"), _FILES
         ),
     }
+    _merges: ClassVar[bool] = False  # whether it takes several inputs: see `cconv.layers.merge`
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
     data_format: str = "channels_last"
     output_shape: Shape
