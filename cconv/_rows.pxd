@@ -80,6 +80,20 @@ cdef extern from "rows/table.h" nogil:
         void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y) noexcept nogil
         void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy,
                                 void *dx) noexcept nogil
+        cconv_map *plus
+        cconv_map *plus_relu
+        cconv_map *minus
+        cconv_map *times
+        cconv_map *over
+        cconv_map *over_number
+        cconv_map *negative
+        cconv_map *larger
+        cconv_map *smaller
+        cconv_map *larger_share
+        cconv_row_map *scale_rows
+        cconv_row_map *product_sums
+        void (*copy_rows)(Py_ssize_t m, Py_ssize_t n, const void *start, Py_ssize_t start_step, void *to,
+                          Py_ssize_t step) noexcept nogil
         cconv_update *sgd
         cconv_update *momentum
         cconv_update *nesterov

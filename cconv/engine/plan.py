@@ -34,7 +34,9 @@ from cconv.engine.sharing import Shared, apart
 from cconv.engine.steps import Step
 from cconv.layers.base import Layer
 
-Arrays = np.ndarray | tuple[np.ndarray, ...]  # one of a model's inputs, or outputs; all of them, if there are more
+Arrays = (
+    np.ndarray | tuple[np.ndarray, ...]
+)  # one of a model's inputs, or outputs; all of them, if there are more
 
 
 class Plan:

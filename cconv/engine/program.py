@@ -32,9 +32,7 @@ class Program:
     array([60., 40.])
     """
 
-    def __init__(
-        self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None
-    ) -> None:
+    def __init__(self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None) -> None:
         prepared = [_prepared(kernel, args) for kernel, args in calls]
         # Where inputs stand: in which arguments, at which place, which input, and what part of it in
         # what shape, if it is not all as it is.
@@ -54,9 +52,7 @@ class Program:
         self._unbind()
 
     @classmethod
-    def of(
-        cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None
-    ) -> Self | None:
+    def of(cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None) -> Self | None:
         """Return the program; None where an array is neither a piece of an input nor apart from it."""
         for x in inputs:
             same = [arg for _, args in calls for arg in args if _is_of(arg, x)]

@@ -10,7 +10,17 @@ from sklearn.utils._param_validation import InvalidParameterError
 from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
 from cconv.arguments import Configured, config_of
-from cconv.layers import Conv2D, Dense, Dropout, Flatten, InputLayer, KerasTensor, Layer, MaxPooling2D, Rescaling
+from cconv.layers import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    InputLayer,
+    KerasTensor,
+    Layer,
+    MaxPooling2D,
+    Rescaling,
+)
 from cconv.models import Sequential
 from cconv.models.formats import agreed_format
 from cconv.regularizers import L2

@@ -13,25 +13,10 @@ from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslat
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Dropout, Flatten, Reshape
+from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
 from cconv.layers.input import Input, InputLayer
-from cconv.layers.merging import (
-    Add,
-    Average,
-    Concatenate,
-    Dot,
-    Maximum,
-    Minimum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    concatenate,
-    dot,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
+from cconv.layers.joining import Concatenate, Dot
+from cconv.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import (
@@ -100,7 +85,7 @@ __all__ = [
 
 _CLASSES: dict[str, type[Layer]] = {
     value.__name__: value
-    for value in list(globals().values())
+    for value in [*globals().values(), Divide]  # which has no name here: it is what `/` makes
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 }
 

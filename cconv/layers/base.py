@@ -114,7 +114,7 @@ class Layer(Configured):
     data_format: str = "channels_last"
     output_shape: Shape
     _format_given = False
-    _merges: ClassVar[bool] = False  # takes several inputs, as `merging.Merge` does
+    _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # passes its input on at inference
     _as_at_inference = False  # of a copy that a plan has: it does what it does at inference
     # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.

@@ -47,7 +47,7 @@ class InputLayer(Layer):
         return dy if need_dx else None
 
 
-def Input(  # noqa: N802  (Keras' name)
+def Input(
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
     dtype: Any = None,
@@ -85,10 +85,14 @@ def Input(  # noqa: N802  (Keras' name)
     (None, 28, 28, 1)
     """
     if (shape is None) == (batch_shape is None):
-        raise ValueError(f"Input: one of shape and batch_shape must be given, got {shape!r} and {batch_shape!r}")
+        raise ValueError(
+            f"Input: one of shape and batch_shape must be given, got {shape!r} and {batch_shape!r}"
+        )
     if batch_shape is not None:
         if isinstance(batch_shape, str) or not isinstance(batch_shape, Sequence) or len(batch_shape) < 2:
-            raise TypeError(f"Input: batch_shape must be a tuple of the batch and a shape, got {batch_shape!r}")
+            raise TypeError(
+                f"Input: batch_shape must be a tuple of the batch and a shape, got {batch_shape!r}"
+            )
         batch_size, shape = batch_shape[0], batch_shape[1:]
     if batch_size is not None:
         positive_int("Input", "batch_size", batch_size)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cconv.layers.merging import Add, Divide, Multiply, Subtract
+from cconv.layers.elementwise import Add, Divide, Multiply, Subtract
 from cconv.layers.rescaling import Rescaling
 from cconv.layers.symbolic import KerasTensor, plain_number
 

@@ -185,7 +185,9 @@ def call(layer: Any, x: Any, training: Any = None) -> Any:
     """Note the use of a layer on symbolic tensors; return what comes out of it."""
     tensors = tensors_of(layer.where, x)
     if not layer._merges and len(tensors) > 1:
-        raise TypeError(f"{layer.where}: x must be one tensor, got {len(tensors)}: merge them, or call it on each")
+        raise TypeError(
+            f"{layer.where}: x must be one tensor, got {len(tensors)}: merge them, or call it on each"
+        )
     if training not in (None, False):
         raise ValueError(
             f"{layer.where}: training must be None or False where a graph is described, got {training!r}: "

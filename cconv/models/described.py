@@ -34,7 +34,9 @@ def item_of_config(where: str, entry: Any) -> Any:
     if not isinstance(entry["name"], str) or not entry["name"]:
         raise TypeError(f"{where}: a layer's name must be a string that is not empty, got {entry['name']!r}")
     kind = KINDS.get(entry["class_name"]) if isinstance(entry["class_name"], str) else None
-    item = kind._unbuilt(entry["config"]) if kind else layer_classes.deserialize({k: entry[k] for k in keys[:2]})
+    item = (
+        kind._unbuilt(entry["config"]) if kind else layer_classes.deserialize({k: entry[k] for k in keys[:2]})
+    )
     item.name = entry["name"]
     return item
 
@@ -97,7 +99,9 @@ def graph_of_config(cls: Any, config: Any) -> tuple[Any, Any, Any]:
         single = len(given) == 1 and not item._merges
         item(given[0] if single else given, training=False if use[2] else None)
         values += item._nodes[-1].outputs
-    outputs = [_at(where, "outputs.values", values, v) for v in _list(where, "outputs.values", outs.get("values"))]
+    outputs = [
+        _at(where, "outputs.values", values, v) for v in _list(where, "outputs.values", outs.get("values"))
+    ]
     return model, _formed(where, ins, inputs), _formed(where, outs, outputs)
 
 
@@ -125,7 +129,9 @@ def _ends(where: str, name: str, given: Any) -> Mapping[str, Any]:
 def _formed(where: str, ends: Mapping[str, Any], tensors: list[KerasTensor]) -> Any:
     """Return tensors in the form in which a user gave them."""
     if len(ends["names"]) != len(tensors) or not tensors or (ends["form"] == "one" and len(tensors) > 1):
-        raise ValueError(f"{where}: names must be one for each of {len(tensors)} tensors, got {ends['names']!r:.200}")
+        raise ValueError(
+            f"{where}: names must be one for each of {len(tensors)} tensors, got {ends['names']!r:.200}"
+        )
     if ends["form"] == "one":
         return tensors[0]
     return dict(zip(ends["names"], tensors, strict=True)) if ends["form"] == "dict" else tensors

@@ -34,7 +34,9 @@ class Ends(NamedTuple):
         TypeError, ValueError
             When there is not one for each.
         """
-        expected = f"{where}: {what} must be a list of {len(self.names)}, or a dict of {', '.join(self.names)}"
+        expected = (
+            f"{where}: {what} must be a list of {len(self.names)}, or a dict of {', '.join(self.names)}"
+        )
         if isinstance(given, Mapping):
             if set(given) != set(self.names):
                 raise ValueError(f"{expected}, got a dict of {', '.join(map(str, given))}")

@@ -115,7 +115,9 @@ class Feeder(Network):
             return positive_int(where, "batch_size", batch_size)
         assert self._input_shapes is not None
         flow = self._inlined().flow
-        numbers = [math.prod(shape) for shape in (*self._input_shapes, *(a.output_shape for a in flow.layers))]
+        numbers = [
+            math.prod(shape) for shape in (*self._input_shapes, *(a.output_shape for a in flow.layers))
+        ]
         # A batch is gathered while the one before is computed; a layer has its inputs and its output.
         most = 2 * sum(numbers[: flow.n_inputs]) + max(
             (

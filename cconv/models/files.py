@@ -47,7 +47,9 @@ def named_params(layers: Named) -> dict[str, np.ndarray]:
 
 def named_weights(layers: Named) -> dict[str, np.ndarray]:
     """Return all weights and states under their names in a file."""
-    return {f"{WEIGHTS}{path}/{name}": array for path, layer in layers for name, array in stores(layer).items()}
+    return {
+        f"{WEIGHTS}{path}/{name}": array for path, layer in layers for name, array in stores(layer).items()
+    }
 
 
 # --- writing ----------------------------------------------------------------------------------

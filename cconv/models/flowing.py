@@ -59,9 +59,7 @@ class Inliner:
         values = self._through(entries, tuple(range(n_inputs)), False)
         self.flow: Flow = Flow(self._uses, n_inputs, [values[value] for value in outputs])
 
-    def _through(
-        self, entries: Sequence[Entry], inputs: Sequence[int], at_inference: bool
-    ) -> list[int]:
+    def _through(self, entries: Sequence[Entry], inputs: Sequence[int], at_inference: bool) -> list[int]:
         """Use these entries; return the flow's numbers of their values."""
         values = list(inputs)
         for entry in entries:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import DTypeLike
 
-from cconv.arguments.configured import config_of
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import flag
 from cconv.arguments.overrides import Hooks
@@ -186,7 +185,10 @@ class Model(Trainer, Hooks):
         self._inputs_given = list(values)
         for item, inputs, at_inference, _ in self._entries:
             given = [values[value] for value in inputs]
-            item(given if item._merges or len(given) > 1 else given[0], training=False if at_inference else None)
+            item(
+                given if item._merges or len(given) > 1 else given[0],
+                training=False if at_inference else None,
+            )
             values += item._nodes[-1].outputs
         self._outputs_given = [values[value] for value in self._outputs]
 

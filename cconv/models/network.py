@@ -206,7 +206,9 @@ class Network:
             if item.name == name:
                 return item
         known = ", ".join(item.shown for item in self._items)
-        raise ValueError(f"{self.kind}.get_layer: expected one of {known}, got name={name!r}, index={index!r}")
+        raise ValueError(
+            f"{self.kind}.get_layer: expected one of {known}, got name={name!r}, index={index!r}"
+        )
 
     @property
     def built(self) -> bool:

@@ -245,7 +245,9 @@ class Predictor(Feeder):
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
         return (
-            y if y is not None else self._predict(f"{self.kind}.predict_on_batch", x, sys.maxsize, 0, (), None)
+            y
+            if y is not None
+            else self._predict(f"{self.kind}.predict_on_batch", x, sys.maxsize, 0, (), None)
         )
 
 

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 from numpy.typing import DTypeLike
 
-from cconv.arguments.configured import config_of
 from cconv.arguments.control import controlled
 from cconv.arguments.overrides import check_object
 from cconv.layers.base import Layer

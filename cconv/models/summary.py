@@ -139,7 +139,9 @@ def between(layers: Sequence[Layer], layer_range: Any) -> Sequence[Layer]:
 def _counts(layers: Sequence[Layer]) -> tuple[int, int]:
     """Return (trainable, not trainable) parameters."""
     apart = {id(layer): layer for _, layer in leaves(layers)}
-    trained = sum(array.size for layer in apart.values() if layer.trainable for array in layer.params.values())
+    trained = sum(
+        array.size for layer in apart.values() if layer.trainable for array in layer.params.values()
+    )
     layers = list(apart.values())
     return trained, sum(layer.count_params() for layer in layers) - trained
 

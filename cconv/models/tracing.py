@@ -137,4 +137,6 @@ def _in_order(search: _Search, inputs: Sequence[KerasTensor]) -> list[Any]:
             depth[name] = max(far + 1, depth.get(name, 0))
     for tensor in inputs:
         items[id(tensor)] = input_layer_of(tensor)
-    return [items[key] for key in sorted(items, key=lambda key: (-depth.get(key, 0), search.order.get(key, -1)))]
+    return [
+        items[key] for key in sorted(items, key=lambda key: (-depth.get(key, 0), search.order.get(key, -1)))
+    ]

@@ -268,6 +268,7 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "pooling/windows.h"
 #include "images/convert.h"
 #include "images/sample.h"
+#include "merging/merging.h"
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
@@ -287,6 +288,11 @@ static const cconv_rows NAME(rows) = {
     .im2col = NAME(im2col), .col2im = NAME(col2im),
     .convert = NAME(convert), .flip = NAME(flip), .sample = NAME(sample),
     .sample_backward = NAME(sample_backward),
+    .plus = NAME(plus), .plus_relu = NAME(plus_relu), .minus = NAME(minus), .times = NAME(times),
+    .over = NAME(over), .over_number = NAME(over_number), .negative = NAME(negative),
+    .larger = NAME(larger), .smaller = NAME(smaller), .larger_share = NAME(larger_share),
+    .scale_rows = NAME(scale_rows), .product_sums = NAME(product_sums),
+    .copy_rows = NAME(copy_rows),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),

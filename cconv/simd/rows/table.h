@@ -104,6 +104,12 @@ typedef struct {
                  const void *x, void *y);
     void (*sample)(const cconv_sampling *p, const double *at, const void *x, void *y);
     void (*sample_backward)(const cconv_sampling *p, const double *at, const void *dy, void *dx);
+    /* layers of several inputs */
+    cconv_map *plus, *plus_relu, *minus, *times, *over, *over_number, *negative;
+    cconv_map *larger, *smaller, *larger_share;
+    cconv_row_map *scale_rows, *product_sums;
+    void (*copy_rows)(ptrdiff_t m, ptrdiff_t n, const void *from, ptrdiff_t from_step, void *to,
+                      ptrdiff_t step);
     /* optimizers: rules, and what is done with gradients before them and with weights after them */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
     cconv_update *amsgrad, *nadam, *adamax, *lion;

@@ -1,0 +1,75 @@
+/* merging/merging.h: what layers of several inputs do with the elements and the rows of arrays. */
+
+/* out (n) = f of a, b (n), element by element; out may be a or b */
+#undef BINARY
+#define BINARY(name, value)                                                                     \
+    static void NAME(name)(ptrdiff_t n, const void *a_, const void *b_, void *out_, double s) { \
+        const REAL *a = a_, *b = b_;                                                            \
+        REAL *out = out_;                                                                       \
+        (void)s;                                                                                \
+        MAP(n, const vec u = GET(a); const vec v = GET(b); PUT(out, value));                    \
+    }
+BINARY(plus, u + v)
+BINARY(plus_relu, RELU(u + v))
+BINARY(minus, u - v)
+BINARY(times, u * v)
+BINARY(over, u / v)
+/* NaN where one of them is: MIN2 and MAX2 give the second */
+BINARY(larger, BLEND(NAN_(u), u, MAX2(u, v)))
+BINARY(smaller, BLEND(NAN_(u), u, MIN2(u, v)))
+/* 1 where a is larger, 1/2 where they are equal, else 0, so for NaN */
+BINARY(larger_share, BLEND(LT(v, u), SPLAT((REAL)1), BLEND(EQ(u, v), SPLAT((REAL)0.5), (vec){0})))
+
+/* out (n) = a (n) / s; out may be a */
+static void NAME(over_number)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
+    const REAL *x = a;
+    REAL *y = out;
+    const vec divisor = SPLAT((REAL)s);
+    (void)b;
+    MAP(n, PUT(y, GET(x) / divisor));
+}
+
+/* out (n) = -a (n) */
+static void NAME(negative)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
+    const REAL *x = a;
+    REAL *y = out;
+    (void)b, (void)s;
+    MAP(n, PUT(y, -GET(x)));
+}
+
+/* out (m, n) = a (m, n) times b (n) in every row */
+static void NAME(scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
+    const REAL *x = a, *scale = b;
+    REAL *y = out;
+    if (n == 1) {
+        const vec one = SPLAT(scale[0]);
+        MAP(m, PUT(y, GET(x) * one));
+        return;
+    }
+    for (ptrdiff_t r = 0; r < m; r++, x += n, y += n) MAP(n, PUT(y, GET(x) * GET(scale)));
+}
+
+/* out (n) = sums over the rows of a (m, n) times b (m, n), added row by row; of one column, as the
+ * sum of a row */
+static void NAME(product_sums)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
+    const REAL *x = a, *y = b;
+    REAL *sums = out;
+    if (n == 1) {
+        vec sum;
+        ROW_SUM(sum, m, GET(x) * GET(y));
+        sums[0] = sum[0];
+        return;
+    }
+    MAP(n,
+        vec sum = {0};
+        for (ptrdiff_t r = 0; r < m; r++) sum = FMA(GET(x + r * n), GET(y + r * n), sum);
+        PUT(sums, sum));
+}
+
+/* to: n numbers of each of m rows of `from`, whose rows are `from_step` apart, those of `to` `step` */
+static void NAME(copy_rows)(ptrdiff_t m, ptrdiff_t n, const void *from_, ptrdiff_t from_step,
+                            void *to_, ptrdiff_t step) {
+    const REAL *from = from_;
+    REAL *to = to_;
+    for (ptrdiff_t r = 0; r < m; r++, from += from_step, to += step) MAP(n, PUT(to, GET(from)));
+}
