@@ -79,7 +79,7 @@ class Flow:
         return self.n_inputs + number
 
     def rows(self) -> list[tuple[int, int]]:
-        """Return the uses, as (begin, end), that follow one another with nothing branching off between them."""
+        """Return the uses, as (begin, end), that follow one another with no branch between them."""
         found: list[tuple[int, int]] = []
         begin = 0
         for number in range(1, len(self.uses) + 1):

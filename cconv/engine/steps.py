@@ -6,6 +6,7 @@ as its layers one by one, but for a batch normalisation in the weights, which is
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -82,13 +83,13 @@ class Step:
         return own and all(layer._replays(training) for layer in self.layers)
 
     @replayable
-    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+    def forward(self, x: Any, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
         return self.layer._forward(x, run)
 
     @replayable
-    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
-        """Set the gradients of the weights; return that of the input if `need_dx`."""
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
+        """Set the gradients of the weights; return that of the input if `need_dx`, as many as there are."""
         layer = self.layer
         if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
             if not self.to_relu:

@@ -104,11 +104,13 @@ def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameter
 def layers_of(where: str, name: str, value: Any) -> list[Layer]:
     """Return copies without weights of the layers in a list, or of one layer; None is an empty list."""
     given = [] if value is None else [value] if isinstance(value, Layer | KerasTensor) else list(value)
-    given = [entry.node.layer if isinstance(entry, KerasTensor) else entry for entry in given]
-    for layer in given:
+    made: list[Layer] = []
+    for entry in given:
+        layer: Any = entry.node.layer if isinstance(entry, KerasTensor) else entry
         if not isinstance(layer, Layer):
             raise _invalid(where, name, "made of cconv layers", layer)
-    return [layer.clone() for layer in given]
+        made.append(layer.clone())
+    return made
 
 
 def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, activation: str) -> list[Layer]:

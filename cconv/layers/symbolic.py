@@ -6,7 +6,7 @@ the nodes back from its outputs to its inputs. Nothing is computed, and no weigh
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from cconv.arguments.numbers import is_int
 
@@ -64,7 +64,7 @@ class KerasTensor:
 
     dtype = "float32"
     __array_ufunc__ = None  # an array leaves operators to this class
-    operators: dict[str, Callable[..., Any]] = {}  # by symbol, from `operators.py`
+    operators: ClassVar[dict[str, Callable[..., Any]]] = {}  # by symbol, from `operators.py`
 
     def __init__(self, shape: Shape, node: Node, index: int, data_format: str | None) -> None:
         self.shape: tuple[int | None, ...] = (None, *shape)
@@ -148,7 +148,7 @@ class End:
             return self
         if not layer._nodes:
             raise AttributeError(
-                f"{layer.where}: {layer.name!r} was not called on a symbolic tensor, and is in no built model: "
+                f"{layer.where}: {layer.name!r} was not called on a KerasTensor, and is in no built model: "
                 f"it has no {self._end}"
             )
         tensors = list(getattr(layer._nodes[0], self._end))
@@ -186,7 +186,7 @@ def call(layer: Any, x: Any, training: Any = None) -> Any:
     tensors = tensors_of(layer.where, x)
     if not layer._merges and len(tensors) > 1:
         raise TypeError(
-            f"{layer.where}: x must be one tensor, got {len(tensors)}: merge them, or call it on each"
+            f"{layer.where}: x must be one tensor, got {len(tensors)}: merge them, or call it on each one"
         )
     if training not in (None, False):
         raise ValueError(

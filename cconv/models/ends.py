@@ -59,9 +59,8 @@ def ends_of(where: str, what: str, given: Any) -> tuple[list[KerasTensor], str, 
         When they are none.
     """
     keys = [str(key) for key in given] if isinstance(given, Mapping) else None
-    values = list(given.values()) if isinstance(given, Mapping) else given
     form = "dict" if keys is not None else "list" if isinstance(given, list | tuple) else "one"
-    tensors = list(values) if form != "one" else [values]
+    tensors: list[Any] = [given] if form == "one" else list(given.values() if keys is not None else given)
     for tensor in tensors:
         if not isinstance(tensor, KerasTensor):
             raise TypeError(

@@ -5,21 +5,23 @@ A layer that was told its format never gets another one; a layer that was told n
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from cconv.layers.base import Layer
 
 IMAGE = 3  # axes of an image, without the batch
 
 
-class _ModelAsLayer(NamedTuple):
+class _ModelAsLayer:
     """A model among layers, with what is asked of a layer."""
 
-    model: Any
-    ranks = ()
-    name = property(lambda self: self.model.name)
-    built = property(lambda self: self.model.built)
-    params = property(lambda self: [layer for layer in self.model._layers if layer.params])
+    ranks: tuple[int, ...] = ()
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.name: str = model.name
+        self.built: bool = model.built
+        self.params: list[Layer] = [layer for layer in model._layers if layer.params]
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:

@@ -215,6 +215,10 @@ class Network:
         """Whether the shape of the input is known and every layer has its weights."""
         return self._input_shapes is not None and bool(self._items) and all(e.built for e in self._layers)
 
+    def _build_for(self, where: str, input_shape: Any) -> None:
+        """Create the weights, for this shape where the model does not know it."""
+        self._build_layers(where)
+
     def _build_layers(self, where: str) -> None:
         """Build what is not built yet; one thread after the other, and never one build inside another."""
         with builders():
@@ -288,7 +292,7 @@ class Network:
             if layer.input_shape != given or layer.dtype != self.dtype:
                 called = f"layer {number} ({layer.name}, {type(layer).__name__})"
                 raise ValueError(
-                    f"{self.kind}: {called} was built for inputs of shape {layer.input_shape} and {layer.dtype}, "
+                    f"{self.kind}: {called} was built for input shape {layer.input_shape} and {layer.dtype}, "
                     f"but gets {given} and {self.dtype}: build the model again"
                 )
             shapes.append(layer._inner(layer.output_shape))

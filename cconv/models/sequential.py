@@ -200,7 +200,7 @@ class Sequential(Model):
         self._traced = traced
 
     def _trace_again(self) -> None:
-        self._traced: list[tuple[Any, KerasTensor]] = []
+        self._traced = []
         if self.built:
             self._trace()
 

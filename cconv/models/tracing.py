@@ -42,7 +42,7 @@ class _Search:
         self._count = len(inputs)
 
     def follow(self, tensor: KerasTensor) -> None:
-        """Number a tensor, and all that it is made of."""
+        """Give a tensor a number, and all that it is made of."""
         work, open_ = [tensor], {id(tensor)}
         self._meet(tensor)
         while work:
@@ -116,7 +116,7 @@ def graph_of(where: str, inputs: Sequence[KerasTensor], outputs: Sequence[KerasT
 
 
 def input_layer_of(tensor: KerasTensor) -> InputLayer:
-    """Return the layer that an input is shown as: its own, or a new one where it comes out of another layer."""
+    """Return the layer that an input is shown as: its own, or a new one where another layer gives it."""
     layer = tensor.node.layer
     return layer if isinstance(layer, InputLayer) else InputLayer(tensor.sample_shape)
 
