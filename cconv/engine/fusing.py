@@ -10,6 +10,7 @@ from cconv import activations
 from cconv.activations import Activation
 from cconv.engine.flow import Flow
 from cconv.engine.steps import (
+    AddedRelu,
     AveragedConvolution,
     NormalizedRelu,
     NormalizedStep,
@@ -26,6 +27,7 @@ from cconv.layers.activation import Activation as ActivationLayer
 from cconv.layers.affine import Affine, Dense
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
+from cconv.layers.elementwise import Add
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 
@@ -120,6 +122,16 @@ def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Ste
     return NormalizedRelu(layers[:2], first)
 
 
+def _added_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """ReLU behind the sum of two inputs of one shape: the end of a residual block."""
+    if len(layers) < 2 or type(layers[0]) is not Add or len(set(layers[0].input_shape or ())) > 1:
+        return None
+    activation = _activation_of(layers[1])
+    if len(layers[0].input_shape or ()) != 2 or activation is None or not activations.is_relu(activation):
+        return None
+    return AddedRelu(layers[:2], first)
+
+
 def _before_pooling(layers: Sequence[Layer], kind: type[P]) -> tuple[Conv2D, P, Affine | None] | None:
     """Return a convolution with its activation and the pooling of that kind behind it, if they are that.
 
@@ -174,7 +186,7 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _pooled, _averaged, _activated, _alone)
+RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _added_relu, _pooled, _averaged, _activated, _alone)
 
 
 def steps_of(layers: Sequence[Layer] | Flow, training: bool, fuse: bool = True) -> list[Step]:

@@ -267,6 +267,31 @@ class PooledConvolution(Step):
         return dx
 
 
+class AddedRelu(Step):
+    """The sum of two inputs of one shape, and the ReLU behind it, as one pass over the numbers each way."""
+
+    _y: np.ndarray | None = None
+
+    @replayable
+    def forward(self, x: tuple[np.ndarray, np.ndarray], run: PlanRun) -> np.ndarray:
+        """Return the output of the ReLU."""
+        y = ops.merging.add_relu(*x, None, run)
+        self._y = y if run.training else None
+        return y
+
+    @replayable
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: tuple[bool, bool]) -> tuple[Any, Any]:
+        """Return the gradient of each input that needs it: the same for both."""
+        assert self._y is not None
+        dx = ops.relu_backward(dy, self._y, run)
+        return (dx if need_dx[0] else None), (dx if need_dx[1] else None)
+
+    def release(self) -> None:
+        """Let go of what `backward` needs."""
+        super().release()
+        self._y = None
+
+
 class AveragedConvolution(Step):
     """At inference, a convolution of few filters, its activation and the average pooling behind it.
 

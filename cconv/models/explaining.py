@@ -1,18 +1,20 @@
 """What each step of a model computes, how, and how far from this machine's limits it stays."""
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cconv import arguments, ops
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import columns, fitted
+from cconv.engine.flow import Flow
 from cconv.engine.memory import Arena, PlanRun
-from cconv.engine.plan import Plan
+from cconv.engine.plan import Plan, each_of
 from cconv.engine.steps import PooledConvolution, Step
 from cconv.geometry.algorithms import (
     ROW_TILE,
@@ -27,7 +29,7 @@ from cconv.geometry.algorithms import (
 from cconv.geometry.shapes import resolve_window
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.models import Sequential
+from cconv.models import Model
 from cconv.models.summary import mult_adds
 from cconv.threads import get_num_threads
 
@@ -68,22 +70,23 @@ class _Watched(Step):
 
     def __init__(self, step: Step) -> None:
         super().__init__(step.layers, step.first)
+        self.sources, self.value = step.sources, step.value
         self.step = step
         self.again = step.again
         self.moves = True  # the output is not simply the input, or a view of it
         self.forth: list[float] = []
         self.back: list[float] = []
 
-    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+    def forward(self, x: Any, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
         start = time.perf_counter()
         y = self.step.forward(x, run)
         self.forth.append(time.perf_counter() - start)
-        self.moves = not np.may_share_memory(x, y)
+        self.moves = not any([np.may_share_memory(each, y) for each in each_of(x)])
         return y
 
-    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
-        """Set the gradients of the weights; return that of the input if `need_dx`."""
+    def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
+        """Set the gradients of the weights; return that of the input if `need_dx`, as many as there are."""
         start = time.perf_counter()
         dx = self.step.backward(dy, run, need_dx)
         self.back.append(time.perf_counter() - start)
@@ -160,8 +163,8 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     """Return what a pass computes: backward, the gradients of the weights and, if needed, of the input."""
     first, last = step.layers[0], step.layers[-1]
     item = first.dtype.itemsize
-    assert first.input_shape is not None
-    given, made = (batch * item * int(np.prod(shape)) for shape in (first.input_shape, last.output_shape))
+    shapes: Any = first.input_shape if first._merges else [first.input_shape]
+    given, made = (batch * item * sum(map(math.prod, each)) for each in (shapes, [last.output_shape]))
     pooled = isinstance(step.step, PooledConvolution)
     algorithms = [_algorithm(layer, pooled, batch, backward, need_dx) for layer in step.layers]
     weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
@@ -181,16 +184,33 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     )
 
 
+def _input_shapes(flow: Flow) -> list[tuple[int, ...]]:
+    """Return the shape of a sample of each input, channels last, as the first layer that reads it has it."""
+    shapes: dict[int, tuple[int, ...]] = {}
+    for use in reversed(flow.uses):
+        given: Any = use.layer.input_shape if use.layer._merges else [use.layer.input_shape]
+        for value, shape in zip(use.inputs, given, strict=True):
+            shapes[value] = use.layer._inner(shape)
+    return [shapes[value] for value in range(flow.n_inputs)]
+
+
 def measure(
-    layers: Sequence[Layer], batch_size: int, training: bool, seed: int, fuse: bool = True
+    layers: Sequence[Layer] | Flow,
+    batch_size: int,
+    training: bool,
+    seed: int,
+    fuse: bool = True,
 ) -> list[Pass]:
     """Return the passes of a batch of random numbers through built layers, timed, in order."""
-    first = layers[0]
-    assert first.input_shape is not None
+    flow = Flow.of(layers)
     rng = np.random.default_rng(seed)
-    shape = first._inner(first.input_shape)
-    x = rng.standard_normal((batch_size, *shape), np.float32).astype(first.dtype, copy=False)
-    plan = Plan(layers, training=training, seed=seed, fuse=fuse)
+    xs = tuple(
+        [
+            rng.standard_normal((batch_size, *shape), np.float32).astype(flow.layers[0].dtype, copy=False)
+            for shape in _input_shapes(flow)
+        ]
+    )
+    plan = Plan(flow, training=training, seed=seed, fuse=fuse)
     watched = [_Watched(step) for step in plan.steps]
     plan.steps = list(watched)
     dy = None
@@ -199,9 +219,9 @@ def measure(
     while len(watched[0].forth) <= ROUNDS and (
         len(watched[0].forth) < 2 or time.perf_counter() - start < SECONDS
     ):
-        y = plan.forward(x)
+        y = plan.forward(xs if len(xs) > 1 else xs[0])
         if training:
-            dy = np.full_like(y, 1 / batch_size) if dy is None else dy
+            dy = tuple([np.full_like(each, 1 / batch_size) for each in each_of(y)]) if dy is None else dy
             plan.backward(dy)
     passes = [_pass_of(step, batch_size, False, False, statistics.median(step.forth[1:])) for step in watched]
     learning = [number for number, step in enumerate(watched) if step.back]
@@ -238,7 +258,7 @@ def report(passes: Sequence[Pass], limits: Limits) -> list[str]:
 
 
 def explain(
-    model: Sequential,
+    model: Model,
     batch_size: int = 32,
     *,
     training: bool = False,
@@ -254,7 +274,7 @@ def explain(
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         Built; neither its weights nor its optimizer change.
     batch_size : int
         Samples of the batch, which is random numbers.
@@ -278,8 +298,8 @@ def explain(
     Step ...
     """
     where = "explain"
-    if not isinstance(model, Sequential):
-        raise TypeError(f"{where}: model must be a Sequential, got {type(model).__name__}")
+    if not isinstance(model, Model):
+        raise TypeError(f"{where}: model must be a Sequential or a Model, got {type(model).__name__}")
     if not model.built:
         raise ValueError(
             f"{where}: the model is not built: call build(input_shape), or give its first layer "
@@ -289,8 +309,8 @@ def explain(
     backward = arguments.flag(where, "training", training)
     limits = machine_limits(model.dtype)
     # Training has effects, such as the moving averages of a normalisation: on a copy.
-    layers = copy.deepcopy(model.layers) if backward else model.layers
-    passes = measure(layers, count, backward, model.seed, model.fuse)
+    subject = copy.deepcopy(model) if backward else model
+    passes = measure(subject._flow(), count, backward, model.seed, model.fuse)
     print_fn(
         f"{model.dtype}, {count} samples, {get_num_threads()} threads: "
         f"{limits.flops / 1e9:.0f} GFLOP/s, {limits.bandwidth / 1e9:.0f} GB/s"
