@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Flatten,
         GlobalAveragePooling2D,
         Input,
+        KerasTensor,
         LeakyReLU,
         MaxPooling,
         MaxPooling2D,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         Softmax,
         ZeroPadding2D,
     )
-    from cconv.models import Sequential, load_model
+    from cconv.models import Model, Sequential, load_model
     from cconv.models.explaining import explain
     from cconv.threads import get_num_threads, set_num_threads
     from cconv.utils.config import show_config
@@ -67,6 +68,7 @@ _NAMES = {
         "Flatten",
         "GlobalAveragePooling2D",
         "Input",
+        "KerasTensor",
         "LeakyReLU",
         "MaxPooling",
         "MaxPooling2D",
@@ -79,7 +81,7 @@ _NAMES = {
         "Softmax",
         "ZeroPadding2D",
     ),
-    "models": ("Sequential", "load_model"),
+    "models": ("Model", "Sequential", "load_model"),
     "threads": ("get_num_threads", "set_num_threads"),
 }
 _LAZY = {name: f"cconv.{module}" for module, names in _NAMES.items() for name in names}
@@ -116,9 +118,11 @@ __all__ = [
     "Flatten",
     "GlobalAveragePooling2D",
     "Input",
+    "KerasTensor",
     "LeakyReLU",
     "MaxPooling",
     "MaxPooling2D",
+    "Model",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",

@@ -4,7 +4,7 @@ One name a line: what cconv is given loses its line here, and nothing else. The 
 of the module, "" for that of Keras itself. Strings that Keras takes, such as "kld", are in it too.
 """
 
-from cconv.arguments.keras_names.layers import GRAPH, LAYERS
+from cconv.arguments.keras_names.layers import LAYERS
 
 OWN_CLASSES = "register_serializable, custom_object_scope"
 
@@ -13,14 +13,12 @@ MISSING: dict[str, dict[str, str]] = {
     "": {
         "DTypePolicy": "dtype= of Sequential",
         "FloatDTypePolicy": "dtype= of Sequential",
-        "Function": GRAPH,
+        "Function": "Model(inputs, outputs).predict",
         "Initializer": "cconv.initializers.Initializer",
         "InputSpec": "",
-        "KerasTensor": GRAPH,
         "Layer": "cconv.layers.Layer",
         "Loss": "cconv.losses.Loss",
         "Metric": "cconv.metrics.Metric",
-        "Model": GRAPH,
         "Operation": "",
         "Optimizer": "cconv.optimizers.Optimizer",
         "Quantizer": "",
@@ -51,7 +49,6 @@ MISSING: dict[str, dict[str, str]] = {
         "wrappers": "cconv.CNNClassifier, cconv.CNNRegressor",
     },
     "models": {
-        "Model": GRAPH,
         "save_model": "Sequential.save",
     },
     "optimizers": {
