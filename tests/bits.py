@@ -16,7 +16,7 @@ from cconv import functional as F
 from cconv import ops
 from cconv.geometry import algorithms
 from cconv.geometry.shapes import resolve_window
-from cconv.ops import images, normalization, optimizers
+from cconv.ops import images, merging, normalization, optimizers
 from cconv.ops.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
@@ -199,6 +199,24 @@ def steps(size, dtype):
     yield "average", (param, optimizers.square_sums(group))
 
 
+def merged(size, dtype):
+    """Results of what layers of several inputs call."""
+    n, height, width, channels, _ = size
+    shape = (n, height * width, channels)
+    a, b, scale = arrays(shape, shape, (n, channels), dtype=dtype)
+    b[:, ::3] = a[:, ::3]
+    for name in ("add", "add_relu", "subtract", "multiply", "divide", "maximum", "minimum", "larger_share"):
+        yield f"merging.{name}", getattr(merging, name)(a, b)
+    yield "merging of one", (merging.negative(a), merging.divide_by(a, 3.0))
+    yield "scale_channels", (merging.scale_channels(a, scale), merging.product_sums(b, a))
+    column = a.reshape(n, -1, 1)
+    yield "product_sums of one channel", merging.product_sums(column, column)
+    whole = np.zeros((n * height * width, 2 * channels + 1), dtype)
+    for at, part in enumerate((a, b)):
+        merging.copy_columns(part.reshape(len(whole), channels), 0, whole, at * channels, channels)
+    yield "copy_columns", whole
+
+
 def pictures(size, dtype):
     """Results of what happens to images on their way into a batch."""
     n, height, width, channels, _ = size
@@ -221,7 +239,7 @@ def digests():
     """Digest of the bits of every case."""
     found = {}
     for dtype, size in itertools.product((np.float32, np.float64), SIZES):
-        cases = [*rowwise(size, dtype), *steps(size, dtype), *pictures(size, dtype)]
+        cases = [*rowwise(size, dtype), *steps(size, dtype), *merged(size, dtype), *pictures(size, dtype)]
         if size is SIZES[0]:
             cases += [*large_kernel(dtype), *large_dense(dtype)]
         for window in WINDOWS:

@@ -18,6 +18,7 @@ from cconv import ops
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
 from cconv.ops import images as ops_images
+from cconv.ops import merging as ops_merging
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
 from cconv.ops.run import Run
@@ -27,6 +28,8 @@ CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
 PAIRS = tuple(itertools.product(CHANNELS, CHANNELS))
 WIDTHS = range(1, 10)
 LENGTHS = (*range(1, 71), 8191, 8192, 8193)  # past a chunk of the elementwise kernels
+
+MERGED = ("add", "add_relu", "subtract", "multiply", "divide", "maximum", "minimum", "larger_share")
 
 # Kernel, strides, padding, dilation; where padding is "valid" the image is as much larger.
 WINDOWS = (
@@ -351,6 +354,41 @@ def normalization(m, channels, dtype):
     return compute
 
 
+def merged(n, dtype):
+    a, b = inputs(dtype, (n,), (n,))
+
+    def compute(run):
+        results = [ops_merging.negative(a, run=run), ops_merging.divide_by(a, 3.0, run=run)]
+        for name in MERGED:
+            results.append(getattr(ops_merging, name)(a, b, run=run))
+            over = a.copy()
+            results.append(getattr(ops_merging, name)(over, b, over, run))
+        return results
+
+    return compute
+
+
+def channels_merged(n, pixels, channels, dtype):
+    x, dy, scale = inputs(dtype, (n, pixels, channels), (n, pixels, channels), (n, channels))
+    rows = n * pixels
+
+    def compute(run):
+        whole = run.empty("whole", (rows, 2 * channels + 1), dtype)
+        pieces = [
+            x.reshape(rows, channels),
+            dy.reshape(rows, channels),
+            x.reshape(-1)[:rows].reshape(rows, 1),
+        ]
+        for at, piece in zip((1, channels + 1, 0), pieces, strict=True):
+            ops_merging.copy_columns(piece, 0, whole, at, piece.shape[1], run)
+        back = run.empty("back", (rows, channels), dtype)
+        ops_merging.copy_columns(whole, channels + 1, back, 0, channels, run)
+        y = ops_merging.scale_channels(x, scale, run=run)
+        return [whole, back, y, ops_merging.product_sums(dy, x, run=run)]
+
+    return compute
+
+
 def optimizers(n, dtype):
     param, grad, *all_states = inputs(dtype, *[(n,)] * 5)
     rules = {
@@ -392,11 +430,18 @@ def optimizers(n, dtype):
 def lengths(dtype):
     for i, n in enumerate(LENGTHS):
         yield elementwise, n, dtype
+        yield merged, n, dtype
         yield optimizers, n, dtype
         yield rows, (1, 2, 3, 5)[i % 4], n, dtype
     for m, n in itertools.product((63, 64, 65, 200), CHANNELS):
         yield rows, m, n, dtype
         yield normalization, m, n, dtype
+    for pixels, channels in itertools.product((1, 2, 63, 64, 65, 200), CHANNELS):
+        yield channels_merged, 1 + channels % 3, pixels, channels, dtype
+    item = np.dtype(dtype).itemsize
+    yield merged, (16 << 20) // item + 3, dtype
+    for channels in (33, 1200):
+        yield channels_merged, 2, (8 << 20) // item // channels + 1, channels, dtype
     for m, channels in ((1200, 33), (40_000, 1), (3, 20_000)):
         yield normalization, m, channels, dtype
     yield large, ((16 << 20) // np.dtype(dtype).itemsize // 33 + 1, 33), dtype

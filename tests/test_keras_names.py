@@ -66,7 +66,7 @@ def test_layers_are_looked_for_at_the_top():
     ("program", "last"),
     [
         ("from cconv.layers import Conv3D", "ImportError: cconv.layers has no Conv3D: see docs/coming-from"),
-        ("from cconv.layers import Dense, Add", "ImportError: cconv.layers has no Add: see docs/coming-from"),
+        ("from cconv.layers import Dense, GRU", "ImportError: cconv.layers has no GRU: see docs/coming-from"),
         (
             "from cconv.losses import Dice as D",
             "ImportError: cconv.losses has no Dice: see docs/coming-from",

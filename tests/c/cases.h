@@ -124,9 +124,60 @@ static void NAME(pools)(const cconv_rows *rows) {
     }
 }
 
+/* Two rows merged: element by element, rows scaled, products of rows added, columns copied. */
+static void NAME(merged)(const cconv_rows *rows) {
+    cconv_map *const maps[] = {rows->plus, rows->plus_relu, rows->minus, rows->times, rows->over,
+                               rows->larger, rows->smaller, rows->larger_share};
+    enum { MAPS = sizeof maps / sizeof *maps, HIGH = 3 };
+    for (ptrdiff_t n = 1; n < 70; n++) {
+        REAL *a = NAME(numbers)(HIGH * n, 13), *b = NAME(numbers)(HIGH * n, 14);
+        REAL *y = NAME(numbers)(HIGH * n + 1, 15), behind = y[HIGH * n];
+        b[n / 2] = a[n / 2]; /* a pair that is equal */
+        for (int f = 0; f < MAPS; f++) {
+            maps[f](n, a, b, y, 0);
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const REAL u = a[i], v = b[i], sum = u + v;
+                const REAL truth[MAPS] = {sum, sum > 0 ? sum : 0, u - v, u * v, u / v, u > v ? u : v,
+                                          u < v ? u : v, u > v ? 1 : u == v ? (REAL)0.5 : 0};
+                CHECK(y[i] == truth[f], "map %d of %td: %g for %g", f, n, y[i], truth[f]);
+            }
+        }
+        rows->over_number(n, a, NULL, y, 3);
+        for (ptrdiff_t i = 0; i < n; i++) CHECK(y[i] == a[i] / 3, "%g / 3: %g", a[i], y[i]);
+        rows->negative(n, a, NULL, y, 0);
+        for (ptrdiff_t i = 0; i < n; i++) CHECK(y[i] == -a[i], "-%g: %g", a[i], y[i]);
+        rows->scale_rows(HIGH, n, a, b, y);
+        for (ptrdiff_t i = 0; i < HIGH * n; i++)
+            CHECK(y[i] == a[i] * b[i % n], "scaled %td of %td: %g", i, n, y[i]);
+        CHECK(y[HIGH * n] == behind, "scale_rows wrote behind %td elements", HIGH * n);
+        rows->product_sums(HIGH, n, a, b, y);
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double sum = 0, size = 0;
+            for (ptrdiff_t r = 0; r < HIGH; r++) {
+                sum += (double)a[r * n + i] * b[r * n + i];
+                size += fabs((double)a[r * n + i] * b[r * n + i]);
+            }
+            CHECK(fabs(y[i] - sum) <= LOOSE * size, "products of column %td: %g for %g", i, y[i], sum);
+        }
+        digest(y, (size_t)n * sizeof(REAL));
+        rows->copy_rows(HIGH, n, a, n, y, n);
+        CHECK(memcmp(y, a, (size_t)(HIGH * n) * sizeof(REAL)) == 0, "rows of %td copied", n);
+        if (n > 1) {
+            rows->copy_rows(HIGH, 1, a + n - 1, n, y, n);
+            for (ptrdiff_t r = 0; r < HIGH; r++) {
+                CHECK(y[r * n] == a[r * n + n - 1], "last of row %td of %td copied", r, n);
+                CHECK(y[r * n + 1] == a[r * n + 1], "copy_rows wrote behind a column of row %td", r);
+            }
+        }
+        CHECK(y[HIGH * n] == behind, "copy_rows wrote behind %td elements", HIGH * n);
+        free(a), free(b), free(y);
+    }
+}
+
 static void NAME(check)(const NAME(table) *table) {
     NAME(products)(table);
     NAME(functions)(table->rows);
     NAME(others)(table->rows);
     NAME(pools)(table->rows);
+    NAME(merged)(table->rows);
 }
