@@ -4,7 +4,6 @@ One name a line: a layer that cconv is given loses its line here, and nothing el
 """
 
 ONE_HIGH = "the 2D layer, on images one pixel high"
-GRAPH = "layers one after another: Sequential"
 
 LAYERS = {
     "ActivityRegularization": "kernel_regularizer= of the layer whose weights they are",
