@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "simd.h"
 
 static uint64_t state = 0xCBF29CE484222325u; /* FNV-1a */
