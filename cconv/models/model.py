@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 from numpy.typing import DTypeLike
 
 from cconv.arguments.control import controlled
-from cconv.arguments.numbers import flag
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope
 from cconv.layers.input import InputLayer
@@ -253,9 +252,10 @@ class Model(Trainer, Hooks):
         Parameters
         ----------
         line_length : int, optional
-            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them.
+            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them;
+            98 and 108 with the column *Connected to*, which a graph has.
         positions : sequence of float, optional
-            Where the three columns end, as parts of `line_length`.
+            Where the three or four columns end, as parts of `line_length`.
         print_fn : callable, optional
             Gets each line instead of `print`.
         expand_nested : bool
@@ -293,13 +293,13 @@ class Model(Trainer, Hooks):
          Non-trainable params: 0 (0.00 B)
         """
         self._need_built("summary")
-        flag(f"{self.kind}.summary", "expand_nested", expand_nested)
         for line in summary.lines(
             self,
             style=style,
             line_length=line_length,
             positions=positions,
             show_trainable=show_trainable,
+            expand_nested=expand_nested,
             layer_range=layer_range,
             details=details,
             plain=print_fn is None and not summary.shows_boxes(),
@@ -313,7 +313,7 @@ class Model(Trainer, Hooks):
     def _repr_html_(self) -> str | None:
         if not self.built:
             return None
-        return diagram.html(summary.table(self._layers), diagram.svg(self._layers, self.input_shape[1:]))
+        return diagram.html(summary.lines(self), diagram.svg(self._layers, self.input_shape[1:]))
 
     # --- weights ------------------------------------------------------------------------------
 
