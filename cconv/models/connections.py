@@ -30,6 +30,12 @@ def _is_row(model: Any) -> bool:
     return apart and all(entry.inputs == (number,) for number, entry in enumerate(uses))
 
 
+def shape_of(layer: Any) -> Any:
+    """Return the output's shape with None for the batch, also of a model among the layers."""
+    shape = layer.output_shape
+    return shape if hasattr(layer, "_items") else (None, *shape)
+
+
 def expanded(items: list[Any], nested: bool, mark: str, depth: int = 0) -> list[tuple[str, Any]]:
     """Return layers, with `nested` those of models among them, each with what stands before its name."""
     rows: list[tuple[str, Any]] = []

@@ -12,7 +12,8 @@ from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope
 from cconv.layers.input import InputLayer
 from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
-from cconv.models import described, diagram, files, summary
+from cconv.models import described, diagram, files, graph_diagram, summary
+from cconv.models.connections import connections
 from cconv.models.ends import Ends, ends_of
 from cconv.models.network import unused
 from cconv.models.tracing import graph_of
@@ -313,7 +314,16 @@ class Model(Trainer, Hooks):
     def _repr_html_(self) -> str | None:
         if not self.built:
             return None
-        return diagram.html(summary.lines(self), diagram.svg(self._layers, self.input_shape[1:]))
+        return diagram.html(summary.lines(self), self._drawing())
+
+    def _drawing(self, show_shapes: bool = True, show_layer_names: bool = True) -> diagram.Drawing:
+        """Return the picture of a built model: a row from top to bottom, or a graph."""
+        options = {"show_shapes": show_shapes, "show_layer_names": show_layer_names}
+        if connections(self) is not None:
+            return graph_diagram.svg(self, **options)
+        shown = [item for item in self._items if not isinstance(item, InputLayer)]
+        assert self._input_shape is not None
+        return diagram.svg(shown, self._input_shape, **options)
 
     # --- weights ------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from cconv.arguments.text import fitted, printable
 from cconv.engine.flow import Flow
 from cconv.layers.base import Layer
 from cconv.models import boxed_summary
-from cconv.models.connections import connections, expanded
+from cconv.models.connections import connections, expanded, shape_of
 from cconv.models.flowing import leaves
 
 NAME = "summary"
@@ -117,12 +117,6 @@ def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
     return line
 
 
-def shape_of(layer: Any) -> Any:
-    """Return the output's shape with None for the batch, also of a model among the layers."""
-    shape = layer.output_shape
-    return shape if hasattr(layer, "_items") else (None, *shape)
-
-
 def trainable(layer: Layer) -> str:
     """Return what the column for trainable says: Y, N, or - where there is nothing to train."""
     return ("Y" if layer.trainable else "N") if layer.count_params() else "-"
@@ -173,7 +167,7 @@ def mult_adds(layer: Layer) -> int:
 
 
 def total_mult_adds(model: Any) -> int:
-    """Return the multiply-adds of one sample's forward pass through a built model, shared layers each time."""
+    """Return the multiply-adds of one sample through a built model, shared layers each time."""
     return sum(mult_adds(layer) for layer in model._inlined().flow.layers)
 
 
