@@ -16,6 +16,7 @@ from cconv.geometry.algorithms import forward_algorithm, lanes_of
 from cconv.layers.augmentation import Augmentation
 from cconv.layers.convolution import Conv2D
 from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
+from cconv.layers.patches import RandomCrop
 
 # A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
 # for the calls. In a part no step reads and writes more than PART_BYTES.
@@ -23,7 +24,8 @@ LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
 # A step whose weights take more bytes than this takes the batch whole, so that they are read once.
 WEIGHT_BYTES = 3 << 17
 
-PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference
+# Write nothing at inference, a RandomCrop excepted.
+PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)
 
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
@@ -38,7 +40,8 @@ def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:
         if weights > WEIGHT_BYTES or not step.replays(False):
             break
         fewest = max(fewest, _fewest_samples(step, x))
-        if (read + size) * len(x) >= LEAST_BYTES and not isinstance(last, PASSING):
+        passing = isinstance(last, PASSING) and not isinstance(last, RandomCrop)
+        if (read + size) * len(x) >= LEAST_BYTES and not passing:
             front, large, widest = count, large + 1, max(widest, read + size)
     parts = min(-(-len(x) * widest // PART_BYTES), len(x) // fewest)
     return (front, -(-len(x) // parts)) if large >= FEWEST_STEPS and parts > 1 else (0, 0)

@@ -8,12 +8,15 @@ from cconv.arguments.keras_names import of_string, refusing
 from cconv.arguments.serializable import own_object
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
-from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
+from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.levels import RandomBrightness, RandomContrast
+from cconv.layers.mixing import CutMix, MixUp
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
+from cconv.layers.patches import RandomCrop, RandomErasing
 from cconv.layers.pooling import (
     AveragePool2D,
     AveragePooling2D,
@@ -21,6 +24,7 @@ from cconv.layers.pooling import (
     MaxPooling,
     MaxPooling2D,
 )
+from cconv.layers.resampling import RandomRotation, RandomTranslation, RandomZoom
 from cconv.layers.rescaling import Rescaling
 
 # Keras' second names.
@@ -33,6 +37,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Conv2D",
+    "CutMix",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
@@ -46,9 +51,15 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
+    "MixUp",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",

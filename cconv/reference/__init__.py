@@ -30,7 +30,19 @@ from cconv.reference.activations import (
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
 from cconv.reference.dropout import dropout_mask, philox4x32
-from cconv.reference.images import flip, gather_rows, sample, sample_backward
+from cconv.reference.images import (
+    brighten,
+    brighten_backward,
+    contrast,
+    crop,
+    crop_backward,
+    flip,
+    gather_rows,
+    mix,
+    paste,
+    sample,
+    sample_backward,
+)
 from cconv.reference.losses import categorical_crossentropy, softmax_cross_entropy
 from cconv.reference.normalization import batch_normalization, batch_normalization_backward
 from cconv.reference.optimizers import (
@@ -66,12 +78,17 @@ __all__ = [
     "average_pool2d_backward",
     "batch_normalization",
     "batch_normalization_backward",
+    "brighten",
+    "brighten_backward",
     "categorical_crossentropy",
     "clip_norm",
     "clip_value",
     "col2im",
+    "contrast",
     "conv2d",
     "conv2d_backward",
+    "crop",
+    "crop_backward",
     "dense",
     "dense_backward",
     "dropout_mask",
@@ -85,11 +102,13 @@ __all__ = [
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "mix",
     "momentum",
     "moving_average",
     "nadam",
     "nesterov",
     "output_size",
+    "paste",
     "philox4x32",
     "relu",
     "relu_backward",

@@ -268,6 +268,8 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "pooling/windows.h"
 #include "images/convert.h"
 #include "images/sample.h"
+#include "images/levels.h"
+#include "images/patches.h"
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
@@ -287,6 +289,9 @@ static const cconv_rows NAME(rows) = {
     .im2col = NAME(im2col), .col2im = NAME(col2im),
     .convert = NAME(convert), .flip = NAME(flip), .sample = NAME(sample),
     .sample_backward = NAME(sample_backward),
+    .brighten = NAME(brighten), .brighten_backward = NAME(brighten_backward),
+    .contrast = NAME(contrast), .mix = NAME(mix), .paste = NAME(paste),
+    .crop = NAME(crop), .crop_backward = NAME(crop_backward),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),
