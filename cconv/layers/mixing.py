@@ -42,6 +42,7 @@ class Mixing(Layer):
         self._set_format(data_format)
         self._own_seed: int = new_seed() if self.seed is None else self.seed
 
+    @controlled
     def __call__(self, x: Any, training: bool = True) -> Any:
         """Return ``forward(x, training)``, in training by default, as Keras does."""
         return self.forward(x, training)
@@ -71,14 +72,15 @@ class Mixing(Layer):
         if flag(self.where, "training", training):
             run = Run(training=True, seed=self._own_seed, step=self._calls)
             self._calls += 1
-            images, labels = self.mixed(images, labels, run)
+            images, labels = self.mix(images, labels, run)
         else:
             images, labels = images.copy(), None if labels is None else labels.copy()
         if not isinstance(x, dict):
             return images
         return {"images": images} if labels is None else {"images": images, "labels": labels}
 
-    def mixed(
+    @controlled
+    def mix(
         self, images: np.ndarray, labels: np.ndarray | None, run: Run
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return images and labels, floats in the layer's data format, as the draws of `run` mix them."""
@@ -103,9 +105,9 @@ class Mixing(Layer):
             names = ", ".join(map(repr, given))
             raise ValueError(f"{self.where}: x must have the keys 'images' and 'labels', got {names}")
         images = _floats(real_array(self.where, "images", given["images"], 4))
-        return images, self.checked_labels(given["labels"], images) if "labels" in given else None
+        return images, self._checked_labels(given["labels"], images) if "labels" in given else None
 
-    def checked_labels(self, labels: Any, images: np.ndarray) -> np.ndarray:
+    def _checked_labels(self, labels: Any, images: np.ndarray) -> np.ndarray:
         """Return labels of these images as floats, if they are one row of numbers for each."""
         rows = real_array(self.where, "labels", labels, None)
         if rows.ndim != 2 or len(rows) != len(images):

@@ -148,8 +148,8 @@ class Augmented(PyDataset):
         images = arguments.ready(x, np.dtype(np.float64 if x.dtype == np.float64 else np.float32))
         for layer in self.layers:
             if isinstance(layer, Mixing):
-                labels = layer.checked_labels(y, images)
-                images, y = layer.mixed(images, labels, run)
+                labels = layer._checked_labels(y, images)
+                images, y = layer.mix(images, labels, run)
             else:
                 images = layer._to_outer(layer.augment(layer._to_inner(images), run))
         return np.ascontiguousarray(images), y

@@ -27,7 +27,7 @@ from cconv.layers import (
 
 temple, flower = (picture[:420:3, 100:520:3] for picture in load_sample_images().images)
 LAYERS = {
-    "RandomFlip()": RandomFlip(seed=5),
+    "RandomFlip()": RandomFlip(seed=93),
     "RandomTranslation(0.2, 0.2)": RandomTranslation(0.2, 0.2, seed=0),
     "RandomRotation(0.1)": RandomRotation(0.1, seed=2),
     "RandomZoom(0.4)": RandomZoom(0.4, seed=2),
@@ -40,10 +40,10 @@ MIXING = {"MixUp(1)": MixUp(1.0, seed=4), "CutMix()": CutMix(seed=4)}
 
 # %%
 # Eight layers change images alone.
-drawn = {
-    name: [(picture, "") for picture in layer.forward(np.stack([flower] * 4), training=True)]
-    for name, layer in LAYERS.items()
-}
+drawn = {}
+for number, (name, layer) in enumerate(LAYERS.items()):
+    picture = temple if number < 4 else flower
+    drawn[name] = [(changed, "") for changed in layer.forward(np.stack([picture] * 4), training=True)]
 
 # %%
 # Two mix the images of a batch, and their one-hot labels.
@@ -59,8 +59,8 @@ for name, layer in MIXING.items():
 
 # %%
 # Two layers a row.
-figure = plt.figure(figsize=(10, 8.2), layout="constrained")
-groups = figure.subfigures(5, 2, wspace=0.06, hspace=0.02)
+figure = plt.figure(figsize=(10, 7.6), layout="constrained")
+groups = figure.subfigures(5, 2, wspace=0.06, hspace=0.02, height_ratios=[1, 1, 1, 1, 1.13])
 for group, (name, pictures) in zip(groups.flat, drawn.items(), strict=True):
     group.suptitle(name, fontsize=10, family="monospace")
     for place, (picture, label) in zip(group.subplots(1, 4), pictures, strict=True):
@@ -68,5 +68,5 @@ for group, (name, pictures) in zip(groups.flat, drawn.items(), strict=True):
         place.set_axis_off()
         place.set_title(label, fontsize=8, pad=2)
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=90)
+    figure.savefig(sys.argv[1], dpi=80)
 plt.show()
