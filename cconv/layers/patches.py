@@ -38,8 +38,8 @@ class RandomCrop(Augmentation):
     >>> import numpy as np
     >>> x = np.arange(25.0).reshape(1, 5, 5, 1)
     >>> RandomCrop(2, 2, seed=3).forward(x, training=True)[0, :, :, 0]
-    array([[ 7.,  8.],
-           [12., 13.]])
+    array([[ 6.,  7.],
+           [11., 12.]])
     """
 
     def __init__(
@@ -142,9 +142,9 @@ class RandomErasing(Augmentation):
     >>> x = np.full((1, 4, 4, 1), 9.0)
     >>> RandomErasing((1.0, 1.0), (0.25, 0.25), fill_value=0.0, seed=2).forward(x, training=True)[0, :, :, 0]
     array([[9., 9., 9., 9.],
-           [9., 0., 0., 9.],
-           [9., 0., 0., 9.],
-           [9., 9., 9., 9.]])
+           [9., 9., 9., 9.],
+           [9., 9., 0., 0.],
+           [9., 9., 0., 0.]])
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 What the augmentations do
 =========================
 
-Four draws of each layer that changes training images. `MixUp` and `CutMix` take images and labels, and mix both;
+Four draws of each layer that changes training images. `MixUp` and `CutMix` mix images and labels;
 the numbers above their pictures are the label: how much of it is the flower, and how much the temple.
 """
 
