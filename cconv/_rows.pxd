@@ -13,7 +13,7 @@ cdef extern from "rows/table.h" nogil:
         unsigned int threshold
 
     ctypedef struct cconv_sampling:
-        Py_ssize_t h, w, c
+        Py_ssize_t h, w, c, oh, ow
         double[2] middle
         double value
         int fill, bilinear
@@ -94,6 +94,19 @@ cdef extern from "rows/table.h" nogil:
         cconv_row_map *product_sums
         void (*copy_rows)(Py_ssize_t m, Py_ssize_t n, const void *start, Py_ssize_t start_step, void *to,
                           Py_ssize_t step) noexcept nogil
+        void (*brighten)(Py_ssize_t n, double delta, double low, double high, const void *x,
+                         void *y) noexcept nogil
+        void (*brighten_backward)(Py_ssize_t n, double low, double high, const void *dy, const void *y,
+                                  void *dx) noexcept nogil
+        void (*contrast)(Py_ssize_t pixels, Py_ssize_t c, double factor, double low, double high,
+                         const void *x, void *y) noexcept nogil
+        void (*mix)(Py_ssize_t n, double weight, const void *a, const void *b, void *y) noexcept nogil
+        void (*paste)(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, const long long *box, const void *x,
+                      const void *other, void *y) noexcept nogil
+        void (*crop)(Py_ssize_t w, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t top,
+                     Py_ssize_t left, const void *x, void *y) noexcept nogil
+        void (*crop_backward)(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow,
+                              Py_ssize_t top, Py_ssize_t left, const void *dy, void *dx) noexcept nogil
         cconv_update *sgd
         cconv_update *momentum
         cconv_update *nesterov

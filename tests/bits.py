@@ -233,6 +233,15 @@ def pictures(size, dtype):
         how = images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
         y = images.sample(x, at * 9, how, Run())
         yield f"sample {fill_mode}", (y, images.sample_backward(y, at * 9, how, Run()))
+    numbers, limits, corner = at[:, 0, 0].astype(np.float64), (-1.5, 1.0), np.ones((len(x), 2), np.int64)
+    y = images.brighten(x, numbers, limits, Run())
+    yield "brighten", (y, images.brighten_backward(x, y, limits, Run()))
+    yield "contrast", images.contrast(x, numbers, limits, "y", Run())
+    yield "mix", images.mix(x, order[::-1].copy(), numbers, Run())
+    box = np.tile(np.array([0, height // 2, 1, width], np.int64), (len(x), 1))
+    yield "paste", images.paste(x, x, order[::-1].copy(), box, "y", Run())
+    y = images.crop(x, corner, (height - 1, width - 1), Run())
+    yield "crop", (y, images.crop_backward(y, corner, (height, width), Run()))
 
 
 def digests():

@@ -481,6 +481,32 @@ def sampled(n, size, channels, fill_mode, interpolation, dtype):
     return compute
 
 
+def changed(n, size, channels, dtype):
+    """Images brightened, mixed, pasted into each other and cut."""
+    (x,) = inputs(dtype, (n, *size, channels))
+    height, width = size
+    each = np.arange(n)
+    partner, numbers = each[::-1].copy(), np.linspace(0.25, 1.5, n)
+    box = np.tile([height // 3, height, width // 2, width], (n, 1)).astype(np.int64)
+    part = (height - height // 3, width - width // 2)
+    corner, limits = np.ascontiguousarray(box[:, ::2]), (-1.0, 0.75)
+    for array in (partner, numbers, box, corner):
+        array.setflags(write=False)
+
+    def compute(run):
+        y = ops_images.brighten(x, numbers, limits, run)
+        cut = ops_images.crop(x, corner, part, run)
+        return [
+            ops_images.brighten_backward(x, y, limits, run),
+            ops_images.contrast(x, numbers, limits, "y", run),
+            ops_images.mix(x, partner, numbers, run),
+            ops_images.paste(x, x, partner, box, "y", run),
+            ops_images.crop_backward(cut, corner, size, run),
+        ]
+
+    return compute
+
+
 def images(dtype):
     shapes = [(c, p) for c, p in itertools.product((1, 2, 3, 17), (*WIDTHS, 15, 16, 17, 511, 512, 513))]
     for (i, shape), kind in itertools.product(enumerate(shapes), ("?", *ops_images.KINDS)):
@@ -490,6 +516,9 @@ def images(dtype):
     )
     for i, (fill_mode, interpolation, channels, width) in enumerate(ways):
         yield sampled, 1 + i % 3, (1 + i % 4, width), channels, fill_mode, interpolation, dtype
+    for i, (channels, width) in enumerate(itertools.product((1, 2, 3, 16, 17, 33), (*WIDTHS, 63, 64, 65))):
+        yield changed, 1 + i % 3, (1 + i % 4, width), channels, dtype
+    yield changed, 1, (64, 65), 1, dtype  # several chains of a sum
 
 
 def bits(results):

@@ -21,9 +21,14 @@ from cconv.layers import (
     Flatten,
     GlobalAveragePooling2D,
     MaxPooling2D,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
+    RandomZoom,
     Rescaling,
     Reshape,
     ZeroPadding2D,
@@ -267,28 +272,82 @@ def _shape_backward(layer, dy, x, y, run):
 
 
 def _augmentation(layer, x, run):
+    """The twins of an augmentation's two passes; of the second also the result of the first."""
     drawn = layer._drawn(layer._draws(run, len(x)), x.shape)
     if isinstance(layer, RandomFlip):
-        return lambda a: reference.flip(a, drawn), lambda a: reference.flip(a, drawn)
+        return lambda a: reference.flip(a, drawn), lambda a, y: reference.flip(a, drawn)
+    if isinstance(layer, RandomBrightness):
+        low, high = layer.value_range
+        return (
+            lambda a: reference.brighten(a, drawn, low, high),
+            lambda a, y: reference.brighten_backward(a, y, low, high),
+        )
+    if isinstance(layer, RandomContrast):
+        low, high = layer.value_range
+        return (
+            lambda a: reference.contrast(a, drawn, low, high),
+            lambda a, y: reference.contrast(reference.brighten_backward(a, y, low, high), drawn),
+        )
+    if isinstance(layer, RandomErasing):
+        return _erasing(layer, drawn, run)
+    if isinstance(layer, RandomCrop):
+        return _crop(layer, len(x), *drawn)
     at, (middle, fill_mode, interpolation, fill_value) = drawn
     return (
         lambda a: reference.sample(a, at, middle, fill_mode, interpolation, fill_value),
-        lambda a: reference.sample_backward(a, at, middle, fill_mode, interpolation),
+        lambda a, y: reference.sample_backward(a, at, middle, fill_mode, interpolation),
     )
 
 
+def _erasing(layer, boxes, run):
+    def filled(a):
+        other = np.zeros(a.shape)
+        if layer.fill_value is not None:
+            return other + np.clip(layer.fill_value, *layer.value_range)
+        for i, (top, bottom, left, right) in enumerate(boxes):
+            part = other[i, top:bottom, left:right]
+            part[...] = layer._noise(run, run.first_sample + i, part.size).reshape(part.shape)
+        return other
+
+    each = np.arange(len(boxes))
+    return (
+        lambda a: reference.paste(a, filled(a).astype(a.dtype), each, boxes),
+        lambda a, y: reference.paste(a, np.zeros_like(a), each, boxes),
+    )
+
+
+def _crop(layer, n, size, corner):
+    part = layer.height, layer.width
+    window, middle = layer._middle(size)
+    if corner is None and window != part:
+        at, (place, fill_mode, interpolation, fill_value) = layer._resized(n, window, middle)
+        return (
+            lambda a: reference.sample(a, at, place, fill_mode, interpolation, fill_value, part),
+            lambda a, y: reference.sample_backward(a, at, place, fill_mode, interpolation, size),
+        )
+    corner = np.tile(middle, (n, 1)) if corner is None else corner
+    return lambda a: reference.crop(a, corner, part), lambda a, y: reference.crop_backward(a, corner, size)
+
+
 def _augmentation_forward(layer, x, run):
-    if not run.training:
+    if isinstance(layer, RandomCrop) and not run.training:
+        forward, _ = _crop(layer, len(x), x.shape[1:3], None)
+    elif not run.training:
         return Twin(x, np.abs(x))
-    forward, _ = _augmentation(layer, x, run)
+    else:
+        forward, _ = _augmentation(layer, x, run)
     return Twin(forward(x), np.abs(forward(np.abs(x))) + np.abs(x).max())
 
 
 def _augmentation_backward(layer, dy, x, y, run):
     _, backward = _augmentation(layer, x, run)
-    return Gradients(Twin(backward(dy), np.abs(backward(np.abs(dy))) + np.abs(dy).max()), {})
+    return Gradients(Twin(backward(dy, y), np.abs(backward(np.abs(dy), y)) + np.abs(dy).max()), {})
 
 
+AUGMENTATIONS = (
+    *(RandomFlip, RandomTranslation, RandomRotation, RandomZoom),
+    *(RandomBrightness, RandomContrast, RandomCrop, RandomErasing),
+)
 KINDS = (
     ((Dense, Conv2D, DepthwiseConv2D), _affine_forward, _affine_backward),
     (BatchNormalization, _normalization_forward, _normalization_backward),
@@ -299,7 +358,7 @@ KINDS = (
     (ZeroPadding2D, _padding_forward, _padding_backward),
     (Dropout, _dropout_forward, _dropout_backward),
     ((Flatten, Reshape), _shape_forward, _shape_backward),
-    ((RandomFlip, RandomTranslation, RandomRotation), _augmentation_forward, _augmentation_backward),
+    (AUGMENTATIONS, _augmentation_forward, _augmentation_backward),
 )
 
 

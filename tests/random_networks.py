@@ -18,9 +18,14 @@ from cconv.layers import (
     GlobalAveragePooling2D,
     LeakyReLU,
     MaxPooling2D,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
+    RandomZoom,
     ReLU,
     Rescaling,
     Reshape,
@@ -171,6 +176,11 @@ def _of_images(draw, shape):
                 [(ZeroPadding2D, {"padding": ((draw(pad), draw(pad)), (draw(pad), draw(pad)))})],
                 [(RandomFlip, {})],
                 [(RandomTranslation, {"height_factor": 0.2, "width_factor": 0.2})],
+                [(RandomZoom, {"height_factor": 0.3})],
+                [(RandomBrightness, {"factor": 0.1, "value_range": (-9, 9)})],
+                [(RandomContrast, {"factor": 0.5, "value_range": (-9, 9)})],
+                [(RandomErasing, {"value_range": (-1, 1)})],
+                [(RandomCrop, {"height": max(shape[0] - 1, 1), "width": max(shape[1] - 2, 1)})],
                 [
                     (
                         RandomRotation,
@@ -266,6 +276,11 @@ WITH_FORMAT = (
     RandomFlip,
     RandomTranslation,
     RandomRotation,
+    RandomZoom,
+    RandomBrightness,
+    RandomContrast,
+    RandomErasing,
+    RandomCrop,
 )
 
 

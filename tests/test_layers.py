@@ -23,9 +23,14 @@ from cconv.layers import (
     InputLayer,
     LeakyReLU,
     MaxPooling,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
+    RandomZoom,
     ReLU,
     Rescaling,
     Reshape,
@@ -91,6 +96,17 @@ CASES = {
         lambda: RandomRotation(0.1, "nearest", "nearest", data_format="channels_first"),
         (2, 5, 4),
     ),
+    "zoom": (lambda: RandomZoom(0.4, (-0.3, 0.9)), (5, 4, 2)),
+    "zoom_wrap": (lambda: RandomZoom(0.4, fill_mode="wrap", data_format="channels_first"), (2, 5, 4)),
+    "brightness": (lambda: RandomBrightness(0.2, (-1.5, 1.6)), (5, 4, 2)),
+    "contrast": (lambda: RandomContrast(0.7, (-1.7, 1.8)), (5, 4, 2)),
+    "contrast_first": (lambda: RandomContrast((0.1, 0.9), (-3, 3), data_format="channels_first"), (2, 5, 4)),
+    "crop": (lambda: RandomCrop(3, 2), (5, 4, 2)),
+    "crop_first": (lambda: RandomCrop(3, 2, data_format="channels_first"), (2, 5, 4)),
+    "crop_middle": (lambda: RandomCrop(3, 3), (3, 5, 2)),
+    "crop_larger": (lambda: RandomCrop(6, 7), (3, 4, 2)),
+    "erasing": (lambda: RandomErasing(value_range=(-1, 1)), (5, 4, 2)),
+    "erasing_value": (lambda: RandomErasing(1.0, (0.3, 0.6), fill_value=(0.1, 0.2)), (5, 4, 2)),
 }
 BATCH = 3
 
@@ -152,6 +168,7 @@ def test_every_public_layer_has_a_case():
     tested = {type(factory()) for factory, _ in CASES.values()}
     public = {getattr(layers, name) for name in layers.__all__}
     classes = {entry for entry in public if isinstance(entry, type)} - {layers.Layer}
+    classes -= {layers.MixUp, layers.CutMix}  # of labels too: see test_mixing.py
     assert classes == tested
 
 

@@ -9,16 +9,19 @@ from cconv.arguments.serializable import own_object
 from cconv.layers import operators
 from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
-from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
+from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Dropout, Flatten, Reshape
 from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
 from cconv.layers.input import Input, InputLayer
 from cconv.layers.joining import Concatenate, Dot
+from cconv.layers.levels import RandomBrightness, RandomContrast
 from cconv.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
+from cconv.layers.mixing import CutMix, MixUp
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
+from cconv.layers.patches import RandomCrop, RandomErasing
 from cconv.layers.pooling import (
     AveragePool2D,
     AveragePooling2D,
@@ -26,6 +29,7 @@ from cconv.layers.pooling import (
     MaxPooling,
     MaxPooling2D,
 )
+from cconv.layers.resampling import RandomRotation, RandomTranslation, RandomZoom
 from cconv.layers.rescaling import Rescaling
 from cconv.layers.symbolic import KerasTensor
 
@@ -44,6 +48,7 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Conv2D",
+    "CutMix",
     "Dense",
     "DepthwiseConv2D",
     "Dot",
@@ -61,10 +66,16 @@ __all__ = [
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -30,7 +30,19 @@ from cconv.reference.activations import (
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
 from cconv.reference.dropout import dropout_mask, philox4x32
-from cconv.reference.images import flip, gather_rows, sample, sample_backward
+from cconv.reference.images import (
+    brighten,
+    brighten_backward,
+    contrast,
+    crop,
+    crop_backward,
+    flip,
+    gather_rows,
+    mix,
+    paste,
+    sample,
+    sample_backward,
+)
 from cconv.reference.losses import categorical_crossentropy, softmax_cross_entropy
 from cconv.reference.merging import (
     add,
@@ -83,13 +95,18 @@ __all__ = [
     "average_pool2d_backward",
     "batch_normalization",
     "batch_normalization_backward",
+    "brighten",
+    "brighten_backward",
     "categorical_crossentropy",
     "clip_norm",
     "clip_value",
     "col2im",
+    "contrast",
     "conv2d",
     "conv2d_backward",
     "copy_columns",
+    "crop",
+    "crop_backward",
     "dense",
     "dense_backward",
     "divide",
@@ -108,6 +125,7 @@ __all__ = [
     "max_pool2d_backward",
     "maximum",
     "minimum",
+    "mix",
     "momentum",
     "moving_average",
     "multiply",
@@ -115,6 +133,7 @@ __all__ = [
     "negative",
     "nesterov",
     "output_size",
+    "paste",
     "philox4x32",
     "product_sums",
     "relu",

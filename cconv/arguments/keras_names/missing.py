@@ -38,7 +38,7 @@ MISSING: dict[str, dict[str, str]] = {
         "legacy": "",
         "mixed_precision": "dtype= of Sequential",
         "name_scope": "",
-        "preprocessing": "RandomFlip, RandomTranslation, RandomRotation, Rescaling",
+        "preprocessing": "RandomFlip, RandomTranslation, RandomRotation, RandomZoom, Rescaling",
         "quantizers": "",
         "random": "cconv.utils.set_random_seed, numpy.random",
         "remat": "",

@@ -269,6 +269,8 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "images/convert.h"
 #include "images/sample.h"
 #include "merging/merging.h"
+#include "images/levels.h"
+#include "images/patches.h"
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
@@ -293,6 +295,9 @@ static const cconv_rows NAME(rows) = {
     .larger = NAME(larger), .smaller = NAME(smaller), .larger_share = NAME(larger_share),
     .scale_rows = NAME(scale_rows), .product_sums = NAME(product_sums),
     .copy_rows = NAME(copy_rows),
+    .brighten = NAME(brighten), .brighten_backward = NAME(brighten_backward),
+    .contrast = NAME(contrast), .mix = NAME(mix), .paste = NAME(paste),
+    .crop = NAME(crop), .crop_backward = NAME(crop_backward),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),

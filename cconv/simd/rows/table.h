@@ -31,9 +31,9 @@ enum {
 /* What stands for pixels outside an image. */
 enum { CCONV_FILL_REFLECT, CCONV_FILL_WRAP, CCONV_FILL_NEAREST, CCONV_FILL_CONSTANT };
 
-/* How images (h, w, c) are sampled at other places: see images/sample.h. */
+/* How images (h, w, c) are sampled at (oh, ow) other places: see images/sample.h. */
 typedef struct {
-    ptrdiff_t h, w, c;
+    ptrdiff_t h, w, c, oh, ow;
     double middle[2];
     double value; /* outside, for CCONV_FILL_CONSTANT */
     int fill, bilinear;
@@ -110,6 +110,18 @@ typedef struct {
     cconv_row_map *scale_rows, *product_sums;
     void (*copy_rows)(ptrdiff_t m, ptrdiff_t n, const void *from, ptrdiff_t from_step, void *to,
                       ptrdiff_t step);
+    void (*brighten)(ptrdiff_t n, double delta, double low, double high, const void *x, void *y);
+    void (*brighten_backward)(ptrdiff_t n, double low, double high, const void *dy, const void *y,
+                              void *dx);
+    void (*contrast)(ptrdiff_t pixels, ptrdiff_t c, double factor, double low, double high,
+                     const void *x, void *y);
+    void (*mix)(ptrdiff_t n, double weight, const void *a, const void *b, void *y);
+    void (*paste)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, const long long *box, const void *x,
+                  const void *other, void *y);
+    void (*crop)(ptrdiff_t w, ptrdiff_t c, ptrdiff_t oh, ptrdiff_t ow, ptrdiff_t top,
+                 ptrdiff_t left, const void *x, void *y);
+    void (*crop_backward)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, ptrdiff_t oh, ptrdiff_t ow,
+                          ptrdiff_t top, ptrdiff_t left, const void *dy, void *dx);
     /* optimizers: rules, and what is done with gradients before them and with weights after them */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
     cconv_update *amsgrad, *nadam, *adamax, *lion;
