@@ -29,8 +29,10 @@ from cconv.reference.activations import (
 )
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
-from cconv.reference.dropout import dropout_mask, philox4x32
+from cconv.reference.dropout import dropout_mask, normal_noise, philox4x32
+from cconv.reference.group_normalization import group_normalization, group_normalization_backward
 from cconv.reference.images import flip, gather_rows, sample, sample_backward
+from cconv.reference.layer_normalization import layer_normalization, layer_normalization_backward
 from cconv.reference.losses import categorical_crossentropy, softmax_cross_entropy
 from cconv.reference.normalization import batch_normalization, batch_normalization_backward
 from cconv.reference.optimizers import (
@@ -77,7 +79,11 @@ __all__ = [
     "dropout_mask",
     "flip",
     "gather_rows",
+    "group_normalization",
+    "group_normalization_backward",
     "im2col",
+    "layer_normalization",
+    "layer_normalization_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "lion",
@@ -89,6 +95,7 @@ __all__ = [
     "moving_average",
     "nadam",
     "nesterov",
+    "normal_noise",
     "output_size",
     "philox4x32",
     "relu",
