@@ -15,7 +15,9 @@ from cconv.engine.steps import Step
 from cconv.geometry.algorithms import forward_algorithm, lanes_of
 from cconv.layers.augmentation import Augmentation
 from cconv.layers.convolution import Conv2D
-from cconv.layers.core import Dropout, Flatten, InputLayer, Reshape
+from cconv.layers.core import Flatten, InputLayer, Reshape
+from cconv.layers.dropout import RandomMask
+from cconv.layers.noise import GaussianDropout, GaussianNoise
 
 # A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
 # for the calls. In a part no step reads and writes more than PART_BYTES.
@@ -23,7 +25,8 @@ LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
 # A step whose weights take more bytes than this takes the batch whole, so that they are read once.
 WEIGHT_BYTES = 3 << 17
 
-PASSING = (Augmentation, Dropout, Flatten, InputLayer, Reshape)  # write nothing at inference
+# These write nothing at inference.
+PASSING = (Augmentation, Flatten, GaussianDropout, GaussianNoise, InputLayer, RandomMask, Reshape)
 
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray) -> tuple[int, int]:

@@ -11,7 +11,13 @@ from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.core import Flatten, Input, InputLayer, Reshape
+from cconv.layers.data_normalization import Normalization
+from cconv.layers.dropout import AlphaDropout, Dropout, SpatialDropout1D, SpatialDropout2D
+from cconv.layers.group_normalization import GroupNormalization
+from cconv.layers.layer_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from cconv.layers.layer_scale import LayerScale
+from cconv.layers.noise import GaussianDropout, GaussianNoise
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import (
@@ -28,6 +34,7 @@ MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAv
 
 __all__ = [
     "Activation",
+    "AlphaDropout",
     "AveragePool2D",
     "AveragePooling2D",
     "AvgPool2D",
@@ -37,15 +44,22 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
+    "LayerScale",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
+    "Normalization",
+    "RMSNormalization",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
@@ -53,6 +67,9 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "UnitNormalization",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

@@ -14,10 +14,9 @@ from cconv.ops.run import Run
 
 def channels_axis(where: str, axis: Any) -> int:
     """Return an argument that says which axis, counted with the batch, is that of the channels."""
-    if not is_int(axis) or axis not in (-1, 1, 2, 3):
+    if not is_int(axis) or axis not in (-1, 1, 3):
         raise ValueError(
-            f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), or the last of the "
-            f"input's axes, got {axis!r}"
+            f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
         )
     return int(axis)
 
@@ -26,7 +25,7 @@ def check_channels_axis(where: str, axis: int, shape: Shape) -> None:
     """Refuse an axis that is not that of the channels in an input of that shape, without the batch."""
     # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
     if axis not in (-1, len(shape)) and (axis, len(shape)) != (1, 3):
-        last = f"-1 or {len(shape)}" if len(shape) <= 3 else "-1"
+        last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
         raise ValueError(
             f"{where}: axis must be {last}, the last of the input's axes, got {axis} for input_shape {shape}"
         )
