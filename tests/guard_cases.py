@@ -22,7 +22,8 @@ from cconv.ops import images as ops_images
 from cconv.ops import layer_normalization as ops_layer_normalization
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
-from cconv.ops.dropout import keep, normal as normal_noise
+from cconv.ops.dropout import keep
+from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 DTYPES = (np.float32, np.float64)

@@ -132,12 +132,24 @@ def test_gaussian_layers():
         (lambda: GaussianNoise(1.5), ValueError, r"GaussianNoise: stddev must be in \[0, 1\], got 1.5"),
         (lambda: GaussianDropout(1.0), ValueError, r"GaussianDropout: rate must be in \[0, 1\), got 1.0"),
         (lambda: Dropout(0.5, "ab"), TypeError, "Dropout: noise_shape must be None or a tuple that begins"),
-        (lambda: Dropout(0.5, (32, 1)), ValueError, "Dropout: noise_shape must be None or a tuple that begins"),
+        (
+            lambda: Dropout(0.5, (32, 1)),
+            ValueError,
+            "Dropout: noise_shape must be None or a tuple that begins",
+        ),
         (lambda: Dropout(0.5, (None, 0)), ValueError, "Dropout: noise_shape must be None or a tuple"),
-        (lambda: Dropout(0.5, (None, 2)).build((3,)), ValueError, "noise_shape must have 1, None or the extent"),
+        (
+            lambda: Dropout(0.5, (None, 2)).build((3,)),
+            ValueError,
+            "noise_shape must have 1, None or the extent",
+        ),
         (lambda: Dropout(0.5, (None, 1)).build((3, 4)), ValueError, "noise_shape must have 1, None or the"),
         (lambda: SpatialDropout2D(0.5).build((3,)), ValueError, "SpatialDropout2D: input_shape must be"),
-        (lambda: LayerScale(0.5, 4).build((3,)), ValueError, "LayerScale: projection_dim must be the 3 channels"),
+        (
+            lambda: LayerScale(0.5, 4).build((3,)),
+            ValueError,
+            "LayerScale: projection_dim must be the 3 channels",
+        ),
         (lambda: LayerScale("1"), TypeError, "LayerScale: init_values must be a finite number"),
     ],
 )

@@ -58,7 +58,8 @@ cdef void finish(size n, int rule, double epsilon, const double *moments, double
         squares = squares + (moments[2 * k + 1] + <double> piece_of(n, k) * distance * distance)
     statistics[0] = mean
     if rule == UNIT:
-        statistics[1] = 1 / sqrt(squares) if squares > epsilon * epsilon or squares != squares else 1 / epsilon
+        # NaN stays NaN.
+        statistics[1] = 1 / epsilon if squares <= epsilon * epsilon else 1 / sqrt(squares)
     else:
         if squares < 0:
             squares = 0

@@ -23,7 +23,7 @@ class _Adapted(NamedTuple):
 
     mean: np.ndarray
     variance: np.ndarray
-    count: float
+    numbers: float
 
 
 class Normalization(Layer):
@@ -125,8 +125,8 @@ class Normalization(Layer):
             self._fits("mean", np.shape(self.mean), kept)
         if self._adapted is not None and self._adapted.mean.shape != kept:
             raise ValueError(
-                f"{self.where}: input_shape must have the axes {self._adapted.mean.shape} that adapt has seen, "
-                f"got {kept} of {self._outer(shape)}"
+                f"{self.where}: input_shape must have the axes {self._adapted.mean.shape} that adapt has "
+                f"seen, got {kept} of {self._outer(shape)}"
             )
         return shape
 
@@ -159,8 +159,8 @@ class Normalization(Layer):
 
     def _take_adapted(self) -> None:
         if self._adapted is not None and self._stand_in is None:
-            for name, value in self._adapted._asdict().items():
-                self.state[name] = value
+            self.state["mean"], self.state["variance"] = self._adapted.mean, self._adapted.variance
+            self.state["count"] = self._adapted.numbers
 
     @controlled
     def adapt(self, data: Any) -> Self:
@@ -196,7 +196,7 @@ class Normalization(Layer):
                     f"have {total.mean.shape} and {seen.mean.shape}"
                 )
             total = seen if total is None else _joined(total, seen)
-        if total is None or not total.count:
+        if total is None or not total.numbers:
             raise ValueError(f"{self.where}.adapt: data must hold at least one sample, got none")
         self._adapted = total
         if self.built:
@@ -205,18 +205,19 @@ class Normalization(Layer):
 
     def _batches(self, data: Any) -> Iterator[np.ndarray]:
         """Yield arrays of samples of a size that shapes fix."""
-        if isinstance(data, str | bytes) or not (hasattr(data, "__array__") or isinstance(data, Iterable)):
-            if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-                raise TypeError(f"{self.where}.adapt: data must be an array or batches, got {data!r:.80}")
+        numbered = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+        given: Iterable[Any]
         if hasattr(data, "__array__") or (isinstance(data, list) and data and np.ndim(data[0]) == 0):
-            given: Iterable[Any] = (data,)
-        elif isinstance(data, Iterable):
+            given = (data,)
+        elif isinstance(data, Iterable) and not isinstance(data, str | bytes):
             given = data
-        else:
+        elif numbered and not isinstance(data, str | bytes):
             given = (data[i] for i in range(len(data)))
+        else:
+            raise TypeError(f"{self.where}.adapt: data must be an array or batches, got {data!r:.80}")
         for batch in given:
             samples = batch[0] if isinstance(batch, tuple) else batch
-            array = real_array(f"{self.where}.adapt", "data", samples, None)
+            array = real_array(f"{self.where}.adapt", "data", samples, None, may_be_empty=True)
             if array.ndim < 2:
                 raise ValueError(
                     f"{self.where}.adapt: data must have a batch axis and at least one more, got shape "
@@ -273,7 +274,8 @@ class Normalization(Layer):
         size = math.prod(self._period)
         vectors = run.empty(f"{tag}: vectors", (3, size), x.dtype)
         run.call(self._fill, vectors, tag == "dx")
-        return normalization.apply(x.reshape(-1, size), *vectors, False, run, tag).reshape(x.shape)
+        mean, scale, shift = vectors
+        return normalization.apply(x.reshape(-1, size), mean, scale, shift, False, run, tag).reshape(x.shape)
 
     def _is_adapted(self) -> bool:
         """Whether there are other statistics than those of a new layer."""
@@ -287,8 +289,8 @@ class Normalization(Layer):
         if run.training:
             if not self._is_adapted():
                 raise RuntimeError(
-                    f"{self.where}: training needs adapt(data) first, or mean= and variance=: the layer knows "
-                    "nothing of its data"
+                    f"{self.where}: training needs adapt(data) first, or mean= and variance=: the layer "
+                    "knows nothing of its data"
                 )
             self._keep(len(x))
         return self._apply(x, run, "y")
@@ -300,9 +302,9 @@ class Normalization(Layer):
 
 def _joined(one: _Adapted, other: _Adapted) -> _Adapted:
     """Return the statistics of both (Chan, Golub & LeVeque 1983, equation 2.1)."""
-    count = one.count + other.count
-    share, distance = other.count / count, other.mean - one.mean
+    numbers = one.numbers + other.numbers
+    share, distance = other.numbers / numbers, other.mean - one.mean
     variance = one.variance + share * (other.variance - one.variance)
     return _Adapted(
-        one.mean + share * distance, variance + share * (1 - share) * distance * distance, count
+        one.mean + share * distance, variance + share * (1 - share) * distance * distance, numbers
     )

@@ -35,8 +35,8 @@ class RandomMask(Layer):
         if given is None:
             return None
         expected = (
-            f"{self.where}: noise_shape must be None or a tuple that begins with None, for the samples, and goes "
-            f"on with positive ints or None, got {given!r}"
+            f"{self.where}: noise_shape must be None or a tuple that begins with None, for the samples, and "
+            f"goes on with positive ints or None, got {given!r}"
         )
         entries = (
             tuple(given) if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else None
@@ -53,7 +53,9 @@ class RandomMask(Layer):
             return shape
         outer, given = self._outer(shape), self.noise_shape[1:]
         drawn = tuple(extent if e is None else e for e, extent in zip(given, outer, strict=False))
-        if len(given) != len(outer) or any(e not in (1, extent) for e, extent in zip(drawn, outer, strict=True)):
+        if len(given) != len(outer) or any(
+            e not in (1, extent) for e, extent in zip(drawn, outer, strict=True)
+        ):
             raise ValueError(
                 f"{self.where}: noise_shape must have 1, None or the extent for each axis of input_shape "
                 f"{outer} behind the batch's None, got {self.noise_shape}"
@@ -113,10 +115,10 @@ class Dropout(RandomMask):
     rate : float
         In [0, 1).
     noise_shape : tuple, optional
-        Which elements are dropped together: None for the samples, then for each axis 1 where they share a draw,
-        and None or the extent where each index has its own. ``(None, 1, 1, 1)`` drops whole samples: behind a
-        branch that is added to its input this is stochastic depth (Huang et al. 2016, "Deep networks with
-        stochastic depth"). It counts in `data_format`.
+        Which elements are dropped together: None for the samples, then for each axis 1 where they share a
+        draw, and None or the extent where each index has its own. ``(None, 1, 1, 1)`` drops whole samples:
+        behind a branch that is added to its input this is stochastic depth (Huang et al. 2016, "Deep networks
+        with stochastic depth"). It counts in `data_format`.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional

@@ -120,7 +120,7 @@ class GroupNormalization(Layer):
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        pixels = x.reshape(len(x), -1, x.shape[-1]) if len(x) else x.reshape(0, 1, x.shape[-1])
+        pixels = x.reshape(len(x), -1, x.shape[-1])
         gamma, beta = self.params.get("gamma"), self.params.get("beta")
         y, *kept = group_normalization.normalize(pixels, gamma, beta, self._counted, self.epsilon, run)
         if run.training:
@@ -129,10 +129,11 @@ class GroupNormalization(Layer):
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        x, *kept = self._cache
+        x, mean, scale, inverse = self._cache
         gamma = self.params.get("gamma")
-        found = group_normalization.normalize_backward(dy.reshape(x.shape), x, gamma, *kept, run, need_dx)
-        dx, dgamma, dbeta = found
+        dx, dgamma, dbeta = group_normalization.normalize_backward(
+            dy.reshape(x.shape), x, gamma, mean, scale, inverse, run, need_dx
+        )
         if self.trainable:
             gradients = {"gamma": dgamma, "beta": dbeta}
             self.grads.update({name: gradients[name] for name in self.params})

@@ -14,8 +14,8 @@ from cconv.ops.run import Run, replayable
 class LayerScale(Layer):
     """Every channel times a factor that is learned: ``y = gamma · x``.
 
-    At the end of a branch that is added to what it started from, with factors near zero, it lets deep networks
-    begin as shallow ones (Touvron et al. 2021, "Going deeper with image transformers", section 2; ConvNeXt).
+    At the end of a branch that is added to what it started from, with factors near zero, it lets deep
+    networks begin as shallow ones (Touvron et al. 2021, "Going deeper with image transformers", section 2).
     In Keras it belongs to ``keras.applications.convnext``.
 
     Parameters
@@ -88,6 +88,6 @@ class LayerScale(Layer):
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         (x,) = self._cache
         if self.trainable:
-            rows = (a.reshape(-1, a.shape[-1]) for a in (dy, x))
-            self.grads["gamma"] = normalization.scale_gradient(*rows, self._zero, run)
+            rows, given = (a.reshape(-1, a.shape[-1]) for a in (dy, x))
+            self.grads["gamma"] = normalization.scale_gradient(rows, given, self._zero, run)
         return self._scaled(dy, run, "dx") if need_dx else None

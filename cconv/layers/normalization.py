@@ -15,9 +15,7 @@ from cconv.ops.run import Run
 def channels_axis(where: str, axis: Any) -> int:
     """Return an argument that says which axis, counted with the batch, is that of the channels."""
     if not is_int(axis) or axis not in (-1, 1, 3):
-        raise ValueError(
-            f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
-        )
+        raise ValueError(f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}")
     return int(axis)
 
 

@@ -88,7 +88,8 @@ class Rescaling(Layer):
         rows = x.reshape(-1, x.shape[-1])
         vectors = run.empty(f"{tag}: vectors", (3, x.shape[-1]), x.dtype)
         run.call(self._fill, vectors, tag == "dx")
-        return normalization.apply(rows, *vectors, False, run, tag).reshape(x.shape)
+        zero, scale, offset = vectors
+        return normalization.apply(rows, zero, scale, offset, False, run, tag).reshape(x.shape)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

@@ -48,10 +48,8 @@ def kept(shape: Shape, rate: float, layer: int, dtype: np.dtype, run: Run, seed:
     return drawn
 
 
-def keep(
-    x: Array, kept: Array, scale: float, shift: float, other: float, run: Run, tag: str = "y"
-) -> Array:
-    """Rows x (n, a, b, c), kept (n, a, c) -> y = x * scale + shift where kept is not 0, and `other` elsewhere."""
+def keep(x: Array, kept: Array, scale: float, shift: float, other: float, run: Run, tag: str = "y") -> Array:
+    """Keep of x (n, a, b, c), kept (n, a, c): y = x * scale + shift where kept is not 0, else `other`."""
     y = run.empty(tag, x.shape, x.dtype)
     run.call(loops.keep, x, kept, scale, shift, other, y, threads_for(x.size))
     return y

@@ -1,4 +1,4 @@
-"""Groups of channels of samples x (n, m, c), each normalised by its own statistics, arguments already checked."""
+"""Groups of channels of samples x (n, m, c), each normalised by its own statistics."""
 
 import numpy as np
 
@@ -17,15 +17,17 @@ def _rows(x: Array) -> int:
 def _partial(x: Array, run: Run) -> Array:
     n, m, c = x.shape
     chunks = -(-m // _rows(x))
-    return run.scratch(max(n, 1) * chunks * 2 * c * 8).view(np.float64)[: n * chunks * 2 * c].reshape(
-        n, chunks, 2, c
+    return (
+        run.scratch(max(n, 1) * chunks * 2 * c * 8)
+        .view(np.float64)[: n * chunks * 2 * c]
+        .reshape(n, chunks, 2, c)
     )
 
 
 def normalize(
     x: Array, gamma: Array | None, beta: Array | None, groups: int, epsilon: float, run: Run
 ) -> tuple[Array, Array, Array, Array]:
-    """Samples x (n, m, c), gamma, beta (c) -> y (n, m, c), and what `normalize_backward` needs of them.
+    """Normalize x (n, m, c), gamma, beta (c) -> y (n, m, c), and what `normalize_backward` needs of them.
 
     That is the mean and the scale of each channel (n, c), and in float64 1 / deviation of each group
     (n, groups).
@@ -52,7 +54,7 @@ def normalize_backward(
     run: Run,
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array]:
-    """Samples dy, x (n, m, c), gamma (c), what the forward pass kept -> dx (n, m, c), dgamma, dbeta (c)."""
+    """Go back by dy, x (n, m, c), gamma (c), what `normalize` kept -> dx (n, m, c), dgamma, dbeta (c)."""
     n, m, c = x.shape
     slope, shift = (run.empty(tag, (n, c), x.dtype) for tag in ("slope", "back shift"))
     dgamma, dbeta = (run.empty(tag, (c,), x.dtype) for tag in ("dgamma", "dbeta"))

@@ -24,12 +24,9 @@ class Rule(NamedTuple):
     epsilon: float
 
 
-def normalize(
-    x: Array, gamma: Array | None, beta: Array | None, rule: Rule, run: Run
-) -> tuple[Array, Array]:
-    """Rows x (m, n), gamma, beta (n) -> y (m, n), and in float64 the mean and 1 / deviation of each (m, 2)."""
-    m, n = x.shape
-    y, statistics = run.empty("y", x.shape, x.dtype), run.empty("statistics", (m, 2), np.float64)
+def normalize(x: Array, gamma: Array | None, beta: Array | None, rule: Rule, run: Run) -> tuple[Array, Array]:
+    """Rows x (m, n), gamma, beta (n) -> y (m, n), in float64 mean and 1 / deviation of each row (m, 2)."""
+    y, statistics = run.empty("y", x.shape, x.dtype), run.empty("statistics", (len(x), 2), np.float64)
     options = RULES[rule.name], rule.epsilon, statistics, _pairs(x, run), y, threads_for(x.size)
     run.call(loops.normalize, x, gamma, beta, *options)
     return y, statistics

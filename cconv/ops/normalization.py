@@ -36,9 +36,7 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
-def apply(
-    x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run, tag: str = "y"
-) -> Array:
+def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run, tag: str = "y") -> Array:
     """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU if `relu`."""
     y = run.empty(tag, x.shape, x.dtype)
     vectors = (v[np.newaxis] for v in (mean, scale, shift))

@@ -70,11 +70,12 @@ def normal_noise(
     layer: int = 0,
     dtype: str | np.dtype = "float64",
 ) -> np.ndarray:
-    """Standard normal numbers of a batch: draws named as those of `dropout_mask`.
+    """Return standard normal numbers for a batch: draws named as those of `dropout_mask`.
 
     Elements e and e + 1 of sample s, e even, are made of two words of one counter::
 
-        a, b = philox4x32((e // 4, first_sample + s, step, layer), (seed % 2**32, seed >> 32))[e % 4 : e % 4 + 2]
+        words = philox4x32((e // 4, first_sample + s, step, layer), (seed % 2**32, seed >> 32))
+        a, b = words[e % 4 : e % 4 + 2]
         u, angle = (a + 1/2) / 2**32, 2 * pi * b / 2**32
         z[e], z[e + 1] = sqrt(-2 * log(u)) * cos(angle), sqrt(-2 * log(u)) * sin(angle)
 

@@ -65,6 +65,8 @@ def group_normalization_backward(
     grouped, mean, inverse = _statistics(x, groups, epsilon)
     xhat = (grouped - mean) * inverse
     h = (dy if gamma is None else gamma * dy).reshape(grouped.shape)
-    dx = inverse * (h - h.mean(axis=(1, 3), keepdims=True) - xhat * (h * xhat).mean(axis=(1, 3), keepdims=True))
+    dx = inverse * (
+        h - h.mean(axis=(1, 3), keepdims=True) - xhat * (h * xhat).mean(axis=(1, 3), keepdims=True)
+    )
     products = dy.reshape(-1, c) * xhat.reshape(-1, c)
     return dx.reshape(x.shape), products.sum(axis=0), dy.reshape(-1, c).sum(axis=0)

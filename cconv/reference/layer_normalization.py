@@ -36,7 +36,7 @@ def layer_normalization(
 
 
 def _statistics(x: np.ndarray, epsilon: float, rule: str) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of each row, and the number that it is multiplied by."""
+    """Return the mean of each row, and the number that it is multiplied by."""
     mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
     squares = (x * x).sum(axis=-1, keepdims=True)
     if rule == "unit":

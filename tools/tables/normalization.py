@@ -41,7 +41,9 @@ def cases():
         axes = draw.sample(range(1, len(shape)), draw.randint(1, len(shape) - 1))
         axis = draw.choice((-1, -1, axes[0], axes, [a - len(shape) for a in axes]))
         epsilon = draw.choice((1e-3, 1e-6, 0.25))
-        kind = ("LayerNormalization", "RMSNormalization", "UnitNormalization", "LayerNormalization")[number % 4]
+        kind = ("LayerNormalization", "RMSNormalization", "UnitNormalization", "LayerNormalization")[
+            number % 4
+        ]
         arguments = {"axis": axis}
         if kind != "UnitNormalization":
             arguments["epsilon"] = epsilon
@@ -61,7 +63,11 @@ def cases():
     yield "GroupNormalization", {}, [2, 3, 2, 64]
     for value in (1e-6, 0.5):
         yield "LayerScale", {"init_values": value, "projection_dim": 6}, [2, 3, 2, 6]
-    for scale, offset in ((0.5, [1.0, 2.0, -3.0]), ([2.0, 3.0, 0.5], 0.25), ([1.0, 2.0, 4.0], [0.1, 0.2, 0.3])):
+    for scale, offset in (
+        (0.5, [1.0, 2.0, -3.0]),
+        ([2.0, 3.0, 0.5], 0.25),
+        ([1.0, 2.0, 4.0], [0.1, 0.2, 0.3]),
+    ):
         yield "Rescaling", {"scale": scale, "offset": offset}, [2, 3, 2, 3]
     for axis, mean, variance in (
         (-1, [1.0, 2.0, 3.0], [4.0, 0.25, 1e-20]),
@@ -88,7 +94,9 @@ def computed(kind, arguments, shape, number):
     x, dy = numbers(*shape, seed=number) * 1.5 + 0.75, numbers(*shape, seed=number + 7)
     layer.build(tuple(shape))
     weights = [numbers(*weight.shape, seed=place + 3) + 0.5 for place, weight in enumerate(layer.weights)]
-    weights = [np.abs(w) if v.name == "moving_variance" else w for w, v in zip(weights, layer.weights)]
+    weights = [
+        np.abs(w) if v.name == "moving_variance" else w for w, v in zip(weights, layer.weights, strict=True)
+    ]
     layer.set_weights(weights)
     trainable = [jnp.asarray(variable.value) for variable in layer.trainable_variables]
     fixed = [jnp.asarray(variable.value) for variable in layer.non_trainable_variables]
@@ -98,7 +106,9 @@ def computed(kind, arguments, shape, number):
         y, after = layer.stateless_call(values, fixed, x, **training)
         return (y * dy).sum(), (y, after)
 
-    (_, (y, after)), (gradients, dx) = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)(trainable, jnp.asarray(x))
+    (_, (y, after)), (gradients, dx) = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)(
+        trainable, jnp.asarray(x)
+    )
     return {
         "name": kind,
         "arguments": arguments,
