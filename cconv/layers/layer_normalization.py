@@ -34,7 +34,7 @@ class RowNormalization(Layer):
         self._set_format(data_format)
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:
-        """Return the normalised axes of an input of that shape, channels last, in the order of the weights."""
+        """Return the normalised axes of a channels_last input shape, in the order of the weights."""
         rank = len(shape) + 1
         if self.axis == -1:
             return (rank - 1,)
