@@ -16,7 +16,9 @@ from cconv import functional as F
 from cconv import ops
 from cconv.geometry import algorithms
 from cconv.geometry.shapes import resolve_window
-from cconv.ops import images, merging, normalization, optimizers
+from cconv.ops import group_normalization, images, layer_normalization, merging, normalization, optimizers
+from cconv.ops.dropout import keep
+from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
@@ -150,6 +152,23 @@ def rowwise(size, dtype):
     scale, shift, mean = y[:3]
     z = normalization.apply(y, mean, scale, shift, True, Run())
     yield "normalization and relu", (z, *normalization.relu_gradient_sums(y, z, y, mean, Run()))
+    for name in layer_normalization.RULES:
+        rule, gradient = layer_normalization.Rule(name, 1e-3), x[::-1].copy()
+        z, kept = layer_normalization.normalize(x, x[0].copy(), x[-1].copy(), rule, Run())
+        back = gradient, x, x[0].copy(), kept, rule, Run()
+        yield f"rows normalized, {name}", (z, kept, *layer_normalization.normalize_gradients(*back))
+    long = np.resize(x, (2, 20_011))
+    z, kept = layer_normalization.normalize(long, None, None, rule, Run())
+    back = long[::-1].copy(), long, None, kept, rule, Run()
+    yield "long rows normalized", (z, *layer_normalization.normalize_gradients(*back))
+    samples = np.resize(x, (2, 301, 12))
+    for groups in (1, 4, 12):
+        weights = samples[0, 0].copy(), samples[0, 1].copy()
+        z, *kept = group_normalization.normalize(samples, *weights, groups, 1e-3, Run())
+        back = samples[::-1].copy(), samples, weights[0], *kept, Run()
+        yield f"{groups} groups normalized", (z, *group_normalization.normalize_backward(*back))
+    ones = np.ones_like(y)
+    yield "scale_gradient", normalization.scale_gradient(y, ones, y[0].copy(), Run())
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
     for few in (1, 3, 10, 16):  # rows of which several fit into a vector
@@ -176,6 +195,9 @@ def steps(size, dtype):
     x, dy = arrays((n, height, width * channels), (n, height, width * channels), dtype=dtype)
     y, kept = ops.dropout(x, 0.3, 2, Run(training=True, seed=5, step=3))
     yield "dropout", (y, kept, ops.dropout_backward(dy, kept, 0.3))
+    drawn = normal_noise(x.shape, 0.5, 2.0, 2, x.dtype, Run(training=True, seed=5, step=3))
+    maps = (drawn[:, :1] > 0.5).astype(dtype)
+    yield "noise", (drawn, keep(x[:, np.newaxis], maps, 2.0, 0.5, -1.0, Run()))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield f"{name}_backward", getattr(ops, f"{name}_backward")(dy, getattr(F, name)(x))
     y = ops.leaky_relu(x, 0.3)

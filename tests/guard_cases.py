@@ -17,10 +17,14 @@ import cconv
 from cconv import ops
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
+from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
+from cconv.ops import layer_normalization as ops_layer_normalization
 from cconv.ops import merging as ops_merging
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
+from cconv.ops.dropout import keep
+from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 DTYPES = (np.float32, np.float64)
@@ -349,6 +353,7 @@ def normalization(m, channels, dtype):
         dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run)
         results = [mean, variance, sums, products, y, positive, dx.copy(), *masked]
         results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
+        results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
         return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]
 
     return compute
@@ -363,6 +368,23 @@ def merged(n, dtype):
             results.append(getattr(ops_merging, name)(a, b, run=run))
             over = a.copy()
             results.append(getattr(ops_merging, name)(over, b, over, run))
+        return results
+
+    return compute
+
+
+def row_normalization(m, n, dtype):
+    x, dy, gamma, beta = inputs(dtype, (m, n), (m, n), (n,), (n,))
+
+    def compute(run):
+        results = []
+        for name in ops_layer_normalization.RULES:
+            rule = ops_layer_normalization.Rule(name, 1e-3)
+            for factors, offsets in ((gamma, beta), (None, None)):
+                y, statistics = ops_layer_normalization.normalize(x, factors, offsets, rule, run)
+                back = dy, x, factors, statistics, rule, run
+                results += [y, statistics, *ops_layer_normalization.normalize_gradients(*back)]
+                results.append(ops_layer_normalization.normalize_backward(*back))
         return results
 
     return compute
@@ -385,6 +407,29 @@ def channels_merged(n, pixels, channels, dtype):
         ops_merging.copy_columns(whole, channels + 1, back, 0, channels, run)
         y = ops_merging.scale_channels(x, scale, run=run)
         return [whole, back, y, ops_merging.product_sums(dy, x, run=run)]
+
+
+def group_normalization(n, m, groups, each, dtype):
+    c = groups * each
+    x, dy, gamma, beta = inputs(dtype, (n, m, c), (n, m, c), (c,), (c,))
+
+    def compute(run):
+        results = []
+        for factors, offsets in ((gamma, beta), (None, None)):
+            y, *kept = ops_group_normalization.normalize(x, factors, offsets, groups, 1e-3, run)
+            results += [y, *kept]
+            results += ops_group_normalization.normalize_backward(dy, x, factors, *kept, run)
+        return results
+
+    return compute
+
+
+def noise(m, a, b, c, dtype):
+    x, kept = inputs(dtype, (m, a, b, c), (m, a, c))
+
+    def compute(run):
+        drawn = normal_noise((m, a * b * c), 1.0, 2.0, 3, np.dtype(dtype), run)
+        return [drawn, keep(x, kept, 2.0, 1.0, 0.5, run)]
 
     return compute
 
@@ -442,8 +487,15 @@ def lengths(dtype):
     yield merged, (16 << 20) // item + 3, dtype
     for channels in (33, 1200):
         yield channels_merged, 2, (8 << 20) // item // channels + 1, channels, dtype
+        yield row_normalization, m, n, dtype
     for m, channels in ((1200, 33), (40_000, 1), (3, 20_000)):
         yield normalization, m, channels, dtype
+        yield row_normalization, m, channels, dtype
+    for i, n in enumerate(LENGTHS):
+        yield row_normalization, (1, 2, 3, 17)[i % 4], n, dtype
+        yield noise, 1 + i % 2, 1 + i % 3, (1, 2, 9)[i % 3], n, dtype
+    for i, (groups, each) in enumerate(itertools.product((1, 2, 5), CHANNELS)):
+        yield group_normalization, 1 + i % 3, (1, 2, 9, 1200)[i % 4], groups, each, dtype
     yield large, ((16 << 20) // np.dtype(dtype).itemsize // 33 + 1, 33), dtype
 
 

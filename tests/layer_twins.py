@@ -19,7 +19,12 @@ from cconv.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
+    GroupNormalization,
+    LayerNormalization,
+    LayerScale,
     MaxPooling2D,
     RandomBrightness,
     RandomContrast,
@@ -31,6 +36,7 @@ from cconv.layers import (
     RandomZoom,
     Rescaling,
     Reshape,
+    SpatialDropout2D,
     ZeroPadding2D,
 )
 from cconv.ops.run import Run
@@ -161,6 +167,58 @@ def _normalization_backward(layer, dy, x, y, run):
     return Gradients(Twin(dx, dx_scale), {name: grads[name] for name in layer.params})
 
 
+# --- normalisation of rows, which are pixels here, and of groups
+
+
+def _own_statistics(layer, x):
+    """1 / deviation of what is normalised together, at each element; gamma; beta."""
+    weights, channels = _wide(layer), x.shape[-1]
+    groups = layer._counted if isinstance(layer, GroupNormalization) else 1
+    pixels = (len(x), -1) if isinstance(layer, GroupNormalization) else (-1, 1)
+    grouped = x.reshape(*pixels, groups, channels // groups)
+    inverse = 1 / np.sqrt(grouped.var(axis=(1, 3), keepdims=True) + layer.epsilon)
+    inverse = np.broadcast_to(inverse, grouped.shape).reshape(x.shape)
+    return inverse, weights.get("gamma", np.ones(channels)), weights.get("beta", np.zeros(channels))
+
+
+def _own_normalized(layer, x):
+    inverse, gamma, beta = _own_statistics(layer, x)
+    if isinstance(layer, GroupNormalization):
+        y = reference.group_normalization(x, layer._counted, gamma, beta, layer.epsilon)
+    else:
+        y = reference.layer_normalization(x, gamma, beta, layer.epsilon)
+    return y, np.abs(gamma) * 2 * np.abs(x).max() * inverse + np.abs(beta)
+
+
+def _own_forward(layer, x, run):
+    return Twin(*_own_normalized(layer, x))
+
+
+def _own_backward(layer, dy, x, y, run):
+    inverse, gamma, _ = _own_statistics(layer, x)
+    if isinstance(layer, GroupNormalization):
+        found = reference.group_normalization_backward(dy, x, layer._counted, gamma, layer.epsilon)
+    else:
+        found = reference.layer_normalization_backward(dy, x, gamma, layer.epsilon)
+    axes, xhat = tuple(range(x.ndim - 1)), 2 * np.abs(x).max() * inverse
+    rough = np.abs(dy).max() * np.abs(gamma).max()
+    scales = rough * inverse * (1 + xhat) ** 2, (np.abs(dy) * xhat).sum(axes), np.abs(dy).sum(axes)
+    dx, dgamma, dbeta = map(Twin, found, scales)
+    grads = {"gamma": dgamma, "beta": dbeta} if layer.trainable else {}
+    return Gradients(dx, {name: twin for name, twin in grads.items() if name in layer.params})
+
+
+def _scale_forward(layer, x, run):
+    y = x * _wide(layer)["gamma"]
+    return Twin(y, np.abs(y))
+
+
+def _scale_backward(layer, dy, x, y, run):
+    dx, products = dy * _wide(layer)["gamma"], (dy * x).reshape(-1, x.shape[-1])
+    dgamma = Twin(products.sum(axis=0), np.abs(products).sum(axis=0))
+    return Gradients(Twin(dx, np.abs(dx)), {"gamma": dgamma} if layer.trainable else {})
+
+
 # --- pooling
 
 
@@ -247,7 +305,8 @@ def _dropout_factor(layer, x, run):
     if not run.training:
         return np.ones(())
     seed = run.seed if layer.seed is None else layer.seed
-    mask = reference.dropout_mask(x.shape, layer.rate, seed, run.step, run.first_sample, layer.key)
+    shape = (len(x), *layer._drawn)
+    mask = reference.dropout_mask(shape, layer.rate, seed, run.step, run.first_sample, layer.key)
     return mask / (1 - layer.rate)
 
 
@@ -259,6 +318,33 @@ def _dropout_forward(layer, x, run):
 def _dropout_backward(layer, dy, x, y, run):
     dx = dy * _dropout_factor(layer, x, run)
     return Gradients(Twin(dx, np.abs(dx)), {})
+
+
+def _normal(layer, x, run):
+    seed = run.seed if layer.seed is None else layer.seed
+    return reference.normal_noise(x.shape, seed, run.step, run.first_sample, layer.key, layer.dtype)
+
+
+def _noise_forward(layer, x, run):
+    y = x + layer.stddev * _normal(layer, x, run) if run.training else x
+    return Twin(y, np.abs(x) + 1)
+
+
+def _noise_backward(layer, dy, x, y, run):
+    return Gradients(Twin(dy, np.abs(dy)), {})
+
+
+def _factors(layer, x, run):
+    stddev = (layer.rate / (1 - layer.rate)) ** 0.5
+    return 1 + stddev * _normal(layer, x, run) if run.training else np.ones(())
+
+
+def _gaussian_forward(layer, x, run):
+    return Twin(x * _factors(layer, x, run), 10 * np.abs(x))
+
+
+def _gaussian_backward(layer, dy, x, y, run):
+    return Gradients(Twin(dy * _factors(layer, x, run), 10 * np.abs(dy)), {})
 
 
 def _shape_forward(layer, x, run):
@@ -351,12 +437,16 @@ AUGMENTATIONS = (
 KINDS = (
     ((Dense, Conv2D, DepthwiseConv2D), _affine_forward, _affine_backward),
     (BatchNormalization, _normalization_forward, _normalization_backward),
+    ((LayerNormalization, GroupNormalization), _own_forward, _own_backward),
+    (LayerScale, _scale_forward, _scale_backward),
     (MaxPooling2D, _max_forward, _max_backward),
     ((AveragePooling2D, GlobalAveragePooling2D), _average_forward, _average_backward),
     (Activation, _activation_forward, _activation_backward),
     (Rescaling, _rescaling_forward, _rescaling_backward),
     (ZeroPadding2D, _padding_forward, _padding_backward),
-    (Dropout, _dropout_forward, _dropout_backward),
+    ((Dropout, SpatialDropout2D), _dropout_forward, _dropout_backward),
+    (GaussianNoise, _noise_forward, _noise_backward),
+    (GaussianDropout, _gaussian_forward, _gaussian_backward),
     ((Flatten, Reshape), _shape_forward, _shape_backward),
     (AUGMENTATIONS, _augmentation_forward, _augmentation_backward),
 )

@@ -15,7 +15,12 @@ from cconv.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
+    GroupNormalization,
+    LayerNormalization,
+    LayerScale,
     LeakyReLU,
     MaxPooling2D,
     RandomBrightness,
@@ -29,6 +34,7 @@ from cconv.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    SpatialDropout2D,
     ZeroPadding2D,
 )
 from cconv.models import Sequential
@@ -130,6 +136,14 @@ def _normalization(draw, shape):
     return (BatchNormalization, flags | {"momentum": draw(st.sampled_from([0.5, 0.9]))})
 
 
+def _own_normalization(draw, shape):
+    flags = {name: _often(draw, 8) for name in ("center", "scale")}
+    if _often(draw, 5):
+        return (LayerNormalization, flags)
+    groups = [g for g in (1, 2, 3, -1) if shape[-1] % g == 0]
+    return (GroupNormalization, flags | {"groups": draw(st.sampled_from(groups))})
+
+
 def _relu(draw):
     return draw(
         st.sampled_from(
@@ -188,6 +202,8 @@ def _of_images(draw, shape):
                     )
                 ],
                 [(Reshape, {"target_shape": (shape[1], shape[0], shape[2])})],
+                [(SpatialDropout2D, {"rate": 0.3})],
+                [(Dropout, {"rate": 0.3, "noise_shape": (None, 1, 1, 1)})],
             ]
         )
     )
@@ -202,6 +218,10 @@ def _anywhere(draw, shape):
                 [_relu(draw)],
                 [(Activation, {"activation": _activation(draw) or "linear"})],
                 [(Dropout, {"rate": draw(st.sampled_from([0.0, 0.3]))})],
+                [_own_normalization(draw, shape)],
+                [(LayerScale, {"init_values": draw(st.sampled_from([0.5, 1e-6]))})],
+                [(GaussianNoise, {"stddev": 0.1})],
+                [(GaussianDropout, {"rate": 0.1})],
                 [(Rescaling, {"scale": 0.5, "offset": 0.1})],
                 [(Dense, {"units": draw(st.integers(1, 9)), **_affine(draw)})],
             ]
@@ -272,6 +292,7 @@ WITH_FORMAT = (
     AveragePooling2D,
     GlobalAveragePooling2D,
     Flatten,
+    SpatialDropout2D,
     ZeroPadding2D,
     RandomFlip,
     RandomTranslation,

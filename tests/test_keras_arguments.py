@@ -23,10 +23,13 @@ class Word:
 
 SAMPLES = {
     "Activation": ("relu",),
+    "AlphaDropout": (0.5,),
     "Conv2D": (2, 3),
     "Dense": (3,),
     "DepthwiseConv2D": (3,),
     "Dropout": (0.5,),
+    "GaussianDropout": (0.5,),
+    "GaussianNoise": (0.5,),
     "Input": ((3,),),
     "InputLayer": ((3,),),
     **dict.fromkeys(("RandomBrightness", "RandomContrast", "RandomRotation", "RandomZoom"), (0.1,)),
@@ -34,6 +37,8 @@ SAMPLES = {
     "RandomTranslation": (0.1, 0.1),
     "Rescaling": (0.5,),
     "Reshape": ((3,),),
+    "SpatialDropout1D": (0.5,),
+    "SpatialDropout2D": (0.5,),
     "ZeroPadding2D": (1,),
     "Optimizer": (0.1, 0.0, None),
     "MeanMetricWrapper": (cconv.metrics.accuracy,),

@@ -12,13 +12,19 @@ from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.layers.core import Dropout, Flatten, Reshape
+from cconv.layers.core import Flatten, Reshape
+from cconv.layers.data_normalization import Normalization
+from cconv.layers.dropout import AlphaDropout, Dropout, SpatialDropout1D, SpatialDropout2D
 from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
+from cconv.layers.group_normalization import GroupNormalization
 from cconv.layers.input import Input, InputLayer
 from cconv.layers.joining import Concatenate, Dot
+from cconv.layers.layer_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from cconv.layers.layer_scale import LayerScale
 from cconv.layers.levels import RandomBrightness, RandomContrast
 from cconv.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
 from cconv.layers.mixing import CutMix, MixUp
+from cconv.layers.noise import GaussianDropout, GaussianNoise
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.patches import RandomCrop, RandomErasing
@@ -41,6 +47,7 @@ MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAv
 __all__ = [
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePool2D",
     "AveragePooling2D",
@@ -54,12 +61,17 @@ __all__ = [
     "Dot",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "KerasTensor",
     "Layer",
+    "LayerNormalization",
+    "LayerScale",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling",
@@ -68,6 +80,8 @@ __all__ = [
     "Minimum",
     "MixUp",
     "Multiply",
+    "Normalization",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -80,7 +94,10 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
+    "UnitNormalization",
     "ZeroPadding2D",
     "add",
     "average",

@@ -1,4 +1,4 @@
-"""Layers that only reshape or drop: Flatten, Reshape, Dropout."""
+"""Layers that only reshape: Flatten, Reshape."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops
-from cconv.arguments.numbers import fraction, is_int
+from cconv.arguments.numbers import is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
-from cconv.seeds import check_seed
 
 
 class Flatten(Layer):
@@ -123,64 +121,3 @@ class Reshape(Layer):
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return dy.reshape(dy.shape[0], *self._shapes[0]) if need_dx else None
-
-
-class Dropout(Layer):
-    """In training each element is zeroed with probability `rate`, the others divided by 1 - rate.
-
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-    The draw of an element depends on the seed, the step, the sample and the layer alone.
-
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    seed : int, optional
-        Key of the draws; by default the one the layer is built with.
-    name, trainable, input_shape
-        See `Layer`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.ones((100, 100))
-    >>> y = Dropout(0.5, seed=1).forward(x, training=True)
-    >>> bool(set(np.unique(y)) == {0.0, 2.0}), bool(0.45 < (y > 0).mean() < 0.55)
-    (True, True)
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        *,
-        seed: int | None = None,
-        name: str | None = None,
-        trainable: bool = True,
-        input_shape: Any = None,
-    ) -> None:
-        super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.rate: float = fraction(self.where, "rate", rate)
-        self.seed: int | None = None if seed is None else check_seed(self.where, seed)
-
-    _only_in_training = True
-
-    def _settings(self) -> tuple[Any, ...]:
-        return (self.rate, self.seed)
-
-    @replayable
-    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if not run.training:
-            return x
-        if not self.rate:
-            self._keep(x.shape[0], None)
-            return x
-        y, bits = ops.dropout(x, self.rate, self.key, run, self.seed)
-        self._keep(x.shape[0], bits)
-        return y
-
-    @replayable
-    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        (bits,) = self._cache
-        if not need_dx:
-            return None
-        return dy if bits is None else ops.dropout_backward(dy, bits, self.rate, run)

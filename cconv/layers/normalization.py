@@ -12,6 +12,23 @@ from cconv.ops import normalization
 from cconv.ops.run import Run
 
 
+def channels_axis(where: str, axis: Any) -> int:
+    """Return an argument that says which axis, counted with the batch, is that of the channels."""
+    if not is_int(axis) or axis not in (-1, 1, 3):
+        raise ValueError(f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}")
+    return int(axis)
+
+
+def check_channels_axis(where: str, axis: int, shape: Shape) -> None:
+    """Refuse an axis that is not that of the channels in an input of that shape, without the batch."""
+    # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
+    if axis not in (-1, len(shape)) and (axis, len(shape)) != (1, 3):
+        last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
+        raise ValueError(
+            f"{where}: axis must be {last}, the last of the input's axes, got {axis} for input_shape {shape}"
+        )
+
+
 class BatchNormalization(Layer):
     """Every channel with the mean 0 and the variance 1, then scaled and shifted.
 
@@ -79,11 +96,7 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         where = self.where
-        if not is_int(axis) or axis not in (-1, 1, 3):
-            raise ValueError(
-                f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
-            )
-        self.axis: int = int(axis)
+        self.axis: int = channels_axis(where, axis)
         self.data_format = "channels_first" if axis == 1 else "channels_last"
         self.momentum: float = fraction(where, "momentum", momentum)
         self.epsilon: float = finite(where, "epsilon", epsilon, least=0.0)
@@ -112,13 +125,7 @@ class BatchNormalization(Layer):
         return None if self.axis == -1 else self.data_format
 
     def _resolve(self, shape: Shape) -> Shape:
-        # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
-        if self.axis not in (-1, len(shape)) and (self.axis, len(shape)) != (1, 3):
-            last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
-            raise ValueError(
-                f"{self.where}: axis must be {last}, the last of the input's axes, got {self.axis} for "
-                f"input_shape {shape}"
-            )
+        check_channels_axis(self.where, self.axis, shape)
         return shape
 
     def _rank_behind(self, rank: int | None) -> int | None:

@@ -29,7 +29,8 @@ from cconv.reference.activations import (
 )
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
-from cconv.reference.dropout import dropout_mask, philox4x32
+from cconv.reference.dropout import dropout_mask, normal_noise, philox4x32
+from cconv.reference.group_normalization import group_normalization, group_normalization_backward
 from cconv.reference.images import (
     brighten,
     brighten_backward,
@@ -43,6 +44,7 @@ from cconv.reference.images import (
     sample,
     sample_backward,
 )
+from cconv.reference.layer_normalization import layer_normalization, layer_normalization_backward
 from cconv.reference.losses import categorical_crossentropy, softmax_cross_entropy
 from cconv.reference.merging import (
     add,
@@ -114,8 +116,12 @@ __all__ = [
     "dropout_mask",
     "flip",
     "gather_rows",
+    "group_normalization",
+    "group_normalization_backward",
     "im2col",
     "larger_share",
+    "layer_normalization",
+    "layer_normalization_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "lion",
@@ -132,6 +138,7 @@ __all__ = [
     "nadam",
     "negative",
     "nesterov",
+    "normal_noise",
     "output_size",
     "paste",
     "philox4x32",

@@ -144,8 +144,13 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "renorm_momentum": Argument((0.99, None)),
         "synchronized": NO._replace(instead="nothing: a batch is never cut between processes"),
     },
-    "layers.Dropout": {
-        "noise_shape": NONE,
+    "layers.LayerNormalization": {
+        "beta_constraint": CONSTRAINT,
+        "gamma_constraint": CONSTRAINT,
+    },
+    "layers.GroupNormalization": {
+        "beta_constraint": CONSTRAINT,
+        "gamma_constraint": CONSTRAINT,
     },
     "layers.ReLU": {
         "threshold": Argument((0.0, None)),

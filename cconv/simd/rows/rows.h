@@ -257,7 +257,9 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "rows/few.h"
 #include "activations/softmax.h"
 #include "losses/cross_entropy.h"
+#include "normalization/rows.h"
 #include "dropout/dropout.h"
+#include "dropout/normal.h"
 #include "optimizers/steps.h"
 #include "optimizers/passes.h"
 #include "pooling/bytes.h"
@@ -283,7 +285,10 @@ static const cconv_rows NAME(rows) = {
     STREAM
     .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),
     .add_exactly = NAME(add_exactly), .add_columns = NAME(add_columns), .whole = NAME(whole),
-    .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward),
+    .moments = NAME(moments), .normalize = NAME(normalize),
+    .normalize_sums = NAME(normalize_sums), .normalize_weights = NAME(normalize_weights),
+    .normalize_backward = NAME(normalize_backward),
+    .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward), .normal = NAME(normal),
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),
     .average_pool_backward = NAME(average_pool_backward),
