@@ -11,48 +11,89 @@ from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Reshape
+from cconv.layers.core import Dropout, Flatten, Input, InputLayer, Permute, Reshape
+from cconv.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from cconv.layers.normalization import BatchNormalization
-from cconv.layers.padding import ZeroPadding2D
-from cconv.layers.pooling import (
-    AveragePool2D,
-    AveragePooling2D,
-    GlobalAveragePooling2D,
-    MaxPooling,
-    MaxPooling2D,
-)
+from cconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from cconv.layers.pooling import AveragePool2D, AveragePooling2D, MaxPooling, MaxPooling2D
 from cconv.layers.rescaling import Rescaling
+from cconv.layers.resizing import CenterCrop, RepeatVector, Resizing, UpSampling1D, UpSampling2D
+from cconv.layers.separable import SeparableConv2D
+from cconv.layers.sequence_pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
+from cconv.layers.sequences import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
+from cconv.layers.transposed import Conv2DTranspose
 
 # Keras' second names.
 MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D
+MaxPool1D, AvgPool1D, GlobalAvgPool1D = MaxPooling1D, AveragePooling1D, GlobalAveragePooling1D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+Convolution1D, Convolution1DTranspose = Conv1D, Conv1DTranspose
+Convolution2D, Convolution2DTranspose = Conv2D, Conv2DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 __all__ = [
     "Activation",
     "AveragePool2D",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
     "Layer",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
     "MaxPooling",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "Permute",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "Softmax",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

@@ -128,12 +128,21 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "lora_alpha": NONE,
         "quantization_config": NONE,
     },
-    "layers.Conv2D": {
+    "layers.GroupedConvolution": {
         "kernel_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
-    "layers.DepthwiseConv2D": {
+    "layers.TransposedConvolution": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.DepthwiseConvolution": {
         "depthwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConvolution": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
     "layers.BatchNormalization": {
