@@ -185,7 +185,7 @@ def resolve_window(
 
 
 def _transposed_axis(
-    where: str, axis: str, n: int, extent: int, stride: int, padding: Any, output_padding: int | None
+    n: int, extent: int, stride: int, padding: Any, output_padding: int | None
 ) -> tuple[int, int]:
     """Return the output's size along one axis, and how much of its whole extent is cut off in front.
 
@@ -202,12 +202,7 @@ def _transposed_axis(
         reach = extent + extent % 2 - 2 + output_padding
         return size, max(extent - 1 - (reach + 1) // 2, 0)
     before, after = padding
-    size = whole - before - after + (output_padding or 0)
-    if size < 1:
-        raise ValueError(
-            f"{where}: padding must leave an output along {axis}, got {before} and {after} for {whole} pixels"
-        )
-    return size, before
+    return whole - before - after + (output_padding or 0), before
 
 
 def resolve_transposed(
@@ -237,7 +232,12 @@ def resolve_transposed(
         n, stride = input_size[axis], strides[axis]
         extent = dilation[axis] * (kernel_size[axis] - 1) + 1
         more = None if output_padding is None else output_padding[axis]
-        size, before = _transposed_axis(where, name, n, extent, stride, sides[axis], more)
+        size, before = _transposed_axis(n, extent, stride, sides[axis], more)
+        if size < 1:
+            raise ValueError(
+                f"{where}: padding must leave an output along {name}, got {padding!r} for "
+                f"{(n - 1) * stride + extent} pixels"
+            )
         sizes.append(size)
         pads.append((before, max((n - 1) * stride + extent - before - size, 0)))
     strides = strides[0] if input_size[0] > 1 else 1, strides[1] if input_size[1] > 1 else 1

@@ -55,12 +55,15 @@ from cconv.reference.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from cconv.reference.resizing import add_bias, resize, resize_backward
+from cconv.reference.transposed import conv2d_transpose, conv2d_transpose_backward
 
 __all__ = [
     "adadelta",
     "adagrad",
     "adam",
     "adamax",
+    "add_bias",
     "amsgrad",
     "average_pool2d",
     "average_pool2d_backward",
@@ -72,6 +75,8 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv2d_backward",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "dense",
     "dense_backward",
     "dropout_mask",
@@ -93,6 +98,8 @@ __all__ = [
     "philox4x32",
     "relu",
     "relu_backward",
+    "resize",
+    "resize_backward",
     "rmsprop",
     "sample",
     "sample_backward",

@@ -128,19 +128,36 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "lora_alpha": NONE,
         "quantization_config": NONE,
     },
-    "layers.GroupedConvolution": {
+    "layers.Conv1D": {
         "kernel_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
-    "layers.TransposedConvolution": {
+    "layers.Conv1DTranspose": {
         "kernel_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
-    "layers.DepthwiseConvolution": {
+    "layers.Conv2D": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.Conv2DTranspose": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.DepthwiseConv1D": {
         "depthwise_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
-    "layers.SeparableConvolution": {
+    "layers.DepthwiseConv2D": {
+        "depthwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConv1D": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConv2D": {
         "depthwise_constraint": CONSTRAINT,
         "pointwise_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
