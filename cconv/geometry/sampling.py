@@ -1,14 +1,13 @@
 """Where the pixels of a resized image lie between those of the input, along one axis."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 INTERPOLATIONS = ("bilinear", "nearest")
 
 
-@dataclass(frozen=True, eq=False)
-class Axis:
+class Axis(NamedTuple):
     """Along one axis, each output is ``x[at] * (1 - share) + x[at + 1] * share``; share 0 takes x[at] alone.
 
     Attributes

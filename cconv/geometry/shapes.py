@@ -224,9 +224,9 @@ def resolve_transposed(
     >>> resolve_transposed("example", (5, 7), (3, 3), (2, 2), "same", None, (1, 1)).input_size
     (10, 14)
     """
-    sides: tuple[Any, ...] = (padding, padding)
-    if not isinstance(padding, str):
-        sides = resolve_padding(where, padding, (1, 1), kernel_size, strides, dilation)
+    sides: tuple[Any, Any] = resolve_padding(where, padding, (1, 1), kernel_size, strides, dilation)
+    if isinstance(padding, str):
+        sides = padding, padding
     sizes, pads = [], []
     for axis, name in enumerate(("height", "width")):
         n, stride = input_size[axis], strides[axis]

@@ -42,7 +42,7 @@ def conv2d_transpose(
     activation: str | None = None,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Transposed convolution: every pixel of x is spread over the taps of the kernel (kh, kw, f // groups, c).
+    """Transposed convolution: pixels of x are spread over the taps of the kernel (kh, kw, f // groups, c).
 
     ::
 
