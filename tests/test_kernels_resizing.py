@@ -130,7 +130,7 @@ def test_views_and_other_numbers():
         ),
         ({"data_format": "NHWC"}, ValueError, "data_format must be one of"),
         ({"x": np.ones((2, 3))}, ValueError, "x must have 4 axes"),
-        ({"size": (2**40, 2**30)}, MemoryError, "y"),
+        ({"size": (5, 2**25)}, ValueError, "the output must have at most 16777216 pixels along an axis"),
     ],
 )
 def test_what_resize_refuses(changes, error, words):
@@ -138,6 +138,14 @@ def test_what_resize_refuses(changes, error, words):
         F.resize(**{"x": np.ones((1, 2, 3, 4)), "size": 3} | changes)
     assert str(caught.value).startswith("resize: ")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_no_samples(data_format):
+    shape = images_shape(0, (2, 3), 4, data_format)
+    y = F.resize(np.empty(shape, np.float32), (5, 6), data_format=data_format)
+    assert (y.shape, y.dtype) == (images_shape(0, (5, 6), 4, data_format), np.float32)
+    assert F.resize_backward(y, shape, data_format=data_format).shape == shape
 
 
 def test_what_the_gradient_refuses():

@@ -186,6 +186,18 @@ def test_what_is_refused(options, words):
             function(*arrays, **options)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_no_samples(data_format):
+    shape, kernel = images_shape(0, (2, 3), 4, data_format), np.ones((3, 3, 2, 4))
+    options = {"strides": 2, "groups": 2, "data_format": data_format}
+    y = F.conv2d_transpose(np.empty(shape), kernel, np.ones(4), **options)
+    assert y.shape == images_shape(0, (5, 7), 4, data_format)
+    dx, dkernel, dbias = F.conv2d_transpose_backward(y, np.empty(shape), kernel, **options)
+    assert dx.shape == shape
+    assert not dkernel.any()
+    assert dbias.tolist() == [0, 0, 0, 0]
+
+
 def test_wrong_types_are_refused():
     with pytest.raises(TypeError, match="output_padding must be None"):
         F.conv2d_transpose(np.ones((1, 5, 6, 4)), np.ones((3, 3, 2, 4)), output_padding=0.5)

@@ -8,7 +8,7 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import one_of, pair
 from cconv.functional.windows import input_shape_of
 from cconv.geometry.layout import from_channels_last, naming_channels_first, to_channels_last
-from cconv.geometry.sampling import INTERPOLATIONS, resized_axis
+from cconv.geometry.sampling import INTERPOLATIONS, check_sides, resized_axis
 from cconv.geometry.shapes import Size2
 from cconv.ops.run import Run
 
@@ -55,11 +55,13 @@ def resize(
     dtype = arguments.common_dtype(x)
     with naming_channels_first(x.shape, data_format):
         x = to_channels_last(x, data_format)
+    check_sides(where, height, width)
     arguments.addressable(where, "y", (len(x), height, width, x.shape[3]), dtype)
     if not len(x):
         return from_channels_last(np.empty((0, height, width, x.shape[3]), dtype), data_format)
+    x = arguments.ready(x, dtype)
     axes = (resized_axis(x.shape[1], height, interpolation), resized_axis(x.shape[2], width, interpolation))
-    return from_channels_last(ops.resize(arguments.ready(x, dtype), *axes, Run()), data_format)
+    return from_channels_last(ops.resize(x, *axes, Run()), data_format)
 
 
 @controlled
@@ -105,9 +107,11 @@ def resize_backward(
     with naming_channels_first(dy.shape, data_format):
         dy = to_channels_last(dy, data_format)
     arguments.same_shape(where, "dy", dy, (n, *dy.shape[1:3], channels))
+    check_sides(where, *dy.shape[1:3])
     arguments.addressable(where, "dx", (n, height, width, channels), dtype)
     if not n:
         return from_channels_last(np.empty((0, height, width, channels), dtype), data_format)
+    dy = arguments.ready(dy, dtype)
     _, outputs, across, _ = dy.shape
     axes = (resized_axis(height, outputs, interpolation), resized_axis(width, across, interpolation))
-    return from_channels_last(ops.resize_backward(arguments.ready(dy, dtype), *axes, Run()), data_format)
+    return from_channels_last(ops.resize_backward(dy, *axes, Run()), data_format)

@@ -5,6 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 INTERPOLATIONS = ("bilinear", "nearest")
+LONGEST = 2**24  # pixels of a resized image along an axis: there is a table of so many entries
+
+
+def check_sides(where: str, *outputs: int) -> None:
+    """ValueError where an image of such a size has too many pixels along an axis."""
+    if max(outputs) > LONGEST:
+        raise ValueError(
+            f"{where}: the output must have at most {LONGEST} pixels along an axis, got {max(outputs)}"
+        )
 
 
 class Axis(NamedTuple):

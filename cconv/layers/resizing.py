@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv import arguments, ops
 from cconv.arguments.numbers import finite, pair, positive_int
-from cconv.geometry.sampling import INTERPOLATIONS, Axis, resized_axis
+from cconv.geometry.sampling import INTERPOLATIONS, Axis, check_sides, resized_axis
 from cconv.geometry.shapes import Size2
 from cconv.layers.base import Layer, Shape
 from cconv.layers.padding import crop, enlarge
@@ -30,14 +30,19 @@ def interpolation_of(where: str, value: Any) -> str:
 class Resized(Spatial):
     """What layers share whose pixels lie at or between those of their input."""
 
+    def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        """Return the output's rows and columns for an image of that shape."""
+        raise NotImplementedError
+
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
-        """Return where the output's rows and columns lie in an image of that shape."""
+        """Return where they lie in it."""
         raise NotImplementedError
 
     def _resolve(self, shape: Shape) -> Shape:
         image = self._image_shape(shape)
-        rows, columns = self._axes(image)
-        return self._own_shape(len(rows.at), len(columns.at), image[2])
+        outputs = self._outputs(image)
+        check_sides(self.where, *outputs)
+        return self._own_shape(*outputs, image[2])
 
     def _build(self, shape: Shape) -> None:
         self._places = self._axes(self._image_shape(shape))
@@ -92,6 +97,9 @@ class UpSampling2D(Resized):
         self.interpolation: str = interpolation_of(self.where, interpolation)
         self._set_format(data_format)
 
+    def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        return shape[0] * self.size[0], shape[1] * self.size[1]
+
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         rows, columns = (
             resized_axis(extent, extent * factor, self.interpolation)
@@ -125,6 +133,9 @@ class UpSampling1D(Resized):
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self.size: int = positive_int(self.where, "size", size)
 
+    def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        return 1, shape[1] * self.size
+
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         return resized_axis(1, 1, "nearest"), resized_axis(shape[1], shape[1] * self.size, "nearest")
 
@@ -154,6 +165,7 @@ class RepeatVector(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         self.n: int = positive_int(self.where, "n", n)
+        check_sides(self.where, self.n)
 
     def _resolve(self, shape: Shape) -> Shape:
         return (self.n, *shape)
@@ -276,6 +288,9 @@ class Resizing(Resized):
         )
         return (rows, rows), ((0, 0) if rows else (columns, columns))
 
+    def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        return self.height, self.width
+
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         size, target = (shape[0], shape[1]), (self.height, self.width)
         if self.crop_to_aspect_ratio:
@@ -342,6 +357,9 @@ class CenterCrop(Resized):
         self.height: int = positive_int(self.where, "height", height)
         self.width: int = positive_int(self.where, "width", width)
         self._set_format(data_format)
+
+    def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        return self.height, self.width
 
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         size, target = (shape[0], shape[1]), (self.height, self.width)
