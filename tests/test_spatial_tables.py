@@ -14,6 +14,7 @@ from cconv import layers
 from cconv.models import Sequential
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+IN_FLOAT32 = ("GlobalAveragePooling1D",)  # whose mean Keras computes so, whatever the dtype
 
 
 @functools.cache
@@ -41,10 +42,11 @@ def inputs_of(case):
     return x
 
 
-def close(found, wanted, dtype, what):
-    assert found.shape == wanted.shape, what
+def close(found, wanted, dtype, case):
+    assert found.shape == wanted.shape, case
     assert found.dtype == dtype
-    assert np.abs(found - wanted).max() <= TOLERANCE[dtype] * max(1.0, np.abs(wanted).max()), what
+    tolerance = TOLERANCE["float32" if case["layer"] in IN_FLOAT32 else dtype]
+    assert np.abs(found - wanted).max() <= tolerance * max(1.0, np.abs(wanted).max()), case
 
 
 def made(case, dtype):
@@ -65,7 +67,7 @@ def test_what_keras_gives(name, dtype):
         close(layer.forward(x, training=True), y, dtype, case)
         close(layer.backward(whole(y.shape, 3, 3).astype(dtype)), dx, dtype, case)
         for key, grad in zip(layer.params, grads, strict=True):
-            close(layer.grads[key], grad, dtype, (case, key))
+            close(layer.grads[key], grad, dtype, case)
         assert len(case["weights"]) == len(layer.params)
 
 
