@@ -58,7 +58,7 @@ def resize(
     int threads,
 ):
     # x (n, h, w, c), rows_… (oh), columns_… (ow) -> y (n, oh, ow, c); scratch (threads, w * c)
-    cdef size h = x.shape[1], w = x.shape[2], c = x.shape[3], oh = y.shape[1], ow = y.shape[2], t, i
+    cdef size w = x.shape[2], c = x.shape[3], oh = y.shape[1], ow = y.shape[2], t, i
     cdef const floating *row
     with nogil:
         for t in prange(x.shape[0] * oh, schedule='static', num_threads=threads):

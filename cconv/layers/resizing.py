@@ -293,9 +293,8 @@ class Resizing(Resized):
 
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         size, target = (shape[0], shape[1]), (self.height, self.width)
-        if self.crop_to_aspect_ratio:
-            parts = _middle(size, target)
-        else:
+        parts: tuple[tuple[int, int], ...] = _middle(size, target)
+        if not self.crop_to_aspect_ratio:
             parts = tuple((0, e + sum(p)) for e, p in zip(size, self._pads(shape), strict=True))
         rows, columns = (
             resized_axis(max(extent, part[1]), outputs, self.interpolation, part)
@@ -363,10 +362,9 @@ class CenterCrop(Resized):
 
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         size, target = (shape[0], shape[1]), (self.height, self.width)
+        parts: tuple[tuple[int, int], ...] = _middle(size, target)
         if size[0] >= target[0] and size[1] >= target[1]:
             parts = tuple(((e - t) // 2, t) for e, t in zip(size, target, strict=True))
-        else:
-            parts = _middle(size, target)
         rows, columns = (
             resized_axis(extent, outputs, "bilinear", part)
             for extent, outputs, part in zip(size, target, parts, strict=True)

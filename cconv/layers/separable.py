@@ -70,12 +70,11 @@ class SeparableConvolution(Windowed):
 
     @replayable
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
-        how = (None, self.window, self.in_channels, False, run)
-        between = ops.conv2d(self._images(x, run), self._depthwise(), *how, tag="between")
+        images, kernel = self._images(x, run), self._depthwise()
+        between = ops.conv2d(images, kernel, None, self.window, self.in_channels, False, run, tag="between")
         if run.training:
             self._between = between
-        bias = self.params.get("bias")
-        how = (bias, self.pointwise_window, 1, relu, run)
+        how = (self.params.get("bias"), self.pointwise_window, 1, relu, run)
         return self._own(ops.conv2d(between, self._pointwise(), *how, scale=self._scale), run, "y")
 
     def _keep(self, batch: int, *arrays: Any) -> None:

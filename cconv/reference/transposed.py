@@ -19,10 +19,13 @@ def _window(
     output_padding: Size2 | None,
     dilation: Size2,
 ) -> Window:
-    both = [(n, n) if isinstance(n, int) else tuple(n) for n in (strides, dilation)]
-    more = (output_padding, output_padding) if isinstance(output_padding, int) else output_padding
+    more = None if output_padding is None else _both(output_padding)
     size, (kh, kw) = (shape[1], shape[2]), kernel.shape[:2]
-    return resolve_transposed(where, size, (kh, kw), both[0], padding, more, both[1])
+    return resolve_transposed(where, size, (kh, kw), _both(strides), padding, more, _both(dilation))
+
+
+def _both(number: Size2) -> tuple[int, int]:
+    return (number, number) if isinstance(number, int) else number
 
 
 def _of_group(g: int, channels: int) -> slice:
