@@ -109,7 +109,7 @@ def bits(model):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", STACKS)
 def test_fused_or_not_on_any_threads_the_same_bits(name, dtype):
-    plain, x, outputs = trained(name, False, dtype)
+    plain, _, outputs = trained(name, False, dtype)
     for fuse, threads in ((False, 3), (True, 1), (True, 2), (True, 8)):
         other, _, found = trained(name, fuse, dtype, threads)
         assert bits(other) == bits(plain)
