@@ -82,9 +82,10 @@ def windowed(size, window, dtype):
     y = F.conv2d_transpose(x, spread, bias, activation="relu", **window)
     yield "conv2d_transpose", (y, *F.conv2d_transpose_backward(y, x, spread, **window))
     if not window:
-        (spread,) = arrays((3, 3, filters, channels), dtype=dtype)
-        y = F.conv2d_transpose(x, spread, bias, padding="same", activation="relu")
-        yield "conv2d_transpose of stride 1", y
+        for side in (1, 3):  # by other algorithms than the direct one, with the bias behind
+            (spread,) = arrays((side, side, filters, channels), dtype=dtype)
+            y = F.conv2d_transpose(x, spread, bias, padding="same", activation="relu")
+            yield f"conv2d_transpose of stride 1, {side}", y
     (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)
     y = F.conv2d(images, narrow, **window)
     yield "across images", (y, *F.conv2d_backward(y, images, narrow, **window))
