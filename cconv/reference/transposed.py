@@ -59,7 +59,7 @@ def conv2d_transpose(
     --------
     >>> import numpy as np
     >>> x = np.arange(1.0, 3.0).reshape(1, 1, 2, 1)
-    >>> conv2d_transpose(x, np.ones((1, 3, 1, 1)), strides=2).ravel()
+    >>> conv2d_transpose(x, np.ones((1, 3, 1, 1)), strides=(1, 2)).ravel()
     array([1., 1., 3., 2., 2.])
     """
     x = to_channels_last(x, data_format)
