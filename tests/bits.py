@@ -80,6 +80,14 @@ def windowed(size, window, dtype):
                 yield f"along rows {side}", along_rows(x, bias, side)
         # Images of 2x2 pixels take smaller tiles.
         yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)
+    (spread,) = arrays((3, 2, filters, channels), dtype=dtype)
+    y = F.conv2d_transpose(x, spread, bias, activation="relu", **window)
+    yield "conv2d_transpose", (y, *F.conv2d_transpose_backward(y, x, spread, **window))
+    if not window:
+        for side in (1, 3):  # by other algorithms than the direct one, with the bias behind
+            (spread,) = arrays((side, side, filters, channels), dtype=dtype)
+            y = F.conv2d_transpose(x, spread, bias, padding="same", activation="relu")
+            yield f"conv2d_transpose of stride 1, {side}", y
     (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)
     y = F.conv2d(images, narrow, **window)
     yield "across images", (y, *F.conv2d_backward(y, images, narrow, **window))
@@ -251,6 +259,9 @@ def pictures(size, dtype):
         yield f"gather {kind}", images.gather_rows(memory, source.dtype, order, out, (0.3, -0.7))
     x = x.astype(dtype)
     yield "flip", images.flip(x, (order[:, None] >> np.arange(2) & 1).astype(np.uint8), "y", Run())
+    for interpolation in ("bilinear", "nearest"):
+        y = F.resize(x, (2 * height - 3, width // 2 + 5), interpolation=interpolation)
+        yield f"resize {interpolation}", (y, F.resize_backward(y, x.shape, interpolation=interpolation))
     for fill_mode in images.FILLS:
         how = images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
         y = images.sample(x, at * 9, how, Run())

@@ -15,6 +15,7 @@ from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv
 from cconv import ops
+from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
 from cconv.ops import group_normalization as ops_group_normalization
@@ -235,6 +236,47 @@ def sweeps(dtype):
         pool = (((2, 2), 2, "same"), ((3, 2), 1, "same"), ((2, 3), (3, 1), "same"))[i % 3]
         yield pooled, 1 + i % 3, sized(i, window), *pool, channels, filters, groups, dtype
     yield pooled, 3, Geometry((37, 41), (3, 3), 1, "same"), (2, 2), 2, "same", 5, 67, 1, dtype
+
+
+def spread(n, geometry, channels, filters, groups, dtype):
+    """A transposed convolution and both its gradients; channels and filters are those of a group."""
+    window = geometry.window()
+    x, kernel, bias, dy = inputs(
+        dtype,
+        (n, *window.output_size, channels * groups),
+        (*geometry.kernel_size, filters, channels * groups),
+        (filters * groups,),
+        (n, *geometry.size, filters * groups),
+    )
+
+    def compute(run):
+        return (
+            ops.conv2d_transpose(x, kernel, bias, window, groups, True, run),
+            ops.conv2d_transpose(x, kernel, bias, window, groups, False, run),
+            ops.conv2d_transpose(x, kernel, None, window, groups, True, run),
+            ops.conv2d_transpose_input_gradient(dy, kernel, window, groups, run),
+            *ops.conv2d_transpose_weight_gradient(dy, x, window, groups, run),
+        )
+
+    return compute
+
+
+def resized(n, size, outputs, channels, interpolation, dtype):
+    x, dy = inputs(dtype, (n, *size, channels), (n, *outputs, channels))
+    axes = [resized_axis(extent, side, interpolation) for extent, side in zip(size, outputs, strict=True)]
+    return lambda run: [ops.resize(x, *axes, run), ops.resize_backward(dy, *axes, run)]
+
+
+def larger(dtype):
+    """Images of another size: by kernels, and between their pixels."""
+    for i, ((channels, filters), window) in enumerate(itertools.product(PAIRS, WINDOWS)):
+        yield spread, 1 + i % 3, sized(i, window), channels, filters, 1, dtype
+    for i, (channels, window) in enumerate(itertools.product(CHANNELS, WINDOWS)):
+        yield spread, 1 + i % 3, sized(i, window), 1, 1, channels, dtype
+    ways = itertools.product(WIDTHS, (1, 2, 5, 9, 16), CHANNELS, ("bilinear", "nearest"))
+    for i, (width, other, channels, interpolation) in enumerate(ways):
+        size, outputs = (1 + i % 4, width), (1 + i % 7, other)
+        yield resized, 1 + i % 3, size, outputs, channels, interpolation, dtype
 
 
 def dense(m, width, outputs, dtype):
@@ -580,7 +622,7 @@ def bits(results):
 def main(side):
     done, calls = 0, {}
     for family, dtype in itertools.product(
-        (convolutions, averages, winograds, tiled, sweeps, denses, poolings, lengths, images), DTYPES
+        (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images), DTYPES
     ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)

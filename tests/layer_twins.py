@@ -14,7 +14,10 @@ from cconv.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    CenterCrop,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -22,10 +25,12 @@ from cconv.layers import (
     GaussianDropout,
     GaussianNoise,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     GroupNormalization,
     LayerNormalization,
     LayerScale,
     MaxPooling2D,
+    Permute,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -36,7 +41,10 @@ from cconv.layers import (
     RandomZoom,
     Rescaling,
     Reshape,
+    Resizing,
+    SeparableConv2D,
     SpatialDropout2D,
+    UpSampling2D,
     ZeroPadding2D,
 )
 from cconv.ops.run import Run
@@ -88,6 +96,12 @@ def _affine(layer):
     if isinstance(layer, Dense):
         return reference.dense, reference.dense_backward
     options = {"strides": layer.strides, "padding": layer.padding, "dilation": layer.dilation_rate}
+    if isinstance(layer, Conv2DTranspose):
+        options |= {"groups": layer.groups, "output_padding": layer.output_padding}
+        return (
+            lambda x, kernel, bias: reference.conv2d_transpose(x, kernel, bias, **options),
+            lambda dz, x, kernel: reference.conv2d_transpose_backward(dz, x, kernel, **options),
+        )
     if isinstance(layer, Conv2D):
         options["groups"] = layer.groups
         return (
@@ -131,6 +145,49 @@ def _affine_backward(layer, dy, x, y, run):
     scales = backward(rough, np.abs(x), np.abs(kernel))
     dx, dkernel, dbias = map(Twin, values, scales)
     grads = {"kernel": dkernel, "bias": dbias} if layer.use_bias else {"kernel": dkernel}
+    return Gradients(dx, grads if layer.trainable else {})
+
+
+# --- separable convolutions: two of the affine ones
+
+
+def _halves(layer):
+    options = {"strides": layer.strides, "padding": layer.padding, "dilation": layer.dilation_rate}
+    weights = _wide(layer)
+    depthwise = weights["depthwise_kernel"]
+    grouped = depthwise.reshape(*depthwise.shape[:2], 1, -1)
+    return grouped, weights["pointwise_kernel"], weights.get("bias"), options | {"groups": depthwise.shape[2]}
+
+
+def _separable_forward(layer, x, run):
+    depthwise, pointwise, bias, options = _halves(layer)
+    z = reference.conv2d(reference.conv2d(x, depthwise, **options), pointwise, bias)
+    rough = reference.conv2d(np.abs(x), np.abs(depthwise), **options)
+    scale = reference.conv2d(rough, np.abs(pointwise), None if bias is None else np.abs(bias))
+    y = _activate(layer.activation, z)
+    if layer.activation.key in ("softmax", "log_softmax"):
+        scale = np.broadcast_to(scale.max(axis=-1, keepdims=True), y.shape)
+    return Twin(y, scale + np.abs(y))
+
+
+def _separable_backward(layer, dy, x, y, run):
+    depthwise, pointwise, _, options = _halves(layer)
+
+    def back(dz, x, depthwise, pointwise):
+        between = reference.conv2d(x, depthwise, **options)
+        dbetween, dpointwise, dbias = reference.conv2d_backward(dz, between, pointwise)
+        dx, ddepthwise, _ = reference.conv2d_backward(dbetween, x, depthwise, **options)
+        return dx, ddepthwise.reshape(layer.params["depthwise_kernel"].shape), dpointwise, dbias
+
+    rough = np.abs(dy)
+    if layer.activation.key not in ("linear", "relu"):
+        rough = rough + np.abs(dy).sum(axis=-1, keepdims=True) * np.abs(y)
+    values = back(_activate_back(layer.activation, dy, y), x, depthwise, pointwise)
+    scales = back(rough, *map(np.abs, (x, depthwise, pointwise)))
+    dx, ddepthwise, dpointwise, dbias = map(Twin, values, scales)
+    grads = {"depthwise_kernel": ddepthwise, "pointwise_kernel": dpointwise, "bias": dbias}
+    if not layer.use_bias:
+        del grads["bias"]
     return Gradients(dx, grads if layer.trainable else {})
 
 
@@ -260,6 +317,77 @@ def _average_backward(layer, dy, x, y, run):
         dy = dy[:, np.newaxis, np.newaxis]
     dx, scale = (reference.average_pool2d_backward(d, x.shape, size, **options) for d in (dy, np.abs(dy)))
     return Gradients(Twin(dx, scale), {})
+
+
+def _global_max_forward(layer, x, run):
+    y, _ = reference.max_pool2d(x, x.shape[1:3])
+    y = y if layer.keepdims else y[:, 0, 0]
+    return Twin(y, np.abs(y))
+
+
+def _global_max_backward(layer, dy, x, y, run):
+    _, argmax = reference.max_pool2d(x, x.shape[1:3])
+    dy = dy.reshape(argmax.shape)
+    dx, scale = (reference.max_pool2d_backward(d, argmax, x.shape, x.shape[1:3]) for d in (dy, np.abs(dy)))
+    return Gradients(Twin(dx, scale), {})
+
+
+# --- other sizes: along each axis a matrix, and what lies around
+
+
+def _matrices(layer, x):
+    """Rows and columns of the output, of those of x, and what is added to them."""
+    size, target = x.shape[1:3], layer._resolve(x.shape[1:])[:2]
+    if isinstance(layer, UpSampling2D):
+        return [
+            reference.resizing.matrix(n, m, layer.interpolation) for n, m in zip(size, target, strict=True)
+        ]
+    places = layer._axes(x.shape[1:])
+    matrices = []
+    for axis, n in zip(places, size, strict=True):
+        matrix = np.zeros((len(axis.at), axis.size))
+        every = np.arange(len(axis.at))
+        matrix[every, axis.at] += 1 - axis.share
+        matrix[every, np.minimum(axis.at + 1, axis.size - 1)] += axis.share
+        pad = (axis.size - n) // 2
+        matrices.append(matrix[:, pad : pad + n])
+    return matrices
+
+
+def _resized_forward(layer, x, run):
+    rows, columns = _matrices(layer, x)
+    inside = np.einsum("oh,nhwc,pw->nopc", rows, x, columns)
+    seen = np.einsum("oh,nhwc,pw->nopc", rows, np.ones_like(x), columns)
+    y = inside + getattr(layer, "fill_value", 0.0) * (1 - seen)
+    scale = np.einsum("oh,nhwc,pw->nopc", rows, np.abs(x), columns)
+    return Twin(y, scale + np.abs(y) + abs(getattr(layer, "fill_value", 0.0)))
+
+
+def _resized_backward(layer, dy, x, y, run):
+    rows, columns = _matrices(layer, x)
+    dx, scale = (np.einsum("oh,nopc,pw->nhwc", rows, d, columns) for d in (dy, np.abs(dy)))
+    return Gradients(Twin(dx, scale), {})
+
+
+def _cropping_forward(layer, x, run):
+    (top, bottom), (left, right) = layer.cropping
+    y = x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+    return Twin(y, np.abs(y))
+
+
+def _cropping_backward(layer, dy, x, y, run):
+    dx = np.pad(dy, ((0, 0), *layer.cropping, (0, 0)))
+    return Gradients(Twin(dx, np.abs(dx)), {})
+
+
+def _permute_forward(layer, x, run):
+    y = x.transpose(0, *layer.dims)
+    return Twin(y, np.abs(y))
+
+
+def _permute_backward(layer, dy, x, y, run):
+    dx = dy.transpose(0, *(np.argsort(layer.dims) + 1))
+    return Gradients(Twin(dx, np.abs(dx)), {})
 
 
 # --- everything else
@@ -435,12 +563,17 @@ AUGMENTATIONS = (
     *(RandomBrightness, RandomContrast, RandomCrop, RandomErasing),
 )
 KINDS = (
-    ((Dense, Conv2D, DepthwiseConv2D), _affine_forward, _affine_backward),
+    ((Dense, Conv2D, Conv2DTranspose, DepthwiseConv2D), _affine_forward, _affine_backward),
+    (SeparableConv2D, _separable_forward, _separable_backward),
     (BatchNormalization, _normalization_forward, _normalization_backward),
     ((LayerNormalization, GroupNormalization), _own_forward, _own_backward),
     (LayerScale, _scale_forward, _scale_backward),
     (MaxPooling2D, _max_forward, _max_backward),
     ((AveragePooling2D, GlobalAveragePooling2D), _average_forward, _average_backward),
+    (GlobalMaxPooling2D, _global_max_forward, _global_max_backward),
+    ((UpSampling2D, Resizing, CenterCrop), _resized_forward, _resized_backward),
+    (Cropping2D, _cropping_forward, _cropping_backward),
+    (Permute, _permute_forward, _permute_backward),
     (Activation, _activation_forward, _activation_backward),
     (Rescaling, _rescaling_forward, _rescaling_backward),
     (ZeroPadding2D, _padding_forward, _padding_backward),

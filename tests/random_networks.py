@@ -10,7 +10,10 @@ from cconv.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    CenterCrop,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -18,11 +21,13 @@ from cconv.layers import (
     GaussianDropout,
     GaussianNoise,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     GroupNormalization,
     LayerNormalization,
     LayerScale,
     LeakyReLU,
     MaxPooling2D,
+    Permute,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -34,7 +39,10 @@ from cconv.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    Resizing,
+    SeparableConv2D,
     SpatialDropout2D,
+    UpSampling2D,
     ZeroPadding2D,
 )
 from cconv.models import Sequential
@@ -129,6 +137,43 @@ def _convolution(draw, shape):
 def _depthwise(draw, shape):
     arguments = _geometry(draw, 4) | _affine(draw)
     return [(DepthwiseConv2D, arguments | {"depth_multiplier": draw(st.sampled_from([1, 1, 2, 3]))})]
+
+
+def _transposed(draw, shape):
+    groups = draw(st.sampled_from([1, 1, *(g for g in (2, 3) if shape[2] % g == 0)]))
+    strides = draw(st.sampled_from([(1, 1), (2, 2), (2, 2), (1, 2), (3, 2)]))
+    arguments = {
+        "filters": groups * draw(st.sampled_from([1, 2, 5, 16])),
+        "kernel_size": draw(st.sampled_from([(2, 2), (3, 3), (4, 4), (1, 3)])),
+        "strides": strides,
+        "padding": draw(st.sampled_from(["same", "same", "valid", 1])),
+        "output_padding": draw(st.one_of(st.none(), st.tuples(*(st.integers(0, s - 1) for s in strides)))),
+        "dilation_rate": draw(st.sampled_from([1, 1, 2])),
+        "groups": groups,
+    }
+    return [(Conv2DTranspose, arguments | _affine(draw))]
+
+
+def _separable(draw, shape):
+    arguments = _geometry(draw, 3) | _affine(draw) | {"filters": draw(st.sampled_from([1, 3, 8, 17]))}
+    return [(SeparableConv2D, arguments | {"depth_multiplier": draw(st.sampled_from([1, 1, 2]))})]
+
+
+def _resized(draw, shape):
+    size, side = st.integers(1, 3), st.integers(2, 12)
+    how = draw(st.sampled_from(["bilinear", "nearest"]))
+    kept = draw(st.sampled_from([{}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}]))
+    return draw(
+        st.sampled_from(
+            [
+                [(UpSampling2D, {"size": (draw(size), draw(size)), "interpolation": how})],
+                [(Resizing, {"height": draw(side), "width": draw(side), "interpolation": how} | kept)],
+                [(CenterCrop, {"height": draw(side), "width": draw(side)})],
+                [(Cropping2D, {"cropping": ((draw(size), 0), (0, draw(size)))})],
+                [(Permute, {"dims": draw(st.permutations((1, 2, 3)))})],
+            ]
+        )
+    )
 
 
 def _normalization(draw, shape):
@@ -229,7 +274,10 @@ def _anywhere(draw, shape):
     )
 
 
-OF_IMAGES = (_block, _block, _block, _convolution, _convolution, _depthwise, _pooling, _of_images, _anywhere)
+OF_IMAGES = (
+    *(_block, _block, _block, _convolution, _convolution, _depthwise, _pooling, _of_images, _anywhere),
+    *(_transposed, _separable, _resized),
+)
 
 
 def _resolved(layers, shape):
@@ -271,7 +319,9 @@ def networks(draw):
             network.layers.append((Flatten, {}))
             shape = (math.prod(shape),)
     if len(shape) == 3:
-        network.layers.append(draw(st.sampled_from([(Flatten, {}), (GlobalAveragePooling2D, {})])))
+        network.layers.append(
+            draw(st.sampled_from([(Flatten, {}), (GlobalAveragePooling2D, {}), (GlobalMaxPooling2D, {})]))
+        )
     network.head = draw(st.sampled_from(HEADS))
     network.apart = _often(draw, 3) and network.head[0] is not None
     network.dtype = draw(st.sampled_from(["float32", "float64"]))
@@ -286,11 +336,18 @@ def networks(draw):
 
 
 WITH_FORMAT = (
+    CenterCrop,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     DepthwiseConv2D,
     MaxPooling2D,
     AveragePooling2D,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Resizing,
+    SeparableConv2D,
+    UpSampling2D,
     Flatten,
     SpatialDropout2D,
     ZeroPadding2D,
@@ -315,7 +372,7 @@ def _formatted(layers, data_format):
             yield kind, arguments | {"axis": 1}
         else:
             yield kind, arguments
-        images = images and kind not in (Flatten, GlobalAveragePooling2D)
+        images = images and kind not in (Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D)
 
 
 @st.composite

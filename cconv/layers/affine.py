@@ -1,4 +1,4 @@
-"""What Conv2D, DepthwiseConv2D and Dense share: a kernel, a bias, and an activation behind them."""
+"""What convolutions and Dense share: a kernel, a bias, and an activation behind them."""
 
 from typing import Any
 
@@ -23,6 +23,8 @@ class Affine(Layer):
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
+    # The passes that `_affine_backward` is made of, beside it.
+    _own_gradients: tuple[str, ...] = ("_weight_gradient", "_input_gradient")
 
     def __init__(
         self,
@@ -59,9 +61,13 @@ class Affine(Layer):
         parts = [self._affine, self.activation.__call__]
         if training:
             parts += [self._affine_backward, self._activation_gradient]
-            parts += [self._weight_gradient, self._input_gradient]
+            parts += [getattr(self, name) for name in self._own_gradients]
             parts.append(self.activation.backward)
         return super()._replays(training) and all(map(is_replayable, parts))
+
+    def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel, in `out`, and bias of a layer that does what this one and a normalisation do."""
+        return normalization.folded_into(self.params["kernel"], self.params.get("bias"), out)
 
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         raise NotImplementedError

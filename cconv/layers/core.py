@@ -1,4 +1,4 @@
-"""Layers that only reshape: Flatten, Reshape."""
+"""Layers that only reshape: Flatten, Reshape, Permute."""
 
 import math
 from collections.abc import Sequence
@@ -121,3 +121,72 @@ class Reshape(Layer):
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return dy.reshape(dy.shape[0], *self._shapes[0]) if need_dx else None
+
+
+class Permute(Layer):
+    """Every sample with its axes in another order.
+
+    In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        For each axis of the output which one of the input it is, the first behind the batch being 1.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Permute((2, 1)).forward(np.arange(6.0).reshape(1, 2, 3))[0]
+    array([[0., 3.],
+           [1., 4.],
+           [2., 5.]])
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, input_shape=input_shape)
+        expected = f"{self.where}: dims must be the ints from 1 on in some order, got {dims!r}"
+        if isinstance(dims, str) or not isinstance(dims, Sequence) or not all(map(is_int, dims)):
+            raise TypeError(expected)
+        if not dims or sorted(dims) != list(range(1, len(dims) + 1)):
+            raise ValueError(expected)
+        self.dims: tuple[int, ...] = tuple(int(axis) for axis in dims)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        if len(shape) != len(self.dims):
+            raise ValueError(
+                f"{self.where}: dims must name the {len(shape)} axes of input_shape {shape}, got {self.dims}"
+            )
+        return tuple(shape[axis - 1] for axis in self.dims)
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return len(self.dims)
+
+    def _build(self, shape: Shape) -> None:
+        self._inverse = tuple(self.dims.index(axis) + 1 for axis in range(1, len(shape) + 1))
+
+    @replayable
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        if run.training:
+            self._keep(x.shape[0])
+        return _permuted(x, self.dims, run, "y")
+
+    @replayable
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        return _permuted(dy, self._inverse, run, "dx") if need_dx else None
+
+
+def _permuted(x: np.ndarray, axes: Sequence[int], run: Run, tag: str) -> np.ndarray:
+    """Return x with its axes behind the batch in another order, a copy."""
+    view = x.transpose(0, *axes)
+    permuted = run.empty(tag, view.shape, x.dtype)
+    run.call(np.copyto, permuted, view)
+    return permuted

@@ -40,7 +40,13 @@ from cconv.ops.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from cconv.ops.resizing import resize, resize_backward
 from cconv.ops.sums import column_sums
+from cconv.ops.transposed import (
+    conv2d_transpose,
+    conv2d_transpose_input_gradient,
+    conv2d_transpose_weight_gradient,
+)
 
 __all__ = [
     "average_pool2d",
@@ -53,6 +59,9 @@ __all__ = [
     "conv2d_max_pool",
     "conv2d_max_pool_input_gradient",
     "conv2d_max_pool_weight_gradient",
+    "conv2d_transpose",
+    "conv2d_transpose_input_gradient",
+    "conv2d_transpose_weight_gradient",
     "conv2d_weight_gradient",
     "dense",
     "dense_input_gradient",
@@ -68,6 +77,8 @@ __all__ = [
     "max_pool2d_backward",
     "relu",
     "relu_backward",
+    "resize",
+    "resize_backward",
     "sigmoid",
     "sigmoid_backward",
     "softmax",

@@ -84,6 +84,8 @@ from cconv.reference.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from cconv.reference.resizing import add_bias, resize, resize_backward
+from cconv.reference.transposed import conv2d_transpose, conv2d_transpose_backward
 
 __all__ = [
     "adadelta",
@@ -91,6 +93,7 @@ __all__ = [
     "adam",
     "adamax",
     "add",
+    "add_bias",
     "add_relu",
     "amsgrad",
     "average_pool2d",
@@ -106,6 +109,8 @@ __all__ = [
     "contrast",
     "conv2d",
     "conv2d_backward",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "copy_columns",
     "crop",
     "crop_backward",
@@ -145,6 +150,8 @@ __all__ = [
     "product_sums",
     "relu",
     "relu_backward",
+    "resize",
+    "resize_backward",
     "rmsprop",
     "sample",
     "sample_backward",

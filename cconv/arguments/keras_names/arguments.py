@@ -128,12 +128,38 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "lora_alpha": NONE,
         "quantization_config": NONE,
     },
+    "layers.Conv1D": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.Conv1DTranspose": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
     "layers.Conv2D": {
         "kernel_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
+    "layers.Conv2DTranspose": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.DepthwiseConv1D": {
+        "depthwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
     "layers.DepthwiseConv2D": {
         "depthwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConv1D": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConv2D": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
     "layers.BatchNormalization": {
