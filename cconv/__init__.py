@@ -22,6 +22,7 @@ from cconv.arguments.keras_names import refuse_name
 if TYPE_CHECKING:
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
     from cconv.layers import (
+        ELU,
         Activation,
         AveragePool2D,
         AveragePooling2D,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         LeakyReLU,
         MaxPooling,
         MaxPooling2D,
+        PReLU,
         RandomFlip,
         RandomRotation,
         RandomTranslation,
@@ -56,6 +58,7 @@ _NAMES = {
     "models.explaining": ("explain",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
+        "ELU",
         "Activation",
         "AveragePool2D",
         "AveragePooling2D",
@@ -70,6 +73,7 @@ _NAMES = {
         "LeakyReLU",
         "MaxPooling",
         "MaxPooling2D",
+        "PReLU",
         "RandomFlip",
         "RandomRotation",
         "RandomTranslation",
@@ -87,6 +91,7 @@ _MODULES = (
     "activations",
     "applications",
     "callbacks",
+    "constraints",
     "datasets",
     "functional",
     "initializers",
@@ -103,6 +108,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "ELU",
     "Activation",
     "AveragePool2D",
     "AveragePooling2D",
@@ -119,6 +125,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPooling",
     "MaxPooling2D",
+    "PReLU",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",

@@ -6,7 +6,7 @@ from typing import Any
 from cconv.arguments.configured import config_of
 from cconv.arguments.keras_names import of_string, refusing
 from cconv.arguments.serializable import own_object
-from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from cconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
 from cconv.layers.base import Layer
@@ -21,12 +21,14 @@ from cconv.layers.pooling import (
     MaxPooling,
     MaxPooling2D,
 )
+from cconv.layers.prelu import PReLU
 from cconv.layers.rescaling import Rescaling
 
 # Keras' second names.
 MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "AveragePool2D",
     "AveragePooling2D",
@@ -46,6 +48,7 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling",
     "MaxPooling2D",
+    "PReLU",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
