@@ -14,6 +14,7 @@ from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.arguments.serializable import name_of, own_object
+from cconv.exactmath import tree_sum
 
 __all__ = [
     "Constraint",
@@ -54,17 +55,6 @@ class Constraint(arguments.Configured):
         raise NotImplementedError(f"{type(self).__name__}: define __call__(w)")
 
 
-def _sum(terms: np.ndarray) -> np.ndarray:
-    """Return the sum over the first axis: element i takes i + half while there are two halves."""
-    while len(terms) > 1:
-        half, odd = len(terms) // 2, terms[2 * (len(terms) // 2) :]
-        added = terms[:half] + terms[half : 2 * half]
-        if len(odd):
-            added[0] += odd[0]
-        terms = added
-    return terms[0]
-
-
 def _norms(w: np.ndarray, axes: tuple[int, ...], where: str) -> np.ndarray:
     """Return the Euclidean norms of w over these axes, in float64, which stay as axes of one element."""
     if not all(-w.ndim <= axis < w.ndim for axis in axes):
@@ -74,7 +64,7 @@ def _norms(w: np.ndarray, axes: tuple[int, ...], where: str) -> np.ndarray:
     rows = w.transpose([*summed, *kept]).astype(np.float64)
     squares = np.square(rows).reshape(-1, *rows.shape[len(summed) :])
     shape = [1 if axis in summed else extent for axis, extent in enumerate(w.shape)]
-    return np.sqrt(_sum(squares)).reshape(shape)
+    return np.sqrt(tree_sum(squares)).reshape(shape)
 
 
 class _OfNorms(Constraint):
@@ -120,7 +110,7 @@ class MaxNorm(_OfNorms):
            [0.8, 0.4]])
     """
 
-    def __init__(self, max_value: float = 2, axis: Axes = 0) -> None:
+    def __init__(self, max_value: float = 2.0, axis: Axes = 0) -> None:
         self.max_value: float = finite("MaxNorm", "max_value", max_value, least=0.0)
         self._set_axis(axis)
 
