@@ -143,7 +143,7 @@ MISSING: dict[str, dict[str, str]] = {
         "glu": "",
         "hard_shrink": "",
         "hard_tanh": "tanh",
-        "log_sigmoid": "softplus, of which it is the negative of the negative",
+        "log_sigmoid": "-softplus(-x)",
         "soft_shrink": "",
         "sparse_plus": "",
         "sparse_sigmoid": "sigmoid",
