@@ -133,6 +133,8 @@ MISSING: dict[str, dict[str, str]] = {
         "timeseries_dataset_from_array": "",
         "unpack_x_y_sample_weight": "",
     },
+    "regularizers": {},
+    "constraints": {},
     "initializers": {
         "STFT": "",
         "STFTInitializer": "",
