@@ -541,7 +541,7 @@ class Layer(Configured):
         Raises
         ------
         TypeError, ValueError
-            When a constraint of the user's own gives no array of the weight's shape.
+            When a constraint of the user's own gives no real numbers of the weight's shape.
         """
         for name, constraint in self.constraints.items():
             self.params[name] = constraint(self.params[name])
