@@ -7,6 +7,7 @@ import numpy as np
 
 from cconv import activations
 from cconv.arguments.numbers import is_int
+from cconv.layers.axes import OfAxes
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, is_replayable, replayable
 
@@ -153,7 +154,7 @@ class ELU(Activation):
         super().__init__(elu, name=name, trainable=trainable, input_shape=input_shape)
 
 
-class Softmax(Activation):
+class Softmax(OfAxes, Activation):
     """``y = exp(x) / Σ exp(x)`` over an axis, or over several together.
 
     Parameters

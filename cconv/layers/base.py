@@ -313,6 +313,9 @@ class Layer(Configured):
             "channels_last" if data_format is None else arguments.data_format(self.where, data_format)
         )
 
+    def _meet_format(self, data_format: str) -> None:
+        """Hear of the data format of the model before it builds the layer."""
+
     def _named_format(self) -> str | None:
         """Return the data format of images that this layer was told; None if it takes any."""
         return self.data_format if self._format_given or self.data_format == "channels_first" else None

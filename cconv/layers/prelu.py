@@ -8,11 +8,12 @@ import numpy as np
 
 from cconv import constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import is_int
-from cconv.layers.base import Layer, Shape
+from cconv.layers.axes import OfAxes
+from cconv.layers.base import Shape
 from cconv.ops.run import Run, replayable
 
 
-class PReLU(Layer):
+class PReLU(OfAxes):
     """``y = x`` where x > 0, else ``alpha · x`` with an alpha that is learned (He et al. 2015, eq. 1).
 
     Parameters

@@ -247,6 +247,7 @@ class Stack:
         self._settled_format = self.data_format
         shape = self._inner_shape(self._input_shape)
         for number, layer in enumerate(self._layers):
+            layer._meet_format(self._settled_format)
             given = layer._outer(shape)
             if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):
                 self._build_layer(number, layer, given)
