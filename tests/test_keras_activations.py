@@ -22,8 +22,8 @@ def cases(kind):
     )
 
 
-def near(actual, wanted):
-    np.testing.assert_allclose(actual, np.array(wanted), rtol=1e-12, atol=1e-14)
+def near(actual, wanted, rtol=1e-12, atol=1e-14):
+    np.testing.assert_allclose(actual, np.array(wanted), rtol=rtol, atol=atol)
 
 
 def arrays(case, *names):
@@ -35,13 +35,15 @@ def test_activations(case):
     function, options = getattr(activations, case["name"]), case["arguments"]
     x, dy = arrays(case, "x", "dy")
     before = x.copy()
-    near(function(x, **options), case["y"])
+    # Keras' tanh computes in float32 whatever it is given.
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if case["name"] == "tanh" else {}
+    near(function(x, **options), case["y"], **tolerance)
     assert x.tobytes() == before.tobytes()
     if options:
         return
     for layer in (layers.Activation(case["name"]), layers.Activation(function)):
-        near(layer.forward(x, training=True), case["y"])
-        near(layer.backward(dy), case["dx"])
+        near(layer.forward(x, training=True), case["y"], **tolerance)
+        near(layer.backward(dy), case["dx"], **tolerance)
 
 
 @cases("layers")
