@@ -63,6 +63,7 @@ class Regularizer(arguments.Configured):
         """Whether the gradient has a part that is none of l1 and l2."""
         return False
 
+    @controlled
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """Return that part, of w's shape."""
         raise NotImplementedError

@@ -198,8 +198,8 @@ def hard_sigmoid(
 ):
     # x (n) -> y (n) = min(max(x + 3, 0), 6) / 6
     with nogil:
-        each(cconv_rows_of(sizeof(floating)).hard_sigmoid, x.shape[0], &x[0], NULL, &y[0], 0, sizeof(floating),
-             threads)
+        each(cconv_rows_of(sizeof(floating)).hard_sigmoid, x.shape[0], &x[0], NULL, &y[0], 0,
+             sizeof(floating), threads)
 
 
 def hard_sigmoid_backward(
