@@ -1,12 +1,13 @@
 """What an activation is, and those that every network has: linear, the sigmoids and the softmaxes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from cconv import arguments, ops
 from cconv.arguments.control import controlled
+from cconv.arguments.numbers import is_int
 from cconv.ops.run import Run, replayable
 
 
@@ -95,7 +96,7 @@ class SoftmaxOver(Activation):
 
     Parameters
     ----------
-    axes : tuple of int
+    axes : sequence of int
         Of x, whose first is the batch: each once.
     logarithm : bool
         Whether it is the logarithm of the softmax.
@@ -103,9 +104,14 @@ class SoftmaxOver(Activation):
 
     key = "softmax"
 
-    def __init__(self, axes: tuple[int, ...], logarithm: bool = False) -> None:
-        self.axes: tuple[int, ...] = tuple(axes)
-        self.logarithm: bool = logarithm
+    def __init__(self, axes: Sequence[int] = (-1,), logarithm: bool = False) -> None:
+        expected = f"SoftmaxOver: axes must be ints that are all different, got {axes!r}"
+        if isinstance(axes, str) or not isinstance(axes, Sequence) or not all(map(is_int, axes)):
+            raise TypeError(expected)
+        self.axes: tuple[int, ...] = tuple(map(int, axes))
+        if not axes or len(set(axes)) < len(axes):
+            raise ValueError(expected)
+        self.logarithm: bool = arguments.flag("SoftmaxOver", "logarithm", logarithm)
 
     def plain(self) -> Any:
         """Return the configuration."""
