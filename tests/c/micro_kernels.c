@@ -23,7 +23,6 @@ static void digest(const void *data, size_t n) {
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double silu(double x) { return x / (1 + exp(-x)); }
-static double gelu(double x) { return x * erfc(-x / sqrt(2)) / 2; }
 static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 static double softsign(double x) { return x / (1 + fabs(x)); }
 static double mish(double x) { return x * tanh(softplus(x)); }
