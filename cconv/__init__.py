@@ -22,6 +22,7 @@ from cconv.arguments.keras_names import refuse_name
 if TYPE_CHECKING:
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
     from cconv.layers import (
+        ELU,
         Activation,
         AveragePool2D,
         AveragePooling2D,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         MaxPooling,
         MaxPooling2D,
         MixUp,
+        PReLU,
         RandomBrightness,
         RandomContrast,
         RandomCrop,
@@ -64,6 +66,7 @@ _NAMES = {
     "models.explaining": ("explain",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
+        "ELU",
         "Activation",
         "AveragePool2D",
         "AveragePooling2D",
@@ -85,6 +88,7 @@ _NAMES = {
         "RandomContrast",
         "RandomCrop",
         "RandomErasing",
+        "PReLU",
         "RandomFlip",
         "RandomRotation",
         "RandomTranslation",
@@ -103,6 +107,7 @@ _MODULES = (
     "activations",
     "applications",
     "callbacks",
+    "constraints",
     "datasets",
     "functional",
     "initializers",
@@ -119,6 +124,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "ELU",
     "Activation",
     "AveragePool2D",
     "AveragePooling2D",
@@ -139,6 +145,7 @@ __all__ = [
     "MaxPooling2D",
     "MixUp",
     "Model",
+    "PReLU",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",

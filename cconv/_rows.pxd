@@ -42,6 +42,30 @@ cdef extern from "rows/table.h" nogil:
         cconv_map *exp
         cconv_map *log
         cconv_map *add
+        cconv_map *product
+        cconv_map *silu
+        cconv_map *silu_backward
+        cconv_map *gelu
+        cconv_map *gelu_backward
+        cconv_map *gelu_tanh
+        cconv_map *gelu_tanh_backward
+        cconv_map *elu
+        cconv_map *elu_backward
+        cconv_map *selu
+        cconv_map *selu_backward
+        cconv_map *softplus
+        cconv_map *softplus_backward
+        cconv_map *softsign
+        cconv_map *softsign_backward
+        cconv_map *mish
+        cconv_map *mish_backward
+        cconv_map *hard_sigmoid
+        cconv_map *hard_sigmoid_backward
+        cconv_map *hard_silu
+        cconv_map *hard_silu_backward
+        void (*prelu)(Py_ssize_t rows, Py_ssize_t n, const void *x, const void *alpha, void *y) noexcept nogil
+        void (*prelu_backward)(Py_ssize_t rows, Py_ssize_t n, const void *dy, const void *x,
+                               const void *alpha, void *dx, void *dalpha) noexcept nogil
         void (*stream)(Py_ssize_t n, const void *stage, void *to) noexcept nogil
         void (*streamed)() noexcept nogil
         cconv_row_map *softmax

@@ -210,6 +210,23 @@ def steps(size, dtype):
         yield f"{name}_backward", getattr(ops, f"{name}_backward")(dy, getattr(F, name)(x))
     y = ops.leaky_relu(x, 0.3)
     yield "leaky_relu", (y, ops.leaky_relu_backward(dy, y, 0.3))
+    for name in (
+        "silu",
+        "gelu",
+        "gelu_tanh",
+        "selu",
+        "softplus",
+        "softsign",
+        "mish",
+        "hard_sigmoid",
+        "hard_silu",
+    ):
+        yield name, (getattr(ops, name)(x), getattr(ops, f"{name}_backward")(dy, x))
+    yield "elu", (ops.elu(x, 0.7), ops.elu_backward(dy, x, 0.7))
+    y = ops.exponential(x)
+    yield "exponential", (y, ops.exponential_backward(dy, y))
+    yield "prelu", (ops.prelu(x, x[0]), *ops.prelu_backward(dy, x, x[0]))
+    yield "prelu of channels", (ops.prelu(x, x[0, 0]), *ops.prelu_backward(dy, x, x[0, 0]))
     yield "column_sums", ops.column_sums(x.reshape(-1, width * channels))
     for name, numbers in RULES.items():
         counts = {"sgd": 0, "amsgrad": 3} | dict.fromkeys(("adam", "adadelta", "nadam", "adamax"), 2)

@@ -32,6 +32,10 @@ DTYPES = (np.float32, np.float64)
 CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
 PAIRS = tuple(itertools.product(CHANNELS, CHANNELS))
 WIDTHS = range(1, 10)
+SMOOTH = (
+    *("silu", "gelu", "gelu_tanh", "elu", "selu", "softplus", "softsign", "mish"),
+    *("hard_sigmoid", "hard_silu", "exponential"),
+)
 LENGTHS = (*range(1, 71), 8191, 8192, 8193)  # past a chunk of the elementwise kernels
 
 MERGED = ("add", "add_relu", "subtract", "multiply", "divide", "maximum", "minimum", "larger_share")
@@ -350,6 +354,10 @@ def elementwise(n, dtype):
             results.append(getattr(ops, name)(x, run))
             results.append(getattr(ops, f"{name}_backward")(dy, y, run))
         results += [ops.leaky_relu(x, 0.1, run), ops.leaky_relu_backward(dy, y, 0.1, run)]
+        for name in SMOOTH:
+            more = (0.5,) if name == "elu" else ()
+            results.append(getattr(ops, name)(x, *more, run))
+            results.append(getattr(ops, f"{name}_backward")(dy, y, *more, run))
         out, threads = x.copy(), cconv.get_num_threads()
         activations.exp(dy, out, threads)
         results.append(out.copy())
@@ -365,7 +373,7 @@ def rows(m, n, dtype):
     probabilities = np.full((m, n), 1 / n, dtype)
 
     def compute(run):
-        results = [ops.column_sums(x, run)]
+        results = [ops.column_sums(x, run), ops.prelu(x, x[0], run), *ops.prelu_backward(dy, x, y[-1], run)]
         for name in ("softmax", "log_softmax"):
             results.append(getattr(ops, name)(x, run))
             results.append(getattr(ops, f"{name}_backward")(dy, y, run))

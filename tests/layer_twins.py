@@ -64,6 +64,12 @@ class Gradients(NamedTuple):
     grads: dict[str, Twin]
 
 
+def _smooth(function):
+    """The name of the twin, and what else it is given."""
+    more = (function.alpha,) if function.key == "elu" else ()
+    return "gelu_tanh" if getattr(function, "approximate", False) else function.key, more
+
+
 def _activate(function, z):
     key = function.key
     if key == "linear":
@@ -71,13 +77,17 @@ def _activate(function, z):
     if key in ("leaky_relu", "relu6"):
         y = reference.leaky_relu(z, function.negative_slope)
         return np.minimum(y, function.max_value) if key == "relu6" else y
-    return getattr(reference, key)(z)
+    name, more = _smooth(function)
+    return getattr(reference, name)(z, *more)
 
 
-def _activate_back(function, dy, y):
+def _activate_back(function, dy, z, y):
     key = function.key
     if key == "linear":
         return dy
+    if function.keeps == "input":
+        name, more = _smooth(function)
+        return getattr(reference, f"{name}_backward")(dy, z, *more)
     if key in ("leaky_relu", "relu6"):
         dx = reference.leaky_relu_backward(dy, y, function.negative_slope)
         return np.where(y < function.max_value, dx, 0) if key == "relu6" else dx
@@ -136,8 +146,9 @@ def _affine_forward(layer, x, run):
 
 
 def _affine_backward(layer, dy, x, y, run):
-    kernel, (_, backward) = _wide(layer)["kernel"], _affine(layer)
-    dz = _activate_back(layer.activation, dy, y)
+    weights, (forward, backward) = _wide(layer), _affine(layer)
+    kernel = weights["kernel"]
+    dz = _activate_back(layer.activation, dy, forward(x, kernel, weights.get("bias")), y)
     values = backward(dz, x, kernel)
     rough = np.abs(dz)
     if layer.activation.key not in ("linear", "relu"):
@@ -402,7 +413,7 @@ def _activation_forward(layer, x, run):
 
 
 def _activation_backward(layer, dy, x, y, run):
-    dx = _activate_back(layer.activation, dy, y)
+    dx = _activate_back(layer.activation, dy, x, y)
     return Gradients(Twin(dx, np.abs(dy) + np.abs(dy).sum(axis=-1, keepdims=True) * np.abs(y)), {})
 
 

@@ -48,7 +48,10 @@ from cconv.layers import (
 from cconv.models import Sequential
 from cconv.optimizers import SGD
 
-ACTIVATIONS = (None, "relu", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
+ACTIVATIONS = (
+    *(None, "relu", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"),
+    *("silu", "gelu", "elu", "selu", "mish", "softplus", "softsign", "hard_silu"),
+)
 # What a network ends in: the last activation, and the loss that its targets are for.
 HEADS = (
     ("softmax", "sparse_categorical_crossentropy"),

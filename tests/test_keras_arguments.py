@@ -74,6 +74,7 @@ PLACES = (
     "metrics",
     "callbacks",
     "regularizers",
+    "constraints",
     "initializers",
 )
 # What Keras' default asks for and cconv has not, so that another value is the one that asks for nothing.
@@ -273,9 +274,9 @@ def test_classes_and_layers_of_a_users_own():
         def __init__(self, units, **more):
             super().__init__(units, **more)
 
-    assert Mine(3, kernel_constraint=None, dtype=None).units == 3
-    with pytest.raises(TypeError, match=r"^Mine: kernel_constraint is not supported"):
-        Mine(3, kernel_constraint="max_norm")
+    assert Mine(3, lora_rank=None, dtype=None).units == 3
+    with pytest.raises(TypeError, match=r"^Mine: lora_rank is not supported"):
+        Mine(3, lora_rank=2)
 
     class Model(Sequential):
         def fit(self, x, y, **more):

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cconv import layers
+from cconv import activations, layers
 from cconv.layers import (
+    ELU,
     Activation,
     AlphaDropout,
     AveragePool2D,
@@ -43,6 +44,7 @@ from cconv.layers import (
     MaxPooling1D,
     Normalization,
     Permute,
+    PReLU,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -106,8 +108,29 @@ CASES = {
     "relu_cut_slope": (lambda: ReLU(max_value=0.7, negative_slope=0.1), (6,)),
     "conv_relu6": (lambda: Conv2D(3, 1, activation="relu6"), (3, 3, 2)),
     "relu_slope": (lambda: ReLU(negative_slope=0.1), (6,)),
+    "relu_threshold": (lambda: ReLU(negative_slope=0.1, threshold=0.45), (3, 4, 2)),
+    "relu_cut_threshold": (lambda: ReLU(max_value=0.9, threshold=0.45), (7,)),
     "leaky": (lambda: LeakyReLU(), (3, 4, 2)),
+    "elu": (lambda: ELU(0.7), (3, 4, 2)),
+    "conv_silu": (lambda: Conv2D(3, 2, activation="silu"), (4, 3, 2)),
+    "conv_gelu": (lambda: Conv2D(3, 2, activation="gelu", data_format="channels_first"), (2, 4, 3)),
+    "depthwise_hard_silu": (lambda: DepthwiseConv2D(2, activation="hard_silu"), (4, 3, 2)),
+    "dense_gelu_tanh": (lambda: Dense(4, activation=activations.GELU(approximate=True)), (6,)),
+    "dense_mish": (lambda: Dense(4, "mish", kernel_constraint="unit_norm"), (6,)),
+    "dense_softplus": (lambda: Dense(4, "softplus", bias_constraint="non_neg"), (6,)),
+    "selu": (lambda: Activation("selu"), (3, 4, 2)),
+    "exponential": (lambda: Activation("exponential"), (6,)),
+    "softsign": (lambda: Activation("softsign"), (6,)),
+    "hard_sigmoid": (lambda: Activation("hard_sigmoid"), (6,)),
+    "prelu": (lambda: PReLU(), (3, 4, 2)),
+    "prelu_channels": (lambda: PReLU("ones", shared_axes=[1, 2]), (3, 4, 2)),
+    "prelu_rows": (lambda: PReLU("he_normal", shared_axes=[2], alpha_constraint="max_norm"), (3, 4, 2)),
+    "prelu_images": (lambda: PReLU(shared_axes=[1, 3]), (3, 4, 2)),
+    "prelu_one": (lambda: PReLU(shared_axes=[1, 2, 3]), (3, 4, 2)),
+    "prelu_frozen": (lambda: PReLU(trainable=False), (5,)),
     "softmax": (lambda: Softmax(), (6,)),
+    "softmax_axis": (lambda: Softmax(axis=1), (3, 4, 2)),
+    "softmax_axes": (lambda: Softmax(axis=[1, -2]), (3, 4, 2)),
     "dropout": (lambda: Dropout(0.4), (3, 4, 2)),
     "dropout_none": (lambda: Dropout(0.0, seed=3), (6,)),
     "dropout_rows": (lambda: Dropout(0.4, (None, 3, 1, 2)), (3, 4, 2)),

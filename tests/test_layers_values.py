@@ -392,7 +392,7 @@ def test_large_images_are_resampled_in_blocks():
         (lambda: AveragePool2D(2, count_include_pad=None), TypeError, "count_include_pad must be"),
         (lambda: Dropout(1.0), ValueError, r"Dropout: rate must be in \[0, 1\), got 1.0"),
         (lambda: Dropout("half"), TypeError, "Dropout: rate must be a finite number, got 'half'"),
-        (lambda: Activation("swish"), ValueError, "Activation: activation must be one of"),
+        (lambda: Activation("swash"), ValueError, "Activation: activation must be one of"),
         (
             lambda: LeakyReLU(-1),
             ValueError,

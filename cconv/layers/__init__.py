@@ -7,7 +7,7 @@ from cconv.arguments.configured import config_of
 from cconv.arguments.keras_names import of_string, refusing
 from cconv.arguments.serializable import own_object
 from cconv.layers import operators
-from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from cconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
 from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
@@ -30,6 +30,7 @@ from cconv.layers.normalization import BatchNormalization
 from cconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
 from cconv.layers.patches import RandomCrop, RandomErasing
 from cconv.layers.pooling import AveragePool2D, AveragePooling2D, MaxPooling, MaxPooling2D
+from cconv.layers.prelu import PReLU
 from cconv.layers.resampling import RandomRotation, RandomTranslation, RandomZoom
 from cconv.layers.rescaling import Rescaling
 from cconv.layers.resizing import CenterCrop, RepeatVector, Resizing, UpSampling1D, UpSampling2D
@@ -55,6 +56,7 @@ Convolution2D, Convolution2DTranspose = Conv2D, Conv2DTranspose
 SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
     "AlphaDropout",
@@ -112,6 +114,7 @@ __all__ = [
     "MixUp",
     "Multiply",
     "Normalization",
+    "PReLU",
     "Permute",
     "RMSNormalization",
     "RandomBrightness",

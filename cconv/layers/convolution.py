@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops
+from cconv import constraints, ops
 from cconv.arguments.numbers import pair, positive_int
 from cconv.geometry.algorithms import Convolution, check_algorithm, check_winograd
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_padding, resolve_window
@@ -197,6 +197,8 @@ class Conv2D(GroupedConvolution):
         Number of groups into which the channels are cut, each with filters of its own.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
         As in `Dense`.
+    kernel_constraint, bias_constraint
+        As in `Dense`.
     algorithm : {"auto", "direct", "winograd"}
         As in `cconv.functional.conv2d`.
     name, trainable, input_shape
@@ -233,6 +235,8 @@ class Conv2D(GroupedConvolution):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         algorithm: str = "auto",
         name: str | None = None,
         trainable: bool = True,
@@ -245,6 +249,8 @@ class Conv2D(GroupedConvolution):
             bias_initializer,
             kernel_regularizer,
             bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
@@ -268,9 +274,9 @@ class DepthwiseConv2D(DepthwiseConvolution):
         As in `Conv2D`.
     depth_multiplier : int
         Number of filters for each channel.
-    depthwise_initializer, depthwise_regularizer
+    depthwise_initializer, depthwise_regularizer, depthwise_constraint
         Of the kernel.
-    activation, use_bias, bias_initializer, bias_regularizer
+    activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape
         See `Layer`.
@@ -303,6 +309,8 @@ class DepthwiseConv2D(DepthwiseConvolution):
         depthwise_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -314,11 +322,14 @@ class DepthwiseConv2D(DepthwiseConvolution):
             bias_initializer,
             depthwise_regularizer,
             bias_regularizer,
+            constraints.get(depthwise_constraint, type(self).__name__, "depthwise_constraint"),
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
         )
         self.depthwise_initializer: Initializer = self.kernel_initializer
         self.depthwise_regularizer: Regularizer | None = self.kernel_regularizer
+        self.depthwise_constraint: constraints.Constraint | None = self.kernel_constraint
         self.depth_multiplier: int = positive_int(self.where, "depth_multiplier", depth_multiplier)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import arguments, initializers, ops, regularizers
+from cconv import arguments, constraints, initializers, ops, regularizers
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.layers.base import Layer, Shape
@@ -57,6 +57,8 @@ class BatchNormalization(Layer):
         See `cconv.initializers`.
     beta_regularizer, gamma_regularizer
         See `cconv.regularizers`.
+    beta_constraint, gamma_constraint
+        See `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -89,6 +91,8 @@ class BatchNormalization(Layer):
         moving_variance_initializer: Any = "ones",
         beta_regularizer: Any = None,
         gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -120,6 +124,12 @@ class BatchNormalization(Layer):
         self.gamma_regularizer: regularizers.Regularizer | None = regularizers.get(
             gamma_regularizer, where, "gamma_regularizer"
         )
+        self.beta_constraint: constraints.Constraint | None = constraints.get(
+            beta_constraint, where, "beta_constraint"
+        )
+        self.gamma_constraint: constraints.Constraint | None = constraints.get(
+            gamma_constraint, where, "gamma_constraint"
+        )
 
     def _named_format(self) -> str | None:
         return None if self.axis == -1 else self.data_format
@@ -134,9 +144,11 @@ class BatchNormalization(Layer):
     def _build(self, shape: Shape) -> None:
         channels = shape[-1:]
         if self.scale:
-            self._add_weight("gamma", channels, self.gamma_initializer, self.gamma_regularizer)
+            gamma = self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
+            self._add_weight("gamma", channels, *gamma)
         if self.center:
-            self._add_weight("beta", channels, self.beta_initializer, self.beta_regularizer)
+            beta = self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            self._add_weight("beta", channels, *beta)
         self._add_state("moving_mean", channels, self.moving_mean_initializer)
         self._add_state("moving_variance", channels, self.moving_variance_initializer)
 

@@ -60,8 +60,12 @@ static void NAME(functions)(const cconv_rows *rows) {
         cconv_map *map;
         double (*truth)(double);
         const char *name;
-    } known[] = {{rows->exp, exp, "exp"}, {rows->log, log, "log"}, {rows->tanh, tanh, "tanh"},
-                 {rows->sigmoid, sigmoid, "sigmoid"}, {rows->relu, relu, "relu"}};
+        double times; /* CLOSE */
+    } known[] = {{rows->exp, exp, "exp", 1}, {rows->log, log, "log", 1}, {rows->tanh, tanh, "tanh", 1},
+                 {rows->sigmoid, sigmoid, "sigmoid", 1}, {rows->relu, relu, "relu", 1},
+                 {rows->silu, silu, "silu", 2}, {rows->softplus, softplus, "softplus", 1},
+                 {rows->softsign, softsign, "softsign", 1},
+                 {rows->mish, mish, "mish", 2}, {rows->selu, selu, "selu", 1}};
     for (size_t f = 0; f < sizeof known / sizeof *known; f++)
         for (ptrdiff_t n = 1; n < 70; n++) {
             REAL *x = NAME(numbers)(n, 5), *y = NAME(numbers)(n + 1, 6), behind = y[n];
@@ -69,8 +73,9 @@ static void NAME(functions)(const cconv_rows *rows) {
             known[f].map(n, x, NULL, y, 0);
             for (ptrdiff_t i = 0; i < n; i++) {
                 const double truth = known[f].truth(x[i]);
-                CHECK(fabs(y[i] - truth) <= CLOSE * fabs(truth), "%s(%g): %.17g for %.17g", known[f].name,
-                      x[i], y[i], truth);
+                const double allowed = known[f].times * CLOSE * fabs(truth) + NO_LONGER_NORMAL;
+                CHECK(fabs(y[i] - truth) <= allowed, "%s(%g): %.17g for %.17g", known[f].name, x[i], y[i],
+                      truth);
             }
             CHECK(y[n] == behind, "%s wrote behind %td elements", known[f].name, n);
             digest(y, (size_t)n * sizeof(REAL));
@@ -87,6 +92,10 @@ static void NAME(others)(const cconv_rows *rows) {
         uint8_t bits[18] = {0};
         const double sum = rows->sum(n, x);
         digest(&sum, sizeof sum);
+        rows->gelu(n, x, NULL, y, 0); /* libm's erfc of a rounded argument is no measure for its tail */
+        digest(y, (size_t)n * sizeof(REAL));
+        rows->gelu_backward(n, x, y, y, 0);
+        digest(y, (size_t)n * sizeof(REAL));
         rows->softmax(1, n, x, NULL, y);
         double total = 0;
         for (ptrdiff_t i = 0; i < n; i++) total += y[i];

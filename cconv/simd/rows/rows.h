@@ -253,6 +253,8 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 
 #include "activations/functions.h"
 #include "activations/map.h"
+#include "activations/smooth.h"
+#include "activations/prelu.h"
 #include "rows/stream.h"
 #include "rows/few.h"
 #include "activations/softmax.h"
@@ -280,6 +282,17 @@ static const cconv_rows NAME(rows) = {
     .sigmoid = NAME(sigmoid_row), .sigmoid_backward = NAME(sigmoid_backward),
     .tanh = NAME(tanh_row), .tanh_backward = NAME(tanh_backward),
     .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row),
+    .silu = NAME(silu_row), .silu_backward = NAME(silu_backward),
+    .gelu = NAME(gelu_row), .gelu_backward = NAME(gelu_backward),
+    .gelu_tanh = NAME(gelu_tanh_row), .gelu_tanh_backward = NAME(gelu_tanh_backward),
+    .elu = NAME(elu), .elu_backward = NAME(elu_backward),
+    .selu = NAME(selu), .selu_backward = NAME(selu_backward),
+    .softplus = NAME(softplus_row), .softplus_backward = NAME(softplus_backward),
+    .softsign = NAME(softsign_row), .softsign_backward = NAME(softsign_backward),
+    .mish = NAME(mish_row), .mish_backward = NAME(mish_backward),
+    .hard_sigmoid = NAME(hard_sigmoid_row), .hard_sigmoid_backward = NAME(hard_sigmoid_backward),
+    .hard_silu = NAME(hard_silu_row), .hard_silu_backward = NAME(hard_silu_backward),
+    .product = NAME(product_row), .prelu = NAME(prelu), .prelu_backward = NAME(prelu_backward),
     .softmax = NAME(softmax), .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
     STREAM

@@ -63,7 +63,16 @@ typedef struct {
     /* elementwise */
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
-    cconv_map *exp, *log, *add;
+    cconv_map *exp, *log, *add, *product;
+    /* their gradients take x, not y */
+    cconv_map *silu, *silu_backward, *gelu, *gelu_backward, *gelu_tanh, *gelu_tanh_backward;
+    cconv_map *elu, *elu_backward, *selu, *selu_backward, *softplus, *softplus_backward;
+    cconv_map *softsign, *softsign_backward, *mish, *mish_backward;
+    cconv_map *hard_sigmoid, *hard_sigmoid_backward, *hard_silu, *hard_silu_backward;
+    /* rows of n, with slopes (n) */
+    void (*prelu)(ptrdiff_t rows, ptrdiff_t n, const void *x, const void *alpha, void *y);
+    void (*prelu_backward)(ptrdiff_t rows, ptrdiff_t n, const void *dy, const void *x,
+                           const void *alpha, void *dx, void *dalpha);
     /* past the caches; NULL where stores do not go there */
     void (*stream)(ptrdiff_t n, const void *stage, void *to);
     void (*streamed)(void);
