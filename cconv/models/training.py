@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
-    """The loss became NaN or infinite; the weights are those before the step that the message names."""
+    """The loss became NaN or infinite; weights and states are those before the step that the message names."""
 
     loss: float = math.nan
 
@@ -340,17 +340,24 @@ class Trainer(Predictor):
         """Change the weights once; return the loss of the batch before, which `meter` counts too."""
         assert batch.y is not None
         plan, learning = self._training_plan(), self._learning()
-        y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
-        loss, dy = plan.loss_of(batch.y, y, batch.weight)
-        loss += self._penalty()
-        if not math.isfinite(loss):
-            error = NonFiniteLossError(self._explain(plan, batch, loss, position))
-            error.loss = loss
-            raise error
-        self._measure(meter, loss, batch, y, plan)
-        if learning is not None:
-            plan.backward(dy)
-        self._update(plan, learning)
+        kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
+        try:
+            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            loss, dy = plan.loss_of(batch.y, y, batch.weight)
+            loss += self._penalty()
+            if not math.isfinite(loss):
+                error = NonFiniteLossError(self._explain(plan, batch, loss, position))
+                error.loss = loss
+                raise error
+            self._measure(meter, loss, batch, y, plan)
+            if learning is not None:
+                plan.backward(dy)
+            self._update(plan, learning)
+        except BaseException:
+            # A step that does not come to change the weights leaves no trace in the layers' states either.
+            for array, before in kept:
+                array[...] = before
+            raise
         self.steps_done += 1
         return loss
 
