@@ -236,3 +236,41 @@ def test_what_an_initializer_returns_is_checked(value):
 
     with pytest.raises((TypeError, ValueError), match="Own: .*__call__ "):
         Sequential([Dense(3, kernel_initializer=Own(), input_shape=(2,))], seed=0)
+
+
+# --- smaller matters ----------------------------------------------------------------------------
+
+
+def test_class_numbers_in_half_precision_come_without_a_warning(recwarn):
+    model = network("sparse_categorical_crossentropy")
+    numbers = np.argmax(Y, axis=1)
+    losses_ = [model.evaluate(X, numbers.astype(kind), verbose=0) for kind in (np.int64, np.float16)]
+    assert losses_[0] == losses_[1]
+    assert not recwarn
+
+
+def test_errors_of_a_batch_name_the_method_that_was_called():
+    with pytest.raises(ValueError, match="^Sequential.test_on_batch: x must have no empty axis"):
+        network().test_on_batch(X[:0], Y[:0])
+
+
+class Numbered:
+    num_batches = 2
+
+    def __getitem__(self, number):
+        return X[:4], Y[:4]
+
+
+def test_the_size_of_validation_batches_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="validation_data: validation_batch_size must not be given where"):
+        network().fit(X, Y, validation_data=Numbered(), validation_batch_size=4, verbose=0)
+
+
+def test_validation_after_chosen_epochs():
+    """Keras: a list of epochs, counted from 1."""
+    hear = network().fit(X, Y, epochs=5, validation_data=(X, Y), validation_freq=[1, 4], verbose=0).history
+    all_of_them = network().fit(X, Y, epochs=5, validation_data=(X, Y), verbose=0).history["val_loss"]
+    assert hear["val_loss"] == [all_of_them[0], all_of_them[3]]
+    for wrong in ([0], ["a"], 1.5, [1.5]):
+        with pytest.raises((TypeError, ValueError), match="Sequential.fit: validation_freq"):
+            network().fit(X, Y, validation_data=(X, Y), validation_freq=wrong, verbose=0)

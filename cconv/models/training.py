@@ -174,7 +174,7 @@ class Trainer(Predictor):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train the model.
 
@@ -215,8 +215,8 @@ class Trainer(Predictor):
             Batches of the validation data that are used, the first ones. By default all.
         validation_batch_size : int, optional
             By default `batch_size`.
-        validation_freq : int
-            Validate after every so many epochs.
+        validation_freq : int or list of int
+            Validate after every so many epochs, or after those of these numbers, from 1 on.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class Trainer(Predictor):
         batch_size = optional_count(where, "batch_size", batch_size)
         first, last = _numbers(where, initial_epoch, epochs)
         pace = optional_count(where, "steps_per_epoch", steps_per_epoch)
-        frequency = positive_int(where, "validation_freq", validation_freq)
+        is_due = _due(where, validation_freq)
         told = Validation(
             validation_split,
             validation_data,
@@ -265,7 +265,7 @@ class Trainer(Predictor):
             calls = CallbackList([callbacks, history, *bar], self, params, where)
             self.history, self.stop_training = history, False
             try:
-                self._epochs(range(first, last), train, validation, frequency, shuffle, calls)
+                self._epochs(range(first, last), train, validation, is_due, shuffle, calls)
             finally:
                 calls.close()
             return history
@@ -277,7 +277,7 @@ class Trainer(Predictor):
         epochs: range,
         train: Source,
         validation: Source | None,
-        frequency: int,
+        is_due: Callable[[int], bool],
         shuffle: bool,
         calls: CallbackList,
     ) -> None:
@@ -289,7 +289,7 @@ class Trainer(Predictor):
                 if not train.more():
                     break
                 logs = self._epoch(train, epoch, shuffle, calls)
-                if validation is not None and (epoch + 1) % frequency == 0 and validation.more():
+                if validation is not None and is_due(epoch + 1) and validation.more():
                     figures = self._evaluate(validation, calls)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
                 self.epochs_done += 1
@@ -549,9 +549,13 @@ class Trainer(Predictor):
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
-        samples = as_array("Sequential.test_on_batch", "x", x)
-        n = len(samples) if samples.ndim else 1
-        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
+        where = "Sequential.test_on_batch"
+        self._need_compiled(where)
+        samples = as_array(where, "x", x)
+        rows = max(len(samples) if samples.ndim else 1, 1)
+        batch = self._source(where, Given(samples, y, sample_weight), rows, None, EVALUATION)
+        figures = self._evaluate(batch, CallbackList(None, self, {}, where))
+        return _figures(list(figures), list(figures.values()), return_dict)
 
     def _evaluate(self, batches: Source, calls: CallbackList) -> dict[str, float]:
         calls.call("on_test_begin", {})
@@ -628,6 +632,15 @@ def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> An
     if by_name:
         return dict(zip(names, values, strict=True))
     return values[0] if len(values) == 1 else list(values)
+
+
+def _due(where: str, frequency: Any) -> Callable[[int], bool]:
+    """Return whether an epoch, from 1 on, ends with validation, by what `validation_freq` is."""
+    if isinstance(frequency, list | tuple):
+        chosen = {positive_int(where, "validation_freq entry", epoch) for epoch in frequency}
+        return chosen.__contains__
+    every = positive_int(where, "validation_freq", frequency)
+    return lambda epoch: epoch % every == 0
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
