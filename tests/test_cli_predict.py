@@ -350,8 +350,8 @@ def test_an_array_of_another_range_gets_a_hint(run, tmp_path):
     code, out, err = run("predict", model, tmp_path / "x.npy")
     assert (code, out.count("\n")) == (0, 1)
     assert err == (
-        f"cconv predict: hint: the numbers of {tmp_path / 'x.npy'} look like 0 to 1, those of the training like "
-        "0 to 255: an array is taken as it is\n"
+        f"cconv predict: hint: the numbers of {tmp_path / 'x.npy'} look like 0 to 1, those of the training "
+        "like 0 to 255: an array is taken as it is\n"
     )
     for same in (image, image.astype(float), np.zeros_like(image, float)):
         np.save(tmp_path / "x.npy", same)

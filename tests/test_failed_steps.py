@@ -234,7 +234,7 @@ def test_what_an_initializer_returns_is_checked(value):
         def __call__(self, shape, dtype=None):
             return value
 
-    with pytest.raises((TypeError, ValueError), match="Own: .*__call__ "):
+    with pytest.raises((TypeError, ValueError), match=r"Own: .*__call__ "):
         Sequential([Dense(3, kernel_initializer=Own(), input_shape=(2,))], seed=0)
 
 
@@ -250,7 +250,7 @@ def test_class_numbers_in_half_precision_come_without_a_warning(recwarn):
 
 
 def test_errors_of_a_batch_name_the_method_that_was_called():
-    with pytest.raises(ValueError, match="^Sequential.test_on_batch: x must have no empty axis"):
+    with pytest.raises(ValueError, match=r"^Sequential.test_on_batch: x must have no empty axis"):
         network().test_on_batch(X[:0], Y[:0])
 
 
@@ -272,5 +272,5 @@ def test_validation_after_chosen_epochs():
     all_of_them = network().fit(X, Y, epochs=5, validation_data=(X, Y), verbose=0).history["val_loss"]
     assert hear["val_loss"] == [all_of_them[0], all_of_them[3]]
     for wrong in ([0], ["a"], 1.5, [1.5]):
-        with pytest.raises((TypeError, ValueError), match="Sequential.fit: validation_freq"):
+        with pytest.raises((TypeError, ValueError), match=r"Sequential.fit: validation_freq"):
             network().fit(X, Y, validation_data=(X, Y), validation_freq=wrong, verbose=0)

@@ -113,8 +113,8 @@ def _other_range(path: Path, images: np.ndarray, trained: Trained) -> str | None
         return None
     (black, white), (low, high) = found, trained.scale
     return (
-        f"hint: the numbers of {path} look like {black:g} to {white:g}, those of the training like {low:g} to "
-        f"{high:g}: an array is taken as it is"
+        f"hint: the numbers of {path} look like {black:g} to {white:g}, those of the training like "
+        f"{low:g} to {high:g}: an array is taken as it is"
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from cconv import activations, arguments, initializers, ops, regularizers
 from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.ops.run import Run, is_replayable, replayable
 
 
@@ -49,6 +50,8 @@ class Affine(Layer):
         self.bias_regularizer: regularizers.Regularizer | None = regularizers.get(
             bias_regularizer, self.where, "bias_regularizer"
         )
+
+    kernel, bias = named("kernel"), named("bias")
 
     def _add_weights(self, kernel_shape: Shape, outputs: int) -> None:
         self._add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)

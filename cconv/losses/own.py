@@ -61,9 +61,7 @@ def _result(where: str, found: Any, pred: np.ndarray) -> tuple[float, np.ndarray
     if value.ndim:
         raise ValueError(f"{where}: loss must be one number, got shape {value.shape}")
     if slopes.shape != pred.shape:
-        raise ValueError(
-            f"{where}: gradient must have the shape of y_pred {pred.shape}, got {slopes.shape}"
-        )
+        raise ValueError(f"{where}: gradient must have the shape of y_pred {pred.shape}, got {slopes.shape}")
     dtype = pred.dtype if pred.dtype.kind == "f" else slopes.dtype
     dy = ready(slopes, dtype)
     return float(value), dy.copy() if np.may_share_memory(dy, pred) else dy

@@ -16,6 +16,7 @@ from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
 from cconv.layers.base import Layer
+from cconv.layers.listed import Trained
 from cconv.models import diagram, files, summary
 from cconv.models.formats import agreed_format, named_formats
 from cconv.models.training import Trainer
@@ -26,6 +27,7 @@ _STEP = (
     "of your own, or a loop around train_on_batch"
 )
 _FILES = "get_config and save write all of the model"
+_LEARNING = "set `trainable` of the layers that are to learn"
 
 
 class Sequential(Trainer, Hooks):
@@ -97,9 +99,7 @@ class Sequential(Trainer, Hooks):
             ),
             _STEP,
         ),
-        **dict.fromkeys(
-            ("trainable_weights", "trainable_variables"), "set `trainable` of the layers that are to learn"
-        ),
+        **dict.fromkeys(("trainable_weights", "trainable_variables"), _LEARNING),
         **dict.fromkeys(
             (
                 *("get_build_config", "build_from_config", "get_compile_config", "compile_from_config"),
@@ -209,6 +209,9 @@ class Sequential(Trainer, Hooks):
         return diagram.html(summary.table(self._layers), diagram.svg(self._layers, self.input_shape[1:]))
 
     # --- weights ------------------------------------------------------------------------------
+
+    trainable_weights = Trained(_LEARNING)  # type: ignore[assignment]
+    trainable_variables = Trained(_LEARNING)  # type: ignore[assignment]
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights and states to a safetensors file, in one step that cannot be half done.

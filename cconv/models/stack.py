@@ -16,12 +16,13 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
 from cconv.arguments.overrides import check_object
 from cconv.layers.base import Layer
+from cconv.layers.listed import Listed
 from cconv.models import files
 from cconv.models.formats import agreed_format
 from cconv.seeds import check_seed, new_seed
 
 
-class Stack:
+class Stack(Listed):
     """Layers in a row."""
 
     def __init__(
@@ -292,6 +293,16 @@ class Stack:
         """Return how many numbers the model keeps: weights, and state such as moving averages."""
         self._need_built("count_params")
         return sum(layer.count_params() for layer in self._layers)
+
+    def _in_order(self) -> list[np.ndarray]:
+        self._need_built("weights")
+        return [array for layer in self._layers for array in layer._in_order()]
+
+    def _listed(self, trained: bool) -> list[np.ndarray]:
+        self._need_built("weights")
+        if not self._trainable:
+            return [] if trained else self._in_order()
+        return [array for layer in self._layers for array in layer._listed(trained)]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights and states, layer by layer."""

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
-    """The loss became NaN or infinite; weights and states are those before the step that the message names."""
+    """The loss became NaN or infinite; weights and states are those before the step that is named."""
 
     loss: float = math.nan
 

@@ -101,6 +101,12 @@ class Optimizer(Options, arguments.Configured):
         cls.__signature__ = spelled_out(cls)  # type: ignore[attr-defined]
 
     @property
+    def name(self) -> str:
+        """Keras' name of the class, which names the optimizer in its scripts."""
+        kind = type(self).__name__
+        return kind if kind == "SGD" else kind.lower()
+
+    @property
     def iterations(self) -> int:
         """How often the weights have been changed."""
         return self._calls // (self.gradient_accumulation_steps or 1)
