@@ -144,7 +144,7 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
     [
         (lambda: Sequential().compile("ftrl", "mse"), "optimizers"),
         (lambda: Sequential().compile("sgd", "dice"), "losses"),
-        (lambda: Sequential().compile("sgd", "mse", metrics=["r2_score"]), "metrics"),
+        (lambda: Sequential().compile("sgd", "mse", metrics=["precision_at_recall"]), "metrics"),
         (lambda: layers.Dense(2, activation="gelu"), "activations"),
         (lambda: layers.Activation("elu"), "activations"),
         (lambda: layers.Conv2D(2, 3, kernel_initializer="orthogonal"), "initializers"),

@@ -39,7 +39,8 @@ def test_names_are_the_arrays_themselves():
     assert norm.gamma is None
     assert dense.bias is dense.params["bias"]
     assert norm.beta is norm.params["beta"]
-    assert (norm.moving_mean is norm.state["moving_mean"]) and (norm.moving_variance == 1).all()
+    assert norm.moving_mean is norm.state["moving_mean"]
+    assert (norm.moving_variance == 1).all()
     for layer, name in ((Dense(2), "kernel"), (BatchNormalization(), "gamma")):
         with pytest.raises(AttributeError, match=f"has no {name} before it is built"):
             getattr(layer, name)
