@@ -210,8 +210,8 @@ class Sequential(Trainer, Hooks):
 
     # --- weights ------------------------------------------------------------------------------
 
-    trainable_weights = Trained(_LEARNING)  # type: ignore[assignment]
-    trainable_variables = Trained(_LEARNING)  # type: ignore[assignment]
+    trainable_weights = Trained(_LEARNING)
+    trainable_variables = Trained(_LEARNING)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights and states to a safetensors file, in one step that cannot be half done.
