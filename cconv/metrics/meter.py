@@ -46,7 +46,7 @@ class Meter:
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
         """Count the targets and predictions of a batch, whose memory will be used again."""
         for number, metric in enumerate(self._used):
-            arrays = (y_true, y_pred) if _is_own(metric) else (y_true.copy(), y_pred.copy())
+            arrays = (y_true, y_pred) if _only_reads(metric) else (y_true.copy(), y_pred.copy())
             more = () if weight is None or number < self._first_weighted else (weight,)
             metric.update_state(*arrays, *more)
 
@@ -66,6 +66,16 @@ class Meter:
 
 def _is_own(metric: Metric) -> bool:
     return type(metric).__module__.startswith(ROOM)
+
+
+def _only_reads(metric: Metric) -> bool:
+    """Whether no code of the user's sees the arrays, which might change or keep them."""
+    function = getattr(metric, "_fn", None)
+    return _is_own(metric) and (function is None or _module_of(function).startswith("cconv."))
+
+
+def _module_of(function: Any) -> str:
+    return getattr(function, "__module__", None) or ""
 
 
 def _number(name: str, value: Any) -> float:

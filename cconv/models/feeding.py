@@ -154,13 +154,10 @@ class Feeder(Network):
     ) -> Fed:
         """Return the batches of an object that makes them."""
         kind = type(given.x).__name__
-        for name, value in (("y", given.y), ("sample_weight", given.weight), ("batch_size", batch_size)):
+        rows = "validation_batch_size" if purpose is VALIDATION else "batch_size"
+        for name, value in (("y", given.y), ("sample_weight", given.weight), (rows, batch_size)):
             if value is not None:
-                told = (
-                    "has batches of its own size"
-                    if name == "batch_size"
-                    else f"gives {name} with its batches"
-                )
+                told = "has batches of its own size" if name == rows else f"gives {name} with its batches"
                 raise ValueError(f"{where}: {name} must not be given where x is a {kind}, which {told}")
         feed = feed_of(where, "x", given.x, steps, purpose.again)
         if steps is None and feed.endless:

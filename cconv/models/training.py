@@ -34,7 +34,7 @@ Named = list[tuple[str, Layer]]  # layers, each with its name
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
-    """The loss became NaN or infinite; the weights are those before the step that the message names."""
+    """The loss became NaN or infinite; weights and states are those before the step that is named."""
 
     loss: float = math.nan
 
@@ -171,7 +171,7 @@ class Trainer(Predictor):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train the model.
 
@@ -212,8 +212,8 @@ class Trainer(Predictor):
             Batches of the validation data that are used, the first ones. By default all.
         validation_batch_size : int, optional
             By default `batch_size`.
-        validation_freq : int
-            Validate after every so many epochs.
+        validation_freq : int or list of int
+            Validate after every so many epochs, or after those of these numbers, from 1 on.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class Trainer(Predictor):
         batch_size = optional_count(where, "batch_size", batch_size)
         first, last = _numbers(where, initial_epoch, epochs)
         pace = optional_count(where, "steps_per_epoch", steps_per_epoch)
-        frequency = positive_int(where, "validation_freq", validation_freq)
+        is_due = _due(where, validation_freq)
         told = Validation(
             validation_split,
             validation_data,
@@ -262,7 +262,7 @@ class Trainer(Predictor):
             calls = CallbackList([callbacks, history, *bar], self, params, where)
             self.history, self.stop_training = history, False
             try:
-                self._epochs(range(first, last), train, validation, frequency, shuffle, calls)
+                self._epochs(range(first, last), train, validation, is_due, shuffle, calls)
             finally:
                 calls.close()
             return history
@@ -274,7 +274,7 @@ class Trainer(Predictor):
         epochs: range,
         train: Source,
         validation: Source | None,
-        frequency: int,
+        is_due: Callable[[int], bool],
         shuffle: bool,
         calls: CallbackList,
     ) -> None:
@@ -286,7 +286,7 @@ class Trainer(Predictor):
                 if not train.more():
                     break
                 logs = self._epoch(train, epoch, shuffle, calls)
-                if validation is not None and (epoch + 1) % frequency == 0 and validation.more():
+                if validation is not None and is_due(epoch + 1) and validation.more():
                     figures = self._evaluate(validation, calls)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
                 self.epochs_done += 1
@@ -337,17 +337,24 @@ class Trainer(Predictor):
         """Change the weights once; return the loss of the batch before, which `meter` counts too."""
         assert batch.y is not None
         plan, learning = self._training_plan(), self._learning()
-        y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
-        loss, dy = plan.loss_of(batch.y, y, batch.weight)
-        loss += self._penalty()
-        if not math.isfinite(loss):
-            error = NonFiniteLossError(self._explain(plan, batch, loss, position))
-            error.loss = loss
-            raise error
-        self._measure(meter, loss, batch, y, plan)
-        if learning is not None:
-            plan.backward(dy)
-        self._update(plan, learning)
+        kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
+        try:
+            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            loss, dy = plan.loss_of(batch.y, y, batch.weight)
+            loss += self._penalty()
+            if not math.isfinite(loss):
+                error = NonFiniteLossError(self._explain(plan, batch, loss, position))
+                error.loss = loss
+                raise error
+            self._measure(meter, loss, batch, y, plan)
+            if learning is not None:
+                plan.backward(dy)
+            self._update(plan, learning)
+        except BaseException:
+            # A step that does not come to change the weights leaves no trace in the layers' states either.
+            for array, before in kept:
+                array[...] = before
+            raise
         self.steps_done += 1
         return loss
 
@@ -546,9 +553,13 @@ class Trainer(Predictor):
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
-        samples = as_array(f"{self.kind}.test_on_batch", "x", x)
-        n = len(samples) if samples.ndim else 1
-        return self.evaluate(samples, y, max(n, 1), 0, sample_weight, return_dict=return_dict)
+        where = f"{self.kind}.test_on_batch"
+        self._need_compiled(where)
+        samples = as_array(where, "x", x)
+        rows = max(len(samples) if samples.ndim else 1, 1)
+        batch = self._source(where, Given(samples, y, sample_weight), rows, None, EVALUATION)
+        figures = self._evaluate(batch, CallbackList(None, self, {}, where))
+        return _figures(list(figures), list(figures.values()), return_dict)
 
     def _evaluate(self, batches: Source, calls: CallbackList) -> dict[str, float]:
         calls.call("on_test_begin", {})
@@ -625,6 +636,15 @@ def _figures(names: Sequence[str], values: Sequence[float], by_name: bool) -> An
     if by_name:
         return dict(zip(names, values, strict=True))
     return values[0] if len(values) == 1 else list(values)
+
+
+def _due(where: str, frequency: Any) -> Callable[[int], bool]:
+    """Return whether an epoch, from 1 on, ends with validation, by what `validation_freq` is."""
+    if isinstance(frequency, list | tuple):
+        chosen = {positive_int(where, "validation_freq entry", epoch) for epoch in frequency}
+        return chosen.__contains__
+    every = positive_int(where, "validation_freq", frequency)
+    return lambda epoch: epoch % every == 0
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
