@@ -9,3 +9,10 @@ It is set here because OpenMP reads it when the kernels are loaded, which test m
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Modules whose tests take up to a minute each come first, so that no worker is left alone with one of them.
+LONG = ["test_packaging", "test_guard_pages", "test_instruction_sets", "test_portability", "test_control"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
