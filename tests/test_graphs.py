@@ -341,16 +341,8 @@ def test_the_front_of_a_graph_is_computed_where_batches_are_gathered():
     h = Rescaling(1 / 255)(x)
     h = MaxPooling2D(2)(Conv2D(3, 3, activation="relu")(h))
     graph = Model(x, Dense(3, activation="softmax")(Flatten()(h)), seed=4)
-    row = Sequential(
-        [
-            Rescaling(1 / 255, input_shape=(8, 8, 1)),
-            Conv2D(3, 3, activation="relu"),
-            MaxPooling2D(2),
-            Flatten(),
-        ]
-        + [Dense(3, activation="softmax")],
-        seed=4,
-    )
+    layers = [Rescaling(1 / 255, input_shape=(8, 8, 1)), Conv2D(3, 3, activation="relu"), MaxPooling2D(2)]
+    row = Sequential([*layers, Flatten(), Dense(3, activation="softmax")], seed=4)
     row.set_weights(graph.get_weights())
     rng = np.random.default_rng(0)
     images, classes = rng.integers(256, size=(20, 8, 8, 1), dtype=np.uint8), rng.integers(3, size=20)
