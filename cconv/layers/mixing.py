@@ -45,7 +45,7 @@ class Mixing(Layer):
     @controlled
     def __call__(self, x: Any, training: bool | None = True) -> Any:
         """Return ``forward(x, training)``, in training by default, as Keras does."""
-        return self.forward(x, training)
+        return self.forward(x, training is not False)
 
     @controlled
     def forward(self, x: Any, training: bool = False) -> Any:
