@@ -100,7 +100,8 @@ def metrics_of(outputs: Outputs, name: str, given: Any) -> tuple[list[known_metr
         When it stands for none.
     """
     if given is not None and not isinstance(given, list | tuple | Mapping):
-        raise TypeError(f"{outputs.where}: {name} must be a list, or a dict by output, got {given!r}")
+        by_name = ", or a dict by output" if outputs.number > 1 else ""
+        raise TypeError(f"{outputs.where}: {name} must be a list{by_name}, got {given!r}")
     if given is None or not given:
         lists: list[Any] = []
     elif isinstance(given, Mapping):

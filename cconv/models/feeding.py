@@ -134,15 +134,7 @@ class Feeder(Network):
         losses = [None] * len(shapes) if self.loss is None else parts_of(self.loss)
         for name, shape, loss in zip(names, shapes, losses, strict=True):
             of = "" if len(names) == 1 else f"[{name!r}]"
-            yield Exit(
-                where,
-                f"y{of}",
-                f"sample_weight{of}",
-                self.dtype,
-                self.data_format == "channels_first",
-                shape,
-                loss,
-            )
+            yield Exit(where, f"y{of}", f"sample_weight{of}", self.dtype, first, shape, loss)
 
     def _unneeded(self) -> tuple[str, ...]:
         """Return the names of the outputs that need no targets."""
