@@ -169,13 +169,8 @@ def play(name, layers, model, optimizers, **options):
     by_name = made.evaluate(**kept, batch_size=BATCH, verbose=0, return_dict=True)
     batch = made.train_on_batch(**kept)
     outputs = made.predict(data["x"], verbose=0)
-    several = (
-        outputs
-        if isinstance(outputs, list)
-        else list(outputs.values())
-        if isinstance(outputs, dict)
-        else [outputs]
-    )
+    named = dict(sorted(outputs.items())) if isinstance(outputs, dict) else {}
+    several = list(named.values()) or (outputs if isinstance(outputs, list) else [outputs])
     return {
         "history": {key: [float(value) for value in values] for key, values in history.history.items()},
         "evaluate": np.ravel(evaluated).tolist(),
