@@ -9,7 +9,9 @@ import ends_cases
 import numpy as np
 import pytest
 from ends_cases import CASES, CLASSES, arrays, filled, middle, play, set_weights, siamese, two_ends
-from strategies import central_differences, on_all_threads
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import central_differences, many, on_all_threads
 
 from cconv import callbacks, layers, losses, metrics, optimizers
 from cconv.losses.joint import Joint
@@ -175,6 +177,81 @@ def test_a_shared_layer_whose_first_use_has_no_loss():
         one.train_on_batch(DATA["two"], y)
     for a, b in zip(both.get_weights(), one.get_weights(), strict=True):
         assert np.array_equal(a, b)
+
+
+# --- drawn structures -----------------------------------------------------------------------------
+
+
+LOSSES = {"mse": losses.MeanSquaredError, "mae": losses.MeanAbsoluteError, "huber": losses.Huber}
+FORMS = {"list": list, "tuple": tuple, "dict": dict}
+
+
+@st.composite
+def structures(draw):
+    """How many values of each input and output, the losses with their weights, and the forms of the data."""
+    outputs = draw(st.lists(st.integers(1, 3), min_size=2, max_size=4))
+    chosen = draw(st.lists(st.sampled_from([*LOSSES, None]), min_size=len(outputs), max_size=len(outputs)))
+    return {
+        "inputs": draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)),
+        "outputs": outputs,
+        "losses": chosen if any(chosen) else ["mse", *chosen[1:]],
+        "weights": [draw(st.sampled_from([0.0, 0.5, 1.0, 3.0])) for _ in outputs],
+        "x": draw(st.sampled_from([*FORMS])),
+        "y": draw(st.sampled_from([*FORMS])),
+        "compiled": draw(st.sampled_from([*FORMS])),
+        "weighted": draw(st.lists(st.booleans(), min_size=len(outputs), max_size=len(outputs))),
+        "batch": draw(st.integers(1, 9)),
+        "named": draw(st.booleans()),
+    }
+
+
+def as_form(form, names, values):
+    return dict(zip(names, values, strict=True)) if form == "dict" else FORMS[form](values)
+
+
+@many(given(structures(), st.integers(0, 2**16)))
+def test_any_structure_gives_the_sum_of_its_losses(drawn, seed):
+    names = [f"in{number}" for number in range(len(drawn["inputs"]))]
+    called = [f"out{number}" for number in range(len(drawn["outputs"]))]
+    ins = [layers.Input((size,), name=name) for size, name in zip(drawn["inputs"], names, strict=True)]
+    hidden = [layers.Dense(3, activation="tanh")(x) for x in ins]
+    both = layers.Add()(hidden) if len(hidden) > 1 else hidden[0]
+    outs = [layers.Dense(size, name=name)(both) for size, name in zip(drawn["outputs"], called, strict=True)]
+    form = "dict" if drawn["named"] else "list"
+    model = Model(as_form(form, names, ins), as_form(form, called, outs), seed=seed, dtype="float64")
+    told = as_form(drawn["compiled"], called, drawn["losses"])
+    model.compile("sgd", told, loss_weights=as_form(drawn["compiled"], called, drawn["weights"]))
+
+    random = np.random.default_rng(seed)
+    n = 9
+    xs = [random.normal(size=(n, size)) for size in drawn["inputs"]]
+    ys = [random.normal(size=(n, size)) for size in drawn["outputs"]]
+    weights = [random.random(n) if weighted else None for weighted in drawn["weighted"]]
+    x = xs[0] if len(xs) == 1 and drawn["x"] != "dict" else as_form(drawn["x"], names, xs)
+    y, weight = as_form(drawn["y"], called, ys), as_form(drawn["y"], called, weights)
+
+    predicted = model.predict(x, batch_size=drawn["batch"], verbose=0)
+    assert type(predicted) is FORMS[form]
+    flat = [predicted[name] for name in called] if form == "dict" else predicted
+    parts = {
+        name: LOSSES[loss]()(true, pred, w)
+        for name, loss, true, pred, w in zip(called, drawn["losses"], ys, flat, weights, strict=True)
+        if loss is not None
+    }
+    total = sum(parts[name][0] * f for name, f in zip(called, drawn["weights"], strict=True) if name in parts)
+    found = model.evaluate(x, y, drawn["batch"], 0, weight, return_dict=True)
+    assert found["loss"] == pytest.approx(total, rel=1e-12)
+    shown = {f"{name}_loss": part for name, (part, _) in parts.items()} if len(parts) > 1 else {}
+    assert {name: value for name, value in found.items() if name != "loss"} == pytest.approx(shown, rel=1e-12)
+
+    # One step moves the last biases by the gradients alone: they are the sums over the samples.
+    before = {name: model.get_layer(name).params["bias"].copy() for name in called}
+    model.optimizer.learning_rate = 0.5
+    model.train_on_batch(x, y, weight)
+    for name, factor in zip(called, drawn["weights"], strict=True):
+        moved = (before[name] - model.get_layer(name).params["bias"]) / 0.5
+        wanted = factor * parts[name][1].sum(axis=0) if name in parts else np.zeros_like(moved)
+        np.testing.assert_allclose(moved, wanted, rtol=1e-9, atol=1e-12)
 
 
 # --- the same bits --------------------------------------------------------------------------------
