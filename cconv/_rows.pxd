@@ -33,6 +33,8 @@ cdef extern from "rows/table.h" nogil:
     ctypedef struct cconv_rows:
         cconv_map *relu
         cconv_map *relu_backward
+        cconv_map *clipped_relu
+        cconv_map *clipped_relu_backward
         cconv_map *leaky_relu
         cconv_map *leaky_relu_backward
         cconv_map *sigmoid

@@ -158,7 +158,7 @@ def rowwise(size, dtype):
     tall = np.resize(kernel, (x.size, 3))
     yield "dense_row", (F.dense(x[:1], kernel, bias), F.dense(x.reshape(1, -1), tall))
     scale, shift, mean = y[:3]
-    z = normalization.apply(y, mean, scale, shift, True, Run())
+    z = normalization.apply(y, mean, scale, shift, np.inf, Run())
     yield "normalization and relu", (z, *normalization.relu_gradient_sums(y, z, y, mean, Run()))
     for name in layer_normalization.RULES:
         rule, gradient = layer_normalization.Rule(name, 1e-3), x[::-1].copy()
@@ -210,6 +210,8 @@ def steps(size, dtype):
         yield f"{name}_backward", getattr(ops, f"{name}_backward")(dy, getattr(F, name)(x))
     y = ops.leaky_relu(x, 0.3)
     yield "leaky_relu", (y, ops.leaky_relu_backward(dy, y, 0.3))
+    y = ops.clipped_relu(x, 0.7)
+    yield "clipped_relu", (y, ops.clipped_relu_backward(dy, y, 0.7))
     for name in (
         "silu",
         "gelu",

@@ -354,6 +354,7 @@ def elementwise(n, dtype):
             results.append(getattr(ops, name)(x, run))
             results.append(getattr(ops, f"{name}_backward")(dy, y, run))
         results += [ops.leaky_relu(x, 0.1, run), ops.leaky_relu_backward(dy, y, 0.1, run)]
+        results += [ops.clipped_relu(x, 0.5, run), ops.clipped_relu_backward(dy, y, 0.5, run)]
         for name in SMOOTH:
             more = (0.5,) if name == "elu" else ()
             results.append(getattr(ops, name)(x, *more, run))
@@ -398,10 +399,12 @@ def normalization(m, channels, dtype):
     def compute(run):
         mean, variance = ops_normalization.statistics(x, run)
         sums, products = ops_normalization.gradient_sums(dy, x, per_channel[0], run)
-        y = ops_normalization.apply(x, *per_channel[:3], False, run)
-        positive = ops_normalization.apply(x, *per_channel[:3], True, run)
-        dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run)
-        results = [mean, variance, sums, products, y, positive, dx.copy(), *masked]
+        y = ops_normalization.apply(x, *per_channel[:3], 0.0, run)
+        results = [mean, variance, sums, products, y]
+        for cap in (0.5, np.inf):
+            positive = ops_normalization.apply(x, *per_channel[:3], cap, run)
+            dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run, cap)
+            results += [positive, dx.copy(), *masked]
         results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
         results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
         return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]

@@ -175,7 +175,7 @@ def positions():
     """Yield what Keras has too, with the names of its arguments by position here and there."""
     found = [(name, kind, known) for _, name, kind, known in classes()]
     found += [(name, getattr(Sequential, name, None), known) for name, known in API["Sequential"].items()]
-    # keras.Model takes *args; these are those of the graph that it makes of them, keras.src.models.Functional.
+    # keras.Model takes *args: these are those of keras.src.models.Functional, which it makes of them.
     graph = ["inputs", "outputs", "name"]
     found = [(name, kind, graph if name == "Model" else known) for name, kind, known in found]
     for name, function, known in found:

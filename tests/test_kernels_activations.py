@@ -246,3 +246,15 @@ def test_loss_gradient_is_a_central_difference(weighted):
         assert_gradient(
             dlogits, lambda v, truth=truth: functional.softmax_cross_entropy(v, truth, weight)[0], z
         )
+
+
+@given(leading, widths, dtypes, st.sampled_from([0.25, 1.0, 6.0]), seeds)
+@many
+def test_a_clipped_relu_and_its_gradient(shape, width, dtype, cap, seed):
+    x, dy = normal(seed, dtype, (*shape, width), (*shape, width))
+    x *= 3
+    x.reshape(-1)[:3] = [0, cap, np.nan][: x.size]
+    y = on_all_threads(lambda: ops.clipped_relu(x, cap))
+    assert y.tobytes() == reference.clipped_relu(x, cap).tobytes()
+    dx = on_all_threads(lambda: ops.clipped_relu_backward(dy, y, cap))
+    assert dx.tobytes() == reference.clipped_relu_backward(dy, y, cap).tobytes()

@@ -71,7 +71,7 @@ def test_relu_in_the_same_pass(dtype, m, c, spoilt, seed):
 
     def fused():
         run = Run()
-        y = normalization.apply(x, mean, scale, shift, True, run)
+        y = normalization.apply(x, mean, scale, shift, np.inf, run)
         dx, sums, products = normalization.relu_gradient_sums(dy, y, x, mean, run)
         masked = dx.copy()
         back = normalization.input_gradient(dx, x, mean, scale, slope, shift, run, in_place=True)

@@ -32,7 +32,7 @@ from cconv.activations.functions import (
     softsign,
     tanh,
 )
-from cconv.activations.rectifiers import ClippedReLU, LeakyReLU, ReLU, is_relu, rectifier
+from cconv.activations.rectifiers import ClippedReLU, LeakyReLU, ReLU, cap_of, is_relu, rectifier
 from cconv.activations.smooth import (
     ELU,
     GELU,
@@ -71,6 +71,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "cap_of",
     "deserialize",
     "elu",
     "exponential",

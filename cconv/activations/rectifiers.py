@@ -1,5 +1,6 @@
 """Rectifiers: of straight lines that meet."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ class ReLU(Activation):
 def is_relu(activation: Activation) -> bool:
     """Whether an activation is ReLU and no more, and may be computed inside of a kernel."""
     return type(activation) is ReLU
+
+
+def cap_of(activation: Activation) -> float:
+    """Return where an activation that is a ReLU, or one that is cut above, ends; 0 for all others."""
+    if type(activation) is ClippedReLU and activation.is_plain:
+        return activation.cap
+    return math.inf if is_relu(activation) else 0.0
 
 
 class LeakyReLU(Activation):
@@ -62,10 +70,22 @@ class ClippedReLU(Activation):
         # With one below 0 the output's sign would not tell on which side of it x was.
         self.threshold: float = at_least_zero("ReLU", "threshold", threshold)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is zero below 0 and cut above, and no more: one pass of a kernel."""
+        return bool(self.max_value) and not (self.negative_slope or self.threshold)
+
+    @property
+    def cap(self) -> float:
+        """The largest value, infinity where there is none."""
+        return math.inf if self.max_value is None else self.max_value
+
     @replayable
     @controlled
     def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
         """Return the function's values, of x's shape and dtype."""
+        if self.is_plain:
+            return ops.clipped_relu(x, self.cap, run)
         if self.threshold:
             shifted, above = run.empty("shifted", x.shape, x.dtype), run.empty("above", x.shape, np.bool_)
             run.call(np.subtract, x, self.threshold, shifted)
@@ -82,6 +102,8 @@ class ClippedReLU(Activation):
     @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         """Return dx for the output `y` and its gradient `dy`."""
+        if self.is_plain:
+            return ops.clipped_relu_backward(dy, y, self.cap, run)
         dx = ops.leaky_relu_backward(dy, y, self.negative_slope, run)
         if self.max_value is None:
             return dx

@@ -126,13 +126,12 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
 
 
 def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """ReLU behind a batch normalisation, in training."""
+    """ReLU behind a batch normalisation, also one that is cut above, in training."""
     if not training or len(layers) < 2 or type(layers[0]) is not BatchNormalization:
         return None
     activation = _activation_of(layers[1])
-    if activation is None or not activations.is_relu(activation):
-        return None
-    return NormalizedRelu(layers[:2], first)
+    cap = 0.0 if activation is None else activations.cap_of(activation)
+    return NormalizedRelu(layers[:2], first, cap) if cap else None
 
 
 def _added_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:

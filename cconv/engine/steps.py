@@ -158,12 +158,16 @@ class NormalizedStep(Step):
 
 
 class NormalizedRelu(Step):
-    """In training, a batch normalisation and the ReLU behind it, as one pass over the rows each way.
+    """In training, a batch normalisation and the ReLU behind it, cut above or not, as one pass each way.
 
     The results have the same bits as those of the two layers one by one.
     """
 
     _y: np.ndarray | None = None
+
+    def __init__(self, layers: Sequence[Layer], first: int, cap: float) -> None:
+        super().__init__(layers, first)
+        self._cap = cap
 
     @property
     def normalization(self) -> BatchNormalization:
@@ -174,17 +178,17 @@ class NormalizedRelu(Step):
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the ReLU."""
-        self._y = self.normalization._normalize(x, run, relu=True)
+        self._y = self.normalization._normalize(x, run, self._cap)
         return self._y
 
     def recompute(self, run: PlanRun) -> None:
         """Put the output back, from what the normalisation kept."""
         assert self._y is not None
-        self._y = self.normalization._relu_again(self._y.shape, run)
+        self._y = self.normalization._relu_again(self._y.shape, self._cap, run)
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""
-        return self.normalization._go_back(dy, run, need_dx, self._y)
+        return self.normalization._go_back(dy, run, need_dx, self._y, self._cap)
 
     def release(self) -> None:
         """Let go of what `backward` needs."""

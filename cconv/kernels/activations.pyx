@@ -31,6 +31,29 @@ def relu_backward(
              sizeof(floating), threads)
 
 
+def clipped_relu(
+    const floating[::1] x,  # IN
+    floating[::1] y,  # OUT
+    double cap, int threads,
+):
+    # x (n) -> y (n) = 0 where x < 0, cap where x > cap, else x
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).clipped_relu, x.shape[0], &x[0], NULL, &y[0], cap,
+             sizeof(floating), threads)
+
+
+def clipped_relu_backward(
+    const floating[::1] dy,  # IN
+    const floating[::1] y,  # IN
+    floating[::1] dx,  # OUT
+    double cap, int threads,
+):
+    # dy, y (n) -> dx (n) = dy where 0 < y < cap
+    with nogil:
+        each(cconv_rows_of(sizeof(floating)).clipped_relu_backward, y.shape[0], &dy[0], &y[0], &dx[0], cap,
+             sizeof(floating), threads)
+
+
 def leaky_relu(
     const floating[::1] x,  # IN
     floating[::1] y,  # OUT

@@ -8,7 +8,7 @@ def apply(
     mean: np.ndarray,
     scale: np.ndarray,
     shift: np.ndarray,
-    relu: bool,
+    cap: float,
     y: np.ndarray,
     rows: int,
     threads: int,
@@ -29,6 +29,7 @@ def relu_gradient_sums(
     mean: np.ndarray,
     dx: np.ndarray,
     partial: np.ndarray,
+    cap: float,
     rows: int,
     threads: int,
 ) -> None: ...

@@ -4,10 +4,11 @@
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
 # in their order.  All is plain C without FMA, bound by memory, so no instruction set has a version
-# of its own and all give the same bits; ReLU, forward and back, is simd/activations/map.h's on a chunk in the
+# of its own and all give the same bits; a ReLU, forward and back, is simd/activations/map.h's on a chunk in the
 # cache.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.math cimport INFINITY
 
 from cconv._kernels cimport cconv_rows_of
 
@@ -46,15 +47,17 @@ def statistics(
 
 cdef void chunk_apply(
     size m, size c, const floating *x, const floating *mean, const floating *scale, const floating *shift,
-    bint relu, floating *y
+    double cap, floating *y
 ) noexcept nogil:
     # x (m, c), mean, scale, shift (c) -> y (m, c)
     cdef size i, j
     for i in range(m):
         for j in range(c):
             y[i * c + j] = (x[i * c + j] - mean[j]) * scale[j] + shift[j]
-    if relu:
+    if cap == INFINITY:
         cconv_rows_of(sizeof(floating)).relu(m * c, y, NULL, y, 0)
+    elif cap:
+        cconv_rows_of(sizeof(floating)).clipped_relu(m * c, y, NULL, y, cap)
 
 
 def apply(
@@ -62,17 +65,18 @@ def apply(
     const floating[:, ::1] mean,  # IN
     const floating[:, ::1] scale,  # IN
     const floating[:, ::1] shift,  # IN
-    bint relu,
+    double cap,
     floating[:, :, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (n, m, c), mean, scale, shift (n, c) -> y (n, m, c) = (x - mean) scale + shift, then ReLU if `relu`
+    # x (n, m, c), mean, scale, shift (n, c) -> y (n, m, c) = (x - mean) scale + shift, then a ReLU that ends
+    # at `cap`; none if that is 0
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
         chunk_apply(min(rows, m - k * rows), c, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0], &shift[s, 0],
-                    relu, &y[s, k * rows, 0])
+                    cap, &y[s, k * rows, 0])
 
 
 cdef void chunk_gradient_sums(
@@ -122,6 +126,16 @@ def add_chunks(
                 sums[i, j] = <floating> total
 
 
+cdef void rectifier_back(
+    size n, const floating *dy, const floating *y, floating *dx, double cap
+) noexcept nogil:
+    # dy, y (n) behind a ReLU that ends at `cap` -> dx (n)
+    if cap == INFINITY:
+        cconv_rows_of(sizeof(floating)).relu_backward(n, dy, y, dx, 0)
+    else:
+        cconv_rows_of(sizeof(floating)).clipped_relu_backward(n, dy, y, dx, cap)
+
+
 def relu_gradient_sums(
     const floating[:, ::1] dy,  # IN
     const floating[:, ::1] y,  # IN
@@ -129,14 +143,13 @@ def relu_gradient_sums(
     const floating[::1] mean,  # IN
     floating[:, ::1] dx,  # OUT
     double[:, :, ::1] partial,  # OUT
-    size rows, int threads,
+    double cap, size rows, int threads,
 ):
-    # dy, y (m, c) behind a ReLU -> dx (m, c), the gradient in front of it, and its gradient_sums(...)
+    # dy, y (m, c) behind a ReLU that ends at `cap` -> dx (m, c), the gradient in front of it, and its gradient_sums(...)
     cdef size m = x.shape[0], c = x.shape[1], t, count
     for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
         count = min(rows, m - t * rows)
-        cconv_rows_of(sizeof(floating)).relu_backward(count * c, &dy[t * rows, 0], &y[t * rows, 0],
-                                                      &dx[t * rows, 0], 0)
+        rectifier_back(count * c, &dy[t * rows, 0], &y[t * rows, 0], &dx[t * rows, 0], cap)
         chunk_gradient_sums(count, c, <const floating *> &dx[t * rows, 0], &x[t * rows, 0], &mean[0],
                             &partial[t, 0, 0], &partial[t, 1, 0])
 

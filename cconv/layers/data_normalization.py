@@ -275,7 +275,7 @@ class Normalization(Layer):
         vectors = run.empty(f"{tag}: vectors", (3, size), x.dtype)
         run.call(self._fill, vectors, tag == "dx")
         mean, scale, shift = vectors
-        return normalization.apply(x.reshape(-1, size), mean, scale, shift, False, run, tag).reshape(x.shape)
+        return normalization.apply(x.reshape(-1, size), mean, scale, shift, 0.0, run, tag).reshape(x.shape)
 
     def _is_adapted(self) -> bool:
         """Whether there are other statistics than those of a new layer."""

@@ -75,7 +75,7 @@ class LayerScale(Layer):
 
     def _scaled(self, x: np.ndarray, run: Run, tag: str) -> np.ndarray:
         rows = x.reshape(-1, x.shape[-1])
-        y = normalization.apply(rows, self._zero, self.params["gamma"], self._zero, False, run, tag)
+        y = normalization.apply(rows, self._zero, self.params["gamma"], self._zero, 0.0, run, tag)
         return y.reshape(x.shape)
 
     @replayable

@@ -1,5 +1,6 @@
 """Batch normalisation."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -159,8 +160,8 @@ class BatchNormalization(Layer):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         return self._normalize(x, run)
 
-    def _normalize(self, x: np.ndarray, run: Run, relu: bool = False) -> np.ndarray:
-        """Return the output, or that of the ReLU behind it."""
+    def _normalize(self, x: np.ndarray, run: Run, cap: float = 0.0) -> np.ndarray:
+        """Return the output, or that of the ReLU behind it that ends at `cap`."""
         rows = x.reshape(-1, x.shape[-1])
         of_batch = run.training and self.trainable and not self._as_at_inference
         if of_batch:
@@ -174,12 +175,12 @@ class BatchNormalization(Layer):
         mean, scale, shift = (array.astype(x.dtype, copy=False) for array in (mean, scale, shift))
         if run.training:
             self._keep(x.shape[0], rows, mean, scale, shift, inverse, of_batch)
-        return normalization.apply(rows, mean, scale, shift, relu, run).reshape(x.shape)
+        return normalization.apply(rows, mean, scale, shift, cap, run).reshape(x.shape)
 
-    def _relu_again(self, shape: Shape, run: Run) -> np.ndarray:
+    def _relu_again(self, shape: Shape, cap: float, run: Run) -> np.ndarray:
         """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
         rows, mean, scale, shift, *_ = self._cache
-        return normalization.apply(rows, mean, scale, shift, True, run).reshape(shape)
+        return normalization.apply(rows, mean, scale, shift, cap, run).reshape(shape)
 
     def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages."""
@@ -191,18 +192,21 @@ class BatchNormalization(Layer):
         return self._go_back(dy, run, need_dx)
 
     def _go_back(
-        self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None
+        self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None, cap: float = math.inf
     ) -> np.ndarray | None:
-        """Do what `_backward` does; with `y`, the output of the ReLU behind, from behind that."""
+        """Do what `_backward` does; with `y`, the output of a ReLU behind, up to `cap`, from there."""
         x, mean, scale, _, inverse, of_batch = self._cache
         rows = dy.reshape(x.shape)
         if not (of_batch or self.trainable):
             # Statistics that do not depend on x, and nothing that learns.
-            return self._scaled_back(dy, scale, run, y) if need_dx else None
+            dx = dy if y is None else ops.rectifier_backward(dy, y, cap, run)
+            return self._scaled_back(dx, scale, run) if need_dx else None
         if y is None:
             sums, products = normalization.gradient_sums(rows, x, mean, run)
         else:
-            rows, sums, products = normalization.relu_gradient_sums(rows, y.reshape(x.shape), x, mean, run)
+            rows, sums, products = normalization.relu_gradient_sums(
+                rows, y.reshape(x.shape), x, mean, run, cap
+            )
         if self.scale:
             self.grads["gamma"] = run.empty("dgamma", sums.shape, dy.dtype)
             self.grads["gamma"][...] = products * inverse
@@ -212,7 +216,7 @@ class BatchNormalization(Layer):
         if not need_dx:
             return None
         if not of_batch:
-            return self._scaled_back(rows, scale, run, None).reshape(dy.shape)
+            return self._scaled_back(rows, scale, run).reshape(dy.shape)
         # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))
         slope = scale * inverse * inverse * products / len(x)
         shift = scale * sums / len(x)
@@ -221,12 +225,9 @@ class BatchNormalization(Layer):
         return dx.reshape(dy.shape)
 
     @staticmethod
-    def _scaled_back(dy: np.ndarray, scale: np.ndarray, run: Run, y: np.ndarray | None) -> np.ndarray:
+    def _scaled_back(dy: np.ndarray, scale: np.ndarray, run: Run) -> np.ndarray:
         """Go back through statistics that do not depend on x."""
-        if y is None:
-            return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype))
-        dx = ops.relu_backward(dy, y, run)
-        return np.multiply(dx, scale, out=dx)
+        return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype))
 
     @controlled
     def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

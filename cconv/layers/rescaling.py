@@ -89,7 +89,7 @@ class Rescaling(Layer):
         vectors = run.empty(f"{tag}: vectors", (3, x.shape[-1]), x.dtype)
         run.call(self._fill, vectors, tag == "dx")
         zero, scale, offset = vectors
-        return normalization.apply(rows, zero, scale, offset, False, run, tag).reshape(x.shape)
+        return normalization.apply(rows, zero, scale, offset, 0.0, run, tag).reshape(x.shape)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

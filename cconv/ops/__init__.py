@@ -7,10 +7,13 @@ calls without what stands around them.
 """
 
 from cconv.ops.activations import (
+    clipped_relu,
+    clipped_relu_backward,
     leaky_relu,
     leaky_relu_backward,
     log_softmax,
     log_softmax_backward,
+    rectifier_backward,
     relu,
     relu_backward,
     sigmoid,
@@ -76,6 +79,8 @@ from cconv.ops.transposed import (
 __all__ = [
     "average_pool2d",
     "average_pool2d_backward",
+    "clipped_relu",
+    "clipped_relu_backward",
     "col2im",
     "column_sums",
     "conv2d",
@@ -116,6 +121,7 @@ __all__ = [
     "mish_backward",
     "prelu",
     "prelu_backward",
+    "rectifier_backward",
     "relu",
     "relu_backward",
     "resize",

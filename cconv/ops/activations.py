@@ -1,5 +1,7 @@
 """ReLU, sigmoid, tanh and the softmaxes, and their gradients."""
 
+import math
+
 from cconv.kernels import activations as loops
 from cconv.ops.run import SERIAL_COSTLY, Array, Run
 from cconv.threads import threads_for
@@ -19,6 +21,28 @@ def relu_backward(dy: Array, y: Array, run: Run | None = None) -> Array:
     dx = run.empty("dx", y.shape, y.dtype)
     run.call(loops.relu_backward, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), threads_for(y.size))
     return dx
+
+
+def clipped_relu(x: Array, cap: float, run: Run | None = None) -> Array:
+    """Any shape -> the same: max(x, 0), at most cap; NaN passes."""
+    run = run or Run()
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(loops.clipped_relu, x.reshape(-1), y.reshape(-1), cap, threads_for(x.size))
+    return y
+
+
+def clipped_relu_backward(dy: Array, y: Array, cap: float, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy where 0 < y < cap, else 0."""
+    run = run or Run()
+    dx = run.empty("dx", y.shape, y.dtype)
+    arrays = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
+    run.call(loops.clipped_relu_backward, *arrays, cap, threads_for(y.size))
+    return dx
+
+
+def rectifier_backward(dy: Array, y: Array, cap: float, run: Run | None = None) -> Array:
+    """Any shape -> the same: dy where 0 < y < cap, else 0; a cap that is infinite cuts nothing."""
+    return relu_backward(dy, y, run) if math.isinf(cap) else clipped_relu_backward(dy, y, cap, run)
 
 
 def leaky_relu(x: Array, slope: float, run: Run | None = None) -> Array:

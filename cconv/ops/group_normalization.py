@@ -40,7 +40,7 @@ def normalize(
     run.call(loops.statistics, x, partial, rows, threads)
     few = threads_for(partial.size, SERIAL_COSTLY)
     run.call(between.statistics, partial, x, gamma, beta, epsilon, mean, scale, shift, inverse, few)
-    run.call(loops.apply, x, mean, scale, shift, False, y, rows, threads)
+    run.call(loops.apply, x, mean, scale, shift, 0.0, y, rows, threads)
     return y, mean, scale, inverse
 
 

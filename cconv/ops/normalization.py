@@ -3,6 +3,8 @@
 Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
 """
 
+import math
+
 import numpy as np
 
 from cconv.kernels import normalization as loops
@@ -36,11 +38,14 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
-def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run, tag: str = "y") -> Array:
-    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU if `relu`."""
+def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Run, tag: str = "y") -> Array:
+    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, a ReLU up to `cap`.
+
+    None if `cap` is 0; a whole one if it is infinite.
+    """
     y = run.empty(tag, x.shape, x.dtype)
     vectors = (v[np.newaxis] for v in (mean, scale, shift))
-    run.call(loops.apply, x[np.newaxis], *vectors, relu, y[np.newaxis], _rows(x), threads_for(x.size))
+    run.call(loops.apply, x[np.newaxis], *vectors, cap, y[np.newaxis], _rows(x), threads_for(x.size))
     return y
 
 
@@ -53,10 +58,12 @@ def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Ar
     return sums, products
 
 
-def relu_gradient_sums(dy: Array, y: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array, Array]:
-    """Rows dy, y behind a ReLU, x (m, c), mean (c) -> dx (m, c) in front of it, and its `gradient_sums`."""
+def relu_gradient_sums(
+    dy: Array, y: Array, x: Array, mean: Array, run: Run, cap: float = math.inf
+) -> tuple[Array, Array, Array]:
+    """Rows dy, y behind a ReLU up to `cap`, x (m, c), mean (c) -> dx in front of it, its `gradient_sums`."""
     partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
-    run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, _rows(x), threads_for(x.size))
+    run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, cap, _rows(x), threads_for(x.size))
     sums, products = partial.sum(axis=0)
     return dx, sums, products
 

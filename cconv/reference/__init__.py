@@ -14,6 +14,8 @@ tap (u, v) of its window, the input pixel ``(i*sh + u*dh - ph, j*sw + v*dw - pw)
 
 from cconv.geometry.shapes import output_size
 from cconv.reference.activations import (
+    clipped_relu,
+    clipped_relu_backward,
     leaky_relu,
     leaky_relu_backward,
     log_softmax,
@@ -131,6 +133,8 @@ __all__ = [
     "categorical_crossentropy",
     "clip_norm",
     "clip_value",
+    "clipped_relu",
+    "clipped_relu_backward",
     "col2im",
     "contrast",
     "conv2d",

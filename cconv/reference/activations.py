@@ -115,6 +115,32 @@ def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y > 0, dy, 0)
 
 
+def clipped_relu(x: np.ndarray, cap: float) -> np.ndarray:
+    """Rectified linear unit that ends at `cap`, ``y = min(max(x, 0), cap)``; NaN stays NaN.
+
+    Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10", with a cap of 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clipped_relu(np.array([-1.0, 2.0, 7.0]), 6.0)
+    array([0., 2., 6.])
+    """
+    return np.minimum(relu(x), cap).astype(x.dtype, copy=False)
+
+
+def clipped_relu_backward(dy: np.ndarray, y: np.ndarray, cap: float) -> np.ndarray:
+    """Return dx of `clipped_relu`: ``dx = dy where 0 < y < cap``, else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clipped_relu_backward(np.array([5.0, 5.0, 5.0]), np.array([0.0, 2.0, 6.0]), 6.0)
+    array([0., 5., 0.])
+    """
+    return np.where((y > 0) & (y < cap), dy, 0).astype(dy.dtype, copy=False)
+
+
 def leaky_relu(x: np.ndarray, slope: float) -> np.ndarray:
     """Rectifier that leaks, ``y = x where x > 0, else slope * x``.
 

@@ -17,6 +17,25 @@ static void NAME(relu_backward)(ptrdiff_t n, const void *a, const void *b, void 
     MAP(n, PUT(dx, BLEND(LT(zero, GET(y)), GET(dy), zero)));
 }
 
+/* y (n) = max(0, x (n)), at most `cap`; NaN passes */
+static void NAME(clipped_relu)(ptrdiff_t n, const void *a, const void *b, void *out, double cap) {
+    const REAL *x = a;
+    REAL *y = out;
+    const vec most = SPLAT((REAL)cap);
+    (void)b;
+    MAP(n, const vec v = GET(x); PUT(y, MIN2(most, RELU(v))));
+}
+
+/* dx (n) = dy (n) where 0 < y (n) < cap */
+static void NAME(clipped_relu_backward)(ptrdiff_t n, const void *a, const void *b, void *out,
+                                        double cap) {
+    const REAL *dy = a, *y = b;
+    REAL *dx = out;
+    const vec zero = {0}, most = SPLAT((REAL)cap);
+    MAP(n, const vec v = GET(y);
+        PUT(dx, BLEND(LT(zero, v), BLEND(LT(v, most), GET(dy), zero), zero)));
+}
+
 /* y (n) = x where x > 0, else slope * x */
 static void NAME(leaky_relu)(ptrdiff_t n, const void *a, const void *b, void *out, double slope) {
     const REAL *x = a;

@@ -278,6 +278,7 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
+    .clipped_relu = NAME(clipped_relu), .clipped_relu_backward = NAME(clipped_relu_backward),
     .leaky_relu = NAME(leaky_relu), .leaky_relu_backward = NAME(leaky_relu_backward),
     .sigmoid = NAME(sigmoid_row), .sigmoid_backward = NAME(sigmoid_backward),
     .tanh = NAME(tanh_row), .tanh_backward = NAME(tanh_backward),

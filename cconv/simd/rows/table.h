@@ -61,7 +61,8 @@ enum { CCONV_ONE_CHAIN = 64, CCONV_CHAIN = 32 };
 
 typedef struct {
     /* elementwise */
-    cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
+    cconv_map *relu, *relu_backward, *clipped_relu, *clipped_relu_backward;
+    cconv_map *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
     cconv_map *exp, *log, *add, *product;
     /* their gradients take x, not y */
