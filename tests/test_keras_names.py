@@ -76,8 +76,8 @@ def test_layers_are_looked_for_at_the_top():
             "AttributeError: cconv.layers has no Conv3D: see docs/coming-f",
         ),
         (
-            "def f():\n    from cconv import Model\nf()",
-            "ImportError: cconv has no Model: see docs/coming-from",
+            "def f():\n    from cconv import Variable\nf()",
+            "ImportError: cconv has no Variable: see docs/coming-from",
         ),
     ],
 )
