@@ -153,7 +153,7 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
     ],
 )
 def test_strings_where_they_are_given(make, section):
-    with pytest.raises(ValueError, match="must be (one of|that of a layer)") as caught:
+    with pytest.raises(ValueError, match=r"must be (one of|that of a layer)") as caught:
         make()
     assert section_in(caught.value) == section
 
