@@ -83,15 +83,16 @@ cdef extern from "rows/table.h" nogil:
         void (*add_columns)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, const void *x, void *sums,
                             void *lost) noexcept nogil
         void (*whole)(Py_ssize_t n, const void *sums, const void *lost, void *out) noexcept nogil
-        void (*moments)(Py_ssize_t n, const void *x, int centred, double *out) noexcept nogil
-        void (*normalize)(Py_ssize_t n, const void *x, const void *gamma, const void *beta, double mean,
-                          double inverse, void *y) noexcept nogil
-        void (*normalize_sums)(Py_ssize_t n, const void *dy, const void *x, const void *gamma, double mean,
-                               double *sums) noexcept nogil
-        void (*normalize_weights)(Py_ssize_t n, const void *dy, const void *x, double mean, double inverse,
-                                  void *dgamma, void *dbeta) noexcept nogil
-        void (*normalize_backward)(Py_ssize_t n, const void *dy, const void *x, const void *gamma,
-                                   double mean, double inverse, double slope, double shift,
+        void (*moments)(Py_ssize_t m, Py_ssize_t n, const void *x, int centred, double *out) noexcept nogil
+        void (*normalize)(Py_ssize_t m, Py_ssize_t n, const void *x, const void *gamma, const void *beta,
+                          const double *statistics, int centred, void *y) noexcept nogil
+        void (*normalize_sums)(Py_ssize_t m, Py_ssize_t n, const void *dy, const void *x, const void *gamma,
+                               const double *statistics, double *sums) noexcept nogil
+        void (*normalize_weights)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t whole, const void *dy,
+                                  const void *x, const double *statistics, int centred, void *dgamma,
+                                  void *dbeta) noexcept nogil
+        void (*normalize_backward)(Py_ssize_t m, Py_ssize_t n, const void *dy, const void *x,
+                                   const void *gamma, const double *statistics, const double *slopes,
                                    void *dx) noexcept nogil
         void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,
                         const void *x, void *y, unsigned char *bits) noexcept nogil

@@ -1,5 +1,7 @@
 """Constraints: arguments, own ones, when a model applies them, and files."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,23 @@ import cconv
 from cconv import constraints, layers
 from cconv.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from cconv.exactmath import tree_sum
-from cconv.layers import BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Flatten, PReLU
+from cconv.layers import (
+    BatchNormalization,
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    Flatten,
+    GroupNormalization,
+    LayerNormalization,
+    PReLU,
+    Reshape,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from cconv.models import Sequential
 from cconv.utils import custom_object_scope, register_serializable
 
@@ -15,24 +33,47 @@ X = np.random.default_rng(0).standard_normal((24, 6, 5, 2)).astype(np.float32)
 Y = np.eye(3, dtype=np.float32)[np.arange(24) % 3]
 
 
-def network(**options):
-    model = Sequential(
-        [
-            Conv2D(
-                4,
-                2,
-                kernel_constraint=MaxNorm(0.5, [0, 1, 2]),
-                bias_constraint="non_neg",
-                input_shape=(6, 5, 2),
-            ),
-            PReLU("ones", alpha_constraint=MinMaxNorm(0.1, 0.2), shared_axes=[1, 2]),
-            DepthwiseConv2D(2, depthwise_constraint="unit_norm", bias_constraint="non_neg"),
-            BatchNormalization(beta_constraint="non_neg", gamma_constraint=MaxNorm(1.5)),
-            Flatten(),
-            Dense(3, "softmax", kernel_constraint=UnitNorm(axis=1), bias_constraint=constraints.non_neg()),
-        ],
-        seed=3,
-    )
+def images():
+    return [
+        Conv2D(
+            4,
+            2,
+            kernel_constraint=MaxNorm(0.5, [0, 1, 2]),
+            bias_constraint="non_neg",
+            input_shape=(6, 5, 2),
+        ),
+        PReLU("ones", alpha_constraint=MinMaxNorm(0.1, 0.2), shared_axes=[1, 2]),
+        DepthwiseConv2D(2, depthwise_constraint="unit_norm", bias_constraint="non_neg"),
+        BatchNormalization(beta_constraint="non_neg", gamma_constraint=MaxNorm(1.5)),
+        Flatten(),
+        Dense(3, "softmax", kernel_constraint=UnitNorm(axis=1), bias_constraint=constraints.non_neg()),
+    ]
+
+
+def images_and_sequences():
+    halves = {"depthwise_constraint": MaxNorm(0.4, [0, 1]), "pointwise_constraint": UnitNorm(axis=-2)}
+    both = {"kernel_constraint": MinMaxNorm(0.2, 0.9), "bias_constraint": "non_neg"}
+    return [
+        SeparableConv2D(4, 2, **halves, bias_constraint="non_neg", input_shape=(6, 5, 2)),
+        GroupNormalization(2, beta_constraint="non_neg", gamma_constraint=MaxNorm(1.5)),
+        Conv2DTranspose(3, 2, 2, **both),
+        LayerNormalization(beta_constraint=MaxNorm(0.01), gamma_constraint="non_neg"),
+        Reshape((-1, 12)),
+        Conv1D(4, 3, 2, **both),
+        DepthwiseConv1D(2, depthwise_constraint=UnitNorm(axis=0), bias_constraint="non_neg"),
+        SeparableConv1D(3, 2, **halves, bias_constraint="non_neg"),
+        Conv1DTranspose(2, 2, **both),
+        Flatten(),
+        Dense(3, "softmax", **both),
+    ]
+
+
+LAYERS = {"images": images, "images and sequences": images_and_sequences}
+every_network = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+
+
+def network(make=images, **options):
+    model = Sequential(make(), seed=3)
     for name, value in options.items():
         setattr(model, name, value)
     return model
@@ -46,9 +87,10 @@ def kept(model):
             np.testing.assert_allclose(constraint(w), w, rtol=3e-6, atol=1e-7)
 
 
+@every_network
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_weights_are_kept_after_every_step(optimizer):
-    model = network()
+def test_weights_are_kept_after_every_step(make, optimizer):
+    model = network(make)
     model.compile(optimizer, "categorical_crossentropy")
     for _ in range(5):  # from the third step on the plan repeats its calls
         model.train_on_batch(X, Y)
@@ -58,13 +100,14 @@ def test_weights_are_kept_after_every_step(optimizer):
     assert all(len(layer.constraints) > 0 for layer in model.layers if layer.params)
 
 
-def test_bits_do_not_depend_on_threads_or_fusing():
+@every_network
+def test_bits_do_not_depend_on_threads_or_fusing(make):
     found = []
     before = cconv.get_num_threads()
     try:
         for threads, fuse in ((1, True), (2, True), (3, False), (8, True)):
             cconv.set_num_threads(threads)
-            model = network(fuse=fuse)
+            model = network(make, fuse=fuse)
             model.compile("adam", "categorical_crossentropy")
             model.fit(X, Y, batch_size=7, epochs=2, verbose=0)
             found.append(b"".join(w.tobytes() for w in model.get_weights()))
@@ -85,8 +128,9 @@ def test_frozen_layers_keep_their_weights():
     kept(model)
 
 
-def test_files_and_clones(tmp_path):
-    model = network()
+@every_network
+def test_files_and_clones(make, tmp_path):
+    model = network(make)
     model.compile("adam", "categorical_crossentropy")
     model.fit(X, Y, epochs=1, verbose=0)
     model.save(tmp_path / "model.safetensors")
@@ -134,6 +178,24 @@ def test_constraints_of_a_users_own(tmp_path):
         loaded = cconv.load_model(tmp_path / "model.safetensors")
     assert loaded.layers[0].kernel_constraint == Centred(0.25)
     assert loaded.layers[0].constraints["bias"](np.array([3.0])) == 0.5
+
+
+def test_all_weights_that_may_have_a_penalty_may_have_a_constraint():
+    found = 0
+    for kind in {getattr(layers, name) for name in layers.__all__}:
+        parameters = inspect.signature(kind).parameters
+        penalties = [name for name in parameters if name.endswith("_regularizer")]
+        limits = [name for name in parameters if name.endswith("_constraint")]
+        assert limits == [name.replace("_regularizer", "_constraint") for name in penalties], kind
+        required = {name: 1 for name, entry in parameters.items() if entry.default is entry.empty}
+        for name in limits:
+            config = kind(**required, **{name: "non_neg"}).get_config()
+            assert [config[limit] for limit in limits if limit != name] == [None] * (len(limits) - 1)
+            assert config[name] == constraints.serialize(NonNeg())
+            with pytest.raises(ValueError, match=f"{kind.__name__}: {name} must be one of"):
+                kind(**required, **{name: "x"})
+        found += len(limits)
+    assert found >= 27
 
 
 def test_a_constraint_that_gives_no_weight_is_refused():

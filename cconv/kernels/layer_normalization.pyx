@@ -13,7 +13,8 @@ from cconv._rows cimport cconv_rows
 from cconv.kernels.chunks cimport size
 
 cdef enum:
-    PIECE = 8192  # elements
+    PIECE = 8192     # elements
+    MOST_ROWS = 256  # whose gradients of the weights are added up one after the other
     LAYER = 0     # (x - mean) / sqrt(variance + epsilon)
     SCALING = 1   # x / sqrt(variance + epsilon)
     RMS = 2       # x / sqrt(mean of the squares + epsilon)
@@ -31,7 +32,7 @@ def rows_chunks(size m, size n):
 
 
 cdef inline size rows_of_task(size n) noexcept nogil:
-    return min(256, max(16, PIECE // n))
+    return min(MOST_ROWS, max(16, PIECE // n))
 
 
 cdef inline size piece_of(size n, size k) noexcept nogil:
@@ -47,7 +48,8 @@ cdef inline const void *part_of(const void *weights, size start) noexcept nogil:
 
 
 cdef void finish(size n, int rule, double epsilon, const double *moments, double *statistics) noexcept nogil:
-    # moments (pieces, 2): means and sums of squared distances -> statistics (2): mean and 1 / deviation
+    # moments (pieces, 2): means and sums of squared distances -> statistics (2): mean and 1 / deviation,
+    # which may be where the moments of a single piece are
     cdef size pieces = (n + PIECE - 1) // PIECE, k
     cdef double mean = 0, squares = 0, distance
     for k in range(pieces):
@@ -66,24 +68,15 @@ cdef void finish(size n, int rule, double epsilon, const double *moments, double
         statistics[1] = 1 / sqrt(squares / <double> n + epsilon)
 
 
-cdef void row_forward(
-    const cconv_rows *rows, size n, int rule, double epsilon, const void *x, const void *gamma,
+cdef void rows_forward(
+    const cconv_rows *rows, size m, size n, int rule, double epsilon, const void *x, const void *gamma,
     const void *beta, double *statistics, void *y
 ) noexcept nogil:
-    cdef double moments[2]
-    rows.moments(n, x, rule <= SCALING, moments)
-    finish(n, rule, epsilon, moments, statistics)
-    rows.normalize(n, x, gamma, beta, statistics[0] if rule == LAYER else 0, statistics[1], y)
-
-
-cdef void rows_forward(
-    const cconv_rows *rows, size m, size n, size item, int rule, double epsilon, const char *x,
-    const void *gamma, const void *beta, double *statistics, char *y
-) noexcept nogil:
     cdef size i
+    rows.moments(m, n, x, rule <= SCALING, statistics)
     for i in range(m):
-        row_forward(rows, n, rule, epsilon, x + i * n * item, gamma, beta, statistics + 2 * i,
-                    y + i * n * item)
+        finish(n, rule, epsilon, statistics + 2 * i, statistics + 2 * i)
+    rows.normalize(m, n, x, gamma, beta, statistics, rule == LAYER, y)
 
 
 def normalize(
@@ -110,36 +103,34 @@ def normalize(
     with nogil:
         if pieces == 1:
             for t in prange((m + rows_each - 1) // rows_each, schedule='static', num_threads=threads):
-                rows_forward(rows, min(rows_each, m - t * rows_each), n, item, rule, epsilon,
-                             <const char *> &x[t * rows_each, 0], scale, shift, &statistics[t * rows_each, 0],
-                             <char *> &y[t * rows_each, 0])
+                rows_forward(rows, min(rows_each, m - t * rows_each), n, rule, epsilon, &x[t * rows_each, 0],
+                             scale, shift, &statistics[t * rows_each, 0], &y[t * rows_each, 0])
         else:
             for t in prange(m * pieces, schedule='static', num_threads=threads):
                 s = t // pieces
                 k = t % pieces
-                rows.moments(piece_of(n, k), &x[s, k * PIECE], rule <= SCALING, &moments[s, k, 0])
+                rows.moments(1, piece_of(n, k), &x[s, k * PIECE], rule <= SCALING, &moments[s, k, 0])
             for s in range(m):
                 finish(n, rule, epsilon, &moments[s, 0, 0], &statistics[s, 0])
             for t in prange(m * pieces, schedule='static', num_threads=threads):
                 s = t // pieces
                 k = t % pieces
-                rows.normalize(piece_of(n, k), &x[s, k * PIECE],
+                rows.normalize(1, piece_of(n, k), &x[s, k * PIECE],
                                part_of(scale, k * PIECE * item), part_of(shift, k * PIECE * item),
-                               statistics[s, 0] if rule == LAYER else 0, statistics[s, 1], &y[s, k * PIECE])
+                               &statistics[s, 0], rule == LAYER, &y[s, k * PIECE])
 
 
 cdef void slopes(
-    size n, int rule, double epsilon, const double *statistics, const double *sums, double *slope,
-    double *shift
+    size n, int rule, double epsilon, const double *statistics, const double *sums, double *slope
 ) noexcept nogil:
-    # sums (pieces, 2) of dy gamma and dy gamma (x - mean) of a row -> dx = dy gamma inverse - (x - mean)
-    # slope - shift
+    # sums (pieces, 2) of dy gamma and dy gamma (x - mean) of a row -> slope (2), which may be where the sums
+    # of a single piece are: dx = dy gamma inverse - (x - mean) slope[0] - slope[1]
     cdef size k
     cdef double total = 0, product = 0, inverse = statistics[1]
     for k in range((n + PIECE - 1) // PIECE):
         total = total + sums[2 * k]
         product = product + sums[2 * k + 1]
-    shift[0] = inverse * total / <double> n if rule == LAYER else 0
+    slope[1] = inverse * total / <double> n if rule == LAYER else 0
     if rule == SCALING:
         product = product + statistics[0] * total
     if rule == UNIT:
@@ -149,31 +140,26 @@ cdef void slopes(
 
 
 cdef void rows_backward(
-    const cconv_rows *rows, size m, size n, size item, int rule, double epsilon, const char *dy,
-    const char *x, const void *gamma, const double *statistics, char *dx
+    const cconv_rows *rows, size m, size n, int rule, double epsilon, const void *dy, const void *x,
+    const void *gamma, const double *statistics, void *dx
 ) noexcept nogil:
+    # at most MOST_ROWS of them
     cdef size i
-    cdef double sums[2]
-    cdef double slope, shift
+    cdef double[2 * MOST_ROWS] sums
+    rows.normalize_sums(m, n, dy, x, gamma, statistics, sums)
     for i in range(m):
-        rows.normalize_sums(n, dy + i * n * item, x + i * n * item, gamma, statistics[2 * i], sums)
-        slopes(n, rule, epsilon, statistics + 2 * i, sums, &slope, &shift)
-        rows.normalize_backward(n, dy + i * n * item, x + i * n * item, gamma, statistics[2 * i],
-                                statistics[2 * i + 1], slope, shift, dx + i * n * item)
+        slopes(n, rule, epsilon, statistics + 2 * i, sums + 2 * i, sums + 2 * i)
+    rows.normalize_backward(m, n, dy, x, gamma, statistics, sums, dx)
 
 
 cdef void rows_weights(
-    const cconv_rows *rows, size m, size n, size whole, size item, int rule, const char *dy, const char *x,
+    const cconv_rows *rows, size m, size n, size whole, size item, int rule, const void *dy, const void *x,
     const double *statistics, char *sums
 ) noexcept nogil:
     # n columns of m rows, `whole` apart -> sums (2, whole): dgamma and dbeta of these rows
-    cdef size i
     memset(sums, 0, n * item)
     memset(sums + whole * item, 0, n * item)
-    for i in range(m):
-        rows.normalize_weights(n, dy + i * whole * item, x + i * whole * item,
-                               statistics[2 * i] if rule == LAYER else 0, statistics[2 * i + 1], sums,
-                               sums + whole * item)
+    rows.normalize_weights(m, n, whole, dy, x, statistics, rule == LAYER, sums, sums + whole * item)
 
 
 def normalize_backward(
@@ -201,27 +187,25 @@ def normalize_backward(
             for t in prange(parts, schedule='static', num_threads=threads):
                 if learns:
                     rows_weights(rows, min(each, m - t * each), n, n, item, rule,
-                                 <const char *> &dy[t * each, 0], <const char *> &x[t * each, 0],
-                                 &statistics[t * each, 0], <char *> &weights[t, 0, 0])
+                                 &dy[t * each, 0], &x[t * each, 0], &statistics[t * each, 0],
+                                 <char *> &weights[t, 0, 0])
                 if goes_on:
-                    rows_backward(rows, min(each, m - t * each), n, item, rule, epsilon,
-                                  <const char *> &dy[t * each, 0], <const char *> &x[t * each, 0], scale,
-                                  &statistics[t * each, 0], <char *> &dx[t * each, 0])
+                    rows_backward(rows, min(each, m - t * each), n, rule, epsilon, &dy[t * each, 0],
+                                  &x[t * each, 0], scale, &statistics[t * each, 0], &dx[t * each, 0])
         else:
             if learns:
                 for t in prange(parts * pieces, schedule='static', num_threads=threads):
                     s = t // pieces
                     k = t % pieces
                     rows_weights(rows, min(each, m - s * each), piece_of(n, k), n, item, rule,
-                                 <const char *> &dy[s * each, k * PIECE],
-                                 <const char *> &x[s * each, k * PIECE], &statistics[s * each, 0],
-                                 <char *> &weights[s, 0, k * PIECE])
+                                 &dy[s * each, k * PIECE], &x[s * each, k * PIECE],
+                                 &statistics[s * each, 0], <char *> &weights[s, 0, k * PIECE])
             if goes_on:
                 for t in prange(m * pieces, schedule='static', num_threads=threads):
                     s = t // pieces
                     k = t % pieces
-                    rows.normalize_sums(piece_of(n, k), &dy[s, k * PIECE], &x[s, k * PIECE],
-                                        part_of(scale, k * PIECE * item), statistics[s, 0], &sums[s, k, 0])
+                    rows.normalize_sums(1, piece_of(n, k), &dy[s, k * PIECE], &x[s, k * PIECE],
+                                        part_of(scale, k * PIECE * item), &statistics[s, 0], &sums[s, k, 0])
                 for t in prange(m * pieces, schedule='static', num_threads=threads):
                     piece_backward(rows, n, t % pieces, item, rule, epsilon,
                                    <const char *> &dy[t // pieces, 0], <const char *> &x[t // pieces, 0],
@@ -235,7 +219,7 @@ cdef void piece_backward(
 ) noexcept nogil:
     # the k-th piece of one row
     cdef size start = k * PIECE * item
-    cdef double slope, shift
-    slopes(n, rule, epsilon, statistics, sums, &slope, &shift)
-    rows.normalize_backward(piece_of(n, k), dy + start, x + start, part_of(gamma, start), statistics[0],
-                            statistics[1], slope, shift, dx + start)
+    cdef double[2] slope
+    slopes(n, rule, epsilon, statistics, sums, slope)
+    rows.normalize_backward(1, piece_of(n, k), dy + start, x + start, part_of(gamma, start), statistics,
+                            slope, dx + start)

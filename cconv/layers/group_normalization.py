@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import arguments, initializers, regularizers
+from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.layers.normalization import channels_axis, check_channels_axis
@@ -38,6 +38,8 @@ class GroupNormalization(Layer):
         See `cconv.initializers`.
     beta_regularizer, gamma_regularizer
         See `cconv.regularizers`.
+    beta_constraint, gamma_constraint
+        See `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -65,6 +67,8 @@ class GroupNormalization(Layer):
         gamma_initializer: Any = "ones",
         beta_regularizer: Any = None,
         gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -95,6 +99,12 @@ class GroupNormalization(Layer):
         self.gamma_regularizer: regularizers.Regularizer | None = regularizers.get(
             gamma_regularizer, where, "gamma_regularizer"
         )
+        self.beta_constraint: constraints.Constraint | None = constraints.get(
+            beta_constraint, where, "beta_constraint"
+        )
+        self.gamma_constraint: constraints.Constraint | None = constraints.get(
+            gamma_constraint, where, "gamma_constraint"
+        )
 
     def _named_format(self) -> str | None:
         return None if self.axis == -1 else self.data_format
@@ -114,9 +124,11 @@ class GroupNormalization(Layer):
     def _build(self, shape: Shape) -> None:
         self._counted = shape[-1] if self.groups == -1 else self.groups
         if self.scale:
-            self._add_weight("gamma", shape[-1:], self.gamma_initializer, self.gamma_regularizer)
+            gamma = self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
+            self._add_weight("gamma", shape[-1:], *gamma)
         if self.center:
-            self._add_weight("beta", shape[-1:], self.beta_initializer, self.beta_regularizer)
+            beta = self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            self._add_weight("beta", shape[-1:], *beta)
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

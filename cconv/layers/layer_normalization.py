@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import arguments, initializers, regularizers
+from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops import layer_normalization
@@ -136,6 +136,8 @@ class LayerNormalization(RowNormalization):
         See `cconv.initializers`.
     beta_regularizer, gamma_regularizer
         See `cconv.regularizers`.
+    beta_constraint, gamma_constraint
+        See `cconv.constraints`.
     rms_scaling : bool
         Keras' older layer of that kind: ``y = gamma · x / √(variance + epsilon)``, with a gamma always and no
         beta. `RMSNormalization` is what its name says.
@@ -169,6 +171,8 @@ class LayerNormalization(RowNormalization):
         gamma_initializer: Any = "ones",
         beta_regularizer: Any = None,
         gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         *,
         rms_scaling: bool = False,
         data_format: str | None = None,
@@ -194,12 +198,20 @@ class LayerNormalization(RowNormalization):
         self.gamma_regularizer: regularizers.Regularizer | None = regularizers.get(
             gamma_regularizer, where, "gamma_regularizer"
         )
+        self.beta_constraint: constraints.Constraint | None = constraints.get(
+            beta_constraint, where, "beta_constraint"
+        )
+        self.gamma_constraint: constraints.Constraint | None = constraints.get(
+            gamma_constraint, where, "gamma_constraint"
+        )
 
     def _add_weights(self, shape: Shape) -> None:
         if self.scale or self.rms_scaling:
-            self._add_weight("gamma", shape, self.gamma_initializer, self.gamma_regularizer)
+            gamma = self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
+            self._add_weight("gamma", shape, *gamma)
         if self.center and not self.rms_scaling:
-            self._add_weight("beta", shape, self.beta_initializer, self.beta_regularizer)
+            beta = self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            self._add_weight("beta", shape, *beta)
 
 
 class RMSNormalization(RowNormalization):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import initializers, ops, regularizers
+from cconv import constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import positive_int
 from cconv.geometry.algorithms import Convolution
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
@@ -22,17 +22,21 @@ class SeparableConvolution(Windowed):
     _own_gradients = ()
     _between: np.ndarray | None = None  # what the two halves of the last pass in training had between them
 
-    def _set_halves(self, filters: Any, depth_multiplier: Any, of_pointwise: tuple[Any, Any]) -> None:
+    def _set_halves(self, filters: Any, depth_multiplier: Any, of_pointwise: tuple[Any, Any, Any]) -> None:
         self.filters = positive_int(self.where, "filters", filters)
         self.depth_multiplier = positive_int(self.where, "depth_multiplier", depth_multiplier)
         self.depthwise_initializer: initializers.Initializer = self.kernel_initializer
         self.depthwise_regularizer: regularizers.Regularizer | None = self.kernel_regularizer
-        initializer, regularizer = of_pointwise
+        self.depthwise_constraint: constraints.Constraint | None = self.kernel_constraint
+        initializer, regularizer, constraint = of_pointwise
         self.pointwise_initializer: initializers.Initializer = initializers.get(
             initializer, self.where, "pointwise_initializer"
         )
         self.pointwise_regularizer: regularizers.Regularizer | None = regularizers.get(
             regularizer, self.where, "pointwise_regularizer"
+        )
+        self.pointwise_constraint: constraints.Constraint | None = constraints.get(
+            constraint, self.where, "pointwise_constraint"
         )
 
     def _resolve(self, shape: Shape) -> Shape:
@@ -44,13 +48,14 @@ class SeparableConvolution(Windowed):
         self.pointwise_window: Window = resolve_window(self.where, self.window.output_size, (1, 1))
         self.in_channels: int = image[2]
         deep = (image[2], self.depth_multiplier)
-        depthwise = self.depthwise_initializer, self.depthwise_regularizer
+        depthwise = self.depthwise_initializer, self.depthwise_regularizer, self.depthwise_constraint
         self._add_weight("depthwise_kernel", (*self.kernel_size, *deep), *depthwise)
         ones = (1,) * len(self.kernel_size)
-        pointwise = self.pointwise_initializer, self.pointwise_regularizer
+        pointwise = self.pointwise_initializer, self.pointwise_regularizer, self.pointwise_constraint
         self._add_weight("pointwise_kernel", (*ones, deep[0] * deep[1], self.filters), *pointwise)
         if self.use_bias:
-            self._add_weight("bias", (self.filters,), self.bias_initializer, self.bias_regularizer)
+            bias = self.bias_initializer, self.bias_regularizer, self.bias_constraint
+            self._add_weight("bias", (self.filters,), *bias)
 
     @property
     def convolution(self) -> Convolution:
@@ -121,10 +126,12 @@ class SeparableConv2D(SeparableConvolution):
         As in `Conv2D`, of the depthwise half.
     depth_multiplier : int
         Number of depthwise filters for each channel.
-    activation, use_bias, bias_initializer, bias_regularizer
+    activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
         Of the two kernels.
+    depthwise_constraint, pointwise_constraint
+        Of the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -160,6 +167,9 @@ class SeparableConv2D(SeparableConvolution):
         pointwise_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -171,9 +181,12 @@ class SeparableConv2D(SeparableConvolution):
             bias_initializer,
             depthwise_regularizer,
             bias_regularizer,
+            constraints.get(depthwise_constraint, type(self).__name__, "depthwise_constraint"),
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
         )
-        self._set_halves(filters, depth_multiplier, (pointwise_initializer, pointwise_regularizer))
+        pointwise = pointwise_initializer, pointwise_regularizer, pointwise_constraint
+        self._set_halves(filters, depth_multiplier, pointwise)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cconv import constraints
 from cconv.arguments.numbers import positive_int
 from cconv.initializers import Initializer
 from cconv.layers.convolution import DepthwiseConvolution, GroupedConvolution
@@ -39,6 +40,8 @@ class Conv1D(GroupedConvolution):
         Number of groups into which the channels are cut, each with filters of its own.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
         As in `Dense`.
+    kernel_constraint, bias_constraint
+        As in `Dense`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -73,6 +76,8 @@ class Conv1D(GroupedConvolution):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -84,6 +89,8 @@ class Conv1D(GroupedConvolution):
             bias_initializer,
             kernel_regularizer,
             bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
@@ -101,9 +108,9 @@ class DepthwiseConv1D(DepthwiseConvolution):
         As in `Conv1D`.
     depth_multiplier : int
         Number of filters for each channel.
-    depthwise_initializer, depthwise_regularizer
+    depthwise_initializer, depthwise_regularizer, depthwise_constraint
         Of the kernel.
-    activation, use_bias, bias_initializer, bias_regularizer
+    activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape
         See `Layer`.
@@ -138,6 +145,8 @@ class DepthwiseConv1D(DepthwiseConvolution):
         depthwise_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -149,12 +158,15 @@ class DepthwiseConv1D(DepthwiseConvolution):
             bias_initializer,
             depthwise_regularizer,
             bias_regularizer,
+            constraints.get(depthwise_constraint, type(self).__name__, "depthwise_constraint"),
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
         )
         self.depthwise_initializer: Initializer = self.kernel_initializer
         self.depthwise_regularizer: Regularizer | None = self.kernel_regularizer
+        self.depthwise_constraint: constraints.Constraint | None = self.kernel_constraint
         self.depth_multiplier = positive_int(self.where, "depth_multiplier", depth_multiplier)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
@@ -170,10 +182,12 @@ class SeparableConv1D(SeparableConvolution):
         As in `Conv1D`, of the depthwise half.
     depth_multiplier : int
         Number of depthwise filters for each channel.
-    activation, use_bias, bias_initializer, bias_regularizer
+    activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
         Of the two kernels.
+    depthwise_constraint, pointwise_constraint
+        Of the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -211,6 +225,9 @@ class SeparableConv1D(SeparableConvolution):
         pointwise_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -222,11 +239,14 @@ class SeparableConv1D(SeparableConvolution):
             bias_initializer,
             depthwise_regularizer,
             bias_regularizer,
+            constraints.get(depthwise_constraint, type(self).__name__, "depthwise_constraint"),
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,
         )
-        self._set_halves(filters, depth_multiplier, (pointwise_initializer, pointwise_regularizer))
+        pointwise = pointwise_initializer, pointwise_regularizer, pointwise_constraint
+        self._set_halves(filters, depth_multiplier, pointwise)
         self._set_geometry(kernel_size, strides, padding, dilation_rate, data_format)
 
 
@@ -246,6 +266,8 @@ class Conv1DTranspose(TransposedConvolution):
     data_format
         As in `Conv1D`.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
+        As in `Dense`.
+    kernel_constraint, bias_constraint
         As in `Dense`.
     groups : int
         Number of groups into which the channels are cut, each with filters of its own.
@@ -283,6 +305,8 @@ class Conv1DTranspose(TransposedConvolution):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         groups: int = 1,
         name: str | None = None,
         trainable: bool = True,
@@ -295,6 +319,8 @@ class Conv1DTranspose(TransposedConvolution):
             bias_initializer,
             kernel_regularizer,
             bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,

@@ -137,6 +137,8 @@ class Conv2DTranspose(TransposedConvolution):
         Distance between the taps of the kernel in output pixels.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer
         As in `Dense`.
+    kernel_constraint, bias_constraint
+        As in `Dense`.
     groups : int
         Number of groups into which the channels are cut, each with filters of its own.
     name, trainable, input_shape
@@ -171,6 +173,8 @@ class Conv2DTranspose(TransposedConvolution):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         groups: int = 1,
         name: str | None = None,
         trainable: bool = True,
@@ -183,6 +187,8 @@ class Conv2DTranspose(TransposedConvolution):
             bias_initializer,
             kernel_regularizer,
             bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,

@@ -123,25 +123,27 @@ static void NAME(normalized)(const cconv_rows *rows) {
         double moments[2], mean = 0, squares = 0, sums[2], total = 0, size = 0;
         for (ptrdiff_t i = 0; i < n; i++) x[i] += 10, mean += x[i] / (double)n;
         for (ptrdiff_t i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
-        rows->moments(n, x, 1, moments);
+        rows->moments(1, n, x, 1, moments);
         CHECK(fabs(moments[0] - mean) <= LOOSE, "mean of %td: %g for %g", n, moments[0], mean);
         CHECK(fabs(moments[1] - squares) <= 20 * LOOSE * squares, "squares of %td: %g for %g", n, moments[1],
               squares);
         const double inverse = 1 / sqrt(moments[1] / (double)n);
-        rows->normalize(n, x, NULL, NULL, moments[0], inverse, y);
+        double slope[2];
+        moments[1] = inverse;
+        rows->normalize(1, n, x, NULL, NULL, moments, 1, y);
         for (ptrdiff_t i = 0; i < n; i++) total += y[i] * y[i];
         CHECK(fabs(total - (double)n) <= 20 * LOOSE * n, "squares of a row of %td: %g", n, total);
         digest(y, (size_t)n * sizeof(REAL));
-        rows->normalize_sums(n, dy, x, NULL, moments[0], sums);
-        rows->normalize_backward(n, dy, x, NULL, moments[0], inverse,
-                                 inverse * inverse * inverse * sums[1] / (double)n,
-                                 inverse * sums[0] / (double)n, y);
+        rows->normalize_sums(1, n, dy, x, NULL, moments, sums);
+        slope[0] = inverse * inverse * inverse * sums[1] / (double)n;
+        slope[1] = inverse * sums[0] / (double)n;
+        rows->normalize_backward(1, n, dy, x, NULL, moments, slope, y);
         total = 0;
         for (ptrdiff_t i = 0; i < n; i++) total += y[i], size += fabs(y[i]);
         CHECK(fabs(total) <= 20 * LOOSE * (size + inverse), "dx of %td: sum %g of %g", n, total, size);
         CHECK(y[n] == behind, "normalize wrote behind %td elements", n);
         digest(y, (size_t)n * sizeof(REAL));
-        rows->normalize_weights(n, dy, x, moments[0], inverse, y, z);
+        rows->normalize_weights(1, n, n, dy, x, moments, 1, y, z);
         digest(y, (size_t)n * sizeof(REAL));
         digest(z, (size_t)n * sizeof(REAL));
         free(x), free(y), free(z), free(dy);
@@ -174,7 +176,7 @@ static void NAME(merged)(const cconv_rows *rows) {
     cconv_map *const maps[] = {rows->plus, rows->plus_relu, rows->minus, rows->times, rows->over,
                                rows->larger, rows->smaller, rows->larger_share};
     enum { MAPS = sizeof maps / sizeof *maps, HIGH = 3 };
-    for (ptrdiff_t n = 1; n < 70; n++) {
+    for (ptrdiff_t n = 1; n < 150; n++) {
         REAL *a = NAME(numbers)(HIGH * n, 13), *b = NAME(numbers)(HIGH * n, 14);
         REAL *y = NAME(numbers)(HIGH * n + 1, 15), behind = y[HIGH * n];
         b[n / 2] = a[n / 2]; /* a pair that is equal */
@@ -219,11 +221,58 @@ static void NAME(merged)(const cconv_rows *rows) {
     }
 }
 
+/* Many short rows at once: each has the bits that it has alone, and nothing else is written. */
+static void NAME(normalized_rows)(const cconv_rows *rows) {
+    enum { HIGH = 37 };
+    for (ptrdiff_t n = 1; n < 20; n++) {
+        const ptrdiff_t size = HIGH * n;
+        REAL *x = NAME(numbers)(size, 17), *dy = NAME(numbers)(size, 18), *gamma = NAME(numbers)(n, 19);
+        REAL *beta = NAME(numbers)(n, 20), *y = NAME(numbers)(size + 1, 21), behind = y[size];
+        REAL *alone = NAME(numbers)(n, 22);
+        double statistics[2 * HIGH], sums[2 * HIGH], one[2];
+        for (int centred = 0; centred < 2; centred++)
+            for (int weights = 0; weights < 4; weights++) {
+                const REAL *scale = weights & 1 ? gamma : NULL, *shift = weights & 2 ? beta : NULL;
+                rows->moments(HIGH, n, x, centred, statistics);
+                for (ptrdiff_t r = 0; r < HIGH; r++) {
+                    rows->moments(1, n, x + r * n, centred, one);
+                    CHECK(memcmp(one, statistics + 2 * r, sizeof one) == 0, "row %td of %td", r, n);
+                }
+                rows->normalize(HIGH, n, x, scale, shift, statistics, centred, y);
+                for (ptrdiff_t r = 0; r < HIGH; r++) {
+                    rows->normalize(1, n, x + r * n, scale, shift, statistics + 2 * r, centred, alone);
+                    CHECK(memcmp(alone, y + r * n, (size_t)n * sizeof(REAL)) == 0, "row %td of %td", r, n);
+                }
+                rows->normalize_sums(HIGH, n, dy, x, scale, statistics, sums);
+                for (ptrdiff_t r = 0; r < HIGH; r++) {
+                    rows->normalize_sums(1, n, dy + r * n, x + r * n, scale, statistics + 2 * r, one);
+                    CHECK(memcmp(one, sums + 2 * r, sizeof one) == 0, "sums of row %td of %td", r, n);
+                }
+                rows->normalize_backward(HIGH, n, dy, x, scale, statistics, sums, y);
+                for (ptrdiff_t r = 0; r < HIGH; r++) {
+                    rows->normalize_backward(1, n, dy + r * n, x + r * n, scale, statistics + 2 * r,
+                                             sums + 2 * r, alone);
+                    CHECK(memcmp(alone, y + r * n, (size_t)n * sizeof(REAL)) == 0, "dx %td of %td", r, n);
+                }
+                CHECK(y[size] == behind, "written behind %td rows of %td", (ptrdiff_t)HIGH, n);
+                digest(y, (size_t)size * sizeof(REAL));
+            }
+        memset(y, 0, (size_t)n * sizeof(REAL)), memset(alone, 0, (size_t)n * sizeof(REAL));
+        rows->normalize_weights(HIGH, n, n, dy, x, statistics, 1, y, alone);
+        digest(y, (size_t)n * sizeof(REAL)), digest(alone, (size_t)n * sizeof(REAL));
+        for (ptrdiff_t r = 0; r < HIGH; r++)
+            for (ptrdiff_t i = 0; i < n; i++) alone[i] -= dy[r * n + i];
+        for (ptrdiff_t i = 0; i < n; i++) CHECK(fabs(alone[i]) <= HIGH * LOOSE, "dbeta %td: %g", i, alone[i]);
+        free(x), free(dy), free(gamma), free(beta), free(y), free(alone);
+    }
+}
+
 static void NAME(check)(const NAME(table) *table) {
     NAME(products)(table);
     NAME(functions)(table->rows);
     NAME(others)(table->rows);
     NAME(normalized)(table->rows);
+    NAME(normalized_rows)(table->rows);
     NAME(pools)(table->rows);
     NAME(merged)(table->rows);
 }

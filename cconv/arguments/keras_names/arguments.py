@@ -51,7 +51,6 @@ TOP = Argument((True,), "the layers of the model but the last: Sequential(model.
 TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_weights fills a model")
 ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
 DESERIALIZE = {"custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope")}
-CONSTRAINT = Argument(instead="a regularizer of those weights")
 
 
 ARGUMENTS: dict[str, dict[str, Argument]] = {
@@ -127,45 +126,11 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "lora_alpha": NONE,
         "quantization_config": NONE,
     },
-    "layers.Conv1D": {
-        "kernel_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
-    "layers.Conv1DTranspose": {
-        "kernel_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
-    "layers.Conv2DTranspose": {
-        "kernel_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
-    "layers.DepthwiseConv1D": {
-        "depthwise_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
-    "layers.SeparableConv1D": {
-        "depthwise_constraint": CONSTRAINT,
-        "pointwise_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
-    "layers.SeparableConv2D": {
-        "depthwise_constraint": CONSTRAINT,
-        "pointwise_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
-    },
     "layers.BatchNormalization": {
         "renorm": NO,
         "renorm_clipping": NONE,
         "renorm_momentum": Argument((0.99, None)),
         "synchronized": NO._replace(instead="nothing: a batch is never cut between processes"),
-    },
-    "layers.LayerNormalization": {
-        "beta_constraint": CONSTRAINT,
-        "gamma_constraint": CONSTRAINT,
-    },
-    "layers.GroupNormalization": {
-        "beta_constraint": CONSTRAINT,
-        "gamma_constraint": CONSTRAINT,
     },
     "layers.LeakyReLU": {
         "alpha": Argument(instead="negative_slope", same="negative_slope"),

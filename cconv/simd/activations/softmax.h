@@ -3,7 +3,6 @@
  * Rows of at most FEW_MOST numbers are done LANES at once (rows/few.h), longer ones and those left
  * over one by one; a row has the same bits either way: the same tree of sums, the same operations
  * on elements. Lanes behind the end of a row are -inf, whose exp is 0. */
-#undef FEW
 
 /* the largest of x (n), NaN aside, in every lane */
 INLINE vec NAME(row_max)(ptrdiff_t n, const REAL *x) {
@@ -41,17 +40,6 @@ INLINE vec NAME(row_exp)(ptrdiff_t n, const REAL *x, vec most, REAL *e) {
     END_CHAINS(parts, sums, lost);
     return NAME(fold_chains)(sums, lost);
 }
-
-/* `few` for LANES rows at once, then `one` for every row that is left */
-#define FEW(few, one) do {                                                                      \
-        ptrdiff_t r = 0;                                                                        \
-        if (n <= FEW_MOST && m >= LANES) {                                                         \
-            ivec row_of[FEW_MOST];                                                                 \
-            NAME(few_rows)(n, row_of);                                                          \
-            for (; r + LANES <= m; r += LANES) few;                                             \
-        }                                                                                       \
-        for (; r < m; r++) one;                                                                 \
-    } while (0)
 
 INLINE void NAME(softmax_few)(ptrdiff_t n, const ivec *row_of, const REAL *x, REAL *y) {
     const vec most = NAME(few_fold)(NAME(LARGEST), x, 0, n);

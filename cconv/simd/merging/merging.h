@@ -49,18 +49,40 @@ static void NAME(scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *a, const void
     for (ptrdiff_t r = 0; r < m; r++, x += n, y += n) MAP(n, PUT(y, GET(x) * GET(scale)));
 }
 
+/* sums: those of `vectors` vectors of columns of x, y (m, n), whose accumulators stay in registers */
+INLINE void NAME(product_block)(ptrdiff_t m, ptrdiff_t n, int vectors, const REAL *x, const REAL *y,
+                                REAL *sums) {
+    vec parts[8] = {{0}};
+    for (ptrdiff_t r = 0; r < m; r++, x += n, y += n)
+        for (int s = 0; s < vectors; s++)
+            parts[s] = FMA(LOAD(x + s * LANES), LOAD(y + s * LANES), parts[s]);
+    for (int s = 0; s < vectors; s++) STORE(sums + s * LANES, parts[s]);
+}
+
 /* out (n) = sums over the rows of a (m, n) times b (m, n), added row by row; of one column, as the
- * sum of a row */
+ * sum of a row.  The rows are gone through once for each block of columns. */
 static void NAME(product_sums)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
     const REAL *x = a, *y = b;
     REAL *sums = out;
+    ptrdiff_t done = 0;
     if (n == 1) {
         vec sum;
         ROW_SUM(sum, m, GET(x) * GET(y));
         sums[0] = sum[0];
         return;
     }
-    MAP(n,
+    for (; done + 8 * LANES <= n; done += 8 * LANES)
+        NAME(product_block)(m, n, 8, x + done, y + done, sums + done);
+    if (done + 4 * LANES <= n) {
+        NAME(product_block)(m, n, 4, x + done, y + done, sums + done);
+        done += 4 * LANES;
+    }
+    if (done + 2 * LANES <= n) {
+        NAME(product_block)(m, n, 2, x + done, y + done, sums + done);
+        done += 2 * LANES;
+    }
+    x += done, y += done, sums += done;
+    MAP(n - done,
         vec sum = {0};
         for (ptrdiff_t r = 0; r < m; r++) sum = FMA(GET(x + r * n), GET(y + r * n), sum);
         PUT(sums, sum));

@@ -4,6 +4,7 @@
  * element runs over those vectors; `few_fold` folds each row into a lane of its own, by the tree
  * of `fold`, so that a row gets the bits that it would get alone; `OF_ROW` hands a row's number
  * back to its elements. */
+#undef FEW
 #undef FEW_MOST
 #undef OF_ROW
 #undef SIDE_BY_SIDE
@@ -140,3 +141,14 @@ INLINE vec NAME(few_fold)(const int how, const REAL *a, const REAL *b, ptrdiff_t
 #undef SPREAD
 #undef ROW
 }
+
+/* `few` for LANES rows at once, then `one` for every row that is left */
+#define FEW(few, one) do {                                                                      \
+        ptrdiff_t r = 0;                                                                        \
+        if (n <= FEW_MOST && m >= LANES) {                                                      \
+            ivec row_of[FEW_MOST];                                                              \
+            NAME(few_rows)(n, row_of);                                                          \
+            for (; r + LANES <= m; r += LANES) few;                                             \
+        }                                                                                       \
+        for (; r < m; r++) one;                                                                 \
+    } while (0)

@@ -89,16 +89,18 @@ typedef struct {
     void (*add_columns)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *x, void *sums,
                         void *lost);
     void (*whole)(ptrdiff_t n, const void *sums, const void *lost, void *out);
-    /* one row that is normalised by its own statistics: see normalization/rows.h */
-    void (*moments)(ptrdiff_t n, const void *x, int centred, double *out);
-    void (*normalize)(ptrdiff_t n, const void *x, const void *gamma, const void *beta, double mean,
-                      double inverse, void *y);
-    void (*normalize_sums)(ptrdiff_t n, const void *dy, const void *x, const void *gamma,
-                           double mean, double *sums);
-    void (*normalize_weights)(ptrdiff_t n, const void *dy, const void *x, double mean,
-                              double inverse, void *dgamma, void *dbeta);
-    void (*normalize_backward)(ptrdiff_t n, const void *dy, const void *x, const void *gamma,
-                               double mean, double inverse, double slope, double shift, void *dx);
+    /* m rows, each normalised by its own statistics: see normalization/rows.h */
+    void (*moments)(ptrdiff_t m, ptrdiff_t n, const void *x, int centred, double *out);
+    void (*normalize)(ptrdiff_t m, ptrdiff_t n, const void *x, const void *gamma, const void *beta,
+                      const double *statistics, int centred, void *y);
+    void (*normalize_sums)(ptrdiff_t m, ptrdiff_t n, const void *dy, const void *x,
+                           const void *gamma, const double *statistics, double *sums);
+    void (*normalize_weights)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t whole, const void *dy,
+                              const void *x, const double *statistics, int centred, void *dgamma,
+                              void *dbeta);
+    void (*normalize_backward)(ptrdiff_t m, ptrdiff_t n, const void *dy, const void *x,
+                               const void *gamma, const double *statistics, const double *slopes,
+                               void *dx);
     /* elements first ... first + n of one sample; first is a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);
