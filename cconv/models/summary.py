@@ -10,6 +10,7 @@ from cconv.arguments.numbers import finite, flag, one_of, positive_int
 from cconv.arguments.text import fitted, printable
 from cconv.layers.base import Layer
 from cconv.models import boxed_summary
+from cconv.models.fields import receptive_fields
 from cconv.models.flowing import leaves
 
 WHERE = "Sequential.summary"
@@ -155,27 +156,6 @@ def mult_adds(layer: Layer) -> int:
     shape = layer._inner(layer.output_shape)
     pixels = shape[0] * shape[1] if len(shape) == 3 else 1
     return pixels * sum(array.size for array in layer.params.values() if array.ndim >= 2)
-
-
-def receptive_fields(layers: Sequence[Layer]) -> list[tuple[int, int] | None]:
-    """Return for each layer how many input pixels, in height and width, one of its outputs sees.
-
-    Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks",
-    equation 2: r grows by (extent of the kernel - 1) times the product of the strides before.
-    None from the first layer on that sees everything.
-    """
-    size, jump = (1, 1), (1, 1)
-    fields: list[tuple[int, int] | None] = []
-    seen_whole = False
-    for layer in layers:
-        window = getattr(layer, "window", None)
-        if window is not None:
-            extents = [d * (k - 1) for k, d in zip(window.kernel_size, window.dilation, strict=True)]
-            size = (size[0] + extents[0] * jump[0], size[1] + extents[1] * jump[1])
-            jump = (jump[0] * window.strides[0], jump[1] * window.strides[1])
-        seen_whole = seen_whole or (len(layer.output_shape) != 3)
-        fields.append(None if seen_whole else size)
-    return fields
 
 
 def _bytes(count: float) -> str:
