@@ -156,7 +156,7 @@ def _row(function: Callable[..., Any], year: int, paper: str) -> Network:
         year,
         model.input_shape[1:],
         model.count_params(),
-        sum(map(summary.mult_adds, flow.layers)),
+        summary.total_mult_adds(model),
         fields[-1],
         paper,
     )

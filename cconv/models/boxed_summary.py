@@ -11,6 +11,10 @@ WIDEST = 88  # columns of a table without the one for trainable, on a screen tha
 TRAINABLE = 12  # columns more with it
 MARGIN = 4  # columns of the screen that the table leaves free
 POSITIONS = (0.45, 0.8, 1.0)  # where the columns end, as parts of the width
+GRAPH_WIDEST, GRAPH_POSITIONS = (
+    108,
+    (0.3, 0.56, 0.74, 1.0),
+)  # with the column for what layers are connected to
 LEAST_COLUMN = 4
 
 
@@ -43,7 +47,8 @@ def table(
     rows: Sequence[tuple[str, ...]],
     sizes: Sizes,
     line_length: int,
-    positions: Sequence[float] | None = None,
+    header: Sequence[str],
+    positions: Sequence[float],
     plain: bool = False,
 ) -> list[str]:
     """Return the lines of the table.
@@ -53,13 +58,15 @@ def table(
     name : str
         Of the model.
     rows : sequence of tuple of str
-        Three fields, or four with the one for trainable.
+        A field for each column.
     sizes : Sizes
         For the lines below.
     line_length : int
         Columns of the screen that it takes.
-    positions : sequence of float, optional
-        Where the first three columns end, as parts of the width.
+    header : sequence of str
+        The names of the columns.
+    positions : sequence of float
+        Where the columns end, but that for trainable, as parts of the width.
     plain : bool
         ASCII alone.
 
@@ -74,13 +81,12 @@ def table(
         When a column would be narrower than four characters.
     """
     box = PLAIN if plain else HEAVY
-    header = ["Layer (type)", "Output Shape", "Param #", "Trainable"][: len(rows[0])]
-    widths = _widths(line_length, positions or POSITIONS, len(header))
+    widths = _widths(line_length, positions, len(header))
     lines = [f'Model: "{printable(name)}"', _rule(box.top, widths)]
-    lines += _row(header, widths, box.title, box.cut, at_bottom=True)
+    lines += _row(header, header, widths, box.title, box.cut, at_bottom=True)
     lines.append(_rule(box.under_title, widths))
     for number, row in enumerate(rows):
-        lines += [_rule(box.between, widths)] * (number > 0) + _row(row, widths, box.row, box.cut)
+        lines += [_rule(box.between, widths)] * (number > 0) + _row(header, row, widths, box.row, box.cut)
     return [*lines, _rule(box.bottom, widths), *_counted(sizes)]
 
 
@@ -90,7 +96,7 @@ def _widths(line_length: int, positions: Sequence[float], count: int) -> list[in
     Keras asks for them without the spaces; what they are then too wide together, rich takes away from all
     columns alike, and what they are too narrow, it adds in proportion.
     """
-    if count > 3:
+    if count > len(positions):
         positions = [*(0.9 * position for position in positions), 1.0]
     ends = [int(position * line_length) for position in positions]
     asked = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
@@ -118,7 +124,12 @@ def _rule(characters: str, widths: Sequence[int]) -> str:
 
 
 def _row(
-    fields: Sequence[str], widths: Sequence[int], characters: str, cut: str, at_bottom: bool = False
+    header: Sequence[str],
+    fields: Sequence[str],
+    widths: Sequence[int],
+    characters: str,
+    cut: str,
+    at_bottom: bool = False,
 ) -> list[str]:
     """Return the lines of a row: each field broken between words, the numbers at the right."""
     left, _, between_, right = list(characters)
@@ -130,14 +141,16 @@ def _row(
     ]
     lines = []
     for texts in zip(*cells, strict=True):
-        aligned = [_aligned(text, widths[place] - 2, place) for place, text in enumerate(texts)]
+        aligned = [
+            _aligned(text, width - 2, name) for text, width, name in zip(texts, widths, header, strict=True)
+        ]
         lines.append(left + between_.join(f" {text} " for text in aligned) + right)
     return lines
 
 
-def _aligned(text: str, width: int, place: int) -> str:
+def _aligned(text: str, width: int, name: str) -> str:
     space = width - columns(text)
-    before = 0 if place < 2 else space if place == 2 else space // 2
+    before = {"Param #": space, "Trainable": space // 2}.get(name, 0)
     return " " * before + text + " " * (space - before)
 
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from cconv.arguments.text import columns, printable, short
+from cconv.models.connections import shape_of
 
 FONT = 13  # size of the text
 CHARACTER = 0.62 * FONT  # upper bound of a letter's mean width: in DejaVu Sans, the widest usual one
@@ -48,7 +49,8 @@ class Drawing(str):
         return str(self)
 
 
-def _times(extents: Any) -> str:
+def times(extents: Any) -> str:
+    """Return sizes as 28×28×1."""
     return "×".join(str(extent) for extent in extents)
 
 
@@ -64,18 +66,18 @@ def _window_details(layer: Any) -> Iterator[str]:
     """Yield what is to be said of a convolution or pooling: its size, and what is not the default."""
     if hasattr(layer, "kernel_size"):
         filters = getattr(layer, "filters", None)
-        size = _times(layer.kernel_size)
+        size = times(layer.kernel_size)
         yield f"{filters} filters {size}" if filters else f"every channel {size}"
         usual_strides = (1, 1)
     else:
-        yield _times(layer.pool_size)
+        yield times(layer.pool_size)
         usual_strides = layer.pool_size
     if tuple(layer.strides) != tuple(usual_strides):
-        yield f"strides {_times(layer.strides)}"
+        yield f"strides {times(layer.strides)}"
     if layer.padding != "valid":
         yield layer.padding if isinstance(layer.padding, str) else f"padding {layer.padding}"
     if tuple(layer.dilation_rate) != (1, 1):
-        yield f"dilation {_times(layer.dilation_rate)}"
+        yield f"dilation {times(layer.dilation_rate)}"
     if getattr(layer, "groups", 1) > 1:
         yield f"{layer.groups} groups"
 
@@ -109,15 +111,19 @@ def describe(layer: Any) -> str:
     return ", ".join(parts)
 
 
-def _box(layer: Any) -> Box:
+def box_of(layer: Any) -> Box:
+    """Return what stands in the box of a layer, or of a model among layers."""
     count = layer.count_params()
+    inner = getattr(layer, "layers", None)  # of a model among the layers
+    details = describe(layer) if inner is None else f"{len(inner)} layers"
+    shape = layer.output_shape if inner is None else shape_of(layer)
     return Box(
         short(type(layer).__name__),
         short(layer.name),
-        short(describe(layer), DETAILS),
+        short(details, DETAILS),
         f"{count:,} parameters" if count else "",
         _colour(layer),
-        _times(layer.output_shape),
+        times(extent for extent in shape if extent is not None),
     )
 
 
@@ -126,14 +132,16 @@ def _content(box: Box) -> list[str]:
     return [line for line in (box.details, box.parameters) if line]
 
 
-def _width(box: Box, names: bool) -> float:
+def box_width(box: Box, names: bool) -> float:
+    """Return how wide a box must be."""
     first = box.title + (f"   {box.name}" if names else "")
     # The title is bold, which is wider by a tenth.
     widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box))]
     return max(widths) * CHARACTER + 2 * PAD + STRIPE
 
 
-def _height(box: Box) -> float:
+def box_height(box: Box) -> float:
+    """Return how high a box is."""
     return LINE * (1 + len(_content(box))) + 1.2 * PAD
 
 
@@ -142,8 +150,9 @@ def _text(x: float, y: float, text: str, **style: Any) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}"{given}>{escape(printable(text))}</text>'
 
 
-def _draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
-    height = _height(box)
+def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
+    """Yield the elements of a box whose corner is at (x, y)."""
+    height = box_height(box)
     yield (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
         f'fill="{BOX}" stroke="{GREY}"/>'
@@ -158,7 +167,7 @@ def _draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterat
         yield _text(left, line, text)
 
 
-def _draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[str]:
+def draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[str]:
     """Draw a line through these points with a head at its end, and the label at its right."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     yield (
@@ -201,10 +210,10 @@ def svg(
     >>> drawing[:4], "9 parameters" in drawing
     ('<svg', True)
     """
-    boxes = [Box("Input", "", "", "", OTHER, _times(input_shape)), *map(_box, layers)]
+    boxes = [Box("Input", "", "", "", OTHER, times(input_shape)), *map(box_of, layers)]
     n_columns = math.ceil(len(boxes) / ROWS)
     rows = math.ceil(len(boxes) / n_columns)
-    width = max(_width(box, show_layer_names) for box in boxes)
+    width = max(box_width(box, show_layer_names) for box in boxes)
     pitch = width + GUTTER
     parts: list[str] = []
     below: tuple[float, float] | None = None  # the middle of the last box' lower edge
@@ -223,19 +232,20 @@ def svg(
                 turn = below[1] + ARROW / 2
                 points[1:1] = [(below[0], turn), (lane, turn), (lane, MARGIN), (middle, MARGIN)]
                 tallest = max(tallest, turn)
-            parts += _draw_arrow(points, boxes[number - 1].shape if show_shapes else "")
-        parts += _draw_box(box, x, y, width, show_layer_names)
-        y += _height(box)
+            parts += draw_arrow(points, boxes[number - 1].shape if show_shapes else "")
+        parts += draw_box(box, x, y, width, show_layer_names)
+        y += box_height(box)
         below = (middle, y)
         tallest = max(tallest, y)
         y += ARROW
     if show_shapes and below is not None:
-        parts += _draw_arrow([below, (below[0], below[1] + ARROW - 2)], boxes[-1].shape)
+        parts += draw_arrow([below, (below[0], below[1] + ARROW - 2)], boxes[-1].shape)
         tallest = max(tallest, below[1] + ARROW)
-    return Drawing(_page(MARGIN * 2 + n_columns * pitch - GUTTER, tallest + MARGIN, parts))
+    return Drawing(page(MARGIN * 2 + n_columns * pitch - GUTTER, tallest + MARGIN, parts))
 
 
-def _page(width: float, height: float, parts: Sequence[str]) -> str:
+def page(width: float, height: float, parts: Sequence[str]) -> str:
+    """Return the file of a drawing of that size."""
     w, h = math.ceil(width), math.ceil(height)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 from numpy.typing import DTypeLike
 
 from cconv.arguments.control import controlled
-from cconv.arguments.numbers import flag
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope
 from cconv.layers.input import InputLayer
 from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
-from cconv.models import described, diagram, files, summary
+from cconv.models import described, diagram, files, graph_diagram, summary
+from cconv.models.connections import connections
 from cconv.models.ends import Ends, ends_of
 from cconv.models.network import unused
 from cconv.models.tracing import graph_of
@@ -253,9 +253,10 @@ class Model(Trainer, Hooks):
         Parameters
         ----------
         line_length : int, optional
-            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them.
+            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them;
+            98 and 108 with the column *Connected to*, which a graph has.
         positions : sequence of float, optional
-            Where the three columns end, as parts of `line_length`.
+            Where the three or four columns end, as parts of `line_length`.
         print_fn : callable, optional
             Gets each line instead of `print`.
         expand_nested : bool
@@ -293,13 +294,13 @@ class Model(Trainer, Hooks):
          Non-trainable params: 0 (0.00 B)
         """
         self._need_built("summary")
-        flag(f"{self.kind}.summary", "expand_nested", expand_nested)
         for line in summary.lines(
             self,
             style=style,
             line_length=line_length,
             positions=positions,
             show_trainable=show_trainable,
+            expand_nested=expand_nested,
             layer_range=layer_range,
             details=details,
             plain=print_fn is None and not summary.shows_boxes(),
@@ -313,7 +314,16 @@ class Model(Trainer, Hooks):
     def _repr_html_(self) -> str | None:
         if not self.built:
             return None
-        return diagram.html(summary.table(self._layers), diagram.svg(self._layers, self.input_shape[1:]))
+        return diagram.html(summary.lines(self), self._drawing())
+
+    def _drawing(self, show_shapes: bool = True, show_layer_names: bool = True) -> diagram.Drawing:
+        """Return the picture of a built model: a row from top to bottom, or a graph."""
+        options = {"show_shapes": show_shapes, "show_layer_names": show_layer_names}
+        if connections(self) is not None:
+            return graph_diagram.svg(self, **options)
+        shown = [item for item in self._items if not isinstance(item, InputLayer)]
+        assert self._input_shape is not None
+        return diagram.svg(shown, self._input_shape, **options)
 
     # --- weights ------------------------------------------------------------------------------
 

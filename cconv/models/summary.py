@@ -1,22 +1,25 @@
 """The table of a model's layers: as Keras 2 prints it, with more columns on request, or as Keras 3 does."""
 
+import math
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cconv.arguments.numbers import finite, flag, one_of, positive_int
 from cconv.arguments.text import fitted, printable
 from cconv.layers.base import Layer
 from cconv.models import boxed_summary
+from cconv.models.connections import connections, expanded, shape_of
 from cconv.models.fields import receptive_fields
 from cconv.models.flowing import leaves
 
-WHERE = "Sequential.summary"
+NAME = "summary"
 STYLES = ("classic", "keras3")
 WIDTH = 65
 POSITIONS = (0.45, 0.85, 1.0)  # where the columns of the plain table end, as parts of its width
+GRAPH_WIDTH, GRAPH_POSITIONS = 98, (0.33, 0.55, 0.67, 1.0)  # with what layers are connected to, as Keras 2
 DETAILS = (("Mult-adds", 16), ("Memory/image", 14), ("Receptive field", 17))
 TRAINABLE = 11  # columns of the one for trainable
 
@@ -28,37 +31,48 @@ def lines(
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
     show_trainable: bool = False,
+    expand_nested: bool = False,
     layer_range: Any = None,
     details: bool = False,
     plain: bool = False,
 ) -> list[str]:
-    """Return the lines of the summary of a built model; the arguments are those of `Sequential.summary`.
+    """Return the lines of the summary of a built model; the arguments are those of `Model.summary`.
 
     With `plain` they are ASCII alone.
     """
-    style = one_of(WHERE, "style", style, STYLES)
-    details, show_trainable = flag(WHERE, "details", details), flag(WHERE, "show_trainable", show_trainable)
+    where = f"{model.kind}.{NAME}"
+    style = one_of(where, "style", style, STYLES)
+    show_trainable = flag(where, "show_trainable", show_trainable)
+    nested, details = flag(where, "expand_nested", expand_nested), flag(where, "details", details)
     if line_length is not None:
-        line_length = positive_int(WHERE, "line_length", line_length)
-    ends = _positions(positions)
-    layers = between(model.layers, layer_range)
+        line_length = positive_int(where, "line_length", line_length)
+    connected = connections(model)
+    ends = _positions(where, positions, 3 if connected is None else 4)
+    layers = between(where, model.layers, layer_range)
     if style == "classic":
-        return table(layers, details, line_length or WIDTH, ends or POSITIONS, show_trainable, model.layers)
+        rows = expanded(layers, nested, "| ")
+        wide, usual = (WIDTH, POSITIONS) if connected is None else (GRAPH_WIDTH, GRAPH_POSITIONS)
+        return table(rows, model, connected, details, line_length or wide, ends or usual, show_trainable)
     if details:
-        raise ValueError(f"{WHERE}: details are columns of style='classic', got style='keras3'")
-    rows = [
+        raise ValueError(f"{where}: details are columns of style='classic', got style='keras3'")
+    header = ["Layer (type)", "Output Shape", "Param #"]
+    header += ["Connected to"] * (connected is not None) + ["Trainable"] * show_trainable
+    fields = [
         (
-            f"{printable(layer.name)} ({type(layer).__name__})",
+            f"{mark}{printable(layer.name)} ({type(layer).__name__})",
             str(shape_of(layer)),
             f"{layer.count_params():,}",
+            *([] if connected is None else [", ".join(connected.get(id(layer), ["-"]))]),
             *([trainable(layer)] if show_trainable else []),
         )
-        for layer in layers
+        for mark, layer in expanded(layers, nested, "└ " if not plain else "` ")
     ]
+    known = boxed_summary.POSITIONS if connected is None else boxed_summary.GRAPH_POSITIONS
     if line_length is None:
-        widest = boxed_summary.WIDEST + (boxed_summary.TRAINABLE if show_trainable else 0)
+        widest = boxed_summary.WIDEST if connected is None else boxed_summary.GRAPH_WIDEST
+        widest += boxed_summary.TRAINABLE if show_trainable else 0
         line_length = min(widest, shutil.get_terminal_size().columns - boxed_summary.MARGIN)
-    return boxed_summary.table(model.name, rows, _sizes(model), line_length, ends, plain)
+    return boxed_summary.table(model.name, fields, _sizes(model), line_length, header, ends or known, plain)
 
 
 def shows_boxes() -> bool:
@@ -70,14 +84,14 @@ def shows_boxes() -> bool:
     return True
 
 
-def _positions(value: Any) -> list[float] | None:
+def _positions(where: str, value: Any, count: int) -> list[float] | None:
     if value is None:
         return None
-    expected = f"{WHERE}: positions must be 3 growing numbers up to 1, got {value!r}"
+    expected = f"{where}: positions must be {count} growing numbers up to 1, got {value!r}"
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(expected)
-    found = [finite(WHERE, "positions", place) for place in value]
-    if len(found) != 3 or found[0] <= 0 or sorted(set(found)) != found or found[-1] > 1:
+    found = [finite(where, "positions", place) for place in value]
+    if len(found) != count or found[0] <= 0 or sorted(set(found)) != found or found[-1] > 1:
         raise ValueError(expected)
     return found
 
@@ -103,18 +117,12 @@ def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
     return line
 
 
-def shape_of(layer: Any) -> Any:
-    """Return the output's shape with None for the batch, also of a model among the layers."""
-    shape = layer.output_shape
-    return shape if hasattr(layer, "_items") else (None, *shape)
-
-
 def trainable(layer: Layer) -> str:
     """Return what the column for trainable says: Y, N, or - where there is nothing to train."""
     return ("Y" if layer.trainable else "N") if layer.count_params() else "-"
 
 
-def between(layers: Sequence[Layer], layer_range: Any) -> Sequence[Layer]:
+def between(where: str, layers: list[Any], layer_range: Any) -> list[Any]:
     """Return the layers from the first whose name matches one pattern to the last that matches the other.
 
     Raises
@@ -124,7 +132,7 @@ def between(layers: Sequence[Layer], layer_range: Any) -> Sequence[Layer]:
     """
     if layer_range is None:
         return layers
-    where = f"{WHERE}: layer_range"
+    where = f"{where}: layer_range"
     if not isinstance(layer_range, list | tuple) or not all(isinstance(name, str) for name in layer_range):
         raise TypeError(f"{where} must be two names of layers, got {layer_range!r}")
     if len(layer_range) != 2:
@@ -158,6 +166,11 @@ def mult_adds(layer: Layer) -> int:
     return pixels * sum(array.size for array in layer.params.values() if array.ndim >= 2)
 
 
+def total_mult_adds(model: Any) -> int:
+    """Return the multiply-adds of one sample through a built model, shared layers each time."""
+    return sum(mult_adds(layer) for layer in model._inlined().flow.layers)
+
+
 def _bytes(count: float) -> str:
     for unit in ("B", "KB", "MB"):
         if count < 1024:
@@ -166,79 +179,91 @@ def _bytes(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _details(layers: Sequence[Layer]) -> list[list[str]]:
-    rows = []
-    for layer, field in zip(layers, receptive_fields(layers), strict=True):
-        size = layer.dtype.itemsize
-        for extent in layer.output_shape:
-            size *= extent
-        rows.append([f"{mult_adds(layer):,}", _bytes(size), f"{field[0]}x{field[1]}" if field else "all"])
-    return rows
+def _details(model: Any) -> dict[int, list[str]]:
+    """Return the further columns of every layer, by its id."""
+    flow = model._inlined().flow
+    found = {}
+    for layer, field in zip(flow.layers, receptive_fields(flow), strict=True):
+        size = math.prod(layer.output_shape) * layer.dtype.itemsize
+        seen = f"{field[0]}x{field[1]}" if field else "all"
+        found[id(layer)] = [f"{mult_adds(layer):,}", _bytes(size), seen]
+    inner = {id(entry.model): total_mult_adds(entry.model) for entry in model._inlined().inner}
+    for _, item in expanded(model.layers, True, ""):
+        found.setdefault(id(item), [f"{inner[id(item)]:,}" if id(item) in inner else "0", "", ""])
+    return found
 
 
 def table(
-    layers: Sequence[Layer],
+    rows: Sequence[tuple[str, Any]],
+    model: Any,
+    connected: Mapping[int, list[str]] | None = None,
     details: bool = False,
     line_length: int = WIDTH,
     positions: Sequence[float] = POSITIONS,
     show_trainable: bool = False,
-    counted: Sequence[Layer] | None = None,
 ) -> list[str]:
     """Return the lines of the plain summary of built layers.
 
     Parameters
     ----------
-    layers : sequence of Layer
-        Built, in order.
+    rows : sequence of (str, Layer)
+        The layers that are shown, each with what stands before its name.
+    model : Network
+        What is said below the table is about all of it.
+    connected : dict of int to list of str, optional
+        What layers take their inputs from, by their ids.
     details : bool
         Also show multiply-adds and bytes of the output for one image, and the receptive field.
     line_length : int
-        Columns of the screen for the first three columns.
+        Columns of the screen for the first columns.
     positions : sequence of float
         Where they end, as parts of it.
     show_trainable : bool
         Also show which layers learn.
-    counted : sequence of Layer, optional
-        All layers of the model, if `layers` is a part; what is said below the table is about them.
 
     Returns
     -------
     list of str
         Without line ends.
     """
-    everything = layers if counted is None else counted
-    header = ["Layer (type)", "Output Shape", "Param #"]
+    header = ["Layer (type)", "Output Shape", "Param #", *([] if connected is None else ["Connected to"])]
     ends = [int(position * line_length) for position in positions]
     if min(end - begin for begin, end in zip([0, *ends], ends, strict=False)) < 2:
-        raise ValueError(f"{WHERE}: line_length and positions must give columns of at least 2, got {ends}")
-    rows = [
+        raise ValueError(
+            f"{model.kind}.{NAME}: line_length and positions must give columns of at least 2, got {ends}"
+        )
+    fields = [
         [
-            f"{layer.name} ({type(layer).__name__})",
+            f"{mark}{layer.name} ({type(layer).__name__})",
             str(shape_of(layer)),
             str(layer.count_params()),
+            *([] if connected is None else [connected.get(id(layer), [""])[0]]),
         ]
-        for layer in layers
+        for mark, layer in rows
     ]
     if details:
         for name, width in DETAILS:
             header.append(name)
             ends.append(ends[-1] + width)
-        known = dict(zip(map(id, everything), _details(everything), strict=True))
-        rows = [row + known[id(layer)] for row, layer in zip(rows, layers, strict=True)]
+        known = _details(model)
+        fields = [row + known[id(layer)] for row, (_, layer) in zip(fields, rows, strict=True)]
     if show_trainable:
         header.append("Trainable")
         ends.append(ends[-1] + TRAINABLE)
-        rows = [[*row, trainable(layer)] for row, layer in zip(rows, layers, strict=True)]
+        fields = [[*row, trainable(layer)] for row, (_, layer) in zip(fields, rows, strict=True)]
     thin, thick = "_" * ends[-1], "=" * ends[-1]
     lines = [thin, _row(header, ends), thick]
-    for number, row in enumerate(rows):
-        lines += [_row(row, ends), thin if number < len(rows) - 1 else thick]
-    trained, fixed = _counts(everything)
+    for number, (row, (_, layer)) in enumerate(zip(fields, rows, strict=True)):
+        lines.append(_row(row, ends))
+        more = [] if connected is None else connected.get(id(layer), [])[1:]
+        lines += [_row(["", "", "", name], ends[:4]) for name in more]
+        lines.append(thin if number < len(fields) - 1 else thick)
+    trained, fixed = _counts(model.layers)
     lines += [
         f"Total params: {trained + fixed:,}",
         f"Trainable params: {trained:,}",
         f"Non-trainable params: {fixed:,}",
     ]
     if details:
-        lines.append(f"Total mult-adds: {sum(map(mult_adds, everything)):,}")
+        lines.append(f"Total mult-adds: {total_mult_adds(model):,}")
     return [*lines, thin]

@@ -130,8 +130,9 @@ def plot_model(
 
     Parameters
     ----------
-    model : Sequential
-        Built.
+    model : Sequential or Model
+        Built. Branches of a graph stand side by side; in a large one a layer's normalisation and activation
+        stand in its box.
     to_file : path, optional
         Where to write the drawing, an ``.svg`` file; None writes none.
     show_shapes, show_layer_names : bool
@@ -159,9 +160,7 @@ def plot_model(
         raise ValueError(f"{where}: to_file must end in .svg, got {os.fspath(to_file)!r}")
     if not model.built:
         raise ValueError(f"{where}: the model is not built: call model.build(input_shape) first")
-    drawing = diagram.svg(
-        model.layers, model.input_shape[1:], show_shapes=show_shapes, show_layer_names=show_layer_names
-    )
+    drawing: diagram.Drawing = model._drawing(show_shapes, show_layer_names)
     if to_file is not None:
         Path(to_file).write_text(drawing, encoding="utf-8")
     return drawing

@@ -1,0 +1,277 @@
+"""A drawing of a graph of layers: from top to bottom, branches side by side.
+
+A layer stands one row below the lowest of those that it takes its inputs from. Rows go on in another column
+where only one line leads on. The lines of branches and skips have lanes of their own.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from cconv.models.diagram import (
+    ARROW,
+    GUTTER,
+    MARGIN,
+    ROWS,
+    Box,
+    Drawing,
+    box_height,
+    box_of,
+    box_width,
+    draw_arrow,
+    draw_box,
+    page,
+    times,
+)
+
+LANE = 26  # width of a lane that holds lines alone
+SPACE = 22  # between lanes
+MANY = 30  # layers from which on those in a row that only shape a layer's output stand in its box
+# What stands in the box of the layer in front.
+FOLLOWING = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "LayerScale")
+
+
+class Node:
+    """A box, and the boxes that it takes its inputs from."""
+
+    def __init__(self, box: Box, inputs: list["Node"], rank: int) -> None:
+        self.box, self.inputs, self.rank = box, inputs, rank
+        self.lane = 0
+        self.readers = 0
+
+
+class Line(NamedTuple):
+    """A connection, and the lane in which it goes down."""
+
+    source: Node
+    target: Node
+    lane: int
+
+
+def nodes_of(model: Any, compact: bool) -> list[Node]:
+    """Return the boxes of a model, in order; with `compact` of a layer and what follows it one box."""
+    made: list[Node] = []
+    values: list[Node] = []
+    by_item: dict[int, Node] = {}
+    for shape, name in zip(model._input_shapes, model._ins.names, strict=True):
+        values.append(Node(Box("Input", name, "", "", "#8c8c8c", times(shape)), [], 0))
+        made.append(values[-1])
+    readers = [0] * len(values)
+    for entry in model._entries:
+        readers += [0] * entry.n_outputs
+        for value in entry.inputs:
+            readers[value] += 1
+    for value in model._outputs:
+        readers[value] += 1
+    for entry in model._entries:
+        before = [values[value] for value in entry.inputs]
+        node = by_item.get(id(entry.item))
+        if node is not None:  # used again
+            node.inputs += before
+        elif compact and _follows(entry, before, readers):
+            node = before[0]
+            node.box = _joined(node.box, box_of(entry.item))
+        else:
+            node = Node(box_of(entry.item), before, 1 + max(other.rank for other in before))
+            made.append(node)
+        by_item[id(entry.item)] = node
+        values += [node] * entry.n_outputs
+    return made
+
+
+def _follows(entry: Any, before: Sequence[Node], readers: Sequence[int]) -> bool:
+    (value, *more) = entry.inputs
+    alone = not more and readers[value] == 1 and bool(before[0].inputs)
+    return alone and type(entry.item).__name__ in FOLLOWING
+
+
+def _joined(box: Box, behind: Box) -> Box:
+    """Return the box of a layer with one behind it."""
+    details = ", ".join(filter(None, (box.details, behind.details)))
+    return box._replace(title=f"{box.title} + {behind.title}", details=details, shape=behind.shape)
+
+
+class Layout:
+    """Where boxes and lines of a part of a graph lie, all between two waists.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        In order, their ranks following one another.
+    names : bool
+        Whether boxes show the layers' names.
+    """
+
+    def __init__(self, nodes: Sequence[Node], names: bool) -> None:
+        self.nodes, self._names = nodes, names
+        self._taken: list[list[tuple[int, int]]] = []
+        inside = set(map(id, nodes))
+        self.lines: list[Line] = []
+        for node in nodes:
+            sources = [source for source in node.inputs if id(source) in inside]
+            self._place(node, sources)
+            for source in sources[1:]:
+                self.lines.append(Line(source, node, self._lane_of_line(source, node)))
+            if sources:
+                self.lines.append(Line(sources[0], node, node.lane))
+        self._measure()
+
+    def _place(self, node: Node, sources: Sequence[Node]) -> None:
+        first = sources[0] if sources else None
+        above = node.rank - 1 if first is None else first.rank
+        wish = 0 if first is None else first.lane
+        lanes = [wish, *(lane for lane in range(len(self._taken) + 1) if lane != wish)]
+        node.lane = next(lane for lane in lanes if self._is_free(lane, above, node.rank))
+        self._take(node.lane, above, node.rank)
+
+    def _lane_of_line(self, source: Node, node: Node) -> int:
+        if node.rank - source.rank == 1:
+            return node.lane
+        lanes = [lane for lane in range(len(self._taken) + 1) if lane != node.lane]
+        lane = next(lane for lane in lanes if self._is_free(lane, source.rank, node.rank - 1))
+        self._take(lane, source.rank, node.rank - 1)
+        return lane
+
+    def _is_free(self, lane: int, above: int, below: int) -> bool:
+        taken = self._taken[lane] if lane < len(self._taken) else []
+        return all(below <= begin or end <= above for begin, end in taken)
+
+    def _take(self, lane: int, above: int, below: int) -> None:
+        while lane >= len(self._taken):
+            self._taken.append([])
+        self._taken[lane].append((above, below))
+
+    def _measure(self) -> None:
+        first = self.nodes[0].rank
+        count = self.nodes[-1].rank - first + 1
+        heights, widths = [0.0] * count, [float(LANE)] * len(self._taken)
+        for node in self.nodes:
+            heights[node.rank - first] = max(heights[node.rank - first], box_height(node.box))
+            widths[node.lane] = max(widths[node.lane], box_width(node.box, self._names))
+        self._widths = widths
+        self._lefts = [sum(widths[:lane]) + SPACE * lane for lane in range(len(widths))]
+        self._tops = [sum(heights[:row]) + ARROW * row for row in range(count)]
+        self._first = first
+        self.width: float = self._lefts[-1] + widths[-1]
+        self.height: float = self._tops[-1] + heights[-1]
+
+    def middle(self, lane: int) -> float:
+        """Return where the middle of a lane is."""
+        return self._lefts[lane] + self._widths[lane] / 2
+
+    def top(self, node: Node) -> float:
+        """Return where a box begins."""
+        return self._tops[node.rank - self._first]
+
+    def draw(self, x: float, y: float, shapes: bool) -> Iterator[str]:
+        """Yield the elements of the drawing, its corner at (x, y)."""
+        told: set[int] = set()
+        for line in self.lines:
+            label = line.source.box.shape if shapes and id(line.source) not in told else ""
+            told.add(id(line.source))
+            yield from draw_arrow(self._points(line, x, y), label)
+        for node in self.nodes:
+            left = x + self._lefts[node.lane]
+            width = self._widths[node.lane]
+            yield from draw_box(node.box, left, y + self.top(node), width, self._names)
+
+    def _points(self, line: Line, x: float, y: float) -> list[tuple[float, float]]:
+        source, target = line.source, line.target
+        begin = (x + self.middle(source.lane), y + self.top(source) + box_height(source.box))
+        end = (x + self.middle(target.lane), y + self.top(target) - 2)
+        down = x + self.middle(line.lane)
+        points = [begin]
+        if down != begin[0]:
+            turn = begin[1] + ARROW * 0.35
+            points += [(begin[0], turn), (down, turn)]
+        if down != end[0]:
+            turn = end[1] - ARROW * 0.45
+            points += [(down, turn), (end[0], turn)]
+        return [*points, end]
+
+
+def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
+    """Cut a graph at waists into columns of about as many rows each."""
+    ranks = max(node.rank for node in nodes) + 1
+    wanted = max(1, math.ceil(ranks / math.ceil(ranks / (1.6 * ROWS))))
+    waists = _waists(nodes, ranks)
+    ends: list[int] = []
+    begin = 0
+    for end in [*waists, ranks]:
+        if end - begin > wanted and ends and ends[-1] > begin:
+            begin = ends[-1]
+        if ends and ends[-1] > begin:
+            ends.pop()
+        ends.append(end)
+    bounds = [0, *ends]
+    return [[node for node in nodes if low <= node.rank < high] for low, high in pairwise(bounds)]
+
+
+def _waists(nodes: Sequence[Node], ranks: int) -> list[int]:
+    """Return the rows above which only one box is connected to what lies below."""
+    above: list[set[int]] = [set() for _ in range(ranks + 1)]
+    for node in nodes:
+        for source in node.inputs:
+            for rank in range(source.rank + 1, node.rank + 1):
+                above[rank].add(id(source))
+    return [rank for rank in range(1, ranks) if len(above[rank]) == 1]
+
+
+def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) -> Drawing:
+    """Return the drawing of a built model.
+
+    Parameters
+    ----------
+    model : Model
+    show_shapes : bool
+        Write the shape of one sample beside the lines.
+    show_layer_names : bool
+        Write the layers' names beside their classes, where each box is one layer.
+
+    Returns
+    -------
+    Drawing
+        A string: the SVG file.
+
+    Examples
+    --------
+    >>> from cconv.layers import Add, Dense, Input
+    >>> from cconv.models import Model
+    >>> x = Input((3,))
+    >>> drawing = svg(Model(x, Add()([x, Dense(3)(x)])))
+    >>> drawing[:4], drawing.count("<polyline")
+    ('<svg', 3)
+    """
+    compact = len(model._entries) > MANY
+    names = show_layer_names and not compact
+    nodes = sorted(nodes_of(model, compact), key=lambda node: node.rank)
+    layouts = [Layout(part, names) for part in parts_of(nodes)]
+    elements: list[str] = []
+    x, tallest = float(MARGIN), 0.0
+    below: tuple[float, float] | None = None
+    last = None
+    for layout in layouts:
+        first, y = layout.nodes[0], MARGIN + (ARROW if below else 0)
+        middle = x + layout.middle(first.lane)
+        if below is not None and last is not None:
+            lane, turn = x - GUTTER / 2, below[1] + ARROW / 2
+            points = [
+                below,
+                (below[0], turn),
+                (lane, turn),
+                (lane, MARGIN),
+                (middle, MARGIN),
+                (middle, y - 2),
+            ]
+            elements += draw_arrow(points, last.box.shape if show_shapes else "")
+            tallest = max(tallest, turn)
+        elements += layout.draw(x, y, show_shapes)
+        last = layout.nodes[-1]
+        below = (x + layout.middle(last.lane), y + layout.top(last) + box_height(last.box))
+        tallest = max(tallest, y + layout.height)
+        x += layout.width + GUTTER
+    if show_shapes and below is not None and last is not None:
+        elements += draw_arrow([below, (below[0], below[1] + ARROW - 2)], last.box.shape)
+        tallest = max(tallest, below[1] + ARROW)
+    return Drawing(page(x - GUTTER + MARGIN, tallest + MARGIN, elements))
