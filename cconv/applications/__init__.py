@@ -4,9 +4,20 @@ None comes with trained weights. Those with Keras' signature are in modules with
 also have its `preprocess_input`.
 """
 
-from cconv.applications import densenet, imagenet_utils, resnet, resnet50, squeezenet
+from cconv.applications import (
+    densenet,
+    imagenet_utils,
+    inception_v3,
+    mobilenet_v2,
+    resnet,
+    resnet50,
+    resnet_v2,
+    squeezenet,
+)
 from cconv.applications.densenet import DenseNet121
+from cconv.applications.inception_v3 import InceptionV3
 from cconv.applications.listed import Network, Table, table
+from cconv.applications.mobilenet_v2 import MobileNetV2
 from cconv.applications.networks import (
     VGG11,
     VGG16,
@@ -17,6 +28,7 @@ from cconv.applications.networks import (
     MobileNetV1,
 )
 from cconv.applications.resnet import ResNet18, ResNet20, ResNet34, ResNet50
+from cconv.applications.resnet_v2 import ResNet50V2
 from cconv.applications.squeezenet import SqueezeNet
 from cconv.arguments.keras_names import refusing
 
@@ -26,20 +38,26 @@ __all__ = [
     "VGG19",
     "AlexNet",
     "DenseNet121",
+    "InceptionV3",
     "LeNet5",
     "MobileNet",
     "MobileNetV1",
+    "MobileNetV2",
     "Network",
     "ResNet18",
     "ResNet20",
     "ResNet34",
     "ResNet50",
+    "ResNet50V2",
     "SqueezeNet",
     "Table",
     "densenet",
     "imagenet_utils",
+    "inception_v3",
+    "mobilenet_v2",
     "resnet",
     "resnet50",
+    "resnet_v2",
     "squeezenet",
     "table",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain, channels
+from cconv.applications.frame import Frame, chain, channel_axis, channels
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -92,7 +92,7 @@ def DenseNet121(
         """Concatenate x and ``conv3x3(relu(bn(conv1x1(relu(bn(x))))))``."""
         y = chain(x, *normalised(f"{name}_0_"), convolution(4 * GROWTH, 1, f"{name}_1"))
         y = chain(y, *normalised(f"{name}_1_"), convolution(GROWTH, 3, f"{name}_2"))
-        return Concatenate(axis=_axis(x), name=f"{name}_concat")([x, y])
+        return Concatenate(axis=channel_axis(x), name=f"{name}_concat")([x, y])
 
     y = chain(
         frame.x,
@@ -112,11 +112,6 @@ def DenseNet121(
     y = chain(y, *normalised(""))
     y = frame.top(y, include_top, pooling, classes, classifier_activation)
     return frame.model(y, name, seed, dtype)
-
-
-def _axis(x: KerasTensor) -> int:
-    """Return the axis of the channels, as `Concatenate` counts."""
-    return 1 if x.data_format == "channels_first" else -1
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

@@ -108,6 +108,11 @@ class Frame:
             self._checked(input_tensor.sample_shape, input_tensor.data_format == "channels_first", least)
         self.x: KerasTensor = input_tensor
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image in pixels."""
+        return extents(self.x)
+
     def _checked(self, shape: Any, first: bool, least: int) -> Shape:
         order = "(channels, height, width)" if first else "(height, width, channels)"
         expected = f"{self.where}: input_shape must be {order}, got {shape!r}"
@@ -140,6 +145,7 @@ class Frame:
         pool_names: tuple[str | None, str | None] = ("avg_pool", "max_pool"),
         head: Callable[[KerasTensor], KerasTensor] | None = None,
         last: str = "predictions",
+        kernel_initializer: Any = "glorot_uniform",
     ) -> KerasTensor:
         """Return the classes of a last map, or the map, as Keras' arguments say.
 
@@ -155,6 +161,8 @@ class Frame:
             What stands between the means and the dense layer.
         last : str
             The name of the dense layer.
+        kernel_initializer : str or Initializer
+            Of the dense layer.
         """
         units = self.classes(classes)
         self.check_pooling(pooling)
@@ -162,7 +170,8 @@ class Frame:
         if flag(self.where, "include_top", include_top):
             y = GlobalAveragePooling2D(name=mean)(y)
             y = y if head is None else head(y)
-            return Dense(units, activation=activation, name=last)(y)
+            dense = Dense(units, activation, kernel_initializer=kernel_initializer, name=last)
+            return dense(y)
         return self.pooled(y, pooling, mean, largest)
 
     def check_pooling(self, pooling: Any) -> None:
@@ -236,3 +245,19 @@ def rounded(value: float, divisor: int = 8, least: int | None = None) -> int:
     """
     found = max(least or divisor, int(value + divisor / 2) // divisor * divisor)
     return found + divisor if found < 0.9 * value else found
+
+
+def before_stride(x: KerasTensor, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the zeros around a map in front of a kernel of stride 2: Keras' `correct_pad`.
+
+    Half a kernel below and on the right, one less above and on the left of an even side: the pixels that
+    the stride skips are the same as in Keras.
+    """
+    half = size // 2
+    height, width = (half - 1 + extent % 2 for extent in extents(x))
+    return (height, half), (width, half)
+
+
+def channel_axis(x: KerasTensor) -> int:
+    """Return the axis of a map's channels as `Concatenate` counts, the batch being 0."""
+    return 1 if x.data_format == "channels_first" else -1

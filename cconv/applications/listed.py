@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from cconv.applications import densenet, networks, resnet, squeezenet
+from cconv.applications import (
+    densenet,
+    inception_v3,
+    mobilenet_v2,
+    networks,
+    resnet,
+    resnet_v2,
+    squeezenet,
+)
 from cconv.applications.frame import without_weights
 from cconv.applications.networks import Shape3
 from cconv.models import summary
@@ -30,6 +38,16 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         for function in (resnet.ResNet18, resnet.ResNet34, resnet.ResNet50, resnet.ResNet20)
     ),
     (
+        inception_v3.InceptionV3,
+        2016,
+        "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception architecture for computer vision",
+    ),
+    (
+        resnet_v2.ResNet50V2,
+        2016,
+        "He, Zhang, Ren, Sun: Identity mappings in deep residual networks",
+    ),
+    (
         squeezenet.SqueezeNet,
         2016,
         "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
@@ -43,6 +61,11 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         densenet.DenseNet121,
         2017,
         "Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks",
+    ),
+    (
+        mobilenet_v2.MobileNetV2,
+        2018,
+        "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks",
     ),
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame
+from cconv.applications.frame import Frame, channel_axis
 from cconv.arguments.numbers import flag
 from cconv.initializers import RandomNormal
 from cconv.layers import (
@@ -129,6 +129,6 @@ def _fire(x: KerasTensor, squeezed: int, expanded: int, name: str) -> KerasTenso
         )
 
     x = convolution(squeezed, 1, "squeeze")(x)
-    axis = 1 if x.data_format == "channels_first" else -1
+    axis = channel_axis(x)
     sides = [convolution(expanded, 1, "expand1x1")(x), convolution(expanded, 3, "expand3x3")(x)]
     return Concatenate(axis=axis, name=f"{name}.concat")(sides)
