@@ -35,9 +35,11 @@ def conv2d_input_gradient_scratch(kernel_shape: Any, groups: int, item: int) -> 
 def conv2d_input_gradient(
     dy: np.ndarray,
     kernel: np.ndarray,
+    bias: np.ndarray | None,
     dx: np.ndarray,
     window: Any,
     groups: int,
+    relu: bool,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

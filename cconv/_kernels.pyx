@@ -244,14 +244,25 @@ cdef void pack_phase(
              packed + g * group + (t % count) * p.cg * p.width, True, p.cg, p.fg, f, p.width, block)
 
 
-cdef void zero_phase(cython.floating *dx, const Pass *p, size images, int threads) noexcept nogil:
+cdef void empty_pixel(const cython.floating *bias, cython.floating *pixel, size c, bint relu) noexcept nogil:
+    # pixel (c) = bias (c), or 0 where that is NULL, then ReLU if `relu`: a sum of nothing.
+    cdef size k
+    if bias == NULL:
+        memset(pixel, 0, c * sizeof(cython.floating))
+        return
+    for k in range(c):
+        pixel[k] = 0 if relu and bias[k] < 0 else bias[k]
+
+
+cdef void empty_phase(const cython.floating *bias, cython.floating *dx, const Pass *p, size images,
+                      int threads) noexcept nogil:
     # Input pixels that no tap reaches: they lie between strides longer than the kernel.
     cdef size t, j
     cdef cython.floating *row
     for t in prange(images * p.rows, num_threads=threads, schedule="static"):
         row = dx + (t // p.rows) * p.image + p.first + (t % p.rows) * p.row
         for j in range(p.columns):
-            memset(row + j * p.column, 0, p.groups * p.fg * sizeof(cython.floating))
+            empty_pixel(bias, row + j * p.column, p.groups * p.fg, p.mode & CCONV_RELU)
 
 
 def conv2d_input_gradient_scratch(kernel_shape, size groups, size item):
@@ -263,18 +274,22 @@ def conv2d_input_gradient_scratch(kernel_shape, size groups, size item):
 def conv2d_input_gradient(
     const cython.floating[:, :, :, ::1] dy,      # IN   (n, oh, ow, f)
     const cython.floating[:, :, :, ::1] kernel,  # IN   (kh, kw, c // groups, f)
+    const cython.floating[::1] bias,             # IN   (c) or None
     cython.floating[:, :, :, ::1] dx,            # OUT  (n, h, w, c)
     window,                                      # (strides, origin, dilation)
-    size groups,
+    size groups, bint relu,
     cython.floating[::1] scratch,                # OUT  conv2d_input_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a convolution with respect to its input."""
+    """Gradient of a convolution with respect to its input, plus bias, then ReLU if `relu`."""
     cdef Images to = images_of(dx.shape), given = images_of(dy.shape)
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
     cdef Phase down, across
     cdef Pass p
     cdef size i, j
+    cdef const cython.floating *beta = NULL
+    if bias is not None:
+        beta = &bias[0]
     with nogil:
         # Every phase has one of the first pixels, however long the stride.
         for i in range(least(w.sh, to.h)):
@@ -282,11 +297,13 @@ def conv2d_input_gradient(
             for j in range(least(w.sw, to.w)):
                 across = phase_across(&to, &w, j)
                 p = gradient_pass(&to, &given, &down, &across, groups, sizeof(cython.floating))
+                if relu:
+                    p.mode |= CCONV_RELU
                 if down.taps == 0 or across.taps == 0:
-                    zero_phase(&dx[0, 0, 0, 0], &p, to.n, threads)
+                    empty_phase(beta, &dx[0, 0, 0, 0], &p, to.n, threads)
                     continue
                 pack_phase(&kernel[0, 0, 0, 0], &scratch[0], &p, &down, &across, w.kw, threads)
-                run_pass(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,
+                run_pass(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], beta,
                          &dx[0, 0, 0, 0], &p, to.n, threads)
 
 

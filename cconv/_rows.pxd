@@ -13,7 +13,7 @@ cdef extern from "rows/table.h" nogil:
         unsigned int threshold
 
     ctypedef struct cconv_sampling:
-        Py_ssize_t h, w, c
+        Py_ssize_t h, w, c, oh, ow
         double[2] middle
         double value
         int fill, bilinear
@@ -42,6 +42,30 @@ cdef extern from "rows/table.h" nogil:
         cconv_map *exp
         cconv_map *log
         cconv_map *add
+        cconv_map *product
+        cconv_map *silu
+        cconv_map *silu_backward
+        cconv_map *gelu
+        cconv_map *gelu_backward
+        cconv_map *gelu_tanh
+        cconv_map *gelu_tanh_backward
+        cconv_map *elu
+        cconv_map *elu_backward
+        cconv_map *selu
+        cconv_map *selu_backward
+        cconv_map *softplus
+        cconv_map *softplus_backward
+        cconv_map *softsign
+        cconv_map *softsign_backward
+        cconv_map *mish
+        cconv_map *mish_backward
+        cconv_map *hard_sigmoid
+        cconv_map *hard_sigmoid_backward
+        cconv_map *hard_silu
+        cconv_map *hard_silu_backward
+        void (*prelu)(Py_ssize_t rows, Py_ssize_t n, const void *x, const void *alpha, void *y) noexcept nogil
+        void (*prelu_backward)(Py_ssize_t rows, Py_ssize_t n, const void *dy, const void *x,
+                               const void *alpha, void *dx, void *dalpha) noexcept nogil
         void (*stream)(Py_ssize_t n, const void *stage, void *to) noexcept nogil
         void (*streamed)() noexcept nogil
         cconv_row_map *softmax
@@ -57,10 +81,21 @@ cdef extern from "rows/table.h" nogil:
         void (*add_columns)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, const void *x, void *sums,
                             void *lost) noexcept nogil
         void (*whole)(Py_ssize_t n, const void *sums, const void *lost, void *out) noexcept nogil
+        void (*moments)(Py_ssize_t n, const void *x, int centred, double *out) noexcept nogil
+        void (*normalize)(Py_ssize_t n, const void *x, const void *gamma, const void *beta, double mean,
+                          double inverse, void *y) noexcept nogil
+        void (*normalize_sums)(Py_ssize_t n, const void *dy, const void *x, const void *gamma, double mean,
+                               double *sums) noexcept nogil
+        void (*normalize_weights)(Py_ssize_t n, const void *dy, const void *x, double mean, double inverse,
+                                  void *dgamma, void *dbeta) noexcept nogil
+        void (*normalize_backward)(Py_ssize_t n, const void *dy, const void *x, const void *gamma,
+                                   double mean, double inverse, double slope, double shift,
+                                   void *dx) noexcept nogil
         void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,
                         const void *x, void *y, unsigned char *bits) noexcept nogil
         void (*dropout_backward)(Py_ssize_t n, double scale, const void *dy, const unsigned char *bits,
                                  void *dx) noexcept nogil
+        void (*normal)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, void *out) noexcept nogil
         void (*max_pool)(const cconv_pool *p, Py_ssize_t oy, const void *x, void *y, void *argmax,
                          int wide) noexcept nogil
         void (*max_pool_backward)(const cconv_pool *p, Py_ssize_t iy, const void *dy, const void *argmax,
@@ -94,6 +129,19 @@ cdef extern from "rows/table.h" nogil:
         cconv_row_map *product_sums
         void (*copy_rows)(Py_ssize_t m, Py_ssize_t n, const void *start, Py_ssize_t start_step, void *to,
                           Py_ssize_t step) noexcept nogil
+        void (*brighten)(Py_ssize_t n, double delta, double low, double high, const void *x,
+                         void *y) noexcept nogil
+        void (*brighten_backward)(Py_ssize_t n, double low, double high, const void *dy, const void *y,
+                                  void *dx) noexcept nogil
+        void (*contrast)(Py_ssize_t pixels, Py_ssize_t c, double factor, double low, double high,
+                         const void *x, void *y) noexcept nogil
+        void (*mix)(Py_ssize_t n, double weight, const void *a, const void *b, void *y) noexcept nogil
+        void (*paste)(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, const long long *box, const void *x,
+                      const void *other, void *y) noexcept nogil
+        void (*crop)(Py_ssize_t w, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t top,
+                     Py_ssize_t left, const void *x, void *y) noexcept nogil
+        void (*crop_backward)(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, Py_ssize_t oh, Py_ssize_t ow,
+                              Py_ssize_t top, Py_ssize_t left, const void *dy, void *dx) noexcept nogil
         cconv_update *sgd
         cconv_update *momentum
         cconv_update *nesterov

@@ -20,6 +20,34 @@ def _polynomial(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
     return total
 
 
+def tree_sum(terms: np.ndarray) -> np.ndarray:
+    """Sum over the first axis, in an order of its own, where that of NumPy's sums may be the machine's.
+
+    While there are two halves, element i takes element i + half; an odd one is added to the first.
+
+    Parameters
+    ----------
+    terms : ndarray of shape (n, …)
+        With n at least 1.
+
+    Returns
+    -------
+    ndarray of shape (…)
+
+    Examples
+    --------
+    >>> tree_sum(np.arange(5.0))
+    np.float64(10.0)
+    """
+    while len(terms) > 1:
+        half = len(terms) // 2
+        added = terms[:half] + terms[half : 2 * half]
+        if len(terms) % 2:
+            added[0] += terms[-1]
+        terms = added
+    return terms[0]
+
+
 def log(x: np.ndarray) -> np.ndarray:
     """Natural logarithm of positive float64 values, to about 1e-15 relative.
 

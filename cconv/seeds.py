@@ -24,15 +24,15 @@ def stream_of(key: int, name: str) -> int:
     return (key & 0xFFFFFFFF) << 32 | zlib.crc32(name.encode())
 
 
-def bits(seed: int, stream: int, counter: tuple[int, int] = (0, 0)) -> "np.random.Philox":
-    """Return the generator of 64-bit integers named by (seed, stream, counter).
+def bits(seed: int, stream: int, counter: tuple[int, ...] = ()) -> "np.random.Philox":
+    """Return the generator of 64-bit integers named by (seed, stream, counter of up to four words).
 
     Every four integers advance the counter's first word by one: with ``counter=(i, step)``, the
     integers 4k … 4k + 3 are those of sample i + k.
     """
     return np.random.Philox(
         key=np.array([seed & MASK, stream & MASK], np.uint64),
-        counter=np.array([counter[0] & MASK, counter[1] & MASK, 0, 0], np.uint64),
+        counter=np.array([*(word & MASK for word in counter), 0, 0, 0, 0][:4], np.uint64),
     )
 
 

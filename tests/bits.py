@@ -16,7 +16,9 @@ from cconv import functional as F
 from cconv import ops
 from cconv.geometry import algorithms
 from cconv.geometry.shapes import resolve_window
-from cconv.ops import images, merging, normalization, optimizers
+from cconv.ops import group_normalization, images, layer_normalization, merging, normalization, optimizers
+from cconv.ops.dropout import keep
+from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
@@ -78,6 +80,14 @@ def windowed(size, window, dtype):
                 yield f"along rows {side}", along_rows(x, bias, side)
         # Images of 2x2 pixels take smaller tiles.
         yield "winograd of small images", winograd(np.ascontiguousarray(x[:, :2, :2]), bias, 3)
+    (spread,) = arrays((3, 2, filters, channels), dtype=dtype)
+    y = F.conv2d_transpose(x, spread, bias, activation="relu", **window)
+    yield "conv2d_transpose", (y, *F.conv2d_transpose_backward(y, x, spread, **window))
+    if not window:
+        for side in (1, 3):  # by other algorithms than the direct one, with the bias behind
+            (spread,) = arrays((side, side, filters, channels), dtype=dtype)
+            y = F.conv2d_transpose(x, spread, bias, padding="same", activation="relu")
+            yield f"conv2d_transpose of stride 1, {side}", y
     (images, narrow) = arrays((19, height, width, min(channels, 4)), (3, 2, min(channels, 4), 3), dtype=dtype)
     y = F.conv2d(images, narrow, **window)
     yield "across images", (y, *F.conv2d_backward(y, images, narrow, **window))
@@ -150,6 +160,23 @@ def rowwise(size, dtype):
     scale, shift, mean = y[:3]
     z = normalization.apply(y, mean, scale, shift, True, Run())
     yield "normalization and relu", (z, *normalization.relu_gradient_sums(y, z, y, mean, Run()))
+    for name in layer_normalization.RULES:
+        rule, gradient = layer_normalization.Rule(name, 1e-3), x[::-1].copy()
+        z, kept = layer_normalization.normalize(x, x[0].copy(), x[-1].copy(), rule, Run())
+        back = gradient, x, x[0].copy(), kept, rule, Run()
+        yield f"rows normalized, {name}", (z, kept, *layer_normalization.normalize_gradients(*back))
+    long = np.resize(x, (2, 20_011))
+    z, kept = layer_normalization.normalize(long, None, None, rule, Run())
+    back = long[::-1].copy(), long, None, kept, rule, Run()
+    yield "long rows normalized", (z, *layer_normalization.normalize_gradients(*back))
+    samples = np.resize(x, (2, 301, 12))
+    for groups in (1, 4, 12):
+        weights = samples[0, 0].copy(), samples[0, 1].copy()
+        z, *kept = group_normalization.normalize(samples, *weights, groups, 1e-3, Run())
+        back = samples[::-1].copy(), samples, weights[0], *kept, Run()
+        yield f"{groups} groups normalized", (z, *group_normalization.normalize_backward(*back))
+    ones = np.ones_like(y)
+    yield "scale_gradient", normalization.scale_gradient(y, ones, y[0].copy(), Run())
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield name, (getattr(F, name)(x), getattr(F, name)(x * dtype(20)))
     for few in (1, 3, 10, 16):  # rows of which several fit into a vector
@@ -176,10 +203,30 @@ def steps(size, dtype):
     x, dy = arrays((n, height, width * channels), (n, height, width * channels), dtype=dtype)
     y, kept = ops.dropout(x, 0.3, 2, Run(training=True, seed=5, step=3))
     yield "dropout", (y, kept, ops.dropout_backward(dy, kept, 0.3))
+    drawn = normal_noise(x.shape, 0.5, 2.0, 2, x.dtype, Run(training=True, seed=5, step=3))
+    maps = (drawn[:, :1] > 0.5).astype(dtype)
+    yield "noise", (drawn, keep(x[:, np.newaxis], maps, 2.0, 0.5, -1.0, Run()))
     for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
         yield f"{name}_backward", getattr(ops, f"{name}_backward")(dy, getattr(F, name)(x))
     y = ops.leaky_relu(x, 0.3)
     yield "leaky_relu", (y, ops.leaky_relu_backward(dy, y, 0.3))
+    for name in (
+        "silu",
+        "gelu",
+        "gelu_tanh",
+        "selu",
+        "softplus",
+        "softsign",
+        "mish",
+        "hard_sigmoid",
+        "hard_silu",
+    ):
+        yield name, (getattr(ops, name)(x), getattr(ops, f"{name}_backward")(dy, x))
+    yield "elu", (ops.elu(x, 0.7), ops.elu_backward(dy, x, 0.7))
+    y = ops.exponential(x)
+    yield "exponential", (y, ops.exponential_backward(dy, y))
+    yield "prelu", (ops.prelu(x, x[0]), *ops.prelu_backward(dy, x, x[0]))
+    yield "prelu of channels", (ops.prelu(x, x[0, 0]), *ops.prelu_backward(dy, x, x[0, 0]))
     yield "column_sums", ops.column_sums(x.reshape(-1, width * channels))
     for name, numbers in RULES.items():
         counts = {"sgd": 0, "amsgrad": 3} | dict.fromkeys(("adam", "adadelta", "nadam", "adamax"), 2)
@@ -229,10 +276,22 @@ def pictures(size, dtype):
         yield f"gather {kind}", images.gather_rows(memory, source.dtype, order, out, (0.3, -0.7))
     x = x.astype(dtype)
     yield "flip", images.flip(x, (order[:, None] >> np.arange(2) & 1).astype(np.uint8), "y", Run())
+    for interpolation in ("bilinear", "nearest"):
+        y = F.resize(x, (2 * height - 3, width // 2 + 5), interpolation=interpolation)
+        yield f"resize {interpolation}", (y, F.resize_backward(y, x.shape, interpolation=interpolation))
     for fill_mode in images.FILLS:
         how = images.Sampling((height / 2, width / 3), fill_mode, "bilinear", 0.3)
         y = images.sample(x, at * 9, how, Run())
         yield f"sample {fill_mode}", (y, images.sample_backward(y, at * 9, how, Run()))
+    numbers, limits, corner = at[:, 0, 0].astype(np.float64), (-1.5, 1.0), np.ones((len(x), 2), np.int64)
+    y = images.brighten(x, numbers, limits, Run())
+    yield "brighten", (y, images.brighten_backward(x, y, limits, Run()))
+    yield "contrast", images.contrast(x, numbers, limits, "y", Run())
+    yield "mix", images.mix(x, order[::-1].copy(), numbers, Run())
+    box = np.tile(np.array([0, height // 2, 1, width], np.int64), (len(x), 1))
+    yield "paste", images.paste(x, x, order[::-1].copy(), box, "y", Run())
+    y = images.crop(x, corner, (height - 1, width - 1), Run())
+    yield "crop", (y, images.crop_backward(y, corner, (height, width), Run()))
 
 
 def digests():

@@ -15,18 +15,27 @@ from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv
 from cconv import ops
+from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
+from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
+from cconv.ops import layer_normalization as ops_layer_normalization
 from cconv.ops import merging as ops_merging
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
+from cconv.ops.dropout import keep
+from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 DTYPES = (np.float32, np.float64)
 CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
 PAIRS = tuple(itertools.product(CHANNELS, CHANNELS))
 WIDTHS = range(1, 10)
+SMOOTH = (
+    *("silu", "gelu", "gelu_tanh", "elu", "selu", "softplus", "softsign", "mish"),
+    *("hard_sigmoid", "hard_silu", "exponential"),
+)
 LENGTHS = (*range(1, 71), 8191, 8192, 8193)  # past a chunk of the elementwise kernels
 
 MERGED = ("add", "add_relu", "subtract", "multiply", "divide", "maximum", "minimum", "larger_share")
@@ -233,6 +242,47 @@ def sweeps(dtype):
     yield pooled, 3, Geometry((37, 41), (3, 3), 1, "same"), (2, 2), 2, "same", 5, 67, 1, dtype
 
 
+def spread(n, geometry, channels, filters, groups, dtype):
+    """A transposed convolution and both its gradients; channels and filters are those of a group."""
+    window = geometry.window()
+    x, kernel, bias, dy = inputs(
+        dtype,
+        (n, *window.output_size, channels * groups),
+        (*geometry.kernel_size, filters, channels * groups),
+        (filters * groups,),
+        (n, *geometry.size, filters * groups),
+    )
+
+    def compute(run):
+        return (
+            ops.conv2d_transpose(x, kernel, bias, window, groups, True, run),
+            ops.conv2d_transpose(x, kernel, bias, window, groups, False, run),
+            ops.conv2d_transpose(x, kernel, None, window, groups, True, run),
+            ops.conv2d_transpose_input_gradient(dy, kernel, window, groups, run),
+            *ops.conv2d_transpose_weight_gradient(dy, x, window, groups, run),
+        )
+
+    return compute
+
+
+def resized(n, size, outputs, channels, interpolation, dtype):
+    x, dy = inputs(dtype, (n, *size, channels), (n, *outputs, channels))
+    axes = [resized_axis(extent, side, interpolation) for extent, side in zip(size, outputs, strict=True)]
+    return lambda run: [ops.resize(x, *axes, run), ops.resize_backward(dy, *axes, run)]
+
+
+def larger(dtype):
+    """Images of another size: by kernels, and between their pixels."""
+    for i, ((channels, filters), window) in enumerate(itertools.product(PAIRS, WINDOWS)):
+        yield spread, 1 + i % 3, sized(i, window), channels, filters, 1, dtype
+    for i, (channels, window) in enumerate(itertools.product(CHANNELS, WINDOWS)):
+        yield spread, 1 + i % 3, sized(i, window), 1, 1, channels, dtype
+    ways = itertools.product(WIDTHS, (1, 2, 5, 9, 16), CHANNELS, ("bilinear", "nearest"))
+    for i, (width, other, channels, interpolation) in enumerate(ways):
+        size, outputs = (1 + i % 4, width), (1 + i % 7, other)
+        yield resized, 1 + i % 3, size, outputs, channels, interpolation, dtype
+
+
 def dense(m, width, outputs, dtype):
     x, kernel, bias, scale, dy = inputs(
         dtype, (m, width), (width, outputs), (outputs,), (outputs,), (m, outputs)
@@ -304,6 +354,10 @@ def elementwise(n, dtype):
             results.append(getattr(ops, name)(x, run))
             results.append(getattr(ops, f"{name}_backward")(dy, y, run))
         results += [ops.leaky_relu(x, 0.1, run), ops.leaky_relu_backward(dy, y, 0.1, run)]
+        for name in SMOOTH:
+            more = (0.5,) if name == "elu" else ()
+            results.append(getattr(ops, name)(x, *more, run))
+            results.append(getattr(ops, f"{name}_backward")(dy, y, *more, run))
         out, threads = x.copy(), cconv.get_num_threads()
         activations.exp(dy, out, threads)
         results.append(out.copy())
@@ -319,7 +373,7 @@ def rows(m, n, dtype):
     probabilities = np.full((m, n), 1 / n, dtype)
 
     def compute(run):
-        results = [ops.column_sums(x, run)]
+        results = [ops.column_sums(x, run), ops.prelu(x, x[0], run), *ops.prelu_backward(dy, x, y[-1], run)]
         for name in ("softmax", "log_softmax"):
             results.append(getattr(ops, name)(x, run))
             results.append(getattr(ops, f"{name}_backward")(dy, y, run))
@@ -349,6 +403,7 @@ def normalization(m, channels, dtype):
         dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run)
         results = [mean, variance, sums, products, y, positive, dx.copy(), *masked]
         results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
+        results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
         return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]
 
     return compute
@@ -363,6 +418,23 @@ def merged(n, dtype):
             results.append(getattr(ops_merging, name)(a, b, run=run))
             over = a.copy()
             results.append(getattr(ops_merging, name)(over, b, over, run))
+        return results
+
+    return compute
+
+
+def row_normalization(m, n, dtype):
+    x, dy, gamma, beta = inputs(dtype, (m, n), (m, n), (n,), (n,))
+
+    def compute(run):
+        results = []
+        for name in ops_layer_normalization.RULES:
+            rule = ops_layer_normalization.Rule(name, 1e-3)
+            for factors, offsets in ((gamma, beta), (None, None)):
+                y, statistics = ops_layer_normalization.normalize(x, factors, offsets, rule, run)
+                back = dy, x, factors, statistics, rule, run
+                results += [y, statistics, *ops_layer_normalization.normalize_gradients(*back)]
+                results.append(ops_layer_normalization.normalize_backward(*back))
         return results
 
     return compute
@@ -385,6 +457,29 @@ def channels_merged(n, pixels, channels, dtype):
         ops_merging.copy_columns(whole, channels + 1, back, 0, channels, run)
         y = ops_merging.scale_channels(x, scale, run=run)
         return [whole, back, y, ops_merging.product_sums(dy, x, run=run)]
+
+
+def group_normalization(n, m, groups, each, dtype):
+    c = groups * each
+    x, dy, gamma, beta = inputs(dtype, (n, m, c), (n, m, c), (c,), (c,))
+
+    def compute(run):
+        results = []
+        for factors, offsets in ((gamma, beta), (None, None)):
+            y, *kept = ops_group_normalization.normalize(x, factors, offsets, groups, 1e-3, run)
+            results += [y, *kept]
+            results += ops_group_normalization.normalize_backward(dy, x, factors, *kept, run)
+        return results
+
+    return compute
+
+
+def noise(m, a, b, c, dtype):
+    x, kept = inputs(dtype, (m, a, b, c), (m, a, c))
+
+    def compute(run):
+        drawn = normal_noise((m, a * b * c), 1.0, 2.0, 3, np.dtype(dtype), run)
+        return [drawn, keep(x, kept, 2.0, 1.0, 0.5, run)]
 
     return compute
 
@@ -442,8 +537,15 @@ def lengths(dtype):
     yield merged, (16 << 20) // item + 3, dtype
     for channels in (33, 1200):
         yield channels_merged, 2, (8 << 20) // item // channels + 1, channels, dtype
+        yield row_normalization, m, n, dtype
     for m, channels in ((1200, 33), (40_000, 1), (3, 20_000)):
         yield normalization, m, channels, dtype
+        yield row_normalization, m, channels, dtype
+    for i, n in enumerate(LENGTHS):
+        yield row_normalization, (1, 2, 3, 17)[i % 4], n, dtype
+        yield noise, 1 + i % 2, 1 + i % 3, (1, 2, 9)[i % 3], n, dtype
+    for i, (groups, each) in enumerate(itertools.product((1, 2, 5), CHANNELS)):
+        yield group_normalization, 1 + i % 3, (1, 2, 9, 1200)[i % 4], groups, each, dtype
     yield large, ((16 << 20) // np.dtype(dtype).itemsize // 33 + 1, 33), dtype
 
 
@@ -481,6 +583,32 @@ def sampled(n, size, channels, fill_mode, interpolation, dtype):
     return compute
 
 
+def changed(n, size, channels, dtype):
+    """Images brightened, mixed, pasted into each other and cut."""
+    (x,) = inputs(dtype, (n, *size, channels))
+    height, width = size
+    each = np.arange(n)
+    partner, numbers = each[::-1].copy(), np.linspace(0.25, 1.5, n)
+    box = np.tile([height // 3, height, width // 2, width], (n, 1)).astype(np.int64)
+    part = (height - height // 3, width - width // 2)
+    corner, limits = np.ascontiguousarray(box[:, ::2]), (-1.0, 0.75)
+    for array in (partner, numbers, box, corner):
+        array.setflags(write=False)
+
+    def compute(run):
+        y = ops_images.brighten(x, numbers, limits, run)
+        cut = ops_images.crop(x, corner, part, run)
+        return [
+            ops_images.brighten_backward(x, y, limits, run),
+            ops_images.contrast(x, numbers, limits, "y", run),
+            ops_images.mix(x, partner, numbers, run),
+            ops_images.paste(x, x, partner, box, "y", run),
+            ops_images.crop_backward(cut, corner, size, run),
+        ]
+
+    return compute
+
+
 def images(dtype):
     shapes = [(c, p) for c, p in itertools.product((1, 2, 3, 17), (*WIDTHS, 15, 16, 17, 511, 512, 513))]
     for (i, shape), kind in itertools.product(enumerate(shapes), ("?", *ops_images.KINDS)):
@@ -490,6 +618,9 @@ def images(dtype):
     )
     for i, (fill_mode, interpolation, channels, width) in enumerate(ways):
         yield sampled, 1 + i % 3, (1 + i % 4, width), channels, fill_mode, interpolation, dtype
+    for i, (channels, width) in enumerate(itertools.product((1, 2, 3, 16, 17, 33), (*WIDTHS, 63, 64, 65))):
+        yield changed, 1 + i % 3, (1 + i % 4, width), channels, dtype
+    yield changed, 1, (64, 65), 1, dtype  # several chains of a sum
 
 
 def bits(results):
@@ -499,7 +630,7 @@ def bits(results):
 def main(side):
     done, calls = 0, {}
     for family, dtype in itertools.product(
-        (convolutions, averages, winograds, tiled, sweeps, denses, poolings, lengths, images), DTYPES
+        (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images), DTYPES
     ):
         for case, *arguments in family(dtype):
             print(case.__name__, *arguments, flush=True)

@@ -10,26 +10,48 @@ from cconv.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    CenterCrop,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    GroupNormalization,
+    LayerNormalization,
+    LayerScale,
     LeakyReLU,
     MaxPooling2D,
+    Permute,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
+    RandomZoom,
     ReLU,
     Rescaling,
     Reshape,
+    Resizing,
+    SeparableConv2D,
+    SpatialDropout2D,
+    UpSampling2D,
     ZeroPadding2D,
 )
 from cconv.models import Sequential
 from cconv.optimizers import SGD
 
-ACTIVATIONS = (None, "relu", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
+ACTIVATIONS = (
+    *(None, "relu", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"),
+    *("silu", "gelu", "elu", "selu", "mish", "softplus", "softsign", "hard_silu"),
+)
 # What a network ends in: the last activation, and the loss that its targets are for.
 HEADS = (
     ("softmax", "sparse_categorical_crossentropy"),
@@ -120,9 +142,54 @@ def _depthwise(draw, shape):
     return [(DepthwiseConv2D, arguments | {"depth_multiplier": draw(st.sampled_from([1, 1, 2, 3]))})]
 
 
+def _transposed(draw, shape):
+    groups = draw(st.sampled_from([1, 1, *(g for g in (2, 3) if shape[2] % g == 0)]))
+    strides = draw(st.sampled_from([(1, 1), (2, 2), (2, 2), (1, 2), (3, 2)]))
+    arguments = {
+        "filters": groups * draw(st.sampled_from([1, 2, 5, 16])),
+        "kernel_size": draw(st.sampled_from([(2, 2), (3, 3), (4, 4), (1, 3)])),
+        "strides": strides,
+        "padding": draw(st.sampled_from(["same", "same", "valid", 1])),
+        "output_padding": draw(st.one_of(st.none(), st.tuples(*(st.integers(0, s - 1) for s in strides)))),
+        "dilation_rate": draw(st.sampled_from([1, 1, 2])),
+        "groups": groups,
+    }
+    return [(Conv2DTranspose, arguments | _affine(draw))]
+
+
+def _separable(draw, shape):
+    arguments = _geometry(draw, 3) | _affine(draw) | {"filters": draw(st.sampled_from([1, 3, 8, 17]))}
+    return [(SeparableConv2D, arguments | {"depth_multiplier": draw(st.sampled_from([1, 1, 2]))})]
+
+
+def _resized(draw, shape):
+    size, side = st.integers(1, 3), st.integers(2, 12)
+    how = draw(st.sampled_from(["bilinear", "nearest"]))
+    kept = draw(st.sampled_from([{}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}]))
+    return draw(
+        st.sampled_from(
+            [
+                [(UpSampling2D, {"size": (draw(size), draw(size)), "interpolation": how})],
+                [(Resizing, {"height": draw(side), "width": draw(side), "interpolation": how} | kept)],
+                [(CenterCrop, {"height": draw(side), "width": draw(side)})],
+                [(Cropping2D, {"cropping": ((draw(size), 0), (0, draw(size)))})],
+                [(Permute, {"dims": draw(st.permutations((1, 2, 3)))})],
+            ]
+        )
+    )
+
+
 def _normalization(draw, shape):
     flags = {name: _often(draw, 8) for name in ("center", "scale")}
     return (BatchNormalization, flags | {"momentum": draw(st.sampled_from([0.5, 0.9]))})
+
+
+def _own_normalization(draw, shape):
+    flags = {name: _often(draw, 8) for name in ("center", "scale")}
+    if _often(draw, 5):
+        return (LayerNormalization, flags)
+    groups = [g for g in (1, 2, 3, -1) if shape[-1] % g == 0]
+    return (GroupNormalization, flags | {"groups": draw(st.sampled_from(groups))})
 
 
 def _relu(draw):
@@ -171,6 +238,11 @@ def _of_images(draw, shape):
                 [(ZeroPadding2D, {"padding": ((draw(pad), draw(pad)), (draw(pad), draw(pad)))})],
                 [(RandomFlip, {})],
                 [(RandomTranslation, {"height_factor": 0.2, "width_factor": 0.2})],
+                [(RandomZoom, {"height_factor": 0.3})],
+                [(RandomBrightness, {"factor": 0.1, "value_range": (-9, 9)})],
+                [(RandomContrast, {"factor": 0.5, "value_range": (-9, 9)})],
+                [(RandomErasing, {"value_range": (-1, 1)})],
+                [(RandomCrop, {"height": max(shape[0] - 1, 1), "width": max(shape[1] - 2, 1)})],
                 [
                     (
                         RandomRotation,
@@ -178,6 +250,8 @@ def _of_images(draw, shape):
                     )
                 ],
                 [(Reshape, {"target_shape": (shape[1], shape[0], shape[2])})],
+                [(SpatialDropout2D, {"rate": 0.3})],
+                [(Dropout, {"rate": 0.3, "noise_shape": (None, 1, 1, 1)})],
             ]
         )
     )
@@ -192,6 +266,10 @@ def _anywhere(draw, shape):
                 [_relu(draw)],
                 [(Activation, {"activation": _activation(draw) or "linear"})],
                 [(Dropout, {"rate": draw(st.sampled_from([0.0, 0.3]))})],
+                [_own_normalization(draw, shape)],
+                [(LayerScale, {"init_values": draw(st.sampled_from([0.5, 1e-6]))})],
+                [(GaussianNoise, {"stddev": 0.1})],
+                [(GaussianDropout, {"rate": 0.1})],
                 [(Rescaling, {"scale": 0.5, "offset": 0.1})],
                 [(Dense, {"units": draw(st.integers(1, 9)), **_affine(draw)})],
             ]
@@ -199,7 +277,10 @@ def _anywhere(draw, shape):
     )
 
 
-OF_IMAGES = (_block, _block, _block, _convolution, _convolution, _depthwise, _pooling, _of_images, _anywhere)
+OF_IMAGES = (
+    *(_block, _block, _block, _convolution, _convolution, _depthwise, _pooling, _of_images, _anywhere),
+    *(_transposed, _separable, _resized),
+)
 
 
 def _resolved(layers, shape):
@@ -241,7 +322,9 @@ def networks(draw):
             network.layers.append((Flatten, {}))
             shape = (math.prod(shape),)
     if len(shape) == 3:
-        network.layers.append(draw(st.sampled_from([(Flatten, {}), (GlobalAveragePooling2D, {})])))
+        network.layers.append(
+            draw(st.sampled_from([(Flatten, {}), (GlobalAveragePooling2D, {}), (GlobalMaxPooling2D, {})]))
+        )
     network.head = draw(st.sampled_from(HEADS))
     network.apart = _often(draw, 3) and network.head[0] is not None
     network.dtype = draw(st.sampled_from(["float32", "float64"]))
@@ -256,16 +339,29 @@ def networks(draw):
 
 
 WITH_FORMAT = (
+    CenterCrop,
     Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
     DepthwiseConv2D,
     MaxPooling2D,
     AveragePooling2D,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Resizing,
+    SeparableConv2D,
+    UpSampling2D,
     Flatten,
+    SpatialDropout2D,
     ZeroPadding2D,
     RandomFlip,
     RandomTranslation,
     RandomRotation,
+    RandomZoom,
+    RandomBrightness,
+    RandomContrast,
+    RandomErasing,
+    RandomCrop,
 )
 
 
@@ -279,7 +375,7 @@ def _formatted(layers, data_format):
             yield kind, arguments | {"axis": 1}
         else:
             yield kind, arguments
-        images = images and kind not in (Flatten, GlobalAveragePooling2D)
+        images = images and kind not in (Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D)
 
 
 @st.composite

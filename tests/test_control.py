@@ -206,10 +206,22 @@ WITHOUT_ARITHMETIC = {
     *("reset_state", "to_json", "weight_shape"),
     # These call what is protected, or what a class of the user's own defines.
     *("Layer.__call__", "Layer.penalty", "Layer.add_weight", "Metric.__call__", "Metric.add_variable"),
-    *("Metric.update_state", "Metric.result", "leaky_relu", "linear", "relu6"),
+    *("Metric.update_state", "Metric.result", "Constraint.__call__", "leaky_relu", "linear", "relu6"),
+    *("elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "mish", "selu", "silu", "softplus"),
+    *("softsign", "kept", "rectifier"),
 }
 MODULES = (
-    *("activations", "estimators", "functional", "initializers", "layers", "losses", "metrics", "models"),
+    *(
+        "activations",
+        "constraints",
+        "estimators",
+        "functional",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+    ),
     *("optimizers", "regularizers", "schedules"),
 )
 

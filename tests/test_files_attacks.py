@@ -9,7 +9,7 @@ import mutations
 import numpy as np
 import pytest
 
-from cconv import activations, initializers, layers, losses, optimizers, regularizers, schedules
+from cconv import activations, constraints, initializers, layers, losses, optimizers, regularizers, schedules
 from cconv.arguments.configured import config_of
 from cconv.files import safetensors
 from cconv.models import Sequential, load_model
@@ -247,6 +247,7 @@ ALL_LAYERS = [
         layers.ReLU(),
     ),
     *(layers.LeakyReLU(0.1), layers.Softmax(), layers.InputLayer((8, 8, 1))),
+    *(layers.ELU(0.5), layers.PReLU(shared_axes=[1, 2])),
 ]
 
 
@@ -287,6 +288,7 @@ OBJECTS = [
     *(kind() for kind in dict.fromkeys(initializers._CLASSES.values())),
     *(kind() for kind in dict.fromkeys(regularizers._CLASSES.values())),
     *(kind() for kind in dict.fromkeys(activations._CLASSES.values())),
+    *(kind() for kind in dict.fromkeys(constraints._CLASSES.values())),
     schedules.CosineDecay(0.1, 5),
     schedules.ExponentialDecay(0.1, 5, 0.5),
     schedules.InverseTimeDecay(0.1, 5, 0.5),

@@ -13,11 +13,14 @@ FLOORS = (
     ("models",),
     ("engine", "inputs"),
     ("layers",),
-    ("functional", "activations", "losses", "metrics", "optimizers", "schedules", "initializers"),
+    (
+        *("functional", "activations", "losses", "metrics", "optimizers", "schedules", "initializers"),
+        "regularizers",
+    ),
     ("ops",),
     ("kernels", "reference", "threads"),
     ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
-    ("geometry", "datasets", "files", "callbacks", "regularizers", "seeds"),
+    ("geometry", "datasets", "files", "callbacks", "constraints", "seeds"),
     ("arguments", "exactmath", "_version"),
 )
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -18,6 +18,7 @@ from cconv.layers import (
     GlobalAveragePooling2D,
     Input,
     MaxPooling2D,
+    RandomCrop,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
@@ -41,6 +42,7 @@ TOLD = {
     "flip": lambda told: RandomFlip(data_format=told),
     "shift": lambda told: RandomTranslation(0.1, 0.1, data_format=told),
     "turn": lambda told: RandomRotation(0.1, data_format=told),
+    "crop": lambda told: RandomCrop(6, 5, data_format=told),
     "global": lambda told: GlobalAveragePooling2D(told, keepdims=True),
     "norm": lambda told: BatchNormalization({LAST: 3, FIRST: 1, None: -1}[told]),
 }

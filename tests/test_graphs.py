@@ -193,7 +193,7 @@ def test_a_part_of_a_model_gives_what_its_layer_gives():
     rest = Model(model.get_layer("add").output, model.output)
     rest.fuse = model.fuse = False
     np.testing.assert_allclose(rest.predict(part.predict(x)), model.predict(x), rtol=1e-6)
-    assert [layer.name for layer in rest.layers][0] == "input_layer"
+    assert rest.layers[0].name == "input_layer"
 
 
 def test_features_of_a_sequential():

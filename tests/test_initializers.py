@@ -38,7 +38,7 @@ def test_distributions(name):
     assert w.var() == pytest.approx(VARIANCES[name], rel=0.02)
     limit = {"random_normal": 6.0, "random_uniform": math.sqrt(3)}.get(name)
     if limit is None:
-        limit = math.sqrt(3) if "uniform" in name else 2 / initializers.CUT_STDDEV
+        limit = math.sqrt(3) if "uniform" in name else 2 / initializers.draws.CUT_STDDEV
     assert np.abs(w).max() <= limit * stddev * (1 + 1e-12)
     assert np.abs(w).max() >= 0.99 * min(limit, 4) * stddev
 
@@ -78,7 +78,7 @@ def test_seeds_and_streams():
 
 
 def test_large_arrays_are_drawn_in_chunks_of_one_stream():
-    large = RandomUniform(0, 1)((initializers.CHUNK * 2 + 5,), "float64", seed=1)
+    large = RandomUniform(0, 1)((initializers.draws.CHUNK * 2 + 5,), "float64", seed=1)
     small = RandomUniform(0, 1)((10,), "float64", seed=1)
     np.testing.assert_array_equal(large[:10], small)
     assert len(np.unique(large)) == large.size

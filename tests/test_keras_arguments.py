@@ -23,16 +23,32 @@ class Word:
 
 SAMPLES = {
     "Activation": ("relu",),
+    "AlphaDropout": (0.5,),
     "Conv2D": (2, 3),
+    "CenterCrop": (2, 3),
+    **dict.fromkeys(("Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose"), (2, 3)),
+    **dict.fromkeys(("Convolution1D", "Convolution1DTranspose"), (2, 3)),
+    **dict.fromkeys(("Convolution2D", "Convolution2DTranspose"), (2, 3)),
     "Dense": (3,),
-    "DepthwiseConv2D": (3,),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), (3,)),
     "Dropout": (0.5,),
+    "GaussianDropout": (0.5,),
+    "GaussianNoise": (0.5,),
     "Input": ((3,),),
     "InputLayer": ((3,),),
+    **dict.fromkeys(("RandomBrightness", "RandomContrast", "RandomRotation", "RandomZoom"), (0.1,)),
+    "RandomCrop": (3, 3),
+    "Permute": ((2, 1),),
     "RandomRotation": (0.1,),
     "RandomTranslation": (0.1, 0.1),
+    "RepeatVector": (3,),
     "Rescaling": (0.5,),
     "Reshape": ((3,),),
+    "SpatialDropout1D": (0.5,),
+    "SpatialDropout2D": (0.5,),
+    "Resizing": (2, 3),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), (2, 3)),
+    **dict.fromkeys(("SeparableConvolution1D", "SeparableConvolution2D"), (2, 3)),
     "ZeroPadding2D": (1,),
     "Optimizer": (0.1, 0.0, None),
     "MeanMetricWrapper": (cconv.metrics.accuracy,),
@@ -58,6 +74,7 @@ PLACES = (
     "metrics",
     "callbacks",
     "regularizers",
+    "constraints",
     "initializers",
 )
 # What Keras' default asks for and cconv has not, so that another value is the one that asks for nothing.
@@ -257,9 +274,9 @@ def test_classes_and_layers_of_a_users_own():
         def __init__(self, units, **more):
             super().__init__(units, **more)
 
-    assert Mine(3, kernel_constraint=None, dtype=None).units == 3
-    with pytest.raises(TypeError, match=r"^Mine: kernel_constraint is not supported"):
-        Mine(3, kernel_constraint="max_norm")
+    assert Mine(3, lora_rank=None, dtype=None).units == 3
+    with pytest.raises(TypeError, match=r"^Mine: lora_rank is not supported"):
+        Mine(3, lora_rank=2)
 
     class Model(Sequential):
         def fit(self, x, y, **more):

@@ -116,6 +116,7 @@ FAMILIES = {
     "activations": cconv.activations.get,
     "initializers": cconv.initializers.get,
     "regularizers": cconv.regularizers.get,
+    "constraints": cconv.constraints.get,
 }
 
 
@@ -133,7 +134,7 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
                 assert section_in(message) == namespace
                 assert re.search(rf"value must be one of '.*', got '{value}', which Keras has", message)
                 refused += 1
-    assert refused > 2
+    assert refused > 2 or len(MISSING[namespace]) < 4
     with pytest.raises(ValueError, match="must be one of") as caught:
         get("nothing of this name")
     assert PAGE not in str(caught.value)
@@ -145,10 +146,9 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
         (lambda: Sequential().compile("ftrl", "mse"), "optimizers"),
         (lambda: Sequential().compile("sgd", "dice"), "losses"),
         (lambda: Sequential().compile("sgd", "mse", metrics=["r2_score"]), "metrics"),
-        (lambda: layers.Dense(2, activation="gelu"), "activations"),
-        (lambda: layers.Activation("elu"), "activations"),
-        (lambda: layers.Conv2D(2, 3, kernel_initializer="orthogonal"), "initializers"),
-        (lambda: layers.Dense(2, kernel_regularizer="orthogonal_regularizer"), "regularizers"),
+        (lambda: layers.Dense(2, activation="celu"), "activations"),
+        (lambda: layers.Activation("hard_tanh"), "activations"),
+        (lambda: layers.Conv2D(2, 3, kernel_initializer="stft"), "initializers"),
         (lambda: layers.deserialize({"class_name": "LSTM", "config": {}}), "layers"),
     ],
 )

@@ -170,3 +170,102 @@ def test_sample_backward_is_the_transpose(case, seed):
     y = images.sample(x, at, how, Run())
     dx = images.sample_backward(dy, at, how, Run())
     assert np.vdot(y, dy) == pytest.approx(np.vdot(x, dx), rel=1e-9, abs=1e-9)
+
+
+@many
+@given(case=samplings(), size=st.tuples(st.integers(1, 9), st.sampled_from([1, 5, 63, 64, 66])), seed=seeds)
+def test_sample_of_another_size(case, size, seed):
+    x, at, how = case
+    at = np.random.default_rng(seed).uniform(-1, 1, (len(x), 2, sum(size))) * 6
+    (dy,) = normal(seed, x.dtype, (len(x), *size, x.shape[-1]))
+    found = on_all_threads(lambda: images.sample(x, at, how, Run(), size))
+    assert_same(found, reference.sample(x, at, *how, size))
+    back = on_all_threads(lambda: images.sample_backward(dy, at, how, Run(), x.shape[1:3]))
+    assert_same(back, reference.sample_backward(dy, at, *how[:3], x.shape[1:3]))
+
+
+pictures = st.tuples(
+    st.integers(1, 4),
+    st.tuples(st.integers(1, 40), st.integers(1, 70)),
+    st.sampled_from([1, 2, 3, 5, 16, 17, 35]),
+    dtypes,
+    seeds,
+)
+ranges = st.sampled_from([(-0.5, 0.75), (-1e9, 1e9), (0.0, 255.0)])
+
+
+def drawn(case):
+    """Images, some of whose values are NaN or infinite, and a source of draws."""
+    n, size, channels, dtype, seed = case
+    (x,) = normal(seed, dtype, (n, *size, channels))
+    rng = np.random.default_rng(seed)
+    if seed % 3 == 0:
+        x.flat[rng.integers(0, x.size, 3)] = [np.nan, np.inf, -np.inf]
+    return x, rng
+
+
+@many
+@given(case=pictures, limits=ranges)
+def test_brighten(case, limits):
+    x, rng = drawn(case)
+    delta = rng.uniform(-1, 1, len(x))
+    y = on_all_threads(lambda: images.brighten(x, delta, limits, Run()))
+    assert_same(y, reference.brighten(x, delta, *limits))
+    dy = rng.standard_normal(x.shape).astype(x.dtype)
+    dx = on_all_threads(lambda: images.brighten_backward(dy, y, limits, Run()))
+    assert_same(dx, reference.brighten_backward(dy, y, *limits))
+
+
+@many
+@given(case=pictures, limits=ranges)
+def test_contrast(case, limits):
+    x, rng = drawn(case)
+    factor = rng.uniform(0, 2, len(x))
+    y = on_all_threads(lambda: images.contrast(x, factor, limits, "y", Run()))
+    assert_same(y, reference.contrast(x, factor, *limits))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (300, 257), (363, 362)])  # several chains, and chains of chains
+def test_contrast_of_large_images(size):
+    x = np.random.default_rng(0).uniform(0, 255, (1, *size, 1)).astype(np.float32)
+    factor = np.array([0.3])
+    y = images.contrast(x, factor, (0.0, 255.0), "y", Run())
+    assert_same(y, reference.contrast(x, factor, 0.0, 255.0))
+    mean = x.mean(dtype=np.float64)
+    np.testing.assert_allclose(y, (x - mean) * 0.3 + mean, atol=1e-4)
+
+
+@many
+@given(case=pictures)
+def test_mix(case):
+    x, rng = drawn(case)
+    partner, weight = rng.integers(0, len(x), len(x)), rng.uniform(0, 1, len(x))
+    found = on_all_threads(lambda: images.mix(x, partner, weight, Run()))
+    with np.errstate(invalid="ignore"):
+        assert_same(found, reference.mix(x, partner, weight))
+
+
+@many
+@given(case=pictures)
+def test_paste(case):
+    x, rng = drawn(case)
+    source = rng.standard_normal((2, *x.shape[1:])).astype(x.dtype)
+    partner = rng.integers(0, 2, len(x))
+    box = np.stack(
+        [*np.sort(rng.integers(0, x.shape[1] + 1, (2, len(x))), 0),
+         *np.sort(rng.integers(0, x.shape[2] + 1, (2, len(x))), 0)], axis=1,
+    )  # fmt: skip
+    found = on_all_threads(lambda: images.paste(x, source, partner, box, "y", Run()))
+    assert_same(found, reference.paste(x, source, partner, box))
+
+
+@many
+@given(case=pictures)
+def test_crop(case):
+    x, rng = drawn(case)
+    size = int(rng.integers(1, x.shape[1] + 1)), int(rng.integers(1, x.shape[2] + 1))
+    corner = rng.integers(0, [x.shape[1] - size[0] + 1, x.shape[2] - size[1] + 1], (len(x), 2))
+    found = on_all_threads(lambda: images.crop(x, corner, size, Run()))
+    assert_same(found, reference.crop(x, corner, size))
+    dx = on_all_threads(lambda: images.crop_backward(found, corner, x.shape[1:3], Run()))
+    assert_same(dx, reference.crop_backward(found, corner, x.shape[1:3]))

@@ -37,6 +37,13 @@ CASES = {
         (ONE, view(*PIXELS), view(1, 1, 4, 1), {"strides": MANY}),
         (view(1, 1, 1, 2**47), ONE, view(1, 1, 1, 2**47)),
     ],
+    "conv2d_transpose": [(IMAGES, view(1, 1, 4, 4)), (ONE, ONE, None, {"strides": MANY, "padding": "same"})],
+    "conv2d_transpose_backward": [
+        (IMAGES, IMAGES, view(1, 1, 4, 4)),
+        (view(1, 1, 1, 2**47), ONE, view(1, 1, 2**47, 1)),
+    ],
+    "resize": [(IMAGES, 4), (np.ones((1, 1, 1, 2**10)), (2**20, 2**20))],
+    "resize_backward": [(IMAGES, IMAGES.shape), (np.ones((1, 1, 1, 2**10)), (1, 2**20, 2**20, 2**10))],
     "max_pool2d": [(IMAGES,), (ONE, 1, {"padding": MANY // 2})],
     "max_pool2d_backward": [
         (ONE, np.zeros(ONE.shape, np.uint8), (1, MANY, MANY, 1), 1, {"strides": MANY}),

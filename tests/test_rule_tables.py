@@ -109,6 +109,6 @@ def test_distributions_of_initializers(entry):
     if asked["distribution"] == "truncated_normal":
         assert np.abs(draws - mean).max() <= 2 * stddev
         assert np.abs(draws - mean).max() > 1.95 * stddev
-        stddev *= initializers.CUT_STDDEV
+        stddev *= initializers.draws.CUT_STDDEV
     assert draws.std() == pytest.approx(stddev, rel=4 / math.sqrt(draws.size))
     assert draws.mean() == pytest.approx(mean, abs=5 * stddev / math.sqrt(draws.size))

@@ -26,7 +26,7 @@ MODULES = (
         "callbacks",
         "utils",
     ),
-    *("regularizers", "initializers", "activations", "applications", "datasets"),
+    *("regularizers", "constraints", "initializers", "activations", "applications", "datasets"),
 )
 # Those whose objects have arguments that a script names.
 WITH_ARGUMENTS = set(MODULES) - {"", "activations", "datasets"}

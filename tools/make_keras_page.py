@@ -47,10 +47,10 @@ def names_of(namespace: str, api: Mapping[str, Mapping[str, object]]) -> list[st
     for name, instead in missing.items():
         groups.setdefault(instead, []).append(prefix + name)
     lines = ["| Here |", "| --- |", f"| {code(prefix + name for name in here)} |", ""]
-    lines += ["| Not here | Instead |", "| --- | --- |"]
+    lines += ["| Not here | Instead |", "| --- | --- |"] if groups else []
     for instead in sorted(groups, key=lambda instead: (not instead, groups[instead][0])):
         lines.append(f"| {code(groups[instead])} | {advice(instead)} |")
-    return [*lines, ""]
+    return [*lines, ""] if groups else lines
 
 
 def accepted(argument: Argument) -> str:

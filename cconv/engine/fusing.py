@@ -30,6 +30,9 @@ from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.elementwise import Add
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
+from cconv.layers.separable import SeparableConv2D
+from cconv.layers.sequences import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
+from cconv.layers.transposed import Conv2DTranspose
 
 P = TypeVar("P", MaxPooling2D, AveragePooling2D)
 
@@ -41,7 +44,17 @@ FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 
 # The layers that apply an activation to what they compute, where they are not subclassed.
-AFFINE = (Conv2D, Dense, DepthwiseConv2D)
+AFFINE = (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 # The activations that are computed in the lanes of images.
 IN_LANES = (activations.Linear, activations.ReLU, activations.Tanh, activations.Sigmoid)
 
@@ -106,7 +119,7 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
     if not _is_linear(affine.activation):
         return None
     largest = max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape))
-    if affine.params["kernel"].size > largest and not scales_kernel(affine):
+    if not scales_kernel(affine) and affine.params["kernel"].size > largest:
         return None
     activation = _activation_of(layers[2]) if len(layers) > 2 else None
     return NormalizedStep(layers[: 2 if activation is None else 3], first, activation)

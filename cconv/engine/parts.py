@@ -14,7 +14,7 @@ import numpy as np
 from cconv.engine.steps import Step
 from cconv.geometry.algorithms import forward_algorithm, lanes_of
 from cconv.layers.base import Layer
-from cconv.layers.convolution import Conv2D
+from cconv.layers.convolution import GroupedConvolution
 from cconv.layers.core import Flatten, Reshape
 
 # A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
@@ -62,7 +62,7 @@ def cut_batch(steps: Sequence[Step], x: np.ndarray, readers: Sequence[int]) -> t
 def _fewest_samples(step: Step, x: np.ndarray) -> int:
     """Return how many images a part needs for the lanes of vectors, where the step has images there."""
     layer = step.layers[0]
-    if not isinstance(layer, Conv2D):
+    if not isinstance(layer, GroupedConvolution):
         return 1
     lanes = forward_algorithm(layer.convolution, len(x)) == "lanes"
     return lanes_of(x.itemsize) if lanes else 1

@@ -19,6 +19,7 @@ from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
+from cconv.layers.separable import SeparableConvolution
 from cconv.ops.run import is_replayable, replayable
 
 
@@ -133,18 +134,19 @@ class NormalizedStep(Step):
         """Fold the normalisation into the weights, which keep their memory."""
         affine, normalization = self.layers[:2]
         assert isinstance(normalization, BatchNormalization)
-        kernel, weights = affine.params["kernel"], self._folded.params
+        assert isinstance(affine, Affine)
+        kernels = {name: array for name, array in affine.params.items() if name != "bias"}
         if self._scales:
             scale, shift = normalization.affine(affine.params.get("bias"))
-            self._folded._scale = run.empty("scale", scale.shape, kernel.dtype)
+            self._folded._scale = run.empty("scale", scale.shape, affine.dtype)
             self._folded._scale[...] = scale
         else:
-            out = run.empty("folded", kernel.shape, kernel.dtype)
-            kernel, shift = normalization.folded_into(kernel, affine.params.get("bias"), out)
-        bias = run.empty("folded bias", shift.shape, kernel.dtype)
+            out = run.empty("folded", kernels["kernel"].shape, affine.dtype)
+            kernels["kernel"], shift = affine._fold(normalization, out)
+        bias = run.empty("folded bias", shift.shape, affine.dtype)
         bias[...] = shift
-        weights.add("kernel", kernel)
-        weights.add("bias", bias)
+        for name, array in (*kernels.items(), ("bias", bias)):
+            self._folded.params.add(name, array)
 
     def replays(self, training: bool) -> bool:
         """Whether the layer of the folded weights is nothing but kernel calls."""
@@ -314,6 +316,8 @@ class AveragedConvolution(Step):
 
 def scales_kernel(layer: Affine) -> bool:
     """Whether the layer multiplies its kernel by a scale of the outputs where that is laid out anyway."""
+    if isinstance(layer, SeparableConvolution):
+        return True
     return type(layer) is Dense or (
         type(layer) is Conv2D and forward_algorithm(layer.convolution, 1) == "pointwise"
     )

@@ -3,7 +3,8 @@
 What holds for all of them:
 
 - Activations are (n, h, w, c), or (n, c, h, w) with ``data_format="channels_first"``; kernels are
-  (kh, kw, c // groups, filters); sizes are in pixels, (height, width), an int meaning both.
+  (kh, kw, c // groups, filters), of transposed convolutions (kh, kw, filters // groups, c); sizes are in
+  pixels, (height, width), an int meaning both.
 - Arrays may be anything NumPy reads as real numbers, in any memory layout and byte order. float32 and
   float64 are computed in as they are, float64 if they meet; float16, ints and bools become float32.
 - padding is "valid" (none), "same" (``ceil(size / stride)`` outputs, the odd surplus pixel at the bottom and
@@ -27,6 +28,8 @@ from cconv.functional.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from cconv.functional.resizing import resize, resize_backward
+from cconv.functional.transposed import conv2d_transpose, conv2d_transpose_backward
 from cconv.geometry.shapes import output_size
 
 __all__ = [
@@ -35,6 +38,8 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv2d_backward",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "dense",
     "dense_backward",
     "im2col",
@@ -43,6 +48,8 @@ __all__ = [
     "max_pool2d_backward",
     "output_size",
     "relu",
+    "resize",
+    "resize_backward",
     "sigmoid",
     "softmax",
     "softmax_cross_entropy",

@@ -184,6 +184,67 @@ def resolve_window(
     return Window(input_size, kernel_size, strides, pads, dilation, (rows, columns))
 
 
+def _transposed_axis(
+    n: int, extent: int, stride: int, padding: Any, output_padding: int | None
+) -> tuple[int, int]:
+    """Return the output's size along one axis, and how much of its whole extent is cut off in front.
+
+    Keras' rules for "valid" and "same", whose outputs without `output_padding` are so many as n strides
+    take, or as the kernel reaches if that is farther.
+    """
+    whole = (n - 1) * stride + extent
+    if isinstance(padding, str) and padding.lower() == "valid":
+        return whole + (max(stride - extent, 0) if output_padding is None else output_padding), 0
+    if isinstance(padding, str):
+        if output_padding is None:
+            return n * stride, max(extent - stride, 0) // 2
+        size = (n - 1) * stride + extent % 2 + output_padding
+        reach = extent + extent % 2 - 2 + output_padding
+        return size, max(extent - 1 - (reach + 1) // 2, 0)
+    before, after = padding
+    return whole - before - after + (output_padding or 0), before
+
+
+def resolve_transposed(
+    where: str,
+    input_size: tuple[int, int],
+    kernel_size: tuple[int, int],
+    strides: tuple[int, int],
+    padding: Any,
+    output_padding: tuple[int, int] | None,
+    dilation: tuple[int, int],
+) -> Window:
+    """Return the `Window` of the convolution that a transposed one is the transpose of.
+
+    Its `output_size` is the size of the transposed convolution's input, its `input_size` that of the
+    output. Sources: Dumoulin & Visin 2016, relations 8 to 14; Keras' rules for padding.
+
+    Examples
+    --------
+    >>> resolve_transposed("example", (5, 7), (3, 3), (2, 2), "same", None, (1, 1)).input_size
+    (10, 14)
+    """
+    sides: tuple[Any, Any] = resolve_padding(where, padding, (1, 1), kernel_size, strides, dilation)
+    if isinstance(padding, str):
+        sides = padding, padding
+    sizes, pads = [], []
+    for axis, name in enumerate(("height", "width")):
+        n, stride = input_size[axis], strides[axis]
+        extent = dilation[axis] * (kernel_size[axis] - 1) + 1
+        more = None if output_padding is None else output_padding[axis]
+        size, before = _transposed_axis(n, extent, stride, sides[axis], more)
+        if size < 1:
+            raise ValueError(
+                f"{where}: padding must leave an output along {name}, got {padding!r} for "
+                f"{(n - 1) * stride + extent} pixels"
+            )
+        sizes.append(size)
+        pads.append((before, max((n - 1) * stride + extent - before - size, 0)))
+    strides = strides[0] if input_size[0] > 1 else 1, strides[1] if input_size[1] > 1 else 1
+    dilation = dilation[0] if kernel_size[0] > 1 else 1, dilation[1] if kernel_size[1] > 1 else 1
+    return Window((sizes[0], sizes[1]), kernel_size, strides, (pads[0], pads[1]), dilation, input_size)
+
+
 def argmax_cache(window: Window) -> tuple[np.dtype, int]:
     """Return dtype and "none" of a max pooling's argmax: a byte where the positions leave one over."""
     kh, kw = window.kernel_size

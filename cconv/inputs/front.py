@@ -76,7 +76,8 @@ class _FrontRun(Run):
 
 def front_of(layers: Sequence[Any], seed: int, step: Callable[[], int]) -> Front:
     """Return the first of a model's layers, as far as they may be computed where a batch is gathered."""
-    rescaling = layers[0] if type(layers[0]) is Rescaling else None
+    # Factors for each channel are left to the layer.
+    rescaling = layers[0] if type(layers[0]) is Rescaling and layers[0].is_plain else None
     augmentations = itertools.takewhile(
         lambda layer: isinstance(layer, Augmentation) and type(layer)._forward is Augmentation._forward,
         layers[int(rescaling is not None) :],

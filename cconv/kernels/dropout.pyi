@@ -21,3 +21,20 @@ def dropout_backward(
     factor: float,
     threads: int,
 ) -> None: ...
+def normal(
+    out: np.ndarray,
+    key: np.ndarray,
+    source: Any,
+    mean: float,
+    stddev: float,
+    threads: int,
+) -> None: ...
+def keep(
+    x: np.ndarray,
+    kept: np.ndarray,
+    scale: float,
+    shift: float,
+    other: float,
+    y: np.ndarray,
+    threads: int,
+) -> None: ...

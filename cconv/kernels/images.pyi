@@ -34,3 +34,38 @@ def sample_backward(
     bilinear: bool,
     threads: int,
 ) -> None: ...
+def brighten(
+    x: np.ndarray,
+    delta: np.ndarray,
+    y: np.ndarray,
+    low: float,
+    high: float,
+    threads: int,
+) -> None: ...
+def brighten_backward(
+    dy: np.ndarray,
+    y: np.ndarray,
+    dx: np.ndarray,
+    low: float,
+    high: float,
+    threads: int,
+) -> None: ...
+def contrast(
+    x: np.ndarray,
+    factor: np.ndarray,
+    y: np.ndarray,
+    low: float,
+    high: float,
+    threads: int,
+) -> None: ...
+def mix(x: np.ndarray, partner: np.ndarray, weight: np.ndarray, y: np.ndarray, threads: int) -> None: ...
+def paste(
+    x: np.ndarray,
+    source: np.ndarray,
+    partner: np.ndarray,
+    box: np.ndarray,
+    y: np.ndarray,
+    threads: int,
+) -> None: ...
+def crop(x: np.ndarray, corner: np.ndarray, y: np.ndarray, threads: int) -> None: ...
+def crop_backward(dy: np.ndarray, corner: np.ndarray, dx: np.ndarray, threads: int) -> None: ...

@@ -1,11 +1,12 @@
-# images.pyx: rows of a data set gathered into a batch, and images flipped and sampled, over
-# simd/images/convert.h and simd/images/sample.h.
+# images.pyx: rows of a data set gathered into a batch, and images changed, over convert.h, sample.h,
+# levels.h and patches.h of simd/images.
 #
 # A task is one image, and nothing is written twice.  The thread that prepares batches in the background
 # calls these with one thread: they then run without OpenMP, which would give that thread a team of its own.
 # Kernels check nothing and allocate nothing.
 #
-# Shapes: x, y, dx, dy (n, h, w, c); at (n, 2, w + h), see simd/images/sample.h.
+# Shapes: x, dx (n, h, w, c); y, dy of that shape too, or (n, oh, ow, c); at (n, 2, ow + oh), see
+# simd/images/sample.h.
 from cython cimport floating
 from cython.parallel cimport prange
 
@@ -66,9 +67,11 @@ def flip(
                 rows.flip(h, w, c, flips[t, 0], flips[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
 
 
-cdef cconv_sampling sampling(size h, size w, size c, middle, int fill, bint bilinear, double value):
+cdef cconv_sampling sampling(
+    size h, size w, size c, size oh, size ow, middle, int fill, bint bilinear, double value,
+):
     cdef cconv_sampling p
-    p.h, p.w, p.c = h, w, c
+    p.h, p.w, p.c, p.oh, p.ow = h, w, c, oh, ow
     p.middle = middle
     p.fill, p.bilinear, p.value = fill, bilinear, value
     return p
@@ -80,8 +83,10 @@ def sample(
     floating[:, :, :, ::1] y,  # OUT
     middle, int fill, bint bilinear, double value, int threads,
 ):
-    # x (n, h, w, c), at (n, 2, w + h) -> y (n, h, w, c)
-    cdef cconv_sampling p = sampling(x.shape[1], x.shape[2], x.shape[3], middle, fill, bilinear, value)
+    # x (n, h, w, c), at (n, 2, ow + oh) -> y (n, oh, ow, c)
+    cdef cconv_sampling p = sampling(
+        x.shape[1], x.shape[2], x.shape[3], y.shape[1], y.shape[2], middle, fill, bilinear, value,
+    )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size n = x.shape[0], t
     with nogil:
@@ -99,8 +104,10 @@ def sample_backward(
     floating[:, :, :, ::1] dx,  # OUT
     middle, int fill, bint bilinear, int threads,
 ):
-    # dy (n, h, w, c), at (n, 2, w + h) -> dx (n, h, w, c)
-    cdef cconv_sampling p = sampling(dy.shape[1], dy.shape[2], dy.shape[3], middle, fill, bilinear, 0)
+    # dy (n, oh, ow, c), at (n, 2, ow + oh) -> dx (n, h, w, c)
+    cdef cconv_sampling p = sampling(
+        dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[1], dy.shape[2], middle, fill, bilinear, 0,
+    )
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size n = dy.shape[0], t
     with nogil:
@@ -110,3 +117,137 @@ def sample_backward(
         else:
             for t in prange(n, schedule='static', num_threads=threads):
                 rows.sample_backward(&p, &at[t, 0, 0], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])
+
+
+def brighten(
+    const floating[:, ::1] x,  # IN
+    const double[::1] delta,  # IN
+    floating[:, ::1] y,  # OUT
+    double low, double high, int threads,
+):
+    # images x (n, items), delta (n) -> y (n, items) = x + delta, between low and high
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = x.shape[0], items = x.shape[1], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.brighten(items, delta[t], low, high, &x[t, 0], &y[t, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.brighten(items, delta[t], low, high, &x[t, 0], &y[t, 0])
+
+
+def brighten_backward(
+    const floating[:, ::1] dy,  # IN
+    const floating[:, ::1] y,  # IN
+    floating[:, ::1] dx,  # OUT
+    double low, double high, int threads,
+):
+    # dy, y (n, items) -> dx (n, items): dy where y lies between low and high, 0 elsewhere
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = dy.shape[0], items = dy.shape[1], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.brighten_backward(items, low, high, &dy[t, 0], &y[t, 0], &dx[t, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.brighten_backward(items, low, high, &dy[t, 0], &y[t, 0], &dx[t, 0])
+
+
+def contrast(
+    const floating[:, :, ::1] x,  # IN
+    const double[::1] factor,  # IN
+    floating[:, :, ::1] y,  # OUT
+    double low, double high, int threads,
+):
+    # images x (n, pixels, c), factor (n) -> y (n, pixels, c) = (x - mean of the channel) * factor + mean,
+    # between low and high
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = x.shape[0], pixels = x.shape[1], c = x.shape[2], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.contrast(pixels, c, factor[t], low, high, &x[t, 0, 0], &y[t, 0, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.contrast(pixels, c, factor[t], low, high, &x[t, 0, 0], &y[t, 0, 0])
+
+
+def mix(
+    const floating[:, ::1] x,  # IN
+    const long long[::1] partner,  # IN
+    const double[::1] weight,  # IN
+    floating[:, ::1] y,  # OUT
+    int threads,
+):
+    # x (n, items), partner (n), weight (n) -> y (n, items) = weight * x + (1 - weight) * x[partner]
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = x.shape[0], items = x.shape[1], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.mix(items, weight[t], &x[t, 0], &x[partner[t], 0], &y[t, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.mix(items, weight[t], &x[t, 0], &x[partner[t], 0], &y[t, 0])
+
+
+def paste(
+    const floating[:, :, :, ::1] x,  # IN
+    const floating[:, :, :, ::1] source,  # IN
+    const long long[::1] partner,  # IN
+    const long long[:, ::1] box,  # IN
+    floating[:, :, :, ::1] y,  # OUT
+    int threads,
+):
+    # x (n, h, w, c), source (m, h, w, c), partner (n), box (n, 4): first row, row behind the last, and the
+    # same of the columns -> y (n, h, w, c): source[partner] in the box, x around it
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.paste(h, w, c, &box[t, 0], &x[t, 0, 0, 0], &source[partner[t], 0, 0, 0], &y[t, 0, 0, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.paste(h, w, c, &box[t, 0], &x[t, 0, 0, 0], &source[partner[t], 0, 0, 0], &y[t, 0, 0, 0])
+
+
+def crop(
+    const floating[:, :, :, ::1] x,  # IN
+    const long long[:, ::1] corner,  # IN
+    floating[:, :, :, ::1] y,  # OUT
+    int threads,
+):
+    # x (n, h, w, c), corner (n, 2) -> y (n, oh, ow, c), whose first pixel is at the corner
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = x.shape[0], w = x.shape[2], c = x.shape[3], oh = y.shape[1], ow = y.shape[2], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.crop(w, c, oh, ow, corner[t, 0], corner[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.crop(w, c, oh, ow, corner[t, 0], corner[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
+
+
+def crop_backward(
+    const floating[:, :, :, ::1] dy,  # IN
+    const long long[:, ::1] corner,  # IN
+    floating[:, :, :, ::1] dx,  # OUT
+    int threads,
+):
+    # dy (n, oh, ow, c), corner (n, 2) -> dx (n, h, w, c): dy from the corner on, 0 around it
+    cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
+    cdef size n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3]
+    cdef size oh = dy.shape[1], ow = dy.shape[2], t
+    with nogil:
+        if threads == 1:
+            for t in range(n):
+                rows.crop_backward(
+                    h, w, c, oh, ow, corner[t, 0], corner[t, 1], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])
+        else:
+            for t in prange(n, schedule='static', num_threads=threads):
+                rows.crop_backward(
+                    h, w, c, oh, ow, corner[t, 0], corner[t, 1], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])

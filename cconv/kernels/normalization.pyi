@@ -21,6 +21,7 @@ def gradient_sums(
     rows: int,
     threads: int,
 ) -> None: ...
+def add_chunks(partial: np.ndarray, sums: np.ndarray) -> None: ...
 def relu_gradient_sums(
     dy: np.ndarray,
     y: np.ndarray,

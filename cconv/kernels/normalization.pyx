@@ -1,4 +1,6 @@
-# normalization.pyx: batch normalisation over rows x (m, c), c channels: statistics, both passes.
+# normalization.pyx: normalisation of samples x (n, m, c), m pixels and c channels each, by numbers that
+# each sample has for each channel: statistics, both passes.  A batch normalisation has one sample, the
+# rows of the batch.
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
 # in their order.  All is plain C without FMA, bound by memory, so no instruction set has a version
@@ -29,15 +31,17 @@ cdef void chunk_statistics(
 
 
 def statistics(
-    const floating[:, ::1] x,  # IN
-    double[:, :, ::1] partial,  # OUT
+    const floating[:, :, ::1] x,  # IN
+    double[:, :, :, ::1] partial,  # OUT
     size rows, int threads,
 ):
-    # x (m, c) -> partial (ceil(m / rows), 2, c): sums and sums of squares of x - x[0]
-    cdef size m = x.shape[0], c = x.shape[1], t
-    for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
-        chunk_statistics(min(rows, m - t * rows), c, &x[t * rows, 0], &x[0, 0], &partial[t, 0, 0],
-                         &partial[t, 1, 0])
+    # x (n, m, c) -> partial (n, ceil(m / rows), 2, c): sums and sums of squares of x - x[:, :1]
+    cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
+    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+        s = t // chunks
+        k = t % chunks
+        chunk_statistics(min(rows, m - k * rows), c, &x[s, k * rows, 0], &x[s, 0, 0], &partial[s, k, 0, 0],
+                         &partial[s, k, 1, 0])
 
 
 cdef void chunk_apply(
@@ -54,19 +58,21 @@ cdef void chunk_apply(
 
 
 def apply(
-    const floating[:, ::1] x,  # IN
-    const floating[::1] mean,  # IN
-    const floating[::1] scale,  # IN
-    const floating[::1] shift,  # IN
+    const floating[:, :, ::1] x,  # IN
+    const floating[:, ::1] mean,  # IN
+    const floating[:, ::1] scale,  # IN
+    const floating[:, ::1] shift,  # IN
     bint relu,
-    floating[:, ::1] y,  # OUT
+    floating[:, :, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) scale + shift, then ReLU if `relu`
-    cdef size m = x.shape[0], c = x.shape[1], t
-    for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads, nogil=True):
-        chunk_apply(min(rows, m - t * rows), c, &x[t * rows, 0], &mean[0], &scale[0], &shift[0],
-                    relu, &y[t * rows, 0])
+    # x (n, m, c), mean, scale, shift (n, c) -> y (n, m, c) = (x - mean) scale + shift, then ReLU if `relu`
+    cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
+    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+        s = t // chunks
+        k = t % chunks
+        chunk_apply(min(rows, m - k * rows), c, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0], &shift[s, 0],
+                    relu, &y[s, k * rows, 0])
 
 
 cdef void chunk_gradient_sums(
@@ -85,17 +91,35 @@ cdef void chunk_gradient_sums(
 
 
 def gradient_sums(
-    const floating[:, ::1] dy,  # IN
-    const floating[:, ::1] x,  # IN
-    const floating[::1] mean,  # IN
-    double[:, :, ::1] partial,  # OUT
+    const floating[:, :, ::1] dy,  # IN
+    const floating[:, :, ::1] x,  # IN
+    const floating[:, ::1] mean,  # IN
+    double[:, :, :, ::1] partial,  # OUT
     size rows, int threads,
 ):
-    # dy, x (m, c), mean (c) -> partial (ceil(m / rows), 2, c): sums of dy and of dy (x - mean)
-    cdef size m = x.shape[0], c = x.shape[1], t
-    for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
-        chunk_gradient_sums(min(rows, m - t * rows), c, &dy[t * rows, 0], &x[t * rows, 0], &mean[0],
-                            &partial[t, 0, 0], &partial[t, 1, 0])
+    # dy, x (n, m, c), mean (n, c) -> partial (n, ceil(m / rows), 2, c): sums of dy and of dy (x - mean)
+    cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
+    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+        s = t // chunks
+        k = t % chunks
+        chunk_gradient_sums(min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0], &mean[s, 0],
+                            &partial[s, k, 0, 0], &partial[s, k, 1, 0])
+
+
+def add_chunks(
+    const double[:, :, ::1] partial,  # IN
+    floating[:, ::1] sums,  # OUT
+):
+    # partial (chunks, 2, c) -> sums (2, c), chunk by chunk in order
+    cdef size chunks = partial.shape[0], c = partial.shape[2], i, j, k
+    cdef double total
+    with nogil:
+        for i in range(2):
+            for j in range(c):
+                total = 0
+                for k in range(chunks):
+                    total = total + partial[k, i, j]
+                sums[i, j] = <floating> total
 
 
 def relu_gradient_sums(
@@ -134,18 +158,20 @@ cdef void chunk_input_gradient(
 
 
 def input_gradient(
-    const floating[:, ::1] dy,  # IN
-    const floating[:, ::1] x,  # IN
-    const floating[::1] mean,  # IN
-    const floating[::1] scale,  # IN
-    const floating[::1] slope,  # IN
-    const floating[::1] shift,  # IN
-    floating[:, ::1] dx,  # OUT
+    const floating[:, :, ::1] dy,  # IN
+    const floating[:, :, ::1] x,  # IN
+    const floating[:, ::1] mean,  # IN
+    const floating[:, ::1] scale,  # IN
+    const floating[:, ::1] slope,  # IN
+    const floating[:, ::1] shift,  # IN
+    floating[:, :, ::1] dx,  # OUT
     size rows, int threads,
 ):
-    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c) = dy scale - (x - mean) slope - shift; dx
-    # may be dy
-    cdef size m = x.shape[0], c = x.shape[1], t
-    for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads, nogil=True):
-        chunk_input_gradient(min(rows, m - t * rows), c, &dy[t * rows, 0], &x[t * rows, 0], &mean[0],
-                             &scale[0], &slope[0], &shift[0], &dx[t * rows, 0])
+    # dy, x (n, m, c), mean, scale, slope, shift (n, c) -> dx (n, m, c) = dy scale - (x - mean) slope -
+    # shift; dx may be dy
+    cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
+    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+        s = t // chunks
+        k = t % chunks
+        chunk_input_gradient(min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0],
+                             &mean[s, 0], &scale[s, 0], &slope[s, 0], &shift[s, 0], &dx[s, k * rows, 0])

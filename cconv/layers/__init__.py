@@ -7,69 +7,141 @@ from cconv.arguments.configured import config_of
 from cconv.arguments.keras_names import of_string, refusing
 from cconv.arguments.serializable import own_object
 from cconv.layers import operators
-from cconv.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from cconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
-from cconv.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation
+from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
-from cconv.layers.core import Dropout, Flatten, Reshape
+from cconv.layers.core import Flatten, Permute, Reshape
+from cconv.layers.data_normalization import Normalization
+from cconv.layers.dropout import AlphaDropout, Dropout, SpatialDropout1D, SpatialDropout2D
 from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
+from cconv.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from cconv.layers.group_normalization import GroupNormalization
 from cconv.layers.input import Input, InputLayer
 from cconv.layers.joining import Concatenate, Dot
+from cconv.layers.layer_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from cconv.layers.layer_scale import LayerScale
+from cconv.layers.levels import RandomBrightness, RandomContrast
 from cconv.layers.merging import add, average, concatenate, dot, maximum, minimum, multiply, subtract
+from cconv.layers.mixing import CutMix, MixUp
+from cconv.layers.noise import GaussianDropout, GaussianNoise
 from cconv.layers.normalization import BatchNormalization
-from cconv.layers.padding import ZeroPadding2D
-from cconv.layers.pooling import (
-    AveragePool2D,
-    AveragePooling2D,
-    GlobalAveragePooling2D,
-    MaxPooling,
-    MaxPooling2D,
-)
+from cconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from cconv.layers.patches import RandomCrop, RandomErasing
+from cconv.layers.pooling import AveragePool2D, AveragePooling2D, MaxPooling, MaxPooling2D
+from cconv.layers.prelu import PReLU
+from cconv.layers.resampling import RandomRotation, RandomTranslation, RandomZoom
 from cconv.layers.rescaling import Rescaling
+from cconv.layers.resizing import CenterCrop, RepeatVector, Resizing, UpSampling1D, UpSampling2D
+from cconv.layers.separable import SeparableConv2D
+from cconv.layers.sequence_pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
+from cconv.layers.sequences import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
 from cconv.layers.symbolic import KerasTensor
+from cconv.layers.transposed import Conv2DTranspose
 
 operators.define()
 
 # Keras' second names.
 MaxPool2D, AvgPool2D, GlobalAvgPool2D = MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D
+MaxPool1D, AvgPool1D, GlobalAvgPool1D = MaxPooling1D, AveragePooling1D, GlobalAveragePooling1D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+Convolution1D, Convolution1DTranspose = Conv1D, Conv1DTranspose
+Convolution2D, Convolution2DTranspose = Conv2D, Conv2DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePool2D",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "CutMix",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "KerasTensor",
     "Layer",
+    "LayerNormalization",
+    "LayerScale",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
     "MaxPooling",
+    "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
+    "Normalization",
+    "PReLU",
+    "Permute",
+    "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
+    "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
+    "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
     "ZeroPadding2D",
     "add",
     "average",

@@ -1,11 +1,14 @@
 """Activation functions as layers of their own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cconv import activations
-from cconv.layers.base import Layer
+from cconv.arguments.numbers import is_int
+from cconv.layers.axes import OfAxes
+from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, is_replayable, replayable
 
 
@@ -15,8 +18,8 @@ class Activation(Layer):
     Parameters
     ----------
     activation : str
-        ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``,
-        ``"log_softmax"`` or ``"linear"``; the two softmaxes run over the last axis, the channels.
+        One of the names in `cconv.activations`, such as ``"relu"``, ``"silu"`` or ``"softmax"``; the two
+        softmaxes run over the last axis, the channels. Or a function or an object from there.
     name, trainable, input_shape
         See `Layer`.
 
@@ -44,13 +47,13 @@ class Activation(Layer):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         y = self.activation(x, run)
         if run.training:
-            self._keep(x.shape[0], y)
+            self._keep(x.shape[0], self.activation.kept(x, y))
         return y
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        (y,) = self._cache
-        return self.activation.backward(dy, y, run) if need_dx else None
+        (kept,) = self._cache
+        return self.activation.backward(dy, kept, run) if need_dx else None
 
 
 class ReLU(Activation):
@@ -62,6 +65,8 @@ class ReLU(Activation):
         Where y is cut off, at least 0.
     negative_slope : float
         What values below 0 are multiplied with, at least 0.
+    threshold : float
+        Where another value than 0 is, at least 0: ``y = negative_slope · (x - threshold)`` up to it.
     name, trainable, input_shape
         See `Layer`.
 
@@ -78,18 +83,15 @@ class ReLU(Activation):
         self,
         max_value: float | None = None,
         negative_slope: float = 0.0,
+        threshold: float = 0.0,
         *,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:
-        leaky = activations.LeakyReLU(negative_slope)
-        kind: Any = leaky if leaky.negative_slope else "relu"
-        if max_value is not None:
-            kind = activations.ClippedReLU(max_value, negative_slope)
+        kind = activations.rectifier(max_value, negative_slope, threshold)
         super().__init__(kind, name=name, trainable=trainable, input_shape=input_shape)
-        self.max_value = max_value
-        self.negative_slope: float = leaky.negative_slope
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
 
 class LeakyReLU(Activation):
@@ -122,11 +124,44 @@ class LeakyReLU(Activation):
         super().__init__(leaky, name=name, trainable=trainable, input_shape=input_shape)
 
 
-class Softmax(Activation):
-    """``y = exp(x) / Σ exp(x)`` over the last axis.
+class ELU(Activation):
+    """``y = x`` where x > 0, else ``alpha · (exp(x) - 1)`` (Clevert, Unterthiner, Hochreiter 2016).
 
     Parameters
     ----------
+    alpha : float
+        Minus the limit on the left.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ELU(2.0).forward(np.array([[-100.0, 2.0]]))
+    array([[-2.,  2.]])
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
+        elu = activations.ELU(alpha)
+        self.alpha: float = elu.alpha
+        super().__init__(elu, name=name, trainable=trainable, input_shape=input_shape)
+
+
+class Softmax(OfAxes, Activation):
+    """``y = exp(x) / Σ exp(x)`` over an axis, or over several together.
+
+    Parameters
+    ----------
+    axis : int or list of int
+        As they are counted with the batch, which is none of them. -1 alone is the channels in whatever data
+        format the model has.
     name, trainable, input_shape
         See `Layer`.
 
@@ -135,7 +170,49 @@ class Softmax(Activation):
     >>> import numpy as np
     >>> Softmax().forward(np.array([[1.0, 1.0]]))
     array([[0.5, 0.5]])
+    >>> Softmax(axis=[1, 2]).forward(np.ones((1, 2, 2)))
+    array([[[0.25, 0.25],
+            [0.25, 0.25]]])
     """
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Any = None) -> None:
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Any = None,
+    ) -> None:
         super().__init__("softmax", name=name, trainable=trainable, input_shape=input_shape)
+        several = not is_int(axis)
+        if several and (
+            isinstance(axis, str) or not isinstance(axis, Sequence) or not all(map(is_int, axis))
+        ):
+            raise TypeError(f"{self.where}: axis must be an int or a list of ints, got {axis!r}")
+        given: Any = axis
+        self.axis: int | list[int] = [int(entry) for entry in given] if several else int(given)
+
+    def _resolve(self, shape: Shape) -> Shape:
+        self._inner_axes(shape)
+        return shape
+
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return rank
+
+    def _inner_axes(self, shape: Shape) -> tuple[int, ...]:
+        """Return the axes that are summed over, with the channels last."""
+        if self.axis == -1:
+            return (len(shape),)
+        given = self.axis if isinstance(self.axis, list) else [self.axis]
+        axes = {axis + len(shape) + 1 if axis < 0 else axis for axis in given}
+        if not given or len(axes) != len(given) or not all(1 <= axis <= len(shape) for axis in axes):
+            raise ValueError(
+                f"{self.where}: axis must be from 1 to {len(shape)} for input_shape {self._outer(shape)}, "
+                f"and named once, got {self.axis!r}"
+            )
+        first = self.data_format == "channels_first" and len(shape) == 3
+        return tuple(sorted((axis - 2) % 3 + 1 if first else axis for axis in axes))
+
+    def _build(self, shape: Shape) -> None:
+        axes = self._inner_axes(shape)
+        self.activation = "softmax" if axes == (len(shape),) else activations.SoftmaxOver(axes)

@@ -1,10 +1,10 @@
-"""What Conv2D, DepthwiseConv2D and Dense share: a kernel, a bias, and an activation behind them."""
+"""What convolutions and Dense share: a kernel, a bias, and an activation behind them."""
 
 from typing import Any
 
 import numpy as np
 
-from cconv import activations, arguments, initializers, ops, regularizers
+from cconv import activations, arguments, constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, is_replayable, replayable
@@ -23,6 +23,8 @@ class Affine(Layer):
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
+    # The passes that `_affine_backward` is made of, beside it.
+    _own_gradients: tuple[str, ...] = ("_weight_gradient", "_input_gradient")
 
     def __init__(
         self,
@@ -32,6 +34,8 @@ class Affine(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **base: Any,
     ) -> None:
         super().__init__(**base)
@@ -49,19 +53,30 @@ class Affine(Layer):
         self.bias_regularizer: regularizers.Regularizer | None = regularizers.get(
             bias_regularizer, self.where, "bias_regularizer"
         )
+        self.kernel_constraint: constraints.Constraint | None = constraints.get(
+            kernel_constraint, self.where, "kernel_constraint"
+        )
+        self.bias_constraint: constraints.Constraint | None = constraints.get(
+            bias_constraint, self.where, "bias_constraint"
+        )
 
     def _add_weights(self, kernel_shape: Shape, outputs: int) -> None:
-        self._add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)
+        kernel, bias = self.kernel_initializer, self.bias_initializer
+        self._add_weight("kernel", kernel_shape, kernel, self.kernel_regularizer, self.kernel_constraint)
         if self.use_bias:
-            self._add_weight("bias", (outputs,), self.bias_initializer, self.bias_regularizer)
+            self._add_weight("bias", (outputs,), bias, self.bias_regularizer, self.bias_constraint)
 
     def _replays(self, training: bool) -> bool:
         parts = [self._affine, self.activation.__call__]
         if training:
             parts += [self._affine_backward, self._activation_gradient]
-            parts += [self._weight_gradient, self._input_gradient]
+            parts += [getattr(self, name) for name in self._own_gradients]
             parts.append(self.activation.backward)
         return super()._replays(training) and all(map(is_replayable, parts))
+
+    def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel, in `out`, and bias of a layer that does what this one and a normalisation do."""
+        return normalization.folded_into(self.params["kernel"], self.params.get("bias"), out)
 
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         raise NotImplementedError
@@ -76,11 +91,10 @@ class Affine(Layer):
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         relu = activations.is_relu(self.activation)
-        y = self._affine(x, relu, run)
-        if not relu:
-            y = self.activation(y, run)
+        z = self._affine(x, relu, run)
+        y = z if relu else self.activation(z, run)
         if run.training:
-            self._keep(x.shape[0], x, y)
+            self._keep(x.shape[0], x, self.activation.kept(z, y))
         return y
 
     @replayable
@@ -114,14 +128,15 @@ class Dense(Affine):
     units : int
         Number of outputs.
     activation : str, optional
-        ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"sigmoid"``, ``"tanh"``, ``"softmax"``,
-        ``"log_softmax"`` or None.
+        ``"relu"``, ``"silu"``, ``"softmax"`` or another of `cconv.activations`; None is none.
     use_bias : bool
         Whether a bias is added.
     kernel_initializer, bias_initializer : str or Initializer
         Where the weights begin: see `cconv.initializers`.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
         Penalties: see `cconv.regularizers`.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What the weights are brought back to after every step: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -148,6 +163,8 @@ class Dense(Affine):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         *,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
@@ -159,6 +176,8 @@ class Dense(Affine):
             bias_initializer,
             kernel_regularizer,
             bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
             name=name,
             trainable=trainable,
             input_shape=input_shape,

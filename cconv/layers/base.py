@@ -21,6 +21,7 @@ from cconv.arguments.configured import Configured
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import short
+from cconv.constraints import Constraint
 from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
 from cconv.layers import hooks, symbolic
 from cconv.layers.weights import Weights
@@ -75,6 +76,8 @@ class Layer(Configured):
         The weights, their gradients (from the last `backward`), and what is kept but not trained.
     regularizers : dict of str to Regularizer
         The penalties on weights, which a model adds to its loss.
+    constraints : dict of str to Constraint
+        What the weights are brought back to by `constrain`, which a model calls after every step.
     output_shape : tuple of int
         Shape of one sample's output, without the batch; known once built.
     key : int
@@ -139,6 +142,7 @@ class Layer(Configured):
         self.grads: dict[str, np.ndarray] = {}
         self.state: Weights = Weights()
         self.regularizers: dict[str, Regularizer] = {}
+        self.constraints: dict[str, Constraint] = {}
         self._calls = 0
         self._nodes: list[symbolic.Node] = []  # its uses in graphs, in order
         self._claims = Claims()  # of those who train: a copy over the same weights shares them
@@ -187,7 +191,8 @@ class Layer(Configured):
         self.dtype = kind
         self.build_seed: int = new_seed() if seed is None else check_seed(self.where, seed)
         self.input_shape, self.output_shape = shape, output_shape
-        self.params, self.grads, self.state, self.regularizers = Weights(), {}, Weights(), {}
+        self.params, self.grads, self.state = Weights(), {}, Weights()
+        self.regularizers, self.constraints = {}, {}
         self._forget()
         self._build(self._inner(shape))
         if self._first_weights is not None:
@@ -230,6 +235,7 @@ class Layer(Configured):
         dtype: DTypeLike | None = None,
         trainable: bool = True,
         regularizer: Any = None,
+        constraint: Any = None,
         name: str | None = None,
     ) -> np.ndarray:
         """Make a weight; for `build` of a subclass.
@@ -246,6 +252,8 @@ class Layer(Configured):
             False: a state, which is saved, and changed by nobody but the layer.
         regularizer : str or Regularizer, optional
             A penalty on the weight.
+        constraint : str or Constraint, optional
+            What the weight is brought back to after every step.
         name : str, optional
             Under which it is in `params`, `grads` or `state`, and in files; by default ``"weight"``,
             ``"weight_1"``, …
@@ -262,7 +270,7 @@ class Layer(Configured):
         TypeError, ValueError
             For a shape that is none, another dtype, or a name that is there already.
         """
-        return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, name)
+        return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, constraint, name)
 
     def _add_weight(
         self,
@@ -270,10 +278,13 @@ class Layer(Configured):
         shape: Shape,
         initializer: initializers.Initializer,
         regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         self.params.add(name, self._initial(name, shape, initializer))
         if regularizer is not None:
             self.regularizers[name] = regularizer
+        if constraint is not None:
+            self.constraints[name] = constraint
 
     def _add_state(self, name: str, shape: Shape, initializer: initializers.Initializer) -> None:
         self.state.add(name, self._initial(name, shape, initializer))
@@ -304,6 +315,9 @@ class Layer(Configured):
         self.data_format = (
             "channels_last" if data_format is None else arguments.data_format(self.where, data_format)
         )
+
+    def _meet_format(self, data_format: str) -> None:
+        """Hear of the data format of the model before it builds the layer."""
 
     def _named_format(self) -> str | None:
         """Return the data format of images that this layer was told; None if it takes any."""
@@ -543,6 +557,18 @@ class Layer(Configured):
     @controlled
     def _penalty(self) -> float:
         return math.fsum(penalty(self.params[name]) for name, penalty in self.regularizers.items())
+
+    @controlled
+    def constrain(self) -> None:
+        """Bring the weights that have constraints back to what these allow, in place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When a constraint of the user's own gives no real numbers of the weight's shape.
+        """
+        for name, constraint in self.constraints.items():
+            self.params[name] = constraint(self.params[name])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data, whatever the layer was built for.

@@ -1,4 +1,4 @@
-"""Layers that only reshape or drop: Flatten, Reshape, Dropout."""
+"""Layers that only reshape: Flatten, Reshape, Permute."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cconv import ops
-from cconv.arguments.numbers import fraction, is_int
+from cconv.arguments.numbers import is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
-from cconv.seeds import check_seed
 
 
 class Flatten(Layer):
@@ -125,62 +123,70 @@ class Reshape(Layer):
         return dy.reshape(dy.shape[0], *self._shapes[0]) if need_dx else None
 
 
-class Dropout(Layer):
-    """In training each element is zeroed with probability `rate`, the others divided by 1 - rate.
+class Permute(Layer):
+    """Every sample with its axes in another order.
 
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-    The draw of an element depends on the seed, the step, the sample and the layer alone.
+    In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
 
     Parameters
     ----------
-    rate : float
-        In [0, 1).
-    seed : int, optional
-        Key of the draws; by default the one the layer is built with.
+    dims : tuple of int
+        For each axis of the output which one of the input it is, the first behind the batch being 1.
     name, trainable, input_shape
         See `Layer`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> x = np.ones((100, 100))
-    >>> y = Dropout(0.5, seed=1).forward(x, training=True)
-    >>> bool(set(np.unique(y)) == {0.0, 2.0}), bool(0.45 < (y > 0).mean() < 0.55)
-    (True, True)
+    >>> Permute((2, 1)).forward(np.arange(6.0).reshape(1, 2, 3))[0]
+    array([[0., 3.],
+           [1., 4.],
+           [2., 5.]])
     """
 
     def __init__(
         self,
-        rate: float,
+        dims: Sequence[int],
         *,
-        seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self.rate: float = fraction(self.where, "rate", rate)
-        self.seed: int | None = None if seed is None else check_seed(self.where, seed)
+        expected = f"{self.where}: dims must be the ints from 1 on in some order, got {dims!r}"
+        if isinstance(dims, str) or not isinstance(dims, Sequence) or not all(map(is_int, dims)):
+            raise TypeError(expected)
+        if not dims or sorted(dims) != list(range(1, len(dims) + 1)):
+            raise ValueError(expected)
+        self.dims: tuple[int, ...] = tuple(int(axis) for axis in dims)
 
-    _only_in_training = True
+    def _resolve(self, shape: Shape) -> Shape:
+        if len(shape) != len(self.dims):
+            raise ValueError(
+                f"{self.where}: dims must name the {len(shape)} axes of input_shape {shape}, got {self.dims}"
+            )
+        return tuple(shape[axis - 1] for axis in self.dims)
 
-    def _settings(self) -> tuple[Any, ...]:
-        return (self.rate, self.seed)
+    def _rank_behind(self, rank: int | None) -> int | None:
+        return len(self.dims)
+
+    def _build(self, shape: Shape) -> None:
+        self._inverse = tuple(self.dims.index(axis) + 1 for axis in range(1, len(shape) + 1))
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if not run.training:
-            return x
-        if not self.rate:
-            self._keep(x.shape[0], None)
-            return x
-        y, bits = ops.dropout(x, self.rate, self.key, run, self.seed)
-        self._keep(x.shape[0], bits)
-        return y
+        if run.training:
+            self._keep(x.shape[0])
+        return _permuted(x, self.dims, run, "y")
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        (bits,) = self._cache
-        if not need_dx:
-            return None
-        return dy if bits is None else ops.dropout_backward(dy, bits, self.rate, run)
+        return _permuted(dy, self._inverse, run, "dx") if need_dx else None
+
+
+def _permuted(x: np.ndarray, axes: Sequence[int], run: Run, tag: str) -> np.ndarray:
+    """Return x with its axes behind the batch in another order, a copy."""
+    view = x.transpose(0, *axes)
+    permuted = run.empty(tag, view.shape, x.dtype)
+    run.call(np.copyto, permuted, view)
+    return permuted

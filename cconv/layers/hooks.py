@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cconv import initializers, regularizers
+from cconv import constraints, initializers, regularizers
 from cconv.arguments import flag
 from cconv.arguments.numbers import positive_int
 from cconv.ops.run import Run
@@ -90,7 +90,14 @@ def build(layer: Any, shape: Sequence[int]) -> None:
 
 
 def add_weight(
-    layer: Any, shape: Any, initializer: Any, dtype: Any, trainable: Any, regularizer: Any, name: Any
+    layer: Any,
+    shape: Any,
+    initializer: Any,
+    dtype: Any,
+    trainable: Any,
+    regularizer: Any,
+    constraint: Any,
+    name: Any,
 ) -> np.ndarray:
     """Do what `Layer.add_weight` says."""
     where = layer.where
@@ -108,10 +115,13 @@ def add_weight(
         raise ValueError(f"{where}: name must be a new string without '/', got {name!r}")
     make = initializers.get("glorot_uniform" if initializer is None else initializer, where, "initializer")
     penalty = regularizers.get(regularizer, where, "regularizer")
+    limit = constraints.get(constraint, where, "constraint")
     store = layer.params if flag(where, "trainable", trainable) else layer.state
     store.add(called, layer._initial(called, extents, make))
     if penalty is not None:
         layer.regularizers[called] = penalty
+    if limit is not None:
+        layer.constraints[called] = limit
     return store[called]
 
 

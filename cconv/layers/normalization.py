@@ -4,12 +4,29 @@ from typing import Any
 
 import numpy as np
 
-from cconv import arguments, initializers, ops, regularizers
+from cconv import arguments, constraints, initializers, ops, regularizers
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops import normalization
 from cconv.ops.run import Run
+
+
+def channels_axis(where: str, axis: Any) -> int:
+    """Return an argument that says which axis, counted with the batch, is that of the channels."""
+    if not is_int(axis) or axis not in (-1, 1, 3):
+        raise ValueError(f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}")
+    return int(axis)
+
+
+def check_channels_axis(where: str, axis: int, shape: Shape) -> None:
+    """Refuse an axis that is not that of the channels in an input of that shape, without the batch."""
+    # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
+    if axis not in (-1, len(shape)) and (axis, len(shape)) != (1, 3):
+        last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
+        raise ValueError(
+            f"{where}: axis must be {last}, the last of the input's axes, got {axis} for input_shape {shape}"
+        )
 
 
 class BatchNormalization(Layer):
@@ -40,6 +57,8 @@ class BatchNormalization(Layer):
         See `cconv.initializers`.
     beta_regularizer, gamma_regularizer
         See `cconv.regularizers`.
+    beta_constraint, gamma_constraint
+        See `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -72,6 +91,8 @@ class BatchNormalization(Layer):
         moving_variance_initializer: Any = "ones",
         beta_regularizer: Any = None,
         gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -79,11 +100,7 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable, input_shape=input_shape)
         where = self.where
-        if not is_int(axis) or axis not in (-1, 1, 3):
-            raise ValueError(
-                f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}"
-            )
-        self.axis: int = int(axis)
+        self.axis: int = channels_axis(where, axis)
         self.data_format = "channels_first" if axis == 1 else "channels_last"
         self.momentum: float = fraction(where, "momentum", momentum)
         self.epsilon: float = finite(where, "epsilon", epsilon, least=0.0)
@@ -107,18 +124,18 @@ class BatchNormalization(Layer):
         self.gamma_regularizer: regularizers.Regularizer | None = regularizers.get(
             gamma_regularizer, where, "gamma_regularizer"
         )
+        self.beta_constraint: constraints.Constraint | None = constraints.get(
+            beta_constraint, where, "beta_constraint"
+        )
+        self.gamma_constraint: constraints.Constraint | None = constraints.get(
+            gamma_constraint, where, "gamma_constraint"
+        )
 
     def _named_format(self) -> str | None:
         return None if self.axis == -1 else self.data_format
 
     def _resolve(self, shape: Shape) -> Shape:
-        # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
-        if self.axis not in (-1, len(shape)) and (self.axis, len(shape)) != (1, 3):
-            last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
-            raise ValueError(
-                f"{self.where}: axis must be {last}, the last of the input's axes, got {self.axis} for "
-                f"input_shape {shape}"
-            )
+        check_channels_axis(self.where, self.axis, shape)
         return shape
 
     def _rank_behind(self, rank: int | None) -> int | None:
@@ -127,9 +144,11 @@ class BatchNormalization(Layer):
     def _build(self, shape: Shape) -> None:
         channels = shape[-1:]
         if self.scale:
-            self._add_weight("gamma", channels, self.gamma_initializer, self.gamma_regularizer)
+            gamma = self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
+            self._add_weight("gamma", channels, *gamma)
         if self.center:
-            self._add_weight("beta", channels, self.beta_initializer, self.beta_regularizer)
+            beta = self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            self._add_weight("beta", channels, *beta)
         self._add_state("moving_mean", channels, self.moving_mean_initializer)
         self._add_state("moving_variance", channels, self.moving_variance_initializer)
 

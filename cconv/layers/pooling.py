@@ -7,56 +7,98 @@ import numpy as np
 from cconv import arguments, ops
 from cconv.arguments.numbers import pair
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_padding, resolve_window
-from cconv.layers.base import Layer, Shape
+from cconv.layers.base import Shape
+from cconv.layers.spatial import Spatial, sides, single, two
 from cconv.ops.run import Run, replayable
 
 
-class _Pooling(Layer):
-    """What the two windowed poolings share: the geometry."""
-
-    ranks: tuple[int, ...] = (3,)
+class _Pooling(Spatial):
+    """What the windowed poolings share: the geometry."""
 
     def __init__(
         self,
-        pool_size: Size2,
-        strides: Size2 | None,
-        padding: Padding,
+        pool_size: Any,
+        strides: Any,
+        padding: Any,
         data_format: str | None,
-        dilation_rate: Size2,
-        ceil_mode: bool,
+        dilation_rate: Any = 1,
+        ceil_mode: bool = False,
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.pool_size: tuple[int, int] = pair(self.where, "pool_size", pool_size)
-        self.strides: tuple[int, int] = (
-            self.pool_size if strides is None else pair(self.where, "strides", strides)
+        size: Any = pair if self.ranks == (3,) else single
+        self.pool_size: tuple[int, ...] = size(self.where, "pool_size", pool_size)
+        self.strides: tuple[int, ...] = (
+            self.pool_size if strides is None else size(self.where, "strides", strides)
         )
-        self.dilation_rate: tuple[int, int] = pair(self.where, "dilation_rate", dilation_rate)
-        resolve_padding(self.where, padding, (1, 1), self.pool_size, self.strides, self.dilation_rate)
+        self.dilation_rate: tuple[int, ...] = size(self.where, "dilation_rate", dilation_rate)
         self.padding = padding
+        resolve_padding(self.where, self._pads(), (1, 1), *map(two, self._sizes))
         self.ceil_mode: bool = arguments.flag(self.where, "ceil_mode", ceil_mode)
         self._set_format(data_format)
 
-    def _window(self, shape: Shape) -> Window:
-        return resolve_window(
-            self.where,
-            (shape[0], shape[1]),
-            self.pool_size,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            self.ceil_mode,
-            "pool_size",
-        )
+    @property
+    def _sizes(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return self.pool_size, self.strides, self.dilation_rate
+
+    def _pads(self) -> Any:
+        """Return the padding as that of images."""
+        if self.ranks == (3,) or isinstance(self.padding, str):
+            return self.padding
+        return (0, 0), sides(self.where, "padding", self.padding)
+
+    def _window(self, shape: tuple[int, int, int]) -> Window:
+        pool_size, strides, dilation = map(two, self._sizes)
+        how = (pool_size, strides, self._pads(), dilation, self.ceil_mode, "pool_size")
+        return resolve_window(self.where, shape[:2], *how)
 
     def _resolve(self, shape: Shape) -> Shape:
-        return (*self._window(shape).output_size, shape[2])
+        image = self._image_shape(shape)
+        return self._own_shape(*self._window(image).output_size, image[2])
 
     def _build(self, shape: Shape) -> None:
-        self.window: Window = self._window(shape)
+        self.window: Window = self._window(self._image_shape(shape))
 
 
-class MaxPooling2D(_Pooling):
+class MaximumPooling(_Pooling):
+    """What `MaxPooling2D` and `MaxPooling1D` share: their passes."""
+
+    @replayable
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        y, argmax = ops.max_pool2d(self._images(x, run), self.window, run)
+        if run.training:
+            self._keep(x.shape[0], argmax)
+        return self._own(y, run, "y")
+
+    @replayable
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        (argmax,) = self._cache
+        if not need_dx:
+            return None
+        return self._own(ops.max_pool2d_backward(self._images(dy, run), argmax, self.window, run), run, "dx")
+
+
+class MeanPooling(_Pooling):
+    """What `AveragePooling2D` and `AveragePooling1D` share: their passes."""
+
+    count_include_pad: bool = False
+
+    @replayable
+    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
+        if run.training:
+            self._keep(x.shape[0])
+        how = (self.window, self.count_include_pad, run)
+        return self._own(ops.average_pool2d(self._images(x, run), *how), run, "y")
+
+    @replayable
+    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
+        if not need_dx:
+            return None
+        how = (self.window, self.count_include_pad, run)
+        return self._own(ops.average_pool2d_backward(self._images(dy, run), *how), run, "dx")
+
+
+class MaxPooling2D(MaximumPooling):
     """The largest value of every window; `MaxPooling` is the same class.
 
     The gradient goes to the first of equal largest values (Ranzato et al. 2007; Boureau, Ponce,
@@ -112,20 +154,8 @@ class MaxPooling2D(_Pooling):
             input_shape=input_shape,
         )
 
-    @replayable
-    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        y, argmax = ops.max_pool2d(x, self.window, run)
-        if run.training:
-            self._keep(x.shape[0], argmax)
-        return y
 
-    @replayable
-    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        (argmax,) = self._cache
-        return ops.max_pool2d_backward(dy, argmax, self.window, run) if need_dx else None
-
-
-class AveragePooling2D(_Pooling):
+class AveragePooling2D(MeanPooling):
     """The mean of every window; `AveragePool2D` is the same class.
 
     Parameters
@@ -169,77 +199,8 @@ class AveragePooling2D(_Pooling):
             trainable=trainable,
             input_shape=input_shape,
         )
-        self.count_include_pad: bool = arguments.flag(self.where, "count_include_pad", count_include_pad)
-
-    @replayable
-    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if run.training:
-            self._keep(x.shape[0])
-        return ops.average_pool2d(x, self.window, self.count_include_pad, run)
-
-    @replayable
-    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return ops.average_pool2d_backward(dy, self.window, self.count_include_pad, run) if need_dx else None
+        self.count_include_pad = arguments.flag(self.where, "count_include_pad", count_include_pad)
 
 
 MaxPooling = MaxPooling2D
 AveragePool2D = AveragePooling2D
-
-
-class GlobalAveragePooling2D(Layer):
-    """The mean of every channel over the image (Lin, Chen, Yan 2013, "Network in network").
-
-    Parameters
-    ----------
-    data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
-    keepdims : bool
-        Give (1, 1, c) instead of (c,).
-    name, trainable, input_shape
-        See `Layer`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> GlobalAveragePooling2D().forward(np.ones((2, 7, 7, 5))).shape
-    (2, 5)
-    """
-
-    ranks: tuple[int, ...] = (3,)
-
-    def __init__(
-        self,
-        data_format: str | None = None,
-        keepdims: bool = False,
-        *,
-        name: str | None = None,
-        trainable: bool = True,
-        input_shape: Any = None,
-    ) -> None:
-        super().__init__(name=name, trainable=trainable, input_shape=input_shape)
-        self._set_format(data_format)
-        self.keepdims: bool = arguments.flag(self.where, "keepdims", keepdims)
-
-    def _resolve(self, shape: Shape) -> Shape:
-        return (1, 1, shape[2]) if self.keepdims else (shape[2],)
-
-    def _rank_behind(self, rank: int | None) -> int | None:
-        return 3 if self.keepdims else 1
-
-    def _build(self, shape: Shape) -> None:
-        size = (shape[0], shape[1])
-        self.window: Window = resolve_window(self.where, size, size)
-
-    @replayable
-    def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
-        if run.training:
-            self._keep(x.shape[0])
-        y = ops.average_pool2d(x, self.window, False, run)
-        return y if self.keepdims else y.reshape(x.shape[0], x.shape[3])
-
-    @replayable
-    def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        if not need_dx:
-            return None
-        dy = dy.reshape(dy.shape[0], 1, 1, dy.shape[-1])
-        return ops.average_pool2d_backward(dy, self.window, False, run)

@@ -167,7 +167,7 @@ def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterato
         yield _text(left, line, text)
 
 
-def draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[str]:
+def draw_arrow(points: Sequence[tuple[float, float]], label: str, gap: float = ARROW) -> Iterator[str]:
     """Draw a line through these points with a head at its end, and the label at its right."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     yield (
@@ -175,7 +175,7 @@ def draw_arrow(points: Sequence[tuple[float, float]], label: str) -> Iterator[st
     )
     x, y = points[-1]
     if label:
-        yield _text(x + 8, y - ARROW / 2 + FONT / 3, label, fill=GREY)
+        yield _text(x + 8, y - gap / 2 + FONT / 3, label, fill=GREY)
 
 
 def svg(

@@ -25,8 +25,10 @@ from cconv.models.diagram import (
     times,
 )
 
+GAP = 46  # between rows: room for the lines of branches above and below the shapes
 LANE = 26  # width of a lane that holds lines alone
 SPACE = 22  # between lanes
+TURN = 10  # from a box to where a line turns
 MANY = 30  # layers from which on those in a row that only shape a layer's output stand in its box
 # What stands in the box of the layer in front.
 FOLLOWING = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "LayerScale")
@@ -110,6 +112,7 @@ class Layout:
         self.lines: list[Line] = []
         for node in nodes:
             sources = [source for source in node.inputs if id(source) in inside]
+            sources.sort(key=lambda source: (-source.rank, source.lane))  # the nearest leads on
             self._place(node, sources)
             for source in sources[1:]:
                 self.lines.append(Line(source, node, self._lane_of_line(source, node)))
@@ -151,7 +154,7 @@ class Layout:
             widths[node.lane] = max(widths[node.lane], box_width(node.box, self._names))
         self._widths = widths
         self._lefts = [sum(widths[:lane]) + SPACE * lane for lane in range(len(widths))]
-        self._tops = [sum(heights[:row]) + ARROW * row for row in range(count)]
+        self._tops = [sum(heights[:row]) + GAP * row for row in range(count)]
         self._first = first
         self.width: float = self._lefts[-1] + widths[-1]
         self.height: float = self._tops[-1] + heights[-1]
@@ -170,7 +173,7 @@ class Layout:
         for line in self.lines:
             label = line.source.box.shape if shapes and id(line.source) not in told else ""
             told.add(id(line.source))
-            yield from draw_arrow(self._points(line, x, y), label)
+            yield from draw_arrow(self._points(line, x, y), label, GAP)
         for node in self.nodes:
             left = x + self._lefts[node.lane]
             width = self._widths[node.lane]
@@ -183,10 +186,10 @@ class Layout:
         down = x + self.middle(line.lane)
         points = [begin]
         if down != begin[0]:
-            turn = begin[1] + ARROW * 0.35
+            turn = begin[1] + TURN
             points += [(begin[0], turn), (down, turn)]
         if down != end[0]:
-            turn = end[1] - ARROW * 0.45
+            turn = end[1] - TURN
             points += [(down, turn), (end[0], turn)]
         return [*points, end]
 
@@ -204,7 +207,12 @@ def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
         if ends and ends[-1] > begin:
             ends.pop()
         ends.append(end)
-    bounds = [0, *ends]
+    bounds = [0]
+    for number, end in enumerate(ends):
+        # What is little stays with what is before it.
+        behind = ends[number + 1] if number + 1 < len(ends) else ranks
+        if number + 1 == len(ends) or (behind - bounds[-1] > 1.4 * wanted and ranks - end > 0.3 * wanted):
+            bounds.append(end)
     return [[node for node in nodes if low <= node.rank < high] for low, high in pairwise(bounds)]
 
 

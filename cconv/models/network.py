@@ -234,6 +234,7 @@ class Network:
         made_by: list[str] = ["the input"] * len(shapes)
         keys = {id(layer): key for key, layer in enumerate(self._layers)}
         for use in inlined.flow.uses:
+            use.layer._meet_format(data_format)
             given = self._given_to(use, shapes, data_format)
             key, layer = keys[id(use.layer)], use.layer
             if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):

@@ -355,7 +355,14 @@ class Trainer(Predictor):
         return math.fsum([layer.penalty() for _, layer in self._learning() or ()])
 
     def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
-        """Change the weights of the layers that were to learn when the step began."""
+        """Change the weights of the layers that were to learn when the step began, as far as they may."""
+        self._step(plan, learning)
+        for _, layer in learning or ():
+            if layer.constraints and layer.trainable:
+                layer.constrain()
+
+    def _step(self, plan: RecordedPlan, learning: Named | None) -> None:
+        """Let the optimizer make its step."""
         repeated, learning = (None, []) if learning is None else (plan.repeated, learning)
         # A penalty may have been changed, which `apply` notices.
         if not any([layer.regularizers for _, layer in learning]) and self.optimizer._repeat(repeated):

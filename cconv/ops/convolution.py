@@ -70,14 +70,16 @@ def conv2d(
     run: Run,
     algorithm: str = "auto",
     scale: Array | None = None,
+    tag: str = "y",
 ) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
 
     A pointwise convolution may be given a `scale` (f), which its output takes in front of the bias.
+    `tag` is what the run calls y.
     """
     channels, filters = x.shape[3], kernel.shape[3]
     what = Convolution(window, groups, channels, filters, x.itemsize, algorithm)
-    y = run.empty("y", (len(x), *window.output_size, filters), x.dtype)
+    y = run.empty(tag, (len(x), *window.output_size, filters), x.dtype)
     chosen = forward_algorithm(what, len(x))
     if chosen == "pointwise":
         rows = y.reshape(-1, filters), x.reshape(-1, channels)
@@ -96,21 +98,29 @@ def conv2d_input_gradient(
     run: Run,
     algorithm: str = "auto",
     positive: Array | None = None,
+    tag: str = "dx",
 ) -> Array:
-    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
-    filters = dy.shape[3]
-    what = Convolution(window, groups, in_channels, filters, dy.itemsize, algorithm)
-    dx = run.empty("dx", (len(dy), *window.input_size, in_channels), dy.dtype)
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c), which the run calls `tag`."""
+    what = Convolution(window, groups, in_channels, dy.shape[3], dy.itemsize, algorithm)
+    dx = run.empty(tag, (len(dy), *window.input_size, in_channels), dy.dtype)
+    if input_gradient_into(what, dy, kernel, dx, run, positive) == "winograd":
+        return dx  # it has seen `positive`
+    return where_positive(dx, positive, run)
+
+
+def input_gradient_into(
+    what: Convolution, dy: Array, kernel: Array, dx: Array, run: Run, positive: Array | None = None
+) -> str:
+    """Compute dx, and return by which algorithm; `positive` is for "winograd" alone."""
     chosen, this = input_gradient_algorithm(what, len(dy)), Pass.of(what, len(dy), run)
     if chosen == "winograd":
         winograd.input_gradient(this, dy, None, kernel, dx, positive)
-        return dx
-    if chosen == "pointwise":
-        rows = dx.reshape(-1, in_channels), dy.reshape(-1, filters)
+    elif chosen == "pointwise":
+        rows = dx.reshape(-1, what.channels), dy.reshape(-1, what.filters)
         dense.dense_input_gradient_into(*rows, kernel[0, 0], run)
     else:
         INPUT_GRADIENT[chosen](this, dy, kernel, dx)
-    return where_positive(dx, positive, run)
+    return chosen
 
 
 def _gradients(what: Convolution, dy: Array, run: Run) -> tuple[Array, Array]:

@@ -14,11 +14,13 @@ def forward(this: Pass, x: Array, kernel: Array, bias: Array | None, y: Array, r
     this.run.call(_kernels.conv2d_forward, x, kernel, bias, y, *how, relu, scratch, this.threads)
 
 
-def input_gradient(this: Pass, dy: Array, kernel: Array, dx: Array) -> None:
-    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c)."""
+def input_gradient(
+    this: Pass, dy: Array, kernel: Array, dx: Array, bias: Array | None = None, relu: bool = False
+) -> None:
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f), bias (c) or None -> dx (n, h, w, c)."""
     count = _kernels.conv2d_input_gradient_scratch(kernel.shape, this.what.groups, dy.itemsize)
-    how = (this.geometry, this.what.groups)
-    this.run.call(_kernels.conv2d_input_gradient, dy, kernel, dx, *how, this.scratch(count, dy), this.threads)
+    arrays, how = (dy, kernel, bias, dx), (this.geometry, this.what.groups, relu)
+    this.run.call(_kernels.conv2d_input_gradient, *arrays, *how, this.scratch(count, dy), this.threads)
 
 
 def weight_gradient(this: Pass, dy: Array, x: Array, dkernel: Array, dbias: Array) -> None:

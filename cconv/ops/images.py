@@ -1,4 +1,4 @@
-"""Rows of a data set gathered, images flipped and sampled: one function per kernel, arguments checked."""
+"""Rows of a data set gathered, and images changed: one function per kernel, arguments checked."""
 
 from typing import NamedTuple
 
@@ -85,18 +85,75 @@ def flip(x: Array, flips: Array, tag: str, run: Run) -> Array:
     return y
 
 
-def sample(x: Array, at: Array, how: Sampling, run: Run) -> Array:
-    """Images x (n, h, w, c), at (n, 2, w + h) -> y (n, h, w, c)."""
-    y = run.empty("y", x.shape, x.dtype)
+def sample(x: Array, at: Array, how: Sampling, run: Run, size: tuple[int, int] | None = None) -> Array:
+    """Images x (n, h, w, c), at (n, 2, w + h) -> y (n, h, w, c), or (n, *size, c) with `at` for that."""
+    y = run.empty("y", (len(x), *(size or x.shape[1:3]), x.shape[-1]), x.dtype)
     fill, bilinear = FILLS.index(how.fill_mode), how.interpolation == "bilinear"
-    threads = threads_for(x.size, SERIAL_PIXELS)
-    loops.sample(x, at, y, how.middle, fill, bilinear, how.fill_value, threads)
+    threads = threads_for(y.size, SERIAL_PIXELS)
+    run.call(loops.sample, x, at, y, how.middle, fill, bilinear, how.fill_value, threads)
     return y
 
 
-def sample_backward(dy: Array, at: Array, how: Sampling, run: Run) -> Array:
-    """Gradient dy (n, h, w, c) of what `sample` returned, at (n, 2, w + h) -> dx (n, h, w, c)."""
-    dx = run.empty("dx", dy.shape, dy.dtype)
+def sample_backward(
+    dy: Array, at: Array, how: Sampling, run: Run, size: tuple[int, int] | None = None
+) -> Array:
+    """Gradient dy of what `sample` returned of images as large, or of that size, and its `at` -> dx."""
+    dx = run.empty("dx", (len(dy), *(size or dy.shape[1:3]), dy.shape[-1]), dy.dtype)
     fill, bilinear = FILLS.index(how.fill_mode), how.interpolation == "bilinear"
-    loops.sample_backward(dy, at, dx, how.middle, fill, bilinear, threads_for(dy.size, SERIAL_PIXELS))
+    threads = threads_for(dy.size, SERIAL_PIXELS)
+    run.call(loops.sample_backward, dy, at, dx, how.middle, fill, bilinear, threads)
     return dx
+
+
+def brighten(x: Array, delta: Array, limits: tuple[float, float], run: Run) -> Array:
+    """Images x (n, ...), delta (n) -> x + delta, between these limits."""
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(loops.brighten, _flat(x), delta, _flat(y), *limits, threads_for(x.size))
+    return y
+
+
+def brighten_backward(dy: Array, y: Array, limits: tuple[float, float], run: Run) -> Array:
+    """Gradient dy and outputs y (n, ...) of what was put between these limits -> dx."""
+    dx = run.empty("dx", dy.shape, dy.dtype)
+    run.call(loops.brighten_backward, _flat(dy), _flat(y), _flat(dx), *limits, threads_for(dy.size))
+    return dx
+
+
+def contrast(x: Array, factor: Array, limits: tuple[float, float], tag: str, run: Run) -> Array:
+    """Images x (n, h, w, c), factor (n) -> what differs from the channels' means that many times as much."""
+    y = run.empty(tag, x.shape, x.dtype)
+    shape = (len(x), -1, x.shape[-1])
+    run.call(loops.contrast, x.reshape(shape), factor, y.reshape(shape), *limits, threads_for(x.size))
+    return y
+
+
+def mix(x: Array, partner: Array, weight: Array, run: Run) -> Array:
+    """Images or labels x (n, ...), partner (n), weight (n) -> weight * x + (1 - weight) * x[partner]."""
+    y = run.empty("y", x.shape, x.dtype)
+    run.call(loops.mix, _flat(x), partner, weight, _flat(y), threads_for(x.size))
+    return y
+
+
+def paste(x: Array, source: Array, partner: Array, box: Array, tag: str, run: Run) -> Array:
+    """Images x (n, h, w, c) -> x, but source[partner] in the box (n, 4) of each: see `reference.paste`."""
+    y = run.empty(tag, x.shape, x.dtype)
+    run.call(loops.paste, x, source, partner, box, y, threads_for(x.size))
+    return y
+
+
+def crop(x: Array, corner: Array, size: tuple[int, int], run: Run) -> Array:
+    """Images x (n, h, w, c), corner (n, 2) -> y (n, *size, c), whose first pixel is at the corner."""
+    y = run.empty("y", (len(x), *size, x.shape[-1]), x.dtype)
+    run.call(loops.crop, x, corner, y, threads_for(y.size))
+    return y
+
+
+def crop_backward(dy: Array, corner: Array, size: tuple[int, int], run: Run) -> Array:
+    """Gradient dy of what `crop` returned of images of that size -> dx (n, *size, c)."""
+    dx = run.empty("dx", (len(dy), *size, dy.shape[-1]), dy.dtype)
+    run.call(loops.crop_backward, dy, corner, dx, threads_for(dx.size))
+    return dx
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(len(x), -1)

@@ -1,4 +1,4 @@
-"""Batch normalisation over rows x (m, c): one function per kernel, arguments already checked.
+"""Rows x (m, c), normalised or scaled channel by channel: one function per kernel, arguments already checked.
 
 Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
 """
@@ -30,23 +30,25 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
     """
     partial = _partial(x, run)
-    run.call(loops.statistics, x, partial, _rows(x), threads_for(x.size))
+    run.call(loops.statistics, x[np.newaxis], partial[np.newaxis], _rows(x), threads_for(x.size))
     sums, squares = partial.sum(axis=0)
     distance = sums / len(x)
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
-def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run) -> Array:
+def apply(x: Array, mean: Array, scale: Array, shift: Array, relu: bool, run: Run, tag: str = "y") -> Array:
     """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU if `relu`."""
-    y = run.empty("y", x.shape, x.dtype)
-    run.call(loops.apply, x, mean, scale, shift, relu, y, _rows(x), threads_for(x.size))
+    y = run.empty(tag, x.shape, x.dtype)
+    vectors = (v[np.newaxis] for v in (mean, scale, shift))
+    run.call(loops.apply, x[np.newaxis], *vectors, relu, y[np.newaxis], _rows(x), threads_for(x.size))
     return y
 
 
 def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
     """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
     partial = _partial(x, run)
-    run.call(loops.gradient_sums, dy, x, mean, partial, _rows(x), threads_for(x.size))
+    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
+    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
     sums, products = partial.sum(axis=0)
     return sums, products
 
@@ -74,6 +76,16 @@ def input_gradient(
     With `in_place` dx is dy.
     """
     dx = dy if in_place else run.empty("dx", dy.shape, dy.dtype)
-    arrays = dy, x, mean, scale, slope, shift, dx
+    arrays = (a[np.newaxis] for a in (dy, x, mean, scale, slope, shift, dx))
     run.call(loops.input_gradient, *arrays, _rows(x), threads_for(x.size))
     return dx
+
+
+def scale_gradient(dy: Array, x: Array, mean: Array, run: Run) -> Array:
+    """Rows dy, x (m, c), mean (c) -> the sums of dy * (x - mean) (c), in their dtype."""
+    partial = _partial(x, run)
+    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
+    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
+    both = run.empty("dscale", (2, x.shape[1]), x.dtype)
+    run.call(loops.add_chunks, partial, both)
+    return both[1]

@@ -69,15 +69,15 @@ class ArrayGroups:
     ) -> None:
         self._pairs, self._penalties = list(pairs), _factors(penalties)
         self.token: object | None = None
-        # Gradients that are not used as they are: with an L1 penalty, or not as kernels want them.
-        self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
+        # Gradients that are not used as they are: with an L1 or another penalty, or not as kernels want them.
+        self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, Regularizer | None]] = []
         by_dtype: dict[Any, list[Entry]] = {}
         for (name, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
             l1 = penalty.l1 if penalty is not None else 0.0
             g = grad
-            if l1 or grad is not given:
+            if l1 or grad is not given or (penalty is not None and penalty.more):
                 g = aligned_empty(w.shape, w.dtype)
-                self._changed.append((g, given, w, l1))
+                self._changed.append((g, given, w, penalty))
             # The gradient of l2 Σw² is 2 l2 w.
             l2 = 2.0 * penalty.l2 if penalty is not None else 0.0
             by_dtype.setdefault(w.dtype, []).append(Entry(w, g, kept, l2, decays(name)))
@@ -115,13 +115,15 @@ class ArrayGroups:
 
     def refresh(self) -> None:
         """Work out the gradients that are not used as they are."""
-        for g, given, w, l1 in self._changed:
-            g[...] = given + l1 * np.sign(w) if l1 else given
+        for g, given, w, penalty in self._changed:
+            g[...] = given + penalty.l1 * np.sign(w) if penalty is not None and penalty.l1 else given
+            if penalty is not None and penalty.more:
+                g += penalty.gradient(w)
 
 
-def _factors(penalties: Sequence[Regularizer | None]) -> list[tuple[float, float] | None]:
+def _factors(penalties: Sequence[Regularizer | None]) -> list[tuple[Any, ...] | None]:
     # The values, and not the objects: they may be changed in place.
-    return [None if penalty is None else (penalty.l1, penalty.l2) for penalty in penalties]
+    return [None if penalty is None else penalty.factors for penalty in penalties]
 
 
 def _is_same(a: np.ndarray, b: np.ndarray) -> bool:

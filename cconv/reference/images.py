@@ -1,5 +1,6 @@
-"""Rows of a data set as a batch, and images mirrored, shifted and turned."""
+"""Rows of a data set as a batch, and images mirrored, moved, brightened, mixed and cut."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import DTypeLike
 Array = np.ndarray
 
 FAR = 2.0**30  # pixels off an image, beyond which places are not told apart
+BESIDE, CHAIN, CHAINS = 8, 64, 256  # terms of a mean: see simd/images/levels.h
 
 
 def gather_rows(
@@ -64,10 +66,12 @@ def sample(
     fill_mode: str = "reflect",
     interpolation: str = "bilinear",
     fill_value: float = 0.0,
+    size: tuple[int, int] | None = None,
 ) -> Array:
     """Images x (n, h, w, c) -> y, whose pixel (i, j) is found at another place of x, or between its pixels.
 
-    `at` (n, 2, w + h) holds float64 terms of the places, those of the columns before those of the rows::
+    y is as large as x, or of that `size`. `at` (n, 2, w + h), w and h being those of y, holds float64 terms
+    of the places, those of the columns before those of the rows::
 
         row    = (at[0, j] + at[0, w + i]) + middle[0]
         column = (at[1, j] + at[1, w + i]) + middle[1]
@@ -85,10 +89,11 @@ def sample(
     """
     n, height, width, channels = x.shape
     pixels = x.reshape(n * height * width, channels)
+    size = size or (height, width)
     total = np.zeros(1)
-    outside = np.zeros((n, height, width))
+    outside = np.zeros((n, *size))
     for number, (place, weight, lost) in enumerate(
-        _taps(at, middle, (height, width), fill_mode, interpolation)
+        _taps(at, middle, (height, width), size, fill_mode, interpolation)
     ):
         term = pixels[place] * weight[..., np.newaxis]
         total = total + term if number else term
@@ -104,8 +109,11 @@ def sample_backward(
     middle: tuple[float, float],
     fill_mode: str = "reflect",
     interpolation: str = "bilinear",
+    size: tuple[int, int] | None = None,
 ) -> Array:
     """Gradient of `sample` with respect to x: each dy goes to the pixels whose weighted sum its y was.
+
+    `size` is that of x, where dy has another.
 
     Examples
     --------
@@ -114,20 +122,30 @@ def sample_backward(
     >>> sample_backward(dy, half, (0.0, 0.0), "nearest").ravel()
     array([3., 9.])
     """
-    n, height, width, channels = dy.shape
+    n, *places, channels = dy.shape
+    height, width = size = size or (places[0], places[1])
     dx = np.zeros((n * height * width, channels), dy.dtype)
-    for place, weight, _ in _taps(at, middle, (height, width), fill_mode, interpolation):
+    for place, weight, _ in _taps(at, middle, size, (places[0], places[1]), fill_mode, interpolation):
         np.add.at(dx, place, (dy * weight[..., np.newaxis]).astype(dy.dtype))
-    return dx.reshape(dy.shape)
+    return dx.reshape(n, *size, channels)
 
 
 def _taps(
-    at: Array, middle: tuple[float, float], size: tuple[int, int], fill_mode: str, interpolation: str
+    at: Array,
+    middle: tuple[float, float],
+    size: tuple[int, int],
+    places: tuple[int, int],
+    fill_mode: str,
+    interpolation: str,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield, each (n, h, w), pixels of the batch, their weights, and the weight of those that lie outside."""
+    """Yield, for all places, pixels of images of a size, their weights, and those of what lies outside."""
     height, width = size
     rows, columns = (
-        np.clip(at[:, axis, np.newaxis, :width] + at[:, axis, width:, np.newaxis] + middle[axis], -FAR, FAR)
+        np.clip(
+            at[:, axis, np.newaxis, : places[1]] + at[:, axis, places[1] :, np.newaxis] + middle[axis],
+            -FAR,
+            FAR,
+        )
         for axis in (0, 1)
     )
     first = np.arange(len(at))[:, np.newaxis, np.newaxis] * height
@@ -157,3 +175,129 @@ def _standing_for(index: Array, size: int, fill_mode: str) -> Array:
     if fill_mode == "wrap":
         return index % size
     return np.clip(index, 0, size - 1)
+
+
+def brighten(x: Array, delta: Array, low: float, high: float) -> Array:
+    """Images x (n, ...), delta (n) -> x + delta, between `low` and `high`; a NaN stays one.
+
+    Examples
+    --------
+    >>> brighten(np.array([[0.0, 200.0, 250.0]]), np.array([25.5]), 0, 255)
+    array([[ 25.5, 225.5, 255. ]])
+    """
+    return _between(x + _of_each(delta, x), low, high)
+
+
+def brighten_backward(dy: Array, y: Array, low: float, high: float) -> Array:
+    """Gradient dy of `brighten`, or of `contrast` but for its means, by its y: 0 where y was cut.
+
+    Examples
+    --------
+    >>> brighten_backward(np.array([[1.0, 2.0, 3.0]]), np.array([[25.5, 225.5, 255.0]]), 0, 255)
+    array([[1., 2., 0.]])
+    """
+    return np.where((y > dy.dtype.type(low)) & (y < dy.dtype.type(high)), dy, dy.dtype.type(0))
+
+
+def contrast(x: Array, factor: Array, low: float = -np.inf, high: float = np.inf) -> Array:
+    """Images x (n, h, w, c), factor (n) -> (x - m) * factor + m, between `low` and `high`.
+
+    m is the mean of the image's channel. It is summed in float64: pixels p, p + 8, p + 16, … in chains of 64,
+    256 sums of these in chains too, and these at last.
+
+    With dy in the place of x and no limits this is the gradient with respect to x.
+
+    Examples
+    --------
+    >>> contrast(np.array([10.0, 20.0]).reshape(1, 1, 2, 1), np.array([1.5])).ravel()
+    array([ 7.5, 22.5])
+    """
+    n, height, width, channels = x.shape
+    pixels = height * width
+    padded = np.zeros((n, -(-pixels // (BESIDE * CHAIN * CHAINS)) * CHAINS * CHAIN * BESIDE, channels))
+    padded[:, :pixels] = x.reshape(n, pixels, channels)
+    chains = padded.reshape(n, -1, CHAINS, CHAIN, BESIDE, channels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = _in_order(_in_order(_in_order(chains, 3), 2), 1)
+        while sums.shape[1] > 1:
+            half = sums.shape[1] // 2
+            sums = sums[:, :half] + sums[:, half:]
+        means = (sums / pixels).astype(x.dtype).reshape(n, 1, 1, channels)
+        y = (x - means) * _of_each(factor, x) + means
+    return _between(y, low, high)
+
+
+def mix(x: Array, partner: Array, weight: Array) -> Array:
+    """Images x (n, ...), partner (n), weight (n) -> weight * x + (1 - weight) * x[partner].
+
+    Examples
+    --------
+    >>> mix(np.array([[0.0], [8.0]]), np.array([1, 0]), np.array([0.75, 1.0])).ravel()
+    array([2., 8.])
+    """
+    first = _of_each(weight, x)
+    return first * x + (x.dtype.type(1) - first) * x[partner]
+
+
+def paste(x: Array, source: Array, partner: Array, box: Array) -> Array:
+    """Images x (n, h, w, c) -> x, but ``source[partner]`` in the box of each.
+
+    `box` (n, 4) holds the first row, the row behind the last, and the same of the columns.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+    >>> paste(x, -x, np.array([0]), np.array([[1, 2, 0, 2]]))[0, :, :, 0]
+    array([[ 0.,  1.,  2.],
+           [-3., -4.,  5.]])
+    """
+    y = x.copy()
+    for image, other, (top, bottom, left, right) in zip(y, source[partner], box, strict=True):
+        image[top:bottom, left:right] = other[top:bottom, left:right]
+    return y
+
+
+def crop(x: Array, corner: Array, size: tuple[int, int]) -> Array:
+    """Images x (n, h, w, c), corner (n, 2) -> the parts of that size whose first pixel is the corner.
+
+    Examples
+    --------
+    >>> crop(np.arange(6).reshape(1, 2, 3, 1), np.array([[0, 1]]), (2, 2)).ravel()
+    array([1, 2, 4, 5])
+    """
+    height, width = size
+    return np.stack(
+        [image[top : top + height, left : left + width] for image, (top, left) in zip(x, corner, strict=True)]
+    )
+
+
+def crop_backward(dy: Array, corner: Array, size: tuple[int, int]) -> Array:
+    """Gradient dy (n, oh, ow, c) of `crop` -> dx, of images of that size: zero around the part.
+
+    Examples
+    --------
+    >>> crop_backward(np.ones((1, 1, 2, 1)), np.array([[0, 1]]), (2, 3))[0, :, :, 0]
+    array([[0., 1., 1.],
+           [0., 0., 0.]])
+    """
+    n, height, width, channels = dy.shape
+    dx = np.zeros((n, *size, channels), dy.dtype)
+    for image, part, (top, left) in zip(dx, dy, corner, strict=True):
+        image[top : top + height, left : left + width] = part
+    return dx
+
+
+def _between(y: Array, low: float, high: float) -> Array:
+    least, most = y.dtype.type(low), y.dtype.type(high)
+    return np.where(y > most, most, np.where(y < least, least, y))
+
+
+def _of_each(numbers: Array, x: Array) -> Array:
+    """Return one number for each image, of x's dtype and as many axes."""
+    return numbers.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _in_order(terms: Array, axis: int) -> Array:
+    """Return the sum along an axis, from the first term to the last."""
+    first, *others = np.moveaxis(terms, axis, 0)
+    return functools.reduce(np.add, others, first + 0.0)  # a sum begins with 0, and -0 is none

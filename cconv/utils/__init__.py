@@ -14,11 +14,13 @@ from cconv.arguments.numbers import positive_int
 from cconv.arguments.serializable import custom_object_scope, register_serializable
 from cconv.models import diagram
 from cconv.seeds import set_random_seed
+from cconv.utils.augmented import Augmented
 from cconv.utils.folders import image_dataset_from_directory
 from cconv.utils.images import array_to_img, img_to_array, load_img, save_img
 from cconv.utils.py_dataset import PyDataset, Sequence
 
 __all__ = [
+    "Augmented",
     "PyDataset",
     "Sequence",
     "array_to_img",

@@ -23,22 +23,30 @@ static void digest(const void *data, size_t n) {
         if (!(good) && wrong++ < 20) { fprintf(stderr, __VA_ARGS__); fputc('\n', stderr); } } while (0)
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double silu(double x) { return x / (1 + exp(-x)); }
+static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+static double softsign(double x) { return x / (1 + fabs(x)); }
+static double mish(double x) { return x * tanh(softplus(x)); }
+static double selu(double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x)); }
 static double relu(double x) { return x < 0 ? 0 : x; }
 
 #define REAL float
 #define LOOSE 2e-6
 #define CLOSE 4e-7
+#define NO_LONGER_NORMAL 1e-37
 #define NAME(name) name##_f32
 typedef cconv_table_f32 table_f32;
 #include "cases.h"
 #undef REAL
 #undef LOOSE
 #undef CLOSE
+#undef NO_LONGER_NORMAL
 #undef NAME
 
 #define REAL double
 #define LOOSE 1e-14
 #define CLOSE 1e-15
+#define NO_LONGER_NORMAL 1e-307
 #define NAME(name) name##_f64
 typedef cconv_table_f64 table_f64;
 #include "cases.h"

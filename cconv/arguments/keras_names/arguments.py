@@ -43,7 +43,6 @@ NO = Argument((False, None))
 PATH = Argument(same="path")
 VALUE = Argument(same="value")
 NAME = Argument((None, OWN_NAME))
-CONSTRAINT = Argument(instead="a regularizer of those weights")
 FACTOR = Argument(instead="a lower learning_rate")
 WORKERS = Argument(
     (1, 0, None), "workers= of a cconv.utils.PyDataset; batches of arrays are prepared in the background"
@@ -51,6 +50,9 @@ WORKERS = Argument(
 TOP = Argument((True,), "the layers of the model but the last: Sequential(model.layers[:-1])")
 TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_weights fills a model")
 ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
+DESERIALIZE = {"custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope")}
+CONSTRAINT = Argument(instead="a regularizer of those weights")
+
 
 ARGUMENTS: dict[str, dict[str, Argument]] = {
     "models.Sequential": {},
@@ -122,43 +124,54 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "optional": NO,
     },
     "layers.Dense": {
-        "kernel_constraint": CONSTRAINT,
-        "bias_constraint": CONSTRAINT,
         "lora_rank": NONE,
         "lora_alpha": NONE,
         "quantization_config": NONE,
     },
-    "layers.Conv2D": {
+    "layers.Conv1D": {
         "kernel_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
-    "layers.DepthwiseConv2D": {
+    "layers.Conv1DTranspose": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.Conv2DTranspose": {
+        "kernel_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.DepthwiseConv1D": {
         "depthwise_constraint": CONSTRAINT,
         "bias_constraint": CONSTRAINT,
     },
+    "layers.SeparableConv1D": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
+    "layers.SeparableConv2D": {
+        "depthwise_constraint": CONSTRAINT,
+        "pointwise_constraint": CONSTRAINT,
+        "bias_constraint": CONSTRAINT,
+    },
     "layers.BatchNormalization": {
-        "beta_constraint": CONSTRAINT,
-        "gamma_constraint": CONSTRAINT,
         "renorm": NO,
         "renorm_clipping": NONE,
         "renorm_momentum": Argument((0.99, None)),
         "synchronized": NO._replace(instead="nothing: a batch is never cut between processes"),
     },
-    "layers.Dropout": {
-        "noise_shape": NONE,
+    "layers.LayerNormalization": {
+        "beta_constraint": CONSTRAINT,
+        "gamma_constraint": CONSTRAINT,
     },
-    "layers.ReLU": {
-        "threshold": Argument((0.0, None)),
+    "layers.GroupNormalization": {
+        "beta_constraint": CONSTRAINT,
+        "gamma_constraint": CONSTRAINT,
     },
     "layers.LeakyReLU": {
         "alpha": Argument(instead="negative_slope", same="negative_slope"),
     },
-    "layers.Softmax": {
-        "axis": Argument((-1,), "Reshape or a transposed input, so that the axis is the last"),
-    },
-    "layers.deserialize": {
-        "custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope"),
-    },
+    "layers.deserialize": DESERIALIZE,
     "optimizers.*": {
         "loss_scale_factor": FACTOR,
         "name": NAME,
@@ -217,6 +230,9 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     "regularizers.*": {
         "identifier": VALUE,
     },
+    "constraints.*": {
+        "identifier": VALUE,
+    },
     "initializers.*": {
         "identifier": VALUE,
     },
@@ -224,6 +240,10 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "input_axes": NONE,
         "output_axes": NONE,
     },
+    "activations.deserialize": DESERIALIZE,
+    "constraints.deserialize": DESERIALIZE,
+    "initializers.deserialize": DESERIALIZE,
+    "regularizers.deserialize": DESERIALIZE,
     "activations.*": {
         "identifier": VALUE,
     },

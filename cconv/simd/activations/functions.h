@@ -38,10 +38,9 @@
 #define SMALLEST 0x1p-1022
 #endif
 
-/* x = k ln 2 + r with |r| <= ln(2)/2: returns exp(r) - 1 = r + r^2 q(r); q, a polynomial fitted
- * over that range, adds 0.03 ulp to exp(r) in float and nothing in double.  k is left in the low
- * bits of *t, and *t - ROUND is k. */
-INLINE vec NAME(reduced_expm1)(vec x, vec *t) {
+/* exp(r) - 1 = r + r^2 q(r) for |r| <= ln(2)/2; q, a polynomial fitted over that range, adds 0.03 ulp
+ * to exp(r) in float and nothing in double. */
+INLINE vec NAME(expm1_of_rest)(vec r) {
     static const REAL q_of_r[] = {
 #if REAL_BITS == 32
         0x1.6ac144p-10f, 0x1.123da6p-7f, 0x1.555858p-5f, 0x1.55548cp-3f, 0x1.fffffcp-2f
@@ -51,20 +50,25 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *t) {
         0x1.5555555555557p-5, 0x1.5555555555559p-3, 0.5
 #endif
     };
-    *t = FMA(x, SPLAT(LOG2_E), SPLAT(ROUND));
-    const vec k = *t - ROUND;
-    vec r = FMA(k, SPLAT(-LN2_HIGH), x);
-    r = FMA(k, SPLAT(-LN2_LOW), r);
     vec q = SPLAT(q_of_r[0]);
     for (size_t j = 1; j < sizeof q_of_r / sizeof *q_of_r; j++) q = FMA(q, r, SPLAT(q_of_r[j]));
     return FMA(r * r, q, r);
 }
 
-/* exp(x) for x that is not above EXP_HIGH, rounded once where it is subnormal: without an
+/* x = k ln 2 + r with |r| <= ln(2)/2: returns r.  k is left in the low bits of *t, and *t - ROUND is k. */
+INLINE vec NAME(rest_of_exponent)(vec x, vec *t) {
+    *t = FMA(x, SPLAT(LOG2_E), SPLAT(ROUND));
+    const vec k = *t - ROUND;
+    return FMA(k, SPLAT(-LN2_LOW), FMA(k, SPLAT(-LN2_HIGH), x));
+}
+
+INLINE vec NAME(reduced_expm1)(vec x, vec *t) {
+    return NAME(expm1_of_rest)(NAME(rest_of_exponent)(x, t));
+}
+
+/* p 2^k, k as `rest_of_exponent` leaves it, rounded once where it is subnormal: without an
  * instruction for that the power of two is applied in two halves, the first of which is exact. */
-INLINE vec NAME(exp_bounded)(vec x) {
-    vec t;
-    const vec p = NAME(reduced_expm1)(MAX2(SPLAT(EXP_LOW), x), &t) + 1;
+INLINE vec NAME(times_power)(vec p, vec t) {
 #if defined(ISA_AVX512)
     return (vec)M_(scalef)(p, t - ROUND);
 #else
@@ -73,16 +77,32 @@ INLINE vec NAME(exp_bounded)(vec x) {
 #endif
 }
 
+/* exp(x) for x that is not above EXP_HIGH */
+INLINE vec NAME(exp_bounded)(vec x) {
+    vec t;
+    const vec p = NAME(reduced_expm1)(MAX2(SPLAT(EXP_LOW), x), &t) + 1;
+    return NAME(times_power)(p, t);
+}
+
 INLINE vec NAME(exp)(vec x) { return NAME(exp_bounded)(MIN2(SPLAT(EXP_HIGH), x)); }
 
-/* log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2), by the series of
+/* e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2), by the series of
  * log(1 + f) = 2 atanh(f / (2 + f)), arranged as in fdlibm's e_log.c. */
-INLINE vec NAME(log)(vec x) {
+INLINE vec NAME(log_of_parts)(vec f, vec e) {
     static const REAL series[] = {
 #if REAL_BITS == 64
         2.0 / 23, 2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13,
 #endif
         (REAL)(2.0 / 11), (REAL)(2.0 / 9), (REAL)(2.0 / 7), (REAL)(2.0 / 5), (REAL)(2.0 / 3)};
+    const vec s = f / (f + 2), z = s * s, half = (REAL)0.5 * f * f;
+    vec q = SPLAT(series[0]);
+    for (size_t j = 1; j < sizeof series / sizeof *series; j++) q = FMA(q, z, SPLAT(series[j]));
+    const vec low = FMA(s, FMA(z, q, half), e * LN2_LOW);
+    return FMA(e, SPLAT(LN2_HIGH), f - (half - low));
+}
+
+/* log(x), x = 2^e (1 + f) */
+INLINE vec NAME(log)(vec x) {
     const mask tiny = LT(x, SPLAT(SMALLEST));
     const vec scaled = BLEND(tiny, x * (REAL)((uint64_t)1 << MANTISSA), x);
     const uvec root = (uvec)SPLAT((REAL)0.70710678118654752), one = (uvec)SPLAT((REAL)1);
@@ -91,11 +111,7 @@ INLINE vec NAME(log)(vec x) {
     const vec e = (vec)(exponent + (uvec)SPLAT(ROUND)) - ROUND -
                   BLEND(tiny, SPLAT((REAL)MANTISSA), SPLAT((REAL)0));
     const vec f = (vec)((bits << (REAL_BITS - MANTISSA) >> (REAL_BITS - MANTISSA)) + root) - 1;
-    const vec s = f / (f + 2), z = s * s, half = (REAL)0.5 * f * f;
-    vec q = SPLAT(series[0]);
-    for (size_t j = 1; j < sizeof series / sizeof *series; j++) q = FMA(q, z, SPLAT(series[j]));
-    const vec low = FMA(s, FMA(z, q, half), e * LN2_LOW);
-    vec y = FMA(e, SPLAT(LN2_HIGH), f - (half - low));
+    vec y = NAME(log_of_parts)(f, e);
     y = BLEND(EQ(x, SPLAT(INFINITY_)), x, y);
     y = BLEND(EQ(x, SPLAT((REAL)0)), SPLAT(-INFINITY_), y);
     return BLEND(LE(SPLAT((REAL)0), x), y, (x - x) / (x - x)); /* NaN below zero and for NaN */
@@ -110,12 +126,17 @@ INLINE vec NAME(sigmoid)(vec x) {
     return BLEND(LT(x, SPLAT((REAL)0)), e, SPLAT((REAL)1)) / (e + 1);
 }
 
+/* 2^k (p + 1) - 1, k as `rest_of_exponent` leaves it, where 2^k is a normal number */
+INLINE vec NAME(expm1_of_parts)(vec p, vec t) {
+    const vec two_k = (vec)(((uvec)t << MANTISSA) + (uvec)SPLAT((REAL)1));
+    return FMA(two_k, p, two_k - 1);
+}
+
 /* tanh|x| = E / (E + 2) with E = exp(2|x|) - 1, which keeps its digits near zero. */
 INLINE vec NAME(tanh)(vec x) {
     vec t;
     const vec a = MIN2(SPLAT(TANH_ONE), NAME(magnitude)(x));
     const vec p = NAME(reduced_expm1)(a + a, &t);
-    const vec two_k = (vec)(((uvec)t << MANTISSA) + (uvec)SPLAT((REAL)1));
-    const vec e = FMA(two_k, p, two_k - 1), y = e / (e + 2);
+    const vec e = NAME(expm1_of_parts)(p, t), y = e / (e + 2);
     return (vec)((uvec)y | ((uvec)x & (uvec)SPLAT((REAL)-0.0)));
 }

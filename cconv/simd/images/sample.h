@@ -65,10 +65,10 @@ static int NAME(taps_of)(const cconv_sampling *p, const double *at, ptrdiff_t i,
                          ptrdiff_t n, NAME(taps) *taps) {
     int32_t rows[TOGETHER], columns[TOGETHER];
     double down[TOGETHER], right[TOGETHER];
-    const ptrdiff_t line = p->w + p->h;
+    const ptrdiff_t line = p->ow + p->oh;
     const int sides = p->bilinear ? 2 : 1;
-    NAME(along)(at + first, at[p->w + i], p->middle[0], p->bilinear, n, rows, down);
-    NAME(along)(at + line + first, at[line + p->w + i], p->middle[1], p->bilinear, n, columns,
+    NAME(along)(at + first, at[p->ow + i], p->middle[0], p->bilinear, n, rows, down);
+    NAME(along)(at + line + first, at[line + p->ow + i], p->middle[1], p->bilinear, n, columns,
                 right);
     for (ptrdiff_t j = 0; j < n; j++) taps->lost[j] = 0;
     for (int tap = 0; tap < sides * sides; tap++) {
@@ -110,15 +110,15 @@ INLINE void NAME(blend_channels)(const cconv_sampling *p, ptrdiff_t n, int count
     else NAME(blend)(p, n, p->c, count, taps, x, y);
 }
 
-/* x (h, w, c), at (2, w + h) -> y (h, w, c).  The value of output pixel (i, j) is found at row
- * at[0][j] + at[0][w + i] + middle[0] and column at[1][j] + at[1][w + i] + middle[1] of the
+/* x (h, w, c), at (2, ow + oh) -> y (oh, ow, c).  The value of output pixel (i, j) is found at row
+ * at[0][j] + at[0][ow + i] + middle[0] and column at[1][j] + at[1][ow + i] + middle[1] of the
  * input. */
 static void NAME(sample)(const cconv_sampling *p, const double *at, const void *x, void *y) {
     NAME(taps) taps;
-    for (ptrdiff_t i = 0; i < p->h; i++)
-        for (ptrdiff_t first = 0; first < p->w; first += TOGETHER) {
-            const ptrdiff_t n = p->w - first < TOGETHER ? p->w - first : TOGETHER;
-            REAL *to = (REAL *)y + (i * p->w + first) * p->c;
+    for (ptrdiff_t i = 0; i < p->oh; i++)
+        for (ptrdiff_t first = 0; first < p->ow; first += TOGETHER) {
+            const ptrdiff_t n = p->ow - first < TOGETHER ? p->ow - first : TOGETHER;
+            REAL *to = (REAL *)y + (i * p->ow + first) * p->c;
             if (NAME(taps_of)(p, at, i, first, n, &taps) == 4)
                 NAME(blend_channels)(p, n, 4, &taps, x, to);
             else
@@ -126,7 +126,7 @@ static void NAME(sample)(const cconv_sampling *p, const double *at, const void *
         }
 }
 
-/* dy (h, w, c), at (2, w + h) -> dx (h, w, c): every gradient goes to the pixels its value came
+/* dy (oh, ow, c), at (2, ow + oh) -> dx (h, w, c): every gradient goes to the pixels its value came
  * from, first all the upper left of them, then all the upper right, lower left, lower right. */
 static void NAME(sample_backward)(const cconv_sampling *p, const double *at, const void *dy,
                                   void *dx) {
@@ -134,10 +134,10 @@ static void NAME(sample_backward)(const cconv_sampling *p, const double *at, con
     const int count = p->bilinear ? 4 : 1;
     for (ptrdiff_t e = 0; e < p->h * p->w * p->c; e++) ((REAL *)dx)[e] = 0;
     for (int tap = 0; tap < count; tap++)
-        for (ptrdiff_t i = 0; i < p->h; i++)
-            for (ptrdiff_t first = 0; first < p->w; first += TOGETHER) {
-                const ptrdiff_t n = p->w - first < TOGETHER ? p->w - first : TOGETHER;
-                const REAL *from = (const REAL *)dy + (i * p->w + first) * p->c;
+        for (ptrdiff_t i = 0; i < p->oh; i++)
+            for (ptrdiff_t first = 0; first < p->ow; first += TOGETHER) {
+                const ptrdiff_t n = p->ow - first < TOGETHER ? p->ow - first : TOGETHER;
+                const REAL *from = (const REAL *)dy + (i * p->ow + first) * p->c;
                 NAME(taps_of)(p, at, i, first, n, &taps);
                 for (ptrdiff_t j = 0; j < n; j++)
                     for (ptrdiff_t k = 0; k < p->c; k++)

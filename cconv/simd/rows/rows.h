@@ -253,11 +253,15 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 
 #include "activations/functions.h"
 #include "activations/map.h"
+#include "activations/smooth.h"
+#include "activations/prelu.h"
 #include "rows/stream.h"
 #include "rows/few.h"
 #include "activations/softmax.h"
 #include "losses/cross_entropy.h"
+#include "normalization/rows.h"
 #include "dropout/dropout.h"
+#include "dropout/normal.h"
 #include "optimizers/steps.h"
 #include "optimizers/passes.h"
 #include "pooling/bytes.h"
@@ -269,6 +273,8 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "images/convert.h"
 #include "images/sample.h"
 #include "merging/merging.h"
+#include "images/levels.h"
+#include "images/patches.h"
 
 static const cconv_rows NAME(rows) = {
     .relu = NAME(relu_row), .relu_backward = NAME(relu_backward),
@@ -276,12 +282,26 @@ static const cconv_rows NAME(rows) = {
     .sigmoid = NAME(sigmoid_row), .sigmoid_backward = NAME(sigmoid_backward),
     .tanh = NAME(tanh_row), .tanh_backward = NAME(tanh_backward),
     .exp = NAME(exp_row), .log = NAME(log_row), .add = NAME(add_row),
+    .silu = NAME(silu_row), .silu_backward = NAME(silu_backward),
+    .gelu = NAME(gelu_row), .gelu_backward = NAME(gelu_backward),
+    .gelu_tanh = NAME(gelu_tanh_row), .gelu_tanh_backward = NAME(gelu_tanh_backward),
+    .elu = NAME(elu), .elu_backward = NAME(elu_backward),
+    .selu = NAME(selu), .selu_backward = NAME(selu_backward),
+    .softplus = NAME(softplus_row), .softplus_backward = NAME(softplus_backward),
+    .softsign = NAME(softsign_row), .softsign_backward = NAME(softsign_backward),
+    .mish = NAME(mish_row), .mish_backward = NAME(mish_backward),
+    .hard_sigmoid = NAME(hard_sigmoid_row), .hard_sigmoid_backward = NAME(hard_sigmoid_backward),
+    .hard_silu = NAME(hard_silu_row), .hard_silu_backward = NAME(hard_silu_backward),
+    .product = NAME(product_row), .prelu = NAME(prelu), .prelu_backward = NAME(prelu_backward),
     .softmax = NAME(softmax), .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax), .log_softmax_backward = NAME(log_softmax_backward),
     STREAM
     .cross_entropy = NAME(cross_entropy), .sum = NAME(row_sum), .column_sums = NAME(column_sums),
     .add_exactly = NAME(add_exactly), .add_columns = NAME(add_columns), .whole = NAME(whole),
-    .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward),
+    .moments = NAME(moments), .normalize = NAME(normalize),
+    .normalize_sums = NAME(normalize_sums), .normalize_weights = NAME(normalize_weights),
+    .normalize_backward = NAME(normalize_backward),
+    .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward), .normal = NAME(normal),
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),
     .average_pool_backward = NAME(average_pool_backward),
@@ -293,6 +313,9 @@ static const cconv_rows NAME(rows) = {
     .larger = NAME(larger), .smaller = NAME(smaller), .larger_share = NAME(larger_share),
     .scale_rows = NAME(scale_rows), .product_sums = NAME(product_sums),
     .copy_rows = NAME(copy_rows),
+    .brighten = NAME(brighten), .brighten_backward = NAME(brighten_backward),
+    .contrast = NAME(contrast), .mix = NAME(mix), .paste = NAME(paste),
+    .crop = NAME(crop), .crop_backward = NAME(crop_backward),
     .sgd = NAME(sgd), .momentum = NAME(momentum), .nesterov = NAME(nesterov),
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),

@@ -31,9 +31,9 @@ enum {
 /* What stands for pixels outside an image. */
 enum { CCONV_FILL_REFLECT, CCONV_FILL_WRAP, CCONV_FILL_NEAREST, CCONV_FILL_CONSTANT };
 
-/* How images (h, w, c) are sampled at other places: see images/sample.h. */
+/* How images (h, w, c) are sampled at (oh, ow) other places: see images/sample.h. */
 typedef struct {
-    ptrdiff_t h, w, c;
+    ptrdiff_t h, w, c, oh, ow;
     double middle[2];
     double value; /* outside, for CCONV_FILL_CONSTANT */
     int fill, bilinear;
@@ -63,7 +63,16 @@ typedef struct {
     /* elementwise */
     cconv_map *relu, *relu_backward, *leaky_relu, *leaky_relu_backward;
     cconv_map *sigmoid, *sigmoid_backward, *tanh, *tanh_backward;
-    cconv_map *exp, *log, *add;
+    cconv_map *exp, *log, *add, *product;
+    /* their gradients take x, not y */
+    cconv_map *silu, *silu_backward, *gelu, *gelu_backward, *gelu_tanh, *gelu_tanh_backward;
+    cconv_map *elu, *elu_backward, *selu, *selu_backward, *softplus, *softplus_backward;
+    cconv_map *softsign, *softsign_backward, *mish, *mish_backward;
+    cconv_map *hard_sigmoid, *hard_sigmoid_backward, *hard_silu, *hard_silu_backward;
+    /* rows of n, with slopes (n) */
+    void (*prelu)(ptrdiff_t rows, ptrdiff_t n, const void *x, const void *alpha, void *y);
+    void (*prelu_backward)(ptrdiff_t rows, ptrdiff_t n, const void *dy, const void *x,
+                           const void *alpha, void *dx, void *dalpha);
     /* past the caches; NULL where stores do not go there */
     void (*stream)(ptrdiff_t n, const void *stage, void *to);
     void (*streamed)(void);
@@ -79,9 +88,20 @@ typedef struct {
     void (*add_columns)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *x, void *sums,
                         void *lost);
     void (*whole)(ptrdiff_t n, const void *sums, const void *lost, void *out);
+    /* one row that is normalised by its own statistics: see normalization/rows.h */
+    void (*moments)(ptrdiff_t n, const void *x, int centred, double *out);
+    void (*normalize)(ptrdiff_t n, const void *x, const void *gamma, const void *beta, double mean,
+                      double inverse, void *y);
+    void (*normalize_sums)(ptrdiff_t n, const void *dy, const void *x, const void *gamma,
+                           double mean, double *sums);
+    void (*normalize_weights)(ptrdiff_t n, const void *dy, const void *x, double mean,
+                              double inverse, void *dgamma, void *dbeta);
+    void (*normalize_backward)(ptrdiff_t n, const void *dy, const void *x, const void *gamma,
+                               double mean, double inverse, double slope, double shift, void *dx);
     /* elements first ... first + n of one sample; first is a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);
+    void (*normal)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, void *out);
     void (*dropout_backward)(ptrdiff_t n, double scale, const void *dy, const uint8_t *bits,
                              void *dx);
     /* one row of pixels of one image */
@@ -110,6 +130,18 @@ typedef struct {
     cconv_row_map *scale_rows, *product_sums;
     void (*copy_rows)(ptrdiff_t m, ptrdiff_t n, const void *from, ptrdiff_t from_step, void *to,
                       ptrdiff_t step);
+    void (*brighten)(ptrdiff_t n, double delta, double low, double high, const void *x, void *y);
+    void (*brighten_backward)(ptrdiff_t n, double low, double high, const void *dy, const void *y,
+                              void *dx);
+    void (*contrast)(ptrdiff_t pixels, ptrdiff_t c, double factor, double low, double high,
+                     const void *x, void *y);
+    void (*mix)(ptrdiff_t n, double weight, const void *a, const void *b, void *y);
+    void (*paste)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, const long long *box, const void *x,
+                  const void *other, void *y);
+    void (*crop)(ptrdiff_t w, ptrdiff_t c, ptrdiff_t oh, ptrdiff_t ow, ptrdiff_t top,
+                 ptrdiff_t left, const void *x, void *y);
+    void (*crop_backward)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, ptrdiff_t oh, ptrdiff_t ow,
+                          ptrdiff_t top, ptrdiff_t left, const void *dy, void *dx);
     /* optimizers: rules, and what is done with gradients before them and with weights after them */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
     cconv_update *amsgrad, *nadam, *adamax, *lion;

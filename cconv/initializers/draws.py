@@ -1,104 +1,20 @@
-"""Initial values of weights, by name or as objects, the same for a seed on every machine.
-
-Draws are counter-based (`seeds.bits`), and normal numbers come from uniform ones by `exactmath`:
-no machine-dependent function takes part.
-"""
+"""Initial values that are drawn, each by itself."""
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from cconv import arguments
-from cconv.arguments.arrays import aligned_empty
-from cconv.arguments.control import controlled
-from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, one_of
 from cconv.exactmath import normal_quantile
-from cconv.seeds import bits, check_seed, new_seed
+from cconv.initializers.base import Initializer, fans
+from cconv.seeds import bits, check_seed
 from cconv.seeds import uniform as uniform_of
-
-__all__ = [
-    "Constant",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "Initializer",
-    "LecunNormal",
-    "LecunUniform",
-    "Ones",
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "Zeros",
-    "get",
-]
 
 CHUNK = 1 << 16  # draws made at a time: a large kernel needs no second array of its size
 CUT = 0.02275013194817921  # Φ(-2), where the truncated normal distribution ends
 # Standard deviation of a normal distribution that is cut at two of its standard deviations.
 CUT_STDDEV = 0.87962566103423978
-
-
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a kernel `(…, in, out)`: the terms an output and a dx sum.
-
-    Examples
-    --------
-    >>> fans((5, 5, 3, 8)), fans((100, 10))
-    ((75, 200), (100, 10))
-    """
-    if len(shape) < 2:
-        only = shape[0] if shape else 1
-        return only, only
-    window = math.prod(shape[:-2])
-    return shape[-2] * window, shape[-1] * window
-
-
-class Initializer(arguments.Configured):
-    """Base of the initializers; a subclass fills chunks of the new array."""
-
-    seed: int | None = None
-
-    @controlled
-    def __call__(
-        self,
-        shape: tuple[int, ...],
-        dtype: DTypeLike = "float32",
-        *,
-        seed: int | None = None,
-        stream: int = 0,
-    ) -> np.ndarray:
-        """Return a new array.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            For a kernel ``(kh, kw, in, out)`` or ``(in, out)``.
-        dtype : dtype
-            float32 or float64: the same draws, rounded.
-        seed : int, optional
-            Key of the draws, unless the initializer was made with a seed of its own.
-        stream : int
-            Names the array among those of one seed.
-
-        Returns
-        -------
-        ndarray
-            C-contiguous, 64-byte aligned.
-        """
-        array = aligned_empty(tuple(shape), dtype)
-        if self.seed is not None:
-            seed = self.seed
-        self._fill(array.reshape(-1), tuple(shape), new_seed() if seed is None else seed, stream)
-        return array
-
-    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
-        raise NotImplementedError
 
 
 def _draws(flat: np.ndarray, seed: int, stream: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -109,38 +25,9 @@ def _draws(flat: np.ndarray, seed: int, stream: int) -> Iterator[tuple[slice, np
         yield place, uniform_of(generator.random_raw(place.stop - place.start))
 
 
-def _seed(where: str, seed: int | None) -> int | None:
+def own_seed(where: str, seed: int | None) -> int | None:
+    """Return the seed of an initializer that was given one, checked; None stays."""
     return None if seed is None else check_seed(where, seed)
-
-
-class Constant(Initializer):
-    """Every element is `value`.
-
-    Examples
-    --------
-    >>> Constant(2.0)((2,))
-    array([2., 2.], dtype=float32)
-    """
-
-    def __init__(self, value: float = 0.0):
-        self.value: float = finite("Constant", "value", value)
-
-    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
-        flat[...] = self.value
-
-
-class Zeros(Initializer):
-    """Every element is 0."""
-
-    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
-        flat[...] = 0
-
-
-class Ones(Initializer):
-    """Every element is 1."""
-
-    def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
-        flat[...] = 1
 
 
 class RandomUniform(Initializer):
@@ -156,7 +43,7 @@ class RandomUniform(Initializer):
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
         self.minval: float = finite("RandomUniform", "minval", minval)
         self.maxval: float = finite("RandomUniform", "maxval", maxval, least=self.minval)
-        self.seed: int | None = _seed("RandomUniform", seed)
+        self.seed: int | None = own_seed("RandomUniform", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -176,7 +63,7 @@ class RandomNormal(Initializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
         self.mean: float = finite("RandomNormal", "mean", mean)
         self.stddev: float = finite("RandomNormal", "stddev", stddev, least=0.0)
-        self.seed: int | None = _seed("RandomNormal", seed)
+        self.seed: int | None = own_seed("RandomNormal", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -192,7 +79,7 @@ class TruncatedNormal(Initializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
         self.mean: float = finite("TruncatedNormal", "mean", mean)
         self.stddev: float = finite("TruncatedNormal", "stddev", stddev, least=0.0)
-        self.seed: int | None = _seed("TruncatedNormal", seed)
+        self.seed: int | None = own_seed("TruncatedNormal", seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         for place, u in _draws(flat, seed, stream):
@@ -237,8 +124,9 @@ class VarianceScaling(Initializer):
         self.scale: float = finite(where, "scale", scale, least=0.0)
         self.mode: str = one_of(where, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         kinds = ("truncated_normal", "untruncated_normal", "uniform")
-        self.distribution: str = one_of(where, "distribution", distribution, kinds)
-        self.seed: int | None = _seed(where, seed)
+        kind = "truncated_normal" if distribution == "normal" else distribution  # as in Keras
+        self.distribution: str = one_of(where, "distribution", kind, kinds)
+        self.seed: int | None = own_seed(where, seed)
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         fan_in, fan_out = fans(shape)
@@ -297,46 +185,3 @@ class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in (LeCun et al. 1998)."""
 
     choice: tuple[float, str, str] = (1.0, "fan_in", "truncated_normal")
-
-
-_CLASSES: dict[str, type[Initializer]] = {
-    "constant": Constant,
-    "zeros": Zeros,
-    "ones": Ones,
-    "random_uniform": RandomUniform,
-    "random_normal": RandomNormal,
-    "truncated_normal": TruncatedNormal,
-    "variance_scaling": VarianceScaling,
-    "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-    "lecun_uniform": LecunUniform,
-    "lecun_normal": LecunNormal,
-}
-
-
-def get(value: Any, where: str = "initializers.get", name: str = "value") -> Initializer:
-    """Return the initializer that `value` stands for.
-
-    Parameters
-    ----------
-    value : str, Initializer or mapping
-        ``"glorot_uniform"``, ``GlorotUniform()`` or its configuration.
-    where, name : str
-        Begin the error message.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When it stands for none.
-
-    Examples
-    --------
-    >>> get("he_normal")
-    HeNormal()
-    """
-    return arguments.resolve(where, name, value, Initializer, _CLASSES)
-
-
-refusing(globals(), functions=["get"])

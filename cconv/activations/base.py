@@ -1,0 +1,152 @@
+"""What an activation is, and those that every network has: linear, the sigmoids and the softmaxes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cconv import arguments, ops
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import is_int
+from cconv.ops.run import Run, replayable
+
+
+class Activation(arguments.Configured):
+    """An activation function and its derivative.
+
+    Attributes
+    ----------
+    key : str
+        Keras' name, which is also that of the functions in `ops`.
+    keeps : {"output", "input"}
+        What `backward` is given of the forward pass, and the layer keeps for it: y, or x.
+    """
+
+    not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("call", "forward"), "define __call__(x, run) and backward(dy, y, run)"
+    )
+    key: str = ""
+    keeps: str = "output"
+
+    def plain(self) -> Any:
+        """Return the name, or the configuration where there is more to say."""
+        return self.key if self == type(self)() else arguments.config_of(self)
+
+    def kept(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return what `backward` needs of the input and the output."""
+        return x if self.keeps == "input" else y
+
+    @replayable
+    @controlled
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        return getattr(ops, self.key)(x, run)
+
+    @replayable
+    @controlled
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the gradient `dy` of the output and what was kept: `y`, or the input in its place."""
+        return getattr(ops, f"{self.key}_backward")(dy, y, run)
+
+
+class Linear(Activation):
+    """``y = x``, the same array."""
+
+    key = "linear"
+
+    @replayable
+    @controlled
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return x itself."""
+        return x
+
+    @replayable
+    @controlled
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dy itself."""
+        return dy
+
+
+class Sigmoid(Activation):
+    """``y = 1 / (1 + exp(-x))``, to 2.6 units in the last place."""
+
+    key = "sigmoid"
+
+
+class Tanh(Activation):
+    """``y = tanh(x)``, to 2.6 units in the last place."""
+
+    key = "tanh"
+
+
+class Softmax(Activation):
+    """``y = exp(x) / Σ exp(x)`` over the last axis; exp is right to 1.1 units in the last place."""
+
+    key = "softmax"
+
+
+class LogSoftmax(Activation):
+    """``y = x - log Σ exp(x)`` over the last axis; log is right to 0.9 units in the last place."""
+
+    key = "log_softmax"
+
+
+class SoftmaxOver(Activation):
+    """A softmax over other axes than the last.
+
+    Parameters
+    ----------
+    axes : sequence of int
+        Of x, whose first is the batch: each once.
+    logarithm : bool
+        Whether it is the logarithm of the softmax.
+    """
+
+    key = "softmax"
+
+    def __init__(self, axes: Sequence[int] = (-1,), logarithm: bool = False) -> None:
+        expected = f"SoftmaxOver: axes must be ints that are all different, got {axes!r}"
+        if isinstance(axes, str) or not isinstance(axes, Sequence) or not all(map(is_int, axes)):
+            raise TypeError(expected)
+        self.axes: tuple[int, ...] = tuple(map(int, axes))
+        if not axes or len(set(axes)) < len(axes):
+            raise ValueError(expected)
+        self.logarithm: bool = arguments.flag("SoftmaxOver", "logarithm", logarithm)
+
+    def plain(self) -> Any:
+        """Return the configuration."""
+        return arguments.config_of(self)
+
+    def _moved(self, x: np.ndarray) -> np.ndarray:
+        """Return a view whose last axes are those of the sums."""
+        axes = [axis % x.ndim for axis in self.axes]
+        return x.transpose([*(axis for axis in range(x.ndim) if axis not in axes), *axes])
+
+    def _rows(self, x: np.ndarray, tag: str, run: Run) -> np.ndarray:
+        """Return a copy in which every sum is over a row."""
+        moved = self._moved(x)
+        rows = run.empty(tag, moved.shape, x.dtype)
+        run.call(np.copyto, rows, moved)
+        return rows.reshape(-1, np.prod(moved.shape[moved.ndim - len(self.axes) :], dtype=int))
+
+    def _back(self, rows: np.ndarray, like: np.ndarray, tag: str, run: Run) -> np.ndarray:
+        """Return the rows in the order of the array that they were made of."""
+        array = run.empty(tag, like.shape, like.dtype)
+        there = self._moved(array)
+        run.call(np.copyto, there, rows.reshape(there.shape))
+        return array
+
+    @replayable
+    @controlled
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        function = ops.log_softmax if self.logarithm else ops.softmax
+        return self._back(function(self._rows(x, "rows", run), run), x, "y", run)
+
+    @replayable
+    @controlled
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        function = ops.log_softmax_backward if self.logarithm else ops.softmax_backward
+        dx = function(self._rows(dy, "dy rows", run), self._rows(y, "y rows", run), run)
+        return self._back(dx, y, "dx", run)

@@ -1,0 +1,100 @@
+"""Rectifiers: of straight lines that meet."""
+
+from typing import Any
+
+import numpy as np
+
+from cconv import ops
+from cconv.activations.base import Activation
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import at_least_zero, finite
+from cconv.ops.run import Run, replayable
+
+
+class ReLU(Activation):
+    """``y = max(x, 0)`` (Nair & Hinton 2010)."""
+
+    key = "relu"
+
+
+def is_relu(activation: Activation) -> bool:
+    """Whether an activation is ReLU and no more, and may be computed inside of a kernel."""
+    return type(activation) is ReLU
+
+
+class LeakyReLU(Activation):
+    """``y = x`` where x > 0, else ``negative_slope · x`` (Maas, Hannun, Ng 2013)."""
+
+    key = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.2) -> None:
+        # The derivative is read off the output's sign, which a negative slope would hide.
+        self.negative_slope: float = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
+
+    @replayable
+    @controlled
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        return ops.leaky_relu(x, self.negative_slope, run)
+
+    @replayable
+    @controlled
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        return ops.leaky_relu_backward(dy, y, self.negative_slope, run)
+
+
+class ClippedReLU(Activation):
+    """``y = x`` where x > threshold, else ``negative_slope · (x - threshold)``; at most `max_value`.
+
+    With 6 and nothing else "relu6" (Krizhevsky 2010).
+    """
+
+    key = "relu6"
+
+    def __init__(
+        self, max_value: float | None = 6.0, negative_slope: float = 0.0, threshold: float = 0.0
+    ) -> None:
+        self.max_value: float | None = (
+            None if max_value is None else finite("ReLU", "max_value", max_value, least=0.0)
+        )
+        self.negative_slope: float = at_least_zero("ReLU", "negative_slope", negative_slope)
+        # With one below 0 the output's sign would not tell on which side of it x was.
+        self.threshold: float = at_least_zero("ReLU", "threshold", threshold)
+
+    @replayable
+    @controlled
+    def __call__(self, x: np.ndarray, run: Run) -> np.ndarray:
+        """Return the function's values, of x's shape and dtype."""
+        if self.threshold:
+            shifted, above = run.empty("shifted", x.shape, x.dtype), run.empty("above", x.shape, np.bool_)
+            run.call(np.subtract, x, self.threshold, shifted)
+            y = ops.leaky_relu(shifted, self.negative_slope, run)
+            run.call(np.greater, x, self.threshold, above)
+            run.call(np.copyto, y, x, "same_kind", above)
+        else:
+            y = ops.leaky_relu(x, self.negative_slope, run)
+        if self.max_value is not None:
+            run.call(np.clip, y, None, self.max_value, y)
+        return y
+
+    @replayable
+    @controlled
+    def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
+        """Return dx for the output `y` and its gradient `dy`."""
+        dx = ops.leaky_relu_backward(dy, y, self.negative_slope, run)
+        if self.max_value is None:
+            return dx
+        cut = run.empty("cut", y.shape, np.bool_)
+        run.call(np.greater_equal, y, self.max_value, cut)
+        # Written, not multiplied by zero, which would turn an infinite dy into NaN.
+        run.call(np.copyto, dx, 0.0, "same_kind", cut)
+        return dx
+
+
+def rectifier(max_value: Any = None, negative_slope: Any = 0.0, threshold: Any = 0.0) -> Activation:
+    """Return the rectifier that Keras' `ReLU` with these arguments is."""
+    full = ClippedReLU(max_value, negative_slope, threshold)
+    if full.max_value is not None or full.threshold:
+        return full
+    return LeakyReLU(full.negative_slope) if full.negative_slope else ReLU()

@@ -1,0 +1,82 @@
+"""Where the pixels of a resized image lie between those of the input, along one axis."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+INTERPOLATIONS = ("bilinear", "nearest")
+LONGEST = 2**24  # pixels of a resized image along an axis: there is a table of so many entries
+
+
+def check_sides(where: str, *outputs: int) -> None:
+    """ValueError where an image of such a size has too many pixels along an axis."""
+    if max(outputs) > LONGEST:
+        raise ValueError(
+            f"{where}: the output must have at most {LONGEST} pixels along an axis, got {max(outputs)}"
+        )
+
+
+class Axis(NamedTuple):
+    """Along one axis, each output is ``x[at] * (1 - share) + x[at + 1] * share``; share 0 takes x[at] alone.
+
+    Attributes
+    ----------
+    size : int
+        Pixels of the input.
+    at : ndarray (outputs,) of int64
+        Ascending.
+    share : ndarray (outputs,) of float64
+        In [0, 1).
+    reach : ndarray (size, 2) of int64
+        For each pixel of the input the first output that takes of it, and the one behind the last.
+    """
+
+    size: int
+    at: np.ndarray
+    share: np.ndarray
+    reach: np.ndarray
+
+
+def resized_axis(size: int, outputs: int, interpolation: str, part: tuple[int, int] | None = None) -> Axis:
+    """Return where `outputs` pixels lie that cover the input, or a part of it, evenly.
+
+    The centre of output i is at ``(i + 1/2) * extent / outputs`` (half-pixel centres, as Keras and PyTorch
+    without ``align_corners``), and that of an input pixel p at ``p + 1/2``. Between the two centres around
+    it "bilinear" interpolates, and takes the pixel at the edge outside of them; "nearest" takes the pixel
+    that the centre lies in. All is in whole numbers, so that no rounding chooses a pixel.
+
+    Parameters
+    ----------
+    size : int
+        Pixels of the input.
+    outputs : int
+        Pixels of the result.
+    interpolation : "bilinear" or "nearest"
+    part : (first, extent), optional
+        So many pixels from the first on are what is resized; by default all.
+
+    Examples
+    --------
+    >>> axis = resized_axis(2, 4, "bilinear")
+    >>> axis.at, axis.share
+    (array([0, 0, 0, 1]), array([0.  , 0.25, 0.75, 0.  ]))
+    >>> axis.reach
+    array([[0, 3],
+           [1, 4]])
+    """
+    first, extent = (0, size) if part is None else part
+    centres = (2 * np.arange(outputs, dtype=np.int64) + 1) * extent
+    if interpolation == "nearest":
+        at, rest = centres // (2 * outputs), np.zeros(outputs, np.int64)
+    else:
+        at, rest = np.divmod(np.maximum(centres - outputs, 0), 2 * outputs)
+        rest[at >= extent - 1] = 0
+        at = np.minimum(at, extent - 1)
+    at, share = at + first, rest / (2 * outputs)
+    pixels = np.arange(size, dtype=np.int64)
+    last = at + (rest > 0)  # the last pixel that an output takes of: ascending, as `at` is
+    reach = np.stack([np.searchsorted(last, pixels), np.searchsorted(at, pixels, "right")], axis=1)
+    axis = Axis(size, at, share, np.ascontiguousarray(reach.astype(np.int64)))
+    for table in (axis.at, axis.share, axis.reach):
+        table.setflags(write=False)
+    return axis

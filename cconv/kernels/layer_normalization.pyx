@@ -1,0 +1,241 @@
+# layer_normalization.pyx: rows x (m, n), each normalised by its own statistics: both passes.
+#
+# A row of at most PIECE elements stays in the cache and is gone through at once; a longer one is cut into
+# pieces, whose statistics are added in their order, in double.  Sums along a row are simd/rows/rows.h's.
+# Kernels check nothing and allocate nothing.
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.math cimport sqrt
+from libc.string cimport memset
+
+from cconv._kernels cimport cconv_rows_of
+from cconv._rows cimport cconv_rows
+from cconv.kernels.chunks cimport size
+
+cdef enum:
+    PIECE = 8192  # elements
+    LAYER = 0     # (x - mean) / sqrt(variance + epsilon)
+    SCALING = 1   # x / sqrt(variance + epsilon)
+    RMS = 2       # x / sqrt(mean of the squares + epsilon)
+    UNIT = 3      # x / sqrt(sum of the squares), times at most 1 / epsilon
+
+
+def pieces_chunks(size n):
+    # Pieces of a row of n.
+    return (n + PIECE - 1) // PIECE
+
+
+def rows_chunks(size m, size n):
+    # Parts of m rows of n, each of which adds up the gradients of the weights by itself.
+    return (m + rows_of_task(n) - 1) // rows_of_task(n)
+
+
+cdef inline size rows_of_task(size n) noexcept nogil:
+    return min(256, max(16, PIECE // n))
+
+
+cdef inline size piece_of(size n, size k) noexcept nogil:
+    # elements of the k-th piece of a row of n
+    return min(PIECE, n - k * PIECE)
+
+
+cdef inline const void *part_of(const void *weights, size start) noexcept nogil:
+    # weights from a byte on, if there are any
+    if weights == NULL:
+        return NULL
+    return <const char *> weights + start
+
+
+cdef void finish(size n, int rule, double epsilon, const double *moments, double *statistics) noexcept nogil:
+    # moments (pieces, 2): means and sums of squared distances -> statistics (2): mean and 1 / deviation
+    cdef size pieces = (n + PIECE - 1) // PIECE, k
+    cdef double mean = 0, squares = 0, distance
+    for k in range(pieces):
+        mean = mean + moments[2 * k] * <double> piece_of(n, k)
+    mean = mean / <double> n if pieces > 1 else moments[0]
+    for k in range(pieces):
+        distance = moments[2 * k] - mean
+        squares = squares + (moments[2 * k + 1] + <double> piece_of(n, k) * distance * distance)
+    statistics[0] = mean
+    if rule == UNIT:
+        # NaN stays NaN.
+        statistics[1] = 1 / epsilon if squares <= epsilon * epsilon else 1 / sqrt(squares)
+    else:
+        if squares < 0:
+            squares = 0
+        statistics[1] = 1 / sqrt(squares / <double> n + epsilon)
+
+
+cdef void row_forward(
+    const cconv_rows *rows, size n, int rule, double epsilon, const void *x, const void *gamma,
+    const void *beta, double *statistics, void *y
+) noexcept nogil:
+    cdef double moments[2]
+    rows.moments(n, x, rule <= SCALING, moments)
+    finish(n, rule, epsilon, moments, statistics)
+    rows.normalize(n, x, gamma, beta, statistics[0] if rule == LAYER else 0, statistics[1], y)
+
+
+cdef void rows_forward(
+    const cconv_rows *rows, size m, size n, size item, int rule, double epsilon, const char *x,
+    const void *gamma, const void *beta, double *statistics, char *y
+) noexcept nogil:
+    cdef size i
+    for i in range(m):
+        row_forward(rows, n, rule, epsilon, x + i * n * item, gamma, beta, statistics + 2 * i,
+                    y + i * n * item)
+
+
+def normalize(
+    const floating[:, ::1] x,  # IN
+    const floating[::1] gamma,  # IN, None
+    const floating[::1] beta,  # IN, None
+    int rule, double epsilon,
+    double[:, ::1] statistics,  # OUT
+    double[:, :, ::1] moments,  # OUT, scratch
+    floating[:, ::1] y,  # OUT
+    int threads,
+):
+    # x (m, n), gamma, beta (n) -> y (m, n), statistics (m, 2): mean and 1 / deviation; moments (m,
+    # pieces_chunks(n), 2), of rows of more than one piece
+    cdef size m = x.shape[0], n = x.shape[1], item = sizeof(floating), t, s, k
+    cdef size pieces = (n + PIECE - 1) // PIECE, rows_each = max(1, PIECE // n)
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    cdef const floating *scale = NULL
+    cdef const floating *shift = NULL
+    if gamma is not None:
+        scale = &gamma[0]
+    if beta is not None:
+        shift = &beta[0]
+    with nogil:
+        if pieces == 1:
+            for t in prange((m + rows_each - 1) // rows_each, schedule='static', num_threads=threads):
+                rows_forward(rows, min(rows_each, m - t * rows_each), n, item, rule, epsilon,
+                             <const char *> &x[t * rows_each, 0], scale, shift, &statistics[t * rows_each, 0],
+                             <char *> &y[t * rows_each, 0])
+        else:
+            for t in prange(m * pieces, schedule='static', num_threads=threads):
+                s = t // pieces
+                k = t % pieces
+                rows.moments(piece_of(n, k), &x[s, k * PIECE], rule <= SCALING, &moments[s, k, 0])
+            for s in range(m):
+                finish(n, rule, epsilon, &moments[s, 0, 0], &statistics[s, 0])
+            for t in prange(m * pieces, schedule='static', num_threads=threads):
+                s = t // pieces
+                k = t % pieces
+                rows.normalize(piece_of(n, k), &x[s, k * PIECE],
+                               part_of(scale, k * PIECE * item), part_of(shift, k * PIECE * item),
+                               statistics[s, 0] if rule == LAYER else 0, statistics[s, 1], &y[s, k * PIECE])
+
+
+cdef void slopes(
+    size n, int rule, double epsilon, const double *statistics, const double *sums, double *slope,
+    double *shift
+) noexcept nogil:
+    # sums (pieces, 2) of dy gamma and dy gamma (x - mean) of a row -> dx = dy gamma inverse - (x - mean)
+    # slope - shift
+    cdef size k
+    cdef double total = 0, product = 0, inverse = statistics[1]
+    for k in range((n + PIECE - 1) // PIECE):
+        total = total + sums[2 * k]
+        product = product + sums[2 * k + 1]
+    shift[0] = inverse * total / <double> n if rule == LAYER else 0
+    if rule == SCALING:
+        product = product + statistics[0] * total
+    if rule == UNIT:
+        slope[0] = 0 if inverse >= 1 / epsilon else inverse * inverse * inverse * product
+    else:
+        slope[0] = inverse * inverse * inverse * product / <double> n
+
+
+cdef void rows_backward(
+    const cconv_rows *rows, size m, size n, size item, int rule, double epsilon, const char *dy,
+    const char *x, const void *gamma, const double *statistics, char *dx
+) noexcept nogil:
+    cdef size i
+    cdef double sums[2]
+    cdef double slope, shift
+    for i in range(m):
+        rows.normalize_sums(n, dy + i * n * item, x + i * n * item, gamma, statistics[2 * i], sums)
+        slopes(n, rule, epsilon, statistics + 2 * i, sums, &slope, &shift)
+        rows.normalize_backward(n, dy + i * n * item, x + i * n * item, gamma, statistics[2 * i],
+                                statistics[2 * i + 1], slope, shift, dx + i * n * item)
+
+
+cdef void rows_weights(
+    const cconv_rows *rows, size m, size n, size whole, size item, int rule, const char *dy, const char *x,
+    const double *statistics, char *sums
+) noexcept nogil:
+    # n columns of m rows, `whole` apart -> sums (2, whole): dgamma and dbeta of these rows
+    cdef size i
+    memset(sums, 0, n * item)
+    memset(sums + whole * item, 0, n * item)
+    for i in range(m):
+        rows.normalize_weights(n, dy + i * whole * item, x + i * whole * item,
+                               statistics[2 * i] if rule == LAYER else 0, statistics[2 * i + 1], sums,
+                               sums + whole * item)
+
+
+def normalize_backward(
+    const floating[:, ::1] dy,  # IN
+    const floating[:, ::1] x,  # IN
+    const floating[::1] gamma,  # IN, None
+    int rule, double epsilon,
+    const double[:, ::1] statistics,  # IN
+    double[:, :, ::1] sums,  # OUT, scratch
+    floating[:, :, ::1] weights,  # OUT, None
+    floating[:, ::1] dx,  # OUT, None
+    int threads,
+):
+    # dy, x (m, n), gamma (n), statistics (m, 2) of `normalize` -> dx (m, n), and weights (rows_chunks(m, n),
+    # 2, n): parts of dgamma and dbeta; sums (m, pieces_chunks(n), 2), of rows of more than one piece
+    cdef size m = x.shape[0], n = x.shape[1], item = sizeof(floating), t, s, k, each = rows_of_task(n)
+    cdef size pieces = (n + PIECE - 1) // PIECE, parts = (m + each - 1) // each
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    cdef const floating *scale = NULL
+    cdef bint learns = weights is not None, goes_on = dx is not None
+    if gamma is not None:
+        scale = &gamma[0]
+    with nogil:
+        if pieces == 1:
+            for t in prange(parts, schedule='static', num_threads=threads):
+                if learns:
+                    rows_weights(rows, min(each, m - t * each), n, n, item, rule,
+                                 <const char *> &dy[t * each, 0], <const char *> &x[t * each, 0],
+                                 &statistics[t * each, 0], <char *> &weights[t, 0, 0])
+                if goes_on:
+                    rows_backward(rows, min(each, m - t * each), n, item, rule, epsilon,
+                                  <const char *> &dy[t * each, 0], <const char *> &x[t * each, 0], scale,
+                                  &statistics[t * each, 0], <char *> &dx[t * each, 0])
+        else:
+            if learns:
+                for t in prange(parts * pieces, schedule='static', num_threads=threads):
+                    s = t // pieces
+                    k = t % pieces
+                    rows_weights(rows, min(each, m - s * each), piece_of(n, k), n, item, rule,
+                                 <const char *> &dy[s * each, k * PIECE],
+                                 <const char *> &x[s * each, k * PIECE], &statistics[s * each, 0],
+                                 <char *> &weights[s, 0, k * PIECE])
+            if goes_on:
+                for t in prange(m * pieces, schedule='static', num_threads=threads):
+                    s = t // pieces
+                    k = t % pieces
+                    rows.normalize_sums(piece_of(n, k), &dy[s, k * PIECE], &x[s, k * PIECE],
+                                        part_of(scale, k * PIECE * item), statistics[s, 0], &sums[s, k, 0])
+                for t in prange(m * pieces, schedule='static', num_threads=threads):
+                    piece_backward(rows, n, t % pieces, item, rule, epsilon,
+                                   <const char *> &dy[t // pieces, 0], <const char *> &x[t // pieces, 0],
+                                   scale, &statistics[t // pieces, 0],
+                                   &sums[t // pieces, 0, 0], <char *> &dx[t // pieces, 0])
+
+
+cdef void piece_backward(
+    const cconv_rows *rows, size n, size k, size item, int rule, double epsilon, const char *dy,
+    const char *x, const void *gamma, const double *statistics, const double *sums, char *dx
+) noexcept nogil:
+    # the k-th piece of one row
+    cdef size start = k * PIECE * item
+    cdef double slope, shift
+    slopes(n, rule, epsilon, statistics, sums, &slope, &shift)
+    rows.normalize_backward(piece_of(n, k), dy + start, x + start, part_of(gamma, start), statistics[0],
+                            statistics[1], slope, shift, dx + start)

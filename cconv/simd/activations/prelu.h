@@ -1,0 +1,47 @@
+/* activations/prelu.h: the rectifier with slopes that are learned, one a column. */
+
+/* Columns that make a piece at least: of fewer, several rows are taken at once. */
+enum { NAME(PRELU_PIECE) = 256 };
+
+/* Fill `wide` with as many repetitions of alpha (n) as fit, and return how many; 1 and *from = alpha
+ * where a row is long enough. */
+INLINE ptrdiff_t NAME(repeat_alpha)(ptrdiff_t n, const REAL *alpha, REAL *wide, const REAL **from) {
+    const ptrdiff_t times = NAME(PRELU_PIECE) / n;
+    *from = alpha;
+    if (times < 2) return 1;
+    for (ptrdiff_t r = 0; r < times; r++)
+        for (ptrdiff_t i = 0; i < n; i++) wide[r * n + i] = alpha[i];
+    *from = wide;
+    return times;
+}
+
+/* y (rows, n) = x where x > 0, else alpha (n) * x */
+static void NAME(prelu)(ptrdiff_t rows, ptrdiff_t n, const void *x_, const void *alpha_, void *y_) {
+    REAL wide[NAME(PRELU_PIECE)];
+    const REAL *alpha;
+    const ptrdiff_t times = NAME(repeat_alpha)(n, alpha_, wide, &alpha);
+    const vec zero = {0};
+    for (ptrdiff_t r = 0; r < rows; r += times) {
+        const REAL *x = (const REAL *)x_ + r * n;
+        REAL *y = (REAL *)y_ + r * n;
+        const ptrdiff_t piece = (rows - r < times ? rows - r : times) * n;
+        MAP(piece, const vec v = GET(x); PUT(y, BLEND(LT(zero, v), v, v * GET(alpha))));
+    }
+}
+
+/* dx (rows, n) = dy where x > 0, else alpha (n) * dy; dalpha (rows, n) = 0 where x > 0, else dy * x */
+static void NAME(prelu_backward)(ptrdiff_t rows, ptrdiff_t n, const void *dy_, const void *x_,
+                                 const void *alpha_, void *dx_, void *dalpha_) {
+    REAL wide[NAME(PRELU_PIECE)];
+    const REAL *alpha;
+    const ptrdiff_t times = NAME(repeat_alpha)(n, alpha_, wide, &alpha);
+    const vec zero = {0};
+    for (ptrdiff_t r = 0; r < rows; r += times) {
+        const REAL *dy = (const REAL *)dy_ + r * n, *x = (const REAL *)x_ + r * n;
+        REAL *dx = (REAL *)dx_ + r * n, *dalpha = (REAL *)dalpha_ + r * n;
+        const ptrdiff_t piece = (rows - r < times ? rows - r : times) * n;
+        MAP(piece, const vec g = GET(dy); const vec v = GET(x); const mask above = LT(zero, v);
+            PUT(dx, BLEND(above, g, g * GET(alpha)));
+            PUT(dalpha, BLEND(above, zero, g * v)));
+    }
+}
