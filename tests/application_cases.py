@@ -12,8 +12,7 @@ CLASSES = 10
 BATCH = 3
 STEPS = 20
 PERIOD = 10_007  # draws of an array, which repeat in a larger one: a prime, so that no two filters are equal
-# The arguments of each network in Keras; those of the last line are cconv's names for what Keras has
-# inside.
+# The arguments of each network in Keras; of EfficientNetB0 two that Keras has in the function behind it.
 KERAS = {
     "ResNet50": {"input_shape": (64, 64, 3)},
     "ResNet50V2": {"input_shape": (64, 64, 3)},
@@ -25,13 +24,20 @@ KERAS = {
     "InceptionV3": {"input_shape": (75, 75, 3)},
     "ConvNeXtTiny": {"input_shape": (64, 64, 3)},
 }
+SCALING = ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
 TORCH = {"ResNet18": (64, 64, 3), "ResNet34": (64, 64, 3), "SqueezeNet": (64, 64, 3)}
+
+
+def kind_of(name):
+    """What a weight is; the layer scale of Keras' ConvNeXt has no name."""
+    kind = name.rsplit("/", 1)[-1]
+    return "gamma" if kind == "variable" else kind
 
 
 def drawn(key, name, shape):
     """The weight of that number or full name: positive where it is a variance, gammas about 1."""
     rng = np.random.default_rng(zlib.crc32(str(key).encode()))
-    kind = name.rsplit("/", 1)[-1]
+    kind = kind_of(name)
     values = np.resize(rng.standard_normal(min(PERIOD, int(np.prod(shape)))), shape)
     if kind in ("moving_variance", "variance"):
         return 0.5 + values**2 / 2
@@ -42,13 +48,13 @@ def drawn(key, name, shape):
     return (1 if kind == "gamma" else 0) + 0.1 * values
 
 
-def images(shape, batch=BATCH):
-    """Images between 0 and 1, which preprocessing layers may multiply."""
-    return np.random.default_rng(7).random((batch, *shape))
+def images(name, shape):
+    """Random images, in bytes for a network that scales them itself."""
+    return np.random.default_rng(7).random((BATCH, *shape)) * (255 if name in SCALING else 1)
 
 
-def labels(batch=BATCH, classes=CLASSES):
-    return np.arange(batch) % classes
+def labels():
+    return np.arange(BATCH)
 
 
 def seen(change, key):
@@ -59,7 +65,7 @@ def seen(change, key):
 
 def order(names, shapes):
     """A number for the order of weights: their kinds and shapes."""
-    text = " ".join(f"{n.rsplit('/', 1)[-1]}{tuple(map(int, s))}" for n, s in zip(names, shapes, strict=True))
+    text = " ".join(f"{kind_of(n)}{tuple(map(int, s))}" for n, s in zip(names, shapes, strict=True))
     return zlib.crc32(text.encode())
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from cconv import applications
-from cconv.applications.frame import without_weights
 from cconv.models.files import stores
 from cconv.optimizers import SGD
 
@@ -22,7 +21,7 @@ def named(model):
     """(full name, shape) of every array, in the order of `get_weights`."""
     return [
         (f"{layer.name}/{name}", array.shape)
-        for layer in model.layers
+        for layer in model._layers
         for name, array in stores(layer).items()
     ]
 
@@ -40,11 +39,11 @@ def order(model):
     return cases.order(*zip(*named(model), strict=True))
 
 
-def one_step(model, shape):
+def one_step(model, x):
     """The loss of a step of learning rate 1, and what it changed."""
     before = model.get_weights()
     model.compile(SGD(1.0), "sparse_categorical_crossentropy")
-    loss = model.train_on_batch(cases.images(shape), cases.labels())
+    loss = model.train_on_batch(x, cases.labels())
     return loss, [new - old for new, old in zip(model.get_weights(), before, strict=True)]
 
 
@@ -63,7 +62,8 @@ def test_as_in_keras(name):
     model = getattr(applications, name)(**options, dtype="float64")
     fill(model)
     assert order(model) == peer["order"]
-    close(model.predict(cases.images(shape), verbose=0).ravel(), peer["predictions"], 1e-9)
-    loss, changes = one_step(model, shape)
+    x = cases.images(name, shape)
+    close(model.predict(x, verbose=0).ravel(), peer["predictions"], 1e-9)
+    loss, changes = one_step(model, x)
     close(loss, peer["loss"], 1e-9)
     close([cases.seen(change, key) for key, change in enumerate(changes)], peer["changes"], 1e-7)

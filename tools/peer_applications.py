@@ -4,7 +4,8 @@
 
 needs Keras 3 with TensorFlow and torchvision, in float64. Every network gets the weights and images of
 tests/application_cases.py; kept are the order of its weights, its predictions, the loss of one step of
-gradient descent with learning rate 1, and a product with each array's change. Without names: all of them.
+gradient descent with learning rate 1, and a product with each array's change. Without names: all of Keras'; with KERAS_BACKEND=torch those of torchvision, which is
+not loaded beside TensorFlow.
 """
 
 import json
@@ -12,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
@@ -44,10 +45,10 @@ def filled(model):
     return names, [tuple(weight.shape) for weight in model.weights]
 
 
-def step_of_keras(model, shape):
+def step_of_keras(name, model, shape):
     """Return predictions and one step's loss and changes."""
     names, shapes = filled(model)
-    x, y = cases.images(shape), cases.labels()
+    x, y = cases.images(name, shape), cases.labels()
     predictions = np.asarray(model(x, training=False))
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy", run_eagerly=True)
@@ -72,7 +73,7 @@ def of_keras(name):
         model = efficientnet.EfficientNet(1.0, 1.0, 224, name="efficientnetb0", **made)
     else:
         model = function(**made)
-    figures = step_of_keras(model, options["input_shape"])
+    figures = step_of_keras(name, model, options["input_shape"])
     whole = function(weights=None)
     return {"parameters": whole.count_params(), "names": [layer.name for layer in whole.layers], **figures}
 
@@ -187,7 +188,7 @@ def of_torch(name):
         state[key] = torch.tensor(array if back is None else array.transpose(back))
         mine[f"{layer}/{kind}"] = (key, ours)
     model.load_state_dict(state, strict=False)
-    x = torch.tensor(cases.images(cases.TORCH[name]).transpose(0, 3, 1, 2).copy())
+    x = torch.tensor(cases.images(name, cases.TORCH[name]).transpose(0, 3, 1, 2).copy())
     model.eval()
     predictions = torch.softmax(model(x), 1).detach().numpy()
     model.train()
@@ -215,15 +216,18 @@ def of_torch(name):
 
 def main():
     """Record the networks whose names are given, or all."""
-    kept = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
-    jobs = {f"keras {name}": lambda name=name: of_keras(name) for name in cases.KERAS}
-    jobs |= {f"torch {name}": lambda name=name: of_torch(name) for name in cases.TORCH}
-    jobs |= {f"training {name}": job for name, job in TRAININGS.items()}
+    if os.environ["KERAS_BACKEND"] == "torch":
+        jobs = {f"torch {name}": lambda name=name: of_torch(name) for name in cases.TORCH}
+    else:
+        jobs = {f"keras {name}": lambda name=name: of_keras(name) for name in cases.KERAS}
+        jobs |= {f"training {name}": job for name, job in TRAININGS.items()}
     for name, job in jobs.items():
         if not sys.argv[1:] or name.split()[1] in sys.argv[1:]:
             keras.utils.clear_session()
-            kept[name] = job()
+            made = job()
             print(name, flush=True)
+            kept = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
+            kept[name] = made
             lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(kept.items())]
             DATA.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import flag, is_int, positive_int
-from cconv.layers import Dense, GlobalAveragePooling2D, Input, KerasTensor, Layer, MaxPooling2D, Reshape
+from cconv.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, KerasTensor, Layer
 from cconv.models import Model
 from cconv.models.tracing import graph_of
 
@@ -185,8 +185,7 @@ class Frame:
         if pooling == "avg":
             return GlobalAveragePooling2D(name=mean)(y)
         if pooling == "max":
-            y = MaxPooling2D(extents(y), name=largest)(y)
-            return Reshape((channels(y),))(y)
+            return GlobalMaxPooling2D(name=largest)(y)
         return y
 
     @controlled

@@ -5,13 +5,19 @@ from html import escape
 from typing import Any, NamedTuple
 
 from cconv.applications import (
+    autoencoder,
+    convnext,
     densenet,
+    efficientnet,
     inception_v3,
     mobilenet_v2,
+    mobilenet_v3,
     networks,
     resnet,
     resnet_v2,
     squeezenet,
+    unet,
+    xception,
 )
 from cconv.applications.frame import without_weights
 from cconv.applications.networks import Shape3
@@ -28,6 +34,12 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
     ),
     (
+        autoencoder.ConvolutionalAutoencoder,
+        2011,
+        "Masci, Meier, Cireşan, Schmidhuber: Stacked convolutional auto-encoders for hierarchical feature "
+        "extraction",
+    ),
+    (
         networks.AlexNet,
         2012,
         "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks",
@@ -36,6 +48,11 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
     *(
         (function, 2015, _RESNET)
         for function in (resnet.ResNet18, resnet.ResNet34, resnet.ResNet50, resnet.ResNet20)
+    ),
+    (
+        unet.UNet,
+        2015,
+        "Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation",
     ),
     (
         inception_v3.InceptionV3,
@@ -63,9 +80,29 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         "Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks",
     ),
     (
+        xception.Xception,
+        2017,
+        "Chollet: Xception: deep learning with depthwise separable convolutions",
+    ),
+    (
         mobilenet_v2.MobileNetV2,
         2018,
         "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks",
+    ),
+    (
+        efficientnet.EfficientNetB0,
+        2019,
+        "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks",
+    ),
+    (
+        mobilenet_v3.MobileNetV3Small,
+        2019,
+        "Howard et al.: Searching for MobileNetV3",
+    ),
+    (
+        convnext.ConvNeXtTiny,
+        2022,
+        "Liu et al.: A ConvNet for the 2020s",
     ),
 )
 
@@ -164,7 +201,7 @@ def table() -> Table:
     Examples
     --------
     >>> [(row.name, row.year, row.parameters) for row in table()][:2]
-    [('LeNet5', 1998, 61706), ('AlexNet', 2012, 62378344)]
+    [('LeNet5', 1998, 61706), ('ConvolutionalAutoencoder', 2011, 278369)]
     """
     return Table([_row(*source) for source in _SOURCES])
 

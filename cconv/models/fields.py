@@ -1,10 +1,11 @@
 """Receptive fields: how much of the image one number of a layer's output sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cconv.engine.flow import Flow
-from cconv.layers import GlobalAveragePooling2D, Layer
+from cconv.layers import GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, UpSampling2D
+from cconv.layers.transposed import TransposedConvolution
 
 
 class Field(NamedTuple):
@@ -30,9 +31,9 @@ def receptive_fields(layers: Sequence[Layer] | Flow) -> list[tuple[int, int] | N
 
     In height and width, in input pixels. Araujo, Norris & Sim 2019, "Computing receptive fields of
     convolutional neural networks",
-    equation 2: r grows by (extent of the kernel - 1) times the product of the strides before. Where
-    ways join, the largest counts. None for what sees everything; where it is joined with what does
-    not, such as a gate with the map that it weighs, it does not count.
+    equation 2: r grows by (extent of the kernel - 1) times the product of the strides before, by which
+    upsampling divides. Where ways join, the largest counts. None for what sees everything; where it is
+    joined with what does not, such as a gate with the map that it weighs, it does not count.
     """
     flow = Flow.of(layers)
     fields: list[Field | None] = [PIXEL] * flow.n_inputs
@@ -55,11 +56,27 @@ def _largest(fields: Sequence[Field]) -> Field:
 
 def _behind(layer: Any, field: Field) -> Field | None:
     """Return the field of a layer's output for that of its input; None if it sees everything."""
-    if len(layer.output_shape) != 3 or isinstance(layer, GlobalAveragePooling2D):
+    if len(layer.output_shape) != 3 or isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
         return None
+    if isinstance(layer, UpSampling2D):
+        between = layer.interpolation != "nearest"
+        return _joined(_nearer(*way, between) for way in zip(*field, layer.size, strict=True))
     window = getattr(layer, "window", None)
     if window is None:
         return field
-    ways = zip(field.size, field.jump, window.kernel_size, window.dilation, window.strides, strict=True)
-    sizes, jumps = zip(*((size + d * (k - 1) * jump, jump * s) for size, jump, k, d, s in ways), strict=True)
-    return Field((sizes[0], sizes[1]), (jumps[0], jumps[1]))
+    extents = [d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True)]
+    if isinstance(layer, TransposedConvolution):
+        others = [-(-extent // s) - 1 for extent, s in zip(extents, window.strides, strict=True)]
+        return _joined(_nearer(*way) for way in zip(*field, window.strides, others, strict=True))
+    ways = zip(*field, extents, window.strides, strict=True)
+    return _joined((size + (extent - 1) * jump, jump * s) for size, jump, extent, s in ways)
+
+
+def _nearer(size: float, jump: float, factor: int, others: int = 0) -> tuple[float, float]:
+    """Return size and jump where `factor` pixels take the place of one, and see `others` beside it."""
+    return size + others * jump, jump / factor
+
+
+def _joined(ways: Iterable[tuple[float, float]]) -> Field:
+    (height, down), (width, right) = ways
+    return Field((height, width), (down, right))

@@ -10,6 +10,7 @@ from typing import Any
 from cconv.arguments.numbers import finite, flag, one_of, positive_int
 from cconv.arguments.text import fitted, printable
 from cconv.layers.base import Layer
+from cconv.layers.transposed import TransposedConvolution
 from cconv.models import boxed_summary
 from cconv.models.connections import connections, expanded, shape_of
 from cconv.models.fields import receptive_fields
@@ -21,6 +22,7 @@ WIDTH = 65
 POSITIONS = (0.45, 0.85, 1.0)  # where the columns of the plain table end, as parts of its width
 GRAPH_WIDTH, GRAPH_POSITIONS = 98, (0.33, 0.55, 0.67, 1.0)  # with what layers are connected to, as Keras 2
 DETAILS = (("Mult-adds", 16), ("Memory/image", 14), ("Receptive field", 17))
+FACTORS = ("gamma", "beta", "alpha")  # weights of one product for a number, not one for a pixel
 TRAINABLE = 11  # columns of the one for trainable
 
 
@@ -159,11 +161,13 @@ def mult_adds(layer: Layer) -> int:
     """Return the multiply-adds of one sample's forward pass in products with a kernel.
 
     Each entry of a kernel takes part once for every output pixel: kernel.size times the output's
-    pixels, of which a dense layer has one. Padding counts as the pixels it stands for.
+    pixels, of which a dense layer has one. Padding counts as the pixels it stands for. The pixels of a
+    transposed convolution are those of its input.
     """
-    shape = layer._inner(layer.output_shape)
-    pixels = shape[0] * shape[1] if len(shape) == 3 else 1
-    return pixels * sum(array.size for array in layer.params.values() if array.ndim >= 2)
+    shape = layer.input_shape if isinstance(layer, TransposedConvolution) else layer.output_shape
+    assert shape is not None
+    kernels = [array for name, array in layer.params.items() if array.ndim >= 2 and name not in FACTORS]
+    return math.prod(layer._inner(shape)[:-1]) * sum(array.size for array in kernels)
 
 
 def total_mult_adds(model: Any) -> int:
