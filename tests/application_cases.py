@@ -11,6 +11,8 @@ import numpy as np
 CLASSES = 10
 BATCH = 3
 STEPS = 20
+RATES = {"ResNet20": 2.0**-8, "UNet": 2.0**-6, "MobileNetV2": 2.0**-12}
+MOMENTUM = 0.875  # Keras takes it as float32
 PERIOD = 10_007  # draws of an array, which repeat in a larger one: a prime, so that no two filters are equal
 # The arguments of each network in Keras; of EfficientNetB0 two that Keras has in the function behind it.
 KERAS = {
@@ -24,6 +26,10 @@ KERAS = {
     "InceptionV3": {"input_shape": (75, 75, 3)},
     "ConvNeXtTiny": {"input_shape": (64, 64, 3)},
 }
+# Gates and narrow maps halve what goes through: gammas that keep something of the image for the last layer to see.
+GAINS = {"MobileNetV2": 2.0, "MobileNetV3Small": 1.6, "EfficientNetB0": 2.5}
+# What Keras sets otherwise: a Normalization takes weights by `adapt` alone.
+KEPT = ("mean", "variance", "count")
 SCALING = ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
 TORCH = {"ResNet18": (64, 64, 3), "ResNet34": (64, 64, 3), "SqueezeNet": (64, 64, 3)}
 
@@ -31,21 +37,21 @@ TORCH = {"ResNet18": (64, 64, 3), "ResNet34": (64, 64, 3), "SqueezeNet": (64, 64
 def kind_of(name):
     """What a weight is; the layer scale of Keras' ConvNeXt has no name."""
     kind = name.rsplit("/", 1)[-1]
-    return "gamma" if kind == "variable" else kind
+    return "gamma" if kind.startswith("variable") else kind
 
 
-def drawn(key, name, shape):
-    """The weight of that number or full name: positive where it is a variance, gammas about 1."""
+def drawn(key, name, shape, gain=1.0):
+    """The weight of that number or full name: positive where it is a variance, gammas about the gain."""
     rng = np.random.default_rng(zlib.crc32(str(key).encode()))
     kind = kind_of(name)
     values = np.resize(rng.standard_normal(min(PERIOD, int(np.prod(shape)))), shape)
-    if kind in ("moving_variance", "variance"):
+    if kind == "moving_variance":
         return 0.5 + values**2 / 2
     if len(shape) > 1:
         # As He's, of what one output sees; of a depthwise kernel only its pixels.
         seen = shape[0] * shape[1] if "depthwise" in kind else np.prod(shape[:-1])
         return values * np.sqrt(2 / seen)
-    return (1 if kind == "gamma" else 0) + 0.1 * values
+    return (gain if kind == "gamma" else 0) + 0.1 * values
 
 
 def images(name, shape):

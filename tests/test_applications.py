@@ -48,7 +48,6 @@ def test_the_table_has_every_network():
     assert set(ROWS) == functions - {"table", "MobileNet"}
     years = [row.year for row in applications.table()]
     assert years == sorted(years)
-    assert all(row.name in NAMES for row in applications.table()[:5])
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -197,8 +196,8 @@ def test_the_table_prints_and_shows_itself():
     table = applications.table()
     lines = repr(table).splitlines()
     assert len(lines) == 1 + len(ROWS) == 1 + len(table)
-    assert "138,357,544" in lines[1 + NAMES.index("VGG16")]
-    assert "15,470,264,320" in lines[1 + NAMES.index("VGG16")]
+    vgg16 = lines[1 + list(ROWS).index("VGG16")]
+    assert "138,357,544" in vgg16 and "15,470,264,320" in vgg16
     assert lines[0].index("Paper") == lines[1].index("LeCun")
     html = table._repr_html_()
     assert html.count("<tr>") == 1 + len(ROWS)

@@ -34,22 +34,23 @@ def digits(values):
     return [float(f"{value:.13g}") for value in np.ravel(values)]
 
 
-def filled(model):
+def filled(model, gain=1.0):
     """Give a model of Keras the weights of the formula; return names and shapes."""
     names, values = [], []
     for number, weight in enumerate(model.weights):
         names.append(weight.path)
-        new = cases.drawn(number, weight.path, tuple(weight.shape))
-        values.append(np.asarray(weight) if weight.path.endswith("count") else new)
+        new = cases.drawn(number, weight.path, tuple(weight.shape), gain)
+        values.append(np.asarray(weight) if cases.kind_of(weight.path) in cases.KEPT else new)
     model.set_weights(values)
     return names, [tuple(weight.shape) for weight in model.weights]
 
 
 def step_of_keras(name, model, shape):
     """Return predictions and one step's loss and changes."""
-    names, shapes = filled(model)
+    names, shapes = filled(model, cases.GAINS.get(name, 1.0))
     x, y = cases.images(name, shape), cases.labels()
     predictions = np.asarray(model(x, training=False))
+    print(name, "predictions vary by", predictions.std(axis=0).max(), flush=True)
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy", run_eagerly=True)
     loss = float(np.asarray(model.train_on_batch(x, y)))
@@ -125,12 +126,12 @@ def unet():
     return keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(x))
 
 
-def training(model, shape, targets):
+def training(name, model, shape, targets):
     """Return the losses of steps with momentum, and how the weights have changed."""
     names, shapes = filled(model)
     before = model.get_weights()
     model.compile(
-        keras.optimizers.SGD(0.02, momentum=0.9), "sparse_categorical_crossentropy", run_eagerly=True
+        keras.optimizers.SGD(cases.RATES[name], momentum=cases.MOMENTUM), "sparse_categorical_crossentropy", run_eagerly=True
     )
     losses = []
     for step in range(cases.STEPS):
@@ -146,9 +147,10 @@ def training(model, shape, targets):
 
 
 TRAININGS = {
-    "ResNet20": lambda: training(resnet20(), (32, 32, 3), cases.classes_of_step),
-    "UNet": lambda: training(unet(), (16, 16, 1), cases.maps_of_step),
+    "ResNet20": lambda: training("ResNet20", resnet20(), (32, 32, 3), cases.classes_of_step),
+    "UNet": lambda: training("UNet", unet(), (16, 16, 1), cases.maps_of_step),
     "MobileNetV2": lambda: training(
+        "MobileNetV2",
         keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=cases.CLASSES),
         (32, 32, 3),
         cases.classes_of_step,

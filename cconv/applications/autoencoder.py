@@ -85,11 +85,10 @@ def ConvolutionalAutoencoder(
     for number, width in enumerate(widths, 1):
         y = Conv2D(width, 3, padding="same", activation="relu", name=f"encoder_conv{number}")(y)
         y = MaxPooling2D(2, name=f"encoder_pool{number}")(y)
-    smallest = y.sample_shape
     height, wide = extents(y)
     y = Dense(units, name="code")(Flatten(name="flatten")(y))
     y = Dense(height * wide * widths[-1], activation="relu", name="decoder_dense")(y)
-    y = Reshape(smallest, name="decoder_reshape")(y)
+    y = Reshape((height, wide, widths[-1]), name="decoder_reshape")(y)
     for number, width in enumerate(reversed(widths), 1):
         name_of = f"decoder_conv{number}"
         y = Conv2DTranspose(width, 3, 2, padding="same", activation="relu", name=name_of)(y)

@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv.applications.frame import Frame, chain, channels
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import flag
 from cconv.layers import (
     Activation,
@@ -144,3 +145,6 @@ def _block(x: KerasTensor, name: str) -> KerasTensor:
         Activation("linear", name=f"{name}_identity"),
     )
     return Add()([x, y])
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, chain, channel_axis, channels
+from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -126,3 +127,6 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     array([[[-2.118, -2.036, -1.804]]])
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="torch")
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv.applications.frame import Frame, before_stride, chain, channels
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import fraction
 from cconv.initializers import VarianceScaling
 from cconv.layers import (
@@ -148,10 +149,9 @@ def _normalised(bn: str, activation: str) -> list[Layer]:
 def _gated(z: KerasTensor, squeezed: int, name: str) -> KerasTensor:
     """``z · sigmoid(conv1x1(silu(conv1x1(mean of z))))``."""
     wide = channels(z)
-    one = (wide, 1, 1) if z.data_format == "channels_first" else (1, 1, wide)
     gate = chain(
         GlobalAveragePooling2D(name=f"{name}se_squeeze")(z),
-        Reshape(one, name=f"{name}se_reshape"),
+        Reshape((1, 1, wide), name=f"{name}se_reshape"),
         _gate_convolution(squeezed, "swish", f"{name}se_reduce"),
         _gate_convolution(wide, "sigmoid", f"{name}se_expand"),
     )
@@ -193,3 +193,6 @@ def _block(
     if rate:
         y = Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(y)
     return Add(name=f"{name}add")([y, x])
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

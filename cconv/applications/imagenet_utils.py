@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from cconv import arguments
 from cconv.arguments.arrays import as_array
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import one_of
 
 # Of ImageNet's training images, red, green, blue: in bytes, and as parts of 255.
@@ -65,3 +66,6 @@ def preprocess_input(x: ArrayLike, data_format: str | None = None, mode: str = "
     colours = colours[..., ::-1]
     colours -= np.array(_MEAN_BYTES[::-1], made.dtype)
     return np.ascontiguousarray(np.moveaxis(colours, -1, axis))
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, chain, channel_axis
+from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     AveragePooling2D,
@@ -162,3 +163,6 @@ def _figure7(x: KerasTensor, number: int) -> KerasTensor:
     once = split(_row(x, [(384, 1, 1)]), f"mixed9_{number}")
     twice = split(_row(x, [(448, 1, 1), (384, 3, 3)]), None)
     return _with_mean(x, [pixel, once, twice], 192, f"mixed{9 + number}")
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -4,6 +4,7 @@ from typing import Any
 
 from cconv.applications import imagenet_utils
 from cconv.applications.networks import MobileNet
+from cconv.arguments.keras_names import refusing
 
 __all__ = ["MobileNet", "preprocess_input"]
 
@@ -20,3 +21,6 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     array([[[-1., -1., -1.]]])
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="tf")
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

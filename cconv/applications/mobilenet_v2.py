@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, before_stride, chain, channels, rounded
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite
 from cconv.layers import (
     Add,
@@ -140,3 +141,6 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     array([[[-1.,  0.,  1.]]])
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="tf")
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

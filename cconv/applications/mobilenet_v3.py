@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv.applications.frame import Frame, before_stride, chain, channels, rounded
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, flag, fraction
 from cconv.layers import (
     Activation,
@@ -206,3 +207,6 @@ def _block(x: KerasTensor, block: Block, filters: int, number: int) -> KerasTens
     if block.stride > 1 or narrow != filters:
         return y
     return Add(name=f"{prefix}add")([x, y])
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, chain, channels
+from cconv.arguments.keras_names import refusing
 from cconv.initializers import VarianceScaling
 from cconv.layers import (
     Activation,
@@ -360,3 +361,6 @@ def _bottleneck(x: KerasTensor, filters: int, stride: int, name: str) -> KerasTe
         BatchNormalization(epsilon=EPSILON, name=f"{name}_3_bn"),
     )
     return Activation("relu", name=f"{name}_out")(Add(name=f"{name}_add")([shortcut, y]))
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, chain
 from cconv.applications.resnet import BLOCKS, EPSILON, WIDTHS
+from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     Add,
@@ -124,3 +125,6 @@ def _block(x: KerasTensor, filters: int, stride: int, first: bool, name: str) ->
         Conv2D(4 * filters, 1, name=f"{name}_3_conv"),
     )
     return Add(name=f"{name}_out")([shortcut, y])
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

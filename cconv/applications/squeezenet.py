@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, channel_axis
+from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import flag
 from cconv.initializers import RandomNormal
 from cconv.layers import (
@@ -132,3 +133,6 @@ def _fire(x: KerasTensor, squeezed: int, expanded: int, name: str) -> KerasTenso
     axis = channel_axis(x)
     sides = [convolution(expanded, 1, "expand1x1")(x), convolution(expanded, 3, "expand3x3")(x)]
     return Concatenate(axis=axis, name=f"{name}.concat")(sides)
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

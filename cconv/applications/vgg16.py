@@ -4,6 +4,7 @@ from typing import Any
 
 from cconv.applications import imagenet_utils
 from cconv.applications.networks import VGG16
+from cconv.arguments.keras_names import refusing
 
 __all__ = ["VGG16", "preprocess_input"]
 
@@ -20,3 +21,6 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     array([[[-103.939, -116.779, -123.68 ]]])
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="caffe")
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
 from cconv.applications.frame import Frame, chain
+from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     Add,
@@ -133,3 +134,6 @@ def _smaller(x: KerasTensor, widths: tuple[int, ...], name: str, relu: bool = Tr
     y = _separable(x, widths, name, relu)
     y = MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(y)
     return Add()([y, shortcut])
+
+
+refusing(globals(), namespace="applications.imagenet_utils")

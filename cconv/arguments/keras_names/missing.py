@@ -184,6 +184,9 @@ MISSING: dict[str, dict[str, str]] = {
         "inception_resnet_v2": "InceptionV3",
         "nasnet": "MobileNetV2",
     },
+    "applications.imagenet_utils": {
+        "decode_predictions": "numpy.argsort(predictions), and the names of your own classes",
+    },
     "datasets": {
         "boston_housing": "",
         "california_housing": "sklearn.datasets.fetch_california_housing",
