@@ -68,10 +68,12 @@ def test_as_in_keras(name):
     fill(model, gain=cases.GAINS.get(name, 1.0))
     assert order(model) == peer["order"]
     x = cases.images(name, shape)
-    close(model.predict(x, verbose=0).ravel(), peer["predictions"], 1e-9)
+    # Keras takes the factors of its preprocessing layers as float32.
+    tolerance, of_products = (1e-6, 1e-4) if name in cases.SCALING else (1e-9, 1e-7)
+    close(model.predict(x, verbose=0).ravel(), peer["predictions"], tolerance)
     loss, changes = one_step(model, x)
-    close(loss, peer["loss"], 1e-9)
-    close([cases.seen(change, key) for key, change in enumerate(changes)], peer["changes"], 1e-7)
+    close(loss, peer["loss"], tolerance)
+    close([cases.seen(change, key) for key, change in enumerate(changes)], peer["changes"], of_products)
 
 
 @pytest.mark.parametrize("name", cases.TORCH)

@@ -4,8 +4,8 @@
 
 needs Keras 3 with TensorFlow and torchvision, in float64. Every network gets the weights and images of
 tests/application_cases.py; kept are the order of its weights, its predictions, the loss of one step of
-gradient descent with learning rate 1, and a product with each array's change. Without names: all of Keras'; with KERAS_BACKEND=torch those of torchvision, which is
-not loaded beside TensorFlow.
+gradient descent with learning rate 1, and a product with each array's change. Without names: all of
+Keras'; with KERAS_BACKEND=torch those of torchvision, which is not loaded beside TensorFlow.
 """
 
 import json
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data" / "applications.json"
 sys.path.insert(0, str(ROOT / "tests"))
 
-import application_cases as cases
+import application_cases as cases  # noqa: E402
 
 keras.backend.set_floatx("float64")
 
@@ -130,9 +130,8 @@ def training(name, model, shape, targets):
     """Return the losses of steps with momentum, and how the weights have changed."""
     names, shapes = filled(model)
     before = model.get_weights()
-    model.compile(
-        keras.optimizers.SGD(cases.RATES[name], momentum=cases.MOMENTUM), "sparse_categorical_crossentropy", run_eagerly=True
-    )
+    descent = keras.optimizers.SGD(cases.RATES[name], momentum=cases.MOMENTUM)
+    model.compile(descent, "sparse_categorical_crossentropy", run_eagerly=True)
     losses = []
     for step in range(cases.STEPS):
         model.reset_metrics()
