@@ -1,7 +1,7 @@
 """Train named networks with dropout and augmentation and print the bits of what comes out, as JSON.
 
 Run as a program under one instruction set (``CCONV_ISA``); the arguments are numbers of threads. With
-several, every training is also saved after its first epoch, loaded and gone on with, which must give the same bits.
+several, every training is also saved after its first epoch, loaded and gone on with: the same bits.
 """
 
 import hashlib
