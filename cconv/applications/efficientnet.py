@@ -13,6 +13,7 @@ with stochastic depth".
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv.applications.frame import Frame, before_stride, chain, channels
@@ -98,7 +99,8 @@ def EfficientNetB0(
     frame = Frame(where, weights, input_tensor, input_shape, data_format, size=224)
     dropout = fraction(where, "dropout_rate", dropout_rate)
     dropped = fraction(where, "drop_connect_rate", drop_connect_rate)
-    y = chain(frame.x, Rescaling(1 / 255), Normalization())
+    normalization = Normalization()
+    y = chain(frame.x, Rescaling(1 / 255), normalization)
     y = chain(
         y,
         ZeroPadding2D(before_stride(y, 3), name="stem_conv_pad"),
@@ -117,7 +119,11 @@ def EfficientNetB0(
         head=Dropout(dropout, name="top_dropout") if dropout else None,
         kernel_initializer=VarianceScaling(scale=1 / 3, mode="fan_out", distribution="uniform"),
     )
-    return frame.model(y, name, seed, dtype)
+    model = frame.model(y, name, seed, dtype)
+    if normalization._stand_in is None:
+        # As Keras' layer before `adapt`: it has seen data of mean 0 and variance 1, and can be trained behind.
+        normalization.state["count"] = np.ones((), model.dtype)
+    return model
 
 
 def preprocess_input(x: ArrayLike, data_format: str | None = None) -> ArrayLike:
