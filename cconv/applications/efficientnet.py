@@ -121,7 +121,7 @@ def EfficientNetB0(
     )
     model = frame.model(y, name, seed, dtype)
     if normalization._stand_in is None:
-        # As Keras' layer before `adapt`: it has seen data of mean 0 and variance 1, and can be trained behind.
+        # As Keras' layer before `adapt`: it has seen data of mean 0 and variance 1, and training may begin.
         normalization.state["count"] = np.ones((), model.dtype)
     return model
 
