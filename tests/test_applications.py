@@ -52,7 +52,7 @@ def test_the_table_has_every_network():
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_page_of_a_network_says_what_the_table_counts(name):
-    row, text = ROWS[name], inspect.getdoc(getattr(applications, name))
+    row, text = ROWS[name], " ".join(inspect.getdoc(getattr(applications, name)).split())
     assert f"{row.parameters:,}" in text
     if name not in NAMES:
         assert f"{row.mult_adds:,}" in text
