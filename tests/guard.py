@@ -60,24 +60,49 @@ def _protect(memory, protection):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def _room(nbytes):
+    """Memory of that size between two pages that nobody may touch."""
+    memory = np.frombuffer(mmap.mmap(-1, nbytes + 2 * PAGE), np.uint8)
+    _protect(memory[:PAGE], NO_ACCESS)
+    _protect(memory[-PAGE:], NO_ACCESS)
+    return memory[PAGE:-PAGE]
+
+
+class Rooms:
+    """Rooms that are used again: mapping one takes longer than most kernels do."""
+
+    LARGEST = 64 * PAGE  # which are kept
+
+    def __init__(self):
+        self.free = {}
+
+    def take(self, nbytes):
+        rooms = self.free.get(nbytes)
+        return rooms.pop() if rooms else _room(nbytes)
+
+    def give_back(self, guarded):
+        room = guarded.room
+        if room.nbytes <= self.LARGEST:
+            if not guarded.array.flags.writeable:
+                _protect(room, mmap.PROT_READ | mmap.PROT_WRITE)
+            self.free.setdefault(room.nbytes, []).append(room)
+
+
 class Guarded:
     """A copy of an array whose last byte touches an unmapped page, or else whose first byte follows one.
 
     If the array is read-only, the memory of the copy is.
     """
 
-    def __init__(self, array, at_end):
+    def __init__(self, array, at_end, room_of=_room):
         inside = max(-(-array.nbytes // PAGE), 1) * PAGE
-        memory = np.frombuffer(mmap.mmap(-1, inside + 2 * PAGE), np.uint8)
-        room = memory[PAGE:-PAGE]
+        self.room = room = room_of(inside)
         room[:] = UNTOUCHED
         start = inside - array.nbytes if at_end else 0
         stop = start + array.nbytes
         self.array = room[start:stop].view(array.dtype).reshape(array.shape)
         self.array[...] = array
         self.around = room[:start], room[stop:]
-        _protect(memory[:PAGE], NO_ACCESS)
-        _protect(memory[-PAGE:], NO_ACCESS)
         if not array.flags.writeable:
             _protect(room, mmap.PROT_READ)
             self.array.setflags(write=False)
@@ -88,10 +113,10 @@ class Guarded:
             assert (bytes_around == UNTOUCHED).all(), "bytes outside the array were written"
 
 
-def _on_guarded_memory(kernel, at_end, calls, name):
+def _on_guarded_memory(kernel, at_end, calls, name, rooms):
     def call(*arguments):
         calls[name] += 1
-        guarded = [Guarded(a, at_end) if isinstance(a, np.ndarray) else None for a in arguments]
+        guarded = [Guarded(a, at_end, rooms.take) if isinstance(a, np.ndarray) else None for a in arguments]
         result = kernel(
             *(a if copy is None else copy.array for a, copy in zip(arguments, guarded, strict=True))
         )
@@ -100,20 +125,22 @@ def _on_guarded_memory(kernel, at_end, calls, name):
                 copy.check()
                 if argument.flags.writeable:
                     argument[...] = copy.array
+                rooms.give_back(copy)
         return result
 
     return call
 
 
 @contextmanager
-def guarded_kernels(at_end, calls):
+def guarded_kernels(at_end, calls, rooms=None):
     """Hand every kernel copies of its arrays in guarded memory; calls counts them by name."""
+    rooms = rooms or Rooms()
     originals = [(module, name, getattr(module, name)) for module, name in kernels()]
     try:
         for module, name, kernel in originals:
             known_as = f"{module.__name__}.{name}"
             calls.setdefault(known_as, 0)
-            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, known_as))
+            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, known_as, rooms))
         yield
     finally:
         for module, name, kernel in originals:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from guard import guarded_kernels
+from guard import Rooms, guarded_kernels
 from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv
@@ -628,7 +628,7 @@ def bits(results):
 
 
 def main(side):
-    done, calls = 0, {}
+    done, calls, rooms = 0, {}, Rooms()
     for family, dtype in itertools.product(
         (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images), DTYPES
     ):
@@ -636,7 +636,7 @@ def main(side):
             print(case.__name__, *arguments, flush=True)
             cconv.set_num_threads((1, 3)[done % 2])
             compute = case(*arguments)
-            with guarded_kernels(side == "end", calls):
+            with guarded_kernels(side == "end", calls, rooms):
                 found = bits(compute(Filled(fill=0xFF)))
             assert found == bits(compute(Filled(fill=0))), "a result depends on bytes that no kernel wrote"
             done += 1

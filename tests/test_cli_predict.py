@@ -344,6 +344,20 @@ def test_a_picture_that_looks_inverted_gets_a_hint(run, tmp_path):
     assert "leave out --invert" in run("predict", model, tmp_path / "inverted.png", "--invert")[2]
 
 
+def test_an_array_of_another_range_gets_a_hint(run, tmp_path):
+    model, image = trained(run, tmp_path)
+    np.save(tmp_path / "x.npy", image / 255)
+    code, out, err = run("predict", model, tmp_path / "x.npy")
+    assert (code, out.count("\n")) == (0, 1)
+    assert err == (
+        f"cconv predict: hint: the numbers of {tmp_path / 'x.npy'} look like 0 to 1, those of the training "
+        "like 0 to 255: an array is taken as it is\n"
+    )
+    for same in (image, image.astype(float), np.zeros_like(image, float)):
+        np.save(tmp_path / "x.npy", same)
+        assert "look like" not in run("predict", model, tmp_path / "x.npy")[2]
+
+
 def test_a_model_that_says_nothing_of_pictures(run, tmp_path):
     path, _ = saved(tmp_path, [*hidden(), Softmax()])
     Image.new("L", (6, 6)).save(tmp_path / "x.png")

@@ -27,6 +27,7 @@ from cconv.layers import (
     Rescaling,
 )
 from cconv.models import Model, Sequential, clone_model, load_model, model_from_json
+from cconv.utils import plot_model
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=25, deadline=None)
@@ -341,18 +342,71 @@ def test_the_front_of_a_graph_is_computed_where_batches_are_gathered():
     h = Rescaling(1 / 255)(x)
     h = MaxPooling2D(2)(Conv2D(3, 3, activation="relu")(h))
     graph = Model(x, Dense(3, activation="softmax")(Flatten()(h)), seed=4)
-    row = Sequential(
-        [
-            Rescaling(1 / 255, input_shape=(8, 8, 1)),
-            Conv2D(3, 3, activation="relu"),
-            MaxPooling2D(2),
-            Flatten(),
-        ]
-        + [Dense(3, activation="softmax")],
-        seed=4,
-    )
+    layers = [Rescaling(1 / 255, input_shape=(8, 8, 1)), Conv2D(3, 3, activation="relu"), MaxPooling2D(2)]
+    row = Sequential([*layers, Flatten(), Dense(3, activation="softmax")], seed=4)
     row.set_weights(graph.get_weights())
     rng = np.random.default_rng(0)
     images, classes = rng.integers(256, size=(20, 8, 8, 1), dtype=np.uint8), rng.integers(3, size=20)
     assert trained(graph, images, classes) == trained(row, images, classes)
     assert np.array_equal(graph.predict(images), row.predict(images))
+
+
+def lines_of(drawing):
+    """The lines of a drawing that lead to a box."""
+    return drawing.count("marker-end")
+
+
+def test_pictures_show_every_connection():
+    model = residual()
+    drawing = plot_model(model, to_file=None)
+    connections = sum(len(entry.inputs) for entry in model._entries)
+    assert lines_of(drawing) == connections + 1  # what comes out
+    assert drawing.count("8×8×4") >= 4
+    for item in model.layers:
+        assert f">{item.name}<" in drawing
+    inner = Sequential([Dense(4), Dense(2)], name="inner")
+    x = Input((3,))
+    assert "2 layers" in plot_model(Model(x, Add()([inner(x), Dense(2)(x)])), to_file=None)
+
+
+def test_a_large_picture_goes_on_in_columns_and_loses_no_connection():
+    x = h = Input((8, 8, 4))
+    for _ in range(16):
+        r = ReLU()(BatchNormalization()(Conv2D(4, 3, padding="same")(h)))
+        h = ReLU()(Add()([h, BatchNormalization()(Conv2D(4, 3, padding="same")(r))]))
+    model = Model(x, h)
+    drawing = plot_model(model, to_file=None)
+    # Of each block two boxes of convolutions and that of the sum, with four connections between them.
+    assert drawing.count("Conv2D + BatchNormalization + ReLU") == 16
+    assert drawing.count(">Add + ReLU<") == 16
+    assert lines_of(drawing) == 4 * 16 + 1
+
+
+def test_summaries_of_graphs():
+    lines: list[str] = []
+    model = residual()
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert "Connected to" in text
+    row = next(number for number, line in enumerate(lines) if line.startswith("add (Add)"))
+    assert "re_lu[0][0]" in lines[row]
+    assert "batch_normalization_2[0][0]" in lines[row + 1]
+    lines.clear()
+    model.summary(print_fn=lines.append, style="keras3", line_length=100)
+    assert any("re_lu[0][0]," in line for line in lines)
+    lines.clear()
+    # A graph that is a row has no such column; models in it are opened on request.
+    x = Input((3,))
+    Model(x, Sequential([Dense(4), Dense(2)], name="inner")(x)).summary(
+        print_fn=lines.append, expand_nested=True
+    )
+    text = "\n".join(lines)
+    assert "Connected to" not in text
+    assert "| dense_1 (Dense)" in text
+
+
+def test_explain_knows_graphs():
+    lines: list[str] = []
+    cconv.explain(residual(), 2, training=True, print_fn=lines.append)
+    assert any(line.startswith("add + re_lu_2") and "forward" in line for line in lines)
+    assert any(line.startswith("add + re_lu_2") and "backward" in line for line in lines)

@@ -21,6 +21,12 @@ class Word:
     """A value that no argument may be."""
 
 
+def _ends():
+    """The input and the output of a small graph."""
+    x = cconv.Input((3,))
+    return x, cconv.layers.Dense(2)(x)
+
+
 SAMPLES = {
     "Activation": ("relu",),
     "AlphaDropout": (0.5,),
@@ -51,6 +57,8 @@ SAMPLES = {
     **dict.fromkeys(("SeparableConvolution1D", "SeparableConvolution2D"), (2, 3)),
     "ZeroPadding2D": (1,),
     "Optimizer": (0.1, 0.0, None),
+    "Dot": (-1,),
+    "Model": _ends(),
     "MeanMetricWrapper": (cconv.metrics.accuracy,),
     **dict.fromkeys(("MeanIoU", "OneHotMeanIoU"), (3,)),
     **dict.fromkeys(("IoU", "OneHotIoU"), (3, [0, 1])),
@@ -167,6 +175,9 @@ def positions():
     """Yield what Keras has too, with the names of its arguments by position here and there."""
     found = [(name, kind, known) for _, name, kind, known in classes()]
     found += [(name, getattr(Sequential, name, None), known) for name, known in API["Sequential"].items()]
+    # keras.Model takes *args; these are those of the graph that it makes of them, keras.src.models.Functional.
+    graph = ["inputs", "outputs", "name"]
+    found = [(name, kind, graph if name == "Model" else known) for name, kind, known in found]
     for name, function, known in found:
         if function is not None and name not in OTHER_POSITIONS:
             parameters = inspect.signature(function).parameters.values()

@@ -145,7 +145,7 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
     [
         (lambda: Sequential().compile("ftrl", "mse"), "optimizers"),
         (lambda: Sequential().compile("sgd", "dice"), "losses"),
-        (lambda: Sequential().compile("sgd", "mse", metrics=["r2_score"]), "metrics"),
+        (lambda: Sequential().compile("sgd", "mse", metrics=["precision_at_recall"]), "metrics"),
         (lambda: layers.Dense(2, activation="celu"), "activations"),
         (lambda: layers.Activation("hard_tanh"), "activations"),
         (lambda: layers.Conv2D(2, 3, kernel_initializer="stft"), "initializers"),

@@ -159,7 +159,11 @@ def test_more_is_better_or_less():
         (lambda: network(metrics=[metrics.F1Score()]), ValueError, "must each give one number, got F1Score"),
         (lambda: network(metrics=["mean_iou"]), TypeError, "'mean_iou' needs arguments, give an instance"),
         (lambda: network(weighted_metrics="acc"), TypeError, "weighted_metrics must be a list, got 'acc'"),
-        (lambda: network(loss_weights=[0.5]), TypeError, "loss_weights is not supported"),
+        (
+            lambda: network(loss_weights=[0.5, 1]),
+            ValueError,
+            "loss_weights must be a list of 1, or a dict of",
+        ),
         (lambda: metrics.AUC(curve="XY"), ValueError, "AUC: curve must be"),
         (lambda: metrics.AUC(1), ValueError, "num_thresholds must be at least 2"),
         (lambda: metrics.Precision(1.5), ValueError, r"Precision: thresholds must be in \[0, 1\], got 1.5"),

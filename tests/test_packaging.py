@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sharing import shared
 
 ROOT = Path(__file__).parents[1]
 LARGEST_WHEEL = 4_000_000  # bytes
@@ -38,21 +39,25 @@ def run(*command, cwd, **environment):
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
     """The sdist of this tree, made from a copy so that the tree stays as it is."""
-    folder = tmp_path_factory.mktemp("sdist")
-    tree = shutil.copytree(ROOT, folder / "tree", ignore=BUILT)
-    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
-    run(sys.executable, "-c", code, cwd=tree)
-    (path,) = folder.glob("*.tar.gz")
+
+    def make(folder):
+        tree = shutil.copytree(ROOT, folder / "tree", ignore=BUILT)
+        code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
+        run(sys.executable, "-c", code, cwd=tree)
+
+    (path,) = shared(tmp_path_factory, "sdist", make).glob("*.tar.gz")
     return path
 
 
 @pytest.fixture(scope="module")
 def wheel(sdist, tmp_path_factory):
     """The wheel made from nothing but the sdist."""
-    folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index")
-    run(*pip, "--wheel-dir", str(folder), str(sdist), cwd=folder)
-    (path,) = folder.glob("*.whl")
+
+    def make(folder):
+        run(*pip, "--wheel-dir", str(folder), str(sdist), cwd=folder)
+
+    (path,) = shared(tmp_path_factory, "wheel", make).glob("*.whl")
     return path
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sharing import shared
 
 from cconv import _kernels
 
@@ -38,15 +39,15 @@ def machine(request):
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     """The driver, compiled for each machine that this one can compile for and run."""
-    compiled = {}
-    for name in FOUND:
-        compiled[name] = tmp_path_factory.mktemp("programs") / name
-        sources = [str(DRIVER), *map(str, sorted((SIMD / "isa").glob("*.c")))]
-        run(
-            *MACHINES[name][0],
-            *(*STRICT, "-O2", f"-I{SIMD}", *sources, "-o", str(compiled[name]), "-lm"),
-        )
-    return compiled
+    sources = [str(DRIVER), *map(str, sorted((SIMD / "isa").glob("*.c")))]
+
+    def make(folder):
+        for name in FOUND:
+            flags = [*STRICT, "-O2", f"-I{SIMD}", *sources, "-o", str(folder / name), "-lm"]
+            run(*MACHINES[name][0], *flags)
+
+    folder = shared(tmp_path_factory, "programs", make)
+    return {name: folder / name for name in FOUND}
 
 
 def digest(programs, machine, isa):

@@ -1,5 +1,6 @@
 """Images as files, arrays and folders, with the order, split and values that Keras gives."""
 
+import copy
 import io
 import sys
 
@@ -328,3 +329,28 @@ WRONG = [
 def test_wrong_arguments_of_folders(folder, settings, text):
     with pytest.raises(ValueError, match=f"^image_dataset_from_directory: {text}"):
         made(folder, **settings)
+
+
+def test_what_scripts_ask_of_a_tf_data_dataset(tmp_path):
+    for kind in ("a", "b"):
+        (tmp_path / kind).mkdir()
+        for number in range(3):
+            save_img(tmp_path / kind / f"{number}.png", BYTES[..., :1] // (number + 1), scale=False)
+    data = image_dataset_from_directory(
+        tmp_path, image_size=(4, 4), batch_size=2, shuffle=False, verbose=False
+    )
+    batches = list(data)
+    for count in (0, 1, 2, 3, 9, -1, np.int64(2)):
+        taken = list(data.take(count))
+        assert len(taken) == (3 if count < 0 else min(count, 3))
+        for (x, y), (x_too, y_too) in zip(taken, batches, strict=False):
+            assert (x == x_too).all()
+            assert (y == y_too).all()
+    assert data.cache().prefetch(buffer_size=-1) is data
+    with pytest.raises(TypeError, match=r"ImageDataset\.take: count must be an int, got 1\.5"):
+        data.take(1.5)
+    with pytest.raises(AttributeError, match=r"has no map, it is no tf\.data\.Dataset: put Rescaling"):
+        data.map(lambda x, y: (x / 255, y))
+    with pytest.raises(AttributeError, match="'ImageDataset' object has no attribute 'nothing'"):
+        data.nothing  # noqa: B018
+    assert [len(batch[0]) for batch in copy.deepcopy(data)] == [2, 2, 2]

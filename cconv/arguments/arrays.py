@@ -113,6 +113,13 @@ def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.require(array, dtype.newbyteorder("="), ["C", "A"])
 
 
+def readable(array: np.ndarray) -> np.ndarray:
+    """Return a view of the array that cannot be written to, for what is not cconv's own."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def as_activations(
     where: str, name: str, x: Any, ndim: int | None = 4, *, may_be_empty: bool = False
 ) -> np.ndarray:

@@ -28,7 +28,7 @@ def whole_numbers(where: str, name: str, labels: np.ndarray, first: int = 0) -> 
         return labels.astype(np.int64)
     if labels.dtype.kind != "f":
         return labels
-    known = np.isfinite(labels) & (np.abs(labels) < LARGEST_EXACT)
+    known = np.isfinite(labels) & (np.abs(labels) < np.float64(LARGEST_EXACT))  # which float16 does not hold
     whole = labels == np.floor(labels)
     if not known.all():
         at, sample = _place(~known, len(labels), first)

@@ -47,6 +47,8 @@ def predict(arguments: argparse.Namespace) -> int:
         if unknown and path.suffix.lower() != ".npy":
             _say("hint: nothing tells what black and white were in training; they are taken as --range 0 255")
             unknown = False
+        if path.suffix.lower() == ".npy" and (told := _other_range(path, images, trained)):
+            _say(told)
         if looks_inverted(images, form, trained):
             _say(_inverted(path, trained, arguments.invert))
     return code
@@ -102,6 +104,18 @@ def _inverted(path: Path, trained: Trained, inverted: bool) -> str:
     other = "dark" if trained.ground == training.BRIGHT else "bright"
     do = "leave out --invert" if inverted else "try --invert"
     return f"hint: {path} is {other} at its edges, the images of the training were not: {do}"
+
+
+def _other_range(path: Path, images: np.ndarray, trained: Trained) -> str | None:
+    """Return what to say where the numbers of an array are those of another scale than in training."""
+    found = training.look_at(images).scale if images.any() else None
+    if found is None or trained.scale is None or found[1] == trained.scale[1]:
+        return None
+    (black, white), (low, high) = found, trained.scale
+    return (
+        f"hint: the numbers of {path} look like {black:g} to {white:g}, those of the training like "
+        f"{low:g} to {high:g}: an array is taken as it is"
+    )
 
 
 def _say(text: str) -> None:

@@ -276,7 +276,7 @@ def split_activations(
 
     And the layers that stand there without it, each with the one that it stands for.
     """
-    losses = [loss] if len(flow.outputs) == 1 else getattr(loss, "parts", [None] * len(flow.outputs))
+    losses = getattr(loss, "parts", [loss] * len(flow.outputs))
     layers, taken, bare = flow.layers, [], []
     for value, part in zip(flow.outputs, losses, strict=True):
         number = value - flow.n_inputs

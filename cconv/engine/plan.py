@@ -19,7 +19,7 @@ Some layers in a row are computed as one step (`fusing.py`). With ``fuse=False``
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -235,12 +235,21 @@ class Plan:
         return self.finish(self.forward(x, done=done))
 
     def loss_of(self, y_true: Any, y: Arrays, sample_weight: Any) -> tuple[float, Any]:
-        """Return the loss of what `forward` returned, and its gradient."""
+        """Return the loss of what `forward` returned, and its gradient.
+
+        Of several outputs the loss is a `losses.joint.Total`; the gradient of one without a loss is None.
+        """
         self.run.enter("loss", 0, "")
         if isinstance(y, tuple):
             from_logits = [activation is not None for activation in self.activations]
-            return self.loss.of_all(y_true, y, sample_weight, self.run, from_logits)
+            return self.loss.of_all(y_true, y, sample_weight, self._parts_of_loss(), from_logits)
         return self.loss(y_true, y, sample_weight, self.run, self.activation is not None)
+
+    def _parts_of_loss(self) -> Iterator[PlanRun]:
+        """Yield the run for one output's loss after another: each has memory of its own."""
+        for number in range(len(self.flow.outputs)):
+            self.run.enter(("loss", number), 0, "")
+            yield self.run
 
     # --- backward -----------------------------------------------------------------------------
 
@@ -249,11 +258,13 @@ class Plan:
         wanted = self._wanted()
         gradients = Gradients(self.run)
         for value, given in zip(self.flow.outputs, each_of(dy), strict=True):
-            if wanted[value]:
+            if wanted[value] and given is not None:
                 gradients.begin(value, given)
         for number in range(len(self.steps) - 1, -1, -1):
             if gradients.of(self.steps[number].value) is not None:
                 self._step_back(number, gradients, wanted)
+            else:
+                self._without_gradient(number)
         self.shared.add_gradients(self.run)
 
     def _wanted(self) -> list[bool]:
@@ -282,6 +293,15 @@ class Plan:
                 if dx is not None
             ]
         )
+
+    def _without_gradient(self, number: int) -> None:
+        """Set the gradients of a step on which no loss depends to 0."""
+        self.run.enter(("backward", number), 0, "")
+        for place, layer in enumerate(self.steps[number].layers):
+            for name, param in layer.params.items() if layer.trainable else ():
+                gradient = self.run.empty(f"{name} {place}", param.shape, param.dtype)
+                self.run.call(np.copyto, gradient, np.zeros((), param.dtype))
+                layer.grads[name] = gradient
 
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""

@@ -115,7 +115,7 @@ class RecordedPlan(Plan):
         """Set the gradients of all weights that are trained, as `Plan.backward` does."""
         if self._repeat is not None:
             known, xs = self._repeat
-            known.backward(*xs, *each_of(dy))
+            known.backward(*xs, *_there(dy))
             for layer, gradients in known.gradients:
                 layer.grads.update(gradients)
             return
@@ -126,7 +126,7 @@ class RecordedPlan(Plan):
         with self._taped() as calls:
             super().backward(dy)
         forward = Program.of(recording.calls, recording.xs, recording.y)
-        backward = Program.of(calls, [*recording.xs, *each_of(dy)])
+        backward = Program.of(calls, [*recording.xs, *_there(dy)])
         repeat: _Repeat | None = None
         if forward is not None and backward is not None:
             learning = [layer for layer in self.layers if layer.trainable and layer.params]
@@ -193,6 +193,11 @@ def _shape_of(x: Arrays) -> tuple[Any, ...]:
 def _copied(x: Arrays) -> Arrays:
     """Return copies, in whose memory no other array lies."""
     return tuple([array.copy() for array in x]) if isinstance(x, tuple) else x.copy()
+
+
+def _there(dy: Any) -> list[np.ndarray]:
+    """Return the gradients of the outputs that have a loss."""
+    return [each for each in each_of(dy) if each is not None]
 
 
 class _Idle(threading.local):

@@ -27,6 +27,7 @@ _KINDS = {
     "picture": ".png .jpg .jpeg .gif .bmp .tif .tiff .webp .svg .pdf",
     "table": ".parquet .arrow .feather .zarr .nc .sqlite .db",
 }
+_VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # as they are spoken
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
 
 
@@ -39,6 +40,10 @@ def foreign_kind(path: str | os.PathLike[str]) -> str:
     ('HDF5', '')
     """
     return FOREIGN.get(PurePath(path).suffix.rstrip(" ").lower(), "")
+
+
+def _called(kind: str) -> str:
+    return f"{'an' if kind.startswith(_VOWELS) else 'a'} {kind}"
 
 
 def check_ending(where: str, path: str | os.PathLike[str]) -> None:
@@ -54,7 +59,7 @@ def check_ending(where: str, path: str | os.PathLike[str]) -> None:
         pure = PurePath(path)
         instead = str(pure.with_suffix(".safetensors"))
         raise ValueError(
-            f"{where}: {str(pure)!r} ends as a {kind} file does, and cconv writes safetensors: "
+            f"{where}: {str(pure)!r} ends as {_called(kind)} file does, and cconv writes safetensors: "
             f"use {instead!r}"
         )
 
@@ -62,4 +67,4 @@ def check_ending(where: str, path: str | os.PathLike[str]) -> None:
 def hint(path: str | os.PathLike[str]) -> str:
     """Return what to add to the error of a file that is no model of cconv, by the ending of its name."""
     kind = foreign_kind(path)
-    return f" (by its name it is a {kind} file; load reads what Sequential.save wrote)" if kind else ""
+    return f" (by its name it is {_called(kind)} file; load reads what Sequential.save wrote)" if kind else ""

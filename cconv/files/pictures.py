@@ -82,7 +82,7 @@ def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
         raise ImportError(f"{path}: reading pictures needs Pillow: pip install 'cconv[data]'") from error
     with (
         open_regular(path) as file,
-        reading(path, "a readable picture", UnidentifiedImageError, Image.DecompressionBombError),
+        reading(path, "a readable picture", Image.DecompressionBombError),
         warnings.catch_warnings(),
     ):
         # Of what does not belong to the picture, and of a size that is checked here.
@@ -90,7 +90,11 @@ def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
         if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
             png.check(file, check_size)  # Pillow believes a PNG more than it should
         file.seek(0)
-        with Image.open(file, formats=FORMATS) as image:
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError as error:  # whose text is about the file object
+            raise ValueError(f"it is none of {', '.join(FORMATS)}") from error
+        with image:
             check_size(image.height, image.width)
             if image.mode not in KNOWN:
                 raise ValueError(f"its mode must be one of {', '.join(KNOWN)}, got {image.mode}")

@@ -1,6 +1,10 @@
 """The base of the initializers, and the numbers that they depend on."""
 
+import functools
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -26,10 +30,52 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2] * window, shape[-1] * window
 
 
+def _checked(own: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """Return what is called in place of the `__call__` of a class of the user's own.
+
+    That need not take what does not concern it, and may return any array of the shape that was asked for.
+    """
+    parameters = inspect.signature(own).parameters
+    every = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+    @functools.wraps(own)
+    def call(self: Any, shape: Any, dtype: DTypeLike = "float32", **options: Any) -> np.ndarray:
+        where = type(self).__name__
+        given = {"dtype": np.dtype(dtype or "float32"), **options}
+        taken = {name: value for name, value in given.items() if every or name in parameters}
+        values = arguments.as_array(where, "value", own(self, tuple(shape), **taken))
+        if values.dtype.kind not in "biuf":
+            raise TypeError(f"{where}: __call__ must return real numbers, got dtype {values.dtype}")
+        arguments.same_shape(where, "what __call__ returns", values, tuple(shape))
+        array = aligned_empty(values.shape, given["dtype"])
+        array[...] = values
+        return array
+
+    return call
+
+
 class Initializer(arguments.Configured):
-    """Base of the initializers; a subclass fills chunks of the new array."""
+    """Base of the initializers.
+
+    A class of your own defines ``__call__(self, shape, dtype=None)``, as in Keras, which returns an array of
+    that shape; it may also take ``seed``, the model's, and ``stream``, a number that the array alone has.
+
+    Examples
+    --------
+    >>> class Diagonal(Initializer):
+    ...     def __call__(self, shape, dtype=None):
+    ...         return np.eye(*shape)
+    >>> Diagonal()((2, 2))
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
 
     seed: int | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _checked(cls.__call__)  # type: ignore[method-assign]
 
     @controlled
     def __call__(

@@ -1,34 +1,36 @@
 """What a model accepts: the checks of samples, targets and weights, once, before the first batch."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from numbers import Real
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cconv import arguments
+from cconv.engine.plan import each_of
 from cconv.geometry.layout import channels_hint
 from cconv.inputs.batches import Batches
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front
-from cconv.inputs.kinds import STORED, kind_of
-from cconv.inputs.stored import Blocks, Stored, StoredColumn, stored_array
-
-CHECKED_ROWS = 4096  # targets looked at together
-
-
-Rows = np.ndarray | Stored
-T = TypeVar("T", bound=Rows)
+from cconv.inputs.joined import Columns, joined
+from cconv.inputs.rows import Rows, rows_of
+from cconv.inputs.stored import Blocks, Stored, StoredColumn
+from cconv.inputs.targets import Exit
 
 
 class Data(NamedTuple):
-    """Samples with their targets and weights, checked; nothing of it is copied."""
+    """Samples with their targets and weights, checked; nothing of it is copied.
 
-    x: Rows
-    y: Rows | None = None
-    weight: np.ndarray | None = None
+    Of several inputs or outputs each is a tuple, in which None stands where an output has none.
+    """
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+
+    @property
+    def n(self) -> int:
+        """How many samples there are."""
+        return len(each_of(self.x)[0])
 
     def part(self, start: int, stop: int) -> "Data":
         """Return the samples from `start` to `stop`, as views."""
@@ -36,16 +38,25 @@ class Data(NamedTuple):
         def rows_of(column: Any) -> Any:
             if column is None:
                 return None
+            if isinstance(column, tuple):
+                return tuple([rows_of(each) for each in column])
             return column.part(start, stop) if isinstance(column, Stored) else column[start:stop]
 
         return Data(rows_of(self.x), rows_of(self.y), rows_of(self.weight))
 
 
-def rows_of(where: str, name: str, given: Any, may_be_empty: bool = False) -> Rows:
-    """Return what a user gave as an array of real numbers, or as one that stays where it is."""
-    if kind_of(given) == STORED:
-        return stored_array(where, name, given, may_be_empty)
-    return arguments.real_array(where, name, given, None, may_be_empty=may_be_empty)
+class Structure(Protocol):
+    """How the inputs, or outputs, of a model are given: see `models.ends.Ends`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One for each."""
+
+    def parted(self, where: str, what: str, given: Any, may_lack: tuple[str, ...] = ...) -> tuple[Any, ...]:
+        """Return what a user gave for each, in order."""
+
+    def weights(self, where: str, what: str, given: Any) -> tuple[Any, ...]:
+        """Return the weights that a user gave for each, in order."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,14 @@ class Boundary:
         What the model computes in.
     channels_first : bool
         Layout of the images that the user gives.
-    input_shape : tuple of int
-        Of one sample as the user gives it.
-    output_shape : tuple of int
-        Of one sample as the last layer gives it, channels last.
-    loss : Loss or None
-        What the targets are for.
+    inputs, outputs : Structure
+        How they are given.
+    input_shapes : tuple of tuples of int
+        Of one sample of each input as the user gives it.
+    exits : tuple of Exit
+        What each output needs.
+    unneeded : tuple of str
+        The outputs that need no targets.
     front : Front
         The first layers, as far as they may be computed where a batch is gathered.
     """
@@ -74,47 +87,97 @@ class Boundary:
     layer: str
     dtype: np.dtype
     channels_first: bool
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    loss: Any
+    inputs: Structure
+    outputs: Structure
+    input_shapes: tuple[tuple[int, ...], ...]
+    exits: tuple[Exit, ...]
+    unneeded: tuple[str, ...]
     front: Front
 
-    def samples(self, x: Rows) -> Rows:
+    def at(self, where: str) -> "Boundary":
+        """Return the same with error messages that begin otherwise."""
+        return replace(self, where=where, exits=tuple([replace(exit, where=where) for exit in self.exits]))
+
+    def read(self, x: Any) -> Any:
+        """Return the samples that a user gave, and `samples` of them."""
+        return self.samples(read(self.where, self.inputs, x))
+
+    def samples(self, x: Any) -> Any:
         """Return x; ValueError when its shape is not the model's.
 
         As in Keras a last axis of length 1, such as that of grey images' channel, may be missing or too many.
         """
-        if (
-            isinstance(x, np.ndarray)
-            and self.input_shape[-1:] == (1,)
-            and x.shape[1:] == self.input_shape[:-1]
-        ):
+        if len(self.input_shapes) == 1:
+            return self._of_shape(x, self.input_shapes[0], self.layer)
+        names = self.inputs.names
+        found = tuple(
+            [
+                self._of_shape(rows, shape, f"input {name!r}")
+                for rows, shape, name in zip(x, self.input_shapes, names, strict=True)
+            ]
+        )
+        counts = [len(rows) for rows in found]
+        if len(set(counts)) > 1:
+            got = ", ".join(f"{count} for {name!r}" for name, count in zip(names, counts, strict=True))
+            raise ValueError(f"{self.where}: x must have as many samples for each input, got {got}")
+        return found
+
+    def _of_shape(self, x: Rows, shape: tuple[int, ...], called: str) -> Rows:
+        """Return the samples of one input, as it takes them."""
+        if isinstance(x, np.ndarray) and shape[-1:] == (1,) and x.shape[1:] == shape[:-1]:
             x = x[..., np.newaxis]
-        elif isinstance(x, np.ndarray) and x.shape[1:] == (*self.input_shape, 1):
+        elif isinstance(x, np.ndarray) and x.shape[1:] == (*shape, 1):
             x = x[..., 0]
-        if x.shape[1:] != self.input_shape:
-            expected = ", ".join(map(str, self.input_shape))
+        if x.shape[1:] != shape:
+            expected = ", ".join(map(str, shape))
             data_format = "channels_first" if self.channels_first else "channels_last"
             raise ValueError(
-                f"{self.where}: {self.layer} expects x of shape (n, {expected}), got {x.shape}"
-                f"{channels_hint(x.shape, data_format, self.input_shape)}"
+                f"{self.where}: {called} expects x of shape (n, {expected}), got {x.shape}"
+                f"{channels_hint(x.shape, data_format, shape)}"
             )
         return x
 
     def data(
         self,
-        x: Rows,
+        x: Any,
         y: Any,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> Data:
         """Return samples, targets and weights; TypeError or ValueError if they do not belong together."""
-        targets = self._targets(y, len(x))
-        return Data(x, targets, self._weights(targets, sample_weight, class_weight))
+        n = Data(x).n
+        if len(self.exits) == 1:
+            return self._data_of_one(x, y, n, sample_weight, class_weight)
+        if class_weight is not None:
+            raise ValueError(
+                f"{self.where}: class_weight is only for models with one output, got a model of "
+                f"{len(self.exits)}: give sample_weight"
+            )
+        if y is None:
+            raise ValueError(f"{self.where}: y must be given")
+        given = self.outputs.parted(self.where, "y", y, self.unneeded)
+        ys = [
+            None if rows is None and name in self.unneeded else exit.targets(rows, n)
+            for exit, rows, name in zip(self.exits, given, self.outputs.names, strict=True)
+        ]
+        weights = self.outputs.weights(self.where, "sample_weight", sample_weight)
+        found = [
+            exit.weights(rows, n, weight) for exit, rows, weight in zip(self.exits, ys, weights, strict=True)
+        ]
+        return Data(x, tuple(ys), joined(found))
+
+    def _data_of_one(
+        self, x: Any, y: Any, n: int, sample_weight: Any, class_weight: Mapping[int, float] | None
+    ) -> Data:
+        """Return samples with the targets and weights of the one output."""
+        (exit,) = self.exits
+        (y,) = self.outputs.parted(self.where, "y", y)
+        (sample_weight,) = self.outputs.weights(self.where, "sample_weight", sample_weight)
+        targets = exit.targets(y, n)
+        return Data(x, targets, exit.weights(targets, n, sample_weight, class_weight))
 
     def batches(self, data: Data, batch_size: int, training: bool = False) -> Batches:
         """Return the data cut into batches."""
-        y, weight = data.y, data.weight
         blocks = _blocks_of(data, batch_size)
 
         def column(rows: Rows, dtype: np.dtype, channels_first: bool = self.channels_first) -> Column:
@@ -123,100 +186,40 @@ class Boundary:
                 return StoredColumn(rows, batch_size, dtype, channels_first, blocks)
             return Column(rows, batch_size, dtype, channels_first)
 
+        def columns(rows: Any, make: Any) -> Any:
+            if not isinstance(rows, tuple):
+                return None if rows is None else make(rows)
+            if all(each is None for each in rows):
+                return None
+            return Columns([None if each is None else make(each) for each in rows])
+
         return Batches(
-            column(data.x, self.dtype),
-            None if y is None else column(y, self._target_dtype(y)),
-            None if weight is None else column(weight, self.dtype, False),
+            columns(data.x, lambda rows: column(rows, self.dtype)),
+            columns(data.y, lambda rows: column(rows, self.exits[0].target_dtype(rows))),
+            columns(data.weight, lambda rows: column(rows, self.dtype, False)),
             batch_size=batch_size,
             front=self.front if training else Front(self.front.rescaling),
             blocks=blocks,
         )
 
-    def _target_dtype(self, y: Rows) -> np.dtype:
-        # Class numbers stay whole numbers.
-        return self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("=")
 
-    def _same_length(self, name: str, array: T, n: int) -> T:
-        if len(array) != n:
-            raise ValueError(
-                f"{self.where}: {name} must have one row for each of the {n} samples, got {len(array)}"
-            )
-        return array
-
-    def _targets(self, y: Any, n: int) -> Rows:
-        if y is None:
-            raise ValueError(f"{self.where}: y must be given")
-        targets = self._same_length("y", rows_of(self.where, "y", y), n)
-        try:
-            self._check_targets(targets)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.where}: y does not fit the loss: {error}") from error
-        return targets
-
-    def _check_targets(self, targets: Rows) -> None:
-        n, shape, given = len(targets), self.output_shape, targets.shape
-        turn = self.channels_first and targets.ndim == 4
-        self.loss.check_shape((n, *given[2:], given[1]) if turn else given, (n, *shape))
-        # Class numbers and probabilities are all looked at before training begins; a target that
-        # may be any number (and as large as the samples) only in its shape.
-        for start in range(0, n if self.loss.looks_at_targets else 0, CHECKED_ROWS):
-            rows = targets[start : start + CHECKED_ROWS]
-            rows = np.moveaxis(rows, 1, 3) if turn else rows
-            self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *shape)), start)
-
-    def _weights(
-        self, y: Rows, sample_weight: Any, class_weight: Mapping[int, float] | None
-    ) -> np.ndarray | None:
-        """Return one weight a sample, or pixel: the product of both kinds; None when neither is given."""
-        weights = None
-        if sample_weight is not None:
-            weights = arguments.real_array(self.where, "sample_weight", sample_weight, None)
-            self._same_length("sample_weight", weights, len(y))
-            shape = self.loss.weight_shape((len(y), *self.output_shape))
-            arguments.check_weight_shape(self.where, "sample_weight", weights.shape, shape)
-            arguments.finite_weights(self.where, "sample_weight", weights)
-        if class_weight is not None:
-            by_class = self._class_weights(y[:], class_weight)
-            if weights is None:
-                return by_class
-            weights = weights * by_class.reshape(-1, *[1] * (weights.ndim - 1))
-        return weights
-
-    def _class_weights(self, y: np.ndarray, class_weight: Any) -> np.ndarray:
-        """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
-        expected = f"{self.where}: class_weight must be a dict from class numbers to finite weights"
-        if not isinstance(class_weight, Mapping):
-            raise TypeError(f"{expected}, got {class_weight!r}")
-        if y.ndim > 2:
-            raise ValueError(f"{self.where}: class_weight needs one class a sample, got y of shape {y.shape}")
-        classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y))
-        if classes.dtype.kind == "f":
-            classes = np.rint(classes)  # Keras' rule for targets between two classes
-        weights = np.ones(len(y))
-        for number, weight in class_weight.items():
-            if not _is_whole(number) or not _is_weight(weight):
-                raise ValueError(f"{expected}, got {number!r}: {weight!r}")
-            weights[classes == int(number)] = weight
-        return weights
+def read(where: str, inputs: Structure, x: Any, may_be_empty: bool = False) -> Any:
+    """Return the samples that a user gave as rows, those of several inputs in a tuple."""
+    parts = inputs.parted(where, "x", x)
+    if len(parts) == 1:
+        return rows_of(where, "x", parts[0], may_be_empty)
+    return tuple(
+        [
+            rows_of(where, f"x[{name!r}]", part, may_be_empty)
+            for name, part in zip(inputs.names, parts, strict=True)
+        ]
+    )
 
 
 def _blocks_of(data: Data, batch_size: int) -> Blocks | None:
     """Return how the parts of the data that are not in memory are read; None where there are none."""
-    stored = [column for column in data if isinstance(column, Stored)]
+    stored = [rows for column in data for rows in each_of(column) if isinstance(rows, Stored)]
     if not stored:
         return None
-    n = len(data.x)
     sample_bytes = sum(column.sample_bytes for column in stored)
-    return Blocks(n, max(min(batch_size, n), 1), sample_bytes, stored[0].chunk)
-
-
-def _is_whole(number: Any) -> bool:
-    """Whether a key of class_weight is a class number, be it written as an int, a float or a bool."""
-    if not isinstance(number, Real | np.bool_):
-        return False
-    value = float(number)
-    return math.isfinite(value) and value == math.floor(value)
-
-
-def _is_weight(weight: Any) -> bool:
-    return isinstance(weight, Real) and math.isfinite(weight)
+    return Blocks(data.n, max(min(batch_size, data.n), 1), sample_bytes, stored[0].chunk)

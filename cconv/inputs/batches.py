@@ -16,22 +16,30 @@ from cconv import threads
 from cconv.inputs.background import Background
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front, FrontState, _FrontRun
+from cconv.inputs.joined import Columns
 from cconv.inputs.orders import epoch_order
 
 
 class Batch(NamedTuple):
-    """Samples `start` … `start + len(x)` of an epoch; `y` and `weight` may be absent.
+    """Samples `start` … `start + n` of an epoch; `y` and `weight` may be absent.
 
+    Each is an array; of several inputs or outputs, a tuple of them, and None for those without.
     `done` is the number of the model's first layers that x has been through already; `given()` returns
     the samples as they were before.
     """
 
     start: int
-    x: np.ndarray
-    y: np.ndarray | None
-    weight: np.ndarray | None
+    x: Any
+    y: Any
+    weight: Any
     done: int
-    given: Callable[[], np.ndarray]
+    given: Callable[[], Any]
+
+    @property
+    def n(self) -> int:
+        """How many samples there are."""
+        x = self.x
+        return len(x[0] if type(x) is tuple else x)
 
 
 class Source(Protocol):
@@ -71,7 +79,7 @@ class Batches:
 
     Parameters
     ----------
-    x, y, weight : Column
+    x, y, weight : Column or Columns
     batch_size : int
     front : Front, optional
         The first layers of the model, as far as they are computed here.
@@ -81,15 +89,15 @@ class Batches:
 
     def __init__(
         self,
-        x: Column,
-        y: Column | None = None,
-        weight: Column | None = None,
+        x: Column | Columns,
+        y: Column | Columns | None = None,
+        weight: Column | Columns | None = None,
         *,
         batch_size: int,
         front: Front | None = None,
         blocks: Any = None,
     ) -> None:
-        self.columns: tuple[Column, Column | None, Column | None] = (x, y, weight)
+        self.columns: tuple[Any, Any, Any] = (x, y, weight)
         self.n: int = len(x.source)
         self.batch_size: int = min(batch_size, self.n)
         self._blocks = blocks  # of what is not in memory
@@ -170,7 +178,7 @@ class Batches:
         x, y, weight = self.columns
         stop = min(start + self.batch_size, self.n)
 
-        def rows_of(column: Column, slot: int, rescale: tuple[float, float] | None) -> np.ndarray:
+        def rows_of(column: Column | Columns, slot: int, rescale: tuple[float, float] | None) -> Any:
             if order is not None:
                 return column.gather(order[start:stop], slot, rescale)
             return column.slice(start, stop, slot, rescale, column.mapped and self._background is not None)
@@ -203,7 +211,7 @@ class Batches:
             return kept
         return x
 
-    def _given(self, start: int, stop: int, order: np.ndarray | None) -> np.ndarray:
+    def _given(self, start: int, stop: int, order: np.ndarray | None) -> Any:
         """Return samples before any layer, in memory of their own."""
         column = self.columns[0].apart()
         return column.slice(start, stop) if order is None else column.gather(order[start:stop])

@@ -1,11 +1,9 @@
 """Batches of a user's own making, checked one by one and converted as those of arrays are."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Self
 
 from cconv.inputs.accepted import Boundary, Data
-from cconv.inputs.accepted import rows_of as checked
 from cconv.inputs.batches import Batch
 from cconv.inputs.feeds import Feed
 from cconv.inputs.kinds import item_of
@@ -71,16 +69,16 @@ class Fed:
         for number, item in enumerate(self._given):
             data = self._data(number, item)
             # One batch by itself: its front, if it augments, is left to the model.
-            batches = self._boundary.batches(data, len(data.x))
+            batches = self._boundary.batches(data, data.n)
             yield next(batches.epoch())._replace(start=start)
-            start += len(data.x)
+            start += data.n
 
     def _data(self, number: int, given: Any) -> Data:
         """Return a batch, checked; the first one is what the user gave, the others are named."""
         where = self._boundary.where
-        boundary = replace(self._boundary, where=f"{where}: batch {number}") if number else self._boundary
+        boundary = self._boundary.at(f"{where}: batch {number}") if number else self._boundary
         item = item_of(where, number, given, self._labelled)
-        x = boundary.samples(checked(boundary.where, "x", item.x))
+        x = boundary.read(item.x)
         if not self._labelled:
             return Data(x)
         return boundary.data(x, item.y, item.weight, self._class_weight)

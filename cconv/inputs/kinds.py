@@ -84,12 +84,12 @@ def item_of(where: str, number: int, given: Any, labelled: bool) -> Item:
     number : int
         Of the batch.
     given : (x, y), (x, y, sample_weight), or x where there need be no targets
-        Tuples and, as in Keras, lists.
+        Tuples and, as in Keras, lists; each part an array, or several in a tuple, list or dict.
     labelled : bool
         Whether there must be targets.
     """
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
-    if isinstance(given, dict) or not (2 if labelled else 1) <= len(parts) <= 3:
+    if (labelled and isinstance(given, dict)) or not (2 if labelled else 1) <= len(parts) <= 3:
         got = (
             f"{type(given).__name__} of {len(parts)}"
             if isinstance(given, tuple | list)
@@ -101,7 +101,11 @@ def item_of(where: str, number: int, given: Any, labelled: bool) -> Item:
 
 
 def _readable(value: Any) -> Any:
-    """Return a tensor that only its own `numpy` method turns into an array as that array."""
+    """Return tensors that only their own `numpy` method turns into arrays as those arrays."""
+    if isinstance(value, dict):
+        return {name: _readable(part) for name, part in value.items()}
+    if isinstance(value, tuple | list) and any(hasattr(part, "numpy") for part in value):
+        return [_readable(part) for part in value]
     if hasattr(value, "numpy") and not hasattr(value, "__array__") and not isinstance(value, np.ndarray):
         return value.numpy()
     return value

@@ -7,6 +7,7 @@ import numpy as np
 from cconv import activations, arguments, constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.ops.run import Run, is_replayable, replayable
 
 
@@ -59,6 +60,8 @@ class Affine(Layer):
         self.bias_constraint: constraints.Constraint | None = constraints.get(
             bias_constraint, self.where, "bias_constraint"
         )
+
+    kernel, bias = named("kernel"), named("bias")
 
     def _add_weights(self, kernel_shape: Shape, outputs: int) -> None:
         kernel, bias = self.kernel_initializer, self.bias_initializer

@@ -24,6 +24,7 @@ from cconv.arguments.text import short
 from cconv.constraints import Constraint
 from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
 from cconv.layers import hooks, symbolic
+from cconv.layers.listed import Listed
 from cconv.layers.weights import Weights
 from cconv.ops.run import Run, is_replayable
 from cconv.regularizers import Regularizer
@@ -39,7 +40,7 @@ _PASSES = (
 _FILES = "a layer's weights are made in build(input_shape) by add_weight, and saved by their names"
 
 
-class Layer(Configured):
+class Layer(Configured, Listed):
     """Base of the layers, and of layers of your own.
 
     A subclass defines what it needs of these, in NumPy:
@@ -523,6 +524,14 @@ class Layer(Configured):
     def count_params(self) -> int:
         """Return how many numbers the layer keeps: weights and state."""
         return sum(array.size for array in (*self.params.values(), *self.state.values()))
+
+    def _in_order(self) -> list[np.ndarray]:
+        return [*self.params.values(), *self.state.values()]
+
+    def _listed(self, trained: bool) -> list[np.ndarray]:
+        if trained:
+            return list(self.params.values()) if self.trainable else []
+        return list(self.state.values()) if self.trainable else self._in_order()
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the weights, then of the state."""

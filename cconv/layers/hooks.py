@@ -16,6 +16,7 @@ import numpy as np
 
 from cconv import constraints, initializers, regularizers
 from cconv.arguments import flag
+from cconv.arguments.arrays import readable
 from cconv.arguments.numbers import positive_int
 from cconv.ops.run import Run
 
@@ -147,7 +148,7 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
     own = own_of(type(layer), "forward")
     if own is None:
         raise TypeError(f"{type(layer).__name__}: a layer needs forward(x) and backward(dy)")
-    given = _readable(x.copy() if run.training else x)
+    given = readable(x.copy() if run.training else x)
     options = {"training": run.training and not layer._as_at_inference} if _takes_training(own) else {}
     with _inside(layer):
         y = own(layer, given, **options)
@@ -163,7 +164,7 @@ def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
     assert own is not None  # there is a `forward`
     layer.grads.clear()
     with _inside(layer):
-        dx = own(layer, _readable(dy.copy()))
+        dx = own(layer, readable(dy.copy()))
     dx = _result(layer, "backward", dx, (len(dy), *layer._inner(layer.input_shape)))
     unknown = sorted(set(layer.grads) - set(layer.params))
     if unknown:
@@ -178,13 +179,6 @@ def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
 def _takes_training(own: Any) -> bool:
     parameters = inspect.signature(own).parameters
     return "training" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-def _readable(array: np.ndarray) -> np.ndarray:
-    """Return the array as one that cannot be written to."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -43,9 +43,9 @@ class Mixing(Layer):
         self._own_seed: int = new_seed() if self.seed is None else self.seed
 
     @controlled
-    def __call__(self, x: Any, training: bool = True) -> Any:
+    def __call__(self, x: Any, training: bool | None = True) -> Any:
         """Return ``forward(x, training)``, in training by default, as Keras does."""
-        return self.forward(x, training)
+        return self.forward(x, training is not False)
 
     @controlled
     def forward(self, x: Any, training: bool = False) -> Any:

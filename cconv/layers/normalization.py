@@ -8,6 +8,7 @@ from cconv import arguments, constraints, initializers, ops, regularizers
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.layers.base import Layer, Shape
+from cconv.layers.listed import named
 from cconv.ops import normalization
 from cconv.ops.run import Run
 
@@ -77,6 +78,9 @@ class BatchNormalization(Layer):
     array([[-1., -1.],
            [ 1.,  1.]])
     """
+
+    gamma, beta = named("gamma"), named("beta")
+    moving_mean, moving_variance = named("moving_mean"), named("moving_variance")
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.text import snake_case
+from cconv.losses.own import checked
 from cconv.ops.run import Run
 
 # Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
@@ -81,6 +82,11 @@ class Loss(arguments.Configured):
                 "a loss returns one number; the functions of cconv.losses return one for each sample"
             )
         self.reduction = arguments.one_of(kind, "reduction", reduction, REDUCTIONS)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = checked(cls.__call__)  # type: ignore[method-assign]
 
     def from_logits_of(self, activation: str) -> bool:
         """Whether this loss should be given the input of that activation, the logits, instead of its output.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cconv import arguments
+from cconv.arguments.arrays import readable
 from cconv.losses.base import Loss
 from cconv.ops.run import Run
 
@@ -84,6 +85,7 @@ class FunctionLoss(Loss):
 
     def _asked(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the values, one number or an array of the first axes of the predictions, and the slopes."""
+        true, pred = readable(true), readable(pred)
         found = self.function(true, pred)
         if self.gradient is None:
             if not isinstance(found, tuple) or len(found) != 2:

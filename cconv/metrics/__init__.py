@@ -81,6 +81,9 @@ from cconv.metrics.overlap import (
     OneHotIoU,
     OneHotMeanIoU,
 )
+from cconv.metrics.r2 import (
+    R2Score,
+)
 from cconv.metrics.rates import (
     accuracy,
     binary_accuracy,
@@ -130,6 +133,7 @@ __all__ = [
     "OneHotMeanIoU",
     "Poisson",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
     "SparseCategoricalAccuracy",
@@ -197,6 +201,7 @@ _CLASSES: dict[str, Callable[..., Metric]] = {
         OneHotMeanIoU,
         Poisson,
         Precision,
+        R2Score,
         Recall,
         RootMeanSquaredError,
         SparseCategoricalAccuracy,

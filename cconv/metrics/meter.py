@@ -38,17 +38,22 @@ class Meter:
         self.total: float = 0.0
         self.count: int = 0
 
-    def add(self, loss: float, count: int) -> None:
-        """Count the mean loss of a batch of `count` samples."""
+    def add(self, loss: float, count: int, parts: Sequence[float] = ()) -> None:
+        """Count the mean loss of a batch of `count` samples, and the losses of which it is the sum."""
         self.total += loss * count
         self.count += count
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
         """Count the targets and predictions of a batch, whose memory will be used again."""
-        for number, metric in enumerate(self._used):
-            arrays = (y_true, y_pred) if _is_own(metric) else (y_true.copy(), y_pred.copy())
-            more = () if weight is None or number < self._first_weighted else (weight,)
-            metric.update_state(*arrays, *more)
+        for number in range(len(self._used)):
+            self._count(number, y_true, y_pred, weight)
+
+    def _count(self, number: int, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
+        """Count a batch in the metric of that number."""
+        metric = self._used[number]
+        arrays = (y_true, y_pred) if _only_reads(metric) else (y_true.copy(), y_pred.copy())
+        more = () if weight is None or number < self._first_weighted else (weight,)
+        metric.update_state(*arrays, *more)
 
     @controlled
     def means(self) -> dict[str, float]:
@@ -66,6 +71,16 @@ class Meter:
 
 def _is_own(metric: Metric) -> bool:
     return type(metric).__module__.startswith(ROOM)
+
+
+def _only_reads(metric: Metric) -> bool:
+    """Whether no code of the user's sees the arrays, which might change or keep them."""
+    function = getattr(metric, "_fn", None)
+    return _is_own(metric) and (function is None or _module_of(function).startswith("cconv."))
+
+
+def _module_of(function: Any) -> str:
+    return getattr(function, "__module__", None) or ""
 
 
 def _number(name: str, value: Any) -> float:

@@ -4,7 +4,7 @@ from cconv.arguments.keras_names import METHODS, refusing
 from cconv.models.loading import clone_model, load_model, model_from_json
 from cconv.models.model import Model
 from cconv.models.sequential import Sequential
-from cconv.models.training import NonFiniteLossError
+from cconv.models.stepping import NonFiniteLossError
 
 __all__ = ["Model", "NonFiniteLossError", "Sequential", "clone_model", "load_model", "model_from_json"]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cconv.layers import Dropout, Flatten, GlobalAveragePooling2D, Reshape
 from cconv.losses import BinaryCrossentropy
+from cconv.losses.joint import parts_of
 from cconv.models import Sequential
 
 THRESHOLD = 0.5  # of a probability; above it the answer is yes, as in the metrics
@@ -104,7 +105,7 @@ def meaning(model: Sequential) -> Meaning:
     if kind == "softmax":
         said = "class"
     elif kind == "sigmoid":
-        several = isinstance(model.loss, BinaryCrossentropy)
+        several = isinstance(parts_of(model.loss)[0], BinaryCrossentropy)
         said = "yes or no" if size == 1 else "classes" if several else "class"
     return Meaning(said, lambda y: probabilities(np.asarray(y, np.float64).reshape(-1)))
 
@@ -117,7 +118,7 @@ def _activation(model: Sequential, size: int) -> tuple[str, Function]:
         layers.pop()
     last = layers[-1]
     key = getattr(getattr(last, "activation", None), "key", "linear")
-    loss: Any = model.loss
+    loss: Any = parts_of(model.loss)[0]
     if key == "linear" and getattr(loss, "from_logits", False):
         return loss.activation, _softmax if loss.activation == "softmax" else _sigmoid
     if key in ("softmax", "log_softmax") and last._inner(last.output_shape)[-1] == size:

@@ -167,12 +167,15 @@ def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterato
         yield _text(left, line, text)
 
 
+def draw_line(points: Sequence[tuple[float, float]], end: str = "") -> str:
+    """Draw a line through these points."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-width="1.5"{end}/>'
+
+
 def draw_arrow(points: Sequence[tuple[float, float]], label: str, gap: float = ARROW) -> Iterator[str]:
     """Draw a line through these points with a head at its end, and the label at its right."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    yield (
-        f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-width="1.5" marker-end="url(#head)"/>'
-    )
+    yield draw_line(points, ' marker-end="url(#head)"')
     x, y = points[-1]
     if label:
         yield _text(x + 8, y - gap / 2 + FONT / 3, label, fill=GREY)

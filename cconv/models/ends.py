@@ -1,6 +1,7 @@
 """The inputs or outputs of a model: one, several in a list, or several by name."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Number
 from typing import Any, NamedTuple
 
 from cconv.layers.symbolic import KerasTensor
@@ -48,6 +49,81 @@ class Ends(NamedTuple):
         if len(given) != len(self.names):
             raise ValueError(f"{expected}, got a list of {len(given)}")
         return tuple(given)
+
+    def given_out(self, values: Sequence[Any]) -> Any:
+        """Return what the model computed as the user gets it: of one output, even in a list, itself."""
+        return values[0] if len(values) == 1 and self.form != "dict" else self.outside(values)
+
+    def parted(self, where: str, what: str, given: Any, may_lack: tuple[str, ...] = ()) -> tuple[Any, ...]:
+        """Return the data that a user gave for each end, in order: by name, or in a list.
+
+        Of one end they may stand by themselves: what is given is then read as it is, unless it is a dict, or
+        the end and its data are both in a list. As in Keras, a dict of inputs may hold more than is used.
+
+        Parameters
+        ----------
+        where, what : str
+            Begin the error messages.
+        given : array, list or dict
+        may_lack : tuple of str
+            The ends for which nothing need be in a dict.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When there is not one for each.
+
+        Examples
+        --------
+        >>> Ends(("a", "b"), "list").parted("f", "x", {"b": 2, "a": 1})
+        (1, 2)
+        >>> Ends(("a",), "one").parted("f", "x", [3])
+        ([3],)
+        """
+        single = len(self.names) == 1
+        if isinstance(given, Mapping):
+            missing = [name for name in self.names if name not in given and name not in may_lack]
+            unknown = [] if what == "x" else [key for key in given if key not in self.names]
+            if missing or unknown:
+                raise ValueError(
+                    f"{self._expected(where, what)}, got a dict of {', '.join(map(str, given)) or 'nothing'}"
+                )
+            return tuple([given.get(name) for name in self.names])
+        if single and not self._is_listed(given):
+            return (given,)
+        if not isinstance(given, list | tuple):
+            raise TypeError(f"{self._expected(where, what)}, got {type(given).__name__}")
+        if len(given) != len(self.names):
+            raise ValueError(f"{self._expected(where, what)}, got a list of {len(given)}")
+        return tuple(given)
+
+    def weights(self, where: str, what: str, given: Any) -> tuple[Any, ...]:
+        """Return the weights that a user gave for each end: none, the same for all, or by name or in a list.
+
+        Examples
+        --------
+        >>> ends = Ends(("a", "b"), "list")
+        >>> ends.weights("f", "w", {"b": 2}), ends.weights("f", "w", [0.5, 1.0])
+        ((None, 2), ([0.5, 1.0], [0.5, 1.0]))
+        """
+        if isinstance(given, Mapping):
+            return self.parted(where, what, given, self.names)
+        listed = isinstance(given, list | tuple) and len(given) == len(self.names) > 1
+        if self._is_listed(given) or (listed and not any(isinstance(each, Number) for each in given)):
+            return tuple(given)
+        return (given,) * len(self.names)
+
+    def _is_listed(self, given: Any) -> bool:
+        """Whether the one end is in a list, and so is one array for it."""
+        if self.form != "list" or not isinstance(given, list | tuple) or len(self.names) != 1:
+            return False
+        return len(given) == 1 and len(getattr(given[0], "shape", ())) > 0
+
+    def _expected(self, where: str, what: str) -> str:
+        names = ", ".join(self.names)
+        if len(self.names) == 1:
+            return f"{where}: {what} must be an array, or a dict of {names}"
+        return f"{where}: {what} must be a list of {len(self.names)}, or a dict of {names}"
 
 
 def ends_of(where: str, what: str, given: Any) -> tuple[list[KerasTensor], str, list[str] | None]:

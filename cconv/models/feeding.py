@@ -4,13 +4,13 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cconv.arguments.claims import builders
 from cconv.arguments.numbers import positive_int
 from cconv.geometry.layout import naming_channels_first
-from cconv.inputs.accepted import Boundary, Data, Rows, rows_of
+from cconv.inputs.accepted import Boundary, Data, read
 from cconv.inputs.batches import Source
 from cconv.inputs.fed import Fed
 from cconv.inputs.feeds import feed_of
@@ -18,6 +18,9 @@ from cconv.inputs.front import Front, front_of
 from cconv.inputs.kinds import ARRAY, STORED, item_of, kind_of
 from cconv.inputs.orders import split_tail
 from cconv.inputs.paced import Paced
+from cconv.inputs.targets import Exit
+from cconv.losses.joint import parts_of
+from cconv.models.ends import Ends
 from cconv.models.network import Network
 
 # Of what a batch takes, where the user does not choose its size: input, outputs, their copies.
@@ -65,7 +68,16 @@ class Validation(NamedTuple):
 
 
 class Feeder(Network):
-    """A model's own side of its data."""
+    """A model's own side of its data.
+
+    Attributes
+    ----------
+    _ins, _outs : Ends
+        How the user gives and gets what belongs to its inputs and outputs.
+    """
+
+    _ins: Ends
+    _outs: Ends
 
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
@@ -76,13 +88,17 @@ class Feeder(Network):
 
     # --- what the model takes -----------------------------------------------------------------
 
-    def _boundary(self, where: str, x: Any) -> tuple[Boundary, Rows]:
-        """Return what the model takes, and x as an array of that shape; build the model if it is not."""
-        samples = rows_of(where, "x", x)
+    def _boundary(self, where: str, x: Any) -> tuple[Boundary, Any]:
+        """Return what the model takes, and x as arrays of those shapes; build the model if it is not."""
+        samples = self._read(where, x)
         self._build_if_not(where, samples)
         return self._boundary_of(where, samples)
 
-    def _build_if_not(self, where: str, samples: Rows) -> None:
+    def _read(self, where: str, x: Any, may_be_empty: bool = False) -> Any:
+        """Return x as rows, those of several inputs in a tuple."""
+        return read(where, self._ins, x, may_be_empty)
+
+    def _build_if_not(self, where: str, samples: Any) -> None:
         """Build the model for samples like these."""
         if self.built:
             return
@@ -93,21 +109,36 @@ class Feeder(Network):
                 with naming_channels_first(samples.shape, self.data_format):
                     self._build_for(where, samples.shape[1:])
 
-    def _boundary_of(self, where: str, samples: Rows) -> tuple[Boundary, Rows]:
-        """Return what the model takes, and the samples if they have its input's shape."""
-        assert self._input_shape is not None
+    def _boundary_of(self, where: str, samples: Any) -> tuple[Boundary, Any]:
+        """Return what the model takes, and the samples if they have its inputs' shapes."""
+        assert self._input_shapes is not None
         row = self._first_row()
         boundary = Boundary(
             where,
             self._first_called(),
             self.dtype,
             self.data_format == "channels_first",
-            self._input_shape,
-            self._inner_output_shape(),
-            self.loss,
+            self._ins,
+            self._outs,
+            tuple(self._input_shapes),
+            tuple(self._exits(where)),
+            self._unneeded(),
             front_of(row, self.seed, lambda: self.steps_done) if self._fuse and row else Front(),
         )
         return boundary, boundary.samples(samples)
+
+    def _exits(self, where: str) -> Iterator[Exit]:
+        """Yield what each output needs in order to learn."""
+        names, shapes = self._outs.names, self._inner_output_shapes()
+        first = self.data_format == "channels_first"
+        losses = [None] * len(shapes) if self.loss is None else parts_of(self.loss)
+        for name, shape, loss in zip(names, shapes, losses, strict=True):
+            of = "" if len(names) == 1 else f"[{name!r}]"
+            yield Exit(where, f"y{of}", f"sample_weight{of}", self.dtype, first, shape, loss)
+
+    def _unneeded(self) -> tuple[str, ...]:
+        """Return the names of the outputs that need no targets."""
+        return ()
 
     def _inference_batch(self, where: str, batch_size: Any) -> int:
         """Return how many samples are computed at a time: as many as `INFERENCE_BYTES` hold, if not told."""
@@ -154,13 +185,10 @@ class Feeder(Network):
     ) -> Fed:
         """Return the batches of an object that makes them."""
         kind = type(given.x).__name__
-        for name, value in (("y", given.y), ("sample_weight", given.weight), ("batch_size", batch_size)):
+        rows = "validation_batch_size" if purpose is VALIDATION else "batch_size"
+        for name, value in (("y", given.y), ("sample_weight", given.weight), (rows, batch_size)):
             if value is not None:
-                told = (
-                    "has batches of its own size"
-                    if name == "batch_size"
-                    else f"gives {name} with its batches"
-                )
+                told = "has batches of its own size" if name == rows else f"gives {name} with its batches"
                 raise ValueError(f"{where}: {name} must not be given where x is a {kind}, which {told}")
         feed = feed_of(where, "x", given.x, steps, purpose.again)
         if steps is None and feed.endless:
@@ -181,7 +209,7 @@ class Feeder(Network):
         if kind_of(given.x) in (ARRAY, STORED):
             boundary, samples = self._boundary(where, given.x)
             data = boundary.data(samples, *given[1:])
-            n = kept = len(samples)
+            n = kept = data.n
             if validation.data is None:
                 kept = split_tail(where, validation.split, n)
             train: Source = self._cut(boundary, data.part(0, kept), rows, steps, TRAINING)

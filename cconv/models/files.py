@@ -22,6 +22,7 @@ from cconv.files.atomic import naming
 from cconv.files.reading import DAMAGE, short
 from cconv.files.safetensors import MOST_AXES
 from cconv.layers.base import Layer
+from cconv.losses.joint import parts_of
 
 Path = str | os.PathLike[str]
 
@@ -64,7 +65,7 @@ def write_weights(path: Path, model: Any) -> None:
 def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) -> None:
     """Write a whole built model, as `read_model` reads it, and what else its document shall say."""
     names.check_ending(f"{model.kind}.save", path)
-    for part in (*model._layers, model.optimizer, model.loss):
+    for part in (*model._layers, model.optimizer, *parts_of(model.loss)):
         check_comes_back(path, part)
     document = {
         **(about or {}),
@@ -231,8 +232,7 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
         raise ValueError(f"training must be an object or null, got {training!r}")
     for name in ("steps", "epochs"):
         _check_count(name, training[name])
-    weighted = training.get("weighted_metrics")
-    model.compile(training["optimizer"], training["loss"], training["metrics"], weighted_metrics=weighted)
+    model._compile_as(training)
     count = file.entries.get(ITERATIONS)
     if count is None or (count.code, count.shape) != ("I64", ()):
         raise ValueError("the optimizer's iterations must be one I64")

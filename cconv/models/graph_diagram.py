@@ -21,6 +21,7 @@ from cconv.models.diagram import (
     box_width,
     draw_arrow,
     draw_box,
+    draw_line,
     page,
     times,
 )
@@ -40,7 +41,20 @@ class Node:
     def __init__(self, box: Box, inputs: list["Node"], rank: int) -> None:
         self.box, self.inputs, self.rank = box, inputs, rank
         self.lane = 0
-        self.readers = 0
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it stands for a box in the column before, and is not drawn."""
+        return not self.box.title
+
+    @property
+    def height(self) -> float:
+        """How high its box is."""
+        return 0.0 if self.is_joint else box_height(self.box)
+
+    def width(self, names: bool) -> float:
+        """Return how wide its box must be."""
+        return LANE if self.is_joint else box_width(self.box, names)
 
 
 class Line(NamedTuple):
@@ -150,8 +164,8 @@ class Layout:
         count = self.nodes[-1].rank - first + 1
         heights, widths = [0.0] * count, [float(LANE)] * len(self._taken)
         for node in self.nodes:
-            heights[node.rank - first] = max(heights[node.rank - first], box_height(node.box))
-            widths[node.lane] = max(widths[node.lane], box_width(node.box, self._names))
+            heights[node.rank - first] = max(heights[node.rank - first], node.height)
+            widths[node.lane] = max(widths[node.lane], node.width(self._names))
         self._widths = widths
         self._lefts = [sum(widths[:lane]) + SPACE * lane for lane in range(len(widths))]
         self._tops = [sum(heights[:row]) + GAP * row for row in range(count)]
@@ -177,11 +191,12 @@ class Layout:
         for node in self.nodes:
             left = x + self._lefts[node.lane]
             width = self._widths[node.lane]
-            yield from draw_box(node.box, left, y + self.top(node), width, self._names)
+            if not node.is_joint:
+                yield from draw_box(node.box, left, y + self.top(node), width, self._names)
 
     def _points(self, line: Line, x: float, y: float) -> list[tuple[float, float]]:
         source, target = line.source, line.target
-        begin = (x + self.middle(source.lane), y + self.top(source) + box_height(source.box))
+        begin = (x + self.middle(source.lane), y + self.top(source) + source.height)
         end = (x + self.middle(target.lane), y + self.top(target) - 2)
         down = x + self.middle(line.lane)
         points = [begin]
@@ -213,17 +228,33 @@ def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
         behind = ends[number + 1] if number + 1 < len(ends) else ranks
         if number + 1 == len(ends) or (behind - bounds[-1] > 1.4 * wanted and ranks - end > 0.3 * wanted):
             bounds.append(end)
-    return [[node for node in nodes if low <= node.rank < high] for low, high in pairwise(bounds)]
+    return [_part(nodes, low, high) for low, high in pairwise(bounds)]
+
+
+def _part(nodes: Sequence[Node], low: int, high: int) -> list[Node]:
+    """Return the boxes of these rows, the joint with the column before in front of them."""
+    part = [node for node in nodes if low <= node.rank < high]
+    if not low:
+        return part
+    (before,) = (node for node in nodes if node.rank == low - 1)
+    joint = Node(Box("", "", "", "", before.box.colour, before.box.shape), [], low - 1)
+    for node in part:
+        node.inputs = [joint if source is before else source for source in node.inputs]
+    return [joint, *part]
 
 
 def _waists(nodes: Sequence[Node], ranks: int) -> list[int]:
-    """Return the rows above which only one box is connected to what lies below."""
+    """Return the rows above which one box stands by itself, and it alone is connected to what lies below."""
     above: list[set[int]] = [set() for _ in range(ranks + 1)]
     for node in nodes:
         for source in node.inputs:
             for rank in range(source.rank + 1, node.rank + 1):
                 above[rank].add(id(source))
-    return [rank for rank in range(1, ranks) if len(above[rank]) == 1]
+    rows: list[list[Node]] = [[] for _ in range(ranks)]
+    for node in nodes:
+        rows[node.rank].append(node)
+    alone = [{id(node) for node in row} if len(row) == 1 else set() for row in rows]
+    return [rank for rank in range(1, ranks) if above[rank] == alone[rank - 1]]
 
 
 def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) -> Drawing:
@@ -260,23 +291,15 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
     below: tuple[float, float] | None = None
     last = None
     for layout in layouts:
-        first, y = layout.nodes[0], MARGIN + (ARROW if below else 0)
+        first, y = layout.nodes[0], float(MARGIN)
         middle = x + layout.middle(first.lane)
         if below is not None and last is not None:
             lane, turn = x - GUTTER / 2, below[1] + ARROW / 2
-            points = [
-                below,
-                (below[0], turn),
-                (lane, turn),
-                (lane, MARGIN),
-                (middle, MARGIN),
-                (middle, y - 2),
-            ]
-            elements += draw_arrow(points, last.box.shape if show_shapes else "")
+            elements.append(draw_line([below, (below[0], turn), (lane, turn), (lane, y), (middle, y)]))
             tallest = max(tallest, turn)
         elements += layout.draw(x, y, show_shapes)
         last = layout.nodes[-1]
-        below = (x + layout.middle(last.lane), y + layout.top(last) + box_height(last.box))
+        below = (x + layout.middle(last.lane), y + layout.top(last) + last.height)
         tallest = max(tallest, y + layout.height)
         x += layout.width + GUTTER
     if show_shapes and below is not None and last is not None:

@@ -11,6 +11,7 @@ from cconv.arguments.control import controlled
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.serializable import custom_object_scope
 from cconv.layers.input import InputLayer
+from cconv.layers.listed import Trained
 from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
 from cconv.models import described, diagram, files, graph_diagram, summary
 from cconv.models.connections import connections
@@ -23,6 +24,7 @@ _STEP = (
     "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
     "of your own, or a loop around train_on_batch"
 )
+_LEARNING = "set `trainable` of the layers that are to learn"
 _FILES = "get_config and save write all of the model"
 _SUBCLASS = (
     "Model: inputs and outputs must be given; a model is not made by a subclass with `call`, but of tensors: "
@@ -111,9 +113,7 @@ class Model(Trainer, Hooks):
             ),
             _STEP,
         ),
-        **dict.fromkeys(
-            ("trainable_weights", "trainable_variables"), "set `trainable` of the layers that are to learn"
-        ),
+        **dict.fromkeys(("trainable_weights", "trainable_variables"), _LEARNING),
         **dict.fromkeys(
             (
                 *("get_build_config", "build_from_config", "get_compile_config", "compile_from_config"),
@@ -122,6 +122,9 @@ class Model(Trainer, Hooks):
             _FILES,
         ),
     }
+
+    trainable_weights = Trained(_LEARNING)
+    trainable_variables = Trained(_LEARNING)
 
     def __init__(
         self,

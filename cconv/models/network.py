@@ -16,6 +16,7 @@ from cconv.arguments.numbers import is_int
 from cconv.arguments.text import short
 from cconv.engine.flow import Flow, Use
 from cconv.layers.base import Layer
+from cconv.layers.listed import Listed
 from cconv.layers.symbolic import Node, turned_in, turned_out
 from cconv.models import files
 from cconv.models.flowing import Entry, Inliner, leaves
@@ -24,7 +25,7 @@ from cconv.seeds import check_seed, new_seed
 Shape = tuple[int, ...]
 
 
-class Network:
+class Network(Listed):
     """Layers, and which values go into each; a subclass says how they are put together.
 
     Attributes
@@ -360,6 +361,16 @@ class Network:
             count = len(files.stores(layer))
             layer.set_weights(arrays[start : start + count])
             start += count
+
+    def _in_order(self) -> list[np.ndarray]:
+        self._need_built("weights")
+        return [array for layer in self._layers for array in layer._in_order()]
+
+    def _listed(self, trained: bool) -> list[np.ndarray]:
+        self._need_built("weights")
+        if not self._trainable:
+            return [] if trained else self._in_order()
+        return [array for layer in self._layers for array in layer._listed(trained)]
 
     def penalty(self) -> float:
         """Return the sum of the penalties on the weights."""

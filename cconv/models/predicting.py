@@ -15,8 +15,9 @@ from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks import Callback, CallbackList
+from cconv.engine.plan import each_of
 from cconv.engine.replaying import PlanCache, RecordedPlan
-from cconv.inputs.accepted import Data, rows_of
+from cconv.inputs.accepted import Data
 from cconv.inputs.batches import Source
 from cconv.inputs.columns import is_plain
 from cconv.inputs.kinds import ARRAY, STORED, kind_of
@@ -55,7 +56,9 @@ class Predictor(Feeder):
         self._plans = PlanCache()
 
     def _plain_shape(self) -> tuple[int, ...] | None:
-        return self._input_shape if self.data_format == "channels_last" else None
+        """Return the shape of the samples that may take the short way; None where none may."""
+        one = len(self._outputs) == 1 and self._outs.form != "dict" and len(self._input_shapes or ()) == 1
+        return self._input_shape if one and self.data_format == "channels_last" else None
 
     def _is_plain(self, x: ArrayLike, plans: PlanCache) -> TypeGuard[np.ndarray]:
         """Whether the kernels can be given these samples as they are: no plan, no such sample."""
@@ -89,7 +92,7 @@ class Predictor(Feeder):
         verbose: str | int = "auto",
         steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
-    ) -> np.ndarray:
+    ) -> Any:
         """Return the model's outputs, in inference mode.
 
         Several threads may call this at once, also while one trains; so may callbacks and signal handlers.
@@ -98,7 +101,7 @@ class Predictor(Feeder):
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
             Any real dtype, converted batch by batch. Without samples, n = 0, there is nothing to compute.
-            Or whatever else `fit` takes; of batches (x, y) only x is used.
+            Or whatever else `fit` takes, of several inputs a list or dict; of batches (x, y) only x is used.
         batch_size : int, optional
             Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
             The result does not depend on it.
@@ -112,7 +115,7 @@ class Predictor(Feeder):
         Returns
         -------
         ndarray of shape (n, *output_shape)
-            A new array of the model's dtype.
+            A new array of the model's dtype. Of several outputs a list, or a dict if the model was given one.
 
         Raises
         ------
@@ -131,14 +134,17 @@ class Predictor(Feeder):
 
     def _predict(
         self, where: str, x: Any, batch_size: int | None, verbosity: int, callbacks: Any, steps: int | None
-    ) -> np.ndarray:
+    ) -> Any:
         """Return the outputs, batch by batch."""
         batches = self._unlabelled(where, x, batch_size, steps)
         expected = batches.steps if batches is not None else 0
         n = batches.n if batches is not None else 0
         params = {"verbose": verbosity, "epochs": 1, "steps": expected, "samples": n}
         calls = CallbackList(callbacks, self, params, where)
-        outputs = _Collected(where, n, self._inner_output_shape(), self.dtype, limited=expected is None)
+        outputs = [
+            _Collected(where, n, shape, self.dtype, limited=expected is None)
+            for shape in self._inner_output_shapes()
+        ]
         try:
             calls.call("on_predict_begin", {})
             if batches is not None:
@@ -146,30 +152,33 @@ class Predictor(Feeder):
             calls.call("on_predict_end", {})
         finally:
             calls.close()
-        return self._as_outside(outputs.all())
+        return self._outs.given_out([self._as_outside(output.all()) for output in outputs])
 
     def _unlabelled(self, where: str, x: Any, batch_size: int | None, steps: int | None) -> Source | None:
         """Return batches of samples alone; None where there is no sample."""
         if kind_of(x) not in (ARRAY, STORED):
             return self._source(where, Given(x), batch_size, steps, PREDICTION)
-        samples = rows_of(where, "x", x, may_be_empty=True)
+        samples = self._read(where, x, may_be_empty=True)
         self._build_if_not(where, samples)
         boundary, samples = self._boundary_of(where, samples)
         if batch_size is not None:
             positive_int(where, "batch_size", batch_size)
         steps = optional_count(where, "steps", steps)
-        return self._cut(boundary, Data(samples), batch_size, steps, PREDICTION) if len(samples) else None
+        data = Data(samples)
+        return self._cut(boundary, data, batch_size, steps, PREDICTION) if data.n else None
 
-    def _fill(self, outputs: "_Collected", batches: Source, calls: CallbackList) -> None:
+    def _fill(self, outputs: "list[_Collected]", batches: Source, calls: CallbackList) -> None:
         """Write the output of every sample into its row, channels last."""
         plans = self._plans
         plan = self._inference_plan(plans)
         with batches:
             for number, batch in enumerate(batches.epoch()):
                 calls.call("on_predict_batch_begin", number, {})
-                rows = outputs.put(plan.predict(batch.x, batch.done))
+                found = each_of(plan.predict(batch.x, batch.done))
+                rows = [output.put(y) for output, y in zip(outputs, found, strict=True)]
                 if calls.callbacks:
-                    calls.call("on_predict_batch_end", number, {"outputs": self._as_outside(rows).copy()})
+                    seen = self._outs.given_out([self._as_outside(y).copy() for y in rows])
+                    calls.call("on_predict_batch_end", number, {"outputs": seen})
         plans.put_back(plan)
 
     def _as_outside(self, outputs: np.ndarray) -> np.ndarray:
@@ -226,22 +235,24 @@ class Predictor(Feeder):
             return self.predict_on_batch(x)
         self._not_in_training(where)
         boundary, samples = self._boundary(where, x)
-        (batch,) = boundary.batches(Data(samples), len(samples)).epoch()
-        return self._as_outside(self._forward_in_training(batch.x, batch.done))
+        data = Data(samples)
+        (batch,) = boundary.batches(data, data.n).epoch()
+        outputs = self._forward_in_training(each_of(batch.x), batch.done)
+        return self._outs.given_out([self._as_outside(y) for y in outputs])
 
-    def _forward_in_training(self, x: np.ndarray, done: int) -> np.ndarray:
-        """Return the output of a batch, layer by layer; the first `done` have been computed."""
+    def _forward_in_training(self, xs: tuple[np.ndarray, ...], done: int) -> list[np.ndarray]:
+        """Return the outputs of a batch, layer by layer; the first `done` have been computed."""
         flow = self._flow()
-        values = {flow.value_of(done - 1) if done else 0: x}
+        values = {(flow.value_of(done - 1) if done else 0) + number: x for number, x in enumerate(xs)}
         for number, use in enumerate(flow.uses[done:], start=done):
             given = [use.layer._to_outer(values[value]) for value in use.inputs]
             training = not use.at_inference
             y = use.layer.forward(given if use.layer._merges else given[0], training)
             values[flow.value_of(number)] = use.layer._to_inner(y)
-        return values[flow.outputs[0]]
+        return [values[value] for value in flow.outputs]
 
     @controlled
-    def predict_on_batch(self, x: ArrayLike) -> np.ndarray:
+    def predict_on_batch(self, x: Any) -> Any:
         """Return the model's outputs for one batch; see `predict`."""
         y = self._predict_directly(x, sys.maxsize)
         return (

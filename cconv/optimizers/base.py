@@ -101,6 +101,12 @@ class Optimizer(Options, arguments.Configured):
         cls.__signature__ = spelled_out(cls)  # type: ignore[attr-defined]
 
     @property
+    def name(self) -> str:
+        """Keras' name of the class, which names the optimizer in its scripts."""
+        kind = type(self).__name__
+        return kind if kind == "SGD" else kind.lower()
+
+    @property
     def iterations(self) -> int:
         """How often the weights have been changed."""
         return self._calls // (self.gradient_accumulation_steps or 1)
@@ -108,8 +114,7 @@ class Optimizer(Options, arguments.Configured):
     @property
     def learning_rate(self) -> Any:
         """The learning rate of the next step; may be set to another one, or to a schedule."""
-        rate = self._learning_rate
-        return float(rate(self._calls)) if callable(rate) else rate
+        return self._rate()
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -120,10 +125,19 @@ class Optimizer(Options, arguments.Configured):
     @controlled
     def current_rate(self) -> float:
         """Return the learning rate of the next step."""
+        return self._rate() / (1.0 + self.decay * self._calls)
+
+    def _rate(self) -> float:
+        """Return the number that `learning_rate` is now, or that its schedule gives."""
         rate = self._learning_rate
-        if callable(rate):
-            rate = rate(self._calls)
-        return rate / (1.0 + self.decay * self._calls)
+        if not callable(rate):
+            return rate  # it was checked when it was set
+        found = rate(self._calls)
+        if isinstance(found, np.ndarray) and not found.ndim:
+            found = found[()]
+        if type(rate).__module__ != schedules.Schedule.__module__:
+            found = at_least_zero(type(self).__name__, f"what {type(rate).__name__} returns", found)
+        return float(found)
 
     def _given(self) -> dict[str, Any]:
         return super()._given() | {"learning_rate": self._learning_rate}

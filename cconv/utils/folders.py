@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,6 +19,17 @@ __all__ = ["ImageDataset", "image_dataset_from_directory"]
 WHERE = "image_dataset_from_directory"
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 LABEL_MODES = ("int", "categorical", "binary")
+
+
+# What scripts ask a tf.data.Dataset for, and what does it here.
+ELSEWHERE = {
+    "map": "put Rescaling and augmenting layers into the model, or write a PyDataset that changes batches",
+    "shuffle": "image_dataset_from_directory(shuffle=True) gives another order in each epoch",
+    "batch": "image_dataset_from_directory(batch_size=...) says how large batches are",
+    "unbatch": "image_dataset_from_directory(batch_size=1) gives single images",
+    "repeat": "fit(epochs=...) begins it anew",
+    "as_numpy_iterator": "iter(data) gives NumPy arrays",
+}
 
 
 class ImageDataset(PyDataset):
@@ -63,6 +74,24 @@ class ImageDataset(PyDataset):
 
     def __iter__(self) -> Iterator[Any]:
         return in_threads(self.__getitem__, list(range(len(self))), self.workers, self.max_queue_size)
+
+    def take(self, count: int) -> Iterator[Any]:
+        """Return an iterator over the first `count` batches, to look at them; -1 stands for all."""
+        if not arguments.is_int(count):
+            raise TypeError(f"ImageDataset.take: count must be an int, got {count!r}")
+        most = len(self) if count < 0 else min(int(count), len(self))
+        return in_threads(self.__getitem__, list(range(most)), self.workers, self.max_queue_size)
+
+    def prefetch(self, buffer_size: Any = None) -> Self:
+        """Return the data set itself: its batches are made ahead in any case."""
+        return self
+
+    cache = prefetch  # images are read anew in each epoch, and give the same numbers
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ELSEWHERE:
+            raise AttributeError(f"ImageDataset has no {name}, it is no tf.data.Dataset: {ELSEWHERE[name]}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def on_epoch_end(self) -> None:
         """Put the images into another order, if they are to be shuffled."""

@@ -61,7 +61,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "safe_mode": Argument((True,), "nothing: a file is data and never code"),
     },
     "Sequential.compile": {
-        "loss_weights": Argument((None, 1.0, [1.0]), "a factor in the learning_rate: there is one output"),
         "run_eagerly": NO._replace(instead="Sequential.fuse = False, to see each layer at its own work"),
         "steps_per_execution": Argument((1, None), "nothing: a step costs no more than its kernels"),
         "jit_compile": Argument(("auto", False, None), "nothing: the kernels are compiled"),

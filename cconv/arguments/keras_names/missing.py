@@ -86,7 +86,6 @@ MISSING: dict[str, dict[str, str]] = {
         "ConcordanceCorrelation": "",
         "PearsonCorrelation": "",
         "PrecisionAtRecall": "sklearn.metrics, on what predict gives",
-        "R2Score": "sklearn.metrics, on what predict gives",
         "RecallAtPrecision": "sklearn.metrics, on what predict gives",
         "SensitivityAtSpecificity": "sklearn.metrics, on what predict gives",
         "SpecificityAtSensitivity": "sklearn.metrics, on what predict gives",

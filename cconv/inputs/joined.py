@@ -1,0 +1,79 @@
+"""Several columns of a data set, one for each of a model's inputs or outputs, given row by row together."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.inputs.columns import Column
+
+
+class Columns:
+    """Columns side by side, which are used as one is: batches are tuples of theirs.
+
+    Parameters
+    ----------
+    columns : sequence of Column or None
+        One for each input or output; None: there is nothing for that one, and None in the batches.
+
+    Attributes
+    ----------
+    mapped : bool
+        Whether one of them is read from disk as it is used.
+    shape : tuple of int
+        How many numbers a sample has.
+
+    Examples
+    --------
+    >>> a, b = np.arange(4.0), np.arange(4.0)[:, np.newaxis] * 10
+    >>> Columns([Column(a, 2, a.dtype), None, Column(b, 2, b.dtype)]).gather(np.array([3, 1]))
+    (array([3., 1.]), None, array([[30.],
+           [10.]]))
+    """
+
+    def __init__(self, columns: Sequence[Column | None]) -> None:
+        self._columns = tuple(columns)
+        there = [column for column in columns if column is not None]
+        self.source: Any = there[0].source
+        self.mapped: bool = any(column.mapped for column in there)
+        self.shape: tuple[int, ...] = (sum(int(np.prod(column.shape)) for column in there),)
+
+    def begin(self, order: np.ndarray | None) -> None:
+        """Begin an epoch in that order."""
+        for column in self._columns:
+            if column is not None:
+                column.begin(order)
+
+    def slice(
+        self,
+        start: int,
+        stop: int,
+        slot: int = 0,
+        rescale: tuple[float, float] | None = None,
+        own: bool = False,
+    ) -> Any:
+        """Return the samples from `start` to `stop`; see `Column.slice`."""
+        return tuple(
+            [
+                None if column is None else column.slice(start, stop, slot, rescale, own and column.mapped)
+                for column in self._columns
+            ]
+        )
+
+    def gather(self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None) -> Any:
+        """Return the samples with these numbers; see `Column.gather`."""
+        return tuple(
+            [None if column is None else column.gather(order, slot, rescale) for column in self._columns]
+        )
+
+    def apart(self) -> "Columns":
+        """Return other columns over the same sources, with memory of their own."""
+        return Columns([None if column is None else column.apart() for column in self._columns])
+
+
+def joined(parts: Iterable[Any]) -> Any:
+    """Return one thing as it is, several in a tuple; None if there is nothing at all."""
+    found = tuple(parts)
+    if all(part is None for part in found):
+        return None
+    return found[0] if len(found) == 1 else found

@@ -1,0 +1,120 @@
+"""The checks of the targets and weights of one output, once, before the first batch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from cconv import arguments
+from cconv.inputs.rows import Rows, rows_of, same_length
+from cconv.losses.base import Loss
+
+CHECKED_ROWS = 4096  # targets looked at together
+
+
+@dataclass(frozen=True)
+class Exit:
+    """What one output of a model needs in order to learn.
+
+    Attributes
+    ----------
+    where : str
+        How error messages begin.
+    y_name, weight_name : str
+        What they call the targets and the weights.
+    dtype : numpy.dtype
+        What the model computes in.
+    channels_first : bool
+        Layout of the images that the user gives.
+    shape : tuple of int
+        Of one sample as the layer gives it, channels last.
+    loss : Loss or None
+        What the targets are for.
+    """
+
+    where: str
+    y_name: str
+    weight_name: str
+    dtype: np.dtype
+    channels_first: bool
+    shape: tuple[int, ...]
+    loss: Any
+
+    def targets(self, y: Any, n: int) -> Rows:
+        """Return the targets of n samples; TypeError or ValueError when they do not fit the loss."""
+        if y is None:
+            raise ValueError(f"{self.where}: {self.y_name} must be given")
+        targets = same_length(self.where, self.y_name, rows_of(self.where, self.y_name, y), n)
+        if self.loss is None:
+            return targets
+        try:
+            self._check_targets(targets)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.where}: {self.y_name} does not fit the loss: {error}") from error
+        return targets
+
+    def target_dtype(self, y: Rows) -> np.dtype:
+        """Return what targets are converted to: class numbers stay whole numbers."""
+        return self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("=")
+
+    def _check_targets(self, targets: Rows) -> None:
+        n, shape, given = len(targets), self.shape, targets.shape
+        turn = self.channels_first and targets.ndim == 4
+        self.loss.check_shape((n, *given[2:], given[1]) if turn else given, (n, *shape))
+        # Class numbers and probabilities are all looked at before training begins; a target that
+        # may be any number (and as large as the samples) only in its shape.
+        for start in range(0, n if self.loss.looks_at_targets else 0, CHECKED_ROWS):
+            rows = targets[start : start + CHECKED_ROWS]
+            rows = np.moveaxis(rows, 1, 3) if turn else rows
+            self.loss._targets(rows, np.broadcast_to(self.dtype.type(0), (len(rows), *shape)), start)
+
+    def weights(
+        self, y: Rows | None, n: int, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+    ) -> np.ndarray | None:
+        """Return one weight a sample, or pixel: the product of both kinds; None when neither is given."""
+        weights = None
+        if sample_weight is not None:
+            weights = arguments.real_array(self.where, self.weight_name, sample_weight, None)
+            same_length(self.where, self.weight_name, weights, n)
+            shape = (self.loss or Loss()).weight_shape((n, *self.shape))
+            arguments.check_weight_shape(self.where, self.weight_name, weights.shape, shape)
+            arguments.finite_weights(self.where, self.weight_name, weights)
+        if class_weight is not None:
+            assert y is not None
+            by_class = self._class_weights(y[:], class_weight)
+            if weights is None:
+                return by_class
+            weights = weights * by_class.reshape(-1, *[1] * (weights.ndim - 1))
+        return weights
+
+    def _class_weights(self, y: np.ndarray, class_weight: Any) -> np.ndarray:
+        """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
+        expected = f"{self.where}: class_weight must be a dict from class numbers to finite weights"
+        if not isinstance(class_weight, Mapping):
+            raise TypeError(f"{expected}, got {class_weight!r}")
+        if y.ndim > 2:
+            raise ValueError(f"{self.where}: class_weight needs one class a sample, got y of shape {y.shape}")
+        classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y))
+        if classes.dtype.kind == "f":
+            classes = np.rint(classes)  # Keras' rule for targets between two classes
+        weights = np.ones(len(y))
+        for number, weight in class_weight.items():
+            if not _is_whole(number) or not _is_weight(weight):
+                raise ValueError(f"{expected}, got {number!r}: {weight!r}")
+            weights[classes == int(number)] = weight
+        return weights
+
+
+def _is_whole(number: Any) -> bool:
+    """Whether a key of class_weight is a class number, be it written as an int, a float or a bool."""
+    if not isinstance(number, Real | np.bool_):
+        return False
+    value = float(number)
+    return math.isfinite(value) and value == math.floor(value)
+
+
+def _is_weight(weight: Any) -> bool:
+    return isinstance(weight, Real) and math.isfinite(weight)

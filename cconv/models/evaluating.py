@@ -1,0 +1,117 @@
+"""How good a model is: evaluate, in inference mode."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cconv.arguments.arrays import as_array
+from cconv.arguments.control import controlled
+from cconv.callbacks import Callback, CallbackList, format_logs
+from cconv.engine.replaying import RecordedPlan
+from cconv.inputs.batches import Batch, Source
+from cconv.metrics.meter import Meter
+from cconv.models.compiling import Compiler
+from cconv.models.feeding import EVALUATION, Given
+from cconv.models.predicting import verbosity_of
+
+
+class Evaluator(Compiler):
+    """Evaluate, for every model."""
+
+    @controlled
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss and the metrics on these samples, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `fit`.
+        batch_size : int, optional
+            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
+        verbose : {"auto", 0, 1, 2}
+            All but 0 print the figures.
+        steps : int, optional
+            Batches; by default all. What is known never to end needs it.
+        callbacks : Callback or iterable of Callback, optional
+            Whose `on_test_…` methods are called.
+        return_dict : bool
+            Return the figures by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any.
+
+        Examples
+        --------
+        See `Sequential`.
+        """
+        where = f"{self.kind}.evaluate"
+        self._need_compiled(where)
+        verbosity = verbosity_of(where, verbose)
+        batches = self._source(where, Given(x, y, sample_weight), batch_size, steps, EVALUATION)
+        params = {"verbose": verbosity, "epochs": 1, "steps": batches.steps, "samples": batches.n}
+        calls = CallbackList(callbacks, self, params, where)
+        try:
+            figures = self._evaluate(batches, calls)
+        finally:
+            calls.close()
+        if verbosity:
+            print(f"{'' if batches.n is None else f'{batches.n} samples - '}{format_logs(figures)}")
+        return self._told(figures, return_dict)
+
+    @controlled
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
+        where = f"{self.kind}.test_on_batch"
+        self._need_compiled(where)
+        samples = [as_array(where, "x", part) for part in self._ins.parted(where, "x", x)]
+        n = len(samples[0]) if samples[0].ndim else 1
+        given = samples[0] if len(samples) == 1 else samples
+        batch = self._source(where, Given(given, y, sample_weight), max(n, 1), None, EVALUATION)
+        return self._told(self._evaluate(batch, CallbackList(None, self, {}, where)), return_dict)
+
+    def _evaluate(self, batches: Source, calls: CallbackList) -> dict[str, float]:
+        calls.call("on_test_begin", {})
+        plans = self._plans
+        plan = self._inference_plan(plans)
+        meter = self._meter()
+        with batches:
+            for number, batch in enumerate(batches.epoch()):
+                assert batch.y is not None
+                calls.call("on_test_batch_begin", number, {})
+                y = plan.forward(batch.x, done=batch.done)
+                loss, _ = plan.loss_of(batch.y, y, batch.weight)
+                self._measure(meter, loss, loss, batch, y, plan)
+                calls.call("on_test_batch_end", number, meter.means())
+        plans.put_back(plan)
+        meter.close()
+        figures = meter.means()
+        figures["loss"] += self._penalty()
+        calls.call("on_test_end", figures)
+        return figures
+
+    def _measure(
+        self, meter: Meter, loss: float, found: float, batch: Batch, y: Any, plan: RecordedPlan
+    ) -> None:
+        """Count the loss of a batch, of which `found` is that of its outputs, and the metrics of those."""
+        assert batch.y is not None
+        if self.metrics or self.weighted_metrics:
+            meter.update(batch.y, plan.finish(y), batch.weight)
+        meter.add(loss, batch.n, getattr(found, "parts", ()))
+
+    def _told(self, figures: dict[str, float], by_name: bool) -> Any:
+        """Return figures as a user gets them: by name, or in a list in the order of `metrics_names`."""
+        if by_name:
+            return figures
+        values = [figures[name] for name in self._figure_names()]
+        return values[0] if len(values) == 1 else values

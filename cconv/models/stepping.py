@@ -1,0 +1,234 @@
+"""One step of a training: the weights change once, by the gradient of a batch."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv.arguments.claims import Claim, Claims, alone
+from cconv.arguments.control import controlled
+from cconv.engine.plan import each_of
+from cconv.engine.replaying import RecordedPlan
+from cconv.inputs.batches import Batch
+from cconv.inputs.columns import is_plain
+from cconv.layers.base import Layer
+from cconv.metrics.meter import Meter
+from cconv.models.evaluating import Evaluator
+from cconv.models.files import named_params
+
+T = TypeVar("T")
+Named = list[tuple[str, Layer]]  # layers, each with its name
+
+
+class NonFiniteLossError(ValueError, FloatingPointError):
+    """The loss became NaN or infinite; weights and states are those before the step that is named."""
+
+    loss: float = math.nan
+    parts: tuple[float, ...] = ()  # the losses of several outputs
+
+
+class Stepper(Evaluator):
+    """Learn from one batch, for every model."""
+
+    steps_done: int
+
+    # --- one training at a time ---------------------------------------------------------------
+
+    def _train_alone(self, where: str, work: Callable[[], T]) -> T:
+        """Return ``work()``, a training, while nobody else trains the model, its layers or its optimizer."""
+
+        def train() -> T:
+            try:
+                return work()
+            finally:
+                plan = self._plans.training
+                if plan is not None:
+                    plan.release()
+
+        return alone(where, self._name_of_taken, self._places(), train, "training")
+
+    def _places(self) -> list[Claims]:
+        """Return the claims to the model and all that its training writes to, in one order for all models."""
+        layers = self._plans.places
+        if layers is None:
+            apart = {id(layer._claims): layer._claims for layer in self._layers}
+            layers = self._plans.places = tuple(apart[place] for place in sorted(apart))
+        return [self._claims, *layers, self.optimizer._claims]
+
+    def _name_of_taken(self, other: Claim) -> str:
+        """Return the name of what somebody else trains: the model, or what it shares."""
+        if self._claims.owner() is other:
+            return f"the model {self.name!r}"
+        shared = [layer.name for layer in self._layers if layer._claims.owner() is other]
+        return (
+            f"the layer {shared[0]!r}, which another model has too,"
+            if shared
+            else "its optimizer, which another model has too,"
+        )
+
+    # --- one step -----------------------------------------------------------------------------
+
+    def _swap_averages(self) -> None:
+        """Let the weights and the means that the optimizer keeps of them change places."""
+        self.optimizer._swap_averages(named_params(self._named))
+
+    def _training_plan(self) -> RecordedPlan:
+        plans = self._plans
+        plan = plans.training
+        if plan is None or not plan.is_current():
+            plan = plans.training = self._new_plan(training=True)
+            plans.plain = self._plain_shape()
+        return plan
+
+    @controlled
+    def _train_step(self, batch: Batch, position: str, meter: Meter) -> float:
+        """Change the weights once; return the loss of the batch before, which `meter` counts too."""
+        assert batch.y is not None
+        plan, learning = self._training_plan(), self._learning()
+        kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
+        try:
+            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            found, dy = plan.loss_of(batch.y, y, batch.weight)
+            loss = found + self._penalty()
+            if not math.isfinite(loss):
+                error = NonFiniteLossError(self._explain(plan, batch, loss, position))
+                error.loss, error.parts = loss, getattr(found, "parts", ())
+                raise error
+            self._measure(meter, loss, found, batch, y, plan)
+            if learning is not None:
+                plan.backward(dy)
+            self._update(plan, learning)
+        except BaseException:
+            # A step that does not come to change the weights leaves no trace in the layers' states either.
+            for array, before in kept:
+                array[...] = before
+            raise
+        self.steps_done += 1
+        return loss
+
+    def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
+        """Change the weights of the layers that were to learn when the step began, as far as they may."""
+        self._step(plan, learning)
+        for _, layer in learning or ():
+            if layer.constraints and layer.trainable:
+                layer.constrain()
+
+    def _step(self, plan: RecordedPlan, learning: Named | None) -> None:
+        """Let the optimizer make its step."""
+        repeated, learning = (None, []) if learning is None else (plan.repeated, learning)
+        # A penalty may have been changed, which `apply` notices.
+        if not any([layer.regularizers for _, layer in learning]) and self.optimizer._repeat(repeated):
+            return
+        params, grads, regularizers = {}, {}, {}
+        for path, layer in learning:
+            for name, param in layer.params.items():
+                # Another thread, or a signal handler, may have frozen it meanwhile.
+                if layer.trainable and name in layer.grads:
+                    entry = f"{path}/{name}"
+                    params[entry], grads[entry] = param, layer.grads[name]
+                    if name in layer.regularizers:
+                        regularizers[entry] = layer.regularizers[name]
+        self.optimizer.apply(params, grads, regularizers)
+        self.optimizer._remember(repeated)
+
+    def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
+        """Say where a loss that is not finite came from."""
+        assert batch.y is not None
+        message = f"{self.kind}.fit: the loss became {loss} in {position}"
+        if not _is_finite(batch.x):
+            given = batch.given()
+            if not _is_finite(given):
+                return f"{message}: the input of this batch is not finite"
+            # One of the layers that were done where the batch was gathered: the plan does them again.
+            plan.forward(given, self.steps_done, batch.start)
+        number = plan.first_not_finite()
+        if number is None:
+            if not (_is_finite(batch.y) and _is_finite(batch.weight)):
+                return f"{message}: the targets or weights of this batch are not finite"
+            finite = "the output of every layer is finite, but too large for the loss"
+            return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
+        layer = plan.flow.layers[number]
+        kind = type(layer).__name__
+        message += f": layer {number} ({layer.shown}, {kind}) is the first whose output is not finite"
+        if not all(np.isfinite(array).all() for array in layer.params.values()):
+            return f"{message}, nor are its weights"
+        return f"{message}; a lower learning rate or smaller inputs may help"
+
+    @controlled
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Change the weights once, by the gradient of this batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        return_dict : bool
+            Return the figures by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss, followed by the metrics if there are any, of this batch before the change.
+
+        Raises
+        ------
+        RuntimeError
+            Before `compile`; when the model, one of its layers or its optimizer is already training.
+        """
+        where = f"{self.kind}.train_on_batch"
+        self._need_compiled(where)
+
+        meter = self._meter()
+
+        def train_alone() -> float:
+            batch = self._plain_batch(x, y) if sample_weight is None and class_weight is None else None
+            if batch is None:
+                boundary, samples = self._boundary(where, x)
+                data = boundary.data(samples, y, sample_weight, class_weight)
+                batch = next(boundary.batches(data, data.n).epoch())
+            try:
+                return self._train_step(batch, f"step {self.steps_done + 1}", meter)
+            except NonFiniteLossError:
+                raise
+            except (TypeError, ValueError):
+                # What the loss refuses of a plain batch is refused in the words of all others.
+                boundary, samples = self._boundary(where, x)
+                boundary.data(samples, y, sample_weight, class_weight)
+                raise
+
+        loss = self._train_alone(where, train_alone)
+        meter.close()
+        figures = meter.means() | {"loss": loss}
+        return self._told(figures, return_dict)
+
+    def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
+        """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
+
+        Then the loss may be the first to look at the targets: nothing has been changed before. None for
+        all else.
+        """
+        plan = self._plans.training
+        if (
+            plan is None
+            or not plan.replays
+            or not self._is_plain(x, self._plans)
+            or type(y) is not np.ndarray
+        ):
+            return None
+        if y.shape[:1] != x.shape[:1] or not (y.dtype.kind in "iu" or y.dtype == self.dtype):
+            return None
+        return Batch(0, x, y, None, 0, lambda: x) if is_plain(y) else None
+
+
+def _is_finite(arrays: Any) -> bool:
+    """Whether all numbers are finite; None has none."""
+    return all([each is None or bool(np.isfinite(each).all()) for each in each_of(arrays)])

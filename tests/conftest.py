@@ -1,0 +1,18 @@
+"""Threads of the kernels sleep while they wait, in the tests and in what these start.
+
+Two workers of pytest-xdist with two threads each (and up to eight, where a test asks for them) are more
+threads than processors: one that spins takes the time of the one it waits for, and scikit-learn's checks
+need twenty times the processor. Results do not depend on it; the examples and lessons run without it.
+It is set here because OpenMP reads it when the kernels are loaded, which test modules do.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Modules whose tests take up to a minute each come first, so that no worker is left alone with one of them.
+LONG = ["test_packaging", "test_guard_pages", "test_instruction_sets", "test_portability", "test_control"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)

@@ -1,0 +1,51 @@
+"""The steps of .ci/run: all are in a lane, and one that fails is shown and fails the whole."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = (Path(__file__).parents[1] / ".ci" / "run").read_text(encoding="utf-8")
+STEPS = re.findall(r"^(\w+)\(\) \{", SCRIPT, re.MULTILINE)
+MACHINERY = ["begin", "step", "lane"]
+# What stands in the script for its own steps.
+OURS = """
+good() { echo "good runs"; }
+bad() { echo "before"; false; echo "never"; }
+lane good NAME good &
+first=$!
+lane good &
+"""
+
+
+def part(begin, end):
+    return SCRIPT[SCRIPT.index(begin) : SCRIPT.index(end)]
+
+
+def test_every_step_is_run_once():
+    lines = [line for line in SCRIPT.splitlines() if line.startswith(("lane ", "step "))]
+    called = [name for line in lines for name in line.removesuffix(" &").split()[1:]]
+    assert sorted(called) == sorted(set(STEPS) - set(MACHINERY))
+    assert len(called) == 8
+
+
+@pytest.mark.parametrize("name", ["good", "bad"])
+def test_a_step_that_fails_is_shown_and_fails_the_run(name, tmp_path):
+    program = [
+        f"set -euo pipefail\nwork={tmp_path}\n",
+        part("begin() {", "# The sources alone"),
+        part("step() {", "# Two lanes"),
+        'touch "$work/failed"\n',
+        OURS.replace("NAME", name),
+        part("second=$!", "tail -n 1"),
+    ]
+    done = subprocess.run(
+        ["bash", "-c", "".join(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "never" not in done.stdout
+    assert done.returncode == (name == "bad"), done.stderr
+    assert done.stdout.count("good runs\n") == (3 if name == "bad" else 4)
+    assert ("before\nFAILED with exit code 1: bad\n" in done.stdout) == (name == "bad")
+    *_, last = re.findall(r"^=== (.*) \(after \d+ s\)$", done.stdout, re.MULTILINE)
+    assert last == ("FAILED: bad" if name == "bad" else "done")
