@@ -8,7 +8,7 @@ import pytest
 from cconv import applications
 from cconv.layers import Conv2D, Dense, DepthwiseConv2D
 
-NAMES = ["LeNet5", "AlexNet", "VGG11", "VGG16", "VGG19", "MobileNetV1"]
+NAMES = ["LeNet5", "AlexNet", "VGG11", "VGG16", "VGG19", "MobileNetV1"]  # layers one after another
 ROWS = {row.name: row for row in applications.table()}
 
 # What the papers and Keras give, for the default arguments.
@@ -44,7 +44,20 @@ def make(name, *arguments, **more):
 
 
 def test_the_table_has_every_network():
-    assert [row.name for row in applications.table()] == NAMES
+    functions = {name for name in applications.__all__ if inspect.isfunction(getattr(applications, name))}
+    assert set(ROWS) == functions - {"table", "MobileNet"}
+    years = [row.year for row in applications.table()]
+    assert years == sorted(years)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_page_of_a_network_says_what_the_table_counts(name):
+    row, text = ROWS[name], " ".join(inspect.getdoc(getattr(applications, name)).split())
+    assert f"{row.parameters:,}" in text
+    if name not in NAMES:
+        assert f"{row.mult_adds:,}" in text
+        assert f"receptive field {row.receptive_field[0]}x{row.receptive_field[1]}" in text
+        assert str(row.year) in text or "ResNet18" in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -182,15 +195,15 @@ def test_an_image_that_is_too_small_names_the_layer():
 def test_the_table_prints_and_shows_itself():
     table = applications.table()
     lines = repr(table).splitlines()
-    assert len(lines) == 1 + len(NAMES) == 1 + len(table)
-    assert "138,357,544" in lines[1 + NAMES.index("VGG16")]
-    assert "15,470,264,320" in lines[1 + NAMES.index("VGG16")]
+    assert len(lines) == 1 + len(ROWS) == 1 + len(table)
+    vgg16 = lines[1 + list(ROWS).index("VGG16")]
+    assert "138,357,544" in vgg16
+    assert "15,470,264,320" in vgg16
     assert lines[0].index("Paper") == lines[1].index("LeCun")
     html = table._repr_html_()
-    assert html.count("<tr>") == 1 + len(NAMES)
-    assert html.count("<td") == len(NAMES) * html.count("<th")
+    assert html.count("<tr>") == 1 + len(ROWS)
+    assert html.count("<td") == len(ROWS) * html.count("<th")
     assert "227×227×3" in html
-    assert table[-1].name == "MobileNetV1"
 
 
 FULL = """

@@ -1,69 +1,110 @@
 """A table of the named networks, with counts and papers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from cconv.applications.networks import (
-    _VGG_PAPER,
-    VGG_BLOCKS,
-    Shape3,
-    _alexnet,
-    _lenet5,
-    _mobilenet,
-    _vgg,
+from cconv.applications import (
+    autoencoder,
+    convnext,
+    densenet,
+    efficientnet,
+    inception_v3,
+    mobilenet_v2,
+    mobilenet_v3,
+    networks,
+    resnet,
+    resnet_v2,
+    squeezenet,
+    unet,
+    xception,
 )
-from cconv.initializers import Initializer
-from cconv.layers import (
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Layer,
-)
-from cconv.models import Sequential, summary
+from cconv.applications.frame import without_weights
+from cconv.applications.networks import Shape3
+from cconv.models import summary
+from cconv.models.fields import receptive_fields
 
-# --- the table ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a network comes from, and how it is made."""
-
-    layers: Callable[[Shape3, int], list[Layer]]
-    input_shape: Shape3
-    classes: int
-    year: int
-    paper: str
-
-
-_SOURCES = {
-    "LeNet5": _Source(
-        _lenet5,
-        (32, 32, 1),
-        10,
+_VGG = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition"
+_RESNET = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
+# Each network's function, the year and the paper.
+_SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
+    (
+        networks.LeNet5,
         1998,
         "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
     ),
-    "AlexNet": _Source(
-        _alexnet,
-        (227, 227, 3),
-        1000,
+    (
+        autoencoder.ConvolutionalAutoencoder,
+        2011,
+        "Masci, Meier, Cireşan, Schmidhuber: Stacked convolutional auto-encoders for hierarchical feature "
+        "extraction",
+    ),
+    (
+        networks.AlexNet,
         2012,
         "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks",
     ),
-    **{name: _Source(_vgg(name), (224, 224, 3), 1000, 2014, _VGG_PAPER) for name in VGG_BLOCKS},
-    "MobileNetV1": _Source(
-        _mobilenet,
-        (224, 224, 3),
-        1000,
+    *((function, 2014, _VGG) for function in (networks.VGG11, networks.VGG16, networks.VGG19)),
+    *(
+        (function, 2015, _RESNET)
+        for function in (resnet.ResNet18, resnet.ResNet34, resnet.ResNet50, resnet.ResNet20)
+    ),
+    (
+        unet.UNet,
+        2015,
+        "Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation",
+    ),
+    (
+        inception_v3.InceptionV3,
+        2016,
+        "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception architecture for computer vision",
+    ),
+    (
+        resnet_v2.ResNet50V2,
+        2016,
+        "He, Zhang, Ren, Sun: Identity mappings in deep residual networks",
+    ),
+    (
+        squeezenet.SqueezeNet,
+        2016,
+        "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+    ),
+    (
+        networks.MobileNetV1,
         2017,
         "Howard et al.: MobileNets: efficient convolutional neural networks for mobile vision applications",
     ),
-}
+    (
+        densenet.DenseNet121,
+        2017,
+        "Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks",
+    ),
+    (
+        xception.Xception,
+        2017,
+        "Chollet: Xception: deep learning with depthwise separable convolutions",
+    ),
+    (
+        mobilenet_v2.MobileNetV2,
+        2018,
+        "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks",
+    ),
+    (
+        efficientnet.EfficientNetB0,
+        2019,
+        "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks",
+    ),
+    (
+        mobilenet_v3.MobileNetV3Small,
+        2019,
+        "Howard et al.: Searching for MobileNetV3",
+    ),
+    (
+        convnext.ConvNeXtTiny,
+        2022,
+        "Liu et al.: A ConvNet for the 2020s",
+    ),
+)
 
 
 class Network(NamedTuple):
@@ -145,20 +186,12 @@ class Table(Sequence[Network]):
         return f"<table>{''.join(rows)}</table>"
 
 
-class _NoValues(Initializer):
-    """Arrays of the right shape that take no memory: enough to count by."""
-
-    def __call__(
-        self, shape: Any, dtype: DTypeLike = "float32", *, seed: int | None = None, stream: int = 0
-    ) -> np.ndarray:
-        return np.broadcast_to(np.zeros((), dtype), shape)
-
-
 def table() -> Table:
     """Return what there is: paper, year, size and cost of each network.
 
     Parameters, multiply-adds and receptive fields are counted on the layers of the networks, as
-    `Sequential.summary` counts them, without making their weights.
+    `Model.summary` counts them, without making their weights. A receptive field leaves out what sees the
+    whole image, such as the gates of MobileNetV3.
 
     Returns
     -------
@@ -168,24 +201,22 @@ def table() -> Table:
     Examples
     --------
     >>> [(row.name, row.year, row.parameters) for row in table()][:2]
-    [('LeNet5', 1998, 61706), ('AlexNet', 2012, 62378344)]
+    [('LeNet5', 1998, 61706), ('ConvolutionalAutoencoder', 2011, 278369)]
     """
-    return Table([_row(name, source) for name, source in _SOURCES.items()])
+    return Table([_row(*source) for source in _SOURCES])
 
 
-def _row(name: str, source: _Source) -> Network:
-    layers = source.layers(source.input_shape, source.classes)
-    for layer in layers:
-        if isinstance(layer, Conv2D | DepthwiseConv2D | Dense):
-            layer.kernel_initializer = _NoValues()
-    model = Sequential(layers, seed=0).build(source.input_shape)
-    fields = [field for field in summary.receptive_fields(layers) if field is not None]
+def _row(function: Callable[..., Any], year: int, paper: str) -> Network:
+    with without_weights():
+        model = function(seed=0)
+    flow = model._inlined().flow
+    fields = [field for field in receptive_fields(flow) if field is not None]
     return Network(
-        name,
-        source.year,
-        source.input_shape,
+        function.__name__,
+        year,
+        model.input_shape[1:],
         model.count_params(),
-        sum(map(summary.mult_adds, layers)),
+        summary.total_mult_adds(model),
         fields[-1],
-        source.paper,
+        paper,
     )

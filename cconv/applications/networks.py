@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from numpy.typing import DTypeLike
 
+from cconv.applications.frame import let_stand_in
 from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, is_int, positive_int
@@ -302,6 +303,7 @@ def _built(
     shape = (height, width, channels)
     first: list[Layer] = [] if rescale is None else [Rescaling(rescale)]
     chain = [*first, *layers(shape, positive_int(name, "classes", classes))]
+    let_stand_in(chain)
     return Sequential(chain, name=name.lower(), seed=seed, dtype=dtype).build(shape)
 
 
@@ -382,9 +384,6 @@ def _mobilenet(shape: Shape3, classes: int, alpha: float = 1.0) -> list[Layer]:
         Dropout(0.001, name="dropout"),
         Dense(classes, activation="softmax", name="predictions"),
     ]
-
-
-_VGG_PAPER = "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition"
 
 
 refusing(globals(), functions=["VGG16", "VGG19", "MobileNet"], namespace="applications")

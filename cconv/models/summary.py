@@ -9,10 +9,11 @@ from typing import Any
 
 from cconv.arguments.numbers import finite, flag, one_of, positive_int
 from cconv.arguments.text import fitted, printable
-from cconv.engine.flow import Flow
 from cconv.layers.base import Layer
+from cconv.layers.transposed import TransposedConvolution
 from cconv.models import boxed_summary
 from cconv.models.connections import connections, expanded, shape_of
+from cconv.models.fields import receptive_fields
 from cconv.models.flowing import leaves
 
 NAME = "summary"
@@ -21,6 +22,7 @@ WIDTH = 65
 POSITIONS = (0.45, 0.85, 1.0)  # where the columns of the plain table end, as parts of its width
 GRAPH_WIDTH, GRAPH_POSITIONS = 98, (0.33, 0.55, 0.67, 1.0)  # with what layers are connected to, as Keras 2
 DETAILS = (("Mult-adds", 16), ("Memory/image", 14), ("Receptive field", 17))
+FACTORS = ("gamma", "beta", "alpha")  # weights of one product for a number, not one for a pixel
 TRAINABLE = 11  # columns of the one for trainable
 
 
@@ -159,48 +161,18 @@ def mult_adds(layer: Layer) -> int:
     """Return the multiply-adds of one sample's forward pass in products with a kernel.
 
     Each entry of a kernel takes part once for every output pixel: kernel.size times the output's
-    pixels, of which a dense layer has one. Padding counts as the pixels it stands for.
+    pixels, of which a dense layer has one. Padding counts as the pixels it stands for. The pixels of a
+    transposed convolution are those of its input.
     """
-    shape = layer._inner(layer.output_shape)
-    pixels = shape[0] * shape[1] if len(shape) == 3 else 1
-    return pixels * sum(array.size for array in layer.params.values() if array.ndim >= 2)
+    shape = layer.input_shape if isinstance(layer, TransposedConvolution) else layer.output_shape
+    assert shape is not None
+    kernels = [array for name, array in layer.params.items() if array.ndim >= 2 and name not in FACTORS]
+    return math.prod(layer._inner(shape)[:-1]) * sum(array.size for array in kernels)
 
 
 def total_mult_adds(model: Any) -> int:
     """Return the multiply-adds of one sample through a built model, shared layers each time."""
     return sum(mult_adds(layer) for layer in model._inlined().flow.layers)
-
-
-def receptive_fields(layers: Sequence[Layer] | Flow) -> list[tuple[int, int] | None]:
-    """Return for each layer how many input pixels, in height and width, one of its outputs sees.
-
-    Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks",
-    equation 2: r grows by (extent of the kernel - 1) times the product of the strides before; where
-    branches meet, the widest counts. None from the first layer on that sees everything.
-    """
-    flow = Flow.of(layers)
-    seen: list[tuple[tuple[int, int], tuple[int, int]] | None] = [((1, 1), (1, 1))] * flow.n_inputs
-    for use in flow.uses:
-        before = [seen[value] for value in use.inputs]
-        seen.append(None if None in before else _widened(use.layer, [entry for entry in before if entry]))
-    return [None if entry is None else entry[0] for entry in seen[flow.n_inputs :]]
-
-
-def _widened(layer: Any, before: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Any:
-    """Return the (size, distance of neighbours) that a layer's outputs see, for those of its inputs."""
-    if len(layer.output_shape) != 3:
-        return None
-    sizes, jumps = ([entry[place] for entry in before] for place in (0, 1))
-    size = (max(each[0] for each in sizes), max(each[1] for each in sizes))
-    jump = (max(each[0] for each in jumps), max(each[1] for each in jumps))
-    window = getattr(layer, "window", None)
-    if window is None:
-        return size, jump
-    extents = [d * (k - 1) for k, d in zip(window.kernel_size, window.dilation, strict=True)]
-    return (
-        (size[0] + extents[0] * jump[0], size[1] + extents[1] * jump[1]),
-        (jump[0] * window.strides[0], jump[1] * window.strides[1]),
-    )
 
 
 def _bytes(count: float) -> str:

@@ -1,0 +1,262 @@
+"""What the networks that are graphs share: Keras' arguments, what comes in and what goes out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cconv import arguments
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import flag, is_int, positive_int
+from cconv.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, KerasTensor, Layer
+from cconv.models import Model
+from cconv.models.tracing import graph_of
+
+Shape = tuple[int, ...]
+_POOLINGS = (None, "avg", "max")
+
+# Gives arrays in place of initial weights, while networks are only counted.
+_stand_in: ContextVar[Callable[[str, Shape], np.ndarray] | None] = ContextVar("stand_in", default=None)
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Let the networks that are made meanwhile have weights of the right shapes that take no memory."""
+    token = _stand_in.set(lambda _, shape: np.broadcast_to(np.zeros((), np.float32), shape))
+    try:
+        yield
+    finally:
+        _stand_in.reset(token)
+
+
+def let_stand_in(layers: Iterable[Layer]) -> None:
+    """Let layers have no weights of their own, inside `without_weights`."""
+    stand_in = _stand_in.get()
+    if stand_in is not None:
+        for layer in layers:
+            layer._stand_in = stand_in
+
+
+class Frame:
+    """The arguments of a network, checked; makes its first tensor and, of its last one, the model.
+
+    Parameters
+    ----------
+    where : str
+        The network's function, for error messages.
+    weights : None
+        There are none to download; all else is refused.
+    input_tensor : KerasTensor, optional
+        What the network is to see, in place of a new input.
+    input_shape : tuple of int, optional
+        Of one image; by default `size` pixels each way and `channels`.
+    data_format : str, optional
+        Layout of the images.
+    size : int or (int, int)
+        Height and width in pixels by default.
+    least : int
+        Pixels on every side at least.
+    channels : int
+        By default.
+
+    Attributes
+    ----------
+    x : KerasTensor
+        The image.
+    """
+
+    @controlled
+    def __init__(
+        self,
+        where: str,
+        weights: Any,
+        input_tensor: Any,
+        input_shape: Any,
+        data_format: Any,
+        *,
+        size: int,
+        least: int = 32,
+        channels: int = 3,
+    ) -> None:
+        self.where = where
+        if weights is not None:
+            raise ValueError(
+                f"{where}: weights must be None, got {weights!r}: cconv has no trained weights to download; "
+                "load_weights or set_weights of the model fill it"
+            )
+        if input_tensor is not None and not isinstance(input_tensor, KerasTensor):
+            raise TypeError(
+                f"{where}: input_tensor must be a KerasTensor, as Input gives, got {input_tensor!r}"
+            )
+        if data_format is not None:
+            data_format = arguments.data_format(where, data_format)
+        if input_tensor is None:
+            first = data_format == "channels_first"
+            if input_shape is None:
+                input_shape = (channels, size, size) if first else (size, size, channels)
+            input_tensor = Input(self._checked(input_shape, first, least))
+            input_tensor.data_format = data_format
+        elif input_shape is not None and tuple(input_shape) != input_tensor.sample_shape:
+            raise ValueError(
+                f"{where}: input_shape must be that of input_tensor, {input_tensor.sample_shape}, "
+                f"got {input_shape!r}"
+            )
+        else:
+            self._checked(input_tensor.sample_shape, input_tensor.data_format == "channels_first", least)
+        self.x: KerasTensor = input_tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image in pixels."""
+        return extents(self.x)
+
+    def _checked(self, shape: Any, first: bool, least: int) -> Shape:
+        order = "(channels, height, width)" if first else "(height, width, channels)"
+        expected = f"{self.where}: input_shape must be {order}, got {shape!r}"
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise TypeError(expected)
+        if len(shape) != 3:
+            raise ValueError(expected)
+        if not all(map(is_int, shape)):
+            raise TypeError(expected)
+        taken = tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
+        sides = taken[1:] if first else taken[:2]
+        if min(sides) < least:
+            raise ValueError(
+                f"{self.where}: input_shape must have at least {least} pixels on every side, got {shape!r}"
+            )
+        return taken
+
+    def classes(self, classes: Any) -> int:
+        """Return the number of classes, checked."""
+        return positive_int(self.where, "classes", classes)
+
+    def top(
+        self,
+        y: KerasTensor,
+        include_top: Any,
+        pooling: Any,
+        classes: Any,
+        activation: Any,
+        *,
+        pool_names: tuple[str | None, str | None] = ("avg_pool", "max_pool"),
+        head: Callable[[KerasTensor], KerasTensor] | None = None,
+        last: str = "predictions",
+        kernel_initializer: Any = "glorot_uniform",
+    ) -> KerasTensor:
+        """Return the classes of a last map, or the map, as Keras' arguments say.
+
+        Parameters
+        ----------
+        y : KerasTensor
+            The last map.
+        include_top, pooling, classes, activation
+            As the network got them.
+        pool_names : (str, str)
+            Of the layers that take mean and maximum of every map.
+        head : callable, optional
+            What stands between the means and the dense layer.
+        last : str
+            The name of the dense layer.
+        kernel_initializer : str or Initializer
+            Of the dense layer.
+        """
+        units = self.classes(classes)
+        self.check_pooling(pooling)
+        mean, largest = pool_names
+        if flag(self.where, "include_top", include_top):
+            y = GlobalAveragePooling2D(name=mean)(y)
+            y = y if head is None else head(y)
+            dense = Dense(units, activation, kernel_initializer=kernel_initializer, name=last)
+            return dense(y)
+        return self.pooled(y, pooling, mean, largest)
+
+    def check_pooling(self, pooling: Any) -> None:
+        """Refuse what is no pooling."""
+        if pooling not in _POOLINGS:
+            raise ValueError(f"{self.where}: pooling must be None, 'avg' or 'max', got {pooling!r}")
+
+    @staticmethod
+    def pooled(y: KerasTensor, pooling: Any, mean: str | None, largest: str | None) -> KerasTensor:
+        """Return the last map, or its mean or maximum."""
+        if pooling == "avg":
+            return GlobalAveragePooling2D(name=mean)(y)
+        if pooling == "max":
+            return GlobalMaxPooling2D(name=largest)(y)
+        return y
+
+    @controlled
+    def model(self, y: KerasTensor, name: str | None, seed: Any, dtype: DTypeLike) -> Model:
+        """Return the network between the image, or what it is made of, and this tensor."""
+        inputs = sources(self.x)
+        let_stand_in(node.layer for node in graph_of(self.where, inputs, [y]).nodes)
+        single: Any = inputs[0] if len(inputs) == 1 else inputs
+        return Model(single, y, name, seed=seed, dtype=dtype, data_format=self.x.data_format)
+
+
+def sources(tensor: KerasTensor) -> list[KerasTensor]:
+    """Return the inputs that a tensor is made of, as Keras' `get_source_inputs`."""
+    found: dict[int, KerasTensor] = {}
+    work, seen = [tensor], set()
+    while work:
+        last = work.pop()
+        if id(last) in seen:
+            continue
+        seen.add(id(last))
+        if last.node.inputs:
+            work += reversed(last.node.inputs)
+        else:
+            found[id(last)] = last
+    return list(found.values())
+
+
+def channels(x: KerasTensor) -> int:
+    """Return the channels of a map."""
+    return x.sample_shape[0 if x.data_format == "channels_first" else -1]
+
+
+def extents(x: KerasTensor) -> tuple[int, int]:
+    """Return height and width of a map in pixels."""
+    shape = x.sample_shape
+    height, width = shape[1:] if x.data_format == "channels_first" else shape[:2]
+    return height, width
+
+
+def chain(x: KerasTensor, *layers: Layer) -> KerasTensor:
+    """Return what comes out of layers one behind the other."""
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def rounded(value: float, divisor: int = 8, least: int | None = None) -> int:
+    """Return a number of filters as a multiple of `divisor`, at most a tenth below the value.
+
+    Howard et al. write it in the code of MobileNetV2, from where Keras has it.
+
+    Examples
+    --------
+    >>> rounded(32 * 0.35), rounded(24 * 0.5), rounded(17)
+    (16, 16, 16)
+    """
+    found = max(least or divisor, int(value + divisor / 2) // divisor * divisor)
+    return found + divisor if found < 0.9 * value else found
+
+
+def before_stride(x: KerasTensor, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the zeros around a map in front of a kernel of stride 2: Keras' `correct_pad`.
+
+    Half a kernel below and on the right, one less above and on the left of an even side: the pixels that
+    the stride skips are the same as in Keras.
+    """
+    half = size // 2
+    height, width = (half - 1 + extent % 2 for extent in extents(x))
+    return (height, half), (width, half)
+
+
+def channel_axis(x: KerasTensor) -> int:
+    """Return the axis of a map's channels as `Concatenate` counts, the batch being 0."""
+    return 1 if x.data_format == "channels_first" else -1
