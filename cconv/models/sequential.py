@@ -86,6 +86,7 @@ class Sequential(Model):
         Trainer.__init__(self, name, seed, dtype, data_format, trainable)  # there is no graph for Model's
         self._traced: list[tuple[Any, KerasTensor]] = []  # the items, each with what comes out of it
         self._input_layer: InputLayer | None = None
+        self._take_items()
         chain = list(layers or ())
         if all(isinstance(layer, Layer | Network) for layer in chain):
             # What a later layer was told counts for the first too, which may be built as soon as it is added.
