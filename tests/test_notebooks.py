@@ -38,8 +38,8 @@ def lesson(number):
     return source
 
 
-def test_there_are_ten_lessons_and_a_notebook_of_each():
-    assert [path.stem[:2] for path in SOURCES] == [f"{number:02}" for number in range(1, 11)]
+def test_there_are_thirteen_lessons_and_a_notebook_of_each():
+    assert [path.stem[:2] for path in SOURCES] == [f"{number:02}" for number in range(1, 14)]
     assert sorted(path.stem for path in LEARN.glob("*.ipynb")) == [path.stem for path in SOURCES]
 
 

@@ -51,6 +51,7 @@ def luminance(colour: tuple[Any, ...]) -> float:
 def see_through(name: str, low: float) -> ListedColormap:
     """Return the part of a signed colour map from `low`, -1 to 0, to 1, which nothing is seen of at zero."""
     values = np.linspace(low, 1, 512)
-    colours = mpl.colormaps[name](0.5 + values / 2)
-    colours[:, 3] = np.abs(values) ** 0.7
+    # Not from white, which would be seen as mist: a weak colour is a strong one that is nearly transparent.
+    colours = mpl.colormaps[name](0.5 + np.sign(values) * (0.3 + 0.2 * np.abs(values)))
+    colours[:, 3] = np.abs(values)
     return ListedColormap(colours)

@@ -14,7 +14,7 @@ from cconv.plotting._pictures import SIGNED, as_picture, matplotlib_parts, show
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
 WIDTH = 1.7  # of a picture, in inches
-PALEST = 0.62  # how light black becomes under a map, so that colours on it can be told apart
+PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
 
 
 def grad_cam(
@@ -139,7 +139,7 @@ def _over(
     last = to_channels_last(images, model.data_format)
     pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
     count, ratio = len(pictures), pictures[0].shape[0] / pictures[0].shape[1]
-    figure = parts.new(count * WIDTH + 0.85, 2 * WIDTH * min(ratio, 2) + 0.4)
+    figure = parts.new(count * WIDTH + 0.85, 2 * WIDTH * min(ratio, 2) + 0.55)
     grid = figure.subplots(2, count, squeeze=False)
     reach = float(np.abs(maps).max(initial=0)) or 1.0
     low = -reach if maps.min() < 0 else 0.0
