@@ -13,7 +13,7 @@ from cconv.models.scores import Scores
 from cconv.plotting._pictures import SIGNED, as_picture, matplotlib_parts, show
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
-WIDTH = 1.7  # of a picture, in inches
+WIDTH, GAP = 1.7, 0.1  # of a picture, and in front of the bar, in inches
 PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
 
 
@@ -139,7 +139,8 @@ def _over(
     last = to_channels_last(images, model.data_format)
     pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
     count, ratio = len(pictures), pictures[0].shape[0] / pictures[0].shape[1]
-    figure = parts.new(count * WIDTH + 0.85, 2 * WIDTH * min(ratio, 2) + 0.55)
+    width = count * WIDTH + 0.75
+    figure = parts.new(width, 2 * WIDTH * min(ratio, 2) + 0.4)
     grid = figure.subplots(2, count, squeeze=False)
     reach = float(np.abs(maps).max(initial=0)) or 1.0
     low = -reach if maps.min() < 0 else 0.0
@@ -148,10 +149,10 @@ def _over(
         show(parts, grid[0, number], picture)
         grid[0, number].set_title(names[number], fontsize=10, parse_math=False)
         show(parts, grid[1, number], _pale(picture))
-        height, width = picture.shape[:2]
-        place = (-0.5, width - 0.5, height - 0.5, -0.5)
+        rows, columns = picture.shape[:2]
+        place = (-0.5, columns - 0.5, rows - 0.5, -0.5)
         grid[1, number].imshow(maps[number], interpolation="bilinear", extent=place, **style)
-    figure.colorbar(grid[1, 0].images[1], ax=grid[1], aspect=12, label=label)
+    figure.colorbar(grid[1, 0].images[1], ax=grid[1], aspect=12, pad=GAP / width, label=label)
     return figure
 
 

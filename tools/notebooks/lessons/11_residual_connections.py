@@ -111,7 +111,7 @@ plt.show()
 print(f"after 50 layers: {lengths(True)[-1]:.1f} with skips, {lengths(False)[-1]:.0e} without")
 
 # %% [markdown]
-# Without the skips nothing is left for the first layers to learn from. Normalisation (and initial weights that fit) keeps the lengths, and both networks below have it;
+# With skips the first layers hear of the loss; that the gradient grows a little is what normalisation is good for. Without the skips nothing is left for the first layers to learn from. Normalisation and initial weights that fit keep the lengths there too, and all networks below have both;
 # but that alone does not make a deep plain network easy to train.
 #
 # ## 20 and 56 layers, with and without skips
@@ -158,9 +158,8 @@ for depth in (20, 56):
         history = model.fit(images, labels, batch_size=64, epochs=8, verbose=0)
         losses[depth, skips] = history.history["loss"]
         name = "residual" if skips else "plain"
-        print(
-            f"{depth} layers, {name:8}  {model.count_params():6,} parameters, loss {losses[depth, skips][-1]:.2f}"
-        )
+        size, loss = model.count_params(), losses[depth, skips][-1]
+        print(f"{depth} layers, {name:8}  {size:6,} parameters, loss {loss:.2f}")
 
 # %%
 figure, pair = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
@@ -171,7 +170,7 @@ for axes, skips, title in zip(pair, (False, True), ("plain", "residual"), strict
         )
     axes.set_title(title)
     axes.set_xlabel("epoch")
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#dddddd", lw=0.6)
     axes.legend(frameon=False)
@@ -180,6 +179,6 @@ plt.show()
 
 # %% [markdown]
 # The plain network of 56 layers hardly leaves the loss of guessing, $\ln 10 \approx 2.3$, although it could do all that the one of 20 can. With skips the deep one learns nearly as fast as
-# the shallow one. Figure 1 and 6 of the paper show the same on CIFAR-10.
+# the shallow one. Figures 1 and 6 of the paper show the same on CIFAR-10.
 #
 # Next: [12 · U-Net](12_unet.ipynb).

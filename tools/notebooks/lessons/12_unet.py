@@ -76,7 +76,8 @@ def overlapping(digits, labels, count):
     parts = np.zeros((count, 28, 28, 2), np.float32)
     for channel, digit in enumerate((3, 4)):
         for part, number in zip(parts, rng.choice(np.flatnonzero(labels == digit), count), strict=True):
-            part[..., channel] = np.roll(digits[number], rng.integers(-4, 5, 2), (0, 1)) / 255
+            up, left = rng.integers(0, 9, 2)
+            part[..., channel] = np.pad(digits[number], 4)[up : up + 28, left : left + 28] / 255
     return parts.max(axis=3, keepdims=True), (parts > 0.5).astype(np.float32)
 
 
@@ -91,9 +92,9 @@ def coloured(three, four):
     return np.where(both > 0, 1.0, three[..., np.newaxis] * orange + four[..., np.newaxis] * blue)
 
 
-truth = [coloured(*np.moveaxis(mask, 2, 0)) for mask in y_test[:6]]
+shown = [coloured(*np.moveaxis(mask, 2, 0)) for mask in y_train[:6]]
 plotting.images(
-    [*(1 - np.repeat(1 - image, 3, axis=2) for image in x_test[:6]), *truth],
+    [*(np.repeat(image, 3, axis=2) for image in x_train[:6]), *shown],
     ["image", "", "", "", "", "", "target", "", "", "", "", ""],
     columns=6,
     size=1.35,
@@ -150,11 +151,11 @@ for skips in (True, False):
     p = found[skips] = model.predict(x_test, verbose=0) > 0.5
     both, either = (p & (y_test > 0.5)).sum(axis=(1, 2)), (p | (y_test > 0.5)).sum(axis=(1, 2))
     name = "U-Net" if skips else "without skips"
-    print(
-        f"{name:13}  loss {history.history['loss'][-1]:.3f}, intersection over union {np.mean(both / either):.2f}"
-    )
+    loss = history.history["loss"][-1]
+    print(f"{name:13}  loss {loss:.3f}, intersection over union {np.mean(both / either):.2f}")
 
 # %%
+truth = [coloured(*np.moveaxis(mask, 2, 0)) for mask in y_test[:6]]
 rows = [
     [np.repeat(image, 3, axis=2) for image in x_test[:6]],
     truth,
@@ -171,7 +172,7 @@ titles = [
 plotting.images([picture for row in rows for picture in row], titles, columns=6, size=1.35)
 
 # %% [markdown]
-# The U-Net follows the strokes; without the skips the network knows about where each digit is, but its edges are those of pixels four times as large. Where the strokes cross both channels answer yes, which is
+# The U-Net follows the strokes; without the skips the network knows about where each digit is, but thin strokes are lost or too thick. Where the strokes cross both channels answer yes, which is
 # drawn white.
 #
 # `cconv.layers.Conv2DTranspose` takes padding, `output_padding`, groups and dilation too; `UpSampling2D` followed by a convolution is the other way to a larger image.

@@ -85,10 +85,15 @@ print("as cconv:", np.allclose(L, class_activation_map(model, image, class_index
 
 # %%
 print("alpha is w / hw:", np.allclose(alpha, weights[:, c] / 49, rtol=1e-4, atol=1e-8))
-plotting.images([image[0], A[..., alpha.argmax()], L], ["image", "the map that matters most", "L"], size=2.4)
+plotting.images(
+    [np.repeat(image[0], 3, axis=2), A[..., alpha.argmax()], L],
+    ["image", "the map that matters most", "L"],
+    size=2.4,
+)
 
 # %% [markdown]
-# Drawn over the images: the reddest pixels say the most for the class that stands above.
+# Drawn over the images: the reddest pixels say the most for the class that stands above, the one that the network takes the image for (once the wrong one). Not only ink counts: in the 4 the
+# gap at its top does, which tells it from a 9.
 
 # %%
 first = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
@@ -122,7 +127,8 @@ print("as cconv:", np.allclose(total / times, occlusion_map(model, image, c)[0],
 plotting.occlusion(model, x_test[first[2:]])
 
 # %% [markdown]
-# Red pixels are missed when they are covered; where it is blue, the class would be surer without them. It is not only ink that counts: the gap at the top of a 4 is what tells it from a 9.
+# Red pixels are missed when they are covered; where it is blue, the class would be surer without them. Covering a gap does little here, since the mean of such an image is nearly
+# the black that is there; another `fill=` asks another question.
 #
 # ## Why not another class?
 #
