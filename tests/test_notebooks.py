@@ -38,8 +38,8 @@ def lesson(number):
     return source
 
 
-def test_there_are_ten_lessons_and_a_notebook_of_each():
-    assert [path.stem[:2] for path in SOURCES] == [f"{number:02}" for number in range(1, 11)]
+def test_there_are_thirteen_lessons_and_a_notebook_of_each():
+    assert [path.stem[:2] for path in SOURCES] == [f"{number:02}" for number in range(1, 14)]
     assert sorted(path.stem for path in LEARN.glob("*.ipynb")) == [path.stem for path in SOURCES]
 
 
@@ -104,6 +104,16 @@ def test_the_networks_of_the_course_have_its_counts_and_learn():
     photographs = [float(value) for value in re.findall(r"val_accuracy: ([\d.]+)", cifar)]
     assert digits[-1] > 0.97
     assert photographs[-1] > 0.45
+
+
+def test_the_later_lessons_show_what_they_say():
+    losses = [float(value) for value in re.findall(r"loss ([\d.]+)$", printed(lesson("11")), re.MULTILINE)]
+    plain_20, residual_20, plain_56, residual_56 = losses
+    assert residual_20 < plain_20 < plain_56
+    assert residual_56 < plain_56 / 4
+    with_skips, without = re.findall(r"intersection over union ([\d.]+)", printed(lesson("12")))
+    assert float(with_skips) > float(without) + 0.05
+    assert float(re.search(r"accuracy on the test images ([\d.]+)", printed(lesson("13")))[1]) > 0.93
 
 
 @pytest.mark.parametrize("name", INDEXES)

@@ -10,14 +10,17 @@ with white at zero; other maps go from dark to bright; nothing is told by colour
 
 from cconv.plotting._layers import feature_maps, filters, padding
 from cconv.plotting._pictures import images
+from cconv.plotting._relevance import grad_cam, occlusion
 from cconv.plotting._results import confusion_matrix, history, predictions
 
 __all__ = [
     "confusion_matrix",
     "feature_maps",
     "filters",
+    "grad_cam",
     "history",
     "images",
+    "occlusion",
     "padding",
     "predictions",
 ]

@@ -5,12 +5,14 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["MaxNLocator", "Picture", "Rectangle", "luminance", "new"]
+__all__ = ["MaxNLocator", "Picture", "Rectangle", "luminance", "new", "see_through"]
 
 
 class Picture(Figure):
@@ -44,3 +46,12 @@ def luminance(colour: tuple[Any, ...]) -> float:
     """Return how bright a colour (red, green, blue, …) is, from 0 to 1 (ITU-R BT.709)."""
     red, green, blue = colour[:3]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def see_through(name: str, low: float) -> ListedColormap:
+    """Return the part of a signed colour map from `low`, -1 to 0, to 1, which nothing is seen of at zero."""
+    values = np.linspace(low, 1, 512)
+    # Not from white, which would be seen as mist: a weak colour is a strong one that is nearly transparent.
+    colours = mpl.colormaps[name](0.5 + np.sign(values) * (0.3 + 0.2 * np.abs(values)))
+    colours[:, 3] = np.abs(values)
+    return ListedColormap(colours)

@@ -18,17 +18,20 @@ from cconv.utils.augmented import Augmented
 from cconv.utils.folders import image_dataset_from_directory
 from cconv.utils.images import array_to_img, img_to_array, load_img, save_img
 from cconv.utils.py_dataset import PyDataset, Sequence
+from cconv.utils.relevance import class_activation_map, occlusion_map
 
 __all__ = [
     "Augmented",
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "class_activation_map",
     "custom_object_scope",
     "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "normalize",
+    "occlusion_map",
     "plot_model",
     "register_keras_serializable",
     "register_serializable",

@@ -6,7 +6,7 @@
 A source is a file of Python in tools/notebooks/lessons/: a line `# %% [markdown]` begins a cell of text,
 whose lines are comments, and `# %%` one of code. What is committed are the sources and the notebooks
 with their outputs; tests/test_notebooks.py holds them to be the same text. Running them needs nbclient
-and ipykernel, which come with the extra `dev`. The last lesson needs CIFAR-10: where it is not on the
+and ipykernel, which come with the extra `dev`. Lesson 10 needs CIFAR-10: where it is not on the
 machine and cannot be downloaded, --check says so and leaves that lesson out.
 """
 

@@ -126,4 +126,4 @@ plotting.filters(model.layers[1])
 plotting.feature_maps(model, X_rest[0])
 
 # %% [markdown]
-# Back to the [index](README.md).
+# Next: [11 · Residual connections](11_residual_connections.ipynb).

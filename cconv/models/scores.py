@@ -1,0 +1,246 @@
+"""The scores that a model gives classes, and their gradient with respect to what one of its layers gives.
+
+A score is what stands in front of the softmax or sigmoid at the model's end: that squeezes every number to
+the range from 0 to 1, so that its gradient vanishes where the model is sure.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import arguments
+from cconv.arguments.numbers import is_int
+from cconv.engine.flow import Flow
+from cconv.engine.places import Gradients
+from cconv.engine.plan import Plan
+from cconv.geometry.layout import to_channels_last
+from cconv.layers.base import Layer
+from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
+from cconv.models.feeding import Feeder
+from cconv.models.flowing import Entry, Inliner, leaves
+
+WATCHED_ROWS = 32  # samples whose outputs are all kept at a time
+
+
+class Attention(NamedTuple):
+    """What a layer gives for a batch, and what of a class's score depends on it.
+
+    Attributes
+    ----------
+    output : ndarray of shape (n, h, w, c)
+        Of the layer, channels last.
+    gradient : ndarray of shape (n, h, w, c)
+        Of the score of each sample's class with respect to it.
+    """
+
+    output: np.ndarray
+    gradient: np.ndarray
+
+
+class _Logits:
+    """Asks a plan, as a loss does, to end in front of a softmax or sigmoid."""
+
+    def from_logits_of(self, activation: str) -> bool:
+        """Whether the output should be what goes into that activation."""
+        return True
+
+
+class _Watching(Plan):
+    """A plan that goes back as far as one value, and gives that and its gradient."""
+
+    def __init__(self, flow: Flow, watched: int) -> None:
+        self._watched = watched
+        # Each layer is a step of its own: every value is there, and none is computed again.
+        super().__init__(flow, training=True, seed=0, loss=_Logits(), fuse=False)
+
+    def attention(self, dy: np.ndarray) -> Attention:
+        """Return copies of the value of the last `forward` and its gradient, from that of the output."""
+        number = self._step_of[self._watched]
+        y = self.outputs[number]
+        self._gradient = np.zeros_like(y)  # of a model whose score does not depend on it
+        self.backward(dy)
+        return Attention(y.copy(), self._gradient)
+
+    def _wanted(self) -> list[bool]:
+        wanted = [False] * len(self.flow.readers)
+        wanted[self._watched] = True
+        for entry in self.steps:
+            wanted[entry.value] |= any([wanted[value] for value in entry.sources])
+        return wanted
+
+    def _step_back(self, number: int, gradients: Gradients, wanted: list[bool]) -> None:
+        if self.steps[number].value != self._watched:
+            super()._step_back(number, gradients, wanted)
+            return
+        dy = gradients.of(self._watched)
+        assert dy is not None
+        self._gradient = dy.copy()
+
+
+class Scores:
+    """A model as a function from images to the scores of classes; what belongs to the model stays as it is.
+
+    Parameters
+    ----------
+    where : str
+        How error messages begin.
+    model : Sequential or Model
+        Built, with one input of images, and one output: a score for each class.
+
+    Attributes
+    ----------
+    classes : int
+        How many there are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+    """
+
+    def __init__(self, where: str, model: Any) -> None:
+        if not isinstance(model, Feeder):
+            raise TypeError(f"{where}: model must be a Sequential or a Model, got {model!r}")
+        if not model.built:
+            raise ValueError(f"{where}: model must be built")
+        inputs, outputs = model._input_shapes or [], model._inner_output_shapes()
+        if len(inputs) != 1 or len(inputs[0]) != 3:
+            raise ValueError(f"{where}: model must have one input, of images, got the shapes {inputs}")
+        if len(outputs) != 1 or len(outputs[0]) != 1:
+            raise ValueError(
+                f"{where}: model must have one output, of a score for each class, got the shapes {outputs}"
+            )
+        self._where, self._model, self._shape = where, model, tuple(inputs[0])
+        self.classes: int = outputs[0][0]
+        entry = Entry(model, (0,), at_inference=True)
+        flow = Inliner([entry], 1, [1]).flow
+        self._layers: list[Layer] = flow.layers
+        self._flow = flow.with_layers(_frozen(flow.layers))
+        self._rows = model._inference_batch(where, None)
+
+    def images(self, x: ArrayLike) -> np.ndarray:
+        """Return one image, or several, as a batch in the model's dtype, channels last.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When it has another shape.
+        """
+        model, expected = self._model, self._shape
+        given = arguments.real_array(self._where, "x", x, None)
+        batch = given[np.newaxis] if given.ndim == 3 else given
+        if batch.ndim != 4 or batch.shape[1:] != expected or not len(batch):
+            raise ValueError(
+                f"{self._where}: x must be images of the shape {expected}, one or more, got {given.shape}"
+            )
+        return np.ascontiguousarray(to_channels_last(batch, model.data_format), dtype=model.dtype)
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """Return the scores of a batch that `images` gave, (n, classes)."""
+        plan = Plan(self._flow, training=False, seed=0, loss=_Logits())
+        rows = self._rows
+        parts = [images[begin : begin + rows] for begin in range(0, len(images), rows)]
+        return np.concatenate([plan.forward(part).copy() for part in parts])
+
+    def chosen(self, images: np.ndarray, class_index: Any) -> np.ndarray:
+        """Return the class of each image: those that are given, or the ones with the highest scores.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When it is no class of the model, or there is not one for each image.
+        """
+        if class_index is None:
+            return self.of(images).argmax(axis=1)
+        one = is_int(class_index)
+        given: list[Any] = [class_index] if one else list(class_index) if np.iterable(class_index) else [None]
+        expected = f"{self._where}: class_index must be an int from 0 to {self.classes - 1}"
+        if isinstance(class_index, str) or not all(is_int(index) for index in given):
+            raise TypeError(f"{expected}, or one for each image, got {class_index!r}")
+        if not all(0 <= index < self.classes for index in given):
+            raise ValueError(f"{expected}, got {class_index!r}")
+        if not one and len(given) != len(images):
+            raise ValueError(f"{expected}, or one for each of {len(images)} images, got {len(given)}")
+        return np.array(given * len(images) if one else given, np.intp)
+
+    def attention(self, images: np.ndarray, layer: Any, classes: np.ndarray) -> Attention:
+        """Return what a layer gives for a batch, and the gradient of the score of each sample's class.
+
+        Parameters
+        ----------
+        images : ndarray
+            What `images` gave.
+        layer : Layer, str, int or None
+            The layer, its name or number; by default the last that gives images and is no pooling.
+        classes : ndarray of int
+            What `chosen` gave.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a layer that is not the model's, or gives no images.
+        """
+        plan = _Watching(self._flow, self._flow.value_of(self._number(layer)))
+        wanted = np.eye(self.classes, dtype=images.dtype)[classes]
+        rows, parts = min(self._rows, WATCHED_ROWS), []
+        for begin in range(0, len(images), rows):
+            plan.forward(images[begin : begin + rows])
+            parts.append(plan.attention(wanted[begin : begin + rows]))
+        return Attention(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _number(self, layer: Any) -> int:
+        """Return the number of the last use of a layer."""
+        shapes = [entry._inner(entry.output_shape) for entry in self._layers]
+        if layer is None:
+            kinds = (MaxPooling2D, AveragePooling2D)
+            found = [
+                number
+                for number, entry in enumerate(self._layers)
+                if len(shapes[number]) == 3 and max(shapes[number][:2]) > 1 and not isinstance(entry, kinds)
+            ]
+            if not found:
+                raise ValueError(f"{self._where}: model must have a layer that gives images")
+            return found[-1]
+        wanted = self._named(layer)
+        found = [number for number, entry in enumerate(self._layers) if entry is wanted]
+        if not found or len(shapes[found[-1]]) != 3:
+            shape = wanted.output_shape
+            raise ValueError(
+                f"{self._where}: layer must be one that computes images at inference, "
+                f"but {wanted.shown} gives the shape {shape}"
+            )
+        return found[-1]
+
+    def _named(self, layer: Any) -> Layer:
+        """Return the layer that is meant by itself, a name or a number."""
+        named = list(leaves(self._model._items))
+        if isinstance(layer, Layer):
+            found = [entry for _, entry in named if entry is layer]
+        elif isinstance(layer, str):
+            found = [entry for name, entry in named if layer in (name, entry.name)]
+        elif is_int(layer):
+            items = self._model.layers
+            inside = -len(items) <= layer < len(items)
+            found = [items[layer]] if inside and isinstance(items[layer], Layer) else []
+        else:
+            raise TypeError(
+                f"{self._where}: layer must be a layer of the model, its name or number, got {layer!r}"
+            )
+        if not found:
+            known = ", ".join(entry.shown for _, entry in named)
+            raise ValueError(f"{self._where}: layer must be one of {known}, got {layer!r}")
+        return found[0]
+
+
+def _frozen(layers: Sequence[Layer]) -> list[Layer]:
+    """Return copies that have the weights and keep no gradients, one of each layer."""
+    twins: dict[int, Layer] = {}
+    for layer in layers:
+        if id(layer) not in twins:
+            twin = copy.copy(layer)
+            twin.trainable, twin.grads = False, {}
+            twins[id(layer)] = twin
+    return [twins[id(layer)] for layer in layers]

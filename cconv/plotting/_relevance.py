@@ -1,0 +1,164 @@
+"""Pictures of what a network looks at: maps of relevance drawn over images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cconv import arguments
+from cconv.arguments.text import short
+from cconv.geometry.layout import to_channels_last
+from cconv.models.scores import Scores
+from cconv.plotting._pictures import SIGNED, as_picture, matplotlib_parts, show
+from cconv.utils.relevance import class_activation_map, occlusion_map
+
+WIDTH, GAP = 1.7, 0.1  # of a picture, and in front of the bar, in inches
+PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
+
+
+def grad_cam(
+    model: Any,
+    x: ArrayLike,
+    layer: Any = None,
+    class_index: int | Sequence[int] | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+) -> Any:
+    """Show where a layer sees what speaks for a class: images, and below them Grad-CAM drawn over them.
+
+    The maps have one scale for all images, and are drawn smoothly from the few pixels of the layer.
+
+    Parameters
+    ----------
+    model : Sequential or Model
+        Built, from images to a score for each class; it runs in inference mode.
+    x : array
+        Images of the model's input shape, one or several, in the model's data format.
+    layer : Layer, str or int, optional
+        As for `cconv.utils.class_activation_map`.
+    class_index : int or sequence of int, optional
+        The class, for all images or for each; one image is drawn once for each class. By default the
+        one with the highest score.
+    classes : sequence of str, optional
+        Names of the classes; by default their numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a model, images, a layer, classes that do not fit.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> figure = grad_cam(LeNet5(seed=0), np.zeros((32, 32, 1)), class_index=[3, 8])
+    >>> [axes.get_title() for axes in figure.axes[:2]]
+    ['3', '8']
+    """
+    images, numbers, names = _asked("grad_cam", model, x, class_index, classes)
+    maps = class_activation_map(model, images, layer, numbers)
+    return _over("grad_cam", model, images, maps, names, "Grad-CAM")
+
+
+def occlusion(
+    model: Any,
+    x: ArrayLike,
+    class_index: int | Sequence[int] | None = None,
+    *,
+    size: int | tuple[int, int] = 5,
+    strides: int | tuple[int, int] = 1,
+    fill: float | None = None,
+    classes: Sequence[str] | None = None,
+) -> Any:
+    """Show how much of a class's score is lost where an image is covered: images, and below them the maps.
+
+    Red pixels speak for the class, blue ones against it, with one scale for all images.
+
+    Parameters
+    ----------
+    model, x, class_index, classes
+        As for `grad_cam`.
+    size, strides, fill
+        Of the window that covers, as for `cconv.utils.occlusion_map`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a model, images, classes or windows that do not fit.
+    ImportError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> figure = occlusion(LeNet5(seed=0), np.zeros((2, 32, 32, 1)), 3, size=8, strides=4)
+    >>> len(figure.axes)  # two images, two maps and the bar
+    5
+    """
+    images, numbers, names = _asked("occlusion", model, x, class_index, classes)
+    maps = occlusion_map(model, images, numbers, size=size, strides=strides, fill=fill)
+    return _over("occlusion", model, images, maps, names, "score lost")
+
+
+def _asked(
+    where: str, model: Any, x: ArrayLike, class_index: Any, classes: Sequence[str] | None
+) -> tuple[np.ndarray, list[int], list[str]]:
+    """Return the images as they are given, one for each class that is asked for, the classes, their names."""
+    scores = Scores(where, model)
+    given = arguments.real_array(where, "x", x, None)
+    batch = scores.images(given)
+    images = given[np.newaxis] if given.ndim == 3 else given
+    if len(images) == 1 and np.iterable(class_index) and not isinstance(class_index, str):
+        class_index = list(class_index)
+        images, batch = (np.repeat(array, max(len(class_index), 1), axis=0) for array in (images, batch))
+    numbers = [int(number) for number in scores.chosen(batch, class_index)]
+    if classes is not None and len(classes) != scores.classes:
+        raise ValueError(f"{where}: classes must be {scores.classes} names, got {len(classes)}")
+    return (
+        images,
+        numbers,
+        [short(str(classes[number] if classes is not None else number)) for number in numbers],
+    )
+
+
+def _over(
+    where: str, model: Any, images: np.ndarray, maps: np.ndarray, names: Sequence[str], label: str
+) -> Any:
+    """Draw the images in a row, and below each the same with its map over it."""
+    parts = matplotlib_parts(where)
+    last = to_channels_last(images, model.data_format)
+    pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
+    count, ratio = len(pictures), pictures[0].shape[0] / pictures[0].shape[1]
+    width = count * WIDTH + 0.75
+    figure = parts.new(width, 2 * WIDTH * min(ratio, 2) + 0.4)
+    grid = figure.subplots(2, count, squeeze=False)
+    reach = float(np.abs(maps).max(initial=0)) or 1.0
+    low = -reach if maps.min() < 0 else 0.0
+    style = {"cmap": parts.see_through(SIGNED, low / reach), "vmin": low, "vmax": reach}
+    for number, picture in enumerate(pictures):
+        show(parts, grid[0, number], picture)
+        grid[0, number].set_title(names[number], fontsize=10, parse_math=False)
+        show(parts, grid[1, number], _pale(picture))
+        rows, columns = picture.shape[:2]
+        place = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+        grid[1, number].imshow(maps[number], interpolation="bilinear", extent=place, **style)
+    figure.colorbar(grid[1, 0].images[1], ax=grid[1], aspect=12, pad=GAP / width, label=label)
+    return figure
+
+
+def _pale(picture: np.ndarray) -> np.ndarray:
+    """Return a picture in grey (h, w, 3), from 0 to 1, of which what is dark has become light."""
+    grey = picture @ np.array([0.2126, 0.7152, 0.0722]) if picture.ndim == 3 else picture.astype(np.float64)
+    low, high = float(grey.min()), float(grey.max())
+    grey = (grey - low) / max(high - low, 1e-12)
+    return np.repeat((PALEST + (1 - PALEST) * grey)[..., np.newaxis], 3, axis=2)
