@@ -208,7 +208,7 @@ WITHOUT_ARITHMETIC = {
     *("Layer.__call__", "Layer.penalty", "Layer.add_weight", "Metric.__call__", "Metric.add_variable"),
     *("Metric.update_state", "Metric.result", "Constraint.__call__", "leaky_relu", "linear", "relu6"),
     *("elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "mish", "selu", "silu", "softplus"),
-    *("softsign", "kept", "rectifier", "cap_of", "Input", "Model.penalty", "Sequential.penalty"),
+    *("softsign", "kept", "rectifier", "cap_of", "Input"),
     *("average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract"),
 }
 MODULES = (

@@ -372,10 +372,6 @@ class Network(Listed):
             return [] if trained else self._in_order()
         return [array for layer in self._layers for array in layer._listed(trained)]
 
-    def penalty(self) -> float:
-        """Return the sum of the penalties on the weights."""
-        return sum(layer.penalty() for layer in self._layers)
-
 
 def unused(name: str, names: set[str]) -> str:
     """Return name with the first number behind it that makes it new: conv2d, conv2d_1, conv2d_2."""
