@@ -461,6 +461,8 @@ def channels_merged(n, pixels, channels, dtype):
         y = ops_merging.scale_channels(x, scale, run=run)
         return [whole, back, y, ops_merging.product_sums(dy, x, run=run)]
 
+    return compute
+
 
 def group_normalization(n, m, groups, each, dtype):
     c = groups * each

@@ -182,7 +182,7 @@ def _separable_forward(layer, x, run):
 
 
 def _separable_backward(layer, dy, x, y, run):
-    depthwise, pointwise, _, options = _halves(layer)
+    depthwise, pointwise, bias, options = _halves(layer)
 
     def back(dz, x, depthwise, pointwise):
         between = reference.conv2d(x, depthwise, **options)
@@ -193,7 +193,9 @@ def _separable_backward(layer, dy, x, y, run):
     rough = np.abs(dy)
     if layer.activation.key not in ("linear", "relu"):
         rough = rough + np.abs(dy).sum(axis=-1, keepdims=True) * np.abs(y)
-    values = back(_activate_back(layer.activation, dy, y), x, depthwise, pointwise)
+    z = reference.conv2d(reference.conv2d(x, depthwise, **options), pointwise, bias)
+    dz = _activate_back(layer.activation, dy, z, y)
+    values = back(dz, x, depthwise, pointwise)
     scales = back(rough, *map(np.abs, (x, depthwise, pointwise)))
     dx, ddepthwise, dpointwise, dbias = map(Twin, values, scales)
     grads = {"depthwise_kernel": ddepthwise, "pointwise_kernel": dpointwise, "bias": dbias}

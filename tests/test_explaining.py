@@ -75,7 +75,7 @@ def test_machine_limits_are_speeds():
 
 
 def test_bad_arguments_are_named(model):
-    with pytest.raises(TypeError, match="explain: model must be a Sequential, got list"):
+    with pytest.raises(TypeError, match="explain: model must be a Sequential or a Model, got list"):
         cconv.explain([])
     with pytest.raises(ValueError, match="explain: the model is not built"):
         cconv.explain(cconv.Sequential([cconv.Dense(3)]))

@@ -339,8 +339,8 @@ def test_metrics_by_name():
 
     assert metrics.get(ones).name == "ones"
     assert metrics.get(ones)([0, 0], [1, 1]) == 2
-    with pytest.raises(ValueError, match=r"metrics.get: value must be one of .* got 'r2_score'"):
-        metrics.get("r2_score")
+    with pytest.raises(ValueError, match=r"metrics.get: value must be one of .* got 'r3_score'"):
+        metrics.get("r3_score")
     for wrong in ([0, 1, 2], [[[0]], [[1]]]):
         with pytest.raises(ValueError, match="accuracy: y_true must"):
             metrics.accuracy(wrong, np.ones((2, 3)))

@@ -228,14 +228,14 @@ REFUSED = [
     ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be a positive int, got 0"),
     ({"steps_per_epoch": 1.5}, TypeError, "steps_per_epoch must be a positive int, got 1.5"),
     ({"validation_freq": 0}, ValueError, "validation_freq must be a positive int"),
-    ({"validation_freq": [1]}, TypeError, "validation_freq must be a positive int"),
+    ({"validation_freq": [1.5]}, TypeError, "validation_freq entry must be a positive int"),
     ({"validation_steps": -1}, ValueError, "validation_steps must be a positive int"),
     ({"validation_batch_size": "a"}, TypeError, "validation_batch_size must be a positive int"),
     ({"validation_data": 3}, ValueError, "validation_data must be"),
     (
         {"validation_data": iter([]), "validation_batch_size": 3},
         ValueError,
-        "validation_data: batch_size must not be given",
+        "validation_data: validation_batch_size must not be given",
     ),
     ({"validation_data": iter([])}, ValueError, "validation_data: x must give at least one batch, got none"),
 ]

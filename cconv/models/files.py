@@ -185,7 +185,7 @@ def _describing(path: Path) -> Iterator[None]:
 def _build(model: Any, config: Mapping[str, Any], file: safetensors.Reader) -> None:
     """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
     input_shape = config["input_shape"]
-    if not isinstance(input_shape, list) or len(input_shape) >= MOST_AXES:  # there is the batch too
+    if not isinstance(input_shape, list) or not 0 < len(input_shape) < MOST_AXES:  # there is the batch too
         raise ValueError(f"input_shape must be a list of less than {MOST_AXES} sizes, got {input_shape!r}")
     for path, layer in model._named:
         layer._stand_in = partial(_stand_in, file.entries, layer, path, model.dtype)
