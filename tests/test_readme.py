@@ -54,13 +54,17 @@ def test_ci_runs_every_check():
 @pytest.mark.parametrize("name", READMES)
 def test_python_of_the_readme_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    first, second = blocks(name, "python")
+    first, graph, alone = blocks(name, "python")
     names = {}
     exec(compile(first, name, "exec"), names)
     assert names["accuracy"] > 0.9
     assert (names["classes"] == names["y_test"]).mean() == pytest.approx(names["accuracy"], abs=1e-6)
     capsys.readouterr()
-    exec(compile(second, name, "exec"), names)
+    exec(compile(graph, name, "exec"), names)
+    shown = capsys.readouterr().out
+    assert "add (Add)" in shown
+    assert "Connected to" in shown
+    exec(compile(alone, name, "exec"), names)
     assert capsys.readouterr().out == "(5, 5, 1, 30)\n"
     assert names["y"].shape == (8, 24, 24, 30)
     assert names["dx"].shape == (8, 28, 28, 1)
