@@ -280,7 +280,7 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
     >>> x = Input((3,))
     >>> drawing = svg(Model(x, Add()([x, Dense(3)(x)])))
     >>> drawing[:4], drawing.count("<polyline")
-    ('<svg', 3)
+    ('<svg', 4)
     """
     compact = len(model._entries) > MANY
     names = show_layer_names and not compact

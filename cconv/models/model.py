@@ -284,6 +284,7 @@ class Model(Trainer, Hooks):
         Examples
         --------
         >>> from cconv.layers import Dense
+        >>> from cconv.models import Sequential
         >>> Sequential([Dense(2, input_shape=(3,), name="d")], name="m").summary(40, style="keras3")
         Model: "m"
         ┏━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━┓
