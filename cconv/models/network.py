@@ -70,6 +70,7 @@ class Network(Listed):
         self._items: list[Any] = []
         self._entries: list[Entry] = []
         self._outputs: list[int] = []
+        self._flat: Inliner | None = None  # what `_inlined` found, until the items are others
         self._layers: list[Layer] = []
         self._named: list[tuple[str, Layer]] = []
         self._nodes: list[Node] = []  # its uses as a layer
@@ -82,6 +83,7 @@ class Network(Listed):
 
     def _take_items(self) -> None:
         """Take notice of the items and entries as they are now."""
+        self._flat = None
         self._named = []
         seen: set[int] = set()
         for name, layer in leaves(self._items):
@@ -92,7 +94,10 @@ class Network(Listed):
 
     def _inlined(self) -> Inliner:
         """Return what a plan runs, and the models in this one."""
-        return Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
+        flat = self._flat
+        if flat is None or flat.inner:  # models in it may be others every time
+            flat = self._flat = Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
+        return flat
 
     @property
     def where(self) -> str:
