@@ -4,8 +4,8 @@
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
 # in their order.  All is plain C without FMA, bound by memory, so no instruction set has a version
-# of its own and all give the same bits; a ReLU, forward and back, is simd/activations/map.h's on a chunk in the
-# cache.  Kernels check nothing and allocate nothing.
+# of its own and all give the same bits; a ReLU, forward and back, is simd/activations/map.h's on a chunk in
+# the cache.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport INFINITY
@@ -145,7 +145,8 @@ def relu_gradient_sums(
     double[:, :, ::1] partial,  # OUT
     double cap, size rows, int threads,
 ):
-    # dy, y (m, c) behind a ReLU that ends at `cap` -> dx (m, c), the gradient in front of it, and its gradient_sums(...)
+    # dy, y (m, c) behind a ReLU that ends at `cap` -> dx (m, c), the gradient in front of it, and its
+    # gradient_sums(...)
     cdef size m = x.shape[0], c = x.shape[1], t, count
     for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
         count = min(rows, m - t * rows)
