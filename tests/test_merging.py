@@ -90,6 +90,8 @@ def mergings(draw):
 def test_gradients_are_central_differences(merging, seed):
     name, options, shapes = merging
     xs = arrays(seed, float, shapes, n=2)
+    # Apart by more than a difference quotient's step, each input on a grid of its own: maxima have kinks.
+    xs = [np.round(x, 3) + 1e-4 * (1 + number) for number, x in enumerate(xs)]
     layer = build(name, options)
 
     def passes():
@@ -117,7 +119,7 @@ def test_channels_first_is_channels_last_with_named_axes_moved(merging, dtype, s
     name, options, shapes = merging
     xs = arrays(seed, dtype, shapes)
     plain, told = build(name, options), build(name, options)
-    told._take_format("channels_first")
+    told._meet_format("channels_first")
     assert told._named_format() is None
     wanted = plain.forward(xs, training=True)
     y = told.forward(xs, training=True)

@@ -113,6 +113,9 @@ class Gradients:
     def add(self, given: Sequence[tuple[int, np.ndarray, int | None]]) -> None:
         """Add to the gradients of values what a step gave: (value, gradient, the place where it lies)."""
         coming = [dx for _, dx, _ in given]
+        # Until all are added no sum may be written where one of them lies.
+        for number, (_, _, place) in enumerate(given):
+            self.places.put(-1 - number, place)
         for value, dx, place in given:
             del coming[0]
             there = self._there.get(value)
@@ -121,6 +124,8 @@ class Gradients:
                 self.places.put(value, place)
             else:
                 self._add(value, there, dx, place, coming)
+        for number in range(len(given)):
+            self.places.leave(-1 - number)
 
     def _add(
         self, value: int, there: np.ndarray, dx: np.ndarray, place: int | None, coming: list[np.ndarray]

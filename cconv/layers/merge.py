@@ -8,13 +8,14 @@ import numpy as np
 from cconv import arguments
 from cconv.arguments.arrays import as_array
 from cconv.arguments.claims import builders
-from cconv.layers.base import Layer, Shape
+from cconv.layers.axes import OfAxes
+from cconv.layers.base import Shape
 from cconv.ops.run import Run
 
 Arrays = tuple[np.ndarray, ...]
 
 
-class Merge(Layer):
+class Merge(OfAxes):
     """Base of the layers that make one output of several inputs.
 
     Their `build`, `compute_output_shape` and `forward` take a list where those of other layers take one
@@ -34,13 +35,6 @@ class Merge(Layer):
         super().__init__(name=name, trainable=trainable)
 
     # --- shapes -------------------------------------------------------------------------------
-
-    def _take_format(self, data_format: str) -> None:
-        """Take the format of the model's images: in which one axes are named, and shapes are seen."""
-        self.data_format = data_format
-
-    def _named_format(self) -> str | None:
-        return None
 
     def _checked_shape(self, shape: Any) -> Any:
         wanted = f"{self.where}: input_shape must be a list of shapes, one for each input"

@@ -205,8 +205,8 @@ def call(layer: Any, x: Any, training: Any = None) -> Any:
 
 def output_shape_of(layer: Any, shapes: Sequence[Shape], data_format: str | None) -> Shape:
     """Return the shape of a layer's output for those of its inputs, all channels last."""
+    layer._meet_format(data_format or "channels_last")
     if layer._merges:
-        layer._take_format(data_format or "channels_last")
         return layer._inner(layer.compute_output_shape([layer._outer(shape) for shape in shapes]))
     return layer._inner(layer.compute_output_shape(layer._outer(shapes[0])))
 

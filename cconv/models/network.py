@@ -240,7 +240,6 @@ class Network(Listed):
         made_by: list[str] = ["the input"] * len(shapes)
         keys = {id(layer): key for key, layer in enumerate(self._layers)}
         for use in inlined.flow.uses:
-            use.layer._meet_format(data_format)
             given = self._given_to(use, shapes, data_format)
             key, layer = keys[id(use.layer)], use.layer
             if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):
@@ -254,8 +253,8 @@ class Network(Listed):
     def _given_to(use: Use, shapes: Sequence[Shape], data_format: str) -> Any:
         """Return what a layer is built for: the shape of its input as it sees it, or those of all inputs."""
         layer = use.layer
+        layer._meet_format(data_format)
         if layer._merges:
-            layer._take_format(data_format)  # type: ignore[attr-defined]
             return tuple(layer._outer(shapes[value]) for value in use.inputs)
         return layer._outer(shapes[use.inputs[0]])
 
