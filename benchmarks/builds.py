@@ -4,7 +4,8 @@
 
 times this checkout beside another one that was built in place. Every pair of times is taken in one turn,
 first the one, then the other, and both processes are started anew several times, since where their
-memory lies makes a difference of some per cent. With ``--out`` the ratios are kept for the page.
+memory lies makes a difference of some per cent. With ``--out`` the ratios are kept for the page. With
+``--what layers`` single convolutions and row kernels are timed in place of networks.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.layers import MOVED, ROW_SHAPE, SHAPES, conv_task
 from benchmarks.machine import cores, facts
 from benchmarks.models import TASKS, task_of
 from benchmarks.peers import PEERS
@@ -88,12 +90,21 @@ def ratios(
     return found
 
 
+def tasks_of(what: str) -> list[dict[str, Any]]:
+    """Return what the workers are to time: whole networks, or single layers."""
+    if what == "models":
+        return [task_of(network, batch, modes) for network, batch, modes, _ in TASKS]
+    rows = {"kind": "rows", "title": f"rows {ROW_SHAPE}", "shape": ROW_SHAPE, "modes": list(MOVED)}
+    return [*map(conv_task, SHAPES), rows]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(
         prog="python -m benchmarks.builds", description=__doc__.splitlines()[0]
     )
     arguments.add_argument("other", type=Path, help="the other checkout, built in place")
     arguments.add_argument("--names", nargs=2, default=["this", "other"], help="of the two builds")
+    arguments.add_argument("--what", choices=["models", "layers"], default="models")
     arguments.add_argument("--threads", type=int, default=cores())
     arguments.add_argument("--starts", type=int, default=4, help="of both processes")
     arguments.add_argument("--turns", type=int, default=3, help="after each start")
@@ -102,9 +113,8 @@ def main() -> None:
     given = arguments.parse_args()
     rows = []
     print(f"{given.names[1]} over {given.names[0]}, {given.threads} threads: median (quartiles)")
-    for network, batch, modes, _ in TASKS:
-        task = task_of(network, batch, modes)
-        checkouts = [ROOT, given.other]
+    checkouts = [ROOT, given.other]
+    for task in tasks_of(given.what):
         found = ratios(checkouts, task, given.threads, given.starts, given.turns, given.seconds)
         for mode, values in found.items():
             low, middle, high = statistics.quantiles(values, n=4)

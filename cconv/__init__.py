@@ -111,6 +111,7 @@ _MODULES = (
     "datasets",
     "functional",
     "initializers",
+    "io",
     "layers",
     "losses",
     "metrics",
