@@ -32,6 +32,8 @@ OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() <
 # Where a thread begins to compute in the C that Cython writes: a `with nogil` block, and a parallel region.
 BEGINNINGS = re.compile(r"_save = PyEval_SaveThread\(\);|#pragma omp parallel\b[^{]*\{")
 CYTHON = {
+    # A folder where the C that Cython writes is kept for other builds of the same sources; without it, none.
+    "cache": os.environ.get("CYTHON_CACHE_DIR") or False,
     "shared_utility_qualified_name": SHARED,
     "compiler_directives": {
         "language_level": 3,
