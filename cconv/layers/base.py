@@ -6,7 +6,6 @@ are for the model's plan: arguments are right already (NHWC, contiguous, the lay
 every array comes from the `Run`, which may hand out the same memory at every step.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv import arguments, initializers
+from cconv import arguments
 from cconv.arguments.arrays import as_array
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.configured import Configured
@@ -22,13 +21,14 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import short
 from cconv.constraints import Constraint
-from cconv.geometry.layout import channels_hint, from_channels_last, naming_channels_first, to_channels_last
+from cconv.geometry.layout import channels_hint, naming_channels_first
 from cconv.layers import hooks, symbolic
-from cconv.layers.listed import Listed
+from cconv.layers.formatted import Formatted
+from cconv.layers.weighted import Weighted
 from cconv.layers.weights import Weights
 from cconv.ops.run import Run, is_replayable
 from cconv.regularizers import Regularizer
-from cconv.seeds import check_seed, new_seed, stream_of
+from cconv.seeds import check_seed, new_seed
 
 Shape = tuple[int, ...]
 
@@ -40,7 +40,7 @@ _PASSES = (
 _FILES = "a layer's weights are made in build(input_shape) by add_weight, and saved by their names"
 
 
-class Layer(Configured, Listed):
+class Layer(Configured, Weighted, Formatted):
     """Base of the layers, and of layers of your own.
 
     A subclass defines what it needs of these, in NumPy:
@@ -115,15 +115,10 @@ class Layer(Configured, Listed):
         ),
     }
     ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
-    data_format: str = "channels_last"
     output_shape: Shape
-    _format_given = False
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # passes its input on at inference
     _as_at_inference = False  # of a copy that a plan has: it does what it does at inference
-    # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
-    _stand_in: Callable[[str, Shape], np.ndarray] | None = None
-    _first_weights: Sequence[ArrayLike] | None = None  # given by `weights=`, as in Keras 2
 
     def __init_subclass__(cls, **options: Any) -> None:
         hooks.take_hooks(cls, Layer)
@@ -209,6 +204,11 @@ class Layer(Configured, Listed):
         """Return the output shape for a channels_last input shape; raise when it does not fit."""
         return hooks.output_shape(self, shape)
 
+    def _rank_behind(self, rank: int | None) -> int | None:
+        """Return the length of the output's shape for that of the input's; None if it is not known."""
+        kept = type(self)._resolve is Layer._resolve and not hooks.own_of(type(self), "compute_output_shape")
+        return rank if self.ranks or kept else None
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         """Return the output shape for this input shape, both without the batch.
 
@@ -229,74 +229,6 @@ class Layer(Configured, Listed):
             raise ValueError(f"{expected} of length {wanted}, got {tuple(shape)}")
         return tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
 
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: Any = None,
-        dtype: DTypeLike | None = None,
-        trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        name: str | None = None,
-    ) -> np.ndarray:
-        """Make a weight; for `build` of a subclass.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Empty for a single number.
-        initializer : str or Initializer, optional
-            By default ``"glorot_uniform"``, as Keras. See `cconv.initializers`.
-        dtype : None
-            A weight has the layer's dtype.
-        trainable : bool
-            False: a state, which is saved, and changed by nobody but the layer.
-        regularizer : str or Regularizer, optional
-            A penalty on the weight.
-        constraint : str or Constraint, optional
-            What the weight is brought back to after every step.
-        name : str, optional
-            Under which it is in `params`, `grads` or `state`, and in files; by default ``"weight"``,
-            ``"weight_1"``, …
-
-        Returns
-        -------
-        ndarray
-            Its memory, which stays the weight's: training and loading write into it.
-
-        Raises
-        ------
-        RuntimeError
-            Outside of `build`.
-        TypeError, ValueError
-            For a shape that is none, another dtype, or a name that is there already.
-        """
-        return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, constraint, name)
-
-    def _add_weight(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: initializers.Initializer,
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
-    ) -> None:
-        self.params.add(name, self._initial(name, shape, initializer))
-        if regularizer is not None:
-            self.regularizers[name] = regularizer
-        if constraint is not None:
-            self.constraints[name] = constraint
-
-    def _add_state(self, name: str, shape: Shape, initializer: initializers.Initializer) -> None:
-        self.state.add(name, self._initial(name, shape, initializer))
-
-    def _initial(self, name: str, shape: Shape, initializer: initializers.Initializer) -> np.ndarray:
-        if self._stand_in is not None:
-            stand_in = self._stand_in(name, shape)
-            # Where `build` of a subclass may keep the array, it is one that the values are read into.
-            return np.zeros(shape, self.dtype) if hooks.runs(self) else stand_in
-        return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
-
     @property
     def where(self) -> str:
         """How error messages begin: the class, and the name when it was given one."""
@@ -307,41 +239,6 @@ class Layer(Configured, Listed):
     def shown(self) -> str:
         """The name as tables and messages show it: on one line, and no longer than is useful."""
         return short(self.name)
-
-    # --- data formats -------------------------------------------------------------------------
-
-    def _set_format(self, data_format: Any) -> None:
-        """Take a constructor's data_format; None means channels_last, or what the model has."""
-        self._format_given = data_format is not None
-        self.data_format = (
-            "channels_last" if data_format is None else arguments.data_format(self.where, data_format)
-        )
-
-    def _meet_format(self, data_format: str) -> None:
-        """Hear of the data format of the model before it builds the layer."""
-
-    def _named_format(self) -> str | None:
-        """Return the data format of images that this layer was told; None if it takes any."""
-        return self.data_format if self._format_given or self.data_format == "channels_first" else None
-
-    def _rank_behind(self, rank: int | None) -> int | None:
-        """Return the length of the output's shape for that of the input's; None if it is not known."""
-        kept = type(self)._resolve is Layer._resolve and not hooks.own_of(type(self), "compute_output_shape")
-        return rank if self.ranks or kept else None
-
-    def _inner(self, shape: Shape) -> Shape:
-        first = self.data_format == "channels_first" and len(shape) == 3
-        return (*shape[1:], shape[0]) if first else shape
-
-    def _outer(self, shape: Shape) -> Shape:
-        first = self.data_format == "channels_first" and len(shape) == 3
-        return (shape[-1], *shape[:-1]) if first else shape
-
-    def _to_inner(self, x: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(to_channels_last(x, self.data_format)) if x.ndim == 4 else x
-
-    def _to_outer(self, x: np.ndarray) -> np.ndarray:
-        return from_channels_last(x, self.data_format) if x.ndim == 4 else x
 
     # --- the public passes --------------------------------------------------------------------
 
@@ -519,65 +416,7 @@ class Layer(Configured, Listed):
     def _forget(self) -> None:
         self._batch, self._cache = None, ()
 
-    # --- weights and configuration ------------------------------------------------------------
-
-    def count_params(self) -> int:
-        """Return how many numbers the layer keeps: weights and state."""
-        return sum(array.size for array in (*self.params.values(), *self.state.values()))
-
-    def _in_order(self) -> list[np.ndarray]:
-        return [*self.params.values(), *self.state.values()]
-
-    def _listed(self, trained: bool) -> list[np.ndarray]:
-        if trained:
-            return list(self.params.values()) if self.trainable else []
-        return list(self.state.values()) if self.trainable else self._in_order()
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Return copies of the weights, then of the state."""
-        return [array.copy() for array in (*self.params.values(), *self.state.values())]
-
-    @controlled
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Copy these values into the weights and the state, in the order of `get_weights`.
-
-        Raises
-        ------
-        ValueError
-            When their number or a shape differs.
-        """
-        places = [(store, name) for store in (self.params, self.state) for name in store]
-        shapes = [store[name].shape for store, name in places]
-        values = [as_array(self.where, f"weights[{i}]", value) for i, value in enumerate(weights)]
-        given = [value.shape for value in values]
-        if given != shapes:
-            raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
-        for (store, name), value in zip(places, values, strict=True):
-            store[name] = value
-
-    def _set_first_weights(self, weights: Sequence[ArrayLike] | None) -> None:
-        """Let these be the weights that the layer is built with, in place of initial ones."""
-        self._first_weights = weights
-
-    def penalty(self) -> float:
-        """Return the sum of the penalties on the layer's weights."""
-        return self._penalty() if self.regularizers else 0.0
-
-    @controlled
-    def _penalty(self) -> float:
-        return math.fsum(penalty(self.params[name]) for name, penalty in self.regularizers.items())
-
-    @controlled
-    def constrain(self) -> None:
-        """Bring the weights that have constraints back to what these allow, in place.
-
-        Raises
-        ------
-        TypeError, ValueError
-            When a constraint of the user's own gives no real numbers of the weight's shape.
-        """
-        for name, constraint in self.constraints.items():
-            self.params[name] = constraint(self.params[name])
+    # --- configuration and copies --------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data, whatever the layer was built for.

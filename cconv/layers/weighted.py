@@ -1,0 +1,163 @@
+"""What a layer keeps: making its weights, listing, setting and constraining them."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from cconv.arguments.arrays import as_array
+from cconv.arguments.control import controlled
+from cconv.constraints import Constraint
+from cconv.initializers import Initializer
+from cconv.layers import hooks
+from cconv.layers.listed import Listed
+from cconv.layers.weights import Weights
+from cconv.regularizers import Regularizer
+from cconv.seeds import stream_of
+
+Shape = tuple[int, ...]
+
+
+class Weighted(Listed):
+    """The part of a `Layer` that has its weights: see there for the attributes."""
+
+    params: Weights
+    state: Weights
+    regularizers: dict[str, Regularizer]
+    constraints: dict[str, Constraint]
+    trainable: bool
+    dtype: np.dtype
+    build_seed: int
+    key: int
+    where: Any  # a property of `Layer`
+    # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
+    _stand_in: Callable[[str, Shape], np.ndarray] | None = None
+    _first_weights: Sequence[ArrayLike] | None = None  # given by `weights=`, as in Keras 2
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = None,
+        dtype: DTypeLike | None = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> np.ndarray:
+        """Make a weight; for `build` of a subclass.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Empty for a single number.
+        initializer : str or Initializer, optional
+            By default ``"glorot_uniform"``, as Keras. See `cconv.initializers`.
+        dtype : None
+            A weight has the layer's dtype.
+        trainable : bool
+            False: a state, which is saved, and changed by nobody but the layer.
+        regularizer : str or Regularizer, optional
+            A penalty on the weight.
+        constraint : str or Constraint, optional
+            What the weight is brought back to after every step.
+        name : str, optional
+            Under which it is in `params`, `grads` or `state`, and in files; by default ``"weight"``,
+            ``"weight_1"``, …
+
+        Returns
+        -------
+        ndarray
+            Its memory, which stays the weight's: training and loading write into it.
+
+        Raises
+        ------
+        RuntimeError
+            Outside of `build`.
+        TypeError, ValueError
+            For a shape that is none, another dtype, or a name that is there already.
+        """
+        return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, constraint, name)
+
+    def _add_weight(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        self.params.add(name, self._initial(name, shape, initializer))
+        if regularizer is not None:
+            self.regularizers[name] = regularizer
+        if constraint is not None:
+            self.constraints[name] = constraint
+
+    def _add_state(self, name: str, shape: Shape, initializer: Initializer) -> None:
+        self.state.add(name, self._initial(name, shape, initializer))
+
+    def _initial(self, name: str, shape: Shape, initializer: Initializer) -> np.ndarray:
+        if self._stand_in is not None:
+            stand_in = self._stand_in(name, shape)
+            # Where `build` of a subclass may keep the array, it is one that the values are read into.
+            return np.zeros(shape, self.dtype) if hooks.runs(self) else stand_in
+        return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
+
+    def count_params(self) -> int:
+        """Return how many numbers the layer keeps: weights and state."""
+        return sum(array.size for array in (*self.params.values(), *self.state.values()))
+
+    def _in_order(self) -> list[np.ndarray]:
+        return [*self.params.values(), *self.state.values()]
+
+    def _listed(self, trained: bool) -> list[np.ndarray]:
+        if trained:
+            return list(self.params.values()) if self.trainable else []
+        return list(self.state.values()) if self.trainable else self._in_order()
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of the weights, then of the state."""
+        return [array.copy() for array in (*self.params.values(), *self.state.values())]
+
+    @controlled
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy these values into the weights and the state, in the order of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            When their number or a shape differs.
+        """
+        places = [(store, name) for store in (self.params, self.state) for name in store]
+        shapes = [store[name].shape for store, name in places]
+        values = [as_array(self.where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+        given = [value.shape for value in values]
+        if given != shapes:
+            raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
+        for (store, name), value in zip(places, values, strict=True):
+            store[name] = value
+
+    def _set_first_weights(self, weights: Sequence[ArrayLike] | None) -> None:
+        """Let these be the weights that the layer is built with, in place of initial ones."""
+        self._first_weights = weights
+
+    def penalty(self) -> float:
+        """Return the sum of the penalties on the layer's weights."""
+        return self._penalty() if self.regularizers else 0.0
+
+    @controlled
+    def _penalty(self) -> float:
+        return math.fsum(penalty(self.params[name]) for name, penalty in self.regularizers.items())
+
+    @controlled
+    def constrain(self) -> None:
+        """Bring the weights that have constraints back to what these allow, in place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When a constraint of the user's own gives no real numbers of the weight's shape.
+        """
+        for name, constraint in self.constraints.items():
+            self.params[name] = constraint(self.params[name])
