@@ -205,7 +205,7 @@ WITHOUT_ARITHMETIC = {
     *("set_state", "settings", "summary", "exclude_from_weight_decay", "from_function", "reset_metrics"),
     *("reset_state", "to_json", "weight_shape"),
     # These call what is protected, or what a class of the user's own defines.
-    *("Layer.__call__", "Layer.penalty", "Layer.add_weight", "Metric.__call__", "Metric.add_variable"),
+    *("Layer.__call__", "Weighted.penalty", "Weighted.add_weight", "Metric.__call__", "Metric.add_variable"),
     *("Metric.update_state", "Metric.result", "Constraint.__call__", "leaky_relu", "linear", "relu6"),
     *("elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "mish", "selu", "silu", "softplus"),
     *("softsign", "kept", "rectifier", "cap_of", "Input"),

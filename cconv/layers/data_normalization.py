@@ -242,17 +242,19 @@ class Normalization(Layer):
         mean, variance = normalization.statistics(rows, Run())
         return _Adapted(mean.reshape(kept), variance.reshape(kept), float(len(rows)))
 
-    def _statistics(self) -> tuple[Any, Any]:
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the standard deviation that are used, in float64, along the axes."""
         if self.mean is not None:
-            return self.mean, self.variance
-        return self.state["mean"], self.state["variance"]
+            kept, given = self._kept, (self.mean, self.variance)
+        else:
+            kept, given = self.state["mean"].shape, (self.state["mean"], self.state["variance"])
+        mean, variance = (np.broadcast_to(np.asarray(a, np.float64), kept) for a in given)
+        return mean, np.maximum(np.sqrt(variance), LEAST_DEVIATION)
 
     @controlled
     def _fill(self, vectors: np.ndarray, backward: bool) -> None:
         """Write what `normalization.apply` takes, each of the period's size: y = (x - a) b + c."""
-        kept = self._kept if self.mean is not None else self.state["mean"].shape
-        mean, variance = (np.broadcast_to(np.asarray(a, np.float64), kept) for a in self._statistics())
-        deviation = np.maximum(np.sqrt(variance), LEAST_DEVIATION)
+        mean, deviation = self._moments()
         if self.invert:
             values: tuple[Any, Any, Any] = (0.0, deviation, mean)
         else:
@@ -260,7 +262,7 @@ class Normalization(Layer):
         if backward:
             values = (0.0, values[1], 0.0)
         for vector, value in zip(vectors, values, strict=True):
-            vector.reshape(self._period)[...] = self._spread(np.broadcast_to(value, kept))
+            vector.reshape(self._period)[...] = self._spread(np.broadcast_to(value, mean.shape))
 
     def _spread(self, value: np.ndarray) -> np.ndarray:
         """Return an array of the axes' shape so that it broadcasts over the period."""

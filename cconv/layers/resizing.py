@@ -291,14 +291,19 @@ class Resizing(Resized):
     def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         return self.height, self.width
 
+    def _parts(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Return (first, extent) of the rows and columns that are resized, of the image with its pads."""
+        size = (shape[0], shape[1])
+        if self.crop_to_aspect_ratio:
+            return _middle(size, (self.height, self.width))
+        return tuple((0, e + sum(p)) for e, p in zip(size, self._pads(shape), strict=True))
+
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
-        size, target = (shape[0], shape[1]), (self.height, self.width)
-        parts: tuple[tuple[int, int], ...] = _middle(size, target)
-        if not self.crop_to_aspect_ratio:
-            parts = tuple((0, e + sum(p)) for e, p in zip(size, self._pads(shape), strict=True))
         rows, columns = (
             resized_axis(max(extent, part[1]), outputs, self.interpolation, part)
-            for extent, outputs, part in zip(size, target, parts, strict=True)
+            for extent, outputs, part in zip(
+                shape[:2], (self.height, self.width), self._parts(shape), strict=True
+            )
         )
         return rows, columns
 
@@ -360,13 +365,18 @@ class CenterCrop(Resized):
     def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         return self.height, self.width
 
-    def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
+    def _parts(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Return (first, extent) of the rows and columns of the middle."""
         size, target = (shape[0], shape[1]), (self.height, self.width)
-        parts: tuple[tuple[int, int], ...] = _middle(size, target)
         if size[0] >= target[0] and size[1] >= target[1]:
-            parts = tuple(((e - t) // 2, t) for e, t in zip(size, target, strict=True))
+            return tuple(((e - t) // 2, t) for e, t in zip(size, target, strict=True))
+        return _middle(size, target)
+
+    def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
         rows, columns = (
             resized_axis(extent, outputs, "bilinear", part)
-            for extent, outputs, part in zip(size, target, parts, strict=True)
+            for extent, outputs, part in zip(
+                shape[:2], (self.height, self.width), self._parts(shape), strict=True
+            )
         )
         return rows, columns

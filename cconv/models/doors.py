@@ -9,7 +9,9 @@ import os
 from typing import Any
 
 # How the name of a file ends, in lower case, and the module that reads and writes it.
-DOORS: dict[str, str] = {}
+DOORS = {
+    ".onnx": "cconv.io.onnx",
+}
 
 
 def door(path: Any) -> Any:

@@ -16,6 +16,7 @@ from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
 from cconv.models import described, diagram, files, graph_diagram, summary
 from cconv.models.connections import connections
 from cconv.models.ends import Ends, ends_of
+from cconv.models.exporting import Exporting
 from cconv.models.network import unused
 from cconv.models.tracing import graph_of
 from cconv.models.training import Trainer
@@ -32,7 +33,7 @@ _SUBCLASS = (
 )
 
 
-class Model(Trainer, Hooks):
+class Model(Trainer, Exporting, Hooks):
     """A model whose layers make up a graph.
 
     `Input` gives a tensor without numbers; a layer called on it gives another; what lies between inputs and

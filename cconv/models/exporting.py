@@ -1,0 +1,70 @@
+"""Models as files for other programs that predict."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from cconv import arguments
+from cconv.arguments.control import controlled
+from cconv.models.doors import door
+
+
+class Exporting:
+    """The part of a `Model` that writes it for others."""
+
+    where: Any  # a property of `Network`
+
+    @controlled
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "onnx",
+        verbose: bool | None = None,
+        input_signature: None = None,
+        *,
+        data_format: str | None = None,
+        dtype: DTypeLike | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the model as it predicts, as a file of ONNX; see `cconv.io.onnx.save`.
+
+        onnxruntime, OpenVINO and many other programs run it. It holds nothing of the training: `save` does.
+
+        Parameters
+        ----------
+        filepath : path
+            Of the file, ``"….onnx"``.
+        format : {"onnx"}
+            Keras' other formats are those of TensorFlow.
+        verbose : bool, optional
+            True: one line says what was written.
+        input_signature : None
+            The batch may have any size, and all other sizes are the model's.
+        data_format : {"channels_last", "channels_first"}, optional
+            Of the images that go in and come out; by default the model's.
+        dtype : dtype, optional
+            float32 or float64, of weights and inputs; by default the model's.
+        metadata : dict of str to str, optional
+            What is put into the file beside the graph.
+
+        Raises
+        ------
+        ImportError
+            Without the package onnx: ``pip install "cconv[onnx]"``.
+        OSError
+            When the file cannot be written; one that was there is untouched.
+        TypeError, ValueError
+            For a layer that ONNX cannot express, or a model that is not built or too large.
+        """
+        where = f"{self.where}.export"
+        arguments.one_of(where, "format", format, ("onnx",))
+        if input_signature is not None:
+            raise ValueError(f"{where}: input_signature must be None, got {input_signature!r}")
+        talks = verbose is not None and arguments.flag(where, "verbose", verbose)
+        if not os.fspath(filepath).lower().endswith(".onnx"):
+            raise ValueError(f"{where}: filepath must end in .onnx, got {os.fspath(filepath)!r}")
+        door(filepath).save(self, filepath, data_format=data_format, dtype=dtype, metadata=metadata)
+        if talks:
+            print(f"Saved the model as ONNX in {os.fspath(filepath)}")
