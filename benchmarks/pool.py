@@ -65,6 +65,11 @@ class Process:
         )
         self.versions: dict[str, str] = self._answer()
 
+    @property
+    def number(self) -> int:
+        """What the system calls the process."""
+        return self._process.pid
+
     def ask(self, command: str, **arguments):
         """Return the worker's answer to a command."""
         assert self._process.stdin is not None
@@ -202,9 +207,14 @@ class Pool:
         self._processes = {key: kept for key, kept in self._processes.items() if kept is not process}
 
     def measure(
-        self, opened: dict[str, tuple[Process, dict]], rounds: int, seconds: float, least: int = 2
+        self,
+        opened: dict[str, tuple[Process, dict]],
+        rounds: int,
+        seconds: float,
+        least: int = 2,
+        before: bool = True,
     ) -> dict[tuple[str, str], list[float]]:
-        """Return the times of every (peer, mode) in seconds, taken in turns."""
+        """Return the times of every (peer, mode) in seconds, taken in turns; `before` is as for the worker."""
         times: dict[tuple[str, str], list[float]] = {}
         modes = list(dict.fromkeys(mode for _, answer in opened.values() for mode in answer["modes"]))
         for _ in range(rounds):
@@ -214,7 +224,7 @@ class Pool:
                         continue
                     time.sleep(PAUSE)
                     try:
-                        turn = process.ask("turn", mode=mode, seconds=seconds, least=least)
+                        turn = process.ask("turn", mode=mode, seconds=seconds, least=least, before=before)
                     except PeerError as error:
                         self.fail(name, mode, error)
                         self._drop(process)
