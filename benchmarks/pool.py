@@ -214,7 +214,7 @@ class Pool:
         least: int = 2,
         before: bool = True,
     ) -> dict[tuple[str, str], list[float]]:
-        """Return the times of every (peer, mode) in seconds, taken in turns; `before` is as for the worker."""
+        """Return the times of every (peer, mode) in seconds, in turns; `before` is as for a worker."""
         times: dict[tuple[str, str], list[float]] = {}
         modes = list(dict.fromkeys(mode for _, answer in opened.values() for mode in answer["modes"]))
         for _ in range(rounds):
