@@ -40,7 +40,7 @@ class Array:
         model.fit(self.x, self.y, batch_size=BATCH, shuffle=shuffle, verbose=0)
 
     def alone(self):
-        for start in range(0, len(self.x), BATCH):
+        for start in range(0, self.x.shape[0], BATCH):
             self.x[start : start + BATCH]
 
 

@@ -11,9 +11,10 @@ from cconv.callbacks.monitors import Logs
 FORMATS = (
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}",
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
-    "{desc}{percentage:3.0f}%|{bar}|{postfix}",
+    "{desc}{percentage:3.0f}% |{bar}| {unit}",
     "{desc}{percentage:3.0f}%{postfix}",
 )
+# tqdm puts a comma before its `postfix`; where there is no time in front of it, the figures are the `unit`.
 ENDLESS = "{desc}{n_fmt}/? {elapsed}{postfix}"  # of nobody knows how many
 LEAST_BAR = 8  # columns
 USUAL_COLUMNS = 80
@@ -180,6 +181,7 @@ class _TerminalBar:
             self.bar.bar_format = _format(self.title, self.steps, figures, self.columns)
         if self.bar.bar_format in (ENDLESS, FORMATS[-1]):
             figures = _cut(figures, self.columns - len(self.title) - LEAST_BAR - len(f"{self.bar.n}/? 00:00"))
+        self.bar.unit = figures
         self.bar.set_postfix_str(figures, refresh=False)
 
     def end(self, figures: str) -> None:
@@ -243,6 +245,7 @@ class _CellBar:
             prefix=f"{self.title}: ",
             bar_format=_format(self.title, self.steps, figures, NOTEBOOK_COLUMNS),
             postfix=figures,
+            unit=figures,
         )
         return str(text).rstrip()
 
