@@ -207,14 +207,9 @@ class Pool:
         self._processes = {key: kept for key, kept in self._processes.items() if kept is not process}
 
     def measure(
-        self,
-        opened: dict[str, tuple[Process, dict]],
-        rounds: int,
-        seconds: float,
-        least: int = 2,
-        before: bool = True,
+        self, opened: dict[str, tuple[Process, dict]], rounds: int, seconds: float, least: int = 2
     ) -> dict[tuple[str, str], list[float]]:
-        """Return the times of every (peer, mode) in seconds, in turns; `before` is as for a worker."""
+        """Return the times of every (peer, mode) in seconds, taken in turns."""
         times: dict[tuple[str, str], list[float]] = {}
         modes = list(dict.fromkeys(mode for _, answer in opened.values() for mode in answer["modes"]))
         for _ in range(rounds):
@@ -224,7 +219,7 @@ class Pool:
                         continue
                     time.sleep(PAUSE)
                     try:
-                        turn = process.ask("turn", mode=mode, seconds=seconds, least=least, before=before)
+                        turn = process.ask("turn", mode=mode, seconds=seconds, least=least)
                     except PeerError as error:
                         self.fail(name, mode, error)
                         self._drop(process)

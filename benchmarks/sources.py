@@ -1,12 +1,14 @@
 """One small network trained on the same images from an array, from files, and from objects that make batches.
 
-Each source in a process of its own, in turns: seconds an epoch of `fit`; the most anonymous memory
+Each source in a process of its own, in turns: seconds an epoch of `fit`, and of the processors, which others
+that are busy do not change; the most anonymous memory
 (RssAnon, sampled) above what the process had when it had imported what it needs; and the weights at the
 end, which must be the same where the order of samples is. Memory that maps a file is not anonymous: it is
 the system's to take back.
 """
 
 import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -23,13 +25,14 @@ from benchmarks.results import Results, limits_line, parser, pythons
 
 # set: (images, fewer of them if quick, the sources that give it)
 SETS = {
-    "on disk": (40960, 2048, ["cconv-array", "cconv-memmap", "cconv-h5py", "cconv-zarr"]),
     "in batches": (
         4096,
         1024,
         ["cconv-array", "cconv-generator", "cconv-sequence", "torch-loader", "cconv-folder"],
     ),
+    "on disk": (30720, 2048, ["cconv-array", "cconv-memmap", "cconv-h5py", "cconv-zarr"]),
 }
+MODES = ("ordered", "shuffled", "alone")
 INTERVAL = 0.005  # seconds between two looks at a process' memory
 
 
@@ -80,6 +83,26 @@ def _weights(process: Process, task: dict[str, Any], folder: Path) -> dict[str, 
     return {mode: digest.hexdigest()[:16] for mode, digest in found.items()}
 
 
+def processors(process: int) -> float:
+    """Return the seconds that all of a process' threads have computed."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _turns(opened: dict[str, Any], rounds: int) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return the seconds of each epoch, and those of the processors, by source and mode, taken in turns."""
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for mode in MODES:
+            for source, (process, answer) in opened.items():
+                if mode in answer["modes"]:
+                    before = processors(process.number)
+                    (seconds,) = process.ask("turn", mode=mode, seconds=0, least=1, before=False)
+                    spent = processors(process.number) - before
+                    times.setdefault((source, mode), []).append((seconds, spent))
+    return times
+
+
 def _measure(
     pool: Pool, results: Results, name: str, n: int, names: list[str], folder: Path, rounds: int
 ) -> None:
@@ -101,18 +124,20 @@ def _measure(
             opened[source] = process, answer
         except PeerError as error:
             pool.fail(source, name, error)
-    times = pool.measure(opened, rounds, 0, least=1, before=False)
-    for (source, mode), seconds in times.items():
-        found[source][mode] = spread(seconds)
+    for (source, mode), turns in _turns(opened, rounds).items():
+        found[source][mode] = {
+            kind: spread(list(seconds))
+            for kind, seconds in zip(("wall", "cpu"), zip(*turns, strict=True), strict=True)
+        }
     row = {"set": name, "images": n, "bytes": int(np.prod(paths.shape)), "threads": cores()}
     found_limits = machine_limits(pool, cores(), "float32")
     results.add(**row, limits=found_limits, peers=found)
     print(f"{name}: {n} images, {row['bytes'] / 2**20:.0f} MiB; {limits_line(found_limits)}")
     for source, entry in found.items():
         shown = ", ".join(
-            f"{mode} {entry[mode]['median']:.3f} s"
-            for mode in entry
-            if mode in ("ordered", "shuffled", "alone")
+            f"{mode} {entry[mode]['wall']['median']:.3f} s ({entry[mode]['cpu']['median']:.3f})"
+            for mode in MODES
+            if mode in entry
         )
         print(
             f"  {SOURCES[source].title:<28} {shown}; {entry['memory'] / 2**20:.0f} MiB; {entry['weights']}",
@@ -137,7 +162,7 @@ def main() -> None:
         results = Results("sources", given, pool)
         for name in given.sets:
             many, few, sources = SETS[name]
-            rounds = 1 if given.quick else 3
+            rounds = 1 if given.quick else 2
             _measure(pool, results, name, few if given.quick else many, sources, Path(folder), rounds)
         results.finish()
 
