@@ -151,6 +151,7 @@ def _measure(
 def main() -> None:
     arguments = parser("sources", __doc__.splitlines()[0])
     arguments.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), help="only these")
+    arguments.add_argument("--rounds", type=int, help="turns of each source and mode (3, or 1 if quick)")
     arguments.add_argument(
         "--folder", type=Path, help="where 5 GB may be written for a while; default the system's"
     )
@@ -162,7 +163,7 @@ def main() -> None:
         results = Results("sources", given, pool)
         for name in given.sets:
             many, few, sources = SETS[name]
-            rounds = 1 if given.quick else 2
+            rounds = given.rounds or (1 if given.quick else 3)
             _measure(pool, results, name, few if given.quick else many, sources, Path(folder), rounds)
         results.finish()
 
