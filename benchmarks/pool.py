@@ -65,6 +65,11 @@ class Process:
         )
         self.versions: dict[str, str] = self._answer()
 
+    @property
+    def number(self) -> int:
+        """What the system calls the process."""
+        return self._process.pid
+
     def ask(self, command: str, **arguments):
         """Return the worker's answer to a command."""
         assert self._process.stdin is not None

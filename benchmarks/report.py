@@ -25,7 +25,7 @@ from benchmarks.peers import FRAMEWORKS, PEERS
 from benchmarks.pool import ROOT
 from benchmarks.results import BUSY, FOLDER, disturbed
 
-NAMES = ["models", "layers", "scaling", "memory", "startup"]
+NAMES = ["models", "layers", "scaling", "memory", "sources", "startup"]
 KINDS = {
     "users": "Networks that users train",
     "latency": "One image at a time",
@@ -293,6 +293,49 @@ def startup(results: dict[str, Any], images: Path) -> list[str]:
     return lines + table(["import", "milliseconds", "beyond numpy"], body)
 
 
+def _source_cells(entry: dict[str, Any], base: dict[str, Any]) -> list[str]:
+    """Return what an epoch in each order took, and the processors for it over the array's; reading alone."""
+    cells = []
+    for mode in ("ordered", "shuffled"):
+        if mode in entry:
+            ratio = entry[mode]["cpu"]["least"] / base[mode]["cpu"]["least"]
+            cells.append(f"{entry[mode]['wall']['least']:.2f} ({ratio:.2f}×)")
+        else:
+            cells.append("–")
+    return [*cells, f"{entry['alone']['cpu']['least']:.2f}" if "alone" in entry else "–"]
+
+
+def sources(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of what `fit` is given."""
+    lines = ["## Sources of data", "", *preface(results)]
+    lines += [
+        "One small network of two convolutions trained on the same uint8 images of 128×128 in batches of 64, "
+        "each source in a process of its own: the least seconds of an epoch, and in brackets the seconds of "
+        "both processors over those of the array, which neighbours disturb less. *Alone* are the processors' "
+        "seconds for going through the source's batches without training. Memory is the most that was "
+        "anonymous above the process after its imports; an array in memory is itself part of it, files that "
+        "are mapped are not. *Weights* of equal letters are the same bits. Arrays on disk are shuffled in "
+        "blocks, and so have an order of their own.",
+        "",
+    ]
+    for row in results["rows"]:
+        base = row["peers"].get("cconv-array")
+        if base is None:
+            continue
+        lines += [f"### {row['images']:,} images, {row['bytes'] / 2**20:,.0f} MiB", ""]
+        letters: dict[str, str] = {}
+        body = []
+        for name, entry in row["peers"].items():
+            for digest in entry["weights"].values():
+                letters.setdefault(digest, "ABCDEFGH"[len(letters)])
+            weights = ", ".join(letters[digest] for digest in entry["weights"].values())
+            cells = [*_source_cells(entry, base), f"{entry['memory'] / 2**20:,.0f}", weights]
+            body.append([PEERS[name].title, *cells])
+        head = ["source", "in order, s", "shuffled, s", "alone, s", "MiB", "weights"]
+        lines += table(head, body)
+    return lines
+
+
 def compilers(results: dict[str, Any], images: Path) -> list[str]:
     """Return the chapter of two compilers' builds, which give the same bits."""
     machine, (first, second) = results["machine"], results["names"]
@@ -410,7 +453,7 @@ def main() -> None:
     images = given.docs / "images"
     images.mkdir(parents=True, exist_ok=True)
     chapters = {"models": models, "layers": layers, "scaling": scaling, "memory": memory}
-    chapters |= {"startup": startup, "compilers": compilers}
+    chapters |= {"sources": sources, "startup": startup, "compilers": compilers}
     lines, results = [HEAD], {}
     for name, chapter in chapters.items():
         path = given.results / f"{name}.json"

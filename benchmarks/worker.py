@@ -48,19 +48,20 @@ class Worker:
         steps = getattr(self.module, task["kind"])(task)
         self.steps = {mode: steps[mode] for mode in task.get("modes") or steps if mode in steps}
         for step in self.steps.values():
-            for _ in range(WARM_UP):
+            for _ in range(task.get("warm_up", WARM_UP)):
                 step()
         work = self.module.work() if hasattr(self.module, "work") else {}
         return {"modes": list(self.steps), "work": work}
 
-    def turn(self, mode: str, seconds: float, least: int) -> list[float]:
+    def turn(self, mode: str, seconds: float, least: int, before: bool = True) -> list[float]:
         """Return the times of the steps that fit into so many seconds, but at least so many.
 
-        An untimed step before them brings back the caches that others have emptied.
+        An untimed step before them brings back the caches that others have emptied, if they are to be.
         """
         step = self.steps[mode]
         times: list[float] = []
-        step()
+        if before:
+            step()
         end = time.perf_counter() + seconds
         while len(times) < least or (time.perf_counter() < end and len(times) < MOST_STEPS):
             start = time.perf_counter()

@@ -442,12 +442,54 @@ def test_figures_are_not_cut_on_a_narrow_screen(columns, names, monkeypatch):
     bar.on_epoch_end(9, figures)
     last = screen.getvalue().rstrip("\n").split("\r")[-1]
     assert last.startswith("Epoch 10/10")
-    assert last.rstrip().endswith(format_logs(figures))
+    lines = last.split("\n")
+    assert " - ".join(line.strip() for line in lines).endswith(format_logs(figures))
+    if len(lines) > 1:  # cut between figures alone, those of validation begin a line
+        assert all(len(line) <= columns or " - " not in line.removeprefix("Epoch 10/10 - ") for line in lines)
+        assert all(line.strip().startswith("val_") for line in lines if "val_" in line)
+        assert {len(line) - len(line.lstrip()) for line in lines[1:]} == {len("Epoch 10/10 - ")}
     if columns >= 80 and len(names) <= 2:
         assert "157/157" in last
         assert last.count("#") >= 8
     if "|" in last:
         assert len(last) <= columns
+
+
+def test_the_line_of_an_epoch_that_runs_is_never_longer_than_the_screen(monkeypatch):
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (80, 24))
+    names = ["loss", "accuracy", "sparse_top_k_categorical_accuracy", "another_quite_long_name"]
+    for steps in (157, None):
+        screen = Terminal()
+        bar = ProgressBar(file=screen)
+        bar.set_params({"epochs": 10, "steps": steps})
+        bar.on_train_begin()
+        bar.on_epoch_begin(9)
+        bar._bar.bar.mininterval = bar._bar.bar.miniters = 0
+        for batch in range(157):
+            bar.on_train_batch_end(batch, dict.fromkeys(names, 0.1234))
+        pictures = screen.getvalue().split("\r")
+        assert len(pictures) > 100
+        assert all(len(picture.rstrip()) <= 80 for picture in pictures)
+        assert pictures[-1].rstrip().endswith("loss: 0.1234 - accuracy: 0.1234")
+        bar.close()
+
+
+def test_an_end_that_nobody_knew_is_known_when_it_has_come(monkeypatch):
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (80, 24))
+    screen = Terminal()
+    bar = ProgressBar(file=screen)
+    bar.set_params({"epochs": 1, "steps": None})
+    bar.on_train_begin()
+    bar.on_epoch_begin(0)
+    bar._bar.bar.mininterval = bar._bar.bar.miniters = 0
+    for batch in range(20):
+        bar.on_train_batch_end(batch, {"loss": 0.5})
+    assert "Epoch 1/1: 19/? 00:00, loss: 0.5000" in screen.getvalue()
+    assert "|" not in screen.getvalue()
+    assert "%" not in screen.getvalue()
+    bar.on_epoch_end(0, {"loss": 0.5})
+    last = screen.getvalue().rstrip("\n").split("\r")[-1]
+    assert last.startswith("Epoch 1/1: 20/20 |########")
 
 
 def test_a_notebook_gets_one_output_that_changes(monkeypatch):

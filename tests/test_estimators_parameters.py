@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from cconv import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
+from cconv.estimators import nested
 from cconv.layers import Conv2D, Dense, Flatten, RandomTranslation
 from cconv.optimizers import SGD, Adam, Momentum, Optimizer
 from cconv.regularizers import L2
@@ -109,6 +110,13 @@ def test_a_built_layer_keeps_its_arguments():
 
 
 # --- of estimators --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", nested.OPTIMIZERS)
+def test_every_name_of_an_optimizer_is_that_optimizer(name):
+    cnn = small(optimizer=name, learning_rate=0.01, max_epochs=1).fit(X, Y)
+    assert type(cnn.model_.optimizer).__name__.lower() == name
+    assert cnn.model_.optimizer.learning_rate == 0.01
 
 
 def test_an_optimizer_by_name_has_parameters_too():

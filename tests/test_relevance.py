@@ -333,3 +333,21 @@ def test_pictures_refuse():
         plotting.occlusion(model, x, 4)
     with pytest.raises(ValueError, match=r"^grad_cam: x must be images of the shape"):
         plotting.grad_cam(model, x[..., :1])
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_grey_images_may_lack_their_channel_as_in_fit(data_format):
+    first = data_format == "channels_first"
+    shape = (1, 7, 6) if first else (7, 6, 1)
+    made = Sequential([Input(shape), Conv2D(2, 3), Flatten(), Dense(3)], seed=0, data_format=data_format)
+    x = np.random.default_rng(0).random((2, *shape), np.float32)
+    expected = class_activation_map(made, x)
+    if first:  # there `fit` wants it too
+        with pytest.raises(ValueError, match="got \\(2, 7, 6\\)"):
+            class_activation_map(made, x[:, 0])
+        return
+    assert np.array_equal(class_activation_map(made, x[..., 0]), expected)
+    assert np.array_equal(class_activation_map(made, x[0, ..., 0]), class_activation_map(made, x[0]))
+    assert len(plotting.grad_cam(made, x[..., 0]).axes) == 5
+    with pytest.raises(ValueError, match="x must be images of the shape"):
+        class_activation_map(made, x[:, :, :5, 0])

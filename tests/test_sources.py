@@ -14,6 +14,7 @@ from sources import Loader, Numbered, Tensor, in_batches, same
 
 import cconv
 from cconv import layers
+from cconv.inputs.batches import Batches
 from cconv.inputs.kinds import is_endless, kind_of
 from cconv.inputs.orders import epoch_order
 
@@ -413,3 +414,27 @@ def test_kinds_of_what_is_no_array():
     assert kind_of(Listed(PLAIN)) == kind_of(Own()) == kind_of(Numbered(PLAIN)) == "numbered"
     assert kind_of(zip(X, Y, strict=True)) == kind_of(Loader(PLAIN)) == "stream"
     assert not is_endless(itertools.repeat(PLAIN[0], 3))
+
+
+def test_batches_of_one_kind_fill_the_same_memory_and_others_do_not(monkeypatch):
+    """Sizes and dtypes that change from batch to batch give what memory of their own gives."""
+    kinds = [np.uint8, np.uint8, np.float32, np.uint8, ">f8", np.float32, np.uint8]
+    sizes = [5, 3, 5, 6, 2, 6, 1]
+    starts = np.cumsum([0, *sizes])
+    parts = [X[a:b].astype(kind) for (a, b), kind in zip(itertools.pairwise(starts), kinds, strict=True)]
+    targets = [Y[a:b] for a, b in itertools.pairwise(starts)]
+    fed, alone = model(), model()
+    seen = []
+    original = type(fed)._train_step
+
+    class Seen(type(fed)):
+        def _train_step(self, batch, *rest):
+            seen.append(batch.x.ctypes.data)
+            return original(self, batch, *rest)
+
+    fed.__class__ = Seen
+    fed.fit(zip(parts, targets, strict=True), epochs=1, verbose=0)
+    assert seen[0] == seen[1]
+    monkeypatch.setattr(Batches, "follow", lambda self, other: None)
+    alone.fit(zip(parts, targets, strict=True), epochs=1, verbose=0)
+    assert same(fed, alone)

@@ -10,7 +10,7 @@ from test_sources import ROWS, W, X, Y, model
 import cconv
 from cconv import layers
 from cconv.inputs import stored
-from cconv.inputs.stored import Blocks
+from cconv.inputs.stored import Blocks, StoredColumn
 
 SAMPLE = X[0].nbytes
 
@@ -90,6 +90,49 @@ def test_blocks_are_shuffled_inside_too():
     orders = [Blocks(1000, 10, stored.BLOCK_BYTES // 100, 1).order(seed, 0) for seed in (1, 2)]
     assert not np.array_equal(*orders)
     assert np.count_nonzero(np.abs(np.diff(orders[0])) == 1) < 100
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 90),
+    rows=st.integers(1, 12),
+    batches=st.integers(1, 4),
+    run=st.integers(1, 9),
+    piece=st.integers(1, 20),
+    chunk=st.integers(1, 7),
+    shuffled=st.booleans(),
+    stop=st.integers(0, 90),
+)
+def test_a_block_is_read_while_the_one_before_is_used_up(n, rows, batches, run, piece, chunk, shuffled, stop):
+    rows = min(rows, n)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in (("BLOCK", batches * rows), ("RUN", run), ("PIECE", piece)):
+            patch.setattr(stored, f"{name}_BYTES", count * 4)
+        blocks = Blocks(n, rows, 4, chunk)
+    values = np.arange(n, dtype=np.int32)[:, np.newaxis] * 3
+    disk = OnDisk(values, most=blocks.size)
+    column = StoredColumn(stored.Stored("f", "x", disk), rows, np.dtype("f4"), False, blocks)
+    for epoch in range(3):
+        order = blocks.order(7, epoch) if shuffled else np.arange(n)
+        column.begin(order if shuffled else None)
+        disk.reads.clear()
+        for start in range(0, n, rows):
+            if epoch == 1 and start >= stop:
+                break  # and the next epoch begins anew
+            wanted = order[start : start + rows]
+            got = column.gather(wanted) if shuffled else column.slice(start, min(start + rows, n))
+            assert np.array_equal(got, values[wanted])
+            begun = len(disk.reads)
+            assert np.array_equal(column.gather(wanted, 1), got)  # the same once more
+            assert len(disk.reads) == begun
+            read = sum(end - begin for begin, end in disk.reads)
+            ahead = blocks.size if shuffled else 2 * rows
+            assert read <= start + ahead + blocks.piece  # what is in memory
+            assert read == n or read >= start + ahead - (0 if shuffled else rows)
+            assert np.array_equal(column.apart().gather(wanted), got)
+            del disk.reads[begun:]
+        else:
+            assert sorted(number for pair in disk.reads for number in range(*pair)) == list(range(n))
 
 
 def test_targets_and_images_of_any_layout():

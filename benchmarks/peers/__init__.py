@@ -33,11 +33,12 @@ class Peer:
 
 
 BOTH = ("float32", "float64")
+OURS = "pip install -e ."
 TORCH, KERAS, ONNX = "pip install torch", "pip install tensorflow-cpu", "pip install onnxruntime onnx"
 
 PEERS = {
     "machine": Peer("machine", "with_machine", "", "a C compiler with OpenMP", dtypes=BOTH),
-    "cconv": Peer("cconv", "with_cconv", "", "pip install -e .", dtypes=BOTH),
+    "cconv": Peer("cconv", "with_cconv", "", OURS, dtypes=BOTH),
     "cconv-avx2": Peer("cconv, AVX2", "with_cconv", "avx2", "a processor with AVX-512", dtypes=BOTH),
     "torch": Peer("PyTorch, NCHW", "with_torch", "contiguous", TORCH, dtypes=BOTH),
     "torch-last": Peer("PyTorch, channels_last", "with_torch", "channels_last", TORCH, dtypes=BOTH),
@@ -49,3 +50,16 @@ PEERS = {
 }
 # Those whose networks are compared; AVX2 is a matter of layers.
 FRAMEWORKS = [name for name in PEERS if name not in ("machine", "cconv-avx2")]
+
+# What cconv's `fit` is given; the torch-loader needs the interpreter that has PyTorch.
+SOURCES = {
+    "cconv-array": Peer("array in memory", "with_sources", "array", OURS),
+    "cconv-memmap": Peer("np.memmap", "with_sources", "memmap", OURS),
+    "cconv-h5py": Peer("h5py dataset", "with_sources", "h5py", "pip install h5py"),
+    "cconv-zarr": Peer("Zarr array, compressed", "with_sources", "zarr", "pip install zarr"),
+    "cconv-generator": Peer("generator", "with_sources", "generator", OURS),
+    "cconv-sequence": Peer("object with len and [ ]", "with_sources", "sequence", OURS),
+    "torch-loader": Peer("PyTorch's DataLoader", "with_sources", "loader", TORCH),
+    "cconv-folder": Peer("folder of PNG files", "with_sources", "folder", "pip install pillow"),
+}
+PEERS |= SOURCES

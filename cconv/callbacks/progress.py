@@ -11,9 +11,11 @@ from cconv.callbacks.monitors import Logs
 FORMATS = (
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}",
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
-    "{desc}{percentage:3.0f}%|{bar}|{postfix}",
+    "{desc}{percentage:3.0f}% |{bar}| {unit}",
     "{desc}{percentage:3.0f}%{postfix}",
 )
+# tqdm puts a comma before its `postfix`; where there is no time in front of it, the figures are the `unit`.
+ENDLESS = "{desc}{n_fmt}/? {elapsed}{postfix}"  # of nobody knows how many
 LEAST_BAR = 8  # columns
 USUAL_COLUMNS = 80
 NOTEBOOK_COLUMNS = 100
@@ -38,10 +40,43 @@ def _format(title: str, steps: int | None, figures: str, columns: int) -> str:
     count = 2 * len(str(steps or 0)) + 1
     # Title and colon, the count, bars and spaces, times, comma and space in front of the figures.
     taken = len(title) + 2 + len(figures) + 2
+    if steps is None:
+        return ENDLESS
     for text, more in zip(FORMATS, (count + 15, count + 9, 6), strict=False):
         if columns - taken - more >= LEAST_BAR:
             return text
     return FORMATS[-1]
+
+
+def _cut(figures: str, room: int) -> str:
+    """Return as many whole figures as have room: what is longer than the screen cannot be overwritten."""
+    while len(figures) > room and figures:
+        figures = figures.rpartition(" - ")[0]
+    return figures
+
+
+def _wrapped(title: str, figures: str, columns: int) -> str:
+    """Return the line of an epoch that has ended; longer than the screen, those of validation begin another.
+
+    Examples
+    --------
+    >>> print(_wrapped("Epoch 1/2", "loss: 0.5 - accuracy: 0.8 - val_loss: 0.6 - val_accuracy: 0.7", 50))
+    Epoch 1/2 - loss: 0.5 - accuracy: 0.8
+                val_loss: 0.6 - val_accuracy: 0.7
+    """
+    line = f"{title} - {figures}"
+    if len(line) <= columns:
+        return line
+    indent, rows = len(title) + 3, [""]
+    for figure in figures.split(" - "):
+        begins = figure.startswith("val_") and not rows[-1].startswith("val_")
+        if not rows[-1]:
+            rows[-1] = figure
+        elif begins or indent + len(rows[-1]) + 3 + len(figure) > columns:
+            rows.append(figure)
+        else:
+            rows[-1] += f" - {figure}"
+    return f"{title} - " + f"\n{' ' * indent}".join(rows)
 
 
 class ProgressBar(Callback):
@@ -126,7 +161,11 @@ class _TerminalBar:
 
         self.title, self.steps, self.stream = title, steps, stream
         self.bar = tqdm(
-            total=steps, desc=f"{title}: ", file=stream, dynamic_ncols=True, bar_format=FORMATS[0]
+            total=steps,
+            desc=f"{title}: ",
+            file=stream,
+            dynamic_ncols=True,
+            bar_format=_format(title, steps, "", USUAL_COLUMNS),
         )
         self.columns = self.bar.format_dict["ncols"] or USUAL_COLUMNS
         self.length = -1
@@ -140,18 +179,24 @@ class _TerminalBar:
         if len(figures) != self.length:
             self.length = len(figures)
             self.bar.bar_format = _format(self.title, self.steps, figures, self.columns)
+        if self.bar.bar_format in (ENDLESS, FORMATS[-1]):
+            figures = _cut(figures, self.columns - len(self.title) - LEAST_BAR - len(f"{self.bar.n}/? 00:00"))
+        self.bar.unit = figures
         self.bar.set_postfix_str(figures, refresh=False)
 
     def end(self, figures: str) -> None:
+        if self.steps is None:
+            self.steps = self.bar.total = self.bar.n  # now it is known
+            self.length = -1
         self._set(figures)
         if self.bar.bar_format != FORMATS[-1]:
             self.bar.refresh()
             self.bar.close()
             return
-        # No bar has room beside the figures: they are a plain line, which may be longer than the screen.
+        # No bar has room beside the figures: they are plain lines.
         self.bar.leave = False
         self.bar.close()
-        _Line(self.title, self.stream).end(figures)
+        print(_wrapped(self.title, figures, self.columns), file=self.stream, flush=True)
 
     def close(self) -> None:
         self.bar.close()
@@ -200,6 +245,7 @@ class _CellBar:
             prefix=f"{self.title}: ",
             bar_format=_format(self.title, self.steps, figures, NOTEBOOK_COLUMNS),
             postfix=figures,
+            unit=figures,
         )
         return str(text).rstrip()
 
@@ -211,8 +257,10 @@ class _CellBar:
             self.cell.show(self._line(format_logs(logs)))
 
     def end(self, figures: str) -> None:
+        if self.steps is None:
+            self.steps = self.done  # now it is known
         fits = _format(self.title, self.steps, figures, NOTEBOOK_COLUMNS) != FORMATS[-1]
-        self.cell.keep(self._line(figures) if fits else f"{self.title} - {figures}")
+        self.cell.keep(self._line(figures) if fits else _wrapped(self.title, figures, NOTEBOOK_COLUMNS))
 
     def close(self) -> None:
         pass

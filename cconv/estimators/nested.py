@@ -10,7 +10,10 @@ from cconv.estimators.pages import Documented
 from cconv.layers import Layer
 from cconv.optimizers import Optimizer
 
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw")
+OPTIMIZERS = (
+    *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"),
+    *("adam", "adamw", "adamax", "nadam", "lion"),
+)
 RATES = ("learning_rate", "lr")  # what an optimizer given by its name has from the estimator
 
 

@@ -39,9 +39,9 @@ class CNNRegressor(RegressorMixin, TrainedEstimator):
         ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without
         it a row of a flat X is an image one pixel high.
     optimizer : str or Optimizer
-        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adagrad"``,
-        ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a `cconv.optimizers` object, of
-        which a fresh copy is used with a learning rate of its own.
+        ``"adam"``, ``"adamw"``, ``"adamax"``, ``"nadam"``, ``"lion"``, ``"sgd"``, ``"momentum"``,
+        ``"nesterov"``, ``"adagrad"``, ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a
+        `cconv.optimizers` object, of which a fresh copy is used with a learning rate of its own.
     learning_rate : float or Schedule
         Size of a step.
     max_epochs : int

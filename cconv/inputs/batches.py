@@ -114,6 +114,12 @@ class Batches:
         """Batches of an epoch."""
         return len(self)
 
+    def follow(self, other: "Batches") -> None:
+        """Fill the memory of other batches, which nobody uses any more, where it does."""
+        for column, before in zip(self.columns, other.columns, strict=True):
+            if column is not None and before is not None:
+                column.follow(before)
+
     def more(self) -> bool:
         """Whether there is a batch for another epoch: always."""
         return True

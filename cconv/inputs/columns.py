@@ -105,6 +105,16 @@ class Column:
             rows[...] = source[order]  # which copies the batch and, unlike `take`, not the whole
         return self._finished(rows, slot, rescale)
 
+    def follow(self, other: "Column") -> None:
+        """Fill the memory of another column, whose batches are used up, if it does for these."""
+
+        def kind(column: Column) -> tuple[Any, ...]:
+            source = column.source
+            return type(column), source.shape[1:], source.dtype, column.shape, column.dtype, column.turn
+
+        if self.rows <= other.rows and kind(self) == kind(other):
+            self._memory, self.rows = other._memory, other.rows
+
     def apart(self) -> "Column":
         """Return another column over the same source, with memory of its own."""
         other = copy.copy(self)

@@ -64,12 +64,15 @@ class Fed:
 
     def epoch(self, order: Any = None) -> Iterator[Batch]:
         """Yield the batches of one epoch, each made when it is asked for."""
-        start = 0
+        start, before = 0, None
         self._given = self._feed.given(order)
         for number, item in enumerate(self._given):
             data = self._data(number, item)
             # One batch by itself: its front, if it augments, is left to the model.
             batches = self._boundary.batches(data, data.n)
+            if before is not None:
+                batches.follow(before)  # new memory for every batch would cost as much as filling it
+            before = batches
             yield next(batches.epoch())._replace(start=start)
             start += data.n
 

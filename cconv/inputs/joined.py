@@ -66,6 +66,12 @@ class Columns:
             [None if column is None else column.gather(order, slot, rescale) for column in self._columns]
         )
 
+    def follow(self, other: "Columns") -> None:
+        """Fill the memory of other columns, one by one; see `Column.follow`."""
+        for column, before in zip(self._columns, other._columns, strict=True):
+            if column is not None and before is not None:
+                column.follow(before)
+
     def apart(self) -> "Columns":
         """Return other columns over the same sources, with memory of their own."""
         return Columns([None if column is None else column.apart() for column in self._columns])

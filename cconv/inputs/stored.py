@@ -15,7 +15,8 @@ from cconv.inputs.columns import Column
 from cconv.inputs.orders import SHUFFLE, epoch_order
 
 BLOCK_BYTES = 1 << 26  # of the samples that are in memory at a time
-RUN_BYTES = 1 << 20  # read with one slice; less where a batch is less
+RUN_BYTES = 1 << 20  # of a run, which is read with one slice; less where a batch is less
+PIECE_BYTES = 1 << 22  # read with one slice, of runs that follow each other
 
 
 class Stored:
@@ -89,7 +90,7 @@ def stored_array(where: str, name: str, given: Any, may_be_empty: bool = False) 
 
 
 class Blocks:
-    """How stored samples are cut into blocks, of which one is in memory at a time, and how they are shuffled.
+    """How stored samples are cut into blocks, one of which is in memory, and how they are shuffled.
 
     Runs of consecutive samples change their places, and so do the samples of a block. A batch lies in one
     block; a run does too, but for those at a block's edges, of which each block has a part.
@@ -105,8 +106,8 @@ class Blocks:
 
     Attributes
     ----------
-    size, run : int
-        Samples of a block and of a run.
+    size, run, piece : int
+        Samples of a block, of a run, and at most read with one slice.
 
     Examples
     --------
@@ -122,6 +123,8 @@ class Blocks:
         self.size = batch_size * max(1, BLOCK_BYTES // (batch_size * sample_bytes))
         run = min(batch_size, max(1, RUN_BYTES // sample_bytes))
         self.run = -(-run // chunk) * chunk
+        runs = min(PIECE_BYTES // sample_bytes, self.size) // self.run
+        self.piece = min(max(runs, 1) * self.run, self.size)
 
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """Return the order in which an epoch visits the samples: a permutation of ``range(n)``."""
@@ -137,6 +140,9 @@ class Blocks:
 
 class StoredColumn(Column):
     """A column of samples that are not in memory.
+
+    Within an epoch the batches are asked for one after another. The rows of one that has been used are filled
+    with what comes next: a block is read in pieces, while the batches of the block before are used up.
 
     Parameters
     ----------
@@ -156,16 +162,35 @@ class StoredColumn(Column):
         self.rows = min(rows, len(source))
         self.mapped = True
         self._channels_first, self._blocks = channels_first, blocks
-        self.begin(None)
+        self._held: Any = None  # the rows in memory
+        self._at = np.empty(0, np.intp)  # where a sample is among them
 
     def begin(self, order: np.ndarray | None) -> None:
         """Begin an epoch in that order."""
-        self._order, self._positions = order, order
+        n, blocks = len(self.source), self._blocks
+        # The numbers to read, where they are not all in their order, and where slices of them end.
+        self._wanted: np.ndarray | None = None
+        self._ends = np.array([n])
         if order is not None:
-            self._positions = np.empty(len(order), np.intp)
-            self._positions[order] = np.arange(len(order))
-        self._block: int | None = None
-        self._held: Any = None
+            self._wanted = order.copy()
+            for start in range(0, n, blocks.size):
+                self._wanted[start : start + blocks.size].sort()
+            self._ends = np.append(np.flatnonzero(np.diff(self._wanted) != 1) + 1, n)
+        # In the samples' own order, nothing is needed but the batch and what can be read meanwhile.
+        self._hold(min((2 * self.rows if order is None else blocks.size) + blocks.piece, n))
+        self._current: Any = None  # the batch that was asked for last
+        self._read = self._given = 0  # of the epoch
+
+    def _hold(self, count: int) -> None:
+        """Have memory for so many samples, all of it free."""
+        if self._held is None or len(self._held.source) != count:
+            self._held = None  # the old one goes before the new one comes
+            rows = np.empty((count, *self.source.shape[1:]), self.source.dtype)
+            self._held = Column(rows, self.rows, self.dtype, self._channels_first)
+            self._held.rows, self._held._memory = self.rows, self._memory
+            self._room = rows
+            self._at = np.empty(len(self.source), np.intp)
+        self._free = list(range(count - 1, -1, -1))
 
     def slice(
         self,
@@ -182,28 +207,44 @@ class StoredColumn(Column):
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
         """Return the samples of a batch, which has these numbers, in the memory of that slot."""
-        position = int(order[0]) if self._positions is None else int(self._positions[order[0]])
-        if position // self._blocks.size != self._block:
-            self._read(position // self._blocks.size)
-        return self._held.gather(np.searchsorted(self._numbers, order), slot, rescale)
+        if self._current is None or self._current[0] != order[0]:  # else it is wanted once more
+            if self._current is not None:
+                self._free += self._at[self._current].tolist()
+            self._current = order
+            self._given += len(order)
+            self._fill()
+        return self._held.gather(self._at[order], slot, rescale)
 
-    def _read(self, block: int) -> None:
-        """Read the samples of a block, in the order in which they are stored."""
-        start = block * self._blocks.size
-        stop = min(start + self._blocks.size, len(self.source))
-        numbers = np.arange(start, stop) if self._order is None else np.sort(self._order[start:stop])
-        self._block = self._held = None  # the old one goes before the new one comes
-        rows = np.empty((len(numbers), *self.source.shape[1:]), self.source.dtype)
-        ends = np.flatnonzero(np.diff(numbers) != 1) + 1
-        for begin, end in zip([0, *ends.tolist()], [*ends.tolist(), len(numbers)], strict=True):
-            first = int(numbers[begin])
-            rows[begin:end] = self.source[first : first + end - begin]
-        held = Column(rows, self.rows, self.dtype, self._channels_first)
-        held.rows, held._memory = self.rows, self._memory
-        self._block, self._numbers, self._held = block, numbers, held
+    def _fill(self) -> None:
+        """Read what the batch needs, which is its block if samples are mixed, and what there is room for."""
+        n, needed = len(self.source), self._given
+        if self._wanted is not None:
+            needed = min(-(-needed // self._blocks.size) * self._blocks.size, n)
+        while self._read < n:
+            end = int(self._ends[np.searchsorted(self._ends, self._read, "right")])
+            count = min(end - self._read, self._blocks.piece)
+            if count > len(self._free):
+                if self._read >= needed:
+                    return
+                count = len(self._free)
+            number = self._read if self._wanted is None else int(self._wanted[self._read])
+            places, self._free = self._free[: -count - 1 : -1], self._free[:-count]
+            self._room[places] = self.source[number : number + count]
+            self._at[number : number + count] = places
+            self._read += count
 
-    def apart(self) -> "StoredColumn":
+    def apart(self) -> "Column":
         """Return another column over the same source, with memory of its own."""
-        other = StoredColumn(self.source, self.rows, self.dtype, self._channels_first, self._blocks)
-        other._order, other._positions = self._order, self._positions
-        return other
+        return _Singles(self.source, self.rows, self.dtype, self._channels_first, self._blocks)
+
+
+class _Singles(StoredColumn):
+    """The same for any batch at any time: each sample is read when it is asked for."""
+
+    def gather(
+        self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
+    ) -> np.ndarray:
+        """Return the samples that have these numbers."""
+        rows = np.concatenate([self.source[number : number + 1] for number in order.tolist()])
+        alone = Column(rows, len(rows), self.dtype, self._channels_first)
+        return alone.gather(np.arange(len(rows)), slot, rescale)

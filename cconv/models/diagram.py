@@ -262,16 +262,22 @@ def page(width: float, height: float, parts: Sequence[str]) -> str:
     return "\n".join([head, "<title>Layers of the model</title>", marker, paper, *parts, "</svg>"]) + "\n"
 
 
+# Pages that a notebook has been made into give preformatted text the letters of all other text.
+MONOSPACED = (
+    "white-space:pre;overflow-x:auto;line-height:normal;font-family:Menlo,'DejaVu Sans Mono',monospace"
+)
+
+
 def html(lines: Sequence[str], drawing: Drawing) -> str:
     """Return a notebook's view of a model: the lines of its summary, and the drawing folded away.
 
     Examples
     --------
-    >>> html(["a < b"], Drawing("<svg/>"))[:19]
-    '<pre>a &lt; b</pre>'
+    >>> html(["a < b"], Drawing("<svg/>")).split(">")[1]
+    'a &lt; b</pre'
     """
     text = escape("\n".join(map(printable, lines)), quote=False)
     return (
-        f'<pre>{text}</pre>\n<details open="open"><summary>Diagram</summary>'
+        f'<pre style="{MONOSPACED}">{text}</pre>\n<details open="open"><summary>Diagram</summary>'
         f'<div style="max-height:640px;overflow:auto">{drawing}</div></details>'
     )

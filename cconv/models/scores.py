@@ -121,22 +121,29 @@ class Scores:
         self._flow = flow.with_layers(_frozen(flow.layers))
         self._rows = model._inference_batch(where, None)
 
-    def images(self, x: ArrayLike) -> np.ndarray:
-        """Return one image, or several, as a batch in the model's dtype, channels last.
+    def batch(self, x: ArrayLike) -> np.ndarray:
+        """Return one image, or several, as a batch; as in `fit`, grey ones may lack the axis of channels.
 
         Raises
         ------
         TypeError, ValueError
             When it has another shape.
         """
-        model, expected = self._model, self._shape
+        expected = self._shape
         given = arguments.real_array(self._where, "x", x, None)
-        batch = given[np.newaxis] if given.ndim == 3 else given
+        grey = expected[-1] == 1 and given.shape != expected and given.shape[-2:] == expected[:-1]
+        batch = given[..., np.newaxis] if grey and given.ndim < 4 else given
+        batch = batch[np.newaxis] if batch.ndim == 3 else batch
         if batch.ndim != 4 or batch.shape[1:] != expected or not len(batch):
             raise ValueError(
                 f"{self._where}: x must be images of the shape {expected}, one or more, got {given.shape}"
             )
-        return np.ascontiguousarray(to_channels_last(batch, model.data_format), dtype=model.dtype)
+        return batch
+
+    def images(self, x: ArrayLike) -> np.ndarray:
+        """Return what `batch` returns in the model's dtype, channels last."""
+        last = to_channels_last(self.batch(x), self._model.data_format)
+        return np.ascontiguousarray(last, dtype=self._model.dtype)
 
     def of(self, images: np.ndarray) -> np.ndarray:
         """Return the scores of a batch that `images` gave, (n, classes)."""

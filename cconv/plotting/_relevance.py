@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cconv import arguments
 from cconv.arguments.text import short
 from cconv.geometry.layout import to_channels_last
 from cconv.models.scores import Scores
@@ -115,9 +114,8 @@ def _asked(
 ) -> tuple[np.ndarray, list[int], list[str]]:
     """Return the images as they are given, one for each class that is asked for, the classes, their names."""
     scores = Scores(where, model)
-    given = arguments.real_array(where, "x", x, None)
-    batch = scores.images(given)
-    images = given[np.newaxis] if given.ndim == 3 else given
+    images = scores.batch(x)
+    batch = scores.images(images)
     if len(images) == 1 and np.iterable(class_index) and not isinstance(class_index, str):
         class_index = list(class_index)
         images, batch = (np.repeat(array, max(len(class_index), 1), axis=0) for array in (images, batch))
