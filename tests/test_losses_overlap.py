@@ -47,9 +47,7 @@ def test_circle_with_references():
     assert few.shape == (6,)
     assert few[0] == 0  # its only pair of its class is itself
     assert few[3] == 0  # of class 2, which none of the references is
-    with pytest.raises(
-        ValueError, match=r"ref_embeddings must have the shape \(n, 5\), got \(2, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"ref_embeddings must have the shape \(n, 5\), got \(2, 4\)"):
         losses.circle(LABELS, UNITS, [0, 1], UNITS[:2, :4])
 
 

@@ -99,16 +99,19 @@ def test_wrong_data(data, error, message):
         Normalization().adapt(data)
 
 
-def test_training_needs_data_first():
+def test_training_without_data_before():
     x = numbers(4, 3)
     layer = Normalization(name="first")
-    assert np.array_equal(layer.forward(x), x)  # as in Keras, where nothing is known
-    with pytest.raises(RuntimeError, match="Normalization 'first': training needs adapt"):
-        layer.forward(x, training=True)
-    model = Sequential([Normalization(), Dense(1)], seed=0)
-    model.compile("sgd", "mse")
-    with pytest.raises(RuntimeError, match="Normalization: training needs adapt"):
-        model.fit(x, x[:, :1], verbose=0)
+    for training in (False, True):
+        assert np.array_equal(layer.forward(x, training=training), x)  # as in Keras: mean 0, variance 1
+    models = [Sequential([*before, Dense(1)], seed=0) for before in ([Normalization()], [])]
+    for model in models:
+        model.build((3,))
+    models[0].layers[1].set_weights(models[1].layers[0].get_weights())
+    for model in models:
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    assert np.array_equal(models[0].predict(x, verbose=0), models[1].predict(x, verbose=0))
     with pytest.raises(ValueError, match="mean and variance were given"):
         Normalization(mean=0.0, variance=1.0).adapt(x)
     with pytest.raises(ValueError, match=r"data must have the shape \(3,\) after the batch, got \(4, 5\)"):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import arguments, initializers
-from cconv.arguments.arrays import as_array
+from cconv.arguments.arrays import arrays_of, as_array
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.configured import Configured
 from cconv.arguments.control import controlled
@@ -548,7 +548,7 @@ class Layer(Configured, Listed):
         """
         places = [(store, name) for store in (self.params, self.state) for name in store]
         shapes = [store[name].shape for store, name in places]
-        values = [as_array(self.where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+        values = arrays_of(self.where, weights)
         given = [value.shape for value in values]
         if given != shapes:
             raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")
