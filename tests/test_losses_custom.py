@@ -273,3 +273,21 @@ def test_names_and_configurations():
 
     assert MyOwnLoss().name == "my_own_loss"
     assert repr(losses.Huber(0.5, "sum")) == "Huber(delta=0.5, reduction='sum')"
+
+
+def test_a_loss_of_the_user_s_that_is_not_finite():
+    """It is not said to be too large for the loss: nobody knows what the function made of it."""
+
+    def broken(true, pred):
+        return float("nan"), np.zeros_like(pred)
+
+    class Broken(losses.Loss):
+        def __call__(self, y_true, y_pred):
+            return float("inf"), np.zeros_like(y_pred)
+
+    for loss, value in ((broken, "nan"), (Broken(), "inf")):
+        model = cconv.Sequential([Dense(2)], seed=0)
+        model.compile("sgd", loss)
+        text = f"the output of every layer is finite, but not what the loss function returned: {value}$"
+        with pytest.raises(ValueError, match=text):
+            model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)

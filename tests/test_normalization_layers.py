@@ -1,5 +1,7 @@
 """What the normalisations refuse and remember, and that models of them train alike however they are run."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -265,3 +267,15 @@ def test_per_channel_rescaling_of_bytes_is_that_of_floats():
     y = layers[0].forward(x)
     scale, offset = np.float32([1 / 255, 0.5, 2.0]), np.float32([0.0, -1.0, 3.0])
     assert np.array_equal(y, x.astype("float32") * scale + offset)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinities_pass_without_a_warning(dtype):
+    x = np.ones((6, 4, 4, 2), dtype)
+    x[0, 0, 0, 0], x[1, 0, 0, 0], x[2, 0, 0, 1] = np.inf, -np.inf, np.finfo("float32").max
+    layer = BatchNormalization()
+    layer.build((4, 4, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(layer.forward(x.astype(layer.dtype), training=True)[..., 0]).all()
+        Normalization().adapt(x)

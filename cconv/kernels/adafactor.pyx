@@ -22,7 +22,9 @@ cdef inline char *moved(long long address, size elements, size item) noexcept no
     return <char *> address + elements * item if address else NULL
 
 
-cdef inline size first_of(const long long *array, const long long *matrix, const long long *tile) noexcept nogil:
+cdef inline size first_of(
+    const long long *array, const long long *matrix, const long long *tile
+) noexcept nogil:
     # the place of a tile's first element in its array
     return (matrix[1] * array[4] + tile[1]) * array[5] + tile[2]
 

@@ -96,7 +96,8 @@ class Circle(Loss):
         raw = 1 - _product(wide, references.astype(np.float64).T)
         d, m = np.where(raw < 0, 0, raw), self.margin
         alike = true[:, np.newaxis] == others
-        positive = alike & ~np.eye(*alike.shape, dtype=bool) if self.remove_diagonal else alike
+        own = np.eye(*alike.shape) == 1
+        positive = alike & ~own if self.remove_diagonal else alike
         pulls, pushes = np.maximum(m + d, 0), np.maximum(1 + m - d, 0)
         of_pulls, shares = _log_sums(-self.gamma * pulls * (m - d), positive)
         of_pushes, other_shares = _log_sums(self.gamma * pushes * (1 - m - d), ~alike)

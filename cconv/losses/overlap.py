@@ -56,7 +56,7 @@ class _Overlap(Loss):
     ) -> tuple[float, np.ndarray]:
         values, slopes = self._overlap(true, pred)
         count, total = values.size, values.size
-        factors = np.ones(values.size)
+        factors: np.ndarray = np.ones(values.size)
         if weight is not None:
             factors = weight.astype(np.float64)
             count, total = len(weight), weight.sum(dtype=np.float64)

@@ -39,7 +39,10 @@ class Tiles:
     """
 
     def __init__(self, group: TiledGroup) -> None:
-        arrays, matrices, tiles, ends = [], [], [], []
+        arrays: list[tuple[int, ...]] = []
+        matrices: list[tuple[int, ...]] = []
+        tiles: list[tuple[int, ...]] = []
+        ends: list[int] = []
         place = 0  # in the scratch of sums
         for number, (param, grad, *kept) in enumerate(group.entries):
             stack, rows, columns = _matrices(param.shape)
