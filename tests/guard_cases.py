@@ -505,8 +505,8 @@ def optimizers(n, dtype):
         "adamax": (2, 0.1, 0.9, 0.999, 1e-7, 3),
         "lion": (1, 0.1, 0.9, 0.99),
         "rmsprop_momentum": (2, 0.1, 0.9, 1e-7, 0.5),
-        "rmsprop_centered": (2, 0.1, 0.9, 1e-3),
-        "rmsprop_centered_momentum": (3, 0.1, 0.9, 1e-3, 0.5),
+        "rmsprop_centered": (2, 0.1, 0.9, 100.0),
+        "rmsprop_centered_momentum": (3, 0.1, 0.9, 100.0, 0.5),
         "ftrl": (2, 0.1, -0.75, 0.1, 0.2, 0.3, 0.4),
     }
 
