@@ -156,9 +156,24 @@ cdef extern from "rows/table.h" nogil:
         cconv_update *nadam
         cconv_update *adamax
         cconv_update *lion
+        cconv_update *rmsprop_momentum
+        cconv_update *rmsprop_centered
+        cconv_update *rmsprop_centered_momentum
+        cconv_update *ftrl
+        cconv_update *lamb_moments
+        cconv_update *lamb
         cconv_update *accumulate
         cconv_update *penalize
         cconv_update *scale
         cconv_update *clip
         cconv_update *average
         double (*squares)(Py_ssize_t n, const void *x) noexcept nogil
+        double (*lamb_updates)(Py_ssize_t n, const void *m, const void *v, double epsilon) noexcept nogil
+        void (*tile_squares)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, const void *g,
+                             double *row_sums, double *columns) noexcept nogil
+        double (*decayed_means)(Py_ssize_t n, const double *sums, double count, double keep,
+                                double epsilon, void *out) noexcept nogil
+        double (*tile_updates)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, const void *g,
+                               const void *r, const void *c, double mean) noexcept nogil
+        void (*tile_step)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride, void *p, const void *g,
+                          const void *r, const void *c, double mean, double rate) noexcept nogil

@@ -16,7 +16,15 @@ from cconv import functional as F
 from cconv import ops
 from cconv.geometry import algorithms
 from cconv.geometry.shapes import resolve_window
-from cconv.ops import group_normalization, images, layer_normalization, merging, normalization, optimizers
+from cconv.ops import (
+    adafactor,
+    group_normalization,
+    images,
+    layer_normalization,
+    merging,
+    normalization,
+    optimizers,
+)
 from cconv.ops.dropout import keep
 from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
@@ -231,13 +239,25 @@ def steps(size, dtype):
     yield "prelu of channels", (ops.prelu(x, x[0, 0]), *ops.prelu_backward(dy, x, x[0, 0]))
     yield "column_sums", ops.column_sums(x.reshape(-1, width * channels))
     for name, numbers in RULES.items():
-        counts = {"sgd": 0, "amsgrad": 3} | dict.fromkeys(("adam", "adadelta", "nadam", "adamax"), 2)
+        counts = {"sgd": 0, "amsgrad": 3, "rmsprop_centered_momentum": 3}
+        counts |= dict.fromkeys(("adam", "adadelta", "nadam", "adamax"), 2)
+        counts |= dict.fromkeys(("rmsprop_momentum", "rmsprop_centered", "ftrl"), 2)
         param, states = x.copy(), [np.zeros_like(x) for _ in range(counts.get(name, 1))]
         for t in (1, 2, 3):
             clock = CLOCKS[name](t) if name in CLOCKS else {}
             group = optimizers.Group([(param, dy, *states)], [0.001])
             getattr(optimizers, f"{name}_update")(group, lr=0.01, **numbers, **clock)
         yield name, (param, *states)
+    param, states = x.copy(), [np.zeros_like(x), np.zeros_like(x)]
+    for t in (1, 2, 3):
+        optimizers.lamb_update(optimizers.Group([(param, dy, *states)]), 0.01, 0.9, 0.999, 1e-7, t)
+    yield "lamb", (param, *states)
+    param, r, c = x.copy(), np.zeros_like(x[..., 0]), np.zeros_like(x[:, 0])
+    v, bias = np.zeros_like(x[0, 0]), x[0, 0].copy()
+    for t in (1, 2, 3):
+        group = adafactor.TiledGroup([(param, dy, r, c), (bias, dy[0, 0].copy(), v)])
+        adafactor.adafactor_update(group, 0.01, -0.8, 1e-30, 1e-3, 1.0, t)
+    yield "adafactor", (param, r, c, bias, v)
     group = optimizers.Group([(param, dy, x)], [0.5])
     for step in ("accumulate", "penalize", "scale"):
         getattr(optimizers, step)(*((group, 0.75) if step == "scale" else (group,)))

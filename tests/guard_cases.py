@@ -18,6 +18,7 @@ from cconv import ops
 from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
+from cconv.ops import adafactor
 from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
 from cconv.ops import layer_normalization as ops_layer_normalization
@@ -503,6 +504,10 @@ def optimizers(n, dtype):
         "nadam": (2, 0.1, 0.9, 0.999, 1e-7, 3, 0.25),
         "adamax": (2, 0.1, 0.9, 0.999, 1e-7, 3),
         "lion": (1, 0.1, 0.9, 0.99),
+        "rmsprop_momentum": (2, 0.1, 0.9, 1e-7, 0.5),
+        "rmsprop_centered": (2, 0.1, 0.9, 100.0),
+        "rmsprop_centered_momentum": (3, 0.1, 0.9, 100.0, 0.5),
+        "ftrl": (2, 0.1, -0.75, 0.1, 0.2, 0.3, 0.4),
     }
 
     def compute(_):
@@ -522,7 +527,16 @@ def optimizers(n, dtype):
         ):
             getattr(ops_optimizers, step)(group, *options)
             results.append(changed[0].copy())
-        return [*results, ops_optimizers.square_sums(group)]
+        results.append(ops_optimizers.square_sums(group))
+        # Their steps take the memory that they are given, and none of their own.
+        m, v, matrix, vector = param.copy(), np.abs(grad), param.copy(), param.copy()
+        ops_optimizers.lamb_update(ops_optimizers.Group([(matrix, grad, m, v)]), 0.1, 0.9, 0.999, 1e-7, 3)
+        r, c, kept = np.abs(param[:1]), np.abs(grad), np.abs(grad)
+        entries = [(matrix.reshape(1, n), grad.reshape(1, n), r, c), (vector, grad, kept)]
+        entries.append((m.reshape(n, 1), grad.reshape(n, 1), v, r.copy()))
+        group = adafactor.TiledGroup(entries)
+        adafactor.adafactor_update(group, 0.1, -0.8, 1e-30, 1e-3, 1.0, 3)
+        return [*results, matrix, vector, m, v, r, c, kept]
 
     return compute
 

@@ -393,13 +393,23 @@ def _cropping_backward(layer, dy, x, y, run):
     return Gradients(Twin(dx, np.abs(dx)), {})
 
 
+def _shown(layer, x):
+    """An array as the user sees it."""
+    return np.moveaxis(x, 3, 1) if layer.data_format == "channels_first" and x.ndim == 4 else x
+
+
+def _hidden(layer, x):
+    """An array that the user sees, with its channels last."""
+    return np.moveaxis(x, 1, 3) if layer.data_format == "channels_first" and x.ndim == 4 else x
+
+
 def _permute_forward(layer, x, run):
-    y = x.transpose(0, *layer.dims)
+    y = _hidden(layer, _shown(layer, x).transpose(0, *layer.dims))
     return Twin(y, np.abs(y))
 
 
 def _permute_backward(layer, dy, x, y, run):
-    dx = dy.transpose(0, *(np.argsort(layer.dims) + 1))
+    dx = _hidden(layer, _shown(layer, dy).transpose(0, *(np.argsort(layer.dims) + 1)))
     return Gradients(Twin(dx, np.abs(dx)), {})
 
 
@@ -489,12 +499,16 @@ def _gaussian_backward(layer, dy, x, y, run):
 
 
 def _shape_forward(layer, x, run):
-    y = x.reshape(len(x), *layer._resolve(x.shape[1:]))
+    y = x.reshape(len(x), -1)
+    if isinstance(layer, Reshape):
+        y = _hidden(layer, _shown(layer, x).reshape(len(x), *layer.target_shape))
     return Twin(y, np.abs(y))
 
 
 def _shape_backward(layer, dy, x, y, run):
     dx = dy.reshape(x.shape)
+    if isinstance(layer, Reshape):
+        dx = _hidden(layer, _shown(layer, dy).reshape(_shown(layer, x).shape))
     return Gradients(Twin(dx, np.abs(dx)), {})
 
 
@@ -526,6 +540,13 @@ def _augmentation(layer, x, run):
     )
 
 
+def _noise_of(layer, run, sample, count):
+    seed = run.seed if layer.seed is None else layer.seed
+    place = run.first_sample + sample
+    noise = reference.normal_noise((1, count), seed, run.step, place, layer.key, layer.dtype)[0]
+    return noise * layer.value_range[1]
+
+
 def _erasing(layer, boxes, run):
     def filled(a):
         other = np.zeros(a.shape)
@@ -533,7 +554,7 @@ def _erasing(layer, boxes, run):
             return other + np.clip(layer.fill_value, *layer.value_range)
         for i, (top, bottom, left, right) in enumerate(boxes):
             part = other[i, top:bottom, left:right]
-            part[...] = layer._noise(run, run.first_sample + i, part.size).reshape(part.shape)
+            part[...] = np.clip(_noise_of(layer, run, i, part.size), *layer.value_range).reshape(part.shape)
         return other
 
     each = np.arange(len(boxes))

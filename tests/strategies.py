@@ -43,6 +43,10 @@ RULES = {
     "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     "adamax": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     "lion": {"beta_1": 0.9, "beta_2": 0.99},
+    "rmsprop_momentum": {"rho": 0.9, "epsilon": 1e-7, "momentum": 0.5},
+    "rmsprop_centered": {"rho": 0.9, "epsilon": 1e-3},
+    "rmsprop_centered_momentum": {"rho": 0.9, "epsilon": 1e-3, "momentum": 0.5},
+    "ftrl": {"power": -0.5, "l1": 0.1, "l2": 0.2, "l2_shrinkage": 0.3, "beta": 0.4},
 }
 # Arguments of a rule that change with its step t.
 CLOCKS = {

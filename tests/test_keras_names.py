@@ -68,8 +68,8 @@ def test_layers_are_looked_for_at_the_top():
         ("from cconv.layers import Conv3D", "ImportError: cconv.layers has no Conv3D: see docs/coming-from"),
         ("from cconv.layers import Dense, GRU", "ImportError: cconv.layers has no GRU: see docs/coming-from"),
         (
-            "from cconv.losses import Dice as D",
-            "ImportError: cconv.losses has no Dice: see docs/coming-from",
+            "from cconv.losses import CTC as D",
+            "ImportError: cconv.losses has no CTC: see docs/coming-from",
         ),
         (
             "import cconv\ncconv.layers.Conv3D(3)",
@@ -143,8 +143,8 @@ def test_strings_are_known_or_refused_with_the_page(namespace):
 @pytest.mark.parametrize(
     ("make", "section"),
     [
-        (lambda: Sequential().compile("ftrl", "mse"), "optimizers"),
-        (lambda: Sequential().compile("sgd", "dice"), "losses"),
+        (lambda: Sequential().compile("muon", "mse"), "optimizers"),
+        (lambda: Sequential().compile("sgd", "ctc"), "losses"),
         (lambda: Sequential().compile("sgd", "mse", metrics=["precision_at_recall"]), "metrics"),
         (lambda: layers.Dense(2, activation="celu"), "activations"),
         (lambda: layers.Activation("hard_tanh"), "activations"),
@@ -161,4 +161,4 @@ def test_strings_where_they_are_given(make, section):
 def test_metrics_are_known_in_capitals_as_in_keras():
     assert cconv.metrics.get("MSE").name == "MSE"
     assert cconv.metrics.get("MSE")([[1.0]], [[3.0]]) == 4.0
-    assert of_string(losses.Loss, "Dice").startswith(", which Keras has: see")
+    assert of_string(losses.Loss, "CTC").startswith(", which Keras has: see")

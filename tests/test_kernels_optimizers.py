@@ -38,6 +38,10 @@ STATES = {
     "nadam": [False, True],
     "adamax": [False, True],
     "lion": [False],
+    "rmsprop_momentum": [True, False],
+    "rmsprop_centered": [True, False],
+    "rmsprop_centered_momentum": [True, False, False],
+    "ftrl": [True, False],
 }
 
 
@@ -67,6 +71,8 @@ def test_optimizers(name, lead, width, dtype, lr, l2, t, seed):
     shape = (*lead, width)
     param, grad, *states = normal(seed, dtype, *[shape] * (2 + len(squares)))
     states = [state**2 if square else state for state, square in zip(states, squares, strict=True)]
+    if "centered" in name:  # what is no mean of squares has no variance
+        states[0] = states[0] + states[-1] ** 2
     clock = CLOCKS[name](t) if name in CLOCKS else {}
     results = on_all_threads(lambda: stepped(name, (param, grad, *states), lr, {**numbers, **clock}, l2))
 
@@ -76,6 +82,10 @@ def test_optimizers(name, lead, width, dtype, lr, l2, t, seed):
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     # The gradient itself is a sum when l2 is added to it; what cancels in it errs like its terms.
     amplified = 1 + g_size / np.abs(g)
+    if "centered" in name:  # so does a variance
+        amplified = amplified * (1 + wanted[1] / (wanted[1] - wanted[-1] ** 2 + numbers["epsilon"]))
+    if name == "ftrl":  # and a difference of powers, over the learning rate
+        s_size = [s_size[0], s_size[1] + np.sqrt(wanted[1]) / lr * p_size * amplified]
     if name == "lion":  # no bits of its sum's sign are wrong where it is not a rounding from zero
         sure = np.abs(0.9 * s[0] + 0.1 * g) > 1e-5 * (s_size[0] + g_size)
         assert_near(results[0][sure], wanted[0][sure], p_size[sure] + lr, dtype)

@@ -104,3 +104,13 @@ def test_optimizers_have_keras_names():
     assert [getattr(optimizers, kind)().name for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Lion")] == [
         *("SGD", "adam", "adamw", "rmsprop", "lion"),
     ]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "weights"])
+def test_weights_that_are_no_list(wrong):
+    model = Sequential([Dense(2, input_shape=(3,))], seed=0)
+    for holder in (model, model.layers[0]):
+        with pytest.raises(
+            TypeError, match=r"set_weights: weights must be a list of arrays|Dense.*: weights must"
+        ):
+            holder.set_weights(wrong)

@@ -1,5 +1,7 @@
 """What the normalisations refuse and remember, and that models of them train alike however they are run."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -99,16 +101,19 @@ def test_wrong_data(data, error, message):
         Normalization().adapt(data)
 
 
-def test_training_needs_data_first():
+def test_training_without_data_before():
     x = numbers(4, 3)
     layer = Normalization(name="first")
-    assert np.array_equal(layer.forward(x), x)  # as in Keras, where nothing is known
-    with pytest.raises(RuntimeError, match="Normalization 'first': training needs adapt"):
-        layer.forward(x, training=True)
-    model = Sequential([Normalization(), Dense(1)], seed=0)
-    model.compile("sgd", "mse")
-    with pytest.raises(RuntimeError, match="Normalization: training needs adapt"):
-        model.fit(x, x[:, :1], verbose=0)
+    for training in (False, True):
+        assert np.array_equal(layer.forward(x, training=training), x)  # as in Keras: mean 0, variance 1
+    models = [Sequential([*before, Dense(1)], seed=0) for before in ([Normalization()], [])]
+    for model in models:
+        model.build((3,))
+    models[0].layers[1].set_weights(models[1].layers[0].get_weights())
+    for model in models:
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    assert np.array_equal(models[0].predict(x, verbose=0), models[1].predict(x, verbose=0))
     with pytest.raises(ValueError, match="mean and variance were given"):
         Normalization(mean=0.0, variance=1.0).adapt(x)
     with pytest.raises(ValueError, match=r"data must have the shape \(3,\) after the batch, got \(4, 5\)"):
@@ -262,3 +267,15 @@ def test_per_channel_rescaling_of_bytes_is_that_of_floats():
     y = layers[0].forward(x)
     scale, offset = np.float32([1 / 255, 0.5, 2.0]), np.float32([0.0, -1.0, 3.0])
     assert np.array_equal(y, x.astype("float32") * scale + offset)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinities_pass_without_a_warning(dtype):
+    x = np.ones((6, 4, 4, 2), dtype)
+    x[0, 0, 0, 0], x[1, 0, 0, 0], x[2, 0, 0, 1] = np.inf, -np.inf, np.finfo("float32").max
+    layer = BatchNormalization()
+    layer.build((4, 4, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(layer.forward(x.astype(layer.dtype), training=True)[..., 0]).all()
+        Normalization().adapt(x)

@@ -37,7 +37,9 @@ ARGUMENTS = {
     RMSprop: {
         "learning_rate": (0.001, AT_LEAST_ZERO),
         "rho": (0.9, FRACTION),
+        "momentum": (0.0, FRACTION),
         "epsilon": (1e-7, AT_LEAST_ZERO),
+        "centered": (False, None),
     },
     Adadelta: {
         "learning_rate": (0.001, AT_LEAST_ZERO),
@@ -95,11 +97,12 @@ def refused(error, message, function, *arguments, **options):
 def test_defaults_and_positions(make):
     defaults = {name: default for name, (default, _) in ARGUMENTS[make].items()}
     assert make().get_config() == COMMON | defaults
-    given = [True if name in ("nesterov", "amsgrad") else 0.25 + i / 16 for i, name in enumerate(defaults)]
+    given = [
+        True if name in ("nesterov", "amsgrad", "centered") else 0.25 + i / 16
+        for i, name in enumerate(defaults)
+    ]
     wanted = COMMON | dict(zip(defaults, given, strict=True)) | {"decay": 0.5}
-    by_place = given[:2] if make is RMSprop else given  # whose third argument is another one in Keras
-    by_name = {name: wanted[name] for name in list(defaults)[len(by_place) :]}
-    assert make(*by_place, **by_name, decay=0.5).get_config() == wanted
+    assert make(*given, decay=0.5).get_config() == wanted
     assert make(lr=0.25) == make(0.25) == make(learning_rate=0.25)
     assert make().iterations == 0
 
@@ -141,13 +144,16 @@ def test_names():
         "Nadam",
         "Adamax",
         "Lion",
+        "Adafactor",
+        "Ftrl",
+        "Lamb",
     ):
         assert type(optimizers.get(name)) is type(optimizers.get(name.lower())) is getattr(optimizers, name)
     assert optimizers.AdaGrad is optimizers.adagrad is Adagrad
     assert optimizers.RMSProp is optimizers.rmsprop is RMSprop
     assert (optimizers.sgd, optimizers.adadelta, optimizers.adam) == (SGD, Adadelta, Adam)
     assert optimizers.schedules.CosineDecay is schedules.CosineDecay
-    refused(ValueError, "optimizers.get: value must be one of", optimizers.get, "adafactor")
+    refused(ValueError, "optimizers.get: value must be one of", optimizers.get, "adafacto")
     refused(TypeError, "compile: optimizer must be a name", optimizers.get, 3, "compile", "optimizer")
 
 

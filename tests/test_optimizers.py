@@ -66,7 +66,7 @@ RULES = {
     ),
 }
 NAMES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]
-NAMES += ["nadam", "adamax", "lion"]
+NAMES += ["nadam", "adamax", "lion", "adafactor", "ftrl", "lamb"]
 
 
 def weights(dtype, seed=0):

@@ -302,12 +302,13 @@ def test_dropout_mask():
 def test_rules_descend():
     """Each rule goes down a quadratic bowl; their numbers are in their examples."""
     states = {"sgd": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "rmsprop": 1, "adadelta": 2, "adam": 2}
-    states |= {"amsgrad": 3, "nadam": 2, "adamax": 2, "lion": 1}
+    states |= {"amsgrad": 3, "nadam": 2, "adamax": 2, "lion": 1, "lamb": 2}
+    states |= {"rmsprop_momentum": 2, "rmsprop_centered": 2, "rmsprop_centered_momentum": 3}
     for name, count in states.items():
         rule = getattr(reference, name)
         p, state = np.array([1.0, -2.0]), [np.zeros(2)] * count
         for t in range(1, 40):
-            clock = (t,) if name in ("adam", "amsgrad", "nadam", "adamax") else ()
+            clock = (t,) if name in ("adam", "amsgrad", "nadam", "adamax", "lamb") else ()
             result = rule(p, 2 * p, *state, *clock, learning_rate=0.02)
             p, *state = result if count else (result,)
         assert (np.abs(p) < [1, 2]).all(), name

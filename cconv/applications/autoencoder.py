@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from cconv.applications.frame import Frame, channels, extents
+from cconv.applications.frame import Frame, channels, extents, map_shape
 from cconv.arguments.numbers import positive_int
 from cconv.layers import Conv2D, Conv2DTranspose, Dense, Flatten, KerasTensor, MaxPooling2D, Reshape
 from cconv.models import Model
@@ -88,7 +88,7 @@ def ConvolutionalAutoencoder(
     height, wide = extents(y)
     y = Dense(units, name="code")(Flatten(name="flatten")(y))
     y = Dense(height * wide * widths[-1], activation="relu", name="decoder_dense")(y)
-    y = Reshape((height, wide, widths[-1]), name="decoder_reshape")(y)
+    y = Reshape(map_shape(frame.x, height, wide, widths[-1]), name="decoder_reshape")(y)
     for number, width in enumerate(reversed(widths), 1):
         name_of = f"decoder_conv{number}"
         y = Conv2DTranspose(width, 3, 2, padding="same", activation="relu", name=name_of)(y)

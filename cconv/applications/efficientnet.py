@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, before_stride, chain, channels
+from cconv.applications.frame import Frame, before_stride, chain, channels, map_shape
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import fraction
 from cconv.initializers import VarianceScaling
@@ -157,7 +157,7 @@ def _gated(z: KerasTensor, squeezed: int, name: str) -> KerasTensor:
     wide = channels(z)
     gate = chain(
         GlobalAveragePooling2D(name=f"{name}se_squeeze")(z),
-        Reshape((1, 1, wide), name=f"{name}se_reshape"),
+        Reshape(map_shape(z, 1, 1, wide), name=f"{name}se_reshape"),
         _gate_convolution(squeezed, "swish", f"{name}se_reduce"),
         _gate_convolution(wide, "sigmoid", f"{name}se_expand"),
     )

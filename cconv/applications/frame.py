@@ -225,6 +225,12 @@ def extents(x: KerasTensor) -> tuple[int, int]:
     return height, width
 
 
+def map_shape(x: KerasTensor, height: int, width: int, channels: int) -> tuple[int, int, int]:
+    """Return the shape of a map in the data format of another tensor."""
+    first = x.data_format == "channels_first"
+    return (channels, height, width) if first else (height, width, channels)
+
+
 def chain(x: KerasTensor, *layers: Layer) -> KerasTensor:
     """Return what comes out of layers one behind the other."""
     for layer in layers:

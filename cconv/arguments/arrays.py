@@ -1,6 +1,6 @@
 """What users call an array, as a NumPy array: the one place that asks NumPy to read it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,13 @@ def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndar
 def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
     """Return value as an array of that rank, of any dtype."""
     return _rank(where, name, as_array(where, name, value), ndim)
+
+
+def arrays_of(where: str, weights: Any) -> list[np.ndarray]:
+    """Return a sequence of arrays as such; TypeError for what is none."""
+    if not isinstance(weights, Iterable) or isinstance(weights, str | bytes):
+        raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r:.80}")
+    return [as_array(where, f"weights[{i}]", value) for i, value in enumerate(weights)]
 
 
 def real_array(

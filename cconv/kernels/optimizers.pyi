@@ -15,6 +15,16 @@ def square_sums(
     pieces: np.ndarray,
     partial: np.ndarray,
     sums: np.ndarray,
+    column: int,
+    item: int,
+    threads: int,
+) -> None: ...
+def lamb_sums(
+    arrays: np.ndarray,
+    pieces: np.ndarray,
+    partial: np.ndarray,
+    sums: np.ndarray,
+    epsilon: float,
     item: int,
     threads: int,
 ) -> None: ...

@@ -11,10 +11,12 @@ from cconv._rows cimport cconv_rows, cconv_update
 
 cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
     # the rules in the order of `ops.optimizers.RULES`
-    cdef cconv_update *rules[16]
+    cdef cconv_update *rules[22]
     rules[:] = [
         rows.sgd, rows.momentum, rows.nesterov, rows.adagrad, rows.rmsprop, rows.adadelta, rows.adam,
         rows.amsgrad, rows.nadam, rows.adamax, rows.lion,
+        rows.rmsprop_momentum, rows.rmsprop_centered, rows.rmsprop_centered_momentum, rows.ftrl,
+        rows.lamb_moments, rows.lamb,
         rows.accumulate, rows.penalize, rows.scale, rows.clip, rows.average,
     ]
     return rules[rule]
@@ -63,21 +65,49 @@ def optimize(
                          min(t * CHUNK + CHUNK, total), item)
 
 
+cdef void add_pieces(const long long[:, ::1] pieces, double[::1] partial, double[::1] sums) noexcept nogil:
+    # the sums of the pieces of each array, in order
+    cdef size t
+    for t in range(sums.shape[0]):
+        sums[t] = 0
+    for t in range(pieces.shape[0]):
+        sums[pieces[t, 0]] += partial[t]
+
+
 def square_sums(
     const long long[:, ::1] arrays,  # IN
     const long long[:, ::1] pieces,  # IN
     double[::1] partial,  # OUT, scratch
     double[::1] sums,  # OUT
-    size item, int threads,
+    int column, size item, int threads,
 ):
-    # arrays (k, 7) as above -> sums (k) of the squares of grad
+    # arrays (k, 7) as above -> sums (k) of the squares of those in that column, 0 param or 1 grad
     # pieces (p, 3): number of the array, first element, elements; partial (p), added in order
     cdef size t
     cdef const cconv_rows *rows = cconv_rows_of(item)
     with nogil:
         for t in prange(pieces.shape[0], schedule='static', num_threads=threads):
-            partial[t] = rows.squares(pieces[t, 2], place(&arrays[pieces[t, 0], 0], 1, pieces[t, 1], item))
-        for t in range(sums.shape[0]):
-            sums[t] = 0
-        for t in range(pieces.shape[0]):
-            sums[pieces[t, 0]] += partial[t]
+            partial[t] = rows.squares(
+                pieces[t, 2], place(&arrays[pieces[t, 0], 0], column, pieces[t, 1], item)
+            )
+        add_pieces(pieces, partial, sums)
+
+
+def lamb_sums(
+    const long long[:, ::1] arrays,  # IN
+    const long long[:, ::1] pieces,  # IN
+    double[::1] partial,  # OUT, scratch
+    double[::1] sums,  # OUT
+    double epsilon, size item, int threads,
+):
+    # arrays (k, 7), whose states are m and v -> sums (k) of the squares of m / (sqrt(v) + epsilon)
+    # pieces, partial: as above
+    cdef size t
+    cdef const cconv_rows *rows = cconv_rows_of(item)
+    with nogil:
+        for t in prange(pieces.shape[0], schedule='static', num_threads=threads):
+            partial[t] = rows.lamb_updates(
+                pieces[t, 2], place(&arrays[pieces[t, 0], 0], 2, pieces[t, 1], item),
+                place(&arrays[pieces[t, 0], 0], 3, pieces[t, 1], item), epsilon
+            )
+        add_pieces(pieces, partial, sums)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cconv.arguments.numbers import is_int
+from cconv.layers.axes import OfAxes
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
 
@@ -59,8 +60,10 @@ class Flatten(Layer):
         return dy.reshape(dy.shape[0], *self._shape) if need_dx else None
 
 
-class Reshape(Layer):
+class Reshape(OfAxes):
     """Every sample in another shape, its elements in the same order.
+
+    In a model with the channels first these are the shape and the order of ``(c, h, w)``, as in Keras.
 
     Parameters
     ----------
@@ -96,6 +99,7 @@ class Reshape(Layer):
         self.target_shape: tuple[int, ...] = tuple(int(v) for v in target_shape)
 
     def _resolve(self, shape: Shape) -> Shape:
+        shape = self._outer(shape)
         size = math.prod(shape)
         known = math.prod(v for v in self.target_shape if v != -1)
         fits = size % known == 0 if -1 in self.target_shape else size == known
@@ -104,7 +108,7 @@ class Reshape(Layer):
                 f"{self.where}: target_shape must hold the {size} elements of input_shape {shape}, "
                 f"got {self.target_shape}"
             )
-        return tuple(size // known if v == -1 else v for v in self.target_shape)
+        return self._inner(tuple(size // known if v == -1 else v for v in self.target_shape))
 
     def _rank_behind(self, rank: int | None) -> int | None:
         return len(self.target_shape)
@@ -116,17 +120,31 @@ class Reshape(Layer):
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        return x.reshape(x.shape[0], *self._shapes[1])
+        return self._reshaped(x, self._shapes[1], run, "y")
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return dy.reshape(dy.shape[0], *self._shapes[0]) if need_dx else None
+        return self._reshaped(dy, self._shapes[0], run, "dx") if need_dx else None
+
+    def _reshaped(self, x: np.ndarray, shape: Shape, run: Run, tag: str) -> np.ndarray:
+        """Return x in another shape, both channels last; a copy where the order is that of other axes."""
+        n, images = len(x), self.data_format == "channels_first"
+        if images and x.ndim == 4:
+            name = f"{tag}: first" if len(shape) == 3 else tag
+            first = run.empty(name, (n, *self._outer(x.shape[1:])), x.dtype)
+            run.call(np.copyto, first, x.transpose(0, 3, 1, 2))
+            x = first
+        if not images or len(shape) != 3:
+            return x.reshape(n, *shape)
+        last = run.empty(tag, (n, *shape), x.dtype)
+        run.call(np.copyto, last, x.reshape(n, *self._outer(shape)).transpose(0, 2, 3, 1))
+        return last
 
 
-class Permute(Layer):
+class Permute(OfAxes):
     """Every sample with its axes in another order.
 
-    In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
+    In a model with the channels first the axes are those of ``(c, h, w)``, as in Keras.
 
     Parameters
     ----------
@@ -161,23 +179,28 @@ class Permute(Layer):
         self.dims: tuple[int, ...] = tuple(int(axis) for axis in dims)
 
     def _resolve(self, shape: Shape) -> Shape:
+        shape = self._outer(shape)
         if len(shape) != len(self.dims):
             raise ValueError(
                 f"{self.where}: dims must name the {len(shape)} axes of input_shape {shape}, got {self.dims}"
             )
-        return tuple(shape[axis - 1] for axis in self.dims)
+        return self._inner(tuple(shape[axis - 1] for axis in self.dims))
 
     def _rank_behind(self, rank: int | None) -> int | None:
         return len(self.dims)
 
     def _build(self, shape: Shape) -> None:
-        self._inverse = tuple(self.dims.index(axis) + 1 for axis in range(1, len(shape) + 1))
+        self._order = self.dims
+        if self.data_format == "channels_first" and len(shape) == 3:
+            # Axis 1, 2, 3 of (c, h, w) is axis 3, 1, 2 of (h, w, c).
+            self._order = tuple((3, 1, 2)[self.dims[axis] - 1] for axis in (1, 2, 0))
+        self._inverse = tuple(self._order.index(axis) + 1 for axis in range(1, len(shape) + 1))
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
-        return _permuted(x, self.dims, run, "y")
+        return _permuted(x, self._order, run, "y")
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:

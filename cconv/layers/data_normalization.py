@@ -29,8 +29,8 @@ class _Adapted(NamedTuple):
 class Normalization(Layer):
     """Every feature with the mean 0 and the variance 1 over a data set: ``y = (x - mean) / √variance``.
 
-    The statistics are given, or taken from the data by `adapt`, before training. A deviation below 10⁻⁷
-    counts as that, as in Keras.
+    The statistics are given, or taken from the data by `adapt`, before training; without either they are 0
+    and 1. A deviation below 10⁻⁷ counts as that, as in Keras.
 
     Parameters
     ----------
@@ -279,21 +279,9 @@ class Normalization(Layer):
         mean, scale, shift = vectors
         return normalization.apply(x.reshape(-1, size), mean, scale, shift, 0.0, run, tag).reshape(x.shape)
 
-    def _is_adapted(self) -> bool:
-        """Whether there are other statistics than those of a new layer."""
-        state = self.state
-        return self.mean is not None or bool(
-            state["count"] or np.any(state["mean"] != 0) or np.any(state["variance"] != 1)
-        )
-
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
-            if not self._is_adapted():
-                raise RuntimeError(
-                    f"{self.where}: training needs adapt(data) first, or mean= and variance=: the layer "
-                    "knows nothing of its data"
-                )
             self._keep(len(x))
         return self._apply(x, run, "y")
 

@@ -186,7 +186,8 @@ class BatchNormalization(Layer):
         """Move the averages."""
         for name, value in (("moving_mean", mean), ("moving_variance", variance)):
             moving = self.state[name]
-            moving[...] = self.momentum * moving + (1 - self.momentum) * value
+            with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+                moving[...] = self.momentum * moving + (1 - self.momentum) * value
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return self._go_back(dy, run, need_dx)

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from cconv.arguments.numbers import finite, positive_int
-from cconv.exactmath import normal_quantile
-from cconv.layers.augmentation import Augmentation, checked_range, drawn_bits, draws_of, limits, spread
+from cconv.layers.augmentation import Augmentation, checked_range, draws_of, limits, spread
 from cconv.layers.base import Shape
 from cconv.ops import images
+from cconv.ops.dropout import normal
 from cconv.ops.images import Sampling
 from cconv.ops.run import Run
-from cconv.seeds import uniform
 
 
 class RandomCrop(Augmentation):
@@ -197,16 +196,19 @@ class RandomErasing(Augmentation):
             filled = run.empty("noise", x.shape, x.dtype)
             for sample, (top, bottom, left, right) in enumerate(drawn.tolist()):
                 part = filled[sample, top:bottom, left:right]
-                part[...] = self._noise(run, run.first_sample + sample, part.size).reshape(part.shape)
+                if part.size:
+                    noise = self._noise(run, run.first_sample + sample, part.size, x.dtype)
+                    part[...] = noise.reshape(part.shape)
             return images.paste(x, filled, np.arange(n), drawn, "y", run)
         filled = run.empty("fill", (1, *x.shape[1:]), x.dtype)
         filled[...] = np.clip(self.fill_value, *self.value_range)
         return images.paste(x, filled, np.zeros(n, np.int64), drawn, "y", run)
 
-    def _noise(self, run: Run, sample: int, count: int) -> np.ndarray:
-        """Return the noise of a sample's rectangle."""
-        raw = drawn_bits(self, run, "noise", (0, run.step, sample)).random_raw(count)
-        return np.clip(normal_quantile(uniform(raw)) * self.value_range[1], *self.value_range)
+    def _noise(self, run: Run, sample: int, count: int, dtype: np.dtype) -> np.ndarray:
+        """Return the noise of a sample's rectangle, drawn as that of `GaussianNoise`."""
+        own = Run(training=True, seed=run.seed, step=run.step, first_sample=sample)
+        noise = normal((1, count), 0.0, abs(self.value_range[1]), self.key, dtype, own, self.seed)[0]
+        return np.clip(noise, *self.value_range, out=noise)
 
     def _change_back(self, dy: np.ndarray, drawn: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
         nothing = run.empty("nothing", (1, *dy.shape[1:]), dy.dtype)

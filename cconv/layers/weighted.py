@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.arguments.arrays import as_array
+from cconv.arguments.arrays import arrays_of
 from cconv.arguments.control import controlled
 from cconv.constraints import Constraint
 from cconv.initializers import Initializer
@@ -131,7 +131,7 @@ class Weighted(Listed):
         """
         places = [(store, name) for store in (self.params, self.state) for name in store]
         shapes = [store[name].shape for store, name in places]
-        values = [as_array(self.where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+        values = arrays_of(self.where, weights)
         given = [value.shape for value in values]
         if given != shapes:
             raise ValueError(f"{self.where}: weights must have the shapes {shapes}, got {given}")

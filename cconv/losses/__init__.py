@@ -11,6 +11,7 @@ from typing import Any
 from cconv import arguments
 from cconv.arguments.keras_names import refusing
 from cconv.losses.base import Loss
+from cconv.losses.circle import Circle, circle
 from cconv.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -37,7 +38,12 @@ from cconv.losses.functions import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from cconv.losses.generalized import (
+    CategoricalGeneralizedCrossEntropy,
+    categorical_generalized_cross_entropy,
+)
 from cconv.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
+from cconv.losses.overlap import Dice, Tversky, dice, tversky
 from cconv.losses.probabilistic import KLDivergence, Poisson
 from cconv.losses.regression import (
     CosineSimilarity,
@@ -54,8 +60,11 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
+    "Dice",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -68,12 +77,16 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
+    "dice",
     "from_function",
     "get",
     "hinge",
@@ -87,6 +100,7 @@ __all__ = [
     "poisson",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 
 # What Keras calls a loss; the functions stand for the losses of their names.
@@ -105,8 +119,11 @@ _CLASSES: dict[str, type[Loss]] = _SHORT | {
         BinaryFocalCrossentropy,
         CategoricalCrossentropy,
         CategoricalFocalCrossentropy,
+        CategoricalGeneralizedCrossEntropy,
         CategoricalHinge,
+        Circle,
         CosineSimilarity,
+        Dice,
         Hinge,
         Huber,
         KLDivergence,
@@ -118,6 +135,7 @@ _CLASSES: dict[str, type[Loss]] = _SHORT | {
         Poisson,
         SparseCategoricalCrossentropy,
         SquaredHinge,
+        Tversky,
     )
 }
 

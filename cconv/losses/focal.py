@@ -150,7 +150,7 @@ def _power(x: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     wide = x.astype(np.float64)
     if gamma == 0:
         return np.ones_like(wide), np.zeros_like(wide)
-    below = _whole_power(wide, int(gamma) - 1) if gamma == int(gamma) else _any_power(wide, gamma - 1)
+    below = _whole_power(wide, int(gamma) - 1) if gamma == int(gamma) else any_power(wide, gamma - 1)
     return np.where(wide == 0, 0, below * wide), gamma * below
 
 
@@ -161,5 +161,6 @@ def _whole_power(x: np.ndarray, times: int) -> np.ndarray:
     return result
 
 
-def _any_power(x: np.ndarray, exponent: float) -> np.ndarray:
+def any_power(x: np.ndarray, exponent: float) -> np.ndarray:
+    """Return x ** exponent, of float64, alike on every instruction set; NaN of what is below 0."""
     return np.where(x >= 0, exactmath.exp(exponent * exactmath.log(np.maximum(x, 0))), np.nan)

@@ -13,6 +13,11 @@ OPTIONS = ("sample_weight", "run", "from_logits")
 WORTH = {"sample_weight": None, "run": None, "from_logits": False}  # what asks for nothing
 
 
+def is_own(loss: Any) -> bool:
+    """Whether a loss is, or has, a function of the user's own."""
+    return hasattr(loss, "function") or (loss is not None and not type(loss).__module__.startswith("cconv."))
+
+
 def checked(own: Callable[..., Any]) -> Callable[..., Any]:
     """Return what a model calls in place of a loss class's own `__call__`.
 

@@ -79,9 +79,10 @@ class R2Score(Metric):
         weight = spread_pixels(self.name, sample_weight, true.shape)
         counts = np.ones(true.shape) if weight is None else np.broadcast_to(weight, true.shape)
         shift = true[0] if self.shift is None else self.shift
-        shifted = true - shift
-        parts = np.stack([counts, counts * shifted, counts * shifted**2, counts * (true - pred) ** 2])
-        sums = parts.sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+            shifted = true - shift
+            parts = np.stack([counts, counts * shifted, counts * shifted**2, counts * (true - pred) ** 2])
+            sums = parts.sum(axis=1)
         self.sums, self.shift = sums if self.sums is None else self.sums + sums, shift
         self.n = self.n + true.size
 

@@ -248,18 +248,26 @@ def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
             if file.digest is None:  # older versions kept what was remembered of layers that are gone
                 continue
             raise ValueError(f"the array {name!r} is about no weight of the model")
-        if entry.shape != weights[weight].shape or entry.dtype != model.dtype:
+        shape = model.optimizer.slot_shapes(weights[weight].shape).get(slot)
+        if shape is None:
+            raise ValueError(f"{name!r} is not what the optimizer keeps of a weight of that shape")
+        if entry.shape != shape or entry.dtype != model.dtype:
             raise ValueError(
-                f"{name!r} must be {model.dtype} of shape {weights[weight].shape}, as its weight, "
+                f"{name!r} must be {model.dtype} of shape {shape}, as its weight, "
                 f"got {entry.dtype} of {entry.shape}"
             )
         found.setdefault(weight, set()).add(slot)
     for weight, slots in found.items():
-        if len(slots) != len(model.optimizer.kept_slots):
+        if len(slots) != len(model.optimizer.slot_shapes(weights[weight].shape)):
             raise ValueError(f"the optimizer must have {model.optimizer.kept_slots} of {weight!r}")
     return [
         ITERATIONS,
-        *(f"{OPTIMIZER}{weight}/{slot}" for weight in found for slot in model.optimizer.kept_slots),
+        *(
+            f"{OPTIMIZER}{weight}/{slot}"
+            for weight, slots in found.items()
+            for slot in model.optimizer.kept_slots
+            if slot in slots
+        ),
     ]
 
 

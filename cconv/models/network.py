@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from cconv import arguments
-from cconv.arguments.arrays import as_array
+from cconv.arguments.arrays import arrays_of
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
@@ -355,7 +355,7 @@ class Network(Listed):
         """
         self._need_built("set_weights")
         where = f"{self.kind}.set_weights"
-        arrays = [as_array(where, f"weights[{i}]", array) for i, array in enumerate(weights)]
+        arrays = arrays_of(where, weights)
         expected = [array.shape for layer in self._layers for array in files.stores(layer).values()]
         given = [array.shape for array in arrays]
         if given != expected:

@@ -14,6 +14,8 @@ from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch
 from cconv.inputs.columns import is_plain
 from cconv.layers.base import Layer
+from cconv.losses.joint import parts_of
+from cconv.losses.own import is_own
 from cconv.metrics.meter import Meter
 from cconv.models.evaluating import Evaluator
 from cconv.models.files import named_params
@@ -148,6 +150,9 @@ class Stepper(Evaluator):
             if not (_is_finite(batch.y) and _is_finite(batch.weight)):
                 return f"{message}: the targets or weights of this batch are not finite"
             finite = "the output of every layer is finite, but too large for the loss"
+            if any(is_own(part) for part in parts_of(plan.loss)):
+                finite = "the output of every layer is finite"
+                return f"{message}: {finite}, but not what the loss function returned: {loss}"
             return f"{message}: {finite}, or 0 throughout where it takes shares of a sum"
         layer = plan.flow.layers[number]
         kind = type(layer).__name__

@@ -34,8 +34,9 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
     partial = _partial(x, run)
     run.call(loops.statistics, x[np.newaxis], partial[np.newaxis], _rows(x), threads_for(x.size))
     sums, squares = partial.sum(axis=0)
-    distance = sums / len(x)
-    return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+        distance = sums / len(x)
+        return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
 def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Run, tag: str = "y") -> Array:

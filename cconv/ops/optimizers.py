@@ -20,6 +20,7 @@ Array = np.ndarray
 RULES = (
     *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"),
     *("amsgrad", "nadam", "adamax", "lion"),
+    *("rmsprop_momentum", "rmsprop_centered", "rmsprop_centered_momentum", "ftrl", "lamb_moments", "lamb"),
     *("accumulate", "penalize", "scale", "clip", "average"),
 )
 PIECE = 8192  # elements of a partial sum of squares
@@ -97,6 +98,43 @@ def rmsprop_update(group: Group, lr: float, rho: float, epsilon: float) -> None:
     group.step("rmsprop", lr, rho, 1 - rho, epsilon)
 
 
+def rmsprop_momentum_update(group: Group, lr: float, rho: float, epsilon: float, momentum: float) -> None:
+    """Do as `rmsprop_update`, with the states velocity and step.
+
+    step = momentum * step + lr * grad / sqrt(velocity + epsilon); param -= step.
+    """
+    group.step("rmsprop_momentum", lr, rho, 1 - rho, epsilon, momentum)
+
+
+def rmsprop_centered_update(group: Group, lr: float, rho: float, epsilon: float) -> None:
+    """Do as `rmsprop_update` over a variance, velocity - mean**2, with the states velocity and mean.
+
+    mean = rho * mean + (1 - rho) * grad.
+    """
+    group.step("rmsprop_centered", lr, rho, 1 - rho, epsilon)
+
+
+def rmsprop_centered_momentum_update(
+    group: Group, lr: float, rho: float, epsilon: float, momentum: float
+) -> None:
+    """Do both, with the states velocity, step and mean."""
+    group.step("rmsprop_centered_momentum", lr, rho, 1 - rho, epsilon, momentum)
+
+
+def ftrl_update(
+    group: Group, lr: float, power: float, l1: float, l2: float, l2_shrinkage: float, beta: float
+) -> None:
+    """Follow the regularized leader, with the states n and z; power is that of the learning rate, at most 0.
+
+    before = n; n += grad**2; z += grad + 2 * l2_shrinkage * param
+    - (n**-power - before**-power) / lr * param;
+    param = (clip(z, -l1, l1) - z) / (n**-power / lr + 2 * l2 + beta / lr).
+    """
+    # As in Keras all is NaN if the rate is 0.
+    more = 2.0 * l2 + beta / lr if lr else math.nan
+    group.step("ftrl", lr, -power, l1, more, 2.0 * l2_shrinkage)
+
+
 def adadelta_update(group: Group, lr: float, rho: float, epsilon: float) -> None:
     """Scale grad by the root mean square of past steps over that of past gradients.
 
@@ -154,6 +192,28 @@ def lion_update(group: Group, lr: float, beta_1: float, beta_2: float) -> None:
     group.step("lion", lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
 
 
+def lamb_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int) -> None:
+    """Step t >= 1 of Lamb: Adam's, as long as lr times the norm of each param.
+
+    With the states m and v as in Adam: u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon);
+    param -= lr * norm(param) / norm(u) * u, or lr * u where a norm is 0. The gradients have the penalties.
+    """
+    norms = np.sqrt(square_sums(group, of_params=True))
+    group.step("lamb_moments", 0.0, 1 - beta_1, 1 - beta_2)
+    # u is `correction` times m / (sqrt(v) + above).
+    above, correction = epsilon * math.sqrt(1 - beta_2**t), math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    sums = np.empty(len(group.entries))
+    threads = threads_for(int(group.table[-1, 6]))
+    loops.lamb_sums(
+        group.table, group.pieces, np.empty(len(group.pieces)), sums, above, group.itemsize, threads
+    )
+    of_steps = np.sqrt(sums)
+    there = (norms > 0) & (of_steps > 0)
+    group.l2[:] = lr * np.where(there, norms / np.where(there, of_steps, 1.0), correction)
+    group.step("lamb", 0.0, above)
+    group.l2[:] = 0.0
+
+
 # --- around the rules: groups of (out, x) ------------------------------------------------------------
 
 
@@ -183,9 +243,9 @@ def average(group: Group, momentum: float) -> None:
     group.step("average", 0.0, momentum, 1 - momentum)
 
 
-def square_sums(group: Group) -> Array:
-    """Return the sums of the squares of each x (k), in float64."""
+def square_sums(group: Group, of_params: bool = False) -> Array:
+    """Return the sums of the squares of each x (k), or of each out, in float64."""
     pieces, sums = group.pieces, np.empty(len(group.entries))
-    threads = threads_for(int(group.table[-1, 6]))
-    loops.square_sums(group.table, pieces, np.empty(len(pieces)), sums, group.itemsize, threads)
+    threads, column = threads_for(int(group.table[-1, 6])), 0 if of_params else 1
+    loops.square_sums(group.table, pieces, np.empty(len(pieces)), sums, column, group.itemsize, threads)
     return sums

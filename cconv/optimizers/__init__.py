@@ -9,19 +9,23 @@ from typing import Any
 from cconv import arguments
 from cconv.arguments.keras_names import refusing
 from cconv.optimizers import schedules
-from cconv.optimizers.adaptive import Adadelta, Adagrad, RMSprop
+from cconv.optimizers.adafactor import Adafactor
+from cconv.optimizers.adaptive import Adadelta, Adagrad, Ftrl, RMSprop
 from cconv.optimizers.base import Optimizer
 from cconv.optimizers.descent import SGD, Momentum, Nesterov
-from cconv.optimizers.moments import Adam, Adamax, AdamW, Lion, Nadam
+from cconv.optimizers.moments import Adam, Adamax, AdamW, Lamb, Lion, Nadam
 
 __all__ = [
     "SGD",
     "AdaGrad",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Ftrl",
+    "Lamb",
     "Lion",
     "Momentum",
     "Nadam",
@@ -50,7 +54,10 @@ adam = Adam
 
 _CLASSES: dict[str, type[Optimizer]] = {
     entry.__name__.lower(): entry
-    for entry in (SGD, Momentum, Nesterov, Adagrad, RMSprop, Adadelta, Adam, AdamW, Nadam, Adamax, Lion)
+    for entry in (
+        *(SGD, Momentum, Nesterov, Adagrad, RMSprop, Adadelta, Adam, AdamW, Nadam, Adamax, Lion),
+        *(Adafactor, Ftrl, Lamb),
+    )
 }
 
 

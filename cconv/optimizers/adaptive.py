@@ -2,7 +2,8 @@
 
 from typing import Any, Unpack
 
-from cconv.arguments.numbers import at_least_zero, fraction
+from cconv import arguments
+from cconv.arguments.numbers import at_least_zero, finite, fraction
 from cconv.ops import optimizers
 from cconv.optimizers.base import Optimizer
 from cconv.optimizers.options import Decayed
@@ -48,7 +49,9 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """RMSprop (Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5).
 
-    ``v ← ρ v + (1 - ρ) g²``, ``w ← w - lr g / √(v + ε)``.
+    ``v ← ρ v + (1 - ρ) g²``, ``w ← w - lr g / √(v + ε)``; centered ``a ← ρ a + (1 - ρ) g``, and ``v - a²``
+    stands for v (Graves 2013, "Generating sequences with recurrent neural networks"); with momentum
+    ``b ← μ b + lr g / √(v + ε)``, ``w ← w - b``.
 
     Parameters
     ----------
@@ -56,28 +59,72 @@ class RMSprop(Optimizer):
         Size of the step.
     rho : float
         ρ in [0, 1): how much of the mean of squares is kept.
+    momentum : float
+        μ in [0, 1).
     epsilon : float
         ε, at least 0.
+    centered : bool
+        Whether steps are divided by the gradients' deviation instead of by their root mean square.
     **common
         See `Optimizer`.
-    """
 
-    slots: tuple[str, ...] = ("velocity",)
+    Examples
+    --------
+    >>> RMSprop(1e-4, momentum=0.9)
+    RMSprop(learning_rate=0.0001, momentum=0.9)
+    """
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
         rho: float = 0.9,
-        *,
+        momentum: float = 0.0,
         epsilon: float = 1e-7,
+        centered: bool = False,
         **common: Unpack[Decayed],
     ) -> None:
         super().__init__(learning_rate, **common)
         self.rho: float = fraction("RMSprop", "rho", rho)
+        self._centered = False
+        self.momentum = momentum
         self.epsilon: float = at_least_zero("RMSprop", "epsilon", epsilon)
+        self.centered = centered
+
+    @property
+    def momentum(self) -> float:
+        """The factor of the steps' sum; without one no sum is kept."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._momentum = fraction("RMSprop", "momentum", value)
+        self._keep()
+
+    @property
+    def centered(self) -> bool:
+        """Whether the mean of the gradients is kept, and taken off."""
+        return self._centered
+
+    @centered.setter
+    def centered(self, value: bool) -> None:
+        self._centered = arguments.flag("RMSprop", "centered", value)
+        self._keep()
+
+    def _keep(self) -> None:
+        kept = {"velocity": True, "momentum": self._momentum, "average_gradient": self._centered}
+        self.slots: tuple[str, ...] = tuple(slot for slot, wanted in kept.items() if wanted)
+        self._arrays = None
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
-        optimizers.rmsprop_update(group, rate, self.rho, self.epsilon)
+        if self._momentum:
+            rule = optimizers.rmsprop_momentum_update
+            if self._centered:
+                rule = optimizers.rmsprop_centered_momentum_update
+            rule(group, rate, self.rho, self.epsilon, self._momentum)
+        elif self._centered:
+            optimizers.rmsprop_centered_update(group, rate, self.rho, self.epsilon)
+        else:
+            optimizers.rmsprop_update(group, rate, self.rho, self.epsilon)
 
 
 class Adadelta(Optimizer):
@@ -113,3 +160,79 @@ class Adadelta(Optimizer):
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adadelta_update(group, rate, self.rho, self.epsilon)
+
+
+class Ftrl(Optimizer):
+    """FTRL (McMahan et al. 2013, "Ad click prediction: a view from the trenches"): weights that may be zero.
+
+    ``s ← n``, ``n ← n + g²``, ``z ← z + g + 2 λ_s w - (n⁻ᵖ - s⁻ᵖ) / lr · w``,
+    ``w ← (z cut at ± λ₁, less z) / (n⁻ᵖ / lr + 2 λ₂ + β / lr)``. As z begins as 0, the first step forgets
+    nearly all of what the weights began as.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step.
+    learning_rate_power : float
+        p, at most 0: how rates fall; 0 for not at all.
+    initial_accumulator_value : float
+        Where n begins, at least 0.
+    l1_regularization_strength, l2_regularization_strength : float
+        λ₁ and λ₂, at least 0.
+    l2_shrinkage_regularization_strength : float
+        λ_s, at least 0: a penalty of the loss, which n does not see.
+    beta : float
+        β.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> Ftrl(0.1, l1_regularization_strength=0.01)
+    Ftrl(learning_rate=0.1, l1_regularization_strength=0.01)
+    """
+
+    slots: tuple[str, ...] = ("accumulator", "linear")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        **common: Unpack[Decayed],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        self.learning_rate_power: float = finite("Ftrl", "learning_rate_power", learning_rate_power)
+        if self.learning_rate_power > 0:
+            raise ValueError(f"Ftrl: learning_rate_power must be at most 0, got {learning_rate_power!r}")
+        self.initial_accumulator_value: float = at_least_zero(
+            "Ftrl", "initial_accumulator_value", initial_accumulator_value
+        )
+        self.l1_regularization_strength: float = at_least_zero(
+            "Ftrl", "l1_regularization_strength", l1_regularization_strength
+        )
+        self.l2_regularization_strength: float = at_least_zero(
+            "Ftrl", "l2_regularization_strength", l2_regularization_strength
+        )
+        self.l2_shrinkage_regularization_strength: float = at_least_zero(
+            "Ftrl", "l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength
+        )
+        self.beta: float = finite("Ftrl", "beta", beta)
+
+    def _start_of(self, slot: str) -> float:
+        return self.initial_accumulator_value if slot == "accumulator" else 0.0
+
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.ftrl_update(
+            group,
+            rate,
+            self.learning_rate_power,
+            self.l1_regularization_strength,
+            self.l2_regularization_strength,
+            self.l2_shrinkage_regularization_strength,
+            self.beta,
+        )

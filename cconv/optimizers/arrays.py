@@ -86,8 +86,8 @@ class ArrayGroups:
         )
         # Where there are passes the penalties are in the gradients already.
         self.groups: list[optimizers.Group] = [
-            optimizers.Group(
-                [(e.w, e.used, *(e.slots[slot] for slot in own)) for e in entries],
+            options.group(
+                [(e.w, e.used, *(e.slots[slot] for slot in own if slot in e.slots)) for e in entries],
                 [0.0 if self.passes else e.l2 for e in entries],
             )
             for entries in by_dtype.values()

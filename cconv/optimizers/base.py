@@ -285,17 +285,25 @@ class Optimizer(Options, arguments.Configured):
         """Names of all arrays that are kept for every weight."""
         return (*self.slots, *self._extra_slots())
 
+    def slot_shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """Return the names and shapes of the arrays that are kept for a weight of that shape."""
+        return dict.fromkeys(self.kept_slots, shape)
+
+    def _start_of(self, slot: str) -> float:
+        """Return what a kept array holds before the first step."""
+        return self.slot_start if slot in self.slots else 0.0
+
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
         before, kept = self._slots.get(name, {}), {}
-        for slot in self.kept_slots:
+        for slot, shape in self.slot_shapes(w.shape).items():
             array = before.get(slot)
             if array is None:
-                array = aligned_empty(w.shape, w.dtype)
-                array[...] = self.slot_start if slot in self.slots else w if slot == "average" else 0.0
-            elif array.shape != w.shape or array.dtype != w.dtype:
+                array = aligned_empty(shape, w.dtype)
+                array[...] = w if slot == "average" else self._start_of(slot)
+            elif array.shape != shape or array.dtype != w.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: {name!r} must be {array.dtype} of shape {array.shape}, as its "
-                    f"{slot} from earlier steps, got {w.dtype} of {w.shape}"
+                    f"{slot} from earlier steps, got {w.dtype} of {shape}"
                 )
             kept[slot] = array
         self._slots[name] = kept
@@ -335,11 +343,15 @@ class Optimizer(Options, arguments.Configured):
             kept[...] = array
             slots.setdefault(name, {})[slot] = kept
         names = self.kept_slots
-        if "iterations" not in state or any(set(kept) != set(names) for kept in slots.values()):
+        # What is kept of a weight depends on whether it is a matrix, at the most.
+        whole = [set(self.slot_shapes((1,) * axes)) for axes in (1, 2)]
+        if "iterations" not in state or any(set(kept) not in whole for kept in slots.values()):
             raise ValueError(f"{where}: state must hold 'iterations' and, for every weight, {names}")
         self._calls = int(state["iterations"])
         # The order of the slots is that of a fresh optimizer.
-        self._slots = {name: {slot: kept[slot] for slot in names} for name, kept in slots.items()}
+        self._slots = {
+            name: {slot: kept[slot] for slot in names if slot in kept} for name, kept in slots.items()
+        }
         self._arrays = None
 
     def reset(self) -> None:

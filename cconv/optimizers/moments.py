@@ -1,6 +1,6 @@
 """Adam and its relatives: rules whose steps follow a mean of the gradients."""
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 from cconv import arguments
 from cconv.arguments.numbers import at_least_zero, finite, fraction
@@ -180,6 +180,42 @@ class Adamax(Optimizer):
 
     def _update(self, group: optimizers.Group, rate: float) -> None:
         optimizers.adamax_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
+
+
+class Lamb(Optimizer):
+    """Lamb (You et al. 2020, "Large batch optimization for deep learning").
+
+    m and v as in `Adam`, ``u = m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε)``, ``w ← w - lr ‖w‖ / ‖u‖ u``, the
+    norms of a whole array; where one of them is 0, ``w ← w - lr u``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Size of the step relative to that of the weights.
+    beta_1, beta_2, epsilon
+        As in `Adam`.
+    **common
+        See `Optimizer`.
+    """
+
+    slots: tuple[str, ...] = ("m", "v")
+    _penalized: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **common: Unpack[Decayed],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        self.beta_1: float = fraction("Lamb", "beta_1", beta_1)
+        self.beta_2: float = fraction("Lamb", "beta_2", beta_2)
+        self.epsilon: float = at_least_zero("Lamb", "epsilon", epsilon)
+
+    def _update(self, group: optimizers.Group, rate: float) -> None:
+        optimizers.lamb_update(group, rate, self.beta_1, self.beta_2, self.epsilon, self.iterations)
 
 
 class Lion(Optimizer):

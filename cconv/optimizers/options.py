@@ -1,10 +1,11 @@
 """The arguments that all optimizers take, as Keras', and what they may be."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from cconv import arguments
 from cconv.arguments.numbers import at_least_zero, finite, is_int, positive_int
+from cconv.ops import optimizers
 
 
 class Common(TypedDict, total=False):
@@ -67,7 +68,17 @@ def several(where: str, name: str, value: Any) -> int:
 
 
 class Options:
-    """What an optimizer does around its rule, as attributes."""
+    """What an optimizer does around its rule, as attributes.
+
+    Attributes
+    ----------
+    group : type of Group
+        What the rule's kernels take.
+    """
+
+    group: ClassVar[type[optimizers.Group]] = optimizers.Group
+    # Whether the rule must be given gradients with the penalties in them, and not both apart.
+    _penalized: ClassVar[bool] = False
 
     weight_decay: Any = Option(optional(at_least_zero))
     clipnorm: Any = Option(optional(at_least_zero))
@@ -95,4 +106,6 @@ class Options:
     def _around(self) -> bool:
         """Whether anything is done around the rule."""
         clips = self.clipnorm or self.clipvalue or self.global_clipnorm
+        if self._penalized:
+            return True
         return bool(clips or self.weight_decay or self.use_ema or self.gradient_accumulation_steps)

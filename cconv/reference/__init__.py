@@ -29,6 +29,16 @@ from cconv.reference.activations import (
     tanh,
     tanh_backward,
 )
+from cconv.reference.adaptive import (
+    adadelta,
+    adafactor,
+    adagrad,
+    ftrl,
+    rmsprop,
+    rmsprop_centered,
+    rmsprop_centered_momentum,
+    rmsprop_momentum,
+)
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
 from cconv.reference.dropout import dropout_mask, normal_noise, philox4x32
@@ -65,19 +75,17 @@ from cconv.reference.merging import (
 )
 from cconv.reference.normalization import batch_normalization, batch_normalization_backward
 from cconv.reference.optimizers import (
-    adadelta,
-    adagrad,
     adam,
     adamax,
     amsgrad,
     clip_norm,
     clip_value,
+    lamb,
     lion,
     momentum,
     moving_average,
     nadam,
     nesterov,
-    rmsprop,
     sgd,
 )
 from cconv.reference.pooling import (
@@ -117,6 +125,7 @@ from cconv.reference.transposed import conv2d_transpose, conv2d_transpose_backwa
 
 __all__ = [
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
@@ -154,6 +163,7 @@ __all__ = [
     "exponential",
     "exponential_backward",
     "flip",
+    "ftrl",
     "gather_rows",
     "gelu",
     "gelu_backward",
@@ -166,6 +176,7 @@ __all__ = [
     "hard_silu",
     "hard_silu_backward",
     "im2col",
+    "lamb",
     "larger_share",
     "layer_normalization",
     "layer_normalization_backward",
@@ -200,6 +211,9 @@ __all__ = [
     "resize",
     "resize_backward",
     "rmsprop",
+    "rmsprop_centered",
+    "rmsprop_centered_momentum",
+    "rmsprop_momentum",
     "sample",
     "sample_backward",
     "scale_channels",

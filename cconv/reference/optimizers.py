@@ -65,84 +65,6 @@ def nesterov(
     return param + momentum * velocity - learning_rate * grad, velocity
 
 
-def adagrad(
-    param: np.ndarray,
-    grad: np.ndarray,
-    accumulator: np.ndarray,
-    learning_rate: float = 0.001,
-    epsilon: float = 1e-7,
-) -> tuple[np.ndarray, np.ndarray]:
-    """AdaGrad, ``a' = a + g**2``, ``p' = p - lr * g / sqrt(a' + eps)``; returns (p', a').
-
-    Source: Duchi, Hazan, Singer 2011, "Adaptive subgradient methods for online learning and
-    stochastic optimization", the diagonal form.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> adagrad(np.array([1.0]), np.array([4.0]), np.array([9.0]), 0.25, epsilon=0.0)
-    (array([0.8]), array([25.]))
-    """
-    accumulator = accumulator + grad**2
-    return param - learning_rate * grad / np.sqrt(accumulator + epsilon), accumulator
-
-
-def rmsprop(
-    param: np.ndarray,
-    grad: np.ndarray,
-    mean_square: np.ndarray,
-    learning_rate: float = 0.001,
-    rho: float = 0.9,
-    epsilon: float = 1e-7,
-) -> tuple[np.ndarray, np.ndarray]:
-    """RMSprop, ``s' = rho * s + (1 - rho) * g**2``, ``p' = p - lr * g / sqrt(s' + eps)``; returns (p', s').
-
-    Source: Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rmsprop(np.array([1.0]), np.array([2.0]), np.array([4.0]), 0.25, 0.5, epsilon=0.0)
-    (array([0.75]), array([4.]))
-    """
-    mean_square = rho * mean_square + (1 - rho) * grad**2
-    return param - learning_rate * grad / np.sqrt(mean_square + epsilon), mean_square
-
-
-def adadelta(
-    param: np.ndarray,
-    grad: np.ndarray,
-    mean_square: np.ndarray,
-    mean_square_update: np.ndarray,
-    learning_rate: float = 0.001,
-    rho: float = 0.95,
-    epsilon: float = 1e-7,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Adadelta; returns (p', s', d').
-
-    ::
-
-        s' = rho * s + (1 - rho) * g**2
-        u  = g * sqrt(d + eps) / sqrt(s' + eps)
-        d' = rho * d + (1 - rho) * u**2
-        p' = p - lr * u
-
-    Source: Zeiler 2012, "ADADELTA: an adaptive learning rate method", algorithm 1, where lr is 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> zero = np.zeros(1)
-    >>> p, s, d = adadelta(np.array([1.0]), np.array([2.0]), zero, zero, 1.0, 0.5, epsilon=2.0)
-    >>> round(float(p[0]), 6), s, round(float(d[0]), 6)
-    (-0.414214, array([2.]), 1.0)
-    """
-    mean_square = rho * mean_square + (1 - rho) * grad**2
-    update = grad * np.sqrt(mean_square_update + epsilon) / np.sqrt(mean_square + epsilon)
-    mean_square_update = rho * mean_square_update + (1 - rho) * update**2
-    return param - learning_rate * update, mean_square, mean_square_update
-
-
 def adam(
     param: np.ndarray,
     grad: np.ndarray,
@@ -275,6 +197,44 @@ def adamax(
     m = beta_1 * m + (1 - beta_1) * grad
     u = np.maximum(beta_2 * u, np.abs(grad))
     return param - learning_rate / (1 - beta_1**t) * m / (u + epsilon), m, u
+
+
+def lamb(
+    param: np.ndarray,
+    grad: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    t: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lamb at step t = 1, 2, …; returns (p', m', v').
+
+    ::
+
+        m', v' as in Adam
+        u  = m' / (1 - beta_1**t) / (sqrt(v' / (1 - beta_2**t)) + eps)
+        p' = p - lr * norm(p) / norm(u) * u, or p - lr * u where a norm is 0
+
+    Source: You et al. 2020, "Large batch optimization for deep learning: training BERT in 76 minutes",
+    algorithm 2, as Keras.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero = np.zeros(2)
+    >>> p, m, v = lamb(np.array([3.0, 4.0]), np.array([1.0, -1.0]), zero, zero, 1, 0.1, epsilon=0.0)
+    >>> p.round(6)
+    array([2.646447, 4.353553])
+    """
+    m = beta_1 * m + (1 - beta_1) * grad
+    v = beta_2 * v + (1 - beta_2) * grad**2
+    step = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    of_param, of_step = np.sqrt((param**2).sum()), np.sqrt((step**2).sum())
+    ratio = of_param / of_step if of_param > 0 and of_step > 0 else 1.0
+    return param - ratio * learning_rate * step, m, v
 
 
 def lion(

@@ -60,6 +60,9 @@ INPUTS = {
     "one_bit": (rows(6, 1, seed=11) > 0).astype(float),
     "flat_chance": (1 / (1 + np.exp(-rows(6, seed=5) * 2))).round(3),
     "flat_bit": (rows(6, seed=11) > 0).astype(float),
+    "units": (rows(6, 4, seed=3) / np.sqrt((rows(6, 4, seed=3) ** 2).sum(axis=1, keepdims=True))).round(3),
+    "pixel_bits": (rows(2, 2, 3, 4, seed=30) > 0).astype(float),
+    "image_weights": np.array([0.5, 2.0]),
 }
 PLAIN = [
     *("MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError"),
@@ -96,6 +99,21 @@ LOSSES = [
     ("SparseCategoricalCrossentropy", {"ignore_class": 3, "from_logits": True}, "classes", "logits"),
     ("SparseCategoricalCrossentropy", {}, "pixels", "pixel_shares"),
     ("SparseCategoricalCrossentropy", {"ignore_class": 0}, "pixels", "pixel_shares"),
+    ("Dice", {}, "bits", "chances"),
+    ("Dice", {"axis": [1]}, "bits", "chances"),
+    ("Dice", {"axis": [1, 2, 3]}, "pixel_bits", "pixel_shares"),
+    ("Dice", {"axis": -1}, "one_hot", "shares"),
+    ("Tversky", {}, "bits", "chances"),
+    ("Tversky", {"alpha": 0.25, "beta": 0.75}, "bits", "chances"),
+    ("Tversky", {"alpha": 0.3, "beta": 0.9, "axis": [1, 2, 3]}, "pixel_bits", "pixel_shares"),
+    ("Tversky", {"alpha": 0.3, "axis": [0]}, "flat_bit", "flat_chance"),
+    ("Circle", {}, "classes", "units"),
+    ("Circle", {"gamma": 2.0, "margin": 0.25}, "column", "units"),
+    ("Circle", {"gamma": 4.0, "remove_diagonal": False}, "classes", "units"),
+    ("Circle", {"gamma": 8.0}, "classes", "units"),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.5}, "classes", "shares"),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.125}, "classes", "shares"),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.75}, "pixels", "pixel_shares"),
 ]
 FUNCTION = {"KLDivergence": "kl_divergence", "LogCosh": "log_cosh"}
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight")
@@ -116,7 +134,10 @@ def name_of(kind):
 def one_loss(number, kind, options, true, pred):
     """Return a loss with its gradient, for each kind of weights that suits, with a reduction in turn."""
     pixels = INPUTS[pred].ndim > 2
-    for weight in (None, *(["pixel_weights"] if pixels else ["sample_weights", "column_weights"])):
+    suiting = ["pixel_weights"] if pixels else ["sample_weights", "column_weights"]
+    if kind in ("Dice", "Tversky"):
+        suiting = ["image_weights"] if pixels else ["sample_weights"]
+    for weight in (None, *suiting):
         reduction = REDUCTIONS[number % 4 if weight else number // 4 % 4]
         made = getattr(losses, kind)(**options, reduction=reduction, dtype="float64")
         weights = None if weight is None else INPUTS[weight]

@@ -100,8 +100,8 @@ def of_string(base: type, value: str) -> str:
     Examples
     --------
     >>> from cconv.losses import Loss
-    >>> of_string(Loss, "Dice")
-    ', which Keras has: see docs/coming-from-keras.md#losses (instead: BinaryCrossentropy)'
+    >>> of_string(Loss, "ctc")
+    ', which Keras has: see docs/coming-from-keras.md#losses'
     >>> of_string(Loss, "anything")
     ''
     """

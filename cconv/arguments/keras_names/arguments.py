@@ -141,10 +141,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "name": NAME,
         "identifier": VALUE,
     },
-    "optimizers.RMSprop": {
-        "momentum": Argument((0.0, None), "SGD with momentum, or Adam"),
-        "centered": NO,
-    },
     "schedules.CosineDecayRestarts": {
         "name": Argument((None, OWN_NAME, "SGDRDecay")),
     },

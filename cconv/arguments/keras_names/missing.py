@@ -52,9 +52,6 @@ MISSING: dict[str, dict[str, str]] = {
         "save_model": "Sequential.save",
     },
     "optimizers": {
-        "Adafactor": "RMSprop",
-        "Ftrl": "Adagrad",
-        "Lamb": "Adam",
         "LossScaleOptimizer": 'dtype="float64" of the model, where float32 is too small',
         "MultiOptimizer": "",
         "Muon": "AdamW",
@@ -70,17 +67,9 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "losses": {
         "CTC": "",
-        "CategoricalGeneralizedCrossEntropy": "CategoricalCrossentropy",
-        "Circle": "",
-        "Dice": "BinaryCrossentropy",
-        "Tversky": "BinaryCrossentropy",
-        "categorical_generalized_cross_entropy": "CategoricalCrossentropy",
-        "circle": "",
         "ctc": "",
         "deserialize": 'get of {"class_name": …, "config": …}, and get_config',
-        "dice": "BinaryCrossentropy",
         "serialize": 'get of {"class_name": …, "config": …}, and get_config',
-        "tversky": "BinaryCrossentropy",
     },
     "metrics": {
         "ConcordanceCorrelation": "",

@@ -1,6 +1,6 @@
 /* optimizers/steps.h: one fused pass of an optimizer over param (n), its gradient grad (n) and states
  * (n), in place.  hyper[0] is the learning rate, hyper[1] the l2 penalty: the gradient used is
- * grad + l2 * param.  The rules are Keras 3's. */
+ * grad + l2 * param.  The rules are Keras 3's.  Those of whole arrays: optimizers/whole.h. */
 #undef UPDATE
 #undef HYPER
 #undef LARGER
@@ -41,6 +41,29 @@ UPDATE(adagrad, const vec epsilon = HYPER(2),
 UPDATE(rmsprop, const vec rho = HYPER(2); const vec rest = HYPER(3); const vec epsilon = HYPER(4),
        const vec v = FMA(rho, GET(first), rest * (g * g)); PUT(first, v);
        p -= lr * g / SQRT(v + epsilon))
+
+/* v as in rmsprop; b = mu b + lr g / sqrt(v + epsilon); p -= b */
+UPDATE(rmsprop_momentum,
+       const vec rho = HYPER(2); const vec rest = HYPER(3); const vec epsilon = HYPER(4);
+       const vec mu = HYPER(5),
+       const vec v = FMA(rho, GET(first), rest * (g * g)); PUT(first, v);
+       const vec b = FMA(mu, GET(second), lr * g / SQRT(v + epsilon)); PUT(second, b); p -= b)
+
+/* v as in rmsprop; a = rho a + (1 - rho) g; p -= lr g / sqrt(v - a^2 + epsilon) */
+UPDATE(rmsprop_centered,
+       const vec rho = HYPER(2); const vec rest = HYPER(3); const vec epsilon = HYPER(4),
+       const vec v = FMA(rho, GET(first), rest * (g * g)); PUT(first, v);
+       const vec a = FMA(rho, GET(second), rest * g); PUT(second, a);
+       p -= lr * g / SQRT(v - a * a + epsilon))
+
+/* both, with the states v, b and a */
+UPDATE(rmsprop_centered_momentum,
+       const vec rho = HYPER(2); const vec rest = HYPER(3); const vec epsilon = HYPER(4);
+       const vec mu = HYPER(5),
+       const vec v = FMA(rho, GET(first), rest * (g * g)); PUT(first, v);
+       const vec a = FMA(rho, GET(third), rest * g); PUT(third, a);
+       const vec b = FMA(mu, GET(second), lr * g / SQRT(v - a * a + epsilon)); PUT(second, b);
+       p -= b)
 
 /* a = rho a + (1 - rho) g^2; d = g sqrt(b + epsilon) / sqrt(a + epsilon);
  * b = rho b + (1 - rho) d^2; p -= lr d */
@@ -93,3 +116,28 @@ UPDATE(lion,
        const vec c = FMA(beta_1, m, rest_1 * g);
        PUT(first, FMA(beta_2, m, rest_2 * g));
        p = FMA(-lr, BLEND(LT(zero, c), one, BLEND(LT(c, zero), -one, c)), p))
+
+/* x to a power of at least 0, x >= 0 */
+INLINE vec NAME(power)(vec x, double power) {
+    if (power == 0) return SPLAT((REAL)1);
+    if (power == 0.5) return SQRT(x);
+    if (power == 1) return x;
+    const vec y = NAME(exp)((REAL)power * NAME(log)(x)), zero = {0};
+    return BLEND(EQ(x, zero), zero, y);
+}
+
+/* n += g^2 with the g of the loss; z += g + shrinkage p - (n^power - before^power) / lr p;
+ * p = (z cut at -l1 and l1, less z) / (n^power / lr + more) */
+UPDATE(ftrl,
+       const double power = hyper[2]; const vec l1 = HYPER(3); const vec more = HYPER(4);
+       const vec shrinkage = HYPER(5),
+       const vec before = GET(first); const vec n_ = FMA(g, g, before); PUT(first, n_);
+       const vec root = NAME(power)(n_, power);
+       const vec sigma = (root - NAME(power)(before, power)) / lr;
+       const vec z = GET(second) + (FMA(shrinkage, p, g) - sigma * p); PUT(second, z);
+       p = (MIN2(l1, MAX2(-l1, z)) - z) / (root / lr + more))
+
+/* m, v as in adam; p stays */
+UPDATE(lamb_moments, const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3),
+       const vec m0 = GET(first); const vec v0 = GET(second);
+       PUT(first, FMA(rest_1, g - m0, m0)); PUT(second, FMA(rest_2, FMA(g, g, -v0), v0)))

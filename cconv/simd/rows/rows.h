@@ -264,6 +264,7 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "dropout/normal.h"
 #include "optimizers/steps.h"
 #include "optimizers/passes.h"
+#include "optimizers/whole.h"
 #include "pooling/bytes.h"
 #include "pooling/overlapping.h"
 #if defined(ISA_AVX512)
@@ -321,6 +322,11 @@ static const cconv_rows NAME(rows) = {
     .adagrad = NAME(adagrad), .rmsprop = NAME(rmsprop), .adadelta = NAME(adadelta),
     .adam = NAME(adam), .amsgrad = NAME(amsgrad), .nadam = NAME(nadam), .adamax = NAME(adamax),
     .lion = NAME(lion),
+    .rmsprop_momentum = NAME(rmsprop_momentum), .rmsprop_centered = NAME(rmsprop_centered),
+    .rmsprop_centered_momentum = NAME(rmsprop_centered_momentum), .ftrl = NAME(ftrl),
+    .lamb_moments = NAME(lamb_moments), .lamb = NAME(lamb), .lamb_updates = NAME(lamb_updates),
+    .tile_squares = NAME(tile_squares), .decayed_means = NAME(decayed_means),
+    .tile_updates = NAME(tile_updates), .tile_step = NAME(tile_step),
     .accumulate = NAME(accumulate), .penalize = NAME(penalize), .scale = NAME(scale),
     .clip = NAME(clip), .average = NAME(average), .squares = NAME(squares),
 };

@@ -148,8 +148,20 @@ typedef struct {
     /* optimizers: rules, and what is done with gradients before them and with weights after them */
     cconv_update *sgd, *momentum, *nesterov, *adagrad, *rmsprop, *adadelta, *adam;
     cconv_update *amsgrad, *nadam, *adamax, *lion;
+    cconv_update *rmsprop_momentum, *rmsprop_centered, *rmsprop_centered_momentum, *ftrl;
+    cconv_update *lamb_moments, *lamb;
     cconv_update *accumulate, *penalize, *scale, *clip, *average;
     double (*squares)(ptrdiff_t n, const void *x);
+    double (*lamb_updates)(ptrdiff_t n, const void *m, const void *v, double epsilon);
+    /* tiles (rows, n) of a matrix whose rows are stride apart: see optimizers/whole.h */
+    void (*tile_squares)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *g,
+                         double *row_sums, double *columns);
+    double (*decayed_means)(ptrdiff_t n, const double *sums, double count, double keep,
+                            double epsilon, void *out);
+    double (*tile_updates)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *g,
+                           const void *r, const void *c, double mean);
+    void (*tile_step)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, void *p, const void *g,
+                      const void *r, const void *c, double mean, double rate);
 } cconv_rows;
 
 #endif
