@@ -33,7 +33,7 @@ WRITTEN: dict[type, Written] = {
     layers.PReLU: shapes.prelu,
     layers.LayerScale: shapes.layer_scale,
     layers.Rescaling: shapes.scale,
-    layers.Flatten: shapes.reshape,
+    layers.Flatten: shapes.flatten,
     layers.Reshape: shapes.reshape,
     layers.Permute: shapes.permute,
     layers.RepeatVector: shapes.repeat_vector,

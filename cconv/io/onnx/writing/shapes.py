@@ -6,7 +6,7 @@ import numpy as np
 
 from cconv.io.onnx.writing.activations import activate
 from cconv.io.onnx.writing.convolutions import images, own, spatial
-from cconv.io.onnx.writing.sheet import Sheet, Value
+from cconv.io.onnx.writing.sheet import IMAGE, Sheet, Value
 
 Part = tuple[int, int]  # first row or column, and how many
 
@@ -16,17 +16,27 @@ def same(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
     return xs[0]
 
 
+def flatten(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
+    """Flatten: elements in the order (h, w, c), whatever the format."""
+    shape = tuple(layer.output_shape)
+    return xs[0] if shape == xs[0].shape else sheet.reshape(xs[0], shape)
+
+
 def reshape(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Flatten, Reshape: elements in the order of channels-last samples."""
-    shape = layer._inner(layer.output_shape)
-    return xs[0] if shape == xs[0].shape and len(shape) == 1 else sheet.reshape(xs[0], shape)
+    """Reshape: elements in the order that the user sees."""
+    (x,), shape = xs, layer._inner(layer.output_shape)
+    if layer.data_format == "channels_last":
+        return x if x.shape == shape else sheet.reshape(x, shape)
+    seen = sheet.first(x) if len(x.shape) == IMAGE else sheet.last(x)
+    name = sheet.node("Reshape", [seen.name, sheet.sizes(0, *layer.output_shape)])
+    return Value(name, shape, len(shape) == IMAGE)
 
 
 def permute(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
     """Permute."""
     x = sheet.last(xs[0])
-    name = sheet.node("Transpose", [x.name], perm=[0, *layer.dims])
-    return Value(name, tuple(x.shape[axis - 1] for axis in layer.dims))
+    name = sheet.node("Transpose", [x.name], perm=[0, *layer._order])
+    return Value(name, tuple(x.shape[axis - 1] for axis in layer._order))
 
 
 def repeat_vector(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
