@@ -18,7 +18,7 @@ from statistics import median, quantiles
 from benchmarks.peers import PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 900  # seconds for one answer; compilers of whole networks take minutes
+PATIENCE = 1800  # seconds for one answer; compilers of whole networks take minutes
 MACHINE = {"kind": "network", "modes": ["fma", "triad"]}  # what its worker does, whatever the others do
 PAUSE = 0.02  # seconds between turns, in which the last one's threads stop waiting for work
 
