@@ -25,9 +25,11 @@ def network(task):
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(model), "CPU", settings)
     request = compiled.create_infer_request()
-    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+    images = openvino.Tensor(x, shared_memory=True)
 
     def predict():
+        # Set every time, and so kept alive: the request itself does not hold the array.
+        request.set_input_tensor(images)
         request.infer()
         return request.get_output_tensor().data
 
