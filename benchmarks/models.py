@@ -94,6 +94,7 @@ def _arguments(name: str, description: str, tasks: list[Task], threads: list[int
     arguments.add_argument("--dtypes", nargs="+", choices=BOTH, default=BOTH)
     arguments.add_argument("--rounds", type=int, help="turns of each peer and mode (7, or 2 if quick)")
     arguments.add_argument("--seconds", type=float, help="of each turn (0.4, or 0.1 if quick)")
+    arguments.add_argument("--awake", action="store_true", help="do not stop those that are not in turn")
     return arguments
 
 
@@ -115,7 +116,7 @@ def run(name: str, description: str, tasks: list[Task], threads: list[int], fres
     arguments = _arguments(name, description, tasks, threads)
     given = arguments.parse_args()
     timing = given.rounds or (2 if given.quick else 7), given.seconds or (0.1 if given.quick else 0.4)
-    with Pool(given.peers, pythons(given, arguments)) as pool:
+    with Pool(given.peers, pythons(given, arguments), given.awake) as pool:
         results = Results(name, given, pool)
         for dtype in given.dtypes:
             able = [peer for peer in given.peers if dtype in PEERS[peer].dtypes]
