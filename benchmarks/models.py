@@ -67,11 +67,13 @@ def _measure(
     opened = pool.open(["machine", *names], threads, dtype, task)
     times = pool.measure(opened, *timing)
     found = limits(times, opened["machine"][1]["work"])
+    # Whoever has huge pages may lose them to others who use memory: kept, to be read beside the times.
+    huge = {name: answer["huge"] for name, (_, answer) in opened.items() if name != "machine"}
     print(f"  {limits_line(found)}")
     for mode in task["modes"]:
         flops = NETWORKS[task["network"]].flops(task["batch"], mode == "train")
         row = {"network": task["network"], "batch": task["batch"], "mode": mode, "kind": kind}
-        row |= {"threads": threads, "dtype": dtype, "flops": flops, "limits": found}
+        row |= {"threads": threads, "dtype": dtype, "flops": flops, "limits": found, "huge": huge}
         row["peers"] = {name: spread(times[name, mode]) for name in names if (name, mode) in times}
         results.add(**row)
         floor = flops / found["fma"]["median"]
