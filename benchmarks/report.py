@@ -28,6 +28,12 @@ from benchmarks.peers import FRAMEWORKS, PEERS
 from benchmarks.pool import ROOT
 from benchmarks.results import BUSY, FOLDER, disturbed
 
+# What results that say nothing of it were not measured with.
+STOPPED = (
+    "Whoever was not in turn was stopped: onnxruntime's threads, for one, go on waiting for work for 30 ms "
+    "after they have answered, and where a kernel ends when its last thread does, as in cconv and PyTorch, "
+    "all wait for the one that has no core."
+)
 KINDS = {
     "users": "Networks that users train",
     "latency": "One image at a time",
@@ -62,6 +68,8 @@ def preface(results: dict[str, Any]) -> list[str]:
         f"Python {machine['python']}" + (f"; {used}." if used else "."),
         "",
     ]
+    if not results.get("awake", True):
+        lines += [STOPPED, ""]
     limits = [row["limits"] for row in results["rows"] if "limits" in row]
     troubled = sum(map(disturbed, limits))
     if troubled:

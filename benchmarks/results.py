@@ -46,6 +46,7 @@ class Results:
             "benchmark": name,
             "date": datetime.date.today().isoformat(),
             "quick": given.quick,
+            "awake": pool.awake,
             "machine": machine.facts(),
             "rows": [],
         }
