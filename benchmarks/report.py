@@ -24,75 +24,16 @@ from benchmarks.aims import (
 )
 from benchmarks.layers import PASSES
 from benchmarks.networks import NETWORKS
-from benchmarks.peers import FRAMEWORKS, PEERS
+from benchmarks.peers import PEERS
 from benchmarks.pool import ROOT
-from benchmarks.results import BUSY, FOLDER, disturbed
+from benchmarks.results import FOLDER
+from benchmarks.tables import absent, limits_of, milliseconds, preface, settings, table
 
-# What results that say nothing of it were not measured with.
-STOPPED = (
-    "Whoever was not in turn was stopped: onnxruntime's threads, for one, go on waiting for work for 30 ms "
-    "after they have answered, and where a kernel ends when its last thread does, as in cconv and PyTorch, "
-    "all wait for the one that has no core."
-)
 KINDS = {
     "users": "Networks that users train",
     "latency": "One image at a time",
     "large": "Larger networks",
 }
-
-
-def table(head: list[str], rows: list[list[str]], texts: int = 1) -> list[str]:
-    """Return the lines of a Markdown table whose first columns are text."""
-    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
-    return [f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]] + [""]
-
-
-def milliseconds(seconds: float) -> str:
-    """Return three digits."""
-    value = seconds * 1e3
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _dates(results: dict[str, Any]) -> str:
-    """Return when the rows were measured: one day, or the first and the last."""
-    days = sorted({row.get("date", results["date"]) for row in results["rows"]}) or [results["date"]]
-    return days[0] if len(days) == 1 else f"from {days[0]} to {days[-1]}"
-
-
-def preface(results: dict[str, Any]) -> list[str]:
-    """Say when, on what, and with what this was measured, and whether it can be trusted."""
-    machine, versions = results["machine"], results["versions"]
-    used = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines = [
-        f"Measured {_dates(results)} on {machine['cores']} cores of {machine['cpu']}, {machine['system']}, "
-        f"Python {machine['python']}" + (f"; {used}." if used else "."),
-        "",
-    ]
-    if not results.get("awake", True):
-        lines += [STOPPED, ""]
-    limits = [row["limits"] for row in results["rows"] if "limits" in row]
-    troubled = sum(map(disturbed, limits))
-    if troubled:
-        lines += [
-            f"**Disturbed**: in {troubled} of {len(limits)} measurements the FMA peak itself was more than "
-            f"{BUSY:.0%} under its best in a quarter of the turns or more. Read ratios, not times.",
-            "",
-        ]
-    if results["quick"]:
-        lines += ["**Quick run**: few and short turns.", ""]
-    lines += [f"- Missing: {name} ({reason})" for name, reason in results["missing"].items()]
-    lines += [f"- Failed: {failure}" for failure in results["failures"]]
-    return [*lines, ""]
-
-
-def limits_of(rows: list[dict[str, Any]]) -> str:
-    """Return the machine's limits over all these rows."""
-    fma = sorted(row["limits"]["fma"]["median"] / 1e9 for row in rows)
-    triad = sorted(row["limits"]["triad"]["median"] / 1e9 for row in rows)
-    return (
-        f"FMA peak {fma[0]:.0f} to {fma[-1]:.0f} GFLOP/s, "
-        f"triad {triad[0]:.1f} to {triad[-1]:.1f} GB/s over the measurements."
-    )
 
 
 def _models_table(rows: list[dict[str, Any]], mode: str) -> list[str]:
@@ -154,25 +95,11 @@ def graphs(results: dict[str, Any], images: Path) -> list[str]:
         lines += ["![cconv's speed over the fastest other framework's](images/bench_graphs.png)", ""]
     if pictures.frameworks(results["rows"], images / "bench_graphs_all.png"):
         lines += ["![Every framework's time over the floor](images/bench_graphs_all.png)", ""]
-    for dtype, threads in _settings(results["rows"]):
+    for dtype, threads in settings(results["rows"]):
         part = [row for row in results["rows"] if (row["dtype"], row["threads"]) == (dtype, threads)]
         lines += [f"### Branches: {dtype}, {threads} thread{'s' * (threads > 1)}", "", limits_of(part), ""]
-        lines += [*_absent(part), *_graphs_table(part)]
+        lines += [*absent(part), *_graphs_table(part)]
     return lines
-
-
-def _settings(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Return dtypes and numbers of threads, float32 and the most threads first."""
-    return sorted({(row["dtype"], row["threads"]) for row in rows}, key=lambda s: (s[0], -s[1]))
-
-
-def _absent(rows: list[dict[str, Any]]) -> list[str]:
-    """Say which frameworks were not measured in any of these rows."""
-    wanted = [name for name in FRAMEWORKS if rows[0]["dtype"] in PEERS[name].dtypes]
-    if all(row["mode"] == "train" for row in rows):
-        wanted = [name for name in wanted if PEERS[name].training]
-    absent = [PEERS[name].title for name in wanted if not any(name in row["peers"] for row in rows)]
-    return [f"Not measured here: {'; '.join(absent)}.", ""] if absent else []
 
 
 def models(results: dict[str, Any], images: Path) -> list[str]:
@@ -192,14 +119,14 @@ def models(results: dict[str, Any], images: Path) -> list[str]:
         lines += ["![cconv's speed over the fastest other framework's](images/bench_models.png)", ""]
     if pictures.frameworks(results["rows"], images / "bench_models_all.png"):
         lines += ["![Every framework's time over the floor](images/bench_models_all.png)", ""]
-    for dtype, threads in _settings(results["rows"]):
+    for dtype, threads in settings(results["rows"]):
         part = [row for row in results["rows"] if (row["dtype"], row["threads"]) == (dtype, threads)]
         lines += [f"### {dtype}, {threads} thread{'s' * (threads > 1)}", "", limits_of(part), ""]
         for kind, title in KINDS.items():
             rows = [row for row in part if row["kind"] == kind]
             if not rows:
                 continue
-            lines += [f"#### {title}", "", *_absent(rows)]
+            lines += [f"#### {title}", "", *absent(rows)]
             for mode in ("train", "predict"):
                 chosen = [row for row in rows if row["mode"] == mode]
                 if chosen:
@@ -273,7 +200,7 @@ def layers(results: dict[str, Any], images: Path) -> list[str]:
     ]
     if pictures.layers(by_table["convolutions"], images / "bench_layers.png"):
         lines += ["![Passes of convolutions in per cent of the FMA peak](images/bench_layers.png)", ""]
-    for dtype, threads in _settings(by_table["convolutions"]):
+    for dtype, threads in settings(by_table["convolutions"]):
         part = [r for r in by_table["convolutions"] if (r["dtype"], r["threads"]) == (dtype, threads)]
         lines += [f"### {dtype}, {threads} thread{'s' * (threads > 1)}", "", limits_of(part), ""]
         lines += _convolutions(part)
