@@ -2,6 +2,7 @@
 
 TEXT = """\
 python -m benchmarks.models    training steps and predictions of whole networks, beside other frameworks
+python -m benchmarks.graphs    the same of networks with branches: residual, dense, U-shaped
 python -m benchmarks.layers    single layers, in per cent of the machine's limits; errors
 python -m benchmarks.scaling   how time depends on threads, batch, image area and channels
 python -m benchmarks.memory    peak resident memory of training, beside PyTorch
@@ -12,7 +13,10 @@ python -m benchmarks.report    docs/benchmarks.md and its pictures, from the res
 
 Each writes benchmarks/results/NAME.json; with --quick it takes a minute or so and writes nothing unless
 --out says where. --help tells the rest. Frameworks installed elsewhere are found with
---python torch=PYTHON --python keras=PYTHON …, or --python peers=PYTHON for all but cconv.
+--python torch=PYTHON --python keras=PYTHON …, or --python peers=PYTHON for all but cconv. A part of the
+networks is chosen by --networks, --batches, --modes, --peers and --threads, as in
+
+    python -m benchmarks.graphs --networks resnet18 --batches 8 --peers cconv torch openvino --out part.json
 
 Run them on a machine that does nothing else. Each prints how much the measured limits of the machine
 varied meanwhile: where they did by more than a few per cent, somebody else was busy."""

@@ -5,7 +5,8 @@
 times this checkout beside another one that was built in place. Every pair of times is taken in one turn,
 first the one, then the other, and both processes are started anew several times, since where their
 memory lies makes a difference of some per cent. With ``--out`` the ratios are kept for the page. With
-``--what layers`` single convolutions and row kernels are timed in place of networks.
+``--what graphs`` networks with branches are timed in place of layers in a row, with ``--what layers`` single
+convolutions and row kernels.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks import graphs
 from benchmarks.layers import MOVED, ROW_SHAPE, SHAPES, conv_task
 from benchmarks.machine import cores, facts
 from benchmarks.models import TASKS, task_of
@@ -92,8 +94,9 @@ def ratios(
 
 def tasks_of(what: str) -> list[dict[str, Any]]:
     """Return what the workers are to time: whole networks, or single layers."""
-    if what == "models":
-        return [task_of(network, batch, modes) for network, batch, modes, _ in TASKS]
+    if what != "layers":
+        tasks = graphs.TASKS if what == "graphs" else TASKS
+        return [task_of(network, batch, modes) for network, batch, modes, _ in tasks]
     rows = {"kind": "rows", "title": f"rows {ROW_SHAPE}", "shape": ROW_SHAPE, "modes": list(MOVED)}
     return [*map(conv_task, SHAPES), rows]
 
@@ -104,7 +107,7 @@ def main() -> None:
     )
     arguments.add_argument("other", type=Path, help="the other checkout, built in place")
     arguments.add_argument("--names", nargs=2, default=["this", "other"], help="of the two builds")
-    arguments.add_argument("--what", choices=["models", "layers"], default="models")
+    arguments.add_argument("--what", choices=["models", "graphs", "layers"], default="models")
     arguments.add_argument("--threads", type=int, default=cores())
     arguments.add_argument("--starts", type=int, default=4, help="of both processes")
     arguments.add_argument("--turns", type=int, default=3, help="after each start")

@@ -5,6 +5,8 @@ training step is what that framework's users write: `train_on_batch` of cconv an
 forward, backward, step and loss.item() of PyTorch.
 """
 
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.machine import cores
@@ -13,9 +15,11 @@ from benchmarks.peers import BOTH, FRAMEWORKS, PEERS
 from benchmarks.pool import Pool, limits, spread
 from benchmarks.results import Results, limits_line, parser, pythons
 
+Task = tuple[str, int, list[str], str]
+
 FULL = ["train", "predict"]
 # (network, batch, modes, kind): "users" are the networks that cconv's users train.
-TASKS = [
+TASKS: list[Task] = [
     ("scratch", 1000, FULL, "users"),
     ("scratch", 100, FULL, "users"),
     ("lenet5", 128, FULL, "users"),
@@ -63,11 +67,13 @@ def _measure(
     opened = pool.open(["machine", *names], threads, dtype, task)
     times = pool.measure(opened, *timing)
     found = limits(times, opened["machine"][1]["work"])
+    # Whoever has huge pages may lose them to others who use memory: kept, to be read beside the times.
+    huge = {name: answer["huge"] for name, (_, answer) in opened.items() if name != "machine"}
     print(f"  {limits_line(found)}")
     for mode in task["modes"]:
         flops = NETWORKS[task["network"]].flops(task["batch"], mode == "train")
         row = {"network": task["network"], "batch": task["batch"], "mode": mode, "kind": kind}
-        row |= {"threads": threads, "dtype": dtype, "flops": flops, "limits": found}
+        row |= {"threads": threads, "dtype": dtype, "flops": flops, "limits": found, "huge": huge}
         row["peers"] = {name: spread(times[name, mode]) for name in names if (name, mode) in times}
         results.add(**row)
         floor = flops / found["fma"]["median"]
@@ -76,38 +82,56 @@ def _measure(
     results.write()
 
 
-def main() -> None:
-    arguments = parser("models", __doc__.splitlines()[0])
-    known = list(NETWORKS)
-    arguments.add_argument("--networks", nargs="+", choices=known, default=known, help="only these")
-    kinds = ["users", "latency", "large"]
-    arguments.add_argument("--kinds", nargs="+", choices=kinds, default=kinds, help="only these tasks")
+def _arguments(name: str, description: str, tasks: list[Task], threads: list[int]) -> ArgumentParser:
+    arguments = parser(name, description)
+    columns = [list(dict.fromkeys(task[column] for task in tasks)) for column in (0, 1, 3)]
+    for option, known, what in zip(("networks", "batches", "kinds"), columns, ("", "", "tasks"), strict=True):
+        of = type(known[0])
+        arguments.add_argument(
+            f"--{option}", nargs="+", type=of, choices=known, default=known, help=f"only these {what}".strip()
+        )
+    arguments.add_argument("--modes", nargs="+", choices=FULL, default=FULL)
     arguments.add_argument("--peers", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
-    arguments.add_argument("--threads", nargs="+", type=int, default=sorted({1, cores()}))
+    arguments.add_argument("--threads", nargs="+", type=int, default=threads)
     arguments.add_argument("--dtypes", nargs="+", choices=BOTH, default=BOTH)
     arguments.add_argument("--rounds", type=int, help="turns of each peer and mode (7, or 2 if quick)")
     arguments.add_argument("--seconds", type=float, help="of each turn (0.4, or 0.1 if quick)")
+    arguments.add_argument("--awake", action="store_true", help="do not stop those that are not in turn")
+    return arguments
+
+
+def _chosen(given: Namespace, tasks: list[Task], dtype: str) -> Iterator[Task]:
+    """Yield what the command line chooses of the tasks; float64 is for what users train."""
+    for network, batch, modes, kind in tasks:
+        wanted = [mode for mode in modes if mode in given.modes]
+        here = network in given.networks and batch in given.batches and kind in given.kinds
+        if here and wanted and (dtype == "float32" or kind == "users"):
+            yield network, batch, wanted, kind
+
+
+def run(name: str, description: str, tasks: list[Task], threads: list[int], fresh: bool = False) -> None:
+    """Measure what the command line chooses of the tasks.
+
+    With `fresh` every task has workers of its own: frameworks keep memory of each network they have seen,
+    and several large ones do not fit.
+    """
+    arguments = _arguments(name, description, tasks, threads)
     given = arguments.parse_args()
     timing = given.rounds or (2 if given.quick else 7), given.seconds or (0.1 if given.quick else 0.4)
-    tasks = [task for task in TASKS if task[3] in given.kinds and task[0] in given.networks]
-    with Pool(given.peers, pythons(given, arguments)) as pool:
-        results = Results("models", given, pool)
+    with Pool(given.peers, pythons(given, arguments), given.awake) as pool:
+        results = Results(name, given, pool)
         for dtype in given.dtypes:
-            for threads in given.threads:
-                for network, batch, modes, kind in tasks:
-                    if dtype == "float64" and kind != "users":
-                        continue
-                    names = [
-                        name
-                        for name in given.peers
-                        if dtype in PEERS[name].dtypes and (PEERS[name].training or "predict" in modes)
-                    ]
+            able = [peer for peer in given.peers if dtype in PEERS[peer].dtypes]
+            for count in given.threads:
+                for network, batch, modes, kind in _chosen(given, tasks, dtype):
+                    names = [peer for peer in able if PEERS[peer].training or "predict" in modes]
                     task = task_of(network, batch, modes)
-                    _measure(pool, results, task, kind, names, threads, dtype, timing)
-                # Frameworks keep memory of every network they have seen.
+                    _measure(pool, results, task, kind, names, count, dtype, timing)
+                    if fresh:
+                        pool.close()
                 pool.close()
         results.finish()
 
 
 if __name__ == "__main__":
-    main()
+    run("models", __doc__.splitlines()[0], TASKS, sorted({1, cores()}))

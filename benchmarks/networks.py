@@ -1,7 +1,12 @@
-"""The networks that are timed, as plain data, which each framework's worker builds in its own way."""
+"""The networks that are timed, as plain data, which each framework's worker builds in its own way.
+
+Layers in a row are listed here. Of a graph there is the function of `cconv.applications` that makes it, and
+what is counted on it: the other frameworks have the same network ready, or build it in `peers/*_graphs.py`.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 Shape = tuple[int, ...]
 
@@ -110,6 +115,42 @@ class Network:
         return total
 
 
+@dataclass(frozen=True)
+class Graph:
+    """A network with branches, over images (h, w, c).
+
+    Attributes
+    ----------
+    function, options : str, dict
+        Of `cconv.applications`, and what it is given beside the seed and the dtype.
+    classes : int
+        How many there are to tell apart, of every pixel if `pixels`.
+    weights, torch_weights : int
+        How many are trained; in torchvision's form, if that is another.
+    products, first : int
+        Multiply-adds of one image, forward; and those of the convolution that sees the image.
+    """
+
+    title: str
+    input_shape: tuple[int, int, int]
+    function: str
+    classes: int
+    weights: int
+    products: int
+    first: int
+    torch_weights: int | None = None
+    pixels: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def flops(self, batch: int, training: bool) -> int:
+        """Return the flops of a step, as `Network.flops` counts them."""
+        return 2 * batch * (3 * self.products - self.first if training else self.products)
+
+    def parameters(self) -> int:
+        """Return the number of weights that are trained."""
+        return self.weights
+
+
 def _extent(n: int, size: int, stride: int, padding: str) -> int:
     return -(-n // stride) if padding == "same" else (n - size) // stride + 1
 
@@ -156,7 +197,21 @@ def _mobilenet() -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-NETWORKS = {
+def _unet(filters: int, weights: int, products: int) -> Graph:
+    """A U-Net over grey images, with so many filters in its first convolutions."""
+    return Graph(
+        *(f"U-Net, {filters} filters (224×224)", (224, 224, 1), "UNet", 2, weights, products),
+        first=3 * 3 * filters * 224 * 224,
+        pixels=True,
+        options={"input_shape": (224, 224, 1), "filters": filters},
+    )
+
+
+_IMAGES = (224, 224, 3)
+_STEM = 7 * 7 * 3 * 64 * 112 * 112  # multiply-adds of the first convolution of residual and dense networks
+_SMALL_STEM = 3 * 3 * 3 * 32 * 112 * 112  # and of those of MobileNetV2 and EfficientNet
+
+NETWORKS: dict[str, Network | Graph] = {
     "scratch": Network(
         "scratch classifier",
         (28, 28, 1),
@@ -215,5 +270,28 @@ NETWORKS = {
         "MobileNetV1 (224×224)",
         (224, 224, 3),
         (*_mobilenet(), GlobalAverage(), Dense(1000, "softmax")),
+    ),
+    "resnet18": Graph(
+        *("ResNet-18 (224×224)", _IMAGES, "ResNet18", 1000, 11_689_512, 1_814_073_344, _STEM),
+    ),
+    "resnet50": Graph(
+        # torchvision's convolutions have no bias.
+        *("ResNet-50 (224×224)", _IMAGES, "ResNet50", 1000, 25_583_592, 3_857_973_248, _STEM),
+        torch_weights=25_557_032,
+    ),
+    "mobilenetv2": Graph(
+        *("MobileNetV2 (224×224)", _IMAGES, "MobileNetV2", 1000, 3_504_872, 300_774_272, _SMALL_STEM),
+    ),
+    "densenet121": Graph(
+        *("DenseNet121 (224×224)", _IMAGES, "DenseNet121", 1000, 7_978_856, 2_834_161_664, _STEM),
+    ),
+    "efficientnetb0": Graph(
+        *("EfficientNetB0 (224×224)", _IMAGES, "EfficientNetB0", 1000, 5_288_548, 385_814_752, _SMALL_STEM),
+    ),
+    "unet": _unet(64, 31_030_658, 36_823_564_288),
+    "unet32": _unet(32, 7_759_554, 9_214_722_048),
+    "resnet20": Graph(
+        *("ResNet-20 (32×32)", (32, 32, 3), "ResNet20", 10, 272_474, 40_813_184),
+        first=3 * 3 * 3 * 16 * 32 * 32,
     ),
 }

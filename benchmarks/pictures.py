@@ -1,6 +1,9 @@
-"""The pictures of docs/benchmarks.md."""
+"""The pictures of docs/benchmarks.md.
 
-from collections.abc import Callable
+Every framework has a colour and a marker of its own in all of them, colours that colour-blind eyes tell
+apart (Okabe and Ito's).
+"""
+
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,28 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from benchmarks.aims import advantage, aim_of, at_peak
 from benchmarks.layers import PASSES
 from benchmarks.networks import NETWORKS
-from benchmarks.peers import PEERS
+from benchmarks.peers import FRAMEWORKS, PEERS
 
-INK, OURS, THEIRS = "#333333", "#0b6e8f", "#b8b8b8"
-SHADES = ["#0b6e8f", "#58a4bd", "#a9d2de"]
-AIMS = {"train": 2.5, "predict": 2.0}
+INK, RULE = "#333333", "#dddddd"
+# Colour and marker.
+LOOKS = {
+    "cconv": ("#0072b2", "o"),
+    "torch": ("#d55e00", "s"),
+    "torch-last": ("#e69f00", "D"),
+    "torch-compile": ("#f0e442", "^"),
+    "keras-tf": ("#009e73", "v"),
+    "keras-xla": ("#999999", "<"),
+    "keras-jax": ("#cc79a7", "P"),
+    "onnxruntime": ("#000000", "X"),
+    "openvino": ("#56b4e9", "h"),
+}
+OURS, THEIRS = LOOKS["cconv"][0], LOOKS["torch"][0]
+# Of lines that are no frameworks: those that thin lines show on white.
+LINES = [look for name, look in LOOKS.items() if name not in ("torch-compile", "keras-xla")]
+MODES = {"train": "training", "predict": "prediction"}
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -24,6 +42,7 @@ STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
+    "axes.axisbelow": True,
     "figure.dpi": 130,
 }
 
@@ -38,53 +57,140 @@ def _label(row: dict[str, Any]) -> str:
     return f"{NETWORKS[row['network']].title}, {row['batch']}"
 
 
-def models(rows: list[dict], path: Path, advantage: Callable[[dict], float | None]) -> bool:
-    """Bars: how many times as fast as the best peer, training and prediction side by side."""
+def _main_rows(rows: list[dict]) -> list[dict]:
+    """Return those in float32 on the most threads."""
     most = max((row["threads"] for row in rows), default=0)
-    rows = [row for row in rows if row["threads"] == most and row["dtype"] == "float32"]
-    by_mode = {
-        mode: [(_label(row), advantage(row) or 0.0) for row in rows if row["mode"] == mode and advantage(row)]
-        for mode in AIMS
+    return [row for row in rows if row["threads"] == most and row["dtype"] == "float32"]
+
+
+def _panels(rows: list[dict]) -> tuple[Any, list[tuple[Any, list[dict]]]]:
+    """Return a figure with an axis for each of training, prediction and one image, and the rows in them."""
+    parts = {
+        "training": [row for row in rows if row["mode"] == "train"],
+        "prediction": [row for row in rows if row["mode"] == "predict" and row["batch"] > 1],
+        "prediction of one image": [row for row in rows if row["mode"] == "predict" and row["batch"] == 1],
     }
-    if not any(by_mode.values()):
+    parts = {title: part for title, part in parts.items() if part}
+    counts = [len(part) + 1.2 for part in parts.values()]  # room for the title
+    figure, axes = plt.subplots(
+        *(len(parts), 1),
+        figsize=(9, 0.8 + 0.26 * sum(counts)),
+        height_ratios=counts,
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, (title, part) in zip(axes[:, 0], parts.items(), strict=True):
+        _one_a_line(axis, part)
+        axis.set_title(title)
+    return figure, list(zip(axes[:, 0], parts.values(), strict=True))
+
+
+def _one_a_line(axis: Any, rows: list[dict]) -> None:
+    axis.set_yticks(range(len(rows)), [_label(row) for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+
+
+def _log_ticks(axis: Any) -> None:
+    """Mark 1, 2, 5, 10 … as what they are."""
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
+
+
+# What a bar's colour says; orange and blue differ for every eye.
+REACHED, SHORT, WITHOUT = ("the aim or more", OURS), ("short of the aim", "#e69f00"), ("no aim", "#b8b8b8")
+
+
+def _verdict(row: dict[str, Any]) -> tuple[str, str]:
+    aim = aim_of(row)
+    return WITHOUT if aim is None else REACHED if (advantage(row) or 0.0) >= aim else SHORT
+
+
+def speedups(rows: list[dict], path: Path) -> bool:
+    """Bars: how many times as fast as the best peer, training and prediction side by side."""
+    rows = [row for row in _main_rows(rows) if advantage(row)]
+    if not rows:
         return False
-    longest = max(map(len, by_mode.values()))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(11, 1 + 0.32 * longest), layout="constrained")
-        for axis, (mode, entries) in zip(axes, by_mode.items(), strict=True):
-            labels = [label for label, _ in entries]
-            values = [value for _, value in entries]
-            places = np.arange(len(entries))
-            axis.barh(places, values, color=[OURS if value >= AIMS[mode] else SHADES[1] for value in values])
-            for place, value in zip(places, values, strict=True):
-                # On paper of its own, where a line would cross it.
-                box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-                axis.annotate(
-                    f"{value:.1f}×",
-                    (value, place),
-                    (4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    color=INK,
-                    bbox=box,
-                )
-            axis.axvline(1, color=INK, linewidth=0.8)
-            axis.axvline(AIMS[mode], color=INK, linewidth=0.8, linestyle=":")
-            axis.set_yticks(places, labels)
-            axis.invert_yaxis()
-            axis.margins(x=0.12)
-            axis.set_title({"train": "training", "predict": "prediction"}[mode])
-        figure.suptitle("cconv: times as fast as the fastest other framework (dotted: the aim)", fontsize=10)
+        figure, panels = _panels(rows)
+        right = 1.02 * max(max(advantage(row) or 0.0, aim_of(row) or 0.0) for row in rows)
+        for axis, part in panels:
+            values = [advantage(row) or 0.0 for row in part]
+            axis.barh(range(len(part)), values, 0.7, color=[_verdict(row)[1] for row in part])
+            for place, (row, value) in enumerate(zip(part, values, strict=True)):
+                aim = aim_of(row)
+                if aim is not None:
+                    axis.plot([aim, aim], [place - 0.45, place + 0.45], color=INK, linewidth=1.6)
+                # In a column of their own, which no line crosses.
+                axis.text(1.1 * right, place, f"{value:.2f}×", va="center", ha="right", color=INK)
+            axis.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+            axis.set_xlim(0, 1.1 * right)
+        used = [verdict for verdict in (REACHED, SHORT, WITHOUT) if verdict in map(_verdict, rows)]
+        handles = [plt.Rectangle((0, 0), 1, 1, color=color) for _, color in used]
+        handles += [plt.Line2D([], [], color=INK, linewidth=1.6, marker="|", linestyle="none", markersize=12)]
+        handles += [plt.Line2D([], [], color=INK, linewidth=0.8, linestyle=":")]
+        labels = [*(label for label, _ in used), "the aim", "as fast as the fastest other"]
+        figure.suptitle("cconv: times as fast as the fastest other framework", fontsize=10)
+        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
+        return _save(figure, path)
+
+
+def _dots(axis: Any, name: str, values: list[float], places: Any) -> None:
+    """Draw one framework's dots, ours the larger and in front."""
+    color, marker = LOOKS[name]
+    ours = name == "cconv"
+    axis.scatter(
+        *(values, places, 60 if ours else 38, color),
+        marker=marker,
+        edgecolors=INK,
+        linewidths=0.6,
+        zorder=4 if ours else 3,
+        label=PEERS[name].title,
+    )
+
+
+def _legend(figure: Any, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        *(handles, labels), frameon=False, fontsize=8, loc="outside lower center", ncols=-(-len(labels) // 2)
+    )
+
+
+def frameworks(rows: list[dict], path: Path) -> bool:
+    """Dots: every framework's time over that of the direct sums at the peak."""
+    rows = [row for row in _main_rows(rows) if row["peers"]]
+    if not rows:
+        return False
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(rows)
+        for axis, part in panels:
+            for name in FRAMEWORKS:
+                found = [
+                    (row["peers"][name]["median"] / at_peak(row), place)
+                    for place, row in enumerate(part)
+                    if name in row["peers"]
+                ]
+                if found:
+                    _dots(axis, name, [value for value, _ in found], [place for _, place in found])
+            axis.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+            axis.grid(axis="y", color=RULE, linewidth=0.6)
+            axis.set_xscale("log")
+            _log_ticks(axis.xaxis)
+        figure.suptitle("time over that of the direct sums at the machine's peak (dotted)", fontsize=10)
+        # The last axis is prediction's: those that only predict are in it, too.
+        _legend(figure, panels[-1][0])
         return _save(figure, path)
 
 
 def layers(rows: list[dict], path: Path) -> bool:
     """Bars: per cent of the FMA peak of each pass of each shape, cconv's best and PyTorch's best."""
-    most = max((row["threads"] for row in rows), default=0)
-    rows = [row for row in rows if row["threads"] == most and row["dtype"] == "float32"]
+    rows = _main_rows(rows)
     if not rows:
         return False
-    bars = [(OURS, "cconv", True), (THEIRS, "PyTorch", False)]
+    bars = [(OURS, "cconv", True), (THEIRS, "PyTorch, the better of its layouts", False)]
     if not any(np.isfinite(_of_peak(row, mode, False)) for row in rows for mode in PASSES):
         bars.pop()
     height = 0.8 / len(bars)
@@ -120,52 +226,106 @@ def _of_peak(row: dict, mode: str, ours: bool) -> float:
     return 100 * max(found, default=np.nan)
 
 
+def _by_threads(axis: Any, rows: list[dict], counts: list[int]) -> None:
+    """Lines: speed over the number of threads, each named at its end."""
+    axis.plot(counts, counts, color=INK, linewidth=0.8, linestyle=":")
+    networks = list(dict.fromkeys(map(_label, rows)))
+    for row in rows:
+        color, marker = LINES[networks.index(_label(row)) % len(LINES)]
+        style = "-" if row["mode"] == "train" else "--"
+        speeds = [row["speedup"][str(count)] for count in counts]
+        label = f"{_label(row)}, {row['mode']}"
+        axis.plot(
+            *(counts, speeds, style),
+            color=color,
+            marker=marker,
+            markeredgecolor=INK,
+            markeredgewidth=0.6,
+            label=label,
+        )
+    axis.set_xticks(counts)
+    axis.set_xlabel("threads")
+    axis.set_title("times as fast as with one thread (dotted: linear)")
+    axis.set_ylim(0, None)
+    axis.legend(
+        frameon=False, fontsize=7, handlelength=4, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2
+    )
+
+
+def _by_two(axis: Any, rows: list[dict], count: int) -> None:
+    """Bars: how many times as fast as one thread so many are, where a line would have two points."""
+    networks = list(dict.fromkeys(map(_label, rows)))
+    for number, (mode, color) in enumerate((("train", OURS), ("predict", LOOKS["openvino"][0]))):
+        part = [row for row in rows if row["mode"] == mode]
+        places = [networks.index(_label(row)) + (number - 0.5) * 0.38 for row in part]
+        values = [row["speedup"][str(count)] for row in part]
+        axis.barh(places, values, 0.38, color=color, label=MODES[mode])
+        for place, value in zip(places, values, strict=True):
+            axis.annotate(
+                *(f"{value:.2f}×", (value, place), (-4, 0)),
+                textcoords="offset points",
+                va="center",
+                ha="right",
+                fontsize=7,
+                color="white" if mode == "train" else INK,
+            )
+    axis.axvline(count, color=INK, linewidth=0.8, linestyle=":")
+    axis.set_yticks(range(len(networks)), networks)
+    axis.tick_params(axis="y", length=0)
+    axis.invert_yaxis()
+    axis.set_title(f"{count} threads: times as fast as one (dotted: linear)")
+    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+
+
 def scaling(threads: list[dict], sizes: list[dict], path: Path) -> bool:
-    """Lines: speed over threads; time over size, with the fitted exponents."""
+    """Speed over threads; time over size, with the fitted exponents."""
     if not (threads and sizes):
         return False
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
         counts = sorted({int(count) for row in threads for count in row["speedup"]})
-        left.plot(counts, counts, color=INK, linewidth=0.8, linestyle=":")
-        lines = list(dict.fromkeys(_label(row) for row in threads))
-        for row in threads:
-            style = "-" if row["mode"] == "train" else "--"
-            speeds = [row["speedup"][str(count)] for count in counts]
-            color = f"C{lines.index(_label(row))}"
-            left.plot(counts, speeds, style, marker="o", color=color, label=f"{_label(row)}, {row['mode']}")
-        left.set_xticks(counts)
-        left.set_xlabel("threads")
-        left.set_title("times as fast as with one thread (dotted: linear)")
-        left.set_ylim(0, None)
-        left.legend(frameon=False, fontsize=7, handlelength=4)
-        for row in sizes:
+        if len(counts) > 2:
+            _by_threads(left, threads, counts)
+        else:
+            _by_two(left, threads, counts[-1])
+        for row, (color, marker) in zip(sizes, LINES, strict=False):
             relative = np.array(row["sizes"]) / row["sizes"][0]
             seconds = np.array(row["seconds"]) / row["seconds"][0]
-            right.loglog(relative, seconds, marker="o", label=f"{row['title']}: {row['exponent']:.2f}")
+            label = f"{row['title']}: {row['exponent']:.2f}"
+            right.loglog(
+                *(relative, seconds),
+                color=color,
+                marker=marker,
+                markeredgecolor=INK,
+                markeredgewidth=0.6,
+                label=label,
+            )
         largest = max(row["sizes"][-1] / row["sizes"][0] for row in sizes)
         right.loglog([1, largest], [1, largest], color=INK, linewidth=0.8, linestyle=":")
+        _log_ticks(right.xaxis)
+        _log_ticks(right.yaxis)
         right.set_xlabel("size, first of the sweep = 1")
         right.set_title("time, first of the sweep = 1, and fitted exponents (dotted: linear)")
-        right.legend(frameon=False, fontsize=7)
+        right.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(0, -0.14))
         return _save(figure, path)
 
 
 def memory(rows: list[dict], path: Path) -> bool:
-    """Bars: peak memory of training, by network and framework."""
-    names = [name for name in PEERS if any(name in row["peers"] for row in rows)]
+    """Dots: peak memory of training, by network and framework."""
+    names = [name for name in FRAMEWORKS if any(name in row["peers"] for row in rows)]
     if not names:
         return False
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(11, 4), layout="constrained")
-        width = 0.85 / len(names)
-        for number, name in enumerate(names):
-            values = [row["peers"][name]["peak"] / 2**20 if name in row["peers"] else np.nan for row in rows]
-            color = OURS if name == "cconv" else plt.get_cmap("Greys")(0.25 + 0.5 * number / len(names))
-            places = np.arange(len(rows)) + (number - (len(names) - 1) / 2) * width
-            axis.bar(places, values, width, color=color, label=PEERS[name].title)
-        axis.set_xticks(range(len(rows)), [_label(row).replace(" ", "\n") for row in rows], fontsize=7)
-        axis.set_ylabel("MiB")
-        axis.set_title("peak resident memory of training")
-        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=len(names))
+        figure, axis = plt.subplots(figsize=(11, 1.4 + 0.3 * len(rows)), layout="constrained")
+        for name in names:
+            found = [
+                (row["peers"][name]["peak"] / 2**20, i) for i, row in enumerate(rows) if name in row["peers"]
+            ]
+            _dots(axis, name, [value for value, _ in found], [place for _, place in found])
+        _one_a_line(axis, rows)
+        axis.grid(axis="y", color=RULE, linewidth=0.6)
+        axis.set_xscale("log")
+        _log_ticks(axis.xaxis)
+        axis.set_title("peak resident memory of training, MiB")
+        _legend(figure, axis)
         return _save(figure, path)

@@ -1,13 +1,17 @@
 """Worker processes, and turns among them.
 
 Frameworks are compared by taking turns: A B C A B C …, so that a neighbour that disturbs the machine
-for a while disturbs all of them alike, and the medians of all turns are compared.
+for a while disturbs all of them alike, and the medians of all turns are compared. Who is not in turn is
+stopped: threads that wait for work spin, and a core that they take for a moment costs those most who have
+shared their work out to all cores beforehand.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,9 +22,9 @@ from statistics import median, quantiles
 from benchmarks.peers import PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 900  # seconds for one answer; compilers of whole networks take minutes
+PATIENCE = 1800  # seconds for one answer; compilers of whole networks take minutes
 MACHINE = {"kind": "network", "modes": ["fma", "triad"]}  # what its worker does, whatever the others do
-PAUSE = 0.02  # seconds between turns, in which the last one's threads stop waiting for work
+PAUSE = 0.02  # seconds between turns, in which the last one's threads stop waiting for work, if awake
 
 
 class PeerError(Exception):
@@ -43,15 +47,17 @@ def _environment(setting: str, threads: int) -> dict[str, str]:
 class Process:
     """The worker of one peer with one number of threads and one dtype.
 
+    Unless it is to be `awake`, it is stopped, with all that it has started, but while it is asked.
+
     Raises
     ------
     PeerMissing, PeerError
         When it does not start.
     """
 
-    def __init__(self, name: str, python: str, threads: int, dtype: str) -> None:
+    def __init__(self, name: str, python: str, threads: int, dtype: str, awake: bool = False) -> None:
         peer = PEERS[name]
-        self.name, self.threads, self.dtype = name, threads, dtype
+        self.name, self.threads, self.dtype, self.awake = name, threads, dtype, awake
         setting = {"peer": dataclasses.asdict(peer), "threads": threads, "dtype": dtype}
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
@@ -62,8 +68,10 @@ class Process:
             text=True,
             cwd=ROOT,
             env=_environment(peer.setting, threads),
+            process_group=0,
         )
         self.versions: dict[str, str] = self._answer()
+        self._sleep()
 
     @property
     def number(self) -> int:
@@ -73,11 +81,25 @@ class Process:
     def ask(self, command: str, **arguments):
         """Return the worker's answer to a command."""
         assert self._process.stdin is not None
+        self._signal(signal.SIGCONT)
         try:
             print(json.dumps({"command": command, **arguments}), file=self._process.stdin, flush=True)
         except BrokenPipeError as error:
             raise PeerError(f"ended by itself: {self._last_words()}") from error
-        return self._answer()
+        try:
+            return self._answer()
+        finally:
+            self._sleep()
+
+    def _sleep(self) -> None:
+        if not self.awake:
+            self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it to the worker and what it has started; the group is its own."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def _answer(self):
         assert self._process.stdout is not None
@@ -99,8 +121,8 @@ class Process:
         return lines[-1][:300] if lines else "it said nothing"
 
     def close(self) -> None:
-        """End the worker."""
-        self._process.kill()
+        """End the worker, and what it has started."""
+        self._signal(signal.SIGKILL)
         self._process.communicate()
         self._log.close()
 
@@ -114,6 +136,8 @@ class Pool:
         Names in `PEERS`.
     pythons : dict of str to str
         Interpreter by peer, by its first word ("torch"), or "peers" for all but cconv.
+    awake : bool
+        Whether those that are not in turn go on running.
 
     Attributes
     ----------
@@ -125,8 +149,8 @@ class Pool:
         What went wrong, a line each.
     """
 
-    def __init__(self, peers: list[str], pythons: dict[str, str]) -> None:
-        self.peers, self.pythons = peers, pythons
+    def __init__(self, peers: list[str], pythons: dict[str, str], awake: bool = False) -> None:
+        self.peers, self.pythons, self.awake = peers, pythons, awake
         self.versions: dict[str, str] = {}
         self.missing: dict[str, str] = {}
         self.failures: list[str] = []
@@ -155,7 +179,7 @@ class Pool:
 
     def start(self, name: str, threads: int, dtype: str) -> Process:
         """Return a new worker; it is the caller's to close."""
-        return Process(name, self._python(name), threads, dtype)
+        return Process(name, self._python(name), threads, dtype, self.awake)
 
     def worker(self, name: str, threads: int, dtype: str) -> Process | None:
         """Return the worker, or None if there is none to be had."""

@@ -23,7 +23,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PEER=PYTHON",
-        help="interpreter that has this peer (torch, keras, keras-jax, onnxruntime, or peers for all)",
+        help="interpreter that has this peer (torch, keras, keras-jax, onnxruntime, openvino; peers for all)",
     )
     return made
 
@@ -46,6 +46,7 @@ class Results:
             "benchmark": name,
             "date": datetime.date.today().isoformat(),
             "quick": given.quick,
+            "awake": pool.awake,
             "machine": machine.facts(),
             "rows": [],
         }

@@ -33,6 +33,17 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _huge_share() -> float | None:
+    """Return how much of this process' own memory lies in huge pages, or None if the system does not say."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB")}
+    own = sizes.get("Anonymous", 0)
+    return round(sizes.get("AnonHugePages", 0) / own, 3) if own else None
+
+
 class Worker:
     """One peer, set up once; its tasks come one after another."""
 
@@ -51,7 +62,7 @@ class Worker:
             for _ in range(task.get("warm_up", WARM_UP)):
                 step()
         work = self.module.work() if hasattr(self.module, "work") else {}
-        return {"modes": list(self.steps), "work": work}
+        return {"modes": list(self.steps), "work": work, "huge": _huge_share()}
 
     def turn(self, mode: str, seconds: float, least: int, before: bool = True) -> list[float]:
         """Return the times of the steps that fit into so many seconds, but at least so many.

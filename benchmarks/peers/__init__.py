@@ -34,7 +34,9 @@ class Peer:
 
 BOTH = ("float32", "float64")
 OURS = "pip install -e ."
-TORCH, KERAS, ONNX = "pip install torch", "pip install tensorflow-cpu", "pip install onnxruntime onnx"
+TORCH, KERAS = "pip install torch torchvision", "pip install tensorflow-cpu"
+# PyTorch exports the networks that are graphs.
+ONNX = f"{TORCH} onnx"
 
 PEERS = {
     "machine": Peer("machine", "with_machine", "", "a C compiler with OpenMP", dtypes=BOTH),
@@ -46,7 +48,8 @@ PEERS = {
     "keras-tf": Peer("Keras/TensorFlow", "with_keras", "tensorflow", KERAS),
     "keras-xla": Peer("Keras/TensorFlow, XLA", "with_keras", "xla", KERAS),
     "keras-jax": Peer("Keras/JAX", "with_keras", "jax", "pip install keras jax"),
-    "onnxruntime": Peer("onnxruntime", "with_onnxruntime", "", ONNX, training=False),
+    "onnxruntime": Peer("onnxruntime", "with_onnxruntime", "", f"{ONNX} onnxruntime", training=False),
+    "openvino": Peer("OpenVINO", "with_openvino", "", f"{ONNX} openvino", training=False),
 }
 # Those whose networks are compared; AVX2 is a matter of layers.
 FRAMEWORKS = [name for name in PEERS if name not in ("machine", "cconv-avx2")]

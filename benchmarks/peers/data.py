@@ -3,11 +3,11 @@
 import numpy as np
 
 
-def batch_of(task, shape, classes, dtype, layout="nhwc"):
-    """Return images (n, h, w, c), or (n, c, h, w), and class numbers (n,) int64."""
+def batch_of(task, shape, classes, dtype, layout="nhwc", pixels=False):
+    """Return images (n, h, w, c), or (n, c, h, w), and class numbers int64, (n,) or (n, h, w)."""
     rng = np.random.default_rng(0)
     x = rng.random((task["batch"], *shape), np.float32).astype(dtype)
-    y = rng.integers(0, classes, task["batch"])
+    y = rng.integers(0, classes, (task["batch"], *(shape[:2] if pixels else ())))
     return (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if layout == "nchw" else x), y
 
 

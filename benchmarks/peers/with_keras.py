@@ -5,6 +5,7 @@ import math
 import keras
 
 from benchmarks import networks
+from benchmarks.peers import keras_graphs
 from benchmarks.peers.data import batch_of
 
 _dtype, _xla = "float32", False
@@ -61,8 +62,13 @@ def network(task):
     keras.utils.clear_session()
     described = networks.NETWORKS[task["network"]]
     input_shape = task.get("input_shape", described.input_shape)
-    model = keras.Sequential([keras.Input(tuple(input_shape)), *_layers(described)])
+    pixels = False
+    if isinstance(described, networks.Graph):
+        model, pixels = keras_graphs.model(task["network"]), described.pixels
+    else:
+        model = keras.Sequential([keras.Input(tuple(input_shape)), *_layers(described)])
     model.compile(keras.optimizers.Adam(0.001), "sparse_categorical_crossentropy", jit_compile=_xla)
     assert sum(math.prod(w.shape) for w in model.trainable_weights) == task["parameters"]
-    x, y = map(keras.ops.convert_to_tensor, batch_of(task, input_shape, described.classes, _dtype))
+    arrays = batch_of(task, input_shape, described.classes, _dtype, pixels=pixels)
+    x, y = map(keras.ops.convert_to_tensor, arrays)
     return {"train": lambda: model.train_on_batch(x, y), "predict": lambda: model.predict_on_batch(x)}

@@ -1,16 +1,10 @@
-"""onnxruntime: the same networks as ONNX graphs with weights of no meaning; it predicts only."""
+"""onnxruntime; it predicts only."""
 
-import numpy as np
-import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
 
-from benchmarks import networks
-from benchmarks.peers.data import batch_of
+from benchmarks.peers.onnx_graphs import model_of
 
 _threads = 1
-OPSET = 17
-ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softmax": "Softmax"}
 
 
 def prepare(setting, threads, dtype):
@@ -19,67 +13,9 @@ def prepare(setting, threads, dtype):
     return {"onnxruntime": onnxruntime.__version__}
 
 
-class _Graph:
-    """Nodes in a row, each fed by the one before."""
-
-    def __init__(self):
-        self.nodes, self.weights, self.last = [], [], "x"
-        self.rng = np.random.default_rng(0)
-
-    def weight(self, *shape):
-        values = self.rng.standard_normal(shape, np.float32) / np.float32(np.sqrt(np.prod(shape[1:]) + 1))
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.abs(values) if len(shape) == 1 else values, name))
-        return name
-
-    def add(self, operator, *inputs, **attributes):
-        name = f"y{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, [self.last, *inputs], [name], **attributes))
-        self.last = name
-
-    def layer(self, layer, shape):
-        match layer:
-            case networks.Conv():
-                groups = shape[2] if layer.depthwise else 1
-                filters = networks.output_shape(layer, shape)[2]
-                weights = [self.weight(filters, shape[2] // groups, layer.size, layer.size)]
-                weights += [self.weight(filters)] if layer.bias else []
-                pad = "SAME_UPPER" if layer.padding == "same" else "VALID"
-                self.add("Conv", *weights, strides=[layer.stride] * 2, group=groups, auto_pad=pad)
-            case networks.Norm():
-                self.add("BatchNormalization", *(self.weight(shape[2]) for _ in range(4)))
-            case networks.Pool():
-                operator = "MaxPool" if layer.kind == "max" else "AveragePool"
-                strides = [layer.stride or layer.size] * 2
-                self.add(operator, kernel_shape=[layer.size] * 2, strides=strides)
-            case networks.GlobalAverage():
-                self.add("GlobalAveragePool")
-                self.add("Flatten")
-            case networks.Flatten():
-                self.add("Flatten")
-            case networks.Dense():
-                self.add("Gemm", self.weight(shape[0], layer.units), self.weight(layer.units))
-        if getattr(layer, "activation", None):
-            self.add(ACTIVATIONS[layer.activation])
-
-
-def _model(network, x):
-    graph, shape = _Graph(), network.input_shape
-    for layer in network.layers:
-        graph.layer(layer, shape)
-        shape = networks.output_shape(layer, shape)
-    given = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, x.shape)
-    made = helper.make_tensor_value_info(graph.last, onnx.TensorProto.FLOAT, (len(x), *shape))
-    body = helper.make_graph(graph.nodes, "network", [given], [made], graph.weights)
-    return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-
-
 def network(task):
-    described = networks.NETWORKS[task["network"]]
-    x, _ = batch_of(task, described.input_shape, described.classes, "float32", "nchw")
+    model, x = model_of(task)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
-    model = _model(described, x)
-    onnx.checker.check_model(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     return {"predict": lambda: session.run(None, {"x": x})}

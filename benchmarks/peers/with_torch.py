@@ -55,17 +55,23 @@ def _modules(network, input_shape):
 def network(task):
     described = networks.NETWORKS[task["network"]]
     input_shape = tuple(task.get("input_shape", described.input_shape))
-    model = nn.Sequential(*_modules(described, input_shape))
+    pixels = False
+    if isinstance(described, networks.Graph):
+        from benchmarks.peers import torch_graphs
+
+        model, pixels = torch_graphs.module(task["network"]), described.pixels
+    else:
+        model = nn.Sequential(*_modules(described, input_shape))
+        assert sum(w.numel() for w in model.parameters()) == task["parameters"]
     model = model.to(getattr(torch, _dtype)).to(memory_format=_format)
-    assert sum(w.numel() for w in model.parameters()) == task["parameters"]
-    x, y = map(torch.from_numpy, batch_of(task, input_shape, described.classes, _dtype, "nchw"))
+    x, y = map(torch.from_numpy, batch_of(task, input_shape, described.classes, _dtype, "nchw", pixels))
     x = x.contiguous(memory_format=_format)
 
     def loss_of(x, y):
         return functional.cross_entropy(model(x), y)
 
     def probabilities_of(x):
-        return torch.softmax(model(x), -1)
+        return torch.softmax(model(x), 1)
 
     if _compile:
         loss_of, probabilities_of = torch.compile(loss_of), torch.compile(probabilities_of)
