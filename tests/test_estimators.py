@@ -302,7 +302,7 @@ def test_a_whole_network_gets_no_second_head():
 
 
 def test_a_function_of_the_wrong_kind_is_named():
-    with pytest.raises(TypeError, match="layers must return a cconv"):
+    with pytest.raises(TypeError, match="layers must return a Sequential or a Model"):
         small(layers=lambda shape, n: [Flatten()]).fit(X, Y)
 
 
