@@ -460,7 +460,7 @@ def test_constant_targets_and_pieces():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"layers": "alexnet"},
+        {"layers": "resnet1000"},
         {"layers": 3},
         {"layers": [Dense(3), "relu"]},
         {"input_shape": 64},

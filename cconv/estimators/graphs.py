@@ -89,7 +89,7 @@ def grafted(
 
 def with_layers(model: Model, instead: Mapping[str, Layer]) -> Model:
     """Return a model like this one with some other layers, by their names in files; with new weights."""
-    named = {"name": model.name, "seed": model.seed, "dtype": model.dtype}
+    named: dict[str, Any] = {"name": model.name, "seed": model.seed, "dtype": model.dtype}
     if type(model) is Sequential and not any("/" in path for path, _ in model._named):
         layers = [instead[path] if path in instead else layer.clone() for path, layer in model._named]
         row = Sequential(layers, data_format=model._data_format, **named)
