@@ -2,9 +2,11 @@
 
 import functools
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import skops.io
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
@@ -15,6 +17,7 @@ from cconv.estimators.named import APPLICATIONS
 from cconv.layers import (
     Activation,
     Add,
+    BatchNormalization,
     Concatenate,
     Conv2D,
     Dense,
@@ -22,6 +25,7 @@ from cconv.layers import (
     Flatten,
     GlobalAveragePooling2D,
     Input,
+    Normalization,
     Rescaling,
     Softmax,
 )
@@ -322,3 +326,31 @@ def test_wrong_models(model, options, error, message):
     with pytest.raises(error) as caught:
         CNNClassifier.from_model(model, **options)
     assert message in str(caught.value)
+
+
+def test_what_models_keep_beside_weights():
+    """Averages of batch normalisation, what `adapt` has found, and channels that come first."""
+    scaling = Normalization()
+    scaling.adapt(X)
+    image = Input((16, 16, 3))
+    model = Model(image, Dense(3, "softmax")(Flatten()(BatchNormalization()(scaling(image)))))
+    expected = trained(model).predict(X, verbose=0)
+    np.testing.assert_allclose(CNNClassifier.from_model(model).predict_proba(X), expected, rtol=1e-5)
+    first = ResNet20(input_shape=(3, 16, 16), data_format="channels_first", seed=1)
+    x = X.transpose(0, 3, 1, 2)
+    made = CNNClassifier.from_model(first)
+    assert (made.data_format, made.input_shape_) == ("channels_first", (3, 16, 16))
+    np.testing.assert_allclose(made.predict_proba(x), first.predict(x, verbose=0), rtol=1e-5)
+
+
+def test_skops_and_threads_of_python(tmp_path):
+    made = small("resnet20", max_epochs=1).fit(X, Y)
+    skops.io.dump(made, tmp_path / "made.skops")
+    unknown = skops.io.get_untrusted_types(file=tmp_path / "made.skops")
+    assert unknown == ["cconv.estimators.CNNClassifier"]
+    twin = skops.io.load(tmp_path / "made.skops", trusted=unknown)
+    assert np.array_equal(twin.predict_proba(X), made.predict_proba(X))
+    for method in (made.predict_proba, made.predict_log_proba, made.transform):
+        expected = method(X)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(np.array_equal(got, expected) for got in pool.map(method, [X] * 8))
