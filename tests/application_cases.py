@@ -25,6 +25,9 @@ KERAS = {
     "Xception": {"input_shape": (71, 71, 3)},
     "InceptionV3": {"input_shape": (75, 75, 3)},
     "ConvNeXtTiny": {"input_shape": (64, 64, 3)},
+    "VGG16": {"input_shape": (32, 32, 3)},
+    "VGG19": {"input_shape": (32, 32, 3)},
+    "MobileNet": {"input_shape": (64, 64, 3), "alpha": 0.5, "dropout": 0.0},
 }
 # Gates and narrow maps halve what goes through: gammas that keep something of the image for the last layer.
 GAINS = {"MobileNetV2": 2.0, "MobileNetV3Small": 1.6, "EfficientNetB0": 2.2}

@@ -23,14 +23,24 @@ LEAST = {
         ["ResNet18", "ResNet34", "ResNet50", "ResNet50V2", "MobileNetV2", "MobileNetV3Small"], 32
     ),
     **dict.fromkeys(["DenseNet121", "EfficientNetB0", "ConvNeXtTiny", "SqueezeNet"], 32),
-    **{"ResNet20": 8, "Xception": 71, "InceptionV3": 75},
+    **dict.fromkeys(["VGG11", "VGG16", "VGG19", "MobileNetV1"], 32),
+    **{"ResNet20": 8, "Xception": 71, "InceptionV3": 75, "LeNet5": 16, "AlexNet": 67},
 }
 CHANNELS = {
     **{"ResNet18": 512, "ResNet34": 512, "ResNet50": 2048, "ResNet50V2": 2048, "ResNet20": 64},
     **{"MobileNetV2": 1280, "MobileNetV3Small": 576, "DenseNet121": 1024, "EfficientNetB0": 1280},
     **{"ConvNeXtTiny": 768, "SqueezeNet": 512, "Xception": 2048, "InceptionV3": 2048},
+    **{"VGG11": 512, "VGG16": 512, "VGG19": 512, "MobileNetV1": 1024, "LeNet5": 16, "AlexNet": 256},
 }
-SMALL = ["ResNet20", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "SqueezeNet"]
+SMALL = [
+    "ResNet20",
+    "MobileNetV1",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "EfficientNetB0",
+    "SqueezeNet",
+    "LeNet5",
+]
 
 
 def make(name, **more):
@@ -54,7 +64,12 @@ def test_without_top(name):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"weights": "imagenet"}, ValueError, "weights must be None, got 'imagenet': cconv has no trained"),
+        (
+            {"weights": "imagenet"},
+            ValueError,
+            "weights must be None or the path of a file, got 'imagenet': cconv has no trained weights",
+        ),
+        ({"weights": 3}, TypeError, "weights must be None or the path of a file, got 3"),
         (
             {"input_shape": (32, 32)},
             ValueError,
@@ -92,6 +107,22 @@ def test_own_arguments_that_cannot_be(function, arguments, message):
         make(function, **arguments)
     assert str(caught.value).startswith(f"{function}: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["LeNet5", "ResNet20", "MobileNetV2"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_weights_of_a_file(name, whole, tmp_path):
+    function, shape = getattr(applications, name), (32, 32, 3)
+    kept = function(input_shape=shape, classes=5, seed=1)
+    (kept.save if whole else kept.save_weights)(tmp_path / "kept.safetensors")
+    path = tmp_path / "kept.safetensors"
+    for weights in (path, str(path)):
+        made = function(input_shape=shape, classes=5, seed=2, weights=weights)
+        assert all(np.array_equal(a, b) for a, b in zip(made.get_weights(), kept.get_weights(), strict=True))
+    behind = function(input_tensor=Rescaling(2.0)(Input(shape)), classes=5, weights=path, seed=3)
+    assert isinstance(behind, Model)
+    with pytest.raises(ValueError, match=r"kept\.safetensors"):
+        function(input_shape=shape, classes=6, weights=path)
 
 
 @pytest.mark.parametrize("name", SMALL)

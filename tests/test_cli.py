@@ -216,7 +216,7 @@ BAD_ARRAYS = [
     ({"x_train": X > 0, "y_train": Y}, "x_train must hold numbers, got True and False, dtype bool"),
     ({"x_train": X, "y_train": Y, "x_test": X[:, :9], "y_test": Y}, "x_test must have the images of x_train"),
     ({"x_train": X, "y_train": Y, "x_test": X / 2, "y_test": Y}, "x_test must have the dtype of x_train"),
-    ({"x_train": X[:, :8, :8], "y_train": Y}, "kernel must fit"),
+    ({"x_train": X[:, :8, :8], "y_train": Y}, "input_shape must have at least 16 pixels"),
     ({"x_train": np.array(5), "y_train": Y}, "at least 10 images"),
     ({"x_train": np.array([None] * 20), "y_train": Y}, "Object arrays cannot be loaded"),
 ]

@@ -302,7 +302,7 @@ def test_a_whole_network_gets_no_second_head():
 
 
 def test_a_function_of_the_wrong_kind_is_named():
-    with pytest.raises(TypeError, match="layers must return a cconv"):
+    with pytest.raises(TypeError, match="layers must return a Sequential or a Model"):
         small(layers=lambda shape, n: [Flatten()]).fit(X, Y)
 
 
@@ -460,7 +460,7 @@ def test_constant_targets_and_pieces():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"layers": "alexnet"},
+        {"layers": "resnet1000"},
         {"layers": 3},
         {"layers": [Dense(3), "relu"]},
         {"input_shape": 64},

@@ -85,8 +85,6 @@ PLACES = (
     "constraints",
     "initializers",
 )
-# What Keras' default asks for and cconv has not, so that another value is the one that asks for nothing.
-ASKING = {("MobileNet", "dropout"), ("MobileNet", "weights"), ("VGG16", "weights"), ("VGG19", "weights")}
 
 
 def classes():
@@ -253,12 +251,6 @@ def test_second_names(tmp_path):
 
 FUNCTIONS = [
     ("utils", "plot_model", lambda **more: cconv.utils.plot_model(model(), None, **more)),
-    ("applications", "VGG16", lambda **more: cconv.applications.VGG16((32, 32, 3), 2, **more)),
-    (
-        "applications",
-        "MobileNet",
-        lambda **more: cconv.applications.MobileNet((32, 32, 3), 2, alpha=0.25, **more),
-    ),
 ]
 
 
@@ -270,14 +262,25 @@ def test_functions_take_what_asks_for_nothing_and_refuse_the_rest(place, name, c
             continue
         entry = entry_of([f"{place}.{name}", f"{place}.*"], argument)
         assert entry is not None, f"add {argument} of {name} to cconv/arguments/keras_names/arguments.py"
-        if (name, argument) not in ASKING:
-            assert entry.accepts(default, name)
+        assert entry.accepts(default, name)
         with pytest.raises(TypeError, match=rf"^{name}: {argument} is not supported: see ") as caught:
             call(**{argument: Word()})
         assert section_in(caught.value) == place
-    assert call(**{"utils": {"rankdir": "TB", "dpi": 200}}.get(place, {"weights": None, "include_top": True}))
+    assert call(rankdir="TB", dpi=200)
     assert function.__module__ == f"cconv.{place}"
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+@pytest.mark.parametrize("name", [name for name in API["applications"] if hasattr(cconv.applications, name)])
+def test_networks_take_the_arguments_of_keras(name):
+    """In its order and with its defaults, but for weights to download."""
+    known = API["applications"][name]
+    if known is None:
+        return
+    taken = inspect.signature(getattr(cconv.applications, name)).parameters.values()
+    ours = {each.name: each.default for each in taken if each.kind is each.POSITIONAL_OR_KEYWORD}
+    assert list(ours)[: len(known)] == list(known)
+    assert {**known, "weights": None} == {argument: ours[argument] for argument in known}
 
 
 def test_classes_and_layers_of_a_users_own():

@@ -7,21 +7,23 @@ import numpy as np
 import pytest
 
 from cconv import plotting
-from cconv.applications import LeNet5, MobileNetV1
+from cconv.applications import LeNet5, MobileNetV1, ResNet20
 from cconv.callbacks import History
 from cconv.datasets import circle
 from cconv.layers import (
     Activation,
+    Add,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    Input,
     MaxPooling2D,
     Rescaling,
     ZeroPadding2D,
 )
-from cconv.models import Sequential, diagram
+from cconv.models import Model, Sequential, diagram
 from cconv.utils import plot_model
 
 mpl.use("Agg")
@@ -147,6 +149,19 @@ def test_feature_maps_are_the_outputs_of_the_layers(data_format):
     assert not texts_overlap(figure)
 
 
+def test_feature_maps_of_a_graph():
+    model = ResNet20(input_shape=(16, 16, 3), seed=0)
+    x = rng().random((16, 16, 3), np.float32)
+    figure = plotting.feature_maps(model, x, ["layer1.0.add", "conv1"], count=2)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title for title in titles if title] == ["conv1  16×16×16", "layer1.0.add  16×16×16"]
+    sums = Model(model.input, model.get_layer("layer1.0.add").output).predict(x[np.newaxis], verbose=0)
+    np.testing.assert_allclose(pictures(figure)[3], sums[0, :, :, 0], rtol=1e-5, atol=1e-6)
+    left, right = Input((8, 8, 1)), Input((8, 8, 1))
+    with pytest.raises(ValueError, match="model must have one input, got 2"):
+        plotting.feature_maps(Model([left, right], Add()([left, right])), x)
+
+
 def test_feature_maps_of_chosen_layers_and_shapes_of_the_image():
     model = LeNet5((28, 28, 1), seed=0)
     x = rng().random((28, 28), np.float32)
@@ -174,7 +189,7 @@ def test_feature_maps_refuses():
         plotting.feature_maps(model, x, [])
     with pytest.raises(ValueError, match="built"):
         plotting.feature_maps(Sequential([Flatten()]), x)
-    with pytest.raises(TypeError, match="model must be a Sequential"):
+    with pytest.raises(TypeError, match="model must be a Sequential or a Model"):
         plotting.feature_maps(model.layers[0], x)
 
 
@@ -423,7 +438,7 @@ def test_boxes_of_long_models_stand_in_columns_and_never_meet(count):
 
 
 def test_shapes_and_names_can_be_left_out():
-    model = MobileNetV1((32, 32, 3), 10, seed=0)
+    model = MobileNetV1((32, 32, 3), classes=10, seed=0)
     _, _, texts = svg_boxes(plot_model(model, None, show_shapes=False, show_layer_names=False))
     assert "conv_dw_3" not in texts
     assert not [text for text in texts if text.startswith(("8×8", "32×32×3"))]

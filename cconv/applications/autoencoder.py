@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from cconv.applications.frame import Frame, channels, extents, map_shape
+from cconv.applications.frame import Frame, Weights, channels, extents, map_shape
 from cconv.arguments.numbers import positive_int
 from cconv.layers import Conv2D, Conv2DTranspose, Dense, Flatten, KerasTensor, MaxPooling2D, Reshape
 from cconv.models import Model
@@ -25,6 +25,7 @@ def ConvolutionalAutoencoder(
     filters: Sequence[int] = (32, 64),
     *,
     classifier_activation: Any = "sigmoid",
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     name: str | None = "autoencoder",
     seed: int | None = None,
@@ -49,7 +50,7 @@ def ConvolutionalAutoencoder(
         Of the convolutions, each of which is followed by a maximum of 2x2 pixels.
     classifier_activation : str or Activation, optional
         Of the last layer: "sigmoid" for images from 0 to 1, None for any numbers.
-    input_tensor, name, seed, dtype, data_format
+    weights, input_tensor, name, seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
     Returns
@@ -74,7 +75,7 @@ def ConvolutionalAutoencoder(
         raise TypeError(f"{where}: filters must be a sequence of ints, got {filters!r}")
     widths = [positive_int(where, "filters", width) for width in filters]
     frame = Frame(
-        where, None, input_tensor, input_shape, data_format, size=28, channels=1, least=2 ** len(widths)
+        where, weights, input_tensor, input_shape, data_format, size=28, channels=1, least=2 ** len(widths)
     )
     if any(side % 2 ** len(widths) for side in extents(frame.x)):
         raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, chain, channels
+from cconv.applications.frame import Frame, Weights, chain, channels
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import flag
 from cconv.layers import (
@@ -39,7 +39,7 @@ VARIANCE = tuple((255 * deviation) ** 2 for deviation in (0.229, 0.224, 0.225))
 def ConvNeXtTiny(
     include_top: bool = True,
     include_preprocessing: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain, channel_axis, channels
+from cconv.applications.frame import Frame, Weights, chain, channel_axis, channels
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
@@ -36,7 +36,7 @@ EPSILON = 1.001e-5  # Keras'
 
 def DenseNet121(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, before_stride, chain, channels, map_shape
+from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, map_shape
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import fraction
 from cconv.initializers import VarianceScaling
@@ -48,7 +48,7 @@ SQUEEZED = 0.25  # of a block's input channels, inside the gate
 
 def EfficientNetB0(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -1,8 +1,10 @@
-"""What the networks that are graphs share: Keras' arguments, what comes in and what goes out."""
+"""What the networks share: Keras' arguments, what comes in and what goes out."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,21 @@ from numpy.typing import DTypeLike
 
 from cconv import arguments
 from cconv.arguments.control import controlled
-from cconv.arguments.numbers import flag, is_int, positive_int
-from cconv.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input, KerasTensor, Layer
-from cconv.models import Model
+from cconv.arguments.numbers import finite, flag, is_int, positive_int
+from cconv.layers import (
+    Dense,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Input,
+    KerasTensor,
+    Layer,
+    Rescaling,
+)
+from cconv.models import Model, Sequential
 from cconv.models.tracing import graph_of
 
 Shape = tuple[int, ...]
+Weights = str | os.PathLike[str] | None  # the path of a file
 _POOLINGS = (None, "avg", "max")
 
 # Gives arrays in place of initial weights, while networks are only counted.
@@ -47,8 +58,8 @@ class Frame:
     ----------
     where : str
         The network's function, for error messages.
-    weights : None
-        There are none to download; all else is refused.
+    weights : path or None
+        Of a file with the network's weights; there are none to download.
     input_tensor : KerasTensor, optional
         What the network is to see, in place of a new input.
     input_shape : tuple of int, optional
@@ -82,17 +93,14 @@ class Frame:
         channels: int = 3,
     ) -> None:
         self.where = where
-        if weights is not None:
-            raise ValueError(
-                f"{where}: weights must be None, got {weights!r}: cconv has no trained weights to download; "
-                "load_weights or set_weights of the model fill it"
-            )
+        self.weights: Weights = _checked_weights(where, weights)
         if input_tensor is not None and not isinstance(input_tensor, KerasTensor):
             raise TypeError(
                 f"{where}: input_tensor must be a KerasTensor, as Input gives, got {input_tensor!r}"
             )
         if data_format is not None:
             data_format = arguments.data_format(where, data_format)
+        self.new: bool = input_tensor is None  # the image, which no other layer has seen
         if input_tensor is None:
             first = data_format == "channels_first"
             if input_shape is None:
@@ -179,14 +187,25 @@ class Frame:
         if pooling not in _POOLINGS:
             raise ValueError(f"{self.where}: pooling must be None, 'avg' or 'max', got {pooling!r}")
 
-    @staticmethod
-    def pooled(y: KerasTensor, pooling: Any, mean: str | None, largest: str | None) -> KerasTensor:
+    def pooled(self, y: KerasTensor, pooling: Any, mean: str | None, largest: str | None) -> KerasTensor:
         """Return the last map, or its mean or maximum."""
+        return chain(y, *self.closing(False, pooling, [], (mean, largest)))
+
+    def closing(
+        self,
+        include_top: Any,
+        pooling: Any,
+        top: Sequence[Layer],
+        pool_names: tuple[str | None, str | None] = (None, None),
+    ) -> list[Layer]:
+        """Return the layers behind the last map: the top, or what takes its mean or maximum, or none."""
+        self.check_pooling(pooling)
+        if flag(self.where, "include_top", include_top):
+            return list(top)
+        mean, largest = pool_names
         if pooling == "avg":
-            return GlobalAveragePooling2D(name=mean)(y)
-        if pooling == "max":
-            return GlobalMaxPooling2D(name=largest)(y)
-        return y
+            return [GlobalAveragePooling2D(name=mean)]
+        return [GlobalMaxPooling2D(name=largest)] if pooling == "max" else []
 
     @controlled
     def model(self, y: KerasTensor, name: str | None, seed: Any, dtype: DTypeLike) -> Model:
@@ -194,7 +213,31 @@ class Frame:
         inputs = sources(self.x)
         let_stand_in(node.layer for node in graph_of(self.where, inputs, [y]).nodes)
         single: Any = inputs[0] if len(inputs) == 1 else inputs
-        return Model(single, y, name, seed=seed, dtype=dtype, data_format=self.x.data_format)
+        return self._filled(Model(single, y, name, seed=seed, dtype=dtype, data_format=self.x.data_format))
+
+    @controlled
+    def row(self, layers: Sequence[Layer], name: str | None, seed: Any, dtype: DTypeLike) -> Model:
+        """Return a network of layers one behind the other: a `Sequential`, but behind an input_tensor."""
+        if not self.new:
+            return self.model(chain(self.x, *layers), name, seed, dtype)
+        let_stand_in(layers)
+        model = Sequential(layers, name, seed=seed, dtype=dtype, data_format=self.x.data_format)
+        return self._filled(model.build(self.x.sample_shape))
+
+    def _filled(self, model: Any) -> Any:
+        """Return the model with the weights that were asked for."""
+        if self.weights is not None:
+            model.load_weights(self.weights)
+        return model
+
+
+def _checked_weights(where: str, weights: Any) -> Weights:
+    if weights is None or (isinstance(weights, str | os.PathLike) and Path(weights).is_file()):
+        return weights
+    raise (ValueError if isinstance(weights, str | os.PathLike) else TypeError)(
+        f"{where}: weights must be None or the path of a file, got {weights!r}: cconv has no trained weights "
+        "to download; load_weights or set_weights of the model fill it too"
+    )
 
 
 def sources(tensor: KerasTensor) -> list[KerasTensor]:
@@ -261,6 +304,11 @@ def before_stride(x: KerasTensor, size: int) -> tuple[tuple[int, int], tuple[int
     half = size // 2
     height, width = (half - 1 + extent % 2 for extent in extents(x))
     return (height, half), (width, half)
+
+
+def scaled(where: str, rescale: Any) -> list[Layer]:
+    """Return the layer that multiplies images by a factor; none for None."""
+    return [] if rescale is None else [Rescaling(finite(where, "rescale", rescale))]
 
 
 def channel_axis(x: KerasTensor) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain, channel_axis
+from cconv.applications.frame import Frame, Weights, chain, channel_axis
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
@@ -38,7 +38,7 @@ Branch = Sequence[tuple[Any, ...]]
 
 def InceptionV3(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -5,22 +5,24 @@ from html import escape
 from typing import Any, NamedTuple
 
 from cconv.applications import (
+    alexnet,
     autoencoder,
     convnext,
     densenet,
     efficientnet,
     inception_v3,
+    lenet,
+    mobilenet,
     mobilenet_v2,
     mobilenet_v3,
-    networks,
     resnet,
     resnet_v2,
     squeezenet,
     unet,
+    vgg,
     xception,
 )
 from cconv.applications.frame import without_weights
-from cconv.applications.networks import Shape3
 from cconv.models import summary
 from cconv.models.fields import receptive_fields
 
@@ -29,7 +31,7 @@ _RESNET = "He, Zhang, Ren, Sun: Deep residual learning for image recognition"
 # Each network's function, the year and the paper.
 _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
     (
-        networks.LeNet5,
+        lenet.LeNet5,
         1998,
         "LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
     ),
@@ -40,11 +42,11 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         "extraction",
     ),
     (
-        networks.AlexNet,
+        alexnet.AlexNet,
         2012,
         "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks",
     ),
-    *((function, 2014, _VGG) for function in (networks.VGG11, networks.VGG16, networks.VGG19)),
+    *((function, 2014, _VGG) for function in (vgg.VGG11, vgg.VGG16, vgg.VGG19)),
     *(
         (function, 2015, _RESNET)
         for function in (resnet.ResNet18, resnet.ResNet34, resnet.ResNet50, resnet.ResNet20)
@@ -70,7 +72,7 @@ _SOURCES: tuple[tuple[Callable[..., Any], int, str], ...] = (
         "Iandola et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
     ),
     (
-        networks.MobileNetV1,
+        mobilenet.MobileNetV1,
         2017,
         "Howard et al.: MobileNets: efficient convolutional neural networks for mobile vision applications",
     ),
@@ -126,7 +128,7 @@ class Network(NamedTuple):
 
     name: str
     year: int
-    input_shape: Shape3
+    input_shape: tuple[int, int, int]
     parameters: int
     mult_adds: int
     receptive_field: tuple[int, int]

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, before_stride, chain, channels, rounded
+from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, rounded
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite
 from cconv.layers import (
@@ -40,7 +40,7 @@ def MobileNetV2(
     input_shape: Any = None,
     alpha: float = 1.0,
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     pooling: str | None = None,
     classes: int = 1000,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, before_stride, chain, channels, rounded
+from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, rounded
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, flag, fraction
 from cconv.layers import (
@@ -71,7 +71,7 @@ def MobileNetV3Small(
     alpha: float = 1.0,
     minimalistic: bool = False,
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     classes: int = 1000,
     pooling: str | None = None,

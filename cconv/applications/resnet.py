@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain, channels
+from cconv.applications.frame import Frame, Weights, chain, channels
 from cconv.arguments.keras_names import refusing
 from cconv.initializers import VarianceScaling
 from cconv.layers import (
@@ -51,7 +51,7 @@ class Norm(NamedTuple):
 
 def ResNet18(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,
@@ -76,8 +76,8 @@ def ResNet18(
     ----------
     include_top : bool
         Whether the mean of every map and the dense layer end it.
-    weights : None
-        There are none to download.
+    weights : path, optional
+        Of a file that `save_weights` or `save` of such a model wrote. There are none to download.
     input_tensor : KerasTensor, optional
         What the network is to see, in place of a new input.
     input_shape : (int, int, int), optional
@@ -124,7 +124,7 @@ def ResNet18(
 
 def ResNet34(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,
@@ -168,7 +168,7 @@ def ResNet34(
 
 def ResNet50(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,
@@ -222,7 +222,7 @@ def ResNet50(
 
 def ResNet20(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

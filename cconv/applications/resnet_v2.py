@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain
+from cconv.applications.frame import Frame, Weights, chain
 from cconv.applications.resnet import BLOCKS, EPSILON, WIDTHS
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
@@ -33,7 +33,7 @@ from cconv.models import Model
 
 def ResNet50V2(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

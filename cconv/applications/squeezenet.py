@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, channel_axis
+from cconv.applications.frame import Frame, Weights, channel_axis
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import flag
 from cconv.initializers import RandomNormal
@@ -38,7 +38,7 @@ FEATURES: tuple[tuple[int, int] | None, ...] = (
 
 def SqueezeNet(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from cconv.applications.frame import Frame, chain, channel_axis, extents
+from cconv.applications.frame import Frame, Weights, chain, channel_axis, extents
 from cconv.arguments.numbers import fraction, positive_int
 from cconv.layers import (
     Activation,
@@ -41,6 +41,7 @@ def UNet(
     dropout_rate: float = 0.5,
     normalized: bool = False,
     classifier_activation: Any = "auto",
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     name: str | None = "unet",
     seed: int | None = None,
@@ -70,7 +71,7 @@ def UNet(
         With batch normalisation between every 3x3 convolution and its ReLU, as is usual today.
     classifier_activation : str or Activation, optional
         Of the last layer; "auto" is a softmax over the classes, or for one class a sigmoid.
-    input_tensor, name, seed, dtype, data_format
+    weights, input_tensor, name, seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
     Returns
@@ -91,7 +92,9 @@ def UNet(
     where = "UNet"
     levels, width = positive_int(where, "depth", depth), positive_int(where, "filters", filters)
     rate = fraction(where, "dropout_rate", dropout_rate)
-    frame = Frame(where, None, input_tensor, input_shape, data_format, size=256, channels=1, least=2**levels)
+    frame = Frame(
+        where, weights, input_tensor, input_shape, data_format, size=256, channels=1, least=2**levels
+    )
     units = frame.classes(classes)
     if any(side % 2**levels for side in extents(frame.x)):
         raise ValueError(

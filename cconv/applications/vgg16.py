@@ -3,7 +3,7 @@
 from typing import Any
 
 from cconv.applications import imagenet_utils
-from cconv.applications.networks import VGG16
+from cconv.applications.vgg import VGG16
 from cconv.arguments.keras_names import refusing
 
 __all__ = ["VGG16", "preprocess_input"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cconv.applications import imagenet_utils
-from cconv.applications.networks import VGG19
+from cconv.applications.vgg import VGG19
 from cconv.arguments.keras_names import refusing
 
 __all__ = ["VGG19", "preprocess_input"]

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, chain
+from cconv.applications.frame import Frame, Weights, chain
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
@@ -31,7 +31,7 @@ from cconv.models import Model
 
 def Xception(
     include_top: bool = True,
-    weights: None = None,
+    weights: Weights = None,
     input_tensor: KerasTensor | None = None,
     input_shape: Any = None,
     pooling: str | None = None,

@@ -15,6 +15,7 @@ from cconv.callbacks import Callback
 from cconv.estimators import data, networks
 from cconv.estimators.nested import OPTIMIZERS, NestedParameters
 from cconv.layers import Layer
+from cconv.models import Model
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
@@ -23,7 +24,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     """Base of `CNNClassifier` and `CNNRegressor`: what they are given, and what they give."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "layers": [StrOptions(set(networks.NETWORKS)), list, tuple, callable],
+        "layers": [StrOptions(set(networks.NETWORKS)), list, tuple, Model, callable],
         "input_shape": [tuple, list, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), Optimizer],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), Schedule],
@@ -69,7 +70,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Return rows and targets as scikit-learn checks them; know the images' shape if `first`."""
         where, layout = type(self).__name__, self._data_format
         rows, found = data.image_rows(where, X, layout)
-        declared = data.given_shape(where, self.input_shape, layout)
+        declared = data.given_shape(where, self.input_shape, layout) or data.shape_of_model(self.layers)
         targets = data.readable(where, "y", y)
         x, y = validate_data(self, rows, targets, dtype=self._accepted(), reset=first, **checks)
         data.check_range(where, x, self._float())

@@ -11,17 +11,19 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 
 from cconv.arguments.control import controlled
 from cconv.callbacks import Callback
-from cconv.estimators import data
+from cconv.estimators import data, trained
 from cconv.estimators.data import RandomState, Samples
 from cconv.estimators.figures import PerSample, hits
 from cconv.estimators.networks import Layers
-from cconv.estimators.training import Held, TrainedEstimator
+from cconv.estimators.trained import AroundModels
+from cconv.estimators.training import Held
 from cconv.layers import Layer
+from cconv.models import Model
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
 
-class CNNClassifier(ClassifierMixin, TrainedEstimator):
+class CNNClassifier(ClassifierMixin, AroundModels):
     """A convolutional network for images, or rows of numbers, and their classes.
 
     Softmax and cross-entropy behind a network of your choice, trained in batches; the same bits
@@ -29,12 +31,15 @@ class CNNClassifier(ClassifierMixin, TrainedEstimator):
 
     Parameters
     ----------
-    layers : {"lenet"}, list of cconv layers, or callable
-        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`).
-        Layers are copied, never changed; behind those that do not end in a softmax
+    layers : str, list of cconv layers, Sequential, Model, or callable
+        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`);
+        ``"resnet20"``, ``"lenet5"``, ``"mobilenet_v2"`` and so on are those of `cconv.applications`, each for
+        images of its least size or more, with inputs scaled to what it expects.
+        Layers, those of a model too, are copied, never changed; behind those that do not end in a softmax
         come a `Flatten`, if needed, and the dense layer with one output for each class.
         A function is called with ``(input_shape, n_classes)``, the shape being ``(h, w, c)``, and
-        returns a `cconv.Sequential`, of which likewise the layers are copied and not the weights.
+        returns a model, of which likewise the layers are copied and not the weights; what keeps them is
+        `from_model`.
     input_shape : tuple of int, optional
         ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without
         it a row of a flat X is an image one pixel high.
@@ -96,7 +101,7 @@ class CNNClassifier(ClassifierMixin, TrainedEstimator):
         Only when X was a frame with names.
     input_shape_ : tuple of int
         ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
-    model_ : Sequential
+    model_ : Sequential or Model
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
     history_ : dict of str to list of float
         The figures of each epoch: ``loss`` and ``accuracy`` on the training data, means over the epoch while
@@ -128,7 +133,7 @@ class CNNClassifier(ClassifierMixin, TrainedEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **TrainedEstimator._parameter_constraints,
+        **AroundModels._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
     _activation = "softmax"
@@ -179,6 +184,47 @@ class CNNClassifier(ClassifierMixin, TrainedEstimator):
         self.verbose = verbose
         self.callbacks = callbacks
         self.data_format = data_format
+
+    @classmethod
+    @controlled
+    def from_model(cls, model: Model, classes: ArrayLike | None = None, **parameters: Any) -> Self:
+        """Return a classifier around a trained model, which predicts at once.
+
+        The model is copied with its weights, and sees X as its own ``predict`` would: bytes are not divided.
+        ``partial_fit`` goes on from its weights, and so does ``fit`` with ``warm_start=True``; else, and in
+        clones, ``fit`` trains the same network anew.
+
+        Parameters
+        ----------
+        model : Sequential or Model
+            Built, of one input and one output. It ends in a softmax; in one score for each class, which gets
+            a softmax; or in one sigmoid, or one score, for the second of two classes.
+        classes : array of shape (n_classes,), optional
+            The labels in the order of the outputs; by default 0, 1, 2 and so on.
+        **parameters
+            Of the classifier, but for `layers`, which is the model.
+
+        Returns
+        -------
+        CNNClassifier
+            Fitted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a model, labels or parameters that do not fit.
+
+        Examples
+        --------
+        >>> from cconv.applications import LeNet5
+        >>> cnn = CNNClassifier.from_model(LeNet5(seed=0), classes=list("abcdefghij"))
+        >>> cnn.predict_proba(np.zeros((5, 32, 32, 1))).shape, len(cnn.classes_)
+        ((5, 10), 10)
+        """
+        made, where = cls._around(model, parameters), f"{cls.__name__}.from_model"
+        end = trained.ending(where, model, classes)
+        made.classes_ = end.classes
+        return made._take(trained.classifying(where, model, end))
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from cconv.arguments.arrays import as_array
 from cconv.arguments.numbers import is_int
+from cconv.models import Model
 
 Shape = tuple[int, ...]
 RandomState = int | np.random.RandomState | np.random.Generator
@@ -72,6 +73,8 @@ def format_of(data_format: str | None, layers: Any) -> str:
     """Return the layout of an estimator's images: as it is given, by default that of its layers."""
     if data_format is not None:
         return data_format
+    if isinstance(layers, Model):
+        return layers.data_format
     named = layers if isinstance(layers, list | tuple) else ()
     first = any(getattr(layer, "data_format", None) == CHANNELS_FIRST for layer in named)
     return CHANNELS_FIRST if first else "channels_last"
@@ -99,6 +102,13 @@ def given_shape(where: str, input_shape: Any, data_format: str) -> Shape | None:
         expected = NAMES[data_format][1]
         raise ValueError(f"{where}: input_shape must be (h, w) or {expected}, got {input_shape!r}")
     return _with_channels(tuple(int(e) for e in entries), data_format)
+
+
+def shape_of_model(layers: Any) -> Shape | None:
+    """Return the shape of the images that a model in the parameter layers was made for; None for all else."""
+    built = isinstance(layers, Model) and layers.built
+    shape = layers.input_shape if built else None
+    return shape[1:] if isinstance(shape, tuple) and len(shape) == 4 else None
 
 
 def image_shape(

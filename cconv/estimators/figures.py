@@ -9,7 +9,7 @@ from cconv import functional, losses
 from cconv.estimators import data, networks
 from cconv.estimators.data import Samples
 from cconv.metrics import MeanMetricWrapper
-from cconv.models import Sequential
+from cconv.models import Model
 
 # From targets and outputs to a number for each sample; their mean is the score.
 PerSample = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -71,14 +71,12 @@ def explained(y: np.ndarray, weight: np.ndarray | None) -> PerSample:
     return per_sample
 
 
-def held_figures(
-    model: Sequential, loss: str, samples: Samples, per_sample: PerSample
-) -> tuple[float, float]:
+def held_figures(model: Model, loss: str, samples: Samples, per_sample: PerSample) -> tuple[float, float]:
     """Return the loss and the score of a model on samples that it does not learn from.
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
         Compiled. If its loss is a cross-entropy, that is computed from what the softmax is given.
     loss : str
         The name of its loss.

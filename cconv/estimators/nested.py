@@ -6,8 +6,10 @@ from sklearn.base import BaseEstimator
 
 from cconv import optimizers
 from cconv.arguments.parameters import SEPARATOR, Parametrised, changed, copied, invalid, nested
+from cconv.estimators.graphs import with_layers
 from cconv.estimators.pages import Documented
-from cconv.layers import Layer
+from cconv.layers import InputLayer, Layer
+from cconv.models import Model
 from cconv.optimizers import Optimizer
 
 OPTIMIZERS = (
@@ -34,7 +36,7 @@ class NestedParameters(Documented, BaseEstimator):
         deep : bool
             Whether there are also those of its parts: ``optimizer__…`` of an optimizer, also of one given
             by its name, ``learning_rate__…`` of a schedule, ``layers__0`` and ``layers__0__…`` of layers
-            in a list.
+            in a list, ``layers__conv1`` and ``layers__conv1__…`` of the layers of a model, by their names.
 
         Returns
         -------
@@ -59,7 +61,9 @@ class NestedParameters(Documented, BaseEstimator):
 
     @staticmethod
     def _entries(value: Any) -> dict[str, Any] | None:
-        """Return what a list of layers holds by number; None of anything else."""
+        """Return what a list of layers holds by number, a model by name; None of anything else."""
+        if isinstance(value, Model):
+            return {name: layer for name, layer in value._named if _has_parameters(name, layer)}
         if isinstance(value, list | tuple) and any(isinstance(entry, Layer) for entry in value):
             return {str(place): entry for place, entry in enumerate(value)}
         return None
@@ -122,7 +126,11 @@ class NestedParameters(Documented, BaseEstimator):
             setattr(self, name, value | values)
         elif entries is not None:
             made = _changed_entries(where, name, entries, values)
-            setattr(self, name, type(value)(made))
+            if isinstance(value, Model):
+                other = {key: layer for key, layer in made.items() if layer is not entries[key]}
+                setattr(self, name, with_layers(value, other))
+            else:
+                setattr(self, name, type(value)(made.values()))
         elif hasattr(value, "set_params") and not isinstance(value, Parametrised):
             value.set_params(**values)  # a part of the user's own, as scikit-learn does
         else:
@@ -148,8 +156,15 @@ def named_optimizer(name: str, learning_rate: Any) -> Optimizer:
     return optimizers.get({"class_name": name, "config": {"learning_rate": learning_rate}})
 
 
-def _changed_entries(where: str, name: str, entries: dict[str, Any], values: dict[str, Any]) -> list[Any]:
-    """Return the entries of a list with some of them, or their parameters, changed."""
+def _has_parameters(name: str, layer: Layer) -> bool:
+    """Whether a layer of a model can be set by its name."""
+    return SEPARATOR not in name and not isinstance(layer, InputLayer)
+
+
+def _changed_entries(
+    where: str, name: str, entries: dict[str, Any], values: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of a list or a model with some of them, or their parameters, changed."""
     made, inner = dict(entries), dict[str, dict[str, Any]]()
     for key, value in values.items():
         place, separator, rest = key.partition(SEPARATOR)
@@ -161,4 +176,4 @@ def _changed_entries(where: str, name: str, entries: dict[str, Any], values: dic
             made[place] = value
     for place, settings in inner.items():
         made[place] = changed(where, f"{name}{SEPARATOR}{place}", made[place], settings)
-    return list(made.values())
+    return made

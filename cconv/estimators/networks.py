@@ -1,15 +1,17 @@
 """From the parameter `layers` of an estimator to a network, and from a network to its features and scores."""
 
-import copy
+import functools
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
-from cconv import activations, losses, optimizers
 from cconv import layers as layer_classes
+from cconv import losses, optimizers
 from cconv.arguments import Configured, config_of
+from cconv.estimators import graphs, named
 from cconv.layers import (
     Conv2D,
     Dense,
@@ -21,13 +23,13 @@ from cconv.layers import (
     MaxPooling2D,
     Rescaling,
 )
-from cconv.models import Sequential
+from cconv.models import Model, Sequential
 from cconv.models.formats import agreed_format
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]
-# What the parameter `layers` may be: a name, layers, or what makes a model for a shape and so many outputs.
-Layers = str | Sequence[Layer] | Callable[[Shape, int], Sequential]
+# What the parameter `layers` may be: a name, layers, a model, or what makes one for a shape and outputs.
+Layers = str | Sequence[Layer] | Model | Callable[[Shape, int], Model]
 
 # Root mean square of what the default network's first layer sees, by the activation at its end. Adam
 # moves a weight by at most the learning rate, so that larger inputs are learnt from in fewer steps, and
@@ -92,7 +94,7 @@ def lenet(input_shape: Shape, outputs: int, dropped: float = 0.25) -> list[Layer
     return [*layers, Flatten(), *dropout, Dense(units, activation="relu")]
 
 
-NETWORKS: dict[str, Callable[[Shape, int, float], list[Layer]]] = {"lenet": lenet}
+NETWORKS = ("lenet", *named.APPLICATIONS)
 
 
 def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameterError:
@@ -113,20 +115,30 @@ def layers_of(where: str, name: str, value: Any) -> list[Layer]:
     return made
 
 
-def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, activation: str) -> list[Layer]:
-    """Return the layers, with a dense layer behind them unless they end in such an output already."""
-    shape = input_shape
-    for layer in layers:
-        shape = layer._inner(layer.compute_output_shape(layer._outer(shape)))
-    kind = getattr(layers[-1], "activation", None) if layers else None
+def _head(last: Layer | None, shape: Shape, outputs: int, activation: str) -> list[Layer]:
+    """Return the dense layer that belongs behind a last one of that output; none where it is one itself."""
+    kind = getattr(last, "activation", None)
     if kind is not None and kind.key == activation and shape == (outputs,):
-        return layers
+        return []
     if kind is not None and kind.key == "softmax":
         raise ValueError(
             f"layers: the network ends in a softmax of shape {shape}, but y has {outputs} classes"
         )
     flat = [] if len(shape) == 1 else [Flatten()]
-    return [*layers, *flat, Dense(outputs, activation=activation)]
+    return [*flat, Dense(outputs, activation=activation)]
+
+
+def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, activation: str) -> list[Layer]:
+    """Return the layers, with a dense layer behind them unless they end in such an output already."""
+    shape = input_shape
+    for layer in layers:
+        shape = layer._inner(layer.compute_output_shape(layer._outer(shape)))
+    return [*layers, *_head(layers[-1] if layers else None, shape, outputs, activation)]
+
+
+def _is_row(model: Model) -> bool:
+    """Whether a model is layers one behind the other, and no models among them."""
+    return isinstance(model, Sequential) and all(isinstance(layer, Layer) for layer in model.layers)
 
 
 def network(
@@ -143,14 +155,14 @@ def network(
     seed: int,
     dtype: Any,
     data_format: str,
-) -> Sequential:
-    """Return a new built network.
+) -> Model:
+    """Return a new built network: a `Sequential` where it is layers one behind the other.
 
     Parameters
     ----------
     where : str
         The estimator's class, for error messages.
-    layers : str, sequence of Layer, or callable
+    layers : str, sequence of Layer, Model, or callable
         As the estimator got it.
     input_shape : tuple of int
         ``(h, w, c)``, or ``(c, h, w)`` if `data_format` is channels_first.
@@ -177,30 +189,66 @@ def network(
     inner = (*input_shape[1:], input_shape[0]) if channels_first else input_shape
     first: list[Layer] = [Rescaling(1 / 255)] if scaled else []
     first += layers_of(where, "augment", augment)
-    if isinstance(layers, str):
-        hidden = NETWORKS[layers](inner, outputs, DROPPED[activation])
-        if rms > 0:
-            first.append(_to_scale(where, INPUT_RMS[activation], rms, np.dtype(dtype)))
-    elif callable(layers):
+    made: Any = layers
+    if isinstance(layers, str) and layers in named.APPLICATIONS:
+        made = named.network(layers, input_shape, outputs, activation, data_format)
+        first += _to_scale(where, named.APPLICATIONS[layers].rms, rms, np.dtype(dtype))
+    elif isinstance(layers, str):
+        made = lenet(inner, outputs, DROPPED[activation])
+        first += _to_scale(where, INPUT_RMS[activation], rms, np.dtype(dtype))
+    elif callable(layers) and not isinstance(layers, Model):
         made = layers(inner, outputs)
-        if not isinstance(made, Sequential):
+        if not isinstance(made, Model):
             raise TypeError(
-                f"{where}: layers must return a cconv.Sequential when it is a function, got {made!r}"
+                f"{where}: layers must return a Sequential or a Model when it is a function, got {made!r}"
             )
-        if made.data_format == "channels_first" and not channels_first:
-            raise ValueError(
-                f"{where}: layers returned a network for channels_first images: "
-                "pass data_format='channels_first' too"
-            )
-        hidden = layers_of(where, "layers", made.layers)
-    else:
-        hidden = [e for e in layers_of(where, "layers", layers) if not isinstance(e, InputLayer)]
+    if isinstance(made, Model) and made.data_format == "channels_first" and not channels_first:
+        raise ValueError(
+            f"{where}: layers {'is' if made is layers else 'returned'} a network for channels_first images: "
+            "pass data_format='channels_first' too"
+        )
+    options: dict[str, Any] = {"seed": seed, "dtype": dtype, "data_format": data_format}
+
+    def penalised(layer: Layer) -> None:
+        if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
+            setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
+
+    if isinstance(made, Model) and not _is_row(made):
+        return _graph(where, made, first, input_shape, outputs, activation, penalised, options)
+    given = made.layers if isinstance(made, Model) else made
+    hidden = [e for e in layers_of(where, "layers", given) if not isinstance(e, InputLayer)]
     agreed_format([*first, *hidden], len(input_shape), data_format, None)
     chain = [*first, *_hidden_and_head(hidden, inner, outputs, activation)]
     for layer in chain:
-        if alpha and getattr(layer, KERNEL_PENALTY, 0) is None:
-            setattr(layer, KERNEL_PENALTY, L2(alpha / 2))
-    return Sequential(chain, seed=seed, dtype=dtype, data_format=data_format).build(input_shape)
+        penalised(layer)
+    return Sequential(chain, **options).build(input_shape)
+
+
+def _graph(
+    where: str,
+    made: Model,
+    first: Sequence[Layer],
+    input_shape: Shape,
+    outputs: int,
+    activation: str,
+    penalised: Callable[[Layer], None],
+    options: dict[str, Any],
+) -> Model:
+    """Return copies of a graph's layers behind the first ones, with a dense layer at their end if needed."""
+    graphs.single(where, "layers", made)
+    x = image = graphs.image(input_shape, options["data_format"])
+    if options["data_format"] != made.data_format:
+        raise ValueError(
+            f"{where}: the graph in layers is for {made.data_format} images: "
+            f"pass data_format={made.data_format!r}, or make it for {options['data_format']}"
+        )
+    for layer in first:
+        x = layer(x)
+    y = graphs.grafted(where, made, x, alpha=penalised).y
+    for layer in _head(y.node.layer, y.sample_shape, outputs, activation):
+        penalised(layer)
+        y = layer(y)
+    return Model(image, y, **options)
 
 
 def described(*values: Any) -> str:
@@ -209,6 +257,10 @@ def described(*values: Any) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, Configured):
             return config_of(value)
+        if isinstance(value, Model):
+            return json.dumps(value.get_config(), sort_keys=True)
+        if isinstance(value, functools.partial):
+            return ["partial", plain(value.func), plain(value.args), sorted(value.keywords.items())]
         if isinstance(value, list | tuple):
             return [plain(entry) for entry in value]
         return getattr(value, "__qualname__", value) if callable(value) else value
@@ -216,59 +268,43 @@ def described(*values: Any) -> str:
     return repr(plain(values))
 
 
-def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> Rescaling:
-    """Return the layer that brings pixels of a root mean square to the wanted one."""
+def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> list[Layer]:
+    """Return the layer that brings pixels of a root mean square to the wanted one; none for all zeros."""
+    if rms == 0:
+        return []
     if rms < wanted / float(np.finfo(dtype).max):
         raise ValueError(
             f"{where}: X holds numbers too small for dtype {dtype.name!r}, "
             f"their root mean square is {rms:.3g}: scale it"
         )
-    return Rescaling(wanted / rms)
+    return [Rescaling(wanted / rms)]
 
 
-def _over(model: Sequential, layers: Sequence[Layer]) -> Sequential:
-    """Return a model of these layers of `model`, whose weights it shares."""
-    assert model._input_shape is not None
-    over = Sequential(layers, seed=model.seed, dtype=model.dtype, data_format=model.data_format)
-    return over.build(model._input_shape)
-
-
-def with_activation(model: Sequential, activation: str) -> Sequential:
+def with_activation(model: Model, activation: str) -> Model:
     """Return the network with another activation at its end, over the same weights."""
-    last: Any = copy.copy(model.layers[-1])
-    last.activation = activations.get(activation, "with_activation", "activation")
-    return _over(model, [*model.layers[:-1], last])
+    return graphs.with_activation(model, activation)
 
 
-def _hidden(model: Sequential) -> list[Layer]:
-    """Return the layers before the last dense one; before the last one with weights if none is dense."""
-    layers = model.layers
-    with_weights = [number for number, layer in enumerate(layers) if layer.params]
-    dense = [number for number in with_weights if isinstance(layers[number], Dense)]
-    return layers[: (dense or with_weights or [len(layers)])[-1]]
-
-
-def n_features_out(model: Sequential) -> int:
+def n_features_out(model: Model) -> int:
     """Return how many features `features` gives for one image."""
-    hidden = _hidden(model)
-    assert model._input_shape is not None
-    return int(np.prod(hidden[-1].output_shape if hidden else model._input_shape))
+    return int(np.prod(graphs.before_the_last(model).sample_shape))
 
 
-def features(model: Sequential, x: np.ndarray) -> np.ndarray:
+def features(model: Model, x: np.ndarray) -> np.ndarray:
     """Return what the last dense layer sees of these images, (n, features)."""
-    hidden = _hidden(model)
-    seen = _over(model, hidden).predict(x, verbose=0) if hidden else x.astype(model.dtype)
+    y = graphs.before_the_last(model)
+    seen = graphs.over(model, y).predict(x, verbose=0) if y.node.inputs else x.astype(model.dtype)
     return seen.reshape(len(x), -1)
 
 
-def plain(model: Sequential) -> Any:
+def plain(model: Model) -> Any:
     """Return a compiled model as plain data and arrays; itself if it has parts of the user's own."""
-    parts = [(layer_classes, layer) for layer in model.layers]
+    parts = [(layer_classes, layer) for layer in model._layers]
     parts += [(optimizers, model.optimizer), (losses, model.loss)]
     if any(getattr(module, type(part).__name__, None) is not type(part) for module, part in parts):
         return model
     return {
+        "class": model.kind,
         "model": model.get_config(),
         "weights": model.get_weights(),
         "training": model._training_config(),
@@ -276,11 +312,12 @@ def plain(model: Sequential) -> Any:
     }
 
 
-def from_plain(state: Any) -> Sequential:
+def from_plain(state: Any) -> Model:
     """Return the model of which `plain` gave the state."""
-    if isinstance(state, Sequential):
+    if isinstance(state, Model):
         return state
-    model = Sequential.from_config(state["model"])
+    kinds: dict[str, type[Model]] = {"Sequential": Sequential, "Model": Model}
+    model = kinds[state.get("class", "Sequential")].from_config(state["model"])
     model.set_weights(state["weights"])
     model._resume(state["training"], state["optimizer"])
     return model

@@ -11,17 +11,19 @@ from sklearn.utils import check_array
 
 from cconv.arguments.control import controlled
 from cconv.callbacks import Callback
-from cconv.estimators import data
+from cconv.estimators import data, trained
 from cconv.estimators.data import RandomState, Samples
 from cconv.estimators.figures import PerSample, explained
 from cconv.estimators.networks import Layers
-from cconv.estimators.training import Held, TrainedEstimator
+from cconv.estimators.trained import AroundModels
+from cconv.estimators.training import Held
 from cconv.layers import Layer
+from cconv.models import Model
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
 
-class CNNRegressor(RegressorMixin, TrainedEstimator):
+class CNNRegressor(RegressorMixin, AroundModels):
     """A convolutional network for images, or rows of numbers, and one or several numbers for each.
 
     The network learns the mean squared error of targets brought to mean 0 and variance 1, and
@@ -29,12 +31,15 @@ class CNNRegressor(RegressorMixin, TrainedEstimator):
 
     Parameters
     ----------
-    layers : {"lenet"}, list of cconv layers, or callable
-        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`).
-        Layers are copied, never changed; behind those that do not end in a
+    layers : str, list of cconv layers, Sequential, Model, or callable
+        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`);
+        ``"resnet20"``, ``"lenet5"``, ``"mobilenet_v2"`` and so on are those of `cconv.applications`, each for
+        images of its least size or more, with inputs scaled to what it expects.
+        Layers, those of a model too, are copied, never changed; behind those that do not end in a
         dense layer with the right number of linear outputs come a `Flatten`, if needed, and that layer.
         A function is called with ``(input_shape, n_outputs)``, the shape being ``(h, w, c)``, and
-        returns a `cconv.Sequential`, of which likewise the layers are copied and not the weights.
+        returns a model, of which likewise the layers are copied and not the weights; what keeps them is
+        `from_model`.
     input_shape : tuple of int, optional
         ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without
         it a row of a flat X is an image one pixel high.
@@ -94,7 +99,7 @@ class CNNRegressor(RegressorMixin, TrainedEstimator):
         Only when X was a frame with names.
     input_shape_ : tuple of int
         ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
-    model_ : Sequential
+    model_ : Sequential or Model
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
     history_ : dict of str to list of float
         The figures of each epoch: ``loss`` and ``r2`` on the training data, means over the epoch while
@@ -177,6 +182,44 @@ class CNNRegressor(RegressorMixin, TrainedEstimator):
         self.verbose = verbose
         self.callbacks = callbacks
         self.data_format = data_format
+
+    @classmethod
+    @controlled
+    def from_model(cls, model: Model, **parameters: Any) -> Self:
+        """Return a regressor around a trained model, which predicts at once.
+
+        The model is copied with its weights, and sees X as its own ``predict`` would: bytes are not divided,
+        and its outputs are the predictions. ``partial_fit`` goes on from its weights, and so does ``fit``
+        with ``warm_start=True``; else, and in clones, ``fit`` trains the same network anew.
+
+        Parameters
+        ----------
+        model : Sequential or Model
+            Built, of one input and one output.
+        **parameters
+            Of the regressor, but for `layers`, which is the model.
+
+        Returns
+        -------
+        CNNRegressor
+            Fitted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a model or parameters that do not fit.
+
+        Examples
+        --------
+        >>> from cconv.applications import ResNet20
+        >>> model = ResNet20(input_shape=(8, 8, 1), classes=2, classifier_activation=None, seed=0)
+        >>> CNNRegressor.from_model(model).predict(np.zeros((5, 8, 8, 1))).shape
+        (5, 2)
+        """
+        made, where = cls._around(model, parameters), f"{cls.__name__}.from_model"
+        outputs = model.output_shape[1:] if model.output_shape[1] > 1 else ()
+        made.target_mean_, made.target_scale_ = np.zeros(outputs), np.ones(outputs)
+        return made._take(trained.copied(where, model))
 
     @_fit_context(prefer_skip_nested_validation=True)
     @controlled

@@ -157,6 +157,10 @@ class TrainedEstimator(ConvolutionalEstimator):
             dtype=self._float(),
             data_format=self._data_format,
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget all epochs of another network."""
         self._network_of = networks.described(*self._shaping())
         self.loss_curve_: list[float] = []
         self.history_: dict[str, list[float]] = {}

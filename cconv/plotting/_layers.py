@@ -12,7 +12,7 @@ from cconv.arguments.numbers import is_int, positive_int
 from cconv.geometry.layout import to_channels_last
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.layers import AveragePooling2D, Conv2D, DepthwiseConv2D, Layer, MaxPooling2D
-from cconv.models import Sequential
+from cconv.models import Model
 from cconv.plotting._pictures import (
     BLUE,
     GREY,
@@ -106,7 +106,7 @@ def _filters_title(layer: Layer, channels: int, shown: int, total: int, coloured
 
 
 def feature_maps(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     layers: Sequence[str | int] | None = None,
     *,
@@ -116,8 +116,8 @@ def feature_maps(
 
     Parameters
     ----------
-    model : Sequential
-        Built; it runs in inference mode.
+    model : Sequential or Model
+        Built, of one input; it runs in inference mode.
     x : array
         One image of the model's input shape, with or without a batch axis of 1; (h, w) will do for
         one channel.
@@ -145,10 +145,12 @@ def feature_maps(
     7
     """
     where = "feature_maps"
-    if not isinstance(model, Sequential):
-        raise TypeError(f"{where}: model must be a Sequential, got {model!r}")
+    if not isinstance(model, Model):
+        raise TypeError(f"{where}: model must be a Sequential or a Model, got {model!r}")
     if not model.built:
         raise ValueError(f"{where}: model must be built")
+    if len(model.inputs) > 1:
+        raise ValueError(f"{where}: model must have one input, got {len(model.inputs)}")
     image = _one_image(where, model, x)
     chosen = _chosen(where, model, layers)
     parts = matplotlib_parts(where)
@@ -180,7 +182,7 @@ def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
     line[0].set_title(f"{layer.shown}  {size}", fontsize=9, loc="left", parse_math=False)
 
 
-def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
+def _one_image(where: str, model: Model, x: ArrayLike) -> np.ndarray:
     """Return x as (h, w, c), whatever the model's data format."""
     expected = model.input_shape[1:]
     image = arguments.real_array(where, "x", x, None)
@@ -195,7 +197,7 @@ def _one_image(where: str, model: Sequential, x: ArrayLike) -> np.ndarray:
     return np.ascontiguousarray(to_channels_last(image[np.newaxis], model.data_format))[0]
 
 
-def _chosen(where: str, model: Sequential, layers: Sequence[str | int] | None) -> list[Layer]:
+def _chosen(where: str, model: Model, layers: Sequence[str | int] | None) -> list[Layer]:
     """Return the layers to draw."""
     if layers is None:
         kinds = (Conv2D, DepthwiseConv2D, MaxPooling2D, AveragePooling2D)
@@ -215,17 +217,15 @@ def _chosen(where: str, model: Sequential, layers: Sequence[str | int] | None) -
     return chosen
 
 
-def _outputs(model: Sequential, image: np.ndarray, chosen: Sequence[Layer]) -> list[tuple[Layer, np.ndarray]]:
+def _outputs(model: Model, image: np.ndarray, chosen: Sequence[Layer]) -> list[tuple[Layer, np.ndarray]]:
     """Return the chosen layers, in the model's order, with their outputs (h, w, c)."""
-    y = np.ascontiguousarray(image[np.newaxis], dtype=model.dtype)
-    found = []
-    for layer in model.layers:
-        y = layer._to_inner(layer.forward(layer._to_outer(y)))
-        if any(layer is entry for entry in chosen):
-            found.append((layer, y[0]))
-        if len(found) == len(chosen):
-            break
-    return found
+    shown = [layer for layer in model.layers if any(layer is entry for entry in chosen)]
+    part = Model(model.inputs, [layer.output for layer in shown], dtype=model.dtype, seed=model.seed)
+    x = image[np.newaxis]
+    first = part.data_format == "channels_first"
+    maps: Any = part.predict(np.moveaxis(x, -1, 1) if first else x, verbose=0)
+    maps = maps if isinstance(maps, list) else [maps]
+    return [(layer, to_channels_last(y, part.data_format)[0]) for layer, y in zip(shown, maps, strict=True)]
 
 
 def padding(

@@ -12,6 +12,8 @@ from cconv.callbacks import LambdaCallback
 from cconv.datasets import mnist, mnist_small
 from cconv.layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Rescaling
 from cconv.models import Sequential
+from cconv.optimizers import SGD
+from cconv.schedules import CosineDecay
 
 
 def options(description: str, epochs: int, seeds: Sequence[int]) -> argparse.Namespace:
@@ -83,6 +85,17 @@ def cifar10_network(seed: int) -> Sequential:
         ],
         seed=seed,
     )
+
+
+def descent(steps: int, rate: float, decay: float, warmup: int) -> SGD:
+    """Return SGD with Nesterov's momentum for so many steps: a rate that rises along a line, and a cosine.
+
+    Kernels decay; biases and what batch normalisation learns do not.
+    """
+    schedule = CosineDecay(0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup)
+    optimizer = SGD(schedule, momentum=0.9, nesterov=True, weight_decay=decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def train(model: Sequential, data: Any, optimizer: Any, batch_size: int, chosen: argparse.Namespace) -> Any:

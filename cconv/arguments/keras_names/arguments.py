@@ -47,9 +47,6 @@ FACTOR = Argument(instead="a lower learning_rate")
 WORKERS = Argument(
     (1, 0, None), "workers= of a cconv.utils.PyDataset; batches of arrays are prepared in the background"
 )
-TOP = Argument((True,), "the layers of the model but the last: Sequential(model.layers[:-1])")
-TRAINED = Argument(instead="weights=None: cconv has no trained weights, load_weights fills a model")
-ACTIVATION = Argument(("softmax",), "Sequential([*model.layers[:-1], Dense(classes, activation=…)])")
 DESERIALIZE = {"custom_objects": Argument((None, {}), "cconv.utils.custom_object_scope")}
 
 
@@ -206,17 +203,5 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     "regularizers.deserialize": DESERIALIZE,
     "activations.*": {
         "identifier": VALUE,
-    },
-    "applications.*": {
-        "include_top": TOP,
-        "weights": TRAINED,
-        "input_tensor": NONE,
-        "pooling": NONE,
-        "classifier_activation": ACTIVATION,
-        "name": NAME,
-    },
-    "applications.MobileNet": {
-        "depth_multiplier": Argument((1, None)),
-        "dropout": Argument((0.0, None), "a Dropout layer: cconv's has none, Keras' drops 0.001"),
     },
 }

@@ -20,7 +20,7 @@ applications.table()
 # - **VGG** (2014): nothing but 3×3 convolutions (lesson 7), twice as many filters after each pooling. The number counts the layers with weights.
 # - **MobileNet** (2017): a 3×3 on every channel by itself, then a 1×1 that mixes the channels, for telephones.
 #
-# Two more to know, which are not layers in a row and so not here: **GoogLeNet** (2014), whose layers apply 1×1, 3×3 and 5×5 side by side, and **ResNet** (2015), whose
+# Two more to know, whose layers do not stand in a row (lesson 11): **GoogLeNet** (2014), whose layers apply 1×1, 3×3 and 5×5 side by side, and **ResNet** (2015), whose
 # layers add their result to their input, so that 152 of them can be trained.
 #
 # ## LeNet-5

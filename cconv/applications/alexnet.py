@@ -1,0 +1,84 @@
+"""AlexNet (Krizhevsky et al. 2012), in one column."""
+
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from cconv.applications.frame import Frame, Weights, scaled
+from cconv.applications.vgg import dense_layers
+from cconv.layers import Conv2D, KerasTensor, MaxPooling2D
+from cconv.models import Model
+
+
+def AlexNet(
+    input_shape: Any = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: Weights = None,
+    input_tensor: KerasTensor | None = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str | None = "alexnet",
+    *,
+    dropout_rate: float = 0.5,
+    rescale: float | None = None,
+    seed: int | None = None,
+    dtype: DTypeLike = "float32",
+    data_format: str | None = None,
+) -> Model:
+    """Return AlexNet, in one column and without groups: 62,378,344 parameters.
+
+    Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural
+    networks". 1,135,256,096 multiply-adds for 227x227x3, receptive field 195x195. The paper splits the
+    filters over two GPUs, so that the 2nd, 4th and 5th convolution see half of the maps each: 60,965,224
+    parameters. Here, as in most later descriptions, every filter sees all maps. Input of 227 pixels, which
+    11x11 windows of stride 4 fit exactly (the paper says 224). The local response normalisation of the
+    paper is left out; it has no parameters.
+
+    Parameters
+    ----------
+    input_shape : (int, int, int), optional
+        Height and width in pixels, at least 67, and channels; (227, 227, 3) by default.
+    classes : int
+        Units of the last layer.
+    include_top : bool
+        Whether the dense layers end it.
+    weights, input_tensor, pooling, classifier_activation, name
+        As for `ResNet18`.
+    dropout_rate : float
+        Behind the first two dense layers.
+    rescale : float, optional
+        Multiply the images by this first: ``1/255`` for uint8 images.
+    seed, dtype, data_format
+        As for `ResNet18`.
+
+    Returns
+    -------
+    Sequential
+        Built, not compiled; a `Model` behind an `input_tensor`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that cannot be.
+
+    Examples
+    --------
+    >>> AlexNet((67, 67, 3), classes=10).output_shape
+    (None, 10)
+    """
+    frame = Frame("AlexNet", weights, input_tensor, input_shape, data_format, size=227, least=67)
+    top = dense_layers("AlexNet", frame.classes(classes), classifier_activation, dropout_rate)
+    layers = [
+        *scaled("AlexNet", rescale),
+        Conv2D(96, 11, strides=4, activation="relu", name="conv1"),
+        MaxPooling2D(3, strides=2, name="pool1"),
+        Conv2D(256, 5, padding="same", activation="relu", name="conv2"),
+        MaxPooling2D(3, strides=2, name="pool2"),
+        Conv2D(384, 3, padding="same", activation="relu", name="conv3"),
+        Conv2D(384, 3, padding="same", activation="relu", name="conv4"),
+        Conv2D(256, 3, padding="same", activation="relu", name="conv5"),
+        MaxPooling2D(3, strides=2, name="pool5"),
+        *frame.closing(include_top, pooling, top),
+    ]
+    return frame.row(layers, name, seed, dtype)
