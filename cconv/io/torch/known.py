@@ -1,0 +1,355 @@
+"""The names that torchvision and timm give the layers of the networks of `cconv.applications`.
+
+A scheme takes the names of all layers with weights, as the network has them here, and returns the names of
+their modules there, or None where it is about another network. Names are enough: no order of a file is
+believed. The names are those of torchvision 0.29 and timm 1.0, which have had them for years.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+Names = dict[str, str]
+Rules = Sequence[tuple[str, Callable[..., str]]]
+
+# Blocks in each stage of MobileNetV2 and V3, by which timm numbers them; there they are counted through.
+STAGES_V2, STAGES_V3 = (1, 2, 3, 4, 3, 3, 1), (1, 2, 3, 2, 3)
+# Inception's branches in the order in which the network is written, and its blocks.
+_FIVE = "1x1 5x5_1 5x5_2 3x3dbl_1 3x3dbl_2 3x3dbl_3 _pool"
+_SEVEN = "1x1 7x7_1 7x7_2 7x7_3 7x7dbl_1 7x7dbl_2 7x7dbl_3 7x7dbl_4 7x7dbl_5 _pool"
+_LAST = "1x1 3x3_1 3x3_2a 3x3_2b 3x3dbl_1 3x3dbl_2 3x3dbl_3a 3x3dbl_3b _pool"
+INCEPTION = {
+    **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), _FIVE),
+    "Mixed_6a": "3x3 3x3dbl_1 3x3dbl_2 3x3dbl_3",
+    **dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), _SEVEN),
+    "Mixed_7a": "3x3_1 3x3_2 7x7x3_1 7x7x3_2 7x7x3_3 7x7x3_4",
+    **dict.fromkeys(("Mixed_7b", "Mixed_7c"), _LAST),
+}
+INCEPTION_STEM = "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d_4a_3x3"
+
+
+def _ruled(names: Sequence[str], rules: Rules) -> Names | None:
+    """Return what the first rule that fits makes of each name; None where one fits none."""
+    found = {}
+    for name in names:
+        short = name.rsplit(".", 1)[-1] if name.startswith("convnext") else name
+        for pattern, make in rules:
+            match = re.fullmatch(pattern, short)
+            if match is not None:
+                found[name] = make(*match.groups())
+                break
+        else:
+            return None
+    return found
+
+
+def _is(name: str) -> Callable[..., str]:
+    return lambda *_: name
+
+
+def _less(number: str) -> int:
+    return int(number) - 1
+
+
+def resnet(names: Sequence[str]) -> Names | None:
+    """ResNet-50, in both."""
+    rules = (
+        ("conv1_conv", _is("conv1")),
+        ("conv1_bn", _is("bn1")),
+        ("predictions", _is("fc")),
+        (r"conv(\d)_block(\d+)_0_conv", lambda s, b: f"layer{_less(s)}.{_less(b)}.downsample.0"),
+        (r"conv(\d)_block(\d+)_0_bn", lambda s, b: f"layer{_less(s)}.{_less(b)}.downsample.1"),
+        (
+            r"conv(\d)_block(\d+)_([123])_(conv|bn)",
+            lambda s, b, n, kind: f"layer{_less(s)}.{_less(b)}.{kind}{n}",
+        ),
+    )
+    return _ruled(names, rules)
+
+
+def densenet(names: Sequence[str]) -> Names | None:
+    """DenseNet, in both."""
+    of_layer = {"0_bn": "norm1", "1_conv": "conv1", "1_bn": "norm2", "2_conv": "conv2"}
+    rules = (
+        ("conv1_conv", _is("features.conv0")),
+        ("conv1_bn", _is("features.norm0")),
+        ("bn", _is("features.norm5")),
+        ("predictions", _is("classifier")),
+        (
+            r"conv(\d)_block(\d+)_(\d_bn|\d_conv)",
+            lambda s, n, part: f"features.denseblock{_less(s)}.denselayer{n}.{of_layer.get(part, part)}",
+        ),
+        (r"pool(\d)_bn", lambda s: f"features.transition{_less(s)}.norm"),
+        (r"pool(\d)_conv", lambda s: f"features.transition{_less(s)}.conv"),
+    )
+    return _ruled(names, rules)
+
+
+def _vgg(names: Sequence[str], top: Names) -> Names | None:
+    """Count what stands between a VGG's convolutions: a ReLU behind each, and a pooling behind a block."""
+    found, number, last = {}, 0, ""
+    for name in names:
+        match = re.fullmatch(r"block(\d)_conv\d", name)
+        if match is None and name not in top:
+            return None
+        if match is None:
+            found[name] = top[name]
+            continue
+        number += bool(last and match[1] != last)
+        found[name], last = f"features.{number}", match[1]
+        number += 2
+    return found
+
+
+def vgg_torchvision(names: Sequence[str]) -> Names | None:
+    """VGG-11, -16 and -19."""
+    return _vgg(names, {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"})
+
+
+def vgg_timm(names: Sequence[str]) -> Names | None:
+    """VGG-11, -16 and -19, whose dense layers are convolutions in timm."""
+    return _vgg(names, {"fc1": "pre_logits.fc1", "fc2": "pre_logits.fc2", "predictions": "head.fc"})
+
+
+def alexnet_torchvision(names: Sequence[str]) -> Names | None:
+    """AlexNet."""
+    numbers = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}
+    top = {"fc1": "classifier.1", "fc2": "classifier.4", "predictions": "classifier.6"}
+    table = {name: f"features.{number}" for name, number in numbers.items()} | top
+    return {name: table[name] for name in names} if set(names) <= set(table) else None
+
+
+def _place(number: int, stages: Sequence[int]) -> str:
+    """Return stage and place of a block that is counted through."""
+    for stage, blocks in enumerate(stages):
+        if number < blocks:
+            return f"{stage}.{number}"
+        number -= blocks
+    return f"{len(stages)}.{number}"
+
+
+class Inverted:
+    """The names of inverted residual blocks, which MobileNets and EfficientNets share.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all layers of the network.
+    blocks : str
+        A pattern for what the layers of a block begin with.
+    parts : str
+        "expand depthwise project" as the network calls them, and then squeeze and excite.
+    norm : callable
+        The name of a normalisation, given that of its convolution.
+    """
+
+    def __init__(self, names: Sequence[str], blocks: str, parts: str, norm: Callable[[str], str]) -> None:
+        self.blocks: dict[str, Names] = {}  # of each block, parts by the names of its layers
+        for name in names:
+            match = re.match(blocks, name)
+            if match is not None:
+                self.blocks.setdefault(match[0], {})
+        kinds = ("expand", "depthwise", "project", "squeeze", "excite")
+        for prefix, found in self.blocks.items():
+            for kind, part in zip(kinds, parts.split(), strict=True):
+                convolution = prefix + part
+                if convolution in names:
+                    found[convolution] = kind
+                    found[norm(convolution)] = f"{kind} norm"
+
+    def torchvision(self, number: int, prefix: str, folder: str) -> Names:
+        """Return the names of a block in torchvision, whose parts are counted; folder is around it."""
+        layers = self.blocks[prefix]
+        kinds = [kind for kind in ("expand", "depthwise", "excite", "project") if kind in layers.values()]
+        flat = folder == "conv"  # MobileNetV2: the last convolution and its normalisation stand by themselves
+        made = {}
+        for name, kind in layers.items():
+            what, _, norm = kind.partition(" ")
+            place = kinds.index("excite" if what == "squeeze" else what)
+            if what in ("squeeze", "excite"):
+                made[name] = f"features.{number}.{folder}.{place}.fc{1 + (what == 'excite')}"
+            elif what == "project" and flat:
+                made[name] = f"features.{number}.{folder}.{place + bool(norm)}"
+            else:
+                made[name] = f"features.{number}.{folder}.{place}.{int(bool(norm))}"
+        return made
+
+    def timm(self, place: str, prefix: str) -> Names:
+        """Return the names of a block in timm: its convolutions say what they do."""
+        layers = self.blocks[prefix]
+        wide = "expand" in layers.values()
+        table = {"depthwise": "conv_dw", "squeeze": "se.conv_reduce", "excite": "se.conv_expand"}
+        table |= {"expand": "conv_pw", "project": "conv_pwl" if wide else "conv_pw"}
+        norms = ["expand", "depthwise", "project"] if wide else ["depthwise", "project"]
+        made = {}
+        for name, kind in layers.items():
+            what, _, norm = kind.partition(" ")
+            called = f"bn{norms.index(what) + 1}" if norm and what in norms else table[what]
+            made[name] = f"blocks.{place}.{called}"
+        return made
+
+
+def _merged(names: Sequence[str], ends: Names, blocks: Sequence[Names]) -> Names | None:
+    table = dict(ends)
+    for block in blocks:
+        table |= block
+    return {name: table[name] for name in names} if names and set(names) <= set(table) else None
+
+
+def _mobilenet_v2(names: Sequence[str]) -> Inverted:
+    parts = "expand depthwise project squeeze excite"
+    return Inverted(names, r"expanded_conv_(?!\d)|block_\d+_", parts, lambda name: f"{name}_BN")
+
+
+def mobilenet_v2_torchvision(names: Sequence[str]) -> Names | None:
+    """MobileNetV2."""
+    ends = {"Conv1": "features.0.0", "bn_Conv1": "features.0.1"}
+    ends |= {"Conv_1": "features.18.0", "Conv_1_bn": "features.18.1", "predictions": "classifier.1"}
+    found = _mobilenet_v2(names)
+    return _merged(names, ends, [found.torchvision(n, p, "conv") for n, p in enumerate(found.blocks, 1)])
+
+
+def mobilenet_v2_timm(names: Sequence[str]) -> Names | None:
+    """MobileNetV2."""
+    ends = {"Conv1": "conv_stem", "bn_Conv1": "bn1"}
+    ends |= {"Conv_1": "conv_head", "Conv_1_bn": "bn2", "predictions": "classifier"}
+    found = _mobilenet_v2(names)
+    return _merged(names, ends, [found.timm(_place(n, STAGES_V2), p) for n, p in enumerate(found.blocks)])
+
+
+def _mobilenet_v3(names: Sequence[str]) -> Inverted:
+    parts = "expand depthwise project squeeze_excite_conv squeeze_excite_conv_1"
+    return Inverted(names, r"expanded_conv_(\d+_)?", parts, lambda name: f"{name}_bn")
+
+
+def mobilenet_v3_torchvision(names: Sequence[str]) -> Names | None:
+    """MobileNetV3, small."""
+    ends = {"conv": "features.0.0", "conv_bn": "features.0.1"}
+    ends |= {"conv_1": "features.12.0", "conv_1_bn": "features.12.1"}
+    ends |= {"conv_2": "classifier.0", "logits": "classifier.3"}
+    found = _mobilenet_v3(names)
+    return _merged(names, ends, [found.torchvision(n, p, "block") for n, p in enumerate(found.blocks, 1)])
+
+
+def mobilenet_v3_timm(names: Sequence[str]) -> Names | None:
+    """MobileNetV3, small."""
+    ends = {"conv": "conv_stem", "conv_bn": "bn1"}
+    ends |= {"conv_1": "blocks.5.0.conv", "conv_1_bn": "blocks.5.0.bn1"}
+    ends |= {"conv_2": "conv_head", "logits": "classifier"}
+    found = _mobilenet_v3(names)
+    return _merged(names, ends, [found.timm(_place(n, STAGES_V3), p) for n, p in enumerate(found.blocks)])
+
+
+def _efficientnet(names: Sequence[str]) -> Inverted:
+    def norm(name: str) -> str:
+        prefix, _, part = name.partition("_")
+        return f"{prefix}_{'bn' if part == 'dwconv' else part.replace('_conv', '_bn')}"
+
+    parts = "expand_conv dwconv project_conv se_reduce se_expand"
+    return Inverted(names, r"block\d[a-z]_", parts, norm)
+
+
+def efficientnet_torchvision(names: Sequence[str]) -> Names | None:
+    """EfficientNet-B0."""
+    ends = {"stem_conv": "features.0.0", "stem_bn": "features.0.1"}
+    ends |= {"top_conv": "features.8.0", "top_bn": "features.8.1", "predictions": "classifier.1"}
+    found = _efficientnet(names)
+
+    def block(prefix: str) -> Names:
+        number = f"{prefix[5]}.{ord(prefix[6]) - ord('a')}"
+        made = found.torchvision(0, prefix, "block")
+        return {name: there.replace("features.0", f"features.{number}") for name, there in made.items()}
+
+    return _merged(names, ends, [block(prefix) for prefix in found.blocks])
+
+
+def efficientnet_timm(names: Sequence[str]) -> Names | None:
+    """EfficientNet-B0."""
+    ends = {"stem_conv": "conv_stem", "stem_bn": "bn1"}
+    ends |= {"top_conv": "conv_head", "top_bn": "bn2", "predictions": "classifier"}
+    found = _efficientnet(names)
+    places = {prefix: f"{_less(prefix[5])}.{ord(prefix[6]) - ord('a')}" for prefix in found.blocks}
+    return _merged(names, ends, [found.timm(place, prefix) for prefix, place in places.items()])
+
+
+def convnext_torchvision(names: Sequence[str]) -> Names | None:
+    """ConvNeXt."""
+    parts = {"depthwise_conv": 0, "layernorm": 2, "pointwise_conv_1": 3, "pointwise_conv_2": 5}
+    rules = (
+        (r".*_stem_conv", _is("features.0.0")),
+        (r".*_stem_layernorm", _is("features.0.1")),
+        (r".*_downsampling_layernorm_(\d)", lambda s: f"features.{2 * int(s) + 2}.0"),
+        (r".*_downsampling_conv_(\d)", lambda s: f"features.{2 * int(s) + 2}.1"),
+        (
+            r".*_stage_(\d)_block_(\d+)_layer_scale",
+            lambda s, b: f"features.{2 * int(s) + 1}.{b}.layer_scale",
+        ),
+        (
+            rf".*_stage_(\d)_block_(\d+)_({'|'.join(parts)})",
+            lambda s, b, part: f"features.{2 * int(s) + 1}.{b}.block.{parts[part]}",
+        ),
+        (r".*_head_layernorm", _is("classifier.0")),
+        (r".*_head_dense", _is("classifier.2")),
+    )
+    return _ruled(names, rules)
+
+
+def convnext_timm(names: Sequence[str]) -> Names | None:
+    """ConvNeXt."""
+    parts = {"depthwise_conv": "conv_dw", "layernorm": "norm", "layer_scale": "gamma"}
+    parts |= {"pointwise_conv_1": "mlp.fc1", "pointwise_conv_2": "mlp.fc2"}
+    rules = (
+        (r".*_stem_conv", _is("stem.0")),
+        (r".*_stem_layernorm", _is("stem.1")),
+        (r".*_downsampling_layernorm_(\d)", lambda s: f"stages.{int(s) + 1}.downsample.0"),
+        (r".*_downsampling_conv_(\d)", lambda s: f"stages.{int(s) + 1}.downsample.1"),
+        (
+            rf".*_stage_(\d)_block_(\d+)_({'|'.join(parts)})",
+            lambda s, b, part: f"stages.{s}.blocks.{b}.{parts[part]}",
+        ),
+        (r".*_head_layernorm", _is("head.norm")),
+        (r".*_head_dense", _is("head.fc")),
+    )
+    return _ruled(names, rules)
+
+
+def inception(names: Sequence[str]) -> Names | None:
+    """Inception, version 3, in both: its layers have no names here, and stand in the order of the graph."""
+    modules = INCEPTION_STEM.split()
+    for block, branches in INCEPTION.items():
+        modules += [f"{block}.branch{branch}" for branch in branches.split()]
+    kinds = {"conv2d": iter(modules), "batch_normalization": iter(modules)}
+    ends = {"conv2d": "conv", "batch_normalization": "bn", "predictions": "fc"}
+    found = {}
+    for name in names:
+        kind = re.sub(r"_\d+$", "", name)
+        if kind not in ends:
+            return None
+        module = next(kinds[kind], None) if kind in kinds else ""
+        if module is None:
+            return None
+        found[name] = f"{module}.{ends[kind]}".lstrip(".")
+    whole = all(next(rest, None) is None for rest in kinds.values())
+    return found if whole else None
+
+
+TORCHVISION = (
+    *(resnet, densenet, vgg_torchvision, alexnet_torchvision, mobilenet_v2_torchvision),
+    *(mobilenet_v3_torchvision, efficientnet_torchvision, convnext_torchvision, inception),
+)
+TIMM = (
+    *(resnet, densenet, vgg_timm, mobilenet_v2_timm, mobilenet_v3_timm, efficientnet_timm),
+    *(convnext_timm, inception),
+)
+SCHEMES = {"torchvision": TORCHVISION, "timm": TIMM}
+
+
+def known_as(names: Sequence[str], package: str) -> list[Names]:
+    """Return what a package may call these layers; empty for a network that is not known.
+
+    Examples
+    --------
+    >>> known_as(["conv1_conv", "conv2_block1_0_bn"], "timm")[0]["conv2_block1_0_bn"]
+    'layer1.0.downsample.1'
+    """
+    found = [scheme(names) for scheme in SCHEMES[package]]
+    return [table for table in found if table]
