@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from numpy.typing import DTypeLike
 
+from cconv.applications.forms import form_of
 from cconv.applications.frame import let_stand_in
 from cconv.arguments.control import controlled
 from cconv.arguments.keras_names import refusing
@@ -96,6 +97,7 @@ def AlexNet(
     input_shape: Sequence[int] = (227, 227, 3),
     classes: int = 1000,
     *,
+    form: str = "keras",
     rescale: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
@@ -107,11 +109,15 @@ def AlexNet(
     see half of the maps each: 60,965,224 parameters. Here, as in most later descriptions, every
     filter sees all maps. Input of 227 pixels, which 11x11 windows of stride 4 fit exactly (the paper
     says 224). The local response normalisation of the paper is left out; it has no parameters.
+    Torchvision's form is that of Krizhevsky 2014, "One weird trick for parallelizing convolutional neural
+    networks", with 64, 192, 384, 256 and 256 filters, and 2 zeros around the image: 61,100,840 parameters.
 
     Parameters
     ----------
     input_shape : (int, int, int)
         At least 67 pixels each way.
+    form : {"keras", "torchvision"}
+        The paper's network, or the one that torchvision's weights are for.
     classes, rescale, seed, dtype
         As for `LeNet5`.
 
@@ -130,7 +136,8 @@ def AlexNet(
     >>> AlexNet((67, 67, 3), classes=10).output_shape
     (None, 10)
     """
-    return _built("AlexNet", _alexnet, input_shape, classes, rescale, seed, dtype)
+    layers = _alexnet_of_torchvision if form_of("AlexNet", form).torch else _alexnet
+    return _built("AlexNet", layers, input_shape, classes, rescale, seed, dtype)
 
 
 def VGG11(
@@ -344,6 +351,20 @@ def _alexnet(shape: Shape3, classes: int) -> list[Layer]:
         MaxPooling2D(3, strides=2, name="pool2"),
         Conv2D(384, 3, padding="same", activation="relu", name="conv3"),
         Conv2D(384, 3, padding="same", activation="relu", name="conv4"),
+        Conv2D(256, 3, padding="same", activation="relu", name="conv5"),
+        MaxPooling2D(3, strides=2, name="pool5"),
+        *_classifier(classes),
+    ]
+
+
+def _alexnet_of_torchvision(shape: Shape3, classes: int) -> list[Layer]:
+    return [
+        Conv2D(64, 11, strides=4, padding=2, activation="relu", name="conv1"),
+        MaxPooling2D(3, strides=2, name="pool1"),
+        Conv2D(192, 5, padding="same", activation="relu", name="conv2"),
+        MaxPooling2D(3, strides=2, name="pool2"),
+        Conv2D(384, 3, padding="same", activation="relu", name="conv3"),
+        Conv2D(256, 3, padding="same", activation="relu", name="conv4"),
         Conv2D(256, 3, padding="same", activation="relu", name="conv5"),
         MaxPooling2D(3, strides=2, name="pool5"),
         *_classifier(classes),

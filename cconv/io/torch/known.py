@@ -5,12 +5,15 @@ their modules there, or None where it is about another network. Names are enough
 believed. The names are those of torchvision 0.29 and timm 1.0, which have had them for years.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
 Names = dict[str, str]
+Shape = tuple[int, ...]
 Rules = Sequence[tuple[str, Callable[..., str]]]
 
+GATE = ("squeeze", "excite")  # the convolutions of a gate, which have no normalisation
 # Blocks in each stage of MobileNetV2 and V3, by which timm numbers them; there they are counted through.
 STAGES_V2, STAGES_V3 = (1, 2, 3, 4, 3, 3, 1), (1, 2, 3, 2, 3)
 # Inception's branches in the order in which the network is written, and its blocks.
@@ -148,13 +151,14 @@ class Inverted:
             match = re.match(blocks, name)
             if match is not None:
                 self.blocks.setdefault(match[0], {})
-        kinds = ("expand", "depthwise", "project", "squeeze", "excite")
+        kinds = ("expand", "depthwise", "project", *GATE)
         for prefix, found in self.blocks.items():
             for kind, part in zip(kinds, parts.split(), strict=True):
                 convolution = prefix + part
                 if convolution in names:
                     found[convolution] = kind
-                    found[norm(convolution)] = f"{kind} norm"
+                    if kind not in GATE:
+                        found[norm(convolution)] = f"{kind} norm"
 
     def torchvision(self, number: int, prefix: str, folder: str) -> Names:
         """Return the names of a block in torchvision, whose parts are counted; folder is around it."""
@@ -165,7 +169,7 @@ class Inverted:
         for name, kind in layers.items():
             what, _, norm = kind.partition(" ")
             place = kinds.index("excite" if what == "squeeze" else what)
-            if what in ("squeeze", "excite"):
+            if what in GATE:
                 made[name] = f"features.{number}.{folder}.{place}.fc{1 + (what == 'excite')}"
             elif what == "project" and flat:
                 made[name] = f"features.{number}.{folder}.{place + bool(norm)}"
@@ -341,6 +345,25 @@ TIMM = (
     *(convnext_timm, inception),
 )
 SCHEMES = {"torchvision": TORCHVISION, "timm": TIMM}
+LAST_MAPS = 512  # channels in front of a VGG's dense layers
+
+
+def shape_there(package: str, name: str, shape: Shape) -> Shape:
+    """Return the shape that a tensor has in a package, whose dense layers may be convolutions.
+
+    Examples
+    --------
+    >>> shape_there("timm", "pre_logits.fc1.weight", (4096, 25088))
+    (4096, 512, 7, 7)
+    """
+    if name.startswith("classifier") and len(shape) == 4:
+        return shape[:2]
+    if name.endswith("layer_scale"):
+        return (*shape, 1, 1)
+    if package == "timm" and name == "pre_logits.fc1.weight":
+        side = math.isqrt(shape[1] // LAST_MAPS)
+        return (shape[0], LAST_MAPS, side, side)
+    return (*shape, 1, 1) if package == "timm" and name == "pre_logits.fc2.weight" else shape
 
 
 def known_as(names: Sequence[str], package: str) -> list[Names]:

@@ -28,10 +28,10 @@ def load_state_dict(
     """Give a model the weights of a state dict of torch; torch is not needed.
 
     A module belongs to the layer of its name, or of the name that torchvision or timm have for it in a
-    network of `cconv.applications`; where names say nothing, modules and layers of a kind belong together in their
-    order. ``module.`` of DataParallel and ``model.`` of Lightning in front of all names are left out, and so
-    is ``num_batches_tracked``. Kernels are brought from (out, in, h, w) to (h, w, in, out), and behind a
-    Flatten features from channels first to channels last.
+    network of `cconv.applications`; where names say nothing, modules and layers of a kind belong together in
+    their order. ``module.`` of DataParallel and ``model.`` of Lightning in front of all names are left out,
+    and so is ``num_batches_tracked``. Kernels are brought from (out, in, h, w) to (h, w, in, out), and behind
+    a Flatten features from channels first to channels last.
 
     What a state dict does not hold stays as it is: a batch normalisation's epsilon (1e-5 in torch) and
     momentum (torch's 0.1 is 0.9 here), and how convolutions pad. The networks of `cconv.applications` have

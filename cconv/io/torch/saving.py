@@ -4,7 +4,8 @@ import io
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +15,7 @@ from cconv._version import __version__
 from cconv.arguments.control import controlled
 from cconv.files import safetensors
 from cconv.files.atomic import naming, replacing
-from cconv.io.torch.known import SCHEMES, known_as
+from cconv.io.torch.known import SCHEMES, known_as, shape_there
 from cconv.io.torch.loading import checked_names, checked_parts
 from cconv.io.torch.matching import SKIPPED, Matcher, full
 from cconv.io.torch.parts import BATCH, Part, Slot
@@ -88,34 +89,36 @@ def save_state_dict(
         _write_zip(path, state)
 
 
-Places = Mapping[str, tuple[int, ...]]
+Shape = tuple[int, ...]
+Shapes = Callable[[str, Shape], Shape]
 
 
-def _named(parts: list[Part], names: Any, like: Any) -> tuple[dict[str, str], Places]:
-    """Return the module of each part, and the shapes that tensors have elsewhere, by their names."""
+def _named(parts: list[Part], names: Any, like: Any) -> tuple[dict[str, str], Shapes]:
+    """Return the module of each part, and what makes the shape of a tensor there of its name and shape."""
     own = {part.name: part.name for part in parts}
     if isinstance(names, str):
         if names not in SCHEMES:
             raise ValueError(f"{WHERE}: names must be a dict or one of {', '.join(SCHEMES)}, got {names!r}")
+        if like is not None:
+            raise ValueError(f"{WHERE}: like must be None with names={names!r}, which says them all")
         tables = known_as(list(own), names)
         if not tables:
             # Some networks have torchvision's names already.
             raise ValueError(
                 f"{WHERE}: names={names!r} is for networks that it has and whose layers have other names"
             )
-        said = tables[0]
-    else:
-        said = checked_names(WHERE, names, parts)
+        return tables[0], partial(shape_there, names)
+    said = checked_names(WHERE, names, parts)
     if like is None:
-        return own | said, {}
+        return own | said, lambda name, shape: shape
     with state_of(WHERE, like) as state:
         matcher = Matcher(parts, state, said, True)
         match = matcher.match()
-        modules = {part: module for part, module in match.modules.items()}
-        return modules, {name: state.given[there].shape for name, there in matcher.names.items()}
+        shapes = {name: state.given[there].shape for name, there in matcher.names.items()}
+    return match.modules, lambda name, shape: shapes.get(name, shape)
 
 
-def _state(parts: list[Part], modules: Mapping[str, str], shapes: Places) -> dict[str, np.ndarray]:
+def _state(parts: list[Part], modules: Mapping[str, str], shape_of: Shapes) -> dict[str, np.ndarray]:
     """Return the tensors by name."""
     state: dict[str, np.ndarray] = {}
     for part in parts:
@@ -130,7 +133,7 @@ def _state(parts: list[Part], modules: Mapping[str, str], shapes: Places) -> dic
             if name in state:
                 raise ValueError(f"{WHERE}: two weights would have the name {name!r}")
             array = _tensor(part, slot)
-            state[name] = np.ascontiguousarray(array).reshape(shapes.get(name, array.shape))
+            state[name] = np.ascontiguousarray(array).reshape(shape_of(name, array.shape))
         if part.kind == BATCH:
             state[f"{module}.{SKIPPED}"] = np.zeros((), np.int64)
     return state
