@@ -15,7 +15,8 @@ TORCHVISION, TIMM = "torchvision", "timm"
 class Case(NamedTuple):
     """A network: its package and name there, the function here, pixels each way, options here.
 
-    `large` ones take too much memory for a test that always runs.
+    `large` ones take too much memory for a test that always runs. Theirs are for 224 pixels: there the first
+    dense layer is made for the maps of smaller images.
     """
 
     package: str
@@ -34,9 +35,9 @@ FORM = {"form": "torchvision"}
 CASES = (
     *(Case(TORCHVISION, f"resnet{n}", f"ResNet{n}") for n in (18, 34)),
     Case(TORCHVISION, "resnet50", "ResNet50", options=FORM),
-    Case(TORCHVISION, "vgg16", "VGG16", 224, large=True),
-    Case(TORCHVISION, "vgg19", "VGG19", 224, large=True),
-    Case(TORCHVISION, "alexnet", "AlexNet", 224, FORM, large=True),
+    Case(TORCHVISION, "vgg16", "VGG16", large=True),
+    Case(TORCHVISION, "vgg19", "VGG19", large=True),
+    Case(TORCHVISION, "alexnet", "AlexNet", 128, FORM, large=True),
     Case(TORCHVISION, "mobilenet_v2", "MobileNetV2", options=FORM),
     Case(TORCHVISION, "mobilenet_v3_small", "MobileNetV3Small", options=FORM),
     Case(TORCHVISION, "efficientnet_b0", "EfficientNetB0", options=FORM),
@@ -46,8 +47,8 @@ CASES = (
     Case(TORCHVISION, "convnext_tiny", "ConvNeXtTiny", options=FORM),
     *(Case(TIMM, f"resnet{n}", f"ResNet{n}") for n in (18, 34)),
     Case(TIMM, "resnet50", "ResNet50", options=FORM),
-    Case(TIMM, "vgg16", "VGG16", 224, large=True),
-    Case(TIMM, "vgg19", "VGG19", 224, large=True),
+    Case(TIMM, "vgg16", "VGG16", large=True),
+    Case(TIMM, "vgg19", "VGG19", large=True),
     Case(TIMM, "mobilenetv2_100", "MobileNetV2", options=FORM),
     Case(TIMM, "mobilenetv3_small_100", "MobileNetV3Small", options={**FORM, "epsilon": 1e-5}),
     Case(TIMM, "efficientnet_b0", "EfficientNetB0", options=FORM),

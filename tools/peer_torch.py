@@ -36,6 +36,8 @@ def theirs(case):
     else:
         more = {"init_weights": False} if case.theirs == "inception_v3" else {}
         model = torchvision.models.get_model(case.theirs, weights=None, num_classes=cases.CLASSES, **more)
+    if case.large:
+        made_for(model, case)
     model = model.double().eval()
     state = {
         name: torch.from_numpy(np.asarray(cases.drawn(name, tuple(tensor.shape))))
@@ -43,6 +45,19 @@ def theirs(case):
     }
     model.load_state_dict(state)
     return model
+
+
+def made_for(model, case):
+    """Let a network take its last maps as they are, where it would bring them to those of 224 pixels."""
+    side = {"AlexNet": 3}.get(case.ours, case.size // 32)
+    if case.package == cases.TIMM:
+        model.pre_logits.fc1 = torch.nn.Conv2d(512, 4096, side)
+        model.pre_logits.input_kernel_size = side
+        return
+    model.avgpool = torch.nn.Identity()
+    first = next(n for n, layer in enumerate(model.classifier) if isinstance(layer, torch.nn.Linear))
+    maps = 256 if case.ours == "AlexNet" else 512
+    model.classifier[first] = torch.nn.Linear(maps * side * side, 4096)
 
 
 def predicted(model, case, dtype):

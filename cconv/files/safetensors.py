@@ -288,7 +288,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
 
 
 def _read_header(file: BinaryIO, codes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Entry], int]:
-    """Return metadata, arrays and the place where they begin; ValueError also for codes that are not taken."""
+    """Return metadata, arrays and the place where they begin; ValueError where it is not so."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(read_exactly(file, 8), "little")
     if not 2 <= length <= min(LONGEST_HEADER, size - 8):

@@ -118,7 +118,7 @@ class Machine:
         if len(items) % 2:
             raise ValueError("its pickle has a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            found[_key(key)] = value
+            found[key_of(key)] = value
 
     def _kept(self, place: int) -> Any:
         if place not in self._memo:
@@ -157,7 +157,7 @@ class Machine:
         self._top(dict)
 
 
-def _key(key: Any) -> Any:
+def key_of(key: Any) -> Any:
     """Return a key that cannot take long to look up."""
     if key is None or isinstance(key, str | bool | bytes | Named):
         return key
@@ -237,7 +237,7 @@ def _appends(machine: Machine) -> None:
 
 def _add_items(machine: Machine) -> None:
     items = machine._above_mark()
-    machine._top(set).update(map(_key, items))
+    machine._top(set).update(map(key_of, items))
 
 
 def _pop_mark(machine: Machine) -> None:
@@ -288,7 +288,7 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
         "u": lambda m: m._put_in(m._above_mark()),
         "\x8f": _pushed(lambda m: set()),
         "\x90": _add_items,
-        "\x91": _pushed(lambda m: set(map(_key, m._above_mark()))),
+        "\x91": _pushed(lambda m: set(map(key_of, m._above_mark()))),
         "p": lambda m: m._keep(_whole(m._line())),
         "q": lambda m: m._keep(m._number("<B")),
         "r": lambda m: m._keep(m._number("<I")),

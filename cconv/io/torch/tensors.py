@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cconv.arguments.numbers import LARGEST
-from cconv.io.torch.pickles import Named
+from cconv.io.torch.pickles import Named, key_of
 
 Shape = tuple[int, ...]
 
@@ -174,8 +174,23 @@ def _device(kind: Any, number: Any = None) -> str:
     return str(kind) if isinstance(kind, str) else ""
 
 
+def _set(items: Any = ()) -> set[Any]:
+    if not isinstance(items, list | tuple):
+        raise ValueError("a set must be made of a list")
+    return set(map(key_of, items))
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Return bytes, which old pickles write as text."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError("bytes must be text in latin1")
+    return text.encode("latin1")
+
+
 _MAKERS: dict[str, Callable[..., Any] | None] = {
     "collections OrderedDict": _ordered,
+    "_codecs encode": _bytes,
+    **{f"{module} {name}": _set for module in ("builtins", "__builtin__") for name in ("set", "frozenset")},
     "torch Size": _size,
     "torch device": _device,
     "torch._utils _rebuild_tensor": _tensor,
