@@ -36,6 +36,7 @@ class Small(nn.Module):
         self.head = nn.Linear(9, 5)
 
     def forward(self, x):
+        """Return what it makes of images, channels first."""
         x = self.depthwise(self.prelu(self.bn(self.conv(x))))
         x = self.up(self.groups(x))
         x = self.layer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

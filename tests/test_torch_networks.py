@@ -1,0 +1,73 @@
+"""Networks of torchvision and timm: their names, their tensors, their predictions, in float64.
+
+What they predict with the weights of torch_cases.py is in tests/data/torch.json, which tools/peer_torch.py
+writes where torch is; there the files go both ways too.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch_cases as cases
+
+from cconv.applications.frame import without_weights
+from cconv.io.torch import load_state_dict
+from cconv.io.torch.known import known_as, shape_there
+from cconv.io.torch.matching import SKIPPED, full
+from cconv.io.torch.parts import BATCH, parts_of
+
+ROOT = Path(__file__).parents[1]
+RECORDED = json.loads((ROOT / "tests" / "data" / "torch.json").read_text(encoding="utf-8"))
+by_name = pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+
+
+def shapes_there(case, model):
+    """What their state dict has, by the names that are known here."""
+    parts = parts_of(model, "chw")
+    own = [part.name for part in parts]
+    tables = known_as(own, case.package)
+    table = tables[0] if tables else dict(zip(own, own, strict=True))
+    shapes = {}
+    for part in parts:
+        for slot in part.slots:
+            name = full(table[part.name], slot)
+            shapes[name] = shape_there(case.package, name, slot.shape) if tables else slot.shape
+        if part.kind == BATCH:
+            shapes[f"{table[part.name]}.{SKIPPED}"] = ()
+    return shapes
+
+
+@by_name
+def test_names_and_shapes_are_theirs(case):
+    with without_weights():
+        model = cases.network(case, "float32")
+    assert cases.digest(shapes_there(case, model)) == RECORDED[case.name]["tensors"]
+
+
+@pytest.mark.parametrize("case", [c for c in cases.CASES if not c.large], ids=lambda case: case.name)
+def test_predictions_are_theirs(case):
+    model = cases.network(case, "float64")
+    state = {name: cases.drawn(name, shape) for name, shape in shapes_there(case, model).items()}
+    if case.ours == "InceptionV3":
+        state["AuxLogits.fc.weight"] = np.ones((cases.CLASSES, 768))
+    names = sorted(state)  # as safetensors has them: the order says nothing
+    taken = load_state_dict(model, {name: state[name] for name in names})
+    assert set(taken.values()) == {name for name in names if not name.endswith(SKIPPED) and "Aux" not in name}
+    made = model.predict(np.ascontiguousarray(cases.images(case.size).transpose(0, 2, 3, 1)), verbose=0)
+    expected = np.array(RECORDED[case.name]["predictions"]).reshape(made.shape)
+    assert np.abs(made - expected).max() <= 1e-9 * np.abs(expected).max()
+
+
+@by_name
+def test_what_was_recorded_agrees(case):
+    """Files went both ways, and predictions were the same but for the rounding of their dtype."""
+    assert RECORDED[case.name]["error64"] < 1e-12
+    assert RECORDED[case.name]["error32"] < 1e-4
+
+
+def test_the_page_has_these_figures():
+    page = (ROOT / "docs" / "bring-your-model.md").read_text(encoding="utf-8")
+    for case in cases.CASES:
+        errors = " | ".join(f"{RECORDED[case.name][error]:.1e}" for error in ("error64", "error32"))
+        assert f"| {case.package} | `{case.theirs}` | `{case.ours}` | {errors} |" in page
