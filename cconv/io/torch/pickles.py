@@ -15,7 +15,7 @@ from cconv.arguments.text import short
 
 Make = Callable[..., Any]
 
-MOST_STEPS = 1 << 20  # opcodes: some twenty thousand tensors
+MOST_STEPS = 1 << 19  # opcodes: some ten thousand tensors
 MOST_BYTES = 1 << 26
 LONGEST_INT = 16  # bytes
 LONGEST_LINE = 1 << 12  # bytes of a name or a number that is written as text
