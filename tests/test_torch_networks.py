@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch_cases as cases
 
+from cconv import applications
 from cconv.applications.frame import without_weights
 from cconv.io.torch import load_state_dict
 from cconv.io.torch.known import known_as, shape_there
@@ -71,3 +72,21 @@ def test_the_page_has_these_figures():
     for case in cases.CASES:
         errors = " | ".join(f"{RECORDED[case.name][error]:.1e}" for error in ("error64", "error32"))
         assert f"| {case.package} | `{case.theirs}` | `{case.ours}` | {errors} |" in page
+
+
+def test_a_network_in_keras_form_is_told_of_the_other():
+    model = applications.ResNet50(input_shape=(32, 32, 3), classes=cases.CLASSES, seed=0)
+    theirs = {"conv1.weight": np.zeros((64, 3, 7, 7)), "bn1.weight": np.zeros(64)}
+    with pytest.raises(ValueError, match=r"(?s)missing: conv1\.bias \(64,\).*made with form='torchvision'"):
+        load_state_dict(model, theirs | complete(model, theirs))
+
+
+def complete(model, known):
+    """What else torchvision's network has; its convolutions have no bias."""
+    case = next(case for case in cases.CASES if case.name == "torchvision resnet50")
+    shapes = shapes_there(case, model).items()
+    return {
+        name: np.zeros(shape)
+        for name, shape in shapes
+        if name not in known and not (name.endswith("bias") and ("conv" in name or "sample.0" in name))
+    }

@@ -34,6 +34,7 @@ class Match(NamedTuple):
     modules: dict[str, str]
     problems: list[str]
     how: str
+    hint: str = ""
 
 
 def full(module: str, slot: Slot) -> str:
@@ -133,11 +134,14 @@ class Matcher:
         yield self._checked(own | dict(self._said), "by names")
         for package in ("torchvision", "timm"):
             for table in known_as(list(own), package):
-                yield self._checked(table | dict(self._said), f"by {package}'s names")
+                match = self._checked(table | dict(self._said), f"by {package}'s names")
+                yield match._replace(
+                    hint="the network takes these weights when it is made with form='torchvision'"
+                )
         for kinds in ({}, {DENSE: PRODUCT}):
-            match = self._by_order(kinds)
-            if match is not None:
-                yield match
+            in_order = self._by_order(kinds)
+            if in_order is not None:
+                yield in_order
 
     def _checked(self, modules: dict[str, str], how: str) -> Match:
         """Compare shapes and kinds, and note what is missing and what is left over."""
@@ -246,6 +250,7 @@ def _listed(called: str, match: Match) -> str:
     lines = match.problems[:MOST_LINES]
     if len(match.problems) > MOST_LINES:
         lines.append(f"and {len(match.problems) - MOST_LINES} more")
-    return f"{called} does not fit this model (matched {match.how}):\n" + "\n".join(
-        f"  {line}" for line in lines
-    )
+    if match.hint and any(line.startswith("missing") for line in lines):
+        lines.append(match.hint)
+    begin = f"{called} does not fit this model (matched {match.how}):"
+    return "\n".join([begin, *(f"  {line}" for line in lines)])
