@@ -414,7 +414,7 @@ def test_numbers_that_do_not_fit_their_type_are_refused():
         (
             lambda m, f: save_state_dict(m, f / "a.pth", names="timm"),
             ValueError,
-            "is for networks that it has",
+            "is for networks of cconv.applications",
         ),
         (lambda m, f: save_state_dict(m, f / "no" / "a.pth"), OSError, "there is no folder"),
     ],

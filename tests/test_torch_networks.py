@@ -27,13 +27,12 @@ def shapes_there(case, model):
     """What their state dict has, by the names that are known here."""
     parts = parts_of(model, "chw")
     own = [part.name for part in parts]
-    tables = known_as(own, case.package)
-    table = tables[0] if tables else dict(zip(own, own, strict=True))
+    (table,) = known_as(own, case.package)
     shapes = {}
     for part in parts:
         for slot in part.slots:
             name = full(table[part.name], slot)
-            shapes[name] = shape_there(case.package, name, slot.shape) if tables else slot.shape
+            shapes[name] = shape_there(case.package, name, slot.shape)
         if part.kind == BATCH:
             shapes[f"{table[part.name]}.{SKIPPED}"] = ()
     return shapes

@@ -26,8 +26,6 @@ import torch_cases as cases  # noqa: E402
 
 from cconv.io.torch import load_state_dict, save_state_dict  # noqa: E402
 
-HAVE_NAMES = ("ResNet18", "ResNet34", "SqueezeNet")  # theirs already
-
 
 def theirs(case):
     """Return the network of their package with the weights of the formula, in float64."""
@@ -91,9 +89,8 @@ def compared(case, folder):
         assert np.array_equal(made, ours.predict(x.astype(expected.dtype), verbose=0))
         if bits == 64:
             found["predictions"] = [float(f"{value:.13g}") for value in expected.ravel()]
-    names = None if case.ours in HAVE_NAMES else case.package
     for ending, read in (("pth", torch.load), ("safetensors", load_file)):
-        save_state_dict(ours, folder / f"b.{ending}", names=names)
+        save_state_dict(ours, folder / f"b.{ending}", names=case.package)
         state = read(folder / f"b.{ending}")
         missing = {name: tensor for name, tensor in model.state_dict().items() if cases.skipped(name)}
         model.load_state_dict(missing | state)

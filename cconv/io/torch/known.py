@@ -69,6 +69,17 @@ def resnet(names: Sequence[str]) -> Names | None:
     return _ruled(names, rules)
 
 
+def resnet_of_basic_blocks(names: Sequence[str]) -> Names | None:
+    """ResNet-18 and -34, whose layers have their names here too."""
+    own = r"(conv1|bn1|fc|layer\d\.\d+\.(?:conv\d|bn\d|downsample\.[01]))"
+    return _ruled(names, ((own, str),))
+
+
+def squeezenet_torchvision(names: Sequence[str]) -> Names | None:
+    """SqueezeNet, whose layers have their names here too."""
+    return _ruled(names, ((r"(features\.\d+(?:\.(?:squeeze|expand1x1|expand3x3))?|classifier\.1)", str),))
+
+
 def densenet(names: Sequence[str]) -> Names | None:
     """DenseNet, in both."""
     of_layer = {"0_bn": "norm1", "1_conv": "conv1", "1_bn": "norm2", "2_conv": "conv2"}
@@ -78,8 +89,8 @@ def densenet(names: Sequence[str]) -> Names | None:
         ("bn", _is("features.norm5")),
         ("predictions", _is("classifier")),
         (
-            r"conv(\d)_block(\d+)_(\d_bn|\d_conv)",
-            lambda s, n, part: f"features.denseblock{_less(s)}.denselayer{n}.{of_layer.get(part, part)}",
+            rf"conv(\d)_block(\d+)_({'|'.join(of_layer)})",
+            lambda s, n, part: f"features.denseblock{_less(s)}.denselayer{n}.{of_layer[part]}",
         ),
         (r"pool(\d)_bn", lambda s: f"features.transition{_less(s)}.norm"),
         (r"pool(\d)_conv", lambda s: f"features.transition{_less(s)}.conv"),
@@ -337,11 +348,27 @@ def inception(names: Sequence[str]) -> Names | None:
 
 
 TORCHVISION = (
-    *(resnet, densenet, vgg_torchvision, alexnet_torchvision, mobilenet_v2_torchvision),
+    *(
+        resnet,
+        resnet_of_basic_blocks,
+        squeezenet_torchvision,
+        densenet,
+        vgg_torchvision,
+        alexnet_torchvision,
+        mobilenet_v2_torchvision,
+    ),
     *(mobilenet_v3_torchvision, efficientnet_torchvision, convnext_torchvision, inception),
 )
 TIMM = (
-    *(resnet, densenet, vgg_timm, mobilenet_v2_timm, mobilenet_v3_timm, efficientnet_timm),
+    *(
+        resnet,
+        resnet_of_basic_blocks,
+        densenet,
+        vgg_timm,
+        mobilenet_v2_timm,
+        mobilenet_v3_timm,
+        efficientnet_timm,
+    ),
     *(convnext_timm, inception),
 )
 SCHEMES = {"torchvision": TORCHVISION, "timm": TIMM}
@@ -356,7 +383,7 @@ def shape_there(package: str, name: str, shape: Shape) -> Shape:
     >>> shape_there("timm", "pre_logits.fc1.weight", (4096, 25088))
     (4096, 512, 7, 7)
     """
-    if name.startswith("classifier") and len(shape) == 4:
+    if re.match(r"classifier(\.[03])?\.weight", name) and len(shape) == 4:
         return shape[:2]
     if name.endswith("layer_scale"):
         return (*shape, 1, 1)

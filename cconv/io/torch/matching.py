@@ -154,14 +154,13 @@ class Matcher:
                 if given is None and slot.layer is not None:
                     problems.append(f"missing: {short(name)} {slot.shape}, for {_place(part, slot)}")
                 elif given is not None and not fits(slot, given.shape):
-                    problems.append(
-                        f"{_place(part, slot)}: expected {short(name)} to be {slot.shape}, got {given.shape}"
-                    )
+                    wanted = f"{_place(part, slot)}: expected {short(name)} to be {slot.shape}"
+                    problems.append(f"{wanted}, got {short(given.shape)}")
                 elif given is not None and given.kind not in FLOATS:
                     problems.append(f"{_place(part, slot)}: {short(name)} must hold floats, got {given.kind}")
         if self._strict:
             problems += [
-                f"unexpected: {short(name)} {given.shape}"
+                f"unexpected: {short(name)} {short(given.shape)}"
                 for name, given in self._given.items()
                 if name not in used
             ]

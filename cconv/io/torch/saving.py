@@ -103,9 +103,8 @@ def _named(parts: list[Part], names: Any, like: Any) -> tuple[dict[str, str], Sh
             raise ValueError(f"{WHERE}: like must be None with names={names!r}, which says them all")
         tables = known_as(list(own), names)
         if not tables:
-            # Some networks have torchvision's names already.
             raise ValueError(
-                f"{WHERE}: names={names!r} is for networks that it has and whose layers have other names"
+                f"{WHERE}: names={names!r} is for networks of cconv.applications that it has too"
             )
         return tables[0], partial(shape_there, names)
     said = checked_names(WHERE, names, parts)
