@@ -13,7 +13,7 @@ import torch_cases as cases
 
 from cconv import applications
 from cconv.applications.frame import without_weights
-from cconv.io.torch import load_state_dict
+from cconv.io.torch import load_state_dict, save_state_dict
 from cconv.io.torch.known import known_as, shape_there
 from cconv.io.torch.matching import SKIPPED, full
 from cconv.io.torch.parts import BATCH, parts_of
@@ -89,3 +89,15 @@ def complete(model, known):
         for name, shape in shapes
         if name not in known and not (name.endswith("bias") and ("conv" in name or "sample.0" in name))
     }
+
+
+def test_weights_for_other_padding_are_warned_about(tmp_path):
+    model = applications.MobileNetV2((32, 32, 3), classes=cases.CLASSES, seed=0)
+    save_state_dict(model, tmp_path / "a.pth", names="timm")
+    with pytest.warns(UserWarning, match=r"predictions will be others; .* form='torchvision'"):
+        load_state_dict(model, tmp_path / "a.pth")
+    theirs = applications.MobileNetV2((32, 32, 3), classes=cases.CLASSES, form="torchvision")
+    load_state_dict(theirs, tmp_path / "a.pth")  # a warning would be an error
+    own = tmp_path / "b.pth"
+    save_state_dict(model, own)
+    load_state_dict(model, own)

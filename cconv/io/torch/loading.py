@@ -1,5 +1,6 @@
 """Weights of torch into a model."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from cconv.io.torch.matching import Matcher, full
 from cconv.io.torch.ordering import check_order
 from cconv.io.torch.parts import Part, Slot, parts_of
 from cconv.io.torch.states import state_of
+from cconv.layers import Conv2D, DepthwiseConv2D, ZeroPadding2D
 from cconv.models.network import Network
 
 WHERE = "load_state_dict"
@@ -58,6 +60,11 @@ def load_state_dict(
     dict of str to str
         What was taken: torch's names by "layer/weight".
 
+    Warns
+    -----
+    UserWarning
+        When the weights are torchvision's or timm's and the network pads as Keras' do.
+
     Raises
     ------
     OSError
@@ -101,7 +108,21 @@ def load_state_dict(
     model._not_in_training(WHERE)
     for slot, array in weights:
         slot.place[...] = array
+    if match.hint and _pads_unevenly(model):
+        warnings.warn(
+            f"{WHERE}: the weights fit, but this network pads more below and on the right, as Keras' do and "
+            f"timm's tf_ ones: predictions will be others; {match.hint}",
+            stacklevel=2,
+        )
     return taken
+
+
+def _pads_unevenly(model: Any) -> bool:
+    """Whether a layer pads more on one side than on the other, which torch's convolutions cannot."""
+    layers = [layer for _, layer in model._named]
+    around = [layer.padding for layer in layers if isinstance(layer, ZeroPadding2D)]
+    around += [layer.window.pads for layer in layers if isinstance(layer, Conv2D | DepthwiseConv2D)]
+    return any(before != behind for pads in around for before, behind in pads)
 
 
 def _array(called: str, name: str, given: np.ndarray, slot: Slot, dtype: np.dtype) -> np.ndarray:
