@@ -4,9 +4,10 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
+from cconv.applications.forms import form_of
 from cconv.applications.frame import Frame, Weights, scaled
 from cconv.applications.vgg import dense_layers
-from cconv.layers import Conv2D, KerasTensor, MaxPooling2D
+from cconv.layers import Conv2D, KerasTensor, Layer, MaxPooling2D
 from cconv.models import Model
 
 
@@ -20,6 +21,7 @@ def AlexNet(
     classifier_activation: Any = "softmax",
     name: str | None = "alexnet",
     *,
+    form: str = "keras",
     dropout_rate: float = 0.5,
     rescale: float | None = None,
     seed: int | None = None,
@@ -33,7 +35,9 @@ def AlexNet(
     filters over two GPUs, so that the 2nd, 4th and 5th convolution see half of the maps each: 60,965,224
     parameters. Here, as in most later descriptions, every filter sees all maps. Input of 227 pixels, which
     11x11 windows of stride 4 fit exactly (the paper says 224). The local response normalisation of the
-    paper is left out; it has no parameters.
+    paper is left out; it has no parameters. Torchvision's form is that of Krizhevsky 2014, "One weird trick
+    for parallelizing convolutional neural networks", with 64, 192, 384, 256 and 256 filters, and 2 zeros
+    around the image: 61,100,840 parameters.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def AlexNet(
         Whether the dense layers end it.
     weights, input_tensor, pooling, classifier_activation, name
         As for `ResNet18`.
+    form : {"keras", "torchvision"}
+        The paper's network, or the one that torchvision's weights are for.
     dropout_rate : float
         Behind the first two dense layers.
     rescale : float, optional
@@ -69,8 +75,17 @@ def AlexNet(
     """
     frame = Frame("AlexNet", weights, input_tensor, input_shape, data_format, size=227, least=67)
     top = dense_layers("AlexNet", frame.classes(classes), classifier_activation, dropout_rate)
+    convolutions = _torchvisions() if form_of("AlexNet", form).torch else _papers()
     layers = [
         *scaled("AlexNet", rescale),
+        *convolutions,
+        *frame.closing(include_top, pooling, top),
+    ]
+    return frame.row(layers, name, seed, dtype)
+
+
+def _papers() -> list[Layer]:
+    return [
         Conv2D(96, 11, strides=4, activation="relu", name="conv1"),
         MaxPooling2D(3, strides=2, name="pool1"),
         Conv2D(256, 5, padding="same", activation="relu", name="conv2"),
@@ -79,6 +94,17 @@ def AlexNet(
         Conv2D(384, 3, padding="same", activation="relu", name="conv4"),
         Conv2D(256, 3, padding="same", activation="relu", name="conv5"),
         MaxPooling2D(3, strides=2, name="pool5"),
-        *frame.closing(include_top, pooling, top),
     ]
-    return frame.row(layers, name, seed, dtype)
+
+
+def _torchvisions() -> list[Layer]:
+    return [
+        Conv2D(64, 11, strides=4, padding=2, activation="relu", name="conv1"),
+        MaxPooling2D(3, strides=2, name="pool1"),
+        Conv2D(192, 5, padding="same", activation="relu", name="conv2"),
+        MaxPooling2D(3, strides=2, name="pool2"),
+        Conv2D(384, 3, padding="same", activation="relu", name="conv3"),
+        Conv2D(256, 3, padding="same", activation="relu", name="conv4"),
+        Conv2D(256, 3, padding="same", activation="relu", name="conv5"),
+        MaxPooling2D(3, strides=2, name="pool5"),
+    ]

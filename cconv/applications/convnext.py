@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike
 
+from cconv.applications.forms import form_of
 from cconv.applications.frame import Frame, Weights, chain, channels
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import flag
@@ -47,6 +48,7 @@ def ConvNeXtTiny(
     classifier_activation: Any = "softmax",
     name: str | None = "convnext_tiny",
     *,
+    form: str = "keras",
     seed: int | None = None,
     dtype: DTypeLike = "float32",
 ) -> Model:
@@ -60,9 +62,12 @@ def ConvNeXtTiny(
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
         As for `cconv.applications.ResNet18`.
     include_preprocessing : bool
-        Whether images from 0 to 255 go in, which a first layer brings to ImageNet's mean and deviation.
+        Whether images from 0 to 255 go in, which a first layer brings to ImageNet's mean and deviation;
+        torchvision's form has no such layer.
     name : str
         Of the model; the names of the layers begin with it.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
     seed, dtype
         As for `cconv.applications.ResNet18`.
 
@@ -85,7 +90,11 @@ def ConvNeXtTiny(
     units = frame.classes(classes)
     frame.check_pooling(pooling)
     called, y = name or "convnext_tiny", frame.x
-    if flag(frame.where, "include_preprocessing", include_preprocessing) and channels(y) == len(MEAN):
+    scaled, formed = (
+        flag(frame.where, "include_preprocessing", include_preprocessing),
+        form_of(frame.where, form),
+    )
+    if scaled and not formed.torch and channels(y) == len(MEAN):
         y = Normalization(mean=MEAN, variance=VARIANCE, name=f"{called}_prestem_normalization")(y)
     for stage, (blocks, filters) in enumerate(zip(BLOCKS, WIDTHS, strict=True)):
         y = _smaller(filters, stage, called)(y)

@@ -15,12 +15,12 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
+from cconv.applications.forms import form_of
 from cconv.applications.frame import Frame, Weights, chain, channel_axis, channels
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     AveragePooling2D,
-    BatchNormalization,
     Concatenate,
     Conv2D,
     KerasTensor,
@@ -44,8 +44,9 @@ def DenseNet121(
     classifier_activation: Any = "softmax",
     name: str | None = "densenet121",
     *,
-    epsilon: float = EPSILON,
-    momentum: float = 0.99,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -60,8 +61,10 @@ def DenseNet121(
     ----------
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `cconv.applications.ResNet18`.
-    epsilon, momentum : float
-        Of the batch normalisation; torchvision has 1e-5 and 0.9.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -81,10 +84,10 @@ def DenseNet121(
     (None, 1, 1, 1024)
     """
     frame = Frame("DenseNet121", weights, input_tensor, input_shape, data_format, size=224)
+    norm = form_of("DenseNet121", form, epsilon, momentum, keras=(EPSILON, 0.99)).norm
 
     def normalised(name: str) -> list[Any]:
-        bn = BatchNormalization(epsilon=epsilon, momentum=momentum, name=f"{name}bn")
-        return [bn, Activation("relu", name=f"{name}relu")]
+        return [norm(f"{name}bn"), Activation("relu", name=f"{name}relu")]
 
     def convolution(filters: int, size: int, name: str) -> Conv2D:
         return Conv2D(filters, size, padding="same", use_bias=False, name=f"{name}_conv")

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, map_shape
+from cconv.applications.forms import Form, form_of
+from cconv.applications.frame import Frame, Weights, chain, channels, map_shape
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import fraction
 from cconv.initializers import VarianceScaling
 from cconv.layers import (
     Activation,
     Add,
-    BatchNormalization,
     Conv2D,
     DepthwiseConv2D,
     Dropout,
@@ -58,6 +58,9 @@ def EfficientNetB0(
     *,
     dropout_rate: float = 0.2,
     drop_connect_rate: float = 0.2,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -67,7 +70,7 @@ def EfficientNetB0(
     Tan & Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks".
     385,814,752 multiply-adds for 224x224x3, receptive field 851x851 without the gates, which see all.
     Images from 0 to 255 go in: it begins with a division by 255 and a `Normalization`, which does nothing
-    before `adapt`.
+    before `adapt`. Torchvision's form has neither.
 
     Parameters
     ----------
@@ -77,6 +80,10 @@ def EfficientNetB0(
         In front of the last layer.
     drop_connect_rate : float
         Of the last block; those before it drop in proportion to their place.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -99,28 +106,29 @@ def EfficientNetB0(
     frame = Frame(where, weights, input_tensor, input_shape, data_format, size=224)
     dropout = fraction(where, "dropout_rate", dropout_rate)
     dropped = fraction(where, "drop_connect_rate", drop_connect_rate)
+    formed = form_of(where, form, epsilon, momentum)
     normalization = Normalization()
-    y = chain(frame.x, Rescaling(1 / 255), normalization)
+    y = frame.x if formed.torch else chain(frame.x, Rescaling(1 / 255), normalization)
     y = chain(
         y,
-        ZeroPadding2D(before_stride(y, 3), name="stem_conv_pad"),
+        ZeroPadding2D(formed.before_stride(y, 3), name="stem_conv_pad"),
         _convolution(32, 3, "stem_conv", 2, "valid"),
-        *_normalised("stem_bn", "stem_activation"),
+        *_normalised(formed, "stem_bn", "stem_activation"),
     )
     number, total = 0, sum(stage[2] for stage in STAGES)
     for stage, (expansion, filters, blocks, stride, size) in enumerate(STAGES, 1):
         for place, letter in enumerate("abcd"[:blocks]):
             step, rate = 1 if place else stride, dropped * number / total
-            y = _block(y, expansion, filters, step, size, rate, f"block{stage}{letter}_")
+            y = _block(y, expansion, filters, step, size, rate, formed, f"block{stage}{letter}_")
             number += 1
-    y = chain(y, _convolution(1280, 1, "top_conv"), *_normalised("top_bn", "top_activation"))
+    y = chain(y, _convolution(1280, 1, "top_conv"), *_normalised(formed, "top_bn", "top_activation"))
     y = frame.top(
         *(y, include_top, pooling, classes, classifier_activation),
         head=Dropout(dropout, name="top_dropout") if dropout else None,
         kernel_initializer=VarianceScaling(scale=1 / 3, mode="fan_out", distribution="uniform"),
     )
     model = frame.model(y, name, seed, dtype)
-    if normalization._stand_in is None:
+    if normalization.built and normalization._stand_in is None:
         # As Keras' layer before `adapt`: it has seen data of mean 0 and variance 1, and training may begin.
         normalization.state["count"] = np.ones((), model.dtype)
     return model
@@ -148,8 +156,8 @@ def _convolution(filters: int, size: int, name: str, stride: int = 1, padding: A
     return Conv2D(*(filters, size, stride, padding), use_bias=False, kernel_initializer=_initial(), name=name)
 
 
-def _normalised(bn: str, activation: str) -> list[Layer]:
-    return [BatchNormalization(name=bn), Activation("swish", name=activation)]
+def _normalised(form: Form, bn: str, activation: str) -> list[Layer]:
+    return [form.norm(bn), Activation("swish", name=activation)]
 
 
 def _gated(z: KerasTensor, squeezed: int, name: str) -> KerasTensor:
@@ -171,15 +179,15 @@ def _gate_convolution(filters: int, activation: str, name: str) -> Conv2D:
 
 
 def _block(
-    x: KerasTensor, expansion: int, filters: int, stride: int, size: int, rate: float, name: str
+    x: KerasTensor, expansion: int, filters: int, stride: int, size: int, rate: float, form: Form, name: str
 ) -> KerasTensor:
     """``x + dropout(bn(conv1x1(gate(silu(bn(depthwise(silu(bn(conv1x1(x)))))))))``."""
     narrow, y = channels(x), x
     if expansion > 1:
         expand = _convolution(narrow * expansion, 1, f"{name}expand_conv")
-        y = chain(y, expand, *_normalised(f"{name}expand_bn", f"{name}expand_activation"))
+        y = chain(y, expand, *_normalised(form, f"{name}expand_bn", f"{name}expand_activation"))
     if stride == 2:
-        y = ZeroPadding2D(before_stride(y, size), name=f"{name}dwconv_pad")(y)
+        y = ZeroPadding2D(form.before_stride(y, size), name=f"{name}dwconv_pad")(y)
     y = chain(
         y,
         DepthwiseConv2D(
@@ -188,12 +196,10 @@ def _block(
             depthwise_initializer=_initial(),
             name=f"{name}dwconv",
         ),
-        *_normalised(f"{name}bn", f"{name}activation"),
+        *_normalised(form, f"{name}bn", f"{name}activation"),
     )
     y = _gated(y, max(1, int(narrow * SQUEEZED)), name)
-    y = chain(
-        y, _convolution(filters, 1, f"{name}project_conv"), BatchNormalization(name=f"{name}project_bn")
-    )
+    y = chain(y, _convolution(filters, 1, f"{name}project_conv"), form.norm(f"{name}project_bn"))
     if stride > 1 or narrow != filters:
         return y
     if rate:

@@ -18,12 +18,12 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
+from cconv.applications.forms import Form, form_of
 from cconv.applications.frame import Frame, Weights, chain, channel_axis
 from cconv.arguments.keras_names import refusing
 from cconv.layers import (
     Activation,
     AveragePooling2D,
-    BatchNormalization,
     Concatenate,
     Conv2D,
     KerasTensor,
@@ -46,6 +46,9 @@ def InceptionV3(
     classifier_activation: Any = "softmax",
     name: str | None = "inception_v3",
     *,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -54,7 +57,8 @@ def InceptionV3(
 
     Szegedy, Vanhoucke, Ioffe, Shlens & Wojna 2016, "Rethinking the Inception architecture for computer
     vision". 5,713,216,096 multiply-adds for 299x299x3, receptive field 1311x1311. Without the
-    auxiliary classifier of the paper, as in Keras.
+    auxiliary classifier of the paper, as in Keras. In torchvision's form, batch normalisation has a gamma,
+    and means count the zeros around the map.
 
     Parameters
     ----------
@@ -62,6 +66,10 @@ def InceptionV3(
         As for `cconv.applications.ResNet18`.
     input_shape : (int, int, int), optional
         At least 75 pixels each way; (299, 299, 3) by default.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-3 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -81,19 +89,22 @@ def InceptionV3(
     (None, 1, 1, 2048)
     """
     frame = Frame("InceptionV3", weights, input_tensor, input_shape, data_format, size=299, least=75)
-    x = _row(frame.x, [(32, 3, 3, 2, "valid"), (32, 3, 3, 1, "valid"), (64, 3, 3)])
+    formed = form_of("InceptionV3", form, epsilon, momentum, torch=(1e-3, 0.9))
+    x = _row(formed, frame.x, [(32, 3, 3, 2, "valid"), (32, 3, 3, 1, "valid"), (64, 3, 3)])
     x = MaxPooling2D(3, strides=2)(x)
-    x = _row(x, [(80, 1, 1, 1, "valid"), (192, 3, 3, 1, "valid")])
+    x = _row(formed, x, [(80, 1, 1, 1, "valid"), (192, 3, 3, 1, "valid")])
     x = MaxPooling2D(3, strides=2)(x)
     for number, last in enumerate((32, 64, 64)):
-        x = _figure5(x, last, f"mixed{number}")
-    x = _smaller(x, [[(384, 3, 3, 2, "valid")], [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2, "valid")]], "mixed3")
+        x = _figure5(formed, x, last, f"mixed{number}")
+    x = _smaller(
+        formed, x, [[(384, 3, 3, 2, "valid")], [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2, "valid")]], "mixed3"
+    )
     for number, inside in enumerate((128, 160, 160, 192), 4):
-        x = _figure6(x, inside, f"mixed{number}")
+        x = _figure6(formed, x, inside, f"mixed{number}")
     row_and_column = [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3, 2, "valid")]
-    x = _smaller(x, [[(192, 1, 1), (320, 3, 3, 2, "valid")], row_and_column], "mixed8")
+    x = _smaller(formed, x, [[(192, 1, 1), (320, 3, 3, 2, "valid")], row_and_column], "mixed8")
     for number in range(2):
-        x = _figure7(x, number)
+        x = _figure7(formed, x, number)
     y = frame.top(x, include_top, pooling, classes, classifier_activation, pool_names=("avg_pool", None))
     return frame.model(y, name, seed, dtype)
 
@@ -114,14 +125,14 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
 # --- blocks ---------------------------------------------------------------------------------------
 
 
-def _row(x: KerasTensor, branch: Branch) -> KerasTensor:
+def _row(form: Form, x: KerasTensor, branch: Branch) -> KerasTensor:
     """Return what comes out of convolutions in a row, each with ``relu(bn(conv(x)))``."""
     for filters, height, width, *more in branch:
         stride, padding = more or (1, "same")
         x = chain(
             x,
             Conv2D(filters, (height, width), strides=stride, padding=padding, use_bias=False),
-            BatchNormalization(scale=False),
+            form.norm(None, scale=form.torch),
             Activation("relu"),
         )
     return x
@@ -132,37 +143,39 @@ def _joined(parts: list[KerasTensor], name: str | None = None) -> KerasTensor:
     return Concatenate(axis=axis, name=name)(parts)
 
 
-def _with_mean(x: KerasTensor, branches: list[KerasTensor], filters: int, name: str) -> KerasTensor:
+def _with_mean(
+    form: Form, x: KerasTensor, branches: list[KerasTensor], filters: int, name: str
+) -> KerasTensor:
     """Join branches with a last one, the mean of 3x3 pixels and a convolution 1x1."""
-    mean = AveragePooling2D(3, strides=1, padding="same")(x)
-    return _joined([*branches, _row(mean, [(filters, 1, 1)])], name)
+    mean = AveragePooling2D(3, strides=1, padding="same", count_include_pad=form.torch)(x)
+    return _joined([*branches, _row(form, mean, [(filters, 1, 1)])], name)
 
 
-def _smaller(x: KerasTensor, branches: Sequence[Branch], name: str) -> KerasTensor:
+def _smaller(form: Form, x: KerasTensor, branches: Sequence[Branch], name: str) -> KerasTensor:
     """Join branches of stride 2 with a maximum of the same stride: figure 10 of the paper."""
-    return _joined([*(_row(x, branch) for branch in branches), MaxPooling2D(3, strides=2)(x)], name)
+    return _joined([*(_row(form, x, branch) for branch in branches), MaxPooling2D(3, strides=2)(x)], name)
 
 
-def _figure5(x: KerasTensor, last: int, name: str) -> KerasTensor:
+def _figure5(form: Form, x: KerasTensor, last: int, name: str) -> KerasTensor:
     branches = [[(64, 1, 1)], [(48, 1, 1), (64, 5, 5)], [(64, 1, 1), (96, 3, 3), (96, 3, 3)]]
-    return _with_mean(x, [_row(x, branch) for branch in branches], last, name)
+    return _with_mean(form, x, [_row(form, x, branch) for branch in branches], last, name)
 
 
-def _figure6(x: KerasTensor, inside: int, name: str) -> KerasTensor:
+def _figure6(form: Form, x: KerasTensor, inside: int, name: str) -> KerasTensor:
     row, column = (inside, 1, 7), (inside, 7, 1)
     once = [(inside, 1, 1), row, (192, 7, 1)]
     twice = [(inside, 1, 1), column, row, column, (192, 1, 7)]
-    return _with_mean(x, [_row(x, branch) for branch in ([(192, 1, 1)], once, twice)], 192, name)
+    return _with_mean(form, x, [_row(form, x, branch) for branch in ([(192, 1, 1)], once, twice)], 192, name)
 
 
-def _figure7(x: KerasTensor, number: int) -> KerasTensor:
+def _figure7(form: Form, x: KerasTensor, number: int) -> KerasTensor:
     def split(x: KerasTensor, name: str | None) -> KerasTensor:
-        return _joined([_row(x, [(384, 1, 3)]), _row(x, [(384, 3, 1)])], name)
+        return _joined([_row(form, x, [(384, 1, 3)]), _row(form, x, [(384, 3, 1)])], name)
 
-    pixel = _row(x, [(320, 1, 1)])
-    once = split(_row(x, [(384, 1, 1)]), f"mixed9_{number}")
-    twice = split(_row(x, [(448, 1, 1), (384, 3, 3)]), None)
-    return _with_mean(x, [pixel, once, twice], 192, f"mixed{9 + number}")
+    pixel = _row(form, x, [(320, 1, 1)])
+    once = split(_row(form, x, [(384, 1, 1)]), f"mixed9_{number}")
+    twice = split(_row(form, x, [(448, 1, 1), (384, 3, 3)]), None)
+    return _with_mean(form, x, [pixel, once, twice], 192, f"mixed{9 + number}")
 
 
 refusing(globals(), namespace="applications.imagenet_utils")

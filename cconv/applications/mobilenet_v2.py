@@ -14,12 +14,12 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
-from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, rounded
+from cconv.applications.forms import form_of
+from cconv.applications.frame import Frame, Weights, chain, channels, rounded
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite
 from cconv.layers import (
     Add,
-    BatchNormalization,
     Conv2D,
     DepthwiseConv2D,
     KerasTensor,
@@ -47,8 +47,9 @@ def MobileNetV2(
     classifier_activation: Any = "softmax",
     name: str | None = None,
     *,
-    epsilon: float = 1e-3,
-    momentum: float = 0.999,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -69,8 +70,10 @@ def MobileNetV2(
         As for `cconv.applications.ResNet18`.
     name : str, optional
         Of the model; by default with alpha and height in it, as in Keras.
-    epsilon, momentum : float
-        Of the batch normalisation; torchvision has 1e-5 and 0.9.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -90,10 +93,11 @@ def MobileNetV2(
     423018
     """
     frame = Frame("MobileNetV2", weights, input_tensor, input_shape, data_format, size=224)
+    formed = form_of("MobileNetV2", form, epsilon, momentum, keras=(1e-3, 0.999))
     width = finite("MobileNetV2", "alpha", alpha, least=1e-3)
 
     def normalised(name: str, relu: str | None) -> list[Layer]:
-        bn = BatchNormalization(epsilon=epsilon, momentum=momentum, name=name)
+        bn = formed.norm(name)
         return [bn] if relu is None else [bn, ReLU(6.0, name=relu)]
 
     def block(x: KerasTensor, expansion: int, filters: int, stride: int, number: int) -> KerasTensor:
@@ -103,7 +107,7 @@ def MobileNetV2(
             y = Conv2D(expansion * channels(x), 1, use_bias=False, name=f"{prefix}expand")(y)
             y = chain(y, *normalised(f"{prefix}expand_BN", f"{prefix}expand_relu"))
         if stride == 2:
-            y = ZeroPadding2D(before_stride(y, 3), name=f"{prefix}pad")(y)
+            y = ZeroPadding2D(formed.before_stride(y, 3), name=f"{prefix}pad")(y)
         y = chain(
             y,
             DepthwiseConv2D(
@@ -117,7 +121,7 @@ def MobileNetV2(
         )
         return Add(name=f"{prefix}add")([x, y]) if stride == 1 and channels(x) == filters else y
 
-    first = Conv2D(rounded(32 * width), 3, 2, "same", use_bias=False, name="Conv1")
+    first = Conv2D(rounded(32 * width), 3, 2, formed.padding(3), use_bias=False, name="Conv1")
     y, number = chain(frame.x, first, *normalised("bn_Conv1", "Conv1_relu")), 0
     for expansion, filters, blocks, stride in STAGES:
         for place in range(blocks):

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from cconv.applications.frame import Frame, Weights, before_stride, chain, channels, rounded
+from cconv.applications.forms import Form, form_of
+from cconv.applications.frame import Frame, Weights, chain, channels, rounded
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import finite, flag, fraction
 from cconv.layers import (
     Activation,
     Add,
-    BatchNormalization,
     Conv2D,
     DepthwiseConv2D,
     Dropout,
@@ -80,6 +80,9 @@ def MobileNetV3Small(
     include_preprocessing: bool = True,
     name: str | None = "MobileNetV3Small",
     *,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -102,7 +105,13 @@ def MobileNetV3Small(
     dropout_rate : float
         In front of the last layer.
     include_preprocessing : bool
-        Whether images from 0 to 255 go in, which a first layer brings to -1 to 1.
+        Whether images from 0 to 255 go in, which a first layer brings to -1 to 1; torchvision's form has no
+        such layer.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-3 and 0.99. timm has
+        1e-5.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -125,17 +134,18 @@ def MobileNetV3Small(
     frame = Frame(where, weights, input_tensor, input_shape, data_format, size=224)
     width = finite(where, "alpha", alpha, least=1e-3)
     rate, plain = fraction(where, "dropout_rate", dropout_rate), flag(where, "minimalistic", minimalistic)
+    formed = form_of(where, form, epsilon, momentum, keras=(1e-3, 0.999), torch=(1e-3, 0.99))
     units = frame.classes(classes)
     frame.check_pooling(pooling)
     scaled = flag(where, "include_preprocessing", include_preprocessing)
-    y = Rescaling(1 / 127.5, offset=-1.0)(frame.x) if scaled else frame.x
-    stem = Conv2D(16, 3, strides=2, padding="same", use_bias=False, name="conv")
-    y = chain(y, stem, _norm("conv_bn"), _activation(not plain))
+    y = Rescaling(1 / 127.5, offset=-1.0)(frame.x) if scaled and not formed.torch else frame.x
+    stem = Conv2D(16, 3, strides=2, padding=formed.padding(3), use_bias=False, name="conv")
+    y = chain(y, stem, formed.norm("conv_bn"), _activation(not plain))
     for number, block in enumerate(BLOCKS):
         filters = rounded(block.filters * width)
-        y = _block(y, block.plain() if plain else block, filters, number)
+        y = _block(y, block.plain() if plain else block, filters, number, formed)
     y = Conv2D(rounded(channels(y) * 6), 1, padding="same", use_bias=False, name="conv_1")(y)
-    y = chain(y, _norm("conv_1_bn"), _activation(not plain))
+    y = chain(y, formed.norm("conv_1_bn"), _activation(not plain))
     if flag(where, "include_top", include_top):
         last = rounded(LAST * width) if width > 1 else LAST
         y = GlobalAveragePooling2D(keepdims=True)(y)
@@ -162,10 +172,6 @@ def preprocess_input(x: ArrayLike, data_format: str | None = None) -> ArrayLike:
 # --- blocks ---------------------------------------------------------------------------------------
 
 
-def _norm(name: str) -> BatchNormalization:
-    return BatchNormalization(epsilon=1e-3, momentum=0.999, name=name)
-
-
 def _activation(hard_swish: bool) -> Layer:
     return Activation("hard_swish") if hard_swish else ReLU()
 
@@ -183,27 +189,27 @@ def _gated(z: KerasTensor, squeezed: int, prefix: str) -> KerasTensor:
     return Multiply(name=f"{name}_mul")([z, gate])
 
 
-def _block(x: KerasTensor, block: Block, filters: int, number: int) -> KerasTensor:
+def _block(x: KerasTensor, block: Block, filters: int, number: int, form: Form) -> KerasTensor:
     """``x + bn(conv1x1(gate(act(bn(depthwise(act(bn(conv1x1(x)))))))))``."""
     prefix, y = f"expanded_conv_{number}_" if number else "expanded_conv_", x
     narrow = channels(x)
     wide = rounded(narrow * block.expansion)
     if number:
         y = Conv2D(wide, 1, padding="same", use_bias=False, name=f"{prefix}expand")(y)
-        y = chain(y, _norm(f"{prefix}expand_bn"), _activation(block.hard_swish))
+        y = chain(y, form.norm(f"{prefix}expand_bn"), _activation(block.hard_swish))
     if block.stride == 2:
-        y = ZeroPadding2D(before_stride(y, block.size), name=f"{prefix}depthwise_pad")(y)
+        y = ZeroPadding2D(form.before_stride(y, block.size), name=f"{prefix}depthwise_pad")(y)
     padding = "valid" if block.stride == 2 else "same"
     y = chain(
         y,
         DepthwiseConv2D(block.size, block.stride, padding, use_bias=False, name=f"{prefix}depthwise"),
-        _norm(f"{prefix}depthwise_bn"),
+        form.norm(f"{prefix}depthwise_bn"),
         _activation(block.hard_swish),
     )
     if block.gated:
         y = _gated(y, rounded(wide * SQUEEZED), prefix)
     y = Conv2D(filters, 1, padding="same", use_bias=False, name=f"{prefix}project")(y)
-    y = _norm(f"{prefix}project_bn")(y)
+    y = form.norm(f"{prefix}project_bn")(y)
     if block.stride > 1 or narrow != filters:
         return y
     return Add(name=f"{prefix}add")([x, y])

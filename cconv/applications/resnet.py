@@ -12,18 +12,18 @@ easy to learn, and gradients reach the first layers by the sums alone::
 The shortcut is x itself, or a convolution 1x1 with batch normalisation where size or channels change.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import DTypeLike
 
 from cconv.applications import imagenet_utils
+from cconv.applications.forms import Form, Norm, form_of
 from cconv.applications.frame import Frame, Weights, chain, channels
 from cconv.arguments.keras_names import refusing
 from cconv.initializers import VarianceScaling
 from cconv.layers import (
     Activation,
     Add,
-    BatchNormalization,
     Conv2D,
     KerasTensor,
     MaxPooling2D,
@@ -36,17 +36,6 @@ from cconv.models import Model
 BLOCKS = {"ResNet18": (2, 2, 2, 2), "ResNet34": (3, 4, 6, 3), "ResNet50": (3, 4, 6, 3)}
 WIDTHS = (64, 128, 256, 512)
 EPSILON = 1.001e-5  # Keras'
-
-
-class Norm(NamedTuple):
-    """The options of batch normalisation that files of weights from elsewhere need."""
-
-    epsilon: float
-    momentum: float
-
-    def __call__(self, name: str) -> BatchNormalization:
-        """Return a layer of that name."""
-        return BatchNormalization(epsilon=self.epsilon, momentum=self.momentum, name=name)
 
 
 def ResNet18(
@@ -176,6 +165,9 @@ def ResNet50(
     classifier_activation: Any = "softmax",
     name: str | None = "resnet50",
     *,
+    form: str = "keras",
+    epsilon: float | None = None,
+    momentum: float | None = None,
     seed: int | None = None,
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
@@ -183,12 +175,17 @@ def ResNet50(
     """Return ResNet-50 in Keras' form: 25,636,712 parameters, 25,583,592 of them trained.
 
     He et al. 2015; 3,857,973,248 multiply-adds for 224x224x3, receptive field 483x483. Sixteen bottleneck
-    blocks; the first convolution of a block has the stride, and all have a bias, as in Keras.
+    blocks; the first convolution of a block has the stride, and all have a bias, as in Keras. In
+    torchvision's form the 3x3 convolution has the stride, and none a bias: 25,557,032 trained parameters.
 
     Parameters
     ----------
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `ResNet18`.
+    form : {"keras", "torchvision"}
+        Which package's weights it is to take: see `cconv.applications.forms`.
+    epsilon, momentum : float, optional
+        Of the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `ResNet18`.
 
@@ -203,11 +200,12 @@ def ResNet50(
     (None, 1, 1, 2048)
     """
     frame = Frame("ResNet50", weights, input_tensor, input_shape, data_format, size=224)
+    formed = form_of("ResNet50", form, epsilon, momentum, keras=(EPSILON, 0.99))
     y = chain(
         frame.x,
         ZeroPadding2D(3, name="conv1_pad"),
-        Conv2D(64, 7, strides=2, name="conv1_conv"),
-        BatchNormalization(epsilon=EPSILON, name="conv1_bn"),
+        Conv2D(64, 7, strides=2, use_bias=not formed.torch, name="conv1_conv"),
+        formed.norm("conv1_bn"),
         Activation("relu", name="conv1_relu"),
         ZeroPadding2D(1, name="pool1_pad"),
         MaxPooling2D(3, strides=2, name="pool1_pool"),
@@ -215,7 +213,7 @@ def ResNet50(
     for stage, (blocks, filters) in enumerate(zip(BLOCKS["ResNet50"], WIDTHS, strict=True), 2):
         for block in range(1, blocks + 1):
             stride = 2 if block == 1 and stage > 2 else 1
-            y = _bottleneck(y, filters, stride, f"conv{stage}_block{block}")
+            y = _bottleneck(y, filters, stride, formed, f"conv{stage}_block{block}")
     y = frame.top(y, include_top, pooling, classes, classifier_activation)
     return frame.model(y, name, seed, dtype)
 
@@ -339,26 +337,27 @@ def _basic_stages(x: KerasTensor, blocks: tuple[int, ...], norm: Norm) -> KerasT
     return y
 
 
-def _bottleneck(x: KerasTensor, filters: int, stride: int, name: str) -> KerasTensor:
+def _bottleneck(x: KerasTensor, filters: int, stride: int, form: Form, name: str) -> KerasTensor:
     """``relu(shortcut(x) + bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x))))))))))``."""
-    wide = 4 * filters
+    wide, use_bias = 4 * filters, not form.torch
+    first, second = (1, stride) if form.torch else (stride, 1)
     shortcut = x
     if stride > 1 or channels(x) != wide:
         shortcut = chain(
             x,
-            Conv2D(wide, 1, strides=stride, name=f"{name}_0_conv"),
-            BatchNormalization(epsilon=EPSILON, name=f"{name}_0_bn"),
+            Conv2D(wide, 1, strides=stride, use_bias=use_bias, name=f"{name}_0_conv"),
+            form.norm(f"{name}_0_bn"),
         )
     y = chain(
         x,
-        Conv2D(filters, 1, strides=stride, name=f"{name}_1_conv"),
-        BatchNormalization(epsilon=EPSILON, name=f"{name}_1_bn"),
+        Conv2D(filters, 1, strides=first, use_bias=use_bias, name=f"{name}_1_conv"),
+        form.norm(f"{name}_1_bn"),
         Activation("relu", name=f"{name}_1_relu"),
-        Conv2D(filters, 3, padding="same", name=f"{name}_2_conv"),
-        BatchNormalization(epsilon=EPSILON, name=f"{name}_2_bn"),
+        Conv2D(filters, 3, second, form.padding(3), use_bias=use_bias, name=f"{name}_2_conv"),
+        form.norm(f"{name}_2_bn"),
         Activation("relu", name=f"{name}_2_relu"),
-        Conv2D(wide, 1, name=f"{name}_3_conv"),
-        BatchNormalization(epsilon=EPSILON, name=f"{name}_3_bn"),
+        Conv2D(wide, 1, use_bias=use_bias, name=f"{name}_3_conv"),
+        form.norm(f"{name}_3_bn"),
     )
     return Activation("relu", name=f"{name}_out")(Add(name=f"{name}_add")([shortcut, y]))
 

@@ -45,8 +45,10 @@ CODES = {
     "I64": "<i8",
     "F64": "<f8",
 }
-DTYPES = {code: np.dtype(text) for code, text in CODES.items()}
-_CODE_OF = {dtype.str[1:]: code for code, dtype in DTYPES.items()}
+# What NumPy has no dtype for, read as its bits: the upper halves of floats of 32 bits. Only in foreign files.
+BITS = {"BF16": "<u2"}
+DTYPES = {code: np.dtype(text) for code, text in (CODES | BITS).items()}
+_CODE_OF = {DTYPES[code].str[1:]: code for code in CODES}
 
 
 class Entry(NamedTuple):
@@ -63,7 +65,12 @@ class Entry(NamedTuple):
         return DTYPES[self.code].newbyteorder("=")
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], document: Any) -> None:
+def write(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    document: Any,
+    more: Mapping[str, str] | None = None,
+) -> None:
     """Write arrays and a JSON document; at every moment the file is the old one or the new one.
 
     Parameters
@@ -74,6 +81,8 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], docume
         Of booleans, integers or floats.
     document : JSON value
         Without NaN and infinities.
+    more : mapping of str to str, optional
+        What other readers look for in the metadata.
 
     Raises
     ------
@@ -93,7 +102,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], docume
     with naming(path):
         text = plainjson.dumps(document)
         entries = _placed(arrays)
-        header = _header(text, entries)
+        header = _header(text, entries, more or {})
     with replacing(path) as file:
         file.write(len(header).to_bytes(8, "little") + header)
         hashes = {name: _write_array(file, arrays[name], entry) for name, entry in entries.items()}
@@ -115,8 +124,8 @@ def _placed(arrays: Mapping[str, np.ndarray]) -> dict[str, Entry]:
     return entries
 
 
-def _header(text: str, entries: Mapping[str, Entry]) -> bytes:
-    header: dict[str, Any] = {"__metadata__": {DIGEST: NOT_YET, KEY: text}}
+def _header(text: str, entries: Mapping[str, Entry], more: Mapping[str, str]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": {**more, DIGEST: NOT_YET, KEY: text}}
     for name, entry in entries.items():
         if name in header:
             raise ValueError(f"an array cannot be called {name!r}")
@@ -157,13 +166,15 @@ class Reader:
     ----------
     path : path
         Of a file that `write` wrote.
+    foreign : bool
+        Whether files of others are taken too, which have no document, and the dtypes of `BITS`.
 
     Attributes
     ----------
     entries : dict of str to Entry
         The arrays by name.
     document : JSON value
-        As it was written.
+        As it was written; None in files of others.
     digest : str or None
         Of document and arrays, as the file has it; None in files of older versions.
 
@@ -178,20 +189,25 @@ class Reader:
     entries: dict[str, Entry]
     digest: str | None
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, foreign: bool = False) -> None:
         self.path: str = os.fspath(path)
         self._file = open_regular(path)
         self._hashes: dict[str, str] = {}
         try:
-            with reading(self.path, f"a whole safetensors file{names.hint(path)}"):
-                metadata, self.entries, self._begin = _read_header(self._file)
+            with reading(self.path, f"a whole safetensors file{'' if foreign else names.hint(path)}"):
+                metadata, self.entries, self._begin = _read_header(
+                    self._file, CODES | BITS if foreign else CODES
+                )
             self._text, self.digest = metadata.get(KEY, ""), metadata.get(DIGEST)
+            self.document: Any = None
             if KEY not in metadata:
+                if foreign:
+                    return
                 raise ValueError(
                     f"{path} was not written by cconv: it has no {KEY!r} in its metadata{names.hint(path)}"
                 )
             with reading(self.path, "a whole file of cconv: its description is not JSON"):
-                self.document: Any = plainjson.loads(self._text)
+                self.document = plainjson.loads(self._text)
         except BaseException:
             self._file.close()
             raise
@@ -271,8 +287,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
         return arrays, file.document
 
 
-def _read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Entry], int]:
-    """Return metadata, arrays and the place where the arrays begin. ValueError says what is wrong."""
+def _read_header(file: BinaryIO, codes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Entry], int]:
+    """Return metadata, arrays and the place where they begin; ValueError where it is not so."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(read_exactly(file, 8), "little")
     if not 2 <= length <= min(LONGEST_HEADER, size - 8):
@@ -289,19 +305,19 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Entry], int]
         raise ValueError("its metadata must be strings by name")
     if DIGEST in metadata and not re.fullmatch("[0-9a-f]{64}", metadata[DIGEST]):
         raise ValueError("its digest must be 64 hexadecimal digits")
-    entries = {name: _entry(name, given) for name, given in header.items()}
+    entries = {name: _entry(name, given, codes) for name, given in header.items()}
     _check_places(entries, size - 8 - length)
     return metadata, entries, 8 + length
 
 
-def _entry(name: str, given: Any) -> Entry:
+def _entry(name: str, given: Any, codes: Mapping[str, str]) -> Entry:
     """Return what the header says of an array, if it can be."""
     where = f"the array {name[:80]!r}"
     if not isinstance(given, dict) or set(given) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{where} must have dtype, shape and data_offsets")
     code, shape, offsets = given["dtype"], given["shape"], given["data_offsets"]
-    if not isinstance(code, str) or code not in DTYPES:
-        raise ValueError(f"{where} must have one of the dtypes {', '.join(DTYPES)}, got {str(code)[:40]!r}")
+    if not isinstance(code, str) or code not in codes:
+        raise ValueError(f"{where} must have one of the dtypes {', '.join(codes)}, got {str(code)[:40]!r}")
     if not _are_sizes(shape) or len(shape) > MOST_AXES:
         raise ValueError(f"{where} must have a shape of at most {MOST_AXES} sizes")
     if not _are_sizes(offsets) or len(offsets) != 2:
