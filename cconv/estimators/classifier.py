@@ -358,6 +358,11 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         scores = self._predict(X, "linear")
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
+    def _written(self) -> tuple[Model, list[object] | None]:
+        return self.model_, [
+            label if isinstance(label, str | int | float) else str(label) for label in self.classes_.tolist()
+        ]
+
     def _outputs(self) -> int:
         return len(self.classes_)
 

@@ -17,8 +17,8 @@ from cconv.estimators.figures import PerSample, explained
 from cconv.estimators.networks import Layers
 from cconv.estimators.trained import AroundModels
 from cconv.estimators.training import Held
-from cconv.layers import Layer
-from cconv.models import Model
+from cconv.layers import Layer, Rescaling
+from cconv.models import Model, Sequential
 from cconv.optimizers import Optimizer
 from cconv.schedules import Schedule
 
@@ -327,6 +327,13 @@ class CNNRegressor(RegressorMixin, AroundModels):
         true = check_array(data.readable(type(self).__name__, "y", y), ensure_2d=False, dtype=np.float64)
         top = -data.exponents(true)
         return float(r2_score(np.ldexp(true, top), np.ldexp(found, top), sample_weight=sample_weight))
+
+    def _written(self) -> tuple[Model, list[object] | None]:
+        scale, mean = (np.ravel(part).tolist() for part in (self.target_scale_, self.target_mean_))
+        layout = self.model_.data_format
+        whole = Sequential([self.model_, Rescaling(scale, mean)], dtype=self._float(), data_format=layout)
+        whole.build(self.model_.input_shape)
+        return whole, None
 
     def _outputs(self) -> int:
         return max(self.target_mean_.size, 1)

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from cconv.estimators import graphs
+from cconv.estimators.exported import Exported
 from cconv.estimators.training import TrainedEstimator
 from cconv.layers import Activation, Dense, Layer
 from cconv.models import Model
 
 
-class AroundModels(TrainedEstimator):
+class AroundModels(Exported, TrainedEstimator):
     """Lets `CNNClassifier` and `CNNRegressor` be made of a trained model."""
 
     @classmethod
