@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 # How the name of a file ends, in lower case, and the module that reads and writes it.
-DOORS: dict[str, str] = {}
+DOORS: dict[str, str] = dict.fromkeys((".keras", ".h5", ".hdf5"), "cconv.io.keras")
 
 
 def door(path: Any) -> Any:
