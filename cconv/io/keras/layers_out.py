@@ -23,12 +23,13 @@ ONLY_OURS_IN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(
         (
             *("AlphaDropout", "Dropout", "LayerNormalization", "LayerScale", "Normalization"),
-            *("RMSNormalization", "RandomBrightness", "RandomContrast", "Rescaling", "UnitNormalization"),
+            *("RMSNormalization", "Rescaling", "UnitNormalization"),
         ),
         {"data_format": ANY},
     ),
 }
 MODULES = {"LayerScale": "keras.src.applications.convnext"}
+PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # whose constructors take no more than they name
 OPERATORS = {"Divide": "keras.src.ops.numpy"}
 # Layers whose axis -1 is that of the channels here, in any data format, and the last one in Keras.
 OF_CHANNELS = (
@@ -89,6 +90,9 @@ def layer_entry(layer: Layer, problems: Problems) -> Config:
     if config.get("activation") in ("softmax", "log_softmax") and _turned(layer):
         problems.add(where, f"{config['activation']} over channels that come first")
     config |= {"name": layer.name, "trainable": layer.trainable, "dtype": policy(layer.dtype.name)}
+    if kind in PLAIN:
+        config["dtype"] = layer.dtype.name
+        del config["trainable"]
     module = MODULES.get(kind, "keras.layers")
     return serialized(module, kind, config, kind if kind in MODULES else None)
 
