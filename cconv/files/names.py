@@ -31,6 +31,9 @@ _VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # as they are spoken
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
 
 
+KERAS = (".keras", ".h5", ".hdf5")  # which `cconv.io.keras` writes, models do through it
+
+
 def foreign_kind(path: str | os.PathLike[str]) -> str:
     """Return the format that the ending of this name stands for elsewhere; "" for a name that is free.
 
@@ -46,8 +49,8 @@ def _called(kind: str) -> str:
     return f"{'an' if kind.startswith(_VOWELS) else 'a'} {kind}"
 
 
-def check_ending(where: str, path: str | os.PathLike[str]) -> None:
-    """Refuse a name whose ending promises a format that cconv does not write.
+def check_ending(where: str, path: str | os.PathLike[str], but: tuple[str, ...] = ()) -> None:
+    """Refuse a name whose ending promises a format that cconv does not write; `but` these are written.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def check_ending(where: str, path: str | os.PathLike[str]) -> None:
         Says what to use instead.
     """
     kind = foreign_kind(path)
-    if kind:
+    if kind and not str(path).lower().endswith(but):
         pure = PurePath(path)
         instead = str(pure.with_suffix(".safetensors"))
         raise ValueError(

@@ -8,8 +8,10 @@ import importlib
 import os
 from typing import Any
 
+from cconv.files.names import KERAS
+
 # How the name of a file ends, in lower case, and the module that reads and writes it.
-DOORS: dict[str, str] = dict.fromkeys((".keras", ".h5", ".hdf5"), "cconv.io.keras")
+DOORS: dict[str, str] = dict.fromkeys(KERAS, "cconv.io.keras")
 
 
 def door(path: Any) -> Any:

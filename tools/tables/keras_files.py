@@ -4,8 +4,7 @@
 
 It needs keras, jax and h5py. The table was made with keras 3.15.1 on jax 0.10.2. For each model NAME there are
 its files as bytes (``NAME.keras``, ``NAME.h5``, ``NAME.weights.h5``), ``NAME/x``, ``NAME/y0`` …, and for those
-that were trained ``NAME/targets`` and ``NAME/means``: after each of five more steps, which the file has not
-seen, the mean of the losses of all steps so far, the three before among them, as train_on_batch gives it.
+that were trained ``NAME/targets`` and ``NAME/losses``: of five more steps, which the file has not seen.
 """
 
 import tempfile
@@ -137,8 +136,8 @@ def main():
             x = saved(model, folder, table, name)
             if name != "sgd":
                 del table[f"{name}.weights.h5"]
-            means = [float(np.asarray(model.train_on_batch(x, targets)[0])) for _ in range(STEPS)]
-            table |= {f"{name}/targets": targets, f"{name}/means": np.array(means)}
+            losses = [float(np.asarray(model.train_on_batch(x, targets)[0])) for _ in range(STEPS)]
+            table |= {f"{name}/targets": targets, f"{name}/losses": np.array(losses)}
     np.savez_compressed(PATH, **table)
     print(PATH, PATH.stat().st_size)
 

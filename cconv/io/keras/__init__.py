@@ -13,9 +13,10 @@ from typing import Any
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.serializable import custom_object_scope
-from cconv.io.keras.reading import Path, read
-from cconv.io.keras.weights import read_weights
+from cconv.io.keras import weights
+from cconv.io.keras.reading import Path, is_ours, read
 from cconv.io.keras.writing import write_model, write_weights
+from cconv.models import described, files
 
 __all__ = ["load", "read_model", "read_weights", "write_model", "write_weights"]
 
@@ -73,5 +74,18 @@ def load(
 
 
 def read_model(path: Path, compile: bool) -> Any:
-    """Return the model in a file, as `cconv.models.load_model` asks for it."""
+    """Return the model in a file, as `cconv.models.load_model` asks for it; cconv's own may have any name."""
+    if is_ours(path):
+        return files.read_model(path, described.model_of, compile)
     return read(path, None, compile)
+
+
+def read_weights(path: Path, model: Any) -> None:
+    """Give a built model the weights of a file, as its `load_weights` asks for it.
+
+    Raises
+    ------
+    OSError, ValueError
+        When there is no such file, or it is damaged or does not fit; then nothing has changed.
+    """
+    (files if is_ours(path) else weights).read_weights(path, model)

@@ -256,7 +256,7 @@ class _Graph:
             if key == "training" and value in (None, True, False):
                 if value:
                     self._of.problems.add(where, "a layer that is called with training=True")
-            elif value is not None:
+            elif not (value is None or (isinstance(value, list) and set(map(type, value)) <= {type(None)})):
                 self._of.problems.add(where, f"a layer that is called with {key}={shown(value)}")
         return options.get("training") is False
 

@@ -42,14 +42,16 @@ def model_entry(model: Any, problems: Problems) -> Config:
     return _graph(model, problems)
 
 
-def _item(item: Any, problems: Problems) -> Config:
-    return model_entry(item, problems) if isinstance(item, Network) else layer_entry(item, problems)
+def _item(model: Any, item: Any, problems: Problems) -> Config:
+    if isinstance(item, Network):
+        return model_entry(item, problems)
+    return layer_entry(item, model.data_format, problems)
 
 
 def _row(model: Any, problems: Problems) -> Config:
     shape = [None, *model._input_shapes[0]]
     first = input_entry(model._ins.names[0], model._input_shapes[0], model.dtype.name)
-    entries = [first, *(_item(item, problems) for item in model._items)]
+    entries = [first, *(_item(model, item, problems) for item in model._items)]
     config = {
         "name": model.name,
         "trainable": model._trainable,
@@ -72,7 +74,7 @@ def _graph(model: Any, problems: Problems) -> Config:
         shapes += _shapes(entry.item)
         made.append({"args": _args(entry.item, given), "kwargs": options})
     entries = [
-        {**_item(item, problems), "name": item.name, "inbound_nodes": nodes[id(item)]} for item in model._items
+        {**_item(model, item, problems), "name": item.name, "inbound_nodes": nodes[id(item)]} for item in model._items
     ]
     config = {
         "name": model.name,

@@ -5,6 +5,7 @@ from typing import Any
 
 from cconv.io.keras.problems import Problems, shown
 from cconv.layers.base import Layer
+from cconv.layers.symbolic import IMAGE
 
 Config = dict[str, Any]
 
@@ -65,8 +66,8 @@ def is_operator(item: Any) -> bool:
     return type(item).__name__ in OPERATORS and not is_own(item)
 
 
-def layer_entry(layer: Layer, problems: Problems) -> Config:
-    """Return what describes a built layer."""
+def layer_entry(layer: Layer, data_format: str, problems: Problems) -> Config:
+    """Return what describes a built layer of a model that has images in this format."""
     kind, where = type(layer).__name__, layer.where
     if is_own(layer):
         problems.add(where, f"the layer {kind}, which is your own")
@@ -84,10 +85,11 @@ def layer_entry(layer: Layer, problems: Problems) -> Config:
             problems.add(where, f"{kind}({name}={shown(value)})")
     config = {name: _argument(where, name, value, problems) for name, value in given.items()}
     if "data_format" in config and config["data_format"] is None:
-        config["data_format"] = layer.data_format
-    if kind in OF_CHANNELS and config.get("axis") == -1 and _turned(layer):
+        config["data_format"] = data_format if _is_image(layer.input_shape) else "channels_last"
+    first = data_format == "channels_first"
+    if kind in OF_CHANNELS and config.get("axis") == -1 and first and _is_image(layer.input_shape):
         config["axis"] = 1
-    if config.get("activation") in ("softmax", "log_softmax") and _turned(layer):
+    if config.get("activation") in ("softmax", "log_softmax") and first and _is_image(layer.output_shape):
         problems.add(where, f"{config['activation']} over channels that come first")
     config |= {"name": layer.name, "trainable": layer.trainable, "dtype": policy(layer.dtype.name)}
     if kind in PLAIN:
@@ -97,9 +99,8 @@ def layer_entry(layer: Layer, problems: Problems) -> Config:
     return serialized(module, kind, config, kind if kind in MODULES else None)
 
 
-def _turned(layer: Layer) -> bool:
-    """Whether a layer gives images whose channels come first."""
-    return layer.data_format == "channels_first" and len(layer.output_shape) == 3
+def _is_image(shape: Any) -> bool:
+    return shape is not None and len(shape) == IMAGE
 
 
 def input_entry(name: str, shape: Any, dtype: str) -> Config:

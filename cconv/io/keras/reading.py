@@ -67,6 +67,12 @@ def is_archive(path: Path) -> bool:
     return str(os.fspath(path)).lower().endswith(".keras")
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file under Keras' name is one of cconv's own, by how it begins."""
+    with open_regular(path) as file, reading(path, WHAT):
+        return file.read(9)[8:] == b"{"
+
+
 def _json(reader: Reader, name: str) -> Any:
     text = reader.attribute("", name)
     return plainjson.loads(text) if isinstance(text, str) else None
