@@ -41,10 +41,19 @@ def damaged(rng, data):
     return bytes(mutant)
 
 
+def check(path, case, error):
+    """See that an error is one clear sentence."""
+    text = str(error)
+    assert type(error) in (ValueError, OSError), (case, text)
+    assert path in text, (case, text)
+    assert "\n" not in text, (case, text)
+    assert len(text) < 2500, (case, text)
+
+
 def main(folder, cases, seed):
     """Read the damaged files; return what became of them."""
     table = np.load(DATA)
-    names = [name for name in ("sgd.keras", "graph.keras", "sgd.h5", "graph.h5", "sgd.weights.h5")]
+    names = ["sgd.keras", "graph.keras", "sgd.h5", "graph.h5", "sgd.weights.h5"]
     whole = {name: table[name].tobytes() for name in names}
     refused = loaded = 0
     Path(folder, "whole.keras").write_bytes(whole["sgd.keras"])
@@ -59,11 +68,7 @@ def main(folder, cases, seed):
             model.load_weights(path) if "weights" in name else load_model(path)
             loaded += 1
         except (ValueError, OSError) as error:
-            text = str(error)
-            assert type(error) in (ValueError, OSError), (case, error)
-            assert str(path) in text, (case, text)
-            assert "\n" not in text, (case, text)
-            assert len(text) < 2500, (case, text)
+            check(str(path), case, error)
             refused += 1
             for one, other in zip(before, model.get_weights(), strict=True):
                 np.testing.assert_array_equal(one, other)

@@ -188,7 +188,9 @@ def test_many_layers_need_more_than_one_list_of_names(tmp_path):
     for number in range(1, 400):
         model.add(layers.ReLU(name=f"{'d' * 200}{number}"))
     model.save(tmp_path / "m.h5")
-    assert [layer.name for layer in load_model(tmp_path / "m.h5").layers] == [layer.name for layer in model.layers]
+    assert [layer.name for layer in load_model(tmp_path / "m.h5").layers] == [
+        layer.name for layer in model.layers
+    ]
 
 
 # --- the files that are given -------------------------------------------------------------------------
@@ -226,7 +228,10 @@ def changed(folder, change, name="graph"):
 def test_all_that_is_missing_is_said_at_once(tmp_path):
     def change(config):
         entries = config["config"]["layers"]
-        entries[1] |= {"class_name": "Lambda", "config": {"name": "l", "function": {"class_name": "__lambda__"}}}
+        entries[1] |= {
+            "class_name": "Lambda",
+            "config": {"name": "l", "function": {"class_name": "__lambda__"}},
+        }
         for entry in entries:
             if entry["class_name"] == "Conv2DTranspose":
                 entry["class_name"] = "LSTM"

@@ -1,10 +1,10 @@
 """Reading HDF5 files, as h5py and Keras write them, in plain Python that believes nothing.
 
 The library behind h5py ends the process, or hangs, on files that lie; this reader checks every size and
-address against the file before memory is touched, and knows of nothing that leaves it: no links but hard ones,
-no external storage, no virtual arrays, no filters but deflate, shuffle and Fletcher's checksum. The format is
-described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html; read are files of its oldest
-layout (superblock 0 or 1), which h5py writes unless it is told otherwise.
+address against the file before memory is touched, and knows of nothing that leaves it: no links but hard
+ones, no external storage, no virtual arrays, no filters but deflate, shuffle and Fletcher's checksum. The
+format is described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html; read are files of
+its oldest layout (superblock 0 or 1), which h5py writes unless it is told otherwise.
 """
 
 import math
@@ -127,7 +127,9 @@ class Reader:
         if version in (2, 3):
             raise ValueError("it has HDF5's newer layout: write it with libver='earliest', h5py's default")
         if version > 1 or start[13:15] != b"\x08\x08":
-            raise ValueError(f"its superblock must be of version 0 or 1 with 8-byte places, got {start[8:16]!r}")
+            raise ValueError(
+                f"its superblock must be of version 0 or 1 with 8-byte places, got {start[8:16]!r}"
+            )
         begin = 24 if version == 0 else 28
         base, _, end, _, _, root = struct.unpack_from("<6Q", start, begin)
         if base != 0 or end > self._size:
@@ -146,7 +148,9 @@ class Reader:
             if len(self._seen) > MOST_OBJECTS:
                 raise ValueError(f"it must have at most {MOST_OBJECTS} objects")
             messages = list(self._messages(place))
-            self._attributes[path] = dict(self._attribute(body) for code, body in messages if code == ATTRIBUTE)
+            self._attributes[path] = dict(
+                self._attribute(body) for code, body in messages if code == ATTRIBUTE
+            )
             found = dict(messages)
             if ATTRIBUTE_INFO in found and struct.unpack_from("<Q", found[ATTRIBUTE_INFO], 2)[0] != UNDEFINED:
                 raise ValueError(f"{path!r} has attributes in HDF5's newer layout")
@@ -273,7 +277,9 @@ class Reader:
             if place == UNDEFINED and not entry.nbytes:
                 return array
             if size != entry.nbytes or place > self._size or size > self._size - place:
-                raise ValueError(f"{path!r} must have the {entry.nbytes} bytes of its shape, got {size} at {place}")
+                raise ValueError(
+                    f"{path!r} must have the {entry.nbytes} bytes of its shape, got {size} at {place}"
+                )
             self._file.seek(place)
             fill_exactly(self._file, flat.data)
         else:
@@ -298,13 +304,16 @@ class Reader:
         for key, place in self._pairs(tree, 1, 8 * (rank + 2)):
             size, skipped, *offsets = struct.unpack_from(f"<2I{rank}Q", key)
             if tuple(offsets) in seen or any(
-                start % extent or start >= n for start, extent, n in zip(offsets, extents, entry.shape, strict=True)
+                start % extent or start >= n
+                for start, extent, n in zip(offsets, extents, entry.shape, strict=True)
             ):
                 raise ValueError(f"a chunk of {path!r} does not lie in it")
             seen.add(tuple(offsets))
             data = _unfiltered(path, entry, self._at(place, size), skipped, nbytes)
             chunk = np.frombuffer(data, entry.kind.dtype).reshape(extents)
-            there = tuple(slice(start, start + extent) for start, extent in zip(offsets, extents, strict=True))
+            there = tuple(
+                slice(start, start + extent) for start, extent in zip(offsets, extents, strict=True)
+            )
             target = array[there]
             target[...] = chunk[tuple(slice(n) for n in target.shape)]
         if len(seen) != expected:
@@ -319,7 +328,9 @@ class Reader:
             When it is damaged, or no text.
         """
         found = self._attributes.get(path, {}).get(name)
-        if found is None or not (found.kind.varying or (found.kind.dtype is not None and found.kind.dtype.kind == "S")):
+        if found is None or not (
+            found.kind.varying or (found.kind.dtype is not None and found.kind.dtype.kind == "S")
+        ):
             return None
         count, size = math.prod(found.shape), found.kind.size
         data = _exactly(name, found.data, count * size)

@@ -335,8 +335,8 @@ class Model(Trainer, Hooks):
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights and states to a safetensors file, in one step that cannot be half done.
 
-        A name that ends in ``.weights.h5`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of Keras 2:
-        see `cconv.io.keras`.
+        A name that ends in ``.weights.h5`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of
+        Keras 2: see `cconv.io.keras`.
 
         Raises
         ------

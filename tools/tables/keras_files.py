@@ -2,9 +2,9 @@
 
     KERAS_BACKEND=jax python tools/tables/keras_files.py
 
-It needs keras, jax and h5py. The table was made with keras 3.15.1 on jax 0.10.2. For each model NAME there are
-its files as bytes (``NAME.keras``, ``NAME.h5``, ``NAME.weights.h5``), ``NAME/x``, ``NAME/y0`` …, and for those
-that were trained ``NAME/targets`` and ``NAME/losses``: of five more steps, which the file has not seen.
+It needs keras, jax and h5py. The table was made with keras 3.15.1 on jax 0.10.2. For each model NAME there
+are its files as bytes (``NAME.keras``, ``NAME.h5``, ``NAME.weights.h5``), ``NAME/x``, ``NAME/y0`` …, and for
+those that were trained ``NAME/targets`` and ``NAME/losses``: of five more steps, which the file has not seen.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ rng = np.random.default_rng(0)
 
 
 def convnet(optimizer):
-    """A row of layers, trained for two steps."""
+    """Return a row of layers, to be trained."""
     model = keras.Sequential(
         [
             layers.Input((6, 6, 2)),
@@ -38,7 +38,7 @@ def convnet(optimizer):
 
 
 def graph():
-    """Branches, operators, a shared layer, two models as layers, two outputs."""
+    """Make branches, operators, a shared layer, two models as layers, two outputs."""
     x = layers.Input((6, 6, 3), name="image")
     shared = layers.Conv2D(3, 3, padding="same", activation="silu", name="shared")
     y = shared(shared(x)) + x
@@ -60,7 +60,7 @@ def graph():
 
 
 def mixed():
-    """Layers whose arrays are many or unusual."""
+    """Make layers whose arrays are many or unusual."""
     x = layers.Input((8, 8, 4))
     y = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
     y = layers.GroupNormalization(2)(y)
@@ -97,7 +97,8 @@ OPTIMIZERS = {
 def filled(model):
     """Give a model random weights, so that none is what it began with."""
     arrays = [
-        rng.uniform(0.5, 1.5, w.shape) if w.ndim == 1 else rng.normal(0, 0.3, w.shape) for w in model.get_weights()
+        rng.uniform(0.5, 1.5, w.shape) if w.ndim == 1 else rng.normal(0, 0.3, w.shape)
+        for w in model.get_weights()
     ]
     model.set_weights([new.astype(old.dtype) for new, old in zip(arrays, model.get_weights(), strict=True)])
     for layer in model.layers:

@@ -1,10 +1,10 @@
-"""Keras' files: models and weights of Keras 3 (``.keras``, ``.weights.h5``) and of Keras 2 (``.h5``, ``.hdf5``).
+"""Keras' files: models and weights of Keras 3 (``.keras``, ``.weights.h5``) and Keras 2 (``.h5``, ``.hdf5``).
 
 `load` makes a `Sequential` or `Model` that computes and trains as the saved one. `cconv.models.load_model`,
 ``model.save``, ``save_weights`` and ``load_weights`` come here by the ending of the file's name; real Keras
 loads what they write. Nothing that stands in a file is run: a ``Lambda``, a pickled function, and whatever
-else cconv has not, are refused, all of them in one message. Files are read in plain Python; writing needs h5py:
-``pip install 'cconv[keras]'``.
+else cconv has not, are refused, all of them in one message. Files are read in plain Python; writing needs
+h5py: ``pip install 'cconv[keras]'``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -55,7 +55,9 @@ class Archive:
         """Return a member, whose checksum is right; ValueError when there is none, or it is too large."""
         info = self._members.get(name)
         if info is None:
-            raise ValueError(f"there is no {name} in it, only {', '.join(sorted(self._members)[:8]) or 'nothing'}")
+            raise ValueError(
+                f"there is no {name} in it, only {', '.join(sorted(self._members)[:8]) or 'nothing'}"
+            )
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name} must be stored or deflated, without a password")
         check_unpacked(info.file_size, self._size)

@@ -13,7 +13,7 @@ DROPPED = ("name", "loss_scale_factor", "is_legacy_optimizer", "jit_compile")
 
 
 def training_config(given: Any, problems: Problems) -> Config | None:
-    """Return the `training` entry of a document for Keras' `compile_config`; None for a model not compiled."""
+    """Return a document's `training` entry for Keras' `compile_config`; None for a model not compiled."""
     if not isinstance(given, Mapping) or not given.get("optimizer") or given.get("loss") is None:
         return None
     optimizer = _optimizer(given["optimizer"], problems)
@@ -71,4 +71,6 @@ def _check(found: Any, what: str, get: Any, problems: Problems) -> None:
         get(found)
     except (TypeError, ValueError) as error:
         text = str(error).partition(":")[2].strip() or str(error)
-        problems.add(what, f"{shown(found.get('class_name') if isinstance(found, dict) else found)}: {text[:200]}")
+        problems.add(
+            what, f"{shown(found.get('class_name') if isinstance(found, dict) else found)}: {text[:200]}"
+        )

@@ -68,7 +68,7 @@ def optimizer_entry(optimizer: Any, problems: Problems) -> Config:
 
 
 def optimizer_arrays(model: Any) -> list[np.ndarray]:
-    """Return what the optimizer remembers, in Keras' order; as Keras before the first step the count alone."""
+    """Return what the optimizer remembers, in Keras' order; before the first step hardly anything."""
     optimizer = model.optimizer
     state = optimizer.get_state()
     calls = int(state["iterations"])

@@ -27,6 +27,8 @@ class Translation:
         Gets what cconv has not.
     input_shape : tuple of int, optional
         Of the outermost model, in place of what the file says.
+    seed : int, optional
+        Of the models; by default a new one.
 
     Attributes
     ----------
@@ -34,8 +36,9 @@ class Translation:
         For each model, by its path, the classes and names of its layers in Keras' order.
     """
 
-    def __init__(self, problems: Problems, input_shape: Any = None) -> None:
+    def __init__(self, problems: Problems, input_shape: Any = None, seed: Any = None) -> None:
         self.problems = problems
+        self.seed = new_seed() if seed is None else seed
         self.input_shape = input_shape
         self.layers: dict[str, list[tuple[str, str]]] = {}
         self.dtype: str | None = None
@@ -70,7 +73,7 @@ class Translation:
         name, trainable = config.get("name"), config.get("trainable", True)
         return {
             "name": name if isinstance(name, str) and name else default,
-            "seed": new_seed(),
+            "seed": self.seed,
             "dtype": self.dtype,
             "data_format": None,
             "trainable": trainable is not False,
@@ -150,7 +153,9 @@ class Translation:
 class _Graph:
     """The uses of layers in one graph, in an order in which they can be made."""
 
-    def __init__(self, of: Translation, entries: Mapping[str, Mapping[str, Any]], path: str, depth: int) -> None:
+    def __init__(
+        self, of: Translation, entries: Mapping[str, Mapping[str, Any]], path: str, depth: int
+    ) -> None:
         self._of, self._path, self._depth = of, path, depth
         self._entries = entries
         self.items: list[Config] = []
@@ -159,7 +164,9 @@ class _Graph:
         self._values: dict[Key, int] = {}
         self._count = 0
         self._given = {
-            name: [_node(name, node) for node in _list(f"inbound_nodes of {name!r}", entry.get("inbound_nodes"))]
+            name: [
+                _node(name, node) for node in _list(f"inbound_nodes of {name!r}", entry.get("inbound_nodes"))
+            ]
             for name, entry in entries.items()
         }
 
@@ -212,7 +219,9 @@ class _Graph:
                     ready.append(reader)
             del waiting[use]
         if waiting:
-            raise ValueError(f"its graph has a circle, or needs what is not there, at {next(iter(waiting))[0]!r}")
+            raise ValueError(
+                f"its graph has a circle, or needs what is not there, at {next(iter(waiting))[0]!r}"
+            )
 
     def _use(self, name: str, number: int) -> None:
         entry, (given, options) = self._entries[name], self._given[name][number]
@@ -282,11 +291,15 @@ class _Graph:
     def _fresh(self, name: str) -> str:
         taken = {*self._numbers, *self._entries} - {name}
         names = (f"{name}_{n}" for n in range(len(taken) + 2))
-        return name if name not in self._numbers else next(n for n in names if n not in taken and n not in self._numbers)
+        return (
+            name
+            if name not in self._numbers
+            else next(n for n in names if n not in taken and n not in self._numbers)
+        )
 
 
 def _only_in_training(class_name: str) -> bool:
-    """Whether Keras notes ``training=False`` with every use of a layer, which says nothing: as with Dropout."""
+    """Whether Keras notes ``training=False`` with every use of a layer, where it says nothing."""
     kind = kind_of(OTHERS[class_name]({})[0] if class_name in OTHERS else class_name)
     return bool(getattr(kind, "_only_in_training", False))
 
@@ -311,7 +324,9 @@ def _node(name: str, node: Any) -> tuple[list[Any], Mapping[str, Any]]:
     options = {}
     for piece in pieces:
         if not isinstance(piece, list) or len(piece) not in (3, 4) or not _is_key(piece[:3]):
-            raise ValueError(f"a use of {name!r} must name a layer, its use and its output, got {shown(piece)}")
+            raise ValueError(
+                f"a use of {name!r} must name a layer, its use and its output, got {shown(piece)}"
+            )
         found.append(Tensor(piece[0], piece[1], piece[2], None))
         if len(piece) == 4 and isinstance(piece[3], Mapping):
             options.update(piece[3])
@@ -338,7 +353,8 @@ def _argument(value: Any) -> Any:
         history = config.get("keras_history") if isinstance(config, Mapping) else None
         if not isinstance(history, list) or len(history) != 3 or not _is_key(history):
             raise ValueError(f"a tensor must name a layer, its use and its output, got {shown(history)}")
-        return Tensor(*history, config.get("shape"))  # type: ignore[union-attr]
+        name, node, output = history
+        return Tensor(name, node, output, config.get("shape"))  # type: ignore[union-attr]
     if isinstance(value, Mapping) and "class_name" not in value:  # inputs by name
         return [_argument(value[key]) for key in value]
     return value
@@ -367,7 +383,11 @@ def _entries(config: Any, key: str) -> list[Mapping[str, Any]]:
         raise ValueError(f"a model must have a configuration, got {shown(config)}")
     entries = _list(key, config.get(key))
     for entry in entries:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("class_name"), str) or "config" not in entry:
+        if (
+            not isinstance(entry, Mapping)
+            or not isinstance(entry.get("class_name"), str)
+            or "config" not in entry
+        ):
             raise ValueError(f"a layer must have a class and a configuration, got {shown(entry)}")
     return entries
 
@@ -408,5 +428,7 @@ def _sizes(shape: Any, depth: int, needed: bool = False) -> Any:
     if shape is None and (depth or not needed):
         return None
     if not isinstance(shape, list | tuple) or not all(type(n) is int and n > 0 for n in shape):
-        raise ValueError(f"the shape of its input must have a size for each axis, got {shown(shape)}: give input_shape=")
+        raise ValueError(
+            f"the shape of its input must have a size for each axis, got {shown(shape)}: give input_shape="
+        )
     return list(shape)

@@ -74,7 +74,8 @@ def _graph(model: Any, problems: Problems) -> Config:
         shapes += _shapes(entry.item)
         made.append({"args": _args(entry.item, given), "kwargs": options})
     entries = [
-        {**_item(model, item, problems), "name": item.name, "inbound_nodes": nodes[id(item)]} for item in model._items
+        {**_item(model, item, problems), "name": item.name, "inbound_nodes": nodes[id(item)]}
+        for item in model._items
     ]
     config = {
         "name": model.name,
@@ -83,7 +84,10 @@ def _graph(model: Any, problems: Problems) -> Config:
         "input_layers": _ends(model._ins, values[: len(model._input_items)]),
         "output_layers": _ends(model._outs, [values[value] for value in model._outputs]),
     }
-    return {**serialized(FUNCTIONAL, "Functional", config, "Functional"), "build_config": {"input_shape": None}}
+    return {
+        **serialized(FUNCTIONAL, "Functional", config, "Functional"),
+        "build_config": {"input_shape": None},
+    }
 
 
 def _shapes(item: Any) -> list[Any]:

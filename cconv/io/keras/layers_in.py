@@ -60,7 +60,9 @@ def kind_of(name: str) -> Any:
     return own_object(name) or layers._CLASSES.get(name)
 
 
-def layer_config(entry: Mapping[str, Any], name: str, model_dtype: str | None, problems: Problems) -> Config | None:
+def layer_config(
+    entry: Mapping[str, Any], name: str, model_dtype: str | None, problems: Problems
+) -> Config | None:
     """Return the entry of a layer in a configuration of cconv's; None where there is no such layer."""
     class_name, config = class_of(entry), entry.get("config")
     if not isinstance(config, Mapping):

@@ -20,14 +20,15 @@ ONLY_OURS: dict[str, Any] = {
 }
 ONLY_OURS_IN: dict[str, dict[str, Any]] = {
     "MaxPooling2D": {"dilation_rate": (1, (1, 1), [1, 1])},
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), {"groups": (1,)}),
-    **dict.fromkeys(
-        (
+    "Conv1DTranspose": {"groups": (1,)},
+    "Conv2DTranspose": {"groups": (1,)},
+    **{
+        kind: {"data_format": ANY}
+        for kind in (
             *("AlphaDropout", "Dropout", "LayerNormalization", "LayerScale", "Normalization"),
             *("RMSNormalization", "Rescaling", "UnitNormalization"),
-        ),
-        {"data_format": ANY},
-    ),
+        )
+    },
 }
 MODULES = {"LayerScale": "keras.src.applications.convnext"}
 PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # whose constructors take no more than they name

@@ -18,4 +18,6 @@ def folders(listed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def in_order(names: Iterable[Any]) -> list[str]:
     """Return the names of a layer's arrays in their order: HDF5 sorts ``10`` before ``2``."""
-    return sorted(map(str, names), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return sorted(
+        map(str, names), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+    )

@@ -36,7 +36,11 @@ def finder(reader: Reader, layers: Listed) -> Finder:
 def variables(reader: Reader, folder: str) -> list[str]:
     """Return the paths of the arrays in a folder, in their order."""
     group = f"{folder}/vars"
-    return [path for name in in_order(reader.groups.get(group, ())) if (path := f"{group}/{name}") in reader.arrays]
+    return [
+        path
+        for name in in_order(reader.groups.get(group, ()))
+        if (path := f"{group}/{name}") in reader.arrays
+    ]
 
 
 def optimizer_variables(reader: Reader) -> list[str]:

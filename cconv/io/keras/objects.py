@@ -79,4 +79,7 @@ def plain(value: Any, where: str, problems: Problems) -> Any:
     if isinstance(config.get("seed"), Mapping | dict):
         config["seed"] = None
     registered = value.get("registered_name")
-    return {"class_name": registered if isinstance(registered, str) and ">" in registered else name, "config": config}
+    return {
+        "class_name": registered if isinstance(registered, str) and ">" in registered else name,
+        "config": config,
+    }

@@ -1,4 +1,4 @@
-"""The operators that stand beside layers in Keras 3's graphs, and the layers of cconv that do what they do."""
+"""The operators beside layers in Keras 3's graphs, and the layers of cconv that do what they do."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ class Tensor(NamedTuple):
 
     name: str
     node: int
-    index: int
+    output: int
     shape: Any
 
 
@@ -36,8 +36,8 @@ def _number(value: Any) -> Any:
         config = value.get("config")
         value = config.get("value") if isinstance(config, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        flat = isinstance(value, list) and bool(value) and all(type(v) in (int, float) for v in value)
-        return [float(v) for v in value] if flat else None
+        flat = value if isinstance(value, list) else []
+        return [float(v) for v in flat] if flat and all(type(v) in (int, float) for v in flat) else None
     return float(value)
 
 
@@ -85,7 +85,10 @@ def _pooled(average: bool) -> Any:
         shape, axis = given[0].shape, config.get("axis")
         if not isinstance(shape, list):
             return None
-        axes = sorted(a + len(shape) if a < 0 else a for a in (axis if isinstance(axis, list) else [axis] if axis else []))
+        axes = sorted(
+            a + len(shape) if a < 0 else a
+            for a in (axis if isinstance(axis, list) else [axis] if axis else [])
+        )
         kind = "Average" if average else "Max"
         options = {"keepdims": bool(config.get("keepdims"))}
         if len(shape) == 4 and axes in ([1, 2], [2, 3]):
@@ -148,7 +151,19 @@ TABLE: dict[str, Callable[[Config, Given], Steps]] = {
     **{
         key_of(name): _activation(name)
         for name in (
-            *("relu", "relu6", "sigmoid", "silu", "tanh", "elu", "selu", "gelu", "softplus", "softsign", "mish"),
+            *(
+                "relu",
+                "relu6",
+                "sigmoid",
+                "silu",
+                "tanh",
+                "elu",
+                "selu",
+                "gelu",
+                "softplus",
+                "softsign",
+                "mish",
+            ),
             *("hard_sigmoid", "hard_silu", "log_softmax"),
         )
     },
@@ -183,6 +198,11 @@ def steps_of(entry: Mapping[str, Any], given: Given) -> Steps:
     """Return the layers that an operator becomes; None for one that cconv has not."""
     name, config = str(entry.get("class_name")), entry.get("config")
     translate = OF_APPLICATIONS.get(name) or TABLE.get(key_of(name))
-    if translate is None or not isinstance(config, Mapping) or not given or not any(isinstance(v, Tensor) for v in given):
+    if (
+        translate is None
+        or not isinstance(config, Mapping)
+        or not given
+        or not any(isinstance(v, Tensor) for v in given)
+    ):
         return None
     return translate(dict(config), given)

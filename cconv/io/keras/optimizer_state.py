@@ -1,7 +1,7 @@
 """What optimizers remember, in the order in which Keras keeps it.
 
-First the number of steps and the learning rate, unless a schedule gives it; then the means of the weights, the
-sums of gradients; then the rule's own, weight by weight where there are two.
+First the number of steps and the learning rate, unless a schedule gives it; then the means of the weights,
+the sums of gradients; then the rule's own, weight by weight where there are two.
 """
 
 from collections.abc import Iterator, Mapping

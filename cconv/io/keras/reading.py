@@ -45,19 +45,23 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
         added = added.get("cconv") if isinstance(added, Mapping) else None
     else:
         reader = Reader(file, os.fstat(file.fileno()).st_size)
-        model, training, added = (_json(reader, name) for name in ("model_config", "training_config", "cconv"))
+        model, training, added = (
+            _json(reader, name) for name in ("model_config", "training_config", "cconv")
+        )
         if isinstance(training, Mapping):
             training = {**training, "optimizer": training.get("optimizer_config")}
     if not isinstance(model, Mapping):
         raise ValueError("it holds weights but no model: build the model, then load_weights")
-    translation = Translation(problems, input_shape)
+    added = added if isinstance(added, Mapping) else {}
+    translation = Translation(problems, input_shape, added.get("seed"))
     class_name, described = translation.model(model)
     compiled = training_config(training, problems) if compile else None
     if is_archive(path):
         find, variables = modern.finder(reader, translation.layers), modern.optimizer_variables(reader)
     else:
         find, variables = legacy.finder(reader), legacy.optimizer_variables(reader)
-    _resume(described, compiled, added if isinstance(added, Mapping) else {}, reader, variables)
+    if compiled is not None:
+        _resume(compiled, added, reader, variables)
     document = {"class": class_name, "model": described, "training": compiled}
     return Source(path, document, reader, find, variables if compiled else [], compile)
 
@@ -78,18 +82,8 @@ def _json(reader: Reader, name: str) -> Any:
     return plainjson.loads(text) if isinstance(text, str) else None
 
 
-def _resume(
-    described: dict[str, Any],
-    training: dict[str, Any] | None,
-    added: Mapping[str, Any],
-    reader: Reader,
-    variables: list[str],
-) -> None:
+def _resume(training: dict[str, Any], added: Mapping[str, Any], reader: Reader, variables: list[str]) -> None:
     """Say how far the training had come, by the optimizer's arrays and what cconv wrote beside them."""
-    if "seed" in added:
-        described["seed"] = added["seed"]
-    if training is None:
-        return
     count = number(reader, variables[0]) if variables else 0
     count = int(count) if isinstance(count, int | float) and math.isfinite(count) else 0
     training |= {"steps": added.get("steps", count), "epochs": added.get("epochs", 0)}

@@ -28,15 +28,14 @@ def read_weights(path: Path, model: Any) -> None:
     OSError, ValueError
         When there is no such file, or it is damaged or does not fit.
     """
-    with open_regular(path) as file:
-        with reading(path, WHAT, zipfile.BadZipFile, NotImplementedError):
-            reader = _opened(path, file)
-            pairs = list(_pairs_new(reader, model) if _is_new(reader) else _pairs_old(reader, model))
-            for name, place, found in pairs:
-                entry = reader.arrays[found]
-                if entry.shape != place.shape:
-                    raise ValueError(f"{name} must have shape {place.shape}, got {entry.shape} at {found!r}")
-            arrays = [reader.array(found) for _, _, found in pairs]
+    with open_regular(path) as file, reading(path, WHAT, zipfile.BadZipFile, NotImplementedError):
+        reader = _opened(path, file)
+        pairs = list(_pairs_new(reader, model) if _is_new(reader) else _pairs_old(reader, model))
+        for name, place, found in pairs:
+            entry = reader.arrays[found]
+            if entry.shape != place.shape:
+                raise ValueError(f"{name} must have shape {place.shape}, got {entry.shape} at {found!r}")
+        arrays = [reader.array(found) for _, _, found in pairs]
     for (_, place, _), array in zip(pairs, arrays, strict=True):
         place[...] = array
 
@@ -50,7 +49,9 @@ def _opened(path: Path, file: BinaryIO) -> Reader:
 
 def _is_new(reader: Reader) -> bool:
     """Whether a file has Keras 3's layout."""
-    return "vars" in reader.groups or ("layers" in reader.groups and not legacy.texts(reader, "", "layer_names"))
+    return "vars" in reader.groups or (
+        "layers" in reader.groups and not legacy.texts(reader, "", "layer_names")
+    )
 
 
 def _pairs_new(reader: Reader, model: Any) -> Iterator[Pair]:
@@ -82,6 +83,8 @@ def _pairs_old(reader: Reader, model: Any) -> Iterator[Pair]:
         )
     for (name, kept), (theirs, paths) in zip(items, given, strict=True):
         if len(kept) != len(paths):
-            raise ValueError(f"it does not fit this model: {name} has {len(kept)} arrays, {theirs} {len(paths)}")
+            raise ValueError(
+                f"it does not fit this model: {name} has {len(kept)} arrays, {theirs} {len(paths)}"
+            )
         for (weight, place), found in zip(kept, paths, strict=True):
             yield f"{name}: {weight}", place, found

@@ -26,7 +26,8 @@ def write_model(path: Path, model: Any) -> None:
     """Write a whole model, by the name of the file as Keras 3 or Keras 2 does it."""
     if str(os.fspath(path)).lower().endswith(".weights.h5"):
         raise ValueError(
-            f"{model.kind}.save: {os.fspath(path)!r} ends as files of weights alone do: use '.keras', or save_weights"
+            f"{model.kind}.save: {os.fspath(path)!r} ends as files of weights alone do: use '.keras', or "
+            "save_weights"
         )
     problems = Problems()
     entry, compiled = model_entry(model, problems), compile_entry(model, problems)
@@ -35,7 +36,11 @@ def write_model(path: Path, model: Any) -> None:
     if compiled is not None:
         added |= {"steps": model.steps_done, "epochs": model.epochs_done}
     with naming(path):
-        data = _archive(model, entry, compiled, added) if is_archive(path) else _whole(model, entry, compiled, added)
+        data = (
+            _archive(model, entry, compiled, added)
+            if is_archive(path)
+            else _whole(model, entry, compiled, added)
+        )
     with replacing(path) as file:
         file.write(data)
 
@@ -45,8 +50,8 @@ def write_weights(path: Path, model: Any) -> None:
     name = str(os.fspath(path)).lower()
     if name.endswith(".keras"):
         raise ValueError(
-            f"{model.kind}.save_weights: {os.fspath(path)!r} ends as files of whole models do: use '.weights.h5', "
-            "or save"
+            f"{model.kind}.save_weights: {os.fspath(path)!r} ends as files of whole models do: use "
+            "'.weights.h5', or save"
         )
     with naming(path):
         data = _weights(model) if name.endswith(".weights.h5") else written(*_old_weights(model, ""))
@@ -139,11 +144,12 @@ def _old_weights(model: Any, root: str) -> tuple[dict[str, np.ndarray], dict[str
 
 
 def old_order(item: Any) -> list[tuple[str, np.ndarray]]:
-    """Return the weights of a layer, or a model as a layer, as Keras 2 lists them: what learns comes first."""
+    """Return the weights of a layer, or a model as a layer, as Keras 2 lists them: first what learns."""
     if not hasattr(item, "_named"):
         return [(f"{item.name}/{name}", array) for name, array in stores(item).items()]
     learning = {id(layer) for _, layer in item._learning() or ()}
-    first, then = [], []
+    first: list[tuple[str, np.ndarray]] = []
+    then: list[tuple[str, np.ndarray]] = []
     for path, layer in item._named:
         for name, array in stores(layer).items():
             trained = id(layer) in learning and name in layer.params
