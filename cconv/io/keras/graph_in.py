@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cconv.io.keras.layers_in import OTHERS, class_of, kind_of, layer_config
-from cconv.io.keras.objects import DTYPES, name_of_dtype
+from cconv.io.keras.objects import DTYPES, OF_CHANNELS, name_of_dtype
 from cconv.io.keras.operators import Tensor, is_operator, steps_of
 from cconv.io.keras.problems import Problems, shown
+from cconv.layers.symbolic import IMAGE
 from cconv.seeds import new_seed
 
 Config = dict[str, Any]
@@ -42,6 +43,7 @@ class Translation:
         self.input_shape = input_shape
         self.layers: dict[str, list[tuple[str, str]]] = {}
         self.dtype: str | None = None
+        self._first = False  # whether there are images whose channels come first
 
     def model(self, entry: Mapping[str, Any], path: str = "", depth: int = 0) -> tuple[str, Config]:
         """Return the class and the configuration of a model."""
@@ -59,6 +61,8 @@ class Translation:
 
     def _settle(self, config: Mapping[str, Any], entries: list[Any]) -> None:
         """Take notice of the dtype of all layers: that of the first that has one."""
+        inner = [entry["config"] for entry in entries if isinstance(entry.get("config"), Mapping)]
+        self._first = self._first or any(each.get("data_format") == "channels_first" for each in inner)
         if self.dtype is not None:
             return
         policies = [config.get("dtype")] + [
@@ -84,7 +88,14 @@ class Translation:
         if self._is_model(entry):
             kind, config = self.model(entry, f"{path}{name}/", depth + 1)
             return {"class_name": kind, "config": config, "name": name}
-        return layer_config(entry, name, self.dtype, self.problems)
+        item = layer_config(entry, name, self.dtype, self.problems)
+        if self._first and item is not None and item["class_name"] in OF_CHANNELS:
+            built = entry.get("build_config")
+            shape = built.get("input_shape") if isinstance(built, Mapping) else None
+            if item["config"].get("axis", -1) == -1 and isinstance(shape, list) and len(shape) == 1 + IMAGE:
+                what = f"{item['class_name']}(axis=-1) of images whose channels come first"
+                self.problems.add(repr(name), what)
+        return item
 
     # --- rows ---------------------------------------------------------------------------------
 

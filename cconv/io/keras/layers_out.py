@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cconv.io.keras.objects import OF_CHANNELS
 from cconv.io.keras.problems import Problems, shown
 from cconv.layers.base import Layer
 from cconv.layers.symbolic import IMAGE
@@ -33,11 +34,6 @@ ONLY_OURS_IN: dict[str, dict[str, Any]] = {
 MODULES = {"LayerScale": "keras.src.applications.convnext"}
 PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # whose constructors take no more than they name
 OPERATORS = {"Divide": "keras.src.ops.numpy"}
-# Layers whose axis -1 is that of the channels here, in any data format, and the last one in Keras.
-OF_CHANNELS = (
-    *("BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization"),
-    *("RMSNormalization", "Softmax", "UnitNormalization"),
-)
 NAMESPACES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
 # Activations with arguments of their own, which are layers in Keras, and the arguments that these take.
 AS_LAYERS = {

@@ -6,7 +6,11 @@ from typing import Any
 from cconv.io.keras.problems import Problems, shown
 
 DTYPES = ("float32", "float64")
-FUNCTION = ("function", "builtins")
+# Layers whose axis -1 is that of the channels here, in any data format, and the last one in Keras.
+OF_CHANNELS = (
+    *("BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization"),
+    *("RMSNormalization", "Softmax", "UnitNormalization"),
+)
 # What Keras writes into configurations and cconv has no argument for, with the values that change nothing.
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "activity_regularizer": (None,),
