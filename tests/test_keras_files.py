@@ -197,7 +197,9 @@ def test_axis_minus_one_of_channels_first_is_refused(tmp_path):
         entries = config["config"]["layers"]
         entries[2]["config"]["data_format"] = "channels_first"
 
-    with pytest.raises(ValueError, match=r"BatchNormalization\(axis=-1\) of images whose channels come first"):
+    with pytest.raises(
+        ValueError, match=r"BatchNormalization\(axis=-1\) of images whose channels come first"
+    ):
         load_model(changed(tmp_path, change, "sgd"))
 
 

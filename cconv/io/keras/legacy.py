@@ -6,6 +6,9 @@ from cconv.files.hdf5 import Reader
 from cconv.io.keras.source import Finder, numbers
 
 MODEL = "model_weights"  # the group in a file that holds a whole model
+# The optimizer's arrays. Keras 3 builds an optimizer for no weights where it finds its own group in such a
+# file, and cannot train then; so cconv's are in another, and in Keras the optimizer begins anew.
+THEIRS, OURS = "optimizer_weights", "cconv_optimizer_weights"
 
 
 def texts(reader: Reader, group: str, name: str) -> list[str]:
@@ -56,5 +59,6 @@ def finder(reader: Reader) -> Finder:
 
 def optimizer_variables(reader: Reader) -> list[str]:
     """Return the paths of the optimizer's arrays, in order."""
-    names = texts(reader, "optimizer_weights", "weight_names")
-    return [path for name in names if (path := f"optimizer_weights/{name.strip('/')}") in reader.arrays]
+    group = OURS if OURS in reader.groups else THEIRS
+    names = texts(reader, group, "weight_names")
+    return [path for name in names if (path := f"{group}/{name.strip('/')}") in reader.arrays]

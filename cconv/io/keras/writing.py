@@ -13,7 +13,7 @@ from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, packed
 from cconv.io.keras.compile_out import compile_entry, optimizer_arrays
 from cconv.io.keras.graph_out import listed, model_entry
 from cconv.io.keras.hdf5_out import written
-from cconv.io.keras.legacy import MODEL
+from cconv.io.keras.legacy import MODEL, OURS
 from cconv.io.keras.modern import places
 from cconv.io.keras.problems import Problems
 from cconv.io.keras.reading import Path, is_archive
@@ -118,8 +118,8 @@ def _whole(model: Any, entry: dict[str, Any], compiled: Any, added: dict[str, An
         config = {"class_name": optimizer["class_name"], "config": optimizer["config"]}
         texts["training_config"] = {**compiled, "optimizer_config": config}
         kept = {f"optimizer/variable_{n}": array for n, array in enumerate(optimizer_arrays(model))}
-        arrays |= {f"optimizer_weights/{name}": array for name, array in kept.items()}
-        attributes["optimizer_weights"] = {"weight_names": list(kept)}
+        arrays |= {f"{OURS}/{name}": array for name, array in kept.items()}
+        attributes[OURS] = {"weight_names": list(kept)}
     attributes[""] = {
         **{name: plainjson.dumps(_listed(value)) for name, value in texts.items()},
         "keras_version": KERAS,
