@@ -1,4 +1,4 @@
-"""Real Keras reads what cconv writes, and the other way: runs where Keras is installed, and is left out elsewhere."""
+"""Real Keras reads what cconv writes, and cconv what Keras does: left out where Keras is not installed."""
 
 import os
 
