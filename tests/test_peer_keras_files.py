@@ -11,6 +11,7 @@ from cconv.models import Sequential, load_model
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 IMAGE, SEQUENCE, VECTOR = (8, 9, 4), (10, 4), (6,)
 LAYERS = [
