@@ -203,7 +203,7 @@ WITHOUT_ARITHMETIC = {
     *("from_config", "from_logits_of", "get", "get_config", "get_layer", "get_params", "get_state"),
     *("get_weights", "is_relu", "plain", "pop", "reset", "save_weights", "serialize", "set_params"),
     *("set_state", "settings", "summary", "exclude_from_weight_decay", "from_function", "reset_metrics"),
-    *("reset_state", "to_json", "weight_shape", "slot_shapes", "group"),
+    *("reset_state", "to_json", "weight_shape", "slot_shapes"),
     # These call what is protected, or what a class of the user's own defines.
     *("Layer.__call__", "Weighted.penalty", "Weighted.add_weight", "Metric.__call__", "Metric.add_variable"),
     *("Metric.update_state", "Metric.result", "Constraint.__call__", "leaky_relu", "linear", "relu6"),

@@ -6,7 +6,7 @@ from cconv.arguments.numbers import positive_int
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs, Monitor
 from cconv.callbacks.recording import make_folder
-from cconv.files.names import check_ending
+from cconv.files.names import KERAS, check_ending
 
 
 class ModelCheckpoint(Callback):
@@ -16,8 +16,9 @@ class ModelCheckpoint(Callback):
     ----------
     filepath : path
         May hold fields for the epoch (from 1), the batch and every figure of the logs:
-        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made. An ending of
-        another format, such as .h5, .keras or .onnx, is a ValueError at once.
+        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made. With Keras'
+        endings, such as .keras or .weights.h5, the files are Keras'; an ending of another format, such as
+        .onnx, is a ValueError at once.
     monitor, mode :
         The figure that says what is best, as for `EarlyStopping`.
     verbose : int
@@ -45,7 +46,7 @@ class ModelCheckpoint(Callback):
     ) -> None:
         super().__init__()
         self.filepath: str = os.fspath(filepath)
-        check_ending("ModelCheckpoint: filepath", self.filepath)
+        check_ending("ModelCheckpoint: filepath", self.filepath, KERAS)
         self.follow: Monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self.verbose = verbose
         self.save_best_only = save_best_only

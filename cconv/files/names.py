@@ -31,6 +31,9 @@ _VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # as they are spoken
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
 
 
+KERAS = (".keras", ".h5", ".hdf5")  # which `cconv.io.keras` writes, models do through it
+
+
 def foreign_kind(path: str | os.PathLike[str]) -> str:
     """Return the format that the ending of this name stands for elsewhere; "" for a name that is free.
 
@@ -46,8 +49,8 @@ def _called(kind: str) -> str:
     return f"{'an' if kind.startswith(_VOWELS) else 'a'} {kind}"
 
 
-def check_ending(where: str, path: str | os.PathLike[str]) -> None:
-    """Refuse a name whose ending promises a format that cconv does not write.
+def check_ending(where: str, path: str | os.PathLike[str], but: tuple[str, ...] = ()) -> None:
+    """Refuse a name whose ending promises a format that cconv does not write; `but` these are written.
 
     Raises
     ------
@@ -55,16 +58,23 @@ def check_ending(where: str, path: str | os.PathLike[str]) -> None:
         Says what to use instead.
     """
     kind = foreign_kind(path)
-    if kind:
+    if kind and not str(path).lower().endswith(but):
         pure = PurePath(path)
-        instead = str(pure.with_suffix(".safetensors"))
+        instead = repr(str(pure.with_suffix(".safetensors")))
+        if kind == "ONNX":
+            instead += ", or model.export"
         raise ValueError(
             f"{where}: {str(pure)!r} ends as {_called(kind)} file does, and cconv writes safetensors: "
-            f"use {instead!r}"
+            f"use {instead}"
         )
 
 
 def hint(path: str | os.PathLike[str]) -> str:
     """Return what to add to the error of a file that is no model of cconv, by the ending of its name."""
     kind = foreign_kind(path)
-    return f" (by its name it is {_called(kind)} file; load reads what Sequential.save wrote)" if kind else ""
+    reader = {
+        "ONNX": "cconv.io.onnx.load reads it",
+        "PyTorch": "cconv.io.torch.load_state_dict reads weights",
+    }
+    what = reader.get(kind, "load reads what Sequential.save wrote")
+    return f" (by its name it is {_called(kind)} file; {what})" if kind else ""

@@ -7,7 +7,7 @@ code that stands in one is ever run. A module, and the package that it needs, lo
 import importlib
 from typing import Any
 
-__all__ = ["onnx", "torch"]
+__all__ = ["keras", "onnx", "torch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from cconv import arguments
 from cconv.arguments.control import controlled
-from cconv.models.doors import door
+from cconv.models.doors import EXPORTS, door
 
 
 class Exporting:
@@ -63,8 +63,9 @@ class Exporting:
         if input_signature is not None:
             raise ValueError(f"{where}: input_signature must be None, got {input_signature!r}")
         talks = verbose is not None and arguments.flag(where, "verbose", verbose)
-        if not os.fspath(filepath).lower().endswith(".onnx"):
+        writer = door(filepath, EXPORTS)
+        if writer is None:
             raise ValueError(f"{where}: filepath must end in .onnx, got {os.fspath(filepath)!r}")
-        door(filepath).save(self, filepath, data_format=data_format, dtype=dtype, metadata=metadata)
+        writer.save(self, filepath, data_format=data_format, dtype=dtype, metadata=metadata)
         if talks:
             print(f"Saved the model as ONNX in {os.fspath(filepath)}")

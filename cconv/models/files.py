@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,6 +39,26 @@ def stores(layer: Layer) -> dict[str, np.ndarray]:
 
 
 Named = Iterable[tuple[str, Layer]]  # layers, each with its name
+
+
+class Source(Protocol):
+    """A file of any kind that is open: its document, and what it has under the names of our own files."""
+
+    digest: str | None
+
+    @property
+    def document(self) -> Any:
+        """What describes the model."""
+
+    @property
+    def entries(self) -> Mapping[str, safetensors.Entry]:
+        """The arrays by name."""
+
+    def array(self, name: str) -> np.ndarray:
+        """Return an array that is new."""
+
+    def check(self) -> None:
+        """Raise ValueError when what was read is damaged."""
 
 
 def named_params(layers: Named) -> dict[str, np.ndarray]:
@@ -141,15 +161,21 @@ def read_model(path: Path, make: Callable[[str, Any, Any], Any], compile: bool) 
         if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
         _check_format(path, document)
-        with _describing(path):
-            # Older files hold layers in a row and do not say so.
-            model = make("load_model", document.get("class", "Sequential"), document["model"])
-            _build(model, document["model"], file)
-            training = document["training"]
-            _check_names(model, file, training is not None)
-            resumed = _compiled(model, training, file) if compile and training is not None else []
-        arrays = {name: file.array(name) for name in [*named_weights(model._named), *resumed]}
-        file.check()
+        return model_of(path, file, make, compile)
+
+
+def model_of(path: Path, file: Source, make: Callable[[str, Any, Any], Any], compile: bool) -> Any:
+    """Return the model of what is open, whose document holds one; see `read_model`."""
+    document = file.document
+    with _describing(path):
+        # Older files hold layers in a row and do not say so.
+        model = make("load_model", document.get("class", "Sequential"), document["model"])
+        _build(model, document["model"], file)
+        training = document["training"]
+        _check_names(model, file, training is not None)
+        resumed = _compiled(model, training, file) if compile and training is not None else []
+    arrays = {name: file.array(name) for name in [*named_weights(model._named), *resumed]}
+    file.check()
     for path_, layer in model._named:
         for store in (layer.params, layer.state):
             for name, place in store.items():
@@ -182,7 +208,7 @@ def _describing(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} does not describe a model that can be made: {short(error)}") from error
 
 
-def _build(model: Any, config: Mapping[str, Any], file: safetensors.Reader) -> None:
+def _build(model: Any, config: Mapping[str, Any], file: Source) -> None:
     """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
     input_shape = config["input_shape"]
     if not isinstance(input_shape, list) or not 0 < len(input_shape) < MOST_AXES:  # there is the batch too
@@ -218,7 +244,7 @@ def _stand_in(
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _check_names(model: Any, file: safetensors.Reader, compiled: bool) -> None:
+def _check_names(model: Any, file: Source, compiled: bool) -> None:
     """Refuse arrays that nobody asks for."""
     known = named_weights(model._named)
     for name in file.entries:
@@ -226,7 +252,7 @@ def _check_names(model: Any, file: safetensors.Reader, compiled: bool) -> None:
             raise ValueError(f"the array {name!r} belongs to no layer")
 
 
-def _compiled(model: Any, training: Any, file: safetensors.Reader) -> list[str]:
+def _compiled(model: Any, training: Any, file: Source) -> list[str]:
     """Compile the model as it was; return the names of the optimizer's arrays, whose shapes are compared."""
     if not isinstance(training, dict):
         raise ValueError(f"training must be an object or null, got {training!r}")

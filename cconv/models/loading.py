@@ -8,6 +8,7 @@ from cconv.arguments.control import controlled
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
 from cconv.models import described, files
+from cconv.models.doors import door
 from cconv.models.model import Model
 from cconv.models.sequential import Sequential
 from cconv.seeds import new_seed
@@ -19,7 +20,7 @@ described.KINDS.update({kind.kind: kind for kind in (Model, Sequential)})
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Any:
-    """Return the model that `Model.save` wrote.
+    """Return the model that `Model.save` wrote, or Keras: a file named ``.keras``, ``.h5`` or ``.hdf5``.
 
     Parameters
     ----------
@@ -55,6 +56,9 @@ def load_model(
     True
     """
     with custom_object_scope(custom_objects):
+        other = door(path)
+        if other is not None:
+            return other.read_model(path, compile)
         return files.read_model(path, described.model_of, compile)
 
 

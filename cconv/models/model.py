@@ -15,6 +15,7 @@ from cconv.layers.listed import Trained
 from cconv.layers.symbolic import IMAGE, KerasTensor, agreed, input_tensor
 from cconv.models import described, diagram, files, graph_diagram, summary
 from cconv.models.connections import connections
+from cconv.models.doors import door
 from cconv.models.ends import Ends, ends_of
 from cconv.models.exporting import Exporting
 from cconv.models.network import unused
@@ -335,6 +336,9 @@ class Model(Trainer, Exporting, Hooks):
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write the weights and states to a safetensors file, in one step that cannot be half done.
 
+        A name that ends in ``.weights.h5`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of
+        Keras 2: see `cconv.io.keras`.
+
         Raises
         ------
         ValueError
@@ -343,11 +347,13 @@ class Model(Trainer, Exporting, Hooks):
             When it cannot be written; a file that was there is untouched.
         """
         self._need_built("save_weights")
-        files.write_weights(path, self)
+        (door(path) or files).write_weights(path, self)
 
     @controlled
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
+
+        Keras' own files (``.weights.h5``, ``.h5``, ``.hdf5``, ``.keras``) are read by the layers' order.
 
         float16, float32 and float64 are converted to the model's dtype.
 
@@ -357,7 +363,7 @@ class Model(Trainer, Exporting, Hooks):
             When there is no such file, or it is damaged or does not fit; then nothing has changed.
         """
         self._need_built("load_weights")
-        files.read_weights(path, self)
+        (door(path) or files).read_weights(path, self)
 
     # --- configuration and files --------------------------------------------------------------
 
@@ -409,13 +415,16 @@ class Model(Trainer, Exporting, Hooks):
         The file holds weights, states, configuration, and if compiled the optimizer with its state
         and the numbers of steps and epochs: after `load_model`, `fit` goes on with the same bits.
 
+        A name that ends in ``.keras`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of Keras 2:
+        see `cconv.io.keras`.
+
         Raises
         ------
         ValueError
-            For a name that ends as files of other formats do, such as ``"m.onnx"``, ``"m.h5"`` or
-            ``"m.keras"``: what it holds would not be what it says.
+            For a name that ends as files of other formats do, such as ``"m.onnx"`` or ``"m.pt"``: what it
+            holds would not be what it says. For a Keras file, with all that Keras has not.
         OSError
             When it cannot be written; a file that was there is untouched.
         """
         self._need_built("save")
-        files.write_model(path, self)
+        (door(path) or files).write_model(path, self)

@@ -39,7 +39,7 @@ class Adafactor(Optimizer):
     """
 
     slots: tuple[str, ...] = ("r", "c", "v")
-    group: ClassVar[type[optimizers.Group]] = adafactor.TiledGroup
+    _grouping: ClassVar[type[optimizers.Group]] = adafactor.TiledGroup
     _penalized: ClassVar[bool] = True
 
     def __init__(

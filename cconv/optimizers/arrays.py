@@ -86,7 +86,7 @@ class ArrayGroups:
         )
         # Where there are passes the penalties are in the gradients already.
         self.groups: list[optimizers.Group] = [
-            options.group(
+            options._grouping(
                 [(e.w, e.used, *(e.slots[slot] for slot in own if slot in e.slots)) for e in entries],
                 [0.0 if self.passes else e.l2 for e in entries],
             )

@@ -76,7 +76,7 @@ class Options:
         What the rule's kernels take.
     """
 
-    group: ClassVar[type[optimizers.Group]] = optimizers.Group
+    _grouping: ClassVar[type[optimizers.Group]] = optimizers.Group
     # Whether the rule must be given gradients with the penalties in them, and not both apart.
     _penalized: ClassVar[bool] = False
 

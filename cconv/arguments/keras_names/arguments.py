@@ -83,7 +83,7 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "overwrite": Argument((True, None), "os.path.exists, before"),
         "zipped": NONE,
         "include_optimizer": Argument((True,), "save_weights, or load_model(compile=False)"),
-        "save_format": Argument(instead="nothing: the file is safetensors"),
+        "save_format": Argument(instead="the ending of the file's name"),
     },
     "Sequential.save_weights": {
         "filepath": PATH,

@@ -1,0 +1,91 @@
+"""Keras' files: models and weights of Keras 3 (``.keras``, ``.weights.h5``) and Keras 2 (``.h5``, ``.hdf5``).
+
+`load` makes a `Sequential` or `Model` that computes and trains as the saved one. `cconv.models.load_model`,
+``model.save``, ``save_weights`` and ``load_weights`` come here by the ending of the file's name; real Keras
+loads what they write. Nothing that stands in a file is run: a ``Lambda``, a pickled function, and whatever
+else cconv has not, are refused, all of them in one message. Files are read in plain Python; writing needs
+h5py: ``pip install 'cconv[keras]'``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
+from cconv.arguments.serializable import custom_object_scope
+from cconv.io.keras import weights
+from cconv.io.keras.reading import Path, is_ours, read
+from cconv.io.keras.writing import write_model, write_weights
+from cconv.models import described, files
+
+__all__ = ["load", "read_model", "read_weights", "write_model", "write_weights"]
+
+
+@controlled
+def load(
+    path: Path,
+    input_shape: Sequence[int] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+) -> Any:
+    """Return the model in a file that Keras, or cconv, saved.
+
+    Parameters
+    ----------
+    path : path
+        Of a file whose name ends in ``.keras``, or else of an HDF5 file.
+    input_shape : tuple of int, optional
+        Of one sample, where the file leaves sizes open: ``(h, w, c)`` without the batch.
+    custom_objects : dict of str to class or function, optional
+        What the names of your own layers in the file stand for; see `cconv.models.load_model`.
+    compile : bool
+        Also compile it as it was, with the state of its optimizer, so that `fit` goes on.
+
+    Returns
+    -------
+    Sequential or Model
+
+    Raises
+    ------
+    OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it is damaged, or holds what cconv has not; the message names the file and all of that.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> model = Sequential([Dense(3, input_shape=(2,))])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.keras")
+    ...     twin = load(f"{folder}/model.keras")
+    >>> all((a == b).all() for a, b in zip(model.get_weights(), twin.get_weights()))
+    True
+    """
+    shape = None
+    if input_shape is not None:
+        if isinstance(input_shape, str) or not isinstance(input_shape, Sequence) or not input_shape:
+            raise TypeError(f"keras.load: input_shape must be a tuple of sizes, got {input_shape!r}")
+        shape = [positive_int("keras.load", "input_shape entry", extent) for extent in input_shape]
+    with custom_object_scope(custom_objects):
+        return read(path, shape, compile)
+
+
+def read_model(path: Path, compile: bool) -> Any:
+    """Return the model in a file, as `cconv.models.load_model` asks for it; cconv's own may have any name."""
+    if is_ours(path):
+        return files.read_model(path, described.model_of, compile)
+    return read(path, None, compile)
+
+
+def read_weights(path: Path, model: Any) -> None:
+    """Give a built model the weights of a file, as its `load_weights` asks for it.
+
+    Raises
+    ------
+    OSError, ValueError
+        When there is no such file, or it is damaged or does not fit; then nothing has changed.
+    """
+    (files if is_ours(path) else weights).read_weights(path, model)

@@ -1,0 +1,89 @@
+"""What layers, losses and optimizers are given: activations, initializers, regularizers, and numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cconv.io.keras.problems import Problems, shown
+
+DTYPES = ("float32", "float64")
+# Layers whose axis -1 is that of the channels here, in any data format, and the last one in Keras.
+OF_CHANNELS = (
+    *("BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization"),
+    *("RMSNormalization", "Softmax", "UnitNormalization"),
+)
+# What Keras writes into configurations and cconv has no argument for, with the values that change nothing.
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "activity_regularizer": (None,),
+    "input_axes": (None,),
+    "output_axes": (None,),
+    "lora_rank": (None,),
+    "lora_alpha": (None,),
+    "quantization_config": (None,),
+    "renorm": (False,),
+    "renorm_clipping": (None,),
+    "renorm_momentum": "any",  # type: ignore[dict-item]
+    "synchronized": (False,),
+    "sparse": (False,),
+    "ragged": (False,),
+    "optional": (False,),
+    "input_dtype": "any",  # type: ignore[dict-item]
+    "batch_input_shape": "any",  # type: ignore[dict-item]
+    "virtual_batch_size": (None,),
+    "fused": "any",  # type: ignore[dict-item]
+    "implementation": "any",  # type: ignore[dict-item]
+    "pad_to_aspect_ratio": (False,),
+    "loss_scale_factor": (None,),
+    "jit_compile": "any",  # type: ignore[dict-item]
+    "is_legacy_optimizer": "any",  # type: ignore[dict-item]
+    "rms_scaling": (False,),
+}
+
+
+def harmless(name: str, value: Any) -> bool:
+    """Whether an argument that cconv does not know has a value that changes nothing."""
+    allowed = HARMLESS.get(name, (None,))
+    return allowed == "any" or value in allowed
+
+
+def name_of_dtype(policy: Any) -> Any:
+    """Return the name of a dtype, which Keras writes as such or as a policy; None where there is none."""
+    if isinstance(policy, Mapping):
+        config = policy.get("config")
+        return config.get("name") if isinstance(config, Mapping) else shown(policy)
+    return policy
+
+
+def plain(value: Any, where: str, problems: Problems) -> Any:
+    """Return what an argument's value in a file is for cconv: names, numbers, ``{class_name, config}``."""
+    if isinstance(value, list):
+        return [plain(entry, where, problems) for entry in value]
+    if not isinstance(value, Mapping) or "class_name" not in value:
+        return value
+    name, config = value["class_name"], value.get("config")
+    if name in ("__lambda__", "Lambda"):
+        problems.add(where, "a lambda, which is code and is not run")
+        return None
+    if name in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
+        return config.get("value")
+    if name == "function" and isinstance(config, str):
+        known = value.get("module") in (None, "builtins") or str(value.get("module")).startswith("keras.")
+        if not known:
+            problems.add(where, f"the function {shown(config)} of the module {shown(value.get('module'))}")
+        return config
+    if not isinstance(name, str) or not isinstance(config, Mapping):
+        problems.add(where, f"what is no object: {shown(value)}")
+        return None
+    config = {
+        key: plain(entry, where, problems)
+        for key, entry in config.items()
+        if key not in ("dtype", "trainable", "name", "input_axes", "output_axes") or not harmless(key, entry)
+    }
+    for key in ("name", "dtype", "trainable"):
+        config.pop(key, None)
+    if isinstance(config.get("seed"), Mapping | dict):
+        config["seed"] = None
+    registered = value.get("registered_name")
+    return {
+        "class_name": registered if isinstance(registered, str) and ">" in registered else name,
+        "config": config,
+    }

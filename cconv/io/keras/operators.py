@@ -1,0 +1,208 @@
+"""The operators beside layers in Keras 3's graphs, and the layers of cconv that do what they do."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from cconv.arguments.text import key_of
+
+Config = dict[str, Any]
+MODULES = ("keras.src.ops.", "keras.ops")
+
+
+class Tensor(NamedTuple):
+    """What an operator is given that is no number: the name of a layer, its use, its output, and a shape."""
+
+    name: str
+    node: int
+    output: int
+    shape: Any
+
+
+class Step(NamedTuple):
+    """A layer that an operator becomes, and what goes into it: numbers of its tensors, -1 the last step."""
+
+    class_name: str
+    config: Config
+    inputs: tuple[int, ...]
+
+
+Given = list[Any]
+Steps = list[Step] | None
+
+
+def _number(value: Any) -> Any:
+    """Return a number, or numbers for the channels, that an operator is given; None for what is none."""
+    if isinstance(value, Mapping) and value.get("class_name") in ("__numpy__", "__tensor__"):
+        config = value.get("config")
+        value = config.get("value") if isinstance(config, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        flat = value if isinstance(value, list) else []
+        return [float(v) for v in flat] if flat and all(type(v) in (int, float) for v in flat) else None
+    return float(value)
+
+
+def _scaled(scale: Any, offset: Any) -> list[Step]:
+    return [Step("Rescaling", {"scale": scale, "offset": offset}, (0,))]
+
+
+def _each(value: Any, function: Callable[[float], float]) -> Any:
+    return [function(v) for v in value] if isinstance(value, list) else function(value)
+
+
+def _binary(merge: str, right: Callable[[Any], list[Step]], left: Callable[[Any], Steps]) -> Any:
+    """Return the translator of ``x ∘ y``: a merging layer, or with a number what `right` and `left` say."""
+
+    def translate(config: Config, given: Given) -> Steps:
+        if len(given) != 2:
+            return None
+        if all(isinstance(value, Tensor) for value in given):
+            return [Step(merge, {}, (0, 1))]
+        number = _number(given[1] if isinstance(given[0], Tensor) else given[0])
+        if number is None or not any(isinstance(value, Tensor) for value in given):
+            return None
+        return right(number) if isinstance(given[0], Tensor) else left(number)
+
+    return translate
+
+
+def _quotient(number: Any) -> Any:
+    if 0.0 in (number if isinstance(number, list) else [number]):
+        return None
+    return _scaled(_each(number, lambda v: 1.0 / v), 0.0)
+
+
+def _activation(key: str) -> Any:
+    return lambda config, given: [Step("Activation", {"activation": key}, (0,))]
+
+
+def _softmax(config: Config, given: Given) -> Steps:
+    axis = config.get("axis", -1)
+    return [Step("Softmax", {"axis": -1 if axis is None else axis}, (0,))]
+
+
+def _pooled(average: bool) -> Any:
+    def translate(config: Config, given: Given) -> Steps:
+        shape, axis = given[0].shape, config.get("axis")
+        if not isinstance(shape, list):
+            return None
+        axes = sorted(
+            a + len(shape) if a < 0 else a
+            for a in (axis if isinstance(axis, list) else [axis] if axis else [])
+        )
+        kind = "Average" if average else "Max"
+        options = {"keepdims": bool(config.get("keepdims"))}
+        if len(shape) == 4 and axes in ([1, 2], [2, 3]):
+            options["data_format"] = "channels_last" if axes == [1, 2] else "channels_first"  # type: ignore[assignment]
+            return [Step(f"Global{kind}Pooling2D", options, (0,))]
+        if len(shape) == 3 and axes == [1]:
+            return [Step(f"Global{kind}Pooling1D", options, (0,))]
+        return None
+
+    return translate
+
+
+def _reshape(config: Config, given: Given) -> Steps:
+    target = config.get("newshape", config.get("new_shape"))
+    if not isinstance(target, list) or len(target) < 2 or target[0] not in (-1, None):
+        return None
+    return [Step("Reshape", {"target_shape": target[1:]}, (0,))]
+
+
+def _transpose(config: Config, given: Given) -> Steps:
+    axes = config.get("axes")
+    if not isinstance(axes, list) or not axes or axes[0] != 0:
+        return None
+    return [Step("Permute", {"dims": axes[1:]}, (0,))]
+
+
+def _concatenate(config: Config, given: Given) -> Steps:
+    return [Step("Concatenate", {"axis": config.get("axis", 0)}, tuple(range(len(given))))]
+
+
+def _clip(config: Config, given: Given) -> Steps:
+    low, high = config.get("x_min"), config.get("x_max")
+    if low != 0 or not isinstance(high, int | float):
+        return None
+    return [Step("ReLU", {"max_value": float(high)}, (0,))]
+
+
+def _leaky(config: Config, given: Given) -> Steps:
+    return [Step("LeakyReLU", {"negative_slope": config.get("negative_slope", 0.2)}, (0,))]
+
+
+def _scaled_sum(config: Config, given: Given) -> Steps:
+    """Return what `CustomScaleLayer` of keras.applications does: x + scale · y."""
+    if len(given) != 2 or not isinstance(config.get("scale"), int | float):
+        return None
+    return [Step("Rescaling", {"scale": float(config["scale"])}, (1,)), Step("Add", {}, (0, -1))]
+
+
+TABLE: dict[str, Callable[[Config, Given], Steps]] = {
+    "add": _binary("Add", lambda n: _scaled(1.0, n), lambda n: _scaled(1.0, n)),
+    "subtract": _binary(
+        "Subtract", lambda n: _scaled(1.0, _each(n, lambda v: -v)), lambda n: _scaled(-1.0, n)
+    ),
+    "multiply": _binary("Multiply", lambda n: _scaled(n, 0.0), lambda n: _scaled(n, 0.0)),
+    "divide": _binary("Divide", _quotient, lambda n: None),
+    "truedivide": _binary("Divide", _quotient, lambda n: None),
+    "maximum": _binary("Maximum", lambda n: None, lambda n: None),  # type: ignore[arg-type, return-value]
+    "minimum": _binary("Minimum", lambda n: None, lambda n: None),  # type: ignore[arg-type, return-value]
+    "negative": lambda config, given: _scaled(-1.0, 0.0),
+    **{
+        key_of(name): _activation(name)
+        for name in (
+            *(
+                "relu",
+                "relu6",
+                "sigmoid",
+                "silu",
+                "tanh",
+                "elu",
+                "selu",
+                "gelu",
+                "softplus",
+                "softsign",
+                "mish",
+            ),
+            *("hard_sigmoid", "hard_silu", "log_softmax"),
+        )
+    },
+    "hardswish": _activation("hard_silu"),
+    "swish": _activation("silu"),
+    "softmax": _softmax,
+    "leakyrelu": _leaky,
+    "clip": _clip,
+    "mean": _pooled(True),
+    "max": _pooled(False),
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "concatenate": _concatenate,
+}
+# Layers of keras.applications that are sums and products.
+OF_APPLICATIONS = {"CustomScaleLayer": _scaled_sum}
+
+
+def is_operator(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a graph is an operator, and no layer."""
+    name, config = str(entry.get("class_name")), entry.get("config")
+    if name in OF_APPLICATIONS or str(entry.get("module")).startswith(MODULES):
+        return True
+    # In Keras 2's layout nothing says so but what is missing.
+    plain = isinstance(config, Mapping) and not {"trainable", "dtype"} & set(config)
+    nodes = entry.get("inbound_nodes")
+    modern = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], Mapping)
+    return "module" not in entry and plain and modern and key_of(name) in TABLE
+
+
+def steps_of(entry: Mapping[str, Any], given: Given) -> Steps:
+    """Return the layers that an operator becomes; None for one that cconv has not."""
+    name, config = str(entry.get("class_name")), entry.get("config")
+    translate = OF_APPLICATIONS.get(name) or TABLE.get(key_of(name))
+    if (
+        translate is None
+        or not isinstance(config, Mapping)
+        or not given
+        or not any(isinstance(v, Tensor) for v in given)
+    ):
+        return None
+    return translate(dict(config), given)

@@ -1,0 +1,100 @@
+"""Loading a Keras file: its configuration is translated, its arrays are checked and become the weights."""
+
+import io
+import math
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cconv.files import plainjson
+from cconv.files.hdf5 import Reader
+from cconv.files.reading import open_regular, reading
+from cconv.io.keras import legacy, modern
+from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, Archive
+from cconv.io.keras.compile_in import training_config
+from cconv.io.keras.graph_in import Translation
+from cconv.io.keras.problems import Problems
+from cconv.io.keras.source import Source
+from cconv.models import files
+
+Path = str | os.PathLike[str]
+WHAT = "a Keras file"
+
+
+def read(path: Path, input_shape: Sequence[int] | None, compile: bool) -> Any:
+    """Return the model of a file: see `cconv.io.keras.load`."""
+    problems = Problems()
+    with open_regular(path) as file:
+        with reading(path, WHAT, zipfile.BadZipFile, NotImplementedError):
+            source = _source(path, file, problems, input_shape, compile)
+        problems.check(f"{path} needs what cconv has not")
+        return files.model_of(path, source, source.make, compile)
+
+
+def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, compile: bool) -> Source:
+    """Return a file as `files` reads files, if there are no problems."""
+    if is_archive(path):
+        archive = Archive(file)
+        model, added = archive.json(CONFIG), archive.json(METADATA) if METADATA in archive else None
+        data = archive.read(WEIGHTS)
+        reader = Reader(io.BytesIO(data), len(data))
+        training = model.get("compile_config") if isinstance(model, Mapping) else None
+        added = added.get("cconv") if isinstance(added, Mapping) else None
+    else:
+        reader = Reader(file, os.fstat(file.fileno()).st_size)
+        model, training, added = (
+            _json(reader, name) for name in ("model_config", "training_config", "cconv")
+        )
+        if isinstance(training, Mapping):
+            training = {**training, "optimizer": training.get("optimizer_config")}
+    if not isinstance(model, Mapping):
+        raise ValueError("it holds weights but no model: build the model, then load_weights")
+    added = added if isinstance(added, Mapping) else {}
+    translation = Translation(problems, input_shape, added.get("seed"))
+    class_name, described = translation.model(model)
+    compiled = training_config(training, problems) if compile else None
+    if is_archive(path):
+        find, variables = modern.finder(reader, translation.layers), modern.optimizer_variables(reader)
+    else:
+        find, variables = legacy.finder(reader), legacy.optimizer_variables(reader)
+    if compiled is not None:
+        _resume(compiled, added, reader, variables)
+    document = {"class": class_name, "model": described, "training": compiled}
+    return Source(path, document, reader, find, variables if compiled else [], compile)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is of Keras 3's own kind, by its name."""
+    return str(os.fspath(path)).lower().endswith(".keras")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file under Keras' name is one of cconv's own, by how it begins."""
+    with open_regular(path) as file, reading(path, WHAT):
+        return file.read(9)[8:] == b"{"
+
+
+def _json(reader: Reader, name: str) -> Any:
+    text = reader.attribute("", name)
+    return plainjson.loads(text) if isinstance(text, str) else None
+
+
+def _resume(training: dict[str, Any], added: Mapping[str, Any], reader: Reader, variables: list[str]) -> None:
+    """Say how far the training had come, by the optimizer's arrays and what cconv wrote beside them."""
+    count = number(reader, variables[0]) if variables else 0
+    count = int(count) if isinstance(count, int | float) and math.isfinite(count) else 0
+    training |= {"steps": added.get("steps", count), "epochs": added.get("epochs", 0)}
+    optimizer = training["optimizer"]
+    rate = optimizer["config"].get("learning_rate") if isinstance(optimizer, dict) else None
+    kept = number(reader, variables[1]) if len(variables) > 1 else None
+    # It may have been changed in training; the file's own text has more digits than the array.
+    if isinstance(rate, float) and kept is not None and float(kept) != float(np.float32(rate)):
+        optimizer["config"]["learning_rate"] = float(kept)
+
+
+def number(reader: Reader, path: str) -> Any:
+    """Return the number that an array without axes holds; None for one with axes."""
+    return reader.array(path).item() if reader.arrays[path].shape == () else None

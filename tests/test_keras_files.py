@@ -1,0 +1,359 @@
+"""Files of Keras: what Keras saved is read, and what is written comes back as it was.
+
+The files of Keras are in data/keras_files.npz, made by tools/tables/keras_files.py where Keras is installed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_graphs import random_graph
+
+from cconv import layers
+from cconv.io import keras
+from cconv.layers import Input
+from cconv.models import Model, Sequential, load_model
+
+DATA = np.load(Path(__file__).parent / "data" / "keras_files.npz")
+TRAINED = sorted(name.removesuffix("/losses") for name in DATA.files if name.endswith("/losses"))
+BEFORE = 3  # steps that the files have seen
+GIVEN = Path(os.environ.get("CCONV_DATA_DIR", "/nowhere")) / "models"
+
+
+def unpacked(folder, name):
+    """Write a file of Keras into a folder; return its path."""
+    path = folder / name
+    path.write_bytes(DATA[name].tobytes())
+    return path
+
+
+def outputs(model, x):
+    found = model.predict(x, verbose=0)
+    return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
+
+
+def close(found, name):
+    wanted = [DATA[f"{name}/y{number}"] for number in range(len(found))]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("name", ["graph", "mixed", *TRAINED])
+def test_a_model_of_keras_predicts_the_same(name, ending, tmp_path):
+    model = keras.load(unpacked(tmp_path, f"{name}.{ending}"))
+    close(outputs(model, DATA[f"{name}/x"]), name)
+    assert (model.optimizer is not None) == (name in TRAINED)
+
+
+@pytest.mark.parametrize("name", ["graph", "mixed", "sgd"])
+def test_weights_alone_go_into_a_model_that_is_built(name, tmp_path):
+    model = load_model(unpacked(tmp_path, f"{name}.keras"))
+    model.set_weights([np.zeros_like(array) for array in model.get_weights()])
+    for ending in ("weights.h5", "keras", "h5"):
+        model.load_weights(unpacked(tmp_path, f"{name}.{ending}"))
+        close(outputs(model, DATA[f"{name}/x"]), name)
+        model.set_weights([np.zeros_like(array) for array in model.get_weights()])
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_goes_on_with_the_losses_of_keras(name, ending, tmp_path):
+    model = load_model(unpacked(tmp_path, f"{name}.{ending}"))
+    assert model.optimizer._calls == BEFORE
+    x, targets, losses = (DATA[f"{name}/{entry}"] for entry in ("x", "targets", "losses"))
+    found = [float(np.atleast_1d(model.train_on_batch(x, targets))[0]) for _ in losses]
+    np.testing.assert_allclose(found, losses, rtol=0, atol=1e-5 * max(losses))
+
+
+# --- there and back -----------------------------------------------------------------------------------
+
+
+def described(model):
+    """The configuration of a model; a data format that no layer was told is one that all are told then."""
+    text = json.dumps(model.get_config())
+    return text.replace('"data_format": null', '"data_format": "channels_last"')
+
+
+def same(model, twin, x):
+    assert described(twin) == described(model)
+    for one, other in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(outputs(model, x), outputs(twin, x), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "hdf5"])
+@pytest.mark.parametrize("name", ["graph", "mixed", *TRAINED])
+def test_what_was_read_is_written_and_read_with_the_same_bits(name, ending, tmp_path):
+    model = load_model(unpacked(tmp_path, f"{name}.keras"))
+    path = tmp_path / f"again.{ending}"
+    model.save(path)
+    twin = load_model(path)
+    same(model, twin, DATA[f"{name}/x"])
+    assert twin._training_config() == model._training_config()
+    if name in TRAINED:
+        state, other = model.optimizer.get_state(), twin.optimizer.get_state()
+        assert state.keys() == other.keys()
+        for entry, array in state.items():
+            np.testing.assert_array_equal(array, other[entry])
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs_come_back(seed, data_format, tmp_path):
+    rng = np.random.default_rng(seed)
+    model = random_graph(rng, data_format=data_format, dtype="float32" if seed % 2 else "float64")
+    x = rng.normal(size=(3, *model.input_shape[1:])).astype(model.dtype)
+    twins = []
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"m.{ending}")
+        twins.append(load_model(tmp_path / f"m.{ending}"))
+        for one, other in zip(model.get_weights(), twins[-1].get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(outputs(model, x)[0], outputs(twins[-1], x)[0])
+    losses = []
+    for one in (model, *twins):  # also with dropout and frozen statistics
+        one.compile("adam", "categorical_crossentropy")
+        losses.append([one.train_on_batch(x, np.eye(3)) for _ in range(2)])
+    assert losses[0] == losses[1] == losses[2]
+    for ending in ("weights.h5", "hdf5"):
+        model.save_weights(tmp_path / f"m.{ending}")
+        before = model.get_weights()
+        model.set_weights([np.zeros_like(array) for array in before])
+        model.load_weights(tmp_path / f"m.{ending}")
+        for one, other in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_training_goes_on_with_the_same_bits(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 6, 6, 1)).astype("float32"), rng.integers(0, 3, 32)
+    model = Sequential(
+        [
+            layers.Conv2D(4, 3, input_shape=(6, 6, 1)),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ],
+        seed=4,
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"m.{ending}")
+    histories = [
+        one.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+        for one in (load_model(tmp_path / "m.keras"), load_model(tmp_path / "m.h5"), model)
+    ]
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    model = Sequential([layers.Dense(3, input_shape=(4,))], seed=1)
+    for name in ("a.keras", "b.keras", "a.h5", "b.h5"):
+        model.save(tmp_path / name)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_the_lines_of_the_course(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def made():
+        row = [
+            layers.Conv2D(4, (3, 3), padding="same", activation="relu", input_shape=(8, 8, 3)),
+            layers.MaxPooling2D(pool_size=(2, 2)),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+        return Sequential(row)
+
+    model, other = made(), made()
+    model.save_weights("param_cifar10.hdf5")
+    other.load_weights("param_cifar10.hdf5")
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_the_example_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[1] / "docs" / "bring-your-model-keras.md"
+    if not page.exists():  # an installed package is tested without its pages
+        pytest.skip("there are no pages here")
+    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(compile(code, str(page), "exec"), {})
+
+
+def test_axis_minus_one_of_channels_first_is_refused(tmp_path):
+    def change(config):
+        entries = config["config"]["layers"]
+        entries[2]["config"]["data_format"] = "channels_first"
+
+    with pytest.raises(
+        ValueError, match=r"BatchNormalization\(axis=-1\) of images whose channels come first"
+    ):
+        load_model(changed(tmp_path, change, "sgd"))
+
+
+def test_many_layers_need_more_than_one_list_of_names(tmp_path):
+    model = Sequential([layers.Dense(1, input_shape=(1,), name="d" * 200 + "0")])
+    for number in range(1, 400):
+        model.add(layers.ReLU(name=f"{'d' * 200}{number}"))
+    model.save(tmp_path / "m.h5")
+    assert [layer.name for layer in load_model(tmp_path / "m.h5").layers] == [
+        layer.name for layer in model.layers
+    ]
+
+
+# --- the files that are given -------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not GIVEN.is_dir(), reason="needs the shared files of models")
+def test_files_of_several_versions_of_keras():
+    known = np.load(GIVEN / "fer_mini_xception.npz")
+    for ending in ("hdf5", "keras"):
+        model = keras.load(GIVEN / f"fer_mini_xception.{ending}")
+        np.testing.assert_allclose(model.predict(known["x"], verbose=0), known["out0"], rtol=0, atol=1e-5)
+    model.set_weights([np.zeros_like(array) for array in model.get_weights()])
+    model.load_weights(GIVEN / "fer_mini_xception.weights.h5")
+    np.testing.assert_allclose(model.predict(known["x"], verbose=0), known["out0"], rtol=0, atol=1e-5)
+    model = keras.load(GIVEN / "fer_mini_xception.hdf5")
+    assert (type(model.optimizer).__name__, model.steps_done) == ("Adam", 92494)
+
+
+# --- what is refused ----------------------------------------------------------------------------------
+
+
+def changed(folder, change, name="graph"):
+    """Write a file of Keras whose configuration is changed; return its path."""
+    path = unpacked(folder, f"{name}.keras")
+    with zipfile.ZipFile(path) as archive:
+        members = {entry: archive.read(entry) for entry in archive.namelist()}
+    config = json.loads(members["config.json"])
+    members["config.json"] = json.dumps(change(config) or config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in members.items():
+            archive.writestr(entry, data)
+    return path
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path):
+    def change(config):
+        entries = config["config"]["layers"]
+        entries[1] |= {
+            "class_name": "Lambda",
+            "config": {"name": "l", "function": {"class_name": "__lambda__"}},
+        }
+        for entry in entries:
+            if entry["class_name"] == "Conv2DTranspose":
+                entry["class_name"] = "LSTM"
+            if entry["class_name"] == "Multiply" and "ops" in entry["module"]:
+                entry["class_name"] = "Einsum"
+            if entry["class_name"] == "Dense":
+                entry["config"]["lora_rank"] = 4
+
+    with pytest.raises(ValueError, match="needs what cconv has not") as caught:
+        load_model(changed(tmp_path, change))
+    for word in ("Lambda", "code and is not run", "LSTM", "Einsum", "times", "lora_rank=4", "graph.keras"):
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickled_function_is_refused_and_not_run(tmp_path):
+    value = {"class_name": "__lambda__", "config": {"value": ["gASVKA==", None, None]}}
+
+    def change(config):
+        config["config"]["layers"][2]["config"]["activation"] = value
+
+    with pytest.raises(ValueError, match="a lambda, which is code and is not run"):
+        load_model(changed(tmp_path, change, "sgd"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda config: config["config"].pop("layers"), "layers must be a list"),
+        (lambda config: config["config"].update(output_layers=[["nobody", 0, 0]]), "there is no output 0"),
+        (lambda config: config["config"].update(input_layers=["shared", 0, 0]), "must name InputLayers"),
+        (lambda config: config.update(class_name="Subclassed"), "must be a Sequential or a Functional"),
+        (lambda config: config["config"].update(layers=[{}]), "must have a class"),
+        (lambda config: [1], "it holds weights but no model"),
+    ],
+)
+def test_configurations_that_describe_no_model(change, words, tmp_path):
+    def only(config):
+        found = change(config)
+        return found if isinstance(found, list) and found == [1] else None
+
+    with pytest.raises(ValueError, match=words):
+        load_model(changed(tmp_path, only))
+
+
+def test_a_circle_in_the_graph_ends(tmp_path):
+    def change(config):
+        entries = {entry["name"]: entry for entry in config["config"]["layers"]}
+        first = entries["shared"]["inbound_nodes"][0]["args"][0]
+        first["config"]["keras_history"] = ["shared", 1, 0]
+
+    with pytest.raises(ValueError, match="a circle"):
+        load_model(changed(tmp_path, change))
+
+
+def test_what_keras_has_not_is_not_written(tmp_path):
+    x = Input((8, 8, 2))
+    y = layers.MaxPooling2D(3, ceil_mode=True)(layers.Conv2DTranspose(2, 3, groups=2)(x))
+    model = Model(x, layers.Flatten()(y))
+    with pytest.raises(ValueError, match="what Keras has not") as caught:
+        model.save(tmp_path / "m.keras")
+    for word in ("groups=2", "ceil_mode=True", "m.keras"):
+        assert word in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_say_something_else_are_refused(tmp_path):
+    model = Sequential([layers.Dense(1, input_shape=(1,))])
+    with pytest.raises(ValueError, match="files of weights alone"):
+        model.save(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError, match="files of whole models"):
+        model.save_weights(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.hdf5")
+    with pytest.raises(ValueError, match="holds weights but no model"):
+        load_model(tmp_path / "m.hdf5")
+
+
+def test_weights_of_another_model_change_nothing(tmp_path):
+    model = Sequential([layers.Dense(2, input_shape=(3,)), layers.Dense(1)])
+    other = Sequential([layers.Dense(2, input_shape=(3,)), layers.Dense(4)])
+    third = Sequential([layers.Dense(2, input_shape=(3,))])
+    before = model.get_weights()
+    for ending in ("weights.h5", "hdf5"):
+        for wrong in (other, third):
+            wrong.save_weights(tmp_path / f"m.{ending}")
+            with pytest.raises(ValueError, match=r"must have shape|does not fit this model"):
+                model.load_weights(tmp_path / f"m.{ending}")
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_an_open_shape_is_given(tmp_path):
+    def change(config):
+        config["config"]["layers"][0]["config"]["batch_shape"] = [None, None, None, 2]
+        config["config"]["build_input_shape"] = None
+
+    path = changed(tmp_path, change, "sgd")
+    with pytest.raises(ValueError, match="give input_shape="):
+        keras.load(path)
+    close(outputs(keras.load(path, input_shape=(6, 6, 2)), DATA["sgd/x"]), "sgd")
+
+
+def test_importing_costs_nothing():
+    code = "import cconv, cconv.io, sys; assert not any(m in sys.modules for m in ('h5py', 'cconv.io.keras'))"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,98 @@
+"""Real Keras reads what cconv writes, and cconv what Keras does: left out where Keras is not installed."""
+
+import os
+
+import numpy as np
+import pytest
+from random_graphs import random_graph
+
+from cconv import layers
+from cconv.models import Sequential, load_model
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+IMAGE, SEQUENCE, VECTOR = (8, 9, 4), (10, 4), (6,)
+LAYERS = [
+    (IMAGE, layers.Conv2D(6, 3, strides=2, padding="same", activation="relu6")),
+    (IMAGE, layers.Conv2D(8, (2, 3), dilation_rate=2, groups=2, use_bias=False)),
+    (IMAGE, layers.Conv2DTranspose(3, 3, strides=2, padding="same", activation="leaky_relu")),
+    (IMAGE, layers.DepthwiseConv2D(3, depth_multiplier=2)),
+    (IMAGE, layers.SeparableConv2D(5, 3)),
+    (SEQUENCE, layers.Conv1D(5, 3, padding="causal")),
+    (SEQUENCE, layers.Conv1DTranspose(5, 3)),
+    (SEQUENCE, layers.SeparableConv1D(5, 3)),
+    (VECTOR, layers.Dense(3, activation="softmax", kernel_regularizer="l1_l2", bias_constraint="non_neg")),
+    (IMAGE, layers.BatchNormalization(scale=False)),
+    (IMAGE, layers.LayerNormalization(axis=[1, 2])),
+    (IMAGE, layers.GroupNormalization(2)),
+    (IMAGE, layers.RMSNormalization()),
+    (IMAGE, layers.UnitNormalization()),
+    (IMAGE, layers.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 2.0, 3.0, 4.0])),
+    (IMAGE, layers.PReLU(shared_axes=[1, 2])),
+    (IMAGE, layers.Softmax(axis=[1, 2])),
+    (IMAGE, layers.SpatialDropout2D(0.2)),
+    (IMAGE, layers.RandomContrast(0.2)),
+    (IMAGE, layers.UpSampling2D(2, interpolation="bilinear")),
+    (IMAGE, layers.Rescaling([1.0, 2.0, 3.0, 4.0], 0.5)),
+    (IMAGE, layers.AveragePooling2D(3, 2, padding="same")),
+    (IMAGE, layers.Permute((3, 1, 2))),
+    (IMAGE, layers.Reshape((-1, 4))),
+]
+
+
+def difference(found, wanted):
+    return np.abs(np.asarray(found) - wanted).max() / max(np.abs(wanted).max(), 1e-30)
+
+
+def check(model, folder, rng):
+    """See that a model is the same in Keras, and after Keras has saved it."""
+    x = rng.normal(size=(3, *model.input_shape[1:])).astype("float32")
+    wanted = model.predict(x, verbose=0)
+    for ending in ("keras", "h5"):
+        model.save(folder / f"m.{ending}")
+        theirs = keras.models.load_model(folder / f"m.{ending}")
+        assert difference(theirs.predict(x, verbose=0), wanted) < 1e-5
+        theirs.save(folder / f"k.{ending}")
+        assert difference(load_model(folder / f"k.{ending}").predict(x, verbose=0), wanted) < 1e-5
+    model.save_weights(folder / "m.weights.h5")
+    theirs.load_weights(folder / "m.weights.h5")
+    model.save_weights(folder / "m.hdf5")
+    theirs.load_weights(folder / "m.hdf5")
+    theirs.save_weights(folder / "k.weights.h5")
+    model.load_weights(folder / "k.weights.h5")
+    assert difference(theirs.predict(x, verbose=0), wanted) < 1e-5
+    assert difference(model.predict(x, verbose=0), wanted) < 1e-5
+
+
+@pytest.mark.parametrize(("shape", "layer"), LAYERS, ids=lambda value: type(value).__name__)
+def test_layers(shape, layer, tmp_path):
+    model = Sequential([layers.Input(shape), layer.clone()], seed=1)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in model.get_weights()])
+    check(model, tmp_path, rng)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_graphs(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    check(random_graph(rng, dtype="float32"), tmp_path, rng)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw"]
+)
+def test_keras_goes_on_training(optimizer, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6, 6, 2)).astype("float32"), rng.integers(0, 3, 8)
+    row = [layers.Conv2D(3, 3, activation="relu", input_shape=(6, 6, 2)), layers.BatchNormalization()]
+    model = Sequential([*row, layers.Flatten(), layers.Dense(3, activation="softmax")], seed=1)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    model.save(tmp_path / "m.keras")
+    theirs = keras.models.load_model(tmp_path / "m.keras")
+    for _ in range(5):
+        wanted, found = theirs.train_on_batch(x, y), model.train_on_batch(x, y)
+        assert difference(float(np.atleast_1d(found)[0]), float(np.asarray(wanted[0]))) < 1e-4
