@@ -460,14 +460,19 @@ def test_checkpoints_with_fields_in_their_names(model, tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(100), b"PK\x03\x04" + bytes(100), b"\x08\x09"]
 )
-@pytest.mark.parametrize("name", ["m.onnx", "m.pt"])
-def test_other_formats_are_refused_with_a_sentence(model, name, content, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("m.onnx", "an ONNX file; cconv.io.onnx.load reads it"),
+        ("m.pt", "a PyTorch file; cconv.io.torch.load_state_dict reads weights"),
+        ("m.npz", "a NumPy file; load reads what Sequential.save wrote"),
+    ],
+)
+def test_other_formats_are_refused_with_a_sentence(model, name, what, content, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
     for load in (load_model, model.load_weights):
-        with pytest.raises(
-            ValueError, match=r"by its name it is an? .* file; load reads what Sequential\.save"
-        ) as caught:
+        with pytest.raises(ValueError, match=re.escape(f"by its name it is {what}")) as caught:
             load(path)
         assert str(path) in str(caught.value)
 

@@ -27,6 +27,10 @@ _KINDS = {
     "picture": ".png .jpg .jpeg .gif .bmp .tif .tiff .webp .svg .pdf",
     "table": ".parquet .arrow .feather .zarr .nc .sqlite .db",
 }
+_READERS = {
+    "ONNX": "cconv.io.onnx.load reads it",
+    "PyTorch": "cconv.io.torch.load_state_dict reads weights",
+}
 _VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # as they are spoken
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
 
