@@ -7,7 +7,7 @@ code that stands in one is ever run. A module, and the package that it needs, lo
 import importlib
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["onnx"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,205 @@
+"""The layers that an ONNX graph becomes, in order, before a model is made of them."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.arrays import aligned_empty
+from cconv.layers import Activation, Input, InputLayer, Layer
+from cconv.layers.symbolic import KerasTensor, output_shape_of, turned_out
+from cconv.models import Model, Sequential
+
+Shape = tuple[int, ...]
+Weights = Mapping[str, np.ndarray]
+
+
+@dataclass
+class Step:
+    """One use of a layer: the numbers of the values that go in, and what its weights are."""
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Steps:
+    """Uses of layers, in order. Values 0, 1, … are the inputs, then what the steps give.
+
+    Attributes
+    ----------
+    data_format : str
+        Of the images that the model takes and gives.
+    shapes : list of tuple of int
+        Of a sample of each value, channels last.
+    """
+
+    data_format: str
+    shapes: list[Shape] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of the inputs
+    _shared: dict[Any, Layer] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def add_input(self, name: str, shape: Shape) -> int:
+        """Take one more input of the model; return its number."""
+        self.names.append(name)
+        self._taken.add(name)
+        self.shapes.append(shape)
+        return len(self.shapes) - 1
+
+    def add(
+        self,
+        make: Callable[..., Layer],
+        inputs: Sequence[int],
+        options: Mapping[str, Any] | None = None,
+        weights: Weights | None = None,
+        name: str | None = None,
+        shared: Any = None,
+    ) -> int:
+        """Take one more use of a layer; return the number of what it gives.
+
+        Parameters
+        ----------
+        make : class of the layer
+        inputs : sequence of int
+        options : mapping
+            Arguments of the class.
+        weights : mapping of str to ndarray, optional
+            By the names that the layer has for them.
+        name : str, optional
+            Of the layer, if it has weights.
+        shared : hashable, optional
+            What the weights are made of: two uses of equal ones are one layer's.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the layer cannot be made so, or cannot take such inputs.
+        """
+        options = dict(options or {})
+        given = [self.shapes[number] for number in inputs]
+        key = None if shared is None else (make, repr(sorted(options.items())), shared, tuple(given))
+        layer = self._shared.get(key) if key is not None else None
+        if layer is None:
+            if weights and name:
+                options["name"] = self._new_name(name)
+            layer = make(**options)
+            if key is not None:
+                self._shared[key] = layer
+        self.shapes.append(output_shape_of(layer, given, self.data_format))
+        self.steps.append(Step(layer, tuple(inputs), dict(weights or {})))
+        return len(self.shapes) - 1
+
+    def _new_name(self, name: str) -> str:
+        """Return a name that no layer has yet, in which nothing stands that files' paths are made of."""
+        plain = re.sub(r"[^\w.\-]+", ".", name).strip(".") or "layer"
+        new, number = plain, 1
+        while new in self._taken:
+            new, number = f"{plain}_{number}", number + 1
+        self._taken.add(new)
+        return new
+
+    def step_of(self, number: int) -> Step | None:
+        """Return the step that gives a value; None for an input."""
+        return self.steps[number - len(self.names)] if number >= len(self.names) else None
+
+    def forget_shared(self) -> None:
+        """Let no later use share a layer that has been changed."""
+        self._shared.clear()
+
+    # --- a model ------------------------------------------------------------------------------
+
+    def _only_needed(self, outputs: Sequence[int]) -> list[tuple[int, Step]]:
+        """Return the steps that the outputs depend on, each with the number of what it gives."""
+        wanted, kept = set(outputs), []
+        for number in range(len(self.shapes) - 1, len(self.names) - 1, -1):
+            step = self.step_of(number)
+            if number in wanted and step is not None:
+                wanted.update(step.inputs)
+                kept.append((number, step))
+        return kept[::-1]
+
+    def model(self, outputs: Sequence[int], output_names: Sequence[str], dtype: np.dtype) -> Any:
+        """Return the model that gives these values, a `Sequential` where the layers stand in a row."""
+        ends = self._ends(outputs)
+        steps = self._only_needed(ends)
+        for end, name in zip(ends, output_names, strict=True):
+            step = self.step_of(end)
+            assert step is not None  # `_ends` sees to it
+            if not step.layer.named:
+                step.layer.name, step.layer.named = self._new_name(name), True
+        given = {id(step.layer): step.weights for _, step in steps}
+        for _, step in steps:
+            step.layer._stand_in = _Given(given[id(step.layer)], dtype)
+        try:
+            if self._is_row(steps, ends):
+                return self._sequential([step.layer for _, step in steps], dtype)
+            return self._graph(steps, ends, dtype)
+        finally:
+            for _, step in steps:
+                step.layer.__dict__.pop("_stand_in", None)
+
+    def _ends(self, outputs: Sequence[int]) -> list[int]:
+        """Return the outputs so that each is given by a layer of its own."""
+        ends: list[int] = []
+        for number in outputs:
+            own = number in ends or self.step_of(number) is None
+            ends.append(self.add(Activation, [number], {"activation": "linear"}) if own else number)
+        return ends
+
+    def _is_row(self, steps: Sequence[tuple[int, Step]], ends: Sequence[int]) -> bool:
+        before = 0
+        for number, step in steps:
+            if step.inputs != (before,) or step.layer._merges:
+                return False
+            before = number
+        layers = {id(step.layer) for _, step in steps}
+        return len(self.names) == len(ends) == 1 and ends[0] == before and len(layers) == len(steps)
+
+    def _input(self, number: int) -> KerasTensor:
+        tensor = Input(turned_out(self.shapes[number], self.data_format), name=self.names[number])
+        tensor.data_format = self.data_format
+        return tensor
+
+    def _sequential(self, layers: Sequence[Layer], dtype: np.dtype) -> Sequential:
+        first = self._input(0).node.layer
+        assert isinstance(first, InputLayer)
+        shape = first.shape
+        model = Sequential(layers, dtype=dtype, data_format=self.data_format)
+        model.build(shape)
+        return model
+
+    def _graph(self, steps: Sequence[tuple[int, Step]], ends: Sequence[int], dtype: np.dtype) -> Model:
+        tensors = {number: self._input(number) for number in range(len(self.names))}
+        for number, step in steps:
+            given = [tensors[value] for value in step.inputs]
+            tensors[number] = step.layer(given if step.layer._merges else given[0])
+        inputs = [tensors[number] for number in range(len(self.names))]
+        outputs = [tensors[number] for number in ends]
+        single = len(inputs) == 1, len(outputs) == 1
+        return Model(
+            inputs[0] if single[0] else inputs,
+            outputs[0] if single[1] else outputs,
+            dtype=dtype,
+            data_format=self.data_format,
+        )
+
+
+class _Given:
+    """What a layer asks for its weights while it is built: those of the file."""
+
+    def __init__(self, weights: Weights, dtype: np.dtype) -> None:
+        self.weights, self.dtype = weights, dtype
+
+    def __call__(self, name: str, shape: Shape) -> np.ndarray:
+        given = self.weights.get(name)
+        if given is None or given.shape != shape:
+            found = "none" if given is None else f"one of shape {given.shape}"
+            raise ValueError(f"{name} must have shape {shape}, got {found}")
+        array = aligned_empty(shape, self.dtype)
+        array[...] = given
+        return array
