@@ -125,9 +125,8 @@ def _entry_of(value: Any) -> Entry:
         shape = tuple(
             dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
         )
-        if any(isinstance(extent, int) and extent < 0 for extent in shape):
-            raise ValueError(f"the input {short(repr(value.name))} cannot have the shape {short(str(shape))}")
-        shape = tuple(extent or None for extent in shape)  # 0 stands for no size in some files
+        # 0 and -1 stand for no size in some files.
+        shape = tuple(None if isinstance(extent, int) and extent < 1 else extent for extent in shape)
     return Entry(value.name, shape, tensor.elem_type)
 
 

@@ -57,6 +57,10 @@ class Translator(Layout):
         self.uses: dict[str, int] = {}
         for name in [*graph.outputs, *(name for node in graph.nodes for name in node.inputs)]:
             self.uses[name] = self.uses.get(name, 0) + 1
+        self.readers: dict[str, set[str]] = {}  # the operators that take a value
+        for node in graph.nodes:
+            for name in node.inputs:
+                self.readers.setdefault(name, set()).add(node.op)
         self._refused: dict[str, list[str]] = {}  # what is not read: the names of the nodes
 
     @property
@@ -139,9 +143,9 @@ class Translator(Layout):
             return evaluated(node, given, self.opset, self.budget)
         if node.op in ("Shape", "Size") and isinstance(given[0], Value):
             return self._shape(node, given[0])
-        if function is None:
+        if function is None and not (lost and (is_evaluated(node.op) or node.op in ("Shape", "Size"))):
             raise Unread("")
-        if lost:
+        if lost or function is None:
             return MISSING
         if not any(isinstance(value, Value) for value in given):
             raise Unread("of constants alone")

@@ -142,7 +142,7 @@ class Layout:
         before = self.source(value)
         if before is not None and before.shape == shape:
             return before
-        value = self.plain(value)
+        given = value = self.plain(value)
         at = self._batch_of(value, shape) if batch is None else batch
         groups = [
             *_groups(value.shape, range(value.batch), shape, range(at)),
@@ -163,7 +163,7 @@ class Layout:
         if sizes != self.inner(value):
             number = self.steps.add(Reshape, [number], {"target_shape": sizes})
         result = Value(number, shape, order, whole=value.whole)
-        self.note_source(result, value)
+        self.note_source(result, given)
         return result
 
     def _flattened(self, value: Value, long: Sequence[int], shape: Shape) -> Value:

@@ -13,6 +13,7 @@ from cconv.io.onnx.reading.translating import Translator, operator
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import (
     Add,
+    BatchNormalization,
     Conv1D,
     Conv1DTranspose,
     Conv2D,
@@ -21,6 +22,8 @@ from cconv.layers import (
     DepthwiseConv1D,
     DepthwiseConv2D,
     ElementwiseAffine,
+    GroupNormalization,
+    LayerNormalization,
     Maximum,
     Minimum,
     Multiply,
@@ -32,6 +35,7 @@ from cconv.layers.elementwise import Divide
 MERGES = {"Add": Add, "Sub": Subtract, "Mul": Multiply, "Div": Divide, "Max": Maximum, "Min": Minimum, "Sum": Add}
 # Layers that a factor and a summand for each of their channels can be a part of.
 AFFINE = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
+NORMALISATIONS = (BatchNormalization, ElementwiseAffine, GroupNormalization, LayerNormalization)
 TRANSPOSED = (Conv1DTranspose, Conv2DTranspose)
 
 
@@ -140,12 +144,14 @@ def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summa
     x = t.plain(x)
     a, b = lying(x, factor), lying(x, summand)
     _check_finite(a, b)
-    own = a.shape if a.size > 1 else b.shape
+    own = np.broadcast_shapes(a.shape, b.shape)
     channels = not own or own[:-1] == (1,) * (len(own) - 1)
     if channels:
         folded = _folded(t, x, node, a.reshape(-1), b.reshape(-1))
         if folded is not None:
             return folded
+    if _normalises(t, x, node, a, b, own):
+        return x
     shared = [axis for axis, extent in enumerate(own, 1) if extent == 1]
     scale, center = bool(np.any(a != 1)), bool(np.any(b != 0))
     options: dict[str, Any] = {"scale": scale, "center": center, "shared_axes": shared or None}
@@ -178,17 +184,52 @@ def _learns_before(t: Translator, number: int) -> bool:
     return False
 
 
-def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> Value | None:
-    """Return x with a factor and a summand for its channels as a part of the layer that gives it, or None."""
+def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
+    """Return the step that gives x, if nothing else takes what it gives, nor uses its layer."""
     step = t.steps.step_of(x.number)
     name = next(name for name in node.inputs if isinstance(t.known.get(name), Value))
-    if step is None or t.uses.get(name, 0) != 1 or not isinstance(step.layer, (*AFFINE, *TRANSPOSED)):
+    if step is None or t.uses.get(name, 0) != 1 or t.known[name].number != x.number:
         return None
-    if t.known[name].number != x.number or sum(x.number in other.inputs for other in t.steps.steps):
+    used = sum(x.number in other.inputs for other in t.steps.steps)
+    return None if used or sum(step.layer is other.layer for other in t.steps.steps) > 1 else step
+
+
+def _normalises(
+    t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray, own: tuple[int, ...]
+) -> bool:
+    """Let a normalisation in front that gives x have this factor and summand as its weights, if it can."""
+    step = _step_alone(t, x, node)
+    if step is None or not isinstance(step.layer, NORMALISATIONS):
+        return False
+    config, shape = step.layer.get_config(), t.steps.shapes[x.number]
+    if isinstance(step.layer, ElementwiseAffine):
+        shared = config["shared_axes"] or []
+        row = tuple(1 if axis in shared else extent for axis, extent in enumerate(shape, 1))
+    elif isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
+        row = tuple(shape[axis - 1] for axis in step.layer.axis)
+        row = (1,) * (len(shape) - len(row)) + row
+    else:
+        row = (1,) * (len(shape) - 1) + shape[-1:]
+    if np.broadcast_shapes(own, row) != row:
+        return False
+    kept = row if isinstance(step.layer, ElementwiseAffine) else tuple(e for e in row if e > 1) or (1,)
+    if isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
+        kept = tuple(shape[axis - 1] for axis in step.layer.axis)
+    gamma = step.weights.get("gamma", np.ones(kept)).astype(np.float64)
+    beta = step.weights.get("beta", np.zeros(kept)).astype(np.float64)
+    a, b = (np.broadcast_to(array, row).reshape(kept) for array in (factor, summand))
+    step.weights = {**step.weights, "gamma": gamma * a, "beta": beta * a + b}
+    step.layer = type(step.layer).from_config({**config, "scale": True, "center": True})
+    t.steps.forget_shared()
+    return True
+
+
+def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> Value | None:
+    """Return x with a factor and a summand for its channels as a part of the layer that gives it, or None."""
+    step = _step_alone(t, x, node)
+    if step is None or not isinstance(step.layer, (*AFFINE, *TRANSPOSED)):
         return None
     config = step.layer.get_config()
-    if step.layer.activation.key != "linear" or sum(step.layer is other.layer for other in t.steps.steps) > 1:
-        return None
     kernel = _scaled(step, factor)
     if kernel is None:
         return None

@@ -71,20 +71,21 @@ def average_pool(t: Translator, node: Node, given: list[Any]) -> Value:
 @operator("GlobalAveragePool")
 def global_average_pool(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make the mean over all of an image."""
-    return whole_pooling(t, given[0], "GlobalAveragePooling2D")
+    return _whole(t, node, given[0], "GlobalAveragePooling2D")
 
 
 @operator("GlobalMaxPool")
 def global_max_pool(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make the largest value of an image."""
-    return whole_pooling(t, given[0], "GlobalMaxPooling2D")
+    return _whole(t, node, given[0], "GlobalMaxPooling2D")
 
 
-def whole_pooling(t: Translator, value: Value, kind: str) -> Value:
-    """Return (n, c, 1, 1), or (n, c, 1) of sequences."""
+def _whole(t: Translator, node: Node, value: Value, kind: str) -> Value:
+    """Return (n, c, 1, 1), or (n, c, 1) of sequences; as (n, c) where what stands behind flattens it."""
     x = spatial(t, value)
     image = as_image(t, x)
     n, c = x.shape[:2]
-    # (n, c): what stands behind mostly flattens, and the sizes of 1 come back for nothing where they matter.
-    y = t.add(getattr(layers, kind), image, (0, 1), (n, c))
-    return t.reshaped(y, (n, c, *(1,) * (x.rank - 2)))
+    make, shape = getattr(layers, kind), (n, c, *(1,) * (x.rank - 2))
+    if x.rank == 4 and not t.readers.get(node.outputs[0], set()) <= {"Flatten", "Reshape", "Squeeze"}:
+        return t.add(make, image, images_last(4), shape, options={"keepdims": True})
+    return t.reshaped(t.add(make, image, (0, 1), (n, c)), shape)
