@@ -218,6 +218,16 @@ def _dequantized(node: Node, arrays: list[Any], opset: int) -> Any:
     return (x.astype(np.float32) - zero.astype(np.float32)) * scale
 
 
+def _batch_normalized(node: Node, arrays: list[Any], opset: int) -> Any:
+    x, gamma, beta, mean, variance = arrays[:5]
+    along = (1, -1, *(1,) * (x.ndim - 2))
+    if node("training_mode", 0):
+        axes = (0, *range(2, x.ndim))
+        mean, variance = x.mean(axes), x.var(axes)
+    gamma, beta, mean, variance = (array.reshape(along) for array in (gamma, beta, mean, variance))
+    return (x - mean) / np.sqrt(variance + x.dtype.type(node("epsilon", 1e-5))) * gamma + beta
+
+
 def _ufunc(function: Any) -> Function:
     return lambda node, arrays, opset: function(*arrays)
 
@@ -248,6 +258,7 @@ _FUNCTIONS: dict[str, Function] = {
     **{"Div": _divided, "Mod": _mod, "Constant": _constant, "ConstantOfShape": _filled, "Cast": _cast},
     **{"Reshape": _reshape, "Gather": _gather, "Unsqueeze": _unsqueeze, "Expand": _expand, "Split": _split},
     **{"Identity": _same, "Dropout": _same, "Clip": _clip, "DequantizeLinear": _dequantized},
+    "BatchNormalization": _batch_normalized,
     "CastLike": lambda node, arrays, opset: arrays[0].astype(arrays[1].dtype),
     "Concat": lambda node, arrays, opset: np.concatenate(arrays, node("axis", 0)),
     "Flatten": lambda node, arrays, opset: _flattened(arrays[0], node("axis", 1)),

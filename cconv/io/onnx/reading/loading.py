@@ -14,7 +14,7 @@ from cconv.io.onnx.reading.constants import DTYPES, Budget
 from cconv.io.onnx.reading.graphs import Entry, Graph, read
 from cconv.io.onnx.reading.simplifying import simplify
 from cconv.io.onnx.reading.steps import Steps
-from cconv.io.onnx.reading.translating import Translator
+from cconv.io.onnx.reading.translating import NotRead, Translator
 from cconv.io.onnx.reading.values import Value, images_last
 
 Shape = tuple[int, ...]
@@ -71,9 +71,11 @@ def load(
         raise ValueError(
             f"load: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
         )
-    with reading(path, "an ONNX model that is read"):
-        graph = read(path)
-        return _model_of(graph, input_shape, data_format)
+    try:
+        with reading(path, "an ONNX model that can be read"):
+            return _model_of(read(path), input_shape, data_format)
+    except NotRead as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _model_of(graph: Graph, input_shape: Any, data_format: str | None) -> Any:

@@ -24,6 +24,8 @@ def recognise(graph: Graph) -> None:
     for node in graph.nodes:
         if node.op in ("Mul", "Div"):
             _normalised(look, node)
+        elif node.op == "Gather":
+            _strided(look, node)
     wanted, kept = set(graph.outputs), []
     for node in reversed(graph.nodes):
         if wanted.intersection(node.outputs):
@@ -117,6 +119,19 @@ class _Look:
 
 def _close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=1e-4)
+
+
+def _strided(look: _Look, node: Node) -> None:
+    """Make the node a Reshape, if it takes every element of a flat value in turn: PyTorch's ``as_strided``."""
+    places = look.constants.get(node.inputs[1])
+    flat = look.made(node.inputs[0], "Reshape")
+    if places is None or flat is None or places.size < 2 or node("axis", 0):
+        return
+    target = look.constants.get(flat.inputs[1]) if len(flat.inputs) > 1 else None
+    if target is not None and target.size == 1 and np.array_equal(places.ravel(), np.arange(places.size)):
+        shape = f"{node.outputs[0]}/shape"
+        look.constants[shape] = np.array(places.shape, np.int64)
+        node.op, node.inputs, node.attributes = "Reshape", [flat.inputs[0], shape], {}
 
 
 # --- products ---------------------------------------------------------------------------------

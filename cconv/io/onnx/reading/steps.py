@@ -1,6 +1,7 @@
 """The layers that an ONNX graph becomes, in order, before a model is made of them."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,9 @@ class Steps:
     shapes: list[Shape] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the inputs
+    learns: list[bool] = field(default_factory=list)  # whether weights that learn are in front of a value
+    _takers: Counter[int] = field(default_factory=Counter)  # how many steps take a value
+    _users: Counter[int] = field(default_factory=Counter)  # and have a layer, by its id
     _shared: dict[Any, Layer] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
@@ -49,6 +53,7 @@ class Steps:
         self.names.append(name)
         self._taken.add(name)
         self.shapes.append(shape)
+        self.learns.append(False)
         return len(self.shapes) - 1
 
     def add(
@@ -82,7 +87,9 @@ class Steps:
         """
         options = dict(options or {})
         given = [self.shapes[number] for number in inputs]
-        key = None if shared is None else (make, repr(sorted(options.items())), shared, tuple(given))
+        # Weights that are all the same number are equal by chance: exporters keep one of them.
+        alike = weights is not None and all(array.size and array.min() == array.max() for array in weights.values())
+        key = None if shared is None or alike else (make, repr(sorted(options.items())), shared, tuple(given))
         layer = self._shared.get(key) if key is not None else None
         if layer is None:
             if weights and name:
@@ -92,6 +99,10 @@ class Steps:
                 self._shared[key] = layer
         self.shapes.append(output_shape_of(layer, given, self.data_format))
         self.steps.append(Step(layer, tuple(inputs), dict(weights or {})))
+        learning = bool(weights) and layer.trainable
+        self.learns.append(learning or any(self.learns[number] for number in inputs))
+        self._takers.update(inputs)
+        self._users[id(layer)] += 1
         return len(self.shapes) - 1
 
     def _new_name(self, name: str) -> str:
@@ -107,9 +118,23 @@ class Steps:
         """Return the step that gives a value; None for an input."""
         return self.steps[number - len(self.names)] if number >= len(self.names) else None
 
-    def forget_shared(self) -> None:
-        """Let no later use share a layer that has been changed."""
-        self._shared.clear()
+    def is_alone(self, number: int) -> bool:
+        """Whether no step takes a value yet, and its layer gives no other."""
+        step = self.step_of(number)
+        return not self._takers[number] and step is not None and self._users[id(step.layer)] == 1
+
+    def set_idle(self, since: int) -> None:
+        """Let the steps from one on not count as such that take values: they may never be asked for."""
+        for step in self.steps[since:]:
+            self._takers.subtract(step.inputs)
+
+    def replace(self, number: int, layer: Layer, weights: dict[str, np.ndarray]) -> None:
+        """Let another layer with other weights give a value that nothing takes yet."""
+        step = self.step_of(number)
+        assert step is not None
+        step.layer, step.weights = layer, weights
+        self._users[id(layer)] += 1
+        self._shared.clear()  # no later use may share the layer as it was
 
     # --- a model ------------------------------------------------------------------------------
 

@@ -9,12 +9,17 @@ from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph, Node
 from cconv.io.onnx.reading.steps import Steps
 from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
+from cconv.arguments.text import short as plain
 from cconv.files.reading import short
 
 Operand = Value | np.ndarray | None
 Operator = Callable[["Translator", Node, list[Any]], Any]
 OPERATORS: dict[str, Operator] = {}
-MOST_SHOWN = 12  # operators in an error
+MOST_SHOWN = 60  # operators in an error
+
+
+class NotRead(Exception):
+    """Has the list of what is in a file and no layer does."""
 
 
 class _Missing:
@@ -117,8 +122,10 @@ class Translator(Layout):
 
         Raises
         ------
+        NotRead
+            With all that no layer does.
         ValueError
-            With all that is not read.
+            Where the graph contradicts itself.
         """
         for node in self.graph.nodes:
             given = [self.known[name] if name else None for name in node.inputs]
@@ -134,7 +141,7 @@ class Translator(Layout):
                 if name:
                     self.known[name] = outputs[number] if number < len(outputs) else MISSING
         if self._refused:
-            raise ValueError(self._refusal())
+            raise NotRead(self._refusal())
 
     def _given_by(self, node: Node, given: list[Any]) -> Any:
         lost = any(value is MISSING for value in given)
@@ -160,12 +167,16 @@ class Translator(Layout):
 
     def _refusal(self) -> str:
         listed = [
-            f"{short(what)} {len(names)} time{'s' if len(names) > 1 else ''} (first {short(repr(names[0]))})"
+            f"{plain(what, 200)} ({_counted(len(names))}{plain(names[0], 100)!r})"
             for what, names in self._refused.items()
         ]
         more = len(listed) - MOST_SHOWN
         rest = f", and {more} more" if more > 0 else ""
-        return f"what it has and cconv has not: {', '.join(listed[:MOST_SHOWN])}{rest}"
+        return f"cconv has no layers for {', '.join(listed[:MOST_SHOWN])}{rest}"
+
+
+def _counted(count: int) -> str:
+    return f"{count} nodes, first " if count > 1 else "1 node, "
 
 
 # Operators with more than one output that layers are made of.

@@ -7,7 +7,7 @@ is described at https://protobuf.dev/programming-guides/encoding/, the fields in
 from typing import Any
 
 MOST_ENTRIES = 500_000  # a large network, with notes on every node, has a tenth of that
-MOST_NODES = 50_000
+MOST_NODES = 20_000
 DEEPEST = 40  # messages within messages
 
 # The fields of a message that are messages themselves, with what is in them.

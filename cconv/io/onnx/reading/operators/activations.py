@@ -69,7 +69,7 @@ def prelu(t: Translator, node: Node, given: list[Any]) -> Value:
     places = [t.outer_axis(place, x.rank) for place in range(1, x.rank)]
     shared = sorted(outer for outer, extent in zip(places, lying.shape, strict=True) if extent == 1)
     alpha = lying.transpose(np.argsort(places))
-    how = {"weights": {"alpha": alpha}, "name": node.name, "shared": (node.inputs[1], x.order)}
+    how = {"weights": {"alpha": alpha}, "name": node.name}
     return t.mapped(PReLU, x, options={"shared_axes": shared or None}, **how)
 
 

@@ -160,7 +160,7 @@ def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summa
         weights["gamma"] = np.broadcast_to(a, own)
     if center:
         weights["beta"] = np.broadcast_to(b, own)
-    if not _learns_before(t, x.number):
+    if not t.steps.learns[x.number]:
         options["trainable"] = False  # what prepares the images belongs to the data
     return t.mapped(ElementwiseAffine, x, options=options, weights=weights, name=node.name)
 
@@ -170,28 +170,13 @@ def _check_finite(*arrays: Any) -> None:
         raise Unread("with a constant that is not finite")
 
 
-def _learns_before(t: Translator, number: int) -> bool:
-    """Whether there is a layer with weights between the inputs and a value."""
-    waiting, seen = [number], set()
-    while waiting:
-        step = t.steps.step_of(waiting.pop())
-        if step is None or id(step) in seen:
-            continue
-        if step.weights and step.layer.trainable:
-            return True
-        seen.add(id(step))
-        waiting += step.inputs
-    return False
-
-
 def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
     """Return the step that gives x, if nothing else takes what it gives, nor uses its layer."""
     step = t.steps.step_of(x.number)
     name = next(name for name in node.inputs if isinstance(t.known.get(name), Value))
     if step is None or t.uses.get(name, 0) != 1 or t.known[name].number != x.number:
         return None
-    used = sum(x.number in other.inputs for other in t.steps.steps)
-    return None if used or sum(step.layer is other.layer for other in t.steps.steps) > 1 else step
+    return step if t.steps.is_alone(x.number) else None
 
 
 def _normalises(
@@ -218,9 +203,9 @@ def _normalises(
     gamma = step.weights.get("gamma", np.ones(kept)).astype(np.float64)
     beta = step.weights.get("beta", np.zeros(kept)).astype(np.float64)
     a, b = (np.broadcast_to(array, row).reshape(kept) for array in (factor, summand))
-    step.weights = {**step.weights, "gamma": gamma * a, "beta": beta * a + b}
-    step.layer = type(step.layer).from_config({**config, "scale": True, "center": True})
-    t.steps.forget_shared()
+    weights = {**step.weights, "gamma": gamma * a, "beta": beta * a + b}
+    layer = type(step.layer).from_config({**config, "scale": True, "center": True})
+    t.steps.replace(x.number, layer, weights)
     return True
 
 
@@ -236,9 +221,8 @@ def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np
     outputs = t.steps.shapes[x.number][-1]
     bias = step.weights.get("bias", np.zeros(outputs)).astype(np.float64) * factor + summand
     config["use_bias"] = True
-    step.weights = {"kernel": kernel, "bias": np.broadcast_to(bias, (outputs,))}
-    step.layer = type(step.layer).from_config(config)
-    t.steps.forget_shared()
+    weights = {"kernel": kernel, "bias": np.broadcast_to(bias, (outputs,))}
+    t.steps.replace(x.number, type(step.layer).from_config(config), weights)
     return x
 
 

@@ -33,7 +33,7 @@ def batch_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
     if 0 <= momentum < 1:
         options["momentum"] = _tidy(momentum)
     options["epsilon"] = _tidy(options["epsilon"])
-    how = {"options": options, "weights": weights, "name": node.name, "shared": tuple(node.inputs[1:5])}
+    how = {"options": options, "weights": weights, "name": node.name}
     return t.mapped(BatchNormalization, x, **how)
 
 
@@ -76,10 +76,7 @@ def normalized(
             options[flag] = False
         else:
             weights[name] = np.broadcast_to(array, shape)
-    how = {"options": options, "weights": weights, "name": node.name}
-    if weights:
-        how["shared"] = tuple(node.inputs[1:3])
-    return t.mapped(LayerNormalization, x, **how)
+    return t.mapped(LayerNormalization, x, options=options, weights=weights, name=node.name)
 
 
 @operator("GroupNormalization")
@@ -121,8 +118,11 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
         each = source.shape[1] // groups
         inner = t.channels_last(source)
         y = grouped(t, node, inner, groups, np.repeat(gamma, each), np.repeat(beta, each))
+        before = len(t.steps.steps)
         back = t.reshaped(y, x.shape)
         t.note_source(back, y)
+        if t.uses.get(node.outputs[0]) == 1 and t.readers[node.outputs[0]] == {"Reshape"}:
+            t.steps.set_idle(before)
         return back
     return grouped(t, node, t.channels_last(x), -1, gamma, beta)
 

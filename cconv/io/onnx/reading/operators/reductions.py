@@ -37,7 +37,8 @@ def reduce(t: Translator, node: Node, given: list[Any]) -> Value:
     if not gone:
         return x
     if len(gone) == 2 and len(kept) == 1 and x.order[-1] == kept[0]:
-        if keeps and node.op != "ReduceSum":
+        flattened = t.readers.get(node.outputs[0], set()) <= {"Flatten", "Reshape", "Squeeze"}
+        if keeps and not flattened and node.op != "ReduceSum":
             shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
             return t.add(two, x, x.order, shape, options={"keepdims": True})
         number = t.steps.add(two, [x.number])
