@@ -106,6 +106,8 @@ def _output(translator: Translator, name: str, own_format: str) -> int:
     if not isinstance(value, Value):
         raise ValueError(f"the output {short(repr(name))} does not depend on the input")
     turned = own_format == "channels_first" and value.rank == 4
+    if value.batch != 0:
+        raise NotRead(f"the output {short(repr(name))} has its samples along axis {value.batch}, not the first")
     return translator.arranged(value, images_last(4) if turned else range(value.rank)).number
 
 

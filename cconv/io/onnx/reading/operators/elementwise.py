@@ -44,6 +44,8 @@ def merge(t: Translator, node: Node, given: list[Any]) -> Value:
     """Merge values element by element, or a value with constants, one after the other."""
     values = [one for one in given if isinstance(one, Value)]
     constants = [one for one in given if isinstance(one, np.ndarray)]
+    if any(value.whole for value in values) and node.op not in ("Max", "Min"):
+        raise Unread("of whole numbers")
     if not constants:
         return merged(t, MERGES[node.op], values)
     if node.op in ("Max", "Min"):
@@ -243,4 +245,6 @@ def _scaled(step: Step, factor: np.ndarray) -> np.ndarray | None:
 @operator("Neg")
 def negative(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make -x."""
+    if given[0].whole:
+        raise Unread("of whole numbers")
     return t.mapped(Rescaling, given[0], options={"scale": -1.0})

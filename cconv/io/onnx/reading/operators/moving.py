@@ -141,6 +141,8 @@ def depth_to_space(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _blocks(t: Translator, node: Node, value: Value, make: Any, more: dict[str, Any]) -> Value:
+    if make is SpaceToDepth and node("mode", "DCR") != "DCR":
+        raise Unread("with another mode")
     if value.rank != 4:
         raise ValueError(f"a value of shape {value.shape} is no image")
     x = t.channels_last(value)

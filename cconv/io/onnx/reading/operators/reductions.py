@@ -27,6 +27,8 @@ def reduce(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make a pooling over those axes; a sum is so many times the mean."""
     x = t.plain(given[0])
     axes = _axes(node, given, x)
+    if x.whole and node.op != "ReduceMax":
+        raise Unread("of whole numbers")
     if x.batch in axes:
         raise Unread("over the samples")
     keeps = bool(node("keepdims", 1))

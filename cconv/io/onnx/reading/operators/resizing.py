@@ -73,6 +73,8 @@ def _resized(
         target = [math.floor(e * s + 1e-9) for e, s in zip(x.shape, scales, strict=True)]
         # A scale that is not the ratio of the sizes counts by itself.
         ratios = [None if n == e * s else s for n, e, s in zip(target, x.shape, scales, strict=True)]
+    if coordinates == "align_corners" and any(ratio is not None for ratio in ratios):
+        raise Unread("with 'align_corners' and scales that give no whole number of pixels")
     if target[0] != x.shape[0] and sizes is not None and target[0] == 1:
         target[0] = x.shape[0]
     if target[:2] != list(x.shape[:2]):

@@ -12,9 +12,18 @@ from cconv.io.onnx.reading.values import Unread, Value
 import numpy as np
 
 
-@operator("Identity", "Dropout")
+@operator("Identity")
 def identity(t: Translator, node: Node, given: list[Any]) -> Value:
     """Return the value itself."""
+    return given[0]
+
+
+@operator("Dropout")
+def dropout(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Return the value itself: a file is of a network that has been trained."""
+    training = constant(given, 2, "a training_mode")
+    if training is not None and training.any():
+        raise Unread("in training")
     return given[0]
 
 

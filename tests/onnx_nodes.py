@@ -1,0 +1,125 @@
+"""The node tests of the ONNX backend suite, for the operators that `cconv.io.onnx.load` reads.
+
+Every case is a model of one node. What a network has as weights, sizes and axes are inputs there, so each
+case is tried with all inputs but the first as constants, and, where they are alike, with none.
+"""
+
+import importlib
+import warnings
+from collections import Counter
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+# Operators, each with the module of its cases where that is not its name in small letters.
+OPERATORS = {
+    **dict.fromkeys(
+        "Conv ConvTranspose MaxPool AveragePool GlobalAveragePool GlobalMaxPool BatchNormalization Gemm "
+        "MatMul Add Sub Mul Div Concat Split Slice Pad Reshape Flatten Squeeze Unsqueeze Transpose Resize "
+        "Upsample SpaceToDepth DepthToSpace Tile Relu Clip LeakyRelu PRelu Elu Selu Sigmoid HardSigmoid "
+        "HardSwish Tanh Softplus Softsign Mish Erf Gelu Softmax LogSoftmax LRN LayerNormalization "
+        "GroupNormalization InstanceNormalization ArgMax Identity Cast Dropout ReduceMean ReduceMax "
+        "ReduceSum Expand Gather Max Min Sum Neg Swish".split()
+    ),
+    "ReduceMean": "reducemean",
+    "ReduceMax": "reduce_max",
+    "ReduceSum": "reduce_sum",
+    "SpaceToDepth": "spacetodepth",
+    "DepthToSpace": "depthtospace",
+    "ConvTranspose": "convtranspose",
+    "PRelu": "prelu",
+    "LeakyRelu": "leakyrelu",
+    "ArgMax": "argmax",
+}
+BETWEEN = ("Add", "Sub", "Mul", "Div", "Concat", "Max", "Min", "Sum")
+
+
+def cases():
+    """Return the cases of the operators, each with its operator, by name."""
+    package = "onnx.backend.test.case.node"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for op, module in OPERATORS.items():
+            importlib.import_module(f"{package}.{_file_of(op, module)}")
+        found = importlib.import_module(package)._NodeTestCases
+    by_name = {}
+    for case in found:
+        nodes = case.model.graph.node
+        if len(nodes) == 1 and nodes[0].op_type in OPERATORS and not nodes[0].domain:
+            by_name[case.name] = (nodes[0].op_type, case)
+    return by_name
+
+
+def _file_of(op, module):
+    import pathlib
+
+    folder = pathlib.Path(importlib.import_module("onnx.backend.test.case.node").__file__).parent
+    small = {path.stem.replace("_", ""): path.stem for path in folder.glob("*.py")}
+    return small[(module or op).lower().replace("_", "")]
+
+
+def variants(op, case):
+    """Yield models with their inputs and outputs: what is data, and what is a constant."""
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    for entry in model.opset_import:
+        entry.version = min(entry.version, 24)
+    inputs, outputs = case.data_sets[0]
+    inputs, outputs = ([_array(one) for one in side] for side in (inputs, outputs))
+    del model.graph.output[1:]
+    names = [value.name for value in model.graph.input]
+    yield _with_constants(model, names[:1], dict(zip(names, inputs, strict=True))), inputs[:1], outputs
+    alike = {(array.ndim, array.shape[:1]) for array in inputs}
+    if op in BETWEEN and len(inputs) > 1 and len(alike) == 1:
+        yield model, inputs, outputs
+
+
+def _array(value):
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def _with_constants(model, data, arrays):
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    kept = [value for value in whole.graph.input if value.name in data]
+    for name, array in arrays.items():
+        if name not in data and isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
+            whole.graph.initializer.append(numpy_helper.from_array(array, name))
+    if len(whole.graph.initializer) == len(arrays) - len(data):
+        del whole.graph.input[:]
+        whole.graph.input.extend(kept)
+    return whole
+
+
+def outcome(load, path, op, variant):
+    """Return "equal", "refused", or what is wrong."""
+    model, inputs, outputs = variant
+    path.write_bytes(model.SerializeToString())
+    try:
+        loaded = load(path)
+    except ValueError as error:
+        named = any(word in str(error) for word in (op, "input", "output"))
+        return "refused" if named else f"an error that does not say what: {error}"
+    given = loaded.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+    got = given if isinstance(given, list) else [given]
+    for ours, theirs in zip(got, outputs, strict=False):
+        if ours.shape != (theirs.shape if theirs.ndim > 1 else (len(theirs), 1)):
+            return f"shape {ours.shape}, expected {theirs.shape}"
+        if not np.allclose(ours, theirs.reshape(ours.shape), rtol=1e-3, atol=1e-6, equal_nan=True):
+            return f"values are off by {np.abs(ours - theirs.reshape(ours.shape)).max()}"
+    return "equal"
+
+
+def table(load, path):
+    """Return for each operator how many cases are equal and refused, and what is wrong with others."""
+    counts, wrong = {op: Counter() for op in OPERATORS}, {}
+    for name, (op, case) in cases().items():
+        found = []
+        for variant in variants(op, case):
+            found.append(outcome(load, path, op, variant))
+        bad = [one for one in found if one not in ("equal", "refused")]
+        if bad:
+            wrong[name] = bad[0]
+        counts[op]["equal" if "equal" in found and not bad else "wrong" if bad else "refused"] += 1
+    return counts, wrong
