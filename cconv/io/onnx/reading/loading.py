@@ -97,6 +97,7 @@ def _model_of(graph: Graph, input_shape: Any, data_format: str | None) -> Any:
     outputs = [_output(translator, name, own_format) for name in graph.outputs]
     doubles = any(entry.kind == 11 for entry in graph.inputs)
     dtype = np.dtype(np.float64 if doubles else np.float32)
+    budget.pay(steps.weights_of(outputs))
     return steps.model(outputs, graph.outputs, dtype)
 
 

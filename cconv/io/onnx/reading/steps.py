@@ -14,6 +14,7 @@ from cconv.layers.symbolic import KerasTensor, output_shape_of, turned_out
 from cconv.models import Model, Sequential
 
 Shape = tuple[int, ...]
+LONGEST_ROW = 200  # layers of a Sequential, whose making takes their number squared
 Weights = Mapping[str, np.ndarray]
 
 
@@ -132,6 +133,7 @@ class Steps:
         """Let another layer with other weights give a value that nothing takes yet."""
         step = self.step_of(number)
         assert step is not None
+        self._users[id(step.layer)] -= 1
         step.layer, step.weights = layer, weights
         self._users[id(layer)] += 1
         self._shared.clear()  # no later use may share the layer as it was
@@ -148,6 +150,11 @@ class Steps:
                 kept.append((number, step))
         return kept[::-1]
 
+    def weights_of(self, outputs: Sequence[int]) -> int:
+        """Return how many numbers the layers that the outputs depend on have as weights."""
+        weights = {id(step.layer): step.weights for _, step in self._only_needed(outputs)}
+        return sum(array.size for each in weights.values() for array in each.values())
+
     def model(self, outputs: Sequence[int], output_names: Sequence[str], dtype: np.dtype) -> Any:
         """Return the model that gives these values, a `Sequential` where the layers stand in a row."""
         ends = self._ends(outputs)
@@ -157,6 +164,12 @@ class Steps:
             assert step is not None  # `_ends` sees to it
             if not step.layer.named:
                 step.layer.name, step.layer.named = self._new_name(name), True
+        counts: Counter[str] = Counter()
+        for _, step in steps:
+            if not step.layer.named:  # as models name them, but without asking for all names each time
+                base = step.layer.name
+                step.layer.name = f"{base}_{counts[base]}" if counts[base] else base
+                counts[base] += 1
         given = {id(step.layer): step.weights for _, step in steps}
         for _, step in steps:
             step.layer._stand_in = _Given(given[id(step.layer)], dtype)
@@ -183,6 +196,8 @@ class Steps:
                 return False
             before = number
         layers = {id(step.layer) for _, step in steps}
+        if len(steps) > LONGEST_ROW:
+            return False
         return len(self.names) == len(ends) == 1 and ends[0] == before and len(layers) == len(steps)
 
     def _input(self, number: int) -> KerasTensor:

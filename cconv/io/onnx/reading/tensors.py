@@ -95,12 +95,19 @@ def _external(tensor: Any, folder: str, count: int, called: str) -> bytes:
     begin, length = (_size(entries, key, called) for key in ("offset", "length"))
     if length not in (None, count):
         raise ValueError(f"{called} needs {count} bytes, and {short(repr(location))} is said to have {length}")
-    with open_regular(path) as file:
-        room = os.fstat(file.fileno()).st_size - (begin or 0)
-        if room < count:
-            raise ValueError(f"{called} needs {count} bytes, {short(repr(location))} has {max(room, 0)} there")
-        file.seek(begin or 0)
-        return read_exactly(file, count)
+    try:
+        with open_regular(path) as file:
+            room = os.fstat(file.fileno()).st_size - (begin or 0)
+            if room < count:
+                raise ValueError(
+                    f"{called} needs {count} bytes, {short(repr(location))} has {max(room, 0)} there"
+                )
+            file.seek(begin or 0)
+            return read_exactly(file, count)
+    except OSError as error:
+        raise ValueError(
+            f"{called} lies in {short(repr(location))}, which cannot be read: {error.strerror}"
+        ) from error
 
 
 def _inside(folder: str, location: str, called: str) -> Path:

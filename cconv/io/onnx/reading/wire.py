@@ -6,8 +6,8 @@ is described at https://protobuf.dev/programming-guides/encoding/, the fields in
 
 from typing import Any
 
-MOST_ENTRIES = 500_000  # a large network, with notes on every node, has a tenth of that
-MOST_NODES = 20_000
+MOST_ENTRIES = 250_000  # a large network, with notes on every node, has a tenth of that
+MOST_NODES = 10_000
 DEEPEST = 40  # messages within messages
 
 # The fields of a message that are messages themselves, with what is in them.
@@ -52,15 +52,19 @@ def check(data: bytes) -> None:
             entries += 1
             if entries > MOST_ENTRIES:
                 raise ValueError(f"it has more than {MOST_ENTRIES} entries")
-            tag, at = _varint(data, at, end)
+            tag = data[at]
+            at += 1
+            if tag > 127:
+                tag, at = _varint(data, at - 1, end)
             field, wire = tag >> 3, tag & 7
             if wire == 0:
                 _, at = _varint(data, at, end)
                 continue
-            size = {1: 8, 5: 4}.get(wire)
             if wire == 2:
                 size, at = _varint(data, at, end)
-            if size is None or not field:
+            else:
+                size = 8 if wire == 1 else 4
+            if wire not in (1, 2, 5) or not field:
                 raise ValueError("an entry in it is of no known kind")
             if size > end - at:
                 raise ValueError(f"an entry of {size} bytes does not fit into the {end - at} that are left")

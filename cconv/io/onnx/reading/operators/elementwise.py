@@ -62,6 +62,7 @@ def merge(t: Translator, node: Node, given: list[Any]) -> Value:
     first = isinstance(given[0], np.ndarray)
     if array.dtype.kind not in "iuf":
         raise Unread(f"of {array.dtype}")
+    t.budget.pay(array.size)
     array = array.astype(np.float64)
     one, zero = np.ones(1), np.zeros(1)
     if node.op == "Add":
@@ -217,6 +218,7 @@ def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np
     if step is None or not isinstance(step.layer, (*AFFINE, *TRANSPOSED)):
         return None
     config = step.layer.get_config()
+    t.budget.pay(step.weights["kernel"].size)
     kernel = _scaled(step, factor)
     if kernel is None:
         return None

@@ -84,6 +84,7 @@ def group_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make a normalisation of groups of channels."""
     x = t.channels_last(given[0])
     groups, channels = node("num_groups", 0), x.shape[1]
+    t.budget.pay(channels)
     weights = []
     for number in (1, 2):
         array = constant(given, number, "weights")
@@ -116,6 +117,7 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
     if source is not None and source.rank > 2 and source.batch == 0 and source.shape[1] % groups == 0:
         # PyTorch writes a group normalisation so: reshaped to (n, groups, …), and back.
         each = source.shape[1] // groups
+        t.budget.pay(source.shape[1])
         inner = t.channels_last(source)
         y = grouped(t, node, inner, groups, np.repeat(gamma, each), np.repeat(beta, each))
         before = len(t.steps.steps)

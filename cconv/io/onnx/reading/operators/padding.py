@@ -10,7 +10,8 @@ from cconv.io.onnx.reading.translating import Translator, argument, checked_axis
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import Pad, ZeroPadding2D
 
-LARGEST = 1 << 20
+LARGEST = 1 << 20  # elements on a side
+MOST_LINES = 1 << 14  # that are copied one by one
 
 
 @operator("Pad")
@@ -38,6 +39,8 @@ def pad(t: Translator, node: Node, given: list[Any]) -> Value:
         return t.add(ZeroPadding2D, x, x.order, shape, options={"padding": tuple(width[:2])})
     if not np.isfinite(value):
         raise Unread(f"with the value {value}")
+    if mode != "constant" and sum(map(sum, width)) > MOST_LINES:
+        raise Unread(f"with mode {mode!r} and more than {MOST_LINES} elements")
     options: dict[str, Any] = {"pad_width": width}
     if mode != "constant":
         options["mode"] = mode
