@@ -86,7 +86,15 @@ OPERATORS = [
     *("Pad", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Resize", "Tile", "Expand", "Gather"),
     *("Range", "ConstantOfShape", "Softmax", "LRN", "ArgMax", "ReduceMean", "If", "Loop", "Nothing", "Shape"),
     *("DepthToSpace", "SpaceToDepth", "PRelu", "Clip", "Div", "Cast", "Constant", "GroupNormalization"),
-    *("InstanceNormalization", "LayerNormalization", "Upsample", "Split", "Mod", "Where", "BatchNormalization"),
+    *(
+        "InstanceNormalization",
+        "LayerNormalization",
+        "Upsample",
+        "Split",
+        "Mod",
+        "Where",
+        "BatchNormalization",
+    ),
 ]
 
 
@@ -115,7 +123,9 @@ def _damage(whole, rng):
     elif kind == 3:
         tensor.raw_data = rng.bytes(int(rng.integers(0, 40)))
     elif kind == 4 and node.input:
-        node.input[int(rng.integers(len(node.input)))] = some([some(node.output), *NAMES, some(graph.node).output[0]])
+        node.input[int(rng.integers(len(node.input)))] = some(
+            [some(node.output), *NAMES, some(graph.node).output[0]]
+        )
     elif kind == 5:
         node.output[0] = some(NAMES)
     elif kind == 6:
@@ -123,7 +133,22 @@ def _damage(whole, rng):
     elif kind == 7 and node.attribute:
         _damage_attribute(some(node.attribute), some, rng)
     elif kind == 8:
-        name = some("axis axes pads group strides dilations kernel_shape perm alpha to mode size".split())
+        name = some(
+            [
+                "axis",
+                "axes",
+                "pads",
+                "group",
+                "strides",
+                "dilations",
+                "kernel_shape",
+                "perm",
+                "alpha",
+                "to",
+                "mode",
+                "size",
+            ]
+        )
         node.attribute.append(helper.make_attribute(name, some([some(ODD[1:]), [some(ODD)] * 2, 1.5, "abc"])))
     elif kind == 9:
         whole.opset_import[0].version = int(rng.integers(-2, 40))
@@ -134,7 +159,9 @@ def _damage(whole, rng):
         tensor.raw_data = b"0"
         onnx.external_data_helper.set_external_data(tensor, "placeholder")
         tensor.ClearField("raw_data")
-        tensor.external_data[0].value = some(["../../etc/passwd", "/etc/passwd", "no", "", "..", "C:\\a", "a\x00b", "."])
+        tensor.external_data[0].value = some(
+            ["../../etc/passwd", "/etc/passwd", "no", "", "..", "C:\\a", "a\x00b", "."]
+        )
         more = tensor.external_data.add()
         more.key, more.value = some(["offset", "length"]), some(["-1", "9" * 30, "0", "x"])
     elif kind == 12:

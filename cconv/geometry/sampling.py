@@ -129,12 +129,10 @@ def sampled_axis(
             adjusted = outputs / (size * ratio)
             places = places + size / 2 * (1 - adjusted)
     if interpolation == "nearest":
-        nearest = {
-            "floor": np.floor,
-            "ceil": np.ceil,
-            "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-            "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-        }[rounding](places)
+        # Rounding is of half a pixel more or less.
+        half = {"round_prefer_ceil": 0.5, "round_prefer_floor": -0.5}.get(rounding, 0.0)
+        down = rounding in ("floor", "round_prefer_ceil")
+        nearest = np.floor(places + half) if down else np.ceil(places + half)
         return _axis_of(size, np.clip(nearest, 0, size - 1).astype(np.int64), np.zeros(outputs))
     places = np.clip(places, 0, size - 1)
     at = np.minimum(np.floor(places), max(size - 2, 0)).astype(np.int64)

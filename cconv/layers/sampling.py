@@ -66,7 +66,9 @@ class Resampling(Resized):
         self.scales: tuple[float, float] | None = None
         if scales is not None:
             if not isinstance(scales, list | tuple) or len(scales) != 2:
-                raise ValueError(f"{where}: scales must be None or a pair of positive numbers, got {scales!r}")
+                raise ValueError(
+                    f"{where}: scales must be None or a pair of positive numbers, got {scales!r}"
+                )
             rows, columns = (finite(where, "scales entry", entry, least=1e-9) for entry in scales)
             self.scales = rows, columns
         self._set_format(data_format)

@@ -66,9 +66,15 @@ def _elements(node: Node, arrays: Sequence[Any]) -> int:
             raise ValueError("a range has no end")
         return max(math.ceil(count), 0)
     if node.op == "Pad":
-        return sum(sizes) + math.prod(
-            extent + 2 * max(map(abs, np.ravel(arrays[1]).tolist()), default=0) for extent in arrays[0].shape
-        ) if len(arrays) > 1 else sum(sizes)
+        return (
+            sum(sizes)
+            + math.prod(
+                extent + 2 * max(map(abs, np.ravel(arrays[1]).tolist()), default=0)
+                for extent in arrays[0].shape
+            )
+            if len(arrays) > 1
+            else sum(sizes)
+        )
     if node.op in ("MatMul", "Gather"):
         return sizes[0] * max(sizes[1], 1)
     if node.op in _BROADCASTING:
@@ -102,7 +108,9 @@ def _filled(node: Node, arrays: list[Any], opset: int) -> Any:
 
 
 def _reshape(node: Node, arrays: list[Any], opset: int) -> Any:
-    return arrays[0].reshape(target_shape(arrays[0].shape, np.ravel(arrays[1]).tolist(), node("allowzero", 0)))
+    return arrays[0].reshape(
+        target_shape(arrays[0].shape, np.ravel(arrays[1]).tolist(), node("allowzero", 0))
+    )
 
 
 def target_shape(shape: Sequence[int], target: Sequence[int], allow_zero: int = 0) -> tuple[int, ...]:
@@ -117,9 +125,7 @@ def target_shape(shape: Sequence[int], target: Sequence[int], allow_zero: int = 
         raise ValueError(f"{list(target)} is no shape")
     if not allow_zero and any(extent == 0 and at >= len(shape) for at, extent in enumerate(target)):
         raise ValueError(f"{list(target)} is no shape for {tuple(shape)}")
-    sizes = [
-        shape[at] if extent == 0 and not allow_zero else int(extent) for at, extent in enumerate(target)
-    ]
+    sizes = [shape[at] if extent == 0 and not allow_zero else int(extent) for at, extent in enumerate(target)]
     if -1 in sizes:
         known, whole = math.prod(extent for extent in sizes if extent != -1), math.prod(shape)
         if not known or whole % known:
@@ -135,12 +141,18 @@ def slices(node: Node, arrays: Sequence[Any], rank: int) -> tuple[slice, ...]:
     if node("starts") is not None:
         starts, ends, axes, steps = node("starts"), node("ends"), node("axes"), None
     else:
-        starts, ends, axes, steps = ([*(None if a is None else np.ravel(a).tolist() for a in arrays[1:]), None, None])[:4]
+        starts, ends, axes, steps = (
+            [*(None if a is None else np.ravel(a).tolist() for a in arrays[1:]), None, None]
+        )[:4]
     if starts is None or ends is None or len(starts) != len(ends):
         raise ValueError("a slice needs as many starts as ends")
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
-    if not len(axes) == len(steps) == len(starts) or any(not -rank <= axis < rank for axis in axes) or 0 in steps:
+    if (
+        not len(axes) == len(steps) == len(starts)
+        or any(not -rank <= axis < rank for axis in axes)
+        or 0 in steps
+    ):
         raise ValueError(f"axes {axes} and steps {steps} are none of a slice of {rank} axes")
     found = [slice(None)] * rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -244,7 +256,14 @@ def _same(node: Node, arrays: list[Any], opset: int) -> Any:
 
 
 _BINARY: dict[str, Any] = {
-    **{"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Pow": np.power, "Max": np.maximum, "Min": np.minimum},
+    **{
+        "Add": np.add,
+        "Sub": np.subtract,
+        "Mul": np.multiply,
+        "Pow": np.power,
+        "Max": np.maximum,
+        "Min": np.minimum,
+    },
     **{"Equal": np.equal, "Less": np.less, "Greater": np.greater, "LessOrEqual": np.less_equal},
     **{"GreaterOrEqual": np.greater_equal, "And": np.logical_and, "Or": np.logical_or, "Where": np.where},
 }

@@ -17,7 +17,18 @@ OPSETS = range(7, 25)
 LARGEST_FILE = 2**31 - 1  # bytes of a message; weights beyond that lie in other files
 OWN_DOMAINS = ("", "ai.onnx")
 # By AttributeProto.AttributeType: the field that holds the value.
-_FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings", 9: "tensors", 10: "graphs"}
+_FIELDS = {
+    1: "f",
+    2: "i",
+    3: "s",
+    4: "t",
+    5: "g",
+    6: "floats",
+    7: "ints",
+    8: "strings",
+    9: "tensors",
+    10: "graphs",
+}
 
 
 @dataclass
@@ -96,7 +107,7 @@ def read(path: str | os.PathLike[str]) -> Graph:
 
 def _graph_of(model: Any, folder: str) -> Graph:
     opset = next((entry.version for entry in model.opset_import if entry.domain in OWN_DOMAINS), None)
-    if opset not in OPSETS:
+    if opset is None or opset not in OPSETS:
         raise ValueError(f"it is of opset {opset}; {OPSETS.start} to {OPSETS.stop - 1} are read")
     graph = model.graph
     if graph.sparse_initializer:

@@ -23,9 +23,7 @@ operators.define()
 
 
 @controlled
-def load(
-    path: str | os.PathLike[str], input_shape: Any = None, *, data_format: str | None = None
-) -> Any:
+def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: str | None = None) -> Any:
     """Return the model that an ONNX file describes, with its weights, to predict with or to train further.
 
     The model takes the arrays that the file asks for and gives those that it promises, in their layout: of a
@@ -45,8 +43,8 @@ def load(
     Returns
     -------
     Sequential or Model
-        Not compiled. A `Sequential` where the layers stand in a row. float64 where the inputs are double, else
-        float32. An output without another axis than the samples', (n,), comes as (n, 1).
+        Not compiled. A `Sequential` where the layers stand in a row, up to 200. float64 where the inputs are
+        double, else float32. An output without another axis than the samples', (n,), comes as (n, 1).
 
     Raises
     ------
@@ -108,7 +106,9 @@ def _output(translator: Translator, name: str, own_format: str) -> int:
         raise ValueError(f"the output {short(repr(name))} does not depend on the input")
     turned = own_format == "channels_first" and value.rank == 4
     if value.batch != 0:
-        raise NotRead(f"the output {short(repr(name))} has its samples along axis {value.batch}, not the first")
+        raise NotRead(
+            f"the output {short(repr(name))} has its samples along axis {value.batch}, not the first"
+        )
     return translator.arranged(value, images_last(4) if turned else range(value.rank)).number
 
 

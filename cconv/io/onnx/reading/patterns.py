@@ -66,7 +66,8 @@ class _Look:
 
     def factors(self, name: str) -> tuple[float, list[str]]:
         """Return a value as a number times other values."""
-        number, found, waiting = 1.0, [], [name]
+        number, waiting = 1.0, [name]
+        found: list[str] = []
         while waiting:
             at = waiting.pop()
             own = self.number(at)
@@ -257,7 +258,7 @@ _RULES: tuple[tuple[str, dict[str, Any], Callable[..., str | None]], ...] = (
 def _normalised(look: _Look, node: Node) -> None:
     """Make the node one of (x - mean) / √(variance + epsilon), if it is that written out.
 
-    The variance is the mean of the squares of x - mean; the root is divided by, or its inverse multiplied with.
+    The variance is the mean of the squares of x - mean; the root is divided by, or its inverse a factor.
     """
     if len(node.inputs) != 2:
         return

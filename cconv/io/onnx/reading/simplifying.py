@@ -1,9 +1,9 @@
 """What is simplified in a graph before layers are made of it."""
 
+from cconv.files.reading import short
 from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph
 from cconv.io.onnx.reading.patterns import recognise
-from cconv.files.reading import short
 
 
 def simplify(graph: Graph, budget: Budget) -> None:

@@ -89,7 +89,9 @@ class Steps:
         options = dict(options or {})
         given = [self.shapes[number] for number in inputs]
         # Weights that are all the same number are equal by chance: exporters keep one of them.
-        alike = weights is not None and all(array.size and array.min() == array.max() for array in weights.values())
+        alike = weights is not None and all(
+            array.size and array.min() == array.max() for array in weights.values()
+        )
         key = None if shared is None or alike else (make, repr(sorted(options.items())), shared, tuple(given))
         layer = self._shared.get(key) if key is not None else None
         if layer is None:

@@ -71,9 +71,7 @@ def _as_floats(numbers: np.ndarray, kind: int) -> np.ndarray:
     return (numbers.astype("<u4") << 16).view("<f4") if kind == BFLOAT16 else numbers
 
 
-def _listed(
-    listed: Any, kind: int, dtype: np.dtype, shape: tuple[int, ...], called: str
-) -> np.ndarray:
+def _listed(listed: Any, kind: int, dtype: np.dtype, shape: tuple[int, ...], called: str) -> np.ndarray:
     """Return numbers that are in a field of their type, or of a wider one."""
     if len(listed) != math.prod(shape):
         raise ValueError(f"{called} of shape {shape} has {len(listed)} numbers")
@@ -94,7 +92,9 @@ def _external(tensor: Any, folder: str, count: int, called: str) -> bytes:
     path = _inside(folder, location, called)
     begin, length = (_size(entries, key, called) for key in ("offset", "length"))
     if length not in (None, count):
-        raise ValueError(f"{called} needs {count} bytes, and {short(repr(location))} is said to have {length}")
+        raise ValueError(
+            f"{called} needs {count} bytes, and {short(repr(location))} is said to have {length}"
+        )
     try:
         with open_regular(path) as file:
             room = os.fstat(file.fileno()).st_size - (begin or 0)

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from cconv.arguments.text import short as plain
+from cconv.files.reading import short
 from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph, Node
 from cconv.io.onnx.reading.steps import Steps
 from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
-from cconv.arguments.text import short as plain
-from cconv.files.reading import short
 
 Operand = Value | np.ndarray | None
 Operator = Callable[["Translator", Node, list[Any]], Any]

@@ -222,7 +222,7 @@ def _gathered(long: Sequence[int], groups: Sequence[tuple[list[int], list[int]]]
 
 def _with_units(out: Sequence[int], shape: Shape, batch: int) -> tuple[int, ...]:
     """Return an order of all axes in which those longer than 1 are as given; images' as layers have them."""
-    orders = [(0, 2, 3, 1)] if len(shape) == 4 and batch == 0 else []
+    orders: list[tuple[int, ...]] = [(0, 2, 3, 1)] if len(shape) == 4 and batch == 0 else []
     orders.append((batch, *(axis for axis in range(len(shape)) if axis != batch)))
     for order in orders:
         if [axis for axis in order[1:] if shape[axis] != 1] == list(out):

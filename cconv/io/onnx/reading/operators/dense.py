@@ -14,7 +14,7 @@ from cconv.layers import Dense
 def dense(
     t: Translator, node: Node, x: Value, kernel: np.ndarray, bias: np.ndarray | None, shared: tuple[str, ...]
 ) -> Value:
-    """Return a dense layer on the last axis of a value, its weights turned where the features lie otherwise."""
+    """Return a dense layer on the last axis; its weights are turned where the features lie otherwise."""
     features, units = kernel.shape
     if x.shape[-1] != features or x.rank < 2 or x.batch == x.rank - 1:
         raise ValueError(f"weights of shape {kernel.shape} do not fit {x.shape}")
@@ -49,8 +49,10 @@ def gemm(t: Translator, node: Node, given: list[Any]) -> Value:
         kernel = kernel * kernel.dtype.type(alpha)
     if bias is not None:
         bias = bias if beta == 1.0 else bias * bias.dtype.type(beta)
-        if bias.ndim > 2 or (bias.ndim == 2 and bias.shape[0] != 1) or bias.shape[-1:] not in (
-            *((), (1,), (kernel.shape[1],)),
+        if (
+            bias.ndim > 2
+            or (bias.ndim == 2 and bias.shape[0] != 1)
+            or bias.shape[-1:] not in (*((), (1,), (kernel.shape[1],)),)
         ):
             raise Unread("with a bias for every sample")
         bias = np.broadcast_to(bias.reshape(-1), (kernel.shape[1],))

@@ -32,7 +32,15 @@ from cconv.layers import (
 )
 from cconv.layers.elementwise import Divide
 
-MERGES = {"Add": Add, "Sub": Subtract, "Mul": Multiply, "Div": Divide, "Max": Maximum, "Min": Minimum, "Sum": Add}
+MERGES = {
+    "Add": Add,
+    "Sub": Subtract,
+    "Mul": Multiply,
+    "Div": Divide,
+    "Max": Maximum,
+    "Min": Minimum,
+    "Sum": Add,
+}
 # Layers that a factor and a summand for each of their channels can be a part of.
 AFFINE = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
 NORMALISATIONS = (BatchNormalization, ElementwiseAffine, GroupNormalization, LayerNormalization)

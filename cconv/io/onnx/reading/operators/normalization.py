@@ -94,9 +94,7 @@ def group_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
     return grouped(t, node, x, groups, *weights)
 
 
-def grouped(
-    t: Translator, node: Node, x: Value, groups: int, gamma: np.ndarray, beta: np.ndarray
-) -> Value:
+def grouped(t: Translator, node: Node, x: Value, groups: int, gamma: np.ndarray, beta: np.ndarray) -> Value:
     """Return a group normalisation; the weights are left out where they do nothing."""
     options = {"groups": groups, "epsilon": _tidy(node("epsilon", 1e-5))}
     weights = {"gamma": gamma, "beta": beta}
@@ -148,5 +146,3 @@ def response_normalization(t: Translator, node: Node, given: list[Any]) -> Value
         "bias": _tidy(node("bias", 1.0)),
     }
     return t.mapped(LocalResponseNormalization, x, options=options)
-
-

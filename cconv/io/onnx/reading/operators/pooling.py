@@ -65,7 +65,9 @@ def max_pool(t: Translator, node: Node, given: list[Any]) -> Value:
 def average_pool(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make an average pooling."""
     counted = bool(node("count_include_pad", 0))
-    return _windowed(t, node, given[0], "AveragePooling2D", **({"count_include_pad": True} if counted else {}))
+    return _windowed(
+        t, node, given[0], "AveragePooling2D", **({"count_include_pad": True} if counted else {})
+    )
 
 
 @operator("GlobalAveragePool")

@@ -33,17 +33,20 @@ def resize(t: Translator, node: Node, given: list[Any]) -> Value:
         scales = constant(given, 1, "scales")
         wanted = None if scales is None else scales.ravel().tolist()
         return _resized(t, node, x, wanted, None, "asymmetric", "floor")
-    arrays = [constant(given, number, "sizes") for number in (2, 3)]
-    scales, sizes = (None if a is None or not a.size else a.ravel().tolist() for a in arrays)
+    ratios, sizes = (_listed(constant(given, number, "sizes")) for number in (2, 3))
     if node("antialias", 0) or node("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise Unread("with antialias or another ratio")
     if node("axes") is not None:
         places = [checked_axis(axis, x.rank) for axis in node("axes")]
-        scales = None if scales is None else _on_all(scales, places, [1.0] * x.rank)
+        ratios = None if ratios is None else _on_all(ratios, places, [1.0] * x.rank)
         sizes = None if sizes is None else _on_all(sizes, places, list(x.shape))
     coordinates = node("coordinate_transformation_mode", "half_pixel")
     rounding = node("nearest_mode", "round_prefer_floor")
-    return _resized(t, node, x, scales, sizes, coordinates, rounding)
+    return _resized(t, node, x, ratios, sizes, coordinates, rounding)
+
+
+def _listed(array: np.ndarray | None) -> list[Any] | None:
+    return None if array is None or not array.size else array.ravel().tolist()
 
 
 def _on_all(given: Sequence[Any], places: Sequence[int], whole: list[Any]) -> list[Any]:
@@ -84,7 +87,9 @@ def _resized(
     image = as_image(t, x)
     rows, columns = ([1] * (4 - x.rank) + target[2:])[-2:]
     row, column = ([None] * (4 - x.rank) + ratios[2:])[-2:]
-    make, options = _layer(image.shape[2:], (rows, columns), interpolation, coordinates, rounding, (row, column))
+    make, options = _layer(
+        image.shape[2:], (rows, columns), interpolation, coordinates, rounding, (row, column)
+    )
     return as_sequence(t, t.add(make, image, images_last(4), options=options), x.rank)
 
 

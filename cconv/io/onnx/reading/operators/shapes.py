@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from cconv.io.onnx.reading.constants import DTYPES, target_shape
 from cconv.io.onnx.reading.graphs import Node
 from cconv.io.onnx.reading.translating import Translator, argument, checked_axis, constant, operator
 from cconv.io.onnx.reading.values import Unread, Value
-
-import numpy as np
 
 
 @operator("Identity")
