@@ -13,8 +13,7 @@ from cconv.ops.run import Run, replayable
 class ArgMax(Layer):
     """The place of the largest value along an axis, as a number of the layer's dtype; gradients are 0.
 
-    At the end of a network that gives classes instead of their probabilities. NaN counts as the largest, as in
-    NumPy.
+    At the end of a network that gives classes instead of their probabilities. NaN is the largest one.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from cconv.arguments.numbers import LARGEST, finite, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
 
+MOST_LINES = 1 << 14  # outside of a sample, which are copied one by one
 MODES = ("constant", "edge", "reflect", "wrap")
 
 
@@ -66,6 +67,12 @@ class Pad(Layer):
             raise ValueError(
                 f"{self.where}: pad_width must name the {len(shape)} axes of input_shape {shape}, "
                 f"got {self.pad_width}"
+            )
+        outside = sum(map(sum, self.pad_width))
+        if self.mode != "constant" and outside > MOST_LINES:
+            raise ValueError(
+                f"{self.where}: pad_width must be at most {MOST_LINES} in all for mode {self.mode!r}, "
+                f"got {outside}"
             )
         for extent, pads in zip(shape, self.pad_width, strict=True):
             if self.mode == "reflect" and extent == 1 and max(pads):

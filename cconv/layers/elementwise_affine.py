@@ -23,8 +23,8 @@ class ElementwiseAffine(Layer):
     scale, center : bool
         Whether there is a gamma, a beta.
     shared_axes : int or list of int, optional
-        Axes along which they are the same, counted with the batch, as in `PReLU`; but always with the channels
-        last, as in `Permute`.
+        Axes along which they are the same, counted with the batch as in `PReLU`, but those of channels-last
+        images whatever the format, as in `Permute`.
     gamma_initializer, beta_initializer
         See `cconv.initializers`.
     name, trainable, input_shape

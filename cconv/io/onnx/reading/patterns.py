@@ -123,7 +123,7 @@ def _close(a: float, b: float) -> bool:
 
 
 def _strided(look: _Look, node: Node) -> None:
-    """Make the node a Reshape, if it takes every element of a flat value in turn: PyTorch's ``as_strided``."""
+    """Make the node a Reshape, if it takes all of a flat value in turn: PyTorch's ``as_strided``."""
     places = look.constants.get(node.inputs[1])
     flat = look.made(node.inputs[0], "Reshape")
     if places is None or flat is None or places.size < 2 or node("axis", 0):
