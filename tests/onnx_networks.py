@@ -60,7 +60,14 @@ def gelus(rng):
         node("Mul", ["half", "e"], ["m"]),
         node("Mul", ["m", "l"], ["y"]),
     ]
-    values = {"root": 2**0.5, "one": 1, "half": 0.5, "cube": 3, "small": 0.044715, "scale": (2 / np.pi) ** 0.5}
+    values = {
+        "root": 2**0.5,
+        "one": 1,
+        "half": 0.5,
+        "cube": 3,
+        "small": 0.044715,
+        "scale": (2 / np.pi) ** 0.5,
+    }
     return model(nodes, [("x", ["n", 5])], ["y"], [number(name, value) for name, value in values.items()])
 
 
@@ -99,7 +106,11 @@ def group_norm(rng):
         node("Transpose", ["t"], ["u"], perm=[0, 2, 1, 3, 4]),
         node("Reshape", ["u", "together"], ["y"]),
     ]
-    constants = [integers("groups", 0, 2, -1), integers("apart", 0, 2, 3, 4, 5), integers("together", 0, -1, 4, 5)]
+    constants = [
+        integers("groups", 0, 2, -1),
+        integers("apart", 0, 2, 3, 4, 5),
+        integers("together", 0, -1, 4, 5),
+    ]
     constants += [numpy_helper.from_array(np.ones(2, np.float32), "ones"), number("zeros", [0, 0])]
     constants += [tensor(rng, "gamma", 6, 1, 1), tensor(rng, "beta", 6, 1, 1)]
     return model(nodes, [("x", ["n", 6, 4, 5])], ["y"], constants)
@@ -119,7 +130,12 @@ def channels_last(rng):
         node("ReduceMean", ["g"], ["h"], axes=[2, 3], keepdims=0),
         node("MatMul", ["h", "w"], ["y"]),
     ]
-    constants = [tensor(rng, "mean", 3), tensor(rng, "k", 4, 3, 3, 3), tensor(rng, "bias", 4), number("six", 6)]
+    constants = [
+        tensor(rng, "mean", 3),
+        tensor(rng, "k", 4, 3, 3, 3),
+        tensor(rng, "bias", 4),
+        number("six", 6),
+    ]
     return model(nodes, [("x", ["n", 7, 6, 3])], ["y"], [*constants, tensor(rng, "w", 4, 2)])
 
 
@@ -146,7 +162,9 @@ def pieces(rng):
         node("Slice", ["c", "begin", "end", "along"], ["d"]),
         node("Concat", ["d", "b", "z"], ["e"], axis=1),
         node("DepthToSpace", ["e"], ["f"], blocksize=2, mode="CRD"),
-        node("Resize", ["f", "", "scales"], ["g"], mode="linear", coordinate_transformation_mode="half_pixel"),
+        node(
+            "Resize", ["f", "", "scales"], ["g"], mode="linear", coordinate_transformation_mode="half_pixel"
+        ),
         node("Resize", ["f", "", "scales"], ["h"], mode="nearest", nearest_mode="ceil"),
         node("Max", ["g", "h"], ["i"]),
         node("LogSoftmax", ["i"], ["y"], axis=1),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_predicts_what_onnxruntime_does(name, path):
         ("gelus", "Activation Activation"),
         ("layer_norm", "LayerNormalization Dense"),
         ("group_norm", "GroupNormalization Reshape Permute Reshape"),
-        ("channels_last", "ElementwiseAffine Conv2D ReLU ReLU GlobalAveragePooling2D Dense"),
+        ("channels_last", "ElementwiseAffine Conv2D ReLU GlobalAveragePooling2D Dense"),
     ],
 )
 def test_layers_are_those_that_one_would_write(name, kinds, path):
@@ -180,10 +181,17 @@ def test_weights_in_the_folder_and_nowhere_else(path):
     outside.write_bytes((path.parent / "weights.bin").read_bytes())
     (path.parent / "link.bin").symlink_to(outside)
     raw = onnx.load(path, load_external_data=False)
-    for location in ("../weights.bin", str(outside), "link.bin", "a/../../weights.bin", "..\\weights.bin", ""):
+    for location in (
+        "../weights.bin",
+        str(outside),
+        "link.bin",
+        "a/../../weights.bin",
+        "..\\weights.bin",
+        "",
+    ):
         for tensor_ in raw.graph.initializer:
             tensor_.external_data[0].value = location
-        with pytest.raises(ValueError, match="which is not in the model's folder"):
+        with pytest.raises(ValueError, match="not in the model's folder"):
             io.onnx.load(written(path, raw))
 
 
@@ -201,13 +209,12 @@ def test_all_that_is_missing_is_said_at_once(path):
         node("Add", ["d", "e"], ["y"], "sum"),
     ]
     whole = model(nodes, [("x", ["n", 2, 4, 4])], ["y"], [number("s", [1, 1, 2, 2])])
-    with pytest.raises(ValueError) as error:
-        io.onnx.load(written(path, whole))
     expected = (
-        f"{path}: cconv has no layers for Det (2 nodes, first 'first'), Resize with 'cubic' (1 node, 'cubic'), "
+        "cconv has no layers for Det (2 nodes, first 'first'), Resize with 'cubic' (1 node, 'cubic'), "
         "com.example::Wonder (1 node, 'own')"
     )
-    assert str(error.value) == expected
+    with pytest.raises(ValueError, match=rf"^{re.escape(f'{path}: {expected}')}$"):
+        io.onnx.load(written(path, whole))
 
 
 @pytest.mark.parametrize("opset", [6, 25, 0])
@@ -219,7 +226,7 @@ def test_other_opsets_are_refused(opset, path):
 
 
 def test_what_is_no_file_or_no_model(path):
-    with pytest.raises(FileNotFoundError, match="m.onnx"):
+    with pytest.raises(FileNotFoundError, match=r"m\.onnx"):
         io.onnx.load(path)
     for data in (b"", b"\x00", b"nothing of the kind", b"\x08\x07"):
         path.write_bytes(data)

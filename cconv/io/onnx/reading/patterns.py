@@ -26,6 +26,8 @@ def recognise(graph: Graph) -> None:
             _normalised(look, node)
         elif node.op == "Gather":
             _strided(look, node)
+        elif node.op in ("Min", "Clip"):
+            _cut(look, node)
     wanted, kept = set(graph.outputs), []
     for node in reversed(graph.nodes):
         if wanted.intersection(node.outputs):
@@ -120,6 +122,19 @@ class _Look:
 
 def _close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=1e-4)
+
+
+def _cut(look: _Look, node: Node) -> None:
+    """Make the node a Clip of what a ReLU in front is given, or a Max."""
+    cut = look.clipped(node.outputs[0])
+    if cut is None or cut[1] > cut[2]:
+        return
+    relu = look.made(cut[0], "Relu")
+    if relu is not None and cut[1] <= 0:
+        cut = relu.inputs[0], 0.0, cut[2]
+    elif node.op == "Clip":
+        return
+    node.op, node.inputs, node.attributes = "Clip", [cut[0]], {"min": cut[1], "max": cut[2]}
 
 
 def _strided(look: _Look, node: Node) -> None:

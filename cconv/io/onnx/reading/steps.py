@@ -88,11 +88,9 @@ class Steps:
         """
         options = dict(options or {})
         given = [self.shapes[number] for number in inputs]
-        # Weights that are all the same number are equal by chance: exporters keep one of them.
-        alike = weights is not None and all(
-            array.size and array.min() == array.max() for array in weights.values()
-        )
-        key = None if shared is None or alike else (make, repr(sorted(options.items())), shared, tuple(given))
+        key = None
+        if shared is not None and not _alike(weights or {}):
+            key = (make, repr(sorted(options.items())), shared, tuple(given))
         layer = self._shared.get(key) if key is not None else None
         if layer is None:
             if weights and name:
@@ -229,6 +227,11 @@ class Steps:
             dtype=dtype,
             data_format=self.data_format,
         )
+
+
+def _alike(weights: Weights) -> bool:
+    """Whether weights are all the same number: equal by chance, where exporters keep one of such."""
+    return all(array.size and array.min() == array.max() for array in weights.values())
 
 
 class _Given:

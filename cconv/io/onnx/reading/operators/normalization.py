@@ -1,5 +1,6 @@
 """BatchNormalization, LayerNormalization, GroupNormalization, InstanceNormalization, LRN."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ def normalized(
         if array is None:
             options[flag] = False
         else:
+            t.budget.pay(math.prod(shape))
             weights[name] = np.broadcast_to(array, shape)
     return t.mapped(LayerNormalization, x, options=options, weights=weights, name=node.name)
 
