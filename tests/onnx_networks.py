@@ -178,11 +178,44 @@ def pieces(rng):
     return whole
 
 
+def detector(rng):
+    """The head of a detector: boxes on a grid, of one level, and how sure they are."""
+    nodes = [
+        node("Conv", ["x", "k", "b"], ["c"]),
+        node("Reshape", ["c", "apart"], ["d"]),
+        node("Transpose", ["d"], ["e"], perm=[0, 1, 3, 4, 2]),
+        node("Sigmoid", ["e"], ["f"]),
+        node("Split", ["f", "sizes"], ["place", "size", "sure"], axis=4),
+        node("Mul", ["place", "two"], ["g"]),
+        node("Add", ["g", "grid"], ["h"]),
+        node("Mul", ["h", "stride"], ["i"]),
+        node("Mul", ["size", "two"], ["j"]),
+        node("Pow", ["j", "two"], ["l"]),
+        node("Mul", ["l", "anchors"], ["m"]),
+        node("Concat", ["i", "m", "sure"], ["o"], axis=4),
+        node("Reshape", ["o", "listed"], ["y"]),
+    ]
+    constants = [integers("apart", -1, 2, 7, 3, 4), integers("sizes", 2, 2, 3), integers("listed", 0, -1, 7)]
+    constants += [tensor(rng, "k", 14, 3, 1, 1), tensor(rng, "b", 14), number("two", 2), number("stride", 8)]
+    constants += [tensor(rng, "grid", 1, 2, 3, 4, 2), tensor(rng, "anchors", 1, 2, 1, 1, 2)]
+    return model(nodes, [("x", ["n", 3, 3, 4])], ["y"], constants)
+
+
 NETWORKS = {
     "network": lambda rng: network(),
     "fixed": lambda rng: network(batch=3),
     **{
         function.__name__: function
-        for function in (straight, squeeze, gelus, layer_norm, group_norm, channels_last, sequences, pieces)
+        for function in (
+            straight,
+            squeeze,
+            gelus,
+            layer_norm,
+            group_norm,
+            channels_last,
+            sequences,
+            pieces,
+            detector,
+        )
     },
 }

@@ -101,7 +101,20 @@ def test_images_in_the_other_format(path):
     assert_equal([y.transpose(0, 3, 1, 2), o.transpose(0, 3, 1, 2)], expected)
 
 
-@pytest.mark.parametrize("name", ["network", "squeeze", "group_norm", "layer_norm", "pieces", "sequences"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "straight",
+        "network",
+        "squeeze",
+        "group_norm",
+        "layer_norm",
+        "pieces",
+        "sequences",
+        "channels_last",
+        "detector",
+    ],
+)
 def test_is_saved_cloned_and_trained(name, path, tmp_path):
     rng = np.random.default_rng(2)
     whole = NETWORKS[name](rng)

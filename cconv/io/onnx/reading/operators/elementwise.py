@@ -258,3 +258,13 @@ def negative(t: Translator, node: Node, given: list[Any]) -> Value:
     if given[0].whole:
         raise Unread("of whole numbers")
     return t.mapped(Rescaling, given[0], options={"scale": -1.0})
+
+
+@operator("Pow")
+def power(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make a square or a cube, as products."""
+    x, exponent = given
+    number = float(exponent.ravel()[0]) if isinstance(exponent, np.ndarray) and exponent.size == 1 else None
+    if not isinstance(x, Value) or x.whole or number not in (1.0, 2.0, 3.0):
+        raise Unread("with another exponent than 1, 2 or 3")
+    return merged(t, Multiply, [x] * int(number))
