@@ -129,7 +129,7 @@ def test_is_saved_cloned_and_trained(name, path, tmp_path):
     targets = [np.zeros_like(y) for y in before]
     loaded.compile("adam", "mse")
     x = arrays if len(arrays) > 1 else arrays[0]
-    history = loaded.fit(x, targets if len(targets) > 1 else targets[0], epochs=5, batch_size=3, verbose=0)
+    history = loaded.fit(x, targets if len(targets) > 1 else targets[0], epochs=5, batch_size=6, verbose=0)
     if loaded.trainable_weights:
         assert history.history["loss"][-1] < history.history["loss"][0]
 
