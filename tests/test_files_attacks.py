@@ -261,6 +261,10 @@ ALL_LAYERS = [
     *(layers.Cropping1D(1), layers.ZeroPadding1D(1)),
     *(layers.RandomZoom(0.1), layers.RandomCrop(3, 3), layers.RandomBrightness(0.1)),
     *(layers.RandomContrast(0.1), layers.RandomErasing()),
+    *(layers.ArgMax(1), layers.Clip(0.1, 0.9), layers.DepthToSpace(1), layers.SpaceToDepth(2)),
+    *(layers.ElementwiseAffine(shared_axes=[1, 2]), layers.LocalResponseNormalization(3)),
+    *(layers.Pad([(1, 0), (0, 1), (0, 0)], "edge"), layers.Resampling(3, 5, coordinates="align_corners")),
+    *(layers.Slice([1, 0, None], [None, -1, None]), layers.Tile([1, 2, 1])),
 ]
 # What takes several inputs stands in no row, and what changes labels in no model.
 NOT_IN_A_ROW = {entry for entry in layers._CLASSES.values() if entry._merges} | {layers.MixUp, layers.CutMix}

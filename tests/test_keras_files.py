@@ -183,15 +183,6 @@ def test_the_lines_of_the_course(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one, two)
 
 
-def test_the_example_of_the_page_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = Path(__file__).parents[1] / "docs" / "bring-your-model-keras.md"
-    if not page.exists():  # an installed package is tested without its pages
-        pytest.skip("there are no pages here")
-    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    exec(compile(code, str(page), "exec"), {})
-
-
 def test_axis_minus_one_of_channels_first_is_refused(tmp_path):
     def change(config):
         entries = config["config"]["layers"]

@@ -72,11 +72,70 @@ def resized_axis(size: int, outputs: int, interpolation: str, part: tuple[int, i
         at, rest = np.divmod(np.maximum(centres - outputs, 0), 2 * outputs)
         rest[at >= extent - 1] = 0
         at = np.minimum(at, extent - 1)
-    at, share = at + first, rest / (2 * outputs)
+    return _axis_of(size, at + first, rest / (2 * outputs))
+
+
+def _axis_of(size: int, at: np.ndarray, share: np.ndarray) -> Axis:
+    """Return the table of outputs that lie so."""
     pixels = np.arange(size, dtype=np.int64)
-    last = at + (rest > 0)  # the last pixel that an output takes of: ascending, as `at` is
+    last = at + (share > 0)  # the last pixel that an output takes of: ascending, as `at` is
     reach = np.stack([np.searchsorted(last, pixels), np.searchsorted(at, pixels, "right")], axis=1)
     axis = Axis(size, at, share, np.ascontiguousarray(reach.astype(np.int64)))
     for table in (axis.at, axis.share, axis.reach):
         table.setflags(write=False)
     return axis
+
+
+# How other frameworks lay an output's pixels over the input's, and round to one of them: ONNX' words.
+COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+def sampled_axis(
+    size: int, outputs: int, interpolation: str, coordinates: str, rounding: str, scale: float | None = None
+) -> Axis:
+    """Return where `outputs` pixels lie by the rules of ONNX' operator Resize.
+
+    Parameters
+    ----------
+    size, outputs : int
+        Pixels of the input and of the result.
+    interpolation : "bilinear" or "nearest"
+    coordinates : str
+        One of `COORDINATES`.
+    rounding : str
+        One of `ROUNDINGS`, for "nearest".
+    scale : float, optional
+        Outputs for each pixel, where it is not their ratio.
+
+    Examples
+    --------
+    >>> sampled_axis(2, 4, "nearest", "asymmetric", "floor").at
+    array([0, 0, 1, 1])
+    >>> sampled_axis(3, 5, "bilinear", "align_corners", "floor").share
+    array([0. , 0.5, 0. , 0.5, 0. ])
+    """
+    ratio = outputs / size if scale is None else scale
+    places = np.arange(outputs, dtype=np.float64)
+    if coordinates == "align_corners":
+        places = places * (size - 1) / max(outputs - 1, 1)
+    elif coordinates == "asymmetric":
+        places = places / ratio
+    elif coordinates == "pytorch_half_pixel" and outputs == 1:
+        places = np.zeros(1)
+    else:
+        places = (places + 0.5) / ratio - 0.5
+        if coordinates == "half_pixel_symmetric":
+            adjusted = outputs / (size * ratio)
+            places = places + size / 2 * (1 - adjusted)
+    if interpolation == "nearest":
+        # Rounding is of half a pixel more or less.
+        half = {"round_prefer_ceil": 0.5, "round_prefer_floor": -0.5}.get(rounding, 0.0)
+        down = rounding in ("floor", "round_prefer_ceil")
+        nearest = np.floor(places + half) if down else np.ceil(places + half)
+        return _axis_of(size, np.clip(nearest, 0, size - 1).astype(np.int64), np.zeros(outputs))
+    places = np.clip(places, 0, size - 1)
+    at = np.minimum(np.floor(places), max(size - 2, 0)).astype(np.int64)
+    share = places - at
+    full = share >= 1
+    return _axis_of(size, at + full, np.where(full, 0.0, share))

@@ -9,13 +9,17 @@ from cconv.arguments.serializable import own_object
 from cconv.layers import operators
 from cconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from cconv.layers.affine import Dense
+from cconv.layers.argmax import ArgMax
 from cconv.layers.augmentation import RandomFlip
 from cconv.layers.base import Layer
+from cconv.layers.bordering import Pad
+from cconv.layers.clipping import Clip
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.core import Flatten, Permute, Reshape
 from cconv.layers.data_normalization import Normalization
 from cconv.layers.dropout import AlphaDropout, Dropout, SpatialDropout1D, SpatialDropout2D
 from cconv.layers.elementwise import Add, Average, Divide, Maximum, Minimum, Multiply, Subtract
+from cconv.layers.elementwise_affine import ElementwiseAffine
 from cconv.layers.global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from cconv.layers.group_normalization import GroupNormalization
 from cconv.layers.input import Input, InputLayer
@@ -34,6 +38,8 @@ from cconv.layers.prelu import PReLU
 from cconv.layers.resampling import RandomRotation, RandomTranslation, RandomZoom
 from cconv.layers.rescaling import Rescaling
 from cconv.layers.resizing import CenterCrop, RepeatVector, Resizing, UpSampling1D, UpSampling2D
+from cconv.layers.response_normalization import LocalResponseNormalization
+from cconv.layers.sampling import Resampling
 from cconv.layers.separable import SeparableConv2D
 from cconv.layers.sequence_pooling import (
     AveragePooling1D,
@@ -42,7 +48,10 @@ from cconv.layers.sequence_pooling import (
     MaxPooling1D,
 )
 from cconv.layers.sequences import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
+from cconv.layers.slicing import Slice
+from cconv.layers.space_depth import DepthToSpace, SpaceToDepth
 from cconv.layers.symbolic import KerasTensor
+from cconv.layers.tiling import Tile
 from cconv.layers.transposed import Conv2DTranspose
 
 operators.define()
@@ -60,6 +69,7 @@ __all__ = [
     "Activation",
     "Add",
     "AlphaDropout",
+    "ArgMax",
     "Average",
     "AveragePool2D",
     "AveragePooling1D",
@@ -68,6 +78,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
+    "Clip",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -81,10 +92,12 @@ __all__ = [
     "Cropping2D",
     "CutMix",
     "Dense",
+    "DepthToSpace",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "ElementwiseAffine",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -104,6 +117,7 @@ __all__ = [
     "LayerNormalization",
     "LayerScale",
     "LeakyReLU",
+    "LocalResponseNormalization",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling",
@@ -115,6 +129,7 @@ __all__ = [
     "Multiply",
     "Normalization",
     "PReLU",
+    "Pad",
     "Permute",
     "RMSNormalization",
     "RandomBrightness",
@@ -127,6 +142,7 @@ __all__ = [
     "RandomZoom",
     "ReLU",
     "RepeatVector",
+    "Resampling",
     "Rescaling",
     "Reshape",
     "Resizing",
@@ -134,10 +150,13 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "Slice",
     "Softmax",
+    "SpaceToDepth",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "Subtract",
+    "Tile",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

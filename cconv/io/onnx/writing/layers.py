@@ -5,7 +5,7 @@ from typing import Any
 
 from cconv import layers
 from cconv.engine.flow import Use
-from cconv.io.onnx.writing import activations, convolutions, merging, normalization, shapes
+from cconv.io.onnx.writing import activations, convolutions, elsewhere, merging, normalization, shapes
 from cconv.io.onnx.writing.sheet import Sheet, Value
 from cconv.layers import augmentation, convolution, pairwise, separable, transposed
 from cconv.layers.global_pooling import GlobalMaximum, GlobalMean
@@ -46,6 +46,16 @@ WRITTEN: dict[type, Written] = {
     layers.Resizing: shapes.resize,
     layers.CenterCrop: shapes.center_crop,
     layers.RandomCrop: shapes.random_crop,
+    layers.Resampling: elsewhere.resampling,
+    layers.ArgMax: elsewhere.argmax,
+    layers.Clip: elsewhere.clip,
+    layers.Slice: elsewhere.slice_,
+    layers.Pad: elsewhere.pad,
+    layers.Tile: elsewhere.tile,
+    layers.ElementwiseAffine: elsewhere.elementwise_affine,
+    layers.LocalResponseNormalization: elsewhere.response_normalization,
+    layers.DepthToSpace: elsewhere.depth_to_space,
+    layers.SpaceToDepth: elsewhere.space_to_depth,
     augmentation.Augmentation: shapes.same,
     layers.AlphaDropout: shapes.same,
     layers.Dropout: shapes.same,

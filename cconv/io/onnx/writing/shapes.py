@@ -84,6 +84,11 @@ def _resized(sheet: Sheet, x: str, size: list[int], target: list[int], how: str)
         places = "asymmetric" if whole else "half_pixel"
         rounded = "floor" if whole else "round_prefer_ceil"
         rule = {"coordinate_transformation_mode": places, "mode": "nearest", "nearest_mode": rounded}
+    return resized(sheet, x, target, **rule)
+
+
+def resized(sheet: Sheet, x: str, target: list[int], **rule: Any) -> str:
+    """Return images of another size by a rule of the operator Resize."""
     # All sizes, also the batch: with `axes`, onnxruntime (1.32) loses them where it moves a Transpose.
     batch = sheet.node("Shape", [x], start=0, end=2)
     sizes = sheet.node("Concat", [batch, sheet.sizes(*target)], axis=0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 Shape = tuple[int, ...]
 IMAGE = 3  # axes of an image, without the batch
@@ -43,6 +43,8 @@ class Sheet:
 
     Attributes
     ----------
+    kind : int
+        ONNX' number of the dtype.
     label : str
         What the names of nodes begin with: the layer that is written.
     opset : int
@@ -51,6 +53,7 @@ class Sheet:
 
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
+        self.kind: int = helper.np_dtype_to_tensor_dtype(dtype)
         self.label = ""
         self.opset = LEAST_OPSET
         self.nodes: list[onnx.NodeProto] = []
@@ -77,6 +80,10 @@ class Sheet:
     def sizes(self, *numbers: int) -> str:
         """Put in whole numbers, such as a shape; return their name."""
         return self._constant("sizes", np.array(numbers, np.int64))
+
+    def floats(self, *numbers: float) -> str:
+        """Put in numbers that are float32 whatever the graph's dtype; return their name."""
+        return self._constant("factors", np.array(numbers, np.float32))
 
     def number(self, value: float) -> str:
         """Put in a single number; return its name."""
@@ -153,14 +160,12 @@ class Sheet:
 
     def model(self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> onnx.ModelProto:
         """Return the model of everything that was added."""
-        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        given, made = ([self._end(value, kind) for value in values] for values in (inputs, outputs))
+        given, made = ([self._end(value) for value in values] for values in (inputs, outputs))
         constants = [numpy_helper.from_array(array, key) for key, array in self.constants.items()]
         graph = helper.make_graph(self.nodes, name, given, made, constants)
         opset = helper.make_opsetid("", self.opset)
         return helper.make_model_gen_version(graph, opset_imports=[opset], producer_name="cconv")
 
-    @staticmethod
-    def _end(value: Value, kind: TensorProto.DataType) -> onnx.ValueInfoProto:
+    def _end(self, value: Value) -> onnx.ValueInfoProto:
         shape = (value.shape[-1], *value.shape[:-1]) if value.first else value.shape
-        return helper.make_tensor_value_info(value.name, kind, ["batch", *shape])
+        return helper.make_tensor_value_info(value.name, self.kind, ["batch", *shape])

@@ -1,0 +1,206 @@
+"""`load`: from a file to a model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import is_int
+from cconv.files.reading import reading, short
+from cconv.io.onnx.reading import operators
+from cconv.io.onnx.reading.constants import DTYPES, Budget
+from cconv.io.onnx.reading.graphs import Entry, Graph, read
+from cconv.io.onnx.reading.simplifying import simplify
+from cconv.io.onnx.reading.steps import Steps
+from cconv.io.onnx.reading.translating import NotRead, Translator
+from cconv.io.onnx.reading.values import Value, images_last
+
+Shape = tuple[int, ...]
+LARGEST_EXTENT = 1 << 24
+operators.define()
+
+
+@controlled
+def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: str | None = None) -> Any:
+    """Return the model that an ONNX file describes, with its weights, to predict with or to train further.
+
+    The model takes the arrays that the file asks for and gives those that it promises, in their layout: of a
+    network from PyTorch images (n, c, h, w), of one from Keras mostly (n, h, w, c). Inside it is a model as
+    any other: its layers have Keras' names, it can be compiled, fitted, explained and saved.
+
+    Parameters
+    ----------
+    path : path
+        Of the file. Weights beside it are read where they are in the same folder, or in folders below.
+    input_shape : tuple of int, or a list or dict of them, optional
+        Of one sample, in the file's layout and without the batch, for sizes that the file does not know: a
+        list, or a dict by name, where there are several inputs.
+    data_format : {"channels_last", "channels_first"}, optional
+        Layout of the images that the model takes and gives, by default the file's.
+
+    Returns
+    -------
+    Sequential or Model
+        Not compiled. A `Sequential` where the layers stand in a row, up to 200. float64 where the inputs are
+        double, else float32. An output without another axis than the samples', (n,), comes as (n, 1).
+
+    Raises
+    ------
+    OSError
+        When there is no such file, or it cannot be read.
+    ValueError
+        When it is no whole model of opset 7 to 24, an input has no size, or operators are in it that cconv
+        has not: all of them are named.
+    ImportError
+        When the package onnx is not installed.
+
+    Examples
+    --------
+    ::
+
+        from cconv.io import onnx
+
+        model = onnx.load("resnet18.onnx", input_shape=(3, 224, 224))
+        model.predict(x)  # x (n, 3, 224, 224)
+    """
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(
+            f"load: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
+        )
+    try:
+        with reading(path, "an ONNX model that can be read"):
+            return _model_of(read(path), input_shape, data_format)
+    except NotRead as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _model_of(graph: Graph, input_shape: Any, data_format: str | None) -> Any:
+    budget = Budget(graph)
+    simplify(graph, budget)
+    given = _shapes(graph.inputs, input_shape)
+    samples = _samples(graph, given)
+    own_format = _layout(graph, given)
+    steps = Steps(data_format or own_format)
+    translator = Translator(graph, steps, budget)
+    for entry, shape in zip(graph.inputs, given, strict=True):
+        turned = own_format == "channels_first" and len(shape) == 3
+        order = images_last(4) if turned else tuple(range(len(shape) + 1))
+        whole = (samples, *shape)
+        number = steps.add_input(entry.name, tuple(whole[axis] for axis in order[1:]))
+        kind = np.dtype(DTYPES.get(entry.kind, np.float32)).kind
+        translator.known[entry.name] = Value(number, whole, order, whole=kind != "f")
+    translator.run()
+    outputs = [_output(translator, name, own_format) for name in graph.outputs]
+    doubles = any(entry.kind == 11 for entry in graph.inputs)
+    dtype = np.dtype(np.float64 if doubles else np.float32)
+    budget.pay(steps.weights_of(outputs))
+    return steps.model(outputs, graph.outputs, dtype)
+
+
+def _output(translator: Translator, name: str, own_format: str) -> int:
+    """Return the number of an output, its axes as the model gives them."""
+    value = translator.known[name]
+    if not isinstance(value, Value):
+        raise ValueError(f"the output {short(repr(name))} does not depend on the input")
+    turned = own_format == "channels_first" and value.rank == 4
+    if value.batch != 0:
+        raise NotRead(
+            f"the output {short(repr(name))} has its samples along axis {value.batch}, not the first"
+        )
+    return translator.arranged(value, images_last(4) if turned else range(value.rank)).number
+
+
+# --- what goes in -----------------------------------------------------------------------------
+
+
+def _shapes(inputs: Sequence[Entry], given: Any) -> list[Shape]:
+    """Return the shape of a sample of each input: what the file says, and what it leaves open."""
+    names = [entry.name for entry in inputs]
+    if given is None:
+        each: list[Any] = [None] * len(inputs)
+    elif isinstance(given, Mapping):
+        unknown = sorted(set(given) - set(names))
+        if unknown:
+            raise ValueError(f"input_shape names {unknown[0]!r}, its inputs are {', '.join(names)}")
+        each = [given.get(name) for name in names]
+    elif len(inputs) == 1 and all(size is None or is_int(size) for size in given):
+        each = [given]
+    else:
+        each = list(given)
+        if len(each) != len(inputs):
+            raise ValueError(f"input_shape must have one shape for each of its {len(inputs)} inputs")
+    return [_shape_of(entry, shape) for entry, shape in zip(inputs, each, strict=True)]
+
+
+def _shape_of(entry: Entry, given: Any) -> Shape:
+    called = f"the input {short(repr(entry.name))}"
+    if entry.kind not in DTYPES:
+        raise ValueError(f"{called} is of the type {entry.kind}, which is not read")
+    own = entry.shape
+    if own is not None and len(own) < 2:
+        raise ValueError(f"{called} has the shape {own}: it must have samples and one more axis at least")
+    if given is not None:
+        sizes = tuple(given)
+        if sizes[:1] == (None,) or (own is not None and len(sizes) == len(own)):
+            sizes = sizes[1:]
+        wanted = sizes if own is None else own[1:]
+        fits = len(sizes) == len(wanted) and sizes and all(is_int(size) and size > 0 for size in sizes)
+        if not fits or any(
+            isinstance(size, int) and size != mine for size, mine in zip(wanted, sizes, strict=True)
+        ):
+            raise ValueError(f"input_shape {tuple(given)} does not fit {called}, {own}")
+        own = (None, *(int(size) for size in sizes))
+    if own is None or not all(isinstance(size, int) for size in own[1:]):
+        seen = "no shape" if own is None else f"the shape ({', '.join(str(size or '?') for size in own)})"
+        raise ValueError(f"{called} has {seen}: give input_shape=, the sizes of one sample")
+    sizes = tuple(size for size in own[1:] if isinstance(size, int))
+    if max(sizes) > LARGEST_EXTENT or np.prod(sizes, dtype=np.float64) > 2**40:
+        raise ValueError(f"{called} cannot have the shape {own}")
+    return sizes
+
+
+def _samples(graph: Graph, shapes: Sequence[Shape]) -> int:
+    """Return how many samples the shapes in the graph are worked out for.
+
+    What the file says; where that is open, a number that is no size of anything else, so that wherever it
+    comes out of the graph's own arithmetic it is that of the samples.
+    """
+    fixed = {entry.shape[0] for entry in graph.inputs if entry.shape and isinstance(entry.shape[0], int)}
+    if len(fixed) > 1:
+        raise ValueError(f"its inputs have different numbers of samples, {sorted(map(str, fixed))}")
+    if fixed and all(entry.shape and isinstance(entry.shape[0], int) for entry in graph.inputs):
+        samples = fixed.pop()
+        assert isinstance(samples, int)
+        return samples
+    taken = {size for shape in shapes for size in shape}
+    for array in graph.constants.values():
+        taken.update(array.shape)
+        if array.dtype.kind in "iu" and array.size < 64:
+            taken.update(int(number) for number in array.ravel())
+    return next(number for number in _primes() if number not in taken)
+
+
+def _primes() -> Any:
+    number = 1009
+    while True:
+        if all(number % divisor for divisor in range(2, int(number**0.5) + 1)):
+            yield number
+        number += 2
+
+
+def _layout(graph: Graph, shapes: Sequence[Shape]) -> str:
+    """Return the data format of the file's images: channels last where the first thing is to turn them."""
+    images = {entry.name for entry, shape in zip(graph.inputs, shapes, strict=True) if len(shape) == 3}
+    if not images:
+        return "channels_last"
+    seen = set(images)
+    for node in graph.nodes:
+        if not seen.intersection(node.inputs):
+            continue
+        if node.op == "Transpose" and node("perm") == [0, 3, 1, 2]:
+            return "channels_last"
+        if node.op in ("Add", "Sub", "Mul", "Div", "Cast", "Identity", "Pad"):
+            seen.update(node.outputs)
+    return "channels_first"

@@ -1,0 +1,270 @@
+"""Add, Sub, Mul and Div: of two values, or of a value and a constant."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cconv.io.onnx.reading.graphs import Node
+from cconv.io.onnx.reading.operators.activations import clipped
+from cconv.io.onnx.reading.steps import Step
+from cconv.io.onnx.reading.translating import Translator, operator
+from cconv.io.onnx.reading.values import Unread, Value
+from cconv.layers import (
+    Add,
+    BatchNormalization,
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    ElementwiseAffine,
+    GroupNormalization,
+    LayerNormalization,
+    Maximum,
+    Minimum,
+    Multiply,
+    Rescaling,
+    Subtract,
+)
+from cconv.layers.elementwise import Divide
+
+MERGES = {
+    "Add": Add,
+    "Sub": Subtract,
+    "Mul": Multiply,
+    "Div": Divide,
+    "Max": Maximum,
+    "Min": Minimum,
+    "Sum": Add,
+}
+# Layers that a factor and a summand for each of their channels can be a part of.
+AFFINE = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
+NORMALISATIONS = (BatchNormalization, ElementwiseAffine, GroupNormalization, LayerNormalization)
+TRANSPOSED = (Conv1DTranspose, Conv2DTranspose)
+
+
+@operator(*MERGES)
+def merge(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Merge values element by element, or a value with constants, one after the other."""
+    values = [one for one in given if isinstance(one, Value)]
+    constants = [one for one in given if isinstance(one, np.ndarray)]
+    if any(value.whole for value in values) and node.op not in ("Max", "Min"):
+        raise Unread("of whole numbers")
+    if not constants:
+        return merged(t, MERGES[node.op], values)
+    if node.op in ("Max", "Min"):
+        y = values[0] if len(values) == 1 else merged(t, MERGES[node.op], values)
+        for array in constants:
+            y = _bounded(t, node.op, y, array)
+        return y
+    if len(given) > 2:
+        y = values[0] if len(values) == 1 else merged(t, Add, values)
+        for array in constants:
+            y = with_constant(t, node, y, np.ones(1), array)
+        return y
+    x, array = values[0], constants[0]
+    first = isinstance(given[0], np.ndarray)
+    if array.dtype.kind not in "iuf":
+        raise Unread(f"of {array.dtype}")
+    t.budget.pay(array.size)
+    array = array.astype(np.float64)
+    one, zero = np.ones(1), np.zeros(1)
+    if node.op == "Add":
+        return with_constant(t, node, x, one, array)
+    if node.op == "Sub":
+        return with_constant(t, node, x, -one if first else one, array if first else -array)
+    if node.op == "Mul":
+        return with_constant(t, node, x, array, zero)
+    if first:
+        raise Unread("of a constant by a value")
+    if not np.all(array):
+        raise Unread("by 0")
+    return with_constant(t, node, x, 1 / array, zero)
+
+
+def merged(t: Translator, make: Any, values: Sequence[Value]) -> Value:
+    """Return values merged element by element, spread over each other as ONNX does it."""
+    if len(values) == 1:
+        return values[0]
+    if len({value.shape for value in values}) == 1 and all(v.parts == values[0].parts for v in values):
+        same = all(v.order == values[0].order and v.turn == values[0].turn for v in values)
+        if same:  # also where features lie in another order than ONNX has them
+            y = t.add(make, values, values[0].order, values[0].shape)
+            return replace(y, parts=values[0].parts, turn=values[0].turn)
+    rank = max(value.rank for value in values)
+    longer = [_longer(t, value, rank) for value in values]
+    if len({value.batch for value in longer}) > 1:
+        raise Unread("of values whose samples are along different axes")
+    shape = np.broadcast_shapes(*(value.shape for value in longer))
+    largest = max(longer, key=lambda value: np.prod(value.shape, dtype=np.float64))
+    return t.add(make, [t.arranged(value, largest.order) for value in longer], largest.order, shape)
+
+
+def _longer(t: Translator, value: Value, rank: int) -> Value:
+    """Return a value with as many axes, those that it lacks in front of it."""
+    if value.rank == rank:
+        return t.plain(value)
+    lacks = rank - value.rank
+    return t.reshaped(value, (1,) * lacks + value.shape, value.batch + lacks)
+
+
+def _bounded(t: Translator, op: str, value: Value, array: np.ndarray) -> Value:
+    if array.size != 1:
+        raise Unread(f"with a constant of shape {array.shape}")
+    bound = float(array.ravel()[0])
+    return clipped(t, value, bound if op == "Max" else None, bound if op == "Min" else None)
+
+
+# --- with constants ---------------------------------------------------------------------------
+
+
+def lying(value: Value, array: np.ndarray) -> np.ndarray:
+    """Return a constant as it is spread over a value, its axes as those of a sample lie.
+
+    `Unread` where the value would be spread over it, or it has numbers for every sample.
+    """
+    if array.ndim > value.rank:
+        if array.shape[: array.ndim - value.rank] != (1,) * (array.ndim - value.rank):
+            raise Unread(f"with a constant of shape {array.shape} for {value.shape}")
+        array = array.reshape(array.shape[array.ndim - value.rank :])
+    array = array.reshape((1,) * (value.rank - array.ndim) + array.shape)
+    if array.shape[value.batch] != 1:
+        first = array.take([0], value.batch)
+        if not np.array_equal(np.broadcast_to(first, array.shape), array):
+            raise Unread("with a constant for every sample")
+        array = first
+    if any(a not in (1, b) for a, b in zip(array.shape, value.shape, strict=True)):
+        raise Unread(f"with a constant of shape {array.shape} for {value.shape}")
+    return array.transpose(value.order)[0]
+
+
+def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summand: np.ndarray) -> Value:
+    """Return x · factor + summand, as a part of the layer in front if it can be one."""
+    numbers = [array for array in (factor, summand) if array.size > 1]
+    if not numbers:
+        scale, offset = float(factor.ravel()[0]), float(summand.ravel()[0])
+        _check_finite(scale, offset)
+        if (scale, offset) == (1.0, 0.0):
+            return x
+        folded = _folded(t, x, node, np.array([scale]), np.array([offset])) if not x.parts else None
+        return folded or t.mapped(Rescaling, x, options={"scale": scale, "offset": offset})
+    x = t.plain(x)
+    a, b = lying(x, factor), lying(x, summand)
+    _check_finite(a, b)
+    own = np.broadcast_shapes(a.shape, b.shape)
+    channels = not own or own[:-1] == (1,) * (len(own) - 1)
+    if channels:
+        folded = _folded(t, x, node, a.reshape(-1), b.reshape(-1))
+        if folded is not None:
+            return folded
+    if _normalises(t, x, node, a, b, own):
+        return x
+    shared = [axis for axis, extent in enumerate(own, 1) if extent == 1]
+    scale, center = bool(np.any(a != 1)), bool(np.any(b != 0))
+    options: dict[str, Any] = {"scale": scale, "center": center, "shared_axes": shared or None}
+    weights = {}
+    if scale:
+        weights["gamma"] = np.broadcast_to(a, own)
+    if center:
+        weights["beta"] = np.broadcast_to(b, own)
+    if not t.steps.learns[x.number]:
+        options["trainable"] = False  # what prepares the images belongs to the data
+    return t.mapped(ElementwiseAffine, x, options=options, weights=weights, name=node.name)
+
+
+def _check_finite(*arrays: Any) -> None:
+    if not all(np.all(np.isfinite(array)) for array in arrays):
+        raise Unread("with a constant that is not finite")
+
+
+def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
+    """Return the step that gives x, if nothing else takes what it gives, nor uses its layer."""
+    step = t.steps.step_of(x.number)
+    name = next(name for name in node.inputs if isinstance(t.known.get(name), Value))
+    if step is None or t.uses.get(name, 0) != 1 or t.known[name].number != x.number:
+        return None
+    return step if t.steps.is_alone(x.number) else None
+
+
+def _normalises(
+    t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray, own: tuple[int, ...]
+) -> bool:
+    """Let a normalisation in front that gives x have this factor and summand as its weights, if it can."""
+    step = _step_alone(t, x, node)
+    if step is None or not isinstance(step.layer, NORMALISATIONS):
+        return False
+    config, shape = step.layer.get_config(), t.steps.shapes[x.number]
+    if isinstance(step.layer, ElementwiseAffine):
+        shared = config["shared_axes"] or []
+        row = tuple(1 if axis in shared else extent for axis, extent in enumerate(shape, 1))
+    elif isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
+        row = tuple(shape[axis - 1] for axis in step.layer.axis)
+        row = (1,) * (len(shape) - len(row)) + row
+    else:
+        row = (1,) * (len(shape) - 1) + shape[-1:]
+    if np.broadcast_shapes(own, row) != row:
+        return False
+    kept = row if isinstance(step.layer, ElementwiseAffine) else tuple(e for e in row if e > 1) or (1,)
+    if isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
+        kept = tuple(shape[axis - 1] for axis in step.layer.axis)
+    gamma = step.weights.get("gamma", np.ones(kept)).astype(np.float64)
+    beta = step.weights.get("beta", np.zeros(kept)).astype(np.float64)
+    a, b = (np.broadcast_to(array, row).reshape(kept) for array in (factor, summand))
+    weights = {**step.weights, "gamma": gamma * a, "beta": beta * a + b}
+    layer = type(step.layer).from_config({**config, "scale": True, "center": True})
+    t.steps.replace(x.number, layer, weights)
+    return True
+
+
+def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> Value | None:
+    """Return x with a factor and a summand for its channels as a part of the layer that gives it, or None."""
+    step = _step_alone(t, x, node)
+    if step is None or not isinstance(step.layer, (*AFFINE, *TRANSPOSED)):
+        return None
+    config = step.layer.get_config()
+    t.budget.pay(step.weights["kernel"].size)
+    kernel = _scaled(step, factor)
+    if kernel is None:
+        return None
+    outputs = t.steps.shapes[x.number][-1]
+    bias = step.weights.get("bias", np.zeros(outputs)).astype(np.float64) * factor + summand
+    config["use_bias"] = True
+    weights = {"kernel": kernel, "bias": np.broadcast_to(bias, (outputs,))}
+    t.steps.replace(x.number, type(step.layer).from_config(config), weights)
+    return x
+
+
+def _scaled(step: Step, factor: np.ndarray) -> np.ndarray | None:
+    """Return a layer's kernel times a factor for each of its outputs; None where it has another layout."""
+    kernel = step.weights["kernel"]
+    if np.all(factor == 1):
+        return kernel
+    if isinstance(step.layer, TRANSPOSED):
+        if getattr(step.layer, "groups", 1) != 1:
+            return None
+        return kernel * factor.reshape(-1, 1)
+    if isinstance(step.layer, DepthwiseConv1D | DepthwiseConv2D):
+        return kernel * (factor if factor.size == 1 else factor.reshape(kernel.shape[-2:]))
+    return kernel * factor
+
+
+@operator("Neg")
+def negative(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make -x."""
+    if given[0].whole:
+        raise Unread("of whole numbers")
+    return t.mapped(Rescaling, given[0], options={"scale": -1.0})
+
+
+@operator("Pow")
+def power(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make a square or a cube, as products."""
+    x, exponent = given
+    number = float(exponent.ravel()[0]) if isinstance(exponent, np.ndarray) and exponent.size == 1 else None
+    if not isinstance(x, Value) or x.whole or number not in (1.0, 2.0, 3.0):
+        raise Unread("with another exponent than 1, 2 or 3")
+    return merged(t, Multiply, [x] * int(number))

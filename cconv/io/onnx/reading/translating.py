@@ -1,0 +1,216 @@
+"""From the nodes of an ONNX graph to layers: every node in turn, and at the end all that is not read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.arguments.text import short as plain
+from cconv.files.reading import short
+from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
+from cconv.io.onnx.reading.graphs import Graph, Node
+from cconv.io.onnx.reading.steps import Steps
+from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
+
+Operand = Value | np.ndarray | None
+Operator = Callable[["Translator", Node, list[Any]], Any]
+OPERATORS: dict[str, Operator] = {}
+MOST_SHOWN = 60  # operators in an error
+
+
+class NotRead(Exception):
+    """Has the list of what is in a file and no layer does."""
+
+
+class _Missing:
+    """Stands for what a node that was not read would have given."""
+
+
+MISSING = _Missing()
+
+
+def operator(*names: str) -> Callable[[Operator], Operator]:
+    """Return a decorator: this function makes layers of the nodes of these operators.
+
+    It is given the translator, the node and its inputs, each a `Value`, an array, or None where one is left
+    out, and returns what the node gives: a `Value`, or a list of them.
+    """
+
+    def note(function: Operator) -> Operator:
+        OPERATORS.update(dict.fromkeys(names, function))
+        return function
+
+    return note
+
+
+class Translator(Layout):
+    """What the functions of operators work with.
+
+    Attributes
+    ----------
+    graph : Graph
+    steps : Steps
+        The layers so far.
+    uses : dict of str to int
+        How many nodes and outputs take a value, by its name.
+    """
+
+    def __init__(self, graph: Graph, steps: Steps, budget: Budget) -> None:
+        super().__init__(steps)
+        self.graph, self.budget = graph, budget
+        self.known: dict[str, Any] = dict(graph.constants)
+        self.uses: dict[str, int] = {}
+        for name in [*graph.outputs, *(name for node in graph.nodes for name in node.inputs)]:
+            self.uses[name] = self.uses.get(name, 0) + 1
+        self.readers: dict[str, set[str]] = {}  # the operators that take a value
+        for node in graph.nodes:
+            for name in node.inputs:
+                self.readers.setdefault(name, set()).add(node.op)
+        self._refused: dict[str, list[str]] = {}  # what is not read: the names of the nodes
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX' operators."""
+        return self.graph.opset
+
+    # --- what operators ask for ---------------------------------------------------------------
+
+    def add(
+        self, make: Any, inputs: Value | Sequence[Value], order: Sequence[int], shape: Any = None, **how: Any
+    ) -> Value:
+        """Return the value of a new layer on these; its axes lie in that order.
+
+        Parameters
+        ----------
+        make : class of the layer
+        inputs : Value, or a list of them
+        order : sequence of int
+            Which axes of the result the layer's axes are.
+        shape : tuple of int, optional
+            Of the result with the batch, where the layer's axes do not tell it.
+        **how
+            As `Steps.add` takes it: options, weights, name, shared.
+        """
+        given = [inputs] if isinstance(inputs, Value) else list(inputs)
+        number = self.steps.add(make, [value.number for value in given], **how)
+        if shape is None:
+            sizes = dict(zip(order[1:], self.steps.shapes[number], strict=True))
+            samples = given[0].shape[given[0].batch]
+            shape = tuple(samples if axis == order[0] else sizes[axis] for axis in range(len(order)))
+        return Value(number, tuple(shape), tuple(order))
+
+    def mapped(self, make: Any, value: Value, **how: Any) -> Value:
+        """Return the value of a new layer that leaves the shape as it is, and the order of the axes."""
+        number = self.steps.add(make, [value.number], **how)
+        return Value(number, value.shape, value.order, value.parts, value.turn)
+
+    def channels_last(self, value: Value) -> Value:
+        """Return a value with its second axis at the end, as layers have the channels."""
+        if value.batch != 0 or value.rank < 2:
+            raise Unread(f"of {value.shape}, whose samples are along axis {value.batch}")
+        return self.arranged(value, images_last(value.rank))
+
+    def outer_axis(self, place: int, rank: int) -> int:
+        """Return how a layer that counts axes in the model's data format calls one, the batch being 0."""
+        first = self.steps.data_format == "channels_first" and rank == 4 and place
+        return place % 3 + 1 if first else place
+
+    # --- the nodes ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Translate every node.
+
+        Raises
+        ------
+        NotRead
+            With all that no layer does.
+        ValueError
+            Where the graph contradicts itself.
+        """
+        for node in self.graph.nodes:
+            given = [self.known[name] if name else None for name in node.inputs]
+            try:
+                results = self._given_by(node, given)
+            except Unread as error:
+                results = MISSING
+                self._refused.setdefault(f"{node.op} {error}".rstrip(), []).append(node.name)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"the node {short(repr(node.name))} ({node.op}): {short(error)}") from error
+            outputs = results if isinstance(results, list) else [results]
+            for number, name in enumerate(node.outputs):
+                if name:
+                    self.known[name] = outputs[number] if number < len(outputs) else MISSING
+        if self._refused:
+            raise NotRead(self._refusal())
+
+    def _given_by(self, node: Node, given: list[Any]) -> Any:
+        lost = any(value is MISSING for value in given)
+        function = OPERATORS.get(node.op)
+        if all(value is None or isinstance(value, np.ndarray) for value in given) and is_evaluated(node.op):
+            return evaluated(node, given, self.opset, self.budget)
+        if node.op in ("Shape", "Size") and isinstance(given[0], Value):
+            return self._shape(node, given[0])
+        if function is None and not (lost and (is_evaluated(node.op) or node.op in ("Shape", "Size"))):
+            raise Unread("")
+        if lost or function is None:
+            return MISSING
+        if not any(isinstance(value, Value) for value in given):
+            raise Unread("of constants alone")
+        if len(node.outputs) > 1 and node.op not in MANY and any(self.uses.get(n) for n in node.outputs[1:]):
+            raise Unread("with more than one output")
+        return function(self, node, given)
+
+    def _shape(self, node: Node, value: Value) -> np.ndarray:
+        if node.op == "Size":
+            return np.array(np.prod(value.shape, dtype=np.int64))
+        return np.array(value.shape[node("start", 0) : node("end")], np.int64)
+
+    def _refusal(self) -> str:
+        listed = [
+            f"{plain(what, 200)} ({_counted(len(names))}{plain(names[0], 100)!r})"
+            for what, names in self._refused.items()
+        ]
+        more = len(listed) - MOST_SHOWN
+        rest = f", and {more} more" if more > 0 else ""
+        return f"cconv has no layers for {', '.join(listed[:MOST_SHOWN])}{rest}"
+
+
+def _counted(count: int) -> str:
+    return f"{count} nodes, first " if count > 1 else "1 node, "
+
+
+# Operators with more than one output that layers are made of.
+MANY = ("Split",)
+
+
+def argument(node: Node, given: Sequence[Any], name: str, number: int, default: Any = None) -> Any:
+    """Return what is an attribute in older opsets and an input in newer ones, as a list of numbers."""
+    value = node(name)
+    if value is None and number < len(given) and given[number] is not None:
+        if not isinstance(given[number], np.ndarray):
+            raise Unread(f"with {name} that depend on the input")
+        value = given[number]
+    if value is None:
+        return default
+    return np.ravel(value).tolist()
+
+
+def axis_of(node: Node, value: Value, default: int | None = None, name: str = "axis") -> int:
+    """Return an attribute that names an axis, counted from 0."""
+    axis = node(name, default)
+    return checked_axis(axis, value.rank)
+
+
+def checked_axis(axis: Any, rank: int) -> int:
+    """Return an axis counted from 0; ValueError where there is none of that number."""
+    if not isinstance(axis, int) or not -rank <= axis < rank:
+        raise ValueError(f"there is no axis {axis} of {rank}")
+    return axis % rank
+
+
+def constant(given: Sequence[Any], number: int, what: str) -> np.ndarray | None:
+    """Return an input that must be a constant, or None where it is left out."""
+    value = given[number] if number < len(given) else None
+    if value is not None and not isinstance(value, np.ndarray):
+        raise Unread(f"with {what} that depend on the input")
+    return value
