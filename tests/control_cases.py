@@ -42,7 +42,7 @@ with mock.patch.object(control, "controlled", _hostile_controlled):
     import cconv
     from cconv import estimators
     from cconv.kernels import activations
-    from cconv.ops import normalization
+    from cconv.ops import batch_normalization, normalization
     from cconv.ops.run import Run
 
 _plain_arrays = bits.arrays
@@ -82,7 +82,12 @@ def others():
         statistics = normalization.statistics(x, Run())
         mean = statistics[0].astype(dtype)
         dx = normalization.input_gradient(dy, x, mean, mean, mean, mean, Run())
-        results = [*statistics, *normalization.gradient_sums(dy, x, mean, Run()), dx]
+        results = [*statistics, *normalization.gradient_sums(dy, x, mean, Run()).sum(axis=0), dx]
+        moving = mean.copy(), np.abs(mean)
+        scales = batch_normalization.of_batch(x, mean, mean, moving, 0.9, 1e-3, Run())
+        partial = normalization.gradient_sums(dy, x, mean, Run())
+        results += [*moving, *scales, *batch_normalization.slopes(partial, len(x), scales, Run())]
+        results += batch_normalization.of_moving(mean, mean, moving, 1e-3, Run())
         for function in (activations.exp, activations.log):
             results.append(np.empty(x.size, dtype))
             function(np.abs(x.reshape(-1)), results[-1], 3)

@@ -18,6 +18,7 @@ from cconv import ops
 from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
+from cconv.ops import batch_normalization as ops_batch_normalization
 from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
 from cconv.ops import layer_normalization as ops_layer_normalization
@@ -398,13 +399,19 @@ def normalization(m, channels, dtype):
 
     def compute(run):
         mean, variance = ops_normalization.statistics(x, run)
-        sums, products = ops_normalization.gradient_sums(dy, x, per_channel[0], run)
+        sums = ops_normalization.gradient_sums(dy, x, per_channel[0], run).sum(axis=0)
         y = ops_normalization.apply(x, *per_channel[:3], 0.0, run)
-        results = [mean, variance, sums, products, y]
+        results = [mean, variance, sums, y]
         for cap in (0.5, np.inf):
             positive = ops_normalization.apply(x, *per_channel[:3], cap, run)
-            dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run, cap)
-            results += [positive, dx.copy(), *masked]
+            dx, masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run, cap)
+            results += [positive, dx.copy(), masked.sum(axis=0)]
+        for weights in (per_channel[:2], (None, None)):
+            moving = per_channel[2].copy(), np.abs(per_channel[3])
+            scales = ops_batch_normalization.of_batch(x, *weights, moving, 0.9, 1e-3, run)
+            partial = ops_normalization.gradient_sums(dy, x, scales.mean, run)
+            results += [*moving, *scales, *ops_batch_normalization.slopes(partial, m, scales, run)]
+            results += ops_batch_normalization.of_moving(*weights, moving, 1e-3, run)
         results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
         results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
         return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]

@@ -176,6 +176,7 @@ class NormalizedRelu(Step):
         assert isinstance(layer, BatchNormalization)
         return layer
 
+    @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the ReLU."""
         self._y = self.normalization._normalize(x, run, self._cap)
@@ -186,6 +187,7 @@ class NormalizedRelu(Step):
         assert self._y is not None
         self._y = self.normalization._relu_again(self._y.shape, self._cap, run)
 
+    @replayable
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""
         return self.normalization._go_back(dy, run, need_dx, self._y, self._cap)

@@ -26,15 +26,20 @@ def _partial(x: Array, run: Run) -> Array:
     return run.scratch(chunks * 2 * c * 8).view(np.float64).reshape(chunks, 2, c)
 
 
-def statistics(x: Array, run: Run) -> tuple[Array, Array]:
-    """Rows x (m, c) -> mean, variance (c) in float64.
+def sums(x: Array, run: Run) -> Array:
+    """Rows x (m, c) -> in scratch (chunks, 2, c), float64: sums of x - x[0] and of its squares.
 
-    From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
+    They do not cancel where the mean is large.
     """
     partial = _partial(x, run)
     run.call(loops.statistics, x[np.newaxis], partial[np.newaxis], _rows(x), threads_for(x.size))
-    sums, squares = partial.sum(axis=0)
-    distance = sums / len(x)
+    return partial
+
+
+def statistics(x: Array, run: Run) -> tuple[Array, Array]:
+    """Rows x (m, c) -> mean, variance (c) in float64."""
+    total, squares = sums(x, run).sum(axis=0)
+    distance = total / len(x)
     return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
@@ -49,23 +54,21 @@ def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Ru
     return y
 
 
-def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
-    """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
+def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> Array:
+    """Rows dy, x (m, c), mean (c) -> in scratch (chunks, 2, c), float64: sums of dy, of dy * (x - mean)."""
     partial = _partial(x, run)
     arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
     run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
-    sums, products = partial.sum(axis=0)
-    return sums, products
+    return partial
 
 
 def relu_gradient_sums(
     dy: Array, y: Array, x: Array, mean: Array, run: Run, cap: float = math.inf
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array]:
     """Rows dy, y behind a ReLU up to `cap`, x (m, c), mean (c) -> dx in front of it, its `gradient_sums`."""
     partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
     run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, cap, _rows(x), threads_for(x.size))
-    sums, products = partial.sum(axis=0)
-    return dx, sums, products
+    return dx, partial
 
 
 def input_gradient(
@@ -90,9 +93,7 @@ def input_gradient(
 
 def scale_gradient(dy: Array, x: Array, mean: Array, run: Run) -> Array:
     """Rows dy, x (m, c), mean (c) -> the sums of dy * (x - mean) (c), in their dtype."""
-    partial = _partial(x, run)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
-    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
+    partial = gradient_sums(dy, x, mean, run)
     both = run.empty("dscale", (2, x.shape[1]), x.dtype)
     run.call(loops.add_chunks, partial, both)
     return both[1]
