@@ -81,11 +81,12 @@ def others():
         x, dy = bits.arrays((400, 7), (400, 7), dtype=dtype)
         statistics = normalization.statistics(x, Run())
         mean = statistics[0].astype(dtype)
-        dx = normalization.input_gradient(dy, x, mean, mean, mean, mean, Run())
-        results = [*statistics, *normalization.gradient_sums(dy, x, mean, Run()).sum(axis=0), dx]
+        what = normalization.Normalized(mean, mean, mean)
+        dx = normalization.input_gradient(dy, x, what, mean, mean, Run())
+        results = [*statistics, *normalization.gradient_sums(dy, x, what, Run()).sum(axis=0), dx]
         moving = mean.copy(), np.abs(mean)
         scales = batch_normalization.of_batch(x, mean, mean, moving, 0.9, 1e-3, Run())
-        partial = normalization.gradient_sums(dy, x, mean, Run())
+        partial = normalization.gradient_sums(dy, x, what, Run())
         results += [*moving, *scales, *batch_normalization.slopes(partial, len(x), scales, Run())]
         results += batch_normalization.of_moving(mean, mean, moving, 1e-3, Run())
         for function in (activations.exp, activations.log):

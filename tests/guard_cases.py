@@ -399,22 +399,20 @@ def normalization(m, channels, dtype):
 
     def compute(run):
         mean, variance = ops_normalization.statistics(x, run)
-        sums = ops_normalization.gradient_sums(dy, x, per_channel[0], run).sum(axis=0)
         y = ops_normalization.apply(x, *per_channel[:3], 0.0, run)
-        results = [mean, variance, sums, y]
-        for cap in (0.5, np.inf):
-            positive = ops_normalization.apply(x, *per_channel[:3], cap, run)
-            dx, masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run, cap)
-            results += [positive, dx.copy(), masked.sum(axis=0)]
+        results = [mean, variance, y]
+        for cap in (0.0, 0.5, np.inf):
+            what = ops_normalization.Normalized(*per_channel[:3], cap)
+            sums = ops_normalization.gradient_sums(dy, x, what, run).sum(axis=0)
+            y = ops_normalization.apply(x, *what, run)
+            results += [sums, y, ops_normalization.input_gradient(dy, x, what, *per_channel[2:], run)]
         for weights in (per_channel[:2], (None, None)):
             moving = per_channel[2].copy(), np.abs(per_channel[3])
             scales = ops_batch_normalization.of_batch(x, *weights, moving, 0.9, 1e-3, run)
-            partial = ops_normalization.gradient_sums(dy, x, scales.mean, run)
+            partial = ops_normalization.gradient_sums(dy, x, what, run)
             results += [*moving, *scales, *ops_batch_normalization.slopes(partial, m, scales, run)]
             results += ops_batch_normalization.of_moving(*weights, moving, 1e-3, run)
-        results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
-        results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
-        return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]
+        return [*results, ops_normalization.scale_gradient(dy, x, per_channel[0], run)]
 
     return compute
 

@@ -205,31 +205,27 @@ class BatchNormalization(Layer):
         """Do what `_backward` does; with `y`, the output of a ReLU behind, up to `cap`, from there."""
         x, scales, of_batch = self._cache
         rows = dy.reshape(x.shape)
-        if not (of_batch or self.trainable):
-            # Statistics that do not depend on x, and nothing that learns.
-            dx = dy if y is None else ops.rectifier_backward(dy, y, cap, run)
-            return self._scaled_back(dx, scales.scale, run) if need_dx else None
-        if y is None:
-            partial = normalization.gradient_sums(rows, x, scales.mean, run)
-        else:
-            given = rows, y.reshape(x.shape), x, scales.mean
-            rows, partial = normalization.relu_gradient_sums(*given, run, cap)
-        found = batch_normalization.slopes(partial, len(x), scales, run)
-        gradients = {"gamma": found.dgamma, "beta": found.dbeta}
-        self.grads.update({name: gradients[name] for name in self.params})
+        cap = 0.0 if y is None else cap
+        what = normalization.Normalized(scales.mean, scales.scale, scales.shift, cap)
+        if of_batch or self.trainable:
+            partial = normalization.gradient_sums(rows, x, what, run)
+            found = batch_normalization.slopes(partial, len(x), scales, run)
+            gradients = {"gamma": found.dgamma, "beta": found.dbeta}
+            self.grads.update({name: gradients[name] for name in self.params})
         if not need_dx:
             return None
-        if not of_batch:
-            return self._scaled_back(rows, scales.scale, run).reshape(dy.shape)
+        if not of_batch:  # statistics that do not depend on x
+            return self._scaled_back(
+                dy if y is None else ops.rectifier_backward(dy, y, cap, run), scales, run
+            )
         # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))
-        numbers = scales.mean, scales.scale, found.slope, found.shift
-        return normalization.input_gradient(rows, x, *numbers, run, in_place=y is not None).reshape(dy.shape)
+        return normalization.input_gradient(rows, x, what, found.slope, found.shift, run).reshape(dy.shape)
 
     @staticmethod
-    def _scaled_back(dy: np.ndarray, scale: np.ndarray, run: Run) -> np.ndarray:
+    def _scaled_back(dy: np.ndarray, scales: batch_normalization.Scales, run: Run) -> np.ndarray:
         """Go back through statistics that do not depend on x."""
         dx = run.empty("dx", dy.shape, dy.dtype)
-        run.call(np.multiply, dy, scale, dx)
+        run.call(np.multiply, dy, scales.scale, dx)
         return dx
 
     @controlled

@@ -3,7 +3,7 @@
 Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
 """
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,46 +54,42 @@ def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Ru
     return y
 
 
-def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> Array:
-    """Rows dy, x (m, c), mean (c) -> in scratch (chunks, 2, c), float64: sums of dy, of dy * (x - mean)."""
+class Normalized(NamedTuple):
+    """What was computed of rows x (m, c): (x - mean) * scale + shift, each (c), and a ReLU up to `cap`."""
+
+    mean: Array
+    scale: Array
+    shift: Array
+    cap: float = 0.0
+
+
+def gradient_sums(dy: Array, x: Array, what: Normalized, run: Run) -> Array:
+    """Rows dy, x (m, c) -> in scratch (chunks, 2, c), float64: sums of dz and of dz * (x - mean).
+
+    dz is dy in front of the ReLU, if there is one.
+    """
     partial = _partial(x, run)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
-    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
+    vectors = (v[np.newaxis] for v in what[:3])
+    how = (what.cap, partial[np.newaxis], _rows(x), threads_for(x.size))
+    run.call(loops.gradient_sums, dy[np.newaxis], x[np.newaxis], *vectors, *how)
     return partial
 
 
-def relu_gradient_sums(
-    dy: Array, y: Array, x: Array, mean: Array, run: Run, cap: float = math.inf
-) -> tuple[Array, Array]:
-    """Rows dy, y behind a ReLU up to `cap`, x (m, c), mean (c) -> dx in front of it, its `gradient_sums`."""
-    partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
-    run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, cap, _rows(x), threads_for(x.size))
-    return dx, partial
+def input_gradient(dy: Array, x: Array, what: Normalized, slope: Array, less: Array, run: Run) -> Array:
+    """Rows dy, x (m, c), slope, less (c) -> dx (m, c) = dz * scale - (x - mean) * slope - less.
 
-
-def input_gradient(
-    dy: Array,
-    x: Array,
-    mean: Array,
-    scale: Array,
-    slope: Array,
-    shift: Array,
-    run: Run,
-    in_place: bool = False,
-) -> Array:
-    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift.
-
-    With `in_place` dx is dy.
+    dz is as in `gradient_sums`.
     """
-    dx = dy if in_place else run.empty("dx", dy.shape, dy.dtype)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, scale, slope, shift, dx))
+    dx = run.empty("dx", dy.shape, dy.dtype)
+    mean, scale, shift, slope, less = (v[np.newaxis] for v in (*what[:3], slope, less))
+    arrays = dy[np.newaxis], x[np.newaxis], mean, scale, shift, what.cap, slope, less, dx[np.newaxis]
     run.call(loops.input_gradient, *arrays, _rows(x), threads_for(x.size))
     return dx
 
 
 def scale_gradient(dy: Array, x: Array, mean: Array, run: Run) -> Array:
     """Rows dy, x (m, c), mean (c) -> the sums of dy * (x - mean) (c), in their dtype."""
-    partial = gradient_sums(dy, x, mean, run)
+    partial = gradient_sums(dy, x, Normalized(mean, mean, mean), run)
     both = run.empty("dscale", (2, x.shape[1]), x.dtype)
     run.call(loops.add_chunks, partial, both)
     return both[1]
