@@ -43,6 +43,7 @@ with mock.patch.object(control, "controlled", _hostile_controlled):
     from cconv import estimators
     from cconv.kernels import activations
     from cconv.ops import batch_normalization, normalization
+    from cconv.ops.behind import Behind, finish
     from cconv.ops.run import Run
 
 _plain_arrays = bits.arrays
@@ -89,6 +90,8 @@ def others():
         partial = normalization.gradient_sums(dy, x, what, Run())
         results += [*moving, *scales, *batch_normalization.slopes(partial, len(x), scales, Run())]
         results += batch_normalization.of_moving(mean, mean, moving, 1e-3, Run())
+        results.append(x.copy())
+        finish(results[-1], Behind("silu", 0.0, dy), Run())
         for function in (activations.exp, activations.log):
             results.append(np.empty(x.size, dtype))
             function(np.abs(x.reshape(-1)), results[-1], 3)

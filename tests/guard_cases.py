@@ -25,6 +25,7 @@ from cconv.ops import layer_normalization as ops_layer_normalization
 from cconv.ops import merging as ops_merging
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
+from cconv.ops.behind import Behind
 from cconv.ops.dropout import keep
 from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
@@ -117,6 +118,7 @@ def convolution(n, geometry, channels, filters, groups, dtype, algorithm="direct
         return (
             ops.conv2d(x, kernel, bias, window, groups, True, run, algorithm),
             ops.conv2d(x, changed, None, window, groups, False, run, algorithm),
+            ops.conv2d(x, kernel, None, window, groups, False, run, algorithm, last=Behind("silu", 0.0, dy)),
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm),
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm, x),
             *ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm),
@@ -293,6 +295,8 @@ def dense(m, width, outputs, dtype):
         return (
             ops.dense(x, kernel, bias, True, run),
             ops.dense(x, kernel, bias, True, run, scale),
+            ops.dense(x, kernel, bias, False, run, None, Behind("silu", 0.0, dy)),
+            ops.dense(x, kernel, bias, False, run, scale, Behind("clipped_relu", 0.5, dy)),
             ops.dense(x, kernel, None, False, run),
             ops.dense_input_gradient(dy, kernel, run),
             *ops.dense_weight_gradient(dy, x, run),

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from cconv.activations import Activation
+from cconv.engine.adding import add_behind
 from cconv.engine.flow import Flow
 from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
 from cconv.engine.memory import Arena, PlanRun
@@ -84,6 +85,8 @@ class Plan:
         if training and fuse:
             share_relus(self.steps, self.flow)
             compute_again(self.steps, self.flow)
+        elif fuse:
+            self.steps = add_behind(self.steps, self.flow)
         # The bytes that a sample takes of each memory in which outputs lie that are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):
