@@ -8,6 +8,7 @@ from strategies import on_all_threads
 
 from cconv import ops
 from cconv.engine.around import AddedStep, PaddedStep
+from cconv.engine.growing import GrowingStep
 from cconv.engine.plan import Plan
 from cconv.engine.steps import AddedRelu, NormalizedRelu
 from cconv.geometry.shapes import resolve_window
@@ -15,6 +16,7 @@ from cconv.layers import (
     Activation,
     Add,
     BatchNormalization,
+    Concatenate,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -247,3 +249,66 @@ def test_which_zeros_are_fused():
     assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 3))  # Winograd's algorithm
     assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 1))  # pointwise without the zeros
     assert PaddedStep not in kinds(ZeroPadding2D(1), MaxPooling2D(3, 2))
+
+
+def dense_network(dtype="float32", size=(21, 17), also=False):
+    image = Input((*size, 5))
+    x = Conv2D(6, 3, padding="same")(image)
+    kept = []
+    for number in range(4):
+        y = ReLU(None if number % 2 else 6.0)(BatchNormalization()(x))
+        y = Conv2D(3 + number, 3, padding="same")(Conv2D(9, 1, activation="relu")(y))
+        x = Concatenate()([x, y, image] if number == 2 else [x, y])
+        kept.append(x)
+    x = MaxPooling2D(2)(x)
+    y = ReLU()(BatchNormalization()(x))
+    x = Concatenate()([x, y])
+    x = Concatenate()([x, ReLU()(BatchNormalization()(x))])
+    outputs = Conv2D(3, 1)(x)
+    model = Model(image, [outputs, kept[1]] if also else outputs, seed=3, dtype=dtype)
+    for layer in model.layers:
+        for array in layer.state.values():
+            array[...] = RNG.uniform(0.5, 1.5, array.shape)
+    return model
+
+
+def growing(model):
+    return [step for step in steps_of(model) if isinstance(step, GrowingStep)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "most"), [((21, 17), 9), ((70, 64), 40)])
+def test_concatenations_that_grow_one_array(size, most, dtype):
+    model = dense_network(dtype, size)
+    found = growing(model)
+    assert len(found) == 6
+    assert len({id(step._row) for step in found}) == 2
+    for n in (1, 3, 1, 3, 1, 3, most, 2):
+        x = RNG.normal(size=(n, *size, 5)).astype(dtype)
+        before = x.copy()
+        model.fuse = True
+        y = on_all_threads(lambda x=x: model.predict_on_batch(x))
+        assert np.array_equal(x, before)
+        model.fuse = False
+        assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+def test_what_others_read_lies_in_one_piece():
+    model = dense_network(also=True)
+    assert len({id(step._row) for step in growing(model)}) == 3
+    x = RNG.normal(size=(4, 21, 17, 5)).astype("float32")
+    for _ in range(4):
+        ys = model.predict_on_batch(x)
+        model.fuse = not model.fuse
+        for y, alone in zip(ys, model.predict_on_batch(x), strict=True):
+            assert y.tobytes() == alone.tobytes()
+        model.fuse = not model.fuse
+
+
+def test_concatenations_that_do_not_grow():
+    image = Input((6, 6, 4))
+    for axis, first in ((1, True), (-1, False)):
+        x = Concatenate(axis)([image, Conv2D(4, 1)(image)])
+        y = ReLU()(BatchNormalization()(x))
+        x = Concatenate(axis)([x, y] if first else [y, x])
+        assert not growing(Model(image, x))

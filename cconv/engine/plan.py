@@ -28,6 +28,7 @@ from cconv.activations import Activation
 from cconv.engine.adding import add_behind
 from cconv.engine.flow import Flow
 from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
+from cconv.engine.growing import grow
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
 from cconv.engine.places import Gradients, Values
@@ -86,7 +87,7 @@ class Plan:
             share_relus(self.steps, self.flow)
             compute_again(self.steps, self.flow)
         elif fuse:
-            self.steps = add_behind(self.steps, self.flow)
+            self.steps = grow(add_behind(self.steps, self.flow), self.flow)
         # The bytes that a sample takes of each memory in which outputs lie that are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):

@@ -28,8 +28,19 @@ def statistics(
             &partial[s, k, 1, 0])
 
 
+cdef void chunk_apply(
+    size m, size c, size apart, const floating *x, const floating *mean, const floating *scale,
+    const floating *shift, double cap, floating *y
+) noexcept nogil:
+    # Rows of x that are `apart` apart, one by one.
+    cdef size i, rows = m if apart == c else 1
+    for i in range(m // rows):
+        cconv_rows_of(sizeof(floating)).normalize_columns(rows, c, x + i * apart, mean, scale, shift, cap,
+                                                          y + i * c)
+
+
 def apply(
-    const floating[:, :, ::1] x,  # IN
+    const floating[:, :, :] x,  # IN
     const floating[:, ::1] mean,  # IN
     const floating[:, ::1] scale,  # IN
     const floating[:, ::1] shift,  # IN
@@ -37,15 +48,15 @@ def apply(
     floating[:, :, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (n, m, c), mean, scale, shift (n, c) -> y (n, m, c) = (x - mean) scale + shift, then a ReLU that ends
-    # at `cap`; none if that is 0
+    # x (n, m, c), whose channels lie side by side, mean, scale, shift (n, c) -> y (n, m, c) =
+    # (x - mean) scale + shift, then a ReLU that ends at `cap`; none if that is 0
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
+    cdef size apart = x.strides[1] // <size> sizeof(floating) if m > 1 else c
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
-        cconv_rows_of(sizeof(floating)).normalize_columns(
-            min(rows, m - k * rows), c, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0], &shift[s, 0], cap,
-            &y[s, k * rows, 0])
+        chunk_apply(min(rows, m - k * rows), c, apart, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0],
+                    &shift[s, 0], cap, &y[s, k * rows, 0])
 
 
 def gradient_sums(
