@@ -94,6 +94,16 @@ cdef extern from "rows/table.h" nogil:
         void (*normalize_backward)(Py_ssize_t m, Py_ssize_t n, const void *dy, const void *x,
                                    const void *gamma, const double *statistics, const double *slopes,
                                    void *dx) noexcept nogil
+        void (*column_moments)(Py_ssize_t m, Py_ssize_t c, const void *x, const void *origin, double *sums,
+                               double *squares) noexcept nogil
+        void (*normalize_columns)(Py_ssize_t m, Py_ssize_t c, const void *x, const void *mean,
+                                  const void *scale, const void *shift, double cap, void *y) noexcept nogil
+        void (*column_products)(Py_ssize_t m, Py_ssize_t c, const void *dy, const void *x, const void *mean,
+                                const void *scale, const void *shift, double cap, double *sums,
+                                double *products) noexcept nogil
+        void (*columns_backward)(Py_ssize_t m, Py_ssize_t c, const void *dy, const void *x, const void *mean,
+                                 const void *scale, const void *shift, double cap, const void *slope,
+                                 const void *less, void *dx) noexcept nogil
         void (*dropout)(Py_ssize_t first, Py_ssize_t n, const cconv_draw *draw, double scale,
                         const void *x, void *y, unsigned char *bits) noexcept nogil
         void (*dropout_backward)(Py_ssize_t n, double scale, const void *dy, const unsigned char *bits,

@@ -42,7 +42,8 @@ with mock.patch.object(control, "controlled", _hostile_controlled):
     import cconv
     from cconv import estimators
     from cconv.kernels import activations
-    from cconv.ops import normalization
+    from cconv.ops import batch_normalization, normalization
+    from cconv.ops.behind import Behind, finish
     from cconv.ops.run import Run
 
 _plain_arrays = bits.arrays
@@ -81,8 +82,16 @@ def others():
         x, dy = bits.arrays((400, 7), (400, 7), dtype=dtype)
         statistics = normalization.statistics(x, Run())
         mean = statistics[0].astype(dtype)
-        dx = normalization.input_gradient(dy, x, mean, mean, mean, mean, Run())
-        results = [*statistics, *normalization.gradient_sums(dy, x, mean, Run()), dx]
+        what = normalization.Normalized(mean, mean, mean)
+        dx = normalization.input_gradient(dy, x, what, mean, mean, Run())
+        results = [*statistics, *normalization.gradient_sums(dy, x, what, Run()).sum(axis=0), dx]
+        moving = mean.copy(), np.abs(mean)
+        scales = batch_normalization.of_batch(x, mean, mean, moving, 0.9, 1e-3, Run())
+        partial = normalization.gradient_sums(dy, x, what, Run())
+        results += [*moving, *scales, *batch_normalization.slopes(partial, len(x), scales, Run())]
+        results += batch_normalization.of_moving(mean, mean, moving, 1e-3, Run())
+        results.append(x.copy())
+        finish(results[-1], Behind("silu", 0.0, dy), Run())
         for function in (activations.exp, activations.log):
             results.append(np.empty(x.size, dtype))
             function(np.abs(x.reshape(-1)), results[-1], 3)

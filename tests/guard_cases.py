@@ -19,12 +19,14 @@ from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
 from cconv.ops import adafactor
+from cconv.ops import batch_normalization as ops_batch_normalization
 from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
 from cconv.ops import layer_normalization as ops_layer_normalization
 from cconv.ops import merging as ops_merging
 from cconv.ops import normalization as ops_normalization
 from cconv.ops import optimizers as ops_optimizers
+from cconv.ops.behind import Behind
 from cconv.ops.dropout import keep
 from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
@@ -117,6 +119,7 @@ def convolution(n, geometry, channels, filters, groups, dtype, algorithm="direct
         return (
             ops.conv2d(x, kernel, bias, window, groups, True, run, algorithm),
             ops.conv2d(x, changed, None, window, groups, False, run, algorithm),
+            ops.conv2d(x, kernel, None, window, groups, False, run, algorithm, last=Behind("silu", 0.0, dy)),
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm),
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm, x),
             *ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm),
@@ -293,6 +296,8 @@ def dense(m, width, outputs, dtype):
         return (
             ops.dense(x, kernel, bias, True, run),
             ops.dense(x, kernel, bias, True, run, scale),
+            ops.dense(x, kernel, bias, False, run, None, Behind("silu", 0.0, dy)),
+            ops.dense(x, kernel, bias, False, run, scale, Behind("clipped_relu", 0.5, dy)),
             ops.dense(x, kernel, None, False, run),
             ops.dense_input_gradient(dy, kernel, run),
             *ops.dense_weight_gradient(dy, x, run),
@@ -399,16 +404,20 @@ def normalization(m, channels, dtype):
 
     def compute(run):
         mean, variance = ops_normalization.statistics(x, run)
-        sums, products = ops_normalization.gradient_sums(dy, x, per_channel[0], run)
         y = ops_normalization.apply(x, *per_channel[:3], 0.0, run)
-        results = [mean, variance, sums, products, y]
-        for cap in (0.5, np.inf):
-            positive = ops_normalization.apply(x, *per_channel[:3], cap, run)
-            dx, *masked = ops_normalization.relu_gradient_sums(dy, positive, x, per_channel[0], run, cap)
-            results += [positive, dx.copy(), *masked]
-        results.append(ops_normalization.input_gradient(dx, x, *per_channel, run, in_place=True))
-        results.append(ops_normalization.scale_gradient(dy, x, per_channel[0], run))
-        return [*results, ops_normalization.input_gradient(dy, x, *per_channel, run)]
+        results = [mean, variance, y]
+        for cap in (0.0, 0.5, np.inf):
+            what = ops_normalization.Normalized(*per_channel[:3], cap)
+            sums = ops_normalization.gradient_sums(dy, x, what, run).sum(axis=0)
+            y = ops_normalization.apply(x, *what, run)
+            results += [sums, y, ops_normalization.input_gradient(dy, x, what, *per_channel[2:], run)]
+        for weights in (per_channel[:2], (None, None)):
+            moving = per_channel[2].copy(), np.abs(per_channel[3])
+            scales = ops_batch_normalization.of_batch(x, *weights, moving, 0.9, 1e-3, run)
+            partial = ops_normalization.gradient_sums(dy, x, what, run)
+            results += [*moving, *scales, *ops_batch_normalization.slopes(partial, m, scales, run)]
+            results += ops_batch_normalization.of_moving(*weights, moving, 1e-3, run)
+        return [*results, ops_normalization.scale_gradient(dy, x, per_channel[0], run)]
 
     return compute
 

@@ -47,7 +47,9 @@ OUT_OF_BOUNDS = {
     "a write behind the end": "ctypes.memset(at_end.ctypes.data + at_end.nbytes, 0, 1)",
     "a write before the start": "ctypes.memset(at_start.ctypes.data - 1, 0, 1)",
     "a write to an input": "ctypes.memset(read_only.ctypes.data, 0, 1)",
-    "a kernel whose output is too small": "dense.dense_forward(x, k, None, None, at_end, False, None, 1)",
+    "a kernel whose output is too small": (
+        "dense.dense_forward(x, k, None, None, at_end, False, None, 0, 0.0, None, 1)"
+    ),
 }
 
 

@@ -61,35 +61,42 @@ def test_twin(dtype, m, c, mean, seed):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @settings(deadline=None, max_examples=40)
-@given(m=st.integers(1, 300), c=st.integers(1, 70), spoilt=st.booleans(), seed=st.integers(0, 99))
-def test_relu_in_the_same_pass(dtype, m, c, spoilt, seed):
+@given(
+    m=st.integers(1, 300),
+    c=st.integers(1, 70),
+    cap=st.sampled_from([0.7, np.inf]),
+    spoilt=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_relu_in_the_same_pass(dtype, m, c, cap, spoilt, seed):
     rng = np.random.default_rng(seed)
     x, dy = (rng.normal(size=(m, c)).astype(dtype) for _ in range(2))
     mean, scale, shift, slope = (rng.normal(size=c).astype(dtype) for _ in range(4))
     if spoilt:
         x[rng.integers(m), rng.integers(c)] = rng.choice([np.nan, np.inf, -np.inf])
 
+    less = slope[::-1].copy()
+    what = normalization.Normalized(mean, scale, shift, cap)
+
     def fused():
         run = Run()
-        y = normalization.apply(x, mean, scale, shift, np.inf, run)
-        dx, sums, products = normalization.relu_gradient_sums(dy, y, x, mean, run)
-        masked = dx.copy()
-        back = normalization.input_gradient(dx, x, mean, scale, slope, shift, run, in_place=True)
-        assert back is dx
-        return y, masked, sums, products, back
+        y = normalization.apply(x, mean, scale, shift, cap, run)
+        sums = normalization.gradient_sums(dy, x, what, run).sum(axis=0)
+        return y, sums, normalization.input_gradient(dy, x, what, slope, less, run)
 
-    run = Run()
+    run, alone = Run(), what._replace(cap=0.0)
     with np.errstate(invalid="ignore"):
-        y, masked, sums, products, back = on_all_threads(fused)
+        y, sums, back = on_all_threads(fused)
         plain = (x - mean) * scale + shift
-    assert np.array_equal(y, np.where(plain < 0, np.asarray(0, dtype), plain), equal_nan=True)
-    assert np.array_equal(masked, np.where(y > 0, dy, np.asarray(0, dtype)))
-    assert masked.tobytes() == ops.relu_backward(dy, y, run).tobytes()
-    for found, wanted in zip(
-        (sums, products), normalization.gradient_sums(masked, x, mean, run), strict=True
-    ):
-        assert found.tobytes() == wanted.tobytes()
-    assert back.tobytes() == normalization.input_gradient(masked, x, mean, scale, slope, shift, run).tobytes()
+        wanted = np.where(plain < 0, np.asarray(0, dtype), plain)
+        wanted = np.where(wanted > cap, np.asarray(cap, dtype), wanted)
+    assert np.array_equal(y, wanted, equal_nan=True)
+    masked = ops.rectifier_backward(dy, y, cap, run)
+    assert np.array_equal(masked, np.where((y > 0) & ((y < cap) | np.isinf(cap)), dy, np.asarray(0, dtype)))
+    assert sums.tobytes() == normalization.gradient_sums(masked, x, alone, run).sum(axis=0).tobytes()
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(back, masked * scale - (x - mean) * slope - less, equal_nan=True)
+    assert back.tobytes() == normalization.input_gradient(masked, x, alone, slope, less, run).tobytes()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from cconv import activations
 from cconv.activations import Activation
+from cconv.engine.around import PaddedStep
 from cconv.engine.flow import Flow
 from cconv.engine.steps import (
     AddedRelu,
@@ -20,15 +21,18 @@ from cconv.engine.steps import (
 )
 from cconv.geometry.algorithms import (
     average_pool_fits,
+    choose_forward,
     fuses_pooling,
     pooled_algorithm,
 )
+from cconv.geometry.shapes import Window, resolve_window
 from cconv.layers.activation import Activation as ActivationLayer
 from cconv.layers.affine import Affine, Dense
 from cconv.layers.base import Layer
 from cconv.layers.convolution import Conv2D, DepthwiseConv2D
 from cconv.layers.elementwise import Add
 from cconv.layers.normalization import BatchNormalization
+from cconv.layers.padding import ZeroPadding2D
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from cconv.layers.separable import SeparableConv2D
 from cconv.layers.sequences import Conv1D, Conv1DTranspose, DepthwiseConv1D, SeparableConv1D
@@ -55,11 +59,14 @@ AFFINE = (
     SeparableConv1D,
     SeparableConv2D,
 )
+# The algorithms that leave padding out of their sums.
+PADDING = ("depthwise", "few_taps", "direct")
 # The activations that are computed in the lanes of images.
 IN_LANES = (activations.Linear, activations.ReLU, activations.Tanh, activations.Sigmoid)
 
 
-def _is_linear(activation: Activation) -> bool:
+def is_linear(activation: Activation) -> bool:
+    """Whether an activation does nothing."""
     return type(activation) is activations.Linear
 
 
@@ -103,7 +110,7 @@ def _join(layers: Sequence[Layer]) -> Affine | None:
     first = layers[0]
     if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
         return None
-    if not _is_linear(first.activation):
+    if not is_linear(first.activation):
         return None
     joined = copy.copy(first)
     joined.activation = activation
@@ -116,7 +123,7 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
         return None
     affine = layers[0]
     assert isinstance(affine, Affine)
-    if not _is_linear(affine.activation):
+    if not is_linear(affine.activation):
         return None
     largest = max(FOLDED_KERNEL, FOLDED_PER_OUTPUT * math.prod(affine.output_shape))
     if not scales_kernel(affine) and affine.params["kernel"].size > largest:
@@ -126,8 +133,8 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
 
 
 def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """ReLU behind a batch normalisation, also one that is cut above, in training."""
-    if not training or len(layers) < 2 or type(layers[0]) is not BatchNormalization:
+    """ReLU behind a batch normalisation, also one that is cut above."""
+    if len(layers) < 2 or type(layers[0]) is not BatchNormalization:
         return None
     activation = _activation_of(layers[1])
     cap = 0.0 if activation is None else activations.cap_of(activation)
@@ -163,7 +170,7 @@ def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     if found is None:
         return None
     layer, pooling, joined = found
-    if not _is_linear(layer.activation) and not activations.is_relu(layer.activation):
+    if not is_linear(layer.activation) and not activations.is_relu(layer.activation):
         return None
     shapes = (layer.groups, layer.in_channels, layer.filters)
     fits = fuses_pooling(layer.window, pooling.window, *shapes, layer.algorithm)
@@ -184,6 +191,43 @@ def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | Non
     return AveragedConvolution(layers[: 3 if joined else 2], first, joined) if fits else None
 
 
+def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
+    """At inference, zeros around the images in front of a convolution, with all that is fused behind it.
+
+    Sums in which padding is left out have the same bits as those in which it is zeros, but for what is not
+    finite in the kernel. Winograd's algorithm looks at tiles as they are, and is left alone.
+    """
+    if training or len(layers) < 2 or type(layers[0]) is not ZeroPadding2D:
+        return None
+    padding, layer = layers[:2]
+    assert isinstance(padding, ZeroPadding2D)
+    if type(layer) not in (Conv2D, DepthwiseConv2D):
+        return None
+    assert isinstance(layer, Conv2D | DepthwiseConv2D)
+    bare = copy.copy(layer)  # another layer over the same weights
+    bare.window = _window_of_both(padding, layer)
+    chosen = {choose_forward(*each.convolution.shapes) for each in (bare, layer)}
+    if bare.window.output_size != layer.window.output_size or len(chosen) > 1 or not chosen <= {*PADDING}:
+        return None
+    rules = [rule for rule in RULES if rule is not _padded]
+    rest = [bare, *layers[2:]]
+    inner = next(step for rule in rules if (step := rule(rest, first + 1, training)) is not None)
+    return PaddedStep(padding, inner, layers[1 : 1 + len(inner.layers)])
+
+
+def _window_of_both(padding: ZeroPadding2D, layer: Conv2D | DepthwiseConv2D) -> Window:
+    """Return the window of a convolution on images without the zeros in front of it."""
+    own, around = layer.window, padding._around
+    (top, bottom), (left, right) = (
+        (before + more, after + further)
+        for (before, after), (more, further) in zip(own.pads, around, strict=True)
+    )
+    height, width = own.input_size
+    size = height - sum(around[0]), width - sum(around[1])
+    pads = (top, bottom), (left, right)
+    return resolve_window(layer.where, size, own.kernel_size, own.strides, pads, own.dilation)
+
+
 def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """Any affine layer with an activation behind it as a layer of its own."""
     joined = _join(layers)
@@ -198,7 +242,16 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
 # Each rule sees the layers that are left, the first one's number, and whether backward will follow;
 # it returns the step that computes as many of them as it can, or None. The first that knows one wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
-RULES: tuple[Rule, ...] = (_normalized, _normalized_relu, _added_relu, _pooled, _averaged, _activated, _alone)
+RULES: tuple[Rule, ...] = (
+    _padded,
+    _normalized,
+    _normalized_relu,
+    _added_relu,
+    _pooled,
+    _averaged,
+    _activated,
+    _alone,
+)
 
 
 def steps_of(layers: Sequence[Layer] | Flow, training: bool, fuse: bool = True) -> list[Step]:

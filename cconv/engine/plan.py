@@ -25,8 +25,10 @@ from typing import Any
 import numpy as np
 
 from cconv.activations import Activation
+from cconv.engine.adding import add_behind
 from cconv.engine.flow import Flow
 from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
+from cconv.engine.growing import grow
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
 from cconv.engine.places import Gradients, Values
@@ -84,6 +86,8 @@ class Plan:
         if training and fuse:
             share_relus(self.steps, self.flow)
             compute_again(self.steps, self.flow)
+        elif fuse:
+            self.steps = grow(add_behind(self.steps, self.flow), self.flow)
         # The bytes that a sample takes of each memory in which outputs lie that are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):
@@ -101,7 +105,7 @@ class Plan:
         self._made_of = [
             (layer.__dict__, name, layer.__dict__[name])
             for layer in given.layers
-            for name in ("params", "activation", "algorithm")
+            for name in ("params", "activation", "algorithm", "epsilon")
             if name in layer.__dict__
         ]
         self._prepared = [

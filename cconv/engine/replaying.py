@@ -47,7 +47,7 @@ class _Repeat(NamedTuple):
 class RecordedPlan(Plan):
     """A `Plan` that repeats what it has done before; its results have the same bits as that plan's.
 
-    Layers that do more than call kernels, such as a batch normalisation in training, are run as ever.
+    Layers that do more than call kernels, such as a random augmentation, are run as ever.
 
     Attributes
     ----------

@@ -12,6 +12,7 @@ import numpy as np
 
 from cconv import activations, ops
 from cconv.activations import Activation
+from cconv.engine.following import IN_THE_SAME_PASS, follows
 from cconv.engine.memory import PlanRun
 from cconv.geometry.algorithms import forward_algorithm, spreads_pooled
 from cconv.layers.affine import Affine, Dense
@@ -128,6 +129,10 @@ class NormalizedStep(Step):
         self._scales = scales_kernel(folded)
         if activation is not None:
             folded.activation = activation
+            last = follows(activation)
+            # ReLU is computed in the kernel itself.
+            if last is not None and last.activation != "relu" and isinstance(folded, IN_THE_SAME_PASS):
+                folded.activation, folded._last = activations.Linear(), last
         self._folded = folded
 
     def prepare(self, run: PlanRun) -> None:
@@ -158,7 +163,7 @@ class NormalizedStep(Step):
 
 
 class NormalizedRelu(Step):
-    """In training, a batch normalisation and the ReLU behind it, cut above or not, as one pass each way.
+    """A batch normalisation and the ReLU behind it, cut above or not, as one pass each way.
 
     The results have the same bits as those of the two layers one by one.
     """
@@ -176,16 +181,19 @@ class NormalizedRelu(Step):
         assert isinstance(layer, BatchNormalization)
         return layer
 
+    @replayable
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the ReLU."""
-        self._y = self.normalization._normalize(x, run, self._cap)
-        return self._y
+        y = self.normalization._normalize(x, run, self._cap)
+        self._y = y if run.training else None
+        return y
 
     def recompute(self, run: PlanRun) -> None:
         """Put the output back, from what the normalisation kept."""
         assert self._y is not None
         self._y = self.normalization._relu_again(self._y.shape, self._cap, run)
 
+    @replayable
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: bool) -> np.ndarray | None:
         """Set the gradients of the normalisation's weights; return that of the input if `need_dx`."""
         return self.normalization._go_back(dy, run, need_dx, self._y, self._cap)

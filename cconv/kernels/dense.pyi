@@ -11,6 +11,9 @@ def dense_forward(
     bias: np.ndarray | None,
     y: np.ndarray,
     relu: bool,
+    added: np.ndarray | None,
+    activation: int,
+    number: float,
     scratch: np.ndarray | None,
     threads: int,
 ) -> None: ...

@@ -47,6 +47,7 @@ from cconv._kernels cimport (
 )
 from cconv._rows cimport cconv_rows
 from cconv._sizes cimport ceil_div, least, most, size
+from cconv.kernels.behind cimport Behind, behind_of, do_behind
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size PIECES = 16     # of a sum over samples, in one chain
@@ -115,6 +116,7 @@ cdef void panel_product(
     cython.floating *c,            # OUT  (rows, columns)
     size rows, size columns, const cconv_sum *s, int mode,
     cconv_ahead *ahead,            # two, to be asked for meanwhile
+    const Behind *last,            # what follows, or NULL
 ) noexcept nogil:
     cdef size width = s.bk, i, j, k, m, calls, r
     for i in range(ceil_div(rows, STRIP)):
@@ -127,6 +129,8 @@ cdef void panel_product(
                 cconv_fetch(ahead + 1)
                 product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
                         panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
+        if last != NULL:
+            do_behind(last, m, columns, s.cm, c + i * STRIP * s.cm, sizeof(cython.floating))
 
 
 cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
@@ -157,10 +161,11 @@ cdef struct Product:
     size cm           # of C; of A they are `depth`
     bint transposed   # whether B is (columns, depth)
     int mode          # of the micro-kernel, with the last terms
+    const Behind *last  # what follows, or NULL
 
 
 cdef Product product_of(size rows, size columns, size depth, bint transposed, int mode) noexcept nogil:
-    return Product(rows, columns, depth, depth if transposed else columns, columns, transposed, mode)
+    return Product(rows, columns, depth, depth if transposed else columns, columns, transposed, mode, NULL)
 
 
 cdef Product share_of(const Product *whole, size rows, size columns) noexcept nogil:
@@ -201,7 +206,7 @@ cdef void multiply_task(
         panel_product(a + p.first, <const cython.floating *>scratch,
                       behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column,
                       m.rows, p.n, &s, (m.mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0),
-                      ahead)
+                      ahead, m.last if p.last else NULL)
         p = q
 
 
@@ -240,6 +245,8 @@ cdef void in_place_task(
         product(&s, m.rows, m.columns, a + first, b + first * stride, c,
                 <const cython.floating *>NULL if after > 0 else bias,
                 fetch | (0 if after > 0 else m.mode) | (CCONV_ACCUMULATE if first else 0))
+    if m.last != NULL:
+        do_behind(m.last, m.rows, m.columns, m.cm, c, item)
 
 
 cdef void multiply(
@@ -275,10 +282,15 @@ def dense_forward(
     const cython.floating[::1] bias,       # IN   (out) or None
     cython.floating[:, ::1] y,             # OUT  (m, out)
     bint relu,
+    const cython.floating[:, ::1] added,   # IN   (m, out) or None: behind all that, and then
+    int activation, double number,         # this one, by its code
     cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None, without a scale: in place
     int threads,
 ):
-    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`."""
+    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`, then what follows."""
+    cdef const cython.floating *more = NULL
+    cdef Product whole
+    cdef Behind last
     cdef const cython.floating *gamma = NULL
     cdef const cython.floating *beta = NULL
     cdef cython.floating *room = NULL
@@ -288,10 +300,14 @@ def dense_forward(
         beta = &bias[0]
     if scratch is not None:
         room = &scratch[0]
+    if added is not None:
+        more = &added[0, 0]
+    whole = product_of(x.shape[0], kernel.shape[1], kernel.shape[0], False, CCONV_RELU if relu else 0)
+    if more != NULL or activation:
+        last = behind_of(&y[0, 0], more, activation, number, sizeof(cython.floating))
+        whole.last = &last
     with nogil:
-        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0],
-                 product_of(x.shape[0], kernel.shape[1], kernel.shape[0], False, CCONV_RELU if relu else 0),
-                 room, threads)
+        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], whole, room, threads)
 
 
 def dense_row_scratch(size depth, size columns):
@@ -466,7 +482,8 @@ cdef void strips_product(
                              least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
                              calls_of(n, many, item))
         panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
-                      <const cython.floating *>NULL, to + i * STRIP * apart, n, many, &s, mode, ahead)
+                      <const cython.floating *>NULL, to + i * STRIP * apart, n, many, &s, mode, ahead,
+                      NULL)
         if few:
             few_columns(<const cython.floating *>scratch + many // width * DEPTH * width + many % width,
                         <const cython.floating *>strip, to + i * STRIP * apart + many, few, n, p.k, apart,

@@ -12,6 +12,9 @@ def forward(
     y: np.ndarray,
     window: Any,
     relu: bool,
+    added: np.ndarray | None,
+    activation: int,
+    number: float,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

@@ -37,6 +37,7 @@ from cconv._sizes cimport (
     size,
     window_of,
 )
+from cconv.kernels.behind cimport BEHIND_BYTES, Behind, behind_of, do_behind, is_any
 
 cdef size ENOUGH_TASKS = 16  # to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4    # of a band: the rows above and below it are read twice
@@ -64,21 +65,41 @@ cdef inline size share(size c, size split, size splits) noexcept nogil:
     return least(split * ceil_div(c, CHANNELS) // splits * CHANNELS, c)
 
 
+cdef void band_task(
+    const cython.floating *x,       # IN   (h, w, c)
+    const cython.floating *kernel,  # IN   (kh, kw, c)
+    const cython.floating *bias,    # IN   (c) or NULL
+    cython.floating *y,             # OUT  one image
+    const cconv_depth *d, size first, size stop, size start, size end, bint relu, const Behind *last,
+) noexcept nogil:
+    # Rows first ... stop of channels start ... end; fewer at a time if something is done behind them.
+    cdef size rows = stop - first, bytes = d.columns * (end - start) * sizeof(cython.floating)
+    if last != NULL:
+        rows = most(FEWEST_ROWS, BEHIND_BYTES // most(bytes, 1))
+    while first < stop:
+        kernels(sizeof(cython.floating)).convolve(
+            d, first, least(first + rows, stop), start, end, x, kernel, bias, y, relu)
+        if last != NULL:
+            do_behind(last, least(rows, stop - first) * d.columns, end - start, d.column,
+                      y + first * d.row + start, sizeof(cython.floating))
+        first = first + rows
+
+
 cdef void run(
     const cython.floating *x,       # IN   (n, h, w, c)
     const cython.floating *kernel,  # IN   (kh, kw, c)
     const cython.floating *bias,    # IN   (c) or NULL
     cython.floating *y,             # OUT  images `image` apart
     const cconv_depth *d, size n, size image, bint relu, int threads,
+    const Behind *last,             # what follows where y is contiguous, or NULL
 ) noexcept nogil:
     cdef Tasks tasks = tasks_of(d, n)
     cdef size each = tasks.bands * tasks.splits, t, i, band, split
     for t in prange(n * each, num_threads=threads, schedule="static"):
         i, band, split = t // each, t % each // tasks.splits, t % tasks.splits
-        kernels(sizeof(cython.floating)).convolve(
-            d, band * d.rows // tasks.bands, (band + 1) * d.rows // tasks.bands,
-            share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits),
-            x + i * d.h * d.w * d.c, kernel, bias, y + i * image, relu)
+        band_task(x + i * d.h * d.w * d.c, kernel, bias, y + i * image, d,
+                  band * d.rows // tasks.bands, (band + 1) * d.rows // tasks.bands,
+                  share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits), relu, last)
 
 
 cdef cconv_depth geometry(Images x, Images y, Window w) noexcept nogil:
@@ -107,21 +128,28 @@ def forward(
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, c)
     window,                                      # (strides, origin, dilation); origin: (top, left) padding
     bint relu,
+    const cython.floating[:, :, :, ::1] added,   # IN   (n, oh, ow, c) or None: behind all that, and then
+    int activation, double number,               # this one, by its code
     cython.floating[::1] scratch,                # OUT  packed_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`."""
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`, then what follows."""
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
     cdef cconv_depth d = geometry(images_of(x.shape), images_of(y.shape), w)
     cdef const cython.floating *beta = NULL
+    cdef const cython.floating *more = NULL
+    cdef Behind last
     cdef size t
     if bias is not None:
         beta = &bias[0]
+    if added is not None:
+        more = &added[0, 0, 0, 0]
+    last = behind_of(&y[0, 0, 0, 0], more, activation, number, sizeof(cython.floating))
     with nogil:
         for t in range(d.kh * d.kw):
             memcpy(&scratch[t * d.tap], &kernel[t // d.kw, t % d.kw, 0, 0], d.c * sizeof(cython.floating))
         run(&x[0, 0, 0, 0], <const cython.floating *>&scratch[0], beta, &y[0, 0, 0, 0], &d, x.shape[0],
-            d.rows * d.row, relu, threads)
+            d.rows * d.row, relu, threads, &last if is_any(&last) else NULL)
 
 
 cdef void pack_phase(
@@ -163,7 +191,7 @@ def input_gradient(
                 pack_phase(&kernel[0, 0, 0, 0], &scratch[0], c, w.kw, &down, &across)
                 run(&dy[0, 0, 0, 0], <const cython.floating *>&scratch[0], <const cython.floating *>NULL,
                     &dx[0, 0, 0, 0] + down.first * row + across.first * c, &d, to.n, to.h * row, False,
-                    threads)
+                    threads, NULL)
 
 
 # ---- weight gradient -------------------------------------------------------------------------------

@@ -3,32 +3,14 @@
 # rows of the batch.
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
-# in their order.  All is plain C without FMA, bound by memory, so no instruction set has a version
-# of its own and all give the same bits; a ReLU, forward and back, is simd/activations/map.h's on a chunk in
-# the cache.  Kernels check nothing and allocate nothing.
+# in their order.  What is done with a chunk is simd/normalization/columns.h.  Kernels check nothing and
+# allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.math cimport INFINITY
 
 from cconv._kernels cimport cconv_rows_of
 
 ctypedef Py_ssize_t size
-
-
-cdef void chunk_statistics(
-    size m, size c, const floating *x, const floating *origin, double *sums, double *squares
-) noexcept nogil:
-    # x (m, c), origin (c) -> sums, squares (c) of x - origin
-    cdef size i, j
-    cdef double d
-    for j in range(c):
-        sums[j] = 0
-        squares[j] = 0
-    for i in range(m):
-        for j in range(c):
-            d = <double> x[i * c + j] - <double> origin[j]
-            sums[j] += d
-            squares[j] += d * d
 
 
 def statistics(
@@ -41,27 +23,24 @@ def statistics(
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
-        chunk_statistics(min(rows, m - k * rows), c, &x[s, k * rows, 0], &x[s, 0, 0], &partial[s, k, 0, 0],
-                         &partial[s, k, 1, 0])
+        cconv_rows_of(sizeof(floating)).column_moments(
+            min(rows, m - k * rows), c, &x[s, k * rows, 0], &x[s, 0, 0], &partial[s, k, 0, 0],
+            &partial[s, k, 1, 0])
 
 
 cdef void chunk_apply(
-    size m, size c, const floating *x, const floating *mean, const floating *scale, const floating *shift,
-    double cap, floating *y
+    size m, size c, size apart, const floating *x, const floating *mean, const floating *scale,
+    const floating *shift, double cap, floating *y
 ) noexcept nogil:
-    # x (m, c), mean, scale, shift (c) -> y (m, c)
-    cdef size i, j
-    for i in range(m):
-        for j in range(c):
-            y[i * c + j] = (x[i * c + j] - mean[j]) * scale[j] + shift[j]
-    if cap == INFINITY:
-        cconv_rows_of(sizeof(floating)).relu(m * c, y, NULL, y, 0)
-    elif cap:
-        cconv_rows_of(sizeof(floating)).clipped_relu(m * c, y, NULL, y, cap)
+    # Rows of x that are `apart` apart, one by one.
+    cdef size i, rows = m if apart == c else 1
+    for i in range(m // rows):
+        cconv_rows_of(sizeof(floating)).normalize_columns(rows, c, x + i * apart, mean, scale, shift, cap,
+                                                          y + i * c)
 
 
 def apply(
-    const floating[:, :, ::1] x,  # IN
+    const floating[:, :, :] x,  # IN
     const floating[:, ::1] mean,  # IN
     const floating[:, ::1] scale,  # IN
     const floating[:, ::1] shift,  # IN
@@ -69,45 +48,36 @@ def apply(
     floating[:, :, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (n, m, c), mean, scale, shift (n, c) -> y (n, m, c) = (x - mean) scale + shift, then a ReLU that ends
-    # at `cap`; none if that is 0
+    # x (n, m, c), whose channels lie side by side, mean, scale, shift (n, c) -> y (n, m, c) =
+    # (x - mean) scale + shift, then a ReLU that ends at `cap`; none if that is 0
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
+    cdef size apart = x.strides[1] // <size> sizeof(floating) if m > 1 else c
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
-        chunk_apply(min(rows, m - k * rows), c, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0], &shift[s, 0],
-                    cap, &y[s, k * rows, 0])
-
-
-cdef void chunk_gradient_sums(
-    size m, size c, const floating *dy, const floating *x, const floating *mean, double *sums,
-    double *products
-) noexcept nogil:
-    # dy, x (m, c), mean (c) -> sums (c) of dy, products (c) of dy (x - mean)
-    cdef size i, j
-    for j in range(c):
-        sums[j] = 0
-        products[j] = 0
-    for i in range(m):
-        for j in range(c):
-            sums[j] += dy[i * c + j]
-            products[j] += <double> dy[i * c + j] * (<double> x[i * c + j] - <double> mean[j])
+        chunk_apply(min(rows, m - k * rows), c, apart, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0],
+                    &shift[s, 0], cap, &y[s, k * rows, 0])
 
 
 def gradient_sums(
     const floating[:, :, ::1] dy,  # IN
     const floating[:, :, ::1] x,  # IN
     const floating[:, ::1] mean,  # IN
+    const floating[:, ::1] scale,  # IN
+    const floating[:, ::1] shift,  # IN
+    double cap,
     double[:, :, :, ::1] partial,  # OUT
     size rows, int threads,
 ):
-    # dy, x (n, m, c), mean (n, c) -> partial (n, ceil(m / rows), 2, c): sums of dy and of dy (x - mean)
+    # dy, x (n, m, c), mean, scale, shift (n, c) -> partial (n, ceil(m / rows), 2, c): sums of dz and of
+    # dz (x - mean), dz being dy in front of the ReLU of `apply`; without one scale and shift are not read
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
-        chunk_gradient_sums(min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0], &mean[s, 0],
-                            &partial[s, k, 0, 0], &partial[s, k, 1, 0])
+        cconv_rows_of(sizeof(floating)).column_products(
+            min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0],
+            &shift[s, 0], cap, &partial[s, k, 0, 0], &partial[s, k, 1, 0])
 
 
 def add_chunks(
@@ -126,66 +96,24 @@ def add_chunks(
                 sums[i, j] = <floating> total
 
 
-cdef void rectifier_back(
-    size n, const floating *dy, const floating *y, floating *dx, double cap
-) noexcept nogil:
-    # dy, y (n) behind a ReLU that ends at `cap` -> dx (n)
-    if cap == INFINITY:
-        cconv_rows_of(sizeof(floating)).relu_backward(n, dy, y, dx, 0)
-    else:
-        cconv_rows_of(sizeof(floating)).clipped_relu_backward(n, dy, y, dx, cap)
-
-
-def relu_gradient_sums(
-    const floating[:, ::1] dy,  # IN
-    const floating[:, ::1] y,  # IN
-    const floating[:, ::1] x,  # IN
-    const floating[::1] mean,  # IN
-    floating[:, ::1] dx,  # OUT
-    double[:, :, ::1] partial,  # OUT
-    double cap, size rows, int threads,
-):
-    # dy, y (m, c) behind a ReLU that ends at `cap` -> dx (m, c), the gradient in front of it, and its
-    # gradient_sums(...)
-    cdef size m = x.shape[0], c = x.shape[1], t, count
-    for t in prange(partial.shape[0], schedule='static', num_threads=threads, nogil=True):
-        count = min(rows, m - t * rows)
-        rectifier_back(count * c, &dy[t * rows, 0], &y[t * rows, 0], &dx[t * rows, 0], cap)
-        chunk_gradient_sums(count, c, <const floating *> &dx[t * rows, 0], &x[t * rows, 0], &mean[0],
-                            &partial[t, 0, 0], &partial[t, 1, 0])
-
-
-cdef void chunk_input_gradient(
-    size m, size c, const floating *dy, const floating *x, const floating *mean, const floating *scale,
-    const floating *slope, const floating *shift, floating *dx
-) noexcept nogil:
-    # dy, x (m, c), mean, scale, slope, shift (c) -> dx (m, c), which may be dy
-    cdef size i, j
-    for i in range(m):
-        if dy == dx:
-            # Said with one pointer, so that the compiler sees that no element waits for another.
-            for j in range(c):
-                dx[i * c + j] = dx[i * c + j] * scale[j] - (x[i * c + j] - mean[j]) * slope[j] - shift[j]
-        else:
-            for j in range(c):
-                dx[i * c + j] = dy[i * c + j] * scale[j] - (x[i * c + j] - mean[j]) * slope[j] - shift[j]
-
-
 def input_gradient(
     const floating[:, :, ::1] dy,  # IN
     const floating[:, :, ::1] x,  # IN
     const floating[:, ::1] mean,  # IN
     const floating[:, ::1] scale,  # IN
-    const floating[:, ::1] slope,  # IN
     const floating[:, ::1] shift,  # IN
+    double cap,
+    const floating[:, ::1] slope,  # IN
+    const floating[:, ::1] less,  # IN
     floating[:, :, ::1] dx,  # OUT
     size rows, int threads,
 ):
-    # dy, x (n, m, c), mean, scale, slope, shift (n, c) -> dx (n, m, c) = dy scale - (x - mean) slope -
-    # shift; dx may be dy
+    # dy, x (n, m, c), mean, scale, shift, slope, less (n, c) -> dx (n, m, c) = dz scale - (x - mean) slope -
+    # less, dz being dy in front of the ReLU of `apply`; without one shift is not read; dx may be dy
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
     for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
-        chunk_input_gradient(min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0],
-                             &mean[s, 0], &scale[s, 0], &slope[s, 0], &shift[s, 0], &dx[s, k * rows, 0])
+        cconv_rows_of(sizeof(floating)).columns_backward(
+            min(rows, m - k * rows), c, &dy[s, k * rows, 0], &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0],
+            &shift[s, 0], cap, &slope[s, 0], &less[s, 0], &dx[s, k * rows, 0])

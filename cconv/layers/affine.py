@@ -24,6 +24,8 @@ class Affine(Layer):
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
+    # What a plan lets follow in the same pass, at inference.
+    _last: ops.behind.Behind = ops.behind.NOTHING
     # The passes that `_affine_backward` is made of, beside it.
     _own_gradients: tuple[str, ...] = ("_weight_gradient", "_input_gradient")
 
@@ -199,7 +201,8 @@ class Dense(Affine):
     @replayable
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         rows = x.reshape(-1, x.shape[-1])
-        y = ops.dense(rows, self.params["kernel"], self.params.get("bias"), relu, run, self._scale)
+        kernel, bias = self.params["kernel"], self.params.get("bias")
+        y = ops.dense(rows, kernel, bias, relu, run, self._scale, self._last)
         return y.reshape(*x.shape[:-1], self.units)
 
     @replayable

@@ -100,7 +100,7 @@ class GroupedConvolution(Windowed):
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         kernel, bias = self._taps(self.params["kernel"]), self.params.get("bias")
         how = (self.window, self.groups, relu, run, self.algorithm, self._scale)
-        return self._own(ops.conv2d(self._images(x, run), kernel, bias, *how), run, "y")
+        return self._own(ops.conv2d(self._images(x, run), kernel, bias, *how, last=self._last), run, "y")
 
     @replayable
     def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +149,7 @@ class DepthwiseConvolution(Windowed):
     @replayable
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         how = (self._grouped(), self.params.get("bias"), self.window, self.in_channels, relu, run)
-        return self._own(ops.conv2d(self._images(x, run), *how), run, "y")
+        return self._own(ops.conv2d(self._images(x, run), *how, last=self._last), run, "y")
 
     @replayable
     def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:

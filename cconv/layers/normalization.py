@@ -10,8 +10,8 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import finite, fraction, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.layers.listed import named
-from cconv.ops import normalization
-from cconv.ops.run import Run
+from cconv.ops import batch_normalization, normalization
+from cconv.ops.run import Run, is_replayable, replayable
 
 
 def channels_axis(where: str, axis: Any) -> int:
@@ -157,78 +157,76 @@ class BatchNormalization(Layer):
         self._add_state("moving_mean", channels, self.moving_mean_initializer)
         self._add_state("moving_variance", channels, self.moving_variance_initializer)
 
+    def _replays(self, training: bool) -> bool:
+        parts = [self._normalize, self._go_back] if training else [self._normalize]
+        return super()._replays(training) and all(map(is_replayable, parts))
+
+    def _settings(self) -> tuple[Any, ...]:
+        return *super()._settings(), self.momentum
+
+    @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         return self._normalize(x, run)
 
+    @replayable
     def _normalize(self, x: np.ndarray, run: Run, cap: float = 0.0) -> np.ndarray:
         """Return the output, or that of the ReLU behind it that ends at `cap`."""
         rows = x.reshape(-1, x.shape[-1])
         of_batch = run.training and self.trainable and not self._as_at_inference
-        if of_batch:
-            mean, variance = normalization.statistics(rows, run)
-            self._follow(mean, variance)
-        else:
-            mean, variance = self.state["moving_mean"], self.state["moving_variance"]
-        inverse = 1 / np.sqrt(variance + self.epsilon)
-        scale = inverse * self.params["gamma"] if self.scale else inverse
-        shift = self.params["beta"] if self.center else np.zeros_like(inverse)
-        mean, scale, shift = (array.astype(x.dtype, copy=False) for array in (mean, scale, shift))
+        weights = self.params.get("gamma"), self.params.get("beta")
+        moving = self.state["moving_mean"], self.state["moving_variance"]
+        scales = (
+            batch_normalization.of_batch(rows, *weights, moving, self.momentum, self.epsilon, run)
+            if of_batch
+            else batch_normalization.of_moving(*weights, moving, self.epsilon, run)
+        )
         if run.training:
-            self._keep(x.shape[0], rows, mean, scale, shift, inverse, of_batch)
-        return normalization.apply(rows, mean, scale, shift, cap, run).reshape(x.shape)
+            self._keep(x.shape[0], rows, scales, of_batch)
+        return self._applied(rows, scales, cap, run).reshape(x.shape)
 
+    @staticmethod
+    def _applied(rows: np.ndarray, scales: batch_normalization.Scales, cap: float, run: Run) -> np.ndarray:
+        return normalization.apply(rows, scales.mean, scales.scale, scales.shift, cap, run)
+
+    @replayable
     def _relu_again(self, shape: Shape, cap: float, run: Run) -> np.ndarray:
         """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
-        rows, mean, scale, shift, *_ = self._cache
-        return normalization.apply(rows, mean, scale, shift, cap, run).reshape(shape)
+        rows, scales, _ = self._cache
+        return self._applied(rows, scales, cap, run).reshape(shape)
 
-    def _follow(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Move the averages."""
-        for name, value in (("moving_mean", mean), ("moving_variance", variance)):
-            moving = self.state[name]
-            with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
-                moving[...] = self.momentum * moving + (1 - self.momentum) * value
-
+    @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         return self._go_back(dy, run, need_dx)
 
+    @replayable
     def _go_back(
         self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None, cap: float = math.inf
     ) -> np.ndarray | None:
         """Do what `_backward` does; with `y`, the output of a ReLU behind, up to `cap`, from there."""
-        x, mean, scale, _, inverse, of_batch = self._cache
+        x, scales, of_batch = self._cache
         rows = dy.reshape(x.shape)
-        if not (of_batch or self.trainable):
-            # Statistics that do not depend on x, and nothing that learns.
-            dx = dy if y is None else ops.rectifier_backward(dy, y, cap, run)
-            return self._scaled_back(dx, scale, run) if need_dx else None
-        if y is None:
-            sums, products = normalization.gradient_sums(rows, x, mean, run)
-        else:
-            rows, sums, products = normalization.relu_gradient_sums(
-                rows, y.reshape(x.shape), x, mean, run, cap
-            )
-        if self.scale:
-            self.grads["gamma"] = run.empty("dgamma", sums.shape, dy.dtype)
-            self.grads["gamma"][...] = products * inverse
-        if self.center:
-            self.grads["beta"] = run.empty("dbeta", sums.shape, dy.dtype)
-            self.grads["beta"][...] = sums
+        cap = 0.0 if y is None else cap
+        what = normalization.Normalized(scales.mean, scales.scale, scales.shift, cap)
+        if of_batch or self.trainable:
+            partial = normalization.gradient_sums(rows, x, what, run)
+            found = batch_normalization.slopes(partial, len(x), scales, run)
+            gradients = {"gamma": found.dgamma, "beta": found.dbeta}
+            self.grads.update({name: gradients[name] for name in self.params})
         if not need_dx:
             return None
-        if not of_batch:
-            return self._scaled_back(rows, scale, run).reshape(dy.shape)
+        if not of_batch:  # statistics that do not depend on x
+            return self._scaled_back(
+                dy if y is None else ops.rectifier_backward(dy, y, cap, run), scales, run
+            )
         # dx = scale (dy - mean(dy) - (x - mean) inverse² mean(dy (x - mean)))
-        slope = scale * inverse * inverse * products / len(x)
-        shift = scale * sums / len(x)
-        slope, shift = slope.astype(dy.dtype), shift.astype(dy.dtype)
-        dx = normalization.input_gradient(rows, x, mean, scale, slope, shift, run, in_place=y is not None)
-        return dx.reshape(dy.shape)
+        return normalization.input_gradient(rows, x, what, found.slope, found.shift, run).reshape(dy.shape)
 
     @staticmethod
-    def _scaled_back(dy: np.ndarray, scale: np.ndarray, run: Run) -> np.ndarray:
+    def _scaled_back(dy: np.ndarray, scales: batch_normalization.Scales, run: Run) -> np.ndarray:
         """Go back through statistics that do not depend on x."""
-        return np.multiply(dy, scale, out=run.empty("dx", dy.shape, dy.dtype))
+        dx = run.empty("dx", dy.shape, dy.dtype)
+        run.call(np.multiply, dy, scales.scale, dx)
+        return dx
 
     @controlled
     def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -77,6 +77,11 @@ class _Watched(Step):
         self.forth: list[float] = []
         self.back: list[float] = []
 
+    @property
+    def merges(self) -> bool:
+        """Whether the step takes several inputs."""
+        return self.step.merges
+
     def forward(self, x: Any, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
         start = time.perf_counter()

@@ -23,6 +23,7 @@ from cconv.geometry.algorithms import (
 from cconv.geometry.shapes import Window
 from cconv.ops import dense, depthwise, direct, few_taps, lanes, winograd
 from cconv.ops.activations import where_positive
+from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.passes import Pass
 from cconv.ops.run import Array, Run
 
@@ -71,11 +72,12 @@ def conv2d(
     algorithm: str = "auto",
     scale: Array | None = None,
     tag: str = "y",
+    last: Behind = NOTHING,
 ) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
 
     A pointwise convolution may be given a `scale` (f), which its output takes in front of the bias.
-    `tag` is what the run calls y.
+    `tag` is what the run calls y, `last` what follows, in the same pass where the algorithm can.
     """
     channels, filters = x.shape[3], kernel.shape[3]
     what = Convolution(window, groups, channels, filters, x.itemsize, algorithm)
@@ -83,9 +85,12 @@ def conv2d(
     chosen = forward_algorithm(what, len(x))
     if chosen == "pointwise":
         rows = y.reshape(-1, filters), x.reshape(-1, channels)
-        dense.dense_into(*rows, kernel[0, 0], scale, bias, relu, run)
+        dense.dense_into(*rows, kernel[0, 0], scale, bias, relu, run, last)
+    elif chosen == "depthwise":
+        depthwise.forward(Pass.of(what, len(x), run), x, kernel, bias, y, relu, last)
     else:
         FORWARD[chosen](Pass.of(what, len(x), run), x, kernel, bias, y, relu)
+        finish(y, last, run)
     return y
 
 

@@ -2,32 +2,48 @@
 
 from cconv.kernels import dense as loops
 from cconv.ops.activations import where_positive
+from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.run import SERIAL_WORK, Array, Run, scratch_for
 from cconv.threads import threads_for
 
 
 def dense(
-    x: Array, kernel: Array, bias: Array | None, relu: bool, run: Run, scale: Array | None = None
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    relu: bool,
+    run: Run,
+    scale: Array | None = None,
+    last: Behind = NOTHING,
 ) -> Array:
-    """x (m, in), kernel (in, out), scale and bias (out) or None -> y (m, out)."""
+    """x (m, in), kernel (in, out), scale and bias (out) or None -> y (m, out), then what follows."""
     y = run.empty("y", (x.shape[0], kernel.shape[1]), x.dtype)
-    dense_into(y, x, kernel, scale, bias, relu, run)
+    dense_into(y, x, kernel, scale, bias, relu, run, last)
     return y
 
 
 def dense_into(
-    y: Array, x: Array, kernel: Array, scale: Array | None, bias: Array | None, relu: bool, run: Run
+    y: Array,
+    x: Array,
+    kernel: Array,
+    scale: Array | None,
+    bias: Array | None,
+    relu: bool,
+    run: Run,
+    last: Behind = NOTHING,
 ) -> None:
-    """y (m, out) = x (m, in) kernel (in, out), times scale, plus bias, then ReLU if `relu`."""
+    """y (m, out) = x (m, in) kernel (in, out), times scale, plus bias, ReLU if `relu`, then what follows."""
     threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
     if len(x) == 1 and scale is None:
         sums = scratch_for(run, loops.dense_row_scratch(*kernel.shape), x.dtype)
         run.call(loops.dense_row, x, kernel, bias, y, relu, sums, threads)
+        finish(y, last, run)
         return
     scratch = None
     if scale is not None or not loops.dense_in_place(len(y), y.shape[1], x.itemsize):
         scratch = scratch_for(run, loops.dense_scratch(x.itemsize, threads), x.dtype)
-    run.call(loops.dense_forward, x, kernel, scale, bias, y, relu, scratch, threads)
+    more = last.arguments(y)
+    run.call(loops.dense_forward, x, kernel, scale, bias, y, relu, *more, scratch, threads)
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:

@@ -1,14 +1,18 @@
 """Convolutions of one filter a channel."""
 
 from cconv.kernels import depthwise as loops
+from cconv.ops.behind import NOTHING, Behind
 from cconv.ops.passes import Pass
 from cconv.ops.run import Array
 
 
-def forward(this: Pass, x: Array, kernel: Array, bias: Array | None, y: Array, relu: bool) -> None:
-    """x (n, h, w, c), kernel (kh, kw, 1, c), bias (c) or None -> y (n, oh, ow, c)."""
+def forward(
+    this: Pass, x: Array, kernel: Array, bias: Array | None, y: Array, relu: bool, last: Behind = NOTHING
+) -> None:
+    """x (n, h, w, c), kernel (kh, kw, 1, c), bias (c) or None -> y (n, oh, ow, c), then what follows."""
     scratch = this.scratch(loops.packed_scratch(kernel.shape), x)
-    this.run.call(loops.forward, x, kernel, bias, y, this.geometry, relu, scratch, this.threads)
+    how = this.geometry, relu, *last.arguments(y)
+    this.run.call(loops.forward, x, kernel, bias, y, *how, scratch, this.threads)
 
 
 def input_gradient(this: Pass, dy: Array, kernel: Array, dx: Array) -> None:

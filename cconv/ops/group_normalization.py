@@ -59,11 +59,11 @@ def normalize_backward(
     slope, shift = (run.empty(tag, (n, c), x.dtype) for tag in ("slope", "back shift"))
     dgamma, dbeta = (run.empty(tag, (c,), x.dtype) for tag in ("dgamma", "dbeta"))
     partial, rows, threads = _partial(x, run), _rows(x), threads_for(x.size)
-    run.call(loops.gradient_sums, dy, x, mean, partial, rows, threads)
+    run.call(loops.gradient_sums, dy, x, mean, scale, scale, 0.0, partial, rows, threads)
     few = threads_for(partial.size, SERIAL_COSTLY)
     run.call(between.slopes, partial, inverse, m, slope, shift, dgamma, dbeta, gamma, few)
     if not need_dx:
         return None, dgamma, dbeta
     dx = run.empty("dx", x.shape, x.dtype)
-    run.call(loops.input_gradient, dy, x, mean, scale, slope, shift, dx, rows, threads)
+    run.call(loops.input_gradient, dy, x, mean, scale, scale, 0.0, slope, shift, dx, rows, threads)
     return dx, dgamma, dbeta

@@ -3,7 +3,7 @@
 Sums are in float64 over chunks of rows that depend on shapes alone, added in their order.
 """
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,16 +26,21 @@ def _partial(x: Array, run: Run) -> Array:
     return run.scratch(chunks * 2 * c * 8).view(np.float64).reshape(chunks, 2, c)
 
 
-def statistics(x: Array, run: Run) -> tuple[Array, Array]:
-    """Rows x (m, c) -> mean, variance (c) in float64.
+def sums(x: Array, run: Run) -> Array:
+    """Rows x (m, c) -> in scratch (chunks, 2, c), float64: sums of x - x[0] and of its squares.
 
-    From the sums of x - x[0] and of its squares, which do not cancel where the mean is large.
+    They do not cancel where the mean is large.
     """
     partial = _partial(x, run)
     run.call(loops.statistics, x[np.newaxis], partial[np.newaxis], _rows(x), threads_for(x.size))
-    sums, squares = partial.sum(axis=0)
+    return partial
+
+
+def statistics(x: Array, run: Run) -> tuple[Array, Array]:
+    """Rows x (m, c) -> mean, variance (c) in float64."""
+    total, squares = sums(x, run).sum(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
-        distance = sums / len(x)
+        distance = total / len(x)
         return x[0] + distance, np.maximum(squares / len(x) - distance * distance, 0)
 
 
@@ -50,50 +55,42 @@ def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Ru
     return y
 
 
-def gradient_sums(dy: Array, x: Array, mean: Array, run: Run) -> tuple[Array, Array]:
-    """Rows dy, x (m, c), mean (c) -> float64 sums of dy and of dy * (x - mean), each (c)."""
-    partial = _partial(x, run)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
-    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
-    sums, products = partial.sum(axis=0)
-    return sums, products
+class Normalized(NamedTuple):
+    """What was computed of rows x (m, c): (x - mean) * scale + shift, each (c), and a ReLU up to `cap`."""
+
+    mean: Array
+    scale: Array
+    shift: Array
+    cap: float = 0.0
 
 
-def relu_gradient_sums(
-    dy: Array, y: Array, x: Array, mean: Array, run: Run, cap: float = math.inf
-) -> tuple[Array, Array, Array]:
-    """Rows dy, y behind a ReLU up to `cap`, x (m, c), mean (c) -> dx in front of it, its `gradient_sums`."""
-    partial, dx = _partial(x, run), run.empty("dx", dy.shape, dy.dtype)
-    run.call(loops.relu_gradient_sums, dy, y, x, mean, dx, partial, cap, _rows(x), threads_for(x.size))
-    sums, products = partial.sum(axis=0)
-    return dx, sums, products
+def gradient_sums(dy: Array, x: Array, what: Normalized, run: Run) -> Array:
+    """Rows dy, x (m, c) -> in scratch (chunks, 2, c), float64: sums of dz and of dz * (x - mean).
 
-
-def input_gradient(
-    dy: Array,
-    x: Array,
-    mean: Array,
-    scale: Array,
-    slope: Array,
-    shift: Array,
-    run: Run,
-    in_place: bool = False,
-) -> Array:
-    """Rows dy, x (m, c), the others (c) -> dx (m, c) = dy * scale - (x - mean) * slope - shift.
-
-    With `in_place` dx is dy.
+    dz is dy in front of the ReLU, if there is one.
     """
-    dx = dy if in_place else run.empty("dx", dy.shape, dy.dtype)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, scale, slope, shift, dx))
+    partial = _partial(x, run)
+    vectors = (v[np.newaxis] for v in what[:3])
+    how = (what.cap, partial[np.newaxis], _rows(x), threads_for(x.size))
+    run.call(loops.gradient_sums, dy[np.newaxis], x[np.newaxis], *vectors, *how)
+    return partial
+
+
+def input_gradient(dy: Array, x: Array, what: Normalized, slope: Array, less: Array, run: Run) -> Array:
+    """Rows dy, x (m, c), slope, less (c) -> dx (m, c) = dz * scale - (x - mean) * slope - less.
+
+    dz is as in `gradient_sums`.
+    """
+    dx = run.empty("dx", dy.shape, dy.dtype)
+    mean, scale, shift, slope, less = (v[np.newaxis] for v in (*what[:3], slope, less))
+    arrays = dy[np.newaxis], x[np.newaxis], mean, scale, shift, what.cap, slope, less, dx[np.newaxis]
     run.call(loops.input_gradient, *arrays, _rows(x), threads_for(x.size))
     return dx
 
 
 def scale_gradient(dy: Array, x: Array, mean: Array, run: Run) -> Array:
     """Rows dy, x (m, c), mean (c) -> the sums of dy * (x - mean) (c), in their dtype."""
-    partial = _partial(x, run)
-    arrays = (a[np.newaxis] for a in (dy, x, mean, partial))
-    run.call(loops.gradient_sums, *arrays, _rows(x), threads_for(x.size))
+    partial = gradient_sums(dy, x, Normalized(mean, mean, mean), run)
     both = run.empty("dscale", (2, x.shape[1]), x.dtype)
     run.call(loops.add_chunks, partial, both)
     return both[1]

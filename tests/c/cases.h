@@ -150,6 +150,43 @@ static void NAME(normalized)(const cconv_rows *rows) {
     }
 }
 
+/* Columns of rows (m, c): the bits of one column alone, whatever lies beside it. */
+static void NAME(columns)(const cconv_rows *rows) {
+    for (ptrdiff_t c = 1; c < 70; c += c < 20 ? 1 : 7) {
+        const ptrdiff_t m = 21;
+        REAL *x = NAME(numbers)(m * c, 31), *dy = NAME(numbers)(m * c, 32), *v = NAME(numbers)(5 * c, 33);
+        REAL *y = NAME(numbers)(m * c + 1, 34), *dx = NAME(numbers)(m * c + 1, 35), one[21], back[21];
+        double *sums = malloc((size_t)(4 * c) * sizeof(double)), alone[4];
+        const REAL behind = y[m * c], after = dx[m * c];
+        for (int mode = 0; mode < 3; mode++) {
+            const double cap = mode == 0 ? 0 : mode == 1 ? 0.5 : __builtin_inf();
+            rows->column_moments(m, c, x, v, sums, sums + c);
+            rows->normalize_columns(m, c, x, v, v + c, v + 2 * c, cap, y);
+            rows->column_products(m, c, dy, x, v, v + c, v + 2 * c, cap, sums + 2 * c, sums + 3 * c);
+            rows->columns_backward(m, c, dy, x, v, v + c, v + 2 * c, cap, v + 3 * c, v + 4 * c, dx);
+            for (ptrdiff_t j = 0; j < c; j++) {
+                REAL column[21], slopes[21];
+                for (ptrdiff_t r = 0; r < m; r++) column[r] = x[r * c + j], slopes[r] = dy[r * c + j];
+                rows->column_moments(m, 1, column, v + j, alone, alone + 1);
+                rows->column_products(m, 1, slopes, column, v + j, v + c + j, v + 2 * c + j, cap, alone + 2,
+                                      alone + 3);
+                rows->normalize_columns(m, 1, column, v + j, v + c + j, v + 2 * c + j, cap, one);
+                rows->columns_backward(m, 1, slopes, column, v + j, v + c + j, v + 2 * c + j, cap,
+                                       v + 3 * c + j, v + 4 * c + j, back);
+                for (int k = 0; k < 4; k++)
+                    CHECK(alone[k] == sums[k * c + j], "sum %d of column %td of %td", k, j, c);
+                for (ptrdiff_t r = 0; r < m; r++)
+                    CHECK(one[r] == y[r * c + j] && back[r] == dx[r * c + j], "column %td of %td", j, c);
+            }
+            CHECK(y[m * c] == behind && dx[m * c] == after, "columns wrote behind %td", c);
+            digest(sums, (size_t)(4 * c) * sizeof(double));
+            digest(y, (size_t)(m * c) * sizeof(REAL));
+            digest(dx, (size_t)(m * c) * sizeof(REAL));
+        }
+        free(x), free(dy), free(v), free(y), free(dx), free(sums);
+    }
+}
+
 /* Pooling of one image, and back: every channel count, windows that overlap and hang over. */
 static void NAME(pools)(const cconv_rows *rows) {
     for (ptrdiff_t c = 1; c < 40; c++) {
@@ -272,6 +309,7 @@ static void NAME(check)(const NAME(table) *table) {
     NAME(functions)(table->rows);
     NAME(others)(table->rows);
     NAME(normalized)(table->rows);
+    NAME(columns)(table->rows);
     NAME(normalized_rows)(table->rows);
     NAME(pools)(table->rows);
     NAME(merged)(table->rows);

@@ -260,6 +260,7 @@ INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
 #include "activations/softmax.h"
 #include "losses/cross_entropy.h"
 #include "normalization/rows.h"
+#include "normalization/columns.h"
 #include "dropout/dropout.h"
 #include "dropout/normal.h"
 #include "optimizers/steps.h"
@@ -303,6 +304,8 @@ static const cconv_rows NAME(rows) = {
     .moments = NAME(moments), .normalize = NAME(normalize),
     .normalize_sums = NAME(normalize_sums), .normalize_weights = NAME(normalize_weights),
     .normalize_backward = NAME(normalize_backward),
+    .column_moments = NAME(column_moments), .normalize_columns = NAME(normalize_columns),
+    .column_products = NAME(column_products), .columns_backward = NAME(columns_backward),
     .dropout = NAME(dropout), .dropout_backward = NAME(dropout_backward), .normal = NAME(normal),
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_weights = NAME(average_weights),

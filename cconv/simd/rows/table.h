@@ -101,6 +101,17 @@ typedef struct {
     void (*normalize_backward)(ptrdiff_t m, ptrdiff_t n, const void *dy, const void *x,
                                const void *gamma, const double *statistics, const double *slopes,
                                void *dx);
+    /* rows x (m, c) and numbers of each column: see normalization/columns.h */
+    void (*column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x, const void *origin,
+                           double *sums, double *squares);
+    void (*normalize_columns)(ptrdiff_t m, ptrdiff_t c, const void *x, const void *mean,
+                              const void *scale, const void *shift, double cap, void *y);
+    void (*column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy, const void *x,
+                            const void *mean, const void *scale, const void *shift, double cap,
+                            double *sums, double *products);
+    void (*columns_backward)(ptrdiff_t m, ptrdiff_t c, const void *dy, const void *x,
+                             const void *mean, const void *scale, const void *shift, double cap,
+                             const void *slope, const void *less, void *dx);
     /* elements first ... first + n of one sample; first is a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);

@@ -1,0 +1,89 @@
+"""Steps at inference that also do what stands around a convolution: zeros in front, an addition behind."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+
+from cconv.engine.memory import PlanRun
+from cconv.engine.steps import AddedRelu, NormalizedStep, Step
+from cconv.layers.affine import Affine
+from cconv.layers.base import Layer
+from cconv.ops.behind import NOTHING, Behind
+
+
+class PaddedStep(Step):
+    """At inference, zeros around images and the steps behind, whose convolution pads them itself.
+
+    Parameters
+    ----------
+    padding : Layer
+        The layer of zeros.
+    inner : Step
+        What computes the rest, for images without them.
+    layers : sequence of Layer
+        What the inner step stands for.
+    """
+
+    def __init__(self, padding: Layer, inner: Step, layers: Sequence[Layer]) -> None:
+        super().__init__([padding, *layers], inner.first - 1)
+        self._inner = inner
+
+    def prepare(self, run: PlanRun) -> None:
+        """Do what the inner step does."""
+        self._inner.prepare(run)
+
+    def replays(self, training: bool) -> bool:
+        """Whether the inner step is nothing but kernel calls."""
+        return self._inner.replays(training)
+
+    def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        return self._inner.forward(x, run)
+
+
+class AddedStep(Step):
+    """At inference, a convolution, with its normalisation or without, what is added to it, and an activation.
+
+    What is added is added to what a task has just made, while that lies in the cache.
+
+    Parameters
+    ----------
+    before : Step
+        The convolution, linear.
+    add : Step
+        The addition, perhaps with ReLU.
+    other : int
+        Number of the value that is added.
+    """
+
+    def __init__(self, before: Step, add: Step, other: int) -> None:
+        super().__init__([*before.layers, *add.layers], before.first)
+        self.sources, self.value = (*before.sources, other), add.value
+        self._before = before
+        self._name = "relu" if isinstance(add, AddedRelu) else "linear"
+        # Another layer over the same weights, for this plan alone.
+        self._twin = before._folded if isinstance(before, NormalizedStep) else copy.copy(before.layer)
+
+    @property
+    def merges(self) -> bool:
+        """Whether `forward` takes several inputs: here it does."""
+        return True
+
+    def prepare(self, run: PlanRun) -> None:
+        """Do what the convolution's step does."""
+        self._before.prepare(run)
+
+    def replays(self, training: bool) -> bool:
+        """Whether the convolution is nothing but kernel calls."""
+        return self._before.replays(training)
+
+    def forward(self, x: tuple[np.ndarray, np.ndarray], run: PlanRun) -> np.ndarray:
+        """Return the output of the last layer."""
+        twin, (given, added) = self._twin, x
+        assert isinstance(twin, Affine)
+        twin._last = Behind(self._name, 0.0, added)
+        try:
+            return twin._forward(given, run)
+        finally:
+            twin._last = NOTHING  # the array may be the user's

@@ -1,0 +1,111 @@
+# batch_normalization.pyx: what lies between the sums of a batch's channels (normalization.pyx) and its
+# normalisation: a few numbers for each channel, in double, chunks in their order.
+#
+# Kernels check nothing and allocate nothing.
+from cython cimport floating
+from libc.math cimport sqrt
+
+from cconv.kernels.chunks cimport size
+
+
+cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
+    # partial (chunks, 2, c): the first chunk takes the sum of all
+    cdef size j, k
+    for k in range(1, chunks):
+        for j in range(2 * c):
+            partial[j] = partial[j] + partial[2 * k * c + j]
+
+
+def statistics(
+    double[:, :, ::1] partial,  # IN, OUT
+    const floating[:, ::1] x,  # IN
+    const floating[::1] gamma,  # IN, None
+    const floating[::1] beta,  # IN, None
+    double epsilon, double momentum,
+    floating[::1] moving_mean,  # IN, OUT
+    floating[::1] moving_variance,  # IN, OUT
+    floating[::1] mean,  # OUT
+    floating[::1] scale,  # OUT
+    floating[::1] shift,  # OUT
+    double[::1] inverse,  # OUT
+):
+    # partial (chunks, 2, c) of normalization.statistics of x (m, c), gamma, beta (c) -> mean, scale, shift,
+    # inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The moving averages move.
+    cdef size c = x.shape[1], j
+    cdef double rows = <double> x.shape[0], distance, average, variance
+    cdef const floating *factors = NULL
+    cdef const floating *offsets = NULL
+    if gamma is not None:
+        factors = &gamma[0]
+    if beta is not None:
+        offsets = &beta[0]
+    with nogil:
+        add_in_order(partial.shape[0], c, &partial[0, 0, 0])
+        for j in range(c):
+            distance = partial[0, 0, j] / rows
+            average = <double> x[0, j] + distance
+            variance = partial[0, 1, j] / rows - distance * distance
+            variance = 0 if variance < 0 else variance
+            moving_mean[j] = <floating> (
+                <double> (<floating> momentum * moving_mean[j]) + (1 - momentum) * average
+            )
+            moving_variance[j] = <floating> (
+                <double> (<floating> momentum * moving_variance[j]) + (1 - momentum) * variance
+            )
+            inverse[j] = 1 / sqrt(variance + epsilon)
+            mean[j] = <floating> average
+            scale[j] = <floating> (inverse[j] if factors == NULL else inverse[j] * <double> factors[j])
+            shift[j] = <floating> 0 if offsets == NULL else offsets[j]
+
+
+def kept_statistics(
+    const floating[::1] moving_variance,  # IN
+    const floating[::1] gamma,  # IN, None
+    const floating[::1] beta,  # IN, None
+    double epsilon,
+    floating[::1] scale,  # OUT
+    floating[::1] shift,  # OUT
+    double[::1] inverse,  # OUT
+):
+    # gamma, beta (c) -> scale, shift, inverse (c), of the moving averages:
+    # y = (x - moving_mean) scale + shift
+    cdef size c = moving_variance.shape[0], j
+    cdef floating of_one
+    cdef const floating *factors = NULL
+    cdef const floating *offsets = NULL
+    if gamma is not None:
+        factors = &gamma[0]
+    if beta is not None:
+        offsets = &beta[0]
+    with nogil:
+        for j in range(c):
+            of_one = <floating> 1 / <floating> sqrt(<double> (moving_variance[j] + <floating> epsilon))
+            inverse[j] = <double> of_one
+            scale[j] = of_one if factors == NULL else of_one * factors[j]
+            shift[j] = <floating> 0 if offsets == NULL else offsets[j]
+
+
+def slopes(
+    double[:, :, ::1] partial,  # IN, OUT
+    const floating[::1] scale,  # IN
+    const double[::1] inverse,  # IN
+    size m,
+    floating[::1] dgamma,  # OUT
+    floating[::1] dbeta,  # OUT
+    floating[::1] slope,  # OUT
+    floating[::1] shift,  # OUT
+):
+    # partial (chunks, 2, c) of normalization.gradient_sums of m rows, scale, inverse (c) -> dgamma, dbeta,
+    # slope, shift (c): dx = dy scale - (x - mean) slope - shift
+    cdef size c = scale.shape[0], j
+    cdef double sums, products, factor
+    with nogil:
+        add_in_order(partial.shape[0], c, &partial[0, 0, 0])
+        for j in range(c):
+            sums = partial[0, 0, j]
+            products = partial[0, 1, j]
+            factor = <double> scale[j]
+            dgamma[j] = <floating> (products * inverse[j])
+            dbeta[j] = <floating> sums
+            slope[j] = <floating> (factor * inverse[j] * inverse[j] * products / <double> m)
+            shift[j] = <floating> (factor * sums / <double> m)

@@ -1,0 +1,161 @@
+/* normalization/columns.h: rows x (m, c) whose columns have numbers of their own: sums of each column, in
+ * double, row by row; the normalisation with a ReLU behind it, and its gradient.
+ *
+ * Sums of COLUMN_ROWS rows stay in registers, a vector of columns at a time, and all rows of a sum are
+ * added in their order.  Nothing is fused, so that every instruction set gives the same bits.  A ReLU ends
+ * at `cap`; there is none if that is 0. */
+#undef COLUMN_ROWS
+#undef HALF_LANES
+#undef column_vec
+#undef WIDE
+#undef LOAD_WIDE
+#undef IS_PASSED
+#undef PASSED
+#undef NORMAL
+
+#define COLUMN_ROWS 8
+typedef double NAME(column_vec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef double NAME(column_unaligned)
+    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(double)), may_alias));
+typedef REAL NAME(column_narrow) __attribute__((
+    vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+#define column_vec NAME(column_vec)
+#define HALF_LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(double)))
+#define WIDE(v) __builtin_convertvector((v), column_vec)
+#define LOAD_WIDE(p) WIDE(*(const NAME(column_narrow) *)(p))
+
+/* sums (c) of x (m, c) - origin (c), and of its squares */
+static void NAME(column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x_, const void *origin_,
+                                 double *sums, double *squares) {
+    const REAL *origin = origin_;
+    for (ptrdiff_t j = 0; j < c; j++) sums[j] = squares[j] = 0;
+    for (ptrdiff_t i = 0; i < m; i += COLUMN_ROWS) {
+        const REAL *x = (const REAL *)x_ + i * c;
+        const ptrdiff_t rows = m - i < COLUMN_ROWS ? m - i : COLUMN_ROWS;
+        ptrdiff_t j = 0;
+        for (; j + HALF_LANES <= c; j += HALF_LANES) {
+            const column_vec from = LOAD_WIDE(origin + j);
+            column_vec sum = *(NAME(column_unaligned) *)(sums + j);
+            column_vec square = *(NAME(column_unaligned) *)(squares + j);
+            const REAL *p = x + j;
+            for (ptrdiff_t r = 0; r < rows; r++, p += c) {
+                const column_vec d = LOAD_WIDE(p) - from;
+                sum += d;
+                square += d * d;
+            }
+            *(NAME(column_unaligned) *)(sums + j) = sum;
+            *(NAME(column_unaligned) *)(squares + j) = square;
+        }
+        for (; j < c; j++)
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                const double d = (double)x[r * c + j] - (double)origin[j];
+                sums[j] += d;
+                squares[j] += d * d;
+            }
+    }
+}
+
+#define NORMAL(x, mean, scale, shift) (((x) - (mean)) * (scale) + (shift))
+
+/* y (m, c) = (x (m, c) - mean (c)) * scale (c) + shift (c), then a ReLU */
+static void NAME(normalize_columns)(ptrdiff_t m, ptrdiff_t c, const void *x_, const void *mean_,
+                                    const void *scale_, const void *shift_, double cap, void *y_) {
+    const REAL *x = x_, *mean = mean_, *scale = scale_, *shift = shift_, most = (REAL)cap;
+    REAL *y = y_;
+    for (ptrdiff_t r = 0; r < m; r++, x += c, y += c) {
+        ptrdiff_t j = 0;
+        for (; j + LANES <= c; j += LANES) {
+            const vec v = NORMAL(LOAD(x + j), LOAD(mean + j), LOAD(scale + j), LOAD(shift + j));
+            STORE(y + j, cap == 0 ? v : (vec)MIN2(SPLAT(most), RELU(v)));
+        }
+        for (; j < c; j++) {
+            const REAL v = NORMAL(x[j], mean[j], scale[j], shift[j]), cut = v < 0 ? 0 : v;
+            y[j] = cap == 0 ? v : most < cut ? most : cut;
+        }
+    }
+}
+
+/* What comes back through the ReLU from dy: where 0 < v < cap, or 0 < v if nothing is cut. */
+#define PASSED(dy, v) BLEND(LT(zero, v), BLEND(LT(v, most), dy, zero), zero)
+#define IS_PASSED(v) (0 < (v) && ((v) < (REAL)cap || cap == INFINITY_))
+
+/* dy (LANES) from behind the ReLU at x, if there is one */
+INLINE vec NAME(behind_relu)(const REAL *dy, const REAL *x, const REAL *mean, const REAL *scale,
+                             const REAL *shift, const double cap) {
+    const vec zero = {0}, most = SPLAT((REAL)cap);
+    if (cap == 0) return LOAD(dy);
+    const vec v = NORMAL(LOAD(x), LOAD(mean), LOAD(scale), LOAD(shift));
+    return cap == INFINITY_ ? BLEND(LT(zero, v), LOAD(dy), zero) : PASSED(LOAD(dy), v);
+}
+
+/* the same of one number */
+INLINE REAL NAME(one_behind_relu)(REAL dy, REAL x, REAL mean, REAL scale, REAL shift, double cap) {
+    return cap == 0 || IS_PASSED(NORMAL(x, mean, scale, shift)) ? dy : 0;
+}
+
+/* sums (c) of dy (m, c) from in front of the ReLU, products (c) of that and x (m, c) - mean (c) */
+static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, const void *x_,
+                                  const void *mean_, const void *scale_, const void *shift_,
+                                  double cap, double *sums, double *products) {
+    const REAL *mean = mean_, *scale = scale_, *shift = shift_;
+    REAL stage[COLUMN_ROWS * LANES];
+    for (ptrdiff_t j = 0; j < c; j++) sums[j] = products[j] = 0;
+    for (ptrdiff_t i = 0; i < m; i += COLUMN_ROWS) {
+        const REAL *x = (const REAL *)x_ + i * c, *dy = (const REAL *)dy_ + i * c;
+        const ptrdiff_t rows = m - i < COLUMN_ROWS ? m - i : COLUMN_ROWS;
+        ptrdiff_t j = 0;
+        for (; j + LANES <= c; j += LANES) {
+            if (cap != 0)
+                for (ptrdiff_t r = 0; r < rows; r++)
+                    STORE(stage + r * LANES,
+                          NAME(behind_relu)(dy + r * c + j, x + r * c + j, mean + j, scale + j,
+                                            shift + j, cap));
+            for (ptrdiff_t k = 0; k < LANES; k += HALF_LANES) {
+                const ptrdiff_t at = j + k, step = cap == 0 ? c : LANES;
+                const REAL *p = x + at, *g = cap == 0 ? dy + at : stage + k;
+                const column_vec centre = LOAD_WIDE(mean + at);
+                column_vec sum = *(NAME(column_unaligned) *)(sums + at);
+                column_vec product = *(NAME(column_unaligned) *)(products + at);
+                for (ptrdiff_t r = 0; r < rows; r++, p += c, g += step) {
+                    const column_vec d = LOAD_WIDE(g);
+                    sum += d;
+                    product += d * (LOAD_WIDE(p) - centre);
+                }
+                *(NAME(column_unaligned) *)(sums + at) = sum;
+                *(NAME(column_unaligned) *)(products + at) = product;
+            }
+        }
+        for (; j < c; j++)
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                const REAL one = x[r * c + j];
+                const double d = (double)NAME(one_behind_relu)(dy[r * c + j], one, mean[j],
+                                                               cap == 0 ? 0 : scale[j],
+                                                               cap == 0 ? 0 : shift[j], cap);
+                sums[j] += d;
+                products[j] += d * ((double)one - (double)mean[j]);
+            }
+    }
+}
+
+/* dx (m, c), which may be dy, = dy (m, c) from in front of the ReLU * scale (c) - (x (m, c) - mean (c)) *
+ * slope (c) - less (c); shift (c) is the normalisation's, for the ReLU alone */
+static void NAME(columns_backward)(ptrdiff_t m, ptrdiff_t c, const void *dy_, const void *x_,
+                                   const void *mean_, const void *scale_, const void *shift_,
+                                   double cap, const void *slope_, const void *less_, void *dx_) {
+    const REAL *dy = dy_, *x = x_, *mean = mean_, *scale = scale_, *shift = shift_;
+    const REAL *slope = slope_, *less = less_;
+    REAL *dx = dx_;
+    for (ptrdiff_t r = 0; r < m; r++, dy += c, x += c, dx += c) {
+        ptrdiff_t j = 0;
+        for (; j + LANES <= c; j += LANES) {
+            const vec g = NAME(behind_relu)(dy + j, x + j, mean + j, scale + j, shift + j, cap);
+            STORE(dx + j, g * LOAD(scale + j) - (LOAD(x + j) - LOAD(mean + j)) * LOAD(slope + j) -
+                              LOAD(less + j));
+        }
+        for (; j < c; j++) {
+            const REAL g = NAME(one_behind_relu)(dy[j], x[j], mean[j], scale[j],
+                                                 cap == 0 ? 0 : shift[j], cap);
+            dx[j] = g * scale[j] - (x[j] - mean[j]) * slope[j] - less[j];
+        }
+    }
+}

@@ -1,0 +1,314 @@
+"""What follows in the same pass as a convolution has the bits of passes of its own."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import on_all_threads
+
+from cconv import ops
+from cconv.engine.around import AddedStep, PaddedStep
+from cconv.engine.growing import GrowingStep
+from cconv.engine.plan import Plan
+from cconv.engine.steps import AddedRelu, NormalizedRelu
+from cconv.geometry.shapes import resolve_window
+from cconv.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Input,
+    MaxPooling2D,
+    ReLU,
+    ZeroPadding2D,
+)
+from cconv.models import Model, Sequential
+from cconv.ops.behind import CODES, Behind, finish
+from cconv.ops.run import Run
+
+RNG = np.random.default_rng(77)
+NUMBERS = {"clipped_relu": 0.6, "leaky_relu": 0.3}
+
+
+def apart(y, last):
+    """What `last` makes of y, one pass after the other."""
+    if last.added is not None:
+        y = ops.merging.add(y, last.added.reshape(y.shape), None, Run())
+    if last.activation == "linear":
+        return y
+    more = (last.number,) if last.activation in NUMBERS else ()
+    return getattr(ops, last.activation)(y, *more, Run())
+
+
+def behinds(shape, dtype):
+    for name in CODES:
+        for added in (None, RNG.normal(size=shape).astype(dtype)):
+            yield Behind(name, NUMBERS.get(name, 0.0), added)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(deadline=None, max_examples=15)
+@given(
+    m=st.sampled_from([1, 5, 30, 97, 300]),
+    inputs=st.sampled_from([3, 64, 257, 530]),
+    outputs=st.sampled_from([1, 7, 33, 300]),
+    scaled=st.booleans(),
+)
+def test_dense(dtype, m, inputs, outputs, scaled):
+    x, kernel = (RNG.normal(size=size).astype(dtype) for size in ((m, inputs), (inputs, outputs)))
+    bias = RNG.normal(size=outputs).astype(dtype)
+    how = x, kernel, bias, False
+    scale = bias + 1 if scaled else None
+    plain = ops.dense(*how, Run(), scale)
+    for last in behinds(plain.shape, dtype):
+        y = on_all_threads(lambda last=last: ops.dense(*how, Run(), scale, last))
+        assert y.tobytes() == apart(plain, last).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("case", ["depthwise", "pointwise", "direct", "winograd", "few_taps"])
+def test_convolutions(case, strides, dtype):
+    channels, side, groups, filters = {
+        "depthwise": (150, 3, 150, 150),
+        "pointwise": (40, 1, 1, 24),
+        "direct": (20, 2, 1, 24),
+        "winograd": (20, 3, 1, 24),
+        "few_taps": (2, 3, 1, 5),
+    }[case]
+    x = RNG.normal(size=(2, 30, 35, channels)).astype(dtype)
+    kernel = RNG.normal(size=(side, side, channels // groups, filters)).astype(dtype)
+    window = resolve_window("test", (30, 35), side, strides, "same")
+    how = x, kernel, None, window, groups, False
+    plain = ops.conv2d(*how, Run())
+    for last in behinds(plain.shape, dtype):
+        y = on_all_threads(lambda last=last: ops.conv2d(*how, Run(), last=last))
+        assert y.tobytes() == apart(plain, last).tobytes()
+
+
+def test_finish_alone():
+    for size in (1, 8191, 8193, 70_000):
+        y = RNG.normal(size=size).astype("float32")
+        for last in behinds(y.shape, "float32"):
+            wanted = apart(y, last)
+
+            def done(last=last, y=y):
+                made = y.copy()
+                finish(made, last, Run())
+                return made
+
+            assert on_all_threads(done).tobytes() == wanted.tobytes()
+
+
+def block(x, filters, normalized, final=Conv2D):
+    shortcut = x if x.shape[-1] == filters else Conv2D(filters, 1, use_bias=not normalized)(x)
+    y = Conv2D(12, 1, activation="relu")(x)
+    y = DepthwiseConv2D(3, padding="same", activation=None if normalized else "relu6")(y)
+    if normalized:
+        y = Activation("silu")(BatchNormalization()(y))
+    y = final(filters, 3 if filters == 24 else 1, padding="same")(y)
+    if normalized:
+        y = BatchNormalization()(y)
+    return Add()([shortcut, y])
+
+
+def network(normalized, dtype="float32"):
+    image = Input((20, 18, 8))
+    x = block(image, 8, normalized)  # the user's own array is added
+    x = ReLU()(block(x, 24, normalized))
+    x = block(x, 24, normalized)
+    x = ReLU()(MaxPooling2D(2)(x))
+    x = ReLU(6.0)(BatchNormalization()(x))
+    model = Model(image, Dense(3)(x), seed=3, dtype=dtype)
+    for layer in model.layers:
+        for array in (*layer.params.values(), *layer.state.values()):
+            array[...] = RNG.uniform(0.1, 0.5, array.shape) * RNG.choice([-1, 1], array.shape)
+        if "moving_variance" in layer.state:
+            layer.state["moving_variance"][...] = np.abs(layer.state["moving_variance"])
+    return model
+
+
+def steps_of(model, fuse=True):
+    return Plan(model._flow(), training=False, seed=0, fuse=fuse).steps
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_residual_networks(normalized, dtype):
+    model = network(normalized, dtype)
+    kinds = [type(step) for step in steps_of(model)]
+    assert kinds.count(AddedStep) == 3
+    assert AddedRelu not in kinds
+    assert NormalizedRelu in kinds
+    assert AddedStep not in [type(step) for step in steps_of(model, fuse=False)]
+    for n in (1, 3, 1, 3, 1, 3, 9):
+        x = RNG.normal(size=(n, 20, 18, 8)).astype(dtype)
+        before = x.copy()
+        model.fuse = True
+        y = on_all_threads(lambda x=x: model.predict_on_batch(x))
+        assert np.array_equal(x, before)
+        model.fuse = False
+        alone = model.predict_on_batch(x)
+        if normalized:
+            np.testing.assert_allclose(y, alone, rtol=2e-3 if dtype == "float32" else 1e-9, atol=1e-4)
+        else:
+            assert y.tobytes() == alone.tobytes()
+
+
+def test_batches_in_parts():
+    image = Input((96, 96, 8))
+    x = image
+    for _ in range(4):
+        x = Activation("relu")(Add()([x, Conv2D(8, 1)(x)]))
+    model = Model(image, x, seed=1)
+    x = RNG.normal(size=(40, 96, 96, 8)).astype("float32")
+    y = model.predict_on_batch(x)
+    model.fuse = False
+    assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+def test_what_is_read_twice_is_not_added_to():
+    image = Input((6, 6, 4))
+    y = Conv2D(4, 3, padding="same")(image)
+    for outputs in (
+        [y, Add()([image, y])],
+        Add()([y, y]),
+        Add()([image, ReLU()(y)]),
+        Add()([image, y, y]),
+        Add()([image, Conv2D(4, 1, activation="relu")(image)]),
+    ):
+        assert not any(isinstance(step, AddedStep) for step in steps_of(Model(image, outputs)))
+
+
+def test_an_addition_or_a_convolution_of_ones_own_is_left_alone():
+    class Twice(Conv2D):
+        def _affine(self, x, relu, run):
+            return 2 * super()._affine(x, relu, run)
+
+    class Less(Add):
+        pass
+
+    image = Input((6, 6, 4))
+    for add, convolution in ((Add, Twice), (Less, Conv2D)):
+        model = Model(image, add()([image, convolution(4, 3, padding="same")(image)]), seed=2)
+        assert not any(isinstance(step, AddedStep) for step in steps_of(model))
+
+
+def test_weights_that_change_are_noticed():
+    image = Input((6, 6, 4))
+    model = Model(image, Add()([image, Conv2D(4, 3, padding="same")(image)]), seed=2)
+    x = RNG.normal(size=(2, 6, 6, 4)).astype("float32")
+    first = [model.predict_on_batch(x) for _ in range(3)][-1]
+    model.layers[1].params["kernel"][...] *= 2
+    second = model.predict_on_batch(x)
+    np.testing.assert_allclose(second - x, 2 * (first - x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize(
+    ("channels", "convolution"),
+    [
+        (3, Conv2D(8, 3, activation="relu")),
+        (8, Conv2D(20, 2, dilation_rate=2, padding="same")),
+        (12, DepthwiseConv2D(3, activation="relu6")),
+        (12, DepthwiseConv2D(5, depth_multiplier=2, padding=1)),
+        (6, Conv2D(4, 3, groups=2)),
+        (24, Conv2D(24, 3)),
+        (24, Conv2D(24, 1)),
+        (1, Conv2D(4, 3)),
+    ],
+)
+def test_zeros_in_front_of_a_convolution(channels, convolution, strides, dtype):
+    config = convolution.get_config()
+    if config["dilation_rate"] in (1, (1, 1)):
+        config["strides"] = strides
+    layer = type(convolution).from_config(config)
+    for padding in (1, ((0, 1), (0, 1)), ((3, 0), (1, 2))):
+        image = Input((19, 22, channels))
+        y = ReLU(6.0)(layer.clone()(ZeroPadding2D(padding)(image)))
+        model = Model(image, MaxPooling2D(2)(y), seed=4, dtype=dtype)
+        for n in (1, 3, 1, 3, 1, 3, 17):
+            x = RNG.normal(size=(n, 19, 22, channels)).astype(dtype)
+            model.fuse = True
+            y = on_all_threads(lambda x=x, model=model: model.predict_on_batch(x))
+            model.fuse = False
+            assert np.array_equal(y, model.predict_on_batch(x))
+
+
+def test_which_zeros_are_fused():
+    def kinds(*layers):
+        model = Sequential(layers, seed=1).build((14, 14, 24))
+        return [type(step) for step in steps_of(model)]
+
+    normalized = [DepthwiseConv2D(3, 2), BatchNormalization(), ReLU(6.0)]
+    assert kinds(ZeroPadding2D(1), *normalized) == [PaddedStep]
+    assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 3))  # Winograd's algorithm
+    assert PaddedStep not in kinds(ZeroPadding2D(1), Conv2D(24, 1))  # pointwise without the zeros
+    assert PaddedStep not in kinds(ZeroPadding2D(1), MaxPooling2D(3, 2))
+
+
+def dense_network(dtype="float32", size=(21, 17), also=False):
+    image = Input((*size, 5))
+    x = Conv2D(6, 3, padding="same")(image)
+    kept = []
+    for number in range(4):
+        y = ReLU(None if number % 2 else 6.0)(BatchNormalization()(x))
+        y = Conv2D(3 + number, 3, padding="same")(Conv2D(9, 1, activation="relu")(y))
+        x = Concatenate()([x, y, image] if number == 2 else [x, y])
+        kept.append(x)
+    x = MaxPooling2D(2)(x)
+    y = ReLU()(BatchNormalization()(x))
+    x = Concatenate()([x, y])
+    x = Concatenate()([x, ReLU()(BatchNormalization()(x))])
+    outputs = Conv2D(3, 1)(x)
+    model = Model(image, [outputs, kept[1]] if also else outputs, seed=3, dtype=dtype)
+    for layer in model.layers:
+        for array in layer.state.values():
+            array[...] = RNG.uniform(0.5, 1.5, array.shape)
+    return model
+
+
+def growing(model):
+    return [step for step in steps_of(model) if isinstance(step, GrowingStep)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "most"), [((21, 17), 9), ((70, 64), 40)])
+def test_concatenations_that_grow_one_array(size, most, dtype):
+    model = dense_network(dtype, size)
+    found = growing(model)
+    assert len(found) == 6
+    assert len({id(step._row) for step in found}) == 2
+    for n in (1, 3, 1, 3, 1, 3, most, 2):
+        x = RNG.normal(size=(n, *size, 5)).astype(dtype)
+        before = x.copy()
+        model.fuse = True
+        y = on_all_threads(lambda x=x: model.predict_on_batch(x))
+        assert np.array_equal(x, before)
+        model.fuse = False
+        assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+def test_what_others_read_lies_in_one_piece():
+    model = dense_network(also=True)
+    assert len({id(step._row) for step in growing(model)}) == 3
+    x = RNG.normal(size=(4, 21, 17, 5)).astype("float32")
+    for _ in range(4):
+        ys = model.predict_on_batch(x)
+        model.fuse = not model.fuse
+        for y, alone in zip(ys, model.predict_on_batch(x), strict=True):
+            assert y.tobytes() == alone.tobytes()
+        model.fuse = not model.fuse
+
+
+def test_concatenations_that_do_not_grow():
+    image = Input((6, 6, 4))
+    for axis, first in ((1, True), (-1, False)):
+        x = Concatenate(axis)([image, Conv2D(4, 1)(image)])
+        y = ReLU()(BatchNormalization()(x))
+        x = Concatenate(axis)([x, y] if first else [y, x])
+        assert not growing(Model(image, x))
