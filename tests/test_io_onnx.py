@@ -68,7 +68,7 @@ def test_predicts_what_onnxruntime_does(name, path):
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("straight", "Conv2D ReLU MaxPooling2D Reshape Dense Softmax"),
+        ("straight", "Conv2D ReLU MaxPooling2D Flatten Dense Softmax"),
         ("squeeze", "DepthwiseConv2D Activation GlobalAveragePooling2D Conv2D Activation Multiply Add"),
         ("gelus", "Activation Activation"),
         ("layer_norm", "LayerNormalization Dense"),

@@ -133,6 +133,23 @@ class KerasTensor:
     def __neg__(self) -> Any:
         return self._operate("*", -1.0)
 
+    def _refused(self, operation: str, instead: str) -> TypeError:
+        return TypeError(
+            f"{self!r}: {operation} makes no layer, only + - * / do: use {instead}, or a layer of your own"
+        )
+
+    def __abs__(self) -> Any:
+        raise self._refused("abs(x)", "Maximum()([x, -x])")
+
+    def __pow__(self, other: Any) -> Any:
+        raise self._refused("x ** y", "x * x for a square")
+
+    def __matmul__(self, other: Any) -> Any:
+        raise self._refused("x @ y", "Dot")
+
+    def __getitem__(self, key: Any) -> Any:
+        raise self._refused("x[...]", "Cropping1D, Cropping2D")
+
 
 class End:
     """One end of a layer's or model's first use: a tensor, or a list of several.

@@ -272,9 +272,10 @@ class Network(Listed):
     def _build_layer(self, number: int, layer: Layer, shape: Any, before: str) -> None:
         where = f"{self.kind}: layer {number} ({layer.shown}, {type(layer).__name__})"
         if layer.built and layer not in self._own:
+            other = "" if layer.dtype == self.dtype else ": give all models that have it the same dtype="
             raise ValueError(
                 f"{where} was built for input shape {layer.input_shape} and {layer.dtype}, "
-                f"got {shape} and {self.dtype} here"
+                f"got {shape} and {self.dtype} here{other}"
             )
         trainer = layer._claims.owner()
         if trainer is not None and trainer is not self._claims.owner():

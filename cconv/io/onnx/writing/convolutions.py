@@ -32,10 +32,42 @@ def window(layer: Any, given: Window) -> dict[str, Any]:
     before, after = ([pads[side] for pads in spatial(layer, given.pads)] for side in (0, 1))
     return {
         "kernel_shape": spatial(layer, given.kernel_size),
-        "strides": spatial(layer, given.strides),
+        "strides": spatial(layer, _strides(given)),
         "dilations": spatial(layer, given.dilation),
         "pads": [*before, *after],
     }
+
+
+def _strides(given: Window) -> tuple[int, ...]:
+    """Return the strides by which ONNX, that is told no output size, comes to the same one.
+
+    A `Window` has a stride of 1 where there is one output, however many would have room.
+    """
+    return tuple(
+        n + sum(pads) if outputs == 1 and n + sum(pads) > dilation * (taps - 1) + 1 else stride
+        for n, pads, outputs, dilation, taps, stride in zip(
+            *(given.input_size, given.pads, given.output_size, given.dilation),
+            *(given.kernel_size, given.strides),
+            strict=True,
+        )
+    )
+
+
+def _rounds_up(given: Window) -> bool:
+    """Whether a window that is not whole counts somewhere: where none does, ONNX is told of no rounding up.
+
+    Rounding up, some readers count windows that begin behind the image.
+    """
+    rooms = (
+        n + sum(pads) - dilation * (taps - 1) - 1
+        for n, pads, dilation, taps in zip(
+            given.input_size, given.pads, given.dilation, given.kernel_size, strict=True
+        )
+    )
+    return any(
+        outputs > room // stride + 1
+        for room, stride, outputs in zip(rooms, _strides(given), given.output_size, strict=True)
+    )
 
 
 def _kernel(sheet: Sheet, layer: Any, name: str, taps: np.ndarray) -> str:
@@ -115,7 +147,7 @@ def dense(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def _pooled(sheet: Sheet, layer: Any, xs: list[Value], kind: str, opset: int, **more: Any) -> Value:
-    given = window(layer, layer.window) | more | {"ceil_mode": int(layer.ceil_mode)}
+    given = window(layer, layer.window) | more | {"ceil_mode": int(_rounds_up(layer.window))}
     if kind == "AveragePool" and set(given["dilations"]) == {1}:
         del given["dilations"]
     return own(layer, sheet.node(kind, [images(sheet, layer, xs[0])], opset, **given))
