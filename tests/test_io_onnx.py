@@ -72,7 +72,7 @@ def test_predicts_what_onnxruntime_does(name, path):
         ("squeeze", "DepthwiseConv2D Activation GlobalAveragePooling2D Conv2D Activation Multiply Add"),
         ("gelus", "Activation Activation"),
         ("layer_norm", "LayerNormalization Dense"),
-        ("group_norm", "GroupNormalization Reshape Permute Reshape"),
+        ("group_norm", "GroupNormalization Flatten Reshape Permute Reshape Permute"),
         ("channels_last", "ElementwiseAffine Conv2D ReLU GlobalAveragePooling2D Dense"),
     ],
 )
