@@ -153,10 +153,14 @@ class BackupAndRestore(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Take the checkpoints away, if that is wanted."""
         if self.delete_checkpoint:
-            with suppress(OSError):
-                for path in checkpoints(self.backup_dir):
-                    os.unlink(path)
-                os.rmdir(self.backup_dir)
+            self.forget()
+
+    def forget(self) -> None:
+        """Take the checkpoints that there are away, and the folder if it is empty."""
+        with suppress(OSError):
+            for path in checkpoints(self.backup_dir):
+                os.unlink(path)
+            os.rmdir(self.backup_dir)
 
     def _write(self) -> None:
         """Write where the training stands; then let Ctrl-C end it."""
