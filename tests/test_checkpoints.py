@@ -154,11 +154,10 @@ class Told(Odd):
         self.seen = set(state["seen"])
 
 
-
-
 def test_figures_of_many_kinds(tmp_path):
     def model():
-        made = Sequential([Flatten(input_shape=(8, 8, 2)), Dropout(0.2), Dense(1, activation="sigmoid")], seed=4)
+        layers = [Flatten(input_shape=(8, 8, 2)), Dropout(0.2), Dense(1, activation="sigmoid")]
+        made = Sequential(layers, seed=4)
         kinds = [metrics.AUC(num_thresholds=20), metrics.F1Score(threshold=0.5, average="micro")]
         kinds += [metrics.Precision(), metrics.R2Score(), metrics.MeanSquaredError(), Counts(), Told("told")]
         kinds += ["accuracy", metrics.BinaryIoU()]
@@ -324,7 +323,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         fit(network(), resume_from=tmp_path / "nothing")
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in resume_from"):
         fit(network(), resume_from=tmp_path)
-    with pytest.raises(TypeError, match="resume_from must be the path of a checkpoint, or of a folder, got 3"):
+    with pytest.raises(
+        TypeError, match="resume_from must be the path of a checkpoint"
+    ):
         fit(network(), resume_from=3)
 
 
@@ -352,7 +353,7 @@ def test_two_backups_are_refused(tmp_path):
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(cut):
     expected = network()
     fit(expected)
-    newest, before = checkpoints(str(cut))
+    newest, _ = checkpoints(str(cut))
     with open(newest, "r+b") as file:
         file.seek(-5, 2)
         file.write(b"\x55")
@@ -409,6 +410,7 @@ def test_a_disk_that_fails_ends_training_and_leaves_the_checkpoints(tmp_path, mo
         folder = tmp_path / str(at)
         folder.mkdir()
         with monkeypatch.context() as patch:
+
             def begin(batch, logs, patch=patch, at=at, done=[]):  # noqa: B006
                 done.append(batch)
                 if len(done) == 5:
@@ -503,7 +505,9 @@ def test_ctrl_c_leaves_a_checkpoint_of_the_last_step(tmp_path):
 def test_ctrl_c_in_a_validation_leaves_a_checkpoint(tmp_path):
     def fitted(*more):
         model = network()
-        model.fit(X[:120], Y[:120], 16, 2, 0, [*more], validation_data=(X[120:], Y[120:]), validation_batch_size=9)
+        model.fit(
+            X[:120], Y[:120], 16, 2, 0, [*more], validation_data=(X[120:], Y[120:]), validation_batch_size=9
+        )
         return weights(model), model.history.history
 
     expected = fitted()
@@ -556,7 +560,8 @@ def test_train_on_batch_draws_anew_at_every_step_and_goes_on_from_a_file(tmp_pat
         model.train_on_batch(np.ones((1, 1000), np.float32), np.ones((1, 1), np.float32))
         kept.append(model.get_weights()[0].ravel() != 0)
     shares = [np.mean(a == b) for number, a in enumerate(kept) for b in kept[:number]]
-    assert 0.4 < min(shares) and max(shares) < 0.6  # independent draws agree on half of the units
+    assert min(shares) > 0.4  # independent draws agree on half of the units
+    assert max(shares) < 0.6
 
 
 def test_a_copy_of_a_model_in_training(tmp_path):

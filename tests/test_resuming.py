@@ -4,7 +4,6 @@ import itertools
 import random
 import warnings
 
-
 import pytest
 from resuming import OPTIMIZERS, X, Y, network, train
 

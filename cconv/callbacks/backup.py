@@ -1,10 +1,9 @@
-"""Where a training stands, kept on disk, so that it goes on with the same bits wherever it was interrupted."""
+"""Where a training stands, kept on disk: it goes on with the same bits wherever it was interrupted."""
 
 import os
 import re
 import time
 from contextlib import suppress
-from typing import Any
 
 from cconv import arguments
 from cconv.arguments.numbers import at_least_zero, positive_int
@@ -28,17 +27,18 @@ def checkpoints(folder: str) -> list[str]:
 
 
 class BackupAndRestore(Callback):
-    """Keeps where a training stands, and takes it up there (arguments as Keras', the last one is cconv's).
+    """Keeps where a training stands, and takes it up there (arguments as Keras', the last is cconv's).
 
-    `fit` with this callback begins where the last whole checkpoint in the folder is, if there is one: weights,
-    optimizer, epoch, the step in it, everything random, the states of all callbacks, the history and the sums
-    of the epoch's figures. Its weights at the end are those of a training that was never interrupted, bit for
-    bit, on any number of threads. All else, data, model, `compile` and callbacks, must be as it was; a
-    model's seed is taken from the checkpoint.
+    `fit` with this callback begins where the last whole checkpoint in the folder is, if there is one:
+    weights, optimizer, epoch, the step in it, everything random, the states of all callbacks, the history and
+    the sums of the epoch's figures. Its weights at the end are those of a training that was never
+    interrupted, bit for bit, on any number of threads. All else, data, model, `compile` and callbacks, must
+    be as it was; a model's seed is taken from the checkpoint.
 
-    A checkpoint is written beside its place, and takes it when it is on the disk; the last two are kept. Ctrl-C
-    ends the step, writes one, and then is a KeyboardInterrupt; a second Ctrl-C does not wait. When one cannot
-    be written, training ends with an OSError that names it, and those before are whole.
+    A checkpoint is written beside its place, and takes it when it is on the disk; the last two are kept.
+    Ctrl-C waits for the end of the step and a checkpoint, and then is a KeyboardInterrupt; a second Ctrl-C
+    does not wait. When one cannot be written, training ends with an OSError that names it, and those before
+    are whole.
 
     The callback is called after all others, wherever it stands. Callbacks of your own keep their state by
     `get_state` and `set_state`; so do data that are no arrays (see docs/data.md).
@@ -100,7 +100,9 @@ class BackupAndRestore(Callback):
             raise ValueError(f"{where}: backup_dir must be the path of a folder, got ''")
         self.save_freq = save_freq
         if isinstance(save_freq, str) and save_freq != "epoch":
-            raise ValueError(f"{where}: save_freq must be 'epoch', a positive int or False, got {save_freq!r}")
+            raise ValueError(
+                f"{where}: save_freq must be 'epoch', a positive int or False, got {save_freq!r}"
+            )
         self.every: int | None = (
             None
             if save_freq == "epoch" or save_freq is False

@@ -1,4 +1,4 @@
-"""What objects remember, taken apart into plain JSON and arrays, and put together again with the same bits."""
+"""What objects remember, taken apart into plain JSON and arrays, and put together with the same bits."""
 
 import math
 from collections.abc import Mapping

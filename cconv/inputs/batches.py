@@ -64,7 +64,7 @@ class Source(Protocol):
         """Return the order in which epoch `epoch` is shuffled, for `epoch`."""
 
     def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch from number `first` on; each is valid until the next is asked for."""
+        """Yield an epoch's batches from number `first` on; each is valid until the next is asked for."""
 
     def position(self) -> dict[str, Any]:
         """Return where it stands beside the numbers of epoch and batch; TypeError where nobody can know."""

@@ -132,9 +132,9 @@ class Stream:
             return {"state": self._x.get_state()}
         if self._once:
             raise TypeError(
-                f"{self._where}: {self._name} is a {type(self._x).__name__}, which no training can take up again: "
-                f"nobody knows where it stands; give what can be iterated again, has numbered batches, or has "
-                f"get_state() and set_state(state)"
+                f"{self._where}: {self._name} is a {type(self._x).__name__}, which no training can take up "
+                "again: nobody knows where it stands; give what can be iterated again, has numbered batches, "
+                "or has get_state() and set_state(state)"
             )
         return {"taken": self._taken if self._iterator is not None else 0}
 
@@ -150,7 +150,8 @@ class Stream:
         self._iterator, self._taken = iter(self._x), position["taken"]
         if sum(1 for _ in itertools.islice(self._iterator, self._taken)) < self._taken:
             raise ValueError(
-                f"{self._where}: {self._name} must have the batches that it had before, at least {self._taken}"
+                f"{self._where}: {self._name} must have the batches that it had before, at least "
+                f"{self._taken}"
             )
 
     def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
@@ -237,7 +238,7 @@ class Numbered:
         return None if count is None else epoch_order(seed, epoch, count)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch in whose order the pass is, its batches before this epoch, and the object's state."""
+        """Return the epoch in whose order the pass is, its batches before, and the object's state."""
         state = self._x.get_state() if has_state(self._x) else None
         return {"pass": self._pass, "place": self._place if self._left is not None else 0, "state": state}
 
@@ -248,8 +249,8 @@ class Numbered:
             self._x.set_state(position["state"])
         elif _changes(self._x):
             warnings.warn(
-                f"{self._where}: {self._name} has on_epoch_end, but no get_state() and set_state(state): if its "
-                "batches depend on the epochs before, this training does not go on with the same bits",
+                f"{self._where}: {self._name} has on_epoch_end, but no get_state() and set_state(state): if "
+                "its batches depend on the epochs before, this training does not go on with the same bits",
                 stacklevel=2,
             )
         self._pass, self._left = position["pass"], None

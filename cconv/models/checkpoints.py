@@ -1,7 +1,7 @@
 """Where a training stands between two steps: written to a file, read, and taken up with the same bits.
 
-The file is a safetensors file with the weights of the model and the state of its optimizer, as `Model.save` has
-them, so that `load_weights` reads it too; its document, and further arrays, hold all the rest.
+The file is a safetensors file with the weights of the model and the state of its optimizer, as `Model.save`
+has them, so that `load_weights` reads it too; its document, and further arrays, hold all the rest.
 """
 
 import os
@@ -128,7 +128,7 @@ class Checkpoint:
             self.seed: int = found["seed"]
             self.epoch, self.step = int(found["epoch"]), int(found["step"])
             self.logs: dict[str, float] = self._state(found["logs"])
-            if not (0 <= self.epoch and 0 <= self.step and 0 <= self.seed < 2**64):
+            if min(self.epoch, self.step, self.seed) < 0 or self.seed >= 2**64:
                 raise ValueError("epoch, step and seed must be ints of at least 0")
 
     @contextmanager
@@ -200,7 +200,8 @@ class Checkpoint:
         kind = type(model.optimizer).__name__
         if kind != self._found["optimizer"]:
             raise ValueError(
-                f"{self.path} is of a training with {short(self._found['optimizer'])}, got the optimizer {kind}"
+                f"{self.path} is of a training with {short(self._found['optimizer'])}, got the optimizer "
+                f"{kind}"
             )
 
     def _check_data(self, progress: Progress) -> None:

@@ -186,7 +186,7 @@ class Trainer(Stepper):
             logs: dict[str, float] = {}
             if saved is not None and not (saved.step and epochs):
                 saved.take_up(self, progress)
-                saved, logs = None, saved.logs
+                logs, saved = saved.logs, None
             for epoch in epochs if not self.stop_training else ():
                 if saved is None and not train.more():
                     break

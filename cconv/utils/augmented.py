@@ -119,7 +119,7 @@ class Augmented(PyDataset):
         return (images, labels, *weight)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the number of the epoch, the key of all draws, and the state of the data if they have one."""
+        """Return the number of the epoch, the key of all draws, and what the data say of themselves."""
         data = self._data.get_state() if has_state(self._data) else None
         return {"epoch": self._epoch, "seed": self.seed, "data": data}
 

@@ -101,8 +101,8 @@ class ImageDataset(PyDataset):
         """Be at that epoch; ValueError where the order is that of another seed."""
         if state["seed"] != self._seed:
             raise ValueError(
-                f"ImageDataset: seed must be {state['seed']}, with which the training began, got {self._seed}: "
-                "give image_dataset_from_directory a seed"
+                f"ImageDataset: seed must be {state['seed']}, with which the training began, got "
+                f"{self._seed}: give image_dataset_from_directory a seed"
             )
         self._epoch = state["epoch"]
         if self._seed is not None and self._epoch:
