@@ -9,6 +9,7 @@ prints how many came to the bits of one that was left alone.
 import argparse
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+import cconv
 from cconv import set_num_threads
 from cconv.callbacks import (
     BackupAndRestore,
@@ -35,6 +37,7 @@ from cconv.optimizers import Adam
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(150, 8, 8, 2)).astype(np.float32)
 Y = RNG.integers(0, 4, 150)
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(cconv.__file__).parents[1])}
 OPTIMIZERS = {
     "adam": lambda: Adam(0.004),
     "means": lambda: Adam(0.004, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=7),
@@ -109,11 +112,11 @@ def command(folder, *options):
 
 
 def crash(folder, draw, seconds, kills, *options):
-    """Kill a training so many times at random moments, then let it end; return its bits and the kills made."""
+    """Kill a training so many times, then let it come to its end; return its bits and the kills made."""
     folder.mkdir(parents=True, exist_ok=True)
     made = 0
     for number in range(kills):
-        process = subprocess.Popen(command(folder, *options, "--threads", 1 + number % 3))
+        process = subprocess.Popen(command(folder, *options, "--threads", 1 + number % 3), env=ENVIRONMENT)
         # From the first import to past the end.
         time.sleep(draw.uniform(0.2, seconds))
         made += process.poll() is None
@@ -122,7 +125,7 @@ def crash(folder, draw, seconds, kills, *options):
         if (folder / "bits").exists():
             break
     if not (folder / "bits").exists():
-        subprocess.run(command(folder, *options, "--threads", 2), check=True)
+        subprocess.run(command(folder, *options, "--threads", 2), check=True, env=ENVIRONMENT)
     return (folder / "bits").read_text(), made
 
 
@@ -137,7 +140,7 @@ def crashes(folder, count):
             place = folder / f"whole{number}"
             place.mkdir(parents=True, exist_ok=True)
             begin = time.monotonic()
-            subprocess.run(command(place, *kind), check=True)
+            subprocess.run(command(place, *kind), check=True, env=ENVIRONMENT)
             expected[str(kind)] = (place / "bits").read_text(), time.monotonic() - begin
         bits, seconds = expected[str(kind)]
         found, made = crash(folder / str(number), draw, seconds, 1 + number % 2, *kind)

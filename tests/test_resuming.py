@@ -1,10 +1,12 @@
 """A training that was interrupted, anywhere and often, comes to the bits of one that was left alone."""
 
 import itertools
+import os
 import random
 import warnings
 
 import pytest
+import resuming
 from resuming import OPTIMIZERS, X, Y, network, train
 
 from cconv import set_num_threads
@@ -99,6 +101,10 @@ def test_killed_in_a_step(tmp_path, optimizer, freq):
         folder.mkdir()
         deaths = [Dies(DRAW.randrange(STEPS * 4 // (1 + number))) for _ in range(1 + number)]
         assert interrupted(folder, deaths, freq, optimizer=optimizer) == expected
+
+
+def test_killed_by_the_system(tmp_path):
+    assert resuming.crashes(tmp_path, int(os.environ.get("CCONV_TEST_CRASHES", "2"))) == 0
 
 
 @pytest.mark.parametrize("event", ["on_epoch_end", "on_test_batch_begin"])

@@ -181,6 +181,9 @@ class Stepper(Evaluator):
     ) -> Any:
         """Change the weights once, by the gradient of this batch.
 
+        What is random is drawn anew at each call: by the seed, the number of steps so far, and the samples,
+        counted from 0 here and through the epoch in `fit`.
+
         Parameters
         ----------
         x, y, sample_weight, class_weight
