@@ -323,9 +323,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         fit(network(), resume_from=tmp_path / "nothing")
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in resume_from"):
         fit(network(), resume_from=tmp_path)
-    with pytest.raises(
-        TypeError, match="resume_from must be the path of a checkpoint"
-    ):
+    with pytest.raises(TypeError, match="resume_from must be the path of a checkpoint"):
         fit(network(), resume_from=3)
 
 

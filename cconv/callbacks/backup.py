@@ -129,7 +129,7 @@ class BackupAndRestore(Callback):
         if not os.access(self.backup_dir, os.W_OK | os.X_OK):
             raise PermissionError(f"BackupAndRestore: backup_dir {self.backup_dir} may not be written to")
         self._batches, self._written = 0, time.monotonic()
-        self.model._interrupts.hold()
+        self.model._interrupts.held += 1
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Write a checkpoint, if it is time."""

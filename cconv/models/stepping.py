@@ -108,7 +108,7 @@ class Stepper(Evaluator):
             if learning is not None:
                 plan.backward(dy)
             # Weights, the optimizer and the number of the step change together, or not at all.
-            self._interrupts.hold()
+            self._interrupts.held += 1
             self._update(plan, learning)
             self.steps_done += 1
         except BaseException:
