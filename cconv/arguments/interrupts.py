@@ -1,6 +1,7 @@
 """Ctrl-C that waits until what must be done as a whole is done."""
 
-import _signal  # without the enums of `signal`, which take longer than a step of a small network
+# Without the enums of `signal`, which take longer than a step of a small network.
+import _signal  # type: ignore[import-not-found]
 import threading
 from types import FrameType
 from typing import Self
