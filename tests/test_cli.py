@@ -309,6 +309,29 @@ def test_interrupt_keeps_the_last_epoch(data, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+@pytest.mark.parametrize("first", [["--resume"], []], ids=["in an epoch", "after an epoch"])
+def test_resume_goes_on_to_the_same_bits(data, tmp_path, first):
+    process = start_training(tmp_path, "--data", str(data), *first)
+    try:
+        for _ in range(2):
+            assert process.stdout.readline().startswith("Epoch ")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (tmp_path / "model.safetensors.checkpoints").exists() == bool(first)
+    done = load_model(tmp_path / "model.safetensors").epochs_done
+    arguments = ["train", "--data", str(data), "--epochs", str(done + 2), "--out"]
+    assert cli.main([*arguments, str(tmp_path / "model.safetensors"), "--resume"]) == 0
+    assert cli.main([*arguments, str(tmp_path / "whole.safetensors")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "whole.safetensors"]
+    found, expected = (load_model(tmp_path / f"{name}.safetensors") for name in ("model", "whole"))
+    assert found.steps_done == expected.steps_done
+    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert cli.main([*arguments, str(tmp_path / "model.safetensors"), "--resume", "--seed", "3"]) != 0
+
+
 def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):
     process = start_training(tmp_path, "--data", str(data))
     try:

@@ -70,6 +70,7 @@ SAMPLES = {
     "CosineDecayRestarts": (0.1, 10),
     "CosineDecay": (0.1, 10),
     "CSVLogger": ("log.csv",),
+    "BackupAndRestore": ("backup",),
     "ModelCheckpoint": ("model.st",),
     "LearningRateScheduler": (float,),
 }

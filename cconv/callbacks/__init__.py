@@ -2,10 +2,11 @@
 
 A callback sees the model only through what Keras' callbacks see too: ``stop_training``,
 ``optimizer.learning_rate``, ``get_weights``/``set_weights`` and ``save``/``save_weights``; `SwapEMAWeights`
-alone has the model swap its weights for their means.
+alone has the model swap its weights for their means, and `BackupAndRestore` has it write where it stands.
 """
 
 from cconv.arguments.keras_names import refusing
+from cconv.callbacks.backup import BackupAndRestore
 from cconv.callbacks.base import EVENTS, Callback
 from cconv.callbacks.changing import LearningRateScheduler, SwapEMAWeights
 from cconv.callbacks.checkpoints import ModelCheckpoint
@@ -17,6 +18,7 @@ from cconv.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "EVENTS",
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

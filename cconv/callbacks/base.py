@@ -89,6 +89,20 @@ class Callback:
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Do something after batch `batch`; ``logs["outputs"]`` is what the model gave for it."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what `BackupAndRestore` is to keep, for `set_state`: by default nothing.
+
+        Numbers, strings, arrays and None, in lists, tuples and dicts of str.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned, in a training that is taken up again.
+
+        It is called after `on_train_begin`, and, where the training was inside an epoch, after
+        `on_epoch_begin`.
+        """
+
     def close(self) -> None:
         """Let go of files and screens; called once when `fit`, `evaluate` or `predict` ends, in any way."""
 

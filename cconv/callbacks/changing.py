@@ -123,6 +123,14 @@ class SwapEMAWeights(Callback):
         """Change back."""
         self._swap(False)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return whether the weights are the means now."""
+        return {"swapped": self._swapped}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Know whether the weights are the means now."""
+        self._swapped = state["swapped"]
+
     def close(self) -> None:
         """Change back after an error."""
         self._swap(False)

@@ -1,6 +1,7 @@
 """Models saved on the way."""
 
 import os
+from typing import Any
 
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks.base import Callback
@@ -88,6 +89,14 @@ class ModelCheckpoint(Callback):
         """Save, if it is to be done by epochs."""
         if self.every is None:
             self._save(self.params["steps"], logs)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best figure, and how many batches there were."""
+        return {"best": self.best, "batches": self._batches, "epoch": self._epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned: the best model saved so far is not replaced by a worse one."""
+        self.best, self._batches, self._epoch = state["best"], state["batches"], state["epoch"]
 
     def _path(self, batch: int, logs: Logs | None) -> str:
         """Return the name of the next file."""

@@ -41,6 +41,14 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the figures and their epochs."""
+        return {"history": self.history, "epoch": self.epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up the figures of the epochs before."""
+        self.history, self.epoch = state["history"], state["epoch"]
+
 
 class CSVLogger(Callback):
     """Writes the figures of every epoch as a line of a CSV file.
@@ -67,11 +75,13 @@ class CSVLogger(Callback):
         """Open the file."""
         self._names = None
         make_folder(os.path.dirname(self.filename))
-        if self.append and os.path.exists(self.filename):
+        # A training that is taken up again goes on with its own file: `set_state` cuts what came later.
+        append = self.append or bool(self.params.get("resumed"))
+        if append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 header = next(csv.reader(file, delimiter=self.separator), None)
             self._names = header[1:] if header else None
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        self._file = open(self.filename, "a" if append else "w", newline="", encoding="utf-8")  # noqa: SIM115
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a line, before the first one the header."""
@@ -86,6 +96,20 @@ class CSVLogger(Callback):
             writer.writerow(["epoch", *self._names])
         writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])
         self._file.flush()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return how long the file is, and its columns."""
+        assert self._file is not None
+        self._file.flush()
+        return {"size": os.fstat(self._file.fileno()).st_size, "names": self._names}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take off what was written after that state; a file that was lost meanwhile begins anew."""
+        assert self._file is not None
+        size = os.fstat(self._file.fileno()).st_size
+        if size >= state["size"]:
+            self._file.truncate(state["size"])
+            self._names = state["names"]
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,7 @@
 
 import math
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from cconv import arguments
 from cconv.callbacks.base import Callback
@@ -52,6 +52,8 @@ class EarlyStopping(Callback):
         Its epoch, counted from 0.
     """
 
+    _STATE: ClassVar[tuple[str, ...]] = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -100,6 +102,15 @@ class EarlyStopping(Callback):
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best figure, its epoch and weights, and how long there was no better one."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        for name in self._STATE:
+            setattr(self, name, state[name])
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights."""
@@ -186,6 +197,14 @@ class ReduceLROnPlateau(Callback):
             self.wait += 1
             if self.wait >= self.patience:
                 self._reduce(epoch)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best figure, and the counts of epochs."""
+        return {"best": self.best, "wait": self.wait, "resting": self.resting}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        self.best, self.wait, self.resting = state["best"], state["wait"], state["resting"]
 
     def _reduce(self, epoch: int) -> None:
         optimizer = self.model.optimizer

@@ -89,6 +89,14 @@ class TensorBoard(Callback):
         figures = {f"evaluation_{name}_vs_iterations": value for name, value in (logs or {}).items()}
         self._write("validation", figures, self.model.optimizer.iterations)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return how many batches there were."""
+        return {"batches": self._batches}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Count the batches on."""
+        self._batches = state["batches"]
+
     def close(self) -> None:
         """Close the files."""
         for writer in self._writers.values():

@@ -122,6 +122,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         default=Path("model.safetensors"),
         help="where to save the model, after every epoch (default model.safetensors)",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on, with the same bits, where a training with these arguments and --out was interrupted: in "
+        "the middle of an epoch if that had --resume too, else after the last epoch that OUT has. Until it "
+        "ends, OUT.checkpoints has where it stands: at Ctrl-C, after every epoch and every minute",
+    )
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:

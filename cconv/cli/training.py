@@ -3,18 +3,23 @@
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cconv.applications import LeNet5
-from cconv.callbacks import Callback, ProgressBar
+from cconv.callbacks import BackupAndRestore, Callback, ProgressBar
+from cconv.callbacks.backup import checkpoints
 from cconv.callbacks.monitors import Logs
 from cconv.cli import data
 from cconv.cli.trained import Trained, look_at
 from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
+from cconv.models import load_model
 from cconv.models.files import write_model
 from cconv.threads import get_num_threads, set_num_threads
+
+MINUTE = 60.0  # seconds
 
 
 class _Saver(Callback):
@@ -24,11 +29,19 @@ class _Saver(Callback):
         super().__init__()
         self.out = out
         self.document = trained.document()
-        self.epochs = 0
+        self.epochs = 0  # of the model that is saved
+        self.trained = 0  # of them by this program
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         write_model(self.out, self.model, self.document)
         self.epochs = epoch + 1
+        self.trained += 1
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.epochs = state["epochs"]
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -44,6 +57,12 @@ def train(arguments: argparse.Namespace) -> int:
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     saver = _Saver(out, look_at(x_train, found.classes))
+    backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
+    if not arguments.resume:
+        backup.forget()
+    elif not checkpoints(backup.backup_dir) and out.exists():
+        model = _model_of(out, model)
+        saver.epochs = model.epochs_done
     begin = time.perf_counter()
     try:
         # An epoch is saved before it is shown: its line may be what ends the program.
@@ -52,19 +71,28 @@ def train(arguments: argparse.Namespace) -> int:
             y_train,
             batch_size=arguments.batch_size,
             epochs=arguments.epochs,
+            initial_epoch=saver.epochs,
             verbose=0,
-            callbacks=[saver, ProgressBar()],
+            callbacks=[saver, ProgressBar(), *([backup] if arguments.resume else [])],
         )
     except KeyboardInterrupt as interrupt:
         kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
         raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
     seconds = time.perf_counter() - begin
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-    speed = len(x_train) * arguments.epochs / seconds
+    speed = len(x_train) * saver.trained / seconds
     print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
     print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
     print(f"saved {out}")
     return 0
+
+
+def _model_of(out: Path, like: Any) -> Any:
+    """Return the model that an earlier training saved; ValueError where it is not one like this."""
+    found = load_model(out)
+    if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
+        raise ValueError(f"--resume: {out} must be a model of a training with these arguments; it is another")
+    return found
 
 
 def _check_out(out: Path) -> None:

@@ -23,6 +23,14 @@ class Told(Callback):
         """Keep the figures."""
         self.epochs.append(logs or {})
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the figures."""
+        return {"epochs": [dict(epoch) for epoch in self.epochs]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up the figures of the epochs before."""
+        self.epochs = state["epochs"]
+
 
 class Watch(Callback):
     """Stops training after `patience` epochs without progress, by scikit-learn's rule for its networks.
@@ -89,6 +97,16 @@ class Watch(Callback):
                 self._weights = self.model.get_weights()
         if self.tol is not None and self._waited >= self.patience:
             self.model.stop_training = True
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the scores, the best of them, its weights, and how long there was no better one."""
+        return {name: getattr(self, name) for name in ("scores", "_best", "_waited", "_weights")}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        for name in ("_best", "_waited", "_weights"):
+            setattr(self, name, state[name])
+        self.scores[:] = state["scores"]
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Give back the weights of the best epoch."""

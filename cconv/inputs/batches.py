@@ -63,8 +63,14 @@ class Source(Protocol):
     def order(self, seed: int, epoch: int) -> Any:
         """Return the order in which epoch `epoch` is shuffled, for `epoch`."""
 
-    def epoch(self, order: Any = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch; each is valid until the next one is asked for."""
+    def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches from number `first` on; each is valid until the next is asked for."""
+
+    def position(self) -> dict[str, Any]:
+        """Return where it stands beside the numbers of epoch and batch; TypeError where nobody can know."""
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be where `position` was, of such a source; the `epoch` that is on, if one is, is asked for next."""
 
 
 # Numbers of a batch under which preparing it costs less than having it prepared by another thread.
@@ -148,15 +154,23 @@ class Batches:
         work = self._augmented or self.batch_size * math.prod(x.shape) >= BACKGROUND_NUMBERS
         return work and threads.one_to_spare()
 
-    def epoch(self, order: np.ndarray | None = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch, in the given order of samples or their own.
+    def position(self) -> dict[str, Any]:
+        """Return where it stands beside the numbers of epoch and batch: nowhere else."""
+        return {}
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Do nothing: order and number of a batch say what it is."""
+
+    def epoch(self, order: np.ndarray | None = None, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch from number `first` on, in the given order of samples or their own.
 
         Each is valid until the next one is asked for.
         """
         ahead, begun = self._background, None
         if self._blocks is not None:
             self._begin(order)
-        for number, start in enumerate(range(0, self.n, self.batch_size)):
+            self._pass_by(order, first)
+        for number, start in enumerate(range(first * self.batch_size, self.n, self.batch_size)):
             state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
             slot = 0 if ahead is None else number % 2
             # A callback may have changed a layer, or the number of the step, since the batch was begun.
@@ -178,6 +192,14 @@ class Batches:
         for column in self.columns:
             if column is not None:
                 column.begin(order)
+
+    def _pass_by(self, order: np.ndarray | None, count: int) -> None:
+        """Read what is not in memory up to batch `count`: it is read in its order."""
+        numbers = np.arange(self.n) if order is None else order
+        for start in range(0, min(count * self.batch_size, self.n), self.batch_size):
+            for column in self.columns:
+                if column is not None:
+                    column.gather(numbers[start : start + self.batch_size])
 
     def _prepared(self, start: int, order: np.ndarray | None, slot: int, state: FrontState) -> Batch:
         """Return a batch, in the memory of that slot, of a model whose front is in that state."""

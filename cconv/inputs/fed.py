@@ -35,6 +35,7 @@ class Fed:
         self._feed, self._boundary = feed, boundary
         self._labelled, self._class_weight = labelled, class_weight
         self._given: Any = None  # the epoch that is on
+        self._start = 0  # samples of it that have been given
 
     @property
     def steps(self) -> int | None:
@@ -62,17 +63,28 @@ class Fed:
         """Refuse a first batch that does not fit, before anything begins."""
         self._data(0, self._feed.first())
 
-    def epoch(self, order: Any = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch, each made when it is asked for."""
-        start, before = 0, None
-        self._given = self._feed.given(order)
-        for number, item in enumerate(self._given):
+    def position(self) -> dict[str, Any]:
+        """Return what the feed says, and how many samples of the epoch have been given."""
+        return {"feed": self._feed.position(), "start": self._start}
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be where `position` was."""
+        self._feed.take_up(position["feed"], seed, shuffle)
+        self._start = position["start"]
+
+    def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch from number `first` on, each made when it is asked for."""
+        before = None
+        self._start = start = self._start if first else 0
+        self._given = self._feed.given(order, first)
+        for number, item in enumerate(self._given, first):
             data = self._data(number, item)
             # One batch by itself: its front, if it augments, is left to the model.
             batches = self._boundary.batches(data, data.n)
             if before is not None:
                 batches.follow(before)  # new memory for every batch would cost as much as filling it
             before = batches
+            self._start += data.n
             yield next(batches.epoch())._replace(start=start)
             start += data.n
 

@@ -5,6 +5,7 @@ that is wanted, unless it says by its ``workers`` that several threads may.
 """
 
 import itertools
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,8 +41,14 @@ class Feed(Protocol):
     def order(self, seed: int, epoch: int) -> Any:
         """Return the order of an epoch, where that can be chosen."""
 
-    def given(self, order: Any) -> Iterator[Any]:
-        """Yield the batches of one epoch."""
+    def given(self, order: Any, first: int = 0) -> Iterator[Any]:
+        """Yield the batches of one epoch from number `first` on."""
+
+    def position(self) -> dict[str, Any]:
+        """Return where it stands; TypeError where nobody can know."""
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be where `position` was."""
 
 
 def feed_of(where: str, name: str, x: Any, steps: int | None, again: bool = False) -> Feed:
@@ -72,6 +79,7 @@ class Stream:
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []
         self._begun = False
+        self._taken = 0  # batches that the iterator has given to an epoch
 
     @property
     def endless(self) -> bool:
@@ -105,7 +113,7 @@ class Stream:
             if self._iterator is None:
                 if self._once and self._begun:
                     return False
-                self._iterator, self._begun = iter(self._x), True
+                self._iterator, self._begun, self._taken = iter(self._x), True, 0
             item = next(self._iterator, _END)
             if item is not _END:
                 self._ahead.append(item)
@@ -118,11 +126,39 @@ class Stream:
     def order(self, seed: int, epoch: int) -> None:
         """Return None: the order is the object's own."""
 
-    def given(self, order: Any = None) -> Iterator[Any]:
-        """Yield the batches of one epoch."""
-        if not self._fetch():
+    def position(self) -> dict[str, Any]:
+        """Return how far its iterator has come, or what the object says of itself."""
+        if has_state(self._x):
+            return {"state": self._x.get_state()}
+        if self._once:
+            raise TypeError(
+                f"{self._where}: {self._name} is a {type(self._x).__name__}, which no training can take up "
+                "again: nobody knows where it stands; give what can be iterated again, has numbered batches, "
+                "or has get_state() and set_state(state)"
+            )
+        return {"taken": self._taken if self._iterator is not None else 0}
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be where `position` was: what the iterator gave before is asked for once more, and dropped."""
+        self._iterator, self._ahead = None, []
+        if "state" in position:
+            self._x.set_state(position["state"])
+            self._iterator, self._begun = iter(self._x), True
             return
-        for number in itertools.count() if self._limit is None else range(self._limit):
+        if not position["taken"]:
+            return
+        self._iterator, self._taken = iter(self._x), position["taken"]
+        if sum(1 for _ in itertools.islice(self._iterator, self._taken)) < self._taken:
+            raise ValueError(
+                f"{self._where}: {self._name} must have the batches that it had before, at least "
+                f"{self._taken}"
+            )
+
+    def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
+        """Yield the batches of one epoch from number `first` on."""
+        if not first and not self._fetch():
+            return
+        for number in itertools.count(first) if self._limit is None else range(first, self._limit):
             if not self._ahead:
                 assert self._iterator is not None
                 item = next(self._iterator, _END)
@@ -132,6 +168,7 @@ class Stream:
                         warn_of_end(self._where, number, self._limit)
                     return
                 self._ahead.append(item)
+            self._taken += 1
             yield self._ahead.pop()
         if self._again and not self._once:
             self._iterator = None
@@ -157,6 +194,8 @@ class Numbered:
     def __init__(self, where: str, name: str, x: Any, steps: int | None, again: bool = False) -> None:
         self._where, self._name, self._x, self._limit, self._again = where, name, x, steps, again
         self._count()
+        self._asked: int | None = None  # the epoch whose order was asked for last
+        self._pass: int | None = None  # that in whose order the pass is
         self._first: list[Any] = []
         self._left: Iterator[Any] | None = None
         self._place = 0  # in the pass
@@ -194,17 +233,47 @@ class Numbered:
 
     def order(self, seed: int, epoch: int) -> Any:
         """Return the order of the batches; None where they have no end."""
+        self._asked = epoch
         count = self._count()
         return None if count is None else epoch_order(seed, epoch, count)
 
-    def given(self, order: Any = None) -> Iterator[Any]:
-        """Yield the batches of one epoch."""
-        _call(self._x, "on_epoch_begin")
+    def position(self) -> dict[str, Any]:
+        """Return the epoch in whose order the pass is, its batches before, and the object's state."""
+        state = self._x.get_state() if has_state(self._x) else None
+        return {"pass": self._pass, "place": self._place if self._left is not None else 0, "state": state}
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be in that pass."""
+        if position["state"] is not None and has_state(self._x):
+            self._first = []
+            self._x.set_state(position["state"])
+        elif _changes(self._x):
+            warnings.warn(
+                f"{self._where}: {self._name} has on_epoch_end, but no get_state() and set_state(state): if "
+                "its batches depend on the epochs before, this training does not go on with the same bits",
+                stacklevel=2,
+            )
+        self._pass, self._left = position["pass"], None
+        if position["place"]:
+            order = self.order(seed, self._pass) if shuffle and self._pass is not None else None
+            self._begin(order)
+            self._place = sum(1 for _ in itertools.islice(self._left or (), position["place"]))
+
+    def _begin(self, order: Any) -> None:
+        """Begin a pass."""
+        numbers = itertools.count() if self._count() is None else range(self._count() or 0)
+        self._left, self._place = iter(numbers if order is None else order.tolist()), 0
+
+    def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
+        """Yield the batches of one epoch from number `first` on."""
+        if not (first and has_state(self._x)):
+            _call(self._x, "on_epoch_begin")
         if self._left is None or self._limit is None or self._again:
-            numbers = itertools.count() if self._count() is None else range(self._count() or 0)
-            self._left, self._place = iter(numbers if order is None else order.tolist()), 0
+            self._begin(order)
+            self._pass = self._asked
+        assert self._left is not None
         wanted = list(itertools.islice(self._left, self.steps))
-        yield from self._made(wanted)
+        yield from self._made(wanted[first:])
         self._place += len(wanted)
         if self._limit is not None and len(wanted) < self._limit:
             warn_of_end(self._where, len(wanted), self._limit)
@@ -258,6 +327,17 @@ def length_of(x: Any) -> int | None:
         return len(x)
     except TypeError:
         return None
+
+
+def has_state(x: Any) -> bool:
+    """Whether an object of the user's can say where it stands, and be told."""
+    return callable(getattr(x, "get_state", None)) and callable(getattr(x, "set_state", None))
+
+
+def _changes(x: Any) -> bool:
+    """Whether an object does something at the end of an epoch; that of PyDataset does nothing."""
+    function = getattr(type(x), "on_epoch_end", None)
+    return function is not None and getattr(function, "__qualname__", "") != "PyDataset.on_epoch_end"
 
 
 def _call(x: Any, event: str) -> None:

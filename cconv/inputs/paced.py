@@ -40,6 +40,8 @@ class Paced:
         self.n: int = min(steps * batches.batch_size, batches.n)
         self._left: Iterator[Batch] | None = None
         self._given = 0  # of the pass
+        self._asked: int | None = None  # the epoch whose order was asked for last
+        self._begun: int | None = None  # that in whose order the pass is
 
     def __enter__(self) -> Self:
         self._batches.__enter__()
@@ -55,13 +57,26 @@ class Paced:
 
     def order(self, seed: int, epoch: int) -> Any:
         """Return the order of a pass that begins with this epoch."""
+        self._asked = epoch
         return self._batches.order(seed, epoch)
 
-    def epoch(self, order: Any = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
+    def position(self) -> dict[str, Any]:
+        """Return the epoch in whose order the pass is, and how many batches it has given."""
+        return {"pass": self._begun, "given": self._given if self._left is not None else 0}
+
+    def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
+        """Be in that pass."""
+        self._begun, self._given = position["pass"], position["given"]
+        self._left = None
+        if self._given:
+            order = self._batches.order(seed, self._begun) if shuffle and self._begun is not None else None
+            self._left = self._batches.epoch(order, self._given)
+
+    def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch from number `first` on."""
         if self._left is None or self._again:
-            self._left, self._given = self._batches.epoch(order), 0
-        for number in range(self.steps):
+            self._left, self._given, self._begun = self._batches.epoch(order), 0, self._asked
+        for number in range(first, self.steps):
             if self._given == len(self._batches):
                 warn_of_end(self._where, number, self.steps)
                 break

@@ -9,6 +9,7 @@ import numpy as np
 
 from cconv.arguments.control import controlled
 from cconv.metrics.base import Metric
+from cconv.metrics.remembering import kept_by, take_up
 
 ROOM = "cconv.metrics."  # whose classes set their state anew, and never change it in place
 
@@ -61,6 +62,22 @@ class Meter:
         loss = self.total / self.count if self.count else float("nan")
         figures = [_number(metric.name, metric.result()) for metric in self._used]
         return dict(zip(self._names, [loss, *figures], strict=True))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was counted: numbers, strings and arrays, for `files.trees`.
+
+        Raises
+        ------
+        TypeError
+            When a metric of the user's own keeps what cannot be written.
+        """
+        return {"total": self.total, "count": self.count, "metrics": [kept_by(m) for m in self._used]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on counting where `get_state` was."""
+        self.total, self.count = state["total"], state["count"]
+        for metric, kept in zip(self._used, state["metrics"], strict=True):
+            take_up(metric, kept)
 
     def close(self) -> None:
         """Let the model's metrics have the state of what was counted."""

@@ -99,6 +99,15 @@ class OutputsMeter(Meter):
             given = None if weight is None else weight[output]
             self._count(number, y_true[output], y_pred[output], given)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what was counted."""
+        return {**super().get_state(), "totals": self._totals}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on counting where `get_state` was."""
+        super().set_state(state)
+        self._totals = state["totals"]
+
     def means(self) -> dict[str, float]:
         """Return the figures by name, in the order of the names, as Keras does."""
         losses = {

@@ -96,11 +96,11 @@ def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) 
         "training": model._training_config(),
     }
     with naming(path):
-        state = _optimizer_state(model)
+        state = optimizer_state(model)
     safetensors.write(path, named_weights(model._named) | state, document)
 
 
-def _optimizer_state(model: Any) -> dict[str, np.ndarray]:
+def optimizer_state(model: Any) -> dict[str, np.ndarray]:
     """Return what the optimizer remembers of the model's weights; not of those of layers taken off."""
     if model.optimizer is None:
         return {}
@@ -128,7 +128,7 @@ def read_weights(path: Path, model: Any) -> None:
     with safetensors.Reader(path) as file:
         document = file.document
         if isinstance(document, dict) and "format" in document:
-            _check_format(path, document)
+            check_format(path, document)
         given = {name for name in file.entries if name.startswith(WEIGHTS)}
         if given != set(places):
             missing, surplus = sorted(set(places) - given), sorted(given - set(places))
@@ -160,7 +160,7 @@ def read_model(path: Path, make: Callable[[str, Any, Any], Any], compile: bool) 
         document = file.document
         if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             raise ValueError(f"{path} holds weights but no model: build the model, then load_weights")
-        _check_format(path, document)
+        check_format(path, document)
         return model_of(path, file, make, compile)
 
 
@@ -191,7 +191,8 @@ def model_of(path: Path, file: Source, make: Callable[[str, Any, Any], Any], com
     return model
 
 
-def _check_format(path: Path, document: Mapping[str, Any]) -> None:
+def check_format(path: Path, document: Mapping[str, Any]) -> None:
+    """Refuse a file that another cconv wrote in another way."""
     given = document.get("format")
     if type(given) is not int or given != FORMAT:
         raise ValueError(f"{path} has format {short(repr(given))}, this cconv reads format {FORMAT}")
@@ -259,19 +260,28 @@ def _compiled(model: Any, training: Any, file: Source) -> list[str]:
     for name in ("steps", "epochs"):
         _check_count(name, training[name])
     model._compile_as(training)
-    count = file.entries.get(ITERATIONS)
-    if count is None or (count.code, count.shape) != ("I64", ()):
+    # Older versions kept what was remembered of layers that are gone.
+    return checked_slots(model, file.entries, whole=file.digest is not None)
+
+
+def checked_slots(model: Any, entries: Mapping[str, Any], whole: bool) -> list[str]:
+    """Return the names of the optimizer's arrays among these, with shapes and dtypes, which are compared.
+
+    `whole` refuses those that are about no weight of the model.
+    """
+    count = entries.get(ITERATIONS)
+    if count is None or (count.dtype, count.shape) != (np.dtype(np.int64), ()):
         raise ValueError("the optimizer's iterations must be one I64")
     weights = named_params(model._named)
     found: dict[str, set[str]] = {}
-    for name, entry in file.entries.items():
+    for name, entry in entries.items():
         if not name.startswith(OPTIMIZER) or name == ITERATIONS:
             continue
         weight, slot = _weight_and_slot(name)
         if slot not in model.optimizer.kept_slots:
             raise ValueError(f"{name!r} must end in one of {model.optimizer.kept_slots}")
         if weight not in weights:
-            if file.digest is None:  # older versions kept what was remembered of layers that are gone
+            if not whole:
                 continue
             raise ValueError(f"the array {name!r} is about no weight of the model")
         shape = model.optimizer.slot_shapes(weights[weight].shape).get(slot)

@@ -176,7 +176,7 @@ class Model(Trainer, Exporting, Hooks):
         state = dict(self.__dict__)
         for name in ("_inputs_given", "_outputs_given"):
             state.pop(name, None)
-        return {**state, "_nodes": [], "_flat": None}
+        return {**state, "_nodes": [], "_flat": None, "_progress": None}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)

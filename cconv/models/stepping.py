@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from cconv.arguments.claims import Claim, Claims, alone
 from cconv.arguments.control import controlled
+from cconv.arguments.interrupts import Interrupts
 from cconv.engine.plan import each_of
 from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch
@@ -36,6 +37,10 @@ class Stepper(Evaluator):
 
     steps_done: int
 
+    def __init__(self, *described: Any) -> None:
+        super().__init__(*described)
+        self._interrupts = Interrupts()
+
     # --- one training at a time ---------------------------------------------------------------
 
     def _train_alone(self, where: str, work: Callable[[], T]) -> T:
@@ -43,7 +48,8 @@ class Stepper(Evaluator):
 
         def train() -> T:
             try:
-                return work()
+                with self._interrupts:
+                    return work()
             finally:
                 plan = self._plans.training
                 if plan is not None:
@@ -101,13 +107,16 @@ class Stepper(Evaluator):
             self._measure(meter, loss, found, batch, y, plan)
             if learning is not None:
                 plan.backward(dy)
+            # Weights, the optimizer and the number of the step change together, or not at all.
+            self._interrupts.held += 1
             self._update(plan, learning)
+            self.steps_done += 1
         except BaseException:
             # A step that does not come to change the weights leaves no trace in the layers' states either.
             for array, before in kept:
                 array[...] = before
             raise
-        self.steps_done += 1
+        self._interrupts.release()
         return loss
 
     def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
@@ -171,6 +180,9 @@ class Stepper(Evaluator):
         return_dict: bool = False,
     ) -> Any:
         """Change the weights once, by the gradient of this batch.
+
+        What is random is drawn anew at each call: by the seed, the number of steps so far, and the samples,
+        counted from 0 here and through the epoch in `fit`.
 
         Parameters
         ----------

@@ -11,10 +11,12 @@ from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int, positive_int
 from cconv.arguments.overrides import check_object
-from cconv.callbacks import Callback, CallbackList, History, ProgressBar
+from cconv.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgressBar, flat
 from cconv.inputs.batches import Source
+from cconv.models import checkpoints
+from cconv.models.checkpoints import Checkpoint, Progress
 from cconv.models.feeding import Given, Validation, optional_count
-from cconv.models.files import named_params
+from cconv.models.files import Path, named_params
 from cconv.models.predicting import verbosity_of
 from cconv.models.stepping import NonFiniteLossError, Stepper
 
@@ -26,6 +28,7 @@ class Trainer(Stepper):
         super().__init__(*described)
         self.stop_training = False
         self.history: History | None = None
+        self._progress: Progress | None = None  # of the `fit` that is on
 
     @controlled
     def fit(
@@ -46,6 +49,8 @@ class Trainer(Stepper):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        *,
+        resume_from: Path | None = None,
     ) -> History:
         """Train the model.
 
@@ -89,6 +94,10 @@ class Trainer(Stepper):
             By default `batch_size`.
         validation_freq : int or list of int
             Validate after every so many epochs, or after those of these numbers, from 1 on.
+        resume_from : path, optional
+            A checkpoint of `BackupAndRestore`, or the folder whose last one is meant: training begins where
+            that stands, and its `initial_epoch` is not looked at. A `BackupAndRestore` among the callbacks
+            that has a checkpoint of its own begins there.
 
         Returns
         -------
@@ -100,7 +109,9 @@ class Trainer(Stepper):
         RuntimeError
             Before `compile`; when the model, one of its layers or its optimizer is already training.
         TypeError, ValueError
-            For arguments that do not fit.
+            For arguments that do not fit; for a checkpoint of another model, or of other data.
+        OSError
+            When a checkpoint cannot be read or written.
         NonFiniteLossError
             When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
             With `TerminateOnNaN` among the callbacks training ends instead.
@@ -120,8 +131,11 @@ class Trainer(Stepper):
         shuffle, verbosity = arguments.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
         for thing in (self, *self._items, *self._layers):
             check_object(thing)
+        others, backup = _backup_of(where, callbacks)
 
         def train_alone() -> History:
+            saved = checkpoints.asked_for(where, resume_from, backup)
+            checkpoints.seeded(self, saved)
             given = Given(x, y, sample_weight, class_weight)
             train, validation = self._sources(where, given, batch_size, pace, told)
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
@@ -133,51 +147,73 @@ class Trainer(Stepper):
                 "samples": train.n,
                 "metrics": names + [f"val_{name}" for name in names if validation is not None],
             }
+            if saved is not None:
+                params["resumed"] = True
             # As in Keras they hear what the user's callbacks have added to the logs.
-            calls = CallbackList([callbacks, history, *bar], self, params, where)
+            calls = CallbackList([others, history, *bar, backup or []], self, params, where)
             self.history, self.stop_training = history, False
+            begin = first if saved is None else saved.epoch
+            self._progress = Progress(train, calls, shuffle, begin)
             try:
-                self._epochs(range(first, last), train, validation, is_due, shuffle, calls)
+                if backup is not None or saved is not None:
+                    for source in (train, validation):
+                        _check_position(source)
+                self._epochs(range(begin, last), self._progress, validation, is_due, saved)
             finally:
+                self._progress = None
                 calls.close()
             return history
 
         return self._train_alone(where, train_alone)
 
+    def _write_checkpoint(self, path: Path) -> None:
+        """Write where the `fit` that is on stands; nothing where none is."""
+        if self._progress is not None:
+            checkpoints.write(path, self, self._progress)
+
     def _epochs(
         self,
         epochs: range,
-        train: Source,
+        progress: Progress,
         validation: Source | None,
         is_due: Callable[[int], bool],
-        shuffle: bool,
-        calls: CallbackList,
+        saved: Checkpoint | None,
     ) -> None:
-        """Train for these epochs, with all that callbacks are told."""
+        """Train for these epochs, with all that callbacks are told; begin in the middle of a saved one."""
+        train, calls = progress.source, progress.calls
         with train:
             calls.call("on_train_begin", {})
             logs: dict[str, float] = {}
-            for epoch in epochs:
-                if not train.more():
+            if saved is not None and not (saved.step and epochs):
+                saved.take_up(self, progress)
+                logs, saved = saved.logs, None
+            for epoch in epochs if not self.stop_training else ():
+                if saved is None and not train.more():
                     break
-                logs = self._epoch(train, epoch, shuffle, calls)
+                logs = self._epoch(progress, epoch, saved)
+                saved = None
                 if validation is not None and is_due(epoch + 1) and validation.more():
                     figures = self._evaluate(validation, calls)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
                 self.epochs_done += 1
+                progress.epoch, progress.step, progress.meter, progress.logs = epoch + 1, 0, None, logs
                 calls.call("on_epoch_end", epoch, logs)
                 if self.stop_training:
                     break
             self.optimizer.finalize_variable_values(named_params(self._learning() or []))
             calls.call("on_train_end", logs)
 
-    def _epoch(self, train: Source, epoch: int, shuffle: bool, calls: CallbackList) -> dict[str, float]:
-        """Train on every batch once; return the means of loss and metrics."""
+    def _epoch(self, progress: Progress, epoch: int, saved: Checkpoint | None) -> dict[str, float]:
+        """Train on every batch once, of a saved epoch on those left; return the means of loss and metrics."""
+        train, calls = progress.source, progress.calls
         calls.call("on_epoch_begin", epoch, {})
-        order = train.order(self.seed, self.epochs_done) if shuffle else None
+        meter = progress.meter = self._meter()
+        if saved is not None:
+            saved.take_up(self, progress)
+        order = train.order(self.seed, self.epochs_done) if progress.shuffle else None
         of = "" if train.steps is None else f" of {train.steps}"
-        meter = self._meter()
-        for number, batch in enumerate(train.epoch(order)):
+        left = () if self.stop_training else train.epoch(order, progress.step)
+        for number, batch in enumerate(left, progress.step):
             calls.call("on_train_batch_begin", number, {})
             failure = None
             try:
@@ -187,6 +223,7 @@ class Trainer(Stepper):
                     raise
                 failure = error
                 meter.add(error.loss, batch.n, error.parts)
+            progress.step = number + 1
             calls.call("on_train_batch_end", number, meter.means())
             if self.stop_training:
                 break
@@ -194,6 +231,21 @@ class Trainer(Stepper):
                 raise failure
         meter.close()
         return meter.means()
+
+
+def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore | None]:
+    """Return the other callbacks, and that which keeps where a training stands."""
+    given = flat(callbacks)
+    found = [callback for callback in given if isinstance(callback, BackupAndRestore)]
+    if len(found) > 1:
+        raise ValueError(f"{where}: callbacks must have at most one BackupAndRestore, got {len(found)}")
+    return [c for c in given if not isinstance(c, BackupAndRestore)], found[0] if found else None
+
+
+def _check_position(source: Source | None) -> None:
+    """Refuse data of which nobody knows where they stand."""
+    if source is not None:
+        source.position()
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:

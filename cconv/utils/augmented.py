@@ -8,6 +8,7 @@ import numpy as np
 from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
+from cconv.inputs.feeds import has_state
 from cconv.inputs.kinds import NUMBERED, item_of, kind_of
 from cconv.inputs.orders import epoch_order
 from cconv.layers.augmentation import Augmentation
@@ -116,6 +117,17 @@ class Augmented(PyDataset):
             x, y, Run(training=True, seed=self.seed, step=epoch * count + number)
         )
         return (images, labels, *weight)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the number of the epoch, the key of all draws, and what the data say of themselves."""
+        data = self._data.get_state() if has_state(self._data) else None
+        return {"epoch": self._epoch, "seed": self.seed, "data": data}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Be at that epoch."""
+        self._epoch, self.seed, self._order = state["epoch"], state["seed"], None
+        if state["data"] is not None:
+            self._data.set_state(state["data"])
 
     def on_epoch_begin(self) -> None:
         """Tell the data, if they want to know."""

@@ -93,6 +93,21 @@ class ImageDataset(PyDataset):
             raise AttributeError(f"ImageDataset has no {name}, it is no tf.data.Dataset: {ELSEWHERE[name]}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the number of the epoch, and what its order depends on."""
+        return {"epoch": self._epoch, "seed": self._seed}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Be at that epoch; ValueError where the order is that of another seed."""
+        if state["seed"] != self._seed:
+            raise ValueError(
+                f"ImageDataset: seed must be {state['seed']}, with which the training began, got "
+                f"{self._seed}: give image_dataset_from_directory a seed"
+            )
+        self._epoch = state["epoch"]
+        if self._seed is not None and self._epoch:
+            self._order = epoch_order(self._seed, self._epoch, len(self.file_paths))
+
     def on_epoch_end(self) -> None:
         """Put the images into another order, if they are to be shuffled."""
         if self._seed is not None:

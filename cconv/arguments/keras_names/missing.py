@@ -84,8 +84,7 @@ MISSING: dict[str, dict[str, str]] = {
         "serialize": 'get of {"class_name": …, "config": …}, and get_config',
     },
     "callbacks": {
-        "BackupAndRestore": "ModelCheckpoint, load_model, and fit with initial_epoch=",
-        "OrbaxCheckpoint": "ModelCheckpoint, load_model, and fit with initial_epoch=",
+        "OrbaxCheckpoint": "BackupAndRestore, or ModelCheckpoint",
         "ProgbarLogger": "verbose=1 of fit",
         "RemoteMonitor": "CSVLogger, LambdaCallback",
     },

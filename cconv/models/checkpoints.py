@@ -1,0 +1,269 @@
+"""Where a training stands between two steps: written to a file, read, and taken up with the same bits.
+
+The file is a safetensors file with the weights of the model and the state of its optimizer, as `Model.save`
+has them, so that `load_weights` reads it too; its document, and further arrays, hold all the rest.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from cconv._version import __version__
+from cconv.callbacks import BackupAndRestore, CallbackList
+from cconv.callbacks.backup import checkpoints
+from cconv.files import safetensors
+from cconv.files.atomic import naming
+from cconv.files.reading import DAMAGE, short
+from cconv.files.trees import Taken, together
+from cconv.inputs.batches import Source
+from cconv.metrics.meter import Meter
+from cconv.models import files
+from cconv.models.files import FORMAT, OPTIMIZER, Path
+
+STATE = "state/"  # what the names of the further arrays begin with
+
+
+class Progress:
+    """Where a training stands.
+
+    Attributes
+    ----------
+    epoch, step : int
+        The epoch that is on, or comes next, and how many of its batches are done.
+    meter : Meter or None
+        Of the epoch that is on; None between epochs.
+    logs : dict of str to float
+        Of the last epoch that has ended.
+    """
+
+    def __init__(self, source: Source, calls: CallbackList, shuffle: bool, epoch: int) -> None:
+        self.source, self.calls, self.shuffle = source, calls, shuffle
+        self.epoch, self.step = epoch, 0
+        self.meter: Meter | None = None
+        self.logs: dict[str, float] = {}
+
+    def data(self) -> dict[str, Any]:
+        """Return by what data are known that number their batches as these do."""
+        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": self.shuffle}
+
+    def states(self) -> Iterator[tuple[str, int, Any]]:
+        """Yield the callbacks that keep something: class, number among those of the class, callback."""
+        seen: dict[str, int] = {}
+        for callback in self.calls.callbacks:
+            if not isinstance(callback, BackupAndRestore):
+                kind = type(callback).__name__
+                seen[kind] = number = seen.get(kind, -1) + 1
+                yield kind, number, callback
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def write(path: Path, model: Any, progress: Progress) -> None:
+    """Write a checkpoint; at every moment there is the old file or the whole new one."""
+    taken, optimizer = Taken(STATE), model.optimizer
+    rate = optimizer.learning_rate if not callable(optimizer._learning_rate) else None
+    with naming(path):
+        states = {
+            f"{kind}/{number}": taken.apart(callback.get_state(), f"{kind}.get_state()")
+            for kind, number, callback in progress.states()
+        }
+        document = {
+            "format": FORMAT,
+            "cconv": __version__,
+            "checkpoint": {
+                "seed": model.seed,
+                "steps": model.steps_done,
+                "epochs": model.epochs_done,
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "stop": bool(model.stop_training),
+                "optimizer": type(optimizer).__name__,
+                "rate": rate,
+                "swapped": optimizer._swapped,
+                "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
+                "data": progress.data(),
+                "position": taken.apart(progress.source.position(), "position of the data"),
+                "logs": taken.apart(progress.logs, "logs"),
+                "meter": None
+                if progress.meter is None
+                else taken.apart(progress.meter.get_state(), "metrics"),
+                "callbacks": states,
+            },
+        }
+        state = files.optimizer_state(model)
+    safetensors.write(path, files.named_weights(model._named) | state | taken.arrays, document)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+class Checkpoint:
+    """A checkpoint that was read, and found whole.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+
+    Raises
+    ------
+    OSError, ValueError
+        When it cannot be read, or is no whole checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = os.fspath(path)
+        self._arrays, document = safetensors.read(path)
+        found = document.get("checkpoint") if isinstance(document, dict) else None
+        if not isinstance(found, dict):
+            raise ValueError(f"{path} is no checkpoint of BackupAndRestore")
+        files.check_format(path, document)
+        self._found = found
+        with self._whole():
+            self.seed: int = found["seed"]
+            self.epoch, self.step = int(found["epoch"]), int(found["step"])
+            self.logs: dict[str, float] = self._state(found["logs"])
+            if min(self.epoch, self.step, self.seed) < 0 or self.seed >= 2**64:
+                raise ValueError("epoch, step and seed must be ints of at least 0")
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise ValueError(f"{self.path} is no checkpoint that can be taken up: {short(error)}") from error
+
+    def _state(self, plain: Any) -> Any:
+        return together(plain, self._arrays)
+
+    def take_up(self, model: Any, progress: Progress) -> None:
+        """Let the model, its optimizer, the data and the callbacks be where they were.
+
+        Raises
+        ------
+        ValueError
+            When they are others; model and optimizer are unchanged then.
+        """
+        found = self._found
+        self._check_model(model)
+        self._check_data(progress)
+        with self._whole():
+            resumed = files.checked_slots(model, self._arrays, whole=True)
+            states = {name: self._state(plain) for name, plain in found["callbacks"].items()}
+            meter, position = self._state(found["meter"]), self._state(found["position"])
+            progress.source.take_up(position, model.seed, progress.shuffle)
+        for name, place in files.named_weights(model._named).items():
+            place[...] = self._arrays[name]
+        model.optimizer.set_state({name.removeprefix(OPTIMIZER): self._arrays[name] for name in resumed})
+        model.optimizer._swapped = bool(found["swapped"])
+        if found["rate"] is not None and not callable(model.optimizer._learning_rate):
+            model.optimizer.learning_rate = found["rate"]
+        self._let_learn(model)
+        model.steps_done, model.epochs_done = int(found["steps"]), int(found["epochs"])
+        model.stop_training = bool(found["stop"])
+        progress.step, progress.logs = self.step, self.logs
+        if meter is not None and progress.meter is not None:
+            progress.meter.set_state(meter)
+        for kind, number, callback in progress.states():
+            if states.get(f"{kind}/{number}"):
+                callback.set_state(states[f"{kind}/{number}"])
+
+    def _let_learn(self, model: Any) -> None:
+        """Freeze what was frozen then."""
+        whole, layers = self._found["trainable"]
+        if model.trainable != whole:
+            model.trainable = whole
+        for (_, layer), learns in zip(model._named, layers, strict=True):
+            if layer.trainable != learns:
+                layer.trainable = learns
+
+    def _check_model(self, model: Any) -> None:
+        """Refuse another model, or another optimizer."""
+        places, arrays = files.named_weights(model._named), self._arrays
+        given = {name for name in arrays if name.startswith(files.WEIGHTS)}
+        if given != set(places):
+            missing, surplus = sorted(set(places) - given), sorted(given - set(places))
+            raise ValueError(
+                f"{self.path} is of another model: {short(f'missing {missing}, unknown {surplus}')}"
+            )
+        for name, place in places.items():
+            if (place.shape, place.dtype) != (arrays[name].shape, arrays[name].dtype):
+                raise ValueError(
+                    f"{self.path} is of another model: {name} must be {place.dtype} of shape {place.shape}, "
+                    f"got {arrays[name].dtype} of {arrays[name].shape}"
+                )
+        kind = type(model.optimizer).__name__
+        if kind != self._found["optimizer"]:
+            raise ValueError(
+                f"{self.path} is of a training with {short(self._found['optimizer'])}, got the optimizer "
+                f"{kind}"
+            )
+
+    def _check_data(self, progress: Progress) -> None:
+        """Refuse data in which the batch that comes next has another number."""
+        then, now = self._found["data"], progress.data()
+        if self.step and then != now:
+            raise ValueError(
+                f"{self.path} stands in an epoch of other data: {_told(then)}, got {_told(now)}: "
+                "give the data, batch_size, steps_per_epoch and shuffle that the training began with"
+            )
+
+
+def _told(data: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {short(repr(value))}" for name, value in data.items())
+
+
+def last_of(folder: str) -> Checkpoint | None:
+    """Return the last whole checkpoint of a folder; None where there is none.
+
+    A damaged one is warned of, and that before it is taken.
+
+    Raises
+    ------
+    OSError, ValueError
+        When there are some, but none that can be read.
+    """
+    failure: Exception | None = None
+    for path in checkpoints(folder):
+        try:
+            found = Checkpoint(path)
+        except (OSError, ValueError) as error:
+            failure = failure or error
+            continue
+        if failure is not None:
+            warnings.warn(f"{failure}; {path} is taken, the one before", stacklevel=2)
+        return found
+    if failure is not None:
+        raise failure
+    return None
+
+
+def asked_for(where: str, resume_from: Any, backup: BackupAndRestore | None) -> Checkpoint | None:
+    """Return the checkpoint that `fit` is to begin with: that of the callback goes before `resume_from`."""
+    if resume_from is not None and not isinstance(resume_from, str | os.PathLike):
+        raise TypeError(
+            f"{where}: resume_from must be the path of a checkpoint, or of a folder, got {resume_from!r}"
+        )
+    found = None
+    if backup is not None:
+        found = last_of(backup.backup_dir)
+        backup.begin_at(None if found is None else found.path)
+    if found is None and resume_from is not None:
+        if not os.path.isdir(resume_from):
+            return Checkpoint(resume_from)
+        found = last_of(os.fspath(resume_from))
+        if found is None:
+            raise FileNotFoundError(f"{where}: there is no checkpoint in resume_from, {resume_from}")
+    return found
+
+
+def seeded(model: Any, saved: Checkpoint | None) -> None:
+    """Let the model draw as that of the checkpoint."""
+    if saved is not None and model.seed != saved.seed:
+        model.seed = int(np.uint64(saved.seed))
+        model._forget_plans()
