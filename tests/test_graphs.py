@@ -411,3 +411,24 @@ def test_explain_knows_graphs():
     cconv.explain(residual(), 2, training=True, print_fn=lines.append)
     assert any(line.startswith("add + re_lu_2") and "forward" in line for line in lines)
     assert any(line.startswith("add + re_lu_2") and "backward" in line for line in lines)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_dropout_at_inference_alone_is_a_part_of_the_model(nested, tmp_path):
+    x = Input((6,))
+    y = Dropout(0.5, name="kept")(Dense(4)(x), training=False)
+    inner = Model(x, Dense(2)(y), seed=0)
+    model = inner
+    if nested:
+        z = Input((6,))
+        model = Model(z, inner(z), seed=0)
+    given = np.ones((3, 6), np.float32)
+    before = model.predict(given, verbose=0)
+    assert model.built
+    assert inner.get_layer("kept").built
+    model.save(tmp_path / "m.safetensors")
+    twin = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(twin.predict(given, verbose=0), before)
+    model.compile("sgd", "mse")
+    model.fit(given, np.ones((3, 2)), verbose=0)
+    model.summary(print_fn=lambda line: None)

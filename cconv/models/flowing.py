@@ -27,9 +27,9 @@ class Entry(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A model inside another, and which values of the flow go into it."""
+    """A model inside another, or a layer that only passes on, and which values of the flow go into it."""
 
-    model: Any
+    item: Any
     inputs: tuple[int, ...]
 
 
@@ -50,12 +50,15 @@ class Inliner:
     flow : Flow
     inner : list of Inner
         The models among the entries, and in them.
+    passing : list of Inner
+        The layers that are no part of the flow: uses at inference alone of what works in training.
     """
 
     def __init__(self, entries: Sequence[Entry], n_inputs: int, outputs: Sequence[int]) -> None:
         self._n_inputs = n_inputs
         self._uses: list[Use] = []
         self.inner: list[Inner] = []
+        self.passing: list[Inner] = []
         values = self._through(entries, tuple(range(n_inputs)), False)
         self.flow: Flow = Flow(self._uses, n_inputs, [values[value] for value in outputs])
 
@@ -74,6 +77,7 @@ class Inliner:
             values = self._through(entries, inputs, at_inference)
             return [values[value] for value in item._outputs]
         if at_inference and item._only_in_training:
+            self.passing.append(Inner(item, inputs))
             return inputs
         self._uses.append(Use(item, inputs, at_inference))
         return (self._n_inputs + len(self._uses) - 1,)

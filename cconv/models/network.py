@@ -14,7 +14,7 @@ from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
 from cconv.arguments.text import short
-from cconv.engine.flow import Flow, Use
+from cconv.engine.flow import Flow
 from cconv.layers.base import Layer
 from cconv.layers.listed import Listed
 from cconv.layers.symbolic import Node, turned_in, turned_out
@@ -240,23 +240,26 @@ class Network(Listed):
         made_by: list[str] = ["the input"] * len(shapes)
         keys = {id(layer): key for key, layer in enumerate(self._layers)}
         for use in inlined.flow.uses:
-            given = self._given_to(use, shapes, data_format)
             key, layer = keys[id(use.layer)], use.layer
+            given = self._given_to(layer, use.inputs, shapes, data_format)
             if not (layer.built and layer.input_shape == given and layer.dtype == self.dtype):
                 self._build_layer(key, layer, given, " and ".join(made_by[value] for value in use.inputs))
             shapes.append(layer._inner(layer.output_shape))
             made_by.append(f"layer {key} ({layer.shown})")
+        for layer, inputs in inlined.passing:
+            given = self._given_to(layer, inputs, shapes, data_format)
+            if not layer.built:
+                self._build_layer(keys[id(layer)], layer, given, made_by[inputs[0]])
         for model, inputs in inlined.inner:
             model._take_shapes([shapes[value] for value in inputs], data_format, self._own)
 
     @staticmethod
-    def _given_to(use: Use, shapes: Sequence[Shape], data_format: str) -> Any:
+    def _given_to(layer: Layer, inputs: Sequence[int], shapes: Sequence[Shape], data_format: str) -> Any:
         """Return what a layer is built for: the shape of its input as it sees it, or those of all inputs."""
-        layer = use.layer
         layer._meet_format(data_format)
         if layer._merges:
-            return tuple(layer._outer(shapes[value]) for value in use.inputs)
-        return layer._outer(shapes[use.inputs[0]])
+            return tuple(layer._outer(shapes[value]) for value in inputs)
+        return layer._outer(shapes[inputs[0]])
 
     def _take_shapes(self, shapes: Sequence[Shape], data_format: str, own: set[Layer]) -> None:
         """Take notice of having been built as a part of another model."""
@@ -295,7 +298,7 @@ class Network(Listed):
         flow, data_format = self._inlined().flow, self.data_format
         shapes = [self._inner_shape(shape) for shape in self._input_shapes]
         for number, use in enumerate(flow.uses):
-            layer, given = use.layer, self._given_to(use, shapes, data_format)
+            layer, given = use.layer, self._given_to(use.layer, use.inputs, shapes, data_format)
             if layer.input_shape != given or layer.dtype != self.dtype:
                 called = f"layer {number} ({layer.name}, {type(layer).__name__})"
                 raise ValueError(

@@ -191,7 +191,7 @@ def _details(model: Any) -> dict[int, list[str]]:
         size = math.prod(layer.output_shape) * layer.dtype.itemsize
         seen = f"{field[0]}x{field[1]}" if field else "all"
         found[id(layer)] = [f"{mult_adds(layer):,}", _bytes(size), seen]
-    inner = {id(entry.model): total_mult_adds(entry.model) for entry in model._inlined().inner}
+    inner = {id(entry.item): total_mult_adds(entry.item) for entry in model._inlined().inner}
     for _, item in expanded(model.layers, True, ""):
         found.setdefault(id(item), [f"{inner[id(item)]:,}" if id(item) in inner else "0", "", ""])
     return found
