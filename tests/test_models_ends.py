@@ -517,7 +517,7 @@ NAMED = {"image": X[0], "vector": X[1]}
         ),
         (compiled(loss={"size": "mse"}), ValueError, "loss must be .* got a dict of size$"),
         (compiled(loss={"size": "mse", "sort": "mse"}), ValueError, "got a dict of size, sort"),
-        (compiled(loss=["mse", "dice"]), ValueError, "loss must be one of"),
+        (compiled(loss=["mse", "nonsense"]), ValueError, "loss must be one of"),
         (compiled(loss_weights=2.0), TypeError, r"loss_weights must be a list of 2, .* got 2\.0"),
         (compiled(loss_weights=[1.0]), ValueError, "loss_weights must be a list of 2, .* got a list of 1"),
         (compiled(loss_weights={"size": 1.0}), ValueError, "loss_weights must be given for each loss"),
