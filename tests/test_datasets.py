@@ -220,7 +220,14 @@ def test_offline_is_two_sentences_and_no_bar(served, monkeypatch, capsys):
 
 
 IMAGES, LABELS = small_split(7, 1)
-PACKED = gzip.compress(idx(IMAGES))
+
+
+def gzipped(data):
+    """As gzip, without the time: workers of pytest-xdist must make the same names of tests of it."""
+    return gzip.compress(data, mtime=0)
+
+
+PACKED = gzipped(idx(IMAGES))
 
 
 @pytest.mark.parametrize(
@@ -231,17 +238,17 @@ PACKED = gzip.compress(idx(IMAGES))
         (0, PACKED[: len(PACKED) // 2], "not a whole gzip file"),
         (0, PACKED[:-8] + bytes(8), "not a whole gzip file"),
         (0, PACKED[:40] + bytes(40) + PACKED[80:], "not a whole gzip file"),
-        (0, gzip.compress(b"\x00\x00"), "expected an IDX file"),
-        (0, gzip.compress(idx(LABELS)), "with 3 axes, which begins with 00000803, got 00000801"),
-        (0, gzip.compress(b"\0\0\x0d\3" + idx(IMAGES)[4:]), "got 00000d03"),
-        (0, gzip.compress(idx(IMAGES)[:-1]), r"expected 5488 bytes for the shape \(7, 28, 28\), got 5487"),
-        (0, gzip.compress(idx(IMAGES) + b"\0"), "expected 5488 bytes .* got more"),
-        (0, gzip.compress(b"\0\0\x08\3" + b"\xff" * 12 + bytes(50)), "impossible shape"),
-        (0, gzip.compress(b"\0\0\x08\3" + bytes(12)), "impossible shape"),
-        (0, gzip.compress(idx(np.zeros((7, 8, 8)))), "expected images of 28x28 pixels, got 8x8"),
-        (0, gzip.compress(idx(IMAGES[:6])), "expected a label for each of the 6 images, got 7"),
-        (1, gzip.compress(idx(LABELS[:6])), "expected a label for each of the 7 images, got 6"),
-        (1, gzip.compress(idx(LABELS + 10)), "expected labels below 10"),
+        (0, gzipped(b"\x00\x00"), "expected an IDX file"),
+        (0, gzipped(idx(LABELS)), "with 3 axes, which begins with 00000803, got 00000801"),
+        (0, gzipped(b"\0\0\x0d\3" + idx(IMAGES)[4:]), "got 00000d03"),
+        (0, gzipped(idx(IMAGES)[:-1]), r"expected 5488 bytes for the shape \(7, 28, 28\), got 5487"),
+        (0, gzipped(idx(IMAGES) + b"\0"), "expected 5488 bytes .* got more"),
+        (0, gzipped(b"\0\0\x08\3" + b"\xff" * 12 + bytes(50)), "impossible shape"),
+        (0, gzipped(b"\0\0\x08\3" + bytes(12)), "impossible shape"),
+        (0, gzipped(idx(np.zeros((7, 8, 8)))), "expected images of 28x28 pixels, got 8x8"),
+        (0, gzipped(idx(IMAGES[:6])), "expected a label for each of the 6 images, got 7"),
+        (1, gzipped(idx(LABELS[:6])), "expected a label for each of the 7 images, got 6"),
+        (1, gzipped(idx(LABELS + 10)), "expected labels below 10"),
         (1, PACKED, "with 1 axes"),
     ],
 )
@@ -256,7 +263,7 @@ def test_damaged_or_foreign_idx_files(name, content, message, tmp_path, monkeypa
 
 def test_every_cut_of_an_idx_file_is_an_error(tmp_path):
     path = tmp_path / "x.gz"
-    packed = gzip.compress(idx(LABELS))
+    packed = gzipped(idx(LABELS))
     for length in range(len(packed)):
         path.write_bytes(packed[:length])
         with pytest.raises(ValueError, match=r"not a whole gzip file|expected an IDX file"):
@@ -395,7 +402,7 @@ def served(mirror, monkeypatch):
     files = []
     for source, array in zip(mnist.FILES, arrays, strict=True):
         content = idx(array)
-        mirror.files[f"/a/{source.name}"] = gzip.compress(content)
+        mirror.files[f"/a/{source.name}"] = gzipped(content)
         mirror.files[f"/b/{source.name}"] = gzip.compress(content, compresslevel=1)
         mirrors = (f"{mirror.url}a/{source.name}", f"{mirror.url}b/{source.name}")
         files.append(replace(source, mirrors=mirrors, sha256=hashlib.sha256(content).hexdigest()))
@@ -417,7 +424,7 @@ def test_download_once(served, mirror, tmp_path, capfd):
 
 
 def corrupt(mirror, path):
-    mirror.files[path] = gzip.compress(idx(small_split(6, 9)[0]))
+    mirror.files[path] = gzipped(idx(small_split(6, 9)[0]))
 
 
 def html(mirror, path):
@@ -554,7 +561,7 @@ def test_checksums_are_those_of_the_real_files(real_folder, tmp_path):
         _files.check(source, folder / source.name)
     labels = gzip.decompress((folder / NAMES[3]).read_bytes())
     changed = tmp_path / NAMES[3]
-    changed.write_bytes(gzip.compress(labels[:-1] + bytes([labels[-1] ^ 1])))
+    changed.write_bytes(gzipped(labels[:-1] + bytes([labels[-1] ^ 1])))
     with pytest.raises(ValueError, match="sha256"):
         _files.check(sources[3], changed)
 
