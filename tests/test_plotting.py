@@ -460,3 +460,12 @@ def test_a_notebook_shows_summary_and_diagram():
     assert html.count("<svg") == 1
     assert Sequential([Flatten()])._repr_html_() is None
     assert "&lt;" in Sequential([Dense(2, name="a<b")]).build((2,))._repr_html_()
+
+
+def test_feature_maps_of_layers_that_another_model_used_before():
+    layers = [Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)), MaxPooling2D(2)]
+    Sequential(layers, seed=0)
+    model = Sequential([*layers, Conv2D(2, 2)], seed=0)
+    model.build((8, 8, 1))
+    figure = plotting.feature_maps(model, np.ones((8, 8)))
+    assert len(figure.axes) >= 3 + 3 + 2

@@ -220,12 +220,27 @@ def _chosen(where: str, model: Model, layers: Sequence[str | int] | None) -> lis
 def _outputs(model: Model, image: np.ndarray, chosen: Sequence[Layer]) -> list[tuple[Layer, np.ndarray]]:
     """Return the chosen layers, in the model's order, with their outputs (h, w, c)."""
     shown = [layer for layer in model.layers if any(layer is entry for entry in chosen)]
-    part = Model(model.inputs, [layer.output for layer in shown], dtype=model.dtype, seed=model.seed)
+    tensors = _tensors(model)
+    part = Model(model.inputs, [tensors[id(layer)] for layer in shown], dtype=model.dtype, seed=model.seed)
     x = image[np.newaxis]
     first = part.data_format == "channels_first"
     maps: Any = part.predict(np.moveaxis(x, -1, 1) if first else x, verbose=0)
     maps = maps if isinstance(maps, list) else [maps]
     return [(layer, to_channels_last(y, part.data_format)[0]) for layer, y in zip(shown, maps, strict=True)]
+
+
+def _tensors(model: Model) -> dict[int, Any]:
+    """Return what each layer, by its id, gives in this model: a layer may have been used in others before."""
+    tensors: dict[int, Any] = {}
+    seen: set[int] = set()
+    waiting = list(model.outputs)
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[id(tensor.node.layer)] = tensor
+            waiting += tensor.node.inputs
+    return tensors
 
 
 def padding(
