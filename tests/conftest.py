@@ -7,8 +7,12 @@ It is set here because OpenMP reads it when the kernels are loaded, which test m
 """
 
 import os
+import signal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Modules whose tests take up to a minute each come first, so that no worker is left alone with one of them.
 LONG = ["test_packaging", "test_guard_pages", "test_instruction_sets", "test_portability", "test_control"]

@@ -61,6 +61,7 @@ class Chain:
         self.layers = network.new_layers(bare=splits)
         for number, (layer, own) in enumerate(zip(self.layers, model.layers, strict=False)):
             layer.key = number
+            layer._meet_format(network.data_format)  # as the model tells those that have no argument for it
             layer.build(own.input_shape, dtype=own.dtype, seed=own.build_seed)
         self.steps = 0
 
