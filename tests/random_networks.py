@@ -373,6 +373,13 @@ def _formatted(layers, data_format):
             yield kind, arguments | {"data_format": data_format}
         elif kind is BatchNormalization and images and data_format == "channels_first":
             yield kind, arguments | {"axis": 1}
+        elif kind is Permute and images and data_format == "channels_first":
+            # Drawn for (h, w, c), whose axes 1, 2, 3 are 2, 3, 1 of (c, h, w).
+            dims = arguments["dims"]
+            yield kind, arguments | {"dims": [(2, 3, 1)[dims[place] - 1] for place in (2, 0, 1)]}
+        elif kind is Reshape and images and data_format == "channels_first":
+            *rest, channels = arguments["target_shape"]
+            yield kind, arguments | {"target_shape": (channels, *rest)}
         else:
             yield kind, arguments
         images = images and kind not in (Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D)
