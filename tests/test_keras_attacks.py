@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -17,8 +18,6 @@ from cconv.files.hdf5 import MAGIC, Reader
 from cconv.io import keras
 from cconv.layers import Dense
 from cconv.models import Sequential, load_model
-
-h5py = pytest.importorskip("h5py")
 
 CASES, SEED = 600, 1
 

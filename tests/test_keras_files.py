@@ -16,6 +16,7 @@ from random_graphs import random_graph
 
 from cconv import layers
 from cconv.io import keras
+from cconv.io.keras.layers_out import NOT_THERE
 from cconv.layers import Input
 from cconv.models import Model, Sequential, load_model
 
@@ -348,3 +349,15 @@ def test_an_open_shape_is_given(tmp_path):
 def test_importing_costs_nothing():
     code = "import cconv, cconv.io, sys; assert not any(m in sys.modules for m in ('h5py', 'cconv.io.keras'))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_layers_that_keras_has_not_are_refused(tmp_path):
+    there = json.loads((Path(__file__).parent / "keras_api.json").read_text(encoding="utf-8"))["layers"]
+    ours = {kind.__name__ for kind in layers._CLASSES.values()}
+    # Keras has these under other roofs: an operator, and a layer of its ConvNeXt.
+    assert set(NOT_THERE) == ours - set(there) - {"Divide", "LayerScale", "Layer"}
+    model = Sequential([layers.Tile([1, 2, 1], input_shape=(4, 4, 2)), layers.Clip(0.0, 1.0)])
+    with pytest.raises(ValueError, match=r"the layer Tile .*the layer Clip") as caught:
+        model.save(tmp_path / "m.keras")
+    assert "custom" not in str(caught.value)
+    assert not (tmp_path / "m.keras").exists()

@@ -8,6 +8,7 @@ from random_graphs import random_graph
 
 from cconv import layers
 from cconv.models import Sequential, load_model
+from cconv.optimizers import RMSprop
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
@@ -80,9 +81,10 @@ def test_graphs(seed, tmp_path):
     check(random_graph(rng, dtype="float32"), tmp_path, rng)
 
 
-@pytest.mark.parametrize(
-    "optimizer", ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw"]
-)
+NAMES = ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw", "adafactor"]
+
+
+@pytest.mark.parametrize("optimizer", [*NAMES, "ftrl", "lamb", RMSprop(momentum=0.9, centered=True)], ids=str)
 def test_keras_goes_on_training(optimizer, tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 6, 6, 2)).astype("float32"), rng.integers(0, 3, 8)

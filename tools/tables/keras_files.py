@@ -91,6 +91,9 @@ OPTIMIZERS = {
     "adagrad": lambda: keras.optimizers.Adagrad(0.05),
     "adamax": lambda: keras.optimizers.Adamax(0.01),
     "lion": lambda: keras.optimizers.Lion(0.001),
+    "rmsprop_whole": lambda: keras.optimizers.RMSprop(0.01, momentum=0.9, centered=True),
+    "ftrl": lambda: keras.optimizers.Ftrl(0.1),
+    "lamb": lambda: keras.optimizers.Lamb(0.01),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cconv.io.keras.layers_out import Config, is_own, serialized
-from cconv.io.keras.optimizer_state import PRODUCT, RATE, variables, weights_of
+from cconv.io.keras.optimizer_state import PRODUCT, RATE, shape_of, variables, weights_of
 from cconv.io.keras.problems import Problems
 from cconv.losses.custom import FunctionLoss
 from cconv.losses.joint import parts_of
@@ -85,5 +85,6 @@ def optimizer_arrays(model: Any) -> list[np.ndarray]:
         elif (weight, slot) == PRODUCT:
             arrays.append(np.array(optimizer._product_until(calls), dtype))
         else:
-            arrays.append(state[f"{weight}/{slot}"])
+            kept = state.get(f"{weight}/{slot}")
+            arrays.append(np.zeros(shape_of(model, (weight, slot)), dtype) if kept is None else kept)
     return arrays

@@ -31,6 +31,11 @@ ONLY_OURS_IN: dict[str, dict[str, Any]] = {
         )
     },
 }
+# Layers that Keras has not.
+NOT_THERE = (
+    *("ArgMax", "Clip", "DepthToSpace", "ElementwiseAffine", "LocalResponseNormalization", "Pad"),
+    *("Resampling", "Slice", "SpaceToDepth", "Tile"),
+)
 MODULES = {"LayerScale": "keras.src.applications.convnext"}
 PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # whose constructors take no more than they name
 OPERATORS = {"Divide": "keras.src.ops.numpy"}
@@ -68,6 +73,9 @@ def layer_entry(layer: Layer, data_format: str, problems: Problems) -> Config:
     kind, where = type(layer).__name__, layer.where
     if is_own(layer):
         problems.add(where, f"the layer {kind}, which is your own")
+        return serialized("", kind, {})
+    if kind in NOT_THERE:
+        problems.add(where, f"the layer {kind}")
         return serialized("", kind, {})
     if kind in OPERATORS:
         return serialized(OPERATORS[kind], kind, {"name": layer.name}, kind)

@@ -21,28 +21,30 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "quantization_config": (None,),
     "renorm": (False,),
     "renorm_clipping": (None,),
-    "renorm_momentum": "any",  # type: ignore[dict-item]
     "synchronized": (False,),
     "sparse": (False,),
     "ragged": (False,),
     "optional": (False,),
-    "input_dtype": "any",  # type: ignore[dict-item]
-    "batch_input_shape": "any",  # type: ignore[dict-item]
     "virtual_batch_size": (None,),
-    "fused": "any",  # type: ignore[dict-item]
-    "implementation": "any",  # type: ignore[dict-item]
     "pad_to_aspect_ratio": (False,),
     "loss_scale_factor": (None,),
-    "jit_compile": "any",  # type: ignore[dict-item]
-    "is_legacy_optimizer": "any",  # type: ignore[dict-item]
     "rms_scaling": (False,),
+}
+# The same, whatever their values.
+MEANINGLESS = {
+    "renorm_momentum",
+    "input_dtype",
+    "batch_input_shape",
+    "fused",
+    "implementation",
+    "jit_compile",
+    "is_legacy_optimizer",
 }
 
 
 def harmless(name: str, value: Any) -> bool:
     """Whether an argument that cconv does not know has a value that changes nothing."""
-    allowed = HARMLESS.get(name, (None,))
-    return allowed == "any" or value in allowed
+    return name in MEANINGLESS or value in HARMLESS.get(name, (None,))
 
 
 def name_of_dtype(policy: Any) -> Any:

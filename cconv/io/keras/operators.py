@@ -90,9 +90,9 @@ def _pooled(average: bool) -> Any:
             for a in (axis if isinstance(axis, list) else [axis] if axis else [])
         )
         kind = "Average" if average else "Max"
-        options = {"keepdims": bool(config.get("keepdims"))}
+        options: Config = {"keepdims": bool(config.get("keepdims"))}
         if len(shape) == 4 and axes in ([1, 2], [2, 3]):
-            options["data_format"] = "channels_last" if axes == [1, 2] else "channels_first"  # type: ignore[assignment]
+            options["data_format"] = "channels_last" if axes == [1, 2] else "channels_first"
             return [Step(f"Global{kind}Pooling2D", options, (0,))]
         if len(shape) == 3 and axes == [1]:
             return [Step(f"Global{kind}Pooling1D", options, (0,))]

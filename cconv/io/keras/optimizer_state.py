@@ -1,7 +1,7 @@
 """What optimizers remember, in the order in which Keras keeps it.
 
 First the number of steps and the learning rate, unless a schedule gives it; then the means of the weights,
-the sums of gradients; then the rule's own, weight by weight where there are two.
+the sums of gradients; then the rule's own, weight by weight where Keras makes them so.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,10 @@ Variable = tuple[str, str]  # the name of a weight and of what is remembered of 
 
 RATE: Variable = ("", "learning_rate")
 PRODUCT: Variable = ("", "u_product")  # of Nadam: the product of its momentums
-# Kept behind the others, not weight by weight.
-APART = ("v_hat",)
+# What Keras' Adafactor keeps of a matrix, and writes anew in each step before it is read: cconv keeps none.
+MADE_ANEW = ("Adafactor", "v")
+# Kept one after the other for all weights, behind what is kept weight by weight.
+APART = {"Adam": ("v_hat",), "AdamW": ("v_hat",), "RMSprop": ("velocity", "momentum", "average_gradient")}
 
 
 def weights_of(model: Any) -> list[str]:
@@ -30,14 +32,26 @@ def variables(model: Any) -> Iterator[Variable]:
         yield RATE
     for slot in sorted(optimizer._extra_slots()):  # "average" comes first
         yield from ((weight, slot) for weight in weights)
-    together = [slot for slot in optimizer.slots if slot not in APART]
+    kind, params = type(optimizer).__name__, named_params(model._named)
+    apart = [slot for slot in optimizer.slots if slot in APART.get(kind, ())]
     for weight in weights:
-        yield from ((weight, slot) for slot in together)
-    for slot in optimizer.slots:
-        if slot in APART:
-            yield from ((weight, slot) for weight in weights)
-    if type(optimizer).__name__ == "Nadam":
+        kept = optimizer.slot_shapes(params[weight].shape)
+        for slot in optimizer.slots:
+            if slot not in apart and (slot in kept or (kind, slot) == MADE_ANEW):
+                yield weight, slot
+    for slot in apart:
+        yield from ((weight, slot) for weight in weights)
+    if kind == "Nadam":
         yield PRODUCT
+
+
+def shape_of(model: Any, variable: Variable) -> tuple[int, ...]:
+    """Return the shape of what Keras keeps."""
+    weight, slot = variable
+    if not weight:
+        return ()
+    shape = named_params(model._named)[weight].shape
+    return model.optimizer.slot_shapes(shape).get(slot, shape)
 
 
 def places_of_slots(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
@@ -50,11 +64,10 @@ def places_of_slots(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
         return {ITERATIONS: ""}
     found = {ITERATIONS: paths[0]}
     wanted = list(variables(model))
-    params = named_params(model._named)
-    expected = [() if not weight else params[weight].shape for weight, _ in wanted]
+    expected = [shape_of(model, variable) for variable in wanted]
     if [shapes[path] for path in paths[1:]] != expected:
         return found if shapes[paths[0]] == () else {ITERATIONS: ""}
     for (weight, slot), path in zip(wanted, paths[1:], strict=True):
-        if weight:
+        if weight and slot in model.optimizer.slot_shapes(named_params(model._named)[weight].shape):
             found[f"{OPTIMIZER}{weight}/{slot}"] = path
     return found
