@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Modules whose tests take up to some minutes each come first, the longest before the others, so that no worker
-# is left alone with one of them: what one compiler does takes one processor.
+# Modules whose tests take up to some minutes each come first, the longest before the others, so that no
+# worker is left alone with one of them: what one compiler does takes one processor.
 LONG = ["test_portability", "test_packaging", "test_instruction_sets", "test_guard_pages", "test_control"]
 PLACES = {name: place for place, name in enumerate(LONG)}
 
