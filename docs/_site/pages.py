@@ -1,9 +1,14 @@
 """What is changed in pages as they are written: their language, what they load, and their style sheet."""
 
+import base64
+import importlib.util
 import re
+from pathlib import Path
 
 # Style sheets of cells and their outputs, which lessons alone have.
 FOR_LESSONS = "mystnb"
+LARGE = 10_000  # bytes of a picture
+COPYING = re.compile("clipboard|copybutton")  # the buttons that copy code
 THEME = "styles/pydata-sphinx-theme.css"
 FONTS = re.compile(r"@font-face\{[^}]*/fontawesome/[^}]*\}")  # site.css draws the icons
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
@@ -19,6 +24,9 @@ def prepared(app, name, template, context, doctree):
         # A corner of a table that is empty heads nothing; pictures further down wait until they are near.
         body = context["body"].replace('<th class="head"><p></p></th>', '<td class="head"></td>')
         context["body"] = body.replace("<img ", '<img loading="lazy" ')
+        if 'class="highlight' not in body:
+            scripts = context["script_files"]
+            context["script_files"] = [s for s in scripts if not COPYING.search(str(s.filename))]
     if "learn/" not in name:
         sheets = context["css_files"]
         context["css_files"] = [sheet for sheet in sheets if FOR_LESSONS not in str(sheet.filename)]
@@ -60,10 +68,23 @@ def purged(css, words):
     return "".join(kept)
 
 
+def smaller(picture):
+    """Bring a PNG file to at most 256 colours, as those of the lessons are."""
+    path = Path(__file__).parents[2] / "tools" / "notebooks" / "build.py"
+    spec = importlib.util.spec_from_file_location("build_notebooks", path)
+    notebooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notebooks)
+    text = notebooks.smaller(base64.b64encode(picture.read_bytes()).decode())
+    picture.write_bytes(base64.b64decode(text))
+
+
 def finished(app, error):
-    """Make the theme's style sheet that of this site: what its pages and scripts name."""
+    """Make pictures smaller, and the theme's style sheet that of what this site's pages and scripts name."""
     if error or app.builder.format != "html":
         return
+    for picture in (app.outdir / "_images").glob("*.png"):
+        if picture.stat().st_size > LARGE:
+            smaller(picture)
     words = set()
     for path in [*app.outdir.rglob("*.html"), *app.outdir.rglob("*.js")]:
         if path.name != "searchindex.js":
