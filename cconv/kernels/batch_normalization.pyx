@@ -5,7 +5,10 @@
 from cython cimport floating
 from libc.math cimport sqrt
 
+from cconv._kernels cimport cconv_join, crew_of_process
 from cconv.kernels.chunks cimport size
+
+cconv_join(crew_of_process())
 
 
 cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
