@@ -7,7 +7,7 @@ SLOW = guard_pages packaging build portability instruction_sets control determin
        files_fuzz fork
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test quick lint bench docs clean
+.PHONY: help env build test quick lint bench docs pages clean
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -36,7 +36,10 @@ bench:  ## Time layers and networks on this machine
 	$(PYTHON) -m benchmarks.layers
 	$(PYTHON) -m benchmarks.models
 
-docs:  ## Pages that are made: lessons, names of Keras, benchmarks
+docs:  ## The site, into build/site; a warning is an error
+	$(PYTHON) -m sphinx -W --keep-going -q -j auto -b html docs build/site
+
+pages:  ## Pages that are made: lessons, names of Keras, benchmarks
 	$(PYTHON) tools/notebooks/build.py
 	$(PYTHON) tools/make_keras_page.py
 	$(PYTHON) -m benchmarks.report

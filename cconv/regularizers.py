@@ -39,6 +39,12 @@ class Regularizer(arguments.Configured):
     ----------
     l1, l2 : float
         The two factors, at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L1L2(l1=0.5, l2=0.25)(np.array([1.0, -2.0]))
+    2.75
     """
 
     not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(

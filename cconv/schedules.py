@@ -13,7 +13,16 @@ __all__ = ["CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseCons
 
 
 class Schedule(arguments.Configured):
-    """Base of the schedules."""
+    """Base of the schedules.
+
+    Examples
+    --------
+    >>> class Halved(Schedule):
+    ...     def __call__(self, step):
+    ...         return 0.1 * 0.5 ** (step // 100)
+    >>> Halved()(0), Halved()(250)
+    (0.1, 0.025)
+    """
 
     @controlled
     def __call__(self, step: float) -> float:

@@ -185,6 +185,15 @@ def get_num_threads() -> int:
     this thread; otherwise what `set_num_threads` set, or the default, and never more than a limit
     that threadpoolctl has set. One, with a warning, where the system refuses that number: each thread
     of Python's that calls kernels asks it once.
+
+    Examples
+    --------
+    >>> from cconv import get_num_threads, set_num_threads
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     if not _kernels.has_openmp() or _forked:
         return 1

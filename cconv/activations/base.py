@@ -20,6 +20,18 @@ class Activation(arguments.Configured):
         Keras' name, which is also that of the functions in `ops`.
     keeps : {"output", "input"}
         What `backward` is given of the forward pass, and the layer keeps for it: y, or x.
+
+    Examples
+    --------
+    >>> class Cubed(Activation):
+    ...     keeps = "input"
+    ...     def __call__(self, x, run):
+    ...         return x**3
+    ...     def backward(self, dy, y, run):
+    ...         return 3 * y**2 * dy
+    >>> from cconv.layers import Dense
+    >>> Dense(2, activation=Cubed(), kernel_initializer="ones").forward(np.ones((1, 2)))
+    array([[8., 8.]])
     """
 
     not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -50,7 +62,14 @@ class Activation(arguments.Configured):
 
 
 class Linear(Activation):
-    """``y = x``, the same array."""
+    """``y = x``, the same array.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Linear()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.,  0.,  2.]])
+    """
 
     key = "linear"
 
@@ -68,25 +87,53 @@ class Linear(Activation):
 
 
 class Sigmoid(Activation):
-    """``y = 1 / (1 + exp(-x))``, to 2.6 units in the last place."""
+    """``y = 1 / (1 + exp(-x))``, to 2.6 units in the last place.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Sigmoid()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.2689, 0.5   , 0.8808]])
+    """
 
     key = "sigmoid"
 
 
 class Tanh(Activation):
-    """``y = tanh(x)``, to 2.6 units in the last place."""
+    """``y = tanh(x)``, to 2.6 units in the last place.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Tanh()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.7616,  0.    ,  0.964 ]])
+    """
 
     key = "tanh"
 
 
 class Softmax(Activation):
-    """``y = exp(x) / Σ exp(x)`` over the last axis; exp is right to 1.1 units in the last place."""
+    """``y = exp(x) / Σ exp(x)`` over the last axis; exp is right to 1.1 units in the last place.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Softmax()).forward(np.array([[0.0, 0.0, 2.0]])).round(4)
+    array([[0.1065, 0.1065, 0.787 ]])
+    """
 
     key = "softmax"
 
 
 class LogSoftmax(Activation):
-    """``y = x - log Σ exp(x)`` over the last axis; log is right to 0.9 units in the last place."""
+    """``y = x - log Σ exp(x)`` over the last axis; log is right to 0.9 units in the last place.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(LogSoftmax()).forward(np.array([[0.0, 0.0, 2.0]])).round(4)
+    array([[-2.2395, -2.2395, -0.2395]])
+    """
 
     key = "log_softmax"
 
@@ -100,6 +147,13 @@ class SoftmaxOver(Activation):
         Of x, whose first is the batch: each once.
     logarithm : bool
         Whether it is the logarithm of the softmax.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(SoftmaxOver(axes=(1, 2))).forward(np.array([[[0.0, 0.0], [2.0, 2.0]]])).round(4)
+    array([[[0.0596, 0.0596],
+            [0.4404, 0.4404]]])
     """
 
     key = "softmax"

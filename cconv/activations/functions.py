@@ -84,7 +84,13 @@ def relu(
 
 @_stands_for(LeakyReLU())
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> np.ndarray:
-    """Return x where x > 0, else ``negative_slope · x``."""
+    """Return x where x > 0, else ``negative_slope · x``.
+
+    Examples
+    --------
+    >>> leaky_relu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.4,  0. ,  2. ])
+    """
     return _values("leaky_relu", x, LeakyReLU(negative_slope))
 
 
@@ -127,77 +133,155 @@ def softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
 
 @_stands_for(LogSoftmax())
 def log_softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
-    """Return ``x - log Σ exp(x)`` over an axis."""
+    """Return ``x - log Σ exp(x)`` over an axis.
+
+    Examples
+    --------
+    >>> log_softmax([0.0, 0.0, 2.0]).round(4)
+    array([-2.2395, -2.2395, -0.2395])
+    """
     return _over("log_softmax", x, axis, LogSoftmax())
 
 
 @_stands_for(Linear())
 def linear(x: ArrayLike) -> np.ndarray:
-    """Return x itself, in a new array."""
+    """Return x itself, in a new array.
+
+    Examples
+    --------
+    >>> linear([-2.0, 0.0, 2.0]).round(4)
+    array([-2.,  0.,  2.])
+    """
     return _values("linear", x, Linear())
 
 
 @_stands_for(ClippedReLU())
 def relu6(x: ArrayLike) -> np.ndarray:
-    """Return min(max(x, 0), 6)."""
+    """Return min(max(x, 0), 6).
+
+    Examples
+    --------
+    >>> relu6([-2.0, 2.0, 8.0])
+    array([0., 2., 6.])
+    """
     return _values("relu6", x, ClippedReLU())
 
 
 @_stands_for(Sigmoid())
 def sigmoid(x: ArrayLike) -> np.ndarray:
-    """Return 1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> sigmoid([-2.0, 0.0, 2.0]).round(4)
+    array([0.1192, 0.5   , 0.8808])
+    """
     return _values("sigmoid", x, Sigmoid())
 
 
 @_stands_for(Tanh())
 def tanh(x: ArrayLike) -> np.ndarray:
-    """Return tanh(x)."""
+    """Return tanh(x).
+
+    Examples
+    --------
+    >>> tanh([-2.0, 0.0, 2.0]).round(4)
+    array([-0.964,  0.   ,  0.964])
+    """
     return _values("tanh", x, Tanh())
 
 
 @_stands_for(SiLU())
 def silu(x: ArrayLike) -> np.ndarray:
-    """Return x / (1 + exp(-x))."""
+    """Return x / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> silu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.2384,  0.    ,  1.7616])
+    """
     return _values("silu", x, SiLU())
 
 
 @_stands_for(SELU())
 def selu(x: ArrayLike) -> np.ndarray:
-    """Return 1.0507… · elu(x, 1.6733…)."""
+    """Return 1.0507… · elu(x, 1.6733…).
+
+    Examples
+    --------
+    >>> selu([-2.0, 0.0, 2.0]).round(4)
+    array([-1.5202,  0.    ,  2.1014])
+    """
     return _values("selu", x, SELU())
 
 
 @_stands_for(Softplus())
 def softplus(x: ArrayLike) -> np.ndarray:
-    """Return log(1 + exp(x))."""
+    """Return log(1 + exp(x)).
+
+    Examples
+    --------
+    >>> softplus([-2.0, 0.0, 2.0]).round(4)
+    array([0.1269, 0.6931, 2.1269])
+    """
     return _values("softplus", x, Softplus())
 
 
 @_stands_for(Softsign())
 def softsign(x: ArrayLike) -> np.ndarray:
-    """Return x / (1 + |x|)."""
+    """Return ``x / (1 + |x|)``.
+
+    Examples
+    --------
+    >>> softsign([-2.0, 0.0, 2.0]).round(4)
+    array([-0.6667,  0.    ,  0.6667])
+    """
     return _values("softsign", x, Softsign())
 
 
 @_stands_for(Mish())
 def mish(x: ArrayLike) -> np.ndarray:
-    """Return x tanh(log(1 + exp(x)))."""
+    """Return x tanh(log(1 + exp(x))).
+
+    Examples
+    --------
+    >>> mish([-2.0, 0.0, 2.0]).round(4)
+    array([-0.2525,  0.    ,  1.944 ])
+    """
     return _values("mish", x, Mish())
 
 
 @_stands_for(HardSigmoid())
 def hard_sigmoid(x: ArrayLike) -> np.ndarray:
-    """Return min(max(x + 3, 0), 6) / 6."""
+    """Return min(max(x + 3, 0), 6) / 6.
+
+    Examples
+    --------
+    >>> hard_sigmoid([-2.0, 0.0, 2.0]).round(4)
+    array([0.1667, 0.5   , 0.8333])
+    """
     return _values("hard_sigmoid", x, HardSigmoid())
 
 
 @_stands_for(HardSiLU())
 def hard_silu(x: ArrayLike) -> np.ndarray:
-    """Return x · hard_sigmoid(x)."""
+    """Return x · hard_sigmoid(x).
+
+    Examples
+    --------
+    >>> hard_silu([-2.0, 0.0, 2.0]).round(4)
+    array([-0.3333,  0.    ,  1.6667])
+    """
     return _values("hard_silu", x, HardSiLU())
 
 
 @_stands_for(Exponential())
 def exponential(x: ArrayLike) -> np.ndarray:
-    """Return exp(x)."""
+    """Return exp(x).
+
+    Examples
+    --------
+    >>> exponential([-2.0, 0.0, 2.0]).round(4)
+    array([0.1353, 1.    , 7.3891])
+    """
     return _values("exponential", x, Exponential())

@@ -13,25 +13,51 @@ from cconv.ops.run import Run, replayable
 
 
 class ReLU(Activation):
-    """``y = max(x, 0)`` (Nair & Hinton 2010)."""
+    """``y = max(x, 0)`` (Nair & Hinton 2010).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(ReLU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0., 0., 2.]])
+    """
 
     key = "relu"
 
 
 def is_relu(activation: Activation) -> bool:
-    """Whether an activation is ReLU and no more, and may be computed inside of a kernel."""
+    """Whether an activation is ReLU and no more, and may be computed inside of a kernel.
+
+    Examples
+    --------
+    >>> is_relu(ReLU()), is_relu(LeakyReLU())
+    (True, False)
+    """
     return type(activation) is ReLU
 
 
 def cap_of(activation: Activation) -> float:
-    """Return where an activation that is a ReLU, or one that is cut above, ends; 0 for all others."""
+    """Return where an activation that is a ReLU, or one that is cut above, ends; 0 for all others.
+
+    Examples
+    --------
+    >>> cap_of(ReLU()), cap_of(ClippedReLU(6.0)), cap_of(LeakyReLU())
+    (inf, 6.0, 0.0)
+    """
     if type(activation) is ClippedReLU and activation.is_plain:
         return activation.cap
     return math.inf if is_relu(activation) else 0.0
 
 
 class LeakyReLU(Activation):
-    """``y = x`` where x > 0, else ``negative_slope · x`` (Maas, Hannun, Ng 2013)."""
+    """``y = x`` where x > 0, else ``negative_slope · x`` (Maas, Hannun, Ng 2013).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(LeakyReLU(0.1)).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.1,  0. ,  2. ]])
+    """
 
     key = "leaky_relu"
 
@@ -56,6 +82,12 @@ class ClippedReLU(Activation):
     """``y = x`` where x > threshold, else ``negative_slope · (x - threshold)``; at most `max_value`.
 
     With 6 and nothing else "relu6" (Krizhevsky 2010).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(ClippedReLU(1.5)).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0. , 0. , 1.5]])
     """
 
     key = "relu6"
@@ -115,7 +147,13 @@ class ClippedReLU(Activation):
 
 
 def rectifier(max_value: Any = None, negative_slope: Any = 0.0, threshold: Any = 0.0) -> Activation:
-    """Return the rectifier that Keras' `ReLU` with these arguments is."""
+    """Return the rectifier that Keras' `ReLU` with these arguments is.
+
+    Examples
+    --------
+    >>> rectifier(), rectifier(max_value=6.0), rectifier(negative_slope=0.1)
+    (ReLU(), ClippedReLU(), LeakyReLU(negative_slope=0.1))
+    """
     full = ClippedReLU(max_value, negative_slope, threshold)
     if full.max_value is not None or full.threshold:
         return full

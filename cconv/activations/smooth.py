@@ -15,7 +15,14 @@ from cconv.ops.run import Run, replayable
 
 
 class SiLU(Activation):
-    """``y = x / (1 + exp(-x))``, also "swish", to 3.5 units in the last place (Elfwing et al. 2018)."""
+    """``y = x / (1 + exp(-x))``, also "swish", to 3.5 units in the last place (Elfwing et al. 2018).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(SiLU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.2689,  0.    ,  1.7616]])
+    """
 
     key = "silu"
     keeps = "input"
@@ -25,8 +32,14 @@ class GELU(Activation):
     """``y = x Φ(x)`` with the normal distribution Φ, to 4.5 units in the last place.
 
     Hendrycks & Gimpel 2016. With `approximate` Φ is ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``, to 3.5
-    units, and below zero to as many times 1 + w, w = 1.6 |x| + 0.07 |x|³, since an error of w is one of
+    units, and below zero to as many times 1 + w, ``w = 1.6 |x| + 0.07 |x|³``, since an error of w is one of
     exp(-w) as often.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(GELU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.1587,  0.    ,  1.9545]])
     """
 
     key = "gelu"
@@ -52,6 +65,12 @@ class ELU(Activation):
     """``y = x`` where x > 0, else ``alpha · (exp(x) - 1)``, to 2 units in the last place.
 
     Clevert, Unterthiner, Hochreiter 2016. With another alpha than 1 to half a unit more.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(ELU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.6321,  0.    ,  2.    ]])
     """
 
     key = "elu"
@@ -74,48 +93,97 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """``y = 1.0507… · elu(x, 1.6733…)``, to 2.5 units in the last place (Klambauer et al. 2017)."""
+    """``y = 1.0507… · elu(x, 1.6733…)``, to 2.5 units in the last place (Klambauer et al. 2017).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(SELU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-1.1113,  0.    ,  2.1014]])
+    """
 
     key = "selu"
     keeps = "input"
 
 
 class Softplus(Activation):
-    """``y = log(1 + exp(x))``, to 2 units in the last place (Dugas et al. 2001)."""
+    """``y = log(1 + exp(x))``, to 2 units in the last place (Dugas et al. 2001).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Softplus()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.3133, 0.6931, 2.1269]])
+    """
 
     key = "softplus"
     keeps = "input"
 
 
 class Softsign(Activation):
-    """``y = x / (1 + |x|)``, to 1.5 units in the last place (Turian, Bergstra, Bengio 2009)."""
+    """``y = x / (1 + |x|)``, to 1.5 units in the last place (Turian, Bergstra, Bengio 2009).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Softsign()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.5   ,  0.    ,  0.6667]])
+    """
 
     key = "softsign"
     keeps = "input"
 
 
 class Mish(Activation):
-    """``y = x tanh(log(1 + exp(x)))``, to 4 units in the last place (Misra 2019)."""
+    """``y = x tanh(log(1 + exp(x)))``, to 4 units in the last place (Misra 2019).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Mish()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.3034,  0.    ,  1.944 ]])
+    """
 
     key = "mish"
     keeps = "input"
 
 
 class HardSigmoid(Activation):
-    """``y = min(max(x + 3, 0), 6) / 6`` (Howard et al. 2019, section 5.2)."""
+    """``y = min(max(x + 3, 0), 6) / 6`` (Howard et al. 2019, section 5.2).
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(HardSigmoid()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.3333, 0.5   , 0.8333]])
+    """
 
     key = "hard_sigmoid"
     keeps = "input"
 
 
 class HardSiLU(Activation):
-    """``y = x · hard_sigmoid(x)`` (Howard et al. 2019, section 5.2); also "hard_swish"."""
+    """``y = x · hard_sigmoid(x)`` (Howard et al. 2019, section 5.2); also "hard_swish".
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(HardSiLU()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[-0.3333,  0.    ,  1.6667]])
+    """
 
     key = "hard_silu"
     keeps = "input"
 
 
 class Exponential(Activation):
-    """``y = exp(x)``, to 1.1 units in the last place."""
+    """``y = exp(x)``, to 1.1 units in the last place.
+
+    Examples
+    --------
+    >>> from cconv import layers
+    >>> layers.Activation(Exponential()).forward(np.array([[-1.0, 0.0, 2.0]])).round(4)
+    array([[0.3679, 1.    , 7.3891]])
+    """
 
     key = "exponential"

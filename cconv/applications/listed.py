@@ -124,6 +124,13 @@ class Network(NamedTuple):
         Products with a weight in the forward pass of one image.
     receptive_field : (int, int)
         Height and width in input pixels of what one output of the last map sees, padding included.
+
+    Examples
+    --------
+    >>> from cconv import applications
+    >>> row = next(row for row in applications.table() if row.name == "LeNet5")
+    >>> row.year, row.input_shape, row.parameters
+    (1998, (32, 32, 1), 61706)
     """
 
     name: str
@@ -136,7 +143,15 @@ class Network(NamedTuple):
 
 
 class Table(Sequence[Network]):
-    """Rows that print as a table, in a terminal and in a notebook."""
+    """Rows that print as a table, in a terminal and in a notebook.
+
+    Examples
+    --------
+    >>> from cconv import applications
+    >>> rows = applications.table()
+    >>> len(rows) > 15, rows[0].name
+    (True, 'LeNet5')
+    """
 
     HEADER = ("Network", "Year", "Input", "Parameters", "Mult-adds", "Receptive field", "Paper")
     LEFT = ("Network", "Paper")  # the columns that are not numbers

@@ -84,6 +84,15 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[No
     ------
     TypeError
         When it is no such mapping.
+
+    Examples
+    --------
+    >>> from cconv.layers import Dense, deserialize, serialize
+    >>> class Own(Dense):
+    ...     pass
+    >>> with custom_object_scope({"Own": Own}):
+    ...     print(type(deserialize(serialize(Own(3)))).__name__)
+    Own
     """
     given = {} if custom_objects is None else custom_objects
     if not isinstance(given, Mapping) or not all(

@@ -19,6 +19,21 @@ class Callback:
     params : dict
         ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches in an epoch), ``samples`` (int),
         ``metrics`` (list of str, the figures of the logs after an epoch; None where a callback may add some).
+
+    Examples
+    --------
+    >>> class Halve(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.optimizer.learning_rate *= 0.5
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[Halve()])
+    >>> model.optimizer.learning_rate
+    0.0025
     """
 
     adds: ClassVar[tuple[str, ...]] = ()  # figures that it puts into the logs of an epoch
@@ -49,7 +64,7 @@ class Callback:
         """Do something before epoch `epoch`, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Do something after epoch `epoch`; `logs` holds losses and metrics, those of validation as val_…."""
+        """Do something after epoch `epoch`; `logs` holds losses and metrics, of validation as ``val_…``."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Do something before batch `batch` of the epoch, counted from 0."""

@@ -76,6 +76,19 @@ class SwapEMAWeights(Callback):
     swap_on_epoch : bool
         Also at the end of every epoch, until the next begins: a `ModelCheckpoint` behind this callback saves
         the means as the weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> from cconv.optimizers import SGD
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile(SGD(0.1, use_ema=True), "mse")
+    >>> history = model.fit(x, y, verbose=0, callbacks=[SwapEMAWeights(swap_on_epoch=True)])
+    >>> len(history.epoch)
+    1
     """
 
     def __init__(self, swap_on_epoch: bool = False) -> None:

@@ -32,6 +32,22 @@ class ModelCheckpoint(Callback):
         After every epoch, or after every so many batches.
     initial_value_threshold : float, optional
         What the first epoch must improve on.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save = ModelCheckpoint(folder + "/model-{epoch:02d}.safetensors")
+    ...     _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[save])
+    ...     print(*sorted(os.listdir(folder)))
+    model-01.safetensors model-02.safetensors
     """
 
     def __init__(

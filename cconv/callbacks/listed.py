@@ -29,7 +29,15 @@ def flat(callbacks: Any) -> list[Any]:
 
 
 class CallbackList:
-    """Several callbacks called as one, in order."""
+    """Several callbacks called as one, in order.
+
+    Examples
+    --------
+    >>> from cconv.callbacks import LambdaCallback
+    >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
+    >>> CallbackList([show], None, {"epochs": 1}).call("on_epoch_end", 0, {"loss": 0.5})
+    0 {'loss': 0.5}
+    """
 
     def __init__(self, callbacks: Any, model: Any, params: dict[str, Any], where: str = "fit") -> None:
         self.callbacks: list[Any] = flat(callbacks)

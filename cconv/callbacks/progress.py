@@ -24,7 +24,13 @@ MOST_LINES = 100  # of finished epochs in one output of a cell, all of which is 
 
 
 def format_logs(logs: Logs) -> str:
-    """Return losses and metrics as one line: ``loss: 0.1234 - accuracy: 0.9876``."""
+    """Return losses and metrics as one line: ``loss: 0.1234 - accuracy: 0.9876``.
+
+    Examples
+    --------
+    >>> format_logs({"loss": 0.12345, "accuracy": 0.98765})
+    'loss: 0.1235 - accuracy: 0.9877'
+    """
     return " - ".join(
         f"{name}: {value:.4{'e' if 0 < abs(value) < 1e-3 else 'f'}}" for name, value in logs.items()
     )
@@ -88,6 +94,20 @@ class ProgressBar(Callback):
         One plain line an epoch everywhere, as Keras' ``verbose=2``.
     file : text stream, optional
         Where to write; by default what `sys.stdout` is when training begins.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> text = io.StringIO()
+    >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[ProgressBar(lines=True, file=text)])
+    >>> text.getvalue().splitlines()[0][:9]
+    'Epoch 1/2'
     """
 
     def __init__(self, lines: bool = False, file: TextIO | None = None) -> None:

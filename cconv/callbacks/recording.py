@@ -24,6 +24,18 @@ class History(Callback):
         ``loss``, the metrics, and with ``val_`` in front those of the validation data.
     epoch : list of int
         The numbers of the epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit(x, y, epochs=3, verbose=0)
+    >>> history.epoch, len(history.history["loss"])
+    ([0, 1, 2], 3)
     """
 
     def __init__(self) -> None:
@@ -61,6 +73,22 @@ class CSVLogger(Callback):
         Between the columns.
     append : bool
         Continue a file that exists instead of replacing it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = CSVLogger(f"{folder}/log.csv")
+    ...     _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[log])
+    ...     with open(log.filename) as file:
+    ...         print(file.readline().strip())
+    epoch,loss,val_loss
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:

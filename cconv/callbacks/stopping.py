@@ -50,6 +50,19 @@ class EarlyStopping(Callback):
         The best figure so far.
     best_epoch : int
         Its epoch, counted from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> stop = EarlyStopping("loss", min_delta=1.0, patience=2)
+    >>> history = model.fit(x, y, epochs=50, verbose=0, callbacks=[stop])
+    >>> len(history.epoch), stop.stopped_epoch
+    (3, 2)
     """
 
     _STATE: ClassVar[tuple[str, ...]] = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
@@ -145,6 +158,19 @@ class ReduceLROnPlateau(Callback):
         How many epochs to wait after a reduction before counting again.
     min_lr : float
         The learning rate does not go below this.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> x, y = np.eye(4), np.arange(4.0)
+    >>> model = Sequential([Dense(1, input_shape=(4,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> lower = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1.0)
+    >>> history = model.fit(x, y, epochs=4, verbose=0, callbacks=[lower])
+    >>> history.history["learning_rate"]
+    [0.01, 0.01, 0.005, 0.0025]
     """
 
     adds = ("learning_rate",)
@@ -228,6 +254,18 @@ class TerminateOnNaN(Callback):
     ----------
     raise_error : bool
         End with a RuntimeError, so that no `on_train_end` is called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import Sequential
+    >>> model = Sequential([Dense(1, input_shape=(2,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit([[np.nan, 1.0]], [1.0], epochs=5, verbose=0, callbacks=[TerminateOnNaN()])
+    Batch 0: Invalid loss, terminating training
+    >>> len(history.epoch)
+    1
     """
 
     def __init__(self, raise_error: bool = False) -> None:

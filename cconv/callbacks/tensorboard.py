@@ -39,6 +39,12 @@ class TensorBoard(Callback):
         The folder; it is made when something is written.
     update_freq : "epoch", "batch" or int
         After how many batches figures are written too.
+
+    Examples
+    --------
+    >>> import importlib.util
+    >>> if importlib.util.find_spec("tensorboardX"):
+    ...     board = TensorBoard("logs", update_freq=100)
     """
 
     def __init__(self, log_dir: str | os.PathLike[str] = "logs", *, update_freq: str | int = "epoch") -> None:

@@ -17,7 +17,14 @@ UNREAD = 141  # 128 + SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line with these arguments (by default the process' own); return the exit code."""
+    """Run the command line with these arguments (by default the process' own); return the exit code.
+
+    Examples
+    --------
+    >>> main(["info"])  # doctest: +ELLIPSIS
+    cconv ...
+    0
+    """
     for stream in (sys.stdout, sys.stderr):
         # Names that the terminal cannot show are written as escapes.
         with suppress(AttributeError, ValueError):

@@ -23,14 +23,28 @@ class Constant(Initializer):
 
 
 class Zeros(Initializer):
-    """Every element is 0."""
+    """Every element is 0.
+
+    Examples
+    --------
+    >>> Zeros()((2, 2))
+    array([[0., 0.],
+           [0., 0.]], dtype=float32)
+    """
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = 0
 
 
 class Ones(Initializer):
-    """Every element is 1."""
+    """Every element is 1.
+
+    Examples
+    --------
+    >>> Ones()((2, 2))
+    array([[1., 1.],
+           [1., 1.]], dtype=float32)
+    """
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         flat[...] = 1

@@ -74,6 +74,12 @@ class TruncatedNormal(Initializer):
     """Normal draws, those beyond two standard deviations left out.
 
     `stddev` is that of the distribution before the cut, as in Keras.
+
+    Examples
+    --------
+    >>> w = TruncatedNormal()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.044)
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
@@ -152,36 +158,78 @@ class _Scaled(VarianceScaling):
 
 
 class GlorotUniform(_Scaled):
-    """Uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010); Keras' default for kernels."""
+    """Uniform in ±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010); Keras' default for kernels.
+
+    Examples
+    --------
+    >>> w = GlorotUniform()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.068)
+    """
 
     choice: tuple[float, str, str] = (1.0, "fan_avg", "uniform")
 
 
 class GlorotNormal(_Scaled):
-    """Truncated normal of variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010)."""
+    """Truncated normal of variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010).
+
+    Examples
+    --------
+    >>> w = GlorotNormal()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.068)
+    """
 
     choice: tuple[float, str, str] = (1.0, "fan_avg", "truncated_normal")
 
 
 class HeUniform(_Scaled):
-    """Uniform in ±√(6 / fan_in) (He et al. 2015)."""
+    """Uniform in ±√(6 / fan_in) (He et al. 2015).
+
+    Examples
+    --------
+    >>> w = HeUniform()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.118)
+    """
 
     choice: tuple[float, str, str] = (2.0, "fan_in", "uniform")
 
 
 class HeNormal(_Scaled):
-    """Truncated normal of variance 2 / fan_in (He et al. 2015)."""
+    """Truncated normal of variance 2 / fan_in (He et al. 2015).
+
+    Examples
+    --------
+    >>> w = HeNormal()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.118)
+    """
 
     choice: tuple[float, str, str] = (2.0, "fan_in", "truncated_normal")
 
 
 class LecunUniform(_Scaled):
-    """Uniform in ±√(3 / fan_in) (LeCun et al. 1998)."""
+    """Uniform in ±√(3 / fan_in) (LeCun et al. 1998).
+
+    Examples
+    --------
+    >>> w = LecunUniform()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.083)
+    """
 
     choice: tuple[float, str, str] = (1.0, "fan_in", "uniform")
 
 
 class LecunNormal(_Scaled):
-    """Truncated normal of variance 1 / fan_in (LeCun et al. 1998)."""
+    """Truncated normal of variance 1 / fan_in (LeCun et al. 1998).
+
+    Examples
+    --------
+    >>> w = LecunNormal()((3, 3, 16, 32), seed=0)
+    >>> w.shape, round(float(w.std()), 3)
+    ((3, 3, 16, 32), 0.083)
+    """
 
     choice: tuple[float, str, str] = (1.0, "fan_in", "truncated_normal")

@@ -25,6 +25,12 @@ class Merge(OfAxes):
     ----------
     name, trainable
         See `Layer`.
+
+    Examples
+    --------
+    >>> from cconv.layers import Add
+    >>> isinstance(Add(), Merge), Add().compute_output_shape([(3,), (3,)])
+    (True, (3,))
     """
 
     _merges: ClassVar[bool] = True

@@ -59,6 +59,16 @@ class Loss(arguments.Configured):
         The activation from whose input this loss and its gradient are computed stably; "" for none.
     looks_at_targets : bool
         Whether `fit` is to show it all targets before it begins, since not all values are accepted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.losses import MeanSquaredError
+    >>> loss, gradient = MeanSquaredError()(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
+    >>> loss, gradient.tolist()
+    (2.0, [[0.0], [2.0]])
+    >>> MeanSquaredError(reduction="sum")(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))[0]
+    4.0
     """
 
     not_called: ClassVar[Mapping[str, str]] = {

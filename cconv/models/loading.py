@@ -111,6 +111,14 @@ def clone_model(model: Model) -> Any:
     ------
     TypeError
         When it is no model.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> model = LeNet5(seed=0)
+    >>> clone = clone_model(model)
+    >>> clone.count_params() == model.count_params(), clone.seed == model.seed
+    (True, False)
     """
     if not isinstance(model, Model):
         raise TypeError(f"clone_model: model must be a Sequential or a Model, got {model!r}")

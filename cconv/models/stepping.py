@@ -26,7 +26,21 @@ Named = list[tuple[str, Layer]]  # layers, each with its name
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
-    """The loss became NaN or infinite; weights and states are those before the step that is named."""
+    """The loss became NaN or infinite; weights and states are those before the step that is named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cconv.layers import Dense
+    >>> from cconv.models import NonFiniteLossError, Sequential
+    >>> model = Sequential([Dense(1, input_shape=(2,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> try:
+    ...     model.fit([[np.nan, 1.0]], [1.0], verbose=0)
+    ... except NonFiniteLossError as error:
+    ...     print(type(error).__name__, error.loss)
+    NonFiniteLossError nan
+    """
 
     loss: float = math.nan
     parts: tuple[float, ...] = ()  # the losses of several outputs

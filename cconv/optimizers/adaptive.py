@@ -24,6 +24,14 @@ class Adagrad(Optimizer):
         ε, at least 0.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Adagrad(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.9155, -1.9155])
     """
 
     slots: tuple[str, ...] = ("accumulator",)
@@ -143,6 +151,14 @@ class Adadelta(Optimizer):
         ε, at least 0.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Adadelta(1.0), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.9986, -1.9986])
     """
 
     slots: tuple[str, ...] = ("accumulated_grad", "accumulated_delta")

@@ -54,6 +54,13 @@ class Optimizer(Options, arguments.Configured):
     ----------
     iterations : int
         How often the weights have been changed.
+
+    Examples
+    --------
+    >>> from cconv import optimizers
+    >>> optimizer = optimizers.get("adam")
+    >>> isinstance(optimizer, Optimizer), optimizer.iterations
+    (True, 0)
     """
 
     not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(

@@ -75,6 +75,14 @@ class Momentum(SGD):
         μ in [0, 1).
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Momentum(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.95, -1.95])
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, **common: Unpack[Decayed]) -> None:
@@ -94,6 +102,14 @@ class Nesterov(SGD):
         μ in [0, 1).
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Nesterov(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.905, -1.905])
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.9, **common: Unpack[Decayed]) -> None:

@@ -81,6 +81,14 @@ class AdamW(Adam):
         As in `Adam`.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = AdamW(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.8996, -1.8992])
     """
 
     def __init__(
@@ -111,6 +119,14 @@ class Nadam(Optimizer):
         As in `Adam`.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Nadam(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.8937, -1.8937])
     """
 
     slots: tuple[str, ...] = ("m", "v")
@@ -161,6 +177,14 @@ class Adamax(Optimizer):
         ε, at least 0.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Adamax(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.9, -1.9])
     """
 
     slots: tuple[str, ...] = ("m", "u")
@@ -196,6 +220,14 @@ class Lamb(Optimizer):
         As in `Adam`.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Lamb(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.8419, -1.8419])
     """
 
     slots: tuple[str, ...] = ("m", "v")
@@ -234,6 +266,14 @@ class Lion(Optimizer):
         In [0, 1): how much of the mean is kept.
     **common
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> optimizer, w = Lion(0.1), np.array([1.0, -2.0])
+    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> w.round(4)
+    array([ 0.9, -1.9])
     """
 
     slots: tuple[str, ...] = ("m",)

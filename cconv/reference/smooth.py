@@ -179,7 +179,7 @@ def selu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 def softplus(x: np.ndarray) -> np.ndarray:
     """Smooth rectifier, ``y = log(1 + exp(x))``.
 
-    Taken as max(x, 0) + log(1 + exp(-|x|)), where nothing overflows.
+    Taken as ``max(x, 0) + log(1 + exp(-|x|))``, where nothing overflows.
     Source: Dugas, Bengio, Bélisle, Nadeau, Garcia 2001, "Incorporating second-order functional knowledge
     for better option pricing", section 2.
 

@@ -43,6 +43,18 @@ class ImageDataset(PyDataset):
         The files, in the order of the first epoch.
     class_names : list of str, or None
         Of the classes 0, 1, …
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> from cconv.utils import image_dataset_from_directory, save_img
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.mkdir(f"{folder}/cats")
+    ...     save_img(f"{folder}/cats/1.png", np.zeros((8, 8, 3)))
+    ...     data = image_dataset_from_directory(folder, image_size=(4, 4), verbose=False)
+    ...     print(len(data), data.class_names, len(data.file_paths))
+    1 ['cats'] 1
     """
 
     def __init__(
@@ -186,6 +198,19 @@ def image_dataset_from_directory(
         Without Pillow.
     TypeError, ValueError
         For arguments that do not fit, and a folder without images; later, for a damaged file, with its path.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> from cconv.utils import save_img
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cats", "dogs"):
+    ...         os.mkdir(f"{folder}/{name}")
+    ...         save_img(f"{folder}/{name}/1.png", np.zeros((8, 8, 3)))
+    ...     data = image_dataset_from_directory(folder, image_size=(4, 4), verbose=False)
+    ...     print(data.class_names, data[0][0].shape)
+    ['cats', 'dogs'] (2, 4, 4, 3)
     """
     pillow(WHERE)
     picture = _checked_picture(

@@ -79,6 +79,14 @@ def load_img(
         Without Pillow.
     ValueError
         For a file that is damaged or no image, with its path; for other arguments that do not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_img(f"{folder}/black.png", np.zeros((4, 6, 3)))
+    ...     print(load_img(f"{folder}/black.png", "grayscale", target_size=(2, 3)).size)
+    (3, 2)
     """
     where = "load_img"
     image = pillow(where)
@@ -162,6 +170,12 @@ def array_to_img(
         Without Pillow.
     TypeError, ValueError
         For an `x` that is no image.
+
+    Examples
+    --------
+    >>> picture = array_to_img(np.zeros((4, 6, 3)))
+    >>> picture.size, picture.mode
+    ((6, 4), 'RGB')
     """
     where = "array_to_img"
     image, first = pillow(where), _channels_first(where, data_format)
@@ -210,6 +224,14 @@ def save_img(
         Without Pillow.
     TypeError, ValueError
         For an `x` that is no image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_img(f"{folder}/black.png", np.zeros((4, 6, 3)))
+    ...     print(load_img(f"{folder}/black.png").size)
+    (6, 4)
     """
     picture = array_to_img(x, data_format, scale)
     kind = file_format

@@ -74,7 +74,17 @@ def load(
 
 
 def read_model(path: Path, compile: bool) -> Any:
-    """Return the model in a file, as `cconv.models.load_model` asks for it; cconv's own may have any name."""
+    """Return the model in a file, as `cconv.models.load_model` asks for it; cconv's own may have any name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cconv.applications import LeNet5
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     LeNet5(seed=0).save(f"{folder}/m.keras")
+    ...     print(read_model(f"{folder}/m.keras", compile=True).count_params())
+    61706
+    """
     if is_ours(path):
         return files.read_model(path, described.model_of, compile)
     return read(path, None, compile)
@@ -87,5 +97,16 @@ def read_weights(path: Path, model: Any) -> None:
     ------
     OSError, ValueError
         When there is no such file, or it is damaged or does not fit; then nothing has changed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cconv.applications import LeNet5
+    >>> model, other = LeNet5(seed=0), LeNet5(seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save_weights(f"{folder}/m.weights.h5")
+    ...     read_weights(f"{folder}/m.weights.h5", other)
+    >>> bool((model.get_weights()[0] == other.get_weights()[0]).all())
+    True
     """
     (files if is_ours(path) else weights).read_weights(path, model)

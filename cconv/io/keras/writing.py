@@ -23,7 +23,18 @@ KERAS = "3.15.1"  # whose layout is written
 
 
 def write_model(path: Path, model: Any) -> None:
-    """Write a whole model, by the name of the file as Keras 3 or Keras 2 does it."""
+    """Write a whole model, by the name of the file as Keras 3 or Keras 2 does it.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> from cconv.applications import LeNet5
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_model(f"{folder}/m.keras", LeNet5(seed=0))
+    ...     print(os.listdir(folder))
+    ['m.keras']
+    """
     if str(os.fspath(path)).lower().endswith(".weights.h5"):
         raise ValueError(
             f"{model.kind}.save: {os.fspath(path)!r} ends as files of weights alone do: use '.keras', or "
@@ -46,7 +57,18 @@ def write_model(path: Path, model: Any) -> None:
 
 
 def write_weights(path: Path, model: Any) -> None:
-    """Write weights alone, by the name of the file as Keras 3 or Keras 2 does it."""
+    """Write weights alone, by the name of the file as Keras 3 or Keras 2 does it.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> from cconv.applications import LeNet5
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_weights(f"{folder}/m.weights.h5", LeNet5(seed=0))
+    ...     print(os.listdir(folder))
+    ['m.weights.h5']
+    """
     name = str(os.fspath(path)).lower()
     if name.endswith(".keras"):
         raise ValueError(

@@ -58,12 +58,14 @@ def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: 
 
     Examples
     --------
-    ::
-
-        from cconv.io import onnx
-
-        model = onnx.load("resnet18.onnx", input_shape=(3, 224, 224))
-        model.predict(x)  # x (n, 3, 224, 224)
+    >>> import tempfile
+    >>> from cconv.applications import LeNet5
+    >>> from cconv.io import onnx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     LeNet5(seed=0).export(f"{folder}/lenet.onnx")
+    ...     model = onnx.load(f"{folder}/lenet.onnx")
+    >>> model.input_shape, model.count_params()
+    ((None, 32, 32, 1), 61706)
     """
     if data_format not in (None, "channels_last", "channels_first"):
         raise ValueError(
