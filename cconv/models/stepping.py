@@ -20,6 +20,7 @@ from cconv.losses.own import is_own
 from cconv.metrics.meter import Meter
 from cconv.models.evaluating import Evaluator
 from cconv.models.files import named_params
+from cconv.models.sharding import WHOLE, Sharding
 
 T = TypeVar("T")
 Named = list[tuple[str, Layer]]  # layers, each with its name
@@ -40,6 +41,7 @@ class Stepper(Evaluator):
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self._interrupts = Interrupts()
+        self._sharding: Sharding = WHOLE  # of the `fit` that is on
 
     # --- one training at a time ---------------------------------------------------------------
 
@@ -97,6 +99,7 @@ class Stepper(Evaluator):
         plan, learning = self._training_plan(), self._learning()
         kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
         try:
+            plan.run.cut = self._sharding.cut(batch.n)
             y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
             found, dy = plan.loss_of(batch.y, y, batch.weight)
             loss = found + self._penalty()

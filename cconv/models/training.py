@@ -18,6 +18,7 @@ from cconv.models.checkpoints import Checkpoint, Progress
 from cconv.models.feeding import Given, Validation, optional_count
 from cconv.models.files import Path, named_params
 from cconv.models.predicting import verbosity_of
+from cconv.models.sharding import WHOLE, sharding_of
 from cconv.models.stepping import NonFiniteLossError, Stepper
 
 
@@ -51,6 +52,7 @@ class Trainer(Stepper):
         validation_freq: int | Sequence[int] = 1,
         *,
         resume_from: Path | None = None,
+        shards: int = 1,
     ) -> History:
         """Train the model.
 
@@ -98,6 +100,10 @@ class Trainer(Stepper):
             A checkpoint of `BackupAndRestore`, or the folder whose last one is meant: training begins where
             that stands, and its `initial_epoch` is not looked at. A `BackupAndRestore` among the callbacks
             that has a checkpoint of its own begins there.
+        shards : int
+            Into how many parts a batch is cut, by sample: gradients of weights are computed part by part and
+            added in a fixed binary tree, and batch normalisation adds the sums of the parts in their order.
+            The result depends on this number, and not on how many threads compute it: see docs/scale.md.
 
         Returns
         -------
@@ -138,6 +144,7 @@ class Trainer(Stepper):
             checkpoints.seeded(self, saved)
             given = Given(x, y, sample_weight, class_weight)
             train, validation = self._sources(where, given, batch_size, pace, told)
+            sharding = sharding_of(where, shards, self._layers)
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
             history, names = History(), self._figure_names()
             params = {
@@ -153,14 +160,15 @@ class Trainer(Stepper):
             calls = CallbackList([others, history, *bar, backup or []], self, params, where)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
-            self._progress = Progress(train, calls, shuffle, begin)
+            self._progress = Progress(train, calls, shuffle, begin, sharding.shards)
+            self._sharding = sharding
             try:
                 if backup is not None or saved is not None:
                     for source in (train, validation):
                         _check_position(source)
                 self._epochs(range(begin, last), self._progress, validation, is_due, saved)
             finally:
-                self._progress = None
+                self._progress, self._sharding = None, WHOLE
                 calls.close()
             return history
 
