@@ -34,7 +34,7 @@ def statistics(
     double[::1] inverse,  # OUT
 ):
     # partial (chunks, 2, c), sums of x - first and of its squares over m rows, first, gamma, beta (c) ->
-    # mean, scale, shift, inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The moving averages move.
+    # mean, scale, shift, inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The averages move.
     cdef size c = first.shape[0], j
     cdef double rows = <double> m, distance, average, variance
     cdef const floating *factors = NULL

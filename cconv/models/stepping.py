@@ -99,8 +99,10 @@ class Stepper(Evaluator):
         plan, learning = self._training_plan(), self._learning()
         kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
         try:
-            plan.run.cut = self._sharding.cut(batch.n)
-            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            sharding = self._sharding
+            plan.run.cut = sharding.cut(batch.n)
+            x, first = sharding.own(batch)
+            y = sharding.whole(plan.forward(x, self.steps_done, first, batch.done), batch.n)
             found, dy = plan.loss_of(batch.y, y, batch.weight)
             loss = found + self._penalty()
             if not math.isfinite(loss):
@@ -109,7 +111,7 @@ class Stepper(Evaluator):
                 raise error
             self._measure(meter, loss, found, batch, y, plan)
             if learning is not None:
-                plan.backward(dy)
+                plan.backward(sharding.rows(dy, batch.n))
             # Weights, the optimizer and the number of the step change together, or not at all.
             self._interrupts.held += 1
             self._update(plan, learning)
@@ -151,6 +153,8 @@ class Stepper(Evaluator):
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"{self.kind}.fit: the loss became {loss} in {position}"
+        if self._sharding.ranks is not None:
+            return f"{message}: train in one process to be told which layer is the first"
         if not _is_finite(batch.x):
             given = batch.given()
             if not _is_finite(given):
