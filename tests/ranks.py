@@ -20,8 +20,20 @@ import resuming
 
 from cconv import set_num_threads
 from cconv.callbacks import BackupAndRestore, Callback
-from cconv.layers import Dense
-from cconv.models import Sequential
+from cconv.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    Dropout,
+    GlobalAveragePooling2D,
+    Input,
+    MaxPooling2D,
+    PReLU,
+)
+from cconv.models import Model, Sequential
+from cconv.optimizers import Adam
 from cconv.utils import PyDataset
 
 N = 6 * 17 + 1  # the last batch has one sample: on all ranks but one there is nothing to compute
@@ -57,6 +69,33 @@ def train(folder, optimizer="accumulating", ranks=None, keep=False, **options):
     given = {"batch_size": 17, "epochs": 2, "shards": 8, "verbose": 0, "callbacks": calls} | options
     validation = resuming.X[120:], resuming.Y[120:]
     history = model.fit(x[:N], resuming.Y[:N], validation_data=validation, distributed=ranks, **given)
+    return bits(model, history)
+
+
+def graph():
+    """Two outputs, a layer that is used twice, statistics of batches, and steps that are repeated."""
+    x = Input((8, 8, 2))
+    shared = Conv2D(4, 3, padding="same", activation="relu")
+    y = shared(BatchNormalization()(Conv2D(4, 3, padding="same")(x)))
+    y = Add()([y, shared(y)])
+    one = Dense(4, activation="softmax", name="one")(Dropout(0.2)(GlobalAveragePooling2D()(y)))
+    two = Conv2DTranspose(2, 2, strides=2, name="two")(PReLU(shared_axes=[1, 2])(MaxPooling2D(2)(y)))
+    model = Model(x, [one, two], seed=2, dtype="float64")
+    model.compile(Adam(0.01), ["sparse_categorical_crossentropy", "mse"])
+    return model
+
+
+def train_graph(ranks=None):
+    """Return the bits of a training by a generator, in which batches of all sizes come again."""
+
+    def batches():
+        for start, stop in [(0, 9), (9, 10), (10, 27)] * 5:
+            x = resuming.X[start:stop]
+            yield x, [resuming.Y[start:stop], x[:, ::-1]]
+
+    model = graph()
+    history = model.fit(batches(), epochs=1, verbose=0, shards=8, distributed=ranks)
+    assert sum(map(bool, model._plans.training._programs.values())) == 3
     return bits(model, history)
 
 
@@ -114,14 +153,17 @@ def main():
     for size in (4, 2, 1):
         ranks = MPI(world.Split(world.rank // size))
         place = folder / f"{world.rank // size}-of-{size}"
-        for threads in (1, 2) if size > 1 else (1,):
+        for threads in (1, 2) if size > 1 else ():
             set_num_threads(threads)
             found[f"{size} ranks, {threads} threads"] = train(place, ranks=ranks, keep=size == 4)
-            shutil.rmtree(place / "backup", ignore_errors=True) if not ranks.rank else None
+            if not ranks.rank:
+                shutil.rmtree(place / "backup", ignore_errors=True)
             world.Barrier()
         kept = folder / "0-of-4" / "kept"
         found[f"taken up on {size} ranks"] = train(place, ranks=ranks, resume_from=kept)
-        found[f"means on {size} ranks"] = train(place, "means", ranks)
+        if size > 1:
+            found[f"means on {size} ranks"] = train(place, "means", ranks)
+            found[f"graph on {size} ranks"] = train_graph(ranks)
     everybody = world.gather(found)
     if not world.rank:
         print(json.dumps(everybody))

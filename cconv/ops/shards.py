@@ -80,17 +80,6 @@ class Cut(NamedTuple):
         first, last = (self.bounds[number] - self.here.start for number in (shard, shard + 1))
         return slice(first * rows, last * rows)
 
-    def rows_of(self, arrays: Any) -> Any:
-        """Return the rows of arrays of the whole batch that are computed here; None stays None.
-
-        Where there are none, the first one, so that there is something to run: it counts for nothing.
-        """
-        if isinstance(arrays, tuple):
-            return tuple([self.rows_of(array) for array in arrays])
-        if arrays is None:
-            return None
-        return arrays[self.here.start : self.here.stop] if self.here else arrays[:1]
-
 
 def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Array, ...]:
     """Return ``gradients(*arrays, run)``, the sums over the shards of the run's batch.
