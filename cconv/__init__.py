@@ -109,6 +109,7 @@ _MODULES = (
     "callbacks",
     "constraints",
     "datasets",
+    "distributed",
     "functional",
     "initializers",
     "io",

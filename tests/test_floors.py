@@ -20,7 +20,7 @@ FLOORS = (
     ("ops",),
     ("kernels", "reference", "threads"),
     ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
-    ("geometry", "datasets", "files", "callbacks", "constraints", "seeds"),
+    ("geometry", "datasets", "files", "callbacks", "constraints", "seeds", "distributed"),
     ("arguments", "exactmath", "_version"),
 )
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "matplotlib": {"plotting"},
     "onnx": {"io.onnx"},
     "h5py": {"io.keras"},
+    "mpi4py": {"distributed"},
 }
 
 

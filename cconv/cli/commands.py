@@ -117,6 +117,19 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     _add_threads(parser)
     parser.add_argument(
+        "--shards",
+        type=_positive,
+        metavar="S",
+        help="into how many parts a batch is cut; the model depends on it (default 1, or 8 if --distributed)",
+    )
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="one of the ranks of an MPI job that train together: mpiexec -n 4 python -m cconv train "
+        "--distributed. Their number, a power of two, divides S, and does not change the model (needs "
+        "cconv[mpi])",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("model.safetensors"),

@@ -1,7 +1,9 @@
 """``cconv train``."""
 
 import argparse
+import io
 import time
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from cconv.callbacks import BackupAndRestore, Callback, ProgressBar
 from cconv.callbacks.backup import checkpoints
 from cconv.callbacks.monitors import Logs
 from cconv.cli import data
+from cconv.cli.messages import sentence
 from cconv.cli.trained import Trained, look_at
 from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
@@ -46,6 +49,23 @@ class _Saver(Callback):
 
 def train(arguments: argparse.Namespace) -> int:
     """Train LeNet-5 as the arguments say, save it after every epoch, and print what it reached."""
+    if not arguments.distributed:
+        return _train(arguments, None)
+    from cconv.distributed import MPI
+
+    ranks = MPI()
+    try:
+        with redirect_stdout(io.StringIO()) if ranks.rank else nullcontext():
+            return _train(arguments, ranks)
+    except Exception as error:
+        if ranks.size == 1:
+            raise
+        ranks.end(error, sentence(error))
+
+
+def _train(arguments: argparse.Namespace, ranks: Any) -> int:
+    """Train as one of these ranks, or alone."""
+    leads = ranks is None or not ranks.rank
     set_num_threads(arguments.threads)
     out = arguments.out
     _check_out(out)
@@ -59,7 +79,8 @@ def train(arguments: argparse.Namespace) -> int:
     saver = _Saver(out, look_at(x_train, found.classes))
     backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
     if not arguments.resume:
-        backup.forget()
+        if leads:
+            backup.forget()
     elif not checkpoints(backup.backup_dir) and out.exists():
         model = _model_of(out, model)
         saver.epochs = model.epochs_done
@@ -74,15 +95,20 @@ def train(arguments: argparse.Namespace) -> int:
             initial_epoch=saver.epochs,
             verbose=0,
             callbacks=[saver, ProgressBar(), *([backup] if arguments.resume else [])],
+            shards=arguments.shards or (8 if arguments.distributed else 1),
+            distributed=ranks,
         )
     except KeyboardInterrupt as interrupt:
         kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
         raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
     seconds = time.perf_counter() - begin
+    if not leads:
+        return 0
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     speed = len(x_train) * saver.trained / seconds
+    of_ranks = "" if ranks is None else f" on each of {ranks.size} ranks"
     print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
-    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
+    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
     print(f"saved {out}")
     return 0
 

@@ -1,5 +1,6 @@
 """Memory that is allocated once and handed out again, and the `Run` that hands it out."""
 
+import copy
 import math
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -170,6 +171,16 @@ class PlanRun(Run):
         if self.arena.growths != growths:
             memory[0] = 0
         return memory
+
+    def levels(self, count: int) -> list["PlanRun"]:
+        """Return so many runs, without a cut, whose arrays are in use together, beside those of this pass."""
+        times = self._asked.get("levels", 0)
+        self._asked["levels"] = times + 1
+        runs = [copy.copy(self) for _ in range(count)]
+        for level, run in enumerate(runs):
+            run._asked, run.cut = {}, None
+            run.enter((self._place, "level", times, level), 0, "")
+        return runs
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""

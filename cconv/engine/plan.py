@@ -269,6 +269,8 @@ class Plan:
                 self._step_back(number, gradients, wanted)
             else:
                 self._without_gradient(number)
+        if self.run.cut is not None and self.run.cut.ranks is not None:
+            self.run.call(self.run.cut.ranks.end_sums)
         self.shared.add_gradients(self.run)
 
     def _wanted(self) -> list[bool]:

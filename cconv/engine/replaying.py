@@ -93,7 +93,7 @@ class RecordedPlan(Plan):
             return super().forward(x, step, first_sample, done)
         self._recording = self._repeat = None
         settings = tuple([layer._settings() for layer in self.layers])
-        key = _shape_of(x), done, get_num_threads(), settings
+        key = _shape_of(x), done, get_num_threads(), settings, self.run.cut
         known = self._known(key)
         if known:
             self._repeat = known, each_of(x)

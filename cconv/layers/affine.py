@@ -8,6 +8,7 @@ from cconv import activations, arguments, constraints, initializers, ops, regula
 from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
 from cconv.layers.listed import named
+from cconv.ops import shards
 from cconv.ops.run import Run, is_replayable, replayable
 
 
@@ -21,6 +22,7 @@ class Affine(Layer):
     """
 
     activation: activations.Setting = activations.Setting()
+    _by_shard = True
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
@@ -118,7 +120,7 @@ class Affine(Layer):
         """Go back from in front of the activation; with `from_relu`, through the ReLU that gave x too."""
         x = self._cache[0]
         if self.trainable:
-            dkernel, dbias = self._weight_gradient(dy, x, run)
+            dkernel, dbias = shards.summed(self._weight_gradient, (dy, x), run)
             self.grads["kernel"] = dkernel
             if self.use_bias:
                 self.grads["bias"] = dbias

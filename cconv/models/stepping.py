@@ -20,6 +20,7 @@ from cconv.losses.own import is_own
 from cconv.metrics.meter import Meter
 from cconv.models.evaluating import Evaluator
 from cconv.models.files import named_params
+from cconv.models.sharding import WHOLE, Sharding
 
 T = TypeVar("T")
 Named = list[tuple[str, Layer]]  # layers, each with its name
@@ -54,6 +55,7 @@ class Stepper(Evaluator):
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self._interrupts = Interrupts()
+        self._sharding: Sharding = WHOLE  # of the `fit` that is on
 
     # --- one training at a time ---------------------------------------------------------------
 
@@ -111,7 +113,10 @@ class Stepper(Evaluator):
         plan, learning = self._training_plan(), self._learning()
         kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
         try:
-            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            sharding = self._sharding
+            plan.run.cut = sharding.cut(batch.n)
+            x, first = sharding.own(batch)
+            y = sharding.whole(plan.forward(x, self.steps_done, first, batch.done), batch.n)
             found, dy = plan.loss_of(batch.y, y, batch.weight)
             loss = found + self._penalty()
             if not math.isfinite(loss):
@@ -120,7 +125,7 @@ class Stepper(Evaluator):
                 raise error
             self._measure(meter, loss, found, batch, y, plan)
             if learning is not None:
-                plan.backward(dy)
+                plan.backward(sharding.rows(dy, batch.n))
             # Weights, the optimizer and the number of the step change together, or not at all.
             self._interrupts.held += 1
             self._update(plan, learning)
@@ -162,6 +167,8 @@ class Stepper(Evaluator):
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"{self.kind}.fit: the loss became {loss} in {position}"
+        if self._sharding.ranks is not None:
+            return f"{message}: train in one process to be told which layer is the first"
         if not _is_finite(batch.x):
             given = batch.given()
             if not _is_finite(given):

@@ -5,8 +5,8 @@ A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ev
 touching fresh pages costs more than the arithmetic of a small network.
 """
 
+import dataclasses
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,7 +37,7 @@ def is_replayable(function: Any) -> bool:
     return getattr(function, "__func__", function) in _replayable
 
 
-@dataclass
+@dataclasses.dataclass
 class Run:
     """One forward or backward call of a layer.
 
@@ -48,12 +48,15 @@ class Run:
     seed, step, first_sample : int
         The key of every random draw: sample i of this call is sample `first_sample + i` of step
         `step`. The same key gives the same draw in any batch split, thread or process.
+    cut : cconv.ops.shards.Cut, optional
+        How the batch is cut into shards, over which gradients of weights are summed one by one.
     """
 
     training: bool = False
     seed: int = 0
     step: int = 0
     first_sample: int = 0
+    cut: Any = None
 
     @property
     def draw_key(self) -> np.ndarray:
@@ -75,6 +78,10 @@ class Run:
         there is no such memory.
         """
         return None
+
+    def levels(self, count: int) -> list[Any]:
+        """Return so many runs, without a cut, whose arrays are in use together."""
+        return [dataclasses.replace(self, cut=None) for _ in range(count)]
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
