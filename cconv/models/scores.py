@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from cconv import arguments
 from cconv.arguments.numbers import is_int
 from cconv.engine.flow import Flow
-from cconv.engine.places import Gradients
+from cconv.engine.places import Gradients, Values
 from cconv.engine.plan import Plan
+from cconv.engine.steps import Step
 from cconv.geometry.layout import to_channels_last
 from cconv.layers.base import Layer
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
@@ -58,11 +59,16 @@ class _Watching(Plan):
 
     def attention(self, dy: np.ndarray) -> Attention:
         """Return copies of the value of the last `forward` and its gradient, from that of the output."""
-        number = self._step_of[self._watched]
-        y = self.outputs[number]
+        y = self._value
         self._gradient = np.zeros_like(y)  # of a model whose score does not depend on it
         self.backward(dy)
-        return Attention(y.copy(), self._gradient)
+        return Attention(y, self._gradient)
+
+    def _step_forward(self, number: int, entry: Step, values: Values) -> np.ndarray:
+        y = super()._step_forward(number, entry, values)
+        if entry.value == self._watched:
+            self._value = y.copy()
+        return y
 
     def _wanted(self) -> list[bool]:
         wanted = [False] * len(self.flow.readers)
