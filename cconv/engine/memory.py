@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv.arguments.arrays import aligned_empty
-from cconv.ops.run import Run
+from cconv.ops.run import Run, quiet
 
 # Shapes of one name that are kept at hand: of whole and last batches, in training and validation.
 MOST_SHAPES = 8
@@ -203,6 +203,7 @@ class PlanRun(Run):
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""
+        kernel = quiet(kernel)
         if self.tape is not None:
             self.tape.append((kernel, args))
         kernel(*args)
