@@ -10,6 +10,7 @@ from cconv.layers import (
     BatchNormalization,
     Conv2D,
     Dense,
+    ElementwiseAffine,
     Flatten,
     GlobalAveragePooling2D,
     GroupNormalization,
@@ -279,3 +280,19 @@ def test_infinities_pass_without_a_warning(dtype):
         warnings.simplefilter("error")
         assert np.isnan(layer.forward(x.astype(layer.dtype), training=True)[..., 0]).all()
         Normalization().adapt(x)
+
+
+@pytest.mark.parametrize("layer", [Rescaling(2.0, offset=-1.0), Rescaling(0.0), ElementwiseAffine()])
+@pytest.mark.parametrize("replayed", [False, True])
+def test_layers_that_numpy_computes_let_infinities_pass_without_a_warning(layer, replayed):
+    x = np.full((2, 3), np.finfo("float32").max, np.float32)
+    x[0] = np.inf, -np.inf, np.nan
+    model = Sequential([layer.clone(), Dense(1)], seed=0).build((3,))
+    if isinstance(layer, ElementwiseAffine):
+        model.layers[0].params["gamma"] = np.full(3, 4.0, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(1 + 3 * replayed):
+            assert np.isnan(model.predict_on_batch(x)[0, 0])
+        assert model.layers[0].forward(x, training=True).shape == x.shape
+        assert np.isnan(model.layers[0].backward(x)[0, 2])

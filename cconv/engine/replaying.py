@@ -142,12 +142,10 @@ class RecordedPlan(Plan):
             super().release()
 
     def first_not_finite(self) -> int | None:
-        """Return the number of the first layer whose output of the last batch was not finite."""
+        """Compute the last batch again; return the number of the first layer whose output is not finite."""
         if self._repeat is not None:
-            # Only the last output is known.
-            _, xs = self._repeat
-            self._held = True
-            super().forward(xs if len(xs) > 1 else xs[0], self.run.step, self.run.first_sample, self._done)
+            _, self._given = self._repeat
+        self._held = True
         return super().first_not_finite()
 
     @contextmanager

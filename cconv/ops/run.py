@@ -7,6 +7,7 @@ touching fresh pages costs more than the arithmetic of a small network.
 
 import dataclasses
 from collections.abc import Callable, Hashable
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +36,21 @@ def replayable(function: F) -> F:
 def is_replayable(function: Any) -> bool:
     """Whether a function, or the function of a method, is marked as `replayable`."""
     return getattr(function, "__func__", function) in _replayable
+
+
+@cache
+def _quietly(function: np.ufunc) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any) -> None:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            function(*args)
+
+    return call
+
+
+def quiet(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a kernel that gives no warnings: NaN and infinities pass. NumPy's functions do otherwise."""
+    return _quietly(kernel) if isinstance(kernel, np.ufunc) else kernel
 
 
 @dataclasses.dataclass
@@ -85,7 +101,7 @@ class Run:
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
-        kernel(*args)
+        quiet(kernel)(*args)
 
 
 Array = np.ndarray
