@@ -11,7 +11,11 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"),
 
 def test_there_is_an_example_of_every_way():
     text = "".join(BLOCKS)
-    for way in ("onnx.load", ".export(", "load_model(", ".keras", "load_state_dict(", "save_state_dict("):
+    ways = [
+        *("onnx.load(", ".export(", "load_model(", ".keras", "load_weights(", "save_weights("),
+        *("load_state_dict(", "save_state_dict(", ".from_model(", "export_onnx("),
+    ]
+    for way in ways:
         assert way in text
 
 
