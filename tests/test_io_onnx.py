@@ -74,6 +74,10 @@ def test_predicts_what_onnxruntime_does(name, path):
         ("layer_norm", "LayerNormalization Dense"),
         ("group_norm", "GroupNormalization Flatten Reshape Permute Reshape Permute"),
         ("channels_last", "ElementwiseAffine Conv2D ReLU GlobalAveragePooling2D Dense"),
+        (
+            "axes_of_images",
+            "LayerNormalization RMSNormalization UnitNormalization LayerNormalization UnitNormalization",
+        ),
     ],
 )
 def test_layers_are_those_that_one_would_write(name, kinds, path):

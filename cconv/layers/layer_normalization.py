@@ -8,17 +8,18 @@ import numpy as np
 
 from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
-from cconv.layers.base import Layer, Shape
+from cconv.layers.axes import OfFormat
+from cconv.layers.base import Shape
 from cconv.ops import layer_normalization, shards
 from cconv.ops.layer_normalization import Rule
 from cconv.ops.run import Run, replayable
 
 
-class RowNormalization(Layer):
+class RowNormalization(OfFormat):
     """A layer that normalises along some axes, by statistics of each sample's own.
 
-    Axes are Keras', counted with the batch in the data format that the layer was told; -1 by itself is that
-    of the channels in any format.
+    Axes are Keras', counted with the batch in the data format that the layer was told, else in the model's;
+    -1 by itself is that of the channels in any format.
     """
 
     _by_shard = True
@@ -139,7 +140,7 @@ class LayerNormalization(RowNormalization):
     ----------
     axis : int or sequence of int
         What is normalised over, counted with the batch: -1 the channels, ``(1, 2, 3)`` all of an image. Other
-        axes than -1 count in `data_format`.
+        axes than -1 count in `data_format`, or in the model's.
     epsilon : float
         Added to the variance, at least 0.
     center, scale : bool

@@ -66,6 +66,7 @@ class Translator(Layout):
         for node in graph.nodes:
             for name in node.inputs:
                 self.readers.setdefault(name, set()).add(node.op)
+        self._makers = {name: node for node in graph.nodes for name in node.outputs}
         self._refused: dict[str, list[str]] = {}  # what is not read: the names of the nodes
 
     @property
@@ -110,10 +111,19 @@ class Translator(Layout):
             raise Unread(f"of {value.shape}, whose samples are along axis {value.batch}")
         return self.arranged(value, images_last(value.rank))
 
+    def of_one_layer(self, node: Node, name: str) -> bool:
+        """Whether a node may be a part of the layer that gives a value: cconv's own files say it."""
+        maker = self._makers.get(name)
+        return not node.layer or (maker is not None and maker.belongs_to(node))
+
     def outer_axis(self, place: int, rank: int) -> int:
         """Return how a layer that counts axes in the model's data format calls one, the batch being 0."""
         first = self.steps.data_format == "channels_first" and rank == 4 and place
         return place % 3 + 1 if first else place
+
+    def place_of(self, outer: int, rank: int) -> int:
+        """Return the axis that a layer calls so."""
+        return next(place for place in range(rank) if self.outer_axis(place, rank) == outer)
 
     # --- the nodes ----------------------------------------------------------------------------
 
@@ -206,6 +216,12 @@ def checked_axis(axis: Any, rank: int) -> int:
     if not isinstance(axis, int) or not -rank <= axis < rank:
         raise ValueError(f"there is no axis {axis} of {rank}")
     return axis % rank
+
+
+def tidy(number: float) -> float:
+    """Return a float32 as the shortest number that it stands for: 0.001, not 0.0010000000474974513."""
+    short = np.float32(number)
+    return float(str(short)) if float(short) == number else float(number)
 
 
 def constant(given: Sequence[Any], number: int, what: str) -> np.ndarray | None:
