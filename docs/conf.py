@@ -26,9 +26,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "myst_nb",
     "sphinx_copybutton",
-    "sphinx_design",
 ]
-exclude_patterns = ["_site", "_static", "ja/lessons"]
+exclude_patterns = ["_site", "_static", "_templates", "ja/lessons"]
 highlight_language = "default"  # Python, and formulas as they stand
 pygments_style = "a11y-high-contrast-light"
 
@@ -53,6 +52,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "pydata_sphinx_theme"
 html_math_renderer = "mathml"
 html_title = "cconv"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "images/logo.svg"
@@ -67,9 +67,10 @@ html_theme_options = {
     },
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "show_nav_level": 1,
-    "navigation_depth": 2,
+    "navigation_depth": 1,
     "collapse_navigation": True,
     "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],

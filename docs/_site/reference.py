@@ -87,6 +87,11 @@ class Page:
     described: list = field(default_factory=list)
     elsewhere: dict = field(default_factory=dict)
 
+    @property
+    def short(self):
+        """The title among those of all modules."""
+        return f"{self.module}: {self.title.lower()}" if self.module in SUBJECTS else self.title
+
 
 def full(module, name):
     """Return a name with its module's in front."""
@@ -210,7 +215,7 @@ def index(found):
         lines += [title, "-" * len(title), "", intro_of(importlib.import_module(full(module, ""))), ""]
         lines += [".. toctree::", "   :maxdepth: 1", ""]
         pages = [page for page in found if page.module == module]
-        lines += [f"   {page.title.replace('``', '')} <{page.file}>" for page in pages]
+        lines += [f"   {page.short} <{page.file}>" for page in pages]
         lines += [""]
     return "\n".join(lines)
 

@@ -80,7 +80,8 @@ def lessons(root, docs):
         text = relinked((root / source).read_text(encoding="utf-8"), source, target, root)
         for name in names["ja/"] if language else ():
             text = text.replace(f"(../../learn/{name}.ipynb)", f"({name}.ipynb)")
-        pages = TOCTREE.format(pages="\n".join(names[language]))
+        # The Japanese lessons stand in the list of docs/ja/index.md.
+        pages = "" if language else TOCTREE.format(pages="\n".join(names[""]))
         write_if_new(docs / target, STAGED + text + pages)
 
 
