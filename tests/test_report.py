@@ -4,6 +4,7 @@ import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -498,3 +499,18 @@ def test_the_command_line_writes_one(tmp_path, capsys):
     assert cli.main([*arguments, str(tmp_path)]) == 2
     assert "it is a folder" in capsys.readouterr().err
     cconv.set_num_threads(None)
+
+
+def test_the_example_of_the_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    guide = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    exec(compile(example, "report.md", "exec"), {})
+    data = Page(tmp_path / "report.html").data
+    assert data["title"] == "Digits of MNIST"
+    assert float(data["results"]["figures"][0][1].split()[0]) > 90
+    assert len(data["history"]["val_accuracy"]) == 2
+    arguments = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", guide, re.MULTILINE))
+    assert {name for row in arguments for name in re.findall(r"\w+", row)} == {
+        *("model", "x_test", "y_test", "history", "classes", "title", "command"),
+    }

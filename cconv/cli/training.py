@@ -90,8 +90,16 @@ def train(arguments: argparse.Namespace) -> int:
     print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
     print(f"saved {out}")
     if arguments.report is not None:
-        named = {"history": history, "classes": found.classes, "title": f"LeNet-5 on {arguments.data}"}
-        report(model, x_test, y_test, arguments.report, command=_command(arguments), **named)
+        report(
+            model,
+            x_test,
+            y_test,
+            arguments.report,
+            history=history,
+            classes=found.classes,
+            title=f"LeNet-5 on {arguments.data}",
+            command=_command(arguments),
+        )
         print(f"wrote {arguments.report}")
     return 0
 

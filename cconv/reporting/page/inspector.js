@@ -102,8 +102,12 @@ async function denseSum(entry, packed) {
   const sum = terms.reduce((all, term) => all + term.product, 0);
   terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product));
   const rest = terms.slice(TERMS);
-  const rows = terms.slice(0, TERMS).map((term) => el("tr", {}, el("th", { scope: "row" }, String(term.n)), ...["value", "weight", "product"].map((what) => el("td", {}, digits(term[what])))));
-  if (rest.length) rows.push(el("tr", {}, el("th", { scope: "row" }, `${count(rest.length)} others`), el("td"), el("td"), el("td", {}, digits(rest.reduce((all, term) => all + term.product, 0)))));
+  const others = rest.reduce((all, term) => all + term.product, 0);
+  const whats = ["value", "weight", "product"];
+  const largest = whats.map((what) => Math.max(...terms.slice(0, TERMS).map((term) => Math.abs(term[what]) || 0)));
+  const shown = (value, column) => el("td", {}, Number.isFinite(value) ? minus(value.toFixed(decimals(largest[column]) + 1)) : "NaN");
+  const rows = terms.slice(0, TERMS).map((term) => el("tr", {}, el("th", { scope: "row" }, String(term.n)), ...whats.map((what, column) => shown(term[what], column))));
+  if (rest.length) rows.push(el("tr", {}, el("th", { scope: "row" }, `${count(rest.length)} others`), el("td"), el("td"), shown(others, 2)));
   const head = el("tr", {}, ...["input", "value", "weight", "product"].map((name) => el("th", { scope: "col" }, name)));
   return [scrolling("Largest products", el("table", { class: "terms" }, el("thead", {}, head), el("tbody", {}, ...rows))), total(entry, sum, bias, terms.length)];
 }
