@@ -9,7 +9,7 @@ ROOT = Path(cconv.__file__).parent
 # From the top; what stands beside each other may not import each other in a circle either.
 FLOORS = (
     ("__init__", "__main__", "cli"),
-    ("estimators", "applications", "io", "plotting", "utils"),
+    ("estimators", "applications", "io", "plotting", "reporting", "utils"),
     ("models",),
     ("engine", "inputs"),
     ("layers",),

@@ -136,6 +136,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="where to save the model, after every epoch (default model.safetensors)",
     )
     parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page about the trained model: its layers at work on test images, learning curves, "
+        "confusion matrix, costs and settings",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="go on, with the same bits, where a training with these arguments and --out was interrupted: in "

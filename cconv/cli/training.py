@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import shlex
 import time
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -20,6 +21,7 @@ from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
 from cconv.models.files import write_model
+from cconv.reporting import report
 from cconv.threads import get_num_threads, set_num_threads
 
 MINUTE = 60.0  # seconds
@@ -69,6 +71,9 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     set_num_threads(arguments.threads)
     out = arguments.out
     _check_out(out)
+    if arguments.report is not None:
+        with naming(arguments.report):
+            destination(arguments.report)
     found = data.load(arguments.data, arguments.size)
     (x_train, y_train), (x_test, y_test) = found.train, found.test
     classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
@@ -87,7 +92,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     begin = time.perf_counter()
     try:
         # An epoch is saved before it is shown: its line may be what ends the program.
-        model.fit(
+        history = model.fit(
             x_train,
             y_train,
             batch_size=arguments.batch_size,
@@ -110,7 +115,34 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
     print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
     print(f"saved {out}")
+    if arguments.report is not None:
+        report(
+            model,
+            x_test,
+            y_test,
+            arguments.report,
+            history=history,
+            classes=found.classes,
+            title=f"LeNet-5 on {arguments.data}",
+            command=_command(arguments),
+        )
+        print(f"wrote {arguments.report}")
     return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command line that trains the same model again."""
+    told = {
+        "--data": arguments.data,
+        "--size": arguments.size,
+        "--epochs": arguments.epochs,
+        "--batch-size": arguments.batch_size,
+        "--seed": arguments.seed,
+        "--out": arguments.out,
+        "--report": arguments.report,
+    }
+    options = [part for name, value in told.items() if value is not None for part in (name, str(value))]
+    return shlex.join(["cconv", "train", *options])
 
 
 def _model_of(out: Path, like: Any) -> Any:
