@@ -20,6 +20,7 @@ from cconv.layers import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Dropout,
     Input,
     MaxPooling2D,
     ReLU,
@@ -168,6 +169,47 @@ def test_batches_in_parts():
     y = model.predict_on_batch(x)
     model.fuse = False
     assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+def test_a_dropout_in_front_of_an_addition_is_left_out():
+    """Stochastic depth, as in an EfficientNet: at inference it only passes on."""
+    image = Input((12, 12, 4))
+    x = y = Conv2D(8, 3, padding="same", activation="relu")(image)
+    for _ in range(2):
+        y = Conv2D(8, 1, use_bias=False)(y)
+        x = y = Add()([Dropout(0.2, noise_shape=(None, 1, 1, 1))(Dropout(0.1)(y)), x])
+    model = Model(image, Dense(3)(y), seed=3)
+    steps = steps_of(model)
+    assert [len(step.layers) for step in steps if type(step) is AddedStep] == [4, 4]
+    assert not any(isinstance(step.layers[0], Dropout) for step in steps)
+    x = RNG.normal(size=(5, 12, 12, 4)).astype("float32")
+    y = on_all_threads(lambda: [model.predict_on_batch(x) for _ in range(3)])[-1]
+    model.fuse = False
+    assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+class Doubled(Dropout):
+    """One that does more than pass on."""
+
+    def _forward(self, x, run):
+        return 2 * x
+
+
+def test_what_stands_between_a_convolution_and_an_addition_is_left_alone():
+    image = Input((6, 6, 4))
+    y, z = Conv2D(4, 3, padding="same")(image), Conv2D(4, 1)(image)
+    for outputs, number in (
+        (Add()([image, Doubled(0.5)(y)]), 0),
+        ([Dropout(0.5)(y), Add()([image, y])], 0),
+        ([Dropout(0.5)(y), Add()([image, Dropout(0.5)(y)])], 0),
+        # Of two that are dropped the first may be passed on behind the second convolution.
+        (Add()([Dropout(0.5)(y), Dropout(0.5)(z)]), 1),
+    ):
+        model = Model(image, outputs, seed=1)
+        assert sum(isinstance(step, AddedStep) for step in steps_of(model)) == number
+        x = RNG.normal(size=(2, 6, 6, 4)).astype("float32")
+        fused, model.fuse = model.predict_on_batch(x), False
+        assert all(map(np.array_equal, fused, model.predict_on_batch(x)))
 
 
 def test_what_is_read_twice_is_not_added_to():

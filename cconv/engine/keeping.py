@@ -1,6 +1,10 @@
-"""What the steps of a training read again on the way back; the rest may be overwritten before."""
+"""What the steps of a training read again on the way back; the rest may be overwritten before.
 
-from collections.abc import Sequence
+A ReLU's gradient is found where what it gave is read anyway; some outputs are computed again, not kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from cconv import activations
@@ -139,3 +143,44 @@ def lasting_of(steps: Sequence[Step], flow: Flow) -> list[Lasting]:
         Lasting(step.value not in again, what.output, step.value in lasting, what.in_place)
         for step, what in zip(steps, kept, strict=True)
     ]
+
+
+def _neighbours(steps: Sequence[Step], flow: Flow) -> Iterator[tuple[Step, Step]]:
+    """Yield every step with the one behind it that alone reads what it gives, and reads nothing else."""
+    for before, after in pairwise(steps):
+        if after.sources == (before.value,) and flow.readers[before.value] == 1:
+            yield before, after
+
+
+def share_relus(steps: Sequence[Step], flow: Flow) -> None:
+    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
+
+    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
+    read where that gradient is written, and not in a pass of its own. Both are layers that look at
+    no more than their input; a subclass with a `_backward` of its own is left alone.
+    """
+    for before, after in _neighbours(steps, flow):
+        last = before.layer
+        if not (_is_plain_step(before) and isinstance(last, Affine) and is_relu(last.activation)):
+            continue
+        if _is_plain_step(after) or isinstance(after, PooledConvolution):
+            before.to_relu = after.from_relu = True
+
+
+def _is_plain_step(step: Step) -> bool:
+    """Whether a step is an affine layer alone, of no subclass."""
+    return type(step) is Step and type(step.layer) in AFFINE
+
+
+def compute_again(steps: Sequence[Step], flow: Flow) -> None:
+    """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
+
+    That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
+    itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
+    such an output itself.
+    """
+    for before, after in _neighbours(steps, flow):
+        takes = _is_plain_step(after) or isinstance(after, PooledConvolution)
+        before.again = isinstance(before, NormalizedRelu) and takes
+    for before, after in _neighbours(steps, flow):
+        after.again = after.again and not before.again

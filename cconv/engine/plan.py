@@ -4,7 +4,7 @@ Touching fresh pages costs more than the arithmetic of a small network, so a pla
 array that its steps ask for and hands out the same memory at the next batch:
 
 - in training, what backward reads again has memory of its own (`keeping.py`); outputs that are cheap enough
-  to be computed again on the way back (`fusing.compute_again`) take turns; all others, and the gradients
+  to be computed again on the way back (`keeping.compute_again`) take turns; all others, and the gradients
   that flow from layer to layer, are lent memory as long as somebody will read them (`lending.py`), gradients
   also that of outputs which have been read for the last time;
 - in inference, the outputs lie in as few places as hold those that are still needed (`places.py`), two in a
@@ -27,10 +27,11 @@ import numpy as np
 from cconv.activations import Activation
 from cconv.engine.adding import add_behind
 from cconv.engine.flow import Flow
-from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
+from cconv.engine.fusing import steps_of
 from cconv.engine.growing import grow
-from cconv.engine.keeping import Lasting, lasting_of
+from cconv.engine.keeping import Lasting, compute_again, lasting_of, share_relus
 from cconv.engine.lending import Lender
+from cconv.engine.logits import split_activations
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
 from cconv.engine.places import Gradients, Values

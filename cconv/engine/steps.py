@@ -44,7 +44,7 @@ class Step:
     first : int
         Number of the first of them in the model.
     from_relu : bool
-        The input is what a ReLU gave, and the gradient of that is part of this step's: `fusing.share_relus`.
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `keeping.share_relus`.
     to_relu : bool
         The gradient of the ReLU at the end is part of the next step's.
     sources : tuple of int
@@ -52,7 +52,7 @@ class Step:
     value : int
         Number of the value that comes out.
     again : bool
-        The output is not kept until `backward`: the plan has it computed again, see `fusing.compute_again`.
+        The output is not kept until `backward`: the plan has it computed again, see `keeping.compute_again`.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
