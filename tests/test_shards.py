@@ -286,3 +286,13 @@ def test_what_is_refused(shards, error, words):
     model.compile("sgd", "mse")
     with pytest.raises(error, match=words):
         model.fit(X, np.zeros((len(X), 4)), shards=shards, verbose=0)
+
+
+def test_what_waits_for_its_sum_is_an_array_a_level():
+    (layer,) = built([L.Dense(50)], (400,), "float32")
+    plan = Plan([layer], training=True, seed=1)
+    plan.run.cut = Cut.of(64, 32)
+    x = np.ones((64, 400), np.float32)
+    plan.backward(plan.forward(x).copy())
+    names = [name for name in plan.arena._memory if "dkernel" in name]
+    assert len(names) == 6  # of 32 shards

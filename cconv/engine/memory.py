@@ -212,6 +212,10 @@ class PlanRun(Run):
             run.enter((self._place, "level", times, level), 0, "")
         return runs
 
+    def again(self) -> None:
+        """Hand out the same arrays again."""
+        self._asked.clear()
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""
         kernel = quiet(kernel)

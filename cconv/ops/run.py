@@ -99,6 +99,9 @@ class Run:
         """Return so many runs, without a cut, whose arrays are in use together."""
         return [dataclasses.replace(self, cut=None) for _ in range(count)]
 
+    def again(self) -> None:
+        """Give up what was handed out: the next arrays may lie in the same memory."""
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
         quiet(kernel)(*args)

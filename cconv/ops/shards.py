@@ -121,6 +121,7 @@ def _sum(tree: _Tree, shards: range, level: int) -> tuple[Array, ...]:
     if len(shards) == 1:
         each = len(cut.here)
         parts = [array[cut.rows(shards[0], len(array) // each)] for array in tree.arrays]
+        run.again()
         return tree.gradients(*parts, run)
     half = -(-len(shards) // 2)
     first, second = shards[:half], shards[half:]
