@@ -7,10 +7,11 @@ import numpy as np
 
 from cconv.arguments.text import short as plain
 from cconv.files.reading import short
-from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
+from cconv.io.onnx.reading.constants import Budget, evaluated, is_element_by_element, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph, Node
-from cconv.io.onnx.reading.steps import Steps
+from cconv.io.onnx.reading.steps import Step, Steps
 from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
+from cconv.layers import Activation
 
 Operand = Value | np.ndarray | None
 Operator = Callable[["Translator", Node, list[Any]], Any]
@@ -142,7 +143,7 @@ class Translator(Layout):
             try:
                 results = self._given_by(node, given)
             except Unread as error:
-                results = MISSING
+                results = self._stand_in(node, error)
                 self._refused.setdefault(f"{node.op} {error}".rstrip(), []).append(node.name)
             except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"the node {short(repr(node.name))} ({node.op}): {short(error)}") from error
@@ -153,6 +154,18 @@ class Translator(Layout):
         if self._refused:
             raise NotRead(self._refusal())
 
+    def _stand_in(self, node: Node, error: Unread) -> Any:
+        """Return something of the shape that a node would have given, as an input that there is not."""
+        if error.shape is None or not all(extent > 0 for extent in error.shape):
+            return MISSING
+        shape = tuple(int(extent) for extent in error.shape)
+        order = (error.batch, *(axis for axis in range(len(shape)) if axis != error.batch))
+        sizes = tuple(shape[axis] for axis in order[1:]) or (1,)
+        self.steps.shapes.append(sizes)
+        self.steps.learns.append(False)
+        self.steps.steps.append(Step(Activation("linear"), ()))
+        return Value(len(self.steps.shapes) - 1, shape, order)
+
     def _given_by(self, node: Node, given: list[Any]) -> Any:
         lost = any(value is MISSING for value in given)
         function = OPERATORS.get(node.op)
@@ -161,7 +174,7 @@ class Translator(Layout):
         if node.op in ("Shape", "Size") and isinstance(given[0], Value):
             return self._shape(node, given[0])
         if function is None and not (lost and (is_evaluated(node.op) or node.op in ("Shape", "Size"))):
-            raise Unread("")
+            raise Unread("", *_element_by_element(node, given))
         if lost or function is None:
             return MISSING
         if not any(isinstance(value, Value) for value in given):
@@ -183,6 +196,16 @@ class Translator(Layout):
         more = len(listed) - MOST_SHOWN
         rest = f", and {more} more" if more > 0 else ""
         return f"cconv has no layers for {', '.join(listed[:MOST_SHOWN])}{rest}"
+
+
+def _element_by_element(node: Node, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the shape and the axis of the samples of what is computed element by element; else nothing."""
+    values = [one for one in given if isinstance(one, Value)]
+    if not is_element_by_element(node.op) or not values or any(one is MISSING for one in given):
+        return ()
+    shape = np.broadcast_shapes(*(one.shape for one in given if one is not None))
+    largest = max(values, key=lambda value: value.rank)
+    return shape, len(shape) - largest.rank + largest.batch
 
 
 def _counted(count: int) -> str:
