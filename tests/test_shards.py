@@ -23,6 +23,7 @@ IMAGE, LINE = (8, 8, 4), (9, 4)
 # Rows of layers, of which the last with weights is meant; what is fused is computed as one step.
 ROWS = {
     "Dense": ([L.Flatten(), L.Dense(5, activation="tanh")], IMAGE),
+    "Dense piece by piece": ([L.Flatten(), L.Dense(300)], (8, 8, 16)),
     "Dense of pixels": ([L.Dense(5)], IMAGE),
     "Conv2D": ([L.Conv2D(6, 3, activation="relu")], IMAGE),
     "Conv2D winograd": ([L.Conv2D(16, 3, padding="same")], (8, 8, 16)),

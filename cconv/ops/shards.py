@@ -93,19 +93,32 @@ def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Arr
     run : Run
         With the batch's `cut`; without one there is a single shard, the whole batch.
     """
-    cut = run.cut
-    if cut is None:
+    if run.cut is None:
         return gradients(*arrays, run)
-    # What waits for its sum, at most one array a level, has memory of its own.
-    levels = run.levels((cut.shards - 1).bit_length() + 1)
-    if cut.here:
-        found = _sum(_Tree(gradients, tuple(arrays), cut, levels), cut.own, 0)
-    else:
-        found = gradients(*arrays, levels[0])
-    if cut.ranks is not None:
-        for array in found:
-            run.call(cut.ranks.begin_sum, array.reshape(-1), cut.of_ranks)
+    found = sum_here(gradients, arrays, run.cut, levels_of(run))
+    begin_sums(found, run)
     return found
+
+
+def levels_of(run: Run) -> list[Run]:
+    """Return a run for each level of the tree, which has at most one array that waits for its sum."""
+    return run.levels((run.cut.shards - 1).bit_length() + 1)
+
+
+def sum_here(
+    gradients: Gradients, arrays: Sequence[Array], cut: Cut, levels: Sequence[Run]
+) -> tuple[Array, ...]:
+    """Return the sums over the shards of this process, which the first level has."""
+    if not cut.here:
+        return gradients(*arrays, levels[0])
+    return _sum(_Tree(gradients, tuple(arrays), cut, levels), cut.own, 0)
+
+
+def begin_sums(arrays: Sequence[Array], run: Run) -> None:
+    """Let the sums of this process be added to those of the others."""
+    if run.cut.ranks is not None:
+        for array in arrays:
+            run.call(run.cut.ranks.begin_sum, array.reshape(-1), run.cut.of_ranks)
 
 
 class _Tree(NamedTuple):
