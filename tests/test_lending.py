@@ -188,6 +188,9 @@ def test_no_activation_reads_what_it_has_not_kept(name, frozen, monkeypatch):
         first = L.Conv2D(4, 3, activation=name)(x)
         both = L.Add()([first, L.BatchNormalization(trainable=not frozen)(L.Conv2D(4, 1)(first))])
         y = L.Activation(name)(L.BatchNormalization(trainable=not frozen)(L.Activation(name)(both)))
+        # What reads it keeps it; a linear activation gives the array that it is given, as does a sum of one.
+        y = L.Conv2D(4, 1)(L.Activation(name)(L.BatchNormalization(trainable=not frozen)(y)))
+        y = L.Conv2D(4, 1)(L.Add()([L.BatchNormalization(trainable=not frozen)(y)]))
         y = L.MaxPooling2D(2)(L.Conv2D(3, 3, padding="same", activation=name)(L.MaxPooling2D(2)(y)))
         return Model(x, L.Dense(3, activation="softmax")(L.Flatten()(y)), seed=1)
 
