@@ -21,6 +21,7 @@ from cconv.layers import (
     Dense,
     DepthwiseConv2D,
     Dropout,
+    GlobalAveragePooling2D,
     Input,
     MaxPooling2D,
     ReLU,
@@ -228,6 +229,7 @@ def test_what_is_read_twice_is_not_added_to():
         Add()([image, ReLU()(y)]),
         Add()([image, y, y]),
         Add()([image, Conv2D(4, 1, activation="relu")(image)]),
+        Add()([GlobalAveragePooling2D(keepdims=True)(image), Conv2D(4, 1)(image)]),  # of other shapes
     ):
         assert not any(isinstance(step, AddedStep) for step in steps_of(Model(image, outputs)))
 
