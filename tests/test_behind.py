@@ -21,6 +21,7 @@ from cconv.layers import (
     Dense,
     DepthwiseConv2D,
     Dropout,
+    GlobalAveragePooling2D,
     Input,
     MaxPooling2D,
     ReLU,
@@ -171,6 +172,13 @@ def test_batches_in_parts():
     assert y.tobytes() == model.predict_on_batch(x).tobytes()
 
 
+def test_the_first_convolution_adds_what_it_is_given():
+    image = Input((6, 6, 4))
+    for both in ([Conv2D(4, 1)(image), image], [image, Conv2D(4, 1)(image)]):
+        (step,) = steps_of(Model(image, Add()(both)))
+        assert type(step) is AddedStep
+
+
 def test_a_dropout_in_front_of_an_addition_is_left_out():
     """Stochastic depth, as in an EfficientNet: at inference it only passes on."""
     image = Input((12, 12, 4))
@@ -221,6 +229,7 @@ def test_what_is_read_twice_is_not_added_to():
         Add()([image, ReLU()(y)]),
         Add()([image, y, y]),
         Add()([image, Conv2D(4, 1, activation="relu")(image)]),
+        Add()([GlobalAveragePooling2D(keepdims=True)(image), Conv2D(4, 1)(image)]),  # of other shapes
     ):
         assert not any(isinstance(step, AddedStep) for step in steps_of(Model(image, outputs)))
 
