@@ -249,6 +249,27 @@ def together(rng):
     return model(nodes, [("x", ["n", 3, 5, 4])], ["y"], constants)
 
 
+def strided(rng):
+    """Samples put into one row, and taken apart by places that are counted: PyTorch's ``as_strided``."""
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "first"], ["n"]),
+        node("Range", ["first", "n", "step"], ["a"]),
+        node("Mul", ["a", "size"], ["b"]),
+        node("Unsqueeze", ["b", "axes"], ["c"]),
+        node("Add", ["c", "places"], ["d"]),
+        node("Reshape", ["x", "flat"], ["e"]),
+        node("Gather", ["e", "d"], ["f"]),
+        node("Softmax", ["f"], ["y"], axis=-1),
+    ]
+    scalars = [
+        numpy_helper.from_array(np.array(n, np.int64), name) for name, n in (("first", 0), ("step", 1))
+    ]
+    constants = [integers("size", 12), integers("axes", 1, 2), integers("flat", -1)]
+    places = numpy_helper.from_array(np.arange(12).reshape(1, 3, 4), "places")
+    return model(nodes, [("x", ["n", 12, 1, 1])], ["y"], [*scalars, *constants, places])
+
+
 NETWORKS = {
     "network": lambda rng: network(),
     "fixed": lambda rng: network(batch=3),
@@ -266,6 +287,7 @@ NETWORKS = {
             detector,
             axes_of_images,
             together,
+            strided,
         )
     },
 }

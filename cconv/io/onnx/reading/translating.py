@@ -10,7 +10,7 @@ from cconv.files.reading import short
 from cconv.io.onnx.reading.constants import Budget, evaluated, is_element_by_element, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph, Node
 from cconv.io.onnx.reading.steps import Step, Steps
-from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
+from cconv.io.onnx.reading.values import Flat, Layout, Unread, Value, images_last
 from cconv.layers import Activation
 
 Operand = Value | np.ndarray | None
@@ -177,7 +177,7 @@ class Translator(Layout):
             raise Unread("", *_element_by_element(node, given))
         if lost or function is None:
             return MISSING
-        if not any(isinstance(value, Value) for value in given):
+        if not any(isinstance(value, Value | Flat) for value in given):
             raise Unread("of constants alone")
         if len(node.outputs) > 1 and node.op not in MANY and any(self.uses.get(n) for n in node.outputs[1:]):
             raise Unread("with more than one output")

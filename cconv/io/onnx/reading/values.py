@@ -26,6 +26,13 @@ class Unread(ValueError):
 
 
 @dataclass(frozen=True)
+class Flat:
+    """A value whose samples were put into one row, for a Gather that may take them apart again."""
+
+    value: "Value"
+
+
+@dataclass(frozen=True)
 class Value:
     """What a step gives, as the graph sees it.
 
