@@ -88,6 +88,8 @@ def test_sdist_holds_the_sources_and_nothing_built(sdist):
         ("tests", "*.py"),
         ("examples", "**/*.py"),
         ("tools", "*.py"),
+        ("docs", "_site/*.py"),
+        ("docs", "_templates/*.html"),
     ]:
         sources = {str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(pattern)}
         assert sources

@@ -13,7 +13,7 @@ import cconv
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
-from _site import links, reference, staging  # noqa: E402
+from _site import links, pages, reference, staging  # noqa: E402
 
 PAGES = reference.collect()
 MADE = {*staging.MADE, "changelog.md", "contributing.md"}
@@ -126,6 +126,18 @@ def test_pictures_of_lessons_are_described():
     book = staging.described({"cells": [text, plain, code]})
     alts = [cell["metadata"]["mystnb"]["image"]["alt"] for cell in book["cells"][1:]]
     assert alts == ["Picture: Four kernels", "Picture: maps x"]
+
+
+def test_the_style_sheet_keeps_what_pages_name():
+    css = (
+        '@charset "UTF-8";a{b:1}.used,.unused{c:1}.unused a{d:1}.used:not(.unused){e:1}'
+        "@media print{.unused{f:1}.used{g:1}}@media screen{.unused{h:1}}"
+        "@font-face{i:1}.used:is(h1,.other) p{j:1}"
+    )
+    assert pages.purged(css, {"used"}) == (
+        '@charset "UTF-8";a{b:1}.used{c:1}.used:not(.unused){e:1}'
+        "@media print{.used{g:1}}@font-face{i:1}.used:is(h1,.other) p{j:1}"
+    )
 
 
 def test_ci_builds_the_site():

@@ -3,6 +3,8 @@
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
+SUM = "<mo>&#x02211;</mo>"
+
 
 def inline(writer, node):
     """Write a formula in a line of text."""
@@ -12,8 +14,10 @@ def inline(writer, node):
 
 def block(writer, node):
     """Write a formula that stands by itself; a wide one scrolls, by the keyboard too."""
+    # Fonts without mathematics have no larger sign for a sum that stands by itself.
+    formula = convert(node.astext(), display="block").replace(SUM, SUM.replace("<mo>", '<mo class="sum">'))
     opening = '<div class="formula" tabindex="0" role="group" aria-label="Formula">'
-    writer.body.append(f"{opening}{convert(node.astext(), display='block')}</div>\n")
+    writer.body.append(f"{opening}{formula}</div>\n")
     raise SkipNode
 
 

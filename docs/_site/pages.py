@@ -5,6 +5,7 @@ import re
 # Style sheets of cells and their outputs, which lessons alone have.
 FOR_LESSONS = "mystnb"
 THEME = "styles/pydata-sphinx-theme.css"
+FONTS = re.compile(r"@font-face\{[^}]*/fontawesome/[^}]*\}")  # site.css draws the icons
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
 WORD = re.compile(r"[A-Za-z_][\w-]*")
 HELD = re.compile(r"\([^()]*\)")  # what stands in :not(…) and :is(…)
@@ -69,7 +70,7 @@ def finished(app, error):
             words.update(WORD.findall(path.read_text(encoding="utf-8")))
     sheet = app.outdir / "_static" / THEME
     text = re.sub(r"/\*.*?\*/", "", sheet.read_text(encoding="utf-8"), flags=re.DOTALL)
-    sheet.write_text(purged(text, words), encoding="utf-8")
+    sheet.write_text(purged(FONTS.sub("", text), words), encoding="utf-8")
 
 
 def setup(app):

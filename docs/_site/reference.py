@@ -63,6 +63,16 @@ SUBJECTS = {
         ),
         ("merging", "Several inputs", "elementwise joining merging"),
     ),
+    "applications": (
+        (
+            "classic",
+            "From LeNet to DenseNet",
+            "lenet alexnet vgg vgg16 vgg19 squeezenet inception_v3 xception densenet",
+        ),
+        ("residual", "Residual networks", "resnet resnet50 resnet_v2 convnext"),
+        ("mobile", "Small networks", "mobilenet mobilenet_v2 mobilenet_v3 efficientnet"),
+        ("more", "U-Net, autoencoder, the table", "unet autoencoder listed imagenet_utils"),
+    ),
     "reference": (
         ("convolution", "Convolution, dense, pooling", "convolution transposed dense pooling shapes"),
         ("activations", "Activations and losses", "activations smooth prelu losses"),
