@@ -119,6 +119,8 @@ class PlanRun(Run):
     ----------
     tape : list of (kernel, arguments), or None
         Where kernel calls are recorded; None while they are not.
+    dry : bool
+        Whether no kernel is called: what is asked for is all that somebody wants to know.
     """
 
     step: int
@@ -128,6 +130,7 @@ class PlanRun(Run):
         super().__init__(training=training, seed=seed)
         self.arena = arena
         self.tape: list[Call] | None = None
+        self.dry = False
         self._place: Any = None
         self._turn: Any = 0
         self._turning = ""
@@ -218,6 +221,8 @@ class PlanRun(Run):
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""
+        if self.dry:
+            return
         kernel = quiet(kernel)
         if self.tape is not None:
             self.tape.append((kernel, args))

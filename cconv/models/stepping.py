@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from cconv.arguments.claims import Claim, Claims, alone
 from cconv.arguments.control import controlled
 from cconv.arguments.interrupts import Interrupts
+from cconv.arguments.numbers import positive_int
 from cconv.engine.plan import each_of
 from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch
@@ -20,6 +21,7 @@ from cconv.losses.own import is_own
 from cconv.metrics.meter import Meter
 from cconv.models.evaluating import Evaluator
 from cconv.models.files import named_params
+from cconv.models.memory import Memory, memory_of
 from cconv.models.sharding import WHOLE, Sharding
 
 T = TypeVar("T")
@@ -56,6 +58,38 @@ class Stepper(Evaluator):
         super().__init__(*described)
         self._interrupts = Interrupts()
         self._sharding: Sharding = WHOLE  # of the `fit` that is on
+
+    @controlled
+    def memory(self, batch_size: int = 32) -> Memory:
+        """Return how many bytes training and prediction take, beside the program and the data.
+
+        No batch is computed, and no memory taken: a plan is made that asks for all it would use.
+
+        Parameters
+        ----------
+        batch_size : int
+            Samples computed at a time.
+
+        Raises
+        ------
+        ValueError
+            For a model that is not built.
+        RuntimeError
+            While it is training.
+
+        Examples
+        --------
+        >>> from cconv.layers import Dense
+        >>> from cconv.models import Sequential
+        >>> model = Sequential([Dense(1000, input_shape=(1000,))])
+        >>> model.compile("adam", "mse")
+        >>> model.memory(batch_size=64).optimizer  # two float32 arrays as large as the weights
+        8008000
+        """
+        where = f"{self.kind}.memory"
+        self._need_built("memory")
+        self._not_in_training(where)
+        return memory_of(self, positive_int(where, "batch_size", batch_size))
 
     # --- one training at a time ---------------------------------------------------------------
 
