@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from cconv.arguments.text import printable
+from cconv.arguments.text import short
 from cconv.engine.flow import Flow
 from cconv.models import Model
 from cconv.models.diagram import describe
@@ -35,7 +35,7 @@ def layers_of(model: Model) -> list[dict[str, Any]]:
 
 
 def _row(name: str, kind: str, family: str, text: str, inputs: Any, shape: Any) -> dict[str, Any]:
-    row = {"name": printable(name), "type": printable(kind), "family": family, "text": printable(text)}
+    row = {"name": short(name), "type": short(kind), "family": family, "text": short(text, 120)}
     return {**row, "inputs": list(inputs), "shape": list(shape), "params": 0, "madds": 0}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cconv.arguments.arrays import as_array, real_array
 from cconv.arguments.labels import whole_numbers
-from cconv.arguments.text import printable
+from cconv.arguments.text import short
 from cconv.geometry.layout import to_channels_last
 from cconv.models import Model
 from cconv.models.answers import meaning
@@ -107,7 +107,7 @@ def _inside(estimator: Any, x: Any) -> tuple[Model, np.ndarray]:
 def _names(where: str, given: Any, count: int) -> list[str]:
     if isinstance(given, str) or len(given) != count:
         raise ValueError(f"{where}: classes must be {count} names, one for each output, got {given!r:.80}")
-    return [printable(name) for name in given]
+    return [short(name) for name in given]
 
 
 def _numbers_of(where: str, targets: np.ndarray, labels: np.ndarray) -> np.ndarray:

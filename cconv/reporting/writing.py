@@ -14,7 +14,7 @@ import numpy as np
 from cconv._version import __version__
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
-from cconv.arguments.text import printable, short
+from cconv.arguments.text import short
 from cconv.files.atomic import destination, naming, replacing
 from cconv.reporting import graph, results, seeing
 from cconv.reporting.packing import block, numbers, picture, smaller
@@ -103,7 +103,7 @@ def report(
     about = subject(WHERE, model, x_test, y_test, classes)
     figures = figures_of(WHERE, about.history if history is None else history)
     name = title if title is not None else f"{type(about.model).__name__} {about.model.name}"
-    text = _page(printable(name), _contents(about, figures, short(name), images, command))
+    text = _page(short(name), _contents(about, figures, short(name), images, command))
     with naming(path), replacing(path) as file:
         file.write(text.encode())
     return Path(path)
