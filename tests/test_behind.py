@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import on_all_threads
 
-from cconv import ops
+from cconv import activations, ops
 from cconv.engine.around import AddedStep, PaddedStep
+from cconv.engine.following import follows
 from cconv.engine.growing import GrowingStep
 from cconv.engine.plan import Plan
 from cconv.engine.steps import AddedRelu, NormalizedRelu
@@ -170,6 +171,21 @@ def test_batches_in_parts():
     y = model.predict_on_batch(x)
     model.fuse = False
     assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+def test_which_activations_follow_in_the_same_pass():
+    class Own(activations.LeakyReLU):
+        pass
+
+    for name in ("linear", "relu", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_silu"):
+        assert follows(activations.get(name)) == Behind(name)
+    assert follows(activations.LeakyReLU(0.3)) == Behind("leaky_relu", 0.3)
+    assert follows(activations.get("relu6")) == Behind("clipped_relu", 6.0)
+    assert follows(Own(0.3)) is None
+    assert follows(activations.get("gelu")) is None
+    layers = [Conv2D(4, 3, input_shape=(6, 6, 4)), BatchNormalization(), Activation("silu")]
+    (step,) = Plan(Sequential(layers, seed=1)._flow(), training=False, seed=0).steps
+    assert step._folded._last == Behind("silu")
 
 
 def test_the_first_convolution_adds_what_it_is_given():
