@@ -19,13 +19,32 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-SIMD = ["isa/dispatch.c", "isa/isa_generic.c", "isa/isa_avx2.c", "isa/isa_avx512.c", "system/probe.c"]
+SIMD = [
+    "isa/dispatch.c",
+    "isa/isa_generic.c",
+    "isa/isa_avx2.c",
+    "isa/isa_avx512.c",
+    "system/crew.c",
+    "system/probe.c",
+]
 # What Cython needs for memoryviews, once instead of in each module.
 SHARED = "cconv._shared"
 HEADERS = sorted(str(path) for path in Path("cconv/simd").rglob("*.h"))
 # Commands that run a compiler named behind them.
 LAUNCHERS = {"ccache", "sccache", "distcc", "icecc"}
 TEAM = "cconv/simd/system/team.c"
+# What GCC calls of OpenMP's library, and `team.c` answers.
+WRAPPED = [
+    "GOMP_parallel",
+    "GOMP_barrier",
+    "GOMP_loop_dynamic_start",
+    "GOMP_loop_dynamic_next",
+    "GOMP_loop_nonmonotonic_dynamic_start",
+    "GOMP_loop_nonmonotonic_dynamic_next",
+    "GOMP_loop_end",
+    "GOMP_loop_end_nowait",
+    "omp_get_thread_num",
+]
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
 
@@ -181,7 +200,7 @@ class BuildKernels(build_ext):
         shared = ["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
         linux = sys.platform == "linux"
         if linux and compile_flags:
-            link_flags = [*link_flags, "-Wl,--wrap=GOMP_parallel"]
+            link_flags = [*link_flags, *(f"-Wl,--wrap={name}" for name in WRAPPED)]
         sanitizers = os.environ.get("CCONV_SANITIZE")
         if sanitizers:
             shared = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer"]

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from cconv.models import Model, Sequential, load_model
     from cconv.models.explaining import explain
+    from cconv.reporting import report
     from cconv.threads import get_num_threads, set_num_threads
     from cconv.utils.config import show_config
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "utils.config": ("show_config",),
     "models.explaining": ("explain",),
+    "reporting": ("report",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
     "layers": (
         "ELU",
@@ -109,6 +111,7 @@ _MODULES = (
     "callbacks",
     "constraints",
     "datasets",
+    "distributed",
     "functional",
     "initializers",
     "io",
@@ -166,6 +169,7 @@ __all__ = [
     "explain",
     "get_num_threads",
     "load_model",
+    "report",
     "set_num_threads",
     "show_config",
 ]

@@ -270,7 +270,7 @@ cdef inline void weight_gradient(
     cdef cython.floating *rest = scratch + gradient_shared(s)
     cdef cython.floating *sums
     memset(scratch, 0, s.parts * 2 * f * item)
-    for t in prange(s.parts * s.shares, num_threads=threads, schedule="static"):
+    for t in prange(s.parts * s.shares, num_threads=threads, schedule="dynamic"):
         part, share = t // s.shares, t % s.shares
         if s.settles:
             sums = kernels + part * s.kernel

@@ -11,6 +11,10 @@ cdef extern from "system/control.h" nogil:
     cconv_word cconv_control_enter()
     void cconv_control_leave(const cconv_word *before)
 
+# In every module: its parallel regions are run by the crew of the process.
+cdef extern from "system/team.h" nogil:
+    void cconv_join(const void *crew)
+
 cdef extern from "depthwise/table.h" nogil:
     ctypedef struct cconv_depth:
         Py_ssize_t h, w, c
@@ -208,6 +212,9 @@ cdef extern from "simd.h" nogil:
     const char *cconv_available(int i)
 
 cdef const cconv_isa *cconv_current() noexcept nogil
+
+# For cconv_join; NULL where there is none.
+cdef const void *crew_of_process() noexcept nogil
 
 cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
                     Py_ssize_t item, int threads) noexcept nogil

@@ -36,6 +36,9 @@ from cconv._sizes cimport (
 cdef extern from "system/probe.h" nogil:
     int cconv_probe(int threads, size_t stack)
 
+cdef extern from "system/team.h" nogil:
+    const void *cconv_crew_of_process()
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -64,6 +67,14 @@ cdef cconv_isa _isa
 
 cdef const cconv_isa *cconv_current() noexcept nogil:
     return &_isa
+
+
+cdef const void *_crew = cconv_crew_of_process()
+cconv_join(_crew)
+
+
+cdef const void *crew_of_process() noexcept nogil:
+    return _crew
 
 
 cdef list names_of(const char *(*name)(int)):
@@ -170,7 +181,7 @@ cdef void run_pass(
     const Pass *p, size images, int threads,
 ) noexcept nogil:
     cdef size t, image, rest, tasks = images * p.bands * p.splits
-    for t in prange(tasks, num_threads=threads, schedule="static"):
+    for t in prange(tasks, num_threads=threads, schedule="dynamic"):
         image = t // (p.bands * p.splits)
         rest = t % (p.bands * p.splits)
         pass_task(x + image * p.h * p.w * p.c, packed, bias, y + image * p.image, p, rest // p.splits,
@@ -236,7 +247,7 @@ cdef void pack_phase(
 ) noexcept nogil:
     cdef size count = p.kh * p.kw, block = count * p.cg * p.width, f = p.c
     cdef size group = block * ceil_div(p.fg, p.width), t, u, v, g
-    for t in prange(p.groups * count, num_threads=threads, schedule="static"):
+    for t in prange(p.groups * count, num_threads=threads, schedule="dynamic"):
         g = t // count
         u = down.tap + (p.kh - 1 - (t % count) // p.kw) * down.step
         v = across.tap + (p.kw - 1 - t % p.kw) * across.step
@@ -259,7 +270,7 @@ cdef void empty_phase(const cython.floating *bias, cython.floating *dx, const Pa
     # Input pixels that no tap reaches: they lie between strides longer than the kernel.
     cdef size t, j
     cdef cython.floating *row
-    for t in prange(images * p.rows, num_threads=threads, schedule="static"):
+    for t in prange(images * p.rows, num_threads=threads, schedule="dynamic"):
         row = dx + (t // p.rows) * p.image + p.first + (t % p.rows) * p.row
         for j in range(p.columns):
             empty_pixel(bias, row + j * p.column, p.groups * p.fg, p.mode & CCONV_RELU)
@@ -314,7 +325,7 @@ cdef void add_parts(void *total, const void *parts, size count, size n, size str
     # total (n) += parts (count, n), `stride` elements apart, in order.
     cdef size chunk = 4096, t, k
     cdef const cconv_rows *rows = cconv_rows_of(item)
-    for t in prange(ceil_div(n, chunk) if count > 0 else 0, num_threads=threads, schedule="static"):
+    for t in prange(ceil_div(n, chunk) if count > 0 else 0, num_threads=threads, schedule="dynamic"):
         for k in range(count):
             rows.add(least(chunk, n - t * chunk), <const char *>parts + (k * stride + t * chunk) * item, NULL,
                      <char *>total + t * chunk * item, 0)
@@ -325,7 +336,7 @@ cdef void add_whole(void *total, void *sums, void *lost, size count, size n, siz
     # total (n) = the parts sums, lost (count, n), `stride` elements apart, of which the first are used up.
     cdef size chunk = 4096, t, k, at, some
     cdef const cconv_rows *rows = cconv_rows_of(item)
-    for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="static"):
+    for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="dynamic"):
         at, some = t * chunk * item, least(chunk, n - t * chunk)
         for k in range(1, count):
             rows.add_exactly(some, <char *>sums + k * stride * item + at, <char *>sums + at,

@@ -161,6 +161,6 @@ cdef inline void pack_groups(
     const Pass *p, int threads,
 ) noexcept nogil:
     cdef size group = forward_packed(p) // p.groups, taps = p.kh * p.kw * p.cg, g
-    for g in prange(p.groups, num_threads=threads, schedule="static"):
+    for g in prange(p.groups, num_threads=threads, schedule="dynamic"):
         pack(kernel + g * p.fg, packed + g * group, False, taps, p.fg, p.groups * p.fg, p.width,
              taps * p.width)

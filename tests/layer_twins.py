@@ -568,10 +568,13 @@ def _crop(layer, n, size, corner):
     part = layer.height, layer.width
     window, middle = layer._middle(size)
     if corner is None and window != part:
-        at, (place, fill_mode, interpolation, fill_value) = layer._resized(n, window, middle)
+        rows, columns = (
+            np.pad(reference.resizing.matrix(kept, new), ((0, 0), (first, extent - first - kept)))
+            for kept, new, first, extent in zip(window, part, middle, size, strict=True)
+        )
         return (
-            lambda a: reference.sample(a, at, place, fill_mode, interpolation, fill_value, part),
-            lambda a, y: reference.sample_backward(a, at, place, fill_mode, interpolation, size),
+            lambda a: np.einsum("oh,nhwc,pw->nopc", rows, a, columns),
+            lambda a, y: np.einsum("oh,nopc,pw->nhwc", rows, a, columns),
         )
     corner = np.tile(middle, (n, 1)) if corner is None else corner
     return lambda a: reference.crop(a, corner, part), lambda a, y: reference.crop_backward(a, corner, size)

@@ -201,6 +201,75 @@ def detector(rng):
     return model(nodes, [("x", ["n", 3, 3, 4])], ["y"], constants)
 
 
+def axes_of_images(rng):
+    """Normalisations of images over other axes than the channels, in the ways of several exporters."""
+    nodes = [
+        node("LayerNormalization", ["x", "g", "b"], ["a"], axis=1),
+        node("Mul", ["a", "a"], ["c"]),
+        node("ReduceMean", ["c"], ["d"], axes=[1, 3]),
+        node("Add", ["d", "epsilon"], ["e"]),
+        node("Sqrt", ["e"], ["f"]),
+        node("Reciprocal", ["f"], ["h"]),
+        node("Mul", ["h", "a"], ["i"]),
+        node("Mul", ["s", "i"], ["j"]),
+        node("ReduceL2", ["j"], ["l"], axes=[1]),
+        node("Clip", ["l", "least"], ["m"]),
+        node("Shape", ["j"], ["o"]),
+        node("Expand", ["m", "o"], ["p"]),
+        node("Div", ["j", "p"], ["q"]),
+        node("LayerNormalization", ["q", "u", "v"], ["r"], axis=2),
+        node("LpNormalization", ["r"], ["y"], axis=3),
+    ]
+    constants = [tensor(rng, "g", 4, 6, 7), tensor(rng, "b", 4, 6, 7), number("epsilon", 1e-4)]
+    constants += [tensor(rng, "s", 1, 4, 1, 7), number("least", 1e-12)]
+    constants += [tensor(rng, "u", 6, 7), tensor(rng, "v", 6, 7)]
+    return model(nodes, [("x", ["n", 4, 6, 7])], ["y"], constants)
+
+
+def together(rng):
+    """Products of vectors, a softmax over all pixels, ReLUs with a threshold or an end, and a mean."""
+    nodes = [
+        node("ThresholdedRelu", ["x"], ["a"], alpha=0.25),
+        node("LeakyRelu", ["x"], ["b"], alpha=0.2),
+        node("Min", ["b", "one"], ["c"]),
+        node("Mean", ["a", "c", "x"], ["d"]),
+        node("ReduceMax", ["d"], ["e"], axes=[2, 3]),
+        node("Sub", ["d", "e"], ["f"]),
+        node("Exp", ["f"], ["g"]),
+        node("ReduceSum", ["g", "pixels"], ["h"]),
+        node("Div", ["g", "h"], ["i"]),
+        node("Log", ["h"], ["j"]),
+        node("Sub", ["f", "j"], ["l"]),
+        node("Reshape", ["i", "rows"], ["p"]),
+        node("Reshape", ["l", "rows"], ["q"]),
+        node("Einsum", ["p", "q"], ["r"], equation="nck, ndk -> ncd"),
+        node("Einsum", ["x", "r"], ["y"], equation="nchw,nce->nhwe"),
+    ]
+    constants = [number("one", 1), integers("pixels", 2, 3), integers("rows", 0, 3, 20)]
+    return model(nodes, [("x", ["n", 3, 5, 4])], ["y"], constants)
+
+
+def strided(rng):
+    """Samples put into one row, and taken apart by places that are counted: PyTorch's ``as_strided``."""
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "first"], ["n"]),
+        node("Range", ["first", "n", "step"], ["a"]),
+        node("Mul", ["a", "size"], ["b"]),
+        node("Unsqueeze", ["b", "axes"], ["c"]),
+        node("Add", ["c", "places"], ["d"]),
+        node("Reshape", ["x", "flat"], ["e"]),
+        node("Gather", ["e", "d"], ["f"]),
+        node("Softmax", ["f"], ["y"], axis=-1),
+    ]
+    scalars = [
+        numpy_helper.from_array(np.array(n, np.int64), name) for name, n in (("first", 0), ("step", 1))
+    ]
+    constants = [integers("size", 12), integers("axes", 1, 2), integers("flat", -1)]
+    places = numpy_helper.from_array(np.arange(12).reshape(1, 3, 4), "places")
+    return model(nodes, [("x", ["n", 12, 1, 1])], ["y"], [*scalars, *constants, places])
+
+
 NETWORKS = {
     "network": lambda rng: network(),
     "fixed": lambda rng: network(batch=3),
@@ -216,6 +285,9 @@ NETWORKS = {
             sequences,
             pieces,
             detector,
+            axes_of_images,
+            together,
+            strided,
         )
     },
 }

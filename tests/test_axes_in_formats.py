@@ -1,10 +1,21 @@
-"""Reshape and Permute in models whose channels come first: axes are those that the user sees, as in Keras."""
+"""Layers with axes in models whose channels come first: they are those that the user sees, as in Keras."""
 
 import numpy as np
 import pytest
 
 from cconv import set_num_threads
-from cconv.layers import Conv2D, Dense, Flatten, Input, Permute, Reshape
+from cconv.layers import (
+    Conv2D,
+    Dense,
+    Flatten,
+    Input,
+    LayerNormalization,
+    Normalization,
+    Permute,
+    Reshape,
+    RMSNormalization,
+    UnitNormalization,
+)
 from cconv.models import Model, Sequential, load_model
 
 RNG = np.random.default_rng(3)
@@ -93,3 +104,32 @@ def test_rows_become_maps():
     # Flatten's rows are in the order (h, w, c), as Keras'.
     wanted = X.transpose(0, 2, 3, 1).reshape(5, -1)
     np.testing.assert_array_equal(model.predict(X.reshape(5, -1), verbose=0), wanted)
+
+
+def root(x, axes):
+    return np.sqrt((x * x).mean(axis=axes, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("make", "wanted"),
+    [
+        (lambda: LayerNormalization([2, 3], 0.0), lambda x: centred(x) / root(centred(x), (2, 3))),
+        (lambda: RMSNormalization([1, 3], 0.0), lambda x: x / root(x, (1, 3))),
+        (lambda: UnitNormalization(2), lambda x: x / np.linalg.norm(x, axis=2, keepdims=True)),
+        (lambda: Normalization(1, [0.5, 2.0], [4.0, 1.0]), lambda x: (x - SHIFT) / np.sqrt(SQUARE)),
+    ],
+)  # fmt: skip
+def test_normalisations_count_as_the_user_sees(make, wanted, tmp_path):
+    model = Sequential([unchanged(), make()], seed=0)
+    model.build((2, 3, 4))
+    np.testing.assert_allclose(model.predict(X, verbose=0), wanted(X), rtol=1e-5, atol=1e-5)
+    model.save(tmp_path / "m.safetensors")
+    twin = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(twin.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def centred(x):
+    return x - x.mean(axis=(2, 3), keepdims=True)
+
+
+SHIFT, SQUARE = np.array([0.5, 2.0]).reshape(1, 2, 1, 1), np.array([4.0, 1.0]).reshape(1, 2, 1, 1)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import on_all_threads
 
-from cconv import ops
+from cconv import activations, ops
 from cconv.engine.around import AddedStep, PaddedStep
+from cconv.engine.following import follows
 from cconv.engine.growing import GrowingStep
 from cconv.engine.plan import Plan
 from cconv.engine.steps import AddedRelu, NormalizedRelu
@@ -20,6 +21,8 @@ from cconv.layers import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Dropout,
+    GlobalAveragePooling2D,
     Input,
     MaxPooling2D,
     ReLU,
@@ -170,6 +173,69 @@ def test_batches_in_parts():
     assert y.tobytes() == model.predict_on_batch(x).tobytes()
 
 
+def test_which_activations_follow_in_the_same_pass():
+    class Own(activations.LeakyReLU):
+        pass
+
+    for name in ("linear", "relu", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_silu"):
+        assert follows(activations.get(name)) == Behind(name)
+    assert follows(activations.LeakyReLU(0.3)) == Behind("leaky_relu", 0.3)
+    assert follows(activations.get("relu6")) == Behind("clipped_relu", 6.0)
+    assert follows(Own(0.3)) is None
+    assert follows(activations.get("gelu")) is None
+    layers = [Conv2D(4, 3, input_shape=(6, 6, 4)), BatchNormalization(), Activation("silu")]
+    (step,) = Plan(Sequential(layers, seed=1)._flow(), training=False, seed=0).steps
+    assert step._folded._last == Behind("silu")
+
+
+def test_the_first_convolution_adds_what_it_is_given():
+    image = Input((6, 6, 4))
+    for both in ([Conv2D(4, 1)(image), image], [image, Conv2D(4, 1)(image)]):
+        (step,) = steps_of(Model(image, Add()(both)))
+        assert type(step) is AddedStep
+
+
+def test_a_dropout_in_front_of_an_addition_is_left_out():
+    """Stochastic depth, as in an EfficientNet: at inference it only passes on."""
+    image = Input((12, 12, 4))
+    x = y = Conv2D(8, 3, padding="same", activation="relu")(image)
+    for _ in range(2):
+        y = Conv2D(8, 1, use_bias=False)(y)
+        x = y = Add()([Dropout(0.2, noise_shape=(None, 1, 1, 1))(Dropout(0.1)(y)), x])
+    model = Model(image, Dense(3)(y), seed=3)
+    steps = steps_of(model)
+    assert [len(step.layers) for step in steps if type(step) is AddedStep] == [4, 4]
+    assert not any(isinstance(step.layers[0], Dropout) for step in steps)
+    x = RNG.normal(size=(5, 12, 12, 4)).astype("float32")
+    y = on_all_threads(lambda: [model.predict_on_batch(x) for _ in range(3)])[-1]
+    model.fuse = False
+    assert y.tobytes() == model.predict_on_batch(x).tobytes()
+
+
+class Doubled(Dropout):
+    """One that does more than pass on."""
+
+    def _forward(self, x, run):
+        return 2 * x
+
+
+def test_what_stands_between_a_convolution_and_an_addition_is_left_alone():
+    image = Input((6, 6, 4))
+    y, z = Conv2D(4, 3, padding="same")(image), Conv2D(4, 1)(image)
+    for outputs, number in (
+        (Add()([image, Doubled(0.5)(y)]), 0),
+        ([Dropout(0.5)(y), Add()([image, y])], 0),
+        ([Dropout(0.5)(y), Add()([image, Dropout(0.5)(y)])], 0),
+        # Of two that are dropped the first may be passed on behind the second convolution.
+        (Add()([Dropout(0.5)(y), Dropout(0.5)(z)]), 1),
+    ):
+        model = Model(image, outputs, seed=1)
+        assert sum(isinstance(step, AddedStep) for step in steps_of(model)) == number
+        x = RNG.normal(size=(2, 6, 6, 4)).astype("float32")
+        fused, model.fuse = model.predict_on_batch(x), False
+        assert all(map(np.array_equal, fused, model.predict_on_batch(x)))
+
+
 def test_what_is_read_twice_is_not_added_to():
     image = Input((6, 6, 4))
     y = Conv2D(4, 3, padding="same")(image)
@@ -179,6 +245,7 @@ def test_what_is_read_twice_is_not_added_to():
         Add()([image, ReLU()(y)]),
         Add()([image, y, y]),
         Add()([image, Conv2D(4, 1, activation="relu")(image)]),
+        Add()([GlobalAveragePooling2D(keepdims=True)(image), Conv2D(4, 1)(image)]),  # of other shapes
     ):
         assert not any(isinstance(step, AddedStep) for step in steps_of(Model(image, outputs)))
 

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import signal
+import sys
 import threading
 import warnings
 
@@ -12,6 +13,7 @@ import pytest
 from resuming import X, Y, network, train
 
 from cconv import metrics
+from cconv.arguments.interrupts import Interrupts
 from cconv.callbacks import BackupAndRestore, Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cconv.callbacks.backup import checkpoints
 from cconv.estimators import CNNClassifier
@@ -452,6 +454,54 @@ def interrupt_soon(seconds):
     timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     return timer
+
+
+def pressed_at(number, block):
+    """Call ``block()`` with Ctrl-C before its instruction of this number; return whether it has so many."""
+    left = [number]
+
+    def trace(frame, event, argument):
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] == -1:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)
+        block()
+    finally:
+        sys.settrace(before)
+    return left[0] < 0
+
+
+def test_ctrl_c_between_any_two_instructions_is_heard_once_and_leaves_pythons_handler():
+    done = []
+
+    def block():
+        with Interrupts() as interrupts:
+            interrupts.held += 1
+            done.append("whole")
+            done.append("step")
+            interrupts.release()
+
+    number = raised = 0
+    more = True
+    while more:
+        done.clear()
+        try:
+            more = pressed_at(number, block)
+        except KeyboardInterrupt:
+            raised += 1
+        else:
+            assert not more, f"instruction {number}: the Ctrl-C was lost"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, f"instruction {number}"
+        assert len(done) != 1, f"instruction {number}: half of what was held back"
+        number += 1
+    assert raised == number - 1 > 80
 
 
 def test_ctrl_c_leaves_a_whole_number_of_steps():

@@ -73,7 +73,7 @@ def test_mnist_small_is_whole_and_balanced():
     assert mnist_small.load_data()[0][0].any()
 
 
-IMAGE_PARTS = ("shape", "ink", "is_bright", "bright", "dark")
+IMAGE_PARTS = ("bright", "dark", "is_bright", "runs", "shape")
 
 
 def test_mnist_small_is_small_enough_and_never_unpickles():
@@ -98,6 +98,9 @@ def test_mnist_small_is_made_by_its_tool(tmp_path, real_mnist):
         chosen = tool.choose(y, count)
         np.testing.assert_array_equal(x[chosen], x_small)
         np.testing.assert_array_equal(y[chosen], y_small)
+    for long in (0, 1, 255, 256, 510, 511, 1000):
+        ink = np.arange(long + 2) >= long
+        assert (np.repeat(np.arange(len(runs := tool.runs_of(ink))) % 2 == 1, runs) == ink).all()
     tool.write(tmp_path / "a.npz", {"x": images[1][0]})
     tool.write(tmp_path / "b.npz", {"x": images[1][0]})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

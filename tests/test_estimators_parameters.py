@@ -250,3 +250,21 @@ def test_entries_of_the_scratch_classifier_s_dicts():
     assert (cnn.optimizer_param, cnn.conv_param["n_filters"]) == ({"lr": 0.1}, 4)
     assert Scratch2dCNNClassifier().optimizer_param == kept
     assert clone(cnn).get_params() == cnn.get_params()
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_names_of_scikit_learns_networks_say_what_they_are_here(kind):
+    expected = f"{kind.__name__}: there is no parameter 'max_iter', it is 'max_epochs' here"
+    with pytest.raises(TypeError, match=expected):
+        kind(max_iter=3)
+    with pytest.raises(TypeError, match=expected):
+        kind().set_params(max_iter=3)
+    with pytest.raises(TypeError, match="'solver', it is 'optimizer'"):
+        kind(solver="adam", max_epochs=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'no_such'"):
+        kind(no_such=3)
+
+
+def test_a_name_without_a_counterpart_is_an_invalid_parameter():
+    with pytest.raises(ValueError, match="Scratch2dCNNClassifier: invalid parameter 'max_iter'"):
+        Scratch2dCNNClassifier().set_params(max_iter=3)

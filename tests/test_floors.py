@@ -9,7 +9,7 @@ ROOT = Path(cconv.__file__).parent
 # From the top; what stands beside each other may not import each other in a circle either.
 FLOORS = (
     ("__init__", "__main__", "cli"),
-    ("estimators", "applications", "io", "plotting", "utils"),
+    ("estimators", "applications", "io", "plotting", "reporting", "utils"),
     ("models",),
     ("engine", "inputs"),
     ("layers",),
@@ -20,7 +20,7 @@ FLOORS = (
     ("ops",),
     ("kernels", "reference", "threads"),
     ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
-    ("geometry", "datasets", "files", "callbacks", "constraints", "seeds"),
+    ("geometry", "datasets", "files", "callbacks", "constraints", "seeds", "distributed"),
     ("arguments", "exactmath", "_version"),
 )
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "matplotlib": {"plotting"},
     "onnx": {"io.onnx"},
     "h5py": {"io.keras"},
+    "mpi4py": {"distributed"},
 }
 
 

@@ -290,9 +290,11 @@ def test_outputs_that_are_computed_again_share_their_memory():
         y = plan.forward(images(model, 4))
         plan.backward(np.ones_like(y))
         nbytes[fuse] = plan.arena.nbytes / y.nbytes
-    # Kept are the convolutions' outputs and the last one; two are shared, two are the gradients'.
-    assert nbytes[True] < 6 + 1 + 2 + 2 + 1
-    assert nbytes[False] > 18 + 2
+    print(nbytes)
+    # Kept are the convolutions' outputs and the last one; two are shared, one is lent to gradients in turn.
+    assert nbytes[True] < 6 + 1 + 2 + 1 + 0.2
+    # Layer by layer also those of ReLU; a normalisation's is lent.
+    assert nbytes[False] < 12 + 1 + 0.2
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 8, 17])

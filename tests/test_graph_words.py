@@ -1,10 +1,13 @@
 """What is said to those who write in a graph what makes no layer, or hold a model of another dtype."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 from cconv.layers import Dense, Input
-from cconv.models import Model, Sequential
+from cconv.models import Model, Sequential, clone_model, flowing
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,15 @@ def test_a_model_of_another_dtype_in_a_model_says_what_to_give(inner):
         Model(x, base(x), dtype="float64")
     with pytest.raises(ValueError, match=r"got \(4,\) and float32 here$"):
         Sequential([*base.layers[-1:]]).build((None, 4))
+
+
+@pytest.mark.parametrize("inner", ["Model", "Sequential"])
+def test_models_are_nested_only_so_deep_as_copies_go(inner):
+    model = Sequential([Dense(2, input_shape=(2,))], seed=1)
+    for _ in range(flowing.DEEPEST - 1):
+        x = Input((2,))
+        model = Sequential([model], seed=1) if inner == "Sequential" else Model(x, model(x), seed=1)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), clone_model(model)):
+        assert other.count_params() == 6
+    with pytest.raises(ValueError, match=f"models must be nested at most 32 deep, {model.name!r} is"):
+        Sequential([model]) if inner == "Sequential" else model(Input((2,)))

@@ -74,6 +74,10 @@ def test_predicts_what_onnxruntime_does(name, path):
         ("layer_norm", "LayerNormalization Dense"),
         ("group_norm", "GroupNormalization Flatten Reshape Permute Reshape Permute"),
         ("channels_last", "ElementwiseAffine Conv2D ReLU GlobalAveragePooling2D Dense"),
+        (
+            "axes_of_images",
+            "LayerNormalization RMSNormalization UnitNormalization LayerNormalization UnitNormalization",
+        ),
     ],
 )
 def test_layers_are_those_that_one_would_write(name, kinds, path):
@@ -228,6 +232,32 @@ def test_all_that_is_missing_is_said_at_once(path):
     )
     with pytest.raises(ValueError, match=rf"^{re.escape(f'{path}: {expected}')}$"):
         io.onnx.load(written(path, whole))
+
+
+def test_all_of_attention_is_missing(path):
+    """Behind what is not read, too, as far as its shape is known."""
+    node = helper.make_node
+    nodes = [
+        node("Concat", ["token", "x"], ["a"], "tokens", axis=1),
+        node("MatMul", ["a", "k"], ["b"], "keys"),
+        node("Transpose", ["b"], ["c"], perm=[0, 2, 1]),
+        node("MatMul", ["a", "c"], ["d"], "scores"),
+        node("Softmax", ["d"], ["e"], axis=-1),
+        node("MatMul", ["e", "a"], ["f"], "mixed"),
+        node("Sin", ["f"], ["g"], "first wave"),
+        node("Greater", ["g", "f"], ["h"], "larger"),
+        node("Where", ["h", "g", "f"], ["i"], "chosen"),
+        node("Sin", ["i"], ["y"], "second wave"),
+    ]
+    rng = np.random.default_rng(0)
+    whole = model(nodes, [("x", ["n", 5, 4])], ["y"], [tensor(rng, "token", 1, 1, 4), tensor(rng, "k", 4, 4)])
+    with pytest.raises(ValueError, match="no layers for") as error:
+        io.onnx.load(written(path, whole))
+    assert str(error.value).partition("no layers for ")[2] == (
+        "Concat with a constant (1 node, 'tokens'), MatMul of two values that depend on the input, or of a "
+        "constant in front (2 nodes, first 'scores'), Sin (2 nodes, first 'first wave'), Greater (1 node, "
+        "'larger'), Where (1 node, 'chosen')"
+    )
 
 
 @pytest.mark.parametrize("opset", [6, 25, 0])

@@ -10,6 +10,7 @@ from cconv.layers import (
     BatchNormalization,
     Conv2D,
     Dense,
+    ElementwiseAffine,
     Flatten,
     GlobalAveragePooling2D,
     GroupNormalization,
@@ -173,7 +174,9 @@ def test_an_adapted_model_is_saved_and_loaded(tmp_path):
 # --- in models
 
 
-def network():
+def network(along_others=True):
+    """Layers for a model; those along other axes than the channels sum in the order of the data format."""
+    others = RMSNormalization((1, 2, 3)), LayerNormalization([1, 3], scale=False)
     return [
         Rescaling([0.5, 1.0, 2.0], offset=[0.0, 0.5, -1.0]),
         Normalization(-1, [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]),
@@ -182,20 +185,20 @@ def network():
         LayerScale(0.5),
         Conv2D(6, 3, activation="relu", padding="same"),
         GroupNormalization(3),
-        RMSNormalization((1, 2, 3)),
+        *(others[:1] if along_others else ()),
         UnitNormalization(),
-        LayerNormalization([1, 3], scale=False),
+        *(others[1:] if along_others else ()),
         GlobalAveragePooling2D(),
         Dense(3, activation="softmax"),
     ]
 
 
-def trained(threads, fuse, dtype="float32", data_format=None):
+def trained(threads, fuse, dtype="float32", data_format=None, along_others=True):
     cconv.set_num_threads(threads)
     x, labels = numbers(26, 7, 6, 3, dtype=dtype), np.arange(26) % 3
     if data_format == "channels_first":
         x = np.ascontiguousarray(np.moveaxis(x, 3, 1))
-    model = Sequential(network(), seed=3, dtype=dtype, data_format=data_format)
+    model = Sequential(network(along_others), seed=3, dtype=dtype, data_format=data_format)
     model.fuse = fuse
     model.compile("adam", "sparse_categorical_crossentropy")
     # Batches that shrink at the end of each epoch, and come again.
@@ -209,7 +212,8 @@ def test_training_does_not_depend_on_threads_fusing_or_format(dtype):
     kept = cconv.get_num_threads()
     try:
         runs = {trained(threads, fuse, dtype) for threads in (1, 2, 3, 8) for fuse in (True, False)}
-        assert len(runs | {trained(2, True, dtype, "channels_first")}) == 1
+        assert len(runs) == 1
+        assert trained(2, True, dtype, "channels_first", False) == trained(2, True, dtype, None, False)
     finally:
         cconv.set_num_threads(kept)
 
@@ -279,3 +283,19 @@ def test_infinities_pass_without_a_warning(dtype):
         warnings.simplefilter("error")
         assert np.isnan(layer.forward(x.astype(layer.dtype), training=True)[..., 0]).all()
         Normalization().adapt(x)
+
+
+@pytest.mark.parametrize("layer", [Rescaling(2.0, offset=-1.0), Rescaling(0.0), ElementwiseAffine()])
+@pytest.mark.parametrize("replayed", [False, True])
+def test_layers_that_numpy_computes_let_infinities_pass_without_a_warning(layer, replayed):
+    x = np.full((2, 3), np.finfo("float32").max, np.float32)
+    x[0] = np.inf, -np.inf, np.nan
+    model = Sequential([layer.clone(), Dense(1)], seed=0).build((3,))
+    if isinstance(layer, ElementwiseAffine):
+        model.layers[0].params["gamma"] = np.full(3, 4.0, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(1 + 3 * replayed):
+            assert np.isnan(model.predict_on_batch(x)[0, 0])
+        assert model.layers[0].forward(x, training=True).shape == x.shape
+        assert np.isnan(model.layers[0].backward(x)[0, 2])

@@ -109,6 +109,9 @@ def test_wheel_is_small_and_whole(wheel, record_property):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"cconv/py.typed", "cconv/datasets/mnist_small.npz"} <= names
+    assert {
+        f"cconv/{path.relative_to(ROOT / 'cconv')}" for path in (ROOT / "cconv/reporting/page").iterdir()
+    } <= names
     for source in (ROOT / "cconv").rglob("*.pyx"):
         path = source.relative_to(ROOT).with_suffix("").as_posix()
         assert f"{path}.pyi" in names

@@ -58,7 +58,11 @@ def test_the_code_of_other_frameworks_is_python_and_runs_where_they_are(name):
 
 def test_there_is_an_example_of_every_way_of_a_model():
     text = "".join(code for _, code, _ in PAGES["bring-your-model.md"])
-    for way in ("onnx.load", ".export(", "load_model(", ".keras", "load_state_dict(", "save_state_dict("):
+    ways = [
+        *("onnx.load(", ".export(", "load_model(", ".keras", "load_weights(", "save_weights("),
+        *("load_state_dict(", "save_state_dict(", ".from_model(", "export_onnx("),
+    ]
+    for way in ways:
         assert way in text
 
 

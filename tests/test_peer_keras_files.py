@@ -38,6 +38,11 @@ LAYERS = [
     (IMAGE, layers.UpSampling2D(2, interpolation="bilinear")),
     (IMAGE, layers.Rescaling([1.0, 2.0, 3.0, 4.0], 0.5)),
     (IMAGE, layers.AveragePooling2D(3, 2, padding="same")),
+    (IMAGE, layers.Conv2D(6, 3, strides=2, padding=1, activation="relu")),
+    (IMAGE, layers.DepthwiseConv2D(3, 2, padding=((0, 2), (1, 0)))),
+    (IMAGE, layers.AveragePooling2D(3, 1, padding="same", count_include_pad=True)),
+    (IMAGE, layers.AveragePooling2D((2, 3), ceil_mode=True)),
+    (SEQUENCE, layers.Conv1D(5, 3, padding=(2, 1))),
     (IMAGE, layers.Permute((3, 1, 2))),
     (IMAGE, layers.Reshape((-1, 4))),
 ]

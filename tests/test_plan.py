@@ -136,11 +136,11 @@ def test_training_allocates_once_for_any_number_of_steps_and_batch_sizes():
     plan = Plan(network(), training=True, seed=3, loss=CategoricalCrossentropy())
     train(plan, images(32), one_hot(32))
     reserved = plan.arena.nbytes
-    places = [y.ctypes.data for y in plan.outputs]
+    places = {name: memory.ctypes.data for name, memory in plan.arena._memory.items()}
     for step, n in enumerate((32, 7, 32, 1), start=1):
         train(plan, images(n), one_hot(n), step)
         assert plan.arena.nbytes == reserved
-        assert [y.ctypes.data for y in plan.outputs] == places
+        assert {name: memory.ctypes.data for name, memory in plan.arena._memory.items()} == places
 
 
 def test_inference_takes_turns_in_two_places():

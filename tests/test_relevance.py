@@ -272,6 +272,34 @@ def test_class_activation_map_refuses(arguments, error, message):
         class_activation_map(**{"model": model, "x": x, **arguments})
 
 
+def test_layers_of_models_in_the_model_and_those_models():
+    x = Input((9, 11, 2))
+    inner = [
+        Sequential([Conv2D(3, 3, name="conv"), Conv2D(3, 1, name=end, activation="tanh")], name=name)
+        for name, end in (("a", "end"), ("b", "last"))
+    ]
+    tensor = Input((9, 11, 2))
+    outer = Model(tensor, inner[1](tensor), name="outer")
+    y = Add(name="sum")([inner[0](x), outer(x)])
+    model = Model(x, Dense(3)(GlobalAveragePooling2D()(y)), seed=1)
+    images = rng().normal(size=(2, 9, 11, 2))
+
+    def maps(layer):
+        return class_activation_map(model, images, layer, 1)
+
+    same = ("a", "a/end", "end", 1, inner[0]), ("outer", "outer/b", "outer/b/last", "b", "last", inner[1])
+    for names in same:
+        first, *others = map(maps, names)
+        assert first.any()
+        assert all(np.array_equal(first, other) for other in others)
+    assert np.array_equal(maps("outer/b/conv"), maps(inner[1].layers[0]))
+    assert not np.array_equal(maps("outer/b/conv"), maps("a/conv"))
+    with pytest.raises(ValueError, match="layer must be 'a/conv' or 'outer/b/conv', got 'conv'"):
+        maps("conv")
+    with pytest.raises(ValueError, match="a, a/conv, a/end, outer, outer/input_layer, outer/b, outer/b/conv"):
+        maps("c")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -37,14 +37,13 @@ class Interrupts:
             _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
             and threading.get_ident() == threading.main_thread().ident
         ):
-            self._installed = True
             _signal.signal(_signal.SIGINT, self._hear)
+            self._installed = True
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._installed:
-            self._installed = False
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            self._uninstall()
         self.held = 0
         self.raise_it()
 
@@ -54,8 +53,14 @@ class Interrupts:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.came or not self.held:
             self.came = False
+            # Where Ctrl-C comes between two lines of `__enter__` or `__exit__`, nobody else would do it.
+            self._uninstall()
             _signal.default_int_handler(number, frame)
         self.came = True
+
+    def _uninstall(self) -> None:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        self._installed = False
 
     def release(self) -> None:
         """Hold back no more; raise the KeyboardInterrupt that waits."""

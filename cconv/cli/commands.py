@@ -117,10 +117,30 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     _add_threads(parser)
     parser.add_argument(
+        "--shards",
+        type=_positive,
+        metavar="S",
+        help="into how many parts a batch is cut; the model depends on it (default 1, or 8 if --distributed)",
+    )
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="one of the ranks of an MPI job that train together: mpiexec -n 4 python -m cconv train "
+        "--distributed. Their number, a power of two, divides S, and does not change the model (needs "
+        "cconv[mpi])",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("model.safetensors"),
         help="where to save the model, after every epoch (default model.safetensors)",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page about the trained model: its layers at work on test images, learning curves, "
+        "confusion matrix, costs and settings",
     )
     parser.add_argument(
         "--resume",

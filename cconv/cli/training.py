@@ -1,7 +1,10 @@
 """``cconv train``."""
 
 import argparse
+import io
+import shlex
 import time
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,13 @@ from cconv.callbacks import BackupAndRestore, Callback, ProgressBar
 from cconv.callbacks.backup import checkpoints
 from cconv.callbacks.monitors import Logs
 from cconv.cli import data
+from cconv.cli.messages import sentence
 from cconv.cli.trained import Trained, look_at
 from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
 from cconv.models.files import write_model
+from cconv.reporting import report
 from cconv.threads import get_num_threads, set_num_threads
 
 MINUTE = 60.0  # seconds
@@ -46,9 +51,29 @@ class _Saver(Callback):
 
 def train(arguments: argparse.Namespace) -> int:
     """Train LeNet-5 as the arguments say, save it after every epoch, and print what it reached."""
+    if not arguments.distributed:
+        return _train(arguments, None)
+    from cconv.distributed import MPI
+
+    ranks = MPI()
+    try:
+        with redirect_stdout(io.StringIO()) if ranks.rank else nullcontext():
+            return _train(arguments, ranks)
+    except Exception as error:
+        if ranks.size == 1:
+            raise
+        ranks.end(error, sentence(error))
+
+
+def _train(arguments: argparse.Namespace, ranks: Any) -> int:
+    """Train as one of these ranks, or alone."""
+    leads = ranks is None or not ranks.rank
     set_num_threads(arguments.threads)
     out = arguments.out
     _check_out(out)
+    if arguments.report is not None:
+        with naming(arguments.report):
+            destination(arguments.report)
     found = data.load(arguments.data, arguments.size)
     (x_train, y_train), (x_test, y_test) = found.train, found.test
     classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
@@ -59,14 +84,15 @@ def train(arguments: argparse.Namespace) -> int:
     saver = _Saver(out, look_at(x_train, found.classes))
     backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
     if not arguments.resume:
-        backup.forget()
+        if leads:
+            backup.forget()
     elif not checkpoints(backup.backup_dir) and out.exists():
         model = _model_of(out, model)
         saver.epochs = model.epochs_done
     begin = time.perf_counter()
     try:
         # An epoch is saved before it is shown: its line may be what ends the program.
-        model.fit(
+        history = model.fit(
             x_train,
             y_train,
             batch_size=arguments.batch_size,
@@ -74,17 +100,49 @@ def train(arguments: argparse.Namespace) -> int:
             initial_epoch=saver.epochs,
             verbose=0,
             callbacks=[saver, ProgressBar(), *([backup] if arguments.resume else [])],
+            shards=arguments.shards or (8 if arguments.distributed else 1),
+            distributed=ranks,
         )
     except KeyboardInterrupt as interrupt:
         kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
         raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
     seconds = time.perf_counter() - begin
+    if not leads:
+        return 0
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     speed = len(x_train) * saver.trained / seconds
+    of_ranks = "" if ranks is None else f" on each of {ranks.size} ranks"
     print(f"test accuracy {accuracy:.4f} on {len(x_test):,} images")
-    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads")
+    print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
     print(f"saved {out}")
+    if arguments.report is not None:
+        report(
+            model,
+            x_test,
+            y_test,
+            arguments.report,
+            history=history,
+            classes=found.classes,
+            title=f"LeNet-5 on {arguments.data}",
+            command=_command(arguments),
+        )
+        print(f"wrote {arguments.report}")
     return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command line that trains the same model again."""
+    told = {
+        "--data": arguments.data,
+        "--size": arguments.size,
+        "--epochs": arguments.epochs,
+        "--batch-size": arguments.batch_size,
+        "--seed": arguments.seed,
+        "--out": arguments.out,
+        "--report": arguments.report,
+    }
+    options = [part for name, value in told.items() if value is not None for part in (name, str(value))]
+    return shlex.join(["cconv", "train", *options])
 
 
 def _model_of(out: Path, like: Any) -> Any:

@@ -40,6 +40,7 @@ def together(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     is_bright = np.unpackbits(arrays[f"{name}_is_bright"], count=values.size).astype(bool)
     values[is_bright], values[~is_bright] = bright, dark
     images = np.zeros(arrays[f"{name}_shape"], np.uint8)
-    ink = np.unpackbits(arrays[f"{name}_ink"], count=images.size).astype(bool)
-    images[ink.reshape(images.shape)] = values
+    runs = arrays[f"{name}_runs"]  # pixels of paper, of ink, of paper, …, row by row, up to the last ink
+    ink = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    images.reshape(-1)[: len(ink)][ink] = values
     return images

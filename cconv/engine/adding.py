@@ -1,6 +1,7 @@
 """Which additions are done by the convolution in front of them, at inference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from cconv.engine.around import AddedStep
 from cconv.engine.flow import Flow
@@ -13,19 +14,42 @@ from cconv.layers.elementwise import Add
 def add_behind(steps: Sequence[Step], flow: Flow) -> list[Step]:
     """Return the steps, at inference, in which convolutions add what is to be added to what they give.
 
-    Of the two that meet the later one does it, if nobody else reads what it gives.
+    Of the two that meet the later one does it, if nobody else reads what it gives. A dropout between the two,
+    which only passes on, is left out.
     """
-    made, kept = dict[int, int](), list[Step]()
-    for step in steps:
-        if _is_addition(step):
-            other, value = sorted(step.sources, key=lambda value: made.get(value, -1))
-            if value in made and flow.readers[value] == 1 and _takes_addition(kept[made[value]]):
-                place = made[step.value] = made[value]
-                kept[place] = AddedStep(kept[place], step, other)
-                continue
-        made[step.value] = len(kept)
-        kept.append(step)
-    return kept
+    # Where the steps stand that make a value: one, and those behind it that pass on what it gives.
+    made, kept = dict[int, list[int]](), dict[int, Step]()
+    for number, step in enumerate(steps):
+        found = _in_front(step, made, flow) if _is_addition(step) else None
+        if found is not None and _takes_addition(kept[found.places[0]]):
+            place, *between = found.places
+            kept[place] = AddedStep(kept[place], [kept.pop(n) for n in between], step, found.other)
+            made[step.value] = [place]
+            continue
+        passed = made.get(step.sources[0], []) if _passes_on(step) else []
+        made[step.value] = [*(passed if flow.readers[step.sources[0]] == 1 else []), number]
+        kept[number] = step
+    return list(kept.values())
+
+
+class _Found(NamedTuple):
+    """The steps that make one of two values that are added, and the other value."""
+
+    places: list[int]
+    other: int
+
+
+def _in_front(step: Step, made: Mapping[int, list[int]], flow: Flow) -> _Found | None:
+    """Return what makes the later one of two values, if only the addition reads that."""
+    other, value = sorted(step.sources, key=lambda value: made.get(value, [-1])[0])
+    if value not in made or flow.readers[value] != 1 or made.get(other, [-1])[-1] > made[value][0]:
+        return None
+    return _Found(made[value], other)
+
+
+def _passes_on(step: Step) -> bool:
+    """Whether a step at inference returns what it is given, as a dropout does."""
+    return type(step) is Step and step.layers[0]._only_in_training and step.replays(False)
 
 
 def _is_addition(step: Step) -> bool:

@@ -51,14 +51,17 @@ class AddedStep(Step):
     ----------
     before : Step
         The convolution, linear.
+    between : sequence of Step
+        Steps that pass on what it gives, and are not computed.
     add : Step
         The addition, perhaps with ReLU.
     other : int
         Number of the value that is added.
     """
 
-    def __init__(self, before: Step, add: Step, other: int) -> None:
-        super().__init__([*before.layers, *add.layers], before.first)
+    def __init__(self, before: Step, between: Sequence[Step], add: Step, other: int) -> None:
+        layers = [layer for step in (before, *between, add) for layer in step.layers]
+        super().__init__(layers, before.first)
         self.sources, self.value = (*before.sources, other), add.value
         self._before = before
         self._name = "relu" if isinstance(add, AddedRelu) else "linear"

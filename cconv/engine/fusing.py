@@ -1,10 +1,9 @@
-"""Which layers are computed as one step, and which outputs again."""
+"""Which layers in a row are computed as one step."""
 
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cconv import activations
 from cconv.activations import Activation
@@ -81,7 +80,7 @@ def _inherits(layer: Layer, base: type[Layer], *names: str) -> bool:
     )
 
 
-def _is_plain(layer: Layer) -> bool:
+def is_plain(layer: Layer) -> bool:
     """Whether an affine layer or an activation goes forward and back as its base does."""
     base = Affine if isinstance(layer, Affine) else ActivationLayer
     return _inherits(layer, base, "_forward", "_backward")
@@ -101,7 +100,7 @@ def _folds(affine: Layer, normalization: Layer) -> bool:
 
 def _activation_of(layer: Layer) -> Activation | None:
     """Return the activation of a layer that does nothing else, also where it is a subclass."""
-    return layer.activation if isinstance(layer, ActivationLayer) and _is_plain(layer) else None
+    return layer.activation if isinstance(layer, ActivationLayer) and is_plain(layer) else None
 
 
 def _join(layers: Sequence[Layer]) -> Affine | None:
@@ -278,86 +277,3 @@ def _steps_of_row(layers: Sequence[Layer], begin: int, training: bool, fuse: boo
         step = next(step for rule in known if (step := rule(left, begin + number, training)) is not None)
         yield step
         number += len(step.layers)
-
-
-def _neighbours(steps: Sequence[Step], flow: Flow) -> Iterator[tuple[Step, Step]]:
-    """Yield every step with the one behind it that alone reads what it gives, and reads nothing else."""
-    for before, after in pairwise(steps):
-        if after.sources == (before.value,) and flow.readers[before.value] == 1:
-            yield before, after
-
-
-def share_relus(steps: Sequence[Step], flow: Flow) -> None:
-    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
-
-    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
-    read where that gradient is written, and not in a pass of its own. Both are layers that look at
-    no more than their input; a subclass with a `_backward` of its own is left alone.
-    """
-    for before, after in _neighbours(steps, flow):
-        last = before.layer
-        if not (_is_plain_step(before) and isinstance(last, Affine) and activations.is_relu(last.activation)):
-            continue
-        if _is_plain_step(after) or isinstance(after, PooledConvolution):
-            before.to_relu = after.from_relu = True
-
-
-def _is_plain_step(step: Step) -> bool:
-    """Whether a step is an affine layer alone, of no subclass."""
-    return type(step) is Step and type(step.layer) in AFFINE
-
-
-def compute_again(steps: Sequence[Step], flow: Flow) -> None:
-    """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
-
-    That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
-    itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
-    such an output itself.
-    """
-    for before, after in _neighbours(steps, flow):
-        takes = _is_plain_step(after) or isinstance(after, PooledConvolution)
-        before.again = isinstance(before, NormalizedRelu) and takes
-    for before, after in _neighbours(steps, flow):
-        after.again = after.again and not before.again
-
-
-def split_activations(
-    flow: Flow, loss: Any
-) -> tuple[Flow, list[Activation | None], list[tuple[Layer, Layer]]]:
-    """Return a flow that ends in logits, and for each output the activation that was taken off its end.
-
-    And the layers that stand there without it, each with the one that it stands for.
-    """
-    losses = getattr(loss, "parts", [loss] * len(flow.outputs))
-    layers, taken, bare = flow.layers, [], []
-    for value, part in zip(flow.outputs, losses, strict=True):
-        number = value - flow.n_inputs
-        activation = None
-        if number >= 0 and flow.readers[value] == 1:
-            (end,), activation = split_activation([layers[number]], part)
-            if activation is not None:
-                bare.append((end, layers[number]))
-                layers[number] = end
-        taken.append(activation)
-    return flow.with_layers(layers), taken, bare
-
-
-def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
-    """Return layers that end in logits, and the activation that was taken off their end.
-
-    That is done for a loss that is better computed without it: cross-entropy behind a softmax or
-    sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
-    small one. Otherwise, and for a layer or an activation of the user's own, the layers are those given,
-    and the activation is None.
-    """
-    last = layers[-1]
-    if not isinstance(last, Affine | ActivationLayer) or loss is None:
-        return list(layers), None
-    activation = last.activation
-    if not _is_plain(last) or type(activation) not in (activations.Softmax, activations.Sigmoid):
-        return list(layers), None
-    if not loss.from_logits_of(activation.key):
-        return list(layers), None
-    bare = copy.copy(last)  # another layer over the same weights and gradients
-    bare.activation = activations.Linear()
-    return [*layers[:-1], bare], activation

@@ -1,14 +1,16 @@
 """Memory that is allocated once and handed out again, and the `Run` that hands it out."""
 
+import copy
+import itertools
 import math
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv.arguments.arrays import aligned_empty
-from cconv.ops.run import Run
+from cconv.ops.run import Run, quiet
 
 # Shapes of one name that are kept at hand: of whole and last batches, in training and validation.
 MOST_SHAPES = 8
@@ -66,6 +68,10 @@ class Arena:
             del memory
             self._allocate(name, nbytes)
 
+    def memory(self, name: Any) -> np.ndarray | None:
+        """Return all bytes that there are under a name, None if there are none."""
+        return self._memory.get(name)
+
     def scratch(self, nbytes: int) -> np.ndarray:
         """Return the first `nbytes` bytes of the one scratch."""
         memory = self._memory.get("scratch")
@@ -96,6 +102,14 @@ class Arena:
         return memory
 
 
+class Lends(Protocol):
+    """What lends memory: `lending.Lender`."""
+
+    def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an array that is nobody else's for a while."""
+        ...
+
+
 class PlanRun(Run):
     """A `Run` whose arrays are an arena's.
 
@@ -105,6 +119,8 @@ class PlanRun(Run):
     ----------
     tape : list of (kernel, arguments), or None
         Where kernel calls are recorded; None while they are not.
+    dry : bool
+        Whether no kernel is called: what is asked for is all that somebody wants to know.
     """
 
     step: int
@@ -114,11 +130,15 @@ class PlanRun(Run):
         super().__init__(training=training, seed=seed)
         self.arena = arena
         self.tape: list[Call] | None = None
+        self.dry = False
         self._place: Any = None
         self._turn: Any = 0
         self._turning = ""
         self._asked: dict[str, int] = {}
+        self._lender: Lends | None = None
+        self._lending = ""
         self._offered: np.ndarray | None = None
+        self._offered_as = ""
         self._draw_key = super().draw_key
 
     def begin(self, step: int, first_sample: int) -> None:
@@ -135,23 +155,37 @@ class PlanRun(Run):
         """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
         self._place, self._turn, self._turning = place, turn, turning
         self._asked.clear()
-        self._offered = None
+        self._lender = self._offered = None
+
+    def borrow(self, tag: str, lender: Lends) -> None:
+        """Let the pass that was entered have its arrays `tag` lent."""
+        self._lender, self._lending = lender, tag
+
+    def written(self, place: Any, tag: str) -> Iterator[np.ndarray]:
+        """Yield the memory, as bytes, of the arrays `tag` of passes of that place that were not lent."""
+        for times in itertools.count():
+            memory = self.arena.memory((place, tag, times))
+            if memory is None:
+                return
+            yield memory
 
     def reserve(self, turn: Any, tag: str, nbytes: int) -> None:
         """Make room for the arrays `tag` of all passes that take that turn, which are in use together."""
         self.arena.reserve((turn, tag, 0), nbytes)
 
-    def offer(self, y: np.ndarray | None) -> None:
-        """Let the pass that was entered have `y` for its first array "y", if it asks for one like it."""
-        self._offered = y
+    def offer(self, array: np.ndarray | None, tag: str = "y") -> None:
+        """Let the pass that was entered have that for its first array `tag`, if it asks for one as large."""
+        self._offered, self._offered_as = array, tag
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """Return an array of the arena, or the one that was offered."""
         times = self._asked.get(tag, 0)
         self._asked[tag] = times + 1
-        y = self._offered
-        if y is not None and (tag, times, tuple(shape), dtype) == ("y", 0, y.shape, y.dtype):
-            return y
+        offered = self._offered if (tag, times) == (self._offered_as, 0) else None
+        if offered is not None and (offered.size, offered.dtype) == (math.prod(shape), dtype):
+            return offered.reshape(shape)
+        if self._lender is not None and tag == self._lending:
+            return self._lender.array(shape, dtype)
         place = self._turn if self._turning in (tag, "*") else self._place
         return self.arena.array((place, tag, times), tuple(shape), dtype)
 
@@ -171,8 +205,25 @@ class PlanRun(Run):
             memory[0] = 0
         return memory
 
+    def levels(self, count: int) -> list["PlanRun"]:
+        """Return so many runs, without a cut, whose arrays are in use together, beside those of this pass."""
+        times = self._asked.get("levels", 0)
+        self._asked["levels"] = times + 1
+        runs = [copy.copy(self) for _ in range(count)]
+        for level, run in enumerate(runs):
+            run._asked, run.cut = {}, None
+            run.enter((self._place, "level", times, level), 0, "")
+        return runs
+
+    def again(self) -> None:
+        """Hand out the same arrays again."""
+        self._asked.clear()
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel, and record the call."""
+        if self.dry:
+            return
+        kernel = quiet(kernel)
         if self.tape is not None:
             self.tape.append((kernel, args))
         kernel(*args)

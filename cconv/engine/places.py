@@ -1,11 +1,14 @@
 """Where values lie while they are needed: in the fewest places that do."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from cconv.engine.lending import Lender
 from cconv.engine.memory import PlanRun
+from cconv.engine.steps import Step
 from cconv.ops import merging
 
 
@@ -65,6 +68,15 @@ class Values:
         """Return a value."""
         return self._there[value]
 
+    def of(self, step: Step) -> Any:
+        """Return what goes into a step."""
+        xs = tuple([self._there[value] for value in step.sources])
+        return xs if step.merges else xs[0]
+
+    def all(self) -> Iterable[np.ndarray]:
+        """Return those that somebody will read."""
+        return self._there.values()
+
     def begin(self, value: int, y: np.ndarray) -> None:
         """Go on from the one value that is still needed, which lies in memory of its own."""
         self._there = {value: y}
@@ -87,64 +99,57 @@ class Gradients:
     Parameters
     ----------
     run : PlanRun
+        What adds them.
+    lender : Lender
         Where a sum's memory comes from, if none of its terms can be overwritten.
     """
 
-    def __init__(self, run: PlanRun) -> None:
+    def __init__(self, run: PlanRun, lender: Lender) -> None:
         self._run = run
+        self._lender = lender
         self._there: dict[int, np.ndarray] = {}
-        self._given: list[np.ndarray] = []
-        self.places: Places = Places()
 
     def begin(self, value: int, dy: np.ndarray) -> None:
         """Take the gradient of an output, which is not overwritten."""
-        self._given.append(dy)
-        self.add([(value, dy, None)])
+        self.add([(value, dy)])
 
     def of(self, value: int) -> np.ndarray | None:
         """Return the gradient of a value; None where nothing depends on it."""
         return self._there.get(value)
 
+    def spare(self, value: int) -> np.ndarray | None:
+        """Return the gradient of a value if it may be overwritten by what is made of it."""
+        dy = self._there[value]
+        return dy if self._is_alone(dy, value, []) else None
+
+    def all(self) -> Iterable[np.ndarray]:
+        """Return those that have not been passed on."""
+        return self._there.values()
+
     def leave(self, value: int) -> None:
         """Let go of a gradient that has been passed on."""
         self._there.pop(value, None)
-        self.places.leave(value)
 
-    def add(self, given: Sequence[tuple[int, np.ndarray, int | None]]) -> None:
-        """Add to the gradients of values what a step gave: (value, gradient, the place where it lies)."""
-        coming = [dx for _, dx, _ in given]
-        # Until all are added no sum may be written where one of them lies.
-        for number, (_, _, place) in enumerate(given):
-            self.places.put(-1 - number, place)
-        for value, dx, place in given:
+    def add(self, given: Sequence[tuple[int, np.ndarray]]) -> None:
+        """Add to the gradients of values what a step gave: (value, gradient)."""
+        coming = [dx for _, dx in given]
+        for value, dx in given:
             del coming[0]
             there = self._there.get(value)
-            if there is None:
-                self._there[value] = dx
-                self.places.put(value, place)
-            else:
-                self._add(value, there, dx, place, coming)
-        for number in range(len(given)):
-            self.places.leave(-1 - number)
+            self._there[value] = dx if there is None else self._sum(value, there, dx, coming)
 
-    def _add(
-        self, value: int, there: np.ndarray, dx: np.ndarray, place: int | None, coming: list[np.ndarray]
-    ) -> None:
-        """Add to a gradient that is there already: a sum of two has the same bits in either order."""
-        if self._is_alone(there, value, coming):
-            merging.add(there, dx, there, self._run)
-            return
-        if self._is_alone(dx, value, coming):
-            total = merging.add(there, dx, dx, self._run)
-        else:
-            place = self.places.free()
-            self._run.enter(("sum", value), place, "dx")
-            total = merging.add(there, dx, self._run.empty("dx", dx.shape, dx.dtype), self._run)
-        self._there[value] = total
-        self.places.leave(value)
-        self.places.put(value, place)
+    def _sum(self, value: int, there: np.ndarray, dx: np.ndarray, coming: list[np.ndarray]) -> np.ndarray:
+        """Return a gradient that was there and one more: a sum of two has the same bits in either order."""
+        # The one that came last lies where more has been read for the last time.
+        for out in (dx, there):
+            if self._is_alone(out, value, coming):
+                return merging.add(there, dx, out, self._run)
+        self._run.enter(("sum", value), 0, "")
+        self._run.borrow("dx", self._lender)
+        return merging.add(there, dx, self._run.empty("dx", dx.shape, dx.dtype), self._run)
 
     def _is_alone(self, dx: np.ndarray, value: int, coming: list[np.ndarray]) -> bool:
-        """Whether nobody else needs what lies in the memory of a gradient of that value."""
-        others = (other for number, other in self._there.items() if number != value)
-        return not any(np.may_share_memory(dx, other) for other in (*others, *coming, *self._given))
+        """Whether nobody else, a user neither, needs what lies in the memory of a gradient of that value."""
+        others = [other for number, other in self._there.items() if number != value]
+        shared = any(np.may_share_memory(dx, other) for other in (*others, *coming))
+        return self._lender.lends(dx) and not shared

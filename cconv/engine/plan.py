@@ -3,12 +3,12 @@
 Touching fresh pages costs more than the arithmetic of a small network, so a plan keeps every
 array that its steps ask for and hands out the same memory at the next batch:
 
-- in training, each layer's output and caches have memory of their own, because backward reads them
-  again; the gradients that flow from layer to layer lie in as few places as hold those that are still needed
-  (`places.py`), two in a row of layers; outputs that are cheap enough to be computed again on the way back
-  (`fusing.compute_again`) take turns;
-- in inference, the outputs lie in such places too, since only the next layers read them; what comes
-  of a batch in parts (`parts.py`) has one of its own;
+- in training, what backward reads again has memory of its own (`keeping.py`); outputs that are cheap enough
+  to be computed again on the way back (`keeping.compute_again`) take turns; all others, and the gradients
+  that flow from layer to layer, are lent memory as long as somebody will read them (`lending.py`), gradients
+  also that of outputs which have been read for the last time;
+- in inference, the outputs lie in as few places as hold those that are still needed (`places.py`), two in a
+  row of layers; what comes of a batch in parts (`parts.py`) has one of its own;
 - the scratch of the kernels is one place that all layers share;
 - in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
 
@@ -27,8 +27,11 @@ import numpy as np
 from cconv.activations import Activation
 from cconv.engine.adding import add_behind
 from cconv.engine.flow import Flow
-from cconv.engine.fusing import compute_again, share_relus, split_activations, steps_of
+from cconv.engine.fusing import steps_of
 from cconv.engine.growing import grow
+from cconv.engine.keeping import Lasting, compute_again, lasting_of, share_relus
+from cconv.engine.lending import Lender
+from cconv.engine.logits import split_activations
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.parts import cut_batch
 from cconv.engine.places import Gradients, Values
@@ -63,8 +66,6 @@ class Plan:
         What is computed.
     steps : list of Step
         What runs, in order.
-    outputs : list of ndarray
-        The last batch's output of each step, in training.
     """
 
     activations: list[Activation | None]
@@ -99,7 +100,11 @@ class Plan:
         self.training = training
         self.arena: Arena = Arena()
         self.run: PlanRun = PlanRun(self.arena, training, seed)
-        self.outputs: list[np.ndarray] = []
+        self._lender = Lender(self.arena)
+        self._learning: list[bool] = []
+        self._kept: list[Lasting] = []
+        self._given: tuple[np.ndarray, ...] = ()
+        self._outputs: tuple[np.ndarray, ...] = ()
         self._done = 0
         # Built again, or with another activation, a layer is not what the steps were made of.
         self._made_of = [
@@ -147,40 +152,58 @@ class Plan:
         Several inputs, or outputs, are a tuple. The first `done` layers of a row have been computed where the
         batch was gathered.
         """
-        self._done = done
+        self._done, self._given = done, each_of(x)
         self.run.begin(step, first_sample)
-        given = each_of(x)
+        values, steps = self._begun()
+        if self.training:
+            for number, entry in steps:
+                self._step_forward(number, entry, values)
+        else:
+            self._forward_through(values, self._take_in_parts(values, self._given, steps))
+            self._given = ()
+        self._outputs = tuple([values.read(value) for value in self.flow.outputs])
+        return self._outputs[0] if len(self._outputs) == 1 else self._outputs
+
+    def _begun(self) -> tuple[Values, list[tuple[int, Step]]]:
+        """Begin the batch that was given: return its values, and the steps that are left."""
+        given, done = self._given, self._done
         self._reserve(len(given[0]))
         for bare, layer in self._bare:
             bare.trainable = layer.trainable  # may have been changed since the plan was made
         self.shared.follow()
-        self.outputs.clear()
+        if self.training:
+            self._lender.begin()
+            learning = [layer.trainable for layer in self.layers]
+            if learning != self._learning:
+                self._learning, self._kept = learning, lasting_of(self.steps, self.flow)
         first = self.flow.value_of(done - 1) if done else 0
         values = Values(self.flow.readers, {first + number: array for number, array in enumerate(given)})
-        steps = [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
-        if not self.training:
-            steps = self._take_in_parts(values, given, steps)
-        self._forward_through(values, steps)
-        outputs = tuple([values.read(value) for value in self.flow.outputs])
-        return outputs[0] if len(outputs) == 1 else outputs
+        return values, [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
+
+    def _step_forward(self, number: int, entry: Step, values: Values) -> np.ndarray:
+        """Compute a step of a training, and return its output."""
+        run, passing = self.run, self._kept[number].passes
+        if entry.again:
+            self._enter_again(number)
+        else:
+            run.enter(("forward", number), 0, "")
+        if passing:
+            run.borrow("y", self._lender)
+        y = entry.forward(values.of(entry), run)
+        values.put(entry.value, y, 0, entry.sources)
+        self._lender.keep_only(values.all())
+        return y
 
     def _forward_through(
         self, values: Values, steps: Sequence[tuple[int, Step]], out: np.ndarray | None = None
     ) -> None:
-        """Compute these steps; if `out` is given, the last one's output there."""
-        run = self.run
+        """Compute these steps at inference; if `out` is given, the last one's output there."""
         for number, entry in steps:
             place = values.places.free()
-            if entry.again:
-                self._enter_again(number)
-            else:
-                run.enter(("forward", number), place, "" if self.training else "*")
+            self.run.enter(("forward", number), place, "*")
             if number == steps[-1][0]:
-                run.offer(out)
-            xs = tuple([values.read(value) for value in entry.sources])
-            y = entry.forward(xs if entry.merges else xs[0], run)
-            if self.training:
-                self.outputs.append(y)
+                self.run.offer(out)
+            y = entry.forward(values.of(entry), self.run)
             values.put(entry.value, y, place, entry.sources)
 
     def _take_in_parts(
@@ -260,7 +283,7 @@ class Plan:
     def backward(self, dy: Arrays) -> None:
         """Set the gradients of all weights that are trained, from that of what `forward` returned."""
         wanted = self._wanted()
-        gradients = Gradients(self.run)
+        gradients = Gradients(self.run, self._lender)
         for value, given in zip(self.flow.outputs, each_of(dy), strict=True):
             if wanted[value] and given is not None:
                 gradients.begin(value, given)
@@ -269,6 +292,11 @@ class Plan:
                 self._step_back(number, gradients, wanted)
             else:
                 self._without_gradient(number)
+            if self._kept[number].read_back:
+                self._lend_output(number)
+            self._lender.keep_only(gradients.all())
+        if self.run.cut is not None and self.run.cut.ranks is not None:
+            self.run.call(self.run.cut.ranks.end_sums)
         self.shared.add_gradients(self.run)
 
     def _wanted(self) -> list[bool]:
@@ -283,20 +311,27 @@ class Plan:
         entry = self.steps[number]
         for value in entry.sources:
             self._recompute(self._step_of.get(value))
-        dy, place = gradients.of(entry.value), gradients.places.free()
+        dy = gradients.of(entry.value)
         assert dy is not None
-        self.run.enter(("backward", number), place, "dx")
+        if not self._kept[number].read_back:
+            self._lend_output(number)
+            self._lender.keep_only(gradients.all())
+        self.run.enter(("backward", number), 0, "")
+        self.run.borrow("dx", self._lender)
+        if self._kept[number].in_place:
+            self.run.offer(gradients.spare(entry.value), "dx")
         need = tuple([wanted[value] for value in entry.sources])
         found = entry.backward(dy, self.run, need if entry.merges else need[0])
-        before = gradients.places.of(entry.value)  # where dy lies, and what is a view of it
         gradients.leave(entry.value)
-        gradients.add(
-            [
-                (value, dx, before if np.may_share_memory(dy, dx) else place)
-                for value, dx in zip(entry.sources, each_of(found), strict=True)
-                if dx is not None
-            ]
-        )
+        coming = zip(entry.sources, each_of(found), strict=True)
+        gradients.add([(value, dx) for value, dx in coming if dx is not None])
+
+    def _lend_output(self, number: int) -> None:
+        """Lend the memory of a step's output until the next batch, unless the user may read it."""
+        if not self._kept[number].lasts:
+            for memory in self.run.written(("forward", number), "y"):
+                if not any(np.may_share_memory(memory, y) for y in self._outputs):
+                    self._lender.adopt(memory)
 
     def _without_gradient(self, number: int) -> None:
         """Set the gradients of a step on which no loss depends to 0."""
@@ -309,17 +344,16 @@ class Plan:
 
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
-        self.outputs.clear()
+        self._given = self._outputs = ()
         for entry in self.steps:
             entry.release()
 
     def first_not_finite(self) -> int | None:
-        """Return the number of the first layer whose output of the last batch was not finite."""
-        computed = [number for number, entry in enumerate(self.steps) if entry.first >= self._done]
-        for number, y in zip(computed, self.outputs, strict=True):
-            entry = self.steps[number]
-            self._recompute(number)
-            if not np.isfinite(y).all():
+        """Compute the last batch again; return the number of the first layer whose output is not finite."""
+        self.run.begin(self.run.step, self.run.first_sample)
+        values, steps = self._begun()
+        for number, entry in steps:
+            if not np.isfinite(self._step_forward(number, entry, values)).all():
                 return entry.first
         return None
 

@@ -93,7 +93,7 @@ class RecordedPlan(Plan):
             return super().forward(x, step, first_sample, done)
         self._recording = self._repeat = None
         settings = tuple([layer._settings() for layer in self.layers])
-        key = _shape_of(x), done, get_num_threads(), settings
+        key = _shape_of(x), done, get_num_threads(), settings, self.run.cut
         known = self._known(key)
         if known:
             self._repeat = known, each_of(x)
@@ -142,12 +142,10 @@ class RecordedPlan(Plan):
             super().release()
 
     def first_not_finite(self) -> int | None:
-        """Return the number of the first layer whose output of the last batch was not finite."""
+        """Compute the last batch again; return the number of the first layer whose output is not finite."""
         if self._repeat is not None:
-            # Only the last output is known.
-            _, xs = self._repeat
-            self._held = True
-            super().forward(xs if len(xs) > 1 else xs[0], self.run.step, self.run.first_sample, self._done)
+            _, self._given = self._repeat
+        self._held = True
         return super().first_not_finite()
 
     @contextmanager

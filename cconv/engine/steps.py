@@ -21,7 +21,8 @@ from cconv.layers.convolution import Conv2D
 from cconv.layers.normalization import BatchNormalization
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from cconv.layers.separable import SeparableConvolution
-from cconv.ops.run import is_replayable, replayable
+from cconv.ops import shards
+from cconv.ops.run import Run, is_replayable, replayable
 
 
 class Step:
@@ -43,7 +44,7 @@ class Step:
     first : int
         Number of the first of them in the model.
     from_relu : bool
-        The input is what a ReLU gave, and the gradient of that is part of this step's: `fusing.share_relus`.
+        The input is what a ReLU gave, and the gradient of that is part of this step's: `keeping.share_relus`.
     to_relu : bool
         The gradient of the ReLU at the end is part of the next step's.
     sources : tuple of int
@@ -51,7 +52,7 @@ class Step:
     value : int
         Number of the value that comes out.
     again : bool
-        The output is not kept until `backward`: the plan has it computed again, see `fusing.compute_again`.
+        The output is not kept until `backward`: the plan has it computed again, see `keeping.compute_again`.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
@@ -261,13 +262,12 @@ class PooledConvolution(Step):
         gradients = dx = None
         if need_dx and not self._spreads:
             between = ops.max_pool2d_backward(dy, argmax, pool, run)
-            gradients = layer._weight_gradient(between, x, run) if layer.trainable else None
+            if layer.trainable:
+                gradients = shards.summed(layer._weight_gradient, (between, x), run)
             dx = layer._input_gradient(between, run, x if self.from_relu else None)
         else:
             if layer.trainable:
-                gradients = ops.conv2d_max_pool_weight_gradient(
-                    dy, argmax, x, window, pool, layer.groups, run, layer.algorithm
-                )
+                gradients = shards.summed(self._weight_gradient, (dy, argmax, x), run)
             if need_dx:
                 kernel = layer.params["kernel"]
                 positive = x if self.from_relu else None
@@ -279,6 +279,13 @@ class PooledConvolution(Step):
             if layer.use_bias:
                 layer.grads["bias"] = gradients[1]
         return dx
+
+    def _weight_gradient(
+        self, dy: np.ndarray, argmax: np.ndarray, x: np.ndarray, run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        layer, windows = self.convolution, (self.convolution.window, self.pooling.window)
+        how = (*windows, layer.groups, run, layer.algorithm)
+        return ops.conv2d_max_pool_weight_gradient(dy, argmax, x, *how)
 
 
 class AddedRelu(Step):

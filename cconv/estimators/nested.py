@@ -17,6 +17,13 @@ OPTIMIZERS = (
     *("adam", "adamw", "adamax", "nadam", "lion"),
 )
 RATES = ("learning_rate", "lr")  # what an optimizer given by its name has from the estimator
+# What scikit-learn's networks call it.
+IN_SKLEARN = {
+    "max_iter": "max_epochs",
+    "learning_rate_init": "learning_rate",
+    "solver": "optimizer",
+    "hidden_layer_sizes": "layers",
+}
 
 
 class NestedParameters(Documented, BaseEstimator):
@@ -27,6 +34,19 @@ class NestedParameters(Documented, BaseEstimator):
     """
 
     _dicts: ClassVar[tuple[str, ...]] = ()  # parameters that are dicts, of which entries can be set
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse names of scikit-learn's that have others here."""
+        for name in kwargs.keys() & IN_SKLEARN.keys():
+            cls._refuse_other(name)
+        return super().__new__(cls)
+
+    @classmethod
+    def _refuse_other(cls, name: str) -> None:
+        """Refuse scikit-learn's name of a parameter that has another one here."""
+        known, ours = cls._get_param_names(), IN_SKLEARN.get(name)
+        if name not in known and ours in known:
+            raise TypeError(f"{cls.__name__}: there is no parameter {name!r}, it is {ours!r} here")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name.
@@ -99,6 +119,7 @@ class NestedParameters(Documented, BaseEstimator):
         known, where = self._get_param_names(), type(self).__name__
         for name in (*own, *inner):
             if name not in known:
+                self._refuse_other(name)
                 raise invalid(where, name, known)
         self._refuse_unseen_rate(own)
         super().set_params(**own)

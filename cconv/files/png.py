@@ -1,9 +1,14 @@
-"""Looking through a PNG before it is unpacked: sizes that lie, parts that are cut, rows that are missing."""
+"""PNG files: looking through one before it is unpacked, and writing one.
+
+What is looked for are sizes that lie, parts that are cut, and rows that are missing.
+"""
 
 import os
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO
+
+import numpy as np
 
 from cconv.files.reading import read_exactly
 
@@ -92,3 +97,22 @@ def _row_bytes(head: bytes) -> int:
         if columns > 0 and rows > 0:
             total += rows * (1 + -(-columns * bits // 8))
     return total
+
+
+def encode(pixels: np.ndarray) -> bytes:
+    """Return the file of a picture: of bytes, (h, w) for grey or (h, w, 3) for red, green and blue.
+
+    Examples
+    --------
+    >>> encode(np.zeros((2, 3), np.uint8))[:8] == SIGNATURE
+    True
+    """
+    height, width = pixels.shape[:2]
+    kind = 0 if pixels.ndim == 2 else 2
+    head = width.to_bytes(4) + height.to_bytes(4) + bytes([8, kind, 0, 0, 0])
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # in front of each the byte of its filter: none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    return SIGNATURE + b"".join(
+        len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4) for name, data in parts
+    )

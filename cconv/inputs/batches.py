@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     Each is an array; of several inputs or outputs, a tuple of them, and None for those without.
     `done` is the number of the model's first layers that x has been through already; `given()` returns
-    the samples as they were before.
+    the samples as they were before. Where x holds only a part of them, `whole` is their number.
     """
 
     start: int
@@ -34,10 +34,13 @@ class Batch(NamedTuple):
     weight: Any
     done: int
     given: Callable[[], Any]
+    whole: int | None = None
 
     @property
     def n(self) -> int:
         """How many samples there are."""
+        if self.whole is not None:
+            return self.whole
         x = self.x
         return len(x[0] if type(x) is tuple else x)
 
@@ -56,6 +59,9 @@ class Source(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+    def take_part(self, part: Callable[[int], slice] | None) -> None:
+        """Gather only these rows of x of a batch of n samples, where that is less work."""
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch; the first may be fetched to find out."""
@@ -111,6 +117,7 @@ class Batches:
         self._augmented = bool(self._front.augmentations) and len(self) > 1
         self._memory: dict[Any, np.ndarray] = {}
         self._background: Background | None = None
+        self._part: Callable[[int], slice] | None = None
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
@@ -125,6 +132,10 @@ class Batches:
         for column, before in zip(self.columns, other.columns, strict=True):
             if column is not None and before is not None:
                 column.follow(before)
+
+    def take_part(self, part: Callable[[int], slice] | None) -> None:
+        """Gather only these rows of x of a batch of n samples; what is not in memory is read whole."""
+        self._part = None if self._blocks is not None else part
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch: always."""
@@ -205,24 +216,30 @@ class Batches:
         """Return a batch, in the memory of that slot, of a model whose front is in that state."""
         x, y, weight = self.columns
         stop = min(start + self.batch_size, self.n)
+        part = slice(0, stop - start) if self._part is None else self._part(stop - start)
 
-        def rows_of(column: Column | Columns, slot: int, rescale: tuple[float, float] | None) -> Any:
+        def rows_of(
+            column: Column | Columns, rows: slice, slot: int, rescale: tuple[float, float] | None
+        ) -> Any:
             if order is not None:
-                return column.gather(order[start:stop], slot, rescale)
-            return column.slice(start, stop, slot, rescale, column.mapped and self._background is not None)
+                return column.gather(order[rows], slot, rescale)
+            own = column.mapped and self._background is not None
+            return column.slice(rows.start, rows.stop, slot, rescale, own)
 
-        images = rows_of(x, 0 if self._augmented else slot, state.rescale)
+        own = slice(start + part.start, start + part.stop)
+        images = rows_of(x, own, 0 if self._augmented else slot, state.rescale)
         done = int(state.rescale is not None)
         if self._augmented:
-            images = self._augment(images, start, slot, state)
+            images = self._augment(images, own.start, slot, state)
             done += len(self._front.augmentations)
         return Batch(
             start,
             images,
-            None if y is None else rows_of(y, slot, None),
-            None if weight is None else rows_of(weight, slot, None),
+            None if y is None else rows_of(y, slice(start, stop), slot, None),
+            None if weight is None else rows_of(weight, slice(start, stop), slot, None),
             done,
             functools.partial(self._given, start, stop, order),
+            None if self._part is None else stop - start,
         )
 
     def _augment(self, x: np.ndarray, start: int, slot: int, state: FrontState) -> np.ndarray:

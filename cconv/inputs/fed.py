@@ -1,6 +1,6 @@
 """Batches of a user's own making, checked one by one and converted as those of arrays are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from cconv.inputs.accepted import Boundary, Data
@@ -50,6 +50,9 @@ class Fed:
         given, self._given = self._given, None
         if given is not None:
             given.close()
+
+    def take_part(self, part: Callable[[int], slice] | None) -> None:
+        """Do nothing: whole batches are given."""
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch."""

@@ -1,7 +1,7 @@
 """So many batches an epoch, from data of which a pass has more or fewer."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from cconv.inputs.batches import Batch, Batches
@@ -50,6 +50,10 @@ class Paced:
     def __exit__(self, *_: object) -> None:
         self._left = None
         self._batches.__exit__()
+
+    def take_part(self, part: Callable[[int], slice] | None) -> None:
+        """Gather only these rows of x of a batch of n samples."""
+        self._batches.take_part(part)
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch: always."""

@@ -4,8 +4,10 @@
 # No result depends on the chunks.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport each, each_row
+
+cconv_join(crew_of_process())
 
 
 def relu(

@@ -8,8 +8,10 @@
 # Kernels check nothing and allocate nothing.
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport cconv_rows
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -76,12 +78,12 @@ def moments(
     cdef const long long *a
     cdef const long long *m
     with nogil:
-        for t in prange(tiles.shape[0], schedule='static', num_threads=threads):
+        for t in prange(tiles.shape[0], schedule='dynamic', num_threads=threads):
             m = &matrices[tiles[t, 0], 0]
             a = &arrays[m[0], 0]
             f.tile_squares(tiles[t, 3], tiles[t, 4], a[5], moved(a[1], first_of(a, m, &tiles[t, 0]), item),
                            &sums[tiles[t, 5]], &sums[tiles[t, 6]])
-        for t in prange(matrices.shape[0], schedule='static', num_threads=threads):
+        for t in prange(matrices.shape[0], schedule='dynamic', num_threads=threads):
             m = &matrices[t, 0]
             a = &arrays[m[0], 0]
             rows, columns = a[4], a[5]
@@ -111,7 +113,7 @@ def update_sums(
     cdef const long long *a
     cdef const long long *m
     with nogil:
-        for t in prange(tiles.shape[0], schedule='static', num_threads=threads):
+        for t in prange(tiles.shape[0], schedule='dynamic', num_threads=threads):
             m = &matrices[tiles[t, 0], 0]
             a = &arrays[m[0], 0]
             partial[t] = f.tile_updates(
@@ -138,7 +140,7 @@ def step(
     cdef const long long *a
     cdef const long long *m
     with nogil:
-        for t in prange(tiles.shape[0], schedule='static', num_threads=threads):
+        for t in prange(tiles.shape[0], schedule='dynamic', num_threads=threads):
             m = &matrices[tiles[t, 0], 0]
             a = &arrays[m[0], 0]
             f.tile_step(

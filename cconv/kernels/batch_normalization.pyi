@@ -4,7 +4,8 @@ import numpy as np
 
 def statistics(
     partial: np.ndarray,
-    x: np.ndarray,
+    first: np.ndarray,
+    m: int,
     gamma: np.ndarray | None,
     beta: np.ndarray | None,
     epsilon: float,

@@ -5,7 +5,10 @@
 from cython cimport floating
 from libc.math cimport sqrt
 
+from cconv._kernels cimport cconv_join, crew_of_process
 from cconv.kernels.chunks cimport size
+
+cconv_join(crew_of_process())
 
 
 cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
@@ -18,7 +21,8 @@ cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
 
 def statistics(
     double[:, :, ::1] partial,  # IN, OUT
-    const floating[:, ::1] x,  # IN
+    const floating[::1] first,  # IN
+    size m,
     const floating[::1] gamma,  # IN, None
     const floating[::1] beta,  # IN, None
     double epsilon, double momentum,
@@ -29,10 +33,10 @@ def statistics(
     floating[::1] shift,  # OUT
     double[::1] inverse,  # OUT
 ):
-    # partial (chunks, 2, c) of normalization.statistics of x (m, c), gamma, beta (c) -> mean, scale, shift,
-    # inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The moving averages move.
-    cdef size c = x.shape[1], j
-    cdef double rows = <double> x.shape[0], distance, average, variance
+    # partial (chunks, 2, c), sums of x - first and of its squares over m rows, first, gamma, beta (c) ->
+    # mean, scale, shift, inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The averages move.
+    cdef size c = first.shape[0], j
+    cdef double rows = <double> m, distance, average, variance
     cdef const floating *factors = NULL
     cdef const floating *offsets = NULL
     if gamma is not None:
@@ -43,7 +47,7 @@ def statistics(
         add_in_order(partial.shape[0], c, &partial[0, 0, 0])
         for j in range(c):
             distance = partial[0, 0, j] / rows
-            average = <double> x[0, j] + distance
+            average = <double> first[j] + distance
             variance = partial[0, 1, j] / rows - distance * distance
             variance = 0 if variance < 0 else variance
             moving_mean[j] = <floating> (

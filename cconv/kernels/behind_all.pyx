@@ -4,7 +4,10 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
+from cconv._kernels cimport cconv_join, crew_of_process
 from cconv.kernels.behind cimport Behind, behind_of, do_behind, size
+
+cconv_join(crew_of_process())
 
 cdef enum:
     CHUNK = 8192  # elements of a task
@@ -24,5 +27,5 @@ def finish(
     if added is not None:
         more = &added[0]
     b = behind_of(&y[0], more, activation, number, sizeof(floating))
-    for t in prange((n + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads, nogil=True):
+    for t in prange((n + CHUNK - 1) // CHUNK, schedule='dynamic', num_threads=threads, nogil=True):
         do_behind(&b, 1, min(CHUNK, n - t * CHUNK), 0, &y[t * CHUNK], sizeof(floating))

@@ -5,7 +5,9 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -31,5 +33,5 @@ def add_bias(
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        for t in prange((m + rows - 1) // rows, schedule='static', num_threads=threads):
+        for t in prange((m + rows - 1) // rows, schedule='dynamic', num_threads=threads):
             chunk_bias(min(rows, m - t * rows), c, beta, relu, &y[t * rows, 0])

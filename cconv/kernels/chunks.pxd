@@ -25,7 +25,7 @@ cdef inline void each(
     cdef bint streams = streams_out(n * item, item)
     cdef size chunk = CCONV_STAGE_BYTES // item if streams else CHUNK, t, start
     with parallel(num_threads=threads):
-        for t in prange((n + chunk - 1) // chunk, schedule='static'):
+        for t in prange((n + chunk - 1) // chunk, schedule='dynamic'):
             start = t * chunk
             map_chunk(f, min(chunk, n - start), <const char *> a + start * item,
                       <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item, s,
@@ -55,7 +55,7 @@ cdef inline void each_row(
     cdef bint streams = streams_out(m * n * item, item) and 16 * n * item <= CCONV_STAGE_BYTES
     cdef size rows = rows_at_once(n, CCONV_STAGE_BYTES // item if streams else CHUNK), t, start
     with parallel(num_threads=threads):
-        for t in prange((m + rows - 1) // rows, schedule='static'):
+        for t in prange((m + rows - 1) // rows, schedule='dynamic'):
             start = t * rows * n
             row_chunk(f, min(rows, m - t * rows), n, <const char *> a + start * item,
                       <const char *> b + start * item if b != NULL else NULL, <char *> out + start * item,

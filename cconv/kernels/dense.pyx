@@ -37,8 +37,10 @@ from cconv._kernels cimport (
     cconv_ahead,
     cconv_ask,
     cconv_fetch,
+    cconv_join,
     cconv_rows_of,
     cconv_sum,
+    crew_of_process,
     pack,
     pack_scaled,
     product,
@@ -48,6 +50,8 @@ from cconv._kernels cimport (
 from cconv._rows cimport cconv_rows
 from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.behind cimport Behind, behind_of, do_behind
+
+cconv_join(crew_of_process())
 
 cdef size DEPTH = 256     # terms of a sum before it goes to memory
 cdef size PIECES = 16     # of a sum over samples, in one chain
@@ -262,7 +266,7 @@ cdef void multiply(
     cdef size width = block_columns(sizeof(cython.floating))
     cdef Grid g = grid_of(m.rows, m.columns, sizeof(cython.floating), threads)
     cdef size t, i, j, down, across
-    for t in prange(g.rows * g.columns, num_threads=threads, schedule="static"):
+    for t in prange(g.rows * g.columns, num_threads=threads, schedule="dynamic"):
         i, j = t // g.columns, t % g.columns
         down, across = (i + 1) * m.rows // g.rows, least((j + 1) * g.blocks // g.columns * width, m.columns)
         i, j = i * m.rows // g.rows, j * g.blocks // g.columns * width
@@ -352,7 +356,7 @@ def dense_row(
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        for t in prange(pieces * blocks, num_threads=threads, schedule="static"):
+        for t in prange(pieces * blocks, num_threads=threads, schedule="dynamic"):
             i, j = t // blocks, (t % blocks) * width
             row_product(least(DEPTH, depth - i * DEPTH), least(width, columns - j), columns, &x[0, i * DEPTH],
                         &kernel[i * DEPTH, j], &scratch[i * columns + j])
@@ -411,7 +415,7 @@ def dense_input_gradient(
     cdef size each = (DEPTH + SWAP) * PANEL * block_columns(sizeof(cython.floating))
     with nogil:
         if swaps(m, inputs, outputs, sizeof(cython.floating)):
-            for t in prange(ranges, num_threads=threads, schedule="static"):
+            for t in prange(ranges, num_threads=threads, schedule="dynamic"):
                 first, stop = t * tiles // ranges * TILE, least((t + 1) * tiles // ranges * TILE, inputs)
                 swapped_task(&kernel[first, 0], &dy[0, 0], &dx[0, first], stop - first, m, outputs, inputs,
                              &scratch[0] + t * each)
@@ -588,7 +592,7 @@ def dense_weight_gradient(
     cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
     cdef Share share
     with nogil:
-        for t in prange(ranges, num_threads=threads, schedule="static"):
+        for t in prange(ranges, num_threads=threads, schedule="dynamic"):
             share = share_of_inputs(m, inputs, dy.shape[1], t, ranges)
             first = share.first
             gradient_task(&x[0, first], &dy[0, 0], &dkernel[first, 0], &dbias[0], share,

@@ -22,7 +22,9 @@ from cconv._kernels cimport (
     cconv_current,
     cconv_depth,
     cconv_depthwise,
+    cconv_join,
     cconv_rows_of,
+    crew_of_process,
 )
 from cconv._sizes cimport (
     Images,
@@ -38,6 +40,8 @@ from cconv._sizes cimport (
     window_of,
 )
 from cconv.kernels.behind cimport BEHIND_BYTES, Behind, behind_of, do_behind, is_any
+
+cconv_join(crew_of_process())
 
 cdef size ENOUGH_TASKS = 16  # to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4    # of a band: the rows above and below it are read twice
@@ -95,7 +99,7 @@ cdef void run(
 ) noexcept nogil:
     cdef Tasks tasks = tasks_of(d, n)
     cdef size each = tasks.bands * tasks.splits, t, i, band, split
-    for t in prange(n * each, num_threads=threads, schedule="static"):
+    for t in prange(n * each, num_threads=threads, schedule="dynamic"):
         i, band, split = t // each, t % each // tasks.splits, t % tasks.splits
         band_task(x + i * d.h * d.w * d.c, kernel, bias, y + i * image, d,
                   band * d.rows // tasks.bands, (band + 1) * d.rows // tasks.bands,
@@ -313,13 +317,13 @@ def weight_gradient(
     cdef cython.floating *sums = &scratch[0]
     cdef cython.floating *to
     with nogil:
-        for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="static"):
+        for t in prange(tasks.bands * tasks.splits, num_threads=threads, schedule="dynamic"):
             part = t // tasks.splits
             sum_task(&x[0, 0, 0, 0], &dy[0, 0, 0, 0], sums + part * s.each,
                      sums + away + part * s.each if s.settles else NULL,
                      sums + 2 * away + part * s.each if s.settles else NULL, &d,
                      part_of(&d, &tasks, x.shape[0], t))
-        for t in prange(taps + 1, num_threads=threads, schedule="static"):
+        for t in prange(taps + 1, num_threads=threads, schedule="dynamic"):
             to = &dkernel[0, 0, 0, 0] + t * d.c if t < taps else &dbias[0]
             if s.settles:
                 add_whole(to, sums + t * d.tap, sums + 2 * away + t * d.tap, tasks.bands, d.c, s.each,

@@ -10,11 +10,13 @@ cimport cython
 from cython.parallel cimport prange, threadid
 
 from cconv._blocks cimport Sum, gradient_scratch, gradient_sum, weight_gradient
-from cconv._kernels cimport CCONV_RELU, cconv_rows_of
+from cconv._kernels cimport CCONV_RELU, cconv_join, cconv_rows_of, crew_of_process
 from cconv._passes cimport Pass, forward_packed, forward_pass, pack_groups, pass_task
 from cconv._pools cimport forget_not_positive, pool_windows
 from cconv._rows cimport cconv_pool
 from cconv._sizes cimport Images, Window, images_of, images_shaped, size, window_of
+
+cconv_join(crew_of_process())
 
 
 cdef Pass pass_of(Images x, size f, conv_size, Window w, size groups, size item):
@@ -75,7 +77,7 @@ def pool_forward(
         if packed_size:
             pack_groups(packed, &scratch[0], &p, threads)
             packed = &scratch[0]
-        for i in prange(x.shape[0], num_threads=threads, schedule="static"):
+        for i in prange(x.shape[0], num_threads=threads, schedule="dynamic"):
             pooled_task(&x[i, 0, 0, 0], packed, beta, &y[i, 0, 0, 0], &argmax[i, 0, 0, 0], &p, &windows,
                         &scratch[0] + packed_size + threadid() * p.image)
 

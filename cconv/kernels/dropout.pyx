@@ -4,9 +4,11 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport CHUNK, size
 from cconv._rows cimport cconv_draw, cconv_rows
+
+cconv_join(crew_of_process())
 
 
 def dropout(
@@ -21,7 +23,7 @@ def dropout(
     cdef size m = x.shape[0], n = x.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
     cdef cconv_draw draw = draw_of(source[0], source[1], threshold, &key[0])
     with nogil:
-        for t in prange(m * chunks, schedule='static', num_threads=threads):
+        for t in prange(m * chunks, schedule='dynamic', num_threads=threads):
             start = t % chunks * CHUNK
             drop_chunk(draw, <unsigned int> (t // chunks), start, min(CHUNK, n - start), factor,
                        &x[t // chunks, start], &y[t // chunks, start], &bits[t // chunks, start // 8])
@@ -58,7 +60,7 @@ def dropout_backward(
     cdef size m = dy.shape[0], n = dy.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
-        for t in prange(m * chunks, schedule='static', num_threads=threads):
+        for t in prange(m * chunks, schedule='dynamic', num_threads=threads):
             start = t % chunks * CHUNK
             rows.dropout_backward(min(CHUNK, n - start), factor, &dy[t // chunks, start],
                                   &bits[t // chunks, start // 8], &dx[t // chunks, start])
@@ -73,7 +75,7 @@ def normal(
     cdef size m = out.shape[0], n = out.shape[1], chunks = (n + CHUNK - 1) // CHUNK, t, start
     cdef cconv_draw draw = draw_of(source[0], source[1], 0, &key[0])
     with nogil:
-        for t in prange(m * chunks, schedule='static', num_threads=threads):
+        for t in prange(m * chunks, schedule='dynamic', num_threads=threads):
             start = t % chunks * CHUNK
             normal_chunk(draw, <unsigned int> (t // chunks), start, min(CHUNK, n - start), mean, stddev,
                          &out[t // chunks, start])
@@ -101,7 +103,7 @@ def keep(
     # x (n, a, b, c), kept (n, a, c) -> y (n, a, b, c) = x scale + shift where kept is not 0, else other
     cdef size outer = x.shape[0] * x.shape[1], a = x.shape[1], b = x.shape[2], c = x.shape[3]
     cdef size rows = max(1, CHUNK // c), chunks = (b + rows - 1) // rows, t, s, k
-    for t in prange(outer * chunks, schedule='static', num_threads=threads, nogil=True):
+    for t in prange(outer * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks * rows
         keep_rows(min(rows, b - k), c, &x[s // a, s % a, k, 0], &kept[s // a, s % a, 0], <floating> scale,

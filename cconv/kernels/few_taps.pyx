@@ -22,7 +22,9 @@ from cconv._kernels cimport (
     CCONV_FEW_TAPS_RELU,
     cconv_along_rows,
     cconv_few_taps_walk,
+    cconv_join,
     cconv_rows_of,
+    crew_of_process,
 )
 from cconv._pools cimport forget_not_positive, halves, pool_windows
 from cconv._rows cimport cconv_pool
@@ -46,6 +48,8 @@ from cconv.kernels.few_taps_bands cimport (
     packed_size,
     walk_of,
 )
+
+cconv_join(crew_of_process())
 
 
 # ---- forward ---------------------------------------------------------------------------------------
@@ -189,7 +193,7 @@ def forward(
     with nogil:
         each, rest = band_size(g), packed + packed_size(g, item)
         begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 1, g.band, g.columns, rest + threads * each)
-        for t in prange(g.n * g.bands, num_threads=threads, schedule="static"):
+        for t in prange(g.n * g.bands, num_threads=threads, schedule="dynamic"):
             image, i = t // g.bands, t % g.bands * g.band
             band_forward(&x[0, 0, 0, 0], &s, packed, image, i, least(g.band, g.rows - i), &y[image, i, 0, 0],
                          rest + threadid() * each)
@@ -257,12 +261,12 @@ def pool_forward(
             band = g.band // 2
             bands = ceil_div(windows.oh, band)
             begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 2, band, windows.ow, rest + threads * each)
-            for t in prange(g.n * bands, num_threads=threads, schedule="static"):
+            for t in prange(g.n * bands, num_threads=threads, schedule="dynamic"):
                 image, i = t // bands, t % bands * band
                 band_pooled(&x[0, 0, 0, 0], &s, packed, image, i, least(band, windows.oh - i),
                             &y[image, i, 0, 0], &argmax[image, i, 0, 0], rest + threadid() * each)
         else:
             begin(&s, &kernel[0, 0, 0, 0], beta, packed, relu, 1, g.band, g.columns, rest + threads * each)
-            for t in prange(g.n, num_threads=threads, schedule="static"):
+            for t in prange(g.n, num_threads=threads, schedule="dynamic"):
                 image_task(&x[0, 0, 0, 0], &s, packed, &windows, t, &y[t, 0, 0, 0], &argmax[t, 0, 0, 0],
                            rest + threadid() * each)

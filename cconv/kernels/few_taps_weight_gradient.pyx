@@ -17,7 +17,15 @@ from cython.parallel cimport prange, threadid
 
 from libc.string cimport memset
 
-from cconv._kernels cimport GROUP_OUTPUTS, add_parts, add_whole, cconv_few_taps_walk, cconv_rows_of
+from cconv._kernels cimport (
+    GROUP_OUTPUTS,
+    add_parts,
+    add_whole,
+    cconv_few_taps_walk,
+    cconv_join,
+    cconv_rows_of,
+    crew_of_process,
+)
 from cconv._pools cimport Pooling, halves, pool_windows, unpool
 from cconv._rows cimport cconv_pool
 from cconv._sizes cimport Window, ceil_div, images_of, images_shaped, least, most, size, window_of
@@ -33,6 +41,8 @@ from cconv.kernels.few_taps_bands cimport (
     packed_size,
     walk_of,
 )
+
+cconv_join(crew_of_process())
 
 cdef enum:
     PARTIAL_BYTES = 8388608   # of the sums of all parts
@@ -170,7 +180,7 @@ cdef void sum_parts(
     cdef size each = room + block_size(g, pooling.argmax != NULL), t
     cdef cython.floating *lost = scratch + parts * room
     cdef cython.floating *rest = lost + parts * room
-    for t in prange(parts, num_threads=threads, schedule="static"):
+    for t in prange(parts, num_threads=threads, schedule="dynamic"):
         part_task(x, dy, scratch + t * room, lost + t * room if settles(g, parts) else NULL, g, pooling, t,
                   rest + threadid() * each)
     if settles(g, parts):

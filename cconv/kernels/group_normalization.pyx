@@ -6,7 +6,10 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport sqrt
 
+from cconv._kernels cimport cconv_join, crew_of_process
 from cconv.kernels.chunks cimport size
+
+cconv_join(crew_of_process())
 
 
 cdef double group_moments(
@@ -74,7 +77,7 @@ def statistics(
         factors = &gamma[0]
     if beta is not None:
         offsets = &beta[0]
-    for s in prange(n, schedule='static', num_threads=threads, nogil=True):
+    for s in prange(n, schedule='dynamic', num_threads=threads, nogil=True):
         sample_statistics(chunks, m, c, inverse.shape[1], epsilon, &partial[s, 0, 0, 0], &x[s, 0, 0], factors,
                           offsets, &mean[s, 0], &scale[s, 0], &shift[s, 0], &inverse[s, 0])
 
@@ -121,7 +124,7 @@ def slopes(
     if gamma is not None:
         factors = &gamma[0]
     with nogil:
-        for s in prange(n, schedule='static', num_threads=threads):
+        for s in prange(n, schedule='dynamic', num_threads=threads):
             sample_slopes(chunks, m, c, groups, &partial[s, 0, 0, 0], factors, &inverse[s, 0], &slope[s, 0],
                           &shift[s, 0])
         for j in range(c):

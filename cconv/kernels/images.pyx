@@ -10,8 +10,10 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport cconv_rows, cconv_sampling
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -63,7 +65,7 @@ def flip(
             for t in range(n):
                 rows.flip(h, w, c, flips[t, 0], flips[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.flip(h, w, c, flips[t, 0], flips[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
 
 
@@ -94,7 +96,7 @@ def sample(
             for t in range(n):
                 rows.sample(&p, &at[t, 0, 0], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.sample(&p, &at[t, 0, 0], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
 
 
@@ -115,7 +117,7 @@ def sample_backward(
             for t in range(n):
                 rows.sample_backward(&p, &at[t, 0, 0], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.sample_backward(&p, &at[t, 0, 0], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])
 
 
@@ -133,7 +135,7 @@ def brighten(
             for t in range(n):
                 rows.brighten(items, delta[t], low, high, &x[t, 0], &y[t, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.brighten(items, delta[t], low, high, &x[t, 0], &y[t, 0])
 
 
@@ -151,7 +153,7 @@ def brighten_backward(
             for t in range(n):
                 rows.brighten_backward(items, low, high, &dy[t, 0], &y[t, 0], &dx[t, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.brighten_backward(items, low, high, &dy[t, 0], &y[t, 0], &dx[t, 0])
 
 
@@ -170,7 +172,7 @@ def contrast(
             for t in range(n):
                 rows.contrast(pixels, c, factor[t], low, high, &x[t, 0, 0], &y[t, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.contrast(pixels, c, factor[t], low, high, &x[t, 0, 0], &y[t, 0, 0])
 
 
@@ -189,7 +191,7 @@ def mix(
             for t in range(n):
                 rows.mix(items, weight[t], &x[t, 0], &x[partner[t], 0], &y[t, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.mix(items, weight[t], &x[t, 0], &x[partner[t], 0], &y[t, 0])
 
 
@@ -210,7 +212,7 @@ def paste(
             for t in range(n):
                 rows.paste(h, w, c, &box[t, 0], &x[t, 0, 0, 0], &source[partner[t], 0, 0, 0], &y[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.paste(h, w, c, &box[t, 0], &x[t, 0, 0, 0], &source[partner[t], 0, 0, 0], &y[t, 0, 0, 0])
 
 
@@ -228,7 +230,7 @@ def crop(
             for t in range(n):
                 rows.crop(w, c, oh, ow, corner[t, 0], corner[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.crop(w, c, oh, ow, corner[t, 0], corner[t, 1], &x[t, 0, 0, 0], &y[t, 0, 0, 0])
 
 
@@ -248,6 +250,6 @@ def crop_backward(
                 rows.crop_backward(
                     h, w, c, oh, ow, corner[t, 0], corner[t, 1], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])
         else:
-            for t in prange(n, schedule='static', num_threads=threads):
+            for t in prange(n, schedule='dynamic', num_threads=threads):
                 rows.crop_backward(
                     h, w, c, oh, ow, corner[t, 0], corner[t, 1], &dy[t, 0, 0, 0], &dx[t, 0, 0, 0])

@@ -19,10 +19,12 @@ from cython.parallel cimport prange, threadid
 
 from cconv._kernels cimport (
     CCONV_GROUP_BYTES,
-    cconv_lanes_shape,
     cconv_current,
+    cconv_join,
     cconv_lanes,
+    cconv_lanes_shape,
     cconv_rows_of,
+    crew_of_process,
 )
 from cconv._pools cimport pool_windows
 from cconv._rows cimport cconv_map, cconv_pool, cconv_rows
@@ -37,6 +39,8 @@ from cconv._sizes cimport (
     size,
     window_of,
 )
+
+cconv_join(crew_of_process())
 
 cdef size BAND_BYTES = 262144  # of the gathered input of a task
 
@@ -161,7 +165,7 @@ cdef void run(
 ) noexcept nogil:
     cdef const Tasks *t = &s.t
     cdef size each = task_size(s), groups = ceil_div(t.lanes, t.group), i, picture, lane
-    for i in prange(t.pictures * groups * t.bands, num_threads=threads, schedule="static"):
+    for i in prange(t.pictures * groups * t.bands, num_threads=threads, schedule="dynamic"):
         picture, lane = i // (groups * t.bands), i // t.bands % groups * t.group
         band_task(x + picture * t.picture + lane * t.apart, kernel, bias,
                   y + (picture * t.lanes + lane) * t.rows * t.columns * s.d.f, s,

@@ -8,9 +8,11 @@ from cython.parallel cimport prange
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport cconv_rows
 from cconv.kernels.chunks cimport size
+
+cconv_join(crew_of_process())
 
 cdef enum:
     PIECE = 8192     # elements
@@ -102,17 +104,17 @@ def normalize(
         shift = &beta[0]
     with nogil:
         if pieces == 1:
-            for t in prange((m + rows_each - 1) // rows_each, schedule='static', num_threads=threads):
+            for t in prange((m + rows_each - 1) // rows_each, schedule='dynamic', num_threads=threads):
                 rows_forward(rows, min(rows_each, m - t * rows_each), n, rule, epsilon, &x[t * rows_each, 0],
                              scale, shift, &statistics[t * rows_each, 0], &y[t * rows_each, 0])
         else:
-            for t in prange(m * pieces, schedule='static', num_threads=threads):
+            for t in prange(m * pieces, schedule='dynamic', num_threads=threads):
                 s = t // pieces
                 k = t % pieces
                 rows.moments(1, piece_of(n, k), &x[s, k * PIECE], rule <= SCALING, &moments[s, k, 0])
             for s in range(m):
                 finish(n, rule, epsilon, &moments[s, 0, 0], &statistics[s, 0])
-            for t in prange(m * pieces, schedule='static', num_threads=threads):
+            for t in prange(m * pieces, schedule='dynamic', num_threads=threads):
                 s = t // pieces
                 k = t % pieces
                 rows.normalize(1, piece_of(n, k), &x[s, k * PIECE],
@@ -184,7 +186,7 @@ def normalize_backward(
         scale = &gamma[0]
     with nogil:
         if pieces == 1:
-            for t in prange(parts, schedule='static', num_threads=threads):
+            for t in prange(parts, schedule='dynamic', num_threads=threads):
                 if learns:
                     rows_weights(rows, min(each, m - t * each), n, n, item, rule,
                                  &dy[t * each, 0], &x[t * each, 0], &statistics[t * each, 0],
@@ -194,19 +196,19 @@ def normalize_backward(
                                   &x[t * each, 0], scale, &statistics[t * each, 0], &dx[t * each, 0])
         else:
             if learns:
-                for t in prange(parts * pieces, schedule='static', num_threads=threads):
+                for t in prange(parts * pieces, schedule='dynamic', num_threads=threads):
                     s = t // pieces
                     k = t % pieces
                     rows_weights(rows, min(each, m - s * each), piece_of(n, k), n, item, rule,
                                  &dy[s * each, k * PIECE], &x[s * each, k * PIECE],
                                  &statistics[s * each, 0], <char *> &weights[s, 0, k * PIECE])
             if goes_on:
-                for t in prange(m * pieces, schedule='static', num_threads=threads):
+                for t in prange(m * pieces, schedule='dynamic', num_threads=threads):
                     s = t // pieces
                     k = t % pieces
                     rows.normalize_sums(1, piece_of(n, k), &dy[s, k * PIECE], &x[s, k * PIECE],
                                         part_of(scale, k * PIECE * item), &statistics[s, 0], &sums[s, k, 0])
-                for t in prange(m * pieces, schedule='static', num_threads=threads):
+                for t in prange(m * pieces, schedule='dynamic', num_threads=threads):
                     piece_backward(rows, n, t % pieces, item, rule, epsilon,
                                    <const char *> &dy[t // pieces, 0], <const char *> &x[t // pieces, 0],
                                    scale, &statistics[t // pieces, 0],

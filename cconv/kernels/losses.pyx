@@ -4,9 +4,11 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport CHUNK, rows_at_once, size
 from cconv._rows cimport cconv_rows
+
+cconv_join(crew_of_process())
 
 
 def softmax_cross_entropy(
@@ -32,7 +34,7 @@ def softmax_cross_entropy(
     if weights is not None:
         weight = &weights[0]
     with nogil:
-        for t in prange((m + at_once - 1) // at_once, schedule='static', num_threads=threads):
+        for t in prange((m + at_once - 1) // at_once, schedule='dynamic', num_threads=threads):
             start = t * at_once
             rows.cross_entropy(
                 min(at_once, m - start), n, &logits[start, 0], target + start * n if target != NULL else NULL,

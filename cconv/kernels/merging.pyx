@@ -7,9 +7,11 @@ from cython cimport floating
 from cython.parallel cimport parallel, prange
 from libc.string cimport memcpy
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport CCONV_STAGE_BYTES, cconv_rows, cconv_stage
 from cconv.kernels.chunks cimport CHUNK, each, streams_out
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -164,7 +166,7 @@ def scale_channels(
     cdef bint streams = streams_out(x.shape[0] * p * c * <size> sizeof(floating), sizeof(floating)) and (
         c * <size> sizeof(floating) <= CCONV_STAGE_BYTES)
     with nogil, parallel(num_threads=threads):
-        for t in prange(x.shape[0] * chunks, schedule='static'):
+        for t in prange(x.shape[0] * chunks, schedule='dynamic'):
             i = t // chunks
             start = t % chunks * pixels
             scale_task(min(pixels, p - start), c, &x[i, start, 0], &scale[i, 0], &y[i, start, 0], streams)
@@ -200,12 +202,12 @@ def product_sums(
     cdef size p = a.shape[1], c = a.shape[2], chunks = partial.shape[1], t, i, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil, parallel(num_threads=threads):
-        for t in prange(a.shape[0] * chunks, schedule='static'):
+        for t in prange(a.shape[0] * chunks, schedule='dynamic'):
             i = t // chunks
             start = t % chunks * SUM_ROWS
             rows.product_sums(min(SUM_ROWS, p - start), c, &a[i, start, 0], &b[i, start, 0],
                               &partial[i, t % chunks, 0])
-        for i in prange(a.shape[0], schedule='static'):
+        for i in prange(a.shape[0], schedule='dynamic'):
             add_tree(chunks, c, &partial[i, 0, 0], &sums[i, 0])
 
 
@@ -236,7 +238,7 @@ def copy_columns(
     cdef bint streams = streams_out(m * columns * <size> sizeof(floating), sizeof(floating)) and (
         columns * <size> sizeof(floating) >= LEAST_STREAMED)
     with nogil, parallel(num_threads=threads):
-        for t in prange((m + rows - 1) // rows * pieces, schedule='static'):
+        for t in prange((m + rows - 1) // rows * pieces, schedule='dynamic'):
             row = t // pieces * rows
             at = t % pieces * CHUNK
             copy_task(min(rows, m - row), min(CHUNK, columns - at), &x[row, first + at], x.shape[1],

@@ -8,7 +8,9 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -20,7 +22,7 @@ def statistics(
 ):
     # x (n, m, c) -> partial (n, ceil(m / rows), 2, c): sums and sums of squares of x - x[:, :1]
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
-    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+    for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
         cconv_rows_of(sizeof(floating)).column_moments(
@@ -52,7 +54,7 @@ def apply(
     # (x - mean) scale + shift, then a ReLU that ends at `cap`; none if that is 0
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
     cdef size apart = x.strides[1] // <size> sizeof(floating) if m > 1 else c
-    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+    for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
         chunk_apply(min(rows, m - k * rows), c, apart, &x[s, k * rows, 0], &mean[s, 0], &scale[s, 0],
@@ -72,7 +74,7 @@ def gradient_sums(
     # dy, x (n, m, c), mean, scale, shift (n, c) -> partial (n, ceil(m / rows), 2, c): sums of dz and of
     # dz (x - mean), dz being dy in front of the ReLU of `apply`; without one scale and shift are not read
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
-    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+    for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
         cconv_rows_of(sizeof(floating)).column_products(
@@ -111,7 +113,7 @@ def input_gradient(
     # dy, x (n, m, c), mean, scale, shift, slope, less (n, c) -> dx (n, m, c) = dz scale - (x - mean) slope -
     # less, dz being dy in front of the ReLU of `apply`; without one shift is not read; dx may be dy
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
-    for t in prange(n * chunks, schedule='static', num_threads=threads, nogil=True):
+    for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
         k = t % chunks
         cconv_rows_of(sizeof(floating)).columns_backward(

@@ -4,9 +4,11 @@
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport CHUNK, size
 from cconv._rows cimport cconv_rows, cconv_update
+
+cconv_join(crew_of_process())
 
 
 cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
@@ -60,7 +62,7 @@ def optimize(
     cdef size total = arrays[arrays.shape[0] - 1, 6], t
     cdef cconv_update *f = rule_of(cconv_rows_of(item), rule)
     with nogil:
-        for t in prange((total + CHUNK - 1) // CHUNK, schedule='static', num_threads=threads):
+        for t in prange((total + CHUNK - 1) // CHUNK, schedule='dynamic', num_threads=threads):
             update_chunk(f, &arrays[0, 0], &l2[0], &numbers[0], numbers.shape[0], t * CHUNK,
                          min(t * CHUNK + CHUNK, total), item)
 
@@ -86,7 +88,7 @@ def square_sums(
     cdef size t
     cdef const cconv_rows *rows = cconv_rows_of(item)
     with nogil:
-        for t in prange(pieces.shape[0], schedule='static', num_threads=threads):
+        for t in prange(pieces.shape[0], schedule='dynamic', num_threads=threads):
             partial[t] = rows.squares(
                 pieces[t, 2], place(&arrays[pieces[t, 0], 0], column, pieces[t, 1], item)
             )
@@ -105,7 +107,7 @@ def lamb_sums(
     cdef size t
     cdef const cconv_rows *rows = cconv_rows_of(item)
     with nogil:
-        for t in prange(pieces.shape[0], schedule='static', num_threads=threads):
+        for t in prange(pieces.shape[0], schedule='dynamic', num_threads=threads):
             partial[t] = rows.lamb_updates(
                 pieces[t, 2], place(&arrays[pieces[t, 0], 0], 2, pieces[t, 1], item),
                 place(&arrays[pieces[t, 0], 0], 3, pieces[t, 1], item), epsilon

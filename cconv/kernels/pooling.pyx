@@ -8,9 +8,11 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._pools cimport pool_windows
 from cconv._rows cimport cconv_pool, cconv_rows
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -32,7 +34,7 @@ def max_pool(
     cdef int wide = sizeof(place) > 1
     cdef size oh = p.oh, t
     with nogil:
-        for t in prange(x.shape[0] * oh, schedule='static', num_threads=threads):
+        for t in prange(x.shape[0] * oh, schedule='dynamic', num_threads=threads):
             rows.max_pool(&p, t % oh, &x[t // oh, 0, 0, 0], &y[t // oh, t % oh, 0, 0],
                           &argmax[t // oh, t % oh, 0, 0], wide)
 
@@ -49,7 +51,7 @@ def max_pool_backward(
     cdef int wide = sizeof(place) > 1
     cdef size h = p.h, t
     with nogil:
-        for t in prange(dx.shape[0] * h, schedule='static', num_threads=threads):
+        for t in prange(dx.shape[0] * h, schedule='dynamic', num_threads=threads):
             rows.max_pool_backward(&p, t % h, &dy[t // h, 0, 0, 0], &argmax[t // h, 0, 0, 0], wide,
                                    &dx[t // h, t % h, 0, 0])
 
@@ -64,7 +66,7 @@ def average_pool(
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, t
     with nogil:
-        for t in prange(x.shape[0] * oh, schedule='static', num_threads=threads):
+        for t in prange(x.shape[0] * oh, schedule='dynamic', num_threads=threads):
             rows.average_pool(&p, t % oh, &x[t // oh, 0, 0, 0], count_include_pad,
                               &y[t // oh, t % oh, 0, 0])
 
@@ -82,7 +84,7 @@ def average_pool_backward(
     with nogil:
         for oy in range(p.oh):
             rows.average_weights(&p, oy, count_include_pad, &weights[oy, 0])
-        for t in prange(dx.shape[0] * h, schedule='static', num_threads=threads):
+        for t in prange(dx.shape[0] * h, schedule='dynamic', num_threads=threads):
             rows.average_pool_backward(&p, t % h, &dy[t // h, 0, 0, 0], &weights[0, 0],
                                        &dx[t // h, t % h, 0, 0])
 
@@ -97,7 +99,7 @@ def im2col(
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size oh = p.oh, ow = p.ow, t
     with nogil:
-        for t in prange(x.shape[0] * oh, schedule='static', num_threads=threads):
+        for t in prange(x.shape[0] * oh, schedule='dynamic', num_threads=threads):
             rows.im2col(&p, t % oh, &x[t // oh, 0, 0, 0], &col[t * ow, 0])
 
 
@@ -111,5 +113,5 @@ def col2im(
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, windows = p.oh * p.ow, t
     with nogil:
-        for t in prange(x.shape[0] * h, schedule='static', num_threads=threads):
+        for t in prange(x.shape[0] * h, schedule='dynamic', num_threads=threads):
             rows.col2im(&p, t % h, &col[(t // h) * windows, 0], &x[t // h, t % h, 0, 0])

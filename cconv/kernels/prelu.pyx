@@ -4,8 +4,10 @@
 from cython cimport floating
 from cython.parallel cimport prange
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport cconv_rows
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -23,7 +25,7 @@ def prelu(
     cdef size m = x.shape[0], n = x.shape[1], t, step = max(1, CHUNK // n)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
-        for t in prange((m + step - 1) // step, schedule='static', num_threads=threads):
+        for t in prange((m + step - 1) // step, schedule='dynamic', num_threads=threads):
             rows.prelu(min(step, m - t * step), n, &x[t * step, 0], &alpha[0], &y[t * step, 0])
 
 
@@ -40,6 +42,6 @@ def prelu_backward(
     cdef size m = x.shape[0], n = x.shape[1], t, step = max(1, CHUNK // n)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
-        for t in prange((m + step - 1) // step, schedule='static', num_threads=threads):
+        for t in prange((m + step - 1) // step, schedule='dynamic', num_threads=threads):
             rows.prelu_backward(min(step, m - t * step), n, &dy[t * step, 0], &x[t * step, 0], &alpha[0],
                                 &dx[t * step, 0], &dalpha[t * step, 0])

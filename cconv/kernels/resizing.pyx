@@ -10,6 +10,10 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
+from cconv._kernels cimport cconv_join, crew_of_process
+
+cconv_join(crew_of_process())
+
 cdef extern from "system/control.h" nogil:  # what every thread begins with: see setup.py
     pass
 
@@ -61,7 +65,7 @@ def resize(
     cdef size w = x.shape[2], c = x.shape[3], oh = y.shape[1], ow = y.shape[2], t, i
     cdef const floating *row
     with nogil:
-        for t in prange(x.shape[0] * oh, schedule='static', num_threads=threads):
+        for t in prange(x.shape[0] * oh, schedule='dynamic', num_threads=threads):
             i = t % oh
             row = between_rows(w * c, &x[t // oh, rows_at[i], 0, 0], rows_share[i], w * c,
                                &scratch[threadid(), 0])
@@ -117,7 +121,7 @@ def resize_backward(
     cdef size h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], ow = dy.shape[2], t, r, o
     cdef double *sums
     with nogil:
-        for t in prange(dx.shape[0] * h, schedule='static', num_threads=threads):
+        for t in prange(dx.shape[0] * h, schedule='dynamic', num_threads=threads):
             r = t % h
             sums = &scratch[threadid(), 0]
             if rows_reach[r, 0] == rows_reach[r, 1]:

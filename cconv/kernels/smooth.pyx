@@ -3,8 +3,10 @@
 # The gradients take x, not y.  No result depends on the chunks.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport each
+
+cconv_join(crew_of_process())
 
 
 def silu(

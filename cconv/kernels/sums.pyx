@@ -5,8 +5,10 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from cconv._kernels cimport cconv_rows_of
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv._rows cimport cconv_rows
+
+cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
@@ -29,7 +31,7 @@ def column_sums(
     cdef size m = x.shape[0], n = x.shape[1], chunks = partial.shape[0], t, gap = 1
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:
-        for t in prange(chunks, schedule='static', num_threads=threads):
+        for t in prange(chunks, schedule='dynamic', num_threads=threads):
             rows.column_sums(min(COLUMN_ROWS, m - t * COLUMN_ROWS), n, &x[t * COLUMN_ROWS, 0], &partial[t, 0])
         while gap < chunks:
             t = 0

@@ -51,7 +51,7 @@ cimport cython
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcmp, memcpy
 
-from cconv._kernels cimport behind, cconv_winograd
+from cconv._kernels cimport behind, cconv_join, cconv_winograd, crew_of_process
 from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, weak_by_kernel
 from cconv.kernels.winograd_tiles cimport (
@@ -82,6 +82,8 @@ from cconv.kernels.winograd_tiles cimport (
     weak_at,
     weak_size,
 )
+
+cconv_join(crew_of_process())
 
 cdef enum:
     HEAD = 16                # elements in front of what is kept
@@ -204,10 +206,10 @@ cdef void pass_by_blocks(const Pass *p, cython.floating *scratch, int threads) n
     cdef cython.floating *spare = m + t.square * t.m
     cdef cython.floating *patch = spare + patch_at(t)
     while first < t.count:
-        for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="static"):
+        for i in prange(least(t.batch, t.count - first), num_threads=threads, schedule="dynamic"):
             tiles_in(<const cython.floating *>p.x, p.x_argmax, scratch + i * t.x.c, weak + i, t, first + i, 1,
                      patch + threadid() * each)
-        for i in prange(t.blocks * t.splits, num_threads=threads, schedule="static"):
+        for i in prange(t.blocks * t.splits, num_threads=threads, schedule="dynamic"):
             block_task(p, v, weak, first, i // t.splits, i % t.splits, u + threadid() * each,
                        m + threadid() * each, spare + threadid() * each)
         first = first + t.batch
@@ -224,7 +226,7 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
     with parallel(num_threads=threads):
         kernel_tasks(<const cython.floating *>p.kernel, scratch + threadid() * each, t,
                      spare + threadid() * each)
-        for i in prange(ceil_div(t.count, t.batch), schedule="static"):
+        for i in prange(ceil_div(t.count, t.batch), schedule="dynamic"):
             tiles_task(p, known + threadid() * each, levels + threadid() * each, i * t.batch,
                        v + threadid() * each, m + threadid() * each, spare + threadid() * each)
 
@@ -261,11 +263,11 @@ cdef void keep_kernel(
     cdef cython.floating *copy = kept + copy_at(t)
     cdef size i
     memcpy(copy, p.kernel, kernel_size(t) * sizeof(cython.floating))
-    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="static"):
+    for i in prange(t.blocks * t.strips, num_threads=threads, schedule="dynamic"):
         kernel_task(<const cython.floating *>copy, kept + HEAD + i // t.strips * t.square * t.u, t,
                     i // t.strips, i % t.strips, <cython.floating *>NULL,
                     <cython.floating *>NULL)
-    for i in prange(t.blocks, num_threads=threads, schedule="static"):
+    for i in prange(t.blocks, num_threads=threads, schedule="dynamic"):
         keep_level(t, i, kept)
     kept[0] = 1
 
@@ -290,7 +292,7 @@ cdef bint pass_with_kept(
     cdef cython.floating *m = scratch + u_size(t)
     cdef cython.floating *v = m + t.square * t.m
     cdef cython.floating *spare = v + t.square * t.v
-    for i in prange(tasks, num_threads=threads, schedule="static"):
+    for i in prange(tasks, num_threads=threads, schedule="dynamic"):
         changed += differs(p, kept, i * n // tasks, (i + 1) * n // tasks)
         tiles_task(p, kept + HEAD, kept + kept_levels_at(t), i * t.batch, v + threadid() * each,
                    m + threadid() * each, spare + threadid() * each)

@@ -10,10 +10,12 @@ from cconv._kernels cimport (
     CCONV_MAYBE_TINY,
     CCONV_MAYBE_UNEVEN,
     behind,
+    cconv_join,
     cconv_rows_of,
     cconv_seam,
     cconv_usual,
     cconv_winograd,
+    crew_of_process,
 )
 from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, most, size
 from cconv.kernels.uneven cimport EVEN, Block, Seen, Weak, direct_sums, unseen, weak_by_kernel
@@ -39,6 +41,8 @@ from cconv.kernels.winograd_tiles cimport (
     transforms,
     weak_at,
 )
+
+cconv_join(crew_of_process())
 
 
 cdef struct Back:
@@ -232,7 +236,7 @@ cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noe
     with parallel(num_threads=threads):
         kernel_tasks(<const cython.floating *>b.kernel, u + threadid() * each, t,
                      spare + threadid() * each)
-        for i in prange(threads, schedule="static"):
+        for i in prange(threads, schedule="dynamic"):
             scatter_task(b, <const cython.floating *>(u + threadid() * each), i * rows // threads,
                          (i + 1) * rows // threads, m + threadid() * each, v + threadid() * each,
                          carry + threadid() * each, scratch + i * b.aside, spare + threadid() * each)

@@ -18,11 +18,13 @@ from cconv._kernels cimport (
     CCONV_WINOGRAD_RANGE,
     GROUP_OUTPUTS,
     add_whole,
+    cconv_join,
     cconv_rows_of,
     cconv_sum,
     cconv_tile,
     cconv_usual,
     cconv_winograd,
+    crew_of_process,
     product,
 )
 from cconv._rows cimport cconv_rows
@@ -43,6 +45,8 @@ from cconv.kernels.winograd_tiles cimport (
     tiles_of,
     transforms,
 )
+
+cconv_join(crew_of_process())
 
 cdef enum:
     SUM_BYTES = 458752       # of the transformed x and dy of a part
@@ -463,18 +467,18 @@ def weight_gradient(
         s.argmax = &argmax[0, 0, 0, 0]
     with nogil:
         if s.parts == 1:
-            for i in prange(s.slices, num_threads=threads, schedule="static"):
+            for i in prange(s.slices, num_threads=threads, schedule="dynamic"):
                 slice_task(&dkernel[0, 0, 0, 0], biases, apart + i * s.t.count, &s, slice_of(&s, i),
                            rest + threadid() * each)
         else:
-            for i in prange(s.parts * s.slices, num_threads=threads, schedule="static"):
+            for i in prange(s.parts * s.slices, num_threads=threads, schedule="dynamic"):
                 part, slice = i // s.slices, i % s.slices
                 sum_task(sums + part * s.whole + slice * s.each, biases + part * 3 * f,
                          apart + slice * s.t.count, &s, part, slice_of(&s, slice), rest + threadid() * each)
-            for i in prange(s.t.x.c, num_threads=threads, schedule="static"):
+            for i in prange(s.t.x.c, num_threads=threads, schedule="dynamic"):
                 finish_task(sums, &dkernel[0, 0, 0, 0], &s, i)
         add_whole(&dbias[0], biases + f, biases + 2 * f, s.parts, f, 3 * f, sizeof(cython.floating), 1)
         if memchr(apart, 1, s.slices * s.t.count) != NULL:
-            for i in prange(s.slices, num_threads=threads, schedule="static"):
+            for i in prange(s.slices, num_threads=threads, schedule="dynamic"):
                 add_apart(apart + i * s.t.count, &dkernel[0, 0, 0, 0], &s, slice_of(&s, i),
                           rest + threadid() * each)

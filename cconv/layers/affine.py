@@ -8,6 +8,7 @@ from cconv import activations, arguments, constraints, initializers, ops, regula
 from cconv.arguments.numbers import positive_int
 from cconv.layers.base import Layer, Shape
 from cconv.layers.listed import named
+from cconv.ops import shards
 from cconv.ops.run import Run, is_replayable, replayable
 
 
@@ -21,6 +22,7 @@ class Affine(Layer):
     """
 
     activation: activations.Setting = activations.Setting()
+    _by_shard = True
 
     # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
     _scale: np.ndarray | None = None
@@ -89,6 +91,9 @@ class Affine(Layer):
     def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
+    def _summed_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, ...]:
+        return shards.summed(self._weight_gradient, (dy, x), run)
+
     def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
         # `positive`, the input where that came from ReLU, is as in `ops.conv2d_input_gradient`.
         raise NotImplementedError
@@ -118,7 +123,7 @@ class Affine(Layer):
         """Go back from in front of the activation; with `from_relu`, through the ReLU that gave x too."""
         x = self._cache[0]
         if self.trainable:
-            dkernel, dbias = self._weight_gradient(dy, x, run)
+            dkernel, dbias = self._summed_gradient(dy, x, run)
             self.grads["kernel"] = dkernel
             if self.use_bias:
                 self.grads["bias"] = dbias
@@ -208,6 +213,10 @@ class Dense(Affine):
     @replayable
     def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
         return ops.dense_weight_gradient(dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1]), run)
+
+    def _summed_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, ...]:
+        rows = dy.reshape(-1, self.units), x.reshape(-1, x.shape[-1])
+        return ops.dense_weight_gradient_by_shard(*rows, run)
 
     @replayable
     def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:

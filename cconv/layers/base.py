@@ -118,6 +118,7 @@ class Layer(Configured, Weighted, Formatted):
     output_shape: Shape
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # passes its input on at inference
+    _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
     _as_at_inference = False  # of a copy that a plan has: it does what it does at inference
 
     def __init_subclass__(cls, **options: Any) -> None:

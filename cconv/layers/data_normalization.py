@@ -10,7 +10,8 @@ from cconv import arguments, initializers
 from cconv.arguments.arrays import as_array, real_array
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
-from cconv.layers.base import Layer, Shape
+from cconv.layers.axes import OfFormat
+from cconv.layers.base import Shape
 from cconv.ops import normalization
 from cconv.ops.run import Run, replayable
 
@@ -26,7 +27,7 @@ class _Adapted(NamedTuple):
     numbers: float
 
 
-class Normalization(Layer):
+class Normalization(OfFormat):
     """Every feature with the mean 0 and the variance 1 over a data set: ``y = (x - mean) / √variance``.
 
     The statistics are given, or taken from the data by `adapt`, before training; without either they are 0
@@ -36,7 +37,8 @@ class Normalization(Layer):
     ----------
     axis : int, sequence of int or None
         The axes that have statistics for each index, counted with the batch; -1 by itself is that of the
-        channels in any data format, others count in `data_format`. None: one mean and variance for all.
+        channels in any data format, others count in `data_format`, or in the model's. None: one mean and
+        variance for all.
     mean, variance : float or sequence, optional
         Instead of `adapt`; they are broadcast to the axes. One needs the other.
     invert : bool

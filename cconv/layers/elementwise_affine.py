@@ -9,6 +9,7 @@ import numpy as np
 from cconv import arguments, initializers, ops
 from cconv.arguments.numbers import is_int
 from cconv.layers.base import Layer, Shape
+from cconv.ops import shards
 from cconv.ops.run import Run, replayable
 
 
@@ -43,6 +44,8 @@ class ElementwiseAffine(Layer):
     (array([[[1., 1., 1.],
             [1., 1., 1.]]]), (1, 3))
     """
+
+    _by_shard = True
 
     def __init__(
         self,
@@ -115,9 +118,9 @@ class ElementwiseAffine(Layer):
         dx = run.empty("dx", dy.shape, dy.dtype)
         if self.trainable and gamma is not None:
             run.call(np.multiply, dy, x, dx)
-            self.grads["gamma"] = self._summed(dx, "gamma", run)
+            self.grads["gamma"] = self._summed(dx, run)
         if self.trainable and self.center:
-            self.grads["beta"] = self._summed(dy, "beta", run)
+            self.grads["beta"] = self._summed(dy, run)
         if not need_dx:
             return None
         if gamma is None:
@@ -126,12 +129,16 @@ class ElementwiseAffine(Layer):
             run.call(np.multiply, dy, gamma, dx)
         return dx
 
-    def _summed(self, whole: np.ndarray, what: str, run: Run) -> np.ndarray:
+    def _summed(self, whole: np.ndarray, run: Run) -> np.ndarray:
         """Return sums over the samples and the shared axes, of the weights' shape."""
+        (sums,) = shards.summed(self._sums, (whole,), run)
+        return sums
+
+    def _sums(self, whole: np.ndarray, run: Run) -> tuple[np.ndarray]:
         own = self._own
         shared = [axis for axis in range(1, whole.ndim) if own[axis - 1] != whole.shape[axis]]
         kept = [axis for axis in range(1, whole.ndim) if axis not in shared]
         turned = whole.transpose(0, *shared, *kept)
-        rows = run.empty(f"rows of {what}", turned.shape, whole.dtype)
+        rows = run.empty("rows", turned.shape, whole.dtype)
         run.call(np.copyto, rows, turned)
-        return ops.column_sums(rows.reshape(-1, math.prod(own)), run).reshape(own)
+        return (ops.column_sums(rows.reshape(-1, math.prod(own)), run).reshape(own),)

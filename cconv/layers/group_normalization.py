@@ -1,5 +1,6 @@
 """Normalisation of groups of channels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.layers.normalization import channels_axis, check_channels_axis
-from cconv.ops import group_normalization
+from cconv.ops import group_normalization, shards
 from cconv.ops.run import Run, replayable
 
 
@@ -55,6 +56,8 @@ class GroupNormalization(Layer):
     >>> GroupNormalization(groups=2, epsilon=0.0).forward(x)
     array([[-1.,  1., -1.,  1.]])
     """
+
+    _by_shard = True
 
     def __init__(
         self,
@@ -141,12 +144,23 @@ class GroupNormalization(Layer):
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        x, mean, scale, inverse = self._cache
-        gamma = self.params.get("gamma")
-        dx, dgamma, dbeta = group_normalization.normalize_backward(
-            dy.reshape(x.shape), x, gamma, mean, scale, inverse, run, need_dx
-        )
+        x, *kept = self._cache
+        arrays = dy.reshape(x.shape), x, *kept
+        dx, dgamma, dbeta = self._gradients(arrays, run, need_dx)
         if self.trainable:
+            if run.cut is not None:
+                dgamma, dbeta = shards.summed(self._weight_gradients, arrays, run)
             gradients = {"gamma": dgamma, "beta": dbeta}
             self.grads.update({name: gradients[name] for name in self.params})
         return None if dx is None else dx.reshape(dy.shape)
+
+    def _gradients(
+        self, arrays: Sequence[np.ndarray], run: Run, need_dx: bool
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        dy, x, mean, scale, inverse = arrays
+        gamma = self.params.get("gamma")
+        return group_normalization.normalize_backward(dy, x, gamma, mean, scale, inverse, run, need_dx)
+
+    def _weight_gradients(self, *given: Any) -> tuple[np.ndarray, np.ndarray]:
+        *arrays, run = given
+        return self._gradients(arrays, run, need_dx=False)[1:]

@@ -8,19 +8,21 @@ import numpy as np
 
 from cconv import arguments, constraints, initializers, regularizers
 from cconv.arguments.numbers import finite, is_int
-from cconv.layers.base import Layer, Shape
-from cconv.ops import layer_normalization
+from cconv.layers.axes import OfFormat
+from cconv.layers.base import Shape
+from cconv.ops import layer_normalization, shards
 from cconv.ops.layer_normalization import Rule
 from cconv.ops.run import Run, replayable
 
 
-class RowNormalization(Layer):
+class RowNormalization(OfFormat):
     """A layer that normalises along some axes, by statistics of each sample's own.
 
-    Axes are Keras', counted with the batch in the data format that the layer was told; -1 by itself is that
-    of the channels in any format.
+    Axes are Keras', counted with the batch in the data format that the layer was told, else in the model's;
+    -1 by itself is that of the channels in any format.
     """
 
+    _by_shard = True
     _rule = "layer"
     _weights: tuple[str | None, str | None] = (None, None)  # what multiplies, and what is added
 
@@ -102,14 +104,25 @@ class RowNormalization(Layer):
         rows, rule = self._rows(dy, "rows of dy", run), Rule(self._rule, self.epsilon)
         gamma = self._flat(self._weights[0])
         options = rows, x, gamma, statistics, rule, run, need_dx
-        if self.trainable and self.params:
+        if self.trainable and self.params and run.cut is None:
             dx, *gradients = layer_normalization.normalize_gradients(*options)
-            for name, gradient in zip(self._weights, gradients, strict=True):
-                if name is not None and name in self.params:
-                    self.grads[name] = gradient.reshape(self._row)
+            self._set_gradients(gradients)
         else:
             dx = layer_normalization.normalize_backward(*options)
+            if self.trainable and self.params:
+                self._set_gradients(shards.summed(self._weight_gradients, (rows, x, statistics), run))
         return None if dx is None else self._unrows(dx, dy.shape, "dx in order", run)
+
+    def _weight_gradients(
+        self, dy: np.ndarray, x: np.ndarray, statistics: np.ndarray, run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        options = self._flat(self._weights[0]), statistics, Rule(self._rule, self.epsilon), run, False
+        return layer_normalization.normalize_gradients(dy, x, *options)[1:]
+
+    def _set_gradients(self, gradients: Sequence[np.ndarray]) -> None:
+        for name, gradient in zip(self._weights, gradients, strict=True):
+            if name is not None and name in self.params:
+                self.grads[name] = gradient.reshape(self._row)
 
 
 class LayerNormalization(RowNormalization):
@@ -127,7 +140,7 @@ class LayerNormalization(RowNormalization):
     ----------
     axis : int or sequence of int
         What is normalised over, counted with the batch: -1 the channels, ``(1, 2, 3)`` all of an image. Other
-        axes than -1 count in `data_format`.
+        axes than -1 count in `data_format`, or in the model's.
     epsilon : float
         Added to the variance, at least 0.
     center, scale : bool

@@ -7,7 +7,7 @@ import numpy as np
 from cconv import initializers
 from cconv.arguments.numbers import finite, positive_int
 from cconv.layers.base import Layer, Shape
-from cconv.ops import normalization
+from cconv.ops import normalization, shards
 from cconv.ops.run import Run, replayable
 
 
@@ -40,6 +40,8 @@ class LayerScale(Layer):
     >>> LayerScale(0.5, 2).forward(np.array([[1.0, -4.0]]))
     array([[ 0.5, -2. ]])
     """
+
+    _by_shard = True
 
     def __init__(
         self,
@@ -89,5 +91,8 @@ class LayerScale(Layer):
         (x,) = self._cache
         if self.trainable:
             rows, given = (a.reshape(-1, a.shape[-1]) for a in (dy, x))
-            self.grads["gamma"] = normalization.scale_gradient(rows, given, self._zero, run)
+            (self.grads["gamma"],) = shards.summed(self._weight_gradient, (rows, given), run)
         return self._scaled(dy, run, "dx") if need_dx else None
+
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray]:
+        return (normalization.scale_gradient(dy, x, self._zero, run),)

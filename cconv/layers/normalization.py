@@ -83,6 +83,8 @@ class BatchNormalization(Layer):
     gamma, beta = named("gamma"), named("beta")
     moving_mean, moving_variance = named("moving_mean"), named("moving_variance")
 
+    _by_shard = True
+
     def __init__(
         self,
         axis: int = -1,
@@ -208,8 +210,8 @@ class BatchNormalization(Layer):
         cap = 0.0 if y is None else cap
         what = normalization.Normalized(scales.mean, scales.scale, scales.shift, cap)
         if of_batch or self.trainable:
-            partial = normalization.gradient_sums(rows, x, what, run)
-            found = batch_normalization.slopes(partial, len(x), scales, run)
+            partial, m = batch_normalization.gradient_sums(rows, x, what, run)
+            found = batch_normalization.slopes(partial, m, scales, run)
             gradients = {"gamma": found.dgamma, "beta": found.dbeta}
             self.grads.update({name: gradients[name] for name in self.params})
         if not need_dx:

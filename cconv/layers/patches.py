@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from cconv.arguments.numbers import finite, positive_int
+from cconv.geometry.sampling import Axis, resized_axis
 from cconv.layers.augmentation import Augmentation, checked_range, draws_of, limits, spread
 from cconv.layers.base import Shape
 from cconv.ops import images
 from cconv.ops.dropout import normal
-from cconv.ops.images import Sampling
+from cconv.ops.resizing import resize, resize_backward
 from cconv.ops.run import Run
 
 
@@ -79,7 +80,7 @@ class RandomCrop(Augmentation):
         window, corner = self._middle(size)
         if window == (self.height, self.width):
             return x if window == size else images.crop(x, _for_all(len(x), corner), window, run)
-        return images.sample(x, *self._resized(len(x), window, corner), run, (self.height, self.width))
+        return resize(x, *self._axes(size), run)
 
     def _change_back(
         self, dy: np.ndarray, drawn: tuple[Shape, np.ndarray | None], y: np.ndarray, run: Run
@@ -90,7 +91,7 @@ class RandomCrop(Augmentation):
             return images.crop_backward(dy, drawn[1], size, run)
         if window == (self.height, self.width):
             return images.crop_backward(dy, _for_all(len(dy), corner), size, run)
-        return images.sample_backward(dy, *self._resized(len(dy), window, corner), run, size)
+        return resize_backward(dy, *self._axes(size), run)
 
     def _middle(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return size and corner of the largest window of these proportions in the middle of an image."""
@@ -98,18 +99,15 @@ class RandomCrop(Augmentation):
         width = max(min(size[1], size[0] * self.width // self.height), 1)
         return (height, width), ((size[0] - height) // 2, (size[1] - width) // 2)
 
-    def _resized(
-        self, n: int, window: tuple[int, int], corner: tuple[int, int]
-    ) -> tuple[np.ndarray, Sampling]:
-        """Return where the pixels of a window are found that is resized: its edge pixels go on outside."""
-        at = np.zeros((n, 2, self.width + self.height))
-        for axis, here, new in (
-            (0, slice(self.width, None), self.height),
-            (1, slice(self.width), self.width),
-        ):
-            places = (np.arange(new) + 0.5) * (window[axis] / new) - 0.5
-            at[:, axis, here] = np.clip(places, 0, window[axis] - 1) + corner[axis]
-        return at, Sampling((0.0, 0.0), "nearest", "bilinear", 0.0)
+    def _axes(self, size: tuple[int, int]) -> tuple[Axis, Axis]:
+        """Return where the pixels of the resized middle lie: its edge pixels go on outside."""
+        rows, columns = (
+            resized_axis(extent, outputs, "bilinear", part)
+            for extent, outputs, part in zip(
+                size, (self.height, self.width), zip(*self._middle(size)[::-1], strict=True), strict=True
+            )
+        )
+        return rows, columns
 
 
 def _for_all(n: int, corner: tuple[int, int]) -> np.ndarray:

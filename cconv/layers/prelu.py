@@ -10,6 +10,7 @@ from cconv import constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import is_int
 from cconv.layers.axes import OfAxes
 from cconv.layers.base import Shape
+from cconv.ops import shards
 from cconv.ops.run import Run, replayable
 
 
@@ -42,6 +43,8 @@ class PReLU(OfAxes):
     >>> layer.forward(-np.ones((2, 8, 8, 3), np.float32)).max(), layer.params["alpha"].shape
     (np.float32(-1.0), (1, 1, 3))
     """
+
+    _by_shard = True
 
     def __init__(
         self,
@@ -137,6 +140,12 @@ class PReLU(OfAxes):
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
         x, slopes = self._cache
         dx, sums = ops.prelu_backward(dy, x, slopes, run)
-        if self.trainable:
+        if self.trainable and run.cut is None:
             self.grads["alpha"] = self._summed(sums, run)
+        elif self.trainable:
+            (self.grads["alpha"],) = shards.summed(self._weight_gradient, (dy, x), run)
         return dx if need_dx else None
+
+    def _weight_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray]:
+        _, slopes = self._cache
+        return (self._summed(ops.prelu_backward(dy, x, slopes, run)[1], run),)

@@ -104,9 +104,10 @@ class Rescaling(Layer):
     @controlled
     def rescale(self, x: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Write the result into `out`, of x's shape and float dtype; it may be x itself. Return `out`."""
-        np.multiply(x, x.dtype.type(self.scale), out=out)
-        if self.offset:
-            np.add(out, x.dtype.type(self.offset), out=out)
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+            np.multiply(x, x.dtype.type(self.scale), out=out)
+            if self.offset:
+                np.add(out, x.dtype.type(self.offset), out=out)
         return out
 
     @replayable

@@ -11,6 +11,7 @@ from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.layers.base import Shape
 from cconv.layers.convolution import Windowed
 from cconv.layers.spatial import two
+from cconv.ops import shards
 from cconv.ops.run import Run, replayable
 
 
@@ -19,7 +20,7 @@ class SeparableConvolution(Windowed):
 
     depth_multiplier: int
     filters: int
-    _own_gradients = ()
+    _own_gradients = ("_pointwise_gradient", "_depthwise_gradient")
     _between: np.ndarray | None = None  # what the two halves of the last pass in training had between them
 
     def _set_halves(self, filters: Any, depth_multiplier: Any, of_pointwise: tuple[Any, Any, Any]) -> None:
@@ -87,13 +88,23 @@ class SeparableConvolution(Windowed):
         self._between = None
 
     @replayable
+    def _pointwise_gradient(
+        self, dy: np.ndarray, between: np.ndarray, run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return ops.conv2d_weight_gradient(dy, between, self.pointwise_window, 1, run)
+
+    @replayable
+    def _depthwise_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
+        return ops.conv2d_weight_gradient(dy, x, self.window, self.in_channels, run)
+
+    @replayable
     def _affine_backward(
         self, dy: np.ndarray, run: Run, need_dx: bool, from_relu: bool = False
     ) -> np.ndarray | None:
         x, between = self._images(self._cache[0], run), self._cache[2]
         dy, channels = self._images(dy, run), self.in_channels
         if self.trainable:
-            dkernel, dbias = ops.conv2d_weight_gradient(dy, between, self.pointwise_window, 1, run)
+            dkernel, dbias = shards.summed(self._pointwise_gradient, (dy, between), run)
             self.grads["pointwise_kernel"] = dkernel.reshape(self.params["pointwise_kernel"].shape)
             if self.use_bias:
                 self.grads["bias"] = dbias
@@ -102,7 +113,7 @@ class SeparableConvolution(Windowed):
         how = (self.pointwise_window, 1, between.shape[3], run)
         dbetween = ops.conv2d_input_gradient(dy, self._pointwise(), *how, tag="dbetween")
         if self.trainable:
-            dkernel, _ = ops.conv2d_weight_gradient(dbetween, x, self.window, channels, run)
+            dkernel, _ = shards.summed(self._depthwise_gradient, (dbetween, x), run)
             self.grads["depthwise_kernel"] = dkernel.reshape(self.params["depthwise_kernel"].shape)
         if not need_dx:
             return None

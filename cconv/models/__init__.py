@@ -1,11 +1,20 @@
 """Models: `Sequential`, layers in a row, and `Model`, a graph of them, as Keras has them."""
 
 from cconv.arguments.keras_names import METHODS, refusing
+from cconv.models.frozen import Frozen
 from cconv.models.loading import clone_model, load_model, model_from_json
 from cconv.models.model import Model
 from cconv.models.sequential import Sequential
 from cconv.models.stepping import NonFiniteLossError
 
-__all__ = ["Model", "NonFiniteLossError", "Sequential", "clone_model", "load_model", "model_from_json"]
+__all__ = [
+    "Frozen",
+    "Model",
+    "NonFiniteLossError",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "model_from_json",
+]
 
 refusing(globals(), functions=["clone_model", "load_model", "model_from_json"], methods=METHODS)

@@ -40,8 +40,10 @@ class Progress:
         Of the last epoch that has ended.
     """
 
-    def __init__(self, source: Source, calls: CallbackList, shuffle: bool, epoch: int) -> None:
-        self.source, self.calls, self.shuffle = source, calls, shuffle
+    def __init__(
+        self, source: Source, calls: CallbackList, shuffle: bool, epoch: int, shards: int = 1
+    ) -> None:
+        self.source, self.calls, self.shuffle, self.shards = source, calls, shuffle, shards
         self.epoch, self.step = epoch, 0
         self.meter: Meter | None = None
         self.logs: dict[str, float] = {}
@@ -86,6 +88,7 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "rate": rate,
                 "swapped": optimizer._swapped,
                 "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
+                "shards": progress.shards,
                 "data": progress.data(),
                 "position": taken.apart(progress.source.position(), "position of the data"),
                 "logs": taken.apart(progress.logs, "logs"),
@@ -151,6 +154,7 @@ class Checkpoint:
         """
         found = self._found
         self._check_model(model)
+        self._check_shards(progress)
         self._check_data(progress)
         with self._whole():
             resumed = files.checked_slots(model, self._arrays, whole=True)
@@ -202,6 +206,14 @@ class Checkpoint:
             raise ValueError(
                 f"{self.path} is of a training with {short(self._found['optimizer'])}, got the optimizer "
                 f"{kind}"
+            )
+
+    def _check_shards(self, progress: Progress) -> None:
+        """Refuse another number of shards, on which the result depends."""
+        then = self._found.get("shards", 1)
+        if then != progress.shards:
+            raise ValueError(
+                f"{self.path} is of a training with shards={short(repr(then))}, got {progress.shards}"
             )
 
     def _check_data(self, progress: Progress) -> None:

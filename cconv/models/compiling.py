@@ -94,6 +94,12 @@ class Compiler(Predictor):
         for metric in (*self.metrics, *self.weighted_metrics):
             metric.reset_state()
 
+    def _uncompile(self) -> None:
+        """Be as before `compile`."""
+        self.loss = self.optimizer = None
+        self.metrics, self.weighted_metrics, self._of_outputs = [], [], ((), ())
+        self._forget_plans()
+
     def _need_compiled(self, where: str) -> None:
         if self.loss is None:
             raise RuntimeError(f"{where}: call compile first")

@@ -12,6 +12,7 @@ from cconv.metrics.meter import Meter
 from cconv.models.compiling import Compiler
 from cconv.models.feeding import EVALUATION, Given
 from cconv.models.predicting import verbosity_of
+from cconv.models.sharding import WHOLE, Sharding
 
 
 class Evaluator(Compiler):
@@ -80,7 +81,7 @@ class Evaluator(Compiler):
         batch = self._source(where, Given(given, y, sample_weight), max(n, 1), None, EVALUATION)
         return self._told(self._evaluate(batch, CallbackList(None, self, {}, where)), return_dict)
 
-    def _evaluate(self, batches: Source, calls: CallbackList) -> dict[str, float]:
+    def _evaluate(self, batches: Source, calls: CallbackList, sharding: Sharding = WHOLE) -> dict[str, float]:
         calls.call("on_test_begin", {})
         plans = self._plans
         plan = self._inference_plan(plans)
@@ -89,7 +90,7 @@ class Evaluator(Compiler):
             for number, batch in enumerate(batches.epoch()):
                 assert batch.y is not None
                 calls.call("on_test_batch_begin", number, {})
-                y = plan.forward(batch.x, done=batch.done)
+                y = sharding.whole(plan.forward(sharding.own(batch)[0], done=batch.done), batch.n)
                 loss, _ = plan.loss_of(batch.y, y, batch.weight)
                 self._measure(meter, loss, loss, batch, y, plan)
                 calls.call("on_test_batch_end", number, meter.means())

@@ -49,16 +49,21 @@ class Limits(NamedTuple):
 class Pass(NamedTuple):
     """One pass of one step: what it computes, and the seconds that it took.
 
-    `layers` are joined where they are computed as one. `flops` are those of the direct algorithm,
+    `names` are several where layers are computed as one. `flops` are those of the direct algorithm,
     `nbytes` what must be read and written at least once.
     """
 
-    layers: str
+    names: tuple[str, ...]
     direction: str
     algorithm: str
     flops: int
     nbytes: int
     seconds: float
+
+    @property
+    def layers(self) -> str:
+        """The names as one."""
+        return " + ".join(self.names)
 
     def floor(self, limits: Limits) -> float:
         """Return the least seconds for them: of arithmetic or memory, whichever takes longer."""
@@ -180,7 +185,7 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
         flops *= 1 + need_dx
         nbytes += (given if need_dx and step.moves else 0) + weights
     return Pass(
-        " + ".join(layer.shown for layer in step.layers),
+        tuple(layer.shown for layer in step.layers),
         "backward" if backward else "forward",
         " ".join(filter(None, algorithms)),
         flops,
@@ -252,13 +257,13 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def report(passes: Sequence[Pass], limits: Limits) -> list[str]:
     """Return the lines of the table of these passes."""
-    total = Pass("in all", "", "", *(sum(values) for values in zip(*(p[3:] for p in passes), strict=True)))
+    total = Pass(("in all",), "", "", *(sum(values) for values in zip(*(p[3:] for p in passes), strict=True)))
     floors = [entry.floor(limits) for entry in passes]
     rows: list[Sequence[str]] = [HEADER]
     for entry, floor in zip([*passes, total], [*floors, sum(floors)], strict=True):
         figures = (entry.flops / 1e9, entry.nbytes / 1e6, floor * 1e3, entry.seconds * 1e3)
         reached = f"{floor / entry.seconds:.0%}" if floor else ""
-        rows.append((*entry[:3], *(f"{figure:.3f}" for figure in figures), reached))
+        rows.append((entry.layers, *entry[1:3], *(f"{figure:.3f}" for figure in figures), reached))
     return _table(rows)
 
 

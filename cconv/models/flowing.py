@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from cconv.engine.flow import Flow, Use
 
+DEEPEST = 32  # models inside one another, through which copies, files and more go by recursion
+
 
 class Entry(NamedTuple):
     """One use of a layer, or of a model as a layer, in a model.
@@ -81,6 +83,15 @@ class Inliner:
             return inputs
         self._uses.append(Use(item, inputs, at_inference))
         return (self._n_inputs + len(self._uses) - 1,)
+
+
+def check_depth(where: str, item: Any) -> None:
+    """Refuse to put a model into another if there would be more than `DEEPEST` inside one another."""
+    depth, level = 1, {id(item): item}
+    while level := {id(inner): inner for one in level.values() for inner in getattr(one, "_items", ())}:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"{where}: models must be nested at most {DEEPEST} deep, {item.name!r} is")
 
 
 def leaves(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from cconv.layers.symbolic import (
     turned_in,
     turned_out,
 )
+from cconv.models.flowing import check_depth
 
 Shape = tuple[int, ...]
 
@@ -22,6 +23,7 @@ def call(model: Any, x: Any, training: Any) -> Any:
         raise ValueError(f"{model.where}: there are no layers to call")
     if training not in (None, False):
         raise ValueError(f"{model.where}: training must be None or False in a graph, got {training!r}")
+    check_depth(model.where, model)
     tensors = tensors_of(model.where, list(model._ins.inside(model.where, "inputs", x)))
     data_format = agreed(model.where, [model._agreed_format(), *(tensor.data_format for tensor in tensors)])
     shapes = [turned_in(tensor.sample_shape, data_format) for tensor in tensors]

@@ -164,11 +164,16 @@ class Network(Listed):
         shapes = [(None, *self._outer_shape(shape)) for shape in self._inner_output_shapes()]
         return shapes[0] if len(shapes) == 1 else shapes
 
+    def _inner_input_shapes(self) -> list[Shape]:
+        """Return the shapes of a sample of the inputs, channels last."""
+        assert self._input_shapes is not None
+        return [self._inner_shape(shape) for shape in self._input_shapes]
+
     def _inner_output_shapes(self) -> list[Shape]:
         """Return the shapes of a sample of the outputs, channels last."""
         assert self._input_shapes is not None
         flow = self._inlined().flow
-        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        shapes = self._inner_input_shapes()
         shapes += [layer._inner(layer.output_shape) for layer in flow.layers]
         return [shapes[value] for value in flow.outputs]
 
@@ -236,7 +241,7 @@ class Network(Listed):
         assert self._input_shapes is not None
         self._settled_format = data_format = self.data_format
         inlined = self._inlined()
-        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        shapes = self._inner_input_shapes()
         made_by: list[str] = ["the input"] * len(shapes)
         keys = {id(layer): key for key, layer in enumerate(self._layers)}
         for use in inlined.flow.uses:
@@ -296,7 +301,7 @@ class Network(Listed):
         """Return what a plan runs; ValueError where a layer was built for something else by itself."""
         assert self._input_shapes is not None
         flow, data_format = self._inlined().flow, self.data_format
-        shapes = [self._inner_shape(shape) for shape in self._input_shapes]
+        shapes = self._inner_input_shapes()
         for number, use in enumerate(flow.uses):
             layer, given = use.layer, self._given_to(use.layer, use.inputs, shapes, data_format)
             if layer.input_shape != given or layer.dtype != self.dtype:

@@ -5,7 +5,7 @@ the range from 0 to 1, so that its gradient vanishes where the model is sure.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,15 @@ from numpy.typing import ArrayLike
 from cconv import arguments
 from cconv.arguments.numbers import is_int
 from cconv.engine.flow import Flow
-from cconv.engine.places import Gradients
+from cconv.engine.places import Gradients, Values
 from cconv.engine.plan import Plan
+from cconv.engine.steps import Step
 from cconv.geometry.layout import to_channels_last
 from cconv.layers.base import Layer
 from cconv.layers.pooling import AveragePooling2D, MaxPooling2D
 from cconv.models.feeding import Feeder
-from cconv.models.flowing import Entry, Inliner, leaves
+from cconv.models.flowing import Entry, Inliner
+from cconv.models.network import Network
 
 WATCHED_ROWS = 32  # samples whose outputs are all kept at a time
 
@@ -58,11 +60,16 @@ class _Watching(Plan):
 
     def attention(self, dy: np.ndarray) -> Attention:
         """Return copies of the value of the last `forward` and its gradient, from that of the output."""
-        number = self._step_of[self._watched]
-        y = self.outputs[number]
+        y = self._value
         self._gradient = np.zeros_like(y)  # of a model whose score does not depend on it
         self.backward(dy)
-        return Attention(y.copy(), self._gradient)
+        return Attention(y, self._gradient)
+
+    def _step_forward(self, number: int, entry: Step, values: Values) -> np.ndarray:
+        y = super()._step_forward(number, entry, values)
+        if entry.value == self._watched:
+            self._value = y.copy()
+        return y
 
     def _wanted(self) -> list[bool]:
         wanted = [False] * len(self.flow.readers)
@@ -222,24 +229,41 @@ class Scores:
         return found[-1]
 
     def _named(self, layer: Any) -> Layer:
-        """Return the layer that is meant by itself, a name or a number."""
-        named = list(leaves(self._model._items))
-        if isinstance(layer, Layer):
-            found = [entry for _, entry in named if entry is layer]
+        """Return the layer that is meant by itself, a name or a number; of a model that which ends it."""
+        named, items = list(_all_of(self._model._items)), self._model.layers
+        if isinstance(layer, Layer | Network):
+            found = [(name, entry) for name, entry in named if entry is layer]
         elif isinstance(layer, str):
-            found = [entry for name, entry in named if layer in (name, entry.name)]
+            found = [(name, entry) for name, entry in named if layer == name]
+            found = found or [(name, entry) for name, entry in named if layer == entry.name]
         elif is_int(layer):
-            items = self._model.layers
-            inside = -len(items) <= layer < len(items)
-            found = [items[layer]] if inside and isinstance(items[layer], Layer) else []
+            found = [("", items[layer])] if -len(items) <= layer < len(items) else []
         else:
             raise TypeError(
                 f"{self._where}: layer must be a layer of the model, its name or number, got {layer!r}"
             )
+        if len({id(entry) for _, entry in found}) > 1:
+            names = " or ".join(repr(name) for name, _ in found)
+            raise ValueError(f"{self._where}: layer must be {names}, got {layer!r}, which all of them are")
         if not found:
-            known = ", ".join(entry.shown for _, entry in named)
+            known = ", ".join(name for name, _ in named)
             raise ValueError(f"{self._where}: layer must be one of {known}, got {layer!r}")
-        return found[0]
+        return _giving(found[0][1])
+
+
+def _all_of(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every layer and model among the items, and in models among them, with its name in files."""
+    for item in items:
+        yield f"{path}{item.name if isinstance(item, Network) else item.shown}", item
+        if isinstance(item, Network):
+            yield from _all_of(item._items, f"{path}{item.name}/")
+
+
+def _giving(item: Any) -> Layer:
+    """Return the layer that gives what an item of a model gives."""
+    while isinstance(item, Network):
+        item = item._entries[item._outputs[0] - len(item._input_shapes or ())].item
+    return item
 
 
 def _frozen(layers: Sequence[Layer]) -> list[Layer]:

@@ -13,7 +13,7 @@ from cconv.layers.input import InputLayer
 from cconv.layers.symbolic import IMAGE, KerasTensor, input_tensor
 from cconv.models import described
 from cconv.models.ends import Ends
-from cconv.models.flowing import Entry
+from cconv.models.flowing import Entry, check_depth
 from cconv.models.formats import agreed_format, named_formats
 from cconv.models.model import Model
 from cconv.models.network import Network, unused
@@ -142,6 +142,7 @@ class Sequential(Model):
 
     def _check_item(self, layer: Any) -> None:
         """Refuse what cannot stand in a row, and see to it that it has a name of its own."""
+        check_depth("Sequential.add", layer)
         if layer._merges or (isinstance(layer, Model) and not _is_single(layer)):
             raise ValueError(
                 f"Sequential.add: layer must take one input and give one output, got {layer!r}: make a Model"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from cconv.arguments.claims import Claim, Claims, alone
 from cconv.arguments.control import controlled
 from cconv.arguments.interrupts import Interrupts
+from cconv.arguments.numbers import positive_int
 from cconv.engine.plan import each_of
 from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch
@@ -20,6 +21,8 @@ from cconv.losses.own import is_own
 from cconv.metrics.meter import Meter
 from cconv.models.evaluating import Evaluator
 from cconv.models.files import named_params
+from cconv.models.memory import Memory, memory_of
+from cconv.models.sharding import WHOLE, Sharding
 
 T = TypeVar("T")
 Named = list[tuple[str, Layer]]  # layers, each with its name
@@ -54,6 +57,39 @@ class Stepper(Evaluator):
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self._interrupts = Interrupts()
+        self._sharding: Sharding = WHOLE  # of the `fit` that is on
+
+    @controlled
+    def memory(self, batch_size: int = 32) -> Memory:
+        """Return how many bytes training and prediction take, beside the program and the data.
+
+        No batch is computed, and no memory taken: a plan is made that asks for all it would use.
+
+        Parameters
+        ----------
+        batch_size : int
+            Samples computed at a time.
+
+        Raises
+        ------
+        ValueError
+            For a model that is not built.
+        RuntimeError
+            While it is training.
+
+        Examples
+        --------
+        >>> from cconv.layers import Dense
+        >>> from cconv.models import Sequential
+        >>> model = Sequential([Dense(1000, input_shape=(1000,))])
+        >>> model.compile("adam", "mse")
+        >>> model.memory(batch_size=64).optimizer  # two float32 arrays as large as the weights
+        8008000
+        """
+        where = f"{self.kind}.memory"
+        self._need_built("memory")
+        self._not_in_training(where)
+        return memory_of(self, positive_int(where, "batch_size", batch_size))
 
     # --- one training at a time ---------------------------------------------------------------
 
@@ -111,7 +147,10 @@ class Stepper(Evaluator):
         plan, learning = self._training_plan(), self._learning()
         kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
         try:
-            y = plan.forward(batch.x, self.steps_done, batch.start, batch.done)
+            sharding = self._sharding
+            plan.run.cut = sharding.cut(batch.n)
+            x, first = sharding.own(batch)
+            y = sharding.whole(plan.forward(x, self.steps_done, first, batch.done), batch.n)
             found, dy = plan.loss_of(batch.y, y, batch.weight)
             loss = found + self._penalty()
             if not math.isfinite(loss):
@@ -120,7 +159,7 @@ class Stepper(Evaluator):
                 raise error
             self._measure(meter, loss, found, batch, y, plan)
             if learning is not None:
-                plan.backward(dy)
+                plan.backward(sharding.rows(dy, batch.n))
             # Weights, the optimizer and the number of the step change together, or not at all.
             self._interrupts.held += 1
             self._update(plan, learning)
@@ -162,6 +201,8 @@ class Stepper(Evaluator):
         """Say where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"{self.kind}.fit: the loss became {loss} in {position}"
+        if self._sharding.ranks is not None:
+            return f"{message}: train in one process to be told which layer is the first"
         if not _is_finite(batch.x):
             given = batch.given()
             if not _is_finite(given):

@@ -5,19 +5,21 @@ so they too are the same on any number of threads.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int, positive_int
 from cconv.arguments.overrides import check_object
-from cconv.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgressBar, flat
+from cconv.callbacks import BackupAndRestore, Callback, History, ProgressBar, flat
 from cconv.inputs.batches import Source
-from cconv.models import checkpoints
+from cconv.models import checkpoints, ranked
 from cconv.models.checkpoints import Checkpoint, Progress
 from cconv.models.feeding import Given, Validation, optional_count
 from cconv.models.files import Path, named_params
 from cconv.models.predicting import verbosity_of
+from cconv.models.sharding import WHOLE, check_layers, sharding_of
 from cconv.models.stepping import NonFiniteLossError, Stepper
 
 
@@ -51,6 +53,8 @@ class Trainer(Stepper):
         validation_freq: int | Sequence[int] = 1,
         *,
         resume_from: Path | None = None,
+        shards: int = 1,
+        distributed: Any = None,
     ) -> History:
         """Train the model.
 
@@ -98,6 +102,14 @@ class Trainer(Stepper):
             A checkpoint of `BackupAndRestore`, or the folder whose last one is meant: training begins where
             that stands, and its `initial_epoch` is not looked at. A `BackupAndRestore` among the callbacks
             that has a checkpoint of its own begins there.
+        shards : int
+            Into how many parts a batch is cut, by sample: gradients of weights are computed part by part and
+            added in a fixed binary tree, and batch normalisation adds the sums of the parts in their order.
+            The result depends on this number, and not on how many threads and ranks compute it: see
+            docs/scale.md.
+        distributed : cconv.distributed.MPI, optional
+            The processes that train together: every one calls `fit` with the same arguments. Their number is
+            a power of two that divides `shards`. Rank 0 calls the callbacks and prints.
 
         Returns
         -------
@@ -132,12 +144,17 @@ class Trainer(Stepper):
         for thing in (self, *self._items, *self._layers):
             check_object(thing)
         others, backup = _backup_of(where, callbacks)
+        sharding = sharding_of(where, shards, distributed)
+        ranks = sharding.ranks
 
         def train_alone() -> History:
-            saved = checkpoints.asked_for(where, resume_from, backup)
+            saved = ranked.saved_of(where, resume_from, backup, ranks)
             checkpoints.seeded(self, saved)
+            ranked.seeded(self, ranks)
             given = Given(x, y, sample_weight, class_weight)
             train, validation = self._sources(where, given, batch_size, pace, told)
+            check_layers(where, sharding, self._layers)
+            ranked.begin(where, self, ranks, shards=shards, epochs=(first, last), x=(train.n, train.steps))
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
             history, names = History(), self._figure_names()
             params = {
@@ -150,21 +167,28 @@ class Trainer(Stepper):
             if saved is not None:
                 params["resumed"] = True
             # As in Keras they hear what the user's callbacks have added to the logs.
-            calls = CallbackList([others, history, *bar, backup or []], self, params, where)
+            heard = [others, history, *bar, backup or []]
+            calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
-            self._progress = Progress(train, calls, shuffle, begin)
+            self._progress = Progress(train, calls, shuffle, begin, sharding.shards)
+            self._sharding = sharding
             try:
                 if backup is not None or saved is not None:
                     for source in (train, validation):
                         _check_position(source)
+                for source in (train, validation) if ranks is not None else ():
+                    if source is not None:
+                        source.take_part(sharding.part)
                 self._epochs(range(begin, last), self._progress, validation, is_due, saved)
+                ranked.tell(history, ranks)
             finally:
-                self._progress = None
+                self._progress, self._sharding = None, WHOLE
                 calls.close()
             return history
 
-        return self._train_alone(where, train_alone)
+        with nullcontext() if ranks is None else ranks.together():
+            return self._train_alone(where, train_alone)
 
     def _write_checkpoint(self, path: Path) -> None:
         """Write where the `fit` that is on stands; nothing where none is."""
@@ -193,7 +217,7 @@ class Trainer(Stepper):
                 logs = self._epoch(progress, epoch, saved)
                 saved = None
                 if validation is not None and is_due(epoch + 1) and validation.more():
-                    figures = self._evaluate(validation, calls)
+                    figures = self._evaluate(validation, calls, self._sharding)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
                 self.epochs_done += 1
                 progress.epoch, progress.step, progress.meter, progress.logs = epoch + 1, 0, None, logs

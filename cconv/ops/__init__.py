@@ -32,7 +32,12 @@ from cconv.ops.convolution import (
     conv2d_max_pool_weight_gradient,
     conv2d_weight_gradient,
 )
-from cconv.ops.dense import dense, dense_input_gradient, dense_weight_gradient
+from cconv.ops.dense import (
+    dense,
+    dense_input_gradient,
+    dense_weight_gradient,
+    dense_weight_gradient_by_shard,
+)
 from cconv.ops.dropout import dropout, dropout_backward
 from cconv.ops.losses import softmax_cross_entropies, softmax_cross_entropy
 from cconv.ops.pooling import (
@@ -96,6 +101,7 @@ __all__ = [
     "dense",
     "dense_input_gradient",
     "dense_weight_gradient",
+    "dense_weight_gradient_by_shard",
     "dropout",
     "dropout_backward",
     "elu",

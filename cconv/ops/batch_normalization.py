@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cconv.kernels import batch_normalization as between
-from cconv.ops import normalization
+from cconv.kernels import normalization as loops
+from cconv.ops import normalization, shards
 from cconv.ops.run import Array, Run
 
 
@@ -37,11 +38,14 @@ def of_batch(
     run: Run,
 ) -> Scales:
     """Rows x (m, c), gamma, beta (c) -> what normalises them; the moving mean and variance move."""
-    partial = normalization.sums(x, run)
+    if run.cut is None:
+        partial, first, m = normalization.sums(x, run), x[0], len(x)
+    else:
+        partial, first, m = sums_by_shard(x, run)
     mean, scale, shift = (run.empty(tag, x.shape[1:], x.dtype) for tag in ("mean", "scale", "shift"))
     inverse = run.empty("inverse", x.shape[1:], np.float64)
     made = Scales(mean, scale, shift, inverse)
-    run.call(between.statistics, partial, x, gamma, beta, epsilon, momentum, *moving, *made)
+    run.call(between.statistics, partial, first, m, gamma, beta, epsilon, momentum, *moving, *made)
     return made
 
 
@@ -54,6 +58,54 @@ def of_moving(
     inverse = run.empty("inverse", mean.shape, np.float64)
     run.call(between.kept_statistics, variance, gamma, beta, epsilon, scale, shift, inverse)
     return Scales(mean, scale, shift, inverse)
+
+
+def sums_by_shard(x: Array, run: Run) -> tuple[Array, Array, int]:
+    """Rows x (m, c) of the batch that are here -> partial (S, 2, c), first (c), and the rows of the batch.
+
+    The sums of x - first and of its squares over each shard, where first is the batch's first row.
+    """
+    cut, each = run.cut, len(x) // max(len(run.cut.here), 1)
+    moments = shards.begin("moments", 3, x.shape[1], run)
+    for shard in cut.filled:
+        part = x[cut.rows(shard, each)]
+        run.call(np.copyto, moments[shard, 0], part[0])
+        run.call(loops.add_chunks, normalization.sums(part, run), moments[shard, 1:])
+    shards.gather(moments, run)
+    partial = run.empty("partial", (cut.shards, 2, x.shape[1]), np.float64)
+    first = run.empty("first", x.shape[1:], x.dtype)
+    rows = np.diff(cut.bounds)[:, np.newaxis] * float(each)
+    run.call(_from_first, moments, rows, partial, first)
+    return partial, first, cut.total * each
+
+
+def _from_first(moments: Array, rows: Array, partial: Array, first: Array) -> None:
+    """Moments (S, 3, c), rows (S, 1) -> partial (S, 2, c), first (c): sums of distances from the first row.
+
+    A shard's moments are its first row, and the sums of distances from that and of their squares.
+    """
+    own, sums, squares = moments[:, 0], moments[:, 1], moments[:, 2]
+    begin = int(np.argmax(rows > 0))
+    first[...] = own[begin]
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+        apart = own - own[begin]
+        partial[:, 0] = sums + rows * apart
+        partial[:, 1] = squares + apart * (2.0 * sums + rows * apart)
+    partial[rows[:, 0] == 0] = 0.0
+
+
+def gradient_sums(dy: Array, x: Array, what: normalization.Normalized, run: Run) -> tuple[Array, int]:
+    """Rows dy, x (m, c) -> as `normalization.gradient_sums`, or shard by shard, and the rows of the batch."""
+    cut = run.cut
+    if cut is None:
+        return normalization.gradient_sums(dy, x, what, run), len(x)
+    each = len(x) // max(len(cut.here), 1)
+    partial = shards.begin("products", 2, x.shape[1], run)
+    for shard in cut.filled:
+        rows = cut.rows(shard, each)
+        run.call(loops.add_chunks, normalization.gradient_sums(dy[rows], x[rows], what, run), partial[shard])
+    shards.gather(partial, run)
+    return partial, cut.total * each
 
 
 def slopes(partial: Array, m: int, scales: Scales, run: Run) -> Slopes:

@@ -1,10 +1,13 @@
 """Dense layers and pointwise convolutions."""
 
 from cconv.kernels import dense as loops
+from cconv.ops import merging, shards
 from cconv.ops.activations import where_positive
 from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.run import SERIAL_WORK, Array, Run, scratch_for
 from cconv.threads import threads_for
+
+PIECE = 1 << 17  # numbers of a kernel's gradient that are summed over shards at a time
 
 
 def dense(
@@ -73,4 +76,33 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
     dkernel = run.empty("dkernel", (x.shape[1], dy.shape[1]), dy.dtype)
     dbias = run.empty("dbias", (dy.shape[1],), dy.dtype)
     dense_weight_gradient_into(dkernel, dbias, dy, x, run)
+    return dkernel, dbias
+
+
+def dense_weight_gradient_by_shard(dy: Array, x: Array, run: Run) -> tuple[Array, ...]:
+    """Compute `dense_weight_gradient` as `shards.summed` does: of a large kernel so many rows at a time.
+
+    So what waits for its sum, and the sum itself, stay in the cache.
+    """
+    (m, features), units = x.shape, dy.shape[1]
+    rows = max(1, PIECE // units)
+    if run.cut is None or features < 2 * rows:
+        return shards.summed(dense_weight_gradient, (dy, x), run)
+    dkernel, dbias = run.empty("dkernel", (features, units), x.dtype), run.empty("dbias", (units,), x.dtype)
+    columns, levels = run.empty("columns", (m * rows,), x.dtype), shards.levels_of(run)
+    for first in range(0, features, rows):
+        count = min(rows, features - first)
+        part = columns[: m * count].reshape(m, count)
+        merging.copy_columns(x, first, part, 0, count, run)
+
+        def gradient(
+            dy: Array, x: Array, level: Run, piece: Array = dkernel[first : first + count]
+        ) -> tuple[Array, Array]:
+            if level is not levels[0]:
+                return dense_weight_gradient(dy, x, level)
+            dense_weight_gradient_into(piece, dbias, dy, x, level)
+            return piece, dbias
+
+        shards.sum_here(gradient, (dy, part), run.cut, levels)
+    shards.begin_sums((dkernel, dbias), run)
     return dkernel, dbias

@@ -5,8 +5,9 @@ A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ev
 touching fresh pages costs more than the arithmetic of a small network.
 """
 
+import dataclasses
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,7 +38,22 @@ def is_replayable(function: Any) -> bool:
     return getattr(function, "__func__", function) in _replayable
 
 
-@dataclass
+@cache
+def _quietly(function: np.ufunc) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any) -> None:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            function(*args)
+
+    return call
+
+
+def quiet(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a kernel that gives no warnings: NaN and infinities pass. NumPy's functions do otherwise."""
+    return _quietly(kernel) if isinstance(kernel, np.ufunc) else kernel
+
+
+@dataclasses.dataclass
 class Run:
     """One forward or backward call of a layer.
 
@@ -48,12 +64,15 @@ class Run:
     seed, step, first_sample : int
         The key of every random draw: sample i of this call is sample `first_sample + i` of step
         `step`. The same key gives the same draw in any batch split, thread or process.
+    cut : cconv.ops.shards.Cut, optional
+        How the batch is cut into shards, over which gradients of weights are summed one by one.
     """
 
     training: bool = False
     seed: int = 0
     step: int = 0
     first_sample: int = 0
+    cut: Any = None
 
     @property
     def draw_key(self) -> np.ndarray:
@@ -76,9 +95,16 @@ class Run:
         """
         return None
 
+    def levels(self, count: int) -> list[Any]:
+        """Return so many runs, without a cut, whose arrays are in use together."""
+        return [dataclasses.replace(self, cut=None) for _ in range(count)]
+
+    def again(self) -> None:
+        """Give up what was handed out: the next arrays may lie in the same memory."""
+
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
-        kernel(*args)
+        quiet(kernel)(*args)
 
 
 Array = np.ndarray

@@ -27,16 +27,20 @@ def show_config() -> None:
     NumPy            ...
     Python           ...
     """
+    for name, value in configuration().items():
+        print(f"{name:<16} {value}")
+
+
+def configuration() -> dict[str, str]:
+    """Return what `show_config` prints, by the name of each line."""
     openmp = str(_kernels.openmp_version()) if _kernels.has_openmp() else "no: built serial"
     threads, refused = get_num_threads(), refusal()
-    lines = {
+    return {
         "cconv": __version__,
         "instruction set": f"{_kernels.isa()} (this machine runs: {', '.join(_kernels.available_isas())})",
-        "threads": f"{threads} ({refused})" if refused else threads,
+        "threads": f"{threads} ({refused})" if refused else str(threads),
         "OpenMP": openmp,
         "compiler": _kernels.compiler(),
         "NumPy": np.__version__,
         "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
     }
-    for name, value in lines.items():
-        print(f"{name:<16} {value}")

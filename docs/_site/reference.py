@@ -27,6 +27,7 @@ MODULES = (
     "applications",
     "datasets",
     "estimators",
+    "distributed",
     "utils",
     "plotting",
     "functional",

@@ -10,8 +10,10 @@ from cconv.io.keras.layers_out import (
     layer_entry,
     policy,
     serialized,
+    zeros_entry,
 )
-from cconv.io.keras.problems import Problems
+from cconv.io.keras.problems import Problems, shown
+from cconv.io.keras.windows_out import Around, Placed, has_window, is_above_zero, placed
 from cconv.models.network import Network
 from cconv.models.sequential import Sequential
 
@@ -42,16 +44,71 @@ def model_entry(model: Any, problems: Problems) -> Config:
     return _graph(model, problems)
 
 
-def _item(model: Any, item: Any, problems: Problems) -> Config:
-    if isinstance(item, Network):
-        return model_entry(item, problems)
-    return layer_entry(item, model.data_format, problems)
+class _Zeros:
+    """Layers that put zeros around the inputs of others, which have no padding for it in Keras."""
+
+    def __init__(self, model: Any, problems: Problems) -> None:
+        self.model, self.problems = model, problems
+        self.placed: dict[int, Placed] = {}
+        self.names: dict[int, str] = {}
+        self._taken = {item.name for item in model._items}
+
+    def look(self, item: Any, above_zero: bool) -> Around:
+        """Return the zeros that stand in front of an item; note what Keras cannot have."""
+        if not has_window(item):
+            return ()
+        found = placed(item, above_zero)
+        if found is None:
+            told = [
+                f"{name}={shown(getattr(item, name))}"
+                for name in ("padding", "ceil_mode", "count_include_pad")
+                if getattr(item, name, False)
+            ]
+            self.problems.add(item.where, f"{type(item).__name__}({', '.join(told)})")
+            found = Placed("valid")
+        self.placed[id(item)] = found
+        if found.around and id(item) not in self.names:
+            name = f"{item.name}_pad"
+            while name in self._taken:
+                name += "_"
+            self._taken.add(name)
+            self.names[id(item)] = name
+        return found.around
+
+    def entry(self, item: Any) -> Config:
+        """Return what describes the zeros in front of an item."""
+        return zeros_entry(self.names[id(item)], self.placed[id(item)].around, self._format(item), item)
+
+    def _format(self, item: Any) -> str:
+        """Return the data format that a layer with a window has in Keras."""
+        told: str | None = item.get_config()["data_format"]
+        return told or (self.model.data_format if item.ranks == (3,) else "channels_last")
+
+    def item(self, item: Any) -> Config:
+        """Return what describes an item itself."""
+        if isinstance(item, Network):
+            return model_entry(item, self.problems)
+        padding = self.placed[id(item)].padding if id(item) in self.placed else None
+        return layer_entry(item, self.model.data_format, self.problems, padding)
+
+    def shape(self, item: Any, shape: list[Any]) -> list[Any]:
+        """Return the shape of an item's input with the zeros around it."""
+        around = self.placed[id(item)].around
+        wide = list(shape)
+        for axis, (before, after) in enumerate(around, 2 if self._format(item) == "channels_first" else 1):
+            wide[axis] += before + after
+        return wide
 
 
 def _row(model: Any, problems: Problems) -> Config:
     shape = [None, *model._input_shapes[0]]
-    first = input_entry(model._ins.names[0], model._input_shapes[0], model.dtype.name)
-    entries = [first, *(_item(model, item, problems) for item in model._items)]
+    entries = [input_entry(model._ins.names[0], model._input_shapes[0], model.dtype.name)]
+    zeros, above = _Zeros(model, problems), False
+    for item in model._items:
+        if zeros.look(item, above):
+            entries.append(zeros.entry(item))
+        entries.append(zeros.item(item))
+        above = is_above_zero(item, [above])
     config = {
         "name": model.name,
         "trainable": model._trainable,
@@ -66,17 +123,28 @@ def _graph(model: Any, problems: Problems) -> Config:
     values = [(layer.name, 0, 0) for layer in model._input_items]
     shapes: list[Any] = [[None, *shape] for shape in model._input_shapes]
     nodes: dict[int, list[Config]] = {id(item): [] for item in model._items}
+    padded: dict[int, list[Config]] = {id(item): [] for item in model._items}
+    above = [False] * len(values)
+    zeros = _Zeros(model, problems)
     for entry in model._entries:
-        made = nodes[id(entry.item)]
+        made, in_front = nodes[id(entry.item)], padded[id(entry.item)]
         given = [_tensor(model, values[value], shapes[value]) for value in entry.inputs]
+        if zeros.look(entry.item, all(above[value] for value in entry.inputs)):
+            key = zeros.names[id(entry.item)], len(in_front), 0
+            in_front.append({"args": given, "kwargs": {}})
+            given = [_tensor(model, key, zeros.shape(entry.item, shapes[entry.inputs[0]]))]
         options = {"training": False} if entry.at_inference else {}
         values += [(entry.item.name, len(made), index) for index in range(entry.n_outputs)]
         shapes += _shapes(entry.item)
+        above += [is_above_zero(entry.item, [above[value] for value in entry.inputs])] * entry.n_outputs
         made.append({"args": _args(entry.item, given), "kwargs": options})
-    entries = [
-        {**_item(model, item, problems), "name": item.name, "inbound_nodes": nodes[id(item)]}
-        for item in model._items
-    ]
+    entries = []
+    for item in model._items:
+        if padded[id(item)]:
+            entries.append(
+                {**zeros.entry(item), "name": zeros.names[id(item)], "inbound_nodes": padded[id(item)]}
+            )
+        entries.append({**zeros.item(item), "name": item.name, "inbound_nodes": nodes[id(item)]})
     config = {
         "name": model.name,
         "trainable": model._trainable,

@@ -5,6 +5,7 @@ from typing import Any
 
 from cconv.io.keras.objects import OF_CHANNELS
 from cconv.io.keras.problems import Problems, shown
+from cconv.io.keras.windows_out import Around
 from cconv.layers.base import Layer
 from cconv.layers.symbolic import IMAGE
 
@@ -15,8 +16,8 @@ ANY = "any"
 ONLY_OURS: dict[str, Any] = {
     "input_shape": ANY,
     "algorithm": ANY,
-    "ceil_mode": (False,),
-    "count_include_pad": (False,),
+    "ceil_mode": ANY,  # `windows_out` has looked at these two
+    "count_include_pad": ANY,
     "rms_scaling": (False,),
 }
 ONLY_OURS_IN: dict[str, dict[str, Any]] = {
@@ -68,8 +69,11 @@ def is_operator(item: Any) -> bool:
     return type(item).__name__ in OPERATORS and not is_own(item)
 
 
-def layer_entry(layer: Layer, data_format: str, problems: Problems) -> Config:
-    """Return what describes a built layer of a model that has images in this format."""
+def layer_entry(layer: Layer, data_format: str, problems: Problems, padding: str | None = None) -> Config:
+    """Return what describes a built layer of a model that has images in this format.
+
+    `padding` is what a layer with a window has in Keras.
+    """
     kind, where = type(layer).__name__, layer.where
     if is_own(layer):
         problems.add(where, f"the layer {kind}, which is your own")
@@ -81,7 +85,7 @@ def layer_entry(layer: Layer, data_format: str, problems: Problems) -> Config:
         return serialized(OPERATORS[kind], kind, {"name": layer.name}, kind)
     if kind == "InputLayer":
         return input_entry(layer.name, layer.shape, str(layer.dtype))  # type: ignore[attr-defined]
-    given = layer.get_config()
+    given = layer.get_config() | ({} if padding is None else {"padding": padding})
     for name, allowed in {**ONLY_OURS, **ONLY_OURS_IN.get(kind, {})}.items():
         if name not in given:
             continue
@@ -106,6 +110,16 @@ def layer_entry(layer: Layer, data_format: str, problems: Problems) -> Config:
 
 def _is_image(shape: Any) -> bool:
     return shape is not None and len(shape) == IMAGE
+
+
+def zeros_entry(name: str, around: Around, data_format: str, layer: Layer) -> Config:
+    """Return what describes zeros around the images, or sequences, that a layer is given."""
+    sizes: Any = [list(pads) for pads in around]
+    config = {
+        **{"name": name, "trainable": True, "dtype": policy(layer.dtype.name)},
+        **{"padding": sizes if len(sizes) > 1 else sizes[0], "data_format": data_format},
+    }
+    return serialized("keras.layers", f"ZeroPadding{len(around)}D", config)
 
 
 def input_entry(name: str, shape: Any, dtype: str) -> Config:

@@ -112,6 +112,7 @@ def graph_of(model: Any, where: str, dtype: np.dtype, channels_first: bool) -> o
     values = list(inputs)
     for use in flow.uses:
         sheet.label = labels.get(id(use.layer), use.layer.name)
+        sheet.layer = type(use.layer).__name__
         values.append(write(sheet, use.layer, [values[value] for value in use.inputs]))
     outputs = []
     for name, number in zip(names, flow.outputs, strict=True):

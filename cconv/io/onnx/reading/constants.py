@@ -41,6 +41,11 @@ def is_evaluated(op: str) -> bool:
     return op in _FUNCTIONS
 
 
+def is_element_by_element(op: str) -> bool:
+    """Whether an operator is one of each element by itself."""
+    return op in _BROADCASTING or op in _UNARY or op in _OTHER_UNARY
+
+
 @controlled
 def evaluated(node: Node, given: Sequence[Any], opset: int, budget: Budget) -> Any:
     """Return what a node gives for arrays, an array or a list of them."""
@@ -271,6 +276,7 @@ _UNARY: dict[str, Any] = {
     **{"Sqrt": np.sqrt, "Neg": np.negative, "Exp": np.exp, "Abs": np.abs, "Floor": np.floor, "Ceil": np.ceil},
     **{"Reciprocal": np.reciprocal, "Not": np.logical_not, "Log": np.log, "Sign": np.sign},
 }
+_OTHER_UNARY = ("Cos", "Erf", "IsInf", "IsNaN", "Round", "Sin")  # that are not computed here
 _BROADCASTING = {*_BINARY, "Div", "Mod"}
 _FUNCTIONS: dict[str, Function] = {
     **{name: _ufunc(function) for name, function in (_BINARY | _UNARY).items()},

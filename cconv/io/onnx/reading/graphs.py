@@ -14,8 +14,11 @@ from cconv.io.onnx.reading import wire
 from cconv.io.onnx.reading.tensors import array_of
 
 OPSETS = range(7, 25)
+DOUBLE = 11  # TensorProto.DataType
 LARGEST_FILE = 2**31 - 1  # bytes of a message; weights beyond that lie in other files
 OWN_DOMAINS = ("", "ai.onnx")
+OWN_PRODUCER = "cconv"
+CHANNELS = "DATA_CHANNEL"  # what an axis is, as ONNX writes it
 # By AttributeProto.AttributeType: the field that holds the value.
 _FIELDS = {
     1: "f",
@@ -45,6 +48,9 @@ class Node:
         Names of values, "" for one that is left out.
     attributes : dict
         Numbers, strings, lists of them, arrays.
+    layer : str
+        In a file that cconv wrote, the class that it is of, or a part of: which of two layers that give the
+        same it is. "" in all other files.
     """
 
     op: str
@@ -52,6 +58,16 @@ class Node:
     inputs: list[str]
     outputs: list[str]
     attributes: dict[str, Any] = field(default_factory=dict)
+    layer: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the names of all nodes of a layer begin with, in a file of cconv's."""
+        return self.name.rpartition("/")[0]
+
+    def belongs_to(self, other: "Node") -> bool:
+        """Whether the file says that both are parts of one layer."""
+        return (self.label, self.layer) == (other.label, other.layer)
 
     def __call__(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
@@ -59,11 +75,15 @@ class Node:
 
 
 class Entry(NamedTuple):
-    """An input: its name, its sizes (a name or None where one is not known), its TensorProto.DataType."""
+    """An input: its name, its sizes (a name or None where one is not known), its TensorProto.DataType.
+
+    `channels` is the axis of which the file says that it is that of the channels, if it says so.
+    """
 
     name: str
     shape: tuple[int | str | None, ...] | None
     kind: int
+    channels: int | None = None
 
 
 @dataclass
@@ -75,6 +95,12 @@ class Graph:
     inputs: list[Entry]
     outputs: list[str]
     opset: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The numbers of the model: float64 where the inputs are double, else float32."""
+        doubles = any(entry.kind == DOUBLE for entry in self.inputs)
+        return np.dtype(np.float64 if doubles else np.float32)
 
 
 def read(path: str | os.PathLike[str]) -> Graph:
@@ -121,7 +147,8 @@ def _graph_of(model: Any, folder: str) -> Graph:
     outputs = [value.name for value in graph.output]
     if not inputs or not outputs:
         raise ValueError("its graph has no inputs or no outputs")
-    nodes = [_node_of(node, folder) for node in graph.node]
+    own = model.producer_name == OWN_PRODUCER
+    nodes = [_node_of(node, folder, own) for node in graph.node]
     known = [*constants, *(entry.name for entry in inputs)]
     return Graph(_needed(_sorted(nodes, known), outputs), constants, inputs, outputs, int(opset))
 
@@ -138,17 +165,20 @@ def _entry_of(value: Any) -> Entry:
         )
         # 0 and -1 stand for no size in some files.
         shape = tuple(None if isinstance(extent, int) and extent < 1 else extent for extent in shape)
-    return Entry(value.name, shape, tensor.elem_type)
+    said = [dim.denotation for dim in tensor.shape.dim]
+    channels = said.index(CHANNELS) if said.count(CHANNELS) == 1 else None
+    return Entry(value.name, shape, tensor.elem_type, channels)
 
 
-def _node_of(node: Any, folder: str) -> Node:
+def _node_of(node: Any, folder: str, own: bool) -> Node:
     domain = "" if node.domain in OWN_DOMAINS else f"{node.domain}::"
     outputs = list(node.output)
     name = node.name or next(iter(outputs), "")
     if not outputs:
         raise ValueError(f"the node {short(repr(name))} has no outputs")
     attributes = {entry.name: _attribute_of(entry, folder) for entry in node.attribute}
-    return Node(f"{domain}{node.op_type}", name, list(node.input), outputs, attributes)
+    layer = node.doc_string if own else ""
+    return Node(f"{domain}{node.op_type}", name, list(node.input), outputs, attributes, layer)
 
 
 def _attribute_of(entry: Any, folder: str) -> Any:

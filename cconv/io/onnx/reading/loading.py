@@ -95,10 +95,8 @@ def _model_of(graph: Graph, input_shape: Any, data_format: str | None) -> Any:
         translator.known[entry.name] = Value(number, whole, order, whole=kind != "f")
     translator.run()
     outputs = [_output(translator, name, own_format) for name in graph.outputs]
-    doubles = any(entry.kind == 11 for entry in graph.inputs)
-    dtype = np.dtype(np.float64 if doubles else np.float32)
     budget.pay(steps.weights_of(outputs))
-    return steps.model(outputs, graph.outputs, dtype)
+    return steps.model(outputs, graph.outputs, graph.dtype)
 
 
 def _output(translator: Translator, name: str, own_format: str) -> int:
@@ -193,10 +191,17 @@ def _primes() -> Any:
 
 
 def _layout(graph: Graph, shapes: Sequence[Shape]) -> str:
-    """Return the data format of the file's images: channels last where the first thing is to turn them."""
-    images = {entry.name for entry, shape in zip(graph.inputs, shapes, strict=True) if len(shape) == 3}
+    """Return the data format of the file's images: channels last where the first thing is to turn them.
+
+    A file that says which axis the channels have is believed.
+    """
+    given = [entry for entry, shape in zip(graph.inputs, shapes, strict=True) if len(shape) == 3]
+    images = {entry.name for entry in given}
     if not images:
         return "channels_last"
+    said = {entry.channels for entry in given}
+    if said in ({1}, {3}):
+        return "channels_first" if said == {1} else "channels_last"
     seen = set(images)
     for node in graph.nodes:
         if not seen.intersection(node.inputs):

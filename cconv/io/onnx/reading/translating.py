@@ -7,10 +7,11 @@ import numpy as np
 
 from cconv.arguments.text import short as plain
 from cconv.files.reading import short
-from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
+from cconv.io.onnx.reading.constants import Budget, evaluated, is_element_by_element, is_evaluated
 from cconv.io.onnx.reading.graphs import Graph, Node
-from cconv.io.onnx.reading.steps import Steps
-from cconv.io.onnx.reading.values import Layout, Unread, Value, images_last
+from cconv.io.onnx.reading.steps import Step, Steps
+from cconv.io.onnx.reading.values import Flat, Layout, Unread, Value, images_last
+from cconv.layers import Activation
 
 Operand = Value | np.ndarray | None
 Operator = Callable[["Translator", Node, list[Any]], Any]
@@ -66,6 +67,7 @@ class Translator(Layout):
         for node in graph.nodes:
             for name in node.inputs:
                 self.readers.setdefault(name, set()).add(node.op)
+        self._makers = {name: node for node in graph.nodes for name in node.outputs}
         self._refused: dict[str, list[str]] = {}  # what is not read: the names of the nodes
 
     @property
@@ -110,10 +112,19 @@ class Translator(Layout):
             raise Unread(f"of {value.shape}, whose samples are along axis {value.batch}")
         return self.arranged(value, images_last(value.rank))
 
+    def of_one_layer(self, node: Node, name: str) -> bool:
+        """Whether a node may be a part of the layer that gives a value: cconv's own files say it."""
+        maker = self._makers.get(name)
+        return not node.layer or (maker is not None and maker.belongs_to(node))
+
     def outer_axis(self, place: int, rank: int) -> int:
         """Return how a layer that counts axes in the model's data format calls one, the batch being 0."""
         first = self.steps.data_format == "channels_first" and rank == 4 and place
         return place % 3 + 1 if first else place
+
+    def place_of(self, outer: int, rank: int) -> int:
+        """Return the axis that a layer calls so."""
+        return next(place for place in range(rank) if self.outer_axis(place, rank) == outer)
 
     # --- the nodes ----------------------------------------------------------------------------
 
@@ -132,7 +143,7 @@ class Translator(Layout):
             try:
                 results = self._given_by(node, given)
             except Unread as error:
-                results = MISSING
+                results = self._stand_in(node, error)
                 self._refused.setdefault(f"{node.op} {error}".rstrip(), []).append(node.name)
             except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"the node {short(repr(node.name))} ({node.op}): {short(error)}") from error
@@ -143,6 +154,18 @@ class Translator(Layout):
         if self._refused:
             raise NotRead(self._refusal())
 
+    def _stand_in(self, node: Node, error: Unread) -> Any:
+        """Return something of the shape that a node would have given, as an input that there is not."""
+        if error.shape is None or not all(extent > 0 for extent in error.shape):
+            return MISSING
+        shape = tuple(int(extent) for extent in error.shape)
+        order = (error.batch, *(axis for axis in range(len(shape)) if axis != error.batch))
+        sizes = tuple(shape[axis] for axis in order[1:]) or (1,)
+        self.steps.shapes.append(sizes)
+        self.steps.learns.append(False)
+        self.steps.steps.append(Step(Activation("linear"), ()))
+        return Value(len(self.steps.shapes) - 1, shape, order)
+
     def _given_by(self, node: Node, given: list[Any]) -> Any:
         lost = any(value is MISSING for value in given)
         function = OPERATORS.get(node.op)
@@ -151,10 +174,10 @@ class Translator(Layout):
         if node.op in ("Shape", "Size") and isinstance(given[0], Value):
             return self._shape(node, given[0])
         if function is None and not (lost and (is_evaluated(node.op) or node.op in ("Shape", "Size"))):
-            raise Unread("")
+            raise Unread("", *_element_by_element(node, given))
         if lost or function is None:
             return MISSING
-        if not any(isinstance(value, Value) for value in given):
+        if not any(isinstance(value, Value | Flat) for value in given):
             raise Unread("of constants alone")
         if len(node.outputs) > 1 and node.op not in MANY and any(self.uses.get(n) for n in node.outputs[1:]):
             raise Unread("with more than one output")
@@ -173,6 +196,16 @@ class Translator(Layout):
         more = len(listed) - MOST_SHOWN
         rest = f", and {more} more" if more > 0 else ""
         return f"cconv has no layers for {', '.join(listed[:MOST_SHOWN])}{rest}"
+
+
+def _element_by_element(node: Node, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the shape and the axis of the samples of what is computed element by element; else nothing."""
+    values = [one for one in given if isinstance(one, Value)]
+    if not is_element_by_element(node.op) or not values or any(one is MISSING for one in given):
+        return ()
+    shape = np.broadcast_shapes(*(one.shape for one in given if one is not None))
+    largest = max(values, key=lambda value: value.rank)
+    return shape, len(shape) - largest.rank + largest.batch
 
 
 def _counted(count: int) -> str:
@@ -206,6 +239,12 @@ def checked_axis(axis: Any, rank: int) -> int:
     if not isinstance(axis, int) or not -rank <= axis < rank:
         raise ValueError(f"there is no axis {axis} of {rank}")
     return axis % rank
+
+
+def tidy(number: float) -> float:
+    """Return a float32 as the shortest number that it stands for: 0.001, not 0.0010000000474974513."""
+    short = np.float32(number)
+    return float(str(short)) if float(short) == number else float(number)
 
 
 def constant(given: Sequence[Any], number: int, what: str) -> np.ndarray | None:

@@ -14,7 +14,22 @@ Shape = tuple[int, ...]
 
 
 class Unread(ValueError):
-    """What a node asks for and no layer does: the text comes behind the operator's name."""
+    """What a node asks for and no layer does: the text comes behind the operator's name.
+
+    With the shape, and the axis of the samples, that its value would have, the nodes behind it are looked at
+    too, so that all of what is missing is named.
+    """
+
+    def __init__(self, text: str, shape: Sequence[int] | None = None, batch: int = 0) -> None:
+        super().__init__(text)
+        self.shape, self.batch = shape, batch
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A value whose samples were put into one row, for a Gather that may take them apart again."""
+
+    value: "Value"
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,11 @@ def data(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
     """Write Normalization, by the mean and variance of a data set."""
     x = sheet.last(xs[0])
     mean, deviation = layer._moments()
+    scale = deviation if layer.invert else 1 / deviation  # as the layer has it
     names = [
         sheet.weight(name, _along(x, layer._axes(x.shape), array))
-        for name, array in (("mean", mean), ("deviation", deviation))
+        for name, array in (("mean", mean), ("scale", scale))
     ]
     if layer.invert:
         return sheet.like(sheet.like(x, "Mul", names[1]), "Add", names[0])
-    return sheet.like(sheet.like(x, "Sub", names[0]), "Div", names[1])
+    return sheet.like(sheet.like(x, "Sub", names[0]), "Mul", names[1])

@@ -46,7 +46,10 @@ class Sheet:
     kind : int
         ONNX' number of the dtype.
     label : str
-        What the names of nodes begin with: the layer that is written.
+        What the names of nodes begin with: the name of the layer that is written.
+    layer : str
+        Its class, which stands in the nodes' ``doc_string``: it says which of two layers that give the same
+        they are.
     opset : int
         The operator set that the nodes so far need.
     """
@@ -54,7 +57,7 @@ class Sheet:
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
         self.kind: int = helper.np_dtype_to_tensor_dtype(dtype)
-        self.label = ""
+        self.label = self.layer = ""
         self.opset = LEAST_OPSET
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
@@ -105,7 +108,8 @@ class Sheet:
         """
         self.opset = max(self.opset, opset)
         name = self.named(f"{self.label}/{kind}")
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name, **attributes))
+        node = helper.make_node(kind, list(inputs), [name], name, doc_string=self.layer, **attributes)
+        self.nodes.append(node)
         return name
 
     def like(self, value: Value, kind: str, *more: str, **attributes: Any) -> Value:
@@ -168,4 +172,10 @@ class Sheet:
 
     def _end(self, value: Value) -> onnx.ValueInfoProto:
         shape = (value.shape[-1], *value.shape[:-1]) if value.first else value.shape
-        return helper.make_tensor_value_info(value.name, self.kind, ["batch", *shape])
+        axes = None
+        if len(shape) == IMAGE:  # what the axes are, as ONNX' "dimension denotation" has it
+            axes = ["DATA_FEATURE", "DATA_FEATURE"]
+            axes.insert(0 if value.first else len(axes), "DATA_CHANNEL")
+            axes.insert(0, "DATA_BATCH")
+        described = helper.make_tensor_value_info(value.name, self.kind, ["batch", *shape], "", axes)
+        return described

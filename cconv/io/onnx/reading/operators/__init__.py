@@ -4,7 +4,7 @@ import importlib
 
 SUBJECTS = (
     *("activations", "convolution", "dense", "elementwise", "merging", "moving", "normalization"),
-    *("padding", "pooling", "reductions", "resizing", "shapes"),
+    *("padding", "pooling", "products", "reductions", "resizing", "shapes"),
 )
 
 

@@ -1,13 +1,14 @@
 """Activation functions."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cconv import activations
 from cconv.io.onnx.reading.graphs import Node
-from cconv.io.onnx.reading.translating import Translator, axis_of, constant, operator
+from cconv.io.onnx.reading.translating import Translator, axis_of, checked_axis, constant, operator, tidy
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import ELU, Activation, Clip, LeakyReLU, PReLU, ReLU, Rescaling, Softmax
 
@@ -51,7 +52,20 @@ def leaky_relu(t: Translator, node: Node, given: list[Any]) -> Value:
 def _slope(value: float) -> float:
     if value < 0:
         raise Unread("with an alpha below 0")
-    return float(value)
+    return tidy(value)
+
+
+@operator("ThresholdedRelu", "Rectifier")
+def rectifier(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make a ReLU with a threshold, a slope below it, or an end: written out, `patterns` has found it."""
+    if node.op == "Rectifier":
+        threshold, slope, cap = node("threshold"), node("slope"), node("cap")
+    else:
+        threshold, slope, cap = node("alpha", 1.0), 0.0, None
+    if threshold < 0:
+        raise Unread("with an alpha below 0")
+    options = {"max_value": cap, "negative_slope": _slope(slope), "threshold": tidy(threshold)}
+    return t.mapped(ReLU, given[0], options=options)
 
 
 @operator("PRelu")
@@ -76,7 +90,7 @@ def prelu(t: Translator, node: Node, given: list[Any]) -> Value:
 @operator("Elu")
 def elu(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make ELU."""
-    return t.mapped(ELU, given[0], options={"alpha": float(node("alpha", 1.0))})
+    return t.mapped(ELU, given[0], options={"alpha": tidy(node("alpha", 1.0))})
 
 
 @operator("Selu")
@@ -128,12 +142,25 @@ def softmax(t: Translator, node: Node, given: list[Any]) -> Value:
     newer = t.opset >= 13
     axis = axis_of(node, x, -1 if newer else 1)
     axes = [axis] if newer else list(range(axis, x.rank))
+    if not newer and x.batch > axis:
+        raise Unread("over the samples")
+    return _softmax(t, x, axes, node.op == "LogSoftmax")
+
+
+@operator("SoftmaxOver")
+def softmax_over(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make a softmax along several axes, which was written out: `normalizing` has found it."""
+    x = t.plain(given[0])
+    axes = sorted({checked_axis(axis, x.rank) for axis in node("axes")})
+    return _softmax(t, x, axes, node("logarithm", False))
+
+
+def _softmax(t: Translator, x: Value, axes: Sequence[int], logarithm: bool) -> Value:
     if x.batch in axes:
         raise Unread("over the samples")
-    if any(x.shape[a] > 1 for a in range(x.batch)) or (not newer and x.batch > axis):
+    if any(x.shape[a] > 1 for a in range(x.batch)):
         raise Unread("over the samples")
     places = tuple(sorted(x.place(a) for a in axes))
-    logarithm = node.op == "LogSoftmax"
     if places == (x.rank - 1,) and not logarithm:
         return t.mapped(Softmax, x)
     if places == (x.rank - 1,):

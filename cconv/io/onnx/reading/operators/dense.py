@@ -64,7 +64,19 @@ def matmul(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make a dense layer without a bias, which an Add behind it brings."""
     x, kernel = given
     if not isinstance(x, Value) or not isinstance(kernel, np.ndarray):
-        raise Unread("of two values that depend on the input, or of a constant in front")
+        raise Unread(
+            "of two values that depend on the input, or of a constant in front", *_product(x, kernel)
+        )
     if kernel.ndim != 2:
         raise Unread(f"with weights of shape {kernel.shape}")
     return dense(t, node, x, kernel, None, (node.inputs[1],))
+
+
+def _product(x: Any, y: Any) -> tuple[Any, ...]:
+    """Return the shape and the axis of the samples of products of matrices; nothing if they do not fit."""
+    largest = max((one for one in (x, y) if isinstance(one, Value)), key=lambda one: one.rank)
+    if min(len(x.shape), len(y.shape)) < 2 or x.shape[-1] != y.shape[-2]:
+        return ()
+    front = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    rank = len(front) + 2
+    return (*front, x.shape[-2], y.shape[-1]), rank - largest.rank + largest.batch

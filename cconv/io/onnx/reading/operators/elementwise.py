@@ -8,11 +8,13 @@ import numpy as np
 
 from cconv.io.onnx.reading.graphs import Node
 from cconv.io.onnx.reading.operators.activations import clipped
+from cconv.io.onnx.reading.operators.own import OWN
 from cconv.io.onnx.reading.steps import Step
 from cconv.io.onnx.reading.translating import Translator, operator
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import (
     Add,
+    Average,
     BatchNormalization,
     Conv1D,
     Conv1DTranspose,
@@ -23,11 +25,13 @@ from cconv.layers import (
     DepthwiseConv2D,
     ElementwiseAffine,
     GroupNormalization,
+    Layer,
     LayerNormalization,
     Maximum,
     Minimum,
     Multiply,
     Rescaling,
+    RMSNormalization,
     Subtract,
 )
 from cconv.layers.elementwise import Divide
@@ -40,10 +44,14 @@ MERGES = {
     "Max": Maximum,
     "Min": Minimum,
     "Sum": Add,
+    "Mean": Average,
 }
 # Layers that a factor and a summand for each of their channels can be a part of.
 AFFINE = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
-NORMALISATIONS = (BatchNormalization, ElementwiseAffine, GroupNormalization, LayerNormalization)
+NORMALISATIONS = (
+    *(BatchNormalization, ElementwiseAffine, GroupNormalization),
+    *(LayerNormalization, RMSNormalization),
+)
 TRANSPOSED = (Conv1DTranspose, Conv2DTranspose)
 
 
@@ -61,6 +69,8 @@ def merge(t: Translator, node: Node, given: list[Any]) -> Value:
         for array in constants:
             y = _bounded(t, node.op, y, array)
         return y
+    if node.op == "Mean":
+        raise Unread("with a constant")
     if len(given) > 2:
         y = values[0] if len(values) == 1 else merged(t, Add, values)
         for array in constants:
@@ -144,6 +154,11 @@ def lying(value: Value, array: np.ndarray) -> np.ndarray:
 
 def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summand: np.ndarray) -> Value:
     """Return x · factor + summand, as a part of the layer in front if it can be one."""
+    if node.layer in OWN:
+        step = _step_alone(t, x, node)
+        y = OWN[node.layer](t, node, x, factor, summand, step)
+        if y is not None:
+            return y
     numbers = [array for array in (factor, summand) if array.size > 1]
     if not numbers:
         scale, offset = float(factor.ravel()[0]), float(summand.ravel()[0])
@@ -151,6 +166,8 @@ def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summa
         if (scale, offset) == (1.0, 0.0):
             return x
         folded = _folded(t, x, node, np.array([scale]), np.array([offset])) if not x.parts else None
+        if folded is None and not x.parts and _normalises(t, x, node, factor, summand):
+            return x
         return folded or t.mapped(Rescaling, x, options={"scale": scale, "offset": offset})
     x = t.plain(x)
     a, b = lying(x, factor), lying(x, summand)
@@ -161,7 +178,7 @@ def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summa
         folded = _folded(t, x, node, a.reshape(-1), b.reshape(-1))
         if folded is not None:
             return folded
-    if _normalises(t, x, node, a, b, own):
+    if _normalises(t, x, node, a, b):
         return x
     shared = [axis for axis, extent in enumerate(own, 1) if extent == 1]
     scale, center = bool(np.any(a != 1)), bool(np.any(b != 0))
@@ -187,37 +204,65 @@ def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
     name = next(name for name in node.inputs if isinstance(t.known.get(name), Value))
     if step is None or t.uses.get(name, 0) != 1 or t.known[name].number != x.number:
         return None
+    if not t.of_one_layer(node, name):
+        return None
     return step if t.steps.is_alone(x.number) else None
 
 
-def _normalises(
-    t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray, own: tuple[int, ...]
-) -> bool:
-    """Let a normalisation in front that gives x have this factor and summand as its weights, if it can."""
+def _normalises(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> bool:
+    """Let a normalisation in front that gives x have this factor and summand as its weights, if it can.
+
+    They are of as many axes as a sample, as it lies, or single numbers.
+    """
     step = _step_alone(t, x, node)
     if step is None or not isinstance(step.layer, NORMALISATIONS):
         return False
-    config, shape = step.layer.get_config(), t.steps.shapes[x.number]
-    if isinstance(step.layer, ElementwiseAffine):
-        shared = config["shared_axes"] or []
-        row = tuple(1 if axis in shared else extent for axis, extent in enumerate(shape, 1))
-    elif isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
-        row = tuple(shape[axis - 1] for axis in step.layer.axis)
-        row = (1,) * (len(shape) - len(row)) + row
-    else:
-        row = (1,) * (len(shape) - 1) + shape[-1:]
-    if np.broadcast_shapes(own, row) != row:
+    layer, shape = step.layer, t.steps.shapes[x.number]
+    places = _weighed(t, layer, shape)
+    row = tuple(extent if axis in places else 1 for axis, extent in enumerate(shape, 1))
+    if not _is_spread(np.broadcast_shapes(factor.shape, summand.shape), row):
         return False
-    kept = row if isinstance(step.layer, ElementwiseAffine) else tuple(e for e in row if e > 1) or (1,)
-    if isinstance(step.layer, LayerNormalization) and isinstance(step.layer.axis, list):
-        kept = tuple(shape[axis - 1] for axis in step.layer.axis)
-    gamma = step.weights.get("gamma", np.ones(kept)).astype(np.float64)
-    beta = step.weights.get("beta", np.zeros(kept)).astype(np.float64)
-    a, b = (np.broadcast_to(array, row).reshape(kept) for array in (factor, summand))
-    weights = {**step.weights, "gamma": gamma * a, "beta": beta * a + b}
-    layer = type(step.layer).from_config({**config, "scale": True, "center": True})
-    t.steps.replace(x.number, layer, weights)
+    a, b = (_of_weights(layer, array, row, places) for array in (factor, summand))
+    config, weights = layer.get_config(), dict(step.weights)
+    adds = bool(np.any(b != 0)) or node.op in ("Add", "Sub")
+    if isinstance(layer, RMSNormalization) or config.get("rms_scaling", False):
+        if np.any(b != 0):
+            return False
+        name = "scale" if isinstance(layer, RMSNormalization) else "gamma"
+        weights[name] = weights[name].astype(np.float64) * a
+    else:
+        scales = config["scale"] or node.op in ("Mul", "Div") or bool(np.any(a != 1))
+        config |= {"scale": scales, "center": config["center"] or adds}
+        if scales:
+            weights["gamma"] = weights.get("gamma", np.ones_like(a)).astype(np.float64) * a
+        if config["center"]:
+            weights["beta"] = weights.get("beta", np.zeros_like(a)).astype(np.float64) * a + b
+    t.steps.replace(x.number, type(layer).from_config(config), weights)
     return True
+
+
+def _of_weights(layer: Layer, array: np.ndarray, row: tuple[int, ...], places: Sequence[int]) -> np.ndarray:
+    """Return what is spread over `row` in the shape of a normalisation's weights along these axes."""
+    whole = np.broadcast_to(array, row)
+    if isinstance(layer, ElementwiseAffine):
+        return whole
+    others = [axis for axis in range(1, len(row) + 1) if axis not in places]
+    turned = whole.transpose([axis - 1 for axis in (*places, *others)])
+    return turned.reshape([row[place - 1] for place in places])
+
+
+def _is_spread(own: tuple[int, ...], row: tuple[int, ...]) -> bool:
+    """Whether what is of one shape can be spread over the other."""
+    return all(a in (1, b) for a, b in zip(own[::-1], row[::-1], strict=False)) and len(own) <= len(row)
+
+
+def _weighed(t: Translator, layer: Layer, shape: tuple[int, ...]) -> list[int]:
+    """Return the axes, the batch being 0, that a normalisation has weights along, in their order."""
+    rank = len(shape) + 1
+    if isinstance(layer, ElementwiseAffine):
+        return [axis for axis in range(1, rank) if axis not in (layer.shared_axes or ())]
+    axis = getattr(layer, "axis", -1)
+    return [t.place_of(outer, rank) for outer in axis] if isinstance(axis, list) else [rank - 1]
 
 
 def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> Value | None:

@@ -15,7 +15,7 @@ from cconv.layers import Concatenate
 def concat(t: Translator, node: Node, given: list[Any]) -> Value:
     """Join values along an axis."""
     if any(isinstance(one, np.ndarray) for one in given):
-        raise Unread("with a constant")
+        raise Unread("with a constant", *_joined(node, given))
     values = [t.plain(value) for value in given]
     if len(values) == 1:
         return values[0]
@@ -33,3 +33,14 @@ def concat(t: Translator, node: Node, given: list[Any]) -> Value:
         options = {}
     shape = (*first.shape[:axis], sum(v.shape[axis] for v in values), *first.shape[axis + 1 :])
     return t.add(Concatenate, [t.arranged(v, order) for v in values], order, shape, options=options)
+
+
+def _joined(node: Node, given: list[Any]) -> tuple[Any, ...]:
+    """Return the shape, and the axis of the samples, of values and constants that are joined."""
+    first = next(one for one in given if isinstance(one, Value))
+    if any(len(one.shape) != first.rank for one in given):
+        return ()
+    axis = axis_of(node, first)
+    shape = list(first.shape)
+    shape[axis] = sum(one.shape[axis] for one in given)
+    return shape, first.batch

@@ -1,5 +1,6 @@
 """Parts and copies: Slice, Split, Gather, Tile, Expand, SpaceToDepth, DepthToSpace, ArgMax."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from cconv.io.onnx.reading.constants import slices, split_sizes
 from cconv.io.onnx.reading.graphs import Node
 from cconv.io.onnx.reading.translating import Translator, argument, axis_of, constant, operator
-from cconv.io.onnx.reading.values import Unread, Value
+from cconv.io.onnx.reading.values import Flat, Unread, Value
 from cconv.layers import ArgMax, DepthToSpace, Slice, SpaceToDepth, Tile
 
 
@@ -72,6 +73,8 @@ def split(t: Translator, node: Node, given: list[Any]) -> list[Value]:
 def gather(t: Translator, node: Node, given: list[Any]) -> Value:
     """Take one element along an axis, or several that are evenly spaced."""
     x, places = given
+    if isinstance(x, Flat) and isinstance(places, np.ndarray) and _counts_on(places, x.value):
+        return t.reshaped(x.value, places.shape)
     if not isinstance(x, Value) or not isinstance(places, np.ndarray) or places.ndim > 1 or not places.size:
         raise Unread("by other than a number or a row of numbers")
     axis = axis_of(node, x, 0)
@@ -91,6 +94,11 @@ def gather(t: Translator, node: Node, given: list[Any]) -> Value:
     if places.ndim:
         return y
     return t.reshaped(y, (*y.shape[:axis], *y.shape[axis + 1 :]), y.batch - (axis < y.batch))
+
+
+def _counts_on(places: np.ndarray, value: Value) -> bool:
+    """Whether places are all of a value's, one after the other: PyTorch's ``as_strided`` counts them so."""
+    return places.size == math.prod(value.shape) and np.array_equal(places.ravel(), np.arange(places.size))
 
 
 @operator("Tile")

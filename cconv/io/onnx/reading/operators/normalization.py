@@ -1,4 +1,4 @@
-"""BatchNormalization, LayerNormalization, GroupNormalization, InstanceNormalization, LRN."""
+"""Normalisations: of batches, rows, groups and vectors, and by the channels around."""
 
 import math
 from typing import Any
@@ -6,14 +6,26 @@ from typing import Any
 import numpy as np
 
 from cconv.io.onnx.reading.graphs import Node
-from cconv.io.onnx.reading.translating import Translator, axis_of, constant, operator
+from cconv.io.onnx.reading.translating import (
+    Translator,
+    argument,
+    axis_of,
+    checked_axis,
+    constant,
+    operator,
+    tidy,
+)
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import (
     BatchNormalization,
     GroupNormalization,
     LayerNormalization,
     LocalResponseNormalization,
+    RMSNormalization,
+    UnitNormalization,
 )
+
+LEAST_LENGTH = 1e-12  # that `UnitNormalization` divides by
 
 
 @operator("BatchNormalization")
@@ -32,53 +44,56 @@ def batch_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
     momentum = node("momentum", 0.9)
     options = {"epsilon": float(node("epsilon", 1e-5))}
     if 0 <= momentum < 1:
-        options["momentum"] = _tidy(momentum)
-    options["epsilon"] = _tidy(options["epsilon"])
+        options["momentum"] = tidy(momentum)
+    options["epsilon"] = tidy(options["epsilon"])
     how = {"options": options, "weights": weights, "name": node.name}
     return t.mapped(BatchNormalization, x, **how)
 
 
-def _tidy(number: float) -> float:
-    """Return a float32 as the shortest number that it stands for: 0.001, not 0.0010000000474974513."""
-    return float(str(np.float32(number)))
-
-
-@operator("LayerNormalization")
+@operator("LayerNormalization", "RMSNormalization")
 def layer_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a layer normalisation over an axis and all behind it."""
+    """Make a normalisation over an axis and all behind it."""
     x = t.plain(given[0])
-    axis = axis_of(node, x, -1)
-    axes = list(range(axis, x.rank))
-    if x.batch in axes or any(x.shape[a] > 1 for a in range(x.batch)):
-        raise Unread("over the samples")
-    shape = tuple(x.shape[a] for a in axes)
+    axes = list(range(axis_of(node, x, -1), x.rank))
     gamma, beta = constant(given, 1, "a scale"), constant(given, 2, "a bias")
-    return normalized(t, node, x, axes, gamma, beta, node("epsilon", 1e-5), shape)
+    if node.op == "RMSNormalization":
+        return normalized(t, node, x, axes, {"scale": gamma}, RMSNormalization)
+    return normalized(t, node, x, axes, {"gamma": gamma, "beta": beta})
 
 
 def normalized(
     t: Translator,
     node: Node,
-    value: Value,
+    x: Value,
     axes: list[int],
-    gamma: np.ndarray | None,
-    beta: np.ndarray | None,
-    epsilon: float,
-    shape: tuple[int, ...],
+    arrays: dict[str, np.ndarray | None],
+    make: Any = LayerNormalization,
+    **options: Any,
 ) -> Value:
-    """Return a layer normalisation over these axes, with weights of that shape."""
-    x = t.in_place(value, axes)
-    options: dict[str, Any] = {"epsilon": _tidy(epsilon)}
-    if len(axes) > 1:
-        options["axis"] = list(range(x.rank - len(axes), x.rank))
+    """Return a normalisation over these axes.
+
+    The weights are arrays that are spread over these axes; of `LayerNormalization` those may be None.
+    """
+    if x.batch in axes or any(x.shape[axis] > 1 for axis in range(x.batch) if axis in axes):
+        raise Unread("over the samples")
+    options["epsilon"] = tidy(node("epsilon", 1e-5))
+    places = [x.place(axis) for axis in axes]
+    order = list(range(len(axes)))
+    if places != [x.rank - 1]:
+        # The layer has its axes in their order in the model's data format, and its weights in that order.
+        outer = [t.outer_axis(place, x.rank) for place in places]
+        order.sort(key=lambda number: outer[number])
+        options["axis"] = sorted(outer)
+    shape = tuple(x.shape[axis] for axis in axes)
     weights = {}
-    for name, flag, array in (("gamma", "scale", gamma), ("beta", "center", beta)):
-        if array is None:
-            options[flag] = False
-        else:
-            t.budget.pay(math.prod(shape))
-            weights[name] = np.broadcast_to(array, shape)
-    return t.mapped(LayerNormalization, x, options=options, weights=weights, name=node.name)
+    for name, array in arrays.items():
+        if array is None and name in ("gamma", "beta"):
+            options[{"gamma": "scale", "beta": "center"}[name]] = False
+            continue
+        t.budget.pay(math.prod(shape))
+        whole = np.broadcast_to(np.ones(1) if array is None else array, shape)
+        weights[name] = whole.transpose(order)
+    return t.mapped(make, x, options=options, weights=weights, name=node.name)
 
 
 @operator("GroupNormalization")
@@ -98,7 +113,7 @@ def group_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
 
 def grouped(t: Translator, node: Node, x: Value, groups: int, gamma: np.ndarray, beta: np.ndarray) -> Value:
     """Return a group normalisation; the weights are left out where they do nothing."""
-    options = {"groups": groups, "epsilon": _tidy(node("epsilon", 1e-5))}
+    options = {"groups": groups, "epsilon": tidy(node("epsilon", 1e-5))}
     weights = {"gamma": gamma, "beta": beta}
     if np.all(gamma == 1) and not np.any(beta):
         options, weights = {**options, "scale": False, "center": False}, {}
@@ -129,14 +144,48 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
     return grouped(t, node, t.channels_last(x), -1, gamma, beta)
 
 
-@operator("MeanVarianceOver")
-def mean_variance(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make what was written out as (x - mean) / √(variance + epsilon), by `simplifying`."""
-    x = t.plain(given[0])
-    axes = sorted(axis + x.rank if axis < 0 else axis for axis in node("axes"))
-    if x.batch in axes or not all(0 <= axis < x.rank for axis in axes):
+@operator("MeanVarianceOver", "VarianceOver", "MeanSquareOver")
+def by_a_root(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make what was written out as a quotient by √(… + epsilon): `normalizing` has found it."""
+    x, axes = _over(t, node, given[0])
+    if node.op == "MeanSquareOver":
+        return normalized(t, node, x, axes, {"scale": None}, RMSNormalization)
+    if node.op == "VarianceOver":
+        ones = np.ones(tuple(x.shape[axis] for axis in axes))
+        return normalized(t, node, x, axes, {"gamma": ones}, rms_scaling=True)
+    return normalized(t, node, x, axes, {"gamma": None, "beta": None})
+
+
+def _over(t: Translator, node: Node, value: Value) -> tuple[Value, list[int]]:
+    """Return a value, and the axes that a node goes over."""
+    x = t.plain(value)
+    axes = sorted({checked_axis(axis, x.rank) for axis in node("axes")})
+    if x.batch in axes:
         raise Unread("over the samples")
-    return normalized(t, node, x, axes, None, None, node("epsilon"), tuple(x.shape[a] for a in axes))
+    return x, axes
+
+
+@operator("LpNormalization", "LengthOver")
+def unit_length(t: Translator, node: Node, given: list[Any]) -> Value:
+    """Make vectors of the length 1."""
+    if node.op == "LengthOver":
+        x, axes = _over(t, node, given[0])
+        target = argument(node, given, "shape", 1)
+        epsilon = node("epsilon")
+        if target is not None and np.broadcast_shapes(x.shape, tuple(map(int, target))) != x.shape:
+            raise Unread(f"of {x.shape} over lengths of shape {target}")
+    else:
+        x, epsilon = t.plain(given[0]), LEAST_LENGTH
+        axes = [axis_of(node, x, -1)]
+        if node("p", 2) != 2:
+            raise Unread("with another p than 2")
+    if not math.isclose(epsilon, LEAST_LENGTH, rel_tol=1e-4):
+        raise Unread(f"with a least length of {tidy(epsilon)}")
+    if x.batch in axes:
+        raise Unread("over the samples")
+    places = [x.place(axis) for axis in axes]
+    options = {"axis": sorted(t.outer_axis(place, x.rank) for place in places)}
+    return t.mapped(UnitNormalization, x, options={} if places == [x.rank - 1] else options)
 
 
 @operator("LRN")
@@ -144,7 +193,7 @@ def response_normalization(t: Translator, node: Node, given: list[Any]) -> Value
     """Make a normalisation by the channels around."""
     x = t.channels_last(given[0])
     options = {
-        **{"size": node("size"), "alpha": _tidy(node("alpha", 1e-4)), "beta": _tidy(node("beta", 0.75))},
-        "bias": _tidy(node("bias", 1.0)),
+        **{"size": node("size"), "alpha": tidy(node("alpha", 1e-4)), "beta": tidy(node("beta", 0.75))},
+        "bias": tidy(node("bias", 1.0)),
     }
     return t.mapped(LocalResponseNormalization, x, options=options)

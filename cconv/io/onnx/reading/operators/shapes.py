@@ -9,7 +9,7 @@ import numpy as np
 from cconv.io.onnx.reading.constants import DTYPES, target_shape
 from cconv.io.onnx.reading.graphs import Node
 from cconv.io.onnx.reading.translating import Translator, argument, checked_axis, constant, operator
-from cconv.io.onnx.reading.values import Unread, Value
+from cconv.io.onnx.reading.values import Flat, Unread, Value
 
 
 @operator("Identity")
@@ -50,13 +50,16 @@ def cast_like(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 @operator("Reshape")
-def reshape(t: Translator, node: Node, given: list[Any]) -> Value:
+def reshape(t: Translator, node: Node, given: list[Any]) -> Value | Flat:
     """Return the numbers in another shape."""
     target = argument(node, given, "shape", 1)
     if target is None:
         raise ValueError("it has no shape")
     x = given[0]
-    return t.reshaped(x, target_shape(x.shape, target, node("allowzero", 0)))
+    shape = target_shape(x.shape, target, node("allowzero", 0))
+    if len(shape) == 1 < x.rank and t.readers.get(node.outputs[0]) == {"Gather"}:
+        return Flat(x)
+    return t.reshaped(x, shape)
 
 
 @operator("Flatten")

@@ -1,0 +1,217 @@
+"""Processes that train one model together: MPI by mpi4py, which the extra ``cconv[mpi]`` brings.
+
+Arrays of the ranks are added in the binary tree that `cconv.ops.shards` adds shards in. MPI's own reductions
+are not used: the order of their sums depends on the number of ranks, and on the library.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+
+__all__ = ["MPI"]
+
+# How long an error waits for rank 0 to tell of the same one, in seconds.
+PATIENCE = 0.5
+
+
+class MPI:
+    """The ranks of an MPI job, for ``fit(…, shards=8, distributed=MPI())``.
+
+    A rank that raises an error nobody catches ends the job: the error is printed once, and all ranks end.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Intracomm, optional
+        The ranks that train together; by default all of the job.
+
+    Attributes
+    ----------
+    rank, size : int
+        The number of this process, and how many there are.
+
+    Raises
+    ------
+    ImportError
+        Without mpi4py, or an MPI library that it can load.
+    TypeError
+        When `comm` is no communicator.
+
+    Examples
+    --------
+    Run by ``mpiexec -n 4 python train.py``; every rank makes the same model and opens the same data.
+
+    >>> ranks = MPI()  # doctest: +SKIP
+    >>> model.fit(x, y, batch_size=256, shards=8, distributed=ranks)  # doctest: +SKIP
+    >>> if ranks.rank == 0:  # doctest: +SKIP
+    ...     model.save("model.safetensors")
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        try:
+            from mpi4py import MPI as library
+        except (ImportError, RuntimeError) as error:
+            raise ImportError(
+                f"distributed.MPI needs mpi4py and an MPI library: pip install 'cconv[mpi]' ({error})"
+            ) from error
+        if comm is not None and not isinstance(comm, library.Intracomm):
+            raise TypeError(f"distributed.MPI: comm must be an mpi4py.MPI.Intracomm, got {comm!r}")
+        self._library: Any = library
+        self._comm: Any = (library.COMM_WORLD if comm is None else comm).Dup()
+        self.rank: int = self._comm.rank
+        self.size: int = self._comm.size
+        self._sums: list[_Sum] = []
+        self._memory: dict[Any, np.ndarray] = {}
+        if self.size > 1:
+            sys.excepthook = lambda _kind, error, _trace: self.end(error)
+
+    # --- what goes around ---------------------------------------------------------------------
+
+    def broadcast(self, value: Any) -> Any:
+        """Return what rank 0 gives here."""
+        return self._comm.bcast(value)
+
+    def each(self, value: Any) -> list[Any]:
+        """Return what the ranks give here, in their order."""
+        return self._comm.allgather(value)
+
+    def gather(self, whole: np.ndarray) -> None:
+        """Fill whole (S, …), of which each rank has written a part, in their order and of one size."""
+        self._comm.Allgather(self._library.IN_PLACE, whole)
+
+    def gather_rows(self, own: np.ndarray, bounds: Sequence[int]) -> np.ndarray:
+        """Return the rows of all ranks; those of rank r are ``bounds[r]`` to ``bounds[r + 1]``."""
+        whole = np.empty((bounds[-1], *own.shape[1:]), own.dtype)
+        each = whole[0].size
+        counts = np.diff(bounds) * each
+        mine = np.ascontiguousarray(own)[: bounds[self.rank + 1] - bounds[self.rank]]
+        self._comm.Allgatherv(mine, (whole, counts))
+        return whole
+
+    def agree(self, where: str, told: Mapping[str, Any]) -> None:
+        """Refuse what is not the same on all ranks.
+
+        Raises
+        ------
+        ValueError
+            On every rank: names what differs, and what each rank has.
+        """
+        given = self.each(dict(told))
+        for name in told:
+            values = [each[name] for each in given]
+            if any(value != values[0] for value in values):
+                raise ValueError(f"{where}: {name} must be the same on all ranks, got {values}")
+
+    # --- sums ---------------------------------------------------------------------------------
+
+    def begin_sum(self, array: np.ndarray, bounds: tuple[int, ...]) -> None:
+        """Begin to add array (n,) of all ranks in place; it is the sum on all of them behind `end_sums`.
+
+        `bounds` are the samples where the ranks' parts begin, and their number. A rank without samples adds
+        nothing. What was begun before goes on meanwhile; every rank begins the same sums in the same order.
+        """
+        self._sums.append(_Sum(self, array, bounds, len(self._sums)))
+        for each in self._sums:
+            each.go_on(wait=False)
+
+    def end_sums(self) -> None:
+        """Wait for the sums that were begun."""
+        sums, self._sums = self._sums, []
+        for each in sums:
+            each.go_on(wait=True)
+
+    def _room(self, number: int, like: np.ndarray) -> np.ndarray:
+        """Return memory for what sum `number` receives."""
+        key = number, like.dtype
+        if key not in self._memory or len(self._memory[key]) < len(like):
+            self._memory[key] = np.empty(len(like), like.dtype)
+        return self._memory[key][: len(like)]
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def end(self, error: BaseException, line: str | None = None) -> NoReturn:
+        """End the job on all ranks, with this error, or this line about it, on stderr."""
+        if self.rank:  # where all ranks have the same error, it is told by the first
+            time.sleep(PATIENCE)
+        if line is None:
+            import traceback
+
+            traceback.print_exception(error)
+            line = f"{type(error).__name__}: {error}"
+        told = f"cconv: rank {self.rank} of {self.size} has ended the job: {line}"
+        print(told, file=sys.stderr, flush=True)
+        self._comm.Abort(1)
+        raise SystemExit(1)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """End the job on all ranks when something is raised in the ``with`` block."""
+        try:
+            yield
+        except BaseException as error:
+            if self.size > 1:
+                self.end(error)
+            raise
+
+
+class _Sum:
+    """An array that is being added up: by recursive halving each rank gets a part of the sum, then all of it.
+
+    In round k a rank and the one whose number differs in bit k, which have the sums of 2ᵏ ranks each, keep
+    one half of what they have in common and give the other away. So the sums of neighbours are added first,
+    then those of pairs of neighbours: a binary tree, the same for each element.
+    """
+
+    def __init__(self, ranks: MPI, array: np.ndarray, bounds: tuple[int, ...], number: int) -> None:
+        self._ranks, self._array, self._bounds, self._number = ranks, array, bounds, number
+        self._requests: list[Any] = []
+        self._rounds = self._halving()
+        self._done = False
+
+    def go_on(self, wait: bool) -> None:
+        """Do what can be done by now; if `wait`, all."""
+        request = self._ranks._library.Request
+        while not self._done:
+            if wait:
+                request.Waitall(self._requests)
+            elif not request.Testall(self._requests):
+                return
+            self._done = next(self._rounds, None) is None
+
+    def _exchange(self, partner: int, given: np.ndarray, room: np.ndarray) -> None:
+        comm = self._ranks._comm
+        self._requests = [
+            comm.Irecv(room, source=partner, tag=self._number),
+            comm.Isend(given, dest=partner, tag=self._number),
+        ]
+
+    def _halving(self) -> Iterator[bool]:
+        """Go round by round; yield where messages must arrive."""
+        rank, array = self._ranks.rank, self._array
+        part, wholes = slice(0, len(array)), []
+        for bit in range(self._ranks.size.bit_length() - 1):
+            partner = rank ^ (1 << bit)
+            middle = (part.start + part.stop) // 2
+            halves = slice(part.start, middle), slice(middle, part.stop)
+            mine, other = halves if rank < partner else halves[::-1]
+            room = self._ranks._room(self._number, array[mine])
+            self._exchange(partner, array[other], room)
+            yield True
+            if not self._has_samples(rank, bit):
+                array[mine] = room
+            elif self._has_samples(partner, bit):
+                np.add(array[mine], room, out=array[mine])
+            wholes.append((partner, other))
+            part = mine
+        for partner, other in reversed(wholes):
+            self._exchange(partner, array[part], array[other])
+            yield True
+            part = slice(min(part.start, other.start), max(part.stop, other.stop))
+
+    def _has_samples(self, rank: int, bit: int) -> bool:
+        """Whether the ranks whose sum that rank has before round `bit` have samples."""
+        first = rank >> bit << bit
+        return self._bounds[first] < self._bounds[first + (1 << bit)]

@@ -1,0 +1,34 @@
+"""Which sum the equation of an Einsum asks for."""
+
+from typing import Any
+
+
+def contraction(equation: Any) -> tuple[int, int] | None:
+    """Return the axes of two values that products are summed along, sample by sample, as in `Dot`.
+
+    None where it is another sum: the first axis of both is that of the samples, one more is in both, and all
+    others are in the result, those of the first value in front.
+
+    Examples
+    --------
+    >>> contraction("nak,nkb->nab")
+    (2, 1)
+    >>> contraction("nhqd,nhkd->nhqk") is None
+    True
+    """
+    if not isinstance(equation, str):
+        return None
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    terms = given.split(",")
+    letters = "".join(terms) + result
+    if not arrow or len(terms) != 2 or not letters.isalpha() or any(len(set(t)) < len(t) for t in terms):
+        return None
+    first, second = terms
+    shared = [letter for letter in first if letter in second]
+    if len(shared) != 2 or not first[0] == second[0] == shared[0]:
+        return None
+    samples, summed = shared
+    kept = "".join(letter for letter in first[1:] + second[1:] if letter != summed)
+    if result != samples + kept:
+        return None
+    return first.index(summed), second.index(summed)

@@ -1,0 +1,67 @@
+"""The layers of a model in the order in which they run: what each is, takes, sees and costs."""
+
+from collections import defaultdict
+from typing import Any
+
+from cconv.arguments.text import short
+from cconv.engine.flow import Flow
+from cconv.models import Model
+from cconv.models.diagram import describe
+from cconv.models.explaining import measure
+from cconv.models.fields import fields_of
+from cconv.models.summary import mult_adds
+
+BATCH = 32  # samples that are timed at once
+FLOPS = 1e9  # of a batch that is timed, at most, but for one sample
+
+
+def layers_of(model: Model) -> list[dict[str, Any]]:
+    """Return a row for the input, and one for each use of a layer."""
+    flow = model._inlined().flow
+    shapes = model._input_shapes or []
+    rows = [_row("input", "Input", "other", "", [], model._inner_shape(shape)) for shape in shapes]
+    seen: set[int] = set()
+    for use, field in zip(flow.uses, fields_of(flow), strict=True):
+        layer: Any = use.layer
+        shape = layer._inner(layer.output_shape)
+        row = _row(layer.name, type(layer).__name__, _kind(layer), describe(layer), use.inputs, shape)
+        again = id(layer) in seen  # its weights are counted once
+        seen.add(id(layer))
+        row |= {"params": 0 if again else layer.count_params(), "madds": mult_adds(layer)}
+        if field is not None and len(shapes[0]) == 3:
+            row["field"] = [list(field.size), list(field.jump), list(field.first)]
+        rows.append(row)
+    return rows
+
+
+def _row(name: str, kind: str, family: str, text: str, inputs: Any, shape: Any) -> dict[str, Any]:
+    row = {"name": short(name), "type": short(kind), "family": family, "text": short(text, 120)}
+    return {**row, "inputs": list(inputs), "shape": list(shape), "params": 0, "madds": 0}
+
+
+def _kind(layer: Any) -> str:
+    if hasattr(layer, "kernel_size"):
+        return "conv"
+    if hasattr(layer, "pool_size") or type(layer).__name__.startswith("Global"):
+        return "pool"
+    return "dense" if hasattr(layer, "units") else "other"
+
+
+def timed(model: Model, rows: list[dict[str, Any]]) -> int:
+    """Write into the rows how long their layers take; return how many samples were timed at once.
+
+    Layers that are computed as one have the time together: it stands in the first of them, and the others say
+    which that is.
+    """
+    flow: Flow = model._inlined().flow
+    flops = 2 * sum(row["madds"] for row in rows)
+    batch = max(1, min(BATCH, int(FLOPS // max(flops, 1))))
+    waiting: dict[str, list[int]] = defaultdict(list)
+    for number, layer in enumerate(flow.layers):
+        waiting[layer.shown].append(flow.n_inputs + number)
+    for entry in measure(flow, batch, False, model.seed, model.fuse):
+        first, *others = sorted(waiting[name].pop(0) for name in entry.names)
+        rows[first] |= {"ms": 1e3 * entry.seconds / batch, "algorithm": entry.algorithm}
+        for number in others:
+            rows[number]["within"] = first
+    return batch

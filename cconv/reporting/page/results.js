@@ -1,0 +1,123 @@
+// The figures at the top, the confusion matrix, the mistakes, costs and settings: what does not change.
+
+const MOST_WRITTEN = 20; // classes up to which the matrix is written out
+const OFTEN = 12; // confusions that are listed otherwise
+
+function figure([name, value, note]) {
+  return el("div", {}, el("dt", {}, name), el("dd", {}, el("strong", {}, minus(value)), el("span", {}, note)));
+}
+
+function showFigures() {
+  const total = (what) => LAYERS.reduce((sum, layer) => sum + layer[what], 0);
+  const { unknown, figures } = DATA.results;
+  const params = total("params");
+  put("lead", CLASSES
+    ? `A network for ${count(DATA.names.length)} classes: ${times(LAYERS[0].shape)} in, ${count(LAYERS.length - 1)} layers.`
+    : `A network that gives ${count(DATA.names.length)} number${DATA.names.length > 1 ? "s" : ""}: ${times(LAYERS[0].shape)} in, ${count(LAYERS.length - 1)} layers.`);
+  put("figures", ...figures.map(figure),
+    figure(["Parameters", count(params), "numbers in weights and states"]),
+    figure(["Multiply-adds", count(total("madds")), "for one sample"]),
+    unknown ? figure(["Not finite", count(unknown), "answers that are no numbers"]) : null);
+}
+
+// The matrix as a table: rows are true classes, colours the share of the row.
+function writtenMatrix() {
+  const { pairs, truths, guesses } = DATA.results;
+  const counts = new Map(pairs.map(([truth, guess, often]) => [`${truth} ${guess}`, often]));
+  const at = (truth, guess) => counts.get(`${truth} ${guess}`) || 0;
+  const share = (part, whole) => (whole ? String(Math.round((100 * part) / whole)) : "–");
+  const head = el("tr", {}, el("th", { scope: "col" }, "true"), ...DATA.names.map((name) => el("th", { scope: "col" }, name)),
+    el("th", { scope: "col", class: "sum" }, "recall, %"));
+  const table = colours(false);
+  const rows = DATA.names.map((name, truth) => el("tr", {}, el("th", { scope: "row" }, name),
+    ...DATA.names.map((_, guess) => {
+      const often = at(truth, guess);
+      const part = truths[truth] ? often / truths[truth] : 0;
+      const colour = table[1 + Math.round(254 * part)];
+      return el("td", { style: `background:${css(colour)};color:${inkOn(colour)}` }, often ? count(often) : "");
+    }), el("td", { class: "sum" }, share(at(truth, truth), truths[truth]))));
+  const last = el("tr", {}, el("th", { scope: "row" }, "precision, %"),
+    ...DATA.names.map((_, guess) => el("td", { class: "sum" }, share(at(guess, guess), guesses[guess]))), el("td", { class: "sum" }));
+  return el("div", {}, el("p", { class: "soft", id: "matrix-note" }, "Confusion matrix: a row is a true class, a column an answer. Colours are shares of the row."),
+    scrolling("Confusion matrix", el("table", { class: "matrix", "aria-describedby": "matrix-note" },
+      el("thead", {}, head), el("tbody", {}, ...rows), el("tfoot", {}, last))), scale("0", "100 %", false, null));
+}
+
+// The matrix of many classes as a picture, and its largest entries off the diagonal as a table.
+function drawnMatrix() {
+  const many = DATA.names.length;
+  const canvas = el("canvas", { width: many, height: many, class: "heat", role: "img", "aria-label": "Confusion matrix of all classes" });
+  const table = colours(false);
+  const image = new ImageData(many, many);
+  for (let n = 0; n < many * many; n++) image.data.set([...table[1].map(Math.round), 255], 4 * n);
+  for (const [truth, guess, often] of DATA.results.pairs) {
+    const level = 1 + Math.round((254 * often) / DATA.results.truths[truth]);
+    image.data.set(table[level].map(Math.round), 4 * (truth * many + guess));
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  const often = DATA.results.pairs.filter(([truth, guess]) => truth !== guess).slice(0, OFTEN);
+  const rows = often.map(([truth, guess, n]) => el("tr", {}, el("th", { scope: "row" }, nameOf(truth)), el("td", { class: "text" }, nameOf(guess)), el("td", {}, count(n))));
+  const head = el("tr", {}, ...["true", "answered"].map((name) => el("th", { scope: "col", class: "text" }, name)), el("th", { scope: "col" }, "times"));
+  return el("div", { class: "pair" }, el("figure", {}, canvas, el("figcaption", {}, "A row is a true class, a column an answer; the diagonal is right. Colours are shares of the row."), scale("0", "100 %", false, null)),
+    el("div", {}, el("h3", {}, "Most frequent confusions"), el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows))));
+}
+
+// The matrix, or truth and prediction of numbers; again when light and dark change.
+function showMatrix() {
+  if (CLASSES) {
+    put("matrix", DATA.names.length <= MOST_WRITTEN ? writtenMatrix() : drawnMatrix());
+    return;
+  }
+  document.getElementById("results-title").textContent = "Truth and prediction";
+  const known = DATA.results.points.filter((points) => points.length);
+  put("matrix", el("div", { class: "charts" }, ...known.map((points, n) => scatter(DATA.names[n], points))));
+}
+
+function showResults() {
+  showMatrix();
+  const shown = DATA.mistakes.map((mistake) => {
+    const followed = DATA.samples.findIndex((sample) => sample.number === mistake.number);
+    const inside = el("span", { class: "card" }, pictureOf(mistake), el("span", {}, verdict(mistake)));
+    const known = followed >= 0 ? el("button", { type: "button", onclick: () => { select({ sample: followed }); document.getElementById("network").scrollIntoView(); } }, inside) : inside;
+    return el("li", {}, known);
+  });
+  put("mistakes", el("h3", {}, CLASSES ? "Surest mistakes" : "Largest errors"),
+    shown.length ? el("ul", { class: "gallery" }, ...shown) : el("p", { class: "soft" }, "None: every answer is right."));
+}
+
+function showCosts() {
+  const most = Math.max(...LAYERS.map((layer) => layer.ms || 0), 1e-9);
+  const all = LAYERS.reduce((sum, layer) => sum + (layer.ms || 0), 0);
+  const rows = LAYERS.slice(1).map((layer) => el("tr", {}, el("th", { scope: "row" }, layer.name, el("span", { class: "soft" }, layer.type)),
+    el("td", { class: "wide" }, times(layer.shape)), el("td", {}, count(layer.params)), el("td", {}, count(layer.madds)),
+    el("td", { class: "wide" }, layer.field ? times(layer.field[0].map(Math.round)) : "all"),
+    el("td", { class: "text wide" }, layer.algorithm || ""),
+    layer.within === undefined
+      ? el("td", { class: "time", style: `--share:${((100 * layer.ms) / most).toFixed(1)}%` }, layer.ms.toFixed(3))
+      : el("td", { class: "time soft" }, `in ${LAYERS[layer.within].name}`)));
+  const heads = [["Layer", "text"], ["Output", "wide"], ["Parameters", ""], ["Multiply-adds", ""], ["Sees", "wide"], ["Algorithm", "text wide"], ["ms", ""]];
+  const sums = el("tr", {}, el("th", { scope: "row" }, "In all"), el("td", { class: "wide" }), el("td", {}, count(LAYERS.reduce((n, l) => n + l.params, 0))),
+    el("td", {}, count(LAYERS.reduce((n, l) => n + l.madds, 0))), el("td", { class: "wide" }), el("td", { class: "wide" }), el("td", {}, all.toFixed(3)));
+  put("table", scrolling("Costs of the layers", el("table", { class: "costs" },
+    el("caption", {}, `For one sample; times are those of a batch of ${DATA.batch}, by sample, on the machine below. “Sees” is in pixels of the input.`),
+    el("thead", {}, el("tr", {}, ...heads.map(([name, kind]) => el("th", { scope: "col", class: kind }, name)))),
+    el("tbody", {}, ...rows), el("tfoot", {}, sums))));
+}
+
+function copying(text) {
+  const button = el("button", { type: "button", class: "copy", onclick: async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } }, "Copy");
+  return button;
+}
+
+function showSettings() {
+  put("settings", ...DATA.settings.map(([title, lines]) => {
+    if (title === "Configuration") return el("details", { class: "whole" }, el("summary", {}, title), scrolling(title, el("pre", {}, lines[0][1])));
+    if (title === "Command") return el("div", { class: "whole" }, el("h3", {}, title), el("div", { class: "command" }, el("code", {}, lines[0][1]), copying(lines[0][1])));
+    return el("div", {}, el("h3", {}, title), el("dl", {}, ...lines.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
+  }));
+  put("left", DATA.left.length ? el("div", {}, el("h2", {}, "What this page leaves out"), el("p", {}, "It holds at most 3 MB."), el("ul", {}, ...DATA.left.map((line) => el("li", {}, line)))) : null,
+    el("p", { class: "soft" }, `Written by cconv ${DATA.version}.`));
+}

@@ -1,0 +1,155 @@
+"""What a model got right and wrong: figures, tables and points of the page, and the samples that it shows."""
+
+import math
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from cconv.reporting.packing import rounded
+from cconv.reporting.subject import CLASSES, Subject
+
+BEST = 5  # classes that are named for a sample
+PAIRS = 20_000  # of classes that are confused, the most frequent
+POINTS = 1_000  # of a scatter of truth and prediction
+OUTPUTS = 4  # of a regression that are drawn
+Z = 1.959964  # of the normal distribution, for 95 %
+
+
+def guesses(subject: Subject) -> np.ndarray:
+    """Return the class that is answered for each sample; -1 where an answer is not finite."""
+    known = np.isfinite(subject.answers).all(axis=1)
+    return np.where(known, np.where(known[:, np.newaxis], subject.answers, 0).argmax(axis=1), -1)
+
+
+def errors(subject: Subject) -> np.ndarray:
+    """Return how wrong each answer is.
+
+    Of classes that is how sure it was of a wrong one, else the mean error, in standard deviations of
+    each number. Infinite where an answer is not finite; of classes -1 where it is right.
+    """
+    known = np.isfinite(subject.answers).all(axis=1)
+    if subject.kind == CLASSES:
+        sure = np.where(guesses(subject) == subject.truth, -1.0, subject.answers.max(axis=1))
+    else:
+        spread = subject.truth.std(axis=0)
+        sure = (np.abs(subject.answers - subject.truth) / np.where(spread > 0, spread, 1)).mean(axis=1)
+    return np.where(known, sure, np.inf)
+
+
+def chosen(subject: Subject, count: int) -> list[int]:
+    """Return the samples that are followed through the network: the worst, and others of all classes."""
+    wrong = errors(subject)
+    worst = np.argsort(-wrong, kind="stable")
+    if subject.kind != CLASSES:
+        return [int(n) for n in dict.fromkeys([*worst[: count // 2], *range(len(wrong))])][:count]
+    worst = worst[wrong[worst] >= 0]
+    right = np.flatnonzero(wrong < 0)
+    # The first right one of each class, then the second of each, ….
+    turn = np.zeros(len(right), np.int64)
+    for label in np.unique(subject.truth[right]):
+        turn[subject.truth[right] == label] = np.arange(np.sum(subject.truth[right] == label))
+    right = right[np.lexsort((subject.truth[right], turn))]
+    half = max(count // 2, count - len(right))
+    # In turn, since the last ones may not find room.
+    taken = [right[: count - min(half, len(worst))], worst[:half]]
+    wanted = [n for pair in zip_longest(*taken) for n in pair if n is not None]
+    return [int(n) for n in wanted]
+
+
+def answer(subject: Subject, number: int) -> dict[str, Any]:
+    """Return what is said of a sample: of classes the likeliest ones, else numbers."""
+    row = subject.answers[number]
+    if subject.kind != CLASSES:
+        return {
+            "number": number,
+            "truth": rounded(subject.truth[number][:OUTPUTS]),
+            "answer": rounded(row[:OUTPUTS]),
+        }
+    guess = int(guesses(subject)[number])
+    best = np.argsort(-row, kind="stable")[: BEST if guess >= 0 else 0]
+    return {
+        "number": number,
+        "truth": int(subject.truth[number]),
+        "guess": guess,
+        "best": [[int(n), rounded(row[n])] for n in best],
+    }
+
+
+def interval(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927, "Probable inference").
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in interval(8, 10)]
+    [0.49, 0.943]
+    """
+    share, spread = right / n, Z * Z / n
+    middle = (share + spread / 2) / (1 + spread)
+    reach = Z * math.sqrt(share * (1 - share) / n + spread / n / 4) / (1 + spread)
+    return middle - reach, middle + reach
+
+
+def results(subject: Subject) -> dict[str, Any]:
+    """Return the part of the page about all samples of the test."""
+    return _classified(subject) if subject.kind == CLASSES else _measured(subject)
+
+
+def _classified(subject: Subject) -> dict[str, Any]:
+    truth, guess, n = subject.truth, guesses(subject), len(subject.truth)
+    right, count = int(np.sum(truth == guess)), len(subject.names)
+    low, high = interval(right, n)
+    known = guess >= 0
+    pairs, often = np.unique(truth[known] * count + guess[known], return_counts=True)
+    order = np.argsort(-often, kind="stable")[:PAIRS]
+    share = np.where(known, np.take_along_axis(subject.answers, truth[:, np.newaxis], 1)[:, 0], 1)
+    with np.errstate(divide="ignore"):
+        entropy = -np.log(share[known]).mean() if known.any() else math.nan
+    found = {
+        "figures": [
+            ["Accuracy", f"{100 * right / n:.1f} %", f"{right:,} of {n:,}"],
+            ["95 % interval", f"{100 * low:.1f}–{100 * high:.1f} %", "of the accuracy, by Wilson"],
+            ["Cross-entropy", f"{entropy:.3f}" if math.isfinite(entropy) else "∞", "mean, in nats"],
+        ],
+        "pairs": [[*divmod(int(pairs[at]), count), int(often[at])] for at in order],
+        "truths": np.bincount(truth, minlength=count).tolist(),
+        "guesses": np.bincount(guess[known], minlength=count).tolist(),
+        "unknown": int(n - known.sum()),
+    }
+    if not known.any():
+        found["figures"][2][1] = "–"
+    if count > 2 * BEST:
+        best = np.argsort(-subject.answers, axis=1, kind="stable")[:, :BEST]
+        hits = int(np.sum((best == truth[:, np.newaxis]).any(axis=1) & known))
+        found["figures"].insert(1, [f"Top {BEST}", f"{100 * hits / n:.1f} %", f"{hits:,} of {n:,}"])
+    return found
+
+
+def _measured(subject: Subject) -> dict[str, Any]:
+    known = np.isfinite(subject.answers).all(axis=1)
+    truth, answers = subject.truth[known], subject.answers[known]
+    figures = []
+    if len(truth):
+        apart = answers - truth
+        spread = np.square(truth - truth.mean(axis=0)).sum()
+        figures = [
+            ["Mean absolute error", f"{np.abs(apart).mean():.4g}", f"over {len(truth):,} samples"],
+            [
+                "Root mean square error",
+                f"{math.sqrt(np.square(apart).mean()):.4g}",
+                "in units of the targets",
+            ],
+        ]
+        if spread > 0:
+            figures.append(
+                ["R²", f"{1 - np.square(apart).sum() / spread:.3f}", "share of variance explained"]
+            )
+    shown = np.unique(np.linspace(0, max(len(truth) - 1, 0), POINTS).astype(int))[: len(truth)]
+    return {
+        "figures": figures,
+        "points": [
+            rounded(np.stack([truth[shown, n], answers[shown, n]], axis=1))
+            for n in range(min(OUTPUTS, truth.shape[1]))
+        ],
+        "unknown": int(np.sum(~known)),
+    }

@@ -1,0 +1,146 @@
+"""What the layers of a model make of a sample, as maps and rows of numbers that the page shows."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cconv.engine.flow import Flow
+from cconv.engine.plan import Plan, each_of
+from cconv.models import Model
+from cconv.reporting.packing import numbers, rounded, sprite
+
+UNITS = 256  # of a layer without maps that are shown
+# Maps of a layer, and pixels each way, from fine to coarse: the first that takes no more bytes a sample.
+FORMS = (
+    (32, 64),
+    (24, 64),
+    (16, 64),
+    (16, 48),
+    (12, 48),
+    (12, 32),
+    (8, 32),
+    (8, 24),
+    (6, 16),
+    (4, 16),
+    (2, 8),
+)
+BYTES, HEAD = 260_000, 200  # the latter for each layer
+FILTERS, CHANNELS = 64, 4  # of a kernel that are shown
+EXPLAINED = 4  # convolutions and poolings, from the first, and dense layers, from the last, shown by numbers
+KERNEL = 100_000  # numbers of a kernel, at most
+
+
+class Eye:
+    """Sees what every layer of a built model gives: nothing is fused."""
+
+    def __init__(self, model: Model) -> None:
+        flow = model._inlined().flow
+        everything = [flow.value_of(number) for number in range(len(flow.uses))]
+        model._flow()  # raises where a layer was built anew by itself
+        self._plan = Plan(
+            Flow(flow.uses, flow.n_inputs, everything), training=False, seed=model.seed, fuse=False
+        )
+
+    def values(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return the input and what each use of a layer gives for one sample, without the batch."""
+        return [x[0], *(np.array(y[0]) for y in each_of(self._plan.forward(x)))]
+
+
+def form_of(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """Return how many maps of a layer are shown, and of how many pixels each way at most."""
+
+    def size(shape: Sequence[int], most: int, side: int) -> int:
+        step = math.ceil(max(shape[:2]) / side)
+        return HEAD + math.prod(-(-extent // step) for extent in shape[:2]) * min(shape[2], most)
+
+    shapes = [row["shape"] for row in rows if _has_maps(row["shape"])]
+    fitting = (form for form in FORMS if sum(size(shape, *form) for shape in shapes) <= BYTES)
+    return next(fitting, FORMS[-1])
+
+
+def _has_maps(shape: Sequence[int]) -> bool:
+    return len(shape) == 3 and shape[0] * shape[1] > 1
+
+
+def views(values: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], form: tuple[int, int]) -> list[Any]:
+    """Return what the page shows of each value: maps, units, or which value it is the same as."""
+    found: list[Any] = []
+    for value, row in zip(values, rows, strict=True):
+        before = row["inputs"][0] if len(row["inputs"]) == 1 else None
+        if before is not None and np.array_equal(values[before], value, equal_nan=True):
+            found.append({"same": before})
+        elif _has_maps(value.shape):
+            found.append(sprite(value, *form))
+        elif value.ndim == 2:  # a sequence: one map, a row a place
+            found.append(sprite(value[:, :, np.newaxis], *form))
+        else:
+            units = value.reshape(-1)[:UNITS]
+            best = int(np.nan_to_num(np.abs(units)).argmax())
+            found.append({"units": rounded(units), "of": value.size, "best": best})
+    return found
+
+
+def kernels(model: Model) -> dict[int, Any]:
+    """Return pictures of the kernels of two-dimensional convolutions, by the number of what they give."""
+    found = {}
+    flow = model._inlined().flow
+    for number, layer in enumerate(flow.layers):
+        kernel = layer.params.get("kernel")
+        if kernel is None or kernel.ndim != 4 or kernel.shape[0] * kernel.shape[1] == 1:
+            continue
+        shown = kernel[:, :, :CHANNELS, :FILTERS]
+        if shown.nbytes <= 4 * KERNEL:
+            tiles = shown.reshape(*kernel.shape[:2], -1)
+            picture = sprite(tiles, tiles.shape[2], max(kernel.shape[:2]))
+            found[flow.value_of(number)] = {**picture, "shown": shown.shape[2:], "all": kernel.shape[2:]}
+    return found
+
+
+def explained(model: Model) -> dict[int, dict[str, Any]]:
+    """Return what the sums of the first layers, and of the last dense ones, are made of, but for the input.
+
+    By the number of what the layer gives, in the order in which they matter.
+    """
+    flow = model._inlined().flow
+    found = {
+        flow.value_of(number): {**_sum_of(use.layer), "from": use.inputs[0]}
+        for number, use in enumerate(flow.uses)
+        if _sum_of(use.layer)
+    }
+    windows = [number for number, entry in found.items() if entry["kind"] != "dense"]
+    dense = [number for number, entry in found.items() if entry["kind"] == "dense"]
+    return {number: found[number] for number in (*windows[:EXPLAINED], *dense[::-1][:EXPLAINED])}
+
+
+def _sum_of(layer: Any) -> dict[str, Any]:
+    """Return geometry and weights of a layer whose sums can be shown; nothing of others."""
+    kinds = {
+        "Conv2D": "conv",
+        "DepthwiseConv2D": "conv",
+        "MaxPooling2D": "max",
+        "AveragePooling2D": "mean",
+        "Dense": "dense",
+    }
+    kind = kinds.get(type(layer).__name__)
+    rank = 1 if kind == "dense" else 3
+    kernel = layer.params.get("kernel")
+    if kind is None or len(layer.output_shape) != rank or (kernel is not None and kernel.size > KERNEL):
+        return {}
+    entry: dict[str, Any] = {"kind": kind}
+    if kind == "mean":
+        entry["padded"] = layer.count_include_pad
+    if kernel is not None:
+        depthwise = type(layer).__name__ == "DepthwiseConv2D"
+        shown = kernel.reshape(*kernel.shape[:2], 1, -1) if depthwise else kernel
+        entry["groups"] = kernel.shape[2] if depthwise else getattr(layer, "groups", 1)
+        entry["activation"] = layer.activation.key
+        entry["kernel"] = numbers(shown)
+        entry["bias"] = numbers(layer.params["bias"]) if layer.use_bias else None
+    if rank == 3:
+        window = layer.window
+        entry["strides"], entry["dilation"] = window.strides, window.dilation
+        entry["size"] = window.kernel_size
+        entry["pads"] = [before for before, _ in window.pads]
+    return entry

@@ -1,0 +1,250 @@
+"""The page itself: what goes into it, within its budget of bytes, and the file."""
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cconv._version import __version__
+from cconv.arguments.control import controlled
+from cconv.arguments.numbers import positive_int
+from cconv.arguments.text import short
+from cconv.files.atomic import destination, naming, replacing
+from cconv.reporting import graph, results, seeing
+from cconv.reporting.packing import block, numbers, picture, smaller
+from cconv.reporting.settings import figures_of, settings
+from cconv.reporting.subject import CLASSES, Subject, subject
+
+MOST = 3_000_000  # bytes of the file
+NUMBERS = 700_000  # of them of the numbers that sums are shown with
+SPARE = 2_000  # for what is not counted one by one
+CONFIGURATION = 100_000
+MISTAKES = 24  # as pictures
+# Of pictures of samples that are followed, and of mistakes: pixels each way, and bytes of all of them.
+FOLLOWED, SMALL = (128, 400_000), (64, 200_000)
+SCRIPTS = ("page", "maps", "charts", "results", "network", "inspector", "start")
+WHERE = "report"
+
+
+@controlled
+def report(
+    model: Any,
+    x_test: Any,
+    y_test: Any,
+    path: str | os.PathLike[str] = "report.html",
+    *,
+    history: Any = None,
+    classes: Sequence[Any] | None = None,
+    title: str | None = None,
+    images: int = 12,
+    command: str | None = None,
+) -> Path:
+    """Write a page about a trained model: one HTML file of at most 3 MB, which needs no network.
+
+    It shows the layers, what each makes of some images, and the sums behind single pixels; learning curves,
+    the confusion matrix and the surest mistakes, or truth and prediction of numbers; kernels; parameters,
+    multiply-adds and time of each layer; and what it takes to make the model again. What does not fit into
+    the page is left out, and the page says so.
+
+    Parameters
+    ----------
+    model : Sequential, Model or fitted estimator
+        Of one input and one output. It does not change.
+    x_test : array of shape (n, h, w, c), or of the model's other input shape
+        As `predict` takes it: also uint8, also channels_first where the model is.
+    y_test : array of shape (n,), (n, 1) or (n, classes)
+        Class numbers or one-hot rows; labels where `model` is a classifier; numbers where the model gives
+        numbers.
+    path : path
+        Of the file, whose folder exists. One that is there is replaced.
+    history : History or dict of lists, optional
+        What `fit` returned; by default that of the model's last `fit`, or of the estimator.
+    classes : sequence of str, optional
+        Names of the classes, or of the numbers that the model gives.
+    title : str, optional
+        By default the model's name.
+    images : int
+        Most samples that are shown through the network: half of them the surest mistakes.
+    command : str, optional
+        What makes the model again; by default the command line of this program.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a model with several inputs or outputs, and data that it does not take.
+    OSError
+        When the file cannot be written; then what was there is untouched.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cconv.layers import Conv2D, Dense, Flatten
+    >>> from cconv.models import Sequential
+    >>> layers = [Conv2D(2, 3, input_shape=(8, 8, 1)), Flatten(), Dense(3, activation="softmax")]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = report(Sequential(layers, seed=0), np.ones((2, 8, 8, 1)), [0, 2], f"{folder}/page.html")
+    ...     file.read_text()[:15]
+    '<!doctype html>'
+    """
+    images = positive_int(WHERE, "images", images)
+    with naming(path):
+        destination(path)
+    about = subject(WHERE, model, x_test, y_test, classes)
+    figures = figures_of(WHERE, about.history if history is None else history)
+    name = title if title is not None else f"{type(about.model).__name__} {about.model.name}"
+    text = _page(short(name), _contents(about, figures, short(name), images, command))
+    with naming(path), replacing(path) as file:
+        file.write(text.encode())
+    return Path(path)
+
+
+def _page(title: str, data: dict[str, Any]) -> str:
+    """Return the file: the template with its style, scripts and data."""
+    folder = files("cconv.reporting") / "page"
+    parts = {
+        "title": escape(title),
+        "style": (folder / "page.css").read_text("utf-8"),
+        "script": "".join((folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS),
+        "data": block(data),
+    }
+    template = (folder / "page.html").read_text("utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _contents(
+    about: Subject, figures: dict[str, Any], title: str, images: int, command: str | None
+) -> dict[str, Any]:
+    """Return all that the page knows."""
+    rows = graph.layers_of(about.model)
+    batch = graph.timed(about.model, rows)
+    data: dict[str, Any] = {
+        "title": title,
+        "version": __version__,
+        "kind": about.kind,
+        "names": about.names,
+        "layers": rows,
+        "batch": batch,
+        "output": about.model._inlined().flow.outputs[0],
+        "results": results.results(about),
+        "history": figures,
+        "settings": settings(about.model, figures, command),
+        "kernels": seeing.kernels(about.model),
+        "left": [],
+    }
+    _cut_configuration(data)
+    data["samples"] = _shown(about, results.chosen(about, images), *FOLLOWED)
+    data["mistakes"] = _shown(about, _mistakes(about), *SMALL)
+    _follow(about, data)
+    return data
+
+
+def _cut_configuration(data: dict[str, Any]) -> None:
+    (_, lines) = data["settings"][-1]
+    if len(lines[0][1]) > CONFIGURATION:
+        lines[0] = ("", "left out: model.get_config() gives it")
+        data["left"].append("The configuration of the model is longer than 100 kB.")
+
+
+def _mistakes(about: Subject) -> list[int]:
+    wrong = results.errors(about)
+    worst = np.argsort(-wrong, kind="stable")[:MISTAKES]
+    return [int(n) for n in worst if wrong[n] >= 0]
+
+
+def _shown(about: Subject, chosen: Sequence[int], side: int, size: int) -> list[dict[str, Any]]:
+    """Return what is said of these samples, with pictures of so many pixels, and bytes in all, at most."""
+    pixels = math.isqrt(int(0.7 * size / 3 / max(len(chosen), 1)))
+    given = np.asarray(about.x[:256], np.float64)
+    low, high = float(np.nanmin(given)), float(np.nanmax(given))
+    if about.x.dtype == np.uint8:
+        low, high = 0.0, 255.0
+    elif low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return [
+        {**results.answer(about, n), "picture": _picture(about.image(n)[0], (low, high), min(side, pixels))}
+        for n in chosen
+    ]
+
+
+def _picture(image: np.ndarray, scale: tuple[float, float], side: int) -> dict[str, Any]:
+    """Return a sample as a picture of bytes: grey, or in colours; other numbers of channels by the first.
+
+    What is no image is a strip, its first axis going across.
+    """
+    x = np.asarray(image, np.float64)
+    x = x if x.ndim == 3 else x.reshape(1, len(x), -1)
+    shown, step = smaller(x if x.shape[2] == 3 and x.shape[0] > 1 else x[:, :, :1], side)
+    low, high = scale
+    levels = np.nan_to_num((shown - low) / ((high - low) or 1.0)).clip(0, 1)
+    pixels = np.rint(255 * levels).astype(np.uint8)
+    return {
+        "png": picture(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]),
+        "size": list(x.shape[:2]),
+        "step": step,
+    }
+
+
+def _follow(about: Subject, data: dict[str, Any]) -> None:
+    """Add what the layers make of the samples, as far as there is room; say what was left out."""
+    eye, rows, left = seeing.Eye(about.model), data["layers"], data["left"]
+    form = seeing.form_of(rows)
+    room = MOST - NUMBERS - len(_page("", data).encode()) - 64 * len(data["title"]) - SPARE
+    seen: list[list[np.ndarray]] = []
+    for sample in data["samples"]:
+        values = eye.values(about.image(sample["number"]))
+        maps = seeing.views(values, rows, form)
+        room -= len(block(maps)) + SPARE // 10
+        if room < 0 and seen:
+            left.append(f"{len(seen)} of {len(data['samples'])} samples are shown through the network.")
+            break
+        sample["maps"] = maps
+        seen.append(values)
+    del data["samples"][len(seen) :]
+    shapes = [row["shape"] for row in rows if len(row["shape"]) == 3]
+    if any(shape[2] > form[0] for shape in shapes):
+        left.append(f"Of a layer with more than {form[0]} maps the first {form[0]} are shown.")
+    if any(max(shape[:2]) > form[1] for shape in shapes):
+        left.append(
+            f"Maps of more than {form[1]} pixels each way are shown smaller, as means of several pixels."
+        )
+    data["sums"] = seeing.explained(about.model)
+    left += _add_numbers(data, seen, NUMBERS + min(room, 0))
+    # Right ones first, the surest mistakes behind them.
+    data["samples"].sort(key=lambda sample: about.kind == CLASSES and sample["guess"] != sample["truth"])
+
+
+def _add_numbers(data: dict[str, Any], seen: Sequence[Sequence[np.ndarray]], room: int) -> list[str]:
+    """Add the inputs of the layers whose sums are shown, the first layers first; say what was left out.
+
+    They take at most `room` bytes.
+    """
+    missing = set()
+    for sample in data["samples"]:
+        sample["values"] = {}
+    for number, entry in data["sums"].items():
+        room -= len(block(entry))
+        for sample, values in zip(data["samples"], seen, strict=True):
+            if entry["from"] not in sample["values"]:
+                packed = numbers(values[entry["from"]])
+                size = len(block(packed)) + 10
+                if size > room:
+                    missing.add(data["layers"][number]["name"])
+                    continue
+                room -= size
+                sample["values"][entry["from"]] = packed
+    if not missing:
+        return []
+    return [
+        f"The numbers behind the sums of {', '.join(sorted(missing))} are there for some samples, or none."
+    ]

@@ -1,0 +1,321 @@
+/* system/crew.c: threads that help a caller with the loops of a parallel region.
+ *
+ * A region of OpenMP waits for every thread of its team, also for one that the system has not yet let run:
+ * where others use the processors too, a kernel of 40 microseconds then takes as long as their time
+ * slices.  Here the caller begins at once and takes every iteration that nobody has claimed; it waits only for
+ * helpers that are in the middle of one.  Each member first takes the iterations of its own part of a
+ * loop, from the front, so that it finds in its cache what it wrote in the kernel before; then those left in the
+ * parts of others, from the back.  Who computes an iteration never changes a bit of it.
+ *
+ * A region is written down in a job.  Its `word` has in the upper half how many helpers may still join, in the
+ * lower half how many are inside, and whether the caller sleeps until they have left.  Who joins by a
+ * compare-and-swap sees all that the caller wrote before it opened the job, and the caller does not close a job
+ * while somebody is inside: nothing else keeps the two apart. */
+#define _GNU_SOURCE
+#include "system/team.h"
+
+#if CCONV_HAS_CREW
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    MOST_JOBS = 64,  /* regions at the same time; one more runs on its caller alone */
+    MOST_LOOPS = 4,  /* in a region */
+    LINE = 64,       /* bytes that processors hand to each other at once */
+    PLACE = 1 << 16, /* one helper that may join, in a job's word */
+    ASLEEP = 1 << 15,
+    INSIDE = ASLEEP - 1,
+    SPINS = 1000,    /* looks before a thread sleeps: a few per cent of a step on idle processors */
+    STACK = 1 << 21  /* bytes of a helper's stack */
+};
+
+/* Iterations of a member's part that nobody has claimed: the first in the low half, the one behind the last. */
+typedef struct {
+    _Alignas(LINE) _Atomic uint64_t left;
+} part;
+
+enum { NOBODY_CAME, IS_BEING_CUT, IS_CUT };
+
+typedef struct {
+    _Alignas(LINE) atomic_int state;
+    atomic_long done; /* iterations, by members who found nothing left */
+    long count;
+    part *parts; /* (threads) */
+} loop;
+
+struct cconv_job {
+    _Alignas(LINE) atomic_uint word;
+    atomic_int taken; /* by a caller */
+    int threads, room; /* room: for the parts of so many threads */
+    cconv_enter *enter;
+    void (*body)(void *);
+    void *data;
+    loop loops[MOST_LOOPS];
+};
+
+static cconv_job jobs[MOST_JOBS];
+static atomic_int used_jobs; /* all behind have never been taken */
+/* Regions that were opened, on which helpers sleep; who sleeps; who is not inside; how many there are. */
+static struct {
+    _Alignas(LINE) atomic_uint opened;
+    atomic_int asleep, idle, helpers, making;
+    int spins, processors;
+} crew;
+
+static inline void rest(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void sleep_while(atomic_uint *word, unsigned value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void wake(atomic_uint *word, int threads) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, threads, NULL, NULL, 0);
+}
+
+/* ---- loops ---------------------------------------------------------------------------------- */
+
+static inline uint64_t part_of(uint64_t first, uint64_t stop) { return stop << 32 | first; }
+
+static int claim(part *p, int at_front, long *found) {
+    uint64_t left = atomic_load_explicit(&p->left, memory_order_relaxed), first, stop;
+    do {
+        first = left & UINT32_MAX, stop = left >> 32;
+        if (first >= stop) return 0;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &p->left, &left, at_front ? part_of(first + 1, stop) : part_of(first, stop - 1),
+        memory_order_relaxed, memory_order_relaxed));
+    *found = (long)(at_front ? first : stop - 1);
+    return 1;
+}
+
+static int next(cconv_member *m, long *from) {
+    loop *l = &m->job->loops[m->loop - 1];
+    long found = 0;
+    int claimed = claim(&l->parts[m->id], 1, &found);
+    for (int other = 1; !claimed && other < m->threads; other++)
+        claimed = claim(&l->parts[(m->id + other) % m->threads], 0, &found);
+    if (!claimed) {
+        atomic_fetch_add_explicit(&l->done, m->done, memory_order_acq_rel);
+        m->done = 0;
+        return 0;
+    }
+    m->done++;
+    *from = m->first + found * m->step;
+    return 1;
+}
+
+static void wait_for(loop *l) {
+    for (int turn = 0; atomic_load_explicit(&l->done, memory_order_acquire) < l->count; turn++) {
+        if (turn < crew.spins) rest();
+        else (void)syscall(SYS_sched_yield);
+    }
+}
+
+static void cut(loop *l, long count, int threads) {
+    l->count = count;
+    for (int i = 0; i < threads; i++) {
+        const uint64_t first = (uint64_t)count * (uint64_t)i / (uint64_t)threads;
+        const uint64_t stop = (uint64_t)count * (uint64_t)(i + 1) / (uint64_t)threads;
+        atomic_store_explicit(&l->parts[i].left, part_of(first, stop), memory_order_relaxed);
+    }
+    atomic_store_explicit(&l->done, 0, memory_order_relaxed);
+}
+
+static int start(cconv_member *m, long first, long stop, long step, long *from) {
+    const long count = step > 0 ? (stop - first + step - 1) / step : (first - stop - step - 1) / -step;
+    /* Kernels have fewer loops in a region, and fewer tasks in a loop. */
+    if (m->loop == MOST_LOOPS || count > INT_MAX) abort();
+    loop *l = &m->job->loops[m->loop];
+    if (m->loop > 0) wait_for(l - 1);
+    m->loop++;
+    m->first = first, m->step = step, m->done = 0;
+    int state = NOBODY_CAME;
+    if (atomic_compare_exchange_strong(&l->state, &state, IS_BEING_CUT)) {
+        cut(l, count > 0 ? count : 0, m->threads);
+        atomic_store_explicit(&l->state, IS_CUT, memory_order_release);
+    } else
+        while (atomic_load_explicit(&l->state, memory_order_acquire) != IS_CUT) rest();
+    return next(m, from);
+}
+
+/* ---- helpers -------------------------------------------------------------------------------- */
+
+static int help(cconv_job *job) {
+    unsigned word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        if (word < PLACE) return 0;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &job->word, &word, word - PLACE + 1, memory_order_acq_rel, memory_order_relaxed));
+    atomic_fetch_sub_explicit(&crew.idle, 1, memory_order_relaxed);
+    cconv_member member = {.job = job, .threads = job->threads};
+    member.id = job->threads - (int)(word / PLACE);
+    job->enter(&member, job->body, job->data);
+    atomic_fetch_add_explicit(&crew.idle, 1, memory_order_relaxed);
+    /* From here on the job may be somebody else's; to wake whoever sleeps on it does no harm. */
+    word = atomic_fetch_sub_explicit(&job->word, 1, memory_order_acq_rel);
+    if ((word & INSIDE) == 1 && word & ASLEEP) wake(&job->word, 1);
+    return 1;
+}
+
+static int help_somebody(void) {
+    const int used = atomic_load_explicit(&used_jobs, memory_order_acquire);
+    for (int i = 0; i < used; i++)
+        if (help(&jobs[i])) return 1;
+    return 0;
+}
+
+static void *helper(void *nothing) {
+    for (;;) {
+        const unsigned opened = atomic_load(&crew.opened);
+        if (help_somebody()) continue;
+        int turn = 0;
+        while (turn < crew.spins && atomic_load_explicit(&crew.opened, memory_order_relaxed) == opened)
+            turn++, rest();
+        if (turn < crew.spins) continue;
+        /* Whoever opens a job counts it first and then looks who sleeps; this does it the other way round. */
+        atomic_fetch_add(&crew.asleep, 1);
+        sleep_while(&crew.opened, opened);
+        atomic_fetch_sub(&crew.asleep, 1);
+    }
+    return nothing;
+}
+
+/* Make up to so many helpers more; where the system gives none, the caller does their work. */
+static void make_helpers(int count) {
+    pthread_attr_t attributes;
+    if (atomic_exchange(&crew.making, 1)) return; /* somebody else is about it */
+    if (!pthread_attr_init(&attributes)) {
+        sigset_t all, before;
+        pthread_t thread;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the user's threads */
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, STACK);
+        while (count-- > 0 && !pthread_create(&thread, &attributes, helper, NULL)) {
+            atomic_fetch_add(&crew.helpers, 1);
+            atomic_fetch_add(&crew.idle, 1);
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+    }
+    atomic_store(&crew.making, 0);
+}
+
+static void call_helpers(int wanted) {
+    atomic_fetch_add(&crew.opened, 1);
+    const int asleep = atomic_load(&crew.asleep), idle = atomic_load(&crew.idle);
+    if (asleep > 0) wake(&crew.opened, wanted < asleep ? wanted : asleep);
+    if (idle < wanted) {
+        const int most = (crew.processors > wanted ? crew.processors - 1 : wanted) - atomic_load(&crew.helpers);
+        if (most > 0) make_helpers(wanted - idle < most ? wanted - idle : most);
+    }
+}
+
+/* ---- callers -------------------------------------------------------------------------------- */
+
+/* Parts for each loop, for so many threads. Nobody else looks at those of a job that is not open. */
+static int make_room(cconv_job *job, int threads) {
+    if (job->room >= threads) return 1;
+    part *parts = aligned_alloc(LINE, sizeof(part) * MOST_LOOPS * (size_t)threads);
+    if (!parts) return 0;
+    free(job->loops[0].parts);
+    for (int i = 0; i < MOST_LOOPS; i++) job->loops[i].parts = parts + (size_t)i * (size_t)threads;
+    job->room = threads;
+    return 1;
+}
+
+static cconv_job *free_job(int threads) {
+    for (int i = 0; i < MOST_JOBS; i++) {
+        cconv_job *job = &jobs[i];
+        if (atomic_load_explicit(&job->taken, memory_order_relaxed) || atomic_exchange(&job->taken, 1)) continue;
+        if (!make_room(job, threads)) {
+            atomic_store(&job->taken, 0);
+            return NULL;
+        }
+        int used = atomic_load(&used_jobs);
+        while (used <= i && !atomic_compare_exchange_weak(&used_jobs, &used, i + 1)) continue;
+        return job;
+    }
+    return NULL;
+}
+
+static void close_job(cconv_job *job, int loops) {
+    unsigned word = atomic_fetch_and(&job->word, PLACE - 1u) & (PLACE - 1u);
+    for (int turn = 0; turn < crew.spins && word & INSIDE; turn++) {
+        rest();
+        word = atomic_load_explicit(&job->word, memory_order_acquire);
+    }
+    while (word & INSIDE) {
+        word = atomic_fetch_or(&job->word, ASLEEP) | ASLEEP;
+        if (word & INSIDE) sleep_while(&job->word, word);
+        word = atomic_load_explicit(&job->word, memory_order_acquire);
+    }
+    atomic_store_explicit(&job->word, 0, memory_order_relaxed);
+    for (int i = 0; i < loops; i++)
+        atomic_store_explicit(&job->loops[i].state, NOBODY_CAME, memory_order_relaxed);
+    atomic_store_explicit(&job->taken, 0, memory_order_release);
+}
+
+static void region(cconv_enter *enter, void (*body)(void *), void *data, int threads) {
+    cconv_job *job = free_job(threads);
+    cconv_member caller = {.job = job, .threads = job ? threads : 1};
+    if (job) {
+        job->threads = threads, job->enter = enter, job->body = body, job->data = data;
+        atomic_store_explicit(&job->word, (unsigned)(threads - 1) * PLACE, memory_order_release);
+        call_helpers(threads - 1);
+    }
+    enter(&caller, body, data);
+    if (job) close_job(job, caller.loop);
+}
+
+/* ---- the crew ------------------------------------------------------------------------------- */
+
+/* A fork has none of the helpers, and none of the threads that were in a region. */
+static void begin_anew(void) {
+    for (int i = 0; i < MOST_JOBS; i++) {
+        atomic_store(&jobs[i].word, 0);
+        atomic_store(&jobs[i].taken, 0);
+        for (int j = 0; j < MOST_LOOPS; j++) atomic_store(&jobs[i].loops[j].state, NOBODY_CAME);
+    }
+    atomic_store(&crew.asleep, 0);
+    atomic_store(&crew.idle, 0);
+    atomic_store(&crew.helpers, 0);
+    atomic_store(&crew.making, 0);
+}
+
+/* How often a thread looks before it sleeps, as OpenMP's library understands it. */
+static int spins_wanted(void) {
+    const char *count = getenv("GOMP_SPINCOUNT"), *policy = getenv("OMP_WAIT_POLICY");
+    if (count && *count) {
+        const long given = strtol(count, NULL, 10);
+        return given < 0 ? 0 : given > INT_MAX ? INT_MAX : (int)given;
+    }
+    return policy && !strcasecmp(policy, "passive") ? 0 : policy && !strcasecmp(policy, "active") ? 1 << 20 : SPINS;
+}
+
+const cconv_crew *cconv_crew_of_process(void) {
+    static const cconv_crew functions = {region, start, next};
+    static const char *const placed[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"};
+    for (size_t i = 0; i < sizeof placed / sizeof *placed; i++)
+        if (getenv(placed[i])) return NULL;
+    crew.spins = spins_wanted();
+    crew.processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_atfork(NULL, NULL, begin_anew);
+    return &functions;
+}
+#endif
