@@ -569,7 +569,7 @@ def _crop(layer, n, size, corner):
     window, middle = layer._middle(size)
     if corner is None and window != part:
         rows, columns = (
-            np.pad(reference.resizing.matrix(kept, new), ((0, 0), (first, extent - first - kept)))
+            np.pad(reference.resizing.matrix(kept, new, "bilinear"), ((0, 0), (first, extent - first - kept)))
             for kept, new, first, extent in zip(window, part, middle, size, strict=True)
         )
         return (

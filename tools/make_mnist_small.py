@@ -4,8 +4,8 @@
 
 Of each digit the first 500 training and the first 100 test images, in MNIST's order. The same
 MNIST always gives the same bytes (with one version of zlib). The images are taken apart into where
-there is ink, where it is bright, and the values of both, which deflate packs into 0.83 MB; whole
-images need 0.97 MB. lzma, which would need 0.81 MB, is not in every Python.
+there is ink, where it is bright, and the values of both, sorted by what the pixels around tell; deflate packs
+that into 0.75 MB, and whole images into 0.97 MB.
 """
 
 import io
@@ -39,15 +39,13 @@ def runs_of(ink):
 
 def apart(name, images):
     """Return what `mnist_small.together` makes the images of, under names of the file."""
-    ink = images > 0
-    values = images[ink]
-    bright = values >= BRIGHT
+    ink, bright = images > 0, images >= BRIGHT
     return {
         f"{name}_shape": np.array(images.shape),
         f"{name}_runs": runs_of(ink),
-        f"{name}_is_bright": np.packbits(bright),
-        f"{name}_bright": values[bright],
-        f"{name}_dark": values[~bright],
+        f"{name}_is_bright": np.packbits(bright.reshape(-1)[mnist_small.by_ink_around(ink)]),
+        f"{name}_bright": images[bright],
+        f"{name}_dark": images.reshape(-1)[mnist_small.by_neighbours(ink, bright)],
     }
 
 

@@ -34,13 +34,46 @@ def load_data() -> tuple[Split, Split]:
 
 
 def together(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Return images that lie taken apart in the file: where there is ink, where it is bright, the values."""
-    bright, dark = arrays[f"{name}_bright"], arrays[f"{name}_dark"]
-    values = np.empty(bright.size + dark.size, np.uint8)
-    is_bright = np.unpackbits(arrays[f"{name}_is_bright"], count=values.size).astype(bool)
-    values[is_bright], values[~is_bright] = bright, dark
-    images = np.zeros(arrays[f"{name}_shape"], np.uint8)
+    """Return images that lie taken apart in the file: where there is ink, where it is bright, the values.
+
+    Of what the pixels around one tell already, those that they tell the same of lie together.
+    """
     runs = arrays[f"{name}_runs"]  # pixels of paper, of ink, of paper, …, row by row, up to the last ink
-    ink = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    images.reshape(-1)[: len(ink)][ink] = values
+    ink = np.zeros(arrays[f"{name}_shape"], bool)
+    until_last = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    ink.reshape(-1)[: len(until_last)] = until_last
+    bright = np.zeros_like(ink)
+    places = by_ink_around(ink)
+    bright.reshape(-1)[places] = np.unpackbits(arrays[f"{name}_is_bright"], count=len(places))
+    images = np.zeros(ink.shape, np.uint8)
+    images[bright] = arrays[f"{name}_bright"]
+    images.reshape(-1)[by_neighbours(ink, bright)] = arrays[f"{name}_dark"]
     return images
+
+
+def by_ink_around(ink: np.ndarray) -> np.ndarray:
+    """Return the places of ink, by how many of the nine pixels around each are ink."""
+    height, width = ink.shape[1:]
+    padded = np.pad(ink, ((0, 0), (1, 1), (1, 1))).view(np.uint8)
+    around = np.zeros(ink.shape, np.uint8)
+    for i in range(3):
+        for j in range(3):
+            around += padded[:, i : i + height, j : j + width]
+    return _sorted(ink, around)
+
+
+def by_neighbours(ink: np.ndarray, bright: np.ndarray) -> np.ndarray:
+    """Return the places of ink that is not bright, by how many of its four neighbours are bright, and ink."""
+    return _sorted(ink & ~bright, 5 * _neighbours(bright) + _neighbours(ink))
+
+
+def _neighbours(mask: np.ndarray) -> np.ndarray:
+    """Return how many of the four neighbours of each pixel are in the mask."""
+    p = np.pad(mask, ((0, 0), (1, 1), (1, 1))).view(np.uint8)
+    return p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:]
+
+
+def _sorted(mask: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return the places of a mask, as indices of the flat array, by their keys."""
+    places = np.flatnonzero(mask)
+    return places[np.argsort(keys.reshape(-1)[places], kind="stable")]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from cconv.arguments.control import controlled
 from cconv.arguments.text import short
 
 
@@ -101,10 +102,12 @@ class Frozen:
         """Return copies of the weights, as ``model.get_weights()`` does."""
         return list(self._model.get_weights())
 
+    @controlled
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, as ``model.save(path)`` does: it is loaded as a model, not compiled."""
         self._model.save(path)
 
+    @controlled
     def predict(self, x: Any, batch_size: int | None = None) -> Any:
         """Return the outputs, with the bits of the model's own `predict`.
 
@@ -126,10 +129,12 @@ class Frozen:
         """
         return self._model.predict(x, batch_size)
 
+    @controlled
     def __call__(self, x: Any) -> Any:
         """Return the outputs for one batch."""
         return self._model.predict_on_batch(x)
 
+    @controlled
     def predict_into(self, x: Any, out: np.ndarray) -> np.ndarray:
         """Write the outputs for one batch into `out`, and return it: nothing else is allocated.
 

@@ -220,6 +220,7 @@ class Predictor(Feeder):
         idle.append(plan)
         return out
 
+    @controlled
     def freeze(self) -> Frozen:
         """Return what the model predicts now as a `Frozen`, whose weights are a copy that never changes.
 
