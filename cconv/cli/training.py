@@ -21,7 +21,6 @@ from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
 from cconv.models.files import write_model
-from cconv.reporting import report
 from cconv.threads import get_num_threads, set_num_threads
 
 MINUTE = 60.0  # seconds
@@ -116,6 +115,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
     print(f"saved {out}")
     if arguments.report is not None:
+        from cconv.reporting import report  # most trainings need none of it
+
         report(
             model,
             x_test,
