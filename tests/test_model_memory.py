@@ -63,7 +63,7 @@ def test_to_ask_changes_nothing():
 
 
 def test_no_memory_is_touched():
-    """A process that may have 1 GB of memory tells of 30 GB that are wanted, if pages may be promised."""
+    """A process tells of gigabytes that are wanted, and grows by less than 100 MB."""
     code = """
 import resource
 from cconv.layers import Conv2D

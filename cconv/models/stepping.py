@@ -63,7 +63,8 @@ class Stepper(Evaluator):
     def memory(self, batch_size: int = 32) -> Memory:
         """Return how many bytes training and prediction take, beside the program and the data.
 
-        No batch is computed, and no memory taken: a plan is made that asks for all it would use.
+        No batch is computed, and no memory taken: a plan is made that asks for all it would use. Layers that
+        `fit` computes where a batch is gathered are counted too.
 
         Parameters
         ----------
