@@ -113,10 +113,19 @@ class Guarded:
             assert (bytes_around == UNTOUCHED).all(), "bytes outside the array were written"
 
 
-def _on_guarded_memory(kernel, at_end, calls, name, rooms):
-    def call(*arguments):
-        calls[name] += 1
-        guarded = [Guarded(a, at_end, rooms.take) if isinstance(a, np.ndarray) else None for a in arguments]
+class Guard:
+    """Which side of the kernels' arrays touches an unmapped page; None leaves the arrays where they are."""
+
+    def __init__(self, at_end, calls, rooms):
+        self.at_end = at_end
+        self.calls = calls
+        self.rooms = rooms
+
+    def call(self, kernel, name, arguments):
+        self.calls[name] += 1
+        guarded = [
+            Guarded(a, self.at_end, self.rooms.take) if isinstance(a, np.ndarray) else None for a in arguments
+        ]
         result = kernel(
             *(a if copy is None else copy.array for a, copy in zip(arguments, guarded, strict=True))
         )
@@ -125,23 +134,33 @@ def _on_guarded_memory(kernel, at_end, calls, name, rooms):
                 copy.check()
                 if argument.flags.writeable:
                     argument[...] = copy.array
-                rooms.give_back(copy)
+                self.rooms.give_back(copy)
         return result
+
+
+def _on_guarded_memory(kernel, name, guard):
+    def call(*arguments):
+        if guard.at_end is None:
+            return kernel(*arguments)
+        return guard.call(kernel, name, arguments)
 
     return call
 
 
 @contextmanager
 def guarded_kernels(at_end, calls, rooms=None):
-    """Hand every kernel copies of its arrays in guarded memory; calls counts them by name."""
-    rooms = rooms or Rooms()
+    """Hand every kernel copies of its arrays in guarded memory; calls counts them by name.
+
+    The value is the guard, whose side may be changed between calls.
+    """
+    guard = Guard(at_end, calls, rooms or Rooms())
     originals = [(module, name, getattr(module, name)) for module, name in kernels()]
     try:
         for module, name, kernel in originals:
             known_as = f"{module.__name__}.{name}"
             calls.setdefault(known_as, 0)
-            setattr(module, name, _on_guarded_memory(kernel, at_end, calls, known_as, rooms))
-        yield
+            setattr(module, name, _on_guarded_memory(kernel, known_as, guard))
+        yield guard
     finally:
         for module, name, kernel in originals:
             setattr(module, name, kernel)

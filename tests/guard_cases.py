@@ -1,7 +1,7 @@
 """Call every kernel on guarded memory, at sizes with every kind of tail, and compare with plain memory.
 
-Run as a program under one instruction set (``CCONV_ISA``); the argument, "end" or "start", says which side
-of every array touches an unmapped page. Prints each case before it runs, so that the last line names the
+Run as a program under one instruction set (``CCONV_ISA``); the arguments, "end", "start" or both, say which
+side of every array touches an unmapped page. Prints each case before it runs, so that the last line names the
 case that killed the process.
 """
 
@@ -655,18 +655,27 @@ def bits(results):
     return [np.asarray(result).tobytes() for result in results]
 
 
-def main(side):
-    done, calls, rooms = 0, {}, Rooms()
-    for family, dtype in itertools.product(
-        (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images), DTYPES
-    ):
-        for case, *arguments in family(dtype):
-            print(case.__name__, *arguments, flush=True)
+FAMILIES = (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images)
+
+
+def cases():
+    for family, dtype in itertools.product(FAMILIES, DTYPES):
+        yield from family(dtype)
+
+
+def main(sides):
+    done, calls = 0, {}
+    with guarded_kernels(None, calls) as guard:
+        for case, *arguments in cases():
             cconv.set_num_threads((1, 3)[done % 2])
             compute = case(*arguments)
-            with guarded_kernels(side == "end", calls, rooms):
+            plain = bits(compute(Filled(fill=0)))
+            for side in sides:
+                print(side, case.__name__, *arguments, flush=True)
+                guard.at_end = side == "end"
                 found = bits(compute(Filled(fill=0xFF)))
-            assert found == bits(compute(Filled(fill=0))), "a result depends on bytes that no kernel wrote"
+                guard.at_end = None
+                assert found == plain, "a result depends on bytes that no kernel wrote"
             done += 1
     never = [name for name, count in calls.items() if count == 0]
     assert not never, f"kernels that no case calls: {never}"
@@ -675,4 +684,4 @@ def main(side):
 
 if __name__ == "__main__":
     with parallel_at_any_size(), rows_tiled():
-        main(sys.argv[1])
+        main(sys.argv[1:])

@@ -20,8 +20,12 @@ typedef struct {
     cconv_ahead *ahead;       /* with CCONV_FETCH: two, a part of each for every run */
 } cconv_sum;
 
+/* Terms of a sum of products that is one chain, at most, and of each chain of a longer one, about: see
+ * product/product.h. */
+enum { CCONV_ONE_PRODUCT = 192, CCONV_PRODUCT = 128 };
+
 /* mode of a product */
-enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4 };
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4, CCONV_NEAR = 8 /* C is in the caches */ };
 
 /* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
  * instruction set, so that packing does not depend on it. */

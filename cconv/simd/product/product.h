@@ -11,8 +11,12 @@
  *   weight grad   taps (kw, ic)        image, output row, pixel        dy
  *   dense         samples              input features                  kernel
  *
- * Every C[m, n] is one chain of fused multiply-adds in the order q, r, k that starts from zero;
- * bias or the old C is added at the end.  Tile sizes therefore never change a bit of the result. */
+ * A sum of at most CCONV_ONE_PRODUCT terms is one chain of fused multiply-adds in the order q, r, k
+ * that starts from zero; bias or the old C is added at the end.  A longer sum is cut into chains of
+ * about CCONV_PRODUCT terms, by its extents alone, and the chains are added in order: the rounding
+ * error of one chain grows with its length (docs/architecture.md, "Long sums").  Tile sizes
+ * therefore never change a bit of the result. */
+#include "chains.h"
 
 /* The next columns of n left: at most two vectors.  A tile of few rows waits for its sums, so that
  * there one of half vectors beside it would cost as much again. */
@@ -32,12 +36,38 @@ static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t column
     return NAME(tiles)[rows - 1][columns > LANES][columns % LANES != 0];
 }
 
+/* A tile of C, whose sum is cut into chains as `chain` says. */
+static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, cconv_sum chain, const REAL *a,
+                         const REAL *b, const cconv_target *to) {
+    const cconv_sum most = chain;
+    cconv_target part = {to->c, NULL, to->n, to->mode & (CCONV_ACCUMULATE | CCONV_FETCH)};
+    for (ptrdiff_t q = 0; q < s->q; q += most.q) {
+        for (ptrdiff_t r = 0; r < s->r; r += most.r) {
+            for (ptrdiff_t k = 0; k < s->k; k += most.k) {
+                chain.q = cconv_least(most.q, s->q - q);
+                chain.r = cconv_least(most.r, s->r - r);
+                chain.k = cconv_least(most.k, s->k - k);
+                if (q + most.q >= s->q && r + most.r >= s->r && k + most.k >= s->k) {
+                    part.bias = to->bias;
+                    part.mode |= to->mode & CCONV_RELU;
+                }
+                if (k) part.mode &= ~CCONV_FETCH; /* a part for every run, cut or not */
+                tile(&chain, a + q * s->aq + r * s->ar + k * s->ak,
+                     b + q * s->bq + r * s->br + k * s->bk, &part);
+                part.mode |= CCONV_ACCUMULATE | CCONV_NEAR | (to->mode & CCONV_FETCH);
+            }
+        }
+    }
+}
+
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
                           const REAL *b, REAL *c, const REAL *bias, int mode) {
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    const cconv_sum chain = cconv_chain(s);
+    const int cut = chain.q < s->q || chain.r < s->r || chain.k < s->k;
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
         const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
@@ -45,7 +75,9 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
         for (ptrdiff_t t = 0, i = 0; t < count; t++) {
             const ptrdiff_t rows = m / count + (t < m % count);
             to.c = c + i * s->cm + j;
-            NAME(tile_of)(rows, columns)(s, top, bj, &to);
+            const NAME(tile_function) tile = NAME(tile_of)(rows, columns);
+            if (cut) NAME(chains)(tile, s, chain, top, bj, &to);
+            else tile(s, top, bj, &to);
             top += rows * s->am;
             i += rows;
         }

@@ -47,7 +47,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
-    if (to->mode & CCONV_ACCUMULATE || s->k > 64) {
+    if (!(to->mode & CCONV_NEAR) && (to->mode & CCONV_ACCUMULATE || s->k > 64)) {
         /* C is wanted only at the end: fetch it meanwhile, also where it will be overwritten. */
         const REAL *p_ = to->c;
 #define FETCH(i) if (rows > i) { \
