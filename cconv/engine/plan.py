@@ -265,7 +265,7 @@ class Plan:
     def loss_of(self, y_true: Any, y: Arrays, sample_weight: Any) -> tuple[float, Any]:
         """Return the loss of what `forward` returned, and its gradient.
 
-        With several outputs the loss is a `losses.joint.Total`; an output without a loss has the gradient None.
+        With several outputs the loss is a `losses.joint.Total`; the gradient is None for one without a loss.
         """
         self.run.enter("loss", 0, "")
         if isinstance(y, tuple):
