@@ -117,7 +117,7 @@ def _join(layers: Sequence[Layer]) -> Affine | None:
 
 
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Batch normalisation behind an affine layer, and an activation behind it, at inference, where it pays."""
+    """Batch normalisation behind an affine layer, then an activation: at inference, where it pays."""
     if training or len(layers) < 2 or not _folds(layers[0], layers[1]):
         return None
     affine = layers[0]
