@@ -127,8 +127,9 @@ def average_pool2d(
 
     where x is 0 outside the image. m[i,j] counts the window's pixels inside the image, or, with
     count_include_pad, inside the padded image. Pixels beyond, which ceil_mode may reach, never count. A
-    window without counted pixels gives 0. Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based
-    learning applied to document recognition", section II; the divisor's rule is PyTorch's.
+    window without counted pixels gives 0.
+    Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition",
+    section II; the divisor's rule is PyTorch's.
 
     Examples
     --------
