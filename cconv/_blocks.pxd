@@ -34,8 +34,8 @@ from cconv._sizes cimport ceil_div, least, most, size
 
 
 cdef enum:
-    BLOCK_BYTES = 307200     # of a block
-    PARTIAL_BYTES = 8388608  # of the sums of all parts
+    BLOCK_BYTES = 307200     # most bytes of a block
+    PARTIAL_BYTES = 8388608  # most bytes of the sums of all parts
 
 
 cdef struct Sum:

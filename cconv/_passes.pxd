@@ -25,7 +25,7 @@ cdef extern from "window.h" nogil:
 cdef enum:
     BAND_BYTES = 131072  # of the input of a task
     ENOUGH_TASKS = 32    # enough to keep many threads busy evenly
-    FEW_TASKS = 8        # for a few images, bands are cut until there are so many tasks
+    FEW_TASKS = 8        # tasks into which the bands of a few images are cut
 
 
 cdef struct Pass:

@@ -51,7 +51,7 @@ class Constraint(arguments.Configured):
     """
 
     def __call__(self, w: np.ndarray) -> np.ndarray:
-        """Return weights that are allowed in place of `w`, as a new array of its shape and dtype."""
+        """Return weights that are allowed in place of `w`, as a new array of its shape."""
         raise NotImplementedError(f"{type(self).__name__}: define __call__(w)")
 
 

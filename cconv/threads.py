@@ -28,7 +28,7 @@ finally:
     for _name in _spin:
         del os.environ[_name]
 
-MOST = 1024  # no machine of today has more cores
+MOST = 1024  # more threads than the cores of any machine of today
 SERIAL_ELEMENTS = 32_768  # with fewer elements, a parallel region costs more than it saves
 
 _chosen: int | None = None

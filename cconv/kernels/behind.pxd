@@ -5,7 +5,7 @@ from cconv._rows cimport cconv_map, cconv_rows
 
 ctypedef Py_ssize_t size
 
-# About so many bytes of an output are finished before the task goes on: they stay in the L2 cache.
+# About BEHIND_BYTES of an output are made, and then finished, at a time: they stay in the L2 cache.
 cdef enum:
     BEHIND_BYTES = 1 << 17
 

@@ -14,7 +14,7 @@ cdef enum:
 
 
 cdef inline bint streams_out(size bytes, size item) noexcept nogil:
-    # whether an output of so many bytes bypasses the caches
+    # whether an output of this size bypasses the caches
     return bytes >= CCONV_STREAM_BYTES and cconv_rows_of(item).stream != NULL
 
 

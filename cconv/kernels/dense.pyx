@@ -54,20 +54,20 @@ from cconv.kernels.behind cimport Behind, behind_of, do_behind
 cconv_join(crew_of_process())
 
 cdef size DEPTH = 256     # terms of a sum before it is stored
-cdef size PIECES = 16     # pieces in one chain of a sum over samples
+cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
 cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
 cdef size STRIP = 96      # rows of A that stay in the L2 cache while blocks of B pass by
 cdef size RUN = 32        # terms between two prefetches
 cdef size PANEL = 8       # blocks of B that are laid out together
 cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
-cdef size LAYING_OUT = 6  # a block of B is laid out in the time of so many rows of A
-cdef size PACK_ROWS = 16  # with fewer rows of A, B is never laid out
-cdef size SHORT_ROWS = 256     # with up to so many rows of A, B is not laid out if its rows have
-cdef size SHORT_BYTES = 4096   # at most so many bytes
-cdef size FAR_BYTES = 1 << 22  # a larger B comes from far away
+cdef size LAYING_OUT = 6  # cost of laying out a block of B, in rows of A
+cdef size PACK_ROWS = 16  # fewest rows of A for which laying out B may pay
+cdef size SHORT_ROWS = 256     # most rows of A for which B stays where it lies if its rows are short
+cdef size SHORT_BYTES = 4096   # most bytes of a short row of B
+cdef size FAR_BYTES = 1 << 22  # most bytes of a B that is near, in a cache
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
-cdef size FEW_BYTES = 16       # last columns of a weight gradient of at most so many bytes are summed as rows
+cdef size FEW_BYTES = 16       # most bytes of last columns of a weight gradient that are summed as rows
 
 
 cdef inline size block_columns(size item) noexcept nogil:

@@ -46,7 +46,7 @@ cconv_join(crew_of_process())
 cdef size ENOUGH_TASKS = 16  # enough to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4    # of a band: the rows above and below it are read twice
 cdef size CHANNELS = 128     # a share of the channels is a multiple of this
-cdef size PIXELS = 112       # about so many pixels are added in registers, for a vector of channels
+cdef size PIXELS = 112       # pixels, about, whose sums stay in registers for a vector of channels
 
 
 cdef inline const cconv_depthwise *kernels(size item) noexcept nogil:

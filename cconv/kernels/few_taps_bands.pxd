@@ -14,9 +14,9 @@ from cconv._sizes cimport Images, Window, ceil_div, least, most, size
 
 cdef enum:
     BAND_BYTES = 65536        # of the input that a task or a block reads
-    ENOUGH_TASKS = 32         # enough to keep many threads busy evenly; for that, a band may shrink
-    FEWEST_ROWS = 4           # to so many rows of outputs,
-    FEWEST_PRODUCTS = 200000  # and so many products
+    ENOUGH_TASKS = 32         # tasks that keep many threads busy evenly; bands shrink to reach it,
+    FEWEST_ROWS = 4           # but keep at least FEWEST_ROWS rows of outputs
+    FEWEST_PRODUCTS = 200000  # and FEWEST_PRODUCTS products
     TILE = 4                  # outputs of a tile
     POINTS = 8                # values of its transformed input
 

@@ -46,7 +46,7 @@ from cconv.kernels.few_taps_bands cimport (
 cconv_join(crew_of_process())
 
 cdef enum:
-    PARTIAL_BYTES = 8388608   # of the sums of all parts
+    PARTIAL_BYTES = 8388608   # most bytes of the sums of all parts
 
 
 cdef inline size parts_of(const FewTaps *g, size item) noexcept nogil:

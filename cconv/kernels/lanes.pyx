@@ -69,7 +69,7 @@ cdef struct Tasks:
 
 
 cdef inline size reach(const cconv_lanes_shape *d, const Tasks *t, size rows) noexcept nogil:
-    # Input rows that so many output rows see.
+    # Input rows that `rows` output rows see.
     return ((rows - 1) * t.down + t.high - 1) * d.sh + d.dh * (d.kh - 1) + 1
 
 

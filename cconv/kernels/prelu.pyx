@@ -12,7 +12,7 @@ cconv_join(crew_of_process())
 ctypedef Py_ssize_t size
 
 
-cdef size CHUNK = 8192  # about so many elements make a task
+cdef size CHUNK = 8192  # elements of a task, about
 
 
 def prelu(

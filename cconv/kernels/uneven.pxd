@@ -5,8 +5,8 @@
 # An output is *weak* if the largest value that it sees is more than CCONV_WINOGRAD_RANGE times smaller than
 # the largest of the tile.  Its sum over taps and channels is computed directly, and replaces that of the
 # algorithm in the transform back.  Every output of a tile, or of a kernel, that is out of range is weak
-# too.  The kernel counts as well: if padding keeps an output from taps that may be so many times larger than
-# those it sees, the output is weak.
+# too.  The kernel counts as well: an output is weak if padding keeps it from taps that may be more than
+# CCONV_WINOGRAD_RANGE times larger than those it sees.
 #
 # All this depends only on the values of a tile and of the kernel.
 cimport cython

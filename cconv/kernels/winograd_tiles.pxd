@@ -47,7 +47,7 @@ cdef struct Tiles:
     size down, across        # tiles of an image
     size in_h, in_w          # sizes of the convolution's input and output, as if nothing
     size out_h, out_w        # were pooled
-    size least_u, least_v    # every output, or pixel of dx, sees at least so many rows, columns of taps
+    size least_u, least_v    # fewest rows, columns of taps that an output, or pixel of dx, sees
     size depth, columns      # channels of v and of m: c and f, or f and c if dy is transformed
     size count, batch        # all tiles; tiles whose v is in memory at one time
     size group               # tiles whose m is in memory at one time

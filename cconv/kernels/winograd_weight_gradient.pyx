@@ -53,7 +53,7 @@ cdef enum:
     SLICE = 64               # most channels, and filters, of a slice of the weight gradient
     TILES_OF_CHAIN = 16      # uneven tiles whose products are one chain
     TILES_OF_BIAS = 16      # tiles whose sums of dy are one chain
-    PARTIAL_BYTES = 4194304  # of the sums of all parts
+    PARTIAL_BYTES = 4194304  # most bytes of the sums of all parts
 
 
 cdef double SLACK = 1.0001  # for the rounding of sums of squares

@@ -109,7 +109,7 @@ def gradient_sums(dy: Array, x: Array, what: normalization.Normalized, run: Run)
 
 
 def slopes(partial: Array, m: int, scales: Scales, run: Run) -> Slopes:
-    """Partial (chunks, 2, c) of `normalization.gradient_sums` over m rows -> the gradients from it."""
+    """Partial (chunks, 2, c) of `normalization.gradient_sums` over m rows -> the slopes."""
     scale = scales.scale
     found = [run.empty(tag, scale.shape, scale.dtype) for tag in ("dgamma", "dbeta", "slope", "back shift")]
     run.call(between.slopes, partial, scale, scales.inverse, m, *found)

@@ -11,7 +11,7 @@
 #if REAL_BITS == 32
 #define NO_TAIL 15.0f    /* beyond it the tail of the normal distribution is zero */
 #define NO_EXPM1 -18.0f  /* below it exp(x) - 1 is -1 */
-#define UPPER_BITS 12    /* so many low bits of the mantissa are cleared, then the square is exact */
+#define UPPER_BITS 12    /* low bits of the mantissa that are cleared, so that the square is exact */
 #else
 #define NO_TAIL 40.0
 #define NO_EXPM1 -38.0

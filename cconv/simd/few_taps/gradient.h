@@ -182,8 +182,8 @@ INLINE void NAME(few_taps_sums)(const int ragged, const int half, const cconv_fe
     const ptrdiff_t filters = s->filters, down = s->wide * filters, side = argmax ? 1 : 2;
     const ptrdiff_t whole = s->columns / side, blocks = whole ? whole : 1; /* of 2x2 outputs, in a row */
     const ptrdiff_t most = rows == 1 && !argmax ? PASS_BLOCKS / 2 : PASS_BLOCKS;
-    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row; a part has at most */
-    const ptrdiff_t each = (blocks + parts - 1) / parts * side; /* so many outputs, or windows */
+    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row: at most `most` blocks each */
+    const ptrdiff_t each = (blocks + parts - 1) / parts * side; /* outputs, or windows, of a part */
     const ptrdiff_t few = 1 + FEW_BYTES / (2 * blocks * filters * (ptrdiff_t)sizeof(REAL));
     const ptrdiff_t fit = parts > 1 ? 1 : most / blocks, at_once = side * (few < fit ? few : fit);
     const ptrdiff_t walks = NAME(few_taps_walks)(ragged, s, argmax != 0);

@@ -75,8 +75,8 @@ INLINE void NAME(along_rows_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrd
         }
 }
 
-/* Whether all tiles that begin in one of the LANES columns from `size` on are even.  The middle columns,
- * which all outputs of a tile see, or which each half of them sees, must hold something large enough. */
+/* Whether all tiles that begin in one of the LANES columns from `size` on are even.  Some columns are seen
+ * by all outputs of a tile, or by one half of them; these must hold a value that is large enough. */
 INLINE int NAME(along_rows_all_even)(const int taps, const REAL *size) {
     vec top = LOAD(size);
     for (int i = 1; i < taps + 3; i++) top = MAX2(top, LOAD(size + i));

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An output is weak where the largest value of its tile is more than so many times what it sees. */
+/* Largest ratio of the largest value of a tile to the largest that an output sees; above it, it is weak. */
 #define CCONV_WINOGRAD_RANGE 256
 
 /* Of that range, the part that a weight gradient leaves to dy; x has the rest. */
