@@ -56,7 +56,7 @@ class Regularizer(arguments.Configured):
 
     @controlled
     def __call__(self, w: np.ndarray) -> float:
-        """Return the penalty of the weights `w`, summed in float64."""
+        """Return the penalty of the weights `w`, of any shape, summed in float64."""
         return self._penalty(w)
 
     @property

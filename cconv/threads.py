@@ -129,6 +129,11 @@ def set_num_threads(n: int | None) -> None:
     n : int or None
         From 1 to 1024. More threads than processors only cost time.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an int.
+
     Examples
     --------
     >>> import cconv
@@ -161,6 +166,11 @@ def limit(n: int | None) -> Iterator[None]:
     ----------
     n : int or None
         From 1 to 1024; None changes nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an int.
 
     Examples
     --------

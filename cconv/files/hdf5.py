@@ -3,8 +3,8 @@
 The library behind h5py ends the process, or hangs, on malicious files. This reader checks every size and
 address against the file before memory is allocated. It supports nothing that leads out of the file: no
 links but hard ones, no external storage, no virtual arrays, and no filters but deflate, shuffle and
-Fletcher's checksum. The format is described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
-Only its oldest layout is read (superblock 0 or 1), which h5py writes by default.
+Fletcher's checksum. Only the oldest layout is read (superblock 0 or 1), which h5py writes by default. The
+format is described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 """
 
 import math

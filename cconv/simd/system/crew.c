@@ -35,7 +35,7 @@ enum {
     PLACE = 1 << 16, /* in a job's word: one helper that may join */
     ASLEEP = 1 << 15,
     INSIDE = ASLEEP - 1,
-    SPINS = 1000,    /* looks before a thread sleeps; so few cost a few per cent of a step if idle */
+    SPINS = 1000,    /* looks before a thread sleeps; more would save a few per cent on idle processors */
     STACK = 1 << 21  /* bytes of a helper's stack */
 };
 
