@@ -333,7 +333,7 @@ cdef void add_parts(void *total, const void *parts, size count, size n, size str
 
 cdef void add_whole(void *total, void *sums, void *lost, size count, size n, size stride, size item,
                     int threads) noexcept nogil:
-    # total (n) = the sum of the parts sums, lost (count, n), `stride` elements apart; part 0 is lost.
+    # total (n) = the sum of the parts sums, lost (count, n), `stride` elements apart; overwrites part 0.
     cdef size chunk = 4096, t, k, at, some
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="dynamic"):

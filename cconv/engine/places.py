@@ -140,7 +140,7 @@ class Gradients:
 
     def _sum(self, value: int, there: np.ndarray, dx: np.ndarray, coming: list[np.ndarray]) -> np.ndarray:
         """Return the sum of a gradient that was there and a new one; either order gives the same bits."""
-        # Prefer the memory of the newer one: more of what lies there has been read for the last time.
+        # Prefer the memory of the newer gradient: around it more has been read for the last time.
         for out in (dx, there):
             if self._is_alone(out, value, coming):
                 return merging.add(there, dx, out, self._run)

@@ -136,7 +136,7 @@ class RecordedPlan(Plan):
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
         self._recording = self._repeat = None
-        self.run.tape = None  # an interrupt may have prevented that
+        self.run.tape = None  # an interrupt may have come before `_taped` did this
         if self._held:
             self._held = False
             super().release()

@@ -208,8 +208,8 @@ class NormalizedRelu(Step):
 class PooledConvolution(Step):
     """A convolution, with or without ReLU, and the max pooling behind it, as one sweep.
 
-    The image between them stays in the cache. So the gradient of ReLU costs nothing
-    either: where the largest value of a window is not above zero, the argmax names no position.
+    The image between them stays in the cache. The gradient of ReLU costs nothing: where
+    the largest value of a window is not above zero, the argmax names no position.
     The results have the same bits as those of the two layers one by one. So have the gradients, if the
     input and the kernel are finite: what pooling does not choose is left out, not multiplied by zero.
     """

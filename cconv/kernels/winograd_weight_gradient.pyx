@@ -374,7 +374,7 @@ cdef void settle(
 
 
 cdef void finish_row(
-    cython.floating *row,      # IN   (parts, n^2, filters) of a channel, parts s.whole apart; part 0 is lost
+    cython.floating *row,      # IN   (parts, n^2, filters) of a channel, parts s.whole apart; overwrites 0
     cython.floating *dkernel,  # OUT  (taps, taps, filters), taps c * f apart
     const Sum *s, size filters,
 ) noexcept nogil:
@@ -387,7 +387,7 @@ cdef void finish_row(
 
 
 cdef void finish_task(
-    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; part 0 is lost
+    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; overwrites 0
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
     const Sum *s, size k,
 ) noexcept nogil:
