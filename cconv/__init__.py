@@ -1,7 +1,7 @@
 """cconv: convolutional networks for CPUs, in Python, with Cython kernels.
 
-Every name here loads when it is first used, so that ``import cconv`` costs milliseconds and nothing
-that a script does not ask for (scikit-learn, matplotlib) is imported.
+Every name here is loaded when it is first used. So ``import cconv`` takes milliseconds, and nothing
+that a script does not need (scikit-learn, matplotlib) is imported.
 
 Examples
 --------
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from cconv.threads import get_num_threads, set_num_threads
     from cconv.utils.config import show_config
 
-# What loads on first use: names by the module that has them, and modules.
+# What is loaded on first use: names, by the module that has them, and modules.
 _NAMES = {
     "utils.config": ("show_config",),
     "models.explaining": ("explain",),

@@ -1,16 +1,16 @@
-# The sum of the direct weight gradient, of blocks of the outputs of a batch:
+# The sum of the direct weight gradient, over blocks of the outputs of a batch:
 #
 #     dkernel[u, v, k, f] = sum over images, i, j of
 #                               x[i*sh + u*dh - top, j*sw + v*dw - left, k] * dy[i, j, f]
 #
-# A block of the sum is some whole images, or a band of rows of one, that fit the cache.  A unit is
-# one kernel row u of one group (and one column v, where its taps are not one run) and a slice of
-# its taps.  A task sums one part of the blocks for one share of the units, some blocks at a time: a
-# group.  Where a part is one group, it is the part's sum; else the groups are added exactly.
+# A block is some whole images, or a band of rows of one image, that fit into the cache.  A unit is one
+# kernel row u of one group (and one column v, if the taps of a row are not contiguous), and a slice of its
+# taps.  A task computes one part of the blocks for one share of the units, some blocks at a time: a group.
+# If a part is one group, the sum of the group is that of the part; otherwise groups are added exactly.
 #
-# A chain of products ends after about CHAIN_OUTPUTS outputs; the sums of GROUP_OUTPUTS outputs, or a few
-# more, are added exactly (simd/rows/long_sum.h), as are those of the bias.  Bands that reach past the image
-# are copied, with zeros around them, into the thread's scratch.
+# A chain of products ends after about CHAIN_OUTPUTS outputs.  The sums of GROUP_OUTPUTS outputs, or a few
+# more, are added exactly (simd/rows/long_sum.h), and so are those of the bias.  Bands that reach over the
+# image are copied, with zeros around them, into the thread's scratch.
 cimport cython
 from cython.parallel cimport prange, threadid
 from libc.string cimport memset
@@ -34,28 +34,28 @@ from cconv._sizes cimport ceil_div, least, most, size
 
 
 cdef enum:
-    BLOCK_BYTES = 307200     # of a block
-    PARTIAL_BYTES = 8388608  # of the sums of all parts
+    BLOCK_BYTES = 307200     # most bytes of a block
+    PARTIAL_BYTES = 8388608  # most bytes of the sums of all parts
 
 
 cdef struct Sum:
     Pass p                   # the forward pass
     size n                   # images in all
-    bint pooled              # whether dy is the gradient behind max pooling,
-    Pooling pooling          # which is this
-    size band, bands         # output rows a block, blocks an image
-    size images, blocks      # images a block (1 where a block is a band), blocks in all
-    size group               # blocks a group
+    bint pooled              # whether dy is the gradient behind a max pooling
+    Pooling pooling          # that pooling
+    size band, bands         # output rows of a block, blocks of an image
+    size images, blocks      # images of a block (1 if a block is a band), all blocks
+    size group               # blocks of a group
     bint settles             # whether a part has several groups
     size parts, shares       # of the blocks, of the units: tasks are their product
     size columns             # kernel columns v that are units of their own
-    size taps, slice, slices  # rows of dkernel in a kernel row or tap, in a unit; units a row
+    size taps, slice, slices  # rows of dkernel in a kernel row or tap, in a unit; units of a row
     size units
     size kernel              # elements of dkernel
 
 
 cdef inline size band_size(const Pass *p, size rows) noexcept nogil:
-    # Elements of a band of input, with its padding, for so many output rows.
+    # Elements of a band of input, with its padding, for `rows` output rows.
     cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
     return height * ((p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1) * p.c
 
@@ -63,10 +63,10 @@ cdef inline size band_size(const Pass *p, size rows) noexcept nogil:
 cdef inline const cython.floating *band_of(
     const cython.floating *x,   # IN   (h, w, c)
     const Pass *p, size i, size rows,
-    cython.floating *scratch,   # OUT  band_size(p, rows), where a copy is needed
+    cython.floating *scratch,   # OUT  band_size(p, rows), if a copy is needed
     size *stride,               # OUT  elements from an input row to the next
 ) noexcept nogil:
-    # What tap (0, 0) of output row i, column 0 sees, for `rows` output rows.
+    # Points to what tap (0, 0) of output row i, column 0 sees, for `rows` output rows.
     cdef size first = i * p.sh - p.top
     cdef size height = (rows - 1) * p.sh + p.dh * (p.kh - 1) + 1
     cdef size columns = (p.columns - 1) * p.sw + p.dw * (p.kw - 1) + 1
@@ -109,12 +109,12 @@ cdef inline Sum gradient_sum(Pass p, size n, bint pooled, size item) noexcept no
 
 
 cdef inline size block_size(const Sum *s) noexcept nogil:
-    # Elements of scratch that a block takes, where it is copied, and its dy, where that was pooled.
+    # Elements of scratch of a block: its copy, if needed, and its dy, if that was pooled.
     cdef size pixels = s.band * s.p.columns if s.pooled else 0
     return s.images * (band_size(&s.p, s.band) + pixels * s.p.groups * s.p.fg)
 
 
-# What a unit reads of a block: so many images and output rows, and how far apart these are in the input.
+# What a unit reads of a block: the number of images and output rows, and their distances in the input.
 cdef struct Block:
     size images, rows, columns
     size stride, image_stride   # elements from an input row, and an image, to the next
@@ -124,7 +124,7 @@ cdef inline void chain_product(
     const cython.floating *a, const cython.floating *dy, cython.floating *dkernel, cconv_sum *t,
     const Block *block, size taps, size filters, int mode,
 ) noexcept nogil:
-    # The outputs of a block in chains of about CHAIN_OUTPUTS: whole images, rows, or pieces of a row.
+    # Sums the outputs of a block in chains of about CHAIN_OUTPUTS: whole images, rows, or pieces of a row.
     cdef size images = block.images, rows = block.rows, columns = block.columns, image = rows * columns
     cdef size across = ceil_div(columns, ceil_div(columns, CHAIN_OUTPUTS))
     cdef size down = least(most((CHAIN_OUTPUTS + columns // 2) // columns, 1), rows)
@@ -133,7 +133,7 @@ cdef inline void chain_product(
         k, i = n % ceil_div(columns, across) * across, n // ceil_div(columns, across)
         j, i = i % ceil_div(rows, down) * down, i // ceil_div(rows, down) * deep
         t.q, t.r, t.k = least(deep, images - i), least(down, rows - j), least(across, columns - k)
-        if across == columns and t.ar == columns * t.ak:  # 1x1: an image is one run
+        if across == columns and t.ar == columns * t.ak:  # 1x1: an image is contiguous
             t.k, t.r = t.r * t.k, 1
         product(t, taps, filters, a + i * t.aq + j * t.ar + k * t.ak, dy + i * t.bq + j * t.br + k * t.bk,
                 dkernel, <const cython.floating *>NULL, mode)
@@ -141,7 +141,7 @@ cdef inline void chain_product(
 
 
 cdef inline size unit_at(const Sum *s, size unit, size *u, size *v, size *g, size *first) noexcept nogil:
-    # Kernel row, column, group and first tap of a unit; returns where its sums lie in dkernel.
+    # Sets kernel row, column, group and first tap of a unit; returns where its sums lie in dkernel.
     first[0] = (unit % s.slices) * s.slice
     unit = unit // s.slices
     v[0], unit = unit % s.columns, unit // s.columns
@@ -174,7 +174,7 @@ cdef inline void settle(
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
     const Sum *s, size share,
 ) noexcept nogil:
-    # sums, lost += group, exactly, where the units of this share lie.
+    # sums, lost += group, exactly, for the units of this share.
     cdef size item = sizeof(cython.floating), f = s.p.groups * s.p.fg, u = 0, v = 0, g = 0, first = 0
     cdef size unit, at, _
     for unit in range(share * s.units // s.shares, (share + 1) * s.units // s.shares):
@@ -194,7 +194,7 @@ cdef inline void block_task(
     const Sum *s, size number, size share, int mode,
     cython.floating *scratch,          # OUT  block_size(s)
 ) noexcept nogil:
-    # One block for one share of the units.
+    # One block, for one share of the units.
     cdef const Pass *p = &s.p
     cdef size f = p.groups * p.fg, unit, i, x_image = p.h * p.w * p.c
     cdef size image = (number // s.bands) * s.images, first = (number % s.bands) * s.band
@@ -224,17 +224,17 @@ cdef inline void block_task(
 cdef inline void sum_task(
     const cython.floating *x, const cython.floating *dy,
     cython.floating *sums,             # OUT  (kh, kw, cg, f) of this part
-    cython.floating *lost,             # OUT  the same, if it settles
+    cython.floating *lost,             # OUT  the same, if the part settles
     cython.floating *biases,           # IN, OUT  (2, f) of this part, or NULL: another share sums them
     const Sum *s, size part, size share,
-    cython.floating *scratch,          # OUT  block_size(s), then (kh, kw, cg, f), if it settles
+    cython.floating *scratch,          # OUT  block_size(s), then (kh, kw, cg, f) if the part settles
 ) noexcept nogil:
     cdef size start = part * s.blocks // s.parts, stop = (part + 1) * s.blocks // s.parts, b, k
     cdef cython.floating *group = scratch + block_size(s)
     cdef cython.floating *to
     for b in range(start, stop):
         k = b - start
-        # The first group sums into the part's sums.
+        # The first group is summed in the part's sums themselves.
         to = group if s.settles and k >= s.group else sums
         block_task(x, dy, to, biases, s, b, share, CCONV_ACCUMULATE if k % s.group else 0, scratch)
         if s.settles and ((k + 1) % s.group == 0 or b + 1 == stop):
@@ -242,8 +242,8 @@ cdef inline void sum_task(
 
 
 cdef inline size gradient_shared(const Sum *s) noexcept nogil:
-    # Elements of scratch that all threads share: of all parts the sums of the bias, (2, f), then those of the
-    # kernel, and what was lost; where they do not settle, of parts 1, 2, ... and nothing lost.
+    # Elements of scratch that all threads share: for all parts the sums of the bias, (2, f).  Then, if parts
+    # settle, for all parts the sums of the kernel and what was lost; if not, the sums of parts 1, 2, ...
     cdef size kernels = 2 * s.parts if s.settles else s.parts - 1
     return s.parts * 2 * s.p.groups * s.p.fg + kernels * s.kernel
 
@@ -275,7 +275,7 @@ cdef inline void weight_gradient(
         if s.settles:
             sums = kernels + part * s.kernel
         else:
-            # Part 0 sums into the result.
+            # Part 0 is summed in the result itself.
             sums = dkernel if part == 0 else kernels + (part - 1) * s.kernel
         sum_task(x, dy, sums, lost + part * s.kernel if s.settles else NULL,
                  scratch + part * 2 * f if share == 0 else NULL, s, part, share, rest + threadid() * each)

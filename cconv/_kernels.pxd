@@ -5,13 +5,13 @@ from libc.string cimport memcpy, memset
 from cconv._rows cimport cconv_rows
 from cconv._sizes cimport ceil_div, least, most, size
 
-# In every module: where its threads begin to compute, setup.py writes what this header defines.
+# In every module: setup.py writes CCONV_CONTROL, which this header defines, where threads begin to compute.
 cdef extern from "system/control.h" nogil:
     ctypedef unsigned long long cconv_word
     cconv_word cconv_control_enter()
     void cconv_control_leave(const cconv_word *before)
 
-# In every module: its parallel regions are run by the crew of the process.
+# In every module: the crew of the process runs its parallel regions.
 cdef extern from "system/team.h" nogil:
     void cconv_join(const void *crew)
 
@@ -213,7 +213,7 @@ cdef extern from "simd.h" nogil:
 
 cdef const cconv_isa *cconv_current() noexcept nogil
 
-# For cconv_join; NULL where there is none.
+# For cconv_join; NULL if there is no crew.
 cdef const void *crew_of_process() noexcept nogil
 
 cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
@@ -222,7 +222,7 @@ cdef void add_parts(void *total, const void *parts, Py_ssize_t count, Py_ssize_t
 cdef void add_whole(void *total, void *sums, void *lost, Py_ssize_t count, Py_ssize_t n, Py_ssize_t stride,
                     Py_ssize_t item, int threads) noexcept nogil
 
-# Of a gradient's sum over outputs: most in one chain, and in chains that are added without their errors.
+# Outputs in one chain of a gradient's sum, and in chains that are added inexactly, at most.
 cdef enum:
     CHAIN_OUTPUTS = 256
     GROUP_OUTPUTS = 2048
@@ -259,13 +259,13 @@ cdef inline void row_product(size depth, size n, size ldb, const cython.floating
 
 
 cdef inline const cython.floating *behind(const cython.floating *p, size n) noexcept nogil:
-    # p + n, and NULL for NULL.
+    # p + n, or NULL if p is NULL.
     if p == NULL:
         return p
     return p + n
 
 
-# A matrix of `columns` columns, packed: blocks of `width` columns that lie one after the other.
+# A packed matrix of `columns` columns consists of blocks of `width` columns, one after the other.
 cdef inline size block_width(size columns, size item) noexcept nogil:
     return least(columns, CCONV_BLOCK_BYTES // item)
 
@@ -277,8 +277,8 @@ cdef inline size packed_row(size columns, size item) noexcept nogil:
 
 cdef inline void pack_scaled(
     const cython.floating *b,      # IN   (rows, columns), rows `stride` apart
-    const cython.floating *scale,  # IN   (columns): what each column is multiplied by; or NULL
-    cython.floating *to,           # OUT  (blocks, rows, width), zeros at the end: blocks lie `block` apart
+    const cython.floating *scale,  # IN   (columns): factors of the columns; or NULL
+    cython.floating *to,           # OUT  (blocks, rows, width), zeros at the end; blocks lie `block` apart
     size rows, size columns, size stride, size width, size block,
 ) noexcept nogil:
     if cython.floating is float:
@@ -289,7 +289,7 @@ cdef inline void pack_scaled(
 
 cdef inline void pack(
     const cython.floating *b,  # IN   (rows, columns), rows `stride` apart; transposed: (columns, rows)
-    cython.floating *to,       # OUT  (blocks, rows, width), zeros at the end: blocks lie `block` apart
+    cython.floating *to,       # OUT  (blocks, rows, width), zeros at the end; blocks lie `block` apart
     bint transposed, size rows, size columns, size stride, size width, size block,
 ) noexcept nogil:
     if not transposed:
@@ -300,7 +300,7 @@ cdef inline void pack(
         cconv_current().f64.pack_transposed(rows, columns, stride, width, block, b, to)
 
 
-# Of an image, rows `first` on and columns -left on, so many of each; zeros are outside it.
+# A part of an image: `rows` rows from `first` on, `columns` columns from -left on; zeros outside the image.
 cdef struct Region:
     size first, rows, left, columns
 
@@ -310,7 +310,7 @@ cdef inline void copy_padded(
     size h, size w, size c, Region of,
     cython.floating *to,       # OUT  (of.rows, of.columns, c)
 ) noexcept nogil:
-    # The zeros behind a row and those in front of the next lie side by side.
+    # The zeros behind a row and those in front of the next row are contiguous.
     cdef size before = least(most(of.left, 0), of.columns)
     cdef size stop = least(most(w + of.left, before), of.columns)
     cdef size inside = (stop - before) * c, behind = of.columns - stop, item = sizeof(cython.floating), r

@@ -6,8 +6,8 @@
 # reach a phase form a smaller, flipped kernel of stride 1.  Nothing is scattered, so no two tasks
 # write the same element.
 #
-# The weight gradient sums over the batch, so there the cut matters: the batch is split into
-# parts by shapes alone, each part sums into an array of its own, and the parts are added in order
+# The weight gradient is a sum over the batch, so it matters how the batch is cut.  It is split into
+# parts by shapes alone, each part sums into its own array, and the parts are added in order
 # (`_blocks.pxd`).
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
@@ -85,7 +85,7 @@ cdef list names_of(const char *(*name)(int)):
 
 
 def available_isas():
-    """Names of the instruction sets that this machine runs, best first."""
+    """Return the names of the instruction sets that this machine runs, best first."""
     return names_of(cconv_available)
 
 
@@ -110,12 +110,12 @@ _choose_isa()
 
 
 def isa():
-    """Name of the instruction set in use."""
+    """Return the name of the instruction set in use."""
     return _isa.name.decode()
 
 
 def compiler():
-    """Name and version of the compiler that built the kernels."""
+    """Return name and version of the compiler that built the kernels."""
     return CCONV_COMPILER.decode()
 
 
@@ -125,21 +125,21 @@ def has_openmp():
 
 
 def openmp_version():
-    """Date of the OpenMP specification that the compiler implements (yyyymm), 0 without OpenMP."""
+    """Return the date of the OpenMP specification that the compiler implements (yyyymm), 0 without OpenMP."""
     return CCONV_OPENMP
 
 
 def omp_max_threads():
-    """OpenMP's own thread limit for the calling thread, which threadpoolctl lowers."""
+    """Return OpenMP's own thread limit for the calling thread, which threadpoolctl lowers."""
     return omp_get_max_threads()
 
 
 # ---- what the system gives ---------------------------------------------------------------------
 
 def probe_threads(int threads, size_t stack):
-    """0 if the calling thread may have a team of so many, itself among them; else the errno of the refusal.
+    """Return 0 if the calling thread may have a team of `threads`, itself included, else the errno.
 
-    `stack`: bytes of the stack of each, 0 for the system's default.
+    `stack`: bytes of the stack of each thread, 0 for the system's default.
     """
     cdef int error
     with nogil:
@@ -168,7 +168,7 @@ cdef object view_of(array, const cython.floating *kind):
 
 
 def view(array):
-    """An array of reals, C-contiguous and of 1 to 4 axes, as what kernels make of it at every call."""
+    """Return an array of reals, C-contiguous, of 1 to 4 axes, as the memoryview that kernels make of it."""
     if array.itemsize == 4:
         return view_of(array, <const float *> NULL)
     return view_of(array, <const double *> NULL)
@@ -189,7 +189,7 @@ cdef void run_pass(
 
 
 def conv2d_forward_scratch(x_shape, kernel_shape, y_shape, window, size groups, size item):
-    """Elements of scratch that `conv2d_forward` takes."""
+    """Return the elements of scratch that `conv2d_forward` takes."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Pass p = forward_pass(images_shaped(x_shape), images_shaped(y_shape), w, groups, item)
     return forward_packed(&p)
@@ -224,7 +224,7 @@ def conv2d_forward(
 cdef Pass gradient_pass(
     const Images *dx, const Images *dy, const Phase *down, const Phase *across, size groups, size item,
 ) noexcept nogil:
-    # The pass over dy that gives the input pixels of one phase; groups swap their channels.
+    # The pass over dy that computes the input pixels of one phase; input and output channels are swapped.
     cdef Pass p
     cdef size row = dx.w * dx.c
     p.h, p.w, p.c = dy.h, dy.w, dy.c
@@ -256,7 +256,7 @@ cdef void pack_phase(
 
 
 cdef void empty_pixel(const cython.floating *bias, cython.floating *pixel, size c, bint relu) noexcept nogil:
-    # pixel (c) = bias (c), or 0 where that is NULL, then ReLU if `relu`: a sum of nothing.
+    # pixel (c) = bias (c), or 0 if bias is NULL, then ReLU if `relu`: the sum of no products.
     cdef size k
     if bias == NULL:
         memset(pixel, 0, c * sizeof(cython.floating))
@@ -267,7 +267,7 @@ cdef void empty_pixel(const cython.floating *bias, cython.floating *pixel, size 
 
 cdef void empty_phase(const cython.floating *bias, cython.floating *dx, const Pass *p, size images,
                       int threads) noexcept nogil:
-    # Input pixels that no tap reaches: they lie between strides longer than the kernel.
+    # Input pixels that no tap reaches: they occur if strides are longer than the kernel.
     cdef size t, j
     cdef cython.floating *row
     for t in prange(images * p.rows, num_threads=threads, schedule="dynamic"):
@@ -277,7 +277,7 @@ cdef void empty_phase(const cython.floating *bias, cython.floating *dx, const Pa
 
 
 def conv2d_input_gradient_scratch(kernel_shape, size groups, size item):
-    """Elements of scratch that `conv2d_input_gradient` takes: the packed kernel of one phase at most."""
+    """Return the elements of scratch of `conv2d_input_gradient`: the packed kernel of one phase at most."""
     kh, kw, cg, f = kernel_shape
     return kh * kw * f * packed_row(cg, item)
 
@@ -302,7 +302,7 @@ def conv2d_input_gradient(
     if bias is not None:
         beta = &bias[0]
     with nogil:
-        # Every phase has one of the first pixels, however long the stride.
+        # The first rows and columns have one pixel of every phase, however long the stride.
         for i in range(least(w.sh, to.h)):
             down = phase_down(&to, &w, i)
             for j in range(least(w.sw, to.w)):
@@ -333,7 +333,7 @@ cdef void add_parts(void *total, const void *parts, size count, size n, size str
 
 cdef void add_whole(void *total, void *sums, void *lost, size count, size n, size stride, size item,
                     int threads) noexcept nogil:
-    # total (n) = the parts sums, lost (count, n), `stride` elements apart, of which the first are used up.
+    # total (n) = the sum of the parts sums, lost (count, n), `stride` elements apart; overwrites part 0.
     cdef size chunk = 4096, t, k, at, some
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for t in prange(ceil_div(n, chunk), num_threads=threads, schedule="dynamic"):
@@ -347,7 +347,7 @@ cdef void add_whole(void *total, void *sums, void *lost, size count, size n, siz
 
 def conv2d_weight_gradient_scratch(x_shape, kernel_shape, dy_shape, window, size groups, size item,
                                    int threads):
-    """Elements of scratch that `conv2d_weight_gradient` takes on so many threads."""
+    """Return the elements of scratch that `conv2d_weight_gradient` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Pass p = forward_pass(images_shaped(x_shape), images_shaped(dy_shape), w, groups, item)
     cdef Sum s = gradient_sum(p, x_shape[0], False, item)

@@ -6,8 +6,8 @@
 #
 # with x zero outside the image.  A task is one band of output rows of one image and some blocks of
 # filters: the input band and one block of the kernel (32 float or 16 double filters) stay in the L2
-# cache.  Padding is never written or multiplied: the taps that fall outside the image are left out, by
-# rows for whole rows, and for the few columns at the edges by stretches that run down the column.  How the
+# cache.  Padding is never written or multiplied: taps outside the image are left out.  That is done by
+# rows, and for the few columns at the edges by stretches that run down the column.  How the
 # work is cut never changes a bit: every output element is one chain of sums inside the micro-kernel.
 cimport cython
 from cython.parallel cimport prange
@@ -23,29 +23,29 @@ cdef extern from "window.h" nogil:
 
 
 cdef enum:
-    BAND_BYTES = 131072  # of input that a task walks over
-    ENOUGH_TASKS = 32    # to keep many threads busy evenly
-    FEW_TASKS = 8        # the bands of a few images are cut until there are so many
+    BAND_BYTES = 131072  # of the input of a task
+    ENOUGH_TASKS = 32    # enough to keep many threads busy evenly
+    FEW_TASKS = 8        # tasks into which the bands of a few images are cut
 
 
 cdef struct Pass:
     size h, w, c                  # input image
     size kh, kw, sh, sw, dh, dw   # taps, strides, dilation
-    size top, left                # zeros before the image; negative: pixels that are passed over
+    size top, left                # zeros before the image; if negative: pixels that are skipped
     size rows, columns            # grid of output positions
     size first, row, column       # where position (0, 0) lies in an output image, and the steps
     size image                    # elements of an output image
     size groups, cg, fg           # channels of a group, in and out
     size width                    # columns of a block of the packed kernel
-    size top_rows, low_rows       # first row and first column that see no padding,
-    size left_columns, right_columns  # and the first behind them that do
-    size band, bands              # output rows a task, tasks an image
-    size splits                   # parts of the (group, block) pairs, each a task of its own
+    size top_rows, low_rows       # rows top_rows <= i < low_rows see no padding above or below,
+    size left_columns, right_columns  # and columns likewise none on the left or right
+    size band, bands              # output rows of a task, tasks of an image
+    size splits                   # parts of the (group, block) pairs; each part is a task
     int mode                      # of the micro-kernel
 
 
 cdef inline void cut(Pass *p, size images, size item) noexcept nogil:
-    # How a pass is cut into tasks, and which positions see no padding.
+    # Cuts a pass into tasks, and finds the positions that see no padding.
     window_inner(p.h, p.kh, p.sh, p.top, p.dh, p.rows, 0, &p.top_rows, &p.low_rows)
     window_inner(p.w, p.kw, p.sw, p.left, p.dw, p.columns, 0, &p.left_columns, &p.right_columns)
     cdef size input_rows = BAND_BYTES // most(p.w * p.c * item, 1)
@@ -61,9 +61,9 @@ cdef inline void cut(Pass *p, size images, size item) noexcept nogil:
 
 
 cdef inline void taps(const Pass *p, cconv_sum *s) noexcept nogil:
-    # The sum over all taps (u, v, k) of a pass.
+    # Describes the sum over all taps (u, v, k) of a pass.
     s.q, s.aq = p.kh, p.dh * p.w * p.c
-    if p.groups == 1 and p.dw == 1:  # the taps of a kernel row are one run of the input
+    if p.groups == 1 and p.dw == 1:  # the taps of a kernel row are contiguous in the input
         s.r, s.k, s.ar, s.ak, s.br, s.bk = 1, p.kw * p.c, 0, 1, 0, p.width
     else:
         s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, p.cg, p.dw * p.c, 1, p.cg * p.width, p.width
@@ -71,7 +71,7 @@ cdef inline void taps(const Pass *p, cconv_sum *s) noexcept nogil:
     s.bn = s.q * s.bq
 
 
-# So many positions from (i, j) on, along the row or down the column, that see the same taps.
+# `count` positions from (i, j) on, along the row or down the column, that see the same taps.
 cdef struct Stretch:
     size i, j, count
     bint down
@@ -149,7 +149,7 @@ cdef inline Pass forward_pass(Images x, Images y, Window w, size groups, size it
 
 
 cdef inline size forward_packed(const Pass *p) noexcept nogil:
-    # Elements of the packed kernel; 0 where the kernel is read as it is.
+    # Elements of the packed kernel; 0 if the kernel is read as it is.
     if p.groups == 1 and p.fg == p.width:
         return 0
     return p.groups * p.kh * p.kw * p.cg * ceil_div(p.fg, p.width) * p.width

@@ -1,10 +1,10 @@
-# What the kernels share that pool, or pool a convolution.
+# What kernels that pool, or pool a convolution, share.
 cimport cython
 
 from cconv._kernels cimport cconv_rows_of
 from cconv._rows cimport cconv_pool
 
-# Max pooling behind a convolution: windows, and the argmax of the whole batch; NULL: there is none.
+# The max pooling behind a convolution: its windows, and the argmax of the whole batch; NULL: no pooling.
 cdef struct Pooling:
     cconv_pool windows
     const unsigned char *argmax
@@ -20,14 +20,14 @@ cdef inline cconv_pool pool_windows(Py_ssize_t h, Py_ssize_t w, Py_ssize_t c, Py
 
 
 cdef inline bint halves(const cconv_pool *p) noexcept nogil:
-    # Whether every window has 2x2 outputs of its own, side by side from the corner on.
+    # Whether the windows are 2x2 outputs each, side by side from the corner on, without overlap.
     return (p.kh == 2 and p.kw == 2 and p.sh == 2 and p.sw == 2 and p.dh == 1 and p.dw == 1 and p.top == 0
             and p.left == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
 
 
 cdef inline void forget_not_positive(const cython.floating *y, unsigned char *argmax,
                                      Py_ssize_t n) noexcept nogil:
-    # With ReLU the argmax of what is not above zero names no position: 255.
+    # With ReLU, the argmax of a value that is not above zero is 255: it names no position.
     cdef Py_ssize_t k
     for k in range(n):
         argmax[k] = argmax[k] if y[k] > 0 else 255

@@ -1,4 +1,4 @@
-# Sizes, their arithmetic, and those that belong together: of images, of a window, of a phase of its strides.
+# Sizes and their arithmetic: of images, of a window, of a phase of its strides.
 
 ctypedef Py_ssize_t size  # an extent, an index or a stride, in elements
 
@@ -31,21 +31,21 @@ cdef struct Images:
 
 
 cdef inline Images images_of(const Py_ssize_t *shape) noexcept nogil:
-    # An array, by its `shape`.
+    # An array of this `shape`.
     return Images(shape[0], shape[1], shape[2], shape[3])
 
 
 cdef inline Images images_shaped(shape):
-    # The same of a tuple.
+    # The same for a tuple.
     cdef Images x
     x.n, x.h, x.w, x.c = shape
     return x
 
 
-# What the outputs of a convolution see of the input.
+# Which input pixels the outputs of a convolution see.
 cdef struct Window:
     size kh, kw, sh, sw, dh, dw   # taps, strides, dilation
-    size top, left                # zeros before the image; negative: pixels that are passed over
+    size top, left                # zeros before the image; if negative: pixels that are skipped
 
 
 cdef inline Window window_of(size kh, size kw, window):
@@ -56,8 +56,8 @@ cdef inline Window window_of(size kh, size kw, window):
     return w
 
 
-# One axis of a phase of the input gradient: the input pixels first, first + stride, ... that the
-# taps tap, tap + step, ... reach (flipped: the last comes first).
+# One axis of a phase of the input gradient: the input pixels first, first + stride, ..., and the
+# taps tap, tap + step, ... that reach them (flipped: the last tap comes first).
 cdef struct Phase:
     size first, stride, count    # input pixels
     size tap, step, taps         # taps of the kernel
@@ -65,8 +65,8 @@ cdef struct Phase:
 
 
 cdef inline Phase phase_from(size i, size n, size k, size stride, size before, size dilation) noexcept nogil:
-    # That of pixel i of n: x[i] gets dy[(i + before - u*dilation) / stride] * kernel[u] for every u that
-    # divides, of k.
+    # The phase of pixel i of n: x[i] gets dy[(i + before - u*dilation) / stride] * kernel[u] for every tap u
+    # of k for which the division is exact.
     cdef Phase a
     cdef size phase = modulo(i + before, stride), common = gcd(stride, dilation), u = 0
     a.first, a.stride = modulo(phase - before, stride), stride
@@ -74,7 +74,7 @@ cdef inline Phase phase_from(size i, size n, size k, size stride, size before, s
     a.step, a.dilation = stride // common, dilation // common
     while u < k and modulo(u * dilation - phase, stride):
         u += 1
-        if u == a.step:  # no tap of this phase divides
+        if u == a.step:  # no tap reaches this phase
             u = k
     a.tap = u
     a.taps = 0 if u >= k else (k - 1 - u) // a.step + 1

@@ -1,3 +1,3 @@
-"""The version, in the one place that everything reads it from."""
+"""The version: the only place from which everything reads it."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""What weights are brought back to after every step of an optimizer, by name or as objects.
+"""Constraints on weights, applied after every step of an optimizer; by name or as objects.
 
-Norms are summed in float64 in a tree whose order depends on the shape alone, so that weights have the
+Norms are summed in float64, in a tree whose order depends only on the shape, so that weights have the
 same bits on every machine.
 """
 
@@ -31,15 +31,15 @@ __all__ = [
     "unit_norm",
 ]
 
-EPSILON = 1e-7  # Keras' default, which keeps a norm of zero from dividing
+EPSILON = 1e-7  # Keras' default; it prevents division by a norm of zero
 
 Axes = int | Sequence[int]
 
 
 class Constraint(arguments.Configured):
-    """Base of the constraints, and of your own: ``__call__(w)`` returns the weights that are allowed.
+    """Base of the constraints, also of your own: ``__call__(w)`` returns weights that are allowed.
 
-    The array that it is given is not to be changed. A function of w does as well, but cannot be saved.
+    It must not change the array that it is given. A function of w may be used too, but cannot be saved.
 
     Examples
     --------
@@ -51,12 +51,12 @@ class Constraint(arguments.Configured):
     """
 
     def __call__(self, w: np.ndarray) -> np.ndarray:
-        """Return the weights that are allowed in place of `w`, in a new array."""
+        """Return weights that are allowed in place of `w`, as a new array of its shape."""
         raise NotImplementedError(f"{type(self).__name__}: define __call__(w)")
 
 
 def _norms(w: np.ndarray, axes: tuple[int, ...], where: str) -> np.ndarray:
-    """Return the Euclidean norms of w over these axes, in float64, which stay as axes of one element."""
+    """Return the Euclidean norms of w over these axes, in float64; the axes stay, with length 1."""
     if not all(-w.ndim <= axis < w.ndim for axis in axes):
         raise ValueError(f"{where}: axis must name axes of a weight of shape {w.shape}, got {list(axes)}")
     summed = [axis % w.ndim for axis in axes]
@@ -68,7 +68,7 @@ def _norms(w: np.ndarray, axes: tuple[int, ...], where: str) -> np.ndarray:
 
 
 class _OfNorms(Constraint):
-    """A constraint that scales what lies along some axes to another norm."""
+    """A constraint that scales vectors along some axes to another norm."""
 
     axis: Any
 
@@ -81,27 +81,27 @@ class _OfNorms(Constraint):
         self.axis = [int(entry) for entry in axis] if several else int(axis)
 
     def _wanted(self, norms: np.ndarray) -> Any:
-        """Return the norms that there are to be."""
+        """Return the norms that the vectors should have."""
         raise NotImplementedError
 
     @controlled
     def __call__(self, w: np.ndarray) -> np.ndarray:
-        """Return the weights scaled to the norms that are allowed."""
+        """Return the weights, scaled so that their norms are allowed."""
         axes = tuple(self.axis) if isinstance(self.axis, list) else (self.axis,)
         norms = _norms(w, axes, type(self).__name__)
         return (w * (self._wanted(norms) / (EPSILON + norms))).astype(w.dtype)
 
 
 class MaxNorm(_OfNorms):
-    """Norms of at most `max_value`; what is longer is scaled (Srivastava et al. 2014, section 5.1).
+    """Limit norms to `max_value`; longer vectors are scaled (Srivastava et al. 2014, section 5.1).
 
     Parameters
     ----------
     max_value : float
         At least 0.
     axis : int or list of int
-        Over which the squares are added: 0 for the weights of each unit of a dense layer, ``[0, 1, 2]`` for
-        those of each filter.
+        Axes over which the squares are added: 0 for the weights of each unit of a dense layer,
+        ``[0, 1, 2]`` for those of each filter.
 
     Examples
     --------
@@ -129,12 +129,12 @@ class NonNeg(Constraint):
 
     @controlled
     def __call__(self, w: np.ndarray) -> np.ndarray:
-        """Return the weights, zero in place of what is below."""
+        """Return the weights, with zero in place of negative values."""
         return np.where(w < 0, np.zeros((), w.dtype), w)
 
 
 class UnitNorm(_OfNorms):
-    """Norms of 1.
+    """Scale norms to 1.
 
     Parameters
     ----------
@@ -156,14 +156,14 @@ class UnitNorm(_OfNorms):
 
 
 class MinMaxNorm(_OfNorms):
-    """Norms between two bounds, which those outside come nearer to by a share at every step.
+    """Move norms towards two bounds: a norm outside of them comes nearer at every step.
 
     Parameters
     ----------
     min_value, max_value : float
-        At least 0.
+        The bounds, at least 0.
     rate : float
-        In [0, 1]: the share; 1 puts them at the bound.
+        In [0, 1]: the part of the distance that it comes nearer; 1 moves it to the bound.
     axis : int or list of int
         As in `MaxNorm`.
 
@@ -188,13 +188,13 @@ class MinMaxNorm(_OfNorms):
 
 
 class _OfFunction(Constraint):
-    """A function of the user's own in the place of a constraint."""
+    """A function of the user's own, in place of a constraint."""
 
     def __init__(self, function: Callable[[np.ndarray], Any]) -> None:
         self.function = function
 
     def __call__(self, w: np.ndarray) -> Any:
-        """Return what the function gives."""
+        """Return the result of the function."""
         return self.function(w)
 
     def plain(self) -> Any:
@@ -208,7 +208,7 @@ class _OfFunction(Constraint):
         return name
 
 
-# As Keras also calls them: `kernel_constraint=constraints.max_norm(3)`.
+# Keras also has these names: `kernel_constraint=constraints.max_norm(3)`.
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
 
 _CLASSES: dict[str, type[Constraint]] = {
@@ -220,7 +220,7 @@ _CLASSES: dict[str, type[Constraint]] = {
 
 
 def get(value: Any, where: str = "constraints.get", name: str = "value") -> Constraint | None:
-    """Return the constraint that `value` stands for; None stands for none.
+    """Return the constraint that `value` stands for; None means no constraint.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def get(value: Any, where: str = "constraints.get", name: str = "value") -> Cons
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        If `value` stands for no constraint.
 
     Examples
     --------
@@ -266,7 +266,7 @@ def deserialize(config: Mapping[str, Any] | str) -> Constraint | None:
     Raises
     ------
     TypeError, ValueError
-        When it describes none.
+        If it describes no constraint.
 
     Examples
     --------

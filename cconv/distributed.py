@@ -1,6 +1,6 @@
-"""Processes that train one model together: MPI by mpi4py, which the extra ``cconv[mpi]`` brings.
+"""Processes that train one model together: MPI through mpi4py, which the extra ``cconv[mpi]`` installs.
 
-Arrays of the ranks are added in the binary tree that `cconv.ops.shards` adds shards in. MPI's own reductions
+Arrays of the ranks are added in the same binary tree as shards (`cconv.ops.shards`). MPI's own reductions
 are not used: the order of their sums depends on the number of ranks, and on the library.
 """
 
@@ -14,31 +14,31 @@ import numpy as np
 
 __all__ = ["MPI"]
 
-# How long an error waits for rank 0 to tell of the same one, in seconds.
+# Seconds that an error waits for rank 0 to report the same one.
 PATIENCE = 0.5
 
 
 class MPI:
     """The ranks of an MPI job, for ``fit(…, shards=8, distributed=MPI())``.
 
-    A rank that raises an error nobody catches ends the job: the error is printed once, and all ranks end.
+    If a rank raises an error that nobody catches, the job ends: the error is printed once, all ranks end.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Intracomm, optional
-        The ranks that train together; by default all of the job.
+        The ranks that train together; by default all ranks of the job.
 
     Attributes
     ----------
     rank, size : int
-        The number of this process, and how many there are.
+        The number of this process; the number of all.
 
     Raises
     ------
     ImportError
-        Without mpi4py, or an MPI library that it can load.
+        If mpi4py is missing, or an MPI library that it can load.
     TypeError
-        When `comm` is no communicator.
+        If `comm` is not a communicator.
 
     Examples
     --------
@@ -68,22 +68,22 @@ class MPI:
         if self.size > 1:
             sys.excepthook = lambda _kind, error, _trace: self.end(error)
 
-    # --- what goes around ---------------------------------------------------------------------
+    # --- communication ------------------------------------------------------------------------
 
     def broadcast(self, value: Any) -> Any:
-        """Return what rank 0 gives here."""
+        """Return the value that rank 0 passes here."""
         return self._comm.bcast(value)
 
     def each(self, value: Any) -> list[Any]:
-        """Return what the ranks give here, in their order."""
+        """Return the values that all ranks pass here, in the order of the ranks."""
         return self._comm.allgather(value)
 
     def gather(self, whole: np.ndarray) -> None:
-        """Fill whole (S, …), of which each rank has written a part, in their order and of one size."""
+        """Fill whole (S, …): each rank has written one part, in the order of ranks, all of one size."""
         self._comm.Allgather(self._library.IN_PLACE, whole)
 
     def gather_rows(self, own: np.ndarray, bounds: Sequence[int]) -> np.ndarray:
-        """Return the rows of all ranks; those of rank r are ``bounds[r]`` to ``bounds[r + 1]``."""
+        """Return the rows of all ranks; rank r has rows ``bounds[r]`` to ``bounds[r + 1]``."""
         whole = np.empty((bounds[-1], *own.shape[1:]), own.dtype)
         each = whole[0].size
         counts = np.diff(bounds) * each
@@ -92,12 +92,12 @@ class MPI:
         return whole
 
     def agree(self, where: str, told: Mapping[str, Any]) -> None:
-        """Refuse what is not the same on all ranks.
+        """Refuse values that differ between ranks.
 
         Raises
         ------
         ValueError
-            On every rank: names what differs, and what each rank has.
+            On every rank; it names what differs, and the value of each rank.
         """
         given = self.each(dict(told))
         for name in told:
@@ -108,17 +108,18 @@ class MPI:
     # --- sums ---------------------------------------------------------------------------------
 
     def begin_sum(self, array: np.ndarray, bounds: tuple[int, ...]) -> None:
-        """Begin to add array (n,) of all ranks in place; it is the sum on all of them behind `end_sums`.
+        """Begin to add array (n,) of all ranks in place; after `end_sums` all ranks have the sum.
 
-        `bounds` are the samples where the ranks' parts begin, and their number. A rank without samples adds
-        nothing. What was begun before goes on meanwhile; every rank begins the same sums in the same order.
+        `bounds` holds the first sample of each rank's part, then the number of samples. A rank without
+        samples adds nothing. Earlier sums go on meanwhile. Every rank must begin the same sums in the same
+        order.
         """
         self._sums.append(_Sum(self, array, bounds, len(self._sums)))
         for each in self._sums:
             each.go_on(wait=False)
 
     def end_sums(self) -> None:
-        """Wait for the sums that were begun."""
+        """Wait for all sums that were begun."""
         sums, self._sums = self._sums, []
         for each in sums:
             each.go_on(wait=True)
@@ -133,8 +134,8 @@ class MPI:
     # --- the end ------------------------------------------------------------------------------
 
     def end(self, error: BaseException, line: str | None = None) -> NoReturn:
-        """End the job on all ranks, with this error, or this line about it, on stderr."""
-        if self.rank:  # where all ranks have the same error, it is told by the first
+        """End the job on all ranks, and print this error, or this line about it, to stderr."""
+        if self.rank:  # if all ranks have the same error, rank 0 reports it
             time.sleep(PATIENCE)
         if line is None:
             import traceback
@@ -148,7 +149,7 @@ class MPI:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """End the job on all ranks when something is raised in the ``with`` block."""
+        """End the job on all ranks if something is raised in the ``with`` block."""
         try:
             yield
         except BaseException as error:
@@ -158,11 +159,11 @@ class MPI:
 
 
 class _Sum:
-    """An array that is being added up: by recursive halving each rank gets a part of the sum, then all of it.
+    """An array that is added up by recursive halving: each rank gets a part of the sum, then all of it.
 
-    In round k a rank and the one whose number differs in bit k, which have the sums of 2ᵏ ranks each, keep
-    one half of what they have in common and give the other away. So the sums of neighbours are added first,
-    then those of pairs of neighbours: a binary tree, the same for each element.
+    In round k a rank works with the rank whose number differs in bit k. Each has the sums of 2ᵏ ranks. Of
+    what both have, each keeps one half and sends the other. So the sums of neighbours are added first, then
+    those of pairs of neighbours: a binary tree, the same for each element.
     """
 
     def __init__(self, ranks: MPI, array: np.ndarray, bounds: tuple[int, ...], number: int) -> None:
@@ -172,7 +173,7 @@ class _Sum:
         self._done = False
 
     def go_on(self, wait: bool) -> None:
-        """Do what can be done by now; if `wait`, all."""
+        """Do what is possible now; if `wait`, do all."""
         request = self._ranks._library.Request
         while not self._done:
             if wait:
@@ -189,7 +190,7 @@ class _Sum:
         ]
 
     def _halving(self) -> Iterator[bool]:
-        """Go round by round; yield where messages must arrive."""
+        """Do round after round; yield where messages must have arrived."""
         rank, array = self._ranks.rank, self._array
         part, wholes = slice(0, len(array)), []
         for bit in range(self._ranks.size.bit_length() - 1):
@@ -212,6 +213,6 @@ class _Sum:
             part = slice(min(part.start, other.start), max(part.stop, other.stop))
 
     def _has_samples(self, rank: int, bit: int) -> bool:
-        """Whether the ranks whose sum that rank has before round `bit` have samples."""
+        """Whether the ranks that are summed on `rank` before round `bit` have samples."""
         first = rank >> bit << bit
         return self._bounds[first] < self._bounds[first + (1 << bit)]

@@ -1,7 +1,7 @@
-"""log, exp and the inverse of the normal distribution from +, -, *, / and square root alone.
+"""log, exp and the inverse of the normal distribution, computed only from +, -, *, / and square roots.
 
 NumPy chooses its transcendental functions by the machine's instruction set, and they differ in
-the last bit. These do not: IEEE arithmetic rounds alike everywhere. They serve initial weights
+the last bit. These functions do not: IEEE arithmetic rounds alike everywhere. They serve initial weights
 and reported losses, not inner loops.
 """
 
@@ -21,9 +21,9 @@ def _polynomial(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
 
 
 def tree_sum(terms: np.ndarray) -> np.ndarray:
-    """Sum over the first axis, in an order of its own, where that of NumPy's sums may be the machine's.
+    """Sum over the first axis in a fixed order; the order of NumPy's sums may depend on the machine.
 
-    While there are two halves, element i takes element i + half; an odd one is added to the first.
+    While there are two halves, element i is added to element i + half; an odd one is added to the first.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def log(x: np.ndarray) -> np.ndarray:
     """Natural logarithm of positive float64 values, to about 1e-15 relative.
 
     x = m * 2**e with m in [√½, √2), and log m = 2 artanh(s) = 2 (s + s³/3 + s⁵/5 + …) with
-    s = (m - 1) / (m + 1), |s| < 0.172; the series is cut where its terms pass 1e-17.
+    s = (m - 1) / (m + 1), |s| < 0.172; the series ends where its terms fall below 1e-17.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def log(x: np.ndarray) -> np.ndarray:
 def exp(x: np.ndarray) -> np.ndarray:
     """Exponential of float64 values, to about 1e-15 relative.
 
-    x = k log 2 + r with |r| ≤ ½ log 2, and exp x = 2**k exp r; the series is cut where its terms pass 1e-17.
+    x = k log 2 + r with |r| ≤ ½ log 2, and exp x = 2**k exp r; the series ends where terms fall below 1e-17.
 
     Parameters
     ----------
     x : ndarray of float64
-        Any value; far below 0 it gives 0, far above infinity.
+        Any value; very negative values give 0, very large ones infinity.
 
     Returns
     -------
@@ -178,7 +178,7 @@ _TAIL = (
 
 
 def normal_quantile(p: np.ndarray) -> np.ndarray:
-    """Return the z with Φ(z) = p: a uniform draw becomes a normal one.
+    """Return the z with Φ(z) = p; it turns uniform draws into normal ones.
 
     Algorithm AS 241 (Wichura 1988): a ratio of polynomials in q² for |q| = |p - ½| ≤ 0.425,
     else in √(-log min(p, 1 - p)), shifted by 1.6 or by 5.

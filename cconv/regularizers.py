@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-TINY = 1e-12  # stands for the length of a vector of zeros
+TINY = 1e-12  # replaces the length of a vector of zeros
 
 
 class Regularizer(arguments.Configured):
@@ -56,17 +56,17 @@ class Regularizer(arguments.Configured):
 
     @controlled
     def __call__(self, w: np.ndarray) -> float:
-        """Return the penalty of the weights `w`, summed in float64."""
+        """Return the penalty of the weights `w`, of any shape, summed in float64."""
         return self._penalty(w)
 
     @property
     def factors(self) -> tuple[Any, ...]:
-        """What the gradient depends on beside the weights."""
+        """Everything, besides the weights, that the gradient depends on."""
         return self.l1, self.l2
 
     @property
     def more(self) -> bool:
-        """Whether the gradient has a part that is none of l1 and l2."""
+        """Whether the gradient has a part that does not come from l1 and l2."""
         return False
 
     @controlled
@@ -131,15 +131,15 @@ class OrthogonalRegularizer(Regularizer):
 
         factor · Σ_{i<j} |u_i · u_j| / (n (n - 1) / 2),   u_i = w_i / |w_i|
 
-    with the n rows w_i; for kernels of dense layers, the weights of each input, or with ``"columns"`` of each
-    unit. As in Keras.
+    with the n rows w_i: for a kernel of a dense layer the weights of each input, with ``"columns"`` those of
+    each unit. As in Keras.
 
     Parameters
     ----------
     factor : float
         At least 0.
     mode : {"rows", "columns"}
-        Which vectors are meant.
+        Which vectors the penalty is about.
 
     Examples
     --------
@@ -153,16 +153,16 @@ class OrthogonalRegularizer(Regularizer):
 
     @property
     def factors(self) -> tuple[Any, ...]:
-        """What the gradient depends on beside the weights."""
+        """Everything, besides the weights, that the gradient depends on."""
         return self.factor, self.mode
 
     @property
     def more(self) -> bool:
-        """Whether the gradient has a part that is none of l1 and l2."""
+        """Whether the gradient has a part that does not come from l1 and l2."""
         return True
 
     def _vectors(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        """Return unit vectors as rows, their lengths, products without those of themselves, and the scale."""
+        """Return unit vectors as rows, their lengths, their products (0 on the diagonal), and the scale."""
         if w.ndim != 2:
             raise ValueError(f"OrthogonalRegularizer: w must be a matrix, got the shape {w.shape}")
         rows = np.ascontiguousarray(w if self.mode == "rows" else w.T, np.float64)
@@ -179,7 +179,7 @@ class OrthogonalRegularizer(Regularizer):
 
     @controlled
     def gradient(self, w: np.ndarray) -> np.ndarray:
-        """Return the penalty's gradient, of w's shape and dtype."""
+        """Return the gradient of the penalty, of w's shape and dtype."""
         units, lengths, products, scale = self._vectors(w)
         pull = scale * ops.dense(np.sign(products), units, None, False, Run())
         along = tree_sum(np.ascontiguousarray((pull * units).T))[:, np.newaxis]
@@ -187,7 +187,7 @@ class OrthogonalRegularizer(Regularizer):
         return (found if self.mode == "rows" else found.T).astype(w.dtype)
 
 
-# As Keras also calls them: `kernel_regularizer=regularizers.l2(1e-4)`.
+# Keras also has these names: `kernel_regularizer=regularizers.l2(1e-4)`.
 l1 = L1
 l2 = L2
 l1_l2 = L1L2
@@ -203,7 +203,7 @@ _CLASSES: dict[str, type[Regularizer]] = {
 
 
 def get(value: Any, where: str = "regularizers.get", name: str = "value") -> Regularizer | None:
-    """Return the regularizer that `value` stands for; None stands for none.
+    """Return the regularizer that `value` stands for; None means no regularizer.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def get(value: Any, where: str = "regularizers.get", name: str = "value") -> Reg
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        If `value` stands for no regularizer.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def deserialize(config: Any) -> Regularizer | None:
     Raises
     ------
     TypeError, ValueError
-        When it describes none.
+        If it describes no regularizer.
 
     Examples
     --------

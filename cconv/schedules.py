@@ -1,4 +1,4 @@
-"""Learning rates that change with the step: objects that an optimizer takes as `learning_rate`."""
+"""Learning rates that change with the step: objects that an optimizer accepts as `learning_rate`."""
 
 import math
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ class Schedule(arguments.Configured):
 
     @controlled
     def __call__(self, step: float) -> float:
-        """Return the learning rate of step 0, 1, 2 and so on, or between them."""
+        """Return the learning rate of step 0, 1, 2 and so on; steps in between are allowed."""
         raise NotImplementedError
 
 
 def _steps(where: str, name: str, value: Any) -> int | float:
-    """Return a number of steps above 0, which need not be whole."""
+    """Return a number of steps above 0, which may have a fraction."""
     if is_int(value):
         return positive_int(where, name, value)
     number = finite(where, name, value)
@@ -54,11 +54,11 @@ class ExponentialDecay(Schedule):
     initial_learning_rate : float
         Rate of step 0.
     decay_steps : float
-        After how many steps the rate has been multiplied with `decay_rate` once.
+        Steps after which the rate has been multiplied by `decay_rate` once.
     decay_rate : float
         Above 0.
     staircase : bool
-        Whether the exponent is rounded down to a whole number.
+        Whether the exponent is rounded down to an integer.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class InverseTimeDecay(Schedule):
         Rate of step 0.
     decay_steps : float
         Unit in which steps count.
-    decay_rate : float
+    Steps after which the time in the formula has grown by 1.
         At least 0.
     staircase : bool
         Whether step / decay_steps is rounded down.
@@ -125,14 +125,14 @@ class InverseTimeDecay(Schedule):
 
 
 class PiecewiseConstantDecay(Schedule):
-    """``values[0]`` up to and with step ``boundaries[0]``, then ``values[1]``, and so on.
+    """``values[0]`` up to and including step ``boundaries[0]``, then ``values[1]``, and so on.
 
     Parameters
     ----------
     boundaries : sequence of float
-        Rising step numbers.
+        Step numbers in rising order.
     values : sequence of float
-        One more than boundaries.
+        Learning rates, one more than boundaries.
 
     Examples
     --------
@@ -169,13 +169,13 @@ class PolynomialDecay(Schedule):
     initial_learning_rate : float
         Rate of step 0.
     decay_steps : float
-        After how many steps `end_learning_rate` is reached, and stays.
+        Steps after which the rate is `end_learning_rate`, and stays there.
     end_learning_rate : float
         At least 0.
     power : float
-        1 is a line.
+        1 makes a straight line.
     cycle : bool
-        Whether `decay_steps` is doubled, tripled, … once the end is reached, so that the rate rises again.
+        Whether `decay_steps` is doubled, tripled, … when the end is reached, so that the rate rises again.
 
     Examples
     --------
@@ -211,18 +211,18 @@ class PolynomialDecay(Schedule):
 
 
 class CosineDecay(Schedule):
-    """Half a cosine from the initial rate down to `alpha` times it (Loshchilov & Hutter 2017, "SGDR").
+    """Half a cosine, from the initial rate down to `alpha` times that (Loshchilov & Hutter 2017, "SGDR").
 
     Parameters
     ----------
     initial_learning_rate : float
-        Rate at the beginning, or after it has warmed up to `warmup_target`.
+        Rate at the beginning; with `warmup_target`, the rate from which the warm-up starts.
     decay_steps : float
         Length of the descent in steps.
     alpha : float
-        Share of the rate that remains at the end.
+        Part of the rate that remains at the end.
     warmup_target : float, optional
-        Rate to which the first `warmup_steps` steps rise along a line.
+        Rate to which the first `warmup_steps` steps rise in a straight line.
     warmup_steps : float
         At least 0.
 
@@ -269,7 +269,7 @@ class CosineDecay(Schedule):
 
 
 class CosineDecayRestarts(Schedule):
-    """Cosines one after the other, each from its top down (Loshchilov & Hutter 2017, "SGDR").
+    """Half cosines one after the other, each from its top down (Loshchilov & Hutter 2017, "SGDR").
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ class CosineDecayRestarts(Schedule):
     m_mul : float
         How many times higher each next top is, at least 0.
     alpha : float
-        Share of the initial rate that remains at the end of each.
+        Part of the initial rate that remains at the end of each cosine.
 
     Examples
     --------
@@ -313,11 +313,11 @@ class CosineDecayRestarts(Schedule):
     @controlled
     def __call__(self, step: float) -> float:
         """Return the learning rate of this step."""
-        gone = step / self.first_decay_steps  # in lengths of the first cosine
+        gone = step / self.first_decay_steps  # measured in lengths of the first cosine
         if self.t_mul == 1:
             number = math.floor(gone)
             gone -= number
-        else:  # `number` cosines took (1 - t_mul**number) / (1 - t_mul) of these
+        else:  # the first `number` cosines took (1 - t_mul**number) / (1 - t_mul) lengths
             number = math.floor(math.log(1 + gone * (self.t_mul - 1)) / math.log(self.t_mul))
             taken = (self.t_mul**number - 1) / (self.t_mul - 1)
             gone = (gone - taken) / self.t_mul**number
@@ -337,7 +337,7 @@ _CLASSES: dict[str, type[Schedule]] = {
 def get(value: Any, where: str, name: str) -> Schedule | float:
     """Return a schedule for a schedule or its configuration, else a learning rate of at least 0.
 
-    TypeError or ValueError, beginning with `where` and `name`, when it is neither.
+    TypeError or ValueError, beginning with `where` and `name`, if it is neither.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Counter-based streams of random bits for weights and augmentation.
+"""Counter-based streams of random bits, for weights and augmentation.
 
-Nothing here has a hidden position in a sequence: a stream is named by (seed, stream, counter), so
-the same names give the same bits in any order of calls, thread, process or batch split. The
-generator is Philox 4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
-whose integers are the same on every machine and in every version of NumPy.
+No stream has a hidden position in a sequence: (seed, stream, counter) names the bits. So the
+same names give the same bits, whatever the order of calls, the thread, the process or the batch split. The
+generator is Philox 4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Its
+integers are the same on every machine and in every version of NumPy.
 """
 
 import random
@@ -25,7 +25,7 @@ def stream_of(key: int, name: str) -> int:
 
 
 def bits(seed: int, stream: int, counter: tuple[int, ...] = ()) -> "np.random.Philox":
-    """Return the generator of 64-bit integers named by (seed, stream, counter of up to four words).
+    """Return the generator of 64-bit integers that (seed, stream, counter of up to four words) names.
 
     Every four integers advance the counter's first word by one: with ``counter=(i, step)``, the
     integers 4k … 4k + 3 are those of sample i + k.
@@ -64,8 +64,8 @@ def check_seed(where: str, seed: Any) -> int:
 def set_random_seed(seed: int) -> None:
     """Fix everything random from here on: models and layers without a seed, `random`, `numpy.random`.
 
-    What is built one after another gets seeds of its own, which depend on this one and on how
-    many were built before.
+    Objects that are built one after another get different seeds. These depend on this seed and on how
+    many objects were built before.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def set_random_seed(seed: int) -> None:
     Raises
     ------
     TypeError, ValueError
-        For anything else.
+        If `seed` is not such an int.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def set_random_seed(seed: int) -> None:
 def new_seed() -> int:
     """Return the seed, below 2**32, of the next object that was given none.
 
-    The n-th call after `set_random_seed(s)` depends on s and n alone; without that, the operating
+    The n-th call after `set_random_seed(s)` depends only on s and n; without that call, the operating
     system chooses.
     """
     global _given_out

@@ -1,9 +1,9 @@
 """How many threads the kernels use.
 
 The number comes from `set_num_threads`, else from ``OMP_NUM_THREADS``, else from the processors
-that this process may use (its affinity mask and the cgroup's CPU quota). threadpoolctl can lower
-it for as long as its limit lasts, and `limit` sets it for one thread. Results do not depend on it: every
-sum has an order of its own.
+that this process may use (its affinity mask and the CPU quota of its cgroup). threadpoolctl can lower
+it while its limit lasts, and `limit` sets it for one thread. Results do not depend on it: every
+sum has a fixed order.
 """
 
 import os
@@ -15,10 +15,10 @@ from contextlib import contextmanager
 
 from cconv.arguments.numbers import positive_int
 
-# Read by libgomp when the kernels load it. Between two parallel regions its threads spin, by
-# default for milliseconds: on processors that others use too they then take the time of those they
-# wait for, and a training step of a small network takes a hundred times as long. So few turns cost a
-# few per cent on an idle machine, and keep two busy neighbours from costing more than their share.
+# libgomp, and the crew (simd/system/crew.c), read this when the kernels are loaded. Between two parallel
+# regions threads spin, those of libgomp by default for milliseconds. If other processes use the processors
+# too, these threads take the time of those they wait for, and a training step of a small network takes a
+# hundred times as long. So few turns cost a few per cent on an idle machine.
 _SPIN = {"GOMP_SPINCOUNT": "1000"}
 _spin = {} if "OMP_WAIT_POLICY" in os.environ else {k: v for k, v in _SPIN.items() if k not in os.environ}
 os.environ.update(_spin)
@@ -28,21 +28,21 @@ finally:
     for _name in _spin:
         del os.environ[_name]
 
-MOST = 1024  # more threads than any machine of today has cores
-SERIAL_ELEMENTS = 32_768  # under which a parallel region costs more than it saves
+MOST = 1024  # more threads than the cores of any machine of today
+SERIAL_ELEMENTS = 32_768  # with fewer elements, a parallel region costs more than it saves
 
 _chosen: int | None = None
 
 
 class _Local(threading.local):
-    limit: int | None = None  # what `limit` set in this thread
-    # Every thread that calls kernels has a team of OpenMP's of its own.
-    granted: int = 1  # the largest team that the system was found to grant
-    refused: int = MOST + 1  # the smallest that it was found to refuse
+    limit: int | None = None  # what `limit` has set in this thread
+    # Every thread that calls kernels has its own OpenMP team.
+    granted: int = 1  # the largest team that the system has granted
+    refused: int = MOST + 1  # the smallest team that it has refused
 
 
 _local = _Local()
-_refusal: str | None = None  # what was refused last, and why; said once
+_refusal: str | None = None  # what was refused last, and why; the user is told once
 
 
 def _read(path: str) -> str:
@@ -63,8 +63,8 @@ def _cgroup_limit() -> int | None:
 
 
 def _available() -> int:
-    # OpenMP knows OMP_NUM_THREADS and this process' affinity as it was before OMP_PROC_BIND bound
-    # the thread that asks; it does not know the quota.
+    # OpenMP knows OMP_NUM_THREADS, and this process' affinity before OMP_PROC_BIND bound
+    # the calling thread; it does not know the quota.
     threads = min(_kernels.omp_max_threads(), MOST)
     limit = None if os.environ.get("OMP_NUM_THREADS") else _cgroup_limit()
     return min(threads, limit) if limit else threads
@@ -78,7 +78,7 @@ def _processors() -> int:
 
 
 def _stack_bytes() -> int:
-    """Return the bytes of stack that libgomp gives its threads; 0 for the system's default."""
+    """Return the bytes of stack that libgomp gives its threads; 0 means the system's default."""
     size = os.environ.get("OMP_STACKSIZE") or os.environ.get("GOMP_STACKSIZE") or ""
     found = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", size, re.IGNORECASE)
     if found is None:
@@ -87,9 +87,9 @@ def _stack_bytes() -> int:
 
 
 def _granted(n: int) -> int:
-    """Return n if the system grants the calling thread so large a team, else 1, with a warning.
+    """Return n if the system grants the calling thread a team of n threads, else 1, with a warning.
 
-    libgomp ends the process where it cannot have the threads of a region, so they are asked for before.
+    libgomp ends the process if it cannot get the threads of a region, so they are asked for before.
     """
     global _refusal
     if n <= _local.granted:
@@ -111,7 +111,7 @@ def _granted(n: int) -> int:
 
 
 def refusal() -> str | None:
-    """Return how many threads the system refused the calling thread, and why; None if it did not."""
+    """Return how many threads the system refused the calling thread, and why; None if it refused none."""
     return _refusal if _local.refused <= MOST else None
 
 
@@ -122,12 +122,17 @@ _omp_at_import = _kernels.omp_max_threads()
 
 
 def set_num_threads(n: int | None) -> None:
-    """Set how many threads the kernels use from now on; None goes back to the default.
+    """Set how many threads the kernels use from now on; None restores the default.
 
     Parameters
     ----------
     n : int or None
         From 1 to 1024. More threads than processors only cost time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an int.
 
     Examples
     --------
@@ -155,12 +160,17 @@ def _checked(where: str, n: int | None) -> int | None:
 def limit(n: int | None) -> Iterator[None]:
     """Let the kernels that the calling thread starts use `n` threads inside the ``with`` block.
 
-    Stronger than every other setting, and unseen by other threads. Blocks may be nested.
+    It is stronger than every other setting, and other threads do not see it. Blocks may be nested.
 
     Parameters
     ----------
     n : int or None
         From 1 to 1024; None changes nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an int.
 
     Examples
     --------
@@ -181,10 +191,10 @@ def limit(n: int | None) -> Iterator[None]:
 def get_num_threads() -> int:
     """Return how many threads the next kernel call may use.
 
-    One in a forked child, whose parent's pool it must not touch; otherwise what `limit` set in
-    this thread; otherwise what `set_num_threads` set, or the default, and never more than a limit
-    that threadpoolctl has set. One, with a warning, where the system refuses that number: each thread
-    of Python's that calls kernels asks it once.
+    In a forked child: one, because it must not touch its parent's pool. Otherwise it is what `limit` set in
+    this thread, or what `set_num_threads` set, or the default; and never more than a limit
+    that threadpoolctl has set. If the system refuses that number, it is one, with a warning: each Python
+    thread that calls kernels asks the system once.
 
     Examples
     --------
@@ -207,17 +217,17 @@ def get_num_threads() -> int:
 
 
 def one_to_spare() -> bool:
-    """Return whether the kernels' threads leave a processor idle, for a thread that prepares what comes next.
+    """Return whether the kernels' threads leave a processor idle, for a thread that prepares the next batch.
 
-    Where they do not it would take the time of one of them, and the others would wait for that one.
+    Otherwise that thread would take the time of one of them, and the others would wait for that one.
     """
     return get_num_threads() < _all
 
 
 def threads_for(work: int, least: int = SERIAL_ELEMENTS) -> int:
-    """Return how many threads to wake for this work: one under `least`, all above.
+    """Return how many threads to wake for this work: one if `work` is less than `least`, otherwise all.
 
-    `work` counts whatever `least` counts; by default elements of an array that is passed over once.
+    `work` and `least` count the same thing; by default elements of an array that is read once.
     """
     return 1 if work < least else get_num_threads()
 
@@ -227,7 +237,7 @@ _forked = False
 
 def _after_fork() -> None:
     # libgomp's pool did not survive the fork: a parallel region in the child would wait for
-    # threads that are not there.
+    # threads that do not exist.
     global _forked
     _forked = True
 

@@ -1,8 +1,8 @@
-"""How what a user gives is checked: values, arrays, labels, names, and who may come in.
+"""Checks of what a user gives: values, arrays, labels, names; and claims to what only one may use.
 
-Each check returns its argument in the form that is wanted, or raises an error that names the
-argument, what was expected and what was received. `where`, first everywhere, is the public name that
-begins the message.
+Each check returns its argument in the wanted form, or raises an error that names the
+argument, what was expected and what was received. `where`, always the first parameter, is the public name
+that begins the message.
 """
 
 from cconv.arguments.arrays import (

@@ -1,4 +1,4 @@
-# _control.pyx: a Python call in the control word of a fresh process (simd/system/control.h).
+# _control.pyx: calls of Python functions in the control word of a fresh process (simd/system/control.h).
 
 cdef extern from "system/control.h" nogil:
     ctypedef unsigned long long cconv_word

@@ -1,4 +1,4 @@
-"""What users call an array, as a NumPy array: the one place that asks NumPy to read it."""
+"""Turns what users call an array into a NumPy array: the only place that asks NumPy to read it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from numpy.typing import DTypeLike
 
 from cconv.arguments.numbers import LARGEST, is_int, positive_int
 
-# By any of these NumPy finds the numbers in an object itself.
+# If an object has one of these, NumPy finds its numbers by itself.
 _READABLE = ("__array__", "__array_interface__", "__array_struct__", "__buffer__", "__len__")
 
 
 def as_array(where: str, name: str, value: Any) -> np.ndarray:
-    """Return value as a plain array: of any dtype, in whatever memory it lies, and no subclass.
+    """Return value as a plain array (no subclass), of any dtype and in any memory layout.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
     Raises
     ------
     TypeError
-        For an array with a mask, which would be lost, and for what cannot be read.
+        If it is an array with a mask, which would be lost, or cannot be read.
     ValueError
-        For lists of which some are longer than others.
+        If lists in it differ in length.
 
     Examples
     --------
@@ -57,12 +57,12 @@ def _rank(where: str, name: str, array: np.ndarray, ndim: int | None) -> np.ndar
 
 
 def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
-    """Return value as an array of that rank, of any dtype."""
+    """Return value as an array of this rank, of any dtype."""
     return _rank(where, name, as_array(where, name, value), ndim)
 
 
 def arrays_of(where: str, weights: Any) -> list[np.ndarray]:
-    """Return a sequence of arrays as such; TypeError for what is none."""
+    """Return a sequence of arrays as a list; TypeError if it is none."""
     if not isinstance(weights, Iterable) or isinstance(weights, str | bytes):
         raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r:.80}")
     return [as_array(where, f"weights[{i}]", value) for i, value in enumerate(weights)]
@@ -71,22 +71,22 @@ def arrays_of(where: str, weights: Any) -> list[np.ndarray]:
 def real_array(
     where: str, name: str, value: Any, ndim: int | None = 4, *, may_be_empty: bool = False
 ) -> np.ndarray:
-    """Return value as an array of real numbers in whatever layout it has.
+    """Return value as an array of real numbers, in any memory layout.
 
     Parameters
     ----------
     value : array-like of float32, float64, float16, integers or bool
     ndim : int or None
-        The rank it must have; None means at least 1.
+        The rank that it must have; None means at least 1.
     may_be_empty : bool
-        Whether the first axis, which counts samples, may have the length 0.
+        Whether the first axis, which counts samples, may have length 0.
 
     Raises
     ------
     TypeError
-        For any other dtype: complex, extended precision, objects, strings, dates.
+        If the dtype is another one: complex, extended precision, objects, strings, dates.
     ValueError
-        For another rank or an empty axis.
+        If the rank is another one, or an axis is empty.
     """
     array = as_array(where, name, value)
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
@@ -111,9 +111,9 @@ def common_dtype(*arrays: np.ndarray | None) -> np.dtype:
 
 
 def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return array as kernels want it: that dtype in native order, C-contiguous, aligned.
+    """Return array as kernels want it: of this dtype in native order, C-contiguous, aligned.
 
-    The array itself, and not another view of it, where it is that already.
+    If it is so already, the array itself is returned, not another view of it.
     """
     if array.dtype == dtype and array.dtype.isnative and array.flags.c_contiguous and array.flags.aligned:
         return array
@@ -121,7 +121,7 @@ def ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def readable(array: np.ndarray) -> np.ndarray:
-    """Return a view of the array that cannot be written to, for what is not cconv's own."""
+    """Return a view of the array that cannot be written to, to give to code that is not cconv's."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -132,8 +132,8 @@ def as_activations(
 ) -> np.ndarray:
     """Return x as a float32 or float64 array that kernels accept.
 
-    float32 and float64 stay what they are; float16, integers and bools become float32. Any memory
-    layout and byte order is accepted; the array itself is returned where nothing is to be changed.
+    float32 and float64 stay as they are; float16, integers and bools become float32. Any memory
+    layout and byte order is accepted; if nothing has to change, the array itself is returned.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def as_activations(
     Raises
     ------
     TypeError
-        For a dtype that is none of these.
+        If the dtype is none of these.
     ValueError
-        For another rank or an empty axis.
+        If the rank is another one, or an axis is empty.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def as_activations(
 
 
 def as_shape(where: str, name: str, shape: Any, length: int = 4) -> tuple[int, ...]:
-    """Return shape as a tuple of `length` positive ints, of which the first, the samples, may be 0."""
+    """Return shape as a tuple of `length` positive ints; the first, which counts samples, may be 0."""
     if isinstance(shape, str) or not isinstance(shape, Sequence | np.ndarray) or len(shape) != length:
         kind = ValueError if isinstance(shape, tuple | list | np.ndarray) else TypeError
         raise kind(f"{where}: {name} must be a tuple of {length} positive ints, got {shape!r}")
@@ -173,7 +173,7 @@ def as_shape(where: str, name: str, shape: Any, length: int = 4) -> tuple[int, .
 
 
 def same_shape(where: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Refuse an array whose shape is not the one that the other arguments ask for."""
+    """Refuse an array whose shape is not the one that the other arguments require; ValueError."""
     if array.shape != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {array.shape}")
 
@@ -193,7 +193,7 @@ ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return an uninitialised C-contiguous array that begins on a cache line.
 
-    MemoryError when it cannot be allocated.
+    MemoryError if it cannot be allocated.
     """
     dtype = np.dtype(dtype)
     count = 1

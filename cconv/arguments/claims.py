@@ -1,10 +1,10 @@
-"""Who works with what only one may work with at a time: a claim, for which nobody waits.
+"""Claims to things that only one caller may use at a time; nobody waits for a claim.
 
-A training writes into its layers from the first batch to the last. A lock would be waited for, even by a
-signal handler of the very thread that holds it, and would stay locked when an interrupt comes in the wrong
-place. So whoever wants to train writes its `Claim` down at every thing that it changes, and may go on if no
-claim that still holds stands there before its own; otherwise it is refused at once. A claim ends by one
-assignment, in the middle of which no signal handler runs.
+A training writes into its layers from the first batch to the last. A lock would not do: even a signal handler
+of the very thread that holds it would wait for it, and an interrupt in the wrong place would leave it locked.
+So a training adds its `Claim` to the list of every thing that it changes. It may go on if no claim that still
+holds is before its own in a list; otherwise it is refused at once. A claim ends by one assignment, which no
+signal handler can interrupt.
 """
 
 import os
@@ -14,14 +14,14 @@ from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 
-_forks, _survivor = 0, 0  # how many forks made this process, and the thread that came through the last one
+_forks, _survivor = 0, 0  # how many forks led to this process; the thread that survived the last fork
 _builders = threading.RLock()
 
 
 def _after_fork() -> None:
     global _forks, _survivor, _builders
     _forks, _survivor = _forks + 1, threading.get_ident()
-    _builders = threading.RLock()  # whoever held it may not be in this process
+    _builders = threading.RLock()  # the thread that held it may not exist in this process
 
 
 if hasattr(os, "register_at_fork"):
@@ -34,14 +34,14 @@ def builders() -> Any:
 
 
 class Claim:
-    """That somebody works with things that only one may work with.
+    """Says that a caller uses things that only one may use at a time.
 
     Attributes
     ----------
     where : str
-        What is done, as error messages name it.
+        What the caller does, as error messages name it.
     active : bool
-        Set to False, the claim has ended.
+        False once the claim has ended.
     """
 
     __slots__ = ("_forks", "_places", "_thread", "active", "where")
@@ -53,37 +53,37 @@ class Claim:
         self._places: Sequence[Claims] = ()
 
     def holds(self) -> bool:
-        """Whether it has not ended, nor been left behind in another process by a fork."""
+        """Whether the claim has not ended, and no fork has left it behind in another process."""
         return self.active and (self._forks == _forks or self._thread == _survivor)
 
     def take(self, places: Sequence["Claims"]) -> "Claim | None":
-        """Claim these places in order; return the claim that was there before, if any was."""
+        """Claim these places in order; return the claim that holds one of them already, or None."""
         self._places = places
         for place in places:
-            # Two at once: one is written down first, and the other sees it.
+            # Of two at once, one is added first, and the other sees it.
             place.claims.append(self)
             if place.claims[0] is not self and (other := place._before(self)) is not None:
                 return other
         return None
 
     def cross_out(self) -> None:
-        """Leave nothing behind where it has ended; without this whoever comes next does it."""
+        """Remove the ended claim from its places; otherwise the next caller does it."""
         for place in self._places:
             try:
                 place.claims.remove(self)
             except ValueError:
-                continue  # somebody who found it ended was quicker, or it never came to this place
+                continue  # somebody else has removed the ended claim, or it was never added here
 
 
 class Claims:
-    """The claims to one thing, in the order in which they came; the first that holds has it.
+    """The claims to one thing, in the order in which they came; the first that holds owns the thing.
 
-    A copy or a pickle of it is empty: nobody works with a copy yet.
+    A copy or a pickle is empty: nobody uses a copy yet.
 
     Attributes
     ----------
     claims : list of Claim
-        All that were written down and not crossed out.
+        All claims that were added and not removed.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class Claims:
         self.claims: list[Claim] = []
 
     def owner(self) -> Claim | None:
-        """Return the claim that has the thing, if any has."""
+        """Return the claim that owns the thing, or None."""
         return self._before(None) if self.claims else None
 
     def _before(self, claim: Claim | None) -> Claim | None:
@@ -112,11 +112,11 @@ class Claims:
         return None
 
     def drop(self, claim: Claim) -> None:
-        """Cross a claim out."""
+        """Remove a claim from the list."""
         try:
             self.claims.remove(claim)
         except ValueError:
-            return  # somebody who found it ended was quicker
+            return  # somebody else has removed the ended claim
 
     def __reduce__(self) -> tuple[type["Claims"], tuple[()]]:
         return Claims, ()
@@ -130,25 +130,25 @@ class Claims:
 def alone(
     where: str, what: Callable[[Claim], str], places: Sequence[Claims], work: Callable[[], T], doing: str
 ) -> T:
-    """Return ``work()``, done while nobody else works with these things.
+    """Return ``work()``, done while nobody else uses these things.
 
     Parameters
     ----------
     where : str
         Begins the error message, and tells others what is done.
     what : callable
-        Returns the name of what the claim that it is given has.
+        Takes a claim, and returns the name of the thing that it owns.
     places : sequence of Claims
-        Of each of them, in an order that is the same for all.
+        The claims to each thing, in an order that is the same for all callers.
     work : callable
         What is done.
     doing : str
-        What others are said to be at: "training".
+        The word for what others are doing: "training".
 
     Raises
     ------
     RuntimeError
-        When somebody does, be it this very thread, further out; then nothing is done.
+        If somebody else uses one of them, or this very thread in an outer call; then nothing is done.
     """
     claim = Claim(where)
     try:
@@ -160,6 +160,6 @@ def alone(
             )
         return work()
     finally:
-        # First of all, and not in a function: where one is called an interrupt may come.
+        # This comes first, and not in a function: an interrupt may come when a function is called.
         claim.active = False
         claim.cross_out()

@@ -17,7 +17,7 @@ from cconv.arguments.text import key_of
 
 
 def _plain(value: Any) -> Any:
-    """Return value as data that JSON can hold."""
+    """Return `value` as data that JSON can hold."""
     if isinstance(value, Configured):
         return value.plain()
     if isinstance(value, np.generic):
@@ -28,7 +28,7 @@ def _plain(value: Any) -> Any:
 
 
 class Configured(Parametrised, Hooks):
-    """A class whose instances can be written down as plain data and made again of them."""
+    """A class whose instances can be written as plain data, and made again from it."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data.
@@ -41,12 +41,12 @@ class Configured(Parametrised, Hooks):
         Raises
         ------
         TypeError
-            For an argument that a class of the user's own does not keep.
+            If a class of the user's own does not keep an argument in an attribute.
         """
         return {name: _plain(value) for name, value in self._given().items()}
 
     def _lack(self, name: str) -> None:
-        # A get_config of the user's own adds what is no attribute.
+        # A get_config of the user's own adds arguments that are not attributes.
         if type(self).get_config.__module__.partition(".")[0] == Configured.__module__.partition(".")[0]:
             raise TypeError(
                 f"{type(self).__name__}: keep the argument {name!r} in an attribute of that name, or "
@@ -65,7 +65,7 @@ class Configured(Parametrised, Hooks):
         Raises
         ------
         TypeError, ValueError
-            When they are not.
+            If they are no such arguments.
         """
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}: config must hold arguments by name, got {config!r}")
@@ -75,7 +75,7 @@ class Configured(Parametrised, Hooks):
         return cls(**config)
 
     def plain(self) -> Any:
-        """Return what stands for this object in the configuration of another."""
+        """Return the data that stands for this object in the configuration of another."""
         return config_of(self)
 
     def __repr__(self) -> str:
@@ -111,21 +111,21 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
     Parameters
     ----------
     where, name : str
-        Begin the error message: whose argument this is and what it is called.
+        Begin the error message: whose argument this is, and its name.
     value : str, mapping, base, or subclass of base
         A key of `classes` (case and underscores do not matter), a `config_of` mapping, an
         instance (returned as it is), or a class that can be made without arguments.
     base : type
-        What the result is an instance of.
+        The class of the result.
     classes : mapping
-        From names to classes.
+        Classes by name.
 
     Raises
     ------
     ValueError
-        For a name that is not in the table.
+        If a name is not in the table.
     TypeError
-        For anything else.
+        If the value is none of these.
     """
     if isinstance(value, base):
         return value

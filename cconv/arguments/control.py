@@ -1,9 +1,9 @@
 """Arithmetic as in a fresh process, whatever the caller or another library has set in the processor.
 
-A rounding mode, zeros in place of denormal numbers, or exceptions that end the process hold for all of a
-thread's arithmetic, NumPy's and Python's too, and would change losses, learning rates and weights. The
-kernels see to it themselves, in each of their threads (`simd/system/control.h`); what is `controlled`
-is safe as a whole.
+A rounding mode, zeros in place of denormal numbers, or exceptions that end the process hold for all
+arithmetic of a thread, also NumPy's and Python's. They would change losses, learning rates and weights. The
+kernels set the control word themselves, in each of their threads (`simd/system/control.h`). `controlled`
+makes a whole function safe.
 """
 
 import functools
@@ -16,10 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def controlled(function: F) -> F:
-    """Let a function compute in the state of a fresh process; when it ends the caller has its own again.
+    """Let a function compute in the state of a fresh process; when it ends, the caller's state is back.
 
-    That is for what users call: all that is called inside is safe then. The state is the calling
-    thread's, so a function that hands work to another thread does not protect it.
+    This is for what users call: everything that is called inside is safe then. The state belongs to the
+    calling thread; a function that hands work to another thread does not protect that thread.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Ctrl-C that waits until what must be done as a whole is done."""
+"""Holds Ctrl-C back until work that must not be interrupted is done."""
 
-# Without the enums of `signal`, which take longer than a step of a small network.
+# `_signal` lacks the enums of `signal`, which take longer than a step of a small network.
 import _signal  # type: ignore[import-not-found]
 import threading
 from types import FrameType
@@ -8,17 +8,17 @@ from typing import Self
 
 
 class Interrupts:
-    """Hears Ctrl-C inside a ``with`` block, and waits with its KeyboardInterrupt where that is held back.
+    """Hears Ctrl-C inside a ``with`` block, and delays its KeyboardInterrupt while that is held back.
 
-    A second Ctrl-C never waits. It is for the thread that hears signals, and only where Ctrl-C means Python's
-    KeyboardInterrupt: a handler of the user's own is left alone, and so is that of a block around this one.
+    A second Ctrl-C never waits. This works only in the thread that hears signals, and only if Ctrl-C means
+    Python's KeyboardInterrupt: a handler of the user's own is left alone, and so is that of an outer block.
 
     Attributes
     ----------
     came : bool
-        Whether there is one that waits.
+        Whether a KeyboardInterrupt waits.
     held : int
-        By how many it is held back: each adds 1, and calls `release`.
+        How many callers hold it back: each adds 1, and later calls `release`.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Interrupts:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.came or not self.held:
             self.came = False
-            # Where Ctrl-C comes between two lines of `__enter__` or `__exit__`, nobody else would do it.
+            # If Ctrl-C comes between two lines of `__enter__` or `__exit__`, nobody else would uninstall it.
             self._uninstall()
             _signal.default_int_handler(number, frame)
         self.came = True
@@ -63,7 +63,7 @@ class Interrupts:
         self._installed = False
 
     def release(self) -> None:
-        """Hold back no more; raise the KeyboardInterrupt that waits."""
+        """Stop holding back; raise the KeyboardInterrupt if one waits and nobody else holds it back."""
         self.held -= 1
         if self.came and not self.held:
             self.raise_it()

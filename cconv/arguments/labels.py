@@ -6,29 +6,29 @@ import numpy as np
 
 from cconv.arguments.arrays import as_array, ready, real_array, same_shape
 
-# How far from 1 the probabilities of a sample may sum: float16 labels of many classes must pass.
+# The sum of a sample's probabilities may differ from 1 by this: float16 labels of many classes must pass.
 PROBABILITY_SLACK = 1e-3
 
-LARGEST_EXACT = 2.0**53  # above it float64 leaves whole numbers out
+LARGEST_EXACT = 2.0**53  # above it float64 does not hold every integer
 
 
 def _place(bad: np.ndarray, n: int, first: int) -> tuple[int, str]:
-    """Return where the first bad entry is, and the words for it: the leading axes of n rows count samples."""
+    """Return the place of the first bad entry, and its sample in words; every entry is a sample."""
     index = int(np.argmax(bad.reshape(-1)))
     return index, f"for sample {index + first * (bad.size // max(n, 1))}"
 
 
 def whole_numbers(where: str, name: str, labels: np.ndarray, first: int = 0) -> np.ndarray:
-    """Return class numbers that may be written as bools or floats as ints.
+    """Return class numbers, given as ints, bools or floats, as ints.
 
-    TypeError where one has a fraction, ValueError where one is not finite or huge. `first` is the number
+    TypeError if one has a fraction, ValueError if one is not finite or too large. `first` is the number
     of the first sample.
     """
     if labels.dtype.kind == "b":
         return labels.astype(np.int64)
     if labels.dtype.kind != "f":
         return labels
-    known = np.isfinite(labels) & (np.abs(labels) < np.float64(LARGEST_EXACT))  # which float16 does not hold
+    known = np.isfinite(labels) & (np.abs(labels) < np.float64(LARGEST_EXACT))  # float16 cannot hold it
     whole = labels == np.floor(labels)
     if not known.all():
         at, sample = _place(~known, len(labels), first)
@@ -54,7 +54,7 @@ def _class_numbers(where: str, name: str, labels: np.ndarray, classes: int, firs
 
 
 def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int = 0) -> np.ndarray:
-    """Return the true classes of the samples whose scores are logits (…, classes).
+    """Return the true classes of the samples with logits (…, classes).
 
     Parameters
     ----------
@@ -71,9 +71,10 @@ def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int
     Raises
     ------
     TypeError
-        For class numbers that are not ints.
+        If class numbers are not ints.
     ValueError
-        For another shape, class numbers out of range, probabilities that are negative or do not sum to 1.
+        If the shape is another one, a class number is out of range, or probabilities are negative or do not
+        sum to 1.
     """
     classes = logits.shape[-1]
     array = as_array(where, name, labels)
@@ -97,9 +98,9 @@ def as_labels(where: str, name: str, labels: Any, logits: np.ndarray, first: int
 
 
 def as_shares(where: str, name: str, shares: np.ndarray, logits: np.ndarray, first: int = 0) -> np.ndarray:
-    """Return what each class has of the samples with logits (…, classes): (samples, classes), in their dtype.
+    """Return the classes' shares of each sample, (samples, classes), in the dtype of logits (…, classes).
 
-    ValueError where a number is not finite. `first` is the number of the first sample.
+    ValueError if a number is not finite. `first` is the number of the first sample.
     """
     rows = ready(shares, logits.dtype).reshape(-1, logits.shape[-1])
     good = np.isfinite(rows).all(axis=1)
@@ -110,7 +111,7 @@ def as_shares(where: str, name: str, shares: np.ndarray, logits: np.ndarray, fir
 
 
 def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> np.ndarray | None:
-    """Return the weights of the samples, one each, flat and in the dtype of logits (…, classes)."""
+    """Return one weight for each sample, flat and in the dtype of logits (…, classes), or None."""
     if weight is None:
         return None
     array = real_array(where, name, weight, None, may_be_empty=True)
@@ -123,17 +124,17 @@ def as_sample_weight(where: str, name: str, weight: Any, logits: np.ndarray) -> 
 
 
 def spread_weight(where: str, name: str, weight: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return a weight for each entry of an array of that shape (n, …), flat and in that dtype.
+    """Return a weight for each entry of an array of this shape (n, …), flat and in this dtype.
 
     Parameters
     ----------
     weight : array-like
-        Finite, one for each sample or each entry: axes may have length 1, and axes of length 1 may follow.
+        Finite; one for each sample or each entry. Axes may have length 1, and axes of length 1 may follow.
 
     Raises
     ------
     TypeError, ValueError
-        For anything else.
+        If the weights are not of this kind.
 
     Examples
     --------
@@ -149,7 +150,7 @@ def spread_weight(where: str, name: str, weight: Any, shape: tuple[int, ...], dt
 
 
 def check_weight_shape(where: str, name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """ValueError where weights of shape `given` are not for values of that shape (n, …)."""
+    """Raise a ValueError if weights of shape `given` do not fit values of shape `shape` (n, …)."""
     pairs = zip(given[1:], shape[1:], strict=False)
     behind = given[len(shape) :]
     wrong = any(a not in (1, b) for a, b in pairs) or any(a != 1 for a in behind)
@@ -160,7 +161,7 @@ def check_weight_shape(where: str, name: str, given: tuple[int, ...], shape: tup
 
 
 def finite_weights(where: str, name: str, weight: np.ndarray) -> None:
-    """ValueError where a weight is not finite; the first axis counts samples."""
+    """Raise a ValueError if a weight is not finite; the first axis counts samples."""
     good = np.isfinite(weight)
     if not good.all():
         at, sample = _place(~good, len(weight), 0)

@@ -40,17 +40,17 @@ def activation(where: str, value: Any) -> str | None:
     return None if name == "linear" else name
 
 
-# No array extent or product of extents may pass this: it is what an index can address.
+# No extent of an array, and no product of extents, may be larger: it is the largest index.
 LARGEST = 2**63 - 1
 
 
 def is_int(value: Any) -> bool:
-    """Whether value is an integer (Python or NumPy), a bool not being one."""
+    """Whether value is an integer of Python or NumPy; a bool is none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def positive_int(where: str, name: str, value: Any) -> int:
-    """Return value as an int of at least 1; `where` and `name` speak in the error."""
+    """Return value as an int of at least 1; `where` and `name` begin the error message."""
     if not is_int(value):
         raise TypeError(f"{where}: {name} must be a positive int, got {value!r}")
     if not 1 <= value <= LARGEST:
@@ -59,7 +59,7 @@ def positive_int(where: str, name: str, value: Any) -> int:
 
 
 def pair(where: str, name: str, value: Any) -> tuple[int, int]:
-    """Return a size2 argument as a pair of positive ints: 3 means (3, 3)."""
+    """Return a size as a pair of positive ints: 3 means (3, 3)."""
     expected = f"{where}: {name} must be a positive int or a pair of them, got {value!r}"
     if is_int(value):
         value = (value, value)
@@ -71,14 +71,14 @@ def pair(where: str, name: str, value: Any) -> tuple[int, int]:
 
 
 def finite(where: str, name: str, value: Any, least: float = -math.inf) -> float:
-    """Return value as a finite float of at least `least`; `where` and `name` speak in the error."""
+    """Return value as a finite float of at least `least`; `where` and `name` begin the error message."""
     limit = "" if least == -math.inf else f" of at least {least:g}"
     expected = f"{where}: {name} must be a finite number{limit}, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(expected)
     try:
         number = float(value)
-    except OverflowError:  # of an int that no float holds
+    except OverflowError:  # an int that is too large for a float
         number = math.inf
     if not math.isfinite(number) or number < least:
         raise ValueError(expected)
@@ -99,7 +99,7 @@ def fraction(where: str, name: str, value: Any) -> float:
 
 
 def one_of(where: str, name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """Return value, which must be one of these strings."""
+    """Return value, which must be one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{where}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return value

@@ -1,6 +1,6 @@
-"""Methods that other frameworks call and cconv does not: refused where they are written, never ignored.
+"""Methods that other frameworks call and cconv does not: they are refused where they are written.
 
-A class that overrides `train_step`, or a layer that has a `call`, would train as if that were not there.
+Otherwise a class that overrides `train_step`, or a layer that has a `call`, would train without it.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 
 class NotCalled:
-    """Stands in a class for a method that is never called: cannot be set, and is as if it were not there."""
+    """Stands in a class for a method that is never called: it cannot be set, and seems to be missing."""
 
     def __init__(self, instead: str) -> None:
         self.instead = instead
@@ -24,13 +24,13 @@ class NotCalled:
 
 
 class Hooks:
-    """A class of which others may expect that methods are called that never are.
+    """A base of classes in which users may expect methods to be called that cconv never calls.
 
     Attributes
     ----------
     not_called : dict of str to str
-        The names of those methods, and what to do instead; stated by the base of a family. Methods that the
-        base has itself are for people: neither a model nor a training calls them.
+        The names of these methods, and what to do instead; the base of a family sets it. If the base itself
+        has such a method, users may call it: neither a model nor a training does.
     """
 
     not_called: ClassVar[Mapping[str, str]] = {}
@@ -49,7 +49,7 @@ class Hooks:
 
 
 def check_class(cls: type[Hooks]) -> None:
-    """Refuse a class that has a method which would never be called; TypeError with what to do instead."""
+    """Refuse a class that has a method which is never called; the TypeError says what to do instead."""
     for name, instead in cls.not_called.items():
         found = next(base.__dict__[name] for base in cls.__mro__ if name in base.__dict__)
         if found is not cls._as_they_are[name]:
@@ -57,7 +57,7 @@ def check_class(cls: type[Hooks]) -> None:
 
 
 def check_object(thing: Any) -> None:
-    """Refuse an object of such a class, or one that has itself been given such a method."""
+    """Refuse an object of such a class, or one with such a method as an attribute."""
     check_class(type(thing))
     for name in thing.not_called.keys() & vars(thing).keys():
         raise TypeError(_refusal(type(thing), name, thing.not_called[name]))

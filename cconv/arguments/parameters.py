@@ -1,4 +1,4 @@
-"""Constructor arguments as scikit-learn's tools read, change and copy them."""
+"""Constructor arguments, as scikit-learn's tools read, change and copy them."""
 
 import copy
 import inspect
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from cconv.arguments.keras_names import named_keywords
 
-SEPARATOR = "__"  # between the name of an argument and that of an argument of its value
+SEPARATOR = "__"  # between the name of an argument and the name of an argument of its value
 
 
 class Parametrised:
@@ -15,11 +15,11 @@ class Parametrised:
     Attributes
     ----------
     aliases : tuple of str
-        Arguments that are second names of others.
+        Arguments that are second names of other arguments.
     """
 
     aliases: tuple[str, ...] = ()
-    # Attributes that are no arguments, nor made of them: they stay when arguments are set.
+    # Attributes that are neither arguments nor made of them: they stay when arguments are set.
     _remembered: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -28,7 +28,7 @@ class Parametrised:
         return {name: parameter for name, parameter in found.items() if name not in cls.aliases}
 
     def _given(self) -> dict[str, Any]:
-        """Return the constructor's arguments as they are kept."""
+        """Return the constructor's arguments, as the object keeps them."""
         given = {}
         for name in self._parameters():
             if hasattr(self, name):
@@ -47,19 +47,19 @@ class Parametrised:
         Parameters
         ----------
         deep : bool
-            Whether there are also the arguments of arguments, such as ``learning_rate__decay_rate``.
+            Whether to include the arguments of arguments, such as ``learning_rate__decay_rate``.
         """
         given = self._given()
         return {**nested(given), **given} if deep else given
 
     def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments, all of them or, where one is wrong, none.
+        """Change constructor arguments: all of them, or none if one is wrong.
 
         Parameters
         ----------
         **params
-            Values by the names that `get_params` has. The object is then as if made with these
-            arguments, but an optimizer keeps what it remembers of its steps.
+            Values, by the names of `get_params`. Then the object is as if made with these
+            arguments, except that an optimizer keeps its state.
 
         Returns
         -------
@@ -69,9 +69,9 @@ class Parametrised:
         Raises
         ------
         ValueError
-            For a name that is not known.
+            If a name is not known.
         TypeError, ValueError
-            For a value that the constructor refuses.
+            If the constructor refuses a value.
         """
         given, where = self._given(), type(self).__name__
         own = {name: value for name, value in params.items() if SEPARATOR not in name}
@@ -94,12 +94,12 @@ class Parametrised:
         return self
 
     def __sklearn_clone__(self) -> Self:
-        # Made anew of the same arguments: a copy remembers nothing, and shares nothing that may change.
+        # Made anew from the same arguments: it has no state, and shares nothing that may change.
         return type(self)(**{name: copied(value) for name, value in self._given().items()})
 
 
 def copied(value: Any) -> Any:
-    """Return a value of an argument for another object: nothing in it that can change is shared."""
+    """Return an argument's value for another object: they share nothing that can change."""
     if isinstance(value, Parametrised):
         return value.__sklearn_clone__()
     if type(value) in (list, tuple):
@@ -108,7 +108,7 @@ def copied(value: Any) -> Any:
 
 
 def nested(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of those arguments that have some, by names such as ``optimizer__beta_1``."""
+    """Return the arguments of arguments, by names such as ``optimizer__beta_1``."""
     return {
         f"{name}{SEPARATOR}{inner}": entry
         for name, value in given.items()
@@ -126,12 +126,12 @@ def changed(where: str, name: str, value: Any, values: dict[str, Any]) -> Any:
 
 
 def invalid(where: str, name: str, known: Any) -> ValueError:
-    """Return the error of a name that is none of those known."""
+    """Return the error for a name that is not among `known`."""
     return ValueError(f"{where}: invalid parameter {name!r}; valid parameters are {sorted(known)}")
 
 
 def constructor_of(cls: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters that a class takes by name, also those that it hands to its base."""
+    """Return the parameters that a class takes by name, including those that it passes to its base."""
     found: dict[str, inspect.Parameter] = {}
     for kind in cls.__mro__:
         if kind is not cls and not {"__init__", "__signature__"} & vars(kind).keys():
@@ -145,9 +145,9 @@ def constructor_of(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def spelled_out(cls: type) -> inspect.Signature:
-    """Return the signature of a class whose ``**options: Unpack[…]`` are arguments by name.
+    """Return the signature of a class, with ``**options: Unpack[…]`` written out as arguments.
 
-    Their defaults are those of the base that they are passed on to.
+    Their defaults are those of the base that they are passed to.
     """
     init = vars(cls).get("__init__", cls.__init__)  # type: ignore[misc]
     _, *parameters = inspect.signature(init).parameters.values()

@@ -1,7 +1,7 @@
-"""Classes and functions of the user's own, by the names under which files have them.
+"""Classes and functions of the user's own, by their names in files.
 
-A model file is data: it names a class, and what the name stands for is what the user said it does, by
-`register_serializable`, for good, or by `custom_object_scope`, for a while.
+A model file is only data: it names a class. The user says what the name stands for: by
+`register_serializable` permanently, or by `custom_object_scope` for a while.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 Own = TypeVar("Own", bound=Callable[..., Any])
 
 _registered: dict[str, Any] = {}
-_names: dict[Any, str] = {}  # of what is registered
+_names: dict[Any, str] = {}  # the names of registered objects
 _scope: ContextVar[Mapping[str, Any] | None] = ContextVar("custom objects", default=None)
 
 
@@ -23,20 +23,20 @@ def register_serializable(package: str = "Custom", name: str | None = None) -> C
     Parameters
     ----------
     package : str
-        Begins the name in files, so that those of two projects differ; without ``">"``.
+        Begins the name in files, so that names of two projects differ; must not contain ``">"``.
     name : str, optional
-        Ends it; by default the class' own.
+        Ends the name; by default the name of the class.
 
     Returns
     -------
     callable
-        Returns what it is given. What is registered again under the same name takes its place, as a cell of
-        a notebook that runs twice.
+        Returns its argument. What is registered again under the same name replaces the old one, as in a
+        cell of a notebook that runs twice.
 
     Raises
     ------
     TypeError, ValueError
-        For names that are no strings or are empty, and for what is neither class nor function.
+        If a name is not a string or is empty, or the object is neither a class nor a function.
 
     Examples
     --------
@@ -78,12 +78,12 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[No
     Parameters
     ----------
     custom_objects : dict of str to class or function
-        None is nothing.
+        None means no names.
 
     Raises
     ------
     TypeError
-        When it is no such mapping.
+        If it is no such mapping.
 
     Examples
     --------
@@ -118,9 +118,9 @@ def name_of(thing: Any) -> str:
 
 
 def own_object(name: str) -> Any | None:
-    """Return what the user says that a name in a file stands for; None where nothing was said.
+    """Return the user's object for a name in a file, or None.
 
-    An object of a scope may be asked for with or without its package.
+    An object of a scope is found with or without its package.
     """
     scope = _scope.get() or {}
     found = scope.get(name, scope.get(name.rpartition(">")[2]))
@@ -128,7 +128,7 @@ def own_object(name: str) -> Any | None:
 
 
 def check_comes_back(path: Any, part: Any) -> None:
-    """Refuse to save an object of the user's own class that its configuration does not make again."""
+    """Refuse to save an object of the user's own class if its configuration does not make it again."""
     kind = type(part)
     if part is None or kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
         return

@@ -1,12 +1,12 @@
-"""Names, as they are compared, and as they may be shown: on one line, in valid XML, not too long."""
+"""Names: how they are compared, and how they may be shown (on one line, valid in XML, not too long)."""
 
 import re
 
 LONGEST = 60  # characters of a name in a picture or a message
 
-# What breaks a line, is forbidden in XML 1.0 or in UTF-8, or turns the text around it: control characters,
-# line and paragraph separators, marks that override the direction of writing, surrogates, U+FFFE and U+FFFF.
-# It is compiled when it is first used, since `import cconv` must be quick.
+# Characters that break a line, are forbidden in XML 1.0 or in UTF-8, or change the text around them: control
+# characters, line and paragraph separators, marks that override the direction of writing, surrogates, U+FFFE
+# and U+FFFF. The pattern is compiled at first use, because `import cconv` must be quick.
 _HIDDEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 
 
@@ -15,7 +15,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def printable(text: object) -> str:
-    r"""Return a text on one line, with escapes as in Python's strings for what cannot be shown.
+    r"""Return a text on one line; what cannot be shown is escaped as in Python's strings.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def printable(text: object) -> str:
 
 
 def short(text: object, longest: int = LONGEST) -> str:
-    r"""Return `printable` of a text, cut where it is longer than `longest` characters.
+    r"""Return `printable` of a text, cut if it is longer than `longest` characters.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def short(text: object, longest: int = LONGEST) -> str:
 
 
 def key_of(name: str) -> str:
-    """Return a name as names are compared: without case, underscores and spaces.
+    """Return a name in the form in which names are compared: without case, underscores and spaces.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def _taken(character: str) -> int:
 
 
 def fitted(text: str, size: int) -> str:
-    """Return a text cut or filled with spaces, so that it takes `size` columns.
+    """Return a text that takes `size` columns: cut, or filled with spaces.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which additions are done by the convolution in front of them, at inference."""
+"""Which additions the convolution in front of them does itself, at inference."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from cconv.layers.elementwise import Add
 
 
 def add_behind(steps: Sequence[Step], flow: Flow) -> list[Step]:
-    """Return the steps, at inference, in which convolutions add what is to be added to what they give.
+    """Return the steps, for inference, in which convolutions also do the addition behind them.
 
-    Of the two that meet the later one does it, if nobody else reads what it gives. A dropout between the two,
-    which only passes on, is left out.
+    Two values meet in an addition. The convolution that makes the later one adds the other, if nobody else
+    reads its output. A dropout between the two only passes its input on, and is left out.
     """
-    # Where the steps stand that make a value: one, and those behind it that pass on what it gives.
+    # Where the steps are that make a value: one step, then those that only pass its output on.
     made, kept = dict[int, list[int]](), dict[int, Step]()
     for number, step in enumerate(steps):
         found = _in_front(step, made, flow) if _is_addition(step) else None
@@ -40,7 +40,7 @@ class _Found(NamedTuple):
 
 
 def _in_front(step: Step, made: Mapping[int, list[int]], flow: Flow) -> _Found | None:
-    """Return what makes the later one of two values, if only the addition reads that."""
+    """Return the steps that make the later one of two values, if only the addition reads that value."""
     other, value = sorted(step.sources, key=lambda value: made.get(value, [-1])[0])
     if value not in made or flow.readers[value] != 1 or made.get(other, [-1])[-1] > made[value][0]:
         return None
@@ -48,12 +48,12 @@ def _in_front(step: Step, made: Mapping[int, list[int]], flow: Flow) -> _Found |
 
 
 def _passes_on(step: Step) -> bool:
-    """Whether a step at inference returns what it is given, as a dropout does."""
+    """Whether a step returns its input at inference, as a dropout does."""
     return type(step) is Step and step.layers[0]._only_in_training and step.replays(False)
 
 
 def _is_addition(step: Step) -> bool:
-    """Whether a step is no more than the sum of two inputs of one shape, perhaps with ReLU."""
+    """Whether a step only adds two inputs of one shape, perhaps with ReLU."""
     if (type(step) is Step and len(step.layers) > 1) or type(step) not in (Step, AddedRelu):
         return False
     add = step.layers[0]

@@ -1,4 +1,4 @@
-"""Steps at inference that also do what stands around a convolution: zeros in front, an addition behind."""
+"""Steps that, at inference, also do what is around a convolution: zeros in front, an addition behind."""
 
 import copy
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from cconv.ops.behind import NOTHING, Behind
 
 
 class PaddedStep(Step):
-    """At inference, zeros around images and the steps behind, whose convolution pads them itself.
+    """At inference, zeros around images and the steps behind; the convolution pads the images itself.
 
     Parameters
     ----------
     padding : Layer
-        The layer of zeros.
+        The layer that adds the zeros.
     inner : Step
-        What computes the rest, for images without them.
+        The step that computes the rest, from images without zeros.
     layers : sequence of Layer
-        What the inner step stands for.
+        The layers that the inner step replaces.
     """
 
     def __init__(self, padding: Layer, inner: Step, layers: Sequence[Layer]) -> None:
@@ -30,11 +30,11 @@ class PaddedStep(Step):
         self._inner = inner
 
     def prepare(self, run: PlanRun) -> None:
-        """Do what the inner step does."""
+        """Prepare the inner step."""
         self._inner.prepare(run)
 
     def replays(self, training: bool) -> bool:
-        """Whether the inner step is nothing but kernel calls."""
+        """Whether the inner step consists only of kernel calls."""
         return self._inner.replays(training)
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
@@ -43,16 +43,16 @@ class PaddedStep(Step):
 
 
 class AddedStep(Step):
-    """At inference, a convolution, with its normalisation or without, what is added to it, and an activation.
+    """At inference, a convolution, perhaps with its normalisation, an addition to it, and an activation.
 
-    What is added is added to what a task has just made, while that lies in the cache.
+    The addition is done to what a task has just made, while that is still in the cache.
 
     Parameters
     ----------
     before : Step
-        The convolution, linear.
+        The convolution, which is linear.
     between : sequence of Step
-        Steps that pass on what it gives, and are not computed.
+        Steps that only pass on its output, and are not computed.
     add : Step
         The addition, perhaps with ReLU.
     other : int
@@ -65,7 +65,7 @@ class AddedStep(Step):
         self.sources, self.value = (*before.sources, other), add.value
         self._before = before
         self._name = "relu" if isinstance(add, AddedRelu) else "linear"
-        # Another layer over the same weights, for this plan alone.
+        # Another layer with the same weights, for this plan alone.
         self._twin = before._folded if isinstance(before, NormalizedStep) else copy.copy(before.layer)
 
     @property
@@ -74,11 +74,11 @@ class AddedStep(Step):
         return True
 
     def prepare(self, run: PlanRun) -> None:
-        """Do what the convolution's step does."""
+        """Prepare the convolution's step."""
         self._before.prepare(run)
 
     def replays(self, training: bool) -> bool:
-        """Whether the convolution is nothing but kernel calls."""
+        """Whether the convolution consists only of kernel calls."""
         return self._before.replays(training)
 
     def forward(self, x: tuple[np.ndarray, np.ndarray], run: PlanRun) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""What a plan runs: uses of layers in an order that is fixed, and which values go into each.
+"""What a plan runs: uses of layers in a fixed order, and the values that go into each.
 
 Values are numbered: first the inputs of the model, then the output of each use. A row of layers is the
-simplest flow: each takes the value before it.
+simplest flow: each layer takes the value before it.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ class Use(NamedTuple):
     ----------
     layer : Layer
     inputs : tuple of int
-        Numbers of the values that go in, of an earlier use or of the model's inputs.
+        Numbers of the values that go in: outputs of earlier uses, or the model's inputs.
     at_inference : bool
-        The layer does here what it does at inference, also while the model is trained.
+        Whether the layer works in inference mode here, also while the model is trained.
     """
 
     layer: Layer
@@ -28,16 +28,16 @@ class Use(NamedTuple):
 
 
 class Flow:
-    """The uses of layers of a model, each behind those that it needs.
+    """The uses of layers of a model, in an order in which every value is computed before it is read.
 
     Parameters
     ----------
     uses : sequence of Use
         In order.
     n_inputs : int
-        Values that go into the model.
+        Number of inputs of the model.
     outputs : sequence of int
-        Numbers of the values that it gives.
+        Numbers of the values that are the model's outputs.
 
     Attributes
     ----------
@@ -64,18 +64,18 @@ class Flow:
 
     @classmethod
     def of(cls, layers: "Sequence[Layer] | Flow") -> "Flow":
-        """Return the flow through layers in a row, or the one that is given."""
+        """Return the flow through layers in a row; a flow is returned as it is."""
         if isinstance(layers, Flow):
             return layers
         return cls([Use(layer, (number,)) for number, layer in enumerate(layers)], 1, [len(layers)])
 
     @property
     def layers(self) -> list[Layer]:
-        """The layer of each use; one that is used twice stands there twice."""
+        """The layer of each use; a layer that is used twice is listed twice."""
         return [use.layer for use in self.uses]
 
     def value_of(self, number: int) -> int:
-        """Return the number of the value that a use gives."""
+        """Return the number of the value that use `number` computes."""
         return self.n_inputs + number
 
     def rows(self) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Which activations kernels compute behind what they have made, at inference, and of which layers."""
+"""Which activations a layer's kernels can also compute on their output at inference, and which layers."""
 
 from cconv import activations
 from cconv.activations import Activation
@@ -9,7 +9,7 @@ from cconv.ops.behind import Behind
 
 # The layers whose kernels also do what follows.
 IN_THE_SAME_PASS = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
-# The activations that follow, but those that have a number.
+# The activations that may follow, except those that have a number.
 PLAIN = (
     activations.Linear,
     activations.ReLU,
@@ -22,7 +22,7 @@ PLAIN = (
 
 
 def follows(activation: Activation) -> Behind | None:
-    """Return an activation as kernels compute it behind what they have made; None if they do not."""
+    """Return an activation as kernels compute it on their output; None if they do not."""
     if type(activation) in PLAIN:
         return Behind(activation.key)
     if isinstance(activation, activations.LeakyReLU) and type(activation) is activations.LeakyReLU:

@@ -39,14 +39,14 @@ from cconv.layers.transposed import Conv2DTranspose
 
 P = TypeVar("P", MaxPooling2D, AveragePooling2D)
 
-# A normalisation is folded into a copy of a kernel of at most FOLDED_KERNEL elements, or FOLDED_PER_OUTPUT
-# times the elements of one image's output. With a larger kernel the folding costs more at every `predict`
-# than the pass over the output that it saves. Kernels that are scaled where they are laid out may have any
-# size (`scales_kernel`). Shapes alone decide, so that no result depends on the batch.
+# A normalisation is folded into a copy of a kernel that has at most FOLDED_KERNEL elements, or at most
+# FOLDED_PER_OUTPUT times the elements of one image's output. With a larger kernel, folding at every `predict`
+# costs more than the pass over the output that it saves. Kernels that are scaled when they are laid out may
+# have any size (`scales_kernel`). Only shapes decide, so that no result depends on the batch.
 FOLDED_KERNEL, FOLDED_PER_OUTPUT = 1 << 16, 4
 
 
-# The layers that apply an activation to what they compute, where they are not subclassed.
+# The layers that apply an activation to what they compute; subclasses are not included.
 AFFINE = (
     Conv1D,
     Conv1DTranspose,
@@ -60,7 +60,7 @@ AFFINE = (
 )
 # The algorithms that leave padding out of their sums.
 PADDING = ("depthwise", "few_taps", "direct")
-# The activations that are computed in the lanes of images.
+# The activations that can be computed while the images lie in lanes.
 IN_LANES = (activations.Linear, activations.ReLU, activations.Tanh, activations.Sigmoid)
 
 
@@ -69,25 +69,25 @@ def is_linear(activation: Activation) -> bool:
     return type(activation) is activations.Linear
 
 
-# What a layer may do in a way of its own, and a fused step would not see.
+# Methods that a layer may override, and that a fused step would not call.
 HOOKS = ("_forward", "_backward", "_affine", "_affine_backward", "_weight_gradient", "_input_gradient")
 
 
 def _inherits(layer: Layer, base: type[Layer], *names: str) -> bool:
-    """Whether a layer has these methods as its base has them, neither its class nor itself its own."""
+    """Whether a layer has these methods from `base`: neither class nor object overrides them."""
     return all(getattr(type(layer), name) is getattr(base, name) for name in names) and not (
         layer.__dict__.keys() & set(names)
     )
 
 
 def is_plain(layer: Layer) -> bool:
-    """Whether an affine layer or an activation goes forward and back as its base does."""
+    """Whether an affine layer or an activation layer has the `_forward` and `_backward` of its base."""
     base = Affine if isinstance(layer, Affine) else ActivationLayer
     return _inherits(layer, base, "_forward", "_backward")
 
 
 def _folds(affine: Layer, normalization: Layer) -> bool:
-    """Whether the two layers do at inference what their bases do, and can be one."""
+    """Whether at inference the two layers do what their bases do, and can be one layer."""
     kind = next((kind for kind in AFFINE if isinstance(affine, kind)), None)
     own = ("_forward", "_normalize", "affine", "folded_into")
     return (
@@ -99,12 +99,12 @@ def _folds(affine: Layer, normalization: Layer) -> bool:
 
 
 def _activation_of(layer: Layer) -> Activation | None:
-    """Return the activation of a layer that does nothing else, also where it is a subclass."""
+    """Return the activation of a layer that does nothing else; subclasses are allowed."""
     return layer.activation if isinstance(layer, ActivationLayer) and is_plain(layer) else None
 
 
 def _join(layers: Sequence[Layer]) -> Affine | None:
-    """Return the first layer with the activation of the second, where that is all that the second does."""
+    """Return a copy of the first layer with the activation of the second, if the second does nothing else."""
     activation = None if len(layers) < 2 else _activation_of(layers[1])
     first = layers[0]
     if activation is None or not isinstance(first, Affine) or type(first) not in AFFINE:
@@ -117,7 +117,7 @@ def _join(layers: Sequence[Layer]) -> Affine | None:
 
 
 def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Batch normalisation behind an affine layer, and an activation, at inference, where it pays."""
+    """Batch normalisation behind an affine layer, then an activation: at inference, where it pays."""
     if training or len(layers) < 2 or not _folds(layers[0], layers[1]):
         return None
     affine = layers[0]
@@ -132,7 +132,7 @@ def _normalized(layers: Sequence[Layer], first: int, training: bool) -> Step | N
 
 
 def _normalized_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """ReLU behind a batch normalisation, also one that is cut above."""
+    """ReLU behind a batch normalisation; the ReLU may be cut above."""
     if len(layers) < 2 or type(layers[0]) is not BatchNormalization:
         return None
     activation = _activation_of(layers[1])
@@ -151,10 +151,10 @@ def _added_relu(layers: Sequence[Layer], first: int, training: bool) -> Step | N
 
 
 def _before_pooling(layers: Sequence[Layer], kind: type[P]) -> tuple[Conv2D, P, Affine | None] | None:
-    """Return a convolution with its activation and the pooling of that kind behind it, if they are that.
+    """Return a convolution with its activation, and the pooling of this kind behind it, or None.
 
-    And the convolution again if it is a copy that has the activation of a layer of its own: then they are
-    three layers, else two.
+    The third entry is the convolution again if it is a copy with the activation of a separate layer; then
+    there are three layers, otherwise two.
     """
     joined = _join(layers)
     layer, behind = joined or layers[0], layers[2:] if joined else layers[1:]
@@ -164,7 +164,7 @@ def _before_pooling(layers: Sequence[Layer], kind: type[P]) -> tuple[Conv2D, P, 
 
 
 def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Max pooling right behind a convolution that is linear or has ReLU, also as a layer of its own."""
+    """Max pooling right behind a linear convolution, or one with ReLU, which may be a separate layer."""
     found = _before_pooling(layers, MaxPooling2D)
     if found is None:
         return None
@@ -177,7 +177,7 @@ def _pooled(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
 
 
 def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """At inference, average pooling right behind a convolution whose images may be the lanes of vectors."""
+    """At inference, average pooling right behind a convolution whose images may lie in lanes."""
     found = None if training else _before_pooling(layers, AveragePooling2D)
     if found is None:
         return None
@@ -193,8 +193,8 @@ def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | Non
 def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     """At inference, zeros around the images in front of a convolution, with all that is fused behind it.
 
-    Sums in which padding is left out have the same bits as those in which it is zeros, but for what is not
-    finite in the kernel. Winograd's algorithm looks at tiles as they are, and is left alone.
+    Sums that leave padding out have the same bits as sums over zeros, unless the kernel has values that are
+    not finite. Winograd's algorithm examines tiles with their zeros, and is left alone.
     """
     if training or len(layers) < 2 or type(layers[0]) is not ZeroPadding2D:
         return None
@@ -215,7 +215,7 @@ def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
 
 
 def _window_of_both(padding: ZeroPadding2D, layer: Conv2D | DepthwiseConv2D) -> Window:
-    """Return the window of a convolution on images without the zeros in front of it."""
+    """Return the window of a convolution for images without the zeros that stand in front of it."""
     own, around = layer.window, padding._around
     (top, bottom), (left, right) = (
         (before + more, after + further)
@@ -228,7 +228,7 @@ def _window_of_both(padding: ZeroPadding2D, layer: Conv2D | DepthwiseConv2D) -> 
 
 
 def _activated(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """Any affine layer with an activation behind it as a layer of its own."""
+    """Any affine layer, and an activation behind it that is a separate layer."""
     joined = _join(layers)
     return None if joined is None else Step(layers[:2], first, joined)
 
@@ -238,8 +238,9 @@ def _alone(layers: Sequence[Layer], first: int, training: bool) -> Step:
     return Step(layers[:1], first)
 
 
-# Each rule sees the layers that are left, the first one's number, and whether backward will follow;
-# it returns the step that computes as many of them as it can, or None. The first that knows one wins.
+# Each rule sees the layers that are left, the number of the first one, and whether backward will follow. It
+# returns the step that computes as many of them as it can, or None. The first rule that returns a step
+# wins.
 Rule = Callable[[Sequence[Layer], int, bool], Step | None]
 RULES: tuple[Rule, ...] = (
     _padded,
@@ -254,7 +255,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def steps_of(layers: Sequence[Layer] | Flow, training: bool, fuse: bool = True) -> list[Step]:
-    """Return the steps that compute a flow: the uses that follow one another fused where a rule knows how."""
+    """Return the steps that compute a flow; consecutive uses are fused where a rule can do that."""
     flow, steps = Flow.of(layers), list[Step]()
     layers = flow.layers
     for begin, end in flow.rows():
@@ -266,11 +267,11 @@ def steps_of(layers: Sequence[Layer] | Flow, training: bool, fuse: bool = True) 
 
 
 def _steps_of_row(layers: Sequence[Layer], begin: int, training: bool, fuse: bool) -> Iterator[Step]:
-    """Yield the steps that compute layers in a row, of which the first has this number."""
+    """Yield the steps that compute layers in a row; `begin` is the number of the first one."""
     rules = RULES if fuse else (_alone,)
     number = 0
     while number < len(layers):
-        # A layer that was given a pass of its own goes through that alone.
+        # A layer whose object has its own pass goes through the rule `_alone`.
         own = next((i for i, e in enumerate(layers[number:]) if e.__dict__.keys() & set(HOOKS)), len(layers))
         left = layers[number : number + max(own, 1)]
         known = rules if own else (_alone,)

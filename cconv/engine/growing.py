@@ -1,7 +1,7 @@
-"""Concatenations that follow one another, as in a DenseNet, grow one array at inference.
+"""At inference, concatenations that follow one another, as in a DenseNet, write to one growing array.
 
-Each adds its other inputs behind what lies there already, so that nothing is copied twice. What comes out is
-a view of the array, whose rows lie apart: only those read it that can.
+Each writes its other inputs behind what lies there already, so that nothing is copied twice. Its output is
+a view of the array, whose rows are not contiguous: only steps that can read such rows may read it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,20 +20,20 @@ from cconv.ops.run import replayable
 
 
 class _Row:
-    """The array that concatenations grow, as wide as the last one's output."""
+    """The array that concatenations fill; it is as wide as the output of the last one."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.whole: np.ndarray | None = None
 
     def begins_with(self, x: np.ndarray) -> bool:
-        """Whether an array is the first channels of this one."""
+        """Whether an array is a view of the first channels of this one."""
         whole = self.whole
         return whole is not None and x.strides == whole.strides and x.ctypes.data == whole.ctypes.data
 
 
 class GrowingStep(Step):
-    """A concatenation of channels that goes on where its first input ends, in a row of several."""
+    """A concatenation of channels, one of several in a row, that writes behind the end of its first input."""
 
     def __init__(self, step: Step, row: _Row) -> None:
         super().__init__(step.layers, step.first)
@@ -63,7 +63,7 @@ class GrowingStep(Step):
 
 
 def grow(steps: Sequence[Step], flow: Flow) -> list[Step]:
-    """Return the steps, in which concatenations that follow one another grow one array."""
+    """Return the steps, with concatenations that follow one another replaced by growing ones."""
     readers: dict[int, list[Step]] = {}
     for step in steps:
         for source in step.sources:
@@ -80,7 +80,7 @@ def grow(steps: Sequence[Step], flow: Flow) -> list[Step]:
 
 
 def _row_from(step: Step, readers: dict[int, list[Step]], flow: Flow) -> Iterable[Step]:
-    """Yield a concatenation, and those that go on where the one before ends."""
+    """Yield a concatenation, and those that go on where the one before them ends."""
     while True:
         yield step
         others = readers.get(step.value, [])
@@ -93,7 +93,7 @@ def _row_from(step: Step, readers: dict[int, list[Step]], flow: Flow) -> Iterabl
 
 
 def _grows(step: Step) -> bool:
-    """Whether a step is a concatenation of images' channels, of no subclass."""
+    """Whether a step is a concatenation of the channels of images, and not of a subclass."""
     layer: Any = step.layers[0]
     if type(step) is not Step or type(layer) is not Concatenate or layer.__dict__.keys() & set(HOOKS):
         return False
@@ -103,5 +103,5 @@ def _grows(step: Step) -> bool:
 
 
 def _reads_apart(step: Step) -> bool:
-    """Whether a step takes rows that lie apart."""
+    """Whether a step can read rows that are not contiguous."""
     return type(step) is NormalizedRelu and type(step.layers[0]) is BatchNormalization

@@ -1,6 +1,7 @@
-"""What the steps of a training read again on the way back; the rest may be overwritten before.
+"""Which arrays the backward passes of a training read again; all others may be overwritten earlier.
 
-A ReLU's gradient is found where what it gave is read anyway; some outputs are computed again, not kept.
+The gradient of a ReLU is computed where its output is read anyway. Some outputs are not kept, but computed
+again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,15 +33,15 @@ from cconv.layers.sequence_pooling import (
 
 
 class Kept(NamedTuple):
-    """What the `backward` of a step reads, and whether it begins in place.
+    """What `backward` of a step reads, and whether it begins in place.
 
     Attributes
     ----------
     source, output : bool
-        Whether it reads what went in, and what came out.
+        Whether it reads the step's input; its output.
     in_place : bool
-        Whether it first makes something of the output's gradient, element by element, and then never reads
-        that again.
+        Whether it first turns the output's gradient, element by element, into something else, and never reads
+        the gradient again.
     """
 
     source: bool
@@ -49,18 +50,18 @@ class Kept(NamedTuple):
 
 
 class Lasting(NamedTuple):
-    """How long what a step of a training gives, and the gradient of that, are needed.
+    """How long the output of a training step, and its gradient, are needed.
 
     Attributes
     ----------
     passes : bool
-        Nobody reads the output on the way back: only the next steps do.
+        Nobody reads the output in the backward pass: only the next steps do.
     read_back : bool
         The step's own `backward` reads the output.
     lasts : bool
-        Somebody may read the output until the next batch: a layer of the user's own.
+        A layer of the user's own may read the output until the next batch.
     in_place : bool
-        The output's gradient may be overwritten by what `backward` first makes of it.
+        `backward` may overwrite the output's gradient with what it first makes of it.
     """
 
     passes: bool
@@ -70,9 +71,9 @@ class Lasting(NamedTuple):
 
 
 ALL = Kept(True, True)
-# The layers of several inputs whose gradients depend on none of them; of one input they return that.
+# Layers of several inputs whose gradients depend on none of the inputs; with one input they return it itself.
 JOINING = (Add, Average, Concatenate, Subtract)
-# The layers of one input whose gradient depends neither on that nor on what they gave, which is new memory.
+# Layers of one input whose gradient depends on neither input nor output; the output is new memory.
 MOVING = (
     AveragePooling1D,
     AveragePooling2D,
@@ -92,13 +93,13 @@ MOVING = (
 
 
 def kept_of(step: Step) -> Kept:
-    """Return what a step of a training reads again; of one that is not known that is all."""
+    """Return what a training step reads again; for an unknown step, everything."""
     if any(layer.__dict__.keys() & set(HOOKS) for layer in step.layers):
         return ALL
     if type(step) is AddedRelu:
         return Kept(False, True, True)
     if type(step) is NormalizedRelu:
-        # Where the batch's own mean and variance were taken, ReLU's gradient is found from the input.
+        # If the batch's own mean and variance were used, the ReLU's gradient is found from the input.
         normalization = step.normalization
         return Kept(True, normalization._as_at_inference or not normalization.trainable, True)
     if type(step) is PooledConvolution:
@@ -122,16 +123,16 @@ def _kept_of_layer(step: Step) -> Kept:
 
 
 def _kept_of_activation(activation: activations.Activation) -> Kept:
-    """Return what an activation that is a layer of its own reads again; a linear one returns its input."""
+    """Return what an activation layer reads again; a linear one returns its input itself."""
     if type(activation) not in PLAIN or is_linear(activation):
         return ALL
     return Kept(activation.keeps == "input", activation.keeps == "output", is_relu(activation))
 
 
 def lasting_of(steps: Sequence[Step], flow: Flow) -> list[Lasting]:
-    """Return for each step of a training how long what it gives is needed."""
+    """Return for each training step how long its output is needed."""
     kept = [kept_of(step) for step in steps]
-    again, lasting = set(flow.outputs), set[int]()  # values that are read on the way back, and behind that
+    again, lasting = set(flow.outputs), set[int]()  # values read in the backward pass; values read even later
     for step, what in zip(steps, kept, strict=True):
         if what.source:
             again.update(step.sources)
@@ -146,18 +147,18 @@ def lasting_of(steps: Sequence[Step], flow: Flow) -> list[Lasting]:
 
 
 def _neighbours(steps: Sequence[Step], flow: Flow) -> Iterator[tuple[Step, Step]]:
-    """Yield every step with the one behind it that alone reads what it gives, and reads nothing else."""
+    """Yield a step and the next one, if the next one alone reads its output and reads nothing else."""
     for before, after in pairwise(steps):
         if after.sources == (before.value,) and flow.readers[before.value] == 1:
             yield before, after
 
 
 def share_relus(steps: Sequence[Step], flow: Flow) -> None:
-    """Let the gradient of a ReLU be part of the input gradient of the step behind it.
+    """Let the next step's input gradient include the gradient of a ReLU.
 
-    What a ReLU gives is kept by the step behind it anyway, and tells where the gradient is zero: it is
-    read where that gradient is written, and not in a pass of its own. Both are layers that look at
-    no more than their input; a subclass with a `_backward` of its own is left alone.
+    The next step keeps the output of the ReLU anyway, and that output tells where the gradient is zero. So it
+    is read where the input gradient is written, not in a separate pass. Both layers must look only at their
+    input; subclasses with their own `_backward` are left alone.
     """
     for before, after in _neighbours(steps, flow):
         last = before.layer
@@ -168,16 +169,16 @@ def share_relus(steps: Sequence[Step], flow: Flow) -> None:
 
 
 def _is_plain_step(step: Step) -> bool:
-    """Whether a step is an affine layer alone, of no subclass."""
+    """Whether a step is one affine layer, and not of a subclass."""
     return type(step) is Step and type(step.layer) in AFFINE
 
 
 def compute_again(steps: Sequence[Step], flow: Flow) -> None:
-    """Let outputs that are cheap be computed again for `backward`, in memory that many steps share.
+    """Let cheap outputs be computed again for `backward`, in memory that many steps share.
 
-    That is a normalisation's with ReLU in front of an affine layer, which keeps it until it goes back
-    itself: half of what a network of such blocks has to remember. What the normalisation keeps must not be
-    such an output itself.
+    These are outputs of a normalisation with ReLU in front of an affine layer, which keeps its input until
+    its own `backward`: half of the memory of a network of such blocks. What the normalisation itself keeps
+    must not be such an output.
     """
     for before, after in _neighbours(steps, flow):
         takes = _is_plain_step(after) or isinstance(after, PooledConvolution)

@@ -9,11 +9,11 @@ from numpy.typing import DTypeLike
 
 from cconv.engine.memory import Arena
 
-LINE = 64  # bytes of a cache line, on which everything begins
+LINE = 64  # bytes of a cache line; every array begins on a cache line
 
 
 class _Span(NamedTuple):
-    """Bytes of a piece of memory."""
+    """A range of bytes in a piece of memory."""
 
     piece: int
     begin: int
@@ -25,14 +25,14 @@ class _Span(NamedTuple):
 
 
 class Lender:
-    """Lends memory of its own, and memory of others that they do not need until the next batch.
+    """Lends its own memory, and memory that others do not need until the next batch.
 
-    What is asked for lies in the smallest gap that holds it. Nothing grows under what is still lent.
+    An array goes into the smallest gap that holds it. Memory that is lent never moves.
 
     Parameters
     ----------
     arena : Arena
-        Where memory of its own comes from.
+        Where its own memory comes from.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Lender:
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
-        self._pieces: dict[int, np.ndarray] = {}  # its own are numbered from 0, those of others from -1 down
+        self._pieces: dict[int, np.ndarray] = {}  # own: 0, 1, ...; those of others: -1, -2, ...
         self._free: list[_Span] = []
         self._lent: list[tuple[_Span, np.ndarray]] = []
 
@@ -57,7 +57,7 @@ class Lender:
         self._lent.clear()
 
     def adopt(self, memory: np.ndarray) -> None:
-        """Take memory of somebody else, bytes, to lend it once `keep_only` finds that nobody reads it."""
+        """Take memory (bytes) of others; lend it as soon as `keep_only` finds that nobody reads it."""
         number = min((0, *self._pieces)) - 1
         self._pieces[number] = memory
         self._lent.append((_Span(number, 0, memory.nbytes // LINE * LINE), memory))
@@ -67,8 +67,8 @@ class Lender:
         kind = np.dtype(dtype)
         nbytes = math.prod(map(int, shape)) * kind.itemsize
         size = max(-(-nbytes // LINE), 1) * LINE
-        # Of equal gaps the one that was left last: it may still be in a cache. Others' memory is there
-        # anyway, its own is left whole as long as possible.
+        # Of equal gaps take the one that was freed last: it may still be in a cache. Prefer the memory of
+        # others, which exists anyway: then its own stays in large gaps.
         fitting = [span for span in reversed(self._free) if span.size >= size]
         gap = min(fitting, key=lambda span: (span.piece >= 0, span.size)) if fitting else self._grown(size)
         if fitting:
@@ -85,7 +85,7 @@ class Lender:
         return any(np.may_share_memory(memory, array) for _, memory in self._lent)
 
     def keep_only(self, arrays: Iterable[np.ndarray]) -> None:
-        """Take back all memory in which none of these arrays lies."""
+        """Take back all memory that holds none of these arrays."""
         arrays, lent = list(arrays), self._lent
         self._lent = []
         for span, memory in lent:
@@ -95,7 +95,7 @@ class Lender:
                 self._take_back(span)
 
     def _take_back(self, span: _Span) -> None:
-        """Note that a span is free, together with what is free beside it."""
+        """Mark a span as free, and join it with the free spans beside it."""
         beside = [other for other in self._free if other.piece == span.piece]
         for other in beside:
             if other.end == span.begin or other.begin == span.end:
@@ -104,13 +104,13 @@ class Lender:
         self._free.append(span)
 
     def _grown(self, size: int) -> _Span:
-        """Return new memory, in place of the largest piece of its own of which nothing is lent."""
+        """Return new memory, which replaces the largest own piece of which nothing is lent."""
         whole = [s for s in self._free if s.piece >= 0 and s.size == self._pieces[s.piece].nbytes]
         number = len([piece for piece in self._pieces if piece >= 0])
         if whole:
             largest = max(whole, key=lambda span: span.size)
             self._free.remove(largest)
             number = largest.piece
-            del self._pieces[number]  # the old memory goes before the new one comes
+            del self._pieces[number]  # release the old memory before the new one is allocated
         self._pieces[number] = self._arena.array(("lent", number), (size,), np.uint8)
         return _Span(number, 0, size)

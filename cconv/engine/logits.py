@@ -16,9 +16,9 @@ from cconv.layers.base import Layer
 def split_activations(
     flow: Flow, loss: Any
 ) -> tuple[Flow, list[Activation | None], list[tuple[Layer, Layer]]]:
-    """Return a flow that ends in logits, and for each output the activation that was taken off its end.
+    """Return a flow that ends in logits, and for each output the activation that was removed from its end.
 
-    And the layers that stand there without it, each with the one that it stands for.
+    The third entry lists the layers without activation, each with the layer that it replaces.
     """
     losses = getattr(loss, "parts", [loss] * len(flow.outputs))
     layers, taken, bare = flow.layers, [], []
@@ -35,10 +35,10 @@ def split_activations(
 
 
 def split_activation(layers: Sequence[Layer], loss: Any) -> tuple[list[Layer], Activation | None]:
-    """Return layers that end in logits, and the activation that was taken off their end.
+    """Return layers that end in logits, and the activation that was removed from their end.
 
-    That is done for a loss that is better computed without it: cross-entropy behind a softmax or
-    sigmoid, whose gradient is then a plain difference of probabilities and never divides by a
+    This is done for a loss that is more accurate without the activation: cross-entropy behind a softmax or
+    sigmoid. Its gradient is then a plain difference of probabilities, and never divides by a
     small one. Otherwise, and for a layer or an activation of the user's own, the layers are those given,
     and the activation is None.
     """

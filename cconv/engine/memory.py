@@ -12,22 +12,22 @@ from numpy.typing import DTypeLike
 from cconv.arguments.arrays import aligned_empty
 from cconv.ops.run import Run, quiet
 
-# Shapes of one name that are kept at hand: of whole and last batches, in training and validation.
+# Shapes that are remembered for a name: of whole and last batches, in training and validation.
 MOST_SHAPES = 8
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Arena:
-    """Memory by name: the same again for the same name, larger only when more is asked for.
+    """Memory by name: the same memory for the same name; it grows only if more is asked for.
 
-    Whoever asks under a name gives up what was handed out under it before. Where several arrays of one
-    name are in use together, the memory is reserved first, and then never grows under them.
+    Whoever asks for a name gives up the arrays of that name that were handed out before. Where several arrays
+    of one name are used at the same time, the memory is reserved first, and then does not grow.
 
     Attributes
     ----------
     growths : int
-        How often memory was allocated: arrays handed out before the last time may be out of use.
+        How often memory was allocated. Arrays that were handed out before the last time may be invalid.
 
     Examples
     --------
@@ -57,10 +57,10 @@ class Arena:
         return self._new(name, shape, dtype, arrays) if array is None else array
 
     def reserve(self, name: Any, nbytes: int) -> None:
-        """Make room for arrays of that name, of up to `nbytes` bytes, that are in use together.
+        """Make room for arrays of that name, of up to `nbytes` bytes, that are used at the same time.
 
-        Arrays that were handed out before may be out of use. From now on `array` does not let the memory
-        grow: it would move, and those who hold an older array would read what nobody writes any more.
+        Arrays that were handed out before may become invalid. From now on `array` does not let the memory
+        grow: the memory would move, and holders of older arrays would read what nobody writes any more.
         """
         self._reserved.add(name)
         memory = self._memory.get(name)
@@ -69,11 +69,11 @@ class Arena:
             self._allocate(name, nbytes)
 
     def memory(self, name: Any) -> np.ndarray | None:
-        """Return all bytes that there are under a name, None if there are none."""
+        """Return all memory of a name as bytes, or None if there is none."""
         return self._memory.get(name)
 
     def scratch(self, nbytes: int) -> np.ndarray:
-        """Return the first `nbytes` bytes of the one scratch."""
+        """Return the first `nbytes` bytes of the scratch, of which there is only one."""
         memory = self._memory.get("scratch")
         if memory is None or memory.nbytes < nbytes:
             return self.array("scratch", (nbytes,), np.uint8)
@@ -94,7 +94,7 @@ class Arena:
         return array
 
     def _allocate(self, name: Any, nbytes: int) -> np.ndarray:
-        # The old memory goes before the new one comes.
+        # Release the old memory before the new one is allocated.
         self._arrays.get(name, {}).clear()
         self._memory.pop(name, None)
         self.growths += 1
@@ -106,21 +106,21 @@ class Lends(Protocol):
     """What lends memory: `lending.Lender`."""
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return an array that is nobody else's for a while."""
+        """Return an array that belongs to nobody else for a while."""
         ...
 
 
 class PlanRun(Run):
-    """A `Run` whose arrays are an arena's.
+    """A `Run` whose arrays are from an arena.
 
-    A name that a layer asks for twice in one pass is two arrays, as it would be with fresh ones.
+    If a layer asks for a name twice in one pass, it gets two arrays, as it would from `Run`.
 
     Attributes
     ----------
     tape : list of (kernel, arguments), or None
-        Where kernel calls are recorded; None while they are not.
+        Where kernel calls are recorded; None while they are not recorded.
     dry : bool
-        Whether no kernel is called: what is asked for is all that somebody wants to know.
+        No kernel is called; only the memory that would be asked for is of interest.
     """
 
     step: int
@@ -142,7 +142,7 @@ class PlanRun(Run):
         self._draw_key = super().draw_key
 
     def begin(self, step: int, first_sample: int) -> None:
-        """Begin a batch: what follows draws for this step, from this sample on."""
+        """Begin a batch: random draws that follow are those of this step, from this sample on."""
         self.step, self.first_sample = step, first_sample
         self._draw_key[...] = super().draw_key
 
@@ -152,17 +152,17 @@ class PlanRun(Run):
         return self._draw_key
 
     def enter(self, place: Any, turn: Any, turning: str) -> None:
-        """Begin a pass of the step `place`; arrays named `turning` (all, if "*") go to that of `turn`."""
+        """Begin a pass of step `place`; arrays named `turning` (all, if "*") lie in the memory of `turn`."""
         self._place, self._turn, self._turning = place, turn, turning
         self._asked.clear()
         self._lender = self._offered = None
 
     def borrow(self, tag: str, lender: Lends) -> None:
-        """Let the pass that was entered have its arrays `tag` lent."""
+        """Let the current pass borrow its arrays `tag` from the lender."""
         self._lender, self._lending = lender, tag
 
     def written(self, place: Any, tag: str) -> Iterator[np.ndarray]:
-        """Yield the memory, as bytes, of the arrays `tag` of passes of that place that were not lent."""
+        """Yield the memory, as bytes, of the arrays `tag` of passes of `place`, except borrowed ones."""
         for times in itertools.count():
             memory = self.arena.memory((place, tag, times))
             if memory is None:
@@ -170,11 +170,11 @@ class PlanRun(Run):
             yield memory
 
     def reserve(self, turn: Any, tag: str, nbytes: int) -> None:
-        """Make room for the arrays `tag` of all passes that take that turn, which are in use together."""
+        """Make room for the arrays `tag` of all passes with that `turn`, which are used at the same time."""
         self.arena.reserve((turn, tag, 0), nbytes)
 
     def offer(self, array: np.ndarray | None, tag: str = "y") -> None:
-        """Let the pass that was entered have that for its first array `tag`, if it asks for one as large."""
+        """Offer the current pass an array for its first array `tag`, if that has the same size."""
         self._offered, self._offered_as = array, tag
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -194,7 +194,7 @@ class PlanRun(Run):
         return self.arena.scratch(nbytes)
 
     def kept(self, what: Hashable, count: int, dtype: DTypeLike) -> np.ndarray | None:
-        """Return an array that no other call is given; None in training, where weights change."""
+        """Return an array that no other call gets; None in training, where weights change."""
         if self.training:
             return None
         times = self._asked.get("kept", 0)
@@ -206,7 +206,7 @@ class PlanRun(Run):
         return memory
 
     def levels(self, count: int) -> list["PlanRun"]:
-        """Return so many runs, without a cut, whose arrays are in use together, beside those of this pass."""
+        """Return `count` runs, without a cut; their arrays, and those of this pass, are used together."""
         times = self._asked.get("levels", 0)
         self._asked["levels"] = times + 1
         runs = [copy.copy(self) for _ in range(count)]

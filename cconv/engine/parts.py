@@ -1,9 +1,9 @@
-"""In how many parts a batch goes through the first steps of a plan, at inference.
+"""Into how many parts a batch is cut for the first steps of a plan, at inference.
 
-What a step writes is read by the next one, and then by nobody. A whole batch of it may be more than the
-cache holds, and both then wait for memory. So the first steps, as long as images are large, take
-the batch part by part, each part through all of them. The result is the same, bit by bit: no sample's
-depends on the others, and shapes alone decide.
+Only the next step reads what a step writes. For a whole batch that may be more than the
+cache holds, and then both steps wait for memory. So the first steps, as long as images are large, take
+the batch part by part, each part through all of these steps. The result is the same, bit by bit: no sample
+depends on the others, and only shapes decide how a batch is cut.
 """
 
 import math
@@ -17,10 +17,11 @@ from cconv.layers.base import Layer
 from cconv.layers.convolution import GroupedConvolution
 from cconv.layers.core import Flatten, Reshape
 
-# A batch is cut where at least FEWEST_STEPS steps each read and write LEAST_BYTES or more: fewer do not pay
-# for the calls. In a part no step reads and writes more than PART_BYTES.
+# A batch is cut if at least FEWEST_STEPS steps each read and write LEAST_BYTES or more; with fewer steps,
+# the calls cost more than is saved. For a part, no step reads and writes more than PART_BYTES, unless the
+# lanes of vectors need more images.
 LEAST_BYTES, FEWEST_STEPS, PART_BYTES = 1 << 22, 3, 6 << 20
-# A step whose weights take more bytes than this takes the batch whole, so that they are read once.
+# A step whose weights take more than WEIGHT_BYTES takes the batch whole, so that they are read once.
 WEIGHT_BYTES = 3 << 17
 
 
@@ -30,14 +31,14 @@ def _passes_on(layer: Layer) -> bool:
 
 
 def cut_batch(steps: Sequence[Step], x: np.ndarray, readers: Sequence[int]) -> tuple[int, int]:
-    """Return how many steps take the batch x in parts, and of how many samples; (0, 0) if none do.
+    """Return how many steps take the batch x in parts, and the samples of a part; (0, 0) if none do.
 
-    `readers` is how often each value is read: behind the last of these steps only what it gives is needed.
+    `readers` is how often each value is read. Only the value of the last of these steps may be read later.
     """
     if len(x) < 2 or not steps:
         return 0, 0
     large, widest, fewest = 0, 0, 1
-    best = (0, 0, 0)  # steps, those of them that are large, and the bytes of the largest
+    best = (0, 0, 0)  # number of steps, how many of them are large, bytes of the largest
     sizes = {value: x[0].nbytes for value in steps[0].sources}
     left = list(readers)
     for count, step in enumerate(steps, start=1):
@@ -60,7 +61,7 @@ def cut_batch(steps: Sequence[Step], x: np.ndarray, readers: Sequence[int]) -> t
 
 
 def _fewest_samples(step: Step, x: np.ndarray) -> int:
-    """Return how many images a part needs for the lanes of vectors, where the step has images there."""
+    """Return how many images a part needs to fill the lanes of vectors, if the step computes in lanes."""
     layer = step.layers[0]
     if not isinstance(layer, GroupedConvolution):
         return 1

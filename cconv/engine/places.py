@@ -1,4 +1,4 @@
-"""Where values lie while they are needed: in the fewest places that do."""
+"""Where values lie while they are needed: in as few places as possible."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from cconv.ops import merging
 
 
 class Places:
-    """Which of a few places are taken by values that will still be read.
+    """Which places are taken by values that will still be read.
 
-    A place may hold several values, of which one is a view of the other.
+    A place may hold several values, if one is a view of the other.
 
     Examples
     --------
@@ -30,17 +30,17 @@ class Places:
         self._place_of: dict[int, int] = {}
 
     def free(self) -> int:
-        """Return the first place that no value is in."""
+        """Return the number of the first free place."""
         taken = self._place_of.values()
         return next(place for place in itertools.count() if place not in taken)
 
     def put(self, value: int, place: int | None) -> None:
-        """Note where a value lies; None: in memory that is not one of these places."""
+        """Note in which place a value lies; None: its memory is not one of these places."""
         if place is not None:
             self._place_of[value] = place
 
     def of(self, value: int) -> int | None:
-        """Return where a value lies."""
+        """Return the place of a value, or None."""
         return self._place_of.get(value)
 
     def leave(self, value: int) -> None:
@@ -49,14 +49,14 @@ class Places:
 
 
 class Values:
-    """The values of a pass at inference, each kept as long as somebody will read it.
+    """The values of a pass at inference; each is kept as long as somebody will read it.
 
     Parameters
     ----------
     readers : sequence of int
         How often each value is read.
     given : mapping of int to ndarray
-        The values that are there.
+        The values that exist already.
     """
 
     def __init__(self, readers: Sequence[int], given: dict[int, np.ndarray]) -> None:
@@ -74,15 +74,15 @@ class Values:
         return xs if step.merges else xs[0]
 
     def all(self) -> Iterable[np.ndarray]:
-        """Return those that somebody will read."""
+        """Return all values that somebody will read."""
         return self._there.values()
 
     def begin(self, value: int, y: np.ndarray) -> None:
-        """Go on from the one value that is still needed, which lies in memory of its own."""
+        """Continue with one value, the only one that is still needed; it has its own memory."""
         self._there = {value: y}
 
     def put(self, value: int, y: np.ndarray, place: int, sources: Sequence[int]) -> None:
-        """Keep what was made of the sources, written to that place unless it is a view of one of them."""
+        """Keep a value y that was made of sources; it lies in `place`, unless it is a view of a source."""
         viewed = next((v for v in sources if np.may_share_memory(y, self._there[v])), None)
         self.places.put(value, place if viewed is None else self.places.of(viewed))
         self._there[value] = y
@@ -94,14 +94,14 @@ class Values:
 
 
 class Gradients:
-    """The gradients of values on the way back; those that meet are added, in the order in which they come.
+    """The gradients of values in the backward pass; those of one value are added in the order they come.
 
     Parameters
     ----------
     run : PlanRun
-        What adds them.
+        The run that adds them.
     lender : Lender
-        Where a sum's memory comes from, if none of its terms can be overwritten.
+        Gives the memory of a sum, if neither of its terms can be overwritten.
     """
 
     def __init__(self, run: PlanRun, lender: Lender) -> None:
@@ -110,20 +110,20 @@ class Gradients:
         self._there: dict[int, np.ndarray] = {}
 
     def begin(self, value: int, dy: np.ndarray) -> None:
-        """Take the gradient of an output, which is not overwritten."""
+        """Take the gradient of an output; it is never overwritten."""
         self.add([(value, dy)])
 
     def of(self, value: int) -> np.ndarray | None:
-        """Return the gradient of a value; None where nothing depends on it."""
+        """Return the gradient of a value; None if nothing depends on it."""
         return self._there.get(value)
 
     def spare(self, value: int) -> np.ndarray | None:
-        """Return the gradient of a value if it may be overwritten by what is made of it."""
+        """Return the gradient of a value if the next result may overwrite it, else None."""
         dy = self._there[value]
         return dy if self._is_alone(dy, value, []) else None
 
     def all(self) -> Iterable[np.ndarray]:
-        """Return those that have not been passed on."""
+        """Return the gradients that have not been passed on."""
         return self._there.values()
 
     def leave(self, value: int) -> None:
@@ -131,7 +131,7 @@ class Gradients:
         self._there.pop(value, None)
 
     def add(self, given: Sequence[tuple[int, np.ndarray]]) -> None:
-        """Add to the gradients of values what a step gave: (value, gradient)."""
+        """Add the (value, gradient) pairs that a step returned to the gradients of the values."""
         coming = [dx for _, dx in given]
         for value, dx in given:
             del coming[0]
@@ -139,8 +139,8 @@ class Gradients:
             self._there[value] = dx if there is None else self._sum(value, there, dx, coming)
 
     def _sum(self, value: int, there: np.ndarray, dx: np.ndarray, coming: list[np.ndarray]) -> np.ndarray:
-        """Return a gradient that was there and one more: a sum of two has the same bits in either order."""
-        # The one that came last lies where more has been read for the last time.
+        """Return the sum of a gradient that was there and a new one; either order gives the same bits."""
+        # Prefer the memory of the newer gradient: around it more has been read for the last time.
         for out in (dx, there):
             if self._is_alone(out, value, coming):
                 return merging.add(there, dx, out, self._run)
@@ -149,7 +149,7 @@ class Gradients:
         return merging.add(there, dx, self._run.empty("dx", dx.shape, dx.dtype), self._run)
 
     def _is_alone(self, dx: np.ndarray, value: int, coming: list[np.ndarray]) -> bool:
-        """Whether nobody else, a user neither, needs what lies in the memory of a gradient of that value."""
+        """Whether nobody else, the user included, needs the memory of a gradient of this value."""
         others = [other for number, other in self._there.items() if number != value]
         shared = any(np.may_share_memory(dx, other) for other in (*others, *coming))
         return self._lender.lends(dx) and not shared

@@ -1,21 +1,22 @@
-"""How a built model runs: a list of steps over memory that is allocated once, of a row of layers or a graph.
+"""How a built model, a row of layers or a graph, runs: a list of steps over memory that is allocated once.
 
-Touching fresh pages costs more than the arithmetic of a small network, so a plan keeps every
-array that its steps ask for and hands out the same memory at the next batch:
+Touching fresh pages costs more than the arithmetic of a small network. So a plan keeps every
+array that its steps ask for, and hands out the same memory for the next batch:
 
-- in training, what backward reads again has memory of its own (`keeping.py`); outputs that are cheap enough
-  to be computed again on the way back (`keeping.compute_again`) take turns; all others, and the gradients
-  that flow from layer to layer, are lent memory as long as somebody will read them (`lending.py`), gradients
-  also that of outputs which have been read for the last time;
-- in inference, the outputs lie in as few places as hold those that are still needed (`places.py`), two in a
-  row of layers; what comes of a batch in parts (`parts.py`) has one of its own;
+- in training, arrays that `backward` reads again have their own memory (`keeping.py`). Outputs that are
+  cheap to compute again for `backward` (`keeping.compute_again`) share memory in turns. All others, and the
+  gradients that flow from layer to layer, are lent memory for as long as somebody will read them
+  (`lending.py`); gradients also get the memory of outputs that have been read for the last time;
+- in inference, outputs lie in as few places as can hold those that are still needed (`places.py`): two in a
+  row of layers. What is computed in parts of a batch (`parts.py`) has its own place;
 - the scratch of the kernels is one place that all layers share;
-- in inference, Winograd's kernels are kept transformed, five times the size of the weights (`Run.kept`).
+- in inference, transformed kernels for Winograd's algorithm are kept: five times the size of the weights
+  (`Run.kept`).
 
-A plan belongs to whoever has taken it (`replaying.PlanCache`), and is never entered twice. What it returns is
-overwritten by its next batch: whoever gives it to a user copies it first.
+A plan belongs to the caller who has taken it (`replaying.PlanCache`), and is never entered twice. Its next
+batch overwrites what it returned: who gives that to a user copies it first.
 
-Some layers in a row are computed as one step (`fusing.py`). With ``fuse=False`` each is one of its own.
+Some layers in a row are computed as one step (`fusing.py`). With ``fuse=False`` each layer is a step.
 """
 
 import math
@@ -41,22 +42,22 @@ from cconv.layers.base import Layer
 
 Arrays = (
     np.ndarray | tuple[np.ndarray, ...]
-)  # one of a model's inputs, or outputs; all of them, if there are more
+)  # an input or output of a model; if there are several, a tuple of all
 
 
 class Plan:
-    """A built model made ready to run over memory of its own.
+    """A built model that is ready to run over its own memory.
 
     Parameters
     ----------
     layers : sequence of Layer, or Flow
-        Built: in a row, or with what goes into each.
+        Built layers: a row, or a flow that says which values go into each.
     training : bool
         Whether `backward` will follow `forward`.
     seed : int
         Key of the random draws.
     loss : Loss, optional
-        With it `forward` gives logits where the loss is defined on them.
+        If given, `forward` returns logits where the loss is defined on logits.
     fuse : bool
         Whether layers in a row may be computed as one step.
 
@@ -89,7 +90,7 @@ class Plan:
             compute_again(self.steps, self.flow)
         elif fuse:
             self.steps = grow(add_behind(self.steps, self.flow), self.flow)
-        # The bytes that a sample takes of each memory in which outputs lie that are computed again.
+        # Bytes of a sample in each memory that holds outputs which are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):
             if entry.again:
@@ -106,7 +107,7 @@ class Plan:
         self._given: tuple[np.ndarray, ...] = ()
         self._outputs: tuple[np.ndarray, ...] = ()
         self._done = 0
-        # Built again, or with another activation, a layer is not what the steps were made of.
+        # If a layer is built again, or gets another activation, the steps are out of date.
         self._made_of = [
             (layer.__dict__, name, layer.__dict__[name])
             for layer in given.layers
@@ -127,19 +128,19 @@ class Plan:
 
     @property
     def activation(self) -> Activation | None:
-        """The activation that was taken off the end of the only output."""
+        """The activation that was removed from the end of the only output."""
         return self.activations[0]
 
     def is_current(self) -> bool:
-        """Whether the layers are still what the steps were made of: their arrays, activations, algorithms."""
-        # Every batch asks; `all` takes half as long again.
+        """Whether the steps are up to date: the layers have the same arrays, activations and algorithms."""
+        # This runs for every batch; `all` would take half as long again.
         for attributes, name, value in self._made_of:  # noqa: SIM110
             if attributes[name] is not value:
                 return False
         return True
 
     def prepare(self) -> None:
-        """Take notice of the weights: called before batches that follow a change of them."""
+        """Prepare for the weights as they are now: call it before batches that follow a change of them."""
         for place, entry in self._prepared:
             self.run.enter(place, 0, "")
             entry.prepare(self.run)
@@ -147,10 +148,10 @@ class Plan:
     # --- forward ------------------------------------------------------------------------------
 
     def forward(self, x: Arrays, step: int = 0, first_sample: int = 0, done: int = 0) -> Any:
-        """Return the output, or the logits, of a batch (n, h, w, c); overwritten by the next one.
+        """Return the output, or the logits, of a batch (n, h, w, c); the next batch overwrites it.
 
-        Several inputs, or outputs, are a tuple. The first `done` layers of a row have been computed where the
-        batch was gathered.
+        Several inputs, or outputs, are a tuple. The first `done` layers of a row have already been computed
+        when the batch was gathered.
         """
         self._done, self._given = done, each_of(x)
         self.run.begin(step, first_sample)
@@ -181,7 +182,7 @@ class Plan:
         return values, [(number, entry) for number, entry in enumerate(self.steps) if entry.first >= done]
 
     def _step_forward(self, number: int, entry: Step, values: Values) -> np.ndarray:
-        """Compute a step of a training, and return its output."""
+        """Compute a training step, and return its output."""
         run, passing = self.run, self._kept[number].passes
         if entry.again:
             self._enter_again(number)
@@ -197,7 +198,7 @@ class Plan:
     def _forward_through(
         self, values: Values, steps: Sequence[tuple[int, Step]], out: np.ndarray | None = None
     ) -> None:
-        """Compute these steps at inference; if `out` is given, the last one's output there."""
+        """Compute these steps at inference; if `out` is given, the last output goes there."""
         for number, entry in steps:
             place = values.places.free()
             self.run.enter(("forward", number), place, "*")
@@ -230,22 +231,22 @@ class Plan:
         return steps[front:]
 
     def _reserve(self, samples: int) -> None:
-        """Make room for outputs that are computed again, which several steps hold together."""
+        """Make room for outputs that are computed again; several steps use that room at the same time."""
         for turn, nbytes in self._again.items():
             self.run.reserve(turn, "y", samples * nbytes)
 
     def _enter_again(self, number: int) -> None:
-        """Begin a pass of a step whose output is computed again: neighbours take turns."""
+        """Begin a pass of a step whose output is computed again: neighbouring steps take turns."""
         self.run.enter(("forward", number), _turn_again(number), "y")
 
     def _recompute(self, number: int | None) -> None:
-        """Put the output of a step back where it was, if it is one that is computed again."""
+        """Compute the output of a step again, into the same memory, if it was not kept."""
         if number is not None and self.steps[number].again and self.steps[number].first >= self._done:
             self._enter_again(number)
             self.steps[number].recompute(self.run)
 
     def finish(self, y: Arrays) -> Any:
-        """Return the model's output for what `forward` returned: the activation of the logits."""
+        """Return the model's output from what `forward` returned: apply the activations to the logits."""
         if isinstance(y, tuple):
             return tuple([self._activated(number, each) for number, each in enumerate(y)])
         return self._activated(0, y)
@@ -258,13 +259,13 @@ class Plan:
         return activation(y, self.run)
 
     def predict(self, x: Arrays, done: int = 0) -> Any:
-        """Return the model's output for a batch: `forward` and `finish`; overwritten by the next one."""
+        """Return the model's output for a batch: `forward`, then `finish`; the next batch overwrites it."""
         return self.finish(self.forward(x, done=done))
 
     def loss_of(self, y_true: Any, y: Arrays, sample_weight: Any) -> tuple[float, Any]:
         """Return the loss of what `forward` returned, and its gradient.
 
-        Of several outputs the loss is a `losses.joint.Total`; the gradient of one without a loss is None.
+        With several outputs the loss is a `losses.joint.Total`; the gradient is None for one without a loss.
         """
         self.run.enter("loss", 0, "")
         if isinstance(y, tuple):
@@ -273,7 +274,7 @@ class Plan:
         return self.loss(y_true, y, sample_weight, self.run, self.activation is not None)
 
     def _parts_of_loss(self) -> Iterator[PlanRun]:
-        """Yield the run for one output's loss after another: each has memory of its own."""
+        """Yield the run for the loss of one output after another; each loss has its own memory."""
         for number in range(len(self.flow.outputs)):
             self.run.enter(("loss", number), 0, "")
             yield self.run
@@ -281,7 +282,7 @@ class Plan:
     # --- backward -----------------------------------------------------------------------------
 
     def backward(self, dy: Arrays) -> None:
-        """Set the gradients of all weights that are trained, from that of what `forward` returned."""
+        """Set the gradients of all weights that are trained; dy is that of what `forward` returned."""
         wanted = self._wanted()
         gradients = Gradients(self.run, self._lender)
         for value, given in zip(self.flow.outputs, each_of(dy), strict=True):
@@ -300,14 +301,14 @@ class Plan:
         self.shared.add_gradients(self.run)
 
     def _wanted(self) -> list[bool]:
-        """Return for each value whether weights that learn depend on its gradient."""
+        """Return for each value whether its gradient is needed for weights that are trained."""
         wanted = [False] * len(self.flow.readers)
         for entry in self.steps:
             wanted[entry.value] = entry.learns() or any([wanted[value] for value in entry.sources])
         return wanted
 
     def _step_back(self, number: int, gradients: Gradients, wanted: list[bool]) -> None:
-        """Pass the gradient of a step's output on to its inputs."""
+        """Compute the gradients of a step's inputs from that of its output."""
         entry = self.steps[number]
         for value in entry.sources:
             self._recompute(self._step_of.get(value))
@@ -327,14 +328,14 @@ class Plan:
         gradients.add([(value, dx) for value, dx in coming if dx is not None])
 
     def _lend_output(self, number: int) -> None:
-        """Lend the memory of a step's output until the next batch, unless the user may read it."""
+        """Lend out the memory of a step's output until the next batch, unless the user may read it."""
         if not self._kept[number].lasts:
             for memory in self.run.written(("forward", number), "y"):
                 if not any(np.may_share_memory(memory, y) for y in self._outputs):
                     self._lender.adopt(memory)
 
     def _without_gradient(self, number: int) -> None:
-        """Set the gradients of a step on which no loss depends to 0."""
+        """Set the gradients of a step to 0, because no loss depends on it."""
         self.run.enter(("backward", number), 0, "")
         for place, layer in enumerate(self.steps[number].layers):
             for name, param in layer.params.items() if layer.trainable else ():
@@ -364,7 +365,7 @@ def each_of(x: Any) -> tuple[Any, ...]:
 
 
 def _turn_again(number: int) -> tuple[str, int]:
-    """Return the name of the memory in which the output of that step lies, if it is computed again."""
+    """Return the name of the memory for the output of a step that is computed again."""
     return "again", number % 2
 
 

@@ -1,4 +1,4 @@
-"""A pass as the list of its kernel calls: all that is left when only what goes in changes."""
+"""A pass as a list of kernel calls: all that is left of it when only its inputs change."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,16 +10,16 @@ from cconv.engine.memory import Call
 
 
 class Program:
-    """Recorded kernel calls, which are repeated on other inputs of the same shapes.
+    """Recorded kernel calls that are repeated with other inputs of the same shapes.
 
-    Every array but the inputs keeps its place, so what is written into the weights is seen.
+    Every array except the inputs keeps its place, so changed weights are used.
 
     Parameters
     ----------
     calls : sequence of (kernel, arguments)
         In order; the arguments name every array that is read or written.
     inputs : sequence of ndarray
-        What went into the recorded pass. No other array may lie in their memory.
+        The inputs of the recorded pass. No other array may lie in their memory.
     y : ndarray or tuple of ndarray, optional
         The output of the recorded pass.
 
@@ -34,8 +34,8 @@ class Program:
 
     def __init__(self, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None) -> None:
         prepared = [_prepared(kernel, args) for kernel, args in calls]
-        # Where inputs stand: in which arguments, at which place, which input, and what part of it in
-        # what shape, if it is not all as it is.
+        # Where inputs are needed: list of arguments, place in it, number of the input, and which part of it
+        # in which shape; None for all of it as it is.
         self._places = [
             (args, place, number, _part_of(x, arg))
             for (_, args), (_, given) in zip(prepared, calls, strict=True)
@@ -43,7 +43,7 @@ class Program:
             for number, x in enumerate(inputs)
             if _is_of(arg, x)
         ]
-        # Arguments that never change are given as they are, without a copy of the list.
+        # Lists of arguments that never change are stored as tuples, which need no copy for a call.
         changing = {id(args) for args, *_ in self._places}
         self._calls: list[tuple[Any, Sequence[Any]]] = [
             (kernel, args if id(args) in changing else tuple(args)) for kernel, args in prepared
@@ -53,7 +53,7 @@ class Program:
 
     @classmethod
     def of(cls, calls: Sequence[Call], inputs: Sequence[np.ndarray], y: Any = None) -> Self | None:
-        """Return the program; None where an array is neither a piece of an input nor apart from it."""
+        """Return the program, or None if an array shares memory with an input but is not a piece of it."""
         for x in inputs:
             same = [arg for _, args in calls for arg in args if _is_of(arg, x)]
             ys = y if isinstance(y, tuple) else (y,)
@@ -62,7 +62,7 @@ class Program:
         return cls(calls, inputs, y)
 
     def __call__(self, *inputs: np.ndarray) -> Any:
-        """Return the output, overwritten by the next call, for C-contiguous inputs of the recorded shapes."""
+        """Return the output for C-contiguous inputs of the recorded shapes; the next call overwrites it."""
         try:
             for args, place, number, part in self._places:
                 x = inputs[number]
@@ -79,12 +79,12 @@ class Program:
             args[place] = None
 
 
-# What Cython calls the dtypes of its fused functions.
+# Cython's names for the dtypes of its fused functions.
 SIGNATURES = {"f4": "float", "f8": "double"}
 
 
 def _prepared(kernel: Any, args: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Return a call that is made in less time: to the function of its dtype, with views for its arrays."""
+    """Return a call that takes less time: to the function for its dtype, with memoryviews for arrays."""
     dtypes = {arg.dtype.str[1:] for arg in args if isinstance(arg, np.ndarray)} & SIGNATURES.keys()
     name = SIGNATURES[dtypes.pop()] if len(dtypes) == 1 else ""
     if name not in getattr(kernel, "__signatures__", ()):
@@ -103,7 +103,7 @@ def _is_of(arg: object, x: np.ndarray) -> bool:
 
 
 def _is_piece(arg: np.ndarray, x: np.ndarray) -> bool:
-    """Whether an argument in the memory of x is some of its elements in a row."""
+    """Whether an argument in the memory of x is a contiguous piece of its elements."""
     if arg.dtype != x.dtype or not arg.flags.c_contiguous:
         return False
     first = arg.ctypes.data - x.ctypes.data
@@ -111,6 +111,6 @@ def _is_piece(arg: np.ndarray, x: np.ndarray) -> bool:
 
 
 def _part_of(x: np.ndarray, arg: np.ndarray) -> tuple[slice, tuple[int, ...]] | None:
-    """Return which elements of x a piece of it is, and in what shape; None: it is x."""
+    """Return which elements of x the argument is, and in what shape; None if it is x itself."""
     first = (arg.ctypes.data - x.ctypes.data) // x.itemsize
     return None if arg.shape == x.shape else (slice(first, first + arg.size), arg.shape)

@@ -1,9 +1,9 @@
-"""A plan that remembers: what it has done with a batch of some shape it repeats kernel call by kernel call.
+"""A plan that remembers: it repeats what it did for a batch of the same shape, kernel call by kernel call.
 
-Between the kernels of a small network, Python takes as long as they do. So the kernel calls of the
-second batch of a shape are recorded (the first one still allocates), and later batches make those
-calls alone, in training forward and backward, with their own input in its place. What the calls depend on
-beside arrays is the key under which they are kept; where memory has moved they are forgotten.
+Between the kernels of a small network, Python takes as long as the kernels themselves. So the kernel calls of
+the second batch of a shape are recorded (the first one still allocates memory). Later batches, forward and in
+training also backward, only make these calls, with their own input. The calls are kept under a key that holds
+all they depend on besides arrays. They are forgotten when memory has moved.
 """
 
 import threading
@@ -20,7 +20,7 @@ from cconv.engine.program import Program
 from cconv.layers.base import Layer
 from cconv.threads import get_num_threads
 
-# Shapes of batches whose kernel calls are kept.
+# Batch shapes whose kernel calls are kept.
 MOST_PROGRAMS = 8
 
 Key = tuple[Any, ...]
@@ -28,7 +28,7 @@ Gradients = list[tuple[Layer, dict[str, np.ndarray]]]
 
 
 class _Recording(NamedTuple):
-    """A forward pass in training that was recorded, until its backward pass is too."""
+    """A forward pass in training that was recorded, and waits for its backward pass."""
 
     key: Key
     xs: tuple[np.ndarray, ...]
@@ -37,7 +37,7 @@ class _Recording(NamedTuple):
 
 
 class _Repeat(NamedTuple):
-    """What repeats a training step, and the gradients that it sets."""
+    """The programs that repeat a training step, and the gradients that they set."""
 
     forward: Program
     backward: Program
@@ -45,20 +45,20 @@ class _Repeat(NamedTuple):
 
 
 class RecordedPlan(Plan):
-    """A `Plan` that repeats what it has done before; its results have the same bits as that plan's.
+    """A `Plan` that repeats what it has done before; its results have the same bits as those of `Plan`.
 
-    Layers that do more than call kernels, such as a random augmentation, are run as ever.
+    Layers that do more than call kernels, such as a random augmentation, always run normally.
 
     Attributes
     ----------
     replays : bool
-        Whether the passes are nothing but kernel calls.
+        Whether the passes consist only of kernel calls.
     """
 
     def __init__(self, layers: Any, **options: Any) -> None:
         super().__init__(layers, **options)
         self.replays: bool = all(entry.replays(self.training) for entry in self.steps)
-        # By key what repeats it; None while it has been seen once; False where it cannot be repeated.
+        # By key: the program; None if the batch was seen once; False if it cannot be repeated.
         self._programs: dict[Key, Any] = {}
         self._growths = 0
         self._recording: _Recording | None = None
@@ -67,7 +67,7 @@ class RecordedPlan(Plan):
 
     @property
     def repeated(self) -> object | None:
-        """What repeats the current step of training, if anything does: the same object, the same arrays."""
+        """What repeats the current training step, or None; the same object means the same arrays."""
         return None if self._repeat is None else self._repeat[0]
 
     def predict(self, x: Arrays, done: int = 0) -> Any:
@@ -136,7 +136,7 @@ class RecordedPlan(Plan):
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""
         self._recording = self._repeat = None
-        self.run.tape = None  # an interrupt may have come before that was done
+        self.run.tape = None  # an interrupt may have come before `_taped` did this
         if self._held:
             self._held = False
             super().release()
@@ -159,11 +159,11 @@ class RecordedPlan(Plan):
             self.run.tape = None
 
     def _known(self, key: Key) -> Any:
-        """Return what repeats a batch of that key, if anything does."""
+        """Return what repeats a batch with this key, or None."""
         return self._programs.get(key) if self._growths == self.arena.growths else None
 
     def _may_record(self, key: Key) -> bool:
-        """Whether this is a second time, and all memory is there."""
+        """Whether this batch is seen for the second time, and no memory has grown since."""
         seen = self._programs.get(key, False) is None
         return seen and self.replays and self._growths == self.arena.growths
 
@@ -176,10 +176,10 @@ class RecordedPlan(Plan):
         self._programs.setdefault(key, None)
 
     def _keep(self, key: Key, program: Any) -> None:
-        """Note a batch that was recorded; None: it cannot be repeated."""
+        """Keep the program of a recorded batch; None: it cannot be repeated."""
         if self._growths == self.arena.growths:
             self._programs[key] = program or False
-        else:  # memory that grew in this very pass was not all recorded at its last place
+        else:  # memory grew in this pass, so not all of it was recorded at its final place
             self._seen(key)
 
 
@@ -189,7 +189,7 @@ def _shape_of(x: Arrays) -> tuple[Any, ...]:
 
 
 def _copied(x: Arrays) -> Arrays:
-    """Return copies, in whose memory no other array lies."""
+    """Return copies; no other array lies in their memory."""
     return tuple([array.copy() for array in x]) if isinstance(x, tuple) else x.copy()
 
 
@@ -206,24 +206,24 @@ class _Idle(threading.local):
 
 
 class PlanCache:
-    """The plans of a model: one for training, and for inference those of each thread that are not in use.
+    """The plans of a model: one for training, and for each thread those for inference that are not in use.
 
-    Who predicts takes a plan off the list of its thread and puts it back when it has what it wanted: a
-    signal handler, or a function of the user's that a plan calls, finds none there and makes one of its own.
-    So a thread has as many plans as there were predictions one inside the other. A plan in which something
-    was raised is not put back. The plan for training is for whoever has claimed the model
+    To predict, a thread takes a plan off its list, and puts it back when it has the result. Meanwhile a
+    signal handler, or a function of the user's that the plan calls, finds no plan there and makes its own.
+    So a thread has as many plans as predictions were nested. A plan in which an exception was raised
+    is not put back. The plan for training belongs to the caller who has claimed the model
     (`models/training.py`).
 
-    A copy or a pickle of it is empty: memory is no part of a model.
+    A copy or a pickle of the cache is empty: memory is no part of a model.
 
     Attributes
     ----------
     training : RecordedPlan or None
         The plan for training.
     plain : tuple of int or None
-        Shape of a sample that a plan takes as the user gives it; None where it cannot.
+        Shape of a sample that a plan can take just as the user gives it, or None.
     rows : int
-        Samples that are predicted at a time where the user does not choose.
+        Samples that are predicted at once if the user does not choose.
     places : tuple of Claims or None
         The claims to the layers, each once, in the order of their addresses.
     """
@@ -237,15 +237,15 @@ class PlanCache:
 
     @property
     def inference(self) -> RecordedPlan | None:
-        """The plan that the calling thread would enter next."""
+        """The plan that the calling thread would take next, or None."""
         plans = self.idle.plans
         return plans[-1] if plans else None
 
     def take(self) -> RecordedPlan | None:
-        """Take a plan of the calling thread that is still right; None if there is none."""
+        """Take a plan of the calling thread that is up to date, or return None."""
         plans = self.idle.plans
         while True:
-            try:  # not `while plans`: a signal handler may come between, and leave none
+            try:  # not `while plans`: a signal handler may take the last one in between
                 plan = plans.pop()
             except IndexError:
                 return None
@@ -253,7 +253,7 @@ class PlanCache:
                 return plan
 
     def put_back(self, plan: RecordedPlan) -> None:
-        """Let the calling thread enter the plan again."""
+        """Put the plan back, so that the calling thread can take it again."""
         self.idle.plans.append(plan)
 
     def __reduce__(self) -> tuple[type["PlanCache"], tuple[()]]:

@@ -1,4 +1,4 @@
-"""Layers that a model uses more than once, or as they are at inference: each such use has a copy of its own.
+"""Layers that a model uses more than once, or in inference mode: each such use gets its own copy.
 
 A copy has the layer's weights and state, and keeps for itself what its backward pass needs. The gradients of
 all uses are added at the end, in the order of the uses.
@@ -12,7 +12,7 @@ from cconv.engine.memory import PlanRun
 from cconv.layers.base import Layer
 from cconv.ops import merging
 
-# From one use of a layer to the next the key of its random draws grows by this.
+# From one use of a layer to the next, the key of its random draws grows by NEXT_KEY.
 NEXT_KEY = 1 << 20
 
 
@@ -22,7 +22,7 @@ class _Copy(NamedTuple):
 
 
 class Shared:
-    """The layers of a flow, and the copies of those that are used again.
+    """The layers of a flow, and the copies for their further uses.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Shared:
         self._again: list[_Copy] = []
 
     def used(self, layer: Layer, at_inference: bool) -> Layer:
-        """Return what computes the next use of a layer: itself, or a copy."""
+        """Return the layer for the next use: the layer itself, or a copy."""
         times = sum(other.layer is layer for other in self._copies) + (layer in self.layers)
         if not times:
             self.layers.append(layer)
@@ -53,12 +53,12 @@ class Shared:
         return twin
 
     def follow(self) -> None:
-        """Let the copies learn as their layers do."""
+        """Give every copy the `trainable` of its layer."""
         for layer, twin in self._copies:
             twin.trainable = layer.trainable
 
     def add_gradients(self, run: PlanRun) -> None:
-        """Add the gradients of further uses to those of the first."""
+        """Add the gradients of further uses to those of the first use."""
         for number, (layer, twin) in enumerate(self._again):
             for name, gradient in twin.grads.items() if layer.trainable else ():
                 run.enter(("shared", number), 0, "")
@@ -67,7 +67,7 @@ class Shared:
 
 
 def apart(flow: Flow) -> tuple[Flow, Shared]:
-    """Return a flow in which every use has a layer of its own, and what joins them."""
+    """Return a flow in which every use has its own layer, and the object that joins them."""
     shared = Shared()
     layers = [shared.used(use.layer, use.at_inference) for use in flow.uses]
     return flow.with_layers(layers), shared

@@ -1,7 +1,7 @@
-"""The steps of a plan: how layers in a row are computed as one; `fusing.py` says which.
+"""The steps of a plan: how layers in a row are computed as one; `fusing.py` says which layers.
 
-What a fused step gives has the same bits
-as its layers one by one, but for a batch normalisation in the weights, which is the same within rounding.
+The output of a fused step has the same bits as that of its layers one by one. The exception is a batch
+normalisation that is folded into the weights: there it is the same within rounding.
 """
 
 import copy
@@ -26,14 +26,14 @@ from cconv.ops.run import Run, is_replayable, replayable
 
 
 class Step:
-    """One entry of a plan: here one layer, perhaps with its activation; a fused step holds several.
+    """One entry of a plan: here one layer, perhaps with its activation; a fused step holds several layers.
 
     Parameters
     ----------
     layers : sequence of Layer
         In order.
     first : int
-        Number of the first of them in the model.
+        Number of the first layer in the model.
     joined : Affine, optional
         A copy of the first layer that has the activation of the second: see `fusing._join`.
 
@@ -42,17 +42,17 @@ class Step:
     layers : list of Layer
         In order; their `grads` are set by `backward`.
     first : int
-        Number of the first of them in the model.
+        Number of the first layer in the model.
     from_relu : bool
-        The input is what a ReLU gave, and the gradient of that is part of this step's: `keeping.share_relus`.
+        The input is the output of a ReLU, whose gradient this step also computes: `keeping.share_relus`.
     to_relu : bool
-        The gradient of the ReLU at the end is part of the next step's.
+        The next step also computes the gradient of the ReLU at the end.
     sources : tuple of int
         Numbers of the values that go in (`flow.Flow`).
     value : int
         Number of the value that comes out.
     again : bool
-        The output is not kept until `backward`: the plan has it computed again, see `keeping.compute_again`.
+        The output is not kept until `backward`, but computed again: see `keeping.compute_again`.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
@@ -65,7 +65,7 @@ class Step:
 
     @property
     def layer(self) -> Layer:
-        """The layer that computes: the first, or its copy, which has the same weights and gradients."""
+        """The layer that computes: the first one, or its copy, which has the same weights and gradients."""
         first, joined = self.layers[0], self._joined
         if joined is None:
             return first
@@ -74,14 +74,14 @@ class Step:
 
     @property
     def merges(self) -> bool:
-        """Whether `forward` takes several inputs, as a tuple, and `backward` gives as many gradients."""
+        """Whether `forward` takes several inputs, as a tuple, and `backward` returns as many gradients."""
         return self.layers[0]._merges
 
     def prepare(self, run: PlanRun) -> None:
-        """Get ready for batches through which the weights stay as they are."""
+        """Get ready for batches during which the weights do not change."""
 
     def replays(self, training: bool) -> bool:
-        """Whether `forward`, and in training `backward`, are nothing but kernel calls."""
+        """Whether `forward`, and in training `backward`, consist only of kernel calls."""
         own = is_replayable(self.forward) and (is_replayable(self.backward) or not training)
         return own and all(layer._replays(training) for layer in self.layers)
 
@@ -92,7 +92,7 @@ class Step:
 
     @replayable
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
-        """Set the gradients of the weights; return that of the input if `need_dx`, as many as there are."""
+        """Set the gradients of the weights; return that of the input, or of each, if `need_dx` says so."""
         layer = self.layer
         if isinstance(layer, Affine) and (self.from_relu or self.to_relu):
             if not self.to_relu:
@@ -101,7 +101,7 @@ class Step:
         return layer._backward(dy, run, need_dx=need_dx)
 
     def recompute(self, run: PlanRun) -> None:
-        """Put the output of the last `forward` back where it was, if it is one that is computed again."""
+        """Compute the output of the last `forward` again, into the same memory, if it was not kept."""
 
     def release(self) -> None:
         """Let go of what `backward` needs."""
@@ -109,17 +109,17 @@ class Step:
             layer._forget()
 
     def learns(self) -> bool:
-        """Whether there are weights here for an optimizer to change."""
+        """Whether the step has weights that are trained."""
         return any(layer.trainable and layer.params for layer in self.layers)
 
 
 class NormalizedStep(Step):
-    """An affine layer, the batch normalisation behind it and, if it has one, the activation behind that.
+    """An affine layer, the batch normalisation behind it, and the activation behind that, if there is one.
 
-    At inference that is one layer with other weights, which computes ReLU inside its kernel.
-    Those weights are computed again by every `prepare`, since the layers' own may be written to by
-    anyone at any time; next to a batch of images that is little work. A dense layer or a pointwise
-    convolution multiplies its kernel where that is laid out anyway.
+    At inference this is one layer with other weights, which computes ReLU inside its kernel.
+    Every `prepare` computes these weights again, because anyone may write to the layers' own weights
+    at any time; that is little work beside a batch of images. A dense layer or a pointwise
+    convolution scales its kernel when it lays it out, which it does anyway.
     """
 
     def __init__(self, layers: Sequence[Layer], first: int, activation: Activation | None) -> None:
@@ -131,13 +131,13 @@ class NormalizedStep(Step):
         if activation is not None:
             folded.activation = activation
             last = follows(activation)
-            # ReLU is computed in the kernel itself.
+            # The affine kernel computes ReLU itself.
             if last is not None and last.activation != "relu" and isinstance(folded, IN_THE_SAME_PASS):
                 folded.activation, folded._last = activations.Linear(), last
         self._folded = folded
 
     def prepare(self, run: PlanRun) -> None:
-        """Fold the normalisation into the weights, which keep their memory."""
+        """Fold the normalisation into the weights; these stay in the same memory."""
         affine, normalization = self.layers[:2]
         assert isinstance(normalization, BatchNormalization)
         assert isinstance(affine, Affine)
@@ -155,7 +155,7 @@ class NormalizedStep(Step):
             self._folded.params.add(name, array)
 
     def replays(self, training: bool) -> bool:
-        """Whether the layer of the folded weights is nothing but kernel calls."""
+        """Whether the layer with the folded weights consists only of kernel calls."""
         return self._folded._replays(training)
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
@@ -164,7 +164,7 @@ class NormalizedStep(Step):
 
 
 class NormalizedRelu(Step):
-    """A batch normalisation and the ReLU behind it, cut above or not, as one pass each way.
+    """A batch normalisation and the ReLU behind it, cut above or not, as one pass in each direction.
 
     The results have the same bits as those of the two layers one by one.
     """
@@ -190,7 +190,7 @@ class NormalizedRelu(Step):
         return y
 
     def recompute(self, run: PlanRun) -> None:
-        """Put the output back, from what the normalisation kept."""
+        """Compute the output again, from what the normalisation kept."""
         assert self._y is not None
         self._y = self.normalization._relu_again(self._y.shape, self._cap, run)
 
@@ -208,9 +208,9 @@ class NormalizedRelu(Step):
 class PooledConvolution(Step):
     """A convolution, with or without ReLU, and the max pooling behind it, as one sweep.
 
-    What lies between them stays in the cache. Without it the gradient of ReLU costs nothing
-    either: where the largest value of a window is not above zero, the argmax names no position.
-    The results have the same bits as those of the two layers one by one; so have the gradients where the
+    The image between them stays in the cache. The gradient of ReLU costs nothing: where
+    the largest value of a window is not above zero, the argmax names no position.
+    The results have the same bits as those of the two layers one by one. So have the gradients, if the
     input and the kernel are finite: what pooling does not choose is left out, not multiplied by zero.
     """
 
@@ -289,7 +289,7 @@ class PooledConvolution(Step):
 
 
 class AddedRelu(Step):
-    """The sum of two inputs of one shape, and the ReLU behind it, as one pass over the numbers each way."""
+    """The sum of two inputs of one shape, and the ReLU behind it, as one pass in each direction."""
 
     _y: np.ndarray | None = None
 
@@ -316,7 +316,7 @@ class AddedRelu(Step):
 class AveragedConvolution(Step):
     """At inference, a convolution of few filters, its activation and the average pooling behind it.
 
-    With enough images for the lanes of vectors that is one sweep: rows are convolved, activated and pooled
+    With enough images for the lanes of vectors this is one sweep: rows are convolved, activated and pooled
     before they leave the lanes. The results have the same bits as those of the layers one by one.
     """
 
@@ -334,7 +334,7 @@ class AveragedConvolution(Step):
 
 
 def scales_kernel(layer: Affine) -> bool:
-    """Whether the layer multiplies its kernel by a scale of the outputs where that is laid out anyway."""
+    """Whether the layer can scale its outputs by its kernel, because it lays the kernel out anyway."""
     if isinstance(layer, SeparableConvolution):
         return True
     return type(layer) is Dense or (

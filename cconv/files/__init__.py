@@ -1,1 +1,1 @@
-"""Files: opening, checking, writing. Nothing here knows of layers or models."""
+"""Files: opening, checking, writing. Nothing here knows about layers or models."""

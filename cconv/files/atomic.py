@@ -1,4 +1,4 @@
-"""Writing a file in one step: at every moment there is the old one or the new one, and never half of one."""
+"""Writes a file in one step: at every moment there is the whole old file or the whole new one."""
 
 import errno
 import os
@@ -15,12 +15,12 @@ from typing import BinaryIO
 if sys.platform != "win32":
     import fcntl
 
-LONGEST_NAME = 200  # bytes of a file's name that fit, with what is added, into what file systems take
+LONGEST_NAME = 200  # bytes of a file's name, so that file systems accept it with what is added
 
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say in every error which file cannot be written."""
+    """Name the file in every error about writing it."""
     try:
         yield
     except MemoryError as error:
@@ -35,12 +35,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def destination(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
-    """Return the file that a write to `path` goes to, behind symbolic links, and what is there now.
+    """Return the file to which a write to `path` goes, behind symbolic links, and its `os.stat`, or None.
 
     Raises
     ------
     OSError
-        When it cannot be a file: no such folder, a folder, a device, a pipe, links in a circle.
+        If it cannot be a file: missing folder, a folder, a device, a pipe, links in a circle.
     """
     try:
         found = os.stat(path)
@@ -59,15 +59,15 @@ def destination(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | No
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file to write to, which takes the place of the one at `path` at the end, if nothing is raised.
+    """Yield a file to write to; at the end, if nothing was raised, it replaces the file at `path`.
 
-    It lies beside its place until then. It has the mode and, where that may be, the owner of the old file,
-    else those of any new file. What a killed process left beside that place is removed.
+    Until then it lies in the same folder. It gets the mode and, if allowed, the owner of the old file,
+    or those of any new file. Temporary files that killed processes left in the folder are removed.
 
     Raises
     ------
     OSError
-        When it cannot be written; then what was at `path` is untouched. Once the new file is in its place
+        If it cannot be written; then the file at `path` is untouched. Once the new file is in its place,
         nothing is raised any more.
 
     Examples
@@ -88,9 +88,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(fd)
-            if sys.platform == "win32":  # where no file is moved that is open
+            if sys.platform == "win32":  # Windows does not move open files
                 file.close()
-            # The lock lasts until the file is in its place: without it, it would be taken for a leftover.
+            # The lock lasts until the file is in its place: an unlocked file would be taken for a leftover.
             os.replace(temporary, target)
         except BaseException:
             with suppress(OSError):
@@ -103,7 +103,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Write the folder's own table to the disk. Some file systems cannot, and the file is in place anyway."""
+    """Write the folder's own table to the disk. Some file systems cannot, but the file is in place anyway."""
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
         try:
@@ -113,7 +113,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _stem(target: Path) -> str:
-    """Return what the names of the temporary files of a target begin with."""
+    """Return the beginning of the names of a target's temporary files."""
     name = target.name
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = sha256(os.fsencode(name)).hexdigest()
@@ -125,17 +125,17 @@ def _create(target: Path, old: os.stat_result | None) -> tuple[Path, int]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
         temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(8)}.tmp")
-        # The umask makes the mode of a new file. Who may not read the old one may not read this one either.
+        # The umask sets the mode of a new file. Who may not read the old file may not read this one either.
         fd = os.open(temporary, flags, 0o666 if old is None else 0o600)
         if _locked(fd):
             if old is not None:
                 _keep_owner_and_mode(fd, old)
             return temporary, fd
-        os.close(fd)  # another process took it for a leftover: once more
+        os.close(fd)  # another process took it for a leftover: try again
 
 
 def _locked(fd: int) -> bool:
-    """Lock a new file, as long as this process lives; False when it is removed already, or will be."""
+    """Lock a new file for the life of this process; False if it has been removed, or will be."""
     if sys.platform == "win32":
         return True
     try:
@@ -143,7 +143,7 @@ def _locked(fd: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # a file system without locks: nobody can take the file for a leftover there
+        return True  # a file system without locks: there nobody can take the file for a leftover
     return os.fstat(fd).st_nlink > 0
 
 
@@ -159,7 +159,7 @@ def _keep_owner_and_mode(fd: int, old: os.stat_result) -> None:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove the temporary files of this target whose process is gone."""
+    """Remove the temporary files of this target whose processes are gone."""
     pattern = re.compile(re.escape(_stem(target)) + r"[0-9a-f]{16}\.tmp")
     with suppress(OSError):
         for name in os.listdir(target.parent):
@@ -173,7 +173,7 @@ def _remove_if_left(path: Path) -> None:
         return
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        # A living process holds the lock of its own, and this raises.
+        # A living process holds the lock of its own file; then this raises.
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.unlink(path)

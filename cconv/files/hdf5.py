@@ -1,10 +1,10 @@
-"""Reading HDF5 files, as h5py and Keras write them, in plain Python that believes nothing.
+"""Reads HDF5 files, as h5py and Keras write them, in plain Python that trusts nothing in the file.
 
-The library behind h5py ends the process, or hangs, on files that lie; this reader checks every size and
-address against the file before memory is touched, and knows of nothing that leaves it: no links but hard
-ones, no external storage, no virtual arrays, no filters but deflate, shuffle and Fletcher's checksum. The
-format is described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html; read are files of
-its oldest layout (superblock 0 or 1), which h5py writes unless it is told otherwise.
+The library behind h5py ends the process, or hangs, on malicious files. This reader checks every size and
+address against the file before memory is allocated. It supports nothing that leads out of the file: no
+links but hard ones, no external storage, no virtual arrays, and no filters but deflate, shuffle and
+Fletcher's checksum. Only the oldest layout is read (superblock 0 or 1), which h5py writes by default. The
+format is described at https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 """
 
 import math
@@ -20,10 +20,10 @@ from cconv.arguments.numbers import LARGEST
 from cconv.files.reading import check_unpacked, fill_exactly, read_exactly
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-DEEPEST = 32  # groups inside one another
+DEEPEST = 32  # nested groups
 MOST_OBJECTS = 200_000
-MOST_AXES = 32  # HDF5's
-LONGEST_TEXT = 1 << 26  # bytes of an attribute: the configuration of a model
+MOST_AXES = 32  # HDF5's limit
+LONGEST_TEXT = 1 << 26  # bytes of an attribute, such as the configuration of a model
 MOST_CHUNKS = 1 << 20
 UNDEFINED = 2**64 - 1
 DEFLATE, SHUFFLE, FLETCHER = 1, 2, 3
@@ -33,16 +33,16 @@ LINK_INFO, LINK, ATTRIBUTE, CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 0x02, 0x06, 
 
 
 class Kind(NamedTuple):
-    """What the elements of an array or attribute are.
+    """The type of the elements of an array or attribute.
 
     Attributes
     ----------
     dtype : numpy.dtype or None
-        Of numbers, and bytes of fixed length; None for what is not read.
+        For numbers, and bytes of fixed length; None for types that are not read.
     size : int
         Bytes of an element.
     varying : bool
-        Texts of any length, which lie elsewhere in the file.
+        Whether elements are texts of any length, which lie elsewhere in the file.
     """
 
     dtype: np.dtype | None
@@ -51,7 +51,7 @@ class Kind(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An array in the file, whose elements are not read yet."""
+    """An array in the file, whose elements have not been read yet."""
 
     kind: Kind
     shape: tuple[int, ...]
@@ -60,18 +60,18 @@ class Entry(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array in memory."""
+        """The dtype of the array in memory."""
         assert self.kind.dtype is not None
         return self.kind.dtype.newbyteorder("=")
 
     @property
     def nbytes(self) -> int:
-        """Of the elements."""
+        """Bytes of all elements."""
         return math.prod(self.shape) * self.kind.size
 
 
 class Attribute(NamedTuple):
-    """What stands beside an object: its elements as they lie in the file."""
+    """An attribute of an object, with its elements as they lie in the file."""
 
     kind: Kind
     shape: tuple[int, ...]
@@ -79,26 +79,26 @@ class Attribute(NamedTuple):
 
 
 class Reader:
-    """A file whose structure is read and checked; arrays and attributes are read when they are asked for.
+    """A file whose structure has been read and checked; arrays and attributes are read on request.
 
     Parameters
     ----------
     file : binary file
-        That can be sought in; it stays the caller's.
+        Must be seekable; the caller closes it.
     size : int
-        Bytes of it.
+        Its size in bytes.
 
     Attributes
     ----------
     groups : dict of str to list of str
-        The names in each group, by its path; that of the root is "".
+        The names in each group, by the path of the group; the path of the root is "".
     arrays : dict of str to Entry
-        The arrays of numbers by path.
+        The arrays of numbers, by path.
 
     Raises
     ------
     ValueError
-        Says what is wrong, or what is not read; `cconv.files.reading.reading` adds the name of the file.
+        Says what is wrong, or not supported; `cconv.files.reading.reading` adds the name of the file.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
@@ -119,7 +119,7 @@ class Reader:
         return read_exactly(self._file, count)
 
     def _superblock(self) -> int:
-        """Return where the root group is described."""
+        """Return the place where the root group is described."""
         start = self._at(0, min(self._size, 100))
         if start[:8] != MAGIC:
             raise ValueError(f"it must begin with {MAGIC!r}, got {start[:8]!r}")
@@ -166,7 +166,7 @@ class Reader:
                     self.arrays[path] = entry
 
     def _messages(self, place: int) -> Iterator[tuple[int, bytes]]:
-        """Yield what an object's header says: a code and a body each."""
+        """Yield the messages of an object's header: a code and a body each."""
         version, _, count, _, length = struct.unpack("<BBHII", self._at(place, 12))
         if version != 1:
             raise ValueError(f"an object's header must be of version 1, got {version}")
@@ -187,7 +187,7 @@ class Reader:
                     yield code, body
 
     def _members(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
-        """Yield the names in a group and where they are described."""
+        """Yield the names in a group, and the places where they are described."""
         magic, _, length, _, data = struct.unpack("<4sIQQQ", self._at(heap, 32))
         if magic != b"HEAP":
             raise ValueError(f"the names of a group must begin with HEAP, got {magic!r}")
@@ -208,7 +208,7 @@ class Reader:
                 yield name, place
 
     def _leaves(self, tree: int, kind: int, key: int) -> Iterator[int]:
-        """Yield where the leaves of a tree's nodes are, in order; the key of one lies before it."""
+        """Yield the places of the leaves of a tree, in order; the key of a leaf lies before it."""
         for _, place in self._pairs(tree, kind, key):
             yield place
 
@@ -245,7 +245,7 @@ class Reader:
         return name, Attribute(_kind(parts[1]), _shape(parts[2]), body[at:])
 
     def _entry(self, path: str, found: dict[int, bytes]) -> Entry | None:
-        """Return the array that messages describe; None for one whose elements are no numbers."""
+        """Return the array that messages describe; None if its elements are no numbers."""
         if DATASPACE not in found or DATATYPE not in found:
             raise ValueError(f"{path!r} must have a shape and a type")
         if EXTERNAL in found:
@@ -260,10 +260,10 @@ class Reader:
         check_unpacked(entry.nbytes, self._size)
         return entry
 
-    # --- what is asked for --------------------------------------------------------------------
+    # --- reading on request -------------------------------------------------------------------
 
     def array(self, path: str) -> np.ndarray:
-        """Return a new array, 64-byte aligned, in native byte order; KeyError when there is none."""
+        """Return a new array, 64-byte aligned, in native byte order; KeyError if there is none."""
         entry = self.arrays[path]
         code = entry.layout[1]
         array = aligned_empty(entry.shape, entry.dtype)
@@ -289,7 +289,7 @@ class Reader:
         return array
 
     def _chunked(self, path: str, entry: Entry, array: np.ndarray) -> None:
-        """Fill an array of its chunks."""
+        """Fill an array from its chunks."""
         rank = len(entry.shape)
         if entry.layout[2] != rank + 1:
             raise ValueError(f"the chunks of {path!r} must have {rank} axes")
@@ -320,12 +320,12 @@ class Reader:
             raise ValueError(f"{path!r} must have {expected} chunks, got {len(seen)}")
 
     def attribute(self, path: str, name: str) -> Any:
-        """Return a text, or a list of texts; None when there is none, or it holds no texts.
+        """Return a text, or a list of texts; None if there is no such attribute, or it holds no texts.
 
         Raises
         ------
         ValueError
-            When it is damaged, or no text.
+            If it is damaged, or is not valid text.
         """
         found = self._attributes.get(path, {}).get(name)
         if found is None or not (
@@ -359,14 +359,14 @@ class Reader:
 
 
 def _exactly(name: str, data: bytes, count: int) -> bytes:
-    """Return the first bytes of a block that must have as many."""
+    """Return the first `count` bytes of a block; ValueError if it has fewer."""
     if count > len(data):
         raise ValueError(f"{name!r} must have {count} bytes, got {len(data)}")
     return data[:count]
 
 
 def _shape(body: bytes) -> tuple[int, ...]:
-    """Return the shape that a dataspace says."""
+    """Return the shape that a dataspace describes."""
     version, rank = body[0], body[1]
     if version not in (1, 2) or rank > MOST_AXES or (version == 2 and body[3] == 2):
         raise ValueError(f"a shape must be of version 1 or 2 with at most {MOST_AXES} axes")
@@ -377,7 +377,7 @@ def _shape(body: bytes) -> tuple[int, ...]:
 
 
 def _kind(body: bytes) -> Kind:
-    """Return what a datatype says that elements are."""
+    """Return the type that a datatype describes."""
     code, bits, size = body[0] & 15, body[1], struct.unpack_from("<I", body, 4)[0]
     order = ">" if bits & 1 else "<"
     if code == 0 and size in (1, 2, 4, 8) and struct.unpack_from("<2H", body, 8) == (0, 8 * size):
@@ -393,7 +393,7 @@ def _kind(body: bytes) -> Kind:
 
 
 def _filters(body: bytes) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Return the filters that chunks went through, with their numbers."""
+    """Return the filters of the chunks, with their parameters."""
     version, count, found = body[0], body[1], []
     if version not in (1, 2):
         raise ValueError(f"filters must be of version 1 or 2, got {version}")
@@ -411,7 +411,7 @@ def _filters(body: bytes) -> tuple[tuple[int, tuple[int, ...]], ...]:
 
 
 def _unfiltered(path: str, entry: Entry, data: bytes, skipped: int, nbytes: int) -> bytes:
-    """Return a chunk as it was before its filters."""
+    """Return a chunk as it was before its filters were applied."""
     for number in reversed(range(len(entry.filters))):
         code, _ = entry.filters[number]
         if skipped >> number & 1:

@@ -1,4 +1,4 @@
-"""Endings of file names that belong to other formats: a model saved under them would be taken for one."""
+"""Endings of file names that belong to other formats: a model with such a name would be taken for one."""
 
 import os
 from pathlib import PurePath
@@ -31,15 +31,15 @@ _READERS = {
     "ONNX": "cconv.io.onnx.load reads it",
     "PyTorch": "cconv.io.torch.load_state_dict reads weights",
 }
-_VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # as they are spoken
+_VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # spoken with a vowel first: "an"
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
 
 
-KERAS = (".keras", ".h5", ".hdf5")  # which `cconv.io.keras` writes, models do through it
+KERAS = (".keras", ".h5", ".hdf5")  # `cconv.io.keras` writes these, and models save through it
 
 
 def foreign_kind(path: str | os.PathLike[str]) -> str:
-    """Return the format that the ending of this name stands for elsewhere; "" for a name that is free.
+    """Return the format that usually has the ending of this name; "" if the ending is free.
 
     Examples
     --------
@@ -54,12 +54,12 @@ def _called(kind: str) -> str:
 
 
 def check_ending(where: str, path: str | os.PathLike[str], but: tuple[str, ...] = ()) -> None:
-    """Refuse a name whose ending promises a format that cconv does not write; `but` these are written.
+    """Refuse a name whose ending promises a format that cconv does not write; `but` lists allowed endings.
 
     Raises
     ------
     ValueError
-        Says what to use instead.
+        If the ending is refused; the message says what to use instead.
     """
     kind = foreign_kind(path)
     if kind and not str(path).lower().endswith(but):
@@ -74,7 +74,7 @@ def check_ending(where: str, path: str | os.PathLike[str], but: tuple[str, ...] 
 
 
 def hint(path: str | os.PathLike[str]) -> str:
-    """Return what to add to the error of a file that is no model of cconv, by the ending of its name."""
+    """Return what to add to the error about a file that is no model of cconv, by the ending of its name."""
     kind = foreign_kind(path)
     reader = {
         "ONNX": "cconv.io.onnx.load reads it",

@@ -1,6 +1,6 @@
-"""NumPy's files, .npy and .npz: arrays of numbers, checked by their headers before memory is touched.
+"""NumPy's files, .npy and .npz: arrays of numbers, whose headers are checked before memory is allocated.
 
-The header of an array is Python source, which NumPy's own reader parses as such; here three patterns read it.
+The header of an array is Python source. NumPy's own reader parses it as such; here three patterns read it.
 """
 
 import math
@@ -18,9 +18,9 @@ from cconv.files.reading import check_unpacked, fill_exactly, open_regular, read
 Check = Callable[[tuple[int, ...]], None]
 
 NPY, ZIP, END = b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"
-LONGEST_HEADER = 10_000  # bytes, as NumPy's own limit
+LONGEST_HEADER = 10_000  # bytes; NumPy has the same limit
 LONGEST_DIRECTORY = 1 << 20  # bytes: some ten thousand members
-MOST_AXES = 64  # NumPy's
+MOST_AXES = 64  # NumPy's limit
 
 _ENTRIES = {
     "descr": r"(?P<quote>['\"])(?P<descr>[<>|=]?[A-Za-z]\d{0,5}(?:\[\w{1,9}\])?)(?P=quote)",
@@ -31,7 +31,7 @@ _PATTERNS = [re.compile(rf"\s*['\"]{key}['\"]\s*:\s*{value}\s*(?:,|$)") for key,
 
 
 class Header(NamedTuple):
-    """What the header of an array says: C order unless `fortran`."""
+    """What the header of an array says; `fortran`: the elements are in Fortran order, not in C order."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -39,7 +39,7 @@ class Header(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of the elements."""
+        """Bytes of all elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -49,14 +49,14 @@ def read_npy(path: str | os.PathLike[str], check: Check) -> np.ndarray:
     Parameters
     ----------
     path : path
-        Of the file.
+        The file.
     check : callable
-        Gets the shape before the elements are read; may raise.
+        Is called with the shape before the elements are read; may raise.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be read, or is not an array of numbers; the message names the file.
+        If it cannot be read, or is not an array of numbers; the message names the file.
     """
     with open_regular(path) as file:
         with reading(path, "a .npy file"):
@@ -74,12 +74,12 @@ def read_npy(path: str | os.PathLike[str], check: Check) -> np.ndarray:
 
 
 def read_npz(path: str | os.PathLike[str], names: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return those of the named arrays that a .npz file has, and the names of all that it has.
+    """Return the named arrays that a .npz file has, and the names of all its arrays.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be read, holds something else under these names, or would unpack to far more than
+        If it cannot be read, holds something else under these names, or would unpack to far more than
         its size; the message names the file.
     """
     with open_regular(path) as file, reading(path, "a .npz file", zipfile.BadZipFile):
@@ -93,7 +93,7 @@ def read_npz(path: str | os.PathLike[str], names: Sequence[str]) -> tuple[dict[s
 
 
 def _check_directory(file: IO[bytes], size: int) -> None:
-    """Refuse what is no zip archive, or one with a directory that takes much memory by itself."""
+    """Refuse a file that is no zip archive, or whose directory alone would take much memory."""
     start = file.read(4)
     if start not in (ZIP, END):
         raise ValueError(f"it must begin with {ZIP!r}, got {start!r}")
@@ -109,7 +109,7 @@ def _check_directory(file: IO[bytes], size: int) -> None:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return the arrays by name."""
+    """Return the members of the archive that are arrays, by name."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -130,12 +130,12 @@ def _member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.nd
         if header.nbytes != found:
             raise ValueError(f"{name} must have the {header.nbytes} bytes of its shape, got {found}")
         array = _elements(member, header)
-        member.read(1)  # the end is where the checksum is compared
+        member.read(1)  # only at the end the checksum is compared
     return array
 
 
 def _instead(dtype: np.dtype) -> str:
-    """Return what elements are that are no numbers, and what makes numbers of them."""
+    """Return what elements are, if not numbers, and how to make numbers of them."""
     if dtype.kind in "US":
         return f"texts, dtype {dtype}: numpy.unique(..., return_inverse=True) makes class numbers of them"
     if dtype.kind == "b":
@@ -144,7 +144,7 @@ def _instead(dtype: np.dtype) -> str:
 
 
 def _header(file: IO[bytes]) -> Header:
-    """Read the header of an array; ValueError says what is wrong."""
+    """Read the header of an array; the ValueError says what is wrong."""
     start = read_exactly(file, 8)
     if start[:6] != NPY:
         raise ValueError(f"an array must begin with {NPY!r}, got {start[:6]!r}")

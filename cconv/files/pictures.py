@@ -1,7 +1,7 @@
-"""Pictures in files (PNG, JPEG, BMP, WebP), by Pillow, which is only imported here.
+"""Pictures in files (PNG, JPEG, BMP, WebP), read by Pillow, which is only imported here.
 
-They become bytes of grey, RGB or RGBA: 16 bits a channel become 8, what is transparent becomes white, a
-camera's note of how it was held is followed. A picture is only unpacked when its size is bearable.
+They become bytes of grey, RGB or RGBA. 16 bits a channel become 8. Transparent parts become white, unless
+RGBA is asked for. A picture is turned as the camera noted it. It is only unpacked if its size is acceptable.
 """
 
 import os
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
-DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # grey of 16 bits
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N")  # grey with 16 bits
 ALPHA = ("LA", "PA", "RGBA")
 GREY = ("1", "L", "LA", *DEEP)
 KNOWN = (*GREY, "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 ORIENTATION = 0x0112  # the tag of Exif
-MOST_PIXELS = MOST_UNPACKED // 4  # of RGBA
+MOST_PIXELS = MOST_UNPACKED // 4  # if each is RGBA
 
 
 def read_picture(
@@ -37,19 +37,19 @@ def read_picture(
     Parameters
     ----------
     path : path
-        Of the file; its content says what it is, not its ending.
+        The file; its content decides what it is, not its ending.
     channels : int
-        1 (grey, as ITU-R 601-2 weighs colours), 3 (RGB) or 4 (RGBA).
+        1 (grey, with the weights of colours of ITU-R 601-2), 3 (RGB) or 4 (RGBA).
     size : (int, int), optional
-        Height and width to bring it to, by triangle filters as wide as the steps (Pillow's bilinear); the
-        proportions are not kept, as `image_dataset_from_directory` does it by default in Keras.
+        Height and width of the result, by triangle filters as wide as the steps (Pillow's bilinear). The
+        proportions are not kept, as by default in Keras' `image_dataset_from_directory`.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be read. The message names the file.
+        If it cannot be read. The message names the file.
     ImportError
-        Without Pillow.
+        If Pillow is missing.
     """
     mode = MODES.get(channels)
     if mode is None:
@@ -75,7 +75,7 @@ def look(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
-    """Open a picture, none of whose pixels is unpacked yet, and name the file in all errors."""
+    """Open a picture without unpacking its pixels, and name the file in all errors."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
@@ -85,14 +85,14 @@ def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
         reading(path, "a readable picture", Image.DecompressionBombError),
         warnings.catch_warnings(),
     ):
-        # Of what does not belong to the picture, and of a size that is checked here.
+        # Warnings about content outside of the picture, and about its size, which is checked here.
         warnings.simplefilter("ignore")
         if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
             png.check(file, check_size)  # Pillow believes a PNG more than it should
         file.seek(0)
         try:
             image = Image.open(file, formats=FORMATS)
-        except UnidentifiedImageError as error:  # whose text is about the file object
+        except UnidentifiedImageError as error:  # its text is about the file object
             raise ValueError(f"it is none of {', '.join(FORMATS)}") from error
         with image:
             check_size(image.height, image.width)
@@ -102,20 +102,20 @@ def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse a picture that would take more memory than one may; ValueError."""
+    """Refuse a picture that would take more memory than is allowed; ValueError."""
     if height * width > MOST_PIXELS:
         raise ValueError(f"it has {height}x{width} pixels; at most {MOST_PIXELS} are taken")
 
 
 def _orientation(image: "Image") -> int:
-    """Return how a camera was held, from 1 to 8; 1 where that is not known."""
+    """Return how the camera was held, from 1 to 8; 1 if that is not known."""
     with suppress(OSError, *DAMAGE):
         return int(image.getexif().get(ORIENTATION, 1))
     return 1
 
 
 def _pixels(image: "Image", mode: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Unpack a picture; give it that mode and, with `size`, that height and width."""
+    """Unpack a picture, and convert it to this mode and, with `size`, to this height and width."""
     from PIL import Image, ImageOps
 
     image.load()
@@ -135,5 +135,5 @@ def _pixels(image: "Image", mode: str, size: tuple[int, int] | None) -> np.ndarr
 
 
 def _bytes_of(deep: np.ndarray) -> np.ndarray:
-    """Return the nearest of 256 steps for each of 65,536, where 65,535 is white."""
+    """Return the nearest of 256 steps for each of 65,536 steps; 65,535 is white."""
     return ((deep.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

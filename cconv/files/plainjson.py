@@ -1,27 +1,27 @@
-"""JSON as cconv's files have it: strict, of bounded depth, without what readers disagree about."""
+"""JSON as cconv's files use it: strict, of bounded depth, without anything that readers treat differently."""
 
 import json
 import math
 from typing import Any, NoReturn
 
-DEEPEST = 32  # objects and lists inside one another
+DEEPEST = 32  # nested objects and lists
 LONGEST_LIST = 10_000
 LARGEST_INT, SMALLEST_INT = 2**64 - 1, -(2**63)
-DIGITS = 400  # of a number: more are never written
+DIGITS = 400  # most digits of a number: more are never written
 
 
 def dumps(value: Any) -> str:
-    """Return the text of plain data; ValueError or TypeError for what `loads` would not give back."""
+    """Return the text of plain data; ValueError or TypeError for data that `loads` would not return."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     _check(value)
     return text
 
 
 def loads(text: str) -> Any:
-    """Return what the text says.
+    """Return the data of a JSON text.
 
-    ValueError for what is not JSON, NaN and infinities, also those that a literal such as 1e999 becomes,
-    numbers of more than 64 bits, keys that come twice, characters that no text has, and too much nesting.
+    ValueError for anything that is not JSON, NaN and infinities (also from a literal such as 1e999),
+    numbers of more than 64 bits, duplicate keys, characters that no text has, and too much nesting.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    # The length first: Python takes its time for thousands of digits.
+    # Check the length first: Python is slow for thousands of digits.
     value = int(text) if len(text) <= DIGITS else LARGEST_INT + 1
     if not SMALLEST_INT <= value <= LARGEST_INT:
         raise ValueError(f"{text[:20]} is larger than a whole number may be")
@@ -71,7 +71,7 @@ def _int(text: str) -> int:
 
 
 def _check(value: Any) -> None:
-    """Refuse what is too deep or too long, and text that no file can hold. Without recursion."""
+    """Refuse data that is too deep or too long, and text that no file can hold. Without recursion."""
     level, depth = [value], 0
     while level:
         if depth > DEEPEST:

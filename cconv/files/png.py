@@ -1,6 +1,6 @@
-"""PNG files: looking through one before it is unpacked, and writing one.
+"""PNG files: checks a file before it is unpacked, and writes one.
 
-What is looked for are sizes that lie, parts that are cut, and rows that are missing.
+The checks find wrong sizes, parts that are cut, and missing rows.
 """
 
 import os
@@ -13,25 +13,25 @@ import numpy as np
 from cconv.files.reading import read_exactly
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR, PALETTE = 9, 3  # where the kind of colours stands in the header, and the one of a palette
-CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colours
+COLOUR, PALETTE = 9, 3  # the place of the colour type in the header, and the colour type of a palette
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def check(file: BinaryIO, bearable: Callable[[int, int], None]) -> None:
-    """Look through a PNG.
+    """Check a PNG file before it is unpacked.
 
     Parameters
     ----------
     file : binary file
-        Of any position.
+        At any position.
     bearable : callable
-        Gets height and width before a row is unpacked; may raise.
+        Is called with height and width before a row is unpacked; may raise.
 
     Raises
     ------
     ValueError
-        When Pillow would take memory for what is not there, or fill with black what is missing.
+        If Pillow would allocate memory for content that is missing, or fill missing rows with black.
     """
     file.seek(0)
     size, head = _size(file)
@@ -40,7 +40,7 @@ def check(file: BinaryIO, bearable: Callable[[int, int], None]) -> None:
 
 
 def _size(file: BinaryIO) -> tuple[tuple[int, int], bytes]:
-    """Return (height, width) and the 13 bytes of the first part of the file, in which they stand."""
+    """Return (height, width), and the 13 bytes of the header, which contain them."""
     start = read_exactly(file, 29)
     if start[:8] != SIGNATURE or start[8:16] != b"\0\0\0\rIHDR":
         raise ValueError("it does not begin as a PNG does")
@@ -52,7 +52,7 @@ def _size(file: BinaryIO) -> tuple[tuple[int, int], bytes]:
 
 
 def _check_parts(file: BinaryIO) -> None:
-    """Refuse parts that are longer than the file, for which Pillow would take memory; go to the beginning."""
+    """Refuse parts that are longer than the file, for which Pillow would allocate memory; then rewind."""
     size, at, kind = os.fstat(file.fileno()).st_size, len(SIGNATURE), b""
     while at < size and kind != b"IEND":
         file.seek(at)
@@ -67,7 +67,7 @@ def _check_parts(file: BinaryIO) -> None:
 
 
 def _check_rows(file: BinaryIO, head: bytes) -> None:
-    """Refuse fewer rows than the size says, which Pillow would fill with black; go to the beginning."""
+    """Refuse fewer rows than the size says, which Pillow would fill with black; then rewind."""
     packed, palette = [], False
     file.seek(len(SIGNATURE))
     while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
@@ -86,10 +86,10 @@ def _check_rows(file: BinaryIO, head: bytes) -> None:
 
 
 def _row_bytes(head: bytes) -> int:
-    """Return how many bytes the rows take, each behind the byte of its filter, for a header of 13 bytes."""
+    """Return the bytes of all rows, each with one byte for its filter, for a header of 13 bytes."""
     width, height = int.from_bytes(head[:4]), int.from_bytes(head[4:8])
     bits = CHANNELS.get(head[COLOUR], 0) * head[8]
-    # An interlaced picture is seven small ones: (first column, first row, steps right and down).
+    # An interlaced picture consists of seven small ones: (first column, first row, steps right and down).
     steps = ADAM7 if head[12] else ((0, 0, 1, 1),)
     total = 0
     for left, top, right, down in steps:
@@ -100,7 +100,7 @@ def _row_bytes(head: bytes) -> int:
 
 
 def encode(pixels: np.ndarray) -> bytes:
-    """Return the file of a picture: of bytes, (h, w) for grey or (h, w, 3) for red, green and blue.
+    """Return the PNG file of a picture of bytes: (h, w) for grey, (h, w, 3) for red, green and blue.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def encode(pixels: np.ndarray) -> bytes:
     height, width = pixels.shape[:2]
     kind = 0 if pixels.ndim == 2 else 2
     head = width.to_bytes(4) + height.to_bytes(4) + bytes([8, kind, 0, 0, 0])
-    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # in front of each the byte of its filter: none
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # each begins with its filter: 0, none
     rows[:, 1:] = pixels.reshape(height, -1)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
     return SIGNATURE + b"".join(

@@ -1,4 +1,4 @@
-"""Opening files to read them, and the one kind of error that their content may raise."""
+"""Opens files for reading, and turns all errors that their content may cause into one kind."""
 
 import errno
 import os
@@ -11,8 +11,8 @@ from typing import IO, Any, BinaryIO
 
 Path = str | os.PathLike[str]
 
-# What Python's own parsers, and Pillow's, raise for damaged content. RuntimeError: also RecursionError and
-# what zipfile says to passwords and unknown methods.
+# The errors of Python's parsers, and of Pillow, for damaged content. RuntimeError includes RecursionError and
+# what zipfile raises for passwords and unknown methods.
 DAMAGE = (
     ArithmeticError,
     AttributeError,
@@ -25,8 +25,8 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
-PIECE = 1 << 22  # bytes read at a time: what unpacks them needs memory of its own
-LONGEST = 400  # characters of a reason: a file must not fill the screen with its own content
+PIECE = 1 << 22  # bytes that are read at once: what unpacks them needs additional memory
+LONGEST = 400  # characters of a reason: a file must not fill the screen with its content
 
 # A compressed file may unpack to MOST_UNPACKED bytes, or to MOST_RATIO times its own size if that is more.
 # Deflate reaches 1,000 times, which no pictures or labels do.
@@ -39,14 +39,14 @@ def open_regular(path: Path) -> BinaryIO:
     Raises
     ------
     OSError
-        When it cannot be opened, or is a folder, a pipe or a device: these are not even waited for.
+        If it cannot be opened, or is a folder, a pipe or a device; it does not wait for these.
     ValueError
-        When that cannot be a path at all.
+        If `path` cannot be a path at all.
     """
     try:
         try:
             _check_regular(os.stat(path))
-            # Should it become a pipe in between, opening it does not wait for a writer.
+            # If it has become a pipe in the meantime, opening it does not wait for a writer.
             fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "there is no file") from None
@@ -70,7 +70,7 @@ def _check_regular(found: os.stat_result) -> None:
 
 
 def _named(path: Path, error: OSError) -> OSError:
-    """Return the error, of the same class, with the path in its text."""
+    """Return an error of the same class, with the path in its text."""
     reason = error.strerror or str(error)
     if error.errno is None:
         return OSError(f"{reason} {path}")
@@ -79,26 +79,26 @@ def _named(path: Path, error: OSError) -> OSError:
 
 @contextmanager
 def reading(path: Path, what: str, *more: type[Exception]) -> Iterator[None]:
-    """Turn what parsers raise into ValueError, or OSError, with the path in front.
+    """Turn the errors of parsers into ValueError, or OSError, with the path in front.
 
     Parameters
     ----------
     path : path
-        Of the file that is read.
+        The file that is read.
     what : str
         What it should be: ``"a whole gzip file"``.
     *more : classes
-        Errors of the format's parser beside the usual ones.
+        Errors of the format's parser, besides the usual ones.
 
     Raises
     ------
     ValueError
-        For content that is not what it should be. The ValueErrors of the code inside say why, without the
+        If the content is not what it should be. The ValueErrors of the code inside say why, without the
         path.
     OSError
-        When the system cannot read the file.
+        If the system cannot read the file.
     MemoryError
-        When there is not enough memory for it.
+        If there is not enough memory for it.
     """
     try:
         yield
@@ -107,7 +107,7 @@ def reading(path: Path, what: str, *more: type[Exception]) -> Iterator[None]:
     except MemoryError as error:
         raise MemoryError(f"{path}: there is not enough memory to read it") from error
     except OSError as error:
-        if error.errno is None:  # not the system's, but a parser's
+        if error.errno is None:  # not from the system, but from a parser
             raise ValueError(f"{path}: not {what} ({short(error)})") from error
         raise _named(path, error) from error
     except DAMAGE as error:
@@ -115,7 +115,7 @@ def reading(path: Path, what: str, *more: type[Exception]) -> Iterator[None]:
 
 
 def short(error: BaseException | str) -> str:
-    """Return the text of an error in one line that is not too long, its class where there is no text."""
+    """Return the text of an error on one line, not too long; if it has no text, its class."""
     kind = type(error).__name__
     text = " ".join(str(error).split()) or kind
     if isinstance(error, KeyError):
@@ -125,7 +125,7 @@ def short(error: BaseException | str) -> str:
 
 
 def read_exactly(file: IO[bytes], count: int) -> bytes:
-    """Return the next `count` bytes; ValueError when the file ends before."""
+    """Return the next `count` bytes; ValueError if the file ends before."""
     data = file.read(count)
     if len(data) < count:
         raise ValueError(f"it ends after {len(data)} of {count} bytes")
@@ -133,7 +133,7 @@ def read_exactly(file: IO[bytes], count: int) -> bytes:
 
 
 def fill(file: Any, buffer: memoryview) -> int:
-    """Read until the buffer is full or the file ends; return how many bytes there were."""
+    """Read until the buffer is full or the file ends; return the number of bytes read."""
     done = 0
     while done < len(buffer):
         count = file.readinto(buffer[done : done + PIECE])
@@ -144,14 +144,14 @@ def fill(file: Any, buffer: memoryview) -> int:
 
 
 def fill_exactly(file: Any, buffer: memoryview) -> None:
-    """Read as many bytes as the buffer is long; ValueError when the file ends before."""
+    """Read until the buffer is full; ValueError if the file ends before."""
     count = fill(file, buffer)
     if count < len(buffer):
         raise ValueError(f"it ends after {count} of {len(buffer)} bytes")
 
 
 def check_unpacked(count: int, packed: int) -> None:
-    """Refuse content of `count` bytes in a file of `packed`, before anything is unpacked."""
+    """Refuse a file of `packed` bytes that says it unpacks to `count`, before anything is unpacked."""
     most = max(MOST_UNPACKED, MOST_RATIO * packed)
     if count > most:
         raise ValueError(f"its {packed} bytes are said to unpack to {count}; at most {most} are taken")

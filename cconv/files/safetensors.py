@@ -1,12 +1,12 @@
 """One file for arrays and a JSON document: the safetensors format, which holds no code.
 
-The format is described at https://huggingface.co/docs/safetensors: eight bytes that say how long the header
-is, the header, JSON that says where each array lies, then the arrays. Plain Python reads and writes it, so
-that memory that runs out is a MemoryError. This module knows nothing of models: `models/files.py` says what
+The format is described at https://huggingface.co/docs/safetensors: eight bytes with the length of the header;
+the header, which is JSON and says where each array lies; then the arrays. Plain Python reads and writes it,
+so that missing memory is a MemoryError. This module knows nothing about models: `models/files.py` says what
 goes into the file.
 
-A digest over document and arrays lies in the header, so that no flipped bit passes for another model. Files
-that were written without one are read too.
+The header has a digest of document and arrays, so that a flipped bit is found. Files without a digest are
+read too.
 """
 
 import json
@@ -25,10 +25,10 @@ from cconv.files import names, plainjson
 from cconv.files.atomic import naming, replacing
 from cconv.files.reading import fill_exactly, open_regular, read_exactly, reading
 
-KEY, DIGEST = "cconv", "cconv.sha256"  # in the format's own metadata
+KEY, DIGEST = "cconv", "cconv.sha256"  # keys in the format's own metadata
 NOT_YET = "0" * 64
-LONGEST_HEADER = 1 << 23  # bytes: some ten thousand layers; what it unpacks to in memory is bounded too
-MOST_AXES = 64  # NumPy's
+LONGEST_HEADER = 1 << 23  # bytes: some ten thousand layers; this also bounds its size in memory
+MOST_AXES = 64  # NumPy's limit
 CHUNK = 1 << 20  # bytes
 
 CODES = {
@@ -45,14 +45,14 @@ CODES = {
     "I64": "<i8",
     "F64": "<f8",
 }
-# What NumPy has no dtype for, read as its bits: the upper halves of floats of 32 bits. Only in foreign files.
+# Types for which NumPy has no dtype, read as their bits: the upper halves of float32. Only in foreign files.
 BITS = {"BF16": "<u2"}
 DTYPES = {code: np.dtype(text) for code, text in (CODES | BITS).items()}
 _CODE_OF = {DTYPES[code].str[1:]: code for code in CODES}
 
 
 class Entry(NamedTuple):
-    """Where an array lies in a file, counted from the end of the header, and what it is."""
+    """Where an array lies in a file, counted from the end of the header, and its dtype and shape."""
 
     code: str
     shape: tuple[int, ...]
@@ -61,7 +61,7 @@ class Entry(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array in memory."""
+        """The dtype of the array in memory."""
         return DTYPES[self.code].newbyteorder("=")
 
 
@@ -76,20 +76,20 @@ def write(
     Parameters
     ----------
     path : path
-        Of the file; its folder must exist. The file behind symbolic links is written, with its mode.
+        The file; its folder must exist. Behind symbolic links their target is written, with its mode.
     arrays : mapping of str to ndarray
-        Of booleans, integers or floats.
+        Arrays of booleans, integers or floats.
     document : JSON value
         Without NaN and infinities.
     more : mapping of str to str, optional
-        What other readers look for in the metadata.
+        Additional metadata for other readers.
 
     Raises
     ------
     OSError
-        When the file cannot be written; what was at `path` is untouched.
+        If the file cannot be written; the file at `path` is untouched.
     ValueError, TypeError
-        For a document that JSON cannot hold, or arrays of other dtypes; also then.
+        If JSON cannot hold the document, or arrays have other dtypes; also then it is untouched.
 
     Examples
     --------
@@ -106,13 +106,13 @@ def write(
     with replacing(path) as file:
         file.write(len(header).to_bytes(8, "little") + header)
         hashes = {name: _write_array(file, arrays[name], entry) for name, entry in entries.items()}
-        # The digest of what was written and not of what is in memory, which others may change meanwhile.
+        # The digest is of what was written, not of what is in memory, which others may change meanwhile.
         file.seek(8 + header.index(NOT_YET.encode()))
         file.write(_digest(text, entries, hashes).encode())
 
 
 def _placed(arrays: Mapping[str, np.ndarray]) -> dict[str, Entry]:
-    """Return where each array goes: large items first, which aligns them all, then by name."""
+    """Return where each array goes: large items first, so that all are aligned, then by name."""
     entries, stop = {}, 0
     for name in sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name)):
         array = arrays[name]
@@ -151,7 +151,7 @@ def _write_array(file: BinaryIO, array: np.ndarray, entry: Entry) -> str:
 
 
 def _digest(text: str, entries: Mapping[str, Entry], hashes: Mapping[str, str]) -> str:
-    """Return the digest of a file's content, whatever the order in which it lies there."""
+    """Return the digest of a file's content; the order of arrays in the file does not change it."""
     lines = [sha256(text.encode()).hexdigest()]
     for name in sorted(entries):
         entry = entries[name]
@@ -160,30 +160,30 @@ def _digest(text: str, entries: Mapping[str, Entry], hashes: Mapping[str, str]) 
 
 
 class Reader:
-    """A file that is open: its header is read and checked, its arrays are read when they are asked for.
+    """An open file: its header has been read and checked; its arrays are read on request.
 
     Parameters
     ----------
     path : path
-        Of a file that `write` wrote.
+        A file that `write` wrote.
     foreign : bool
-        Whether files of others are taken too, which have no document, and the dtypes of `BITS`.
+        Whether files of other writers are accepted, which have no document, and the dtypes of `BITS`.
 
     Attributes
     ----------
     entries : dict of str to Entry
         The arrays by name.
     document : JSON value
-        As it was written; None in files of others.
+        As it was written; None in files of other writers.
     digest : str or None
-        Of document and arrays, as the file has it; None in files of older versions.
+        The digest of document and arrays in the file; None in files of older versions.
 
     Raises
     ------
     FileNotFoundError, OSError
-        When there is no such file, or it cannot be read.
+        If there is no such file, or it cannot be read.
     ValueError
-        When it is not a safetensors file, or not one of ours.
+        If it is not a safetensors file, or not one that `write` wrote.
     """
 
     entries: dict[str, Entry]
@@ -224,11 +224,11 @@ class Reader:
         Raises
         ------
         KeyError
-            When there is none of that name.
+            If there is no array of this name.
         MemoryError
-            When there is not enough memory for it.
+            If there is not enough memory for it.
         ValueError
-            When the file has become shorter since it was opened.
+            If the file has become shorter since it was opened.
         """
         entry = self.entries[name]
         with reading(self.path, "a whole safetensors file"):
@@ -243,12 +243,12 @@ class Reader:
         return array
 
     def check(self) -> None:
-        """Compare the file with its digest; arrays that were not asked for are read for that.
+        """Compare the file with its digest; arrays that were not requested are read for that.
 
         Raises
         ------
         ValueError
-            When they differ: the file is damaged.
+            If they differ: the file is damaged.
         """
         if self.digest is None:
             return
@@ -275,11 +275,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
     Raises
     ------
     FileNotFoundError, OSError
-        When there is no such file, or it cannot be read.
+        If there is no such file, or it cannot be read.
     ValueError
-        When it is not a safetensors file, not one of ours, or damaged.
+        If it is not a safetensors file, was not written by `write`, or is damaged.
     MemoryError
-        When there is not enough memory for the arrays.
+        If there is not enough memory for the arrays.
     """
     with Reader(path) as file:
         arrays = {name: file.array(name) for name in file.entries}
@@ -288,7 +288,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
 
 
 def _read_header(file: BinaryIO, codes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Entry], int]:
-    """Return metadata, arrays and the place where they begin; ValueError where it is not so."""
+    """Return metadata, arrays, and the place where the arrays begin; ValueError if the header is wrong."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(read_exactly(file, 8), "little")
     if not 2 <= length <= min(LONGEST_HEADER, size - 8):
@@ -311,7 +311,7 @@ def _read_header(file: BinaryIO, codes: Mapping[str, str]) -> tuple[dict[str, st
 
 
 def _entry(name: str, given: Any, codes: Mapping[str, str]) -> Entry:
-    """Return what the header says of an array, if it can be."""
+    """Return what the header says about an array; ValueError if that is impossible."""
     where = f"the array {name[:80]!r}"
     if not isinstance(given, dict) or set(given) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{where} must have dtype, shape and data_offsets")
@@ -336,7 +336,7 @@ def _are_sizes(given: Any) -> bool:
 
 
 def _check_places(entries: Mapping[str, Entry], size: int) -> None:
-    """Refuse arrays that overlap, leave gaps, or do not end where the file does."""
+    """Refuse arrays that overlap, leave gaps, or do not end at the end of the file."""
     stop = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != stop:

@@ -1,4 +1,4 @@
-"""What objects remember, taken apart into plain JSON and arrays, and put together with the same bits."""
+"""The state of objects, taken apart into plain JSON and arrays, and put together again with the same bits."""
 
 import math
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-FEW = 8  # numbers that a list may have before it is an array of the file
+FEW = 8  # a list of more numbers becomes an array of the file
 WHOLE = 2**63
 
 
 class Taken:
-    """The arrays of what was taken apart, by name.
+    """The arrays of values that were taken apart, by name.
 
     Examples
     --------
@@ -31,14 +31,14 @@ class Taken:
         Parameters
         ----------
         value : None, bool, int, float, str, array, NumPy scalar, list, tuple or dict of str
-            Also inside one another.
+            May be nested.
         where : str
             Begins the error message.
 
         Raises
         ------
         TypeError
-            For anything else: it names the place.
+            If the value holds anything else; the message names the place.
         """
         if value is None or isinstance(value, bool | str):
             return value
@@ -79,12 +79,12 @@ class Taken:
 
 
 def together(plain: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Return what `Taken.apart` took apart.
+    """Return the value that `Taken.apart` took apart.
 
     Raises
     ------
     LookupError, TypeError, ValueError
-        When it was not written so.
+        If `plain` was not made by `Taken.apart`.
     """
     if isinstance(plain, list):
         return [together(each, arrays) for each in plain]

@@ -1,19 +1,19 @@
 """The stateless interface: each function checks its arguments, converts them, and calls one kernel.
 
-What holds for all of them:
+All of them have this in common:
 
-- Activations are (n, h, w, c), or (n, c, h, w) with ``data_format="channels_first"``; kernels are
-  (kh, kw, c // groups, filters), of transposed convolutions (kh, kw, filters // groups, c); sizes are in
-  pixels, (height, width), an int meaning both.
-- Arrays may be anything NumPy reads as real numbers, in any memory layout and byte order. float32 and
-  float64 are computed in as they are, float64 if they meet; float16, ints and bools become float32.
-- padding is "valid" (none), "same" (``ceil(size / stride)`` outputs, the odd surplus pixel at the bottom and
+- Activations are (n, h, w, c), or (n, c, h, w) with ``data_format="channels_first"``. Kernels are
+  (kh, kw, c // groups, filters), of transposed convolutions (kh, kw, filters // groups, c). Sizes are in
+  pixels, (height, width); an int means both.
+- Arrays may be anything that NumPy reads as real numbers, in any memory layout and byte order. The result of
+  float32 is float32; if any array is float64, the result is float64; float16, ints and bools become float32.
+- padding is "valid" (none), "same" (``ceil(size / stride)`` outputs, an odd pixel goes to the bottom and
   right), an int, (ph, pw), or ((top, bottom), (left, right)).
 - Arguments are never modified; results are new arrays.
-- There may be no samples, the length of the first axis being 0; all other axes are longer. Results are then
-  empty, gradients of weights and the mean loss 0.
-- A bad argument raises TypeError (of the wrong type or dtype), ValueError (of a wrong value or shape)
-  or MemoryError (too large), and the message names it, what was expected and what was received.
+- There may be no samples: then the first axis has length 0. All other axes must be longer. Results are then
+  empty; gradients of weights, and the mean loss, are 0.
+- A bad argument raises a TypeError (wrong type or dtype), a ValueError (wrong value or shape)
+  or a MemoryError (too large). The message names the argument, what was expected and what was received.
 
 `cconv.reference` has each function again in NumPy, beside the formula that it computes.
 """

@@ -9,12 +9,12 @@ from cconv.ops.run import Run
 
 
 def activate(y: np.ndarray, activation: str | None, run: Run) -> np.ndarray:
-    """Apply an activation, named as in `ops`, that the product's kernel has not applied itself."""
+    """Apply an activation, named as in `ops`; None does nothing, and "relu" was done by the kernel."""
     return y if activation in (None, "relu") else getattr(ops, activation)(y, run)
 
 
 def _apply(name: str, x: ArrayLike, last_axis: bool = False) -> np.ndarray:
-    """Return what the function of `ops` of that name, perhaps one of the last axis, makes of x."""
+    """Return the result of the function `name` of `ops` for x; last_axis: it works along the last axis."""
     array = arguments.as_activations(name, "x", x, None, may_be_empty=True)
     if last_axis and not array.shape[-1]:
         raise ValueError(f"{name}: x must have classes along its last axis, got shape {array.shape}")
@@ -33,6 +33,11 @@ def relu(x: ArrayLike) -> np.ndarray:
     -------
     y : ndarray of x's shape
         NaN where x is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
 
     Examples
     --------
@@ -56,6 +61,11 @@ def sigmoid(x: ArrayLike) -> np.ndarray:
     -------
     y : ndarray of x's shape
 
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
     Examples
     --------
     >>> sigmoid([-1000.0, 0.0, 1000.0])
@@ -78,6 +88,11 @@ def tanh(x: ArrayLike) -> np.ndarray:
     -------
     y : ndarray of x's shape
 
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
     Examples
     --------
     >>> tanh([-100.0, 0.0, 100.0])
@@ -98,6 +113,11 @@ def softmax(x: ArrayLike) -> np.ndarray:
     -------
     y : ndarray of x's shape
 
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
+
     Examples
     --------
     >>> softmax([[1000.0, 1000.0]])
@@ -117,6 +137,11 @@ def log_softmax(x: ArrayLike) -> np.ndarray:
     Returns
     -------
     y : ndarray of x's shape
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        See `cconv.functional`.
 
     Examples
     --------

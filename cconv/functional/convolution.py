@@ -42,22 +42,22 @@ def conv2d(
     padding : "valid", "same", int, pair of int, or pair of pairs
         Zeros around the image.
     groups : int
-        Number of blocks into which channels and filters fall; block g of c makes block g of filters.
+        Number of blocks of channels and filters; block g of channels makes block g of filters.
     activation : None, "linear", "relu", "sigmoid", "tanh", "softmax" or "log_softmax"
         Applied to y; the softmaxes over the filters.
     data_format : "channels_last" or "channels_first"
     algorithm : "auto", "direct" or "winograd"
-        Winograd's minimal filtering (3x3 and 2x2 kernels, strides 1) is faster and rounds a little
-        more; "auto" chooses by the shapes alone, and takes it, along the rows, also for 5x5 kernels.
-        It mixes the inputs under up to four outputs a side. Where one of them is not finite, or more than
-        256 times larger than all that an output sees, that output is summed directly: its error stays
-        below 1,024 eps max|x that it sees| sum|kernel|, eps being 2**-24 in float32, 2**-53 in float64
-        (values up to 2**-60, in float64 2**-500, count as zero).
+        "winograd" is Winograd's minimal filtering, for 3x3 and 2x2 kernels with strides 1: faster, with a
+        little more rounding. "auto" chooses by the shapes alone; it also takes Winograd's algorithm along the
+        rows, for 5x5 kernels. The algorithm mixes the inputs of tiles of up to 4 x 4 outputs. An output is
+        summed directly if its tile has a value that is not finite, or more than 256 times larger than all
+        that the output sees. So its error stays below 1,024 eps max|x that it sees| sum|kernel|, where eps is
+        2**-24 in float32 and 2**-53 in float64 (values up to 2**-60, in float64 2**-500, count as zero).
 
     Returns
     -------
     y : ndarray (n, oh, ow, filters)
-        With oh, ow from `output_size`.
+        oh and ow are those of `output_size`.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def im2col(
     dilation: Size2 = 1,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Lay the window of every output pixel out as a row (Chellapilla et al. 2006).
+    """Write the window of every output pixel as a row (Chellapilla et al. 2006).
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def im2col(
     Returns
     -------
     col : ndarray (n * oh * ow, kh * kw * c)
-        The same for either data_format: columns run over kernel rows, columns, channels.
+        The same for both data formats: its columns run over kernel rows, kernel columns and channels.
 
     Raises
     ------

@@ -21,12 +21,12 @@ def softmax_cross_entropy(
     labels_or_probs : array-like
         Class numbers (…), or one-hot rows or probabilities (…, classes).
     sample_weight : array-like (…), optional
-        What each sample's loss is multiplied by, at least 0. The mean still divides by the number of samples.
+        Factors of the samples' losses, at least 0. The mean still divides by the number of samples.
 
     Returns
     -------
     loss : float
-        Of no samples 0.
+        The mean; 0 if there are no samples.
     dlogits : ndarray of logits' shape
 
     Raises

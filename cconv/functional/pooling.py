@@ -30,21 +30,21 @@ def max_pool2d(
     ----------
     x : array-like (n, h, w, c)
     pool_size, dilation : int or pair of int
-        Extent of the window, and pixels from one of its positions to the next.
+        Size of the window, and pixels from one of its positions to the next.
     strides : int or pair of int, optional
-        Pixels from one window to the next; pool_size by default.
+        Pixels from one window to the next; by default pool_size.
     padding : "valid", "same", int, pair of int, or pair of pairs
         Pixels of -inf around the image.
     ceil_mode : bool
-        Let a last window reach past the end instead of leaving rows unseen.
+        Whether a last window may reach over the end, so that no rows are left out.
     data_format : "channels_last" or "channels_first"
 
     Returns
     -------
     y : ndarray (n, oh, ow, c)
-        NaN where the window has one; -inf where it sees no pixel.
+        NaN if the window has a NaN; -inf if it sees no pixel.
     argmax : ndarray (n, oh, ow, c) of uint8, or of int32 for windows of more than 255 positions
-        ``u*kw + v`` of the first pixel with that value; 255 or -1 where there is none.
+        ``u*kw + v`` of the first pixel with that value; 255, or -1, if the window sees no pixel.
 
     Raises
     ------
@@ -154,12 +154,12 @@ def average_pool2d(
     pool_size, strides, padding, ceil_mode, data_format
         As for `max_pool2d`; the padding is of zeros.
     count_include_pad : bool
-        Divide by the pixels of the window inside the padded image, not by those inside the image.
+        Divide by the number of the window's pixels inside the padded image, not only inside the image.
 
     Returns
     -------
     y : ndarray (n, oh, ow, c)
-        0 where the window has nothing to count.
+        0 if the window has no pixel to count.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def average_pool2d_backward(
     count_include_pad: bool = False,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Gradient of `average_pool2d`: each dy is shared out evenly over what it was the mean of.
+    """Gradient of `average_pool2d`: each dy is divided evenly among the pixels of its mean.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Images of another size and the gradient."""
+"""Resized images, and the gradient."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ def resize(
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Images of another size, of half-pixel centres and without smoothing before (antialias=False of Keras).
+    """Resize images, with half-pixel centres and without smoothing (Keras' antialias=False).
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def resize(
     size : int or pair of int
         Rows and columns of the result.
     interpolation : "bilinear" or "nearest"
-        Between the four pixels around the centre of a new one, or the pixel that it lies in.
+        The four pixels around the centre of a new pixel, weighted by distance, or the pixel that contains it.
     data_format : "channels_last" or "channels_first"
 
     Returns
@@ -72,7 +72,7 @@ def resize_backward(
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Gradient of `resize`: each pixel of x gets of every dy what that took of it, summed in float64.
+    """Gradient of `resize`: each pixel of x gets its weight's part of every dy, summed in float64.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from cconv.ops.run import Run
 
 
 def _groups(where: str, groups: Any, channels: int, kernel_shape: tuple[int, ...]) -> int:
-    """Return the number of groups that kernel (kh, kw, filters // groups, channels) is for."""
+    """Return the number of groups, checked against kernel (kh, kw, filters // groups, channels)."""
     groups = positive_int(where, "groups", groups)
     if channels != kernel_shape[3]:
         raise ValueError(f"{where}: x must have kernel.shape[3] = {kernel_shape[3]} channels, got {channels}")
@@ -35,7 +35,7 @@ def _window(
     dilation: Any,
     filters: int,
 ) -> Window:
-    """Resolve the geometry, and see that offsets into the output fit."""
+    """Resolve the geometry, and check that offsets into the output fit an index."""
     strides, dilation = pair(where, "strides", strides), pair(where, "dilation", dilation)
     more = None
     if output_padding is not None:
@@ -69,9 +69,9 @@ def conv2d_transpose(
     activation: str | None = None,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Spread images over the taps of a kernel: the gradient of `conv2d` for its input, with a bias.
+    """Spread images over the taps of a kernel: the gradient of `conv2d` for its input, plus a bias.
 
-    Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.
+    Source: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.
 
     Parameters
     ----------
@@ -81,12 +81,13 @@ def conv2d_transpose(
     strides, dilation : int or pair of int
         Output pixels from one input pixel to the next, and from one kernel tap to the next.
     padding : "valid", "same", int, pair of int, or pair of pairs
-        "valid" gives all that the kernel reaches, or `strides` pixels for each of the input if that is more;
-        "same" ``strides`` times the input's size; numbers are pixels that are cut off.
+        "valid" returns all that the kernel reaches, but at least `strides` pixels for each input pixel;
+        "same" returns ``strides`` times the input's size; numbers are pixels that are cut off.
     output_padding : int or pair of int, optional
-        Rows and columns more behind, fewer than strides; with "same" as in `cconv.layers.Conv2DTranspose`.
+        Additional rows and columns at the end, fewer than strides; for "same" see
+        `cconv.layers.Conv2DTranspose`.
     groups : int
-        Number of blocks into which channels and filters fall; block g of c makes block g of filters.
+        Number of blocks of channels and filters; block g of channels makes block g of filters.
     activation : None, "linear", "relu", "sigmoid", "tanh", "softmax" or "log_softmax"
         Applied to y; the softmaxes over the filters.
     data_format : "channels_last" or "channels_first"
@@ -142,7 +143,7 @@ def conv2d_transpose_backward(
     groups: int = 1,
     data_format: str = "channels_last",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `conv2d_transpose` without activation; that of x is a convolution of dy.
+    """Gradients (dx, dkernel, dbias) of `conv2d_transpose` without activation; dx is a convolution of dy.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Geometry, as every windowed operation needs it."""
+"""The geometry of windowed operations, checked."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def window_of(
     ceil_mode: Any = False,
     kernel_name: str = "kernel_size",
 ) -> Window:
-    """Resolve the geometry of an operation on x (n, h, w, c) and see that offsets into it fit."""
+    """Resolve the geometry of an operation on x (n, h, w, c), and check that offsets into it fit an index."""
     n, height, width, channels = shape
     ceil_mode = arguments.flag(where, "ceil_mode", ceil_mode)
     window = resolve_window(
@@ -39,7 +39,7 @@ def window_of(
 
 
 def channel_groups(where: str, groups: Any, channels: int, kernel_shape: tuple[int, ...]) -> int:
-    """Return the number of groups that kernel (kh, kw, channels // groups, filters) is for."""
+    """Return the number of groups, checked against kernel (kh, kw, channels // groups, filters)."""
     groups = positive_int(where, "groups", groups)
     expected, filters = kernel_shape[2] * groups, kernel_shape[3]
     if channels != expected:
@@ -61,7 +61,7 @@ def max_window(where: str, window: Window) -> Window:
 
 
 def _inside(window: Window, axis: int, taps: np.ndarray) -> np.ndarray:
-    """Whether taps (rows or columns of the window, by output pixel along axis 0) are pixels of the input."""
+    """Whether taps (rows or columns of the window; axis 0 is that of outputs) lie inside the input."""
     first = np.arange(window.output_size[axis], dtype=np.int64) * window.strides[axis] - window.pads[axis][0]
     at = first.reshape(-1, *[1] * (taps.ndim - 1)) + taps * np.int64(window.dilation[axis])
     return (at >= 0) & (at < window.input_size[axis])
@@ -70,8 +70,8 @@ def _inside(window: Window, axis: int, taps: np.ndarray) -> np.ndarray:
 def as_argmax(where: str, argmax: Any, shape: tuple[int, ...], window: Window) -> np.ndarray:
     """Return the argmax (n, oh, ow, c) of a max pooling for its backward pass.
 
-    Every entry must be "none" or a position of the window that lies inside the input, since the
-    backward kernel writes where they point.
+    Every entry must be "none", or a position of the window that lies inside the input, because the
+    backward kernel writes to that position.
     """
     array = any_array(where, "argmax", argmax, 4)
     dtype, none = argmax_cache(window)

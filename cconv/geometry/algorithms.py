@@ -1,13 +1,13 @@
-"""Which algorithm computes a convolution: by shapes alone, so that results never depend on the machine.
+"""Which algorithm computes a convolution. Only shapes decide, so that results never depend on the machine.
 
-"winograd" takes 36 products where "direct" takes 144, or 16 where it takes 36, for 3x3 and 2x2 kernels of
-stride 1. Its price are transforms, whose cost each channel shares, and a rounding error up to a few times
-larger (`kernels/winograd.pyx`). "pointwise" is a dense layer on pixels. "few_taps" is "direct" for so few
-taps that what stands around the sums would cost more than they do, as in the first layer of a network.
-"along_rows" is Winograd's algorithm along the rows alone: the forward pass of 5x5 kernels, and of 3x3
-ones of few channels, where it pays. "lanes" and "row_lanes" are "direct" for few filters, with images, or
-the rows of an image, in the lanes of vectors. `forward_algorithm` and its kin give the final name, and
-the tables of `ops/convolution.py` the file in `ops` that computes it.
+"winograd" takes 36 products in place of 144 of "direct", or 16 in place of 36, for 3x3 and 2x2 kernels of
+stride 1. It pays with transforms, whose cost the channels share, and with a rounding error that is up to a
+few times larger (`kernels/winograd.pyx`). "pointwise" is a dense layer on pixels. "few_taps" is "direct" for
+kernels of so few taps that the work around the sums would cost more than the sums, as in the first layer of a
+network. "along_rows" is Winograd's algorithm along the rows alone: the forward pass of 5x5 kernels, and of
+3x3 kernels of few channels, where it pays. "lanes" and "row_lanes" are "direct" for few filters: images, or
+the rows of an image, lie in the lanes of vectors. `forward_algorithm` and similar functions return the final
+name; the tables of `ops/convolution.py` give the file in `ops` that computes it.
 """
 
 from dataclasses import dataclass
@@ -17,41 +17,41 @@ from cconv.geometry.shapes import Window
 
 ALGORITHMS = ("auto", "direct", "winograd")
 
-# By the side of the kernel: the sides, in pixels, of the tiles in which outputs are computed.
+# Side of the kernel -> sides of the tiles of outputs, in pixels.
 TILES: dict[int, tuple[int, ...]] = {3: (2, 4), 2: (3,)}
-# Winograd's transforms pay from FEWEST_CHANNELS channels and filters on, and where the direct sum has
+# Winograd's transforms pay with at least FEWEST_CHANNELS channels and filters, if the direct sum has at least
 # LEAST_GAIN times as many products.
 FEWEST_CHANNELS = 16
 LEAST_GAIN = 2.0
 
-# Most input channels times filters where tiles of dy give the input gradient: every thread has the
-# transformed kernel for itself.
+# Tiles of dy give the input gradient only if channels times filters is at most MOST_SCATTERED: every thread
+# has its own transformed kernel.
 MOST_SCATTERED = 2**14
 
-# A direct pass leaves half of a vector empty where the outputs of a pixel take at most FEW_BYTES. At most
-# FEWER_BYTES, it pays to have the rows of an image in the lanes.
+# If the outputs of a pixel take at most FEW_BYTES, a direct pass leaves half of a vector empty. If they take
+# at most FEWER_BYTES, it pays to put the rows of an image into the lanes.
 FEW_BYTES, FEWER_BYTES = 32, 24
 # Bytes of a cache line. A pass that crosses images has one real of each image side by side in a line.
 LINE_BYTES = 64
-# Most bytes of the input that one row of outputs then sees.
+# The input that one row of outputs sees in that layout has at most LARGEST_BAND bytes.
 LARGEST_BAND = 2**20
 
-# Most taps (kernel pixels times channels) that are few: CCONV_MOST_TAPS of simd/few_taps/table.h.
+# Most taps (kernel pixels times channels) of "few_taps": CCONV_MOST_TAPS of simd/few_taps/table.h.
 MOST_TAPS = 75
 
-# Winograd's algorithm along the rows: sides of kernels, the outputs of a tile, what the way back of a
-# tile costs in products, and how many times the products of a direct sum pay.
+# Winograd's algorithm along the rows: the sides of kernels, the outputs of a tile, the cost of a tile's
+# transform back, in products, and how many times the products of a direct sum must be, to pay.
 ROW_SIDES, ROW_TILE, ROW_BACK, LEAST_ROW_GAIN = (5, 3), 4, 16, 1.3
 
-# Bytes from one pixel of dy to the next from which on laying dy out pays: they meet in the first cache.
+# If pixels of dy are at least FAR_PIXELS bytes apart, laying dy out pays: they collide in the L1 cache.
 FAR_PIXELS = 2048
 
-# Values of one image between a convolution and its pooling that stay in the cache of a core.
+# Most values of one image between a convolution and its pooling: these stay in the cache of a core.
 LARGEST_BETWEEN = 100_000
 
 
 def check_algorithm(where: str, algorithm: Any) -> str:
-    """Return algorithm; TypeError or ValueError if it is no name of one."""
+    """Return `algorithm`; TypeError or ValueError if it is not the name of an algorithm."""
     expected = f"{where}: algorithm must be 'auto', 'direct' or 'winograd', got {algorithm!r}"
     if not isinstance(algorithm, str):
         raise TypeError(expected)
@@ -61,7 +61,7 @@ def check_algorithm(where: str, algorithm: Any) -> str:
 
 
 def fits_winograd(window: Window, groups: int) -> bool:
-    """Whether Winograd's algorithm computes such a convolution."""
+    """Whether Winograd's algorithm can compute this convolution."""
     return (
         window.kernel_size in ((3, 3), (2, 2))
         and window.strides == (1, 1)
@@ -71,7 +71,7 @@ def fits_winograd(window: Window, groups: int) -> bool:
 
 
 def check_winograd(where: str, algorithm: str, window: Window, groups: int) -> None:
-    """ValueError when Winograd's algorithm is asked for what it does not compute."""
+    """Raise a ValueError if Winograd's algorithm is asked for a convolution that it cannot compute."""
     if algorithm == "winograd" and not fits_winograd(window, groups):
         raise ValueError(
             f"{where}: algorithm 'winograd' needs a 3x3 or 2x2 kernel, strides 1, dilation 1 and groups 1, "
@@ -96,18 +96,18 @@ def _products(window: Window, tiled: tuple[int, int], tile: int) -> int:
 
 
 def winograd_tile(window: Window, tiled: tuple[int, int]) -> int:
-    """Return the side in pixels of the tiles of Winograd's algorithm: those with the fewest products.
+    """Return the side in pixels of the tiles of Winograd's algorithm that need the fewest products.
 
-    `tiled` is the image that is cut into tiles: the output, or what `gradient_tiled` says.
-    Of two with as many the smaller rounds less.
+    `tiled` is the size of the image that is cut into tiles: the output, or what `gradient_tiled` returns.
+    If two sides need as many products, the smaller one is taken, because it rounds less.
     """
     return min(TILES[window.kernel_size[0]], key=lambda tile: _products(window, tiled, tile))
 
 
 def scatters_tiles(window: Window, channels: int, filters: int) -> bool:
-    """Whether Winograd's input gradient adds up what each tile of dy gives to its surroundings.
+    """Whether Winograd's input gradient is computed by tiles of dy, whose shares of dx overlap and add up.
 
-    Otherwise it is a convolution of dy, computed by tiles of the input.
+    Otherwise it is a convolution of dy, computed by tiles of dx.
     """
     by_dy, by_x = (
         _products(window, tiled, winograd_tile(window, tiled))
@@ -142,10 +142,11 @@ def lanes_of(itemsize: int) -> int:
 def lanes_across(
     window: Window, images: int, given: int, made: int, groups: int, itemsize: int, gradient: bool = False
 ) -> str:
-    """Return what a direct pass has in the lanes of its vectors: "images", "rows" of an image, or "".
+    """Return what a direct pass puts into the lanes of its vectors: "images", "rows" of an image, or "".
 
-    It reads `given` and writes `made` values a pixel; `gradient`: of the input, for strides of 1. Where few
-    are written, a vector of them would be mostly empty: then it is images, or rows if images are few. That
+    It reads `given` and writes `made` values for each pixel; `gradient`: the pass is the input gradient, with
+    strides of 1. If `made` is small, a vector of these values would be mostly empty. Then images fill the
+    lanes, or rows if there are few images. The sums and their order are the same, so no bit changes.
     is the same sum in the same order: no bit depends on it.
     """
     columns = window.output_size[1] if gradient else window.input_size[1]
@@ -164,9 +165,9 @@ def _extent(window: Window) -> int:
 
 
 def _fills(window: Window, lanes: int) -> bool:
-    """Whether the output rows of an image see none of padding, and leave few lanes empty.
+    """Whether the output rows of an image see no rows of padding, and leave few lanes empty.
 
-    With a single tap a pixel, laying the input out would take longer than the sums.
+    With a 1x1 kernel, laying the input out would take longer than the sums.
     """
     rows, (top, _) = window.output_size[0], window.pads[0]
     inside = top == 0 and (rows - 1) * window.strides[0] + _extent(window) <= window.input_size[0]
@@ -174,9 +175,9 @@ def _fills(window: Window, lanes: int) -> bool:
 
 
 def average_pool_fits(window: Window, pool: Window, channels: int, filters: int, itemsize: int) -> bool:
-    """Whether a convolution that may have images in its lanes can pool them there as well.
+    """Whether a convolution that may have images in its lanes can also pool them there.
 
-    The windows must lie inside its output and not overlap, and the rows under them fit the cache.
+    The windows must lie inside its output and not overlap, and the rows under them must fit into the cache.
     """
     size, between = window.output_size, pool.kernel_size[0] * window.output_size[1] * filters
     apart = all(
@@ -190,9 +191,9 @@ def average_pool_fits(window: Window, pool: Window, channels: int, filters: int,
 
 
 def _pads_little(window: Window) -> bool:
-    """Whether the padding is at most as wide as the image and as the kernel reaches.
+    """Whether the padding is at most as wide as the image, and as the kernel reaches.
 
-    It then costs little to write it beside a copy of the image.
+    Then it costs little to write the padding around a copy of the image.
     """
     for size, kernel, step, pads in zip(
         window.input_size, window.kernel_size, window.dilation, window.pads, strict=True
@@ -203,7 +204,7 @@ def _pads_little(window: Window) -> bool:
 
 
 def has_few_taps(window: Window, groups: int, channels: int) -> bool:
-    """Whether every output is a sum of few products, on images whose padding may be written beside them."""
+    """Whether every output is a sum of few products, and the padding can be written around the images."""
     few = window.kernel_size[0] * window.kernel_size[1] * channels <= MOST_TAPS
     return few and groups == 1 and _pads_little(window)
 
@@ -211,8 +212,8 @@ def has_few_taps(window: Window, groups: int, channels: int) -> bool:
 def tiles_rows(window: Window, channels: int, filters: int, algorithm: str) -> bool:
     """Whether Winograd's algorithm along the rows pays for the forward pass of a convolution.
 
-    Products count for one vector of filters, which must be full, and one image; with those of the
-    transformed kernel.
+    The products are counted for one image and one vector of filters, which must be full, and include those
+    for the transformed kernel.
     """
     side = window.kernel_size[0]
     if algorithm != "auto" or filters < FEWEST_CHANNELS or side not in ROW_SIDES or not _pads_little(window):
@@ -230,7 +231,7 @@ def tiles_rows(window: Window, channels: int, filters: int, algorithm: str) -> b
 def fuses_pooling(
     window: Window, pool: Window, groups: int, channels: int, filters: int, algorithm: str
 ) -> bool:
-    """Whether a convolution and the max pooling behind it run as one sweep, in the cache."""
+    """Whether a convolution and the max pooling behind it run as one sweep in the cache."""
     chosen = choose_forward(window, groups, channels, filters, algorithm)
     if chosen == "winograd":
         return pools_tiles(window, pool)
@@ -250,7 +251,7 @@ def choose(
 ) -> str:
     """Return "pointwise", "depthwise", "few_taps", "winograd" or "direct" for one pass of a convolution.
 
-    `tiled` is as in `winograd_tile`.
+    `tiled` is that of `winograd_tile`.
     """
     if is_pointwise(window, groups):
         return "pointwise"
@@ -267,7 +268,7 @@ def choose(
 
 
 def choose_forward(window: Window, groups: int, channels: int, filters: int, algorithm: str) -> str:
-    """Return what `choose` does for the forward pass, or "along_rows"."""
+    """Return the result of `choose` for the forward pass, or "along_rows"."""
     chosen = choose(window, groups, channels, filters, algorithm, window.output_size)
     if chosen not in ("few_taps", "direct") or groups > 1:
         return chosen
@@ -276,7 +277,7 @@ def choose_forward(window: Window, groups: int, channels: int, filters: int, alg
 
 @dataclass(frozen=True)
 class Convolution:
-    """What the algorithm of a convolution depends on, besides the number of images."""
+    """What the choice of an algorithm depends on, besides the number of images."""
 
     window: Window
     groups: int
@@ -287,16 +288,16 @@ class Convolution:
 
     @property
     def shapes(self) -> tuple[Window, int, int, int, str]:
-        """As `choose` takes them."""
+        """The arguments of `choose`."""
         return self.window, self.groups, self.channels, self.filters, self.algorithm
 
 
-# Names of the algorithms whose choice does not depend on the number of images.
+# Algorithms whose choice does not depend on the number of images.
 SETTLED = ("pointwise", "depthwise", "winograd")
 
 
 def forward_algorithm(convolution: Convolution, images: int) -> str:
-    """Return the forward pass' algorithm; `ops/convolution.py` has the file of each.
+    """Return the algorithm of the forward pass; `ops/convolution.py` has the file of each.
 
     "pointwise", "depthwise", "winograd", "along_rows", "lanes", "row_lanes", "few_taps" or "direct".
     """
@@ -309,7 +310,7 @@ def forward_algorithm(convolution: Convolution, images: int) -> str:
 
 
 def pooled_algorithm(convolution: Convolution) -> str:
-    """Return that of a forward pass with the max pooling behind it, in one sweep.
+    """Return the algorithm of a forward pass with the max pooling behind it, in one sweep.
 
     "winograd", "along_rows", "few_taps" or "direct".
     """
@@ -317,7 +318,7 @@ def pooled_algorithm(convolution: Convolution) -> str:
 
 
 def pooled_weight_gradient_algorithm(convolution: Convolution) -> str:
-    """Return the weight gradient's behind such a pass: "winograd", "few_taps" or "direct"."""
+    """Return the algorithm of the weight gradient of such a pass: "winograd", "few_taps" or "direct"."""
     return _pooling(weight_gradient_algorithm(convolution))
 
 
@@ -326,7 +327,7 @@ def _pooling(chosen: str) -> str:
 
 
 def input_gradient_algorithm(convolution: Convolution, images: int) -> str:
-    """Return the input gradient's: "pointwise", "depthwise", "winograd", "lanes" or "direct"."""
+    """Return that of the input gradient: "pointwise", "depthwise", "winograd", "lanes" or "direct"."""
     window, groups, channels, filters, _ = convolution.shapes
     chosen = choose(*convolution.shapes, gradient_tiled(window, channels, filters))
     if chosen in SETTLED:
@@ -336,7 +337,7 @@ def input_gradient_algorithm(convolution: Convolution, images: int) -> str:
 
 
 def weight_gradient_algorithm(convolution: Convolution) -> str:
-    """Return the weight gradient's: "pointwise", "depthwise", "winograd", "few_taps" or "direct"."""
+    """Return that of the weight gradient: "pointwise", "depthwise", "winograd", "few_taps" or "direct"."""
     chosen = choose(*convolution.shapes, convolution.window.output_size)
     far = convolution.filters * convolution.itemsize >= FAR_PIXELS
     return "direct" if chosen == "pointwise" and not far else chosen

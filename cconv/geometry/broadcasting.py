@@ -1,4 +1,4 @@
-"""Shapes of inputs that are merged element by element: how they lie upon each other."""
+"""Shapes of inputs that are merged element by element: how they are broadcast."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ IMAGE = 3  # axes of an image, without the batch
 
 
 def lined_up(shapes: Sequence[Shape], data_format: str) -> tuple[Shape, ...]:
-    """Return the shapes of samples with as many axes each: axes of length 1 come in front, as in Keras.
+    """Return the shapes of samples, all with the same rank: axes of length 1 are put in front, as in Keras.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
         Without the batch; images as (h, w, c).
     data_format : {"channels_last", "channels_first"}
-        In which format axes come in front: to (a,), beside channels_first images, (1, 1, a), which is
-        (1, a, 1) as it is computed.
+        The format in which axes are put in front. Beside channels_first images, (a,) becomes (1, 1, a) in
+        that format, which is (1, a, 1) as it is computed.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def _longer(shape: Shape, rank: int) -> Shape:
 
 
 def spread_axes(shape: Shape, over: Shape) -> tuple[int, ...]:
-    """Return the axes along which a shape is repeated to become the other, of as many axes.
+    """Return the axes along which `shape` is repeated to become `over`; both have the same rank.
 
     Examples
     --------
@@ -51,9 +51,9 @@ def spread_axes(shape: Shape, over: Shape) -> tuple[int, ...]:
 
 
 def running_shapes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """Return the shape of the first one, of the first two upon each other, …, of all of them.
+    """Return the shape of the first input, of the first two broadcast together, …, of all of them.
 
-    ValueError where two do not fit.
+    ValueError if two shapes do not fit.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""channels_first and channels_last: the one place that turns one into the other."""
+"""channels_first and channels_last: the only place that converts one into the other."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ def to_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
 
 
 def from_channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
-    """Return x (n, h, w, c) in the layout of data_format, C-contiguous; with one channel it is a reshape."""
+    """Return x (n, h, w, c) in the layout of data_format, C-contiguous; a reshape if c is 1."""
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
 
 
@@ -25,7 +25,7 @@ def shape_to_channels_last(shape: Sequence[int], data_format: str) -> tuple[int,
     return n, height, width, channels
 
 
-MOST_COLOURS = 4  # channels that images come with: grey, with alpha, red-green-blue, with alpha
+MOST_COLOURS = 4  # images have 1 to 4 channels: grey or red-green-blue, each with alpha or without
 
 
 def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[int] | None = None) -> str:
@@ -34,11 +34,11 @@ def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[
     Parameters
     ----------
     shape : tuple of int
-        Of the images as given, batch included.
+        Shape of the images as given, batch included.
     data_format : str
-        How they were read.
+        The layout in which they were read.
     input_shape : tuple of int, optional
-        Of one sample, as it should be; without it few channels are looked for, beside long sides.
+        Expected shape of one sample; if it is not given, few channels beside long sides are looked for.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[
 
 @contextmanager
 def naming_channels_first(shape: Sequence[int], data_format: str) -> Iterator[None]:
-    """Add `channels_hint` to a ValueError of the ``with`` block, in which something is built for x."""
+    """Add `channels_hint` to a ValueError of the ``with`` block, which builds something for images."""
     try:
         yield
     except ValueError as error:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 INTERPOLATIONS = ("bilinear", "nearest")
-LONGEST = 2**24  # pixels of a resized image along an axis: there is a table of so many entries
+LONGEST = 2**24  # most pixels of a resized image along an axis: tables have an entry for each
 
 
 def check_sides(where: str, *outputs: int) -> None:
-    """ValueError where an image of such a size has too many pixels along an axis."""
+    """Raise a ValueError if an image of this size has too many pixels along an axis."""
     if max(outputs) > LONGEST:
         raise ValueError(
             f"{where}: the output must have at most {LONGEST} pixels along an axis, got {max(outputs)}"
@@ -17,18 +17,18 @@ def check_sides(where: str, *outputs: int) -> None:
 
 
 class Axis(NamedTuple):
-    """Along one axis, each output is ``x[at] * (1 - share) + x[at + 1] * share``; share 0 takes x[at] alone.
+    """Table of one axis: output i is ``x[at] * (1 - share) + x[at + 1] * share``; share 0: only x[at].
 
     Attributes
     ----------
     size : int
         Pixels of the input.
     at : ndarray (outputs,) of int64
-        Ascending.
+        The first pixel that an output uses; ascending.
     share : ndarray (outputs,) of float64
-        In [0, 1).
+        The weight of the next pixel, in [0, 1).
     reach : ndarray (size, 2) of int64
-        For each pixel of the input the first output that takes of it, and the one behind the last.
+        For each pixel of the input, the first output that uses it, and one past the last.
     """
 
     size: int
@@ -41,9 +41,9 @@ def resized_axis(size: int, outputs: int, interpolation: str, part: tuple[int, i
     """Return where `outputs` pixels lie that cover the input, or a part of it, evenly.
 
     The centre of output i is at ``(i + 1/2) * extent / outputs`` (half-pixel centres, as Keras and PyTorch
-    without ``align_corners``), and that of an input pixel p at ``p + 1/2``. Between the two centres around
-    it "bilinear" interpolates, and takes the pixel at the edge outside of them; "nearest" takes the pixel
-    that the centre lies in. All is in whole numbers, so that no rounding chooses a pixel.
+    without ``align_corners``), and that of an input pixel p at ``p + 1/2``. "bilinear" interpolates between
+    the two pixel centres around it; outside of all centres it takes the pixel at the edge. "nearest" takes
+    the pixel that contains the centre. All is computed in integers, so that no rounding chooses a pixel.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def resized_axis(size: int, outputs: int, interpolation: str, part: tuple[int, i
         Pixels of the result.
     interpolation : "bilinear" or "nearest"
     part : (first, extent), optional
-        So many pixels from the first on are what is resized; by default all.
+        The part of the input that is resized: `extent` pixels from `first` on; by default all.
 
     Examples
     --------
@@ -76,9 +76,9 @@ def resized_axis(size: int, outputs: int, interpolation: str, part: tuple[int, i
 
 
 def _axis_of(size: int, at: np.ndarray, share: np.ndarray) -> Axis:
-    """Return the table of outputs that lie so."""
+    """Return the table with these columns, and the `reach` that follows from them."""
     pixels = np.arange(size, dtype=np.int64)
-    last = at + (share > 0)  # the last pixel that an output takes of: ascending, as `at` is
+    last = at + (share > 0)  # the last pixel that an output uses: ascending, as `at` is
     reach = np.stack([np.searchsorted(last, pixels), np.searchsorted(at, pixels, "right")], axis=1)
     axis = Axis(size, at, share, np.ascontiguousarray(reach.astype(np.int64)))
     for table in (axis.at, axis.share, axis.reach):
@@ -86,7 +86,7 @@ def _axis_of(size: int, at: np.ndarray, share: np.ndarray) -> Axis:
     return axis
 
 
-# How other frameworks lay an output's pixels over the input's, and round to one of them: ONNX' words.
+# How other frameworks map output pixels to the input, and round to a pixel: the names are those of ONNX.
 COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
@@ -106,7 +106,7 @@ def sampled_axis(
     rounding : str
         One of `ROUNDINGS`, for "nearest".
     scale : float, optional
-        Outputs for each pixel, where it is not their ratio.
+        Outputs for each pixel, if it is not ``outputs / size``.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def sampled_axis(
             adjusted = outputs / (size * ratio)
             places = places + size / 2 * (1 - adjusted)
     if interpolation == "nearest":
-        # Rounding is of half a pixel more or less.
+        # Each rounding mode is a floor or a ceil, shifted by half a pixel or not.
         half = {"round_prefer_ceil": 0.5, "round_prefer_floor": -0.5}.get(rounding, 0.0)
         down = rounding in ("floor", "round_prefer_ceil")
         nearest = np.floor(places + half) if down else np.ceil(places + half)

@@ -26,8 +26,8 @@ def output_size(
 ) -> int:
     """Output size of a convolution or pooling along one axis.
 
-    ``floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1``: rows that do not fit
-    are not seen. With `ceil_mode` they are, by a last window that must still begin inside the
+    ``floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1``: pixels behind the last whole
+    window are not seen. With `ceil_mode` a last window sees them; it must begin inside the
     input or its leading padding (Dumoulin & Visin 2016, "A guide to convolution arithmetic for
     deep learning", relations 6 and 15; the rule for `ceil_mode` is PyTorch's).
 
@@ -50,7 +50,7 @@ def output_size(
     Raises
     ------
     TypeError, ValueError
-        For an argument that is not such an int, or a kernel larger than the padded input.
+        If an argument is not such an int, or the kernel is larger than the padded input.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def _output_size(
 
 
 def _same(n: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Keras' and TensorFlow's 'same': ceil(n / stride) outputs, the odd surplus pixel behind."""
+    """Return the padding of Keras' and TensorFlow's 'same': ceil(n / stride) outputs, odd pixel behind."""
     total = max((-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1 - n, 0)
     return total // 2, total - total // 2
 
@@ -151,7 +151,7 @@ class Window:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What kernels that pool are told: kernel size, strides, pads and dilation."""
+        """The pooling's arguments for kernels: kernel size, strides, pads and dilation."""
         return self.kernel_size, self.strides, self.pads, self.dilation
 
 
@@ -167,7 +167,7 @@ def resolve_window(
 ) -> Window:
     """Check the arguments of a convolution or pooling and return its `Window`.
 
-    `where` begins the error messages; `kernel_name` is what the caller calls its kernel size.
+    `where` begins the error messages; `kernel_name` is the caller's name for its kernel size.
     `strides=None` means the kernel size, as for pooling.
     """
     kernel_size = pair(where, kernel_name, kernel_size)
@@ -178,7 +178,7 @@ def resolve_window(
         _output_size(where, name, input_size[i], kernel_size[i], strides[i], pads[i], dilation[i], ceil_mode)
         for i, name in enumerate(("height", "width"))
     )
-    # A step between outputs or taps of which there is one is never taken, and may be of any size: 1 is.
+    # With one output, or one tap, along an axis its step is never taken: it is replaced by 1.
     strides = strides[0] if rows > 1 else 1, strides[1] if columns > 1 else 1
     dilation = dilation[0] if kernel_size[0] > 1 else 1, dilation[1] if kernel_size[1] > 1 else 1
     return Window(input_size, kernel_size, strides, pads, dilation, (rows, columns))
@@ -187,10 +187,10 @@ def resolve_window(
 def _transposed_axis(
     n: int, extent: int, stride: int, padding: Any, output_padding: int | None
 ) -> tuple[int, int]:
-    """Return the output's size along one axis, and how much of its whole extent is cut off in front.
+    """Return the size of the output along one axis, and how much of the whole extent is cut off in front.
 
-    Keras' rules for "valid" and "same", whose outputs without `output_padding` are so many as n strides
-    take, or as the kernel reaches if that is farther.
+    The rules for "valid" and "same" are Keras'. Without `output_padding`, "same" gives n * stride outputs,
+    and "valid" (n - 1) * stride + max(stride, extent).
     """
     whole = (n - 1) * stride + extent
     if isinstance(padding, str) and padding.lower() == "valid":
@@ -214,9 +214,9 @@ def resolve_transposed(
     output_padding: tuple[int, int] | None,
     dilation: tuple[int, int],
 ) -> Window:
-    """Return the `Window` of the convolution that a transposed one is the transpose of.
+    """Return the `Window` of the convolution whose transpose a transposed convolution is.
 
-    Its `output_size` is the size of the transposed convolution's input, its `input_size` that of the
+    Its `output_size` is the size of the transposed convolution's input, its `input_size` that of its
     output. Sources: Dumoulin & Visin 2016, relations 8 to 14; Keras' rules for padding.
 
     Examples
@@ -246,7 +246,7 @@ def resolve_transposed(
 
 
 def argmax_cache(window: Window) -> tuple[np.dtype, int]:
-    """Return dtype and "none" of a max pooling's argmax: a byte where the positions leave one over."""
+    """Return the dtype of a max pooling's argmax and its "none": a byte if the positions leave 255 free."""
     kh, kw = window.kernel_size
     return (np.dtype(np.uint8), 255) if kh * kw <= 255 else (np.dtype(np.int32), -1)
 

@@ -1,9 +1,9 @@
-# adafactor.pyx: Adafactor's steps over tiles of matrices, whose second moments are kept by rows and columns.
+# adafactor.pyx: Adafactor's steps over tiles of matrices; the second moments are kept for rows and columns.
 #
-# arrays (k, 6): addresses of param, grad, r (or 0) and c; rows and columns of its matrices.
-# matrices (q, 6): number of the array, which of its matrices, places of its row sums (blocks of columns,
-# rows) and column sums (blocks of rows, columns) in the scratch of sums, and those two numbers of blocks.
-# tiles (t, 7): number of the matrix, first row, first column, rows, columns, places of row and column sums.
+# arrays (k, 6): addresses of param, grad, r (or 0) and c; rows and columns of the array's matrices.
+# matrices (q, 6): number of the array; number of the matrix in it; places in the scratch of its row sums
+# (blocks of columns, rows) and its column sums (blocks of rows, columns); these two numbers of blocks.
+# tiles (t, 7): number of the matrix; first row, first column, rows, columns; places of row and column sums.
 #
 # Kernels check nothing and allocate nothing.
 from cython.parallel cimport prange
@@ -20,7 +20,7 @@ cdef enum:
 
 
 cdef inline char *moved(long long address, size elements, size item) noexcept nogil:
-    # an element of an array, or NULL if there is none
+    # an element of an array, or NULL if there is no array
     return <char *> address + elements * item if address else NULL
 
 
@@ -32,7 +32,7 @@ cdef inline size first_of(
 
 
 cdef double tree_sum(double *x, size n) noexcept nogil:
-    # of x (n), which is written over: the second half is added to the first while there are two
+    # the sum of x (n), which is overwritten: the second half is added to the first until one number is left
     cdef size half, i
     while n > 1:
         half = (n + 1) // 2
@@ -53,7 +53,7 @@ cdef void add_blocks(double *sums, size n, size blocks) noexcept nogil:
 cdef double follow(
     const cconv_rows *f, double *sums, size n, double count, double keep, double epsilon, char *out, size item
 ) noexcept nogil:
-    # out (n) = keep out + (1 - keep) (sums / count + epsilon); the mean of out
+    # out (n) = keep out + (1 - keep) (sums / count + epsilon); returns the mean of out
     cdef size first = 0, few
     cdef double total = 0
     while first < n:
@@ -71,8 +71,8 @@ def moments(
     double[::1] means,  # OUT
     double keep, double epsilon, size item, int threads,
 ):
-    # grad -> r, c: keep times what they are plus (1 - keep) times the means of grad^2 + epsilon
-    # means (q) of each matrix's r
+    # r, c = keep times their values + (1 - keep) times the means of grad^2 + epsilon
+    # means (q): of each matrix's r
     cdef size t, rows, columns
     cdef const cconv_rows *f = cconv_rows_of(item)
     cdef const long long *a
@@ -107,7 +107,7 @@ def update_sums(
     size item, int threads,
 ):
     # -> sums (k) of the squares of grad / sqrt(r / mean c)
-    # ends (k): of each array's tiles; partial (t), added in a tree
+    # ends (k): where each array's tiles end; partial (t), added in a tree
     cdef size t, start = 0
     cdef const cconv_rows *f = cconv_rows_of(item)
     cdef const long long *a

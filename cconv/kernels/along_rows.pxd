@@ -1,4 +1,4 @@
-# Winograd's algorithm along the rows, for bands of `few_taps.pyx`: tiles of a band, and what of it is weak.
+# Winograd's algorithm along the rows, for bands of `few_taps.pyx`: tiles of a band, and its weak outputs.
 cimport cython
 
 
@@ -18,17 +18,17 @@ cdef inline size tiles_row(const FewTaps *g) noexcept nogil:
 
 
 cdef inline size tiled_size(const FewTaps *g) noexcept nogil:
-    # Elements of scratch that a band's input takes, transformed, for an even number of rows.
+    # Elements of scratch for the transformed input of a band with an even number of rows.
     return height(g, g.band + g.band % 2) * tiles_row(g) if g.tiles else 0
 
 
 cdef inline size weak_size(const FewTaps *g) noexcept nogil:
-    # Elements that hold what is weak of a band: 16 bits for each tile of two rows.
+    # Elements that hold the bits of a band's weak outputs: 16 bits for each tile of two rows.
     return ceil_div(ceil_div(g.band, 2) * g.tiles, 8) * 4
 
 
 cdef inline size room_size(const FewTaps *g) noexcept nogil:
-    # Elements for the largest value of each pixel of a band, squares of its rows, and what is read behind.
+    # Elements of the room of `tiles_weak`: simd/few_taps/table.h.
     return height(g, g.band) * (g.wide + 8) + 4 * (g.c * g.wide + 16) + 128
 
 
@@ -41,7 +41,7 @@ cdef inline int kernel_level(
     const FewTaps *g, const cython.floating *kernel,
     cython.floating *sizes,    # OUT  levels_size(g)
 ) noexcept nogil:
-    # Rows of the kernel are not mixed.
+    # The level of the kernel.  Its rows are not mixed, so each counts alone.
     cdef size u, row = g.kw * g.f, right = g.columns - 1 + g.kw - g.w - g.left
     cdef size seen = 1 if g.w < g.kw else most(g.kw - most(most(g.left, right), 0), 1)
     cdef int level = EVEN
@@ -59,7 +59,7 @@ cdef inline void begin_rows(
     cython.floating *packed,                   # OUT  packed_size(g)
     cython.floating *sizes,                    # OUT  levels_size(g)
 ) noexcept nogil:
-    # What all tasks have in common.
+    # Sets what all tasks have in common.
     s.height, s.taps, s.channels, s.filters = g.kh, g.kw, g.c, g.f
     s.tiles, s.columns, s.width = g.tiles, columns, g.columns
     s.kernel, s.bias = kernel, bias
@@ -72,7 +72,7 @@ cdef inline cconv_along_rows tiles_of_band(
     const FewTaps *g, const cconv_along_rows *s, size image, size i, size rows,
     cython.floating *scratch,     # IN, OUT  band_size(g), as `band_of` left it
 ) noexcept nogil:
-    # What the kernels are told of a band: also which of its outputs are weak.
+    # What the kernels need to know of a band, its weak outputs included.
     cdef cconv_along_rows tiles = s[0]
     cdef cython.floating *rest = scratch + copy_size(g) + tiled_size(g)
     cdef unsigned short *weak = <unsigned short *>(rest + 8 * g.f + room_size(g))

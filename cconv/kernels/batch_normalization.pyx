@@ -1,5 +1,5 @@
-# batch_normalization.pyx: what lies between the sums of a batch's channels (normalization.pyx) and its
-# normalisation: a few numbers for each channel, in double, chunks in their order.
+# batch_normalization.pyx: what comes between the sums over a batch's channels (normalization.pyx) and its
+# normalisation: a few numbers for each channel, in double, from chunks in their order.
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
@@ -12,7 +12,7 @@ cconv_join(crew_of_process())
 
 
 cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
-    # partial (chunks, 2, c): the first chunk takes the sum of all
+    # partial (chunks, 2, c): the first chunk gets the sum of all
     cdef size j, k
     for k in range(1, chunks):
         for j in range(2 * c):
@@ -33,8 +33,8 @@ def statistics(
     floating[::1] shift,  # OUT
     double[::1] inverse,  # OUT
 ):
-    # partial (chunks, 2, c), sums of x - first and of its squares over m rows, first, gamma, beta (c) ->
-    # mean, scale, shift, inverse = 1 / deviation (c): y = (x - mean) scale + shift.  The averages move.
+    # partial (chunks, 2, c): sums of x - first and of its squares over m rows; first, gamma, beta (c) ->
+    # mean, scale, shift, inverse = 1 / deviation (c): y = (x - mean) scale + shift.  Updates moving averages.
     cdef size c = first.shape[0], j
     cdef double rows = <double> m, distance, average, variance
     cdef const floating *factors = NULL
@@ -71,7 +71,7 @@ def kept_statistics(
     floating[::1] shift,  # OUT
     double[::1] inverse,  # OUT
 ):
-    # gamma, beta (c) -> scale, shift, inverse (c), of the moving averages:
+    # gamma, beta, moving_variance (c) -> scale, shift, inverse (c):
     # y = (x - moving_mean) scale + shift
     cdef size c = moving_variance.shape[0], j
     cdef floating of_one
@@ -99,7 +99,7 @@ def slopes(
     floating[::1] slope,  # OUT
     floating[::1] shift,  # OUT
 ):
-    # partial (chunks, 2, c) of normalization.gradient_sums of m rows, scale, inverse (c) -> dgamma, dbeta,
+    # partial (chunks, 2, c): of normalization.gradient_sums over m rows; scale, inverse (c) -> dgamma, dbeta,
     # slope, shift (c): dx = dy scale - (x - mean) slope - shift
     cdef size c = scale.shape[0], j
     cdef double sums, products, factor

@@ -1,11 +1,11 @@
-# What follows a convolution or a product: an array is added, then there is an activation.  It is done with
-# what a task has just made, which lies in the cache then, and has the bits of passes of their own.
+# What follows a convolution or a product: an array is added, then there is an activation.  It is done to
+# what a task has just made, while that is still in the cache; the bits are those of separate passes.
 from cconv._kernels cimport cconv_rows_of
 from cconv._rows cimport cconv_map, cconv_rows
 
 ctypedef Py_ssize_t size
 
-# What of an output is done behind a task before the next begins, about: it stays in the second cache.
+# About BEHIND_BYTES of an output are made, and then finished, at a time: they stay in the L2 cache.
 cdef enum:
     BEHIND_BYTES = 1 << 17
 
@@ -17,7 +17,7 @@ cdef struct Behind:
 
 
 cdef inline cconv_map *activation_of(int code, size item) noexcept nogil:
-    # As `ops.behind.CODES` counts them.
+    # The codes are those of `ops.behind.CODES`.
     cdef const cconv_rows *rows = cconv_rows_of(item)
     if code == 1:
         return rows.relu

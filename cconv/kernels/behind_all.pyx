@@ -1,4 +1,4 @@
-# behind_all.pyx: what follows a convolution whose loops do not do it themselves: see behind.pxd.
+# behind_all.pyx: what follows a convolution, if the convolution's own loops do not do it: see behind.pxd.
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating

@@ -1,5 +1,5 @@
-# Tasks of what is computed element by element, or row by row: chunks of about CHUNK elements, cut
-# from shapes alone.  Large outputs go past the caches, a stage at a time (simd/rows/stream.h).
+# Tasks of elementwise and row by row operations: chunks of about CHUNK elements, cut from shapes
+# alone.  Large outputs bypass the caches, a stage at a time (simd/rows/stream.h).
 from cython.parallel cimport parallel, prange
 
 from cconv._kernels cimport cconv_rows_of
@@ -10,11 +10,11 @@ from cconv._rows cimport (
 ctypedef Py_ssize_t size
 
 cdef enum:
-    CHUNK = 8192  # elements; a multiple of 64, which is what a dropout draws at once
+    CHUNK = 8192  # elements; a multiple of 64, the elements that a dropout draws at once
 
 
 cdef inline bint streams_out(size bytes, size item) noexcept nogil:
-    # whether an output of so many bytes goes past the caches
+    # whether an output of this size bypasses the caches
     return bytes >= CCONV_STREAM_BYTES and cconv_rows_of(item).stream != NULL
 
 
@@ -44,7 +44,7 @@ cdef inline void map_chunk(
 
 
 cdef inline size rows_at_once(size n, size elements) noexcept nogil:
-    # rows of n that make a task: whole vectors of them, about `elements` in all
+    # rows of n of a task: a multiple of 16, with about `elements` elements in all
     return 16 * max(1, elements // (16 * n))
 
 

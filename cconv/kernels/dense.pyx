@@ -2,25 +2,25 @@
 # simd/product/product.h.
 #
 # Design.  All three passes multiply matrices, C (rows, columns) = A (rows, depth) B (depth, columns).  B is
-# laid out block by block, a block of 32 float or 16 double columns and DEPTH terms of the sum at a time: it
-# then stays in the first cache while all rows of A pass by, whatever its own strides were.  There it is also
-# scaled, if the outputs are.  Each thread lays out what it multiplies, in scratch of its own, so that there
-# is nothing to wait for; that costs as much as some rows of A.  B is multiplied where it lies if there are
-# fewer rows than that, or not so many more while the rows of B are short: those of a piece then have room in
-# the second cache.
+# laid out block by block.  A block has 32 float or 16 double columns and DEPTH terms of the sum, so it stays
+# in the L1 cache while all rows of A pass by, whatever the strides of B.  If the outputs are scaled, the laid
+# out block is scaled.  Each thread lays out what it multiplies, in scratch of its own, so no thread waits for
+# another.  That costs as much as some rows of A.  So B is multiplied where it lies if there are fewer rows
+# (PACK_ROWS), or up to SHORT_ROWS while rows of B have at most SHORT_BYTES: then the rows of a piece fit into
+# the L2 cache.
 #
 #     forward           y = x kernel          rows: samples       terms: inputs
 #     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
 #     weight gradient   dkernel = x^T dy      rows: inputs        terms: samples
 #
-# A kernel that is large beside the rest is not laid out for the input gradient either: it then is A, read
-# once and where it lies, and the transposed dx comes out.  So is dy for a few last columns of the
-# weight gradient, of which vectors would be nearly empty.
+# A kernel that is large beside the other arrays is not laid out for the input gradient either.  There it is
+# A, read once where it lies, and the result is dx transposed.  In the weight gradient the same is done with
+# dy, for a few last columns that would leave vectors nearly empty.
 #
-# How rows and columns are shared among threads never changes a bit: every element of C is the sum, in order,
-# of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.  In the weight gradient,
-# whose samples may be millions of pixels, what PIECES pieces give is added exactly
-# (simd/rows/long_sum.h), as are the sums of the bias.
+# How rows and columns are shared among threads never changes a bit: every element of C is the sum, in
+# order, of its pieces of DEPTH terms, and each piece is one chain inside the micro-kernel.  The samples of
+# the weight gradient may be millions of pixels.  There the sums of PIECES pieces are added exactly
+# (simd/rows/long_sum.h), and so are the sums of the bias.
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -53,35 +53,35 @@ from cconv.kernels.behind cimport Behind, behind_of, do_behind
 
 cconv_join(crew_of_process())
 
-cdef size DEPTH = 256     # terms of a sum before it goes to memory
-cdef size PIECES = 16     # of a sum over samples, in one chain
-cdef size TILE = 8        # rows of a tile, about: there are no more shares of rows than tiles
+cdef size DEPTH = 256     # terms of a sum before it is stored
+cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
+cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
-cdef size STRIP = 96      # rows of A that stay in the second cache while blocks of B pass by
-cdef size RUN = 32        # terms between two looks at what is to be asked for
+cdef size STRIP = 96      # rows of A that stay in the L2 cache while blocks of B pass by
+cdef size RUN = 32        # terms between two prefetches
 cdef size PANEL = 8       # blocks of B that are laid out together
 cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
-cdef size LAYING_OUT = 6  # rows of A in whose time a block of B is laid out
-cdef size PACK_ROWS = 16  # rows of A from which on laying out B may pay
-cdef size SHORT_ROWS = 256     # rows of A up to which it does not pay if B's rows are short:
-cdef size SHORT_BYTES = 4096   # of a row of B
-cdef size FAR_BYTES = 1 << 22  # of a B that comes from far away
+cdef size LAYING_OUT = 6  # cost of laying out a block of B, in rows of A
+cdef size PACK_ROWS = 16  # fewest rows of A for which laying out B may pay
+cdef size SHORT_ROWS = 256     # most rows of A for which B stays where it lies if its rows are short
+cdef size SHORT_BYTES = 4096   # most bytes of a short row of B
+cdef size FAR_BYTES = 1 << 22  # most bytes of a B that is near, in a cache
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
-cdef size FEW_BYTES = 16       # of last columns of a weight gradient, of which vectors would be too empty
+cdef size FEW_BYTES = 16       # most bytes of last columns of a weight gradient that are summed as rows
 
 
 cdef inline size block_columns(size item) noexcept nogil:
     return CCONV_BLOCK_BYTES // item
 
 
-# How a product is shared out: rows and blocks of columns, each cut into so many equal ranges.
+# How a product is shared among threads: rows, and blocks of columns, are each cut into equal ranges.
 cdef struct Grid:
-    size rows, columns   # ranges; their product is at most the number of threads
+    size rows, columns   # numbers of ranges; their product is at most the number of threads
     size blocks          # of columns
 
 
 cdef Grid grid_of(size rows, size columns, size item, int threads) noexcept nogil:
-    # The cut whose largest range, with laying out its columns, takes least.
+    # The cut whose largest range takes the least time, laying out included.
     cdef Grid best, g
     cdef size width = block_columns(item), cost, least_cost = 0, down, wide
     g.blocks = ceil_div(columns, width)
@@ -107,7 +107,7 @@ cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexc
 
 
 cdef inline void cut_runs(cconv_sum *s, size k) noexcept nogil:
-    # The sum over k terms, in runs between which something is asked for.
+    # The sum over k terms, in runs of RUN terms, between which something is prefetched.
     s.r = k // RUN if k % RUN == 0 else 1
     s.k = k // s.r
     s.ar, s.br = s.k * s.ak, s.k * s.bk
@@ -119,7 +119,7 @@ cdef void panel_product(
     const cython.floating *bias,   # IN   (columns) or NULL
     cython.floating *c,            # OUT  (rows, columns)
     size rows, size columns, const cconv_sum *s, int mode,
-    cconv_ahead *ahead,            # two, to be asked for meanwhile
+    cconv_ahead *ahead,            # two matrices to be prefetched meanwhile
     const Behind *last,            # what follows, or NULL
 ) noexcept nogil:
     cdef size width = s.bk, i, j, k, m, calls, r
@@ -138,7 +138,7 @@ cdef void panel_product(
 
 
 cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
-    # How often panel_product calls the micro-kernel.
+    # How many times panel_product calls the micro-kernel.
     return ((rows // STRIP * ceil_div(STRIP, CALL) + ceil_div(rows % STRIP, CALL))
             * ceil_div(columns, block_columns(item)))
 
@@ -146,14 +146,14 @@ cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
 # One piece of a product: `n` columns of B from `column` on, and `k` terms from `first` on.
 cdef struct Piece:
     size column, first, n, k
-    bint last                # of its columns
+    bint last                # whether it is the last piece of its columns
 
 
 cdef Piece piece_of(size t, size columns, size depth, size wide) noexcept nogil:
     cdef Piece p
     cdef size pieces = ceil_div(depth, DEPTH)
     p.column, p.first, p.last = t // pieces * wide, t % pieces * DEPTH, (t + 1) % pieces == 0
-    # Behind the last piece nothing is left.
+    # Behind the last piece, n or k is 0.
     p.n, p.k = most(least(wide, columns - p.column), 0), least(DEPTH, depth - p.first)
     return p
 
@@ -164,7 +164,7 @@ cdef struct Product:
     size stride       # elements from a row of B to the next
     size cm           # of C; of A they are `depth`
     bint transposed   # whether B is (columns, depth)
-    int mode          # of the micro-kernel, with the last terms
+    int mode          # of the micro-kernel, for the last terms
     const Behind *last  # what follows, or NULL
 
 
@@ -181,7 +181,7 @@ cdef Product share_of(const Product *whole, size rows, size columns) noexcept no
 cdef void multiply_task(
     const cython.floating *a,       # IN   (rows, depth)
     const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
-    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be if transposed
+    const cython.floating *scale,   # IN   (columns): factors of B's columns; or NULL, always if transposed
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     Product m,
@@ -215,12 +215,12 @@ cdef void multiply_task(
 
 
 def dense_in_place(size rows, size columns, size item):
-    """Tell whether `dense_forward` is faster without scratch."""
+    """Tell whether `dense_forward` is faster without scratch: B is then multiplied where it lies."""
     return rows < PACK_ROWS or (rows <= SHORT_ROWS and columns * item <= SHORT_BYTES)
 
 
 def dense_scratch(size item, int threads):
-    """Elements of scratch in which `dense_forward` or `dense_input_gradient` lays out its kernel."""
+    """Return the elements of scratch in which `dense_forward`, or its input gradient, lays out B."""
     return threads * (DEPTH + SWAP) * PANEL * block_columns(item)
 
 
@@ -231,8 +231,8 @@ cdef void in_place_task(
     cython.floating *c,             # OUT  (rows, columns)
     Product m,
 ) noexcept nogil:
-    # B is multiplied where it lies.  The next terms of B and of A are asked for meanwhile, unless there is
-    # not the work to do it beside, or not the room.
+    # B is multiplied where it lies.  The next terms of A and B are prefetched meanwhile, if there is enough
+    # work beside it, or B comes from far away, and if rows of B are short.
     cdef size item = sizeof(cython.floating), stride = m.stride, piece, first, after, parts
     cdef bint busy = m.rows >= PACK_ROWS or m.depth * stride * item > FAR_BYTES
     cdef int fetch = CCONV_FETCH if busy and stride * item <= SHORT_BYTES else 0
@@ -256,11 +256,11 @@ cdef void in_place_task(
 cdef void multiply(
     const cython.floating *a,       # IN   (rows, depth)
     const cython.floating *b,       # IN   (depth, columns); transposed: (columns, depth)
-    const cython.floating *scale,   # IN   (columns): of B's columns; or NULL, as it must be in place
+    const cython.floating *scale,   # IN   (columns): factors of B's columns; or NULL, always in place
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     Product m,
-    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: in place
+    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: B is multiplied in place
     int threads,
 ) noexcept nogil:
     cdef size width = block_columns(sizeof(cython.floating))
@@ -282,16 +282,16 @@ cdef void multiply(
 def dense_forward(
     const cython.floating[:, ::1] x,       # IN   (m, in)
     const cython.floating[:, ::1] kernel,  # IN   (in, out)
-    const cython.floating[::1] scale,      # IN   (out) or None: in front of the bias
+    const cython.floating[::1] scale,      # IN   (out) or None: factors, before the bias
     const cython.floating[::1] bias,       # IN   (out) or None
     cython.floating[:, ::1] y,             # OUT  (m, out)
     bint relu,
-    const cython.floating[:, ::1] added,   # IN   (m, out) or None: behind all that, and then
-    int activation, double number,         # this one, by its code
-    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None, without a scale: in place
+    const cython.floating[:, ::1] added,   # IN   (m, out) or None: added after all that, followed by
+    int activation, double number,         # this activation, by its code
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None (only without scale): in place
     int threads,
 ):
-    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`, then what follows."""
+    """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`, then + added and the activation."""
     cdef const cython.floating *more = NULL
     cdef Product whole
     cdef Behind last
@@ -315,7 +315,7 @@ def dense_forward(
 
 
 def dense_row_scratch(size depth, size columns):
-    """Elements of scratch that `dense_row` takes: the sums of every DEPTH terms."""
+    """Return the elements of scratch that `dense_row` takes: the sums of every DEPTH terms."""
     return ceil_div(depth, DEPTH) * columns
 
 
@@ -325,7 +325,7 @@ cdef void add_pieces(
     cython.floating *y,           # OUT  (columns)
     size pieces, size columns, bint relu,
 ) noexcept nogil:
-    # In the order in which the micro-kernel adds them to what it has.
+    # In the order in which the micro-kernel adds pieces to C.
     cdef size i, j
     for i in range(pieces):
         if i == pieces - 1 and bias != NULL:
@@ -348,7 +348,7 @@ def dense_row(
     cython.floating[::1] scratch,          # OUT  dense_row_scratch(in, out)
     int threads,
 ):
-    """Do what dense_forward(...) does for one sample, with its bits, as fast as the kernel is read."""
+    """Do what dense_forward(...) does for one sample, with the same bits, as fast as the kernel is read."""
     cdef size depth = kernel.shape[0], columns = kernel.shape[1], pieces = ceil_div(depth, DEPTH)
     cdef size width = ROW_BYTES // sizeof(cython.floating), blocks = ceil_div(columns, width)
     cdef size t, i, j
@@ -364,7 +364,7 @@ def dense_row(
 
 
 cdef bint swaps(size rows, size inputs, size outputs, size item) noexcept nogil:
-    # Whether laying out dy and transposing dx takes less than laying out the kernel, and dy has room.
+    # Whether it takes less to lay out dy and transpose dx than to lay out the kernel, and dy has room.
     return (ceil_div(outputs, DEPTH) * ceil_div(rows, block_columns(item)) <= PANEL
             and rows * (2 * outputs + inputs) < inputs * outputs)
 
@@ -376,7 +376,7 @@ cdef void swapped_task(
     size taps, size rows, size depth, size inputs,
     cython.floating *scratch,       # OUT  (pieces, blocks, DEPTH, block_columns), (SWAP, blocks of rows)
 ) noexcept nogil:
-    # dx^T = kernel dy^T: the kernel, as A, is read once and where it lies, dy^T is laid out as B.
+    # dx^T = kernel dy^T: the kernel, as A, is read once where it lies; dy^T is laid out as B.
     cdef size item = sizeof(cython.floating), width = block_columns(item), blocks = ceil_div(rows, width)
     cdef size piece, first, i, n, after, parts
     cdef cython.floating *strip = scratch + PANEL * DEPTH * width
@@ -425,20 +425,20 @@ def dense_input_gradient(
 
 
 cdef inline size few_of(size columns, size item) noexcept nogil:
-    # Last columns of a weight gradient, behind whole vectors of the widest kind, better summed as rows.
+    # Last columns of a weight gradient, behind whole vectors of the widest kind, to be summed as rows.
     cdef size left = columns % (block_columns(item) // 2)
     return left if left * item <= FEW_BYTES else 0
 
 
-# A task of the weight gradient: some inputs, and of each `tasks` blocks of columns of dbias the `task`-th.
+# A task of the weight gradient: some inputs; and of the `tasks` shares of the blocks of dbias, share `task`.
 cdef struct Share:
-    size m, inputs, outputs   # samples; of the layer
+    size m, inputs, outputs   # samples; inputs and outputs of the layer
     size first, taps          # the task's inputs
     size task, tasks
 
 
 cdef Share share_of_inputs(size m, size inputs, size outputs, size task, size tasks) noexcept nogil:
-    # Whole tiles of the inputs, for the `task`-th.
+    # The inputs of task `task`: whole tiles.
     cdef size tiles = ceil_div(inputs, TILE), first = task * tiles // tasks * TILE
     cdef size stop = least((task + 1) * tiles // tasks * TILE, inputs)
     return Share(m, inputs, outputs, first, stop - first, task, tasks)
@@ -451,7 +451,7 @@ cdef void few_columns(
     size few, size n, size k, size apart, bint accumulate,
     cython.floating *sums,         # OUT  (few, STRIP)
 ) noexcept nogil:
-    # With inputs in the lanes of vectors, which there are enough of: dkernel transposed.
+    # The inputs lie in the lanes of vectors, because there are enough of them: dkernel comes out transposed.
     cdef cconv_sum s = terms(1, block_columns(sizeof(cython.floating)), STRIP, STRIP, sizeof(cython.floating))
     cdef size i, j
     s.k = k
@@ -466,9 +466,9 @@ cdef void strips_product(
     const cython.floating *x,      # IN   (m, inputs), from the task's first input on
     cython.floating *to,           # OUT  (taps, p.n), rows `apart` apart
     const Share *share, const Piece *p, const Piece *next, size apart, int mode, cconv_ahead *ahead,
-    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  what is behind
+    cython.floating *scratch,      # IN   the panel of dy (blocks, DEPTH, block_columns); OUT  what follows it
 ) noexcept nogil:
-    # What a piece of the sum gives.
+    # What one piece of the sum gives.
     cdef size inputs = share.inputs, taps = share.taps
     cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
     cdef size few = few_of(p.n, item), many = p.n - few, i, n
@@ -480,7 +480,7 @@ cdef void strips_product(
         n = least(STRIP, taps - i * STRIP)
         # The inputs of a sample lie a whole row apart in x.
         pack(x + p.first * inputs + i * STRIP, strip, False, p.k, n, inputs, STRIP, 0)
-        # Behind the last strip come the first inputs of the next samples.
+        # After the last strip come the first inputs of the next samples.
         after = next if i + 1 == strips else p
         ahead[0] = cconv_ask(x + after.first * inputs + (i + 1) % strips * STRIP, after.k,
                              least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
@@ -539,7 +539,7 @@ cdef void gradient_task(
     cython.floating *dbias,        # OUT  (outputs)
     Share share,
     cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
-                                   #      sums of the bias; two (taps, PANEL, block_columns) if m is long
+                                   #      sums of the bias; and if m is long, two (taps, PANEL, block_columns)
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
     cdef size m = share.m, outputs = share.outputs, taps = share.taps
@@ -555,7 +555,7 @@ cdef void gradient_task(
         bias_sums(<const cython.floating *>scratch, biases, dbias, &p, &share)
         q = piece_of(t + 1, outputs, m, wide)
         if q.n == 0:
-            q.k = 0  # nothing is left to ask for
+            q.k = 0  # nothing is left to prefetch
         ahead[1] = cconv_ask(dy + q.first * outputs + q.column, q.k, q.n * item, outputs * item,
                              calls_of(taps, p.n - few_of(p.n, item), item))
         piece = p.first // DEPTH
@@ -568,14 +568,14 @@ cdef void gradient_task(
 
 
 cdef inline size gradient_room(size m, size inputs, size item, int threads) noexcept nogil:
-    # Elements of scratch of a thread, whose inputs are whole tiles.
+    # Elements of scratch of a thread; its inputs are whole tiles.
     cdef size wide = PANEL * block_columns(item), tiles = ceil_div(inputs, TILE)
     cdef size taps = ceil_div(tiles, least(tiles, threads)) * TILE if m > PIECES * DEPTH else 0
     return DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP + 2 * wide + 2 * taps * wide
 
 
 def dense_weight_gradient_scratch(size m, size inputs, size item, int threads):
-    """Elements of scratch that `dense_weight_gradient` takes on so many threads."""
+    """Return the elements of scratch that `dense_weight_gradient` takes on `threads` threads."""
     return threads * gradient_room(m, inputs, item, threads)
 
 
@@ -587,7 +587,7 @@ def dense_weight_gradient(
     cython.floating[::1] scratch,      # OUT  dense_weight_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a dense layer with respect to its kernel, x.T @ dy, and bias."""
+    """Gradient of a dense layer with respect to its kernel, dkernel = x.T @ dy, and its bias."""
     cdef size m = x.shape[0], inputs = x.shape[1], ranges = least(ceil_div(inputs, TILE), threads), t, first
     cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
     cdef Share share

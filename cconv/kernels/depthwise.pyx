@@ -1,14 +1,14 @@
-# depthwise.pyx: convolutions of one filter a channel, and their gradients, as parallel loops over
+# depthwise.pyx: convolutions with one filter for each channel, and their gradients, as parallel loops over
 # the kernels of simd/depthwise/kernels.h.
 #
 # Forward and the input gradient are passes as in `_kernels.pyx`: the gradient is one pass over dy
-# for each phase of the strides, with the taps that reach it, flipped.  A task is a band of rows of
+# for each phase of the strides, with the flipped taps that reach this phase.  A task is a band of rows of
 # one image and a share of the channels; no two tasks write the same element.
 #
 # The weight gradient sums over the batch: the rows of all images are split into parts by shapes
-# alone, each sums into an array of its own, and the parts are added in order.  A kernel's sums
-# stay in registers for some rows, or a part of a long one, a vector of channels after the other,
-# while these rows stay in the cache; what about GROUP_OUTPUTS outputs give is added exactly.
+# alone, each part sums into its own array, and the parts are added in order.  A kernel's sums
+# stay in registers for some rows, or for a part of a long row, one vector of channels after the other,
+# while these rows stay in the cache.  The sums over about GROUP_OUTPUTS outputs are added exactly.
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -43,10 +43,10 @@ from cconv.kernels.behind cimport BEHIND_BYTES, Behind, behind_of, do_behind, is
 
 cconv_join(crew_of_process())
 
-cdef size ENOUGH_TASKS = 16  # to keep many threads busy evenly
+cdef size ENOUGH_TASKS = 16  # enough to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4    # of a band: the rows above and below it are read twice
 cdef size CHANNELS = 128     # a share of the channels is a multiple of this
-cdef size PIXELS = 112       # that the sums of a vector of channels stay in registers for, about
+cdef size PIXELS = 112       # pixels, about, whose sums stay in registers for a vector of channels
 
 
 cdef inline const cconv_depthwise *kernels(size item) noexcept nogil:
@@ -65,7 +65,7 @@ cdef Tasks tasks_of(const cconv_depth *d, size images) noexcept nogil:
 
 
 cdef inline size share(size c, size split, size splits) noexcept nogil:
-    # The first channel of one of the splits.
+    # The first channel of share `split`.
     return least(split * ceil_div(c, CHANNELS) // splits * CHANNELS, c)
 
 
@@ -76,7 +76,7 @@ cdef void band_task(
     cython.floating *y,             # OUT  one image
     const cconv_depth *d, size first, size stop, size start, size end, bint relu, const Behind *last,
 ) noexcept nogil:
-    # Rows first ... stop of channels start ... end; fewer at a time if something is done behind them.
+    # Rows first ... stop - 1 of channels start ... end - 1; fewer at a time if something follows.
     cdef size rows = stop - first, bytes = d.columns * (end - start) * sizeof(cython.floating)
     if last != NULL:
         rows = most(FEWEST_ROWS, BEHIND_BYTES // most(bytes, 1))
@@ -95,7 +95,7 @@ cdef void run(
     const cython.floating *bias,    # IN   (c) or NULL
     cython.floating *y,             # OUT  images `image` apart
     const cconv_depth *d, size n, size image, bint relu, int threads,
-    const Behind *last,             # what follows where y is contiguous, or NULL
+    const Behind *last,             # what follows, if y is contiguous; or NULL
 ) noexcept nogil:
     cdef Tasks tasks = tasks_of(d, n)
     cdef size each = tasks.bands * tasks.splits, t, i, band, split
@@ -116,12 +116,12 @@ cdef cconv_depth geometry(Images x, Images y, Window w) noexcept nogil:
 
 
 cdef inline size pitch(size c) noexcept nogil:
-    # Elements from one tap to the next where it is free: with c of 1024 all taps would share cache sets.
+    # Elements from one tap to the next, where free to choose: with c = 1024 all taps would share cache sets.
     return (c + 31) // 16 * 16
 
 
 def packed_scratch(kernel_shape):
-    """Elements of scratch that `forward` and `input_gradient` take: the packed kernel."""
+    """Return the elements of scratch that `forward` and `input_gradient` take: the packed kernel."""
     return kernel_shape[0] * kernel_shape[1] * pitch(kernel_shape[3])
 
 
@@ -132,12 +132,12 @@ def forward(
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, c)
     window,                                      # (strides, origin, dilation); origin: (top, left) padding
     bint relu,
-    const cython.floating[:, :, :, ::1] added,   # IN   (n, oh, ow, c) or None: behind all that, and then
-    int activation, double number,               # this one, by its code
+    const cython.floating[:, :, :, ::1] added,   # IN   (n, oh, ow, c) or None: added after all that, followed
+    int activation, double number,               # by this activation, by its code
     cython.floating[::1] scratch,                # OUT  packed_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`, then what follows."""
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`, then + added and the activation."""
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
     cdef cconv_depth d = geometry(images_of(x.shape), images_of(y.shape), w)
     cdef const cython.floating *beta = NULL
@@ -185,7 +185,7 @@ def input_gradient(
     with nogil:
         d.h, d.w, d.c, d.sh, d.sw = dy.shape[1], dy.shape[2], c, 1, 1
         d.row, d.column, d.tap = w.sh * row, w.sw * c, pitch(c)
-        # Every phase has one of the first pixels, however long the stride.
+        # The first rows and columns have one pixel of every phase, however long the stride.
         for i in range(least(w.sh, to.h)):
             down = phase_down(&to, &w, i)
             for j in range(least(w.sw, to.w)):
@@ -202,8 +202,8 @@ def input_gradient(
 
 cdef struct Sums:
     Tasks tasks   # bands: parts of the rows of all images
-    size each     # elements of the sums of a part: of the taps, then of the bias, `pitch` apart
-    bint settles  # whether a part has several groups of about GROUP_OUTPUTS outputs
+    size each     # elements of the sums of a part: the taps, then the bias, `pitch` apart
+    bint settles  # whether a part has several groups, of about GROUP_OUTPUTS outputs each
 
 
 cdef Sums sums_of(const cconv_depth *d, size images) noexcept nogil:
@@ -216,7 +216,7 @@ cdef Sums sums_of(const cconv_depth *d, size images) noexcept nogil:
 
 
 def weight_gradient_scratch(dy_shape, kernel_shape):
-    """Elements of scratch that `weight_gradient` takes: the sums of all parts, and more if they settle."""
+    """Return the elements of scratch of `weight_gradient`: the sums of all parts, and more if they settle."""
     cdef cconv_depth d
     cdef Sums s
     n, d.rows, d.columns, d.c = dy_shape
@@ -225,7 +225,7 @@ def weight_gradient_scratch(dy_shape, kernel_shape):
     return (3 if s.settles else 1) * s.tasks.bands * s.each
 
 
-# What a task sums: the rows first <= r < last, counted over all images, for the channels start <= k < stop.
+# What a task sums: rows first <= r < last, counted over all images, and channels start <= k < stop.
 cdef struct Part:
     size first, last, start, stop
 
@@ -243,7 +243,7 @@ cdef void clear(cython.floating *sums, const cconv_depth *d, size start, size st
 
 
 cdef void end_group(
-    cython.floating *group,  # IN, OUT  (taps + 1, c), `pitch` apart: zero again
+    cython.floating *group,  # IN, OUT  (taps + 1, c), `pitch` apart: set to zero again
     cython.floating *sums, cython.floating *lost,  # IN, OUT
     const cconv_depth *d, size start, size stop,
 ) noexcept nogil:
@@ -258,7 +258,7 @@ cdef void end_group(
 cdef void sum_task(
     const cython.floating *x, const cython.floating *dy,
     cython.floating *sums,   # OUT  (kh, kw, c) of this part, then (c) of the bias, `pitch` apart
-    cython.floating *group,  # OUT  the same, or NULL: it does not settle
+    cython.floating *group,  # OUT  the same, or NULL if the part does not settle
     cython.floating *lost,   # OUT  the same, or NULL
     const cconv_depth *d, Part of,
 ) noexcept nogil:

@@ -1,9 +1,9 @@
 # direct_pool.pyx: the direct convolution and the max pooling behind it in one sweep.
 #
 # The image between the two is never written to memory: a task convolves one image into its
-# thread's scratch and pools it there.  With ReLU the argmax of a value that is not above zero
-# says "nothing", as for windows of padding: the gradient then needs no mask.  The weight gradient
-# spreads the pooled gradient block by block, and is otherwise that of `_kernels.pyx`, bit for bit.
+# thread's scratch and pools it there.  With ReLU, the argmax of a value that is not above zero
+# means "nothing", as for windows of padding; so the gradient needs no mask.  The weight gradient
+# spreads the pooled gradient block by block; otherwise it is that of `_kernels.pyx`, bit for bit.
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -20,7 +20,7 @@ cconv_join(crew_of_process())
 
 
 cdef Pass pass_of(Images x, size f, conv_size, Window w, size groups, size item):
-    # The convolution, whose output has conv_size pixels and f channels.
+    # The convolution; its output has conv_size pixels and f channels.
     return forward_pass(x, Images(x.n, conv_size[0], conv_size[1], f), w, groups, item)
 
 
@@ -43,7 +43,7 @@ cdef void pooled_task(
 
 
 def pool_forward_scratch(x_shape, kernel_shape, conv_size, window, size groups, size item, int threads):
-    """Elements of scratch that `pool_forward` takes on so many threads."""
+    """Return the elements of scratch that `pool_forward` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Pass p = pass_of(images_shaped(x_shape), kernel_shape[3], conv_size, w, groups, item)
     return forward_packed(&p) + threads * p.image
@@ -61,7 +61,7 @@ def pool_forward(
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
 ):
-    """Max pooling of conv2d_forward(...), whose output has conv_size pixels."""
+    """Max pooling behind conv2d_forward(...), whose output has conv_size pixels."""
     cdef size f = kernel.shape[3], i, packed_size
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
     cdef Pass p = pass_of(images_of(x.shape), f, conv_size, w, groups, sizeof(cython.floating))
@@ -84,7 +84,7 @@ def pool_forward(
 
 def pool_weight_gradient_scratch(x_shape, kernel_shape, conv_size, window, size groups, size item,
                                  int threads):
-    """Elements of scratch that `pool_weight_gradient` takes on so many threads."""
+    """Return the elements of scratch that `pool_weight_gradient` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Pass p = pass_of(images_shaped(x_shape), kernel_shape[3], conv_size, w, groups, item)
     cdef Sum s = gradient_sum(p, x_shape[0], True, item)

@@ -1,4 +1,4 @@
-# dropout.pyx: dropout and its gradient; every draw is named by seed, step, sample and layer.
+# dropout.pyx: dropout and its gradient; seed, step, sample and layer name every draw.
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
@@ -45,7 +45,7 @@ cdef void drop_chunk(
     cconv_draw draw, unsigned int sample, size start, size n, double factor,
     const floating *x, floating *y, unsigned char *bits
 ) noexcept nogil:
-    # x -> y (n), bits (ceil(n / 8)): elements start ... start + n of one sample, behind the first of the draw
+    # x -> y (n), bits (ceil(n / 8)): the n elements from `start` on of sample draw.sample + sample
     draw.sample += sample
     cconv_rows_of(sizeof(floating)).dropout(start, n, &draw, factor, x, y, bits)
 
@@ -84,7 +84,7 @@ def normal(
 cdef void normal_chunk(
     cconv_draw draw, unsigned int sample, size start, size n, double mean, double stddev, floating *out
 ) noexcept nogil:
-    # out (n): elements start ... start + n of one sample, behind the first of the draw
+    # out (n): the n elements from `start` on of sample draw.sample + sample
     cdef size i
     cdef floating centre = <floating> mean, factor = <floating> stddev
     draw.sample += sample

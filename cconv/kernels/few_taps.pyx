@@ -1,15 +1,14 @@
-# few_taps.pyx: convolutions of few taps, as the first of a network are, and Winograd's algorithm along
+# few_taps.pyx: convolutions of few taps, such as the first of a network, and Winograd's algorithm along
 # the rows, alone or with max pooling behind them, as parallel loops over the kernels of
 # simd/few_taps/ and simd/winograd/along_rows.h.
 #
-# Forward, a task is a band of output rows of one image.  If the windows reach past the image, the
-# task copies the band of the input into its thread's scratch with zeros around it: next to the output
-# that is little.  Behind 2x2 max pooling of stride 2 a task is a band of rows of windows, and what is
-# between the two never leaves the registers; other poolings take one image at a time from the
-# thread's scratch.  With `tiled`, Winograd's algorithm along the rows, a task first transforms its
-# band of the input, for all filters, into its scratch; zeros fill the last tile of a row.  Outputs that
-# rounding errors of larger values beside them would reach are taken directly
-# (`along_rows.pxd`).
+# Forward, a task is a band of output rows of one image.  If windows reach over the edge of the image, the
+# task copies its band of the input, with zeros around it, into its thread's scratch; that costs little
+# beside the output.  Behind 2x2 max pooling of stride 2 a task is a band of rows of windows, and the outputs
+# between convolution and pooling never leave the registers.  Other poolings take one image at a time from
+# the thread's scratch.  With `tiled` (Winograd's algorithm along the rows) a task first transforms its band
+# of the input into its scratch, once for all filters; zeros fill the last tile of a row.  Weak outputs, which
+# the rounding errors of larger values would spoil, are computed directly (`along_rows.pxd`).
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -57,12 +56,12 @@ cconv_join(crew_of_process())
 # scratch: the packed kernel and bias; what each thread needs; the table `inputs` of the walk.
 
 cdef inline size inputs_size(size count, size item) noexcept nogil:
-    # Reals that hold `count` entries of a table on a boundary of its own.
+    # Elements (reals) that hold an aligned table of `count` entries.
     return ceil_div((count + 1) * <size>sizeof(Py_ssize_t), item)
 
 
 cdef Py_ssize_t *fill_inputs(void *memory, size rows, size columns, size row, size column) noexcept nogil:
-    # Where the inputs of outputs begin, row after row, in memory of inputs_size(rows * columns).
+    # Writes where the inputs of outputs begin, row after row, into memory of inputs_size(rows * columns).
     cdef size past = <size_t>memory % sizeof(Py_ssize_t), i, j
     cdef Py_ssize_t *inputs = <Py_ssize_t *>(<char *>memory + (sizeof(Py_ssize_t) - past if past else 0))
     for i in range(rows):
@@ -72,8 +71,8 @@ cdef Py_ssize_t *fill_inputs(void *memory, size rows, size columns, size row, si
 
 
 cdef inline size band_size(const FewTaps *g) noexcept nogil:
-    # Elements of scratch that a band takes: its input, and that transformed; what is weak, what is given
-    # in its place, the largest values of two rows.
+    # Elements of scratch of a band: its input, the transformed input, the bits of weak outputs, their sums,
+    # and room for `tiles_weak`.
     cdef size beside = weak_size(g) + 8 * g.f + room_size(g) if g.tiles else 0
     return ceil_div(copy_size(g) + tiled_size(g) + beside, 16) * 16
 
@@ -99,7 +98,7 @@ cdef void begin(
     bint relu, size step, size rows, size columns,
     void *inputs,              # OUT  inputs_size(rows * columns), or levels_size(g) elements
 ) noexcept nogil:
-    # For bands of at most so many rows of outputs, or windows, that are `step` outputs apart.
+    # For bands of at most `rows` rows of outputs, or windows, that are `step` outputs apart.
     cdef size item = sizeof(cython.floating)
     cdef const FewTaps *g = &s.g
     s.mode = (CCONV_FEW_TAPS_RELU if relu else 0) | (CCONV_FEW_TAPS_BIAS if bias != NULL else 0)
@@ -117,7 +116,7 @@ cdef const cython.floating *band_of(
     const Sweep *s, size image, size i, size rows,
     cython.floating *scratch,     # OUT  band_size(g)
 ) noexcept nogil:
-    # What the kernels read for so many output rows from i on: the input, or its tiles.
+    # What the kernels read for `rows` output rows from i on: the input, or its tiles.
     cdef const FewTaps *g = &s.g
     cdef const cython.floating *a = input_of(x, g, image, i, rows, scratch)
     cdef size item = sizeof(cython.floating), seen = height(g, rows)
@@ -160,7 +159,7 @@ cdef inline void band_pooled(
 
 
 def forward_scratch(x_shape, kernel_shape, conv_size, window, bint tiled, size item, int threads):
-    """Elements of scratch that `forward` takes on so many threads."""
+    """Return the elements of scratch that `forward` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, tiled, item)
     return packed_size(&g, item) + threads * band_size(&g) + begin_size(&g, item)
@@ -178,7 +177,7 @@ def forward(
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`.
 
-    `tiled`: by Winograd's algorithm along the rows, for 5x5 and 3x3 kernels, strides and dilation 1.
+    `tiled`: by Winograd's algorithm along the rows, for 5x5 and 3x3 kernels with strides and dilation 1.
     """
     cdef size item = sizeof(cython.floating), t, image, i, each
     cdef Sweep s
@@ -223,7 +222,7 @@ cdef void image_task(
 
 
 def pool_forward_scratch(x_shape, kernel_shape, conv_size, window, bint tiled, size item, int threads):
-    """Elements of scratch that `pool_forward` takes on so many threads."""
+    """Return the elements of scratch that `pool_forward` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, tiled, item)
     return (packed_size(&g, item) + threads * (band_size(&g) + g.rows * g.columns * g.f)
@@ -242,7 +241,7 @@ def pool_forward(
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
 ):
-    """Max pooling of forward(...), whose output has conv_size pixels."""
+    """Max pooling behind forward(...), whose output has conv_size pixels."""
     cdef size item = sizeof(cython.floating), t, image, i, each, bands, band
     cdef Sweep s
     cdef FewTaps *g = &s.g

@@ -13,12 +13,12 @@ from cconv._kernels cimport (
 from cconv._sizes cimport Images, Window, ceil_div, least, most, size
 
 cdef enum:
-    BAND_BYTES = 65536        # of input that a task or a block reads
-    ENOUGH_TASKS = 32         # to keep many threads busy evenly
-    FEWEST_ROWS = 4           # of outputs in a band, were there not enough tasks otherwise,
-    FEWEST_PRODUCTS = 200000  # and of products
+    BAND_BYTES = 65536        # of the input that a task or a block reads
+    ENOUGH_TASKS = 32         # tasks that keep many threads busy evenly; bands shrink to reach it,
+    FEWEST_ROWS = 4           # but keep at least FEWEST_ROWS rows of outputs
+    FEWEST_PRODUCTS = 200000  # and FEWEST_PRODUCTS products
     TILE = 4                  # outputs of a tile
-    POINTS = 8                # values of its input, transformed
+    POINTS = 8                # values of its transformed input
 
 
 cdef struct FewTaps:
@@ -26,10 +26,10 @@ cdef struct FewTaps:
     size kh, kw, sh, sw, dh, dw     # taps, strides, dilation
     size top, left                  # zeros before the image
     size rows, columns              # of the output
-    size band, bands                # output rows a task, tasks an image; even but for the last
-    size tiles                      # of an output row, 0: not tiled
-    bint padded                     # whether the windows reach past the image
-    size wide, stride               # pixels, elements of an input row where it is read
+    size band, bands                # output rows of a task, tasks of an image; all even but the last
+    size tiles                      # tiles of an output row; 0: not tiled
+    bint padded                     # whether windows reach over the edge of the image
+    size wide, stride               # pixels, and elements, of an input row where it is read
 
 
 cdef inline const cconv_few_taps *few_taps_of(size item) noexcept nogil:
@@ -37,7 +37,7 @@ cdef inline const cconv_few_taps *few_taps_of(size item) noexcept nogil:
 
 
 cdef inline size extent(size outputs, size stride, size taps, size dilation) noexcept nogil:
-    # Input pixels along one axis under so many outputs.
+    # Input pixels along one axis that `outputs` outputs see.
     return (outputs - 1) * stride + dilation * (taps - 1) + 1
 
 
@@ -77,7 +77,7 @@ cdef inline cconv_few_taps_walk walk_of(const FewTaps *g) noexcept nogil:
 
 
 cdef inline size copy_size(const FewTaps *g) noexcept nogil:
-    # Elements of scratch that the input of a band takes.
+    # Elements of scratch for the input of a band.
     return height(g, g.band) * g.stride if g.padded else 0
 
 
@@ -86,7 +86,7 @@ cdef inline const cython.floating *input_of(
     const FewTaps *g, size image, size i, size rows,
     cython.floating *scratch,     # OUT  copy_size(g)
 ) noexcept nogil:
-    # What the first tap of output (i, 0) reads, for so many output rows.
+    # Points to what the first tap of output (i, 0) reads; the input serves `rows` output rows.
     x += image * g.h * g.w * g.c
     if not g.padded:
         return x + (i * g.sh - g.top) * g.stride - g.left * g.c

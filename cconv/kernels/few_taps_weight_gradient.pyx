@@ -1,11 +1,12 @@
 # few_taps_weight_gradient.pyx: the gradient of kernel and bias of convolutions of few taps.
 #
-# The weight gradient runs over blocks, bands of an even number of output rows of one image.  They are
-# split into parts by shapes alone; each part sums into an array of its own, and the parts are added in
-# order.  Chains of products end after at most CHAIN_OUTPUTS outputs.  A part of more than GROUP_OUTPUTS adds
-# what about so many give exactly (simd/rows/long_sum.h).  2x2 max pooling takes the same blocks, parts and
-# order, with one product where the gradient before pooling has four (see simd/few_taps/gradient.h): both
-# give the same bits where x is finite.  Other poolings spread their gradient over the thread's scratch first.
+# The weight gradient runs over blocks, which are bands of an even number of output rows of one image.  They
+# are split into parts by shapes alone; each part sums into its own array, and the parts are added in order.
+# Chains of products end after at most CHAIN_OUTPUTS outputs.  If a part has more than GROUP_OUTPUTS
+# outputs, the sums of groups of about that size are added exactly (simd/rows/long_sum.h).  2x2 max pooling
+# takes the same blocks, parts and order, with one product where the gradient before pooling has four (see
+# simd/few_taps/gradient.h): both give the same bits if x is finite.  Other poolings first spread their
+# gradient over the thread's scratch.
 #
 # scratch: the sums of the parts, each few_taps_room(taps + 1), and what was lost in rounding them; then each
 # thread's sums of a group, its copy of the input of a block, and its quads, or the block's gradient before
@@ -45,7 +46,7 @@ from cconv.kernels.few_taps_bands cimport (
 cconv_join(crew_of_process())
 
 cdef enum:
-    PARTIAL_BYTES = 8388608   # of the sums of all parts
+    PARTIAL_BYTES = 8388608   # most bytes of the sums of all parts
 
 
 cdef inline size parts_of(const FewTaps *g, size item) noexcept nogil:
@@ -59,7 +60,7 @@ cdef inline size block_size(const FewTaps *g, bint pooled) noexcept nogil:
 
 
 cdef cconv_few_taps_walk quads_walk(const FewTaps *g, const cconv_pool *p, size *count) noexcept nogil:
-    # The walk over the quads of an input row, of which there are `count`, by windows.
+    # The walk by windows over the quads of an input row; `count`: how many quads.
     cdef FewTaps q = g[0]
     cdef cconv_few_taps_walk s
     cdef size k
@@ -72,11 +73,11 @@ cdef cconv_few_taps_walk quads_walk(const FewTaps *g, const cconv_pool *p, size 
     return s
 
 
-# A part of the sum: where what its groups give goes, and how many outputs the group has by now.
+# A part of the sum: where the sums of its groups go, and the outputs that the current group has.
 cdef struct Part:
     void *group    # (room)
-    void *sums     # (room), added exactly,
-    void *lost     # (room), with this; NULL: the part is one group, which is its sums
+    void *sums     # (room): group is added to sums and lost, exactly
+    void *lost     # (room), or NULL: then the part is one group, which is its sums
     size room, outputs
 
 
@@ -100,7 +101,7 @@ cdef void block_sums(
     const unsigned char *argmax,     # IN   with dy, of windows of 2x2 outputs; or NULL
     size rows, size columns,         # outputs
 ) noexcept nogil:
-    # In pieces of at most about GROUP_OUTPUTS outputs.
+    # In pieces of about GROUP_OUTPUTS outputs at most.
     cdef size item = sizeof(cython.floating), side = 2 if argmax != NULL else 1, i, j, high, wide
     cdef size across = columns if columns <= GROUP_OUTPUTS else GROUP_OUTPUTS // 2
     cdef size down = most(GROUP_OUTPUTS // columns // 2 * 2, 2), at
@@ -132,11 +133,11 @@ cdef void part_task(
     const cython.floating *x,      # IN   (n, h, w, c)
     const cython.floating *dy,     # IN   (n, oh, ow, f), or pooled (n, poh, pow, f)
     cython.floating *sums,         # OUT  of this part
-    cython.floating *lost,         # OUT  the same, or NULL: it does not settle
+    cython.floating *lost,         # OUT  the same, or NULL if the part does not settle
     const FewTaps *g, const Pooling *pooling, size number,
     cython.floating *scratch,      # OUT  packed_size(g), then block_size(g)
 ) noexcept nogil:
-    # The part of this number.
+    # Computes part `number`.
     cdef Part part
     cdef size item = sizeof(cython.floating), b, image, i, j, rows, count = 0
     cdef size blocks = g.n * g.bands, parts = parts_of(g, item), room = packed_size(g, item)
@@ -191,7 +192,7 @@ cdef void sum_parts(
 
 
 def weight_gradient_scratch(x_shape, kernel_shape, conv_size, window, bint pooled, size item, int threads):
-    """Elements of scratch that `weight_gradient`, or its pooled form, takes on so many threads."""
+    """Return the elements of scratch of `weight_gradient`, or of its pooled form, on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef FewTaps g = geometry(images_shaped(x_shape), kernel_shape[3], conv_size, w, False, item)
     cdef size room = packed_size(&g, item)

@@ -1,5 +1,5 @@
-# group_normalization.pyx: what lies between the sums of channels (normalization.pyx) and the normalisation
-# of groups of them: per sample, a few numbers for each channel, in double.
+# group_normalization.pyx: what comes between the sums of channels (normalization.pyx) and the normalisation
+# of groups of channels: a few numbers for each channel of a sample, in double.
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
@@ -15,11 +15,11 @@ cconv_join(crew_of_process())
 cdef double group_moments(
     size chunks, size m, size c, size d, const double *partial, const floating *origin, double *mean
 ) noexcept nogil:
-    # partial (chunks, 2, c), origin (c), d channels from here on -> mean, the variance
+    # partial (chunks, 2, c), origin (c), from the group's first channel on, d channels -> mean, the variance
     cdef size j, k
     cdef double average, total = 0, inside = 0, between = 0, sums, squares, shift
-    # Of m pixels each: the variances of channels, and that of their means, whose distances are to the
-    # first channel's so that they do not cancel.
+    # Adds the variances of the channels, of m pixels each, and the variance of their means.  Distances are to
+    # the first channel's mean, so that they do not cancel.
     cdef double first = 0
     for j in range(d):
         sums = 0
@@ -86,7 +86,7 @@ cdef void sample_slopes(
     size chunks, size m, size c, size groups, double *partial, const floating *gamma, const double *inverse,
     floating *slope, floating *shift
 ) noexcept nogil:
-    # partial (chunks, 2, c): the first chunk takes the sum of all
+    # partial (chunks, 2, c): the first chunk gets the sum of all
     cdef size d = c // groups, g, j, k
     cdef double total, product, factor, number = <double> m * <double> d
     for k in range(1, chunks):

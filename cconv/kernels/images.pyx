@@ -1,8 +1,8 @@
-# images.pyx: rows of a data set gathered into a batch, and images changed, over convert.h, sample.h,
+# images.pyx: gathers rows of a data set into a batch, and changes images, with convert.h, sample.h,
 # levels.h and patches.h of simd/images.
 #
 # A task is one image, and nothing is written twice.  The thread that prepares batches in the background
-# calls these with one thread: they then run without OpenMP, which would give that thread a team of its own.
+# calls these functions with one thread.  They then run without OpenMP, which would make a team for it.
 # Kernels check nothing and allocate nothing.
 #
 # Shapes: x, dx (n, h, w, c); y, dy of that shape too, or (n, oh, ow, c); at (n, 2, ow + oh), see
@@ -20,7 +20,7 @@ ctypedef Py_ssize_t size
 cdef extern from *:
     """
     #define CCONV_LINE 64
-    #define CCONV_AHEAD 4096 /* bytes, behind which the processor has seen what is read */
+    #define CCONV_AHEAD 4096 /* bytes of a row that are prefetched; then the processor sees the stream */
     static void cconv_prefetch(const unsigned char *row, Py_ssize_t n) {
         for (Py_ssize_t i = 0; i < n && i < CCONV_AHEAD; i += CCONV_LINE) __builtin_prefetch(row + i);
     }
@@ -34,8 +34,8 @@ def gather(
     floating[:, ::1] out,  # OUT
     int kind, size item, size channels, double scale, double offset,
 ):
-    # source (n, bytes of p items of that kind and size), order (m) -> out (m, p) = source * scale + offset;
-    # the items of a row are (channels, p / channels) in the source and the other way round in out
+    # source (n, bytes of p numbers of this kind, `item` bytes each), order (m) -> out (m, p) = source * scale
+    # + offset; the numbers of a row are (channels, p / channels) in the source and the other way round in out
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size m = out.shape[0], pixels = out.shape[1] // channels, t, k
     cdef const long long *number = NULL
@@ -145,7 +145,7 @@ def brighten_backward(
     floating[:, ::1] dx,  # OUT
     double low, double high, int threads,
 ):
-    # dy, y (n, items) -> dx (n, items): dy where y lies between low and high, 0 elsewhere
+    # dy, y (n, items) -> dx (n, items): dy where low < y < high, 0 elsewhere
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size n = dy.shape[0], items = dy.shape[1], t
     with nogil:
@@ -203,8 +203,8 @@ def paste(
     floating[:, :, :, ::1] y,  # OUT
     int threads,
 ):
-    # x (n, h, w, c), source (m, h, w, c), partner (n), box (n, 4): first row, row behind the last, and the
-    # same of the columns -> y (n, h, w, c): source[partner] in the box, x around it
+    # x (n, h, w, c), source (m, h, w, c), partner (n), box (n, 4): first row, row behind the last, first
+    # column, column behind the last -> y (n, h, w, c): source[partner] in the box, x around it
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3], t
     with nogil:

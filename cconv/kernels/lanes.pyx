@@ -6,12 +6,12 @@
 # convolves row by row, and scatters each row to its images.  The input gradient of a convolution of
 # stride 1 is the convolution of dy with the kernel flipped and its channels swapped.
 #
-# With fewer images than lanes the rows of an image stand for images of one row: what an output row sees of
-# the input is an image, `sh` rows below the one before.  None may see rows of padding, which the sums leave
-# out: all lanes do the same.
+# With fewer images than lanes, the rows of an image lie in the lanes: the part of the input that one output
+# row sees counts as an image, which begins `sh` rows below the one before.  No output row may see rows of
+# padding.  The sums leave padding out, and all lanes do the same.
 #
 # Average pooling behind images in lanes: a task computes the rows under a row of windows, and pools them with
-# the kernel that pools any image, whose channels are here the filters of all lanes.
+# the kernel for any image; its channels are here the filters of all lanes.
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -49,33 +49,33 @@ cdef inline const cconv_lanes *kernels(size item) noexcept nogil:
     return cconv_current().f32.lanes if item == 4 else cconv_current().f64.lanes
 
 
-# What follows a convolution in its lanes: an activation, and pooling.
+# What follows a convolution while it is in the lanes: an activation, and pooling.
 cdef struct After:
     cconv_map *activation  # or NULL
-    cconv_pool windows     # of the rows under one row of windows: (kh, columns, filters of all lanes)
+    cconv_pool windows     # the rows under one row of windows: (kh, columns, filters of all lanes)
     bint include_pad
 
 
 cdef struct Tasks:
-    size pictures      # 1, all images being lanes; or the images, their rows being lanes
+    size pictures      # 1 if the lanes are images; the number of images if the lanes are rows
     size lanes         # of a picture
     size group         # lanes of a group
-    size rows, columns  # of the output of a lane, pooled if it is
-    size band, bands   # its rows of a task; tasks of a group
-    size high, down    # rows of the convolution under an output row, and from there to the next one's
-    size seen          # input rows that a task gathers at most
+    size rows, columns  # of the output of a lane (after pooling)
+    size band, bands   # output rows of a task; tasks of a group
+    size high, down    # rows of the convolution under an output row; from there to those of the next row
+    size seen          # most input rows that a task gathers
     size apart         # elements from one lane's input to the next
     size picture       # elements from one picture to the next
 
 
 cdef inline size reach(const cconv_lanes_shape *d, const Tasks *t, size rows) noexcept nogil:
-    # Input rows that so many output rows see.
+    # Input rows that `rows` output rows see.
     return ((rows - 1) * t.down + t.high - 1) * d.sh + d.dh * (d.kh - 1) + 1
 
 
 cdef Tasks tasks_of(cconv_lanes_shape *d, size n, size rows, bint by_rows, const After *after,
                     size item) noexcept nogil:
-    # by_rows: d becomes that of an image of as many rows as one row of outputs sees.
+    # by_rows: d changes to an image that has the input rows of one output row.
     cdef Tasks t
     cdef size fit = BAND_BYTES // (CCONV_GROUP_BYTES * d.w * d.c)
     t.group = CCONV_GROUP_BYTES // item
@@ -106,7 +106,7 @@ cdef struct Sweep:
 
 cdef Sweep sweep_of(cconv_lanes_shape d, Images y, bint by_rows, const After *after,
                     size item) noexcept nogil:
-    # y: the output, pooled if it is.
+    # y: the output, after pooling if there is any.
     cdef Sweep s
     s.d, s.after, s.relu = d, after, False
     s.t = tasks_of(&s.d, y.n, y.h, by_rows, after, item)
@@ -114,8 +114,8 @@ cdef Sweep sweep_of(cconv_lanes_shape d, Images y, bint by_rows, const After *af
 
 
 cdef inline size task_size(const Sweep *s) noexcept nogil:
-    # Elements of scratch that a task takes: the input rows it sees, the rows of the convolution under one of
-    # its output, and that.
+    # Elements of scratch of a task: the input rows it sees, the rows of the convolution under one of its
+    # output rows, and that output row.
     cdef const cconv_lanes_shape *d = &s.d
     cdef const Tasks *t = &s.t
     return (t.seen * d.w * d.c + (t.high * d.columns + t.columns) * d.f) * t.group
@@ -173,7 +173,7 @@ cdef void run(
 
 
 cdef cconv_lanes_shape geometry(Images x, size columns, size f, Window w) noexcept nogil:
-    # columns, f: of the convolution's output.
+    # columns, f: those of the convolution's output.
     cdef cconv_lanes_shape d
     d.h, d.w, d.c = x.h, x.w, x.c
     d.kh, d.kw, d.sh, d.sw, d.dh, d.dw = w.kh, w.kw, w.sh, w.sw, w.dh, w.dw
@@ -182,7 +182,7 @@ cdef cconv_lanes_shape geometry(Images x, size columns, size f, Window w) noexce
 
 
 def forward_scratch(x_shape, kernel_shape, y_shape, window, bint by_rows, size item, int threads):
-    """Elements of scratch that `forward` takes on so many threads."""
+    """Return the elements of scratch that `forward` takes on `threads` threads."""
     cdef Images y = images_shaped(y_shape)
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Sweep s = sweep_of(geometry(images_shaped(x_shape), y.w, y.c, w), y, by_rows, NULL, item)
@@ -201,7 +201,7 @@ def forward(
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`.
 
-    In the lanes are images, or `by_rows` the output rows of an image, which see no rows of padding.
+    The lanes are images; if `by_rows`, the output rows of one image, none of which sees rows of padding.
     """
     cdef Images to = images_of(y.shape)
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
@@ -218,7 +218,7 @@ def forward(
 # ---- forward with average pooling ----------------------------------------------------------------------
 
 cdef cconv_map *activation_of(str key, size item):
-    # What is computed behind the row kernel; ReLU is part of that.
+    # What is computed after the row kernel; ReLU is part of that kernel.
     cdef const cconv_rows *rows = cconv_rows_of(item)
     if key == "tanh":
         return rows.tanh
@@ -227,7 +227,7 @@ cdef cconv_map *activation_of(str key, size item):
 
 cdef After after_of(const cconv_lanes_shape *d, size columns, str activation, pool, bint include_pad,
                     size item):
-    # columns: of the output, pooled.
+    # columns: of the output, after pooling.
     cdef After after
     cdef size channels = d.f * (CCONV_GROUP_BYTES // item)
     after.windows = pool_windows(pool[0][0], d.columns, channels, 1, columns, pool)
@@ -237,7 +237,7 @@ cdef After after_of(const cconv_lanes_shape *d, size columns, str activation, po
 
 
 def pool_forward_scratch(x_shape, kernel_shape, y_shape, size columns, window, pool, size item, int threads):
-    """Elements of scratch that `pool_forward` takes on so many threads."""
+    """Return the elements of scratch that `pool_forward` takes on `threads` threads."""
     cdef Images y = images_shaped(y_shape)
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef cconv_lanes_shape d = geometry(images_shaped(x_shape), columns, y.c, w)
@@ -257,7 +257,7 @@ def pool_forward(
     cython.floating[::1] scratch,                # OUT  pool_forward_scratch(...)
     int threads,
 ):
-    """Average pooling of an activation of forward(...), images being lanes."""
+    """Average pooling behind an activation of forward(...); the lanes are images."""
     cdef size item = sizeof(cython.floating)
     cdef Images to = images_of(y.shape)
     cdef Window w = window_of(kernel.shape[0], kernel.shape[1], window)
@@ -287,7 +287,7 @@ cdef void flip(
 
 
 cdef Sweep gradient_sweep(Images dy, Images dx, Window w, size item) noexcept nogil:
-    # The convolution of dy, padded the other way round; w: of the forward pass, of stride 1.
+    # The convolution of dy with the opposite padding; w: of the forward pass, of stride 1.
     w.top, w.left = (w.kh - 1) * w.dh - w.top, (w.kw - 1) * w.dw - w.left
     return sweep_of(geometry(dy, dx.w, dx.c, w), dx, False, NULL, item)
 
@@ -297,7 +297,7 @@ cdef inline size flipped_size(const cconv_lanes_shape *d) noexcept nogil:
 
 
 def input_gradient_scratch(dy_shape, kernel_shape, dx_shape, window, size item, int threads):
-    """Elements of scratch that `input_gradient` takes on so many threads."""
+    """Return the elements of scratch that `input_gradient` takes on `threads` threads."""
     cdef Window w = window_of(kernel_shape[0], kernel_shape[1], window)
     cdef Sweep s = gradient_sweep(images_shaped(dy_shape), images_shaped(dx_shape), w, item)
     return flipped_size(&s.d) + threads * task_size(&s)

@@ -1,7 +1,7 @@
 # layer_normalization.pyx: rows x (m, n), each normalised by its own statistics: both passes.
 #
-# A row of at most PIECE elements stays in the cache and is gone through at once; a longer one is cut into
-# pieces, whose statistics are added in their order, in double.  Sums along a row are simd/rows/rows.h's.
+# A row of at most PIECE elements stays in the cache and is done at once.  A longer row is cut into pieces,
+# whose statistics are added in their order, in double.  Sums along a row are those of simd/rows/rows.h.
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
@@ -16,7 +16,7 @@ cconv_join(crew_of_process())
 
 cdef enum:
     PIECE = 8192     # elements
-    MOST_ROWS = 256  # whose gradients of the weights are added up one after the other
+    MOST_ROWS = 256  # rows whose gradients of the weights are added one after the other
     LAYER = 0     # (x - mean) / sqrt(variance + epsilon)
     SCALING = 1   # x / sqrt(variance + epsilon)
     RMS = 2       # x / sqrt(mean of the squares + epsilon)
@@ -24,12 +24,12 @@ cdef enum:
 
 
 def pieces_chunks(size n):
-    # Pieces of a row of n.
+    # Pieces of a row of n elements.
     return (n + PIECE - 1) // PIECE
 
 
 def rows_chunks(size m, size n):
-    # Parts of m rows of n, each of which adds up the gradients of the weights by itself.
+    # Parts of m rows of n; each part adds up the gradients of the weights by itself.
     return (m + rows_of_task(n) - 1) // rows_of_task(n)
 
 
@@ -43,15 +43,15 @@ cdef inline size piece_of(size n, size k) noexcept nogil:
 
 
 cdef inline const void *part_of(const void *weights, size start) noexcept nogil:
-    # weights from a byte on, if there are any
+    # the weights from byte `start` on, or NULL
     if weights == NULL:
         return NULL
     return <const char *> weights + start
 
 
 cdef void finish(size n, int rule, double epsilon, const double *moments, double *statistics) noexcept nogil:
-    # moments (pieces, 2): means and sums of squared distances -> statistics (2): mean and 1 / deviation,
-    # which may be where the moments of a single piece are
+    # moments (pieces, 2): means and sums of squared distances -> statistics (2): mean and 1 / deviation;
+    # statistics may be the moments of a single piece
     cdef size pieces = (n + PIECE - 1) // PIECE, k
     cdef double mean = 0, squares = 0, distance
     for k in range(pieces):
@@ -91,8 +91,8 @@ def normalize(
     floating[:, ::1] y,  # OUT
     int threads,
 ):
-    # x (m, n), gamma, beta (n) -> y (m, n), statistics (m, 2): mean and 1 / deviation; moments (m,
-    # pieces_chunks(n), 2), of rows of more than one piece
+    # x (m, n), gamma, beta (n) -> y (m, n), statistics (m, 2): mean and 1 / deviation; moments
+    # (m, pieces_chunks(n), 2), for rows of more than one piece
     cdef size m = x.shape[0], n = x.shape[1], item = sizeof(floating), t, s, k
     cdef size pieces = (n + PIECE - 1) // PIECE, rows_each = max(1, PIECE // n)
     cdef const cconv_rows *rows = cconv_rows_of(item)
@@ -125,8 +125,8 @@ def normalize(
 cdef void slopes(
     size n, int rule, double epsilon, const double *statistics, const double *sums, double *slope
 ) noexcept nogil:
-    # sums (pieces, 2) of dy gamma and dy gamma (x - mean) of a row -> slope (2), which may be where the sums
-    # of a single piece are: dx = dy gamma inverse - (x - mean) slope[0] - slope[1]
+    # sums (pieces, 2) of dy gamma and dy gamma (x - mean) of a row -> slope (2): dx = dy gamma inverse
+    # - (x - mean) slope[0] - slope[1]; slope may be the sums of a single piece
     cdef size k
     cdef double total = 0, product = 0, inverse = statistics[1]
     for k in range((n + PIECE - 1) // PIECE):
@@ -145,7 +145,7 @@ cdef void rows_backward(
     const cconv_rows *rows, size m, size n, int rule, double epsilon, const void *dy, const void *x,
     const void *gamma, const double *statistics, void *dx
 ) noexcept nogil:
-    # at most MOST_ROWS of them
+    # at most MOST_ROWS rows
     cdef size i
     cdef double[2 * MOST_ROWS] sums
     rows.normalize_sums(m, n, dy, x, gamma, statistics, sums)
@@ -176,7 +176,7 @@ def normalize_backward(
     int threads,
 ):
     # dy, x (m, n), gamma (n), statistics (m, 2) of `normalize` -> dx (m, n), and weights (rows_chunks(m, n),
-    # 2, n): parts of dgamma and dbeta; sums (m, pieces_chunks(n), 2), of rows of more than one piece
+    # 2, n): dgamma and dbeta of each part; sums (m, pieces_chunks(n), 2), for rows of more than one piece
     cdef size m = x.shape[0], n = x.shape[1], item = sizeof(floating), t, s, k, each = rows_of_task(n)
     cdef size pieces = (n + PIECE - 1) // PIECE, parts = (m + each - 1) // each
     cdef const cconv_rows *rows = cconv_rows_of(item)

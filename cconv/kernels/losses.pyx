@@ -21,7 +21,7 @@ def softmax_cross_entropy(
     int threads,
 ):
     # logits, probabilities (m, n), or labels (m); weights (m)
-    #   -> losses (m), each times its weight; dlogits (m, n) of their mean
+    #   -> losses (m), each times its weight; dlogits (m, n): the gradient of their mean
     cdef size m = logits.shape[0], n = logits.shape[1], at_once = rows_at_once(n, CHUNK), t, start
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef const floating *target = NULL

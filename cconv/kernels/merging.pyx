@@ -1,7 +1,7 @@
-# merging.pyx: layers of several inputs: sums, products and maxima element by element, channels scaled, and
-# columns copied.
+# merging.pyx: layers of several inputs: sums, products and maxima element by element, scaled channels, and
+# copied columns.
 #
-# No result depends on the tasks, but the sums of products: chunks of SUM_ROWS rows, added in a fixed tree.
+# Only the sums of products depend on how they are cut: chunks of SUM_ROWS rows, added in a fixed tree.
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport parallel, prange
@@ -16,7 +16,7 @@ cconv_join(crew_of_process())
 ctypedef Py_ssize_t size
 
 cdef size SUM_ROWS = 64  # rows of a partial sum of products
-cdef size LEAST_STREAMED = 1024  # bytes of a piece of a row that is worth a way past the caches
+cdef size LEAST_STREAMED = 1024  # bytes: shorter pieces of a row do not bypass the caches
 
 
 def add(
@@ -140,7 +140,7 @@ def larger_share(
 cdef void scale_task(
     size m, size n, const floating *x, const floating *scale, floating *y, bint streams
 ) noexcept nogil:
-    # x (m, n), scale (n) -> y (m, n), a stage of rows at a time if it goes past the caches
+    # x (m, n), scale (n) -> y (m, n); a stage of rows at a time if y bypasses the caches
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef cconv_stage stage
     cdef size some, start = 0
@@ -175,12 +175,12 @@ def scale_channels(
 
 
 def product_sums_chunks(size p):
-    # Rows of the scratch of the sums of p products.
+    # Rows of the scratch that the sums of p products need.
     return (p + SUM_ROWS - 1) // SUM_ROWS
 
 
 cdef void add_tree(size chunks, size c, floating *partial, floating *sums) noexcept nogil:
-    # partial (chunks, c) -> sums (c): neighbours, then pairs of them, and so on
+    # partial (chunks, c) -> sums (c): neighbours are added, then pairs of neighbours, and so on
     cdef size gap = 1, t
     while gap < chunks:
         t = 0
@@ -214,7 +214,7 @@ def product_sums(
 cdef void copy_task(
     size m, size n, const floating *x, size x_step, floating *y, size y_step, bint streams
 ) noexcept nogil:
-    # n columns of m rows
+    # copies n columns of m rows
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size r
     if not streams:
@@ -231,8 +231,8 @@ def copy_columns(
     size to,
     size columns, int threads,
 ):
-    # x (m, c1), y (m, c2): columns first, first + 1, ... of x -> columns to, to + 1, ... of y; the others
-    # stay
+    # x (m, c1), y (m, c2): columns first, first + 1, ... of x -> columns to, to + 1, ... of y; other
+    # columns of y stay
     cdef size m = x.shape[0], rows = max(1, CHUNK // columns), pieces = (columns + CHUNK - 1) // CHUNK
     cdef size t, row, at
     cdef bint streams = streams_out(m * columns * <size> sizeof(floating), sizeof(floating)) and (

@@ -1,9 +1,9 @@
-# normalization.pyx: normalisation of samples x (n, m, c), m pixels and c channels each, by numbers that
-# each sample has for each channel: statistics, both passes.  A batch normalisation has one sample, the
+# normalization.pyx: normalises samples x (n, m, c), of m pixels and c channels each, by numbers that
+# each sample has for each channel: statistics, and both passes.  Batch normalisation has one sample, the
 # rows of the batch.
 #
 # Sums run in double over chunks of rows that are cut from shapes alone; the caller adds the chunks
-# in their order.  What is done with a chunk is simd/normalization/columns.h.  Kernels check nothing and
+# in their order.  simd/normalization/columns.h does the work of a chunk.  Kernels check nothing and
 # allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange
@@ -34,7 +34,7 @@ cdef void chunk_apply(
     size m, size c, size apart, const floating *x, const floating *mean, const floating *scale,
     const floating *shift, double cap, floating *y
 ) noexcept nogil:
-    # Rows of x that are `apart` apart, one by one.
+    # The rows of x are `apart` elements apart; they go one by one unless they are contiguous.
     cdef size i, rows = m if apart == c else 1
     for i in range(m // rows):
         cconv_rows_of(sizeof(floating)).normalize_columns(rows, c, x + i * apart, mean, scale, shift, cap,
@@ -50,8 +50,8 @@ def apply(
     floating[:, :, ::1] y,  # OUT
     size rows, int threads,
 ):
-    # x (n, m, c), whose channels lie side by side, mean, scale, shift (n, c) -> y (n, m, c) =
-    # (x - mean) scale + shift, then a ReLU that ends at `cap`; none if that is 0
+    # x (n, m, c), with contiguous channels, mean, scale, shift (n, c) -> y (n, m, c) =
+    # (x - mean) scale + shift, then a ReLU that is cut at `cap`; no ReLU if cap is 0
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
     cdef size apart = x.strides[1] // <size> sizeof(floating) if m > 1 else c
     for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
@@ -72,7 +72,7 @@ def gradient_sums(
     size rows, int threads,
 ):
     # dy, x (n, m, c), mean, scale, shift (n, c) -> partial (n, ceil(m / rows), 2, c): sums of dz and of
-    # dz (x - mean), dz being dy in front of the ReLU of `apply`; without one scale and shift are not read
+    # dz (x - mean), where dz is dy in front of the ReLU of `apply`; without a ReLU scale, shift are not read
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = partial.shape[1], s, k, t
     for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks
@@ -111,7 +111,7 @@ def input_gradient(
     size rows, int threads,
 ):
     # dy, x (n, m, c), mean, scale, shift, slope, less (n, c) -> dx (n, m, c) = dz scale - (x - mean) slope -
-    # less, dz being dy in front of the ReLU of `apply`; without one shift is not read; dx may be dy
+    # less, where dz is dy in front of the ReLU of `apply`; without a ReLU shift is not read; dx may be dy
     cdef size n = x.shape[0], m = x.shape[1], c = x.shape[2], chunks = (m + rows - 1) // rows, s, k, t
     for t in prange(n * chunks, schedule='dynamic', num_threads=threads, nogil=True):
         s = t // chunks

@@ -12,7 +12,7 @@ cconv_join(crew_of_process())
 
 
 cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
-    # the rules in the order of `ops.optimizers.RULES`
+    # the rules, in the order of `ops.optimizers.RULES`
     cdef cconv_update *rules[22]
     rules[:] = [
         rows.sgd, rows.momentum, rows.nesterov, rows.adagrad, rows.rmsprop, rows.adadelta, rows.adam,
@@ -25,7 +25,7 @@ cdef cconv_update *rule_of(const cconv_rows *rows, int rule) noexcept nogil:
 
 
 cdef inline char *place(const long long *arrays, size column, size first, size item) noexcept nogil:
-    # element `first` of an array of the row, or NULL if there is none
+    # element `first` of the array in this column, or NULL if there is no array
     return <char *> arrays[column] + first * item if arrays[column] else NULL
 
 
@@ -33,7 +33,7 @@ cdef void update_chunk(
     cconv_update *f, const long long *arrays, const double *l2, const double *numbers, size count, size start,
     size stop, size item
 ) noexcept nogil:
-    # elements start ... stop of all arrays, laid end to end
+    # elements start ... stop - 1 of all arrays, laid end to end
     cdef double[7] hyper
     cdef size k = 0, first, n
     memcpy(hyper, numbers, count * sizeof(double))
@@ -56,9 +56,10 @@ def optimize(
     const double[::1] numbers,  # IN
     size item, int threads,
 ):
-    # arrays (k, 7): addresses of param, grad and up to three states, else 0; elements, and their sum so far
-    # l2 (k): penalties, or other numbers of the arrays; numbers: learning rate, a place for that of the
-    # array, and those of the rule, five at most
+    # arrays (k, 7): addresses of param, grad and three states (0 if there is none); number of elements;
+    # elements of all arrays so far
+    # l2 (k): the penalty, or another number, of each array; numbers: learning rate, a free place for the
+    # array's number, then at most five numbers of the rule
     cdef size total = arrays[arrays.shape[0] - 1, 6], t
     cdef cconv_update *f = rule_of(cconv_rows_of(item), rule)
     with nogil:
@@ -68,7 +69,7 @@ def optimize(
 
 
 cdef void add_pieces(const long long[:, ::1] pieces, double[::1] partial, double[::1] sums) noexcept nogil:
-    # the sums of the pieces of each array, in order
+    # sums (k): of the pieces of each array, in order
     cdef size t
     for t in range(sums.shape[0]):
         sums[t] = 0
@@ -83,8 +84,8 @@ def square_sums(
     double[::1] sums,  # OUT
     int column, size item, int threads,
 ):
-    # arrays (k, 7) as above -> sums (k) of the squares of those in that column, 0 param or 1 grad
-    # pieces (p, 3): number of the array, first element, elements; partial (p), added in order
+    # arrays (k, 7) as above -> sums (k) of the squares of the arrays in `column`: 0 param, 1 grad
+    # pieces (p, 3): number of the array, first element, number of elements; partial (p), added in order
     cdef size t
     cdef const cconv_rows *rows = cconv_rows_of(item)
     with nogil:
@@ -102,7 +103,7 @@ def lamb_sums(
     double[::1] sums,  # OUT
     double epsilon, size item, int threads,
 ):
-    # arrays (k, 7), whose states are m and v -> sums (k) of the squares of m / (sqrt(v) + epsilon)
+    # arrays (k, 7) as above, with the states m and v -> sums (k) of the squares of m / (sqrt(v) + epsilon)
     # pieces, partial: as above
     cdef size t
     cdef const cconv_rows *rows = cconv_rows_of(item)

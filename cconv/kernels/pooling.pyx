@@ -1,10 +1,10 @@
 # pooling.pyx: pooling, im2col and their gradients as parallel loops over simd/pooling/windows.h.
 #
-# A task is one row of pixels of one image of whatever is written, so nothing is written twice and
+# A task is one row of pixels of one image of the result, so nothing is written twice, and
 # the order of every sum is that of the row operation.  Kernels check nothing and allocate nothing.
 #
 # Shapes: x, dx (n, h, w, c); y, dy, argmax (n, oh, ow, c); col (n * oh * ow, kh * kw * c).
-# pool: (kernel_size, strides, pads, dilation); y may hang over the padded input (ceil_mode).
+# pool: (kernel_size, strides, pads, dilation); y may reach over the padded input (ceil_mode).
 from cython cimport floating
 from cython.parallel cimport prange
 
@@ -16,7 +16,7 @@ cconv_join(crew_of_process())
 
 ctypedef Py_ssize_t size
 
-# argmax: a byte (255: nothing but padding) or, for windows of more than 255 positions, an int (-1)
+# argmax: a byte (255: only padding) or, for windows of more than 255 positions, an int (-1: only padding)
 ctypedef fused place:
     unsigned char
     int
@@ -108,7 +108,7 @@ def col2im(
     floating[:, :, :, ::1] x,  # OUT
     output_size, pool, int threads,
 ):
-    # col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), the sum of every pixel's places
+    # col (n * oh * ow, kh * kw * c) -> x (n, h, w, c): the sum over the places of every pixel
     cdef cconv_pool p = pool_windows(x.shape[1], x.shape[2], x.shape[3], output_size[0], output_size[1], pool)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     cdef size h = p.h, windows = p.oh * p.ow, t

@@ -1,4 +1,4 @@
-# prelu.pyx: the rectifier with learned slopes, one a column, as parallel loops over chunks of rows.
+# prelu.pyx: the rectifier with learned slopes, one for each column, as parallel loops over chunks of rows.
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
@@ -38,7 +38,7 @@ def prelu_backward(
     int threads,
 ):
     # dy, x (m, n), alpha (n) -> dx (m, n) = dy where x > 0, else alpha * dy;
-    # dalpha (m, n) = 0 where x > 0, else dy * x, whose columns' sums are the slopes' gradient
+    # dalpha (m, n) = 0 where x > 0, else dy * x; the sums of its columns are the gradient of the slopes
     cdef size m = x.shape[0], n = x.shape[1], t, step = max(1, CHUNK // n)
     cdef const cconv_rows *rows = cconv_rows_of(sizeof(floating))
     with nogil:

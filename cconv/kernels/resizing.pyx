@@ -1,11 +1,10 @@
 # resizing.pyx: images of another size, whose pixels lie at or between those of the input.
 #
-# Along an axis an output lies at or between two neighbours: `at` is the first of them, `share` how much
-# of the second it takes (geometry/sampling.py); where that is 0, the second is not looked at.  A task is one
-# row of pixels of what is written: gradients are gathered, in the order of the outputs, and nothing is
-# written twice.  The sums of gradients are in double.  All is plain C without FMA, bound by memory, so no
-# instruction set has a version of its own and all give the same bits.  Kernels check nothing and
-# allocate nothing.
+# Along an axis an output lies at or between two neighbours.  `at` is the first of them, `share` the weight
+# of the second (geometry/sampling.py); with share 0 the second is not read.  A task is one row of pixels of
+# the result: gradients are gathered, in the order of the outputs, and nothing is written twice.  The sums
+# of gradients are in double.  All is plain C without FMA, and bound by memory.  So no instruction set has
+# its own version, and all give the same bits.  Kernels check nothing and allocate nothing.
 from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
@@ -14,7 +13,7 @@ from cconv._kernels cimport cconv_join, crew_of_process
 
 cconv_join(crew_of_process())
 
-cdef extern from "system/control.h" nogil:  # what every thread begins with: see setup.py
+cdef extern from "system/control.h" nogil:  # setup.py puts CCONV_CONTROL in front of every thread's work
     pass
 
 ctypedef Py_ssize_t size
@@ -23,7 +22,7 @@ ctypedef Py_ssize_t size
 cdef const floating *between_rows(
     size n, const floating *upper, double share, size next_row, floating *blend
 ) noexcept nogil:
-    # upper (n), and the row that lies next_row behind -> the row between them: upper itself, or blend (n)
+    # upper (n), and the row next_row elements behind -> the row between them: upper itself, or blend (n)
     cdef size j
     cdef floating b = <floating> share, a = <floating> (1 - share)
     cdef const floating *lower = upper + next_row
@@ -73,12 +72,12 @@ def resize(
 
 
 cdef double part_of(size place, long long at, double share) noexcept nogil:
-    # How much of the pixel at that place an output takes, which lies at or behind `at`.
+    # The weight of pixel `place` in an output between `at` and the next pixel.
     return 1 - share if at == place else share
 
 
 cdef void add_row(size n, double part, const floating *dy, bint first, double *sums) noexcept nogil:
-    # sums (n) += part * dy (n), or are that where it is the first
+    # sums (n) += part * dy (n), or = that if `first`
     cdef size j
     if first:
         for j in range(n):
@@ -92,7 +91,7 @@ cdef void gather_row(
     size w, size c, const double *sums, const long long *at, const double *share, const long long *reach,
     double *pixel, floating *dx
 ) noexcept nogil:
-    # sums (…, c), reach (w, 2): the outputs that take of a pixel, first and behind the last -> dx (w, c)
+    # sums (…, c), reach (w, 2): first output that uses a pixel, and one past the last -> dx (w, c)
     cdef size j, o, k
     cdef double part
     for j in range(w):

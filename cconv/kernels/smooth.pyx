@@ -1,4 +1,4 @@
-# smooth.pyx: SiLU, GELU, ELU and their kin, and their gradients, as parallel loops over chunks.
+# smooth.pyx: SiLU, GELU, ELU and similar functions, and their gradients, as parallel loops over chunks.
 #
 # The gradients take x, not y.  No result depends on the chunks.  Kernels check nothing and allocate nothing.
 from cython cimport floating

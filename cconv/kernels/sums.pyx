@@ -17,7 +17,7 @@ cdef size COLUMN_ROWS = 64  # rows of a partial sum of columns
 
 
 def column_sums_chunks(size m):
-    # Rows of the scratch of the column sums of m rows.
+    # Rows of the scratch that column sums of m rows need.
     return (m + COLUMN_ROWS - 1) // COLUMN_ROWS
 
 

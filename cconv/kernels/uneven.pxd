@@ -1,14 +1,14 @@
-# Where Winograd's algorithm would round too much: which sums are taken directly, and how.
+# Weak sums, in which Winograd's algorithm would round too much, and how they are computed directly.
 #
 # The algorithm mixes the values of a tile.  The rounding errors of its largest value reach all
-# its outputs, also those that see only small ones; a value that is not finite makes all of them NaN.
-# So an output whose largest value is more than CCONV_WINOGRAD_RANGE times smaller than the
-# tile's is *weak*: its sum over taps and channels is taken directly, and given to the way back in
-# place of the algorithm's.  So is every output of a tile, or of a kernel, that is out of range.  The
-# kernel counts too: an output that padding keeps from some taps is weak where those may be so many
-# times larger than the ones it sees.
+# its outputs, also those that see only small values; a value that is not finite makes all of them NaN.
+# An output is *weak* if the largest value that it sees is more than CCONV_WINOGRAD_RANGE times smaller than
+# the largest of the tile.  Its sum over taps and channels is computed directly, and replaces that of the
+# algorithm in the transform back.  Every output of a tile, or of a kernel, that is out of range is weak
+# too.  The kernel counts as well: an output is weak if padding keeps it from taps that may be more than
+# CCONV_WINOGRAD_RANGE times larger than those it sees.
 #
-# All this depends on the values of a tile and of the kernel alone.
+# All this depends only on the values of a tile and of the kernel.
 cimport cython
 
 from cconv._kernels cimport CCONV_WINOGRAD_RANGE, cconv_sum, product, transpose
@@ -16,15 +16,15 @@ from cconv._sizes cimport least, most, size
 
 cdef struct Weak:
     unsigned long long weak    # a bit for each output of a tile
-    unsigned long long empty   # those of them that see zeros only
+    unsigned long long empty   # those of them that see only zeros
 
-# What the values of a kernel are like: as usual; some taps much larger than others; out of range.
+# The levels of a kernel.  EVEN: as usual; UNEVEN: some taps are much larger than others; WILD: out of range.
 cdef enum:
     EVEN, UNEVEN, WILD
 
 
-# From LARGEST on products might overflow that direct sums would not; up to TINY everything counts as
-# zero.  Those of float32 and float64.
+# From largest_of on, products might overflow where direct sums would not.  Up to tiny_of, every value counts
+# as zero.  Both are for float32 and float64.
 cdef inline double largest_of(size item) noexcept nogil:
     return 2.0 ** 60 if item == 4 else 2.0 ** 500
 
@@ -37,9 +37,9 @@ cdef inline double largest_tap(size item) noexcept nogil:
     return 2.0 ** 40 if item == 4 else 2.0 ** 400
 
 
-# Where the sums of a tile are: sum (i, j) of `sums` x `sums` adds up, over the taps (u, v), pixel
-# (i + sign u, j + sign v) of a patch of `pixels` x `pixels`, of which rows r0 <= r < r1 and columns
-# c0 <= c < c1 are inside the image.
+# Where the sums of a tile lie.  Sum (i, j) of `sums` x `sums` adds up pixels (i + sign u, j + sign v) over
+# the taps (u, v).  The patch has `pixels` x `pixels` pixels; its rows r0 <= r < r1 and columns c0 <= c < c1
+# are inside the image.
 cdef struct Seen:
     size sums, pixels, taps, sign
     size rows, columns           # sums that are wanted
@@ -49,7 +49,7 @@ cdef struct Seen:
 
 
 cdef inline size first_tap(size i, size sign, size taps, size r0, size r1) noexcept nogil:
-    # The first tap of sum i that is inside; `last_tap`: behind the last.
+    # The first tap of sum i that is inside; `last_tap`: one past the last.
     return most(r0 - i, 0) if sign > 0 else most(i - r1 + 1, 0)
 
 
@@ -58,7 +58,7 @@ cdef inline size last_tap(size i, size sign, size taps, size r0, size r1) noexce
 
 
 cdef inline Weak unseen(const Seen *s) noexcept nogil:
-    # Of sums that see pixels above and left of them: those that see none of the tile at all.
+    # For sums that see pixels above and to the left: the sums that see nothing of the tile.
     cdef Weak found
     cdef size rows = s.r1 + s.taps - 1 if s.r1 > 0 else 0, columns = s.c1 + s.taps - 1 if s.c1 > 0 else 0
     cdef unsigned long long one = 1
@@ -71,7 +71,7 @@ cdef inline Weak unseen(const Seen *s) noexcept nogil:
 
 
 cdef inline Weak weak_by_kernel(const Seen *s, Weak found, int level) noexcept nogil:
-    # Those that are weak, and those that this kernel makes so.  Zeros times infinity are not zero.
+    # Adds the sums that this kernel makes weak.  Infinity times zero is not zero, so WILD leaves none empty.
     cdef size i, j
     if level == WILD:
         found.empty = 0
@@ -98,14 +98,14 @@ cdef inline double least_tap(const Seen *s, const double *x, const double *dy) n
 
 
 cdef inline bint is_moderate(double squares, double dy_squares, size item) noexcept nogil:
-    # Whether no value can be out of range, by sums of squares that are no smaller than any of them.
+    # Whether surely no value is out of range.  The arguments bound the squares of all values.
     cdef double high = largest_of(item) * largest_of(item)
     return squares < high and dy_squares < high
 
 
 cdef inline bint is_uneven(const Seen *s, const double *x, const double *dy, size item) noexcept nogil:
-    # Whether a tile of x (pixels, pixels) and one of dy (sums, sums), by their largest absolute values,
-    # give so much less to some tap than to another that a weight gradient takes them apart.
+    # Whether a tile of x (pixels, pixels) and one of dy (sums, sums), given by largest absolute values,
+    # must be left out of a weight gradient: to some tap they give much less than to another.
     cdef double x_top = 0, dy_top = 0
     cdef size i
     for i in range(s.pixels * s.pixels):
@@ -132,8 +132,8 @@ cdef inline cython.floating largest_tap_of(const cython.floating *sizes, size co
 
 cdef inline int level_of(const cython.floating *sizes, size down, size across, size rows, size width,
                          size columns) noexcept nogil:
-    # sizes (down, across, columns): largest absolute values of taps.  Whatever padding leaves of them has
-    # at least the `rows` x `width` taps of some corner.
+    # sizes (down, across, columns): largest absolute values of taps.  What padding leaves of a kernel
+    # includes at least the `rows` x `width` taps of some corner.
     cdef cython.floating high, low
     cdef size k, u, v
     cdef int level = EVEN
@@ -151,22 +151,23 @@ cdef inline int level_of(const cython.floating *sizes, size down, size across, s
     return level
 
 
-# A block of the columns of a kernel (taps, taps, depth, columns), or swapped (taps, taps, columns,
-# depth): from `first` on, `width` elements apart in the strip.
+# A block of `count` columns, from `first` on, of a kernel (taps, taps, depth, columns), or swapped (taps,
+# taps, columns, depth).  In the strip its rows are `width` elements apart.
 cdef struct Block:
     size taps, depth, columns
     size first, count, width
     bint swapped, flipped
-    size strip_depth             # a swapped kernel is transposed by strips of so much of its depth
+    size strip_depth             # a swapped kernel is transposed in strips of so much depth
 
 
 cdef inline void direct_sum(
     const Seen *s, const Block *b, size number, size first, size depth,
     const cython.floating *patch,   # IN   (pixels, pixels, b.depth)
-    const cython.floating *kernel,  # IN   of the block: as it is, or the strip
+    const cython.floating *kernel,  # IN   of the block: the kernel itself, or the strip
     cython.floating *sum,           # IN, OUT  (b.count)
 ) noexcept nogil:
-    # Add what `depth` channels from `first` on give to the sum of this number; those from 0 on begin it.
+    # Adds to sum `number` what `depth` channels from `first` on give.  With first = 0, the sum begins at
+    # zero.
     cdef size i = number // s.sums, j = number % s.sums
     cdef size row = b.width if b.swapped else b.columns   # elements from one row of the kernel to the next,
     cdef size tap = row * (b.strip_depth if b.swapped else b.depth)   # and from one tap

@@ -5,46 +5,46 @@
 #
 #     y = A^T [(G g G^T) * (B^T d B)] A    for every tile d of the input, `out` x `out` of the output
 #
-# with n = out + taps - 1.  The kernel is transformed to u (n^2, c, f), packed by blocks of filters,
-# tiles to v (n^2, tiles, c); n^2 products m = v u give m (n^2, tiles, filters of a block), which is
-# transformed back.  What is cut into tasks depends on the size of u, and on no result: every
+# with n = out + taps - 1.  The kernel is transformed to u (n^2, c, f), packed by blocks of filters, and
+# tiles to v (n^2, tiles, c).  n^2 products m = v u give m (n^2, tiles, filters of a block), which is
+# transformed back.  How the work is cut into tasks depends on the size of u, and changes no result: every
 # output is one chain of sums over c.
 #
-#     by tiles    Each thread transforms the kernel for itself, since waiting for each other would
-#                 cost it more, and takes batches of tiles that fit its cache.  Given memory that
-#                 lasts, they use the u that was kept there and compare the kernel with a copy
-#                 meanwhile, each its share; only where it turns out to be another one is u made
-#                 anew, and y too.
-#     by blocks   A u larger than the cache would be read from memory again for every batch.  The
-#                 threads share v of as many tiles as the outer cache holds, and a task is a block
-#                 of filters, whose kernel it transforms.
+#     by tiles    Each thread transforms the kernel for itself, because to wait for each other would
+#                 take longer, and takes batches of tiles that fit its cache.  If the caller keeps u
+#                 from call to call, the threads use that u, and meanwhile each compares its share of
+#                 the kernel with a copy.  Only if the kernel turns out to differ, u is made again, and y
+#                 too.
+#     by blocks   A u larger than the cache would be read from memory again for every batch.  So the
+#                 threads share v, of as many tiles as fit into SHARED_BYTES of the outer cache, and a
+#                 task is a block of filters, whose kernel it transforms.
 #
-# The input gradient is the same with the kernel flipped and transposed.  Where dy has fewer tiles
-# than x, as behind a convolution without padding, its transpose takes fewer products: the
-# gradient d' of a whole tile of the input, e being a tile of dy,
+# The input gradient is the same with the kernel flipped and transposed.  If dy has fewer tiles than x, as
+# behind a convolution without padding, the transpose of the algorithm takes fewer products.  It gives the
+# gradient d' of a whole tile of the input from a tile e of dy:
 #
 #     d' = B [(G g G^T) * (Q e Q^T)] B^T
 #
-# of which neighbours overlap and add up.  Every value is the sum over the upper row of tiles plus
-# that over the lower, each from left to right: one sum, wherever rows are cut into tasks.
+# Neighbouring d' overlap and add up.  Every value is the sum over the upper row of tiles plus the sum over
+# the lower row, each from left to right.  So it is one sum, wherever rows are cut into tasks.
 #
 # Weight gradient:
 #
 #     dg = P^T [sum over tiles of (Q e Q^T) * (B^T d B)] P
 #
 # The sum over tiles is taken between the transforms: s (n^2, c, f) += v^T w.  The tiles are split
-# into parts by shapes alone, each with an s of its own; they are added in order and transformed
-# once.  A chain of products ends with a batch of tiles; a part of more than about GROUP_OUTPUTS tiles
-# adds what so many give exactly (simd/rows/long_sum.h), as each adds the bias.
+# into parts by shapes alone, each with its own s; these are added in order, and transformed
+# once.  A chain of products ends with a batch of tiles.  A part of more than about GROUP_OUTPUTS outputs
+# adds the sums of groups of that size exactly (simd/rows/long_sum.h).  Sums of the bias are always added so.
 #
 # Max pooling of 2x2 pixels behind the convolution cuts tiles of even width into whole windows: the
 # output's transform then writes the pooled tile and its argmax, and the gradients' transforms
-# spread the pooled gradient tile by tile.  The image between the two is nowhere in memory.
+# spread the pooled gradient tile by tile.  The image between the two never exists in memory.
 #
-# Where the values of a tile lie so far apart that those of some outputs would drown in the rounding
-# errors of others, or are not finite, the sums of these outputs are taken directly (`kernels/uneven.pxd`).
-# The transforms of the input notice such tiles; the way back takes the sums that it is given.  In the
-# weight gradient such tiles are left out of the sum, and added directly in the end.
+# Where the values of a tile differ so much that the rounding errors of some would spoil outputs that see
+# only others, or are not finite, the sums of these outputs are computed directly (`kernels/uneven.pxd`).
+# The transforms of the input notice such tiles; the transform back uses the sums that it is given.  The
+# weight gradient leaves such tiles out of the sum, and adds them directly at the end.
 #
 # Kernels check nothing and allocate nothing; `ops` hands them arrays and scratch.
 cimport cython
@@ -86,16 +86,16 @@ from cconv.kernels.winograd_tiles cimport (
 cconv_join(crew_of_process())
 
 cdef enum:
-    HEAD = 16                # elements in front of what is kept
-    GLANCE_BYTES = 1024      # of a kernel that are compared before anything is computed
+    HEAD = 16                # elements in front of the kept u
+    GLANCE_BYTES = 1024      # bytes of a kernel that are compared before anything is computed
 
 
-# What a call works on; of the input gradient x is dy, and y is dx.
+# What a call works on; for the input gradient x is dy, and y is dx.
 cdef struct Pass:
     Tiles t
     const void *x            # (n, xh, xw, c)
     const unsigned char *x_argmax
-    const void *kernel       # (taps, taps, c, f); of the input gradient (taps, taps, f, c)
+    const void *kernel       # (taps, taps, c, f); for the input gradient (taps, taps, f, c)
     const void *bias         # (f) or NULL
     void *y                  # (n, yh, yw, f)
     unsigned char *y_argmax
@@ -108,7 +108,7 @@ cdef void give_direct(
     Weak weak, int level, size block,
     cython.floating *spare,  # OUT  as in `thread_size`
 ) noexcept nogil:
-    # Take the sums of a tile's weak outputs directly, and give them to the output's transform.
+    # Computes the weak outputs of a tile directly, and gives them to the output's transform.
     cdef Tiles *t = <Tiles *>&p.t
     cdef Seen seen = seen_of(t, s)
     cdef Block b = block_of(t, block)
@@ -133,7 +133,7 @@ cdef void tiles_out(
     cython.floating *m,           # OUT  (n^2, group, width)
     cython.floating *spare,       # OUT  as in `thread_size`
 ) noexcept nogil:
-    # Outputs of tiles for a block of filters, whose kernel is of that level.
+    # Computes the outputs of tiles for a block of filters; level: of the block's kernel.
     cdef Tiles *t = <Tiles *>&p.t
     cdef const cython.floating *positive = <const cython.floating *>p.positive
     cdef const cython.floating *bias = behind(<const cython.floating *>p.bias, block * t.width)
@@ -192,7 +192,7 @@ cdef void block_task(
 
 
 cdef inline size shared_size(const Tiles *t, size item) noexcept nogil:
-    # Elements of scratch that the threads share where tasks are blocks: v, and which outputs are weak.
+    # Elements of scratch that the threads share if tasks are blocks: v, and which outputs are weak.
     return t.square * t.v + weak_size(t, item) if t.by_blocks else 0
 
 
@@ -231,9 +231,9 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
                        v + threadid() * each, m + threadid() * each, spare + threadid() * each)
 
 
-# What is kept of a kernel from one call to the next: whether there is anything, 1 or 0, in the first of
-# HEAD elements; u; the largest values of its blocks and what these are like; the kernel that it was
-# made of.
+# What is kept of a kernel from one call to the next: HEAD elements, whose first is 1 if anything is kept,
+# else 0; u; the largest values of its blocks, and their levels; a copy of the kernel from which u was
+# made.
 
 cdef inline size kernel_size(const Tiles *t) noexcept nogil:
     return t.wino.taps * t.wino.taps * t.depth * t.columns
@@ -248,7 +248,7 @@ cdef inline size kept_levels_at(const Tiles *t) noexcept nogil:
 
 
 cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
-    # Whether these elements of the kernel are not, bit for bit, those of the one that is kept.
+    # Whether these elements of the kernel differ, in any bit, from those of the copy.
     return memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
                   (stop - first) * sizeof(cython.floating)) != 0
 
@@ -258,7 +258,7 @@ cdef void keep_kernel(
     cython.floating *kept,  # OUT  kept_size(...)
     int threads,
 ) noexcept nogil:
-    # u is made of the copy: whoever writes into the kernel meanwhile, the two belong together.
+    # u is made from the copy.  So the two belong together, even if somebody writes into the kernel meanwhile.
     cdef const Tiles *t = &p.t
     cdef cython.floating *copy = kept + copy_at(t)
     cdef size i
@@ -285,7 +285,7 @@ cdef bint pass_with_kept(
     const cython.floating *kept,  # IN   kept_size(...)
     cython.floating *scratch, int threads,
 ) noexcept nogil:
-    # Whether the kernel was the one that is kept; if not, y is worth nothing.
+    # Returns whether the kernel equals the copy; if not, y is not valid.
     cdef Tiles *t = <Tiles *>&p.t
     cdef size each = thread_size(t, sizeof(cython.floating)), tasks = ceil_div(t.count, t.batch)
     cdef size n = kernel_size(t), i, changed = 0
@@ -301,7 +301,8 @@ cdef bint pass_with_kept(
 
 cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *scratch,
                        int threads) noexcept nogil:
-    # A glance at a kernel's beginning tells, nearly always, that it was trained; else y is made twice.
+    # If a kernel was trained, its first GLANCE_BYTES nearly always differ; if only later ones do, y is made
+    # twice.
     if kept[0] != 1 or differs(p, kept, 0, least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))):
         keep_kernel(p, kept, threads)
     if not pass_with_kept(p, kept, scratch, threads):
@@ -310,7 +311,7 @@ cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *sc
 
 
 def kept_size(kernel_shape, size tile, size item):
-    """Elements that `forward` keeps of a kernel, the first of them 0 at the first call; 0: it keeps none."""
+    """Return how many elements `forward` keeps of a kernel, or 0; the first must be 0 at the first call."""
     taps, _, c, f = kernel_shape
     cdef Tiles t = tiles_of(transforms(tile, taps, item), Images(1, tile, tile, c), False,
                             Images(1, tile, tile, f), False)
@@ -320,7 +321,7 @@ def kept_size(kernel_shape, size tile, size item):
 
 cdef Pass pass_of(const cconv_winograd *wino, Images x, bint x_pooled, Images y, bint y_pooled, origin,
                   size item, int threads):
-    # One that has no arrays yet; origin: (top, left) padding.
+    # A pass that has no arrays yet; origin: (top, left) padding.
     cdef Pass p
     p.t = tiles_of(wino, x, x_pooled, y, y_pooled)
     p.t.top, p.t.left = origin
@@ -331,7 +332,7 @@ cdef Pass pass_of(const cconv_winograd *wino, Images x, bint x_pooled, Images y,
 
 cdef Pass gradient_pass_of(const cconv_winograd *wino, Images dy, bint pooled, Images dx, origin, size item,
                            int threads):
-    # The same of dy, padded the other way round, and with the flipped kernel.
+    # The pass of the input gradient: of dy, with the opposite padding and the flipped kernel.
     cdef Pass p = pass_of(wino, dy, pooled, dx, False, origin, item, threads)
     p.t.top, p.t.left = wino.taps - 1 - p.t.top, wino.taps - 1 - p.t.left
     p.t.swapped = p.t.flipped = True
@@ -343,7 +344,7 @@ cdef size scratch_of(const Tiles *t, size item, int threads) noexcept nogil:
 
 
 cdef void run(const Pass *p, cython.floating *kept, cython.floating *scratch, int threads) noexcept nogil:
-    # kept: as `forward`, or NULL.
+    # kept: as in `forward`, or NULL.
     if p.t.by_blocks:
         pass_by_blocks(p, scratch, threads)
     elif kept != NULL:
@@ -353,7 +354,7 @@ cdef void run(const Pass *p, cython.floating *kept, cython.floating *scratch, in
 
 
 def forward_scratch(x_shape, y_shape, bint pooled, size tile, size taps, size item, int threads):
-    """Elements of scratch that `forward` takes on so many threads; `pooled`: y is."""
+    """Return the elements of scratch that `forward` takes on `threads` threads; `pooled`: whether y is."""
     cdef Pass p = pass_of(transforms(tile, taps, item), images_shaped(x_shape), False, images_shaped(y_shape),
                           pooled, (0, 0), item, threads)
     return scratch_of(&p.t, item, threads)
@@ -364,16 +365,17 @@ def forward(
     const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
     const cython.floating[::1] bias,               # IN   (f) or None
     cython.floating[:, :, :, ::1] y,               # OUT  (n, oh, ow, f)
-    unsigned char[:, :, :, ::1] argmax,            # OUT  (n, oh, ow, f) where y is to be pooled, or None
-    conv_size,                                     # (height, width) of y where it is not pooled
+    unsigned char[:, :, :, ::1] argmax,            # OUT  (n, oh, ow, f) if y is to be pooled, or None
+    conv_size,                                     # (height, width) of y before pooling
     size tile, origin, bint relu,                  # origin: (top, left) padding
     cython.floating[::1] kept,                     # IN, OUT  kept_size(...), from call to call, or None
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):
-    """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of so many pixels a side.
+    """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of `tile` x `tile` outputs.
 
-    With `argmax` y is pooled.  A kernel that is given again with the same `kept` is not transformed again.
+    With `argmax`, y is pooled.  If the same kernel comes again with the same `kept`, it is not transformed
+    again.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
     cdef Pass p = pass_of(wino, images_of(x.shape), False, images_of(y.shape), argmax is not None, origin,
@@ -392,7 +394,7 @@ def forward(
 
 
 def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
-    """Elements of scratch that `input_gradient` takes on so many threads."""
+    """Return the elements of scratch that `input_gradient` takes on `threads` threads."""
     cdef Pass p = gradient_pass_of(transforms(tile, taps, item), images_shaped(dy_shape), pooled,
                                    images_shaped(dx_shape), (0, 0), item, threads)
     return scratch_of(&p.t, item, threads)
@@ -400,18 +402,18 @@ def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps
 
 def input_gradient(
     const cython.floating[:, :, :, ::1] dy,        # IN   (n, oh, ow, f)
-    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) where dy is pooled, or None
+    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) if dy is pooled, or None
     const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
-    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), the ReLU's output, or None
     cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
-    conv_size,                                     # (height, width) of dy where it is not pooled
+    conv_size,                                     # (height, width) of dy before pooling
     size tile, origin,                             # origin: (top, left) padding of the convolution
     cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
     int threads,
 ):
-    """Gradient of a convolution with respect to its input: the same of dy, by tiles of dx.
+    """Gradient of a convolution with respect to its input: a convolution of dy, by tiles of dx.
 
-    With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
+    With `argmax`, dy is the gradient of the pooled output.  With `positive`, dx is zero where `positive` is
     not above zero.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))

@@ -1,7 +1,7 @@
 # winograd_input_gradient.pyx: the input gradient by tiles of dy; `winograd.pyx` has the formulas.
 #
-# A task is a run of rows of tiles.  Where it begins within an image, what its first row adds to
-# the rows of x that the task before writes is kept aside, and added when all are done.
+# A task is a range of rows of tiles.  If it begins within an image, its first row also adds to rows of x
+# that the task before writes.  These shares are kept aside, and added when all tasks are done.
 cimport cython
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
@@ -48,8 +48,8 @@ cconv_join(crew_of_process())
 cdef struct Back:
     Tiles t                  # x of the forward pass is dx, y is dy
     size over                # pixels by which neighbours overlap
-    size carry, aside        # elements of what a row of tiles, and a task, keep for that
-    size wide, high          # of dx that tiles reach; the rest is zero
+    size carry, aside        # elements that a row of tiles, and a task, keep for the overlap
+    size wide, high          # the part of dx that tiles reach; the rest is zero
     const void *dy           # (n, yh, yw, f)
     const unsigned char *argmax
     const void *kernel       # (taps, taps, c, f)
@@ -74,12 +74,12 @@ cdef Back back_of(const cconv_winograd *wino, Images dy, bint pooled, Images dx,
 
 
 cdef size back_each(const Back *b, size item) noexcept nogil:
-    # Elements of scratch of a thread: as `thread_size`, and what rows of tiles carry.
+    # Elements of scratch of a thread: those of `thread_size`, and what rows of tiles carry.
     return thread_size(&b.t, item) + b.t.blocks * b.carry
 
 
 cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
-    # Of an image, what no tile reaches.
+    # Clears the part of an image that no tile reaches.
     cdef const Tiles *t = &b.t
     cdef size i
     for i in range(b.high):
@@ -88,7 +88,7 @@ cdef void clear_rest(cython.floating *dx, const Back *b) noexcept nogil:
 
 
 cdef inline Seen seen_back(const Tiles *t, const Spot *at) noexcept nogil:
-    # What the pixels of x see of a tile of dy.  Those that see every tap do so in several tiles.
+    # What the pixels of x see of a tile of dy.  Pixels that see every tap see them in several tiles.
     cdef Seen s
     cdef size taps = t.wino.taps, i = t.top - at.x.r0, j = t.left - at.x.c0
     s.sums, s.pixels, s.taps, s.sign = t.wino.out + taps - 1, t.wino.out, taps, -1
@@ -104,7 +104,7 @@ cdef void give_shares(
     Weak weak, int level, size block,
     cython.floating *spare,  # OUT  as in `thread_size`
 ) noexcept nogil:
-    # As `give_direct`: what a tile of dy gives to pixels of x that see little of it.
+    # As `give_direct`: what a tile of dy adds to pixels of x that see little of the tile.
     cdef Tiles *t = <Tiles *>&b.t
     cdef Seen seen = seen_back(t, s)
     cdef Block columns = block_of(t, block)
@@ -129,7 +129,7 @@ cdef void scatter_block(
     cython.floating *aside,    # OUT  (over, w, c)
     cython.floating *spare,    # OUT  as in `thread_size`
 ) noexcept nogil:
-    # Tiles from `first` on of a task that begins with tile `start`.
+    # Tiles from `first` on; the task begins with tile `start`.
     cdef Tiles *t = <Tiles *>&b.t
     cdef size c = block * t.width, i, at
     cdef int level = <int>spare[levels_at(t) + block]
@@ -159,7 +159,7 @@ cdef void gradients_in(
     cython.floating *v,      # OUT  (n^2, batch, depth)
     cython.floating *patch,  # OUT  (out^2, depth)
 ) noexcept nogil:
-    # Transform tiles of dy.
+    # Transforms tiles of dy.
     cdef Tiles *t = <Tiles *>&b.t
     cdef const cython.floating *dy = <const cython.floating *>b.dy
     cdef size i
@@ -172,7 +172,7 @@ cdef void gradients_in(
     for i in range(count):
         spot.y.argmax = places(b.argmax, spot.y_at)
         weak[i].weak = weak[i].empty = 0
-        # What pooling drops has no gradient, as zeros of dy, which would have been examined.
+        # Pixels that pooling drops count as zeros of dy, because such zeros would have been examined.
         dropped = t.ys and (spot.y.r1 < t.wino.out or spot.y.c1 < t.wino.out)
         glance = t.wino.gradient(&spot.y, dy + spot.y_at, v + i * t.depth, NULL)
         if glance or dropped:
@@ -216,7 +216,7 @@ cdef void add_aside(
     const Back *b, const cython.floating *aside,  # IN   (over, w, c)
     size row,
 ) noexcept nogil:
-    # Add what the first row of tiles of a task gives to the rows above its own.
+    # Adds what the first row of tiles of a task gives to the rows above its own.
     cdef const Tiles *t = &b.t
     cdef size i, first = row % t.down * t.wino.out - t.top
     cdef cython.floating *dx = <cython.floating *>b.dx + row // t.down * t.x.h * t.x.w * t.x.c
@@ -246,7 +246,7 @@ cdef void scatter_rows(const Back *b, cython.floating *scratch, int threads) noe
 
 
 def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):
-    """Elements of scratch that `input_gradient` takes on so many threads."""
+    """Return the elements of scratch that `input_gradient` takes on `threads` threads."""
     cdef Back b = back_of(transforms(tile, taps, item), images_shaped(dy_shape), pooled,
                           images_shaped(dx_shape), (0, 0), item, threads)
     return threads * (b.aside + back_each(&b, item))
@@ -254,18 +254,18 @@ def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps
 
 def input_gradient(
     const cython.floating[:, :, :, ::1] dy,        # IN   (n, oh, ow, f)
-    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) where dy is pooled, or None
+    const unsigned char[:, :, :, ::1] argmax,      # IN   (n, oh, ow, f) if dy is pooled, or None
     const cython.floating[:, :, :, ::1] kernel,    # IN   (taps, taps, c, f)
-    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), what ReLU gave, or None
+    const cython.floating[:, :, :, ::1] positive,  # IN   (n, h, w, c), the ReLU's output, or None
     cython.floating[:, :, :, ::1] dx,              # OUT  (n, h, w, c)
-    conv_size,                                     # (height, width) of dy where it is not pooled
+    conv_size,                                     # (height, width) of dy before pooling
     size tile, origin,                             # origin: (top, left) padding of the convolution
     cython.floating[::1] scratch,                  # OUT  input_gradient_scratch(...)
     int threads,
 ):
     """Gradient of a convolution with respect to its input, by tiles of dy.
 
-    With `argmax` dy is the gradient of what was pooled so.  With `positive` dx is zero where that is
+    With `argmax`, dy is the gradient of the pooled output.  With `positive`, dx is zero where `positive` is
     not above zero.
     """
     cdef bint pooled = argmax is not None

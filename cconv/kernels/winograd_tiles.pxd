@@ -1,4 +1,4 @@
-# What the passes by Winograd's algorithm share: tiles, where they lie, their transforms, products, kernels.
+# What the passes by Winograd's algorithm share: tiles and their places, transforms, products, kernels.
 cimport cython
 from libc.math cimport INFINITY
 
@@ -18,13 +18,13 @@ from cconv.kernels.uneven cimport Block, Seen, Weak, level_of
 
 
 cdef enum:
-    TILES_BYTES = 98304      # of the transformed input of a task; of dy, where tiles go back to x:
-    BACK_BYTES = 262144
-    KERNEL_BYTES = 4194304   # of a transformed kernel, above which a task is a block of filters
+    TILES_BYTES = 98304      # of the transformed input of a task
+    BACK_BYTES = 262144      # the same where tiles of dy go back to x
+    KERNEL_BYTES = 4194304   # if a transformed kernel is larger, a task is a block of filters
     SHARED_BYTES = 6291456   # of the transformed input that those tasks share
     GROUP = 64               # most tiles of a product
     STRIP = 16               # channels whose kernels are transformed together
-    PAD = 16                 # elements between points: strides of 4096 bytes share cache sets
+    PAD = 16                 # extra elements between points: strides of 4096 bytes share cache sets
 
 
 cdef inline const cconv_winograd *transforms(size out, size taps, size item) noexcept nogil:
@@ -36,31 +36,31 @@ cdef inline const cconv_winograd *transforms(size out, size taps, size item) noe
     return found
 
 
-# A convolution, or its gradient, by tiles: the images, how they are cut, and what is in memory at a time.
+# A convolution, or its gradient, by tiles: the images, how they are cut, and what is in memory at one time.
 cdef struct Tiles:
     const cconv_winograd *wino
     size square              # points of a tile
     Images x, y              # input and output of the convolution, as they are in memory
-    int xs, ys               # 1 where those are pooled: of half the height and width; else 0
+    int xs, ys               # 1 if x, or y, is pooled (half the height and width), else 0
     size top, left           # zeros before the input image
     size oh, ow              # the output that is cut into tiles
     size down, across        # tiles of an image
-    size in_h, in_w          # the convolution that is computed, as if nothing were pooled: of what
-    size out_h, out_w        # size its input and output are
-    size least_u, least_v    # rows and columns of taps that any output, or pixel of dx, sees at least
-    size depth, columns      # channels of v; of m: c and f, or f and c where dy is transformed
-    size count, batch        # tiles in all; tiles whose v is in memory at a time
-    size group               # tiles whose m is
+    size in_h, in_w          # sizes of the convolution's input and output, as if nothing
+    size out_h, out_w        # were pooled
+    size least_u, least_v    # fewest rows, columns of taps that an output, or pixel of dx, sees
+    size depth, columns      # channels of v and of m: c and f, or f and c if dy is transformed
+    size count, batch        # all tiles; tiles whose v is in memory at one time
+    size group               # tiles whose m is in memory at one time
     size u, v, m             # elements from one point to the next, of u, v and m
     size width, blocks       # filters of a block; blocks
     size strips              # strips of the channels
-    bint swapped, flipped    # the kernel: its channels, and its taps
+    bint swapped, flipped    # whether the kernel's channels are swapped; its taps flipped
     bint by_blocks           # whether a task is a block of filters, or a batch of tiles
     size splits              # tasks of a batch and block
 
 
 cdef inline size least_taps(size taps, size before, size after, size extent, bint back) noexcept nogil:
-    # Of an axis padded by `before` and `after`, how many taps an output sees at least; back: a pixel of x.
+    # How many taps every output (back: every pixel of x) sees at least, on an axis padded by before, after.
     if extent < taps:
         return 1
     if back:
@@ -71,7 +71,7 @@ cdef inline size least_taps(size taps, size before, size after, size extent, bin
 cdef inline Tiles tiles_of(
     const cconv_winograd *wino, Images x, bint x_pooled, Images y, bint y_pooled,
 ) noexcept nogil:
-    # Without padding, with the kernel as it is, and all of the output being cut into tiles; `cut` does that.
+    # Tiles without padding, with the kernel as it is, that cover all of the output; `cut` cuts them.
     cdef Tiles t
     t.wino = wino
     t.square = (wino.out + wino.taps - 1) * (wino.out + wino.taps - 1)
@@ -82,7 +82,7 @@ cdef inline Tiles tiles_of(
 
 
 cdef inline void cut(Tiles *t, size item, int threads, bint back) noexcept nogil:
-    # back: from y to x.
+    # back: tiles go from y to x.
     cdef size bytes = BACK_BYTES if back else TILES_BYTES
     t.down, t.across = ceil_div(t.oh, t.wino.out), ceil_div(t.ow, t.wino.out)
     t.count = t.x.n * t.down * t.across
@@ -102,7 +102,7 @@ cdef inline void cut(Tiles *t, size item, int threads, bint back) noexcept nogil
 
 
 cdef inline void count_taps(Tiles *t, size in_h, size in_w, size out_h, size out_w, bint back) noexcept nogil:
-    # Rows and columns that pooling drops have no tiles, but which sums are weak is as with them.
+    # Rows and columns that pooling drops have no tiles, but they count when weak sums are chosen.
     cdef size taps = t.wino.taps
     t.in_h, t.in_w, t.out_h, t.out_w = in_h, in_w, out_h, out_w
     t.least_u = least_taps(taps, t.top, out_h - 1 + taps - in_h - t.top, in_h, back)
@@ -110,13 +110,13 @@ cdef inline void count_taps(Tiles *t, size in_h, size in_w, size out_h, size out
 
 
 cdef inline int cells_of(size rows, size columns) noexcept nogil:
-    # A bit for each quarter of a tile that has outputs, where so many rows and columns are left.
+    # A bit for each quarter of a tile that has outputs, if `rows` rows and `columns` columns are left.
     return (1 | (2 if columns > 2 else 0) | (4 if rows > 2 else 0) | (8 if rows > 2 and columns > 2 else 0))
 
 
-# The place of a tile: its image, its row and column there, and where it lies in the image of the input and
-# of the output: all but channels, point and argmax.  x_at and y_at are the elements of its row 0, column 0,
-# which may be outside the image.
+# The place of a tile: its image, its row and column of tiles, and its cconv_tile in the image of the input
+# and of the output (channels, point and argmax are not set).  x_at and y_at are the elements of the tile's
+# row 0, column 0, which may lie outside the image.
 cdef struct Spot:
     size image, down, across
     cconv_tile x, y
@@ -147,7 +147,7 @@ cdef inline void place(const Tiles *t, Spot *s) noexcept nogil:
 
 
 cdef inline void end_columns(const Tiles *t, Spot *s) noexcept nogil:
-    # Where its columns end, and that no sums are weak.
+    # Sets where the tile's columns end, and that no sums are weak.
     cdef size j = t.wino.out * s.across
     s.y.c1 = least(t.wino.out, (t.y.w << t.ys) - j)
     # The outputs of a 2x2 tile all see the same pixels: simd/winograd/tiles.h.
@@ -156,7 +156,7 @@ cdef inline void end_columns(const Tiles *t, Spot *s) noexcept nogil:
 
 
 cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
-    # To the next tile.
+    # Goes to the next tile.
     s.across += 1
     if s.across == t.across:
         s.across, s.down = 0, s.down + 1
@@ -170,14 +170,14 @@ cdef inline void step(const Tiles *t, Spot *s) noexcept nogil:
 
 
 cdef inline cconv_usual nothing_yet() noexcept nogil:
-    # What tiles are usually like, before the first one.
+    # cconv_usual before the first tile.
     cdef cconv_usual u
     u.top, u.enough = 0, INFINITY
     return u
 
 
 cdef inline unsigned char *places(const unsigned char *argmax, size at) noexcept nogil:
-    # argmax + at, and NULL for NULL.
+    # argmax + at, or NULL if argmax is NULL.
     if argmax == NULL:
         return NULL
     return <unsigned char *>argmax + at
@@ -281,8 +281,8 @@ cdef inline size strip_size(const Tiles *t) noexcept nogil:
     return t.wino.taps * t.wino.taps * STRIP * t.width if t.swapped else 0
 
 
-# What a thread has beside u, v and m: a strip of the kernel, sums that are given, a tile as it is, the
-# largest values of a kernel's block, what each block's are like, and which outputs of its tiles are weak.
+# The scratch of a thread beside u, v and m: a strip of the kernel, sums that are given, a tile as it is, the
+# largest values of a kernel's block, the levels of all blocks, and which outputs of its tiles are weak.
 
 cdef inline size rounded(size count) noexcept nogil:
     return ceil_div(count, PAD) * PAD
@@ -317,7 +317,7 @@ cdef inline size weak_size(const Tiles *t, size item) noexcept nogil:
 
 
 cdef inline size thread_size(const Tiles *t, size item) noexcept nogil:
-    # Elements of scratch of a thread: u, m, v and the weak where they are not shared, and the rest.
+    # Elements of scratch of a thread: u, m, and v and weak outputs if they are not shared, and the rest.
     cdef size own = t.u + t.m if t.by_blocks else t.blocks * t.u + t.m + t.v
     return t.square * own + weak_at(t) + (0 if t.by_blocks else weak_size(t, item))
 
@@ -334,7 +334,7 @@ cdef inline Block block_of(const Tiles *t, size block) noexcept nogil:
 cdef inline int level_of_block(
     const Tiles *t, size block, const cython.floating *sizes,  # IN   (taps, taps, filters)
 ) noexcept nogil:
-    # What the values of a block of the kernel are like.
+    # The level of a block of the kernel: EVEN, UNEVEN or WILD.
     return level_of(sizes, t.wino.taps, t.wino.taps, t.least_u, t.least_v,
                     least(t.width, t.columns - block * t.width))
 

@@ -1,11 +1,11 @@
 # winograd_weight_gradient.pyx: the gradient of kernel and bias; `winograd.pyx` has the formulas.
 #
-# A task sums one part of the tiles for one slice of the channels and one of the filters, so that
-# its sum stays in the cache; slices of the same part transform the same tiles again.  Where there
-# is but one part the task also transforms its sum, which nobody else ever sees.  Tiles that
-# pooling does not see have no gradient and are left out; the batches, and with them every sum, are
-# as they would be with their zeros, where x is finite.  Uneven tiles are left out too, and marked;
-# their products are added to what all the others give, tile by tile.
+# A task sums one part of the tiles, for one slice of the channels and one of the filters, so that
+# its sum stays in the cache; slices of the same part transform the same tiles again.  If there is
+# only one part, the task also transforms its sum, which no other task needs.  Tiles that
+# pooling does not see have no gradient and are left out.  The batches, and so all sums, are
+# the same as with these tiles of zeros, if x is finite.  Uneven tiles are left out too, and marked;
+# their products are added to the sum of all the others, tile by tile.
 cimport cython
 from cython.parallel cimport prange, threadid
 from libc.math cimport sqrt
@@ -51,26 +51,26 @@ cconv_join(crew_of_process())
 cdef enum:
     SUM_BYTES = 458752       # of the transformed x and dy of a part
     SLICE = 64               # most channels, and filters, of a slice of the weight gradient
-    TILES_OF_CHAIN = 16      # of those apart
-    TILES_OF_BIAS = 16      # whose sums of dy are one chain
-    PARTIAL_BYTES = 4194304  # of the sums of all parts
+    TILES_OF_CHAIN = 16      # uneven tiles whose products are one chain
+    TILES_OF_BIAS = 16      # tiles whose sums of dy are one chain
+    PARTIAL_BYTES = 4194304  # most bytes of the sums of all parts
 
 
-cdef double SLACK = 1.0001  # for what squares and their sums lose in rounding
+cdef double SLACK = 1.0001  # for the rounding of sums of squares
 
 
 cdef struct Sum:
-    Tiles t                  # x of the forward pass, dy in place of y
+    Tiles t                  # of x and, in place of y, dy
     const void *x            # (n, xh, xw, c)
     const void *dy           # (n, yh, yw, f)
-    const unsigned char *argmax  # of dy where that is pooled, or NULL
+    const unsigned char *argmax  # of dy if that is pooled, or NULL
     size w                   # elements from one point to the next, of w
     size cs, fs              # channels and filters of a slice
-    size across, slices      # slices of the filters; in all
+    size across, slices      # slices of the filters; all slices
     size parts               # of the tiles
     size group               # tiles that are summed before their sum is added exactly
     bint settles             # whether a part has several groups
-    size each, whole         # elements of the sum of a slice, of a part: its slices
+    size each, whole         # elements of the sum of a slice; of a part, which is all its slices
 
 
 cdef Sum sum_of(Tiles t, size item) noexcept nogil:
@@ -93,7 +93,7 @@ cdef Sum sum_of(Tiles t, size item) noexcept nogil:
     return s
 
 
-# A slice: its first channel and filter, and how many of each.
+# A slice: its first channel and first filter, and the number of each.
 cdef struct Slice:
     size c, f, channels, filters
 
@@ -104,13 +104,13 @@ cdef inline Slice slice_of(const Sum *s, size number) noexcept nogil:
 
 
 cdef void add_bias(cython.floating *biases, size f, size filters) noexcept nogil:
-    # biases (3, f): a chain of sums, which begins anew, goes to the sums and what was lost.
+    # biases (3, f): adds the chain of sums to the sums and what was lost, and begins a new chain.
     cconv_rows_of(sizeof(cython.floating)).add_exactly(filters, biases, biases + f, biases + 2 * f)
     memset(biases, 0, filters * sizeof(cython.floating))
 
 
 cdef inline size patches_size(const Sum *s) noexcept nogil:
-    # Elements of scratch for a tile of x and one of dy as they are, and for what tiles apart add up to.
+    # Elements of scratch for one tile of x, one of dy, and the sums of the uneven tiles.
     return tiles_size(s) + 3 * apart_size(s)
 
 
@@ -119,17 +119,17 @@ cdef inline size tiles_size(const Sum *s) noexcept nogil:
 
 
 cdef inline size apart_size(const Sum *s) noexcept nogil:
-    # Of a slice: (taps, taps, cs, fs).
+    # Elements of the sum of a slice: (taps, taps, cs, fs).
     return rounded(s.t.wino.taps * s.t.wino.taps * s.cs * s.fs)
 
 
 cdef inline size settling_size(const Sum *s) noexcept nogil:
-    # Elements of scratch for the sum of a group and what is lost, where a part has several groups.
+    # Elements of scratch for the sum of a group and what was lost, if a part has several groups.
     return 2 * s.each if s.settles else 0
 
 
 cdef inline size marks_size(const Sum *s, size item) noexcept nogil:
-    # Elements of scratch for a byte for each slice and tile.
+    # Elements of scratch that hold a byte for each slice and tile.
     return rounded(ceil_div(s.slices * s.t.count, item))
 
 
@@ -152,8 +152,8 @@ cdef bint stands_apart(
 
 cdef bint reach(const cconv_winograd *wino, const cconv_tile *t, size side, const size *seen,
                 const cython.floating *x, double share, bint all_of_them) noexcept nogil:
-    # Whether all these pixels, or windows, or any, are at least such a share of the largest value of the
-    # tile, `side` pixels wide: of what that usually is, or else is.
+    # Whether all, or any, of these pixels or windows reach `share` of the largest value of the tile (`side`
+    # pixels wide): first of a bound that usually holds, then of the true largest value.
     cdef size[4] inside
     if wino.reaches(t, seen, x, share * SLACK * sqrt(t.squares[0]), all_of_them):
         return True
@@ -168,8 +168,8 @@ cdef bint reach(const cconv_winograd *wino, const cconv_tile *t, size side, cons
 
 
 cdef bint dy_reaches(const Sum *s, const cconv_tile *t, const cython.floating *dy) noexcept nogil:
-    # Whether every pixel of a tile of dy but those of its last row and column is large.  Then a tap sees
-    # enough if there is something large in every quarter of x: with some quarter it meets only those pixels.
+    # Whether every pixel of a tile of dy, except in its last row and column, is large.  Then every tap sees
+    # enough if each quarter of x holds something large: in some quarter, the tap meets only those pixels.
     cdef size side = s.t.wino.out - 1
     cdef size[4] region
     if side < 2 or t.argmax != NULL or t.r1 < side or t.c1 < side:
@@ -182,10 +182,10 @@ cdef bint reaches_all(
     const Sum *s, const Spot *at,
     const cython.floating *x, const cython.floating *dy,  # IN   where the tiles lie
 ) noexcept nogil:
-    # Whether every tap surely sees enough: a quick look, which may say no where `is_uneven` says no.
+    # Whether every tap surely sees enough.  A quick look, which may say no where `is_uneven` says no too.
     cdef const cconv_winograd *wino = s.t.wino
-    cdef size[4] seen       # of x, by any tap: rows and columns
-    cdef size[4] whole      # outputs of dy all of whose taps are inside
+    cdef size[4] seen       # rows and columns of x that any tap sees
+    cdef size[4] whole      # outputs of dy all of whose taps are inside the image
     cdef double share = 1.0 / CCONV_WINOGRAD_RANGE
     cdef size n = wino.out + wino.taps - 1
     seen[0], seen[1] = most(at.x.r0, 0), least(at.x.r1, at.y.r1 + wino.taps - 1)
@@ -196,7 +196,7 @@ cdef bint reaches_all(
         return reach(wino, &at.x, n, seen, x, share, True)
     whole[0], whole[1] = seen[0], seen[1] - wino.taps + 1
     whole[2], whole[3] = seen[2], seen[3] - wino.taps + 1
-    if at.y.argmax != NULL:  # windows of which every place will do
+    if at.y.argmax != NULL:  # windows all of whose places are such outputs
         whole[0], whole[1] = (whole[0] + 1) >> 1, whole[1] >> 1
         whole[2], whole[3] = (whole[2] + 1) >> 1, whole[3] >> 1
     if whole[0] >= whole[1] or whole[2] >= whole[3]:
@@ -211,8 +211,8 @@ cdef void add_apart(
     const Sum *s, Slice of,
     cython.floating *patches,    # OUT  patches_size(s)
 ) noexcept nogil:
-    # Add the products of the tiles that were left out, for one slice: chains of TILES_OF_CHAIN tiles, then
-    # exactly.
+    # Adds the products of the uneven tiles, for one slice: chains of TILES_OF_CHAIN tiles, which are then
+    # added exactly.
     cdef size n = s.t.wino.out + s.t.wino.taps - 1, each = apart_size(s), item = sizeof(cython.floating)
     cdef size channels = of.channels, count = 0, i
     cdef const cython.floating *x = <const cython.floating *>s.x + of.c
@@ -278,7 +278,7 @@ cdef size batch_to_points(
     unsigned char *apart,          # OUT  (count): whether a tile is left out as uneven
     cython.floating *patches,      # OUT  patches_size(s)
 ) noexcept nogil:
-    # Transform the tiles from `first` on; returns how many are in the sum.
+    # Transforms the tiles from `first` on.  Returns how many of them are in the sum.
     cdef const cython.floating *x = <const cython.floating *>s.x + of.c
     cdef const cython.floating *dy = <const cython.floating *>s.dy + of.f
     cdef Spot spot = spot_of(&s.t, first)
@@ -291,7 +291,7 @@ cdef size batch_to_points(
     spot.y.channels, spot.y.point = filters, s.w
     spot.x.squares, spot.y.squares, spot.x.usual, spot.y.usual = &squares, &dy_squares, &usual, &dy_usual
     for i in range(count):
-        # Where a chain ends depends on the tile's place alone, and not on which of them have a gradient.
+        # Where a chain ends depends only on the tile's place, not on which tiles have a gradient.
         if biases != NULL and i > 0 and i % TILES_OF_BIAS == 0:
             add_bias(biases, s.t.y.c, filters)
         if i > 0:
@@ -303,7 +303,7 @@ cdef size batch_to_points(
         squares = dy_squares = largest_of(sizeof(cython.floating)) ** 2
         glance = s.t.wino.input(&spot.x, x + spot.x_at, v + kept * channels)
         s.t.wino.gradient(&spot.y, dy + spot.y_at, w + kept * filters, biases)
-        # A glance at the sums of squares: nothing there, or all of x so large that every tap sees enough.
+        # The sums of squares tell: x or dy is zero, or all of x is so large that every tap sees enough.
         even = is_moderate(squares, dy_squares, sizeof(cython.floating)) and (
             squares == 0 or dy_squares == 0
             or (not glance and dy_reaches(s, &spot.y, dy + spot.y_at))
@@ -319,7 +319,7 @@ cdef size batch_to_points(
 
 cdef void sum_task(
     cython.floating *total,       # OUT  (n^2, cs, fs) of this part and slice
-    cython.floating *biases,      # OUT  (3, f) of this part: the sums and what was lost behind the first
+    cython.floating *biases,      # OUT  (3, f) of this part: a chain, the sums, and what was lost
     unsigned char *apart,         # OUT  (tiles) of this slice
     const Sum *s, size part, Slice of,
     cython.floating *scratch,     # OUT  v, w, settling_size(s), patches_size(s): gradient_each
@@ -343,7 +343,7 @@ cdef void sum_task(
     while first < stop:
         sums.k = batch_to_points(s, &of, first, least(t.batch, stop - first), biases, scratch, w,
                                  apart + first, group + settling_size(s))
-        # The first group sums into the part's sum.
+        # The first group is summed in the part's sum itself.
         to = group if first - start >= s.group else total
         for p in range(t.square):
             product(&sums, channels, filters, <const cython.floating *>(scratch + p * t.v),
@@ -359,7 +359,7 @@ cdef void settle(
     cython.floating *sums, cython.floating *lost,  # IN, OUT  the same
     const Sum *s, const Slice *of, bint last,
 ) noexcept nogil:
-    # sums, lost += group, exactly; with the last group sums += lost.
+    # sums, lost += group, exactly; after the last group sums += lost.
     cdef size item = sizeof(cython.floating), p, k, at
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for p in range(s.t.square):
@@ -374,7 +374,7 @@ cdef void settle(
 
 
 cdef void finish_row(
-    cython.floating *row,      # IN   (parts, n^2, filters) for one channel, parts s.whole apart; 0 is used up
+    cython.floating *row,      # IN   (parts, n^2, filters) of a channel, parts s.whole apart; overwrites 0
     cython.floating *dkernel,  # OUT  (taps, taps, filters), taps c * f apart
     const Sum *s, size filters,
 ) noexcept nogil:
@@ -387,11 +387,11 @@ cdef void finish_row(
 
 
 cdef void finish_task(
-    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; part 0 is used up
+    cython.floating *sums,     # IN   (parts, slices, n^2, cs, fs), parts s.whole apart; overwrites 0
     cython.floating *dkernel,  # OUT  (taps, taps, c, f)
     const Sum *s, size k,
 ) noexcept nogil:
-    # The kernel's gradient for input channel k.
+    # The gradient of the kernel for input channel k.
     cdef size j
     for j in range(s.across):
         finish_row(sums + ((k // s.cs) * s.across + j) * s.each + (k % s.cs) * s.fs,
@@ -405,7 +405,7 @@ cdef void slice_task(
     const Sum *s, Slice of,
     cython.floating *scratch,  # OUT  the sum (n^2, cs, fs), then as `sum_task`
 ) noexcept nogil:
-    # All of one slice, where there is one part.
+    # All of one slice, if there is one part.
     cdef size i
     sum_task(scratch, biases, apart, s, 0, of, scratch + s.each)
     for i in range(of.channels):
@@ -414,7 +414,7 @@ cdef void slice_task(
 
 cdef Sum gradient_sum(const cconv_winograd *wino, Images x, Images dy, bint pooled, conv_size, origin,
                       size item):
-    # conv_size, origin: of the convolution, its (height, width) and (top, left) padding.
+    # conv_size, origin: (height, width) and (top, left) padding of the convolution.
     cdef Tiles t = tiles_of(wino, x, False, dy, pooled)
     t.oh, t.ow = conv_size
     t.top, t.left = origin
@@ -425,7 +425,7 @@ cdef Sum gradient_sum(const cconv_winograd *wino, Images x, Images dy, bint pool
 
 cdef size gradient_shared(const Sum *s) noexcept nogil:
     # Elements of scratch that all threads share: the sums of the bias of each part, (3, f), then those of
-    # the kernel, where there are several.
+    # the kernel if there are several parts.
     return s.parts * 3 * s.t.y.c + (s.parts * s.whole if s.parts > 1 else 0)
 
 
@@ -435,7 +435,7 @@ cdef size gradient_each(const Sum *s) noexcept nogil:
 
 
 def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, size item, int threads):
-    """Elements of scratch that `weight_gradient` takes on so many threads."""
+    """Return the elements of scratch that `weight_gradient` takes on `threads` threads."""
     cdef Sum s = gradient_sum(transforms(tile, taps, item), images_shaped(x_shape), images_shaped(dy_shape),
                               False, conv_size, (0, 0), item)
     return gradient_shared(&s) + threads * gradient_each(&s) + marks_size(&s, item)
@@ -443,7 +443,7 @@ def weight_gradient_scratch(x_shape, dy_shape, conv_size, size tile, size taps, 
 
 def weight_gradient(
     const cython.floating[:, :, :, ::1] dy,    # IN   (n, oh, ow, f)
-    const unsigned char[:, :, :, ::1] argmax,  # IN   (n, oh, ow, f) where dy is a pooled gradient, or None
+    const unsigned char[:, :, :, ::1] argmax,  # IN   (n, oh, ow, f) if dy is a pooled gradient, or None
     const cython.floating[:, :, :, ::1] x,     # IN   (n, h, w, c)
     cython.floating[:, :, :, ::1] dkernel,     # OUT  (taps, taps, c, f)
     cython.floating[::1] dbias,                # OUT  (f)

@@ -1,9 +1,9 @@
-"""One function per kernel: arguments already checked, arrays from `run`, the thread count chosen.
+"""One function per kernel: its arguments are already checked, it takes arrays from `run` and counts threads.
 
 Every array is C-contiguous, of native byte order, aligned to its item, and float32 or float64,
 one dtype a call; `functional` and the boundary of a model make it so. Layers call these
 functions and never the kernels. Kernels are called by `run.call`, so that a plan can repeat the
-calls without what stands around them.
+calls without the Python code around them.
 """
 
 from cconv.ops.activations import (

@@ -41,7 +41,7 @@ def clipped_relu_backward(dy: Array, y: Array, cap: float, run: Run | None = Non
 
 
 def rectifier_backward(dy: Array, y: Array, cap: float, run: Run | None = None) -> Array:
-    """Any shape -> the same: dy where 0 < y < cap, else 0; a cap that is infinite cuts nothing."""
+    """Any shape -> the same: dy where 0 < y < cap, else 0; an infinite cap cuts nothing."""
     return relu_backward(dy, y, run) if math.isinf(cap) else clipped_relu_backward(dy, y, cap, run)
 
 

@@ -1,7 +1,7 @@
-"""Adafactor's step: second moments of matrices, kept by their rows and columns.
+"""Adafactor's step: second moments of matrices, kept for their rows and columns.
 
-Arguments are already checked. An array of two or more axes is a stack of matrices, of its last two; one of
-fewer is one row, whose columns' moments are its own.
+Arguments are already checked. An array of two or more axes is a stack of matrices, made of its last two
+axes. An array with fewer axes is one row, and keeps a moment for each element.
 """
 
 from functools import cached_property
@@ -13,19 +13,19 @@ from cconv.ops.optimizers import Group, square_sums
 from cconv.threads import threads_for
 
 Array = np.ndarray
-TILE = (128, 1024)  # rows and columns whose squares are summed at once
+TILE = (128, 1024)  # rows and columns of a tile, whose squares are summed at once
 
 
 class TiledGroup(Group):
     """Parameters that make Adafactor's steps together.
 
-    Its entries are (param, grad, r, c), r and c of the shapes (…, rows) and (…, columns), or of fewer than
-    two axes (param, grad, v).
+    Its entries are (param, grad, r, c), with r (…, rows) and c (…, columns); for a param of fewer than two
+    axes (param, grad, v).
     """
 
     @cached_property
     def tiles(self) -> "Tiles":
-        """How the parameters are cut."""
+        """How the parameters are cut into tiles."""
         return Tiles(self)
 
 
@@ -76,7 +76,7 @@ class Tiles:
 
 
 def _matrices(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return how many matrices an array is, and their rows and columns."""
+    """Return the number of matrices in an array of this shape, and their rows and columns."""
     if len(shape) < 2:
         return 1, 1, shape[0] if shape else 1
     return int(np.prod(shape[:-2], dtype=np.int64)), shape[-2], shape[-1]
@@ -93,8 +93,8 @@ def adafactor_update(
 ) -> None:
     """Step t >= 1 of Adafactor.
 
-    With beta = 1 - t**beta_2_decay: r and c follow the means of grad**2 + epsilon_1 over the columns and over
-    the rows, r = beta * r + (1 - beta) * mean; u = grad / sqrt(r / mean(r) * c);
+    With beta = 1 - t**beta_2_decay: r and c follow the means of grad**2 + epsilon_1 over the columns and the
+    rows, r = beta * r + (1 - beta) * mean; u = grad / sqrt(r / mean(r) * c);
     param -= max(epsilon_2, rms(param)) * min(lr, 1 / sqrt(t)) * u / max(1, rms(u) / clip_threshold).
     """
     cut, item = group.tiles, group.itemsize

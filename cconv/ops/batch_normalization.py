@@ -1,4 +1,4 @@
-"""Rows x (m, c), each channel normalised by its statistics over the batch, or by those that were kept."""
+"""Rows x (m, c), each channel normalised by its statistics over the batch, or by the moving ones."""
 
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ def of_batch(
     epsilon: float,
     run: Run,
 ) -> Scales:
-    """Rows x (m, c), gamma, beta (c) -> what normalises them; the moving mean and variance move."""
+    """Rows x (m, c), gamma, beta (c) -> what normalises them; updates the moving mean and variance."""
     if run.cut is None:
         partial, first, m = normalization.sums(x, run), x[0], len(x)
     else:
@@ -52,7 +52,7 @@ def of_batch(
 def of_moving(
     gamma: Array | None, beta: Array | None, moving: tuple[Array, Array], epsilon: float, run: Run
 ) -> Scales:
-    """Return what normalises by the moving averages, mean and variance (c); gamma, beta (c)."""
+    """Return what normalises by the moving mean and variance (c), with gamma, beta (c)."""
     mean, variance = moving
     scale, shift = (run.empty(tag, mean.shape, mean.dtype) for tag in ("scale", "shift"))
     inverse = run.empty("inverse", mean.shape, np.float64)
@@ -61,9 +61,9 @@ def of_moving(
 
 
 def sums_by_shard(x: Array, run: Run) -> tuple[Array, Array, int]:
-    """Rows x (m, c) of the batch that are here -> partial (S, 2, c), first (c), and the rows of the batch.
+    """Rows x (m, c) of this process's samples -> partial (S, 2, c), first (c), number of rows of the batch.
 
-    The sums of x - first and of its squares over each shard, where first is the batch's first row.
+    partial: the sums of x - first and of its squares over each shard; first: the first row of the batch.
     """
     cut, each = run.cut, len(x) // max(len(run.cut.here), 1)
     moments = shards.begin("moments", 3, x.shape[1], run)
@@ -82,7 +82,7 @@ def sums_by_shard(x: Array, run: Run) -> tuple[Array, Array, int]:
 def _from_first(moments: Array, rows: Array, partial: Array, first: Array) -> None:
     """Moments (S, 3, c), rows (S, 1) -> partial (S, 2, c), first (c): sums of distances from the first row.
 
-    A shard's moments are its first row, and the sums of distances from that and of their squares.
+    The moments of a shard are its own first row, and the sums of distances from it and of their squares.
     """
     own, sums, squares = moments[:, 0], moments[:, 1], moments[:, 2]
     begin = int(np.argmax(rows > 0))
@@ -95,7 +95,7 @@ def _from_first(moments: Array, rows: Array, partial: Array, first: Array) -> No
 
 
 def gradient_sums(dy: Array, x: Array, what: normalization.Normalized, run: Run) -> tuple[Array, int]:
-    """Rows dy, x (m, c) -> as `normalization.gradient_sums`, or shard by shard, and the rows of the batch."""
+    """Rows dy, x (m, c) -> `normalization.gradient_sums`, by shard if `run.cut`, and rows of the batch."""
     cut = run.cut
     if cut is None:
         return normalization.gradient_sums(dy, x, what, run), len(x)
@@ -109,7 +109,7 @@ def gradient_sums(dy: Array, x: Array, what: normalization.Normalized, run: Run)
 
 
 def slopes(partial: Array, m: int, scales: Scales, run: Run) -> Slopes:
-    """Partial (chunks, 2, c) of `normalization.gradient_sums` of m rows -> what they give."""
+    """Partial (chunks, 2, c) of `normalization.gradient_sums` over m rows -> the slopes."""
     scale = scales.scale
     found = [run.empty(tag, scale.shape, scale.dtype) for tag in ("dgamma", "dbeta", "slope", "back shift")]
     run.call(between.slopes, partial, scale, scales.inverse, m, *found)

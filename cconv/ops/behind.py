@@ -1,4 +1,4 @@
-"""What follows a convolution or a product in the same pass: an array that is added, an activation."""
+"""What follows a convolution or a product in the same pass: an array is added, then an activation applied."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from cconv.kernels import behind_all
 from cconv.ops.run import SERIAL_COSTLY, SERIAL_WORK, Array, Run
 from cconv.threads import threads_for
 
-# The activations that follow, in the order in which kernels count them (`kernels/behind.pxd`), from 0 on.
+# The activations that may follow; their places are the codes of the kernels (`kernels/behind.pxd`).
 CODES: tuple[str, ...] = (
     "linear",
     "relu",
@@ -22,14 +22,14 @@ CHEAP = ("linear", "relu", "clipped_relu", "leaky_relu", "hard_sigmoid", "hard_s
 
 
 class Behind(NamedTuple):
-    """What follows: the name of an activation, its number if it has one, and what is added in front of it."""
+    """What follows: an array that is added, then an activation, with its number if it has one."""
 
     activation: str = "linear"
     number: float = 0.0
     added: Array | None = None
 
     def arguments(self, like: Array) -> tuple[Array | None, int, float]:
-        """Return what kernels take, for an output that is shaped so."""
+        """Return what kernels take; `like` has the shape of the output."""
         added = None if self.added is None else self.added.reshape(like.shape)
         return added, CODES.index(self.activation), self.number
 
@@ -38,7 +38,7 @@ NOTHING = Behind()
 
 
 def finish(y: Array, behind: Behind, run: Run) -> None:
-    """y = activation(y + added), in a pass of its own."""
+    """y = activation(y + added), in a separate pass."""
     if behind.added is not None or behind.activation != "linear":
         work = SERIAL_WORK if behind.activation in CHEAP else SERIAL_COSTLY
         rows = y.reshape(-1)

@@ -1,10 +1,10 @@
-"""Convolutions: `geometry.algorithms` names the algorithm of a pass, and the tables here the file for it.
+"""Convolutions: `geometry.algorithms` names the algorithm of a pass; the tables here name its functions.
 
-That is the file of the same name, but that "pointwise" is in `dense.py`, "along_rows" in `few_taps.py` and
-"row_lanes" in `lanes.py`.
+An algorithm's file has its name, with three exceptions: "pointwise" is in `dense.py`, "along_rows" in
+`few_taps.py` and "row_lanes" in `lanes.py`.
 
-Where x came from ReLU, input gradients may be given it as `positive`: dx is then the gradient before
-that, zero where x is not above zero.
+If x came from a ReLU, an input gradient may be given x as `positive`. dx is then the gradient in front of
+the ReLU: zero where x is not above zero.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.passes import Pass
 from cconv.ops.run import Array, Run
 
-# From the name of an algorithm to what computes a pass so.
+# Algorithm -> the function that computes a pass with it.
 FORWARD: dict[str, Callable[..., None]] = {
     "depthwise": depthwise.forward,
     "winograd": winograd.forward,
@@ -76,8 +76,8 @@ def conv2d(
 ) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
 
-    A pointwise convolution may be given a `scale` (f), which its output takes in front of the bias.
-    `tag` is what the run calls y, `last` what follows, in the same pass where the algorithm can.
+    A pointwise convolution may have a `scale` (f): its output is scaled before the bias is added.
+    `tag` is the run's name for y, and `last` what follows, in the same pass if the algorithm can do that.
     """
     channels, filters = x.shape[3], kernel.shape[3]
     what = Convolution(window, groups, channels, filters, x.itemsize, algorithm)
@@ -105,18 +105,18 @@ def conv2d_input_gradient(
     positive: Array | None = None,
     tag: str = "dx",
 ) -> Array:
-    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c), which the run calls `tag`."""
+    """dy (n, oh, ow, f), kernel (kh, kw, c // groups, f) -> dx (n, h, w, c), called `tag` by the run."""
     what = Convolution(window, groups, in_channels, dy.shape[3], dy.itemsize, algorithm)
     dx = run.empty(tag, (len(dy), *window.input_size, in_channels), dy.dtype)
     if input_gradient_into(what, dy, kernel, dx, run, positive) == "winograd":
-        return dx  # it has seen `positive`
+        return dx  # winograd has already used `positive`
     return where_positive(dx, positive, run)
 
 
 def input_gradient_into(
     what: Convolution, dy: Array, kernel: Array, dx: Array, run: Run, positive: Array | None = None
 ) -> str:
-    """Compute dx, and return by which algorithm; `positive` is for "winograd" alone."""
+    """Compute dx, and return the algorithm; `positive` is only used by "winograd"."""
     chosen, this = input_gradient_algorithm(what, len(dy)), Pass.of(what, len(dy), run)
     if chosen == "winograd":
         winograd.input_gradient(this, dy, None, kernel, dx, positive)
@@ -159,9 +159,9 @@ def conv2d_max_pool(
     run: Run,
     algorithm: str = "auto",
 ) -> tuple[Array, Array]:
-    """Max pooling of `conv2d`, whose output is never whole -> y (n, poh, pow, f), argmax.
+    """Max pooling of `conv2d`, whose output never exists as a whole -> y, argmax (n, poh, pow, f).
 
-    With `relu` the argmax of a y that is not above zero is 255, nothing, and so passes no gradient.
+    With `relu`, the argmax of a y that is not above zero is 255 ("nothing"), which passes no gradient.
     """
     what = Convolution(window, groups, x.shape[3], kernel.shape[3], x.itemsize, algorithm)
     shape = (len(x), *pool.output_size, what.filters)
@@ -181,9 +181,9 @@ def conv2d_average_pool(
     count_include_pad: bool,
     run: Run,
 ) -> Array:
-    """Average pooling of an activation of `conv2d`, neither of which is ever whole -> y (n, poh, pow, f).
+    """Average pooling of an activation of `conv2d`; both exist only in parts -> y (n, poh, pow, f).
 
-    For convolutions whose algorithm is "lanes", and windows that `average_pool_fits`.
+    For convolutions whose algorithm is "lanes", and for windows that `average_pool_fits` accepts.
     """
     what = Convolution(window, 1, x.shape[3], kernel.shape[3], x.itemsize)
     y = run.empty("y", (len(x), *pool.output_size, what.filters), x.dtype)

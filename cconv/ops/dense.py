@@ -7,7 +7,7 @@ from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.run import SERIAL_WORK, Array, Run, scratch_for
 from cconv.threads import threads_for
 
-PIECE = 1 << 17  # numbers of a kernel's gradient that are summed over shards at a time
+PIECE = 1 << 17  # elements of a kernel's gradient that are summed over shards at once
 
 
 def dense(
@@ -35,7 +35,7 @@ def dense_into(
     run: Run,
     last: Behind = NOTHING,
 ) -> None:
-    """y (m, out) = x (m, in) kernel (in, out), times scale, plus bias, ReLU if `relu`, then what follows."""
+    """y (m, out) = (x (m, in) kernel (in, out)) * scale + bias, ReLU if `relu`, then what follows."""
     threads = threads_for(x.shape[0] * kernel.size, SERIAL_WORK)
     if len(x) == 1 and scale is None:
         sums = scratch_for(run, loops.dense_row_scratch(*kernel.shape), x.dtype)
@@ -50,7 +50,7 @@ def dense_into(
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:
-    """dy (m, out), kernel (in, out) -> dx (m, in); `positive` (m, in) is as in `conv2d_input_gradient`."""
+    """dy (m, out), kernel (in, out) -> dx (m, in); `positive` (m, in) is that of `conv2d_input_gradient`."""
     dx = run.empty("dx", (dy.shape[0], kernel.shape[0]), dy.dtype)
     dense_input_gradient_into(dx, dy, kernel, run)
     return where_positive(dx, positive, run)
@@ -64,7 +64,7 @@ def dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> 
 
 
 def dense_weight_gradient_into(dkernel: Array, dbias: Array, dy: Array, x: Array, run: Run) -> None:
-    """dkernel (in, out) = x (m, in)^T dy (m, out), dbias (out) the sum of dy."""
+    """dkernel (in, out) = x (m, in)^T dy (m, out); dbias (out) = the sums of dy."""
     threads = threads_for(len(x) * dkernel.size, SERIAL_WORK)
     count = loops.dense_weight_gradient_scratch(len(x), x.shape[1], dy.itemsize, threads)
     scratch = scratch_for(run, count, dy.dtype)
@@ -80,9 +80,9 @@ def dense_weight_gradient(dy: Array, x: Array, run: Run) -> tuple[Array, Array]:
 
 
 def dense_weight_gradient_by_shard(dy: Array, x: Array, run: Run) -> tuple[Array, ...]:
-    """Compute `dense_weight_gradient` as `shards.summed` does: of a large kernel so many rows at a time.
+    """Sum `dense_weight_gradient` over shards, as `shards.summed` does, but a large kernel by parts of rows.
 
-    So what waits for its sum, and the sum itself, stay in the cache.
+    So the sums, and the parts that wait to be added, stay in the cache.
     """
     (m, features), units = x.shape, dy.shape[1]
     rows = max(1, PIECE // units)

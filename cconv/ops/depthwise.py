@@ -1,4 +1,4 @@
-"""Convolutions of one filter a channel."""
+"""Convolutions with one filter for each channel."""
 
 from cconv.kernels import depthwise as loops
 from cconv.ops.behind import NOTHING, Behind

@@ -14,8 +14,8 @@ Shape = tuple[int, ...]
 def dropout(x: Array, rate: float, layer: int, run: Run, seed: int | None = None) -> tuple[Array, Array]:
     """Drop elements of x (n, …) -> y of its shape, bits (n, ceil(elements of a sample / 8)), lowest first.
 
-    An element is kept where its random word is at least rate * 2**32, and scaled by 1 / (1 - rate). The
-    words' key is `seed`, or the run's own.
+    An element is kept if its random word is at least rate * 2**32, and scaled by 1 / (1 - rate). The
+    words' key is `seed`, or the run's seed.
     """
     flat = x.reshape(x.shape[0], -1)
     y = run.empty("y", x.shape, x.dtype)
@@ -27,7 +27,7 @@ def dropout(x: Array, rate: float, layer: int, run: Run, seed: int | None = None
 
 
 def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None) -> Array:
-    """Drop the same elements of dy (n, …) by the bits of the forward pass -> dx of dy's shape."""
+    """Drop the elements of dy (n, …) that the forward pass dropped, by its bits -> dx of dy's shape."""
     run = run or Run()
     dx = run.empty("dx", dy.shape, dy.dtype)
     flat = dy.reshape(dy.shape[0], -1)
@@ -37,7 +37,7 @@ def dropout_backward(dy: Array, bits: Array, rate: float, run: Run | None = None
 
 
 def kept(shape: Shape, rate: float, layer: int, dtype: np.dtype, run: Run, seed: int | None = None) -> Array:
-    """Draw which elements dropout keeps of a batch of that shape -> 1 for those, 0 for the others."""
+    """Draw which elements of a batch of this shape dropout keeps -> 1 for those, 0 for the others."""
     ones, drawn = run.empty("ones", shape, dtype), run.empty("drawn", shape, dtype)
     bits = run.empty("bits", (shape[0], -(-math.prod(shape[1:]) // 8)), np.uint8)
     key = (run.seed if seed is None else seed) % WORD**2, layer % WORD
@@ -49,7 +49,7 @@ def kept(shape: Shape, rate: float, layer: int, dtype: np.dtype, run: Run, seed:
 
 
 def keep(x: Array, kept: Array, scale: float, shift: float, other: float, run: Run, tag: str = "y") -> Array:
-    """Keep of x (n, a, b, c), kept (n, a, c): y = x * scale + shift where kept is not 0, else `other`."""
+    """x (n, a, b, c), kept (n, a, c) -> y = x * scale + shift where kept is not 0, else `other`."""
     y = run.empty(tag, x.shape, x.dtype)
     run.call(loops.keep, x, kept, scale, shift, other, y, threads_for(x.size))
     return y
@@ -64,7 +64,7 @@ def normal(
     run: Run,
     seed: int | None = None,
 ) -> Array:
-    """Draw normal numbers of that mean and standard deviation for a batch of that shape."""
+    """Draw normal numbers of this mean and standard deviation for a batch of this shape."""
     out = run.empty("noise", shape, dtype)
     key = (run.seed if seed is None else seed) % WORD**2, layer % WORD
     options = run.draw_key, key, mean, stddev, threads_for(out.size, SERIAL_COSTLY)

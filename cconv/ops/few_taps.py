@@ -26,7 +26,7 @@ def pool_forward(
     relu: bool,
     along_rows: bool = False,
 ) -> None:
-    """As `forward`, with max pooling -> y, argmax (n, poh, pow, f)."""
+    """As `forward`, then max pooling -> y, argmax (n, poh, pow, f)."""
     how = (this.conv_size, this.geometry, along_rows)
     count = loops.pool_forward_scratch(x.shape, kernel.shape, *how, x.itemsize, this.threads)
     scratch = this.scratch(count, x)
@@ -45,7 +45,7 @@ def weight_gradient(this: Pass, dy: Array, x: Array, dkernel: Array, dbias: Arra
 def pool_weight_gradient(
     this: Pass, dy: Array, argmax: Array, x: Array, dkernel: Array, dbias: Array
 ) -> None:
-    """As `weight_gradient`, of dy, argmax (n, poh, pow, f) behind max pooling."""
+    """As `weight_gradient`, from dy, argmax (n, poh, pow, f) behind max pooling."""
     how = (this.conv_size, this.geometry)
     count = gradients.weight_gradient_scratch(x.shape, dkernel.shape, *how, True, dy.itemsize, this.threads)
     arrays, options = (dy, argmax, x, dkernel, dbias), (*how, this.pooling)

@@ -27,10 +27,9 @@ def _partial(x: Array, run: Run) -> Array:
 def normalize(
     x: Array, gamma: Array | None, beta: Array | None, groups: int, epsilon: float, run: Run
 ) -> tuple[Array, Array, Array, Array]:
-    """Normalize x (n, m, c), gamma, beta (c) -> y (n, m, c), and what `normalize_backward` needs of them.
+    """Normalize x (n, m, c), gamma, beta (c) -> y (n, m, c), and what `normalize_backward` needs.
 
-    That is the mean and the scale of each channel (n, c), and in float64 1 / deviation of each group
-    (n, groups).
+    That is mean and scale of each channel (n, c), and 1 / deviation of each group (n, groups) in float64.
     """
     n, _, c = x.shape
     y = run.empty("y", x.shape, x.dtype)
@@ -54,7 +53,7 @@ def normalize_backward(
     run: Run,
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array]:
-    """Go back by dy, x (n, m, c), gamma (c), what `normalize` kept -> dx (n, m, c), dgamma, dbeta (c)."""
+    """dy, x (n, m, c), gamma (c), what `normalize` kept -> dx (n, m, c), dgamma, dbeta (c)."""
     n, m, c = x.shape
     slope, shift = (run.empty(tag, (n, c), x.dtype) for tag in ("slope", "back shift"))
     dgamma, dbeta = (run.empty(tag, (c,), x.dtype) for tag in ("dgamma", "dbeta"))

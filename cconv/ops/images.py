@@ -1,4 +1,4 @@
-"""Rows of a data set gathered, and images changed: one function per kernel, arguments checked."""
+"""Rows of a data set are gathered, and images changed: one function per kernel, arguments already checked."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from cconv.threads import threads_for
 
 Array = np.ndarray
 
-# What a data set may hold, in the order of simd/rows/table.h; a bool is a byte.
+# Numbers that a data set may hold, in the order of simd/rows/table.h; a bool is a byte.
 KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
 FILLS = ("reflect", "wrap", "nearest", "constant")
 INTERPOLATIONS = ("bilinear", "nearest")
 
-SERIAL_PIXELS = 2_048  # sampled, under which a parallel region costs more than it saves
+SERIAL_PIXELS = 2_048  # with fewer sampled pixels, a parallel region costs more than it saves
 
 _kinds = {np.dtype(kind): number for number, kind in enumerate(KINDS)} | {np.dtype(bool): 0}
 
@@ -30,10 +30,10 @@ class Sampling(NamedTuple):
 
 
 def rows_of(source: Array) -> Array | None:
-    """Return the memory of a data set (n, ...) as bytes (n, row), for `gather_rows`, if it has such.
+    """Return the memory of a data set (n, ...) as bytes (n, row), for `gather_rows`, or None.
 
-    Each row must be one piece of native, aligned items; the rows themselves may lie anywhere. None for
-    any other memory.
+    Each row must be one piece of native, aligned items; the rows themselves may lie anywhere. Otherwise
+    the result is None.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def gather_rows(
 ) -> Array:
     """Bytes source (n, row) of items of that kind, order (m) or None -> out (m, ...), which is returned.
 
-    With more than one channel the rows of the source are (channels, pixels), those of out (pixels, channels).
+    With more than one channel, rows of the source are (channels, pixels), those of out (pixels, channels).
     """
     scale, offset = (1.0, 0.0) if rescale is None else rescale
     loops.gather(
@@ -73,20 +73,20 @@ def gather_rows(
         kind.itemsize,
         channels,
         scale,
-        offset or -0.0,  # which leaves even a negative zero as it is
+        offset or -0.0,  # + -0.0 keeps even a negative zero as it is
     )
     return out
 
 
 def flip(x: Array, flips: Array, tag: str, run: Run) -> Array:
-    """Images x (n, h, w, c), flips (n, 2) of bytes -> x with the rows, and the columns, reversed."""
+    """Images x (n, h, w, c), flips (n, 2) of bytes: whether rows, columns are reversed -> y (n, h, w, c)."""
     y = run.empty(tag, x.shape, x.dtype)
     loops.flip(x, flips, y, threads_for(x.size))
     return y
 
 
 def sample(x: Array, at: Array, how: Sampling, run: Run, size: tuple[int, int] | None = None) -> Array:
-    """Images x (n, h, w, c), at (n, 2, w + h) -> y (n, h, w, c), or (n, *size, c) with `at` for that."""
+    """Images x (n, h, w, c), at (n, 2, ow + oh) -> y (n, oh, ow, c); `size`: (oh, ow), default (h, w)."""
     y = run.empty("y", (len(x), *(size or x.shape[1:3]), x.shape[-1]), x.dtype)
     fill, bilinear = FILLS.index(how.fill_mode), how.interpolation == "bilinear"
     threads = threads_for(y.size, SERIAL_PIXELS)
@@ -97,7 +97,7 @@ def sample(x: Array, at: Array, how: Sampling, run: Run, size: tuple[int, int] |
 def sample_backward(
     dy: Array, at: Array, how: Sampling, run: Run, size: tuple[int, int] | None = None
 ) -> Array:
-    """Gradient dy of what `sample` returned of images as large, or of that size, and its `at` -> dx."""
+    """Gradient dy and `at` of `sample`, and the images' `size`, if it is not that of dy -> dx."""
     dx = run.empty("dx", (len(dy), *(size or dy.shape[1:3]), dy.shape[-1]), dy.dtype)
     fill, bilinear = FILLS.index(how.fill_mode), how.interpolation == "bilinear"
     threads = threads_for(dy.size, SERIAL_PIXELS)
@@ -106,21 +106,21 @@ def sample_backward(
 
 
 def brighten(x: Array, delta: Array, limits: tuple[float, float], run: Run) -> Array:
-    """Images x (n, ...), delta (n) -> x + delta, between these limits."""
+    """Images x (n, ...), delta (n) -> y (n, ...) = x + delta, cut to `limits` (low, high)."""
     y = run.empty("y", x.shape, x.dtype)
     run.call(loops.brighten, _flat(x), delta, _flat(y), *limits, threads_for(x.size))
     return y
 
 
 def brighten_backward(dy: Array, y: Array, limits: tuple[float, float], run: Run) -> Array:
-    """Gradient dy and outputs y (n, ...) of what was put between these limits -> dx."""
+    """Gradient dy and outputs y (n, ...) of `brighten` -> dx (n, ...): dy where low < y < high, else 0."""
     dx = run.empty("dx", dy.shape, dy.dtype)
     run.call(loops.brighten_backward, _flat(dy), _flat(y), _flat(dx), *limits, threads_for(dy.size))
     return dx
 
 
 def contrast(x: Array, factor: Array, limits: tuple[float, float], tag: str, run: Run) -> Array:
-    """Images x (n, h, w, c), factor (n) -> what differs from the channels' means that many times as much."""
+    """Images x (n, h, w, c), factor (n) -> y = (x - mean of the channel) * factor + mean, cut to `limits`."""
     y = run.empty(tag, x.shape, x.dtype)
     shape = (len(x), -1, x.shape[-1])
     run.call(loops.contrast, x.reshape(shape), factor, y.reshape(shape), *limits, threads_for(x.size))
@@ -135,7 +135,7 @@ def mix(x: Array, partner: Array, weight: Array, run: Run) -> Array:
 
 
 def paste(x: Array, source: Array, partner: Array, box: Array, tag: str, run: Run) -> Array:
-    """Images x (n, h, w, c) -> x, but source[partner] in the box (n, 4) of each: see `reference.paste`."""
+    """Images x, source (.., h, w, c) -> x, but source[partner] in the box (n, 4): see `reference.paste`."""
     y = run.empty(tag, x.shape, x.dtype)
     run.call(loops.paste, x, source, partner, box, y, threads_for(x.size))
     return y
@@ -149,7 +149,7 @@ def crop(x: Array, corner: Array, size: tuple[int, int], run: Run) -> Array:
 
 
 def crop_backward(dy: Array, corner: Array, size: tuple[int, int], run: Run) -> Array:
-    """Gradient dy of what `crop` returned of images of that size -> dx (n, *size, c)."""
+    """Gradient dy (n, oh, ow, c) of `crop`, corner (n, 2), the images' `size` -> dx (n, *size, c)."""
     dx = run.empty("dx", (len(dy), *size, dy.shape[-1]), dy.dtype)
     run.call(loops.crop_backward, dy, corner, dx, threads_for(dx.size))
     return dx

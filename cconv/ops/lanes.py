@@ -1,4 +1,4 @@
-"""Convolutions of few filters: images, or the rows of an image, lie in the lanes of vectors."""
+"""Convolutions of few filters: the images, or the rows of one image, lie in the lanes of vectors."""
 
 from cconv.kernels import lanes as loops
 from cconv.ops.passes import Pass
@@ -30,7 +30,7 @@ def average_pool_forward(
     activation: str,
     count_include_pad: bool,
 ) -> None:
-    """As `forward`, with an activation and average pooling -> y (n, poh, pow, f)."""
+    """As `forward`, then an activation and average pooling -> y (n, poh, pow, f)."""
     how = (this.conv_size[1], this.geometry)
     sizes = (x.shape, kernel.shape, y.shape, *how, this.pooling)
     scratch = this.scratch(loops.pool_forward_scratch(*sizes, x.itemsize, this.threads), x)

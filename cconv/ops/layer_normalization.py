@@ -16,8 +16,8 @@ RULES = {"layer": 0, "scaling": 1, "rms": 2, "unit": 3}
 class Rule(NamedTuple):
     """How a row is normalised.
 
-    ``"layer"`` by its mean and deviation, ``"scaling"`` by its deviation alone, ``"rms"`` by the root of its
-    mean square, ``"unit"`` by its length, of which at least `epsilon` counts.
+    ``"layer"``: by its mean and deviation; ``"scaling"``: by its deviation alone; ``"rms"``: by the root of
+    its mean square; ``"unit"``: by its length, or by `epsilon` if that is larger.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Rule(NamedTuple):
 
 
 def normalize(x: Array, gamma: Array | None, beta: Array | None, rule: Rule, run: Run) -> tuple[Array, Array]:
-    """Rows x (m, n), gamma, beta (n) -> y (m, n), in float64 mean and 1 / deviation of each row (m, 2)."""
+    """Rows x (m, n), gamma, beta (n) -> y (m, n), and float64 (m, 2): mean and 1 / deviation of each row."""
     y, statistics = run.empty("y", x.shape, x.dtype), run.empty("statistics", (len(x), 2), np.float64)
     options = RULES[rule.name], rule.epsilon, statistics, _pairs(x, run), y, threads_for(x.size)
     run.call(loops.normalize, x, gamma, beta, *options)
@@ -35,7 +35,7 @@ def normalize(x: Array, gamma: Array | None, beta: Array | None, rule: Rule, run
 def normalize_backward(
     dy: Array, x: Array, gamma: Array | None, statistics: Array, rule: Rule, run: Run, need_dx: bool = True
 ) -> Array | None:
-    """Rows dy, x (m, n), gamma (n), the statistics of the forward pass -> dx (m, n)."""
+    """Rows dy, x (m, n), gamma (n), statistics of the forward pass (m, 2) -> dx (m, n)."""
     if not need_dx:
         return None
     dx = run.empty("dx", x.shape, x.dtype)
@@ -46,7 +46,7 @@ def normalize_backward(
 def normalize_gradients(
     dy: Array, x: Array, gamma: Array | None, statistics: Array, rule: Rule, run: Run, need_dx: bool = True
 ) -> tuple[Array | None, Array, Array]:
-    """Rows dy, x (m, n), gamma (n), the statistics of the forward pass -> dx (m, n), dgamma, dbeta (n)."""
+    """Rows dy, x (m, n), gamma (n), statistics of the forward pass -> dx (m, n), dgamma, dbeta (n)."""
     m, n = x.shape
     dx = run.empty("dx", x.shape, x.dtype) if need_dx else None
     parts = loops.rows_chunks(m, n)

@@ -12,7 +12,7 @@ def softmax_cross_entropies(
 ) -> tuple[Array, Array]:
     """Compare logits (m, n) with class numbers (m) or probabilities (m, n) -> losses (m), dlogits (m, n).
 
-    Class numbers are int64. Each loss is weight times cross-entropy, and dlogits the gradient of their mean.
+    Class numbers are int64. Each loss is weight times cross-entropy; dlogits is the gradient of their mean.
     """
     run = run or Run()
     m = logits.shape[0]

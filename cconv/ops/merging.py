@@ -1,6 +1,6 @@
-"""Layers of several inputs: sums, products and maxima element by element, channels scaled, columns copied.
+"""Layers of several inputs: sums, products and maxima element by element, scaled channels, copied columns.
 
-What is computed element by element may be written over one of its inputs.
+The output of an elementwise function may be one of its inputs.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from cconv.threads import threads_for
 
 
 def _each(kernel: Callable[..., Any], tag: str, out: Array | None, run: Run | None, *arrays: Array) -> Array:
-    """Return out, or a new array `tag`, in which the kernel has worked on arrays of one shape."""
+    """Return out, or a new array `tag`, after the kernel has written to it from arrays of one shape."""
     run = run or Run()
     x = arrays[0]
     y = run.empty(tag, x.shape, x.dtype) if out is None else out
@@ -82,7 +82,7 @@ def scale_channels(x: Array, scale: Array, out: Array | None = None, run: Run | 
 
 
 def product_sums(a: Array, b: Array, out: Array | None = None, run: Run | None = None) -> Array:
-    """Add up a * b, both (n, p, c), over p -> (n, c): the gradient of `scale_channels` by its scale."""
+    """Add up a * b, both (n, p, c), over p -> (n, c): the gradient of `scale_channels` for its scale."""
     run = run or Run()
     n, p, c = a.shape
     chunks = loops.product_sums_chunks(p)
@@ -93,6 +93,6 @@ def product_sums(a: Array, b: Array, out: Array | None = None, run: Run | None =
 
 
 def copy_columns(x: Array, first: int, y: Array, to: int, columns: int, run: Run | None = None) -> None:
-    """x (m, c1), y (m, c2): `columns` columns of x, from `first` on, become those of y from `to` on."""
+    """x (m, c1), y (m, c2): copy columns of x, from `first` on, to those of y from `to` on."""
     run = run or Run()
     run.call(loops.copy_columns, x, first, y, to, columns, threads_for(x.shape[0] * columns))

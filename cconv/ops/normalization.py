@@ -13,7 +13,7 @@ from cconv.threads import threads_for
 
 Array = np.ndarray
 
-CHUNK = 16_384  # elements of a task, some tens of microseconds of work
+CHUNK = 16_384  # elements of a task: some tens of microseconds of work
 
 
 def _rows(x: Array) -> int:
@@ -29,7 +29,7 @@ def _partial(x: Array, run: Run) -> Array:
 def sums(x: Array, run: Run) -> Array:
     """Rows x (m, c) -> in scratch (chunks, 2, c), float64: sums of x - x[0] and of its squares.
 
-    They do not cancel where the mean is large.
+    Because x[0] is subtracted, they do not cancel where the mean is large.
     """
     partial = _partial(x, run)
     run.call(loops.statistics, x[np.newaxis], partial[np.newaxis], _rows(x), threads_for(x.size))
@@ -45,9 +45,9 @@ def statistics(x: Array, run: Run) -> tuple[Array, Array]:
 
 
 def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Run, tag: str = "y") -> Array:
-    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, a ReLU up to `cap`.
+    """Rows x (m, c), mean, scale, shift (c) -> y (m, c) = (x - mean) * scale + shift, then ReLU up to `cap`.
 
-    None if `cap` is 0; a whole one if it is infinite.
+    If `cap` is 0 there is no ReLU; if it is infinite, the ReLU is not cut.
     """
     y = run.empty(tag, x.shape, x.dtype)
     vectors = (v[np.newaxis] for v in (mean, scale, shift))
@@ -56,7 +56,7 @@ def apply(x: Array, mean: Array, scale: Array, shift: Array, cap: float, run: Ru
 
 
 class Normalized(NamedTuple):
-    """What was computed of rows x (m, c): (x - mean) * scale + shift, each (c), and a ReLU up to `cap`."""
+    """What was computed from rows x (m, c): (x - mean) * scale + shift, each (c), then a ReLU up to `cap`."""
 
     mean: Array
     scale: Array
@@ -89,7 +89,7 @@ def input_gradient(dy: Array, x: Array, what: Normalized, slope: Array, less: Ar
 
 
 def scale_gradient(dy: Array, x: Array, mean: Array, run: Run) -> Array:
-    """Rows dy, x (m, c), mean (c) -> the sums of dy * (x - mean) (c), in their dtype."""
+    """Rows dy, x (m, c), mean (c) -> (c): the sums of dy * (x - mean), in the dtype of x."""
     partial = gradient_sums(dy, x, Normalized(mean, mean, mean), run)
     both = run.empty("dscale", (2, x.shape[1]), x.dtype)
     run.call(loops.add_chunks, partial, both)

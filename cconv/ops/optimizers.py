@@ -1,7 +1,7 @@
-"""Optimizer steps: each one pass over all parameters with their gradients and states, in place.
+"""Optimizer steps: each is one pass over all parameters with their gradients and states, in place.
 
-Arguments are already checked. `l2` adds ``l2 * param`` to the gradient on the fly. The rules are
-Keras 3's, which the formulas state.
+Arguments are already checked. `l2` adds ``l2 * param`` to the gradient on the fly. The rules, given as
+formulas here, are those of Keras 3.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from cconv.threads import threads_for
 
 Array = np.ndarray
 
-# As the kernel numbers them.
+# The order is that of the kernel's rule numbers.
 RULES = (
     *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"),
     *("amsgrad", "nadam", "adamax", "lion"),
@@ -27,15 +27,15 @@ PIECE = 8192  # elements of a partial sum of squares
 
 
 class Group:
-    """Parameters that make their steps together, and what belongs to them.
+    """Parameters that make their steps together, with all that belongs to them.
 
     Parameters
     ----------
     entries : sequence of tuple of ndarray
         (param, grad, states…) for each parameter: C-contiguous, aligned, all of one dtype. The
-        group keeps them, and the kernel their addresses.
+        group keeps the arrays, and the kernel uses their addresses.
     l2 : sequence of float, optional
-        For each parameter; by default 0. For `scale` and `penalize` the number of each array.
+        The penalty of each parameter, by default 0. For `scale` and `penalize`, the number of each array.
     """
 
     def __init__(self, entries: Sequence[tuple[Array, ...]], l2: Sequence[float] | None = None) -> None:
@@ -53,7 +53,7 @@ class Group:
 
     @cached_property
     def pieces(self) -> Array:
-        """What is summed at once (p, 3): number of the array, first element, elements."""
+        """The pieces that are summed at once (p, 3): number of the array, first element, elements."""
         rows = [
             (number, first, min(PIECE, entry[0].size - first))
             for number, entry in enumerate(self.entries)
@@ -62,7 +62,7 @@ class Group:
         return np.array(rows, np.int64).reshape(-1, 3)
 
     def step(self, rule: str, lr: float, *numbers: float) -> None:
-        """Make one step of a rule; the numbers are those of its kernel."""
+        """Make one step of a rule; `numbers` are those that its kernel takes."""
         loops.optimize(
             RULES.index(rule),
             self.table,
@@ -107,7 +107,7 @@ def rmsprop_momentum_update(group: Group, lr: float, rho: float, epsilon: float,
 
 
 def rmsprop_centered_update(group: Group, lr: float, rho: float, epsilon: float) -> None:
-    """Do as `rmsprop_update` over a variance, velocity - mean**2, with the states velocity and mean.
+    """Do as `rmsprop_update` with the variance velocity - mean**2, and the states velocity and mean.
 
     mean = rho * mean + (1 - rho) * grad.
     """
@@ -117,20 +117,20 @@ def rmsprop_centered_update(group: Group, lr: float, rho: float, epsilon: float)
 def rmsprop_centered_momentum_update(
     group: Group, lr: float, rho: float, epsilon: float, momentum: float
 ) -> None:
-    """Do both, with the states velocity, step and mean."""
+    """Do as both of them, with the states velocity, step and mean."""
     group.step("rmsprop_centered_momentum", lr, rho, 1 - rho, epsilon, momentum)
 
 
 def ftrl_update(
     group: Group, lr: float, power: float, l1: float, l2: float, l2_shrinkage: float, beta: float
 ) -> None:
-    """Follow the regularized leader, with the states n and z; power is that of the learning rate, at most 0.
+    """Follow the regularized leader, with the states n and z; `power`, the learning rate's, is at most 0.
 
     before = n; n += grad**2; z += grad + 2 * l2_shrinkage * param
     - (n**-power - before**-power) / lr * param;
     param = (clip(z, -l1, l1) - z) / (n**-power / lr + 2 * l2 + beta / lr).
     """
-    # As in Keras all is NaN if the rate is 0.
+    # As in Keras, everything becomes NaN if the rate is 0.
     more = 2.0 * l2 + beta / lr if lr else math.nan
     group.step("ftrl", lr, -power, l1, more, 2.0 * l2_shrinkage)
 
@@ -157,7 +157,7 @@ def adam_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: 
 
 
 def amsgrad_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int) -> None:
-    """Step t >= 1 of Adam over the largest v so far, the third state."""
+    """Step t >= 1 of Adam, but with the largest v so far, which is the third state."""
     lr_t = lr * math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     group.step("amsgrad", lr_t, 1 - beta_1, 1 - beta_2, epsilon)
 
@@ -165,7 +165,7 @@ def amsgrad_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilo
 def nadam_update(
     group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int, product: float
 ) -> None:
-    """Step t >= 1 of Nadam; `product` is that of the momenta of the steps before it.
+    """Step t >= 1 of Nadam; `product` is the product of the momenta of all steps before it.
 
     The momentum of step t is u_t = beta_1 * (1 - 0.96**t / 2). With the states m and v as in Adam:
     param -= lr * (u_{t+1} * m / (1 - u_1 … u_{t+1}) + (1 - u_t) * grad / (1 - u_1 … u_t))
@@ -193,14 +193,14 @@ def lion_update(group: Group, lr: float, beta_1: float, beta_2: float) -> None:
 
 
 def lamb_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: float, t: int) -> None:
-    """Step t >= 1 of Lamb: Adam's, as long as lr times the norm of each param.
+    """Step t >= 1 of Lamb: Adam's step, scaled to the length lr * norm(param) for each param.
 
     With the states m and v as in Adam: u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon);
-    param -= lr * norm(param) / norm(u) * u, or lr * u where a norm is 0. The gradients have the penalties.
+    param -= lr * norm(param) / norm(u) * u, or lr * u if a norm is 0. The gradients include the penalties.
     """
     norms = np.sqrt(square_sums(group, of_params=True))
     group.step("lamb_moments", 0.0, 1 - beta_1, 1 - beta_2)
-    # u is `correction` times m / (sqrt(v) + above).
+    # u = correction * m / (sqrt(v) + above).
     above, correction = epsilon * math.sqrt(1 - beta_2**t), math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     sums = np.empty(len(group.entries))
     threads = threads_for(int(group.table[-1, 6]))
@@ -214,7 +214,7 @@ def lamb_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: 
     group.l2[:] = 0.0
 
 
-# --- around the rules: groups of (out, x) ------------------------------------------------------------
+# --- before and after the rules: groups of (out, x) --------------------------------------------------
 
 
 def accumulate(group: Group) -> None:
@@ -234,7 +234,7 @@ def scale(group: Group, numbers: Array | float) -> None:
 
 
 def clip(group: Group, limit: float) -> None:
-    """Out = x between -limit and limit."""
+    """Out = x, cut to -limit ... limit."""
     group.step("clip", 0.0, limit)
 
 

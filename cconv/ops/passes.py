@@ -1,4 +1,4 @@
-"""What the file of an algorithm is told of one pass of a convolution, besides its arrays."""
+"""What an algorithm's file gets to know about one pass of a convolution, besides the arrays."""
 
 from typing import NamedTuple, Self
 
@@ -18,9 +18,9 @@ class Pass(NamedTuple):
     run : Run
         Where memory comes from, and how kernels are called.
     threads : int
-        So many take part.
+        Number of threads.
     pool : Window, optional
-        The pooling behind the convolution, where both run as one.
+        The pooling behind the convolution, if one kernel does both.
     """
 
     what: Convolution
@@ -30,7 +30,7 @@ class Pass(NamedTuple):
 
     @classmethod
     def of(cls, what: Convolution, images: int, run: Run, pool: Window | None = None) -> Self:
-        """Return the pass over so many images, with as many threads as the work is worth."""
+        """Return the pass over `images` images, with as many threads as the work is worth."""
         (oh, ow), (kh, kw) = what.window.output_size, what.window.kernel_size
         products = images * oh * ow * kh * kw * (what.channels // what.groups) * what.filters
         return cls(what, run, threads_for(products, SERIAL_WORK), pool)
@@ -52,5 +52,5 @@ class Pass(NamedTuple):
         return self.pool.arguments
 
     def scratch(self, count: int, like: Array) -> Array:
-        """Return so many elements of scratch, of the dtype of `like`."""
+        """Return `count` elements of scratch, of the dtype of `like`."""
         return scratch_for(self.run, count, like.dtype)

@@ -56,7 +56,7 @@ def im2col(x: Array, window: Window, run: Run | None = None) -> Array:
 
 
 def col2im(col: Array, n: int, channels: int, window: Window, run: Run | None = None) -> Array:
-    """Add up col (n * oh * ow, kh * kw * c) -> x (n, h, w, c), every pixel the sum of its places."""
+    """Add up col (n * oh * ow, kh * kw * c) -> x (n, h, w, c): every pixel is the sum over its places."""
     run = run or Run()
     x = run.empty("x", (n, *window.input_size, channels), col.dtype)
     run.call(loops.col2im, col, x, window.output_size, window.arguments, threads_for(col.size))

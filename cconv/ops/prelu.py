@@ -7,7 +7,7 @@ from cconv.threads import threads_for
 
 
 def prelu(x: Array, alpha: Array, run: Run | None = None) -> Array:
-    """Any shape -> the same: x where x > 0, else alpha * x; alpha's elements are those of x' last axes."""
+    """Any shape -> the same: x where x > 0, else alpha * x; alpha (as its elements) has x's last axes."""
     run = run or Run()
     y, rows = run.empty("y", x.shape, x.dtype), (-1, alpha.size)
     run.call(loops.prelu, x.reshape(rows), alpha.reshape(-1), y.reshape(rows), threads_for(x.size))
@@ -15,7 +15,7 @@ def prelu(x: Array, alpha: Array, run: Run | None = None) -> Array:
 
 
 def prelu_backward(dy: Array, x: Array, alpha: Array, run: Run | None = None) -> tuple[Array, Array]:
-    """Any shape -> dx, the same, and dalpha (alpha.size), the sums over what has a slope in common."""
+    """Any shape -> dx, the same, and dalpha (alpha.size): summed over the elements that share a slope."""
     run = run or Run()
     dx, shares = run.empty("dx", x.shape, x.dtype), run.empty("shares", x.shape, x.dtype)
     rows = (-1, alpha.size)

@@ -21,7 +21,7 @@ def resize(x: Array, rows: Axis, columns: Axis, run: Run | None = None) -> Array
 
 
 def resize_backward(dy: Array, rows: Axis, columns: Axis, run: Run | None = None) -> Array:
-    """dy (n, oh, ow, c) of `resize` -> dx (n, h, w, c)."""
+    """dy (n, oh, ow, c), the axes of `resize` -> dx (n, h, w, c)."""
     run = run or Run()
     n, _, width, channels = dy.shape
     dx = run.empty("dx", (n, rows.size, columns.size, channels), dy.dtype)

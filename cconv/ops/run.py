@@ -1,7 +1,7 @@
 """How one call is run: where its arrays come from, and what keys its random draws.
 
 A layer used alone gets `Run()`: fresh arrays, which belong to the caller for ever. A plan
-(`engine/plan.py`) hands its layers a `Run` whose arrays are the same memory at every step, because
+(`engine/plan.py`) gives its layers a `Run` whose arrays are the same memory at every step, because
 touching fresh pages costs more than the arithmetic of a small network.
 """
 
@@ -25,9 +25,9 @@ _replayable: set[Any] = set()
 def replayable(function: F) -> F:
     """Mark a pass of a layer whose whole work is kernel calls made by `Run.call`.
 
-    A plan repeats the calls of such passes alone. A forward pass so marked need be no more than that
-    without training; where the layer's backward pass is marked too, it is in training as well. What
-    overrides a function is not marked.
+    A plan that repeats such a pass only repeats its kernel calls. A marked forward pass must satisfy this
+    in prediction; in training it must do so only if the layer's backward pass is marked too. A function
+    that overrides a marked one is not marked.
     """
     _replayable.add(function)
     return function
@@ -49,7 +49,7 @@ def _quietly(function: np.ufunc) -> Callable[..., Any]:
 
 
 def quiet(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a kernel that gives no warnings: NaN and infinities pass. NumPy's functions do otherwise."""
+    """Return the kernel, but without NumPy's warnings about NaN and infinities if it is a ufunc."""
     return _quietly(kernel) if isinstance(kernel, np.ufunc) else kernel
 
 
@@ -60,12 +60,12 @@ class Run:
     Attributes
     ----------
     training : bool
-        Keep what `backward` needs; drop out; augment.
+        Whether `backward` will follow (keep what it needs), and dropout and augmentation are on.
     seed, step, first_sample : int
         The key of every random draw: sample i of this call is sample `first_sample + i` of step
-        `step`. The same key gives the same draw in any batch split, thread or process.
+        `step`. The same key gives the same draw, however the batch is split, in any thread or process.
     cut : cconv.ops.shards.Cut, optional
-        How the batch is cut into shards, over which gradients of weights are summed one by one.
+        How the batch is cut into shards; gradients of weights are summed shard by shard.
     """
 
     training: bool = False
@@ -76,11 +76,11 @@ class Run:
 
     @property
     def draw_key(self) -> np.ndarray:
-        """The step and the first sample, modulo 2**32, as kernels that draw take them."""
+        """Step and first sample, modulo 2**32, in the form in which kernels take them."""
         return np.array((self.step % WORD, self.first_sample % WORD), np.uint32)
 
     def empty(self, tag: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return an uninitialised array; `tag` says what it is for, once per layer and call."""
+        """Return an uninitialised array; `tag` names its purpose, and is unique in a layer's call."""
         return aligned_empty(shape, dtype)
 
     def scratch(self, nbytes: int) -> np.ndarray:
@@ -88,19 +88,19 @@ class Run:
         return aligned_empty((nbytes,), np.uint8)
 
     def kept(self, what: Hashable, count: int, dtype: DTypeLike) -> np.ndarray | None:
-        """Return `count` elements that last until this very call of the layer comes again.
+        """Return `count` elements that last until the same call of the layer comes again, or None.
 
-        `what` tells what is laid out there, and how. The first element is 0 the first time. None where
-        there is no such memory.
+        `what` tells what is stored there, and how. The first element is 0 at the first call. None means
+        that the run has no such memory.
         """
         return None
 
     def levels(self, count: int) -> list[Any]:
-        """Return so many runs, without a cut, whose arrays are in use together."""
+        """Return `count` runs, without a cut, whose arrays are in use at the same time."""
         return [dataclasses.replace(self, cut=None) for _ in range(count)]
 
     def again(self) -> None:
-        """Give up what was handed out: the next arrays may lie in the same memory."""
+        """Give up all arrays that were handed out: later ones may lie in the same memory."""
 
     def call(self, kernel: Callable[..., Any], *args: Any) -> None:
         """Call a kernel; what it writes to is among its arguments."""
@@ -109,9 +109,9 @@ class Run:
 
 Array = np.ndarray
 
-# Multiply-adds under which a parallel region costs more than it saves.
+# With fewer multiply-adds, a parallel region costs more than it saves.
 SERIAL_WORK = 300_000
-# Elements that are worth more threads, for exp and its kin, and Philox.
+# Elements that are worth another thread, for exp and similar functions, and for Philox.
 SERIAL_COSTLY = 8_192
 
 

@@ -1,8 +1,8 @@
 """Gradients of weights computed shard by shard, and added in a fixed binary tree.
 
 A batch of n samples is cut into S shards: shard i has the samples from ``i·n//S`` to ``(i + 1)·n//S``. Each
-half of a tree is summed by itself, the first half being the larger one where they differ. So the sum of an
-element depends on n and S alone, and a block of shards that is a whole subtree may be another process'.
+half of a tree is summed by itself; if the halves differ, the first is the larger one. So the sum of an
+element depends only on n and S, and another process may compute a block of shards that is a whole subtree.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ class Cut(NamedTuple):
     Attributes
     ----------
     bounds : tuple of int
-        The samples where the S shards begin, and the number of samples.
+        The first sample of each of the S shards, then the number of samples.
     ranks : object or None
-        What joins the processes that have a part each, as `cconv.distributed.MPI` does; None for one process.
+        Joins the processes that have a part each, as `cconv.distributed.MPI` does; None for one process.
 
     Examples
     --------
@@ -38,12 +38,12 @@ class Cut(NamedTuple):
 
     @classmethod
     def of(cls, n: int, shards: int, ranks: Any = None) -> "Cut":
-        """Return how `n` samples are cut into so many shards."""
+        """Return how `n` samples are cut into `shards` shards."""
         return cls(tuple([number * n // shards for number in range(shards + 1)]), ranks)
 
     @property
     def shards(self) -> int:
-        """Their number."""
+        """Number of shards."""
         return len(self.bounds) - 1
 
     @property
@@ -61,7 +61,7 @@ class Cut(NamedTuple):
 
     @property
     def here(self) -> range:
-        """The samples that are computed here; none where there are fewer than shards."""
+        """The samples that are computed here; may be empty if there are fewer samples than shards."""
         own = self.own
         return range(self.bounds[own.start], self.bounds[own.stop])
 
@@ -72,11 +72,11 @@ class Cut(NamedTuple):
 
     @property
     def of_ranks(self) -> tuple[int, ...]:
-        """The samples where the ranks' parts begin, and the number of samples."""
+        """The first sample of each rank's part, then the number of samples."""
         return self.bounds[:: self.shards // (1 if self.ranks is None else self.ranks.size)]
 
     def rows(self, shard: int, rows: int) -> slice:
-        """Return where the rows of a shard lie among those that are here, `rows` of each sample."""
+        """Return the rows of a shard among the rows that are here, `rows` for each sample."""
         first, last = (self.bounds[number] - self.here.start for number in (shard, shard + 1))
         return slice(first * rows, last * rows)
 
@@ -87,11 +87,11 @@ def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Arr
     Parameters
     ----------
     gradients : callable
-        Gives a tuple of arrays, which are sums over the samples.
+        Returns a tuple of arrays that are sums over the samples.
     arrays : sequence of ndarray
-        As many rows for each sample of the batch that is here, sample by sample.
+        Rows of the samples that are here, sample by sample, the same number for each sample.
     run : Run
-        With the batch's `cut`; without one there is a single shard, the whole batch.
+        With the batch's `cut`; without a cut there is a single shard, the whole batch.
     """
     if run.cut is None:
         return gradients(*arrays, run)
@@ -101,21 +101,21 @@ def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Arr
 
 
 def levels_of(run: Run) -> list[Run]:
-    """Return a run for each level of the tree, which has at most one array that waits for its sum."""
+    """Return a run for each level of the tree; at most one array of a level waits for its sum."""
     return run.levels((run.cut.shards - 1).bit_length() + 1)
 
 
 def sum_here(
     gradients: Gradients, arrays: Sequence[Array], cut: Cut, levels: Sequence[Run]
 ) -> tuple[Array, ...]:
-    """Return the sums over the shards of this process, which the first level has."""
+    """Return the sums over the shards of this process; the first level's run holds them."""
     if not cut.here:
         return gradients(*arrays, levels[0])
     return _sum(_Tree(gradients, tuple(arrays), cut, levels), cut.own, 0)
 
 
 def begin_sums(arrays: Sequence[Array], run: Run) -> None:
-    """Let the sums of this process be added to those of the others."""
+    """Start to add the sums of this process to those of the others."""
     if run.cut.ranks is not None:
         for array in arrays:
             run.call(run.cut.ranks.begin_sum, array.reshape(-1), run.cut.of_ranks)
@@ -129,7 +129,7 @@ class _Tree(NamedTuple):
 
 
 def _sum(tree: _Tree, shards: range, level: int) -> tuple[Array, ...]:
-    """Return the sums over these shards, of which one at least is not empty, in the memory of that level."""
+    """Return the sums over these shards, at least one of which has samples, in the memory of `level`."""
     cut, run = tree.cut, tree.levels[level]
     if len(shards) == 1:
         each = len(cut.here)
@@ -149,7 +149,7 @@ def _sum(tree: _Tree, shards: range, level: int) -> tuple[Array, ...]:
 
 
 def begin(tag: str, numbers: int, channels: int, run: Run) -> Array:
-    """Return an array (S, numbers, channels) of float64, in which the rows of empty shards here are 0."""
+    """Return a float64 array (S, numbers, channels) whose rows are 0 for this process's empty shards."""
     cut = run.cut
     whole = run.empty(tag, (cut.shards, numbers, channels), np.float64)
     for shard in cut.own:
@@ -159,6 +159,6 @@ def begin(tag: str, numbers: int, channels: int, run: Run) -> Array:
 
 
 def gather(whole: Array, run: Run) -> None:
-    """Whole (S, …), of which this process has written its shards: write those of the others."""
+    """Whole (S, …): this process has written its shards; get those of the others."""
     if run.cut.ranks is not None:
         run.call(run.cut.ranks.gather, whole)

@@ -1,4 +1,4 @@
-"""SiLU, GELU, ELU and their kin, and their gradients, which take x."""
+"""SiLU, GELU, ELU and similar functions, and their gradients, which take x."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def silu_backward(dy: Array, x: Array, run: Run | None = None) -> Array:
 
 
 def gelu(x: Array, run: Run | None = None) -> Array:
-    """Any shape -> the same: x times the normal distribution below x."""
+    """Any shape -> the same: x * P(N(0, 1) < x)."""
     return _forward(smooth.gelu, x, run, SERIAL_COSTLY)
 
 
@@ -65,7 +65,7 @@ def elu_backward(dy: Array, x: Array, alpha: float, run: Run | None = None) -> A
 
 
 def selu(x: Array, run: Run | None = None) -> Array:
-    """Any shape -> the same: elu, scaled."""
+    """Any shape -> the same: 1.0507 * elu(x, 1.6733), with more digits."""
     return _forward(smooth.selu, x, run, SERIAL_COSTLY)
 
 

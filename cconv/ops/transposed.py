@@ -1,6 +1,6 @@
-"""Transposed convolutions: a convolution's input gradient forward, and the convolution itself backward.
+"""Transposed convolutions: forward is the input gradient of a convolution, backward is the convolution.
 
-The window is that of the convolution, whose input is y here and whose output is x.
+The window is that of the convolution.  Its input is y here, and its output is x.
 """
 
 from cconv.geometry.algorithms import Convolution, input_gradient_algorithm
@@ -14,7 +14,7 @@ from cconv.ops.run import Array, Run
 from cconv.ops.sums import column_sums
 from cconv.threads import threads_for
 
-CHUNK = 16_384  # elements of a task, some tens of microseconds of work
+CHUNK = 16_384  # elements of a task: some tens of microseconds of work
 
 
 def conv2d_transpose(
@@ -44,7 +44,7 @@ def conv2d_transpose_input_gradient(
 ) -> Array:
     """dy (n, oh, ow, f), kernel (kh, kw, f // groups, c) -> dx (n, h, w, c).
 
-    `positive` is as in `conv2d_input_gradient`.
+    `positive` is that of `conv2d_input_gradient`.
     """
     dx = conv2d(dy, kernel, None, window, groups, False, run, tag="dx")
     return where_positive(dx, positive, run)

@@ -14,7 +14,7 @@ def forward(this: Pass, x: Array, kernel: Array, bias: Array | None, y: Array, r
 def pool_forward(
     this: Pass, x: Array, kernel: Array, bias: Array | None, y: Array, argmax: Array, relu: bool
 ) -> None:
-    """As `forward`, with max pooling by windows that lie in one tile each -> y, argmax (n, poh, pow, f)."""
+    """As `forward`, then max pooling by windows that lie in one tile each -> y, argmax (n, poh, pow, f)."""
     _convolve(this, x, kernel, bias, y, argmax, relu)
 
 
@@ -33,7 +33,7 @@ def _convolve(
 def input_gradient(
     this: Pass, dy: Array, argmax: Array | None, kernel: Array, dx: Array, positive: Array | None
 ) -> None:
-    """dy (n, oh, ow, f), or with `argmax` of what was pooled, kernel (taps, taps, c, f) -> dx."""
+    """dy (n, oh, ow, f), or pooled dy and its `argmax`, kernel (taps, taps, c, f) -> dx (n, h, w, c)."""
     window, (taps, _) = this.what.window, this.what.window.kernel_size
     by_dy = scatters_tiles(window, this.what.channels, this.what.filters)
     loops = winograd_input_gradient if by_dy else winograd
@@ -52,7 +52,7 @@ def weight_gradient(this: Pass, dy: Array, x: Array, dkernel: Array, dbias: Arra
 def pool_weight_gradient(
     this: Pass, dy: Array, argmax: Array, x: Array, dkernel: Array, dbias: Array
 ) -> None:
-    """As `weight_gradient`, of dy, argmax (n, poh, pow, f) behind max pooling."""
+    """As `weight_gradient`, from dy, argmax (n, poh, pow, f) behind max pooling."""
     _sum(this, dy, argmax, x, dkernel, dbias)
 
 

@@ -1,10 +1,10 @@
-"""NumPy twins of the compiled operations, to be read beside the formulas they state.
+"""NumPy twins of the compiled operations, to be read beside their formulas.
 
-Every function of `cconv.functional` has a twin here with the same name and signature, and so have
-the derivatives of the activations, the update rules of the optimizers, the mask of `Dropout`, and what
-happens to images on their way into a batch.
-They loop over the few taps of a kernel and leave the pixels to NumPy slices; they work in the dtype
-they are given, and they check nothing but the geometry. The tests hold the compiled kernels to them.
+Every function of `cconv.functional` has a twin here with the same name and signature. So have
+the derivatives of the activations, the update rules of the optimizers, the mask of `Dropout`, and the
+changes of images on their way into a batch.
+The twins loop over the few taps of a kernel and leave the pixels to NumPy slices. They compute in the dtype
+of their arguments, and check nothing but the geometry. The tests compare the compiled kernels with them.
 
 Notation: x (n, h, w, c) is the input, y (n, oh, ow, f) the output, K (kh, kw, c // groups, f) the
 kernel, b (f,) the bias; sh, sw are the strides, dh, dw the dilation, ph, pw the leading padding.

@@ -20,9 +20,9 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function, ``y = 1 / (1 + exp(-x))``, with exp of nothing positive, which would overflow.
+    """Logistic function, ``y = 1 / (1 + exp(-x))``; exp of a positive number, which may overflow, is avoided.
 
-    Source: Verhulst 1845; for x < 0 the same divided through by exp(-x): ``exp(x) / (1 + exp(x))``.
+    Source: Verhulst 1845. For x < 0 it is computed as ``exp(x) / (1 + exp(x))``, which is the same.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
         y[i] = x[i] - m - log(sum over k of exp(x[k] - m)),   m = max over k of x[k]
 
-    Taking m out changes nothing but keeps exp from overflowing.
+    Subtracting m changes nothing, but keeps exp from overflowing.
     Source: Blanchard, Higham, Higham 2021, "Accurately computing the log-sum-exp and softmax
     functions", eq. 1.5.
 
@@ -116,7 +116,7 @@ def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def clipped_relu(x: np.ndarray, cap: float) -> np.ndarray:
-    """Rectified linear unit that ends at `cap`, ``y = min(max(x, 0), cap)``; NaN stays NaN.
+    """Rectified linear unit that is cut at `cap`, ``y = min(max(x, 0), cap)``; NaN stays NaN.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10", with a cap of 6.
 
@@ -142,7 +142,7 @@ def clipped_relu_backward(dy: np.ndarray, y: np.ndarray, cap: float) -> np.ndarr
 
 
 def leaky_relu(x: np.ndarray, slope: float) -> np.ndarray:
-    """Rectifier that leaks, ``y = x where x > 0, else slope * x``.
+    """Leaky rectifier, ``y = x where x > 0, else slope * x``.
 
     Source: Maas, Hannun, Ng 2013, "Rectifier nonlinearities improve neural network acoustic models".
 
@@ -152,7 +152,7 @@ def leaky_relu(x: np.ndarray, slope: float) -> np.ndarray:
     >>> leaky_relu(np.array([-2.0, 2.0]), 0.25)
     array([-0.5,  2. ])
     """
-    if slope == 0:  # times which -inf would be NaN
+    if slope == 0:  # 0 * -inf would be NaN
         return np.maximum(x, 0)
     return np.where(x > 0, x, x.dtype.type(slope) * x)
 

@@ -57,7 +57,7 @@ def rmsprop_momentum(
     epsilon: float = 1e-7,
     momentum: float = 0.9,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """RMSprop's steps summed up; returns (p', s', b').
+    """RMSprop with momentum; returns (p', s', b').
 
     ``b' = mu * b + lr * g / sqrt(s' + eps)``, ``p' = p - b'``. Source: as `rmsprop`, in Keras' form.
 
@@ -110,7 +110,7 @@ def rmsprop_centered_momentum(
     epsilon: float = 1e-7,
     momentum: float = 0.9,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (p', s', b', a') of `rmsprop_momentum` over the variance of `rmsprop_centered`.
+    """`rmsprop_momentum` with the variance of `rmsprop_centered`; returns (p', s', b', a').
 
     Examples
     --------
@@ -206,7 +206,7 @@ def adafactor(
     epsilon_2: float = 1e-3,
     clip_threshold: float = 1.0,
 ) -> tuple[np.ndarray, ...]:
-    """Adafactor at step t = 1, 2, …; returns (p', r', c'), of fewer than two axes (p', v').
+    """Adafactor at step t = 1, 2, …; returns (p', r', c'), or (p', v') with fewer than two axes.
 
     ::
 

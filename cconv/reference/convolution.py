@@ -13,7 +13,7 @@ PIXELS = (0, 1, 2)  # the axes n, i, j of an activation
 
 
 def _of_group(g: int, channels: int) -> slice:
-    """Return block number g of the channels, each of `channels` channels."""
+    """Return the slice of block g, if each block has `channels` channels."""
     return slice(g * channels, (g + 1) * channels)
 
 
@@ -30,7 +30,7 @@ def conv2d(
     data_format: str = "channels_last",
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """Convolution, in the sense of the field: the kernel is not flipped.
+    """Convolution as in the field of neural networks: the kernel is not flipped.
 
     ::
 
@@ -38,8 +38,8 @@ def conv2d(
 
     where x is 0 outside the image. With groups, channel block g of x makes filter block g of y.
     Source: Goodfellow, Bengio, Courville 2016, "Deep Learning", eq. 9.6; dilation after Yu & Koltun
-    2016, "Multi-scale context aggregation by dilated convolutions". This sum is every algorithm's
-    but "winograd", whose own steps are in `cconv.reference.winograd`.
+    2016, "Multi-scale context aggregation by dilated convolutions". All algorithms compute this sum,
+    except "winograd", whose steps are in `cconv.reference.winograd`.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def conv2d_backward(
         if scatters_tiles(window, in_channels, filters):
             dx = winograd_input_gradient(dy, kernel, window)
         else:
-            # dx, with its padding, is the convolution of dy with the kernel flipped and its channels swapped.
+            # dx, with its padding, is the convolution of dy with the flipped kernel, channels swapped.
             flipped = kernel[::-1, ::-1].swapaxes(2, 3)
             whole = resolve_window("conv2d_backward", window.output_size, (kh, kw), padding=kh - 1)
             dx = unpad(winograd_conv2d(dy, flipped, whole), window)
@@ -138,7 +138,7 @@ def im2col(
     dilation: Size2 = 1,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Lay the window of every output pixel out as a row, so that convolution is a matrix product.
+    """Write the window of every output pixel as a row, so that convolution is a matrix product.
 
     ::
 

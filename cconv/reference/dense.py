@@ -29,7 +29,7 @@ def dense_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx, dkernel, dbias) of `dense` without activation.
 
-    With the leading axes of x and dy flattened into one of rows r::
+    With the leading axes of x and dy flattened into rows r::
 
         dx[r,i] = sum over o of dy[r,o] * K[i,o]
         dK[i,o] = sum over r of x[r,i] * dy[r,o]

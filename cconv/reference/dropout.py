@@ -8,7 +8,7 @@ WORD = 2**32
 
 
 def philox4x32(counter: Sequence[int | np.ndarray], key: tuple[int, int], rounds: int = 10) -> np.ndarray:
-    """Philox4x32: four random 32-bit words for every counter of four words, under a key of two.
+    """Philox4x32: four random 32-bit words for every counter of four words, with a key of two words.
 
     One round, on the words c0…c3 and key k0, k1 (hi and lo are the halves of a 64-bit product)::
 
@@ -40,12 +40,12 @@ def dropout_mask(
 ) -> np.ndarray:
     """Which elements of a batch dropout keeps: True with probability 1 - rate.
 
-    Element e of sample s (shape[0] counts samples, e runs over the rest in C order) is kept where::
+    Element e of sample s (shape[0] counts samples, e runs over the rest in C order) is kept if::
 
         word[e % 4] >= floor(rate * 2**32)
         word = philox4x32((e // 4, first_sample + s, step, layer), (seed % 2**32, seed >> 32))
 
-    so the mask does not depend on how a batch is cut. Source: Srivastava et al. 2014, "Dropout: a simple
+    So the mask does not depend on how a batch is split. Source: Srivastava et al. 2014, "Dropout: a simple
     way to prevent neural networks from overfitting".
 
     Examples
@@ -70,16 +70,16 @@ def normal_noise(
     layer: int = 0,
     dtype: str | np.dtype = "float64",
 ) -> np.ndarray:
-    """Return standard normal numbers for a batch: draws named as those of `dropout_mask`.
+    """Return standard normal numbers for a batch; draws have the same names as in `dropout_mask`.
 
-    Elements e and e + 1 of sample s, e even, are made of two words of one counter::
+    Elements e and e + 1 of sample s, with e even, are made of two words of one counter::
 
         words = philox4x32((e // 4, first_sample + s, step, layer), (seed % 2**32, seed >> 32))
         a, b = words[e % 4 : e % 4 + 2]
         u, angle = (a + 1/2) / 2**32, 2 * pi * b / 2**32
         z[e], z[e + 1] = sqrt(-2 * log(u)) * cos(angle), sqrt(-2 * log(u)) * sin(angle)
 
-    `dtype` is what u is rounded to; all else is float64. Source: Box & Muller 1958, "A note on the generation
+    u is rounded to `dtype`; all else is float64. Source: Box & Muller 1958, "A note on the generation
     of random normal deviates".
 
     Examples

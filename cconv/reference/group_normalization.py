@@ -12,7 +12,7 @@ def group_normalization(
 ) -> np.ndarray:
     """Normalise each sample of x (n, …, c) by the statistics of `groups` groups of neighbouring channels.
 
-    With a sample as m pixels p of groups g of d channels j::
+    With a sample as m pixels p, and each group g of d channels j::
 
         mean[g]     = 1/(m*d) * sum over p, j of x[p,g,j]
         variance[g] = 1/(m*d) * sum over p, j of (x[p,g,j] - mean[g])**2
@@ -34,7 +34,7 @@ def group_normalization(
 
 
 def _statistics(x: np.ndarray, groups: int, epsilon: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """X as (n, m, g, d), and of each group the mean and 1 / deviation."""
+    """Return x as (n, m, g, d), and the mean and 1 / deviation of each group."""
     grouped = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
     mean, variance = (f(axis=(1, 3), keepdims=True) for f in (grouped.mean, grouped.var))
     return grouped, mean, 1 / np.sqrt(variance + epsilon)

@@ -1,4 +1,4 @@
-"""Rows of a data set as a batch, and images mirrored, moved, brightened, mixed and cut."""
+"""Rows of a data set are gathered into a batch; images are flipped, moved, brightened, mixed and cut."""
 
 import functools
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 Array = np.ndarray
 
-FAR = 2.0**30  # pixels off an image, beyond which places are not told apart
+FAR = 2.0**30  # coordinates are cut at this distance, in pixels, from an image
 BESIDE, CHAIN, CHAINS = 8, 64, 256  # terms of a mean: see simd/images/levels.h
 
 
@@ -19,10 +19,10 @@ def gather_rows(
     rescale: tuple[float, float] | None = None,
     channels_first: bool = False,
 ) -> Array:
-    """Rows of a data set in that order, as real numbers: ``source[order] * scale + offset``.
+    """Rows of a data set in the given order, as real numbers: ``source[order] * scale + offset``.
 
-    The numbers are rounded to `dtype` first, then the product, then the sum; an offset of zero is
-    not added. With `channels_first` the rows of `source` are (c, h, w) and those of the result (h, w, c).
+    Numbers, product and sum are each rounded to `dtype`, in this order; an offset of zero is
+    not added. With `channels_first` the rows of `source` are (c, h, w), those of the result (h, w, c).
 
     Examples
     --------
@@ -44,7 +44,7 @@ def gather_rows(
 
 
 def flip(x: Array, flips: Array) -> Array:
-    """Images x (n, h, w, c), flips (n, 2) -> y: rows, and columns, in reverse order where `flips` says so.
+    """Images x (n, h, w, c), flips (n, 2) -> y: `flips` says whether rows, columns are in reverse order.
 
     Examples
     --------
@@ -70,15 +70,15 @@ def sample(
 ) -> Array:
     """Images x (n, h, w, c) -> y, whose pixel (i, j) is found at another place of x, or between its pixels.
 
-    y is as large as x, or of that `size`. `at` (n, 2, w + h), w and h being those of y, holds float64 terms
-    of the places, those of the columns before those of the rows::
+    y is as large as x, or of this `size` (h, w). `at` (n, 2, w + h) holds float64 terms of the places, those
+    of the columns of y before those of its rows::
 
         row    = (at[0, j] + at[0, w + i]) + middle[0]
         column = (at[1, j] + at[1, w + i]) + middle[1]
 
-    y is the sum of the four pixels around the place, weighted by how near they are, in float64 and in the
-    order upper left, upper right, lower left, lower right (bilinear interpolation); or the pixel that is
-    nearest. `fill_mode` says what stands for pixels outside, as in `cconv.layers.RandomTranslation`.
+    y is the sum of the four pixels around the place, weighted by their distances, in float64 and in the
+    order upper left, upper right, lower left, lower right (bilinear interpolation); or it is the nearest
+    pixel. `fill_mode` says what replaces pixels outside, as in `cconv.layers.RandomTranslation`.
 
     Examples
     --------
@@ -111,9 +111,9 @@ def sample_backward(
     interpolation: str = "bilinear",
     size: tuple[int, int] | None = None,
 ) -> Array:
-    """Gradient of `sample` with respect to x: each dy goes to the pixels whose weighted sum its y was.
+    """Gradient of `sample` with respect to x: each dy goes to the pixels that its y was a sum of.
 
-    `size` is that of x, where dy has another.
+    `size` is that of x, if dy has another.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def _taps(
     fill_mode: str,
     interpolation: str,
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield, for all places, pixels of images of a size, their weights, and those of what lies outside."""
+    """Yield, for all places, the pixels of images of this size, their weights, and the weights outside."""
     height, width = size
     rows, columns = (
         np.clip(
@@ -159,7 +159,7 @@ def _taps(
 
 
 def _around(at: Array, interpolation: str) -> list[tuple[Array, Array]]:
-    """Return the pixels between which a place lies along one axis, and their weights."""
+    """Return the pixels on both sides of a place along one axis, and their weights."""
     if interpolation == "nearest":
         return [(np.floor(at + 0.5).astype(np.int64), np.ones(at.shape))]
     below = np.floor(at)
@@ -168,7 +168,7 @@ def _around(at: Array, interpolation: str) -> list[tuple[Array, Array]]:
 
 
 def _standing_for(index: Array, size: int, fill_mode: str) -> Array:
-    """Return the pixel that stands for each index."""
+    """Return the pixel that is read for each index."""
     if fill_mode == "reflect":  # d c b a | a b c d | d c b a
         turned = index % (2 * size)
         return np.minimum(turned, 2 * size - 1 - turned)
@@ -178,7 +178,7 @@ def _standing_for(index: Array, size: int, fill_mode: str) -> Array:
 
 
 def brighten(x: Array, delta: Array, low: float, high: float) -> Array:
-    """Images x (n, ...), delta (n) -> x + delta, between `low` and `high`; a NaN stays one.
+    """Images x (n, ...), delta (n) -> x + delta, cut to `low` and `high`; a NaN stays NaN.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def brighten(x: Array, delta: Array, low: float, high: float) -> Array:
 
 
 def brighten_backward(dy: Array, y: Array, low: float, high: float) -> Array:
-    """Gradient dy of `brighten`, or of `contrast` but for its means, by its y: 0 where y was cut.
+    """Gradient of `brighten`, or of `contrast` without its means, from its y: dy, or 0 where y was cut.
 
     Examples
     --------
@@ -200,12 +200,12 @@ def brighten_backward(dy: Array, y: Array, low: float, high: float) -> Array:
 
 
 def contrast(x: Array, factor: Array, low: float = -np.inf, high: float = np.inf) -> Array:
-    """Images x (n, h, w, c), factor (n) -> (x - m) * factor + m, between `low` and `high`.
+    """Images x (n, h, w, c), factor (n) -> (x - m) * factor + m, cut to `low` and `high`.
 
-    m is the mean of the image's channel. It is summed in float64: pixels p, p + 8, p + 16, … in chains of 64,
-    256 sums of these in chains too, and these at last.
+    m is the mean of the image's channel. It is summed in float64: chains of 64 terms for each of 8
+    interleaved pixels (p, p + 8, p + 16, …), chains of 256 of these sums, and then all together.
 
-    With dy in the place of x and no limits this is the gradient with respect to x.
+    With dy in place of x and no limits, this is the gradient with respect to x.
 
     Examples
     --------
@@ -240,9 +240,9 @@ def mix(x: Array, partner: Array, weight: Array) -> Array:
 
 
 def paste(x: Array, source: Array, partner: Array, box: Array) -> Array:
-    """Images x (n, h, w, c) -> x, but ``source[partner]`` in the box of each.
+    """Images x (n, h, w, c), source (m, h, w, c) -> x, but ``source[partner]`` in the box of each.
 
-    `box` (n, 4) holds the first row, the row behind the last, and the same of the columns.
+    `box` (n, 4) holds the first row, one past the last row, the first column, one past the last column.
 
     Examples
     --------
@@ -258,7 +258,7 @@ def paste(x: Array, source: Array, partner: Array, box: Array) -> Array:
 
 
 def crop(x: Array, corner: Array, size: tuple[int, int]) -> Array:
-    """Images x (n, h, w, c), corner (n, 2) -> the parts of that size whose first pixel is the corner.
+    """Images x (n, h, w, c), corner (n, 2) -> parts of this size; the corner is their first pixel.
 
     Examples
     --------
@@ -272,7 +272,7 @@ def crop(x: Array, corner: Array, size: tuple[int, int]) -> Array:
 
 
 def crop_backward(dy: Array, corner: Array, size: tuple[int, int]) -> Array:
-    """Gradient dy (n, oh, ow, c) of `crop` -> dx, of images of that size: zero around the part.
+    """Gradient dy (n, oh, ow, c) of `crop` -> dx (n, *size, c), zero around the part.
 
     Examples
     --------
@@ -293,11 +293,11 @@ def _between(y: Array, low: float, high: float) -> Array:
 
 
 def _of_each(numbers: Array, x: Array) -> Array:
-    """Return one number for each image, of x's dtype and as many axes."""
+    """Return the numbers, one for each image, in x's dtype and with x's rank."""
     return numbers.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _in_order(terms: Array, axis: int) -> Array:
     """Return the sum along an axis, from the first term to the last."""
     first, *others = np.moveaxis(terms, axis, 0)
-    return functools.reduce(np.add, others, first + 0.0)  # a sum begins with 0, and -0 is none
+    return functools.reduce(np.add, others, first + 0.0)  # a sum begins with 0, so it is never -0

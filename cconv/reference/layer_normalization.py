@@ -12,7 +12,7 @@ def layer_normalization(
 ) -> np.ndarray:
     """Normalise the rows (the last axis) of x (…, n), each by its own statistics.
 
-    Of a row x of n elements, with mean and variance (biased) over the row::
+    For a row x of n elements, with mean and variance (biased) over the row::
 
         layer    xhat = (x - mean) / sqrt(variance + eps)
         scaling  xhat = x / sqrt(variance + eps)
@@ -36,7 +36,7 @@ def layer_normalization(
 
 
 def _statistics(x: np.ndarray, epsilon: float, rule: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of each row, and the number that it is multiplied by."""
+    """Return the mean of each row, and the number `inverse` that multiplies the row."""
     mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
     squares = (x * x).sum(axis=-1, keepdims=True)
     if rule == "unit":
@@ -54,7 +54,7 @@ def layer_normalization_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx, dgamma, dbeta) of `layer_normalization`.
 
-    With g = gamma * dy, and d the x, or in the first rule x - mean, that `inverse` multiplies::
+    With g = gamma * dy::
 
         layer    dx = inverse * (g - mean of g - xhat * mean of (g * xhat))
         scaling  dx = inverse * g - (x - mean) * inverse**3 * mean of (g * x)
@@ -63,7 +63,8 @@ def layer_normalization_backward(
         dgamma   = sum over rows of dy * xhat
         dbeta    = sum over rows of dy
 
-    Source: the chain rule carried out; for the first, Ba, Kiros & Hinton 2016, supplementary material.
+    where `inverse` multiplies x - mean (layer) or x in `layer_normalization`, and xhat is the product.
+    Source: the chain rule carried out; for ``"layer"``, Ba, Kiros & Hinton 2016, supplementary material.
 
     Examples
     --------

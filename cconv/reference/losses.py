@@ -8,9 +8,9 @@ from cconv.reference.activations import log_softmax, softmax
 def softmax_cross_entropy(
     logits: np.ndarray, labels_or_probs: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """Cross-entropy of softmax(logits), its mean over the samples, and its gradient.
+    """Cross-entropy of softmax(logits): its mean over the samples, and its gradient.
 
-    With the leading axes flattened into one of n samples r, true probabilities p (a class number
+    With the leading axes flattened into n samples r, true probabilities p (a class number
     means all probability on that class) and weights w (1 if there are none)::
 
         loss         = -1/n * sum over r of w[r] * sum over k of p[r,k] * log_softmax(z[r])[k]
@@ -45,16 +45,16 @@ def categorical_crossentropy(
     sample_weight: np.ndarray | None = None,
     epsilon: float = 1e-7,
 ) -> tuple[float, np.ndarray]:
-    """Cross-entropy of predictions p that need not sum to one, its mean, and its gradient with respect to p.
+    """Cross-entropy of predictions p that need not sum to one: its mean, and its gradient with respect to p.
 
-    With the leading axes flattened into one of n samples r, true probabilities t (a class number
+    With the leading axes flattened into n samples r, true probabilities t (a class number
     means all probability on that class) and weights w (1 if there are none)::
 
         s[r]      = sum over k of p[r,k]
-        q[r,k]    = p[r,k] / s[r], cut off at epsilon and 1 - epsilon
+        q[r,k]    = p[r,k] / s[r], cut to epsilon and 1 - epsilon
         loss      = -1/n * sum over r of w[r] * sum over k of t[r,k] * log(q[r,k])
         dp[r,j]   = w[r] / (n * s[r]) * (sum over k of u[r,k] - u[r,j] / q[r,j])
-        u[r,k]    = t[r,k], or 0 where q[r,k] was cut off and the loss is flat
+        u[r,k]    = t[r,k], or 0 where q[r,k] was cut, because the loss is flat there
 
     Source: Keras 3, `keras.ops.categorical_crossentropy` with ``from_logits=False``.
 

@@ -66,7 +66,7 @@ def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def divide_by(x: np.ndarray, divisor: float) -> np.ndarray:
-    """Return ``x / divisor``, which makes a mean of a sum.
+    """Return ``x / divisor``, which turns a sum into a mean.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def divide_by(x: np.ndarray, divisor: float) -> np.ndarray:
 
 
 def negative(x: np.ndarray) -> np.ndarray:
-    """Return ``-x``, the gradient of `subtract` by b for x = dy.
+    """Return ``-x``: with x = dy, the gradient of `subtract` with respect to b.
 
     Examples
     --------
@@ -114,10 +114,10 @@ def minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def larger_share(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the derivative of max(a, b) by a: ``1 where a > b, 1/2 where a = b, else 0``.
+    """Return the derivative of max(a, b) with respect to a: ``1 where a > b, 1/2 where a = b, else 0``.
 
-    Where both are equal each has half of it, as automatic differentiation in JAX has it
-    (``jax.lax.max``); the derivative of min(a, b) by a is that of b and a exchanged.
+    Where both are equal each gets half of the gradient, as in JAX' automatic differentiation
+    (``jax.lax.max``). The derivative of min(a, b) is this one with a and b exchanged.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def larger_share(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def scale_channels(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Scale the channels of every sample: ``y[n,p,c] = x[n,p,c] * s[n,c]`` over p pixels.
+    """Scale the channels of every sample: ``y[n,p,c] = x[n,p,c] * s[n,c]`` for every pixel p.
 
     Source: Hu, Shen, Sun 2018, "Squeeze-and-excitation networks", eq. 4.
 
@@ -146,7 +146,7 @@ def scale_channels(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def product_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Add up products over the pixels: ``s[n,c] = sum over p of a[n,p,c] * b[n,p,c]``.
 
-    With dy and x it is the gradient of `scale_channels` by its scale.
+    With dy and x this is the gradient of `scale_channels` with respect to its scale.
 
     Examples
     --------
@@ -158,9 +158,9 @@ def product_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def copy_columns(x: np.ndarray, first: int, y: np.ndarray, to: int, columns: int) -> None:
-    """Copy columns of x (m, c1) to others of y (m, c2), which keeps its other ones.
+    """Copy columns of x (m, c1) to columns of y (m, c2); the other columns of y stay.
 
-    ``y[:, to:to+columns] = x[:, first:first+columns]``: a piece of a concatenation, and of its gradient.
+    ``y[:, to:to+columns] = x[:, first:first+columns]``: one piece of a concatenation, or of its gradient.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def batch_normalization_backward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients (dx, dgamma, dbeta) of `batch_normalization`.
 
-    With xhat the normalised x and m rows r::
+    With xhat the normalised x, and m rows r::
 
         dbeta[c]  = sum over r of dy[r,c]
         dgamma[c] = sum over r of dy[r,c] * xhat[r,c]

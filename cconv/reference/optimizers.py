@@ -1,8 +1,8 @@
 """Update rules of the optimizers: one step, new values from old ones.
 
-`param` is a parameter and `grad` the gradient of the loss with respect to it; the other arrays are the
-optimizer's state, all of one shape and zero before the first step unless said otherwise. Where epsilon
-stands is as in Keras.
+`param` is a parameter, and `grad` the gradient of the loss with respect to it. The other arrays are the state
+of the optimizer: of the shape of `param`, and zero before the first step unless said otherwise. The place of
+epsilon is that of Keras.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def nesterov(
     """Momentum that looks ahead, ``v' = mu * v - lr * g``, ``p' = p + mu * v' - lr * g``; returns (p', v').
 
     Source: Nesterov 1983, in the form of Bengio, Boulanger-Lewandowski, Pascanu 2013, "Advances in
-    optimizing recurrent networks", eq. 7: p is the point looked ahead to.
+    optimizing recurrent networks", eq. 7: p is the point that is looked ahead to.
 
     Examples
     --------
@@ -112,10 +112,10 @@ def amsgrad(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Adam over the largest v so far, ``v_hat' = max(v_hat, v')``; returns (p', m', v', v_hat').
+    """Adam with the largest v so far, ``v_hat' = max(v_hat, v')``; returns (p', m', v', v_hat').
 
     Source: Reddi, Kale, Kumar 2018, "On the convergence of Adam and beyond", algorithm 2, with the
-    corrections of the biases, as Keras.
+    bias corrections, as Keras.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def nadam(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nadam at step t = 1, 2, … behind momenta of the product u_1 … u_{t-1}; returns (p', m', v').
+    """Nadam at step t = 1, 2, …; `product` is u_1 … u_{t-1}, that of earlier momenta; returns (p', m', v').
 
     ::
 
@@ -262,7 +262,7 @@ def lion(
 
 
 def clip_norm(grad: np.ndarray, limit: float, norm: float | None = None) -> np.ndarray:
-    """Scale a gradient whose norm, or the given one of all gradients, is above the limit, to it.
+    """Scale a gradient so that its norm, or the given norm of all gradients, is at most `limit`.
 
     Examples
     --------
@@ -275,7 +275,7 @@ def clip_norm(grad: np.ndarray, limit: float, norm: float | None = None) -> np.n
 
 
 def clip_value(grad: np.ndarray, limit: float) -> np.ndarray:
-    """Cut the values of a gradient at -limit and limit.
+    """Cut the values of a gradient to -limit … limit.
 
     Examples
     --------
@@ -287,7 +287,7 @@ def clip_value(grad: np.ndarray, limit: float) -> np.ndarray:
 
 
 def moving_average(average: np.ndarray, param: np.ndarray, momentum: float) -> np.ndarray:
-    """Mean of a parameter over steps, ``a' = mu * a + (1 - mu) * p``.
+    """Average a parameter over steps, ``a' = mu * a + (1 - mu) * p``.
 
     Source: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
 

@@ -17,16 +17,16 @@ def max_pool2d(
     ceil_mode: bool = False,
     data_format: str = "channels_last",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Largest pixel of each window, and where in the window it stands.
+    """Largest pixel of each window, and its place in the window.
 
     ::
 
         y[n,i,j,c]      = max over u, v of x[n, i*sh + u*dh - ph, j*sw + v*dw - pw, c]
         argmax[n,i,j,c] = u*kw + v of that pixel
 
-    Only pixels of the image count. The first of equal values wins; a NaN is larger than everything, and
-    the first one wins. A window that sees no pixel gives -inf and the argmax "none": 255 where the
-    cache is uint8 (windows of at most 255 positions), -1 where it is int32.
+    Only pixels of the image count. The first of equal values wins. A NaN is larger than everything;
+    the first NaN wins. A window that sees no pixel gives -inf and the argmax "none": 255 if the
+    argmax is uint8 (windows of at most 255 positions), -1 if it is int32.
     Source: Zhou & Chellappa 1988, "Computation of optical flow using a neural network".
 
     Examples
@@ -96,7 +96,7 @@ def max_pool2d_backward(
 
 
 def _counted(window: Window, axis: int, count_include_pad: bool) -> np.ndarray:
-    """Return how many rows (columns) of each window count, (oh,) or (ow,)."""
+    """Return how many rows (or columns) of each window count: (oh,) or (ow,)."""
     before, after = window.pads[axis] if count_include_pad else (0, 0)
     first = np.arange(window.output_size[axis]) * window.strides[axis] - window.pads[axis][0]
     at = first[:, np.newaxis] + np.arange(window.kernel_size[axis])
@@ -104,7 +104,7 @@ def _counted(window: Window, axis: int, count_include_pad: bool) -> np.ndarray:
 
 
 def _divisors(window: Window, count_include_pad: bool, dtype: np.dtype) -> np.ndarray:
-    """Return how many pixels each average is over, m (oh, ow, 1), at least 1."""
+    """Return the number of pixels of each average, m (oh, ow, 1), at least 1."""
     m = np.outer(_counted(window, 0, count_include_pad), _counted(window, 1, count_include_pad))
     return np.maximum(m, 1)[..., np.newaxis].astype(dtype)
 
@@ -125,9 +125,9 @@ def average_pool2d(
 
         y[n,i,j,c] = 1 / m[i,j] * sum over u, v of x[n, i*sh + u - ph, j*sw + v - pw, c]
 
-    where x is 0 outside the image and m[i,j] counts the window's pixels inside the image, or, with
-    count_include_pad, inside the padded image; what ceil_mode sees past that never counts. A window
-    with nothing to count gives 0.
+    where x is 0 outside the image. m[i,j] counts the window's pixels inside the image, or, with
+    count_include_pad, inside the padded image. Pixels beyond, which ceil_mode may reach, never count. A
+    window without counted pixels gives 0.
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition",
     section II; the divisor's rule is PyTorch's.
 
@@ -159,7 +159,7 @@ def average_pool2d_backward(
     count_include_pad: bool = False,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Gradient of `average_pool2d`: shared out evenly.
+    """Gradient of `average_pool2d`: every pixel of a window gets the same share.
 
     ::
 

@@ -18,14 +18,14 @@ def prelu(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def prelu_backward(dy: np.ndarray, x: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return dx and, of every element, its share of dalpha (He et al. 2015, eqs. 2 and 3).
+    """Return dx, and the share of every element in dalpha (He et al. 2015, eqs. 2 and 3).
 
     ::
 
         dx = dy where x > 0, else alpha * dy
         share = 0 where x > 0, else dy * x
 
-    dalpha is the sum of the shares over all elements that have the slope.
+    dalpha is the sum of the shares over all elements with the same slope.
 
     Examples
     --------

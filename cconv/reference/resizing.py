@@ -1,4 +1,4 @@
-"""Images of another size, their gradient, and a bias behind pixels."""
+"""Resized images, their gradient, and a bias that is added to pixels."""
 
 import numpy as np
 
@@ -7,11 +7,12 @@ from cconv.geometry.sampling import resized_axis
 
 
 def matrix(size: int, outputs: int, interpolation: str, part: tuple[int, int] | None = None) -> np.ndarray:
-    """Return (outputs, size): how much of every pixel along an axis an output takes.
+    """Return (outputs, size): the weight of every pixel along an axis in each output.
 
-    Output i has its centre at ``(i + 1/2) * extent / outputs`` and pixel p at ``p + 1/2``. "bilinear" gives a
-    pixel ``1 - distance`` of an output less than a pixel away, centres outside of the first and the last
-    pixel's being moved there; "nearest" gives all to the pixel that the centre lies in.
+    Output i has its centre at ``(i + 1/2) * extent / outputs``, and pixel p at ``p + 1/2``. In "bilinear" the
+    weight of a pixel is ``1 - distance`` if the centres are less than a pixel apart; output centres outside
+    of the first and last pixel's centre are moved there. In "nearest" the pixel that contains the centre has
+    weight 1.
 
     Examples
     --------
@@ -37,7 +38,7 @@ def resize(
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Images of another size: along each axis the product with `matrix`, of half-pixel centres.
+    """Resize images: along each axis multiply by `matrix`, with half-pixel centres.
 
     Examples
     --------
@@ -61,7 +62,7 @@ def resize_backward(
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Gradient of `resize`: the products with both matrices transposed.
+    """Gradient of `resize`: multiply by both matrices, transposed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""SiLU, GELU, ELU and their kin, and their derivatives, which take x."""
+"""SiLU, GELU, ELU and similar functions, and their derivatives, which take x."""
 
 import math
 
@@ -38,7 +38,7 @@ def silu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _limited(x: np.ndarray) -> np.ndarray:
-    """Return what stands for x in products with what is zero where x is infinite."""
+    """Return x, limited so that its product with zero is zero where x is -inf."""
     return np.clip(x, -(2.0**100), None)
 
 
@@ -48,12 +48,12 @@ def _bell(x: np.ndarray) -> np.ndarray:
 
 
 def _within(x: np.ndarray) -> np.ndarray:
-    """Return the nearest number to x that the normal distribution still knows."""
+    """Return x, cut to -40 … 40; beyond, the density of the normal distribution is 0 in float64."""
     return np.clip(x, -40, 40)
 
 
 def normal_distribution(x: np.ndarray) -> np.ndarray:
-    """Return Φ(x) = erfc(-x / √2) / 2, the probability of what is below x, in float64.
+    """Return Φ(x) = erfc(-x / √2) / 2, the normal distribution's probability below x, in float64.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def _inner(x: np.ndarray) -> np.ndarray:
 def gelu_tanh(x: np.ndarray) -> np.ndarray:
     """GELU's approximation, ``y = x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))``.
 
-    Written as x times the sigmoid of twice that argument, which is the same.
+    It is computed as x times the sigmoid of twice the argument of tanh, which is the same.
     Source: Hendrycks & Gimpel 2016, section 2.
 
     Examples
@@ -165,7 +165,7 @@ def selu(x: np.ndarray) -> np.ndarray:
 
 
 def selu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return dx of `selu`: that of `elu`, scaled.
+    """Return dx of `selu`: the gradient of `elu`, scaled.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def selu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 def softplus(x: np.ndarray) -> np.ndarray:
     """Smooth rectifier, ``y = log(1 + exp(x))``.
 
-    Taken as ``max(x, 0) + log(1 + exp(-|x|))``, where nothing overflows.
+    Computed as ``max(x, 0) + log(1 + exp(-|x|))``, where nothing overflows.
     Source: Dugas, Bengio, Bélisle, Nadeau, Garcia 2001, "Incorporating second-order functional knowledge
     for better option pricing", section 2.
 
@@ -205,7 +205,7 @@ def softplus_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def softsign(x: np.ndarray) -> np.ndarray:
-    """Sigmoid by division alone, ``y = x / (1 + |x|)``.
+    """Sigmoid without exp, ``y = x / (1 + |x|)``.
 
     Source: Turian, Bergstra, Bengio 2009, "Quadratic features and deep architectures for chunking".
 
@@ -232,7 +232,7 @@ def softsign_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _mish_tanh(x: np.ndarray) -> np.ndarray:
-    """tanh(softplus(x)) = n / (n + 2), n = exp(x) (exp(x) + 2), which is 1 from x = 20 on."""
+    """tanh(softplus(x)) = n / (n + 2), n = exp(x) (exp(x) + 2); it is 1 from x = 20 on."""
     e = np.exp(np.clip(x, None, 20))
     return e * (e + 2) / (e * (e + 2) + 2)
 
@@ -266,7 +266,7 @@ def mish_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def hard_sigmoid(x: np.ndarray) -> np.ndarray:
-    """Sigmoid of three lines, ``y = min(max(x + 3, 0), 6) / 6``.
+    """Sigmoid made of three lines, ``y = min(max(x + 3, 0), 6) / 6``.
 
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2; Keras 3.
 
@@ -293,7 +293,7 @@ def hard_sigmoid_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def hard_silu(x: np.ndarray) -> np.ndarray:
-    """SiLU of three parts, ``y = x · hard_sigmoid(x)``, also called hard swish.
+    """SiLU made of three parts, ``y = x · hard_sigmoid(x)``, also called hard swish.
 
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2.
 
@@ -323,7 +323,7 @@ def hard_silu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 def exponential(x: np.ndarray) -> np.ndarray:
     """``y = exp(x)``.
 
-    Source: Keras' activation of that name.
+    Source: Keras' activation of the same name.
 
     Examples
     --------

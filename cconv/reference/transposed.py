@@ -45,7 +45,7 @@ def conv2d_transpose(
     activation: str | None = None,
     data_format: str = "channels_last",
 ) -> np.ndarray:
-    """Transposed convolution: pixels of x are spread over the taps of the kernel (kh, kw, f // groups, c).
+    """Transposed convolution: each pixel of x is spread over the taps of kernel (kh, kw, f // groups, c).
 
     ::
 
@@ -90,7 +90,7 @@ def conv2d_transpose_backward(
     groups: int = 1,
     data_format: str = "channels_last",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of `conv2d_transpose` without activation: dx, a convolution of dy, dkernel and dbias.
+    """Gradients (dx, dkernel, dbias) of `conv2d_transpose` without activation; dx is a convolution of dy.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Where Winograd's algorithm would round too much, and direct sums take its place.
+"""Weak outputs, in which Winograd's algorithm would round too much; direct sums replace them.
 
-The algorithm mixes the values of a tile, so what rounding leaves of the largest reaches all its outputs,
-also those that see small ones only; a value that is not finite spoils them all. An output is *weak* where
-the tile's largest value is more than `RANGE` times that of the pixels which it sees, or out of range; its sum
-is taken directly. All this depends on the tile alone. ::
+The algorithm mixes the values of a tile. So the rounding errors of its largest value reach all its outputs,
+also those that see only small values; a value that is not finite spoils them all. An output is *weak* if
+the tile's largest value is out of range, or more than `RANGE` times the largest that the output sees. Its sum
+is computed directly. Only the tile decides. ::
 
     weak = max |tile| > RANGE * max |pixels that the output sees|     or     max |tile| >= LIMITS
 
@@ -15,19 +15,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 RANGE = 256.0
-# What is out of range, and what counts as zero, by the bytes of a value (those of float64 for wider ones).
+# What is out of range, and what counts as zero, by item size; wider items have the limits of float64.
 LIMITS = {4: 2.0**60, 8: 2.0**500}
 TINY = {4: 2.0**-60, 8: 2.0**-500}
 
 
 def sizes_of(pixels: np.ndarray) -> np.ndarray:
-    """Return the largest absolute value of each pixel (..., channels), infinity where one is NaN."""
+    """Return the largest absolute value of each pixel (..., channels), infinity if one is NaN."""
     sizes = np.max(np.abs(pixels.astype(np.float64)), axis=-1)
     return np.where(np.isnan(sizes), np.inf, sizes)
 
 
 def _seen(sizes: np.ndarray, taps: int) -> np.ndarray:
-    """Return the largest value that each output sees, for sizes (..., rows, columns)."""
+    """Return the largest value that each output sees; sizes (..., rows, columns) -> (..., rows, columns)."""
     return np.max(sliding_window_view(sizes, (taps, taps), axis=(-2, -1)), axis=(-2, -1))
 
 
@@ -56,11 +56,11 @@ def plain_sums(tiles: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def stands_apart(tile: np.ndarray, dtile: np.ndarray, inside: np.ndarray) -> bool:
-    """Whether a tile is left out of the sum of a weight gradient, and its products are added directly.
+    """Whether a weight gradient leaves a tile out of its sum, and adds its products directly.
 
-    tile (size, size, c) of x, dtile (out, out, f) of dy; inside (size, size): which pixels of the tile are no
-    padding. Some tap must see much less than another of x and dy: its largest product of a pixel of each less
-    than one in `RANGE` of what the tile might give.
+    tile (size, size, c) of x, dtile (out, out, f) of dy; inside (size, size): which pixels of the tile are
+    not padding. The tile is left out if some tap sees much less of x and dy than another: if its largest
+    product of a pixel of each is less than 1 / `RANGE` of max |tile| * max |dtile|.
     """
     x, dy, item, out = sizes_of(tile), sizes_of(dtile), min(tile.dtype.itemsize, 8), len(dtile)
     top, dtop = x.max(), dy.max()

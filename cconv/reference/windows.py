@@ -14,9 +14,9 @@ def taps(window: Window) -> Iterator[tuple[int, int]]:
 
 
 def pad(x: np.ndarray, window: Window, value: float = 0) -> np.ndarray:
-    """Return x (n, h, w, c) padded with value so far that every window lies inside.
+    """Return x (n, h, w, c), padded with `value` so that every window lies inside.
 
-    With ceil_mode the last window may reach past the padding that was asked for.
+    With ceil_mode the last window may reach beyond the padding that was asked for.
     """
     widths = [(0, 0)]
     for axis in (0, 1):

@@ -1,24 +1,24 @@
-"""Winograd's minimal filtering, written as the matrices it is made of.
+"""Winograd's minimal filtering, written with its matrices.
 
-A 4x4 tile of the output of a 3x3 convolution takes 144 products. As polynomials, the tile is a
-product of low degree, which is known once its values at 6 points are: 6x6 = 36 products, the rest
-being fixed linear maps. ::
+A 4x4 tile of the output of a 3x3 convolution takes 144 products. The tile is a product of two polynomials of
+low degree, and its values at 6 points in each direction determine it. That takes 6x6 = 36 products; the
+rest are fixed linear maps. ::
 
     y  = A^T [(G g G^T) * (B^T d B)] A          d (n, n) of the input, g (taps, taps) the kernel
     dg = P^T [(Q e Q^T) * (B^T d B)] P          e (out, out) of dy, summed over all tiles
-    d' = B [(G g G^T) * (Q e Q^T)] B^T          what e gives to the gradient of d; tiles overlap and add up
+    d' = B [(G g G^T) * (Q e Q^T)] B^T          what e adds to the gradient of d; tiles overlap and add up
 
-with n = out + taps - 1 points, infinity being the last. 2x2 tiles take 16 products in place of 36;
-so do 3x3 tiles of a 2x2 convolution: each of the two is the weight gradient of the other.
+with n = out + taps - 1 points, the last of which is infinity. 2x2 tiles take 16 products in place of 36. So
+do 3x3 tiles of a 2x2 convolution: each of the two is the weight gradient of the other.
 
-With few channels nothing shares the cost of A and B in both directions, and for 5x5 kernels there are
-too many points. Along the rows alone, the sums over kernel rows and channels come before the way
-back, and four outputs of a 5x5 convolution take 8 products a kernel row in place of 20::
+With few channels, the cost of A and B in both directions is shared by too few sums; and 5x5 kernels need
+too many points. Along the rows alone, kernel rows and channels are summed before the transform
+back, and four outputs of a 5x5 convolution take 8 products for each kernel row in place of 20::
 
     y  = A^T sum over u, c of (G g[u, :, c]) * (B^T d[i + u, :, c])
 
-What rounding leaves of a tile's largest value reaches all its outputs; where that would be too much,
-`cconv.reference.uneven` says, direct sums take the algorithm's place.
+The rounding errors of a tile's largest value reach all its outputs. Where they would be too large
+(`cconv.reference.uneven`), direct sums replace the algorithm.
 
 Sources: Winograd 1980, "Arithmetic complexity of computations"; Lavin & Gray 2016, "Fast algorithms
 for convolutional neural networks". The points 0, +-1/sqrt(2), +-sqrt(2) and infinity keep the
@@ -36,12 +36,12 @@ from cconv.geometry.shapes import Window
 from cconv.reference.uneven import plain_sums, stands_apart, weak_outputs
 from cconv.reference.windows import pad, unpad
 
-# And infinity.
+# Infinity is the last point, and not listed.
 POINTS: dict[int, tuple[float, ...]] = {
     4: (0.0, 1.0, -1.0),
     6: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)),
 }
-# Those of the rows, by the side of the kernel.
+# The points along the rows, by the side of the kernel.
 ROW_POINTS: dict[int, tuple[float, ...]] = {
     3: (0.0, 1.0, -1.0, 2.0, -2.0),
     5: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
@@ -50,7 +50,7 @@ ROW_POINTS: dict[int, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Matrices:
-    """Those of F(out x out, taps x taps): the names of the module's formulas."""
+    """The matrices of F(out x out, taps x taps), named as in the module's formulas."""
 
     b_t: np.ndarray
     g: np.ndarray
@@ -66,7 +66,7 @@ def _powers(points: tuple[float, ...], count: int) -> np.ndarray:
 
 
 def _scales(points: tuple[float, ...]) -> np.ndarray:
-    """1 / N(p), N(p) the product of p - q over the other points q; 1 for infinity."""
+    """1 / N(p), where N(p) is the product of p - q over the other points q; 1 for infinity."""
     products = [np.prod([p - q for q in points if q != p]) for p in points]
     return np.array([1 / product for product in products] + [1.0])
 
@@ -145,7 +145,7 @@ def winograd_weight_gradient(dy: np.ndarray, x: np.ndarray, window: Window) -> n
 
 
 def _apart(tiles: np.ndarray, dtiles: np.ndarray, window: Window) -> np.ndarray:
-    """Return which tiles (n, down, across) are left out of the sum; kernels look at 64 channels a time."""
+    """Return which tiles (n, down, across) the sum leaves out; kernels decide for 64 channels at once."""
     n, down, across, size = tiles.shape[:4]
     out = dtiles.shape[3]
     image = np.ones((1, *window.input_size, 1))
@@ -165,7 +165,7 @@ def winograd_input_gradient(dy: np.ndarray, kernel: np.ndarray, window: Window) 
     g = m.g.astype(kernel.dtype)
     u = np.einsum("pi,ijcf,qj->pqcf", g, kernel, g)
     given = _transform(m.b_t.T, np.einsum("nabpqf,pqcf->nabpqc", w, u))
-    # What a pixel of x sees of a tile of dy: zeros stand around it.
+    # What a pixel of x sees of a tile of dy, with zeros around the tile.
     margin = (taps - 1, taps - 1)
     around = np.pad(dtiles, ((0, 0), (0, 0), (0, 0), margin, margin, (0, 0)))
     shares = plain_sums(around, kernel[::-1, ::-1].swapaxes(2, 3))
@@ -181,7 +181,7 @@ def winograd_input_gradient(dy: np.ndarray, kernel: np.ndarray, window: Window) 
 def winograd_rows_conv2d(x: np.ndarray, kernel: np.ndarray, window: Window) -> np.ndarray:
     """Return y (n, oh, ow, f) for x (n, h, w, c), kernel (taps, taps, c, f), strides 1, without bias.
 
-    By tiles of a row: the forward pass of 5x5 convolutions, and of 3x3 ones of few channels.
+    By tiles of a row: the forward pass of 5x5 convolutions, and of 3x3 convolutions of few channels.
     """
     taps, (rows, columns) = kernel.shape[1], window.output_size
     points, across = ROW_POINTS[taps], -(-columns // ROW_TILE)
@@ -193,7 +193,7 @@ def winograd_rows_conv2d(x: np.ndarray, kernel: np.ndarray, window: Window) -> n
     u = np.einsum("pv,uvcf->upcf", g, kernel)
     m = sum(np.einsum("nhapc,pcf->nhapf", v[:, i : i + rows], u[i]) for i in range(taps))
     y = np.einsum("pi,nhapf->nhaif", _powers(points, ROW_TILE).astype(x.dtype), m)
-    # A tile is what four outputs of a row see.
+    # A tile is the part of the input that four outputs of a row see.
     seen = np.stack([tiles[:, i : i + taps] for i in range(rows)], axis=1).swapaxes(2, 3)
     plain = plain_sums(seen, kernel)[..., 0, :, :]
     y = np.where(weak_outputs(seen, taps)[..., 0, :, None], plain, y)

@@ -17,7 +17,7 @@ typedef struct {
     ptrdiff_t am, aq, ar, ak; /* A */
     ptrdiff_t bq, br, bk, bn; /* B; bn from one block of columns to the next */
     ptrdiff_t cm;             /* C, from row to row */
-    cconv_ahead *ahead;       /* with CCONV_FETCH: two, a part of each for every run */
+    cconv_ahead *ahead;       /* with CCONV_FETCH: two matrices, prefetched part by part, a part a run */
 } cconv_sum;
 
 /* Terms of a sum of products that is one chain, at most, and of each chain of a longer one, about: see
@@ -64,8 +64,8 @@ typedef struct {
  * Returns 0 and fills isa, or -1: no such name, -2: this machine does not run it. */
 int cconv_choose(const char *name, cconv_isa *isa);
 
-/* Name of the i-th instruction set that this build has, or that this machine runs of them, best first; NULL
- * past the last. */
+/* Name of the i-th instruction set, best first; NULL past the last.  cconv_known: of those in this build.
+ * cconv_available: of those that this machine can also run. */
 const char *cconv_known(int i);
 const char *cconv_available(int i);
 

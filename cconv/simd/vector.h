@@ -4,15 +4,15 @@
  *   REAL      float or double
  *   REAL_BITS 32 or 64
  *   ISA_AVX512, ISA_AVX2 or neither (generic: 16-byte vectors, SSE2 or NEON)
- *   HALF_VECTORS, with ISA_AVX512, if vectors are to be of half its size
+ *   HALF_VECTORS, only with ISA_AVX512, for vectors of half that size
  * and defines for the templates that follow
  *   vec, LANES        a vector of REAL and its width
  *   LOAD, STORE       of LANES values, no alignment assumed
  *   tail, TAIL(n)     a mask for the first n lanes, 0 < n <= LANES
  *   LOAD_TAIL, STORE_TAIL   touch no byte behind the first n lanes
  *   SPLAT, FMA, RELU
- *   UNROLL            in front of a loop: vectors in arrays are kept in registers only where every
- *                     index is a constant; clang does not know the pragma of GCC, nor says so
+ *   UNROLL            in front of a loop.  Vectors in an array stay in registers only where every index
+ *                     is a constant.  clang ignores GCC's pragma without a warning, so it has its own
  * Multiplications and additions are fused only where FMA is written (-ffp-contract=off), so
  * that every instruction set rounds at the same places.  The generic path on x86-64 has no
  * fused instruction and rounds twice; on arm64 it fuses. */
@@ -77,7 +77,7 @@ typedef REAL NAME(unaligned)
 #define LOAD_TAIL(p, t) ((vec)M_(maskz_loadu)((t), (p)))
 #define STORE_TAIL(p, t, v) M_(mask_storeu)((p), (t), (v))
 #define FMA(a, b, c) ((vec)M_(fmadd)((a), (b), (c)))
-/* max(0, v) gives its second operand when that is NaN or either zero. */
+/* x86's max returns its second operand if one operand is NaN or both are zero, so a NaN in v passes. */
 #define RELU(v) ((vec)M_(max)((vec){0}, (v)))
 
 #elif defined(ISA_AVX2)

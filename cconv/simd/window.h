@@ -16,7 +16,7 @@ static inline void window_inner(ptrdiff_t n, ptrdiff_t k, ptrdiff_t stride, ptrd
     if (*hi < *lo) *hi = *lo;
 }
 
-/* The taps lo <= u < hi, of k, that fall inside the n pixels where tap 0 falls on pixel `first`. */
+/* Of k taps, those lo <= u < hi that fall inside the n pixels if tap 0 falls on pixel `first`. */
 static inline void window_reach(ptrdiff_t first, ptrdiff_t n, ptrdiff_t k, ptrdiff_t dilation,
                                 ptrdiff_t *lo, ptrdiff_t *hi) {
     *lo = first >= 0 ? 0 : (-first + dilation - 1) / dilation;

@@ -1,8 +1,8 @@
-"""How a name of Keras that cconv has not is refused: by its name, with the page that says what to use.
+"""Refuses names of Keras that cconv lacks: the message says the name, and the page that tells what to use.
 
-`refusing`, called at the end of a module that has its counterpart in Keras, does it for the module's names
-and for the arguments of its classes and functions. The tables, `missing` and `arguments`, are not loaded
-before something is refused. This room knows next to nothing of the rest of cconv.
+`refusing` is called at the end of each module that has a counterpart in Keras. It covers the module's names,
+and the arguments of its classes and functions. The tables, `missing` and `arguments`, are only loaded when
+something is refused. This package knows almost nothing of the rest of cconv.
 """
 
 import sys
@@ -17,11 +17,11 @@ from cconv.arguments.text import key_of
 
 PAGE = "docs/coming-from-keras.md"
 ROOT = "cconv"
-# inspect.CO_VARARGS and CO_VARKEYWORDS, without the time that it takes to import inspect.
+# inspect.CO_VARARGS and CO_VARKEYWORDS; to import inspect would take time.
 VARARGS, VARKEYWORDS = 0x04, 0x08
-NEEDLESS = "nothing: "  # begins what is said instead of what cconv does without being asked
+NEEDLESS = "nothing: "  # begins the advice if cconv does it without being asked
 
-# The methods of a model that Keras gives arguments which cconv has not.
+# The methods of a model for which Keras has arguments that cconv lacks.
 METHODS = (
     *("compile", "fit", "evaluate", "predict", "summary"),
     *("save", "save_weights", "load_weights", "add", "pop"),
@@ -29,7 +29,7 @@ METHODS = (
 
 
 def section_of(namespace: str) -> str:
-    """Return the section of the page that a module of cconv has, "" being cconv itself.
+    """Return the section of the page for a module of cconv; "" is cconv itself.
 
     Examples
     --------
@@ -55,20 +55,20 @@ def pointer(namespace: str, instead: str = "") -> str:
 
 
 def refuse_name(namespace: str, name: str, frame: FrameType) -> NoReturn:
-    """Raise the error of a module without such a name.
+    """Raise the error of a module that has no such name.
 
     Parameters
     ----------
     namespace : str
-        Of the module, without "cconv.".
+        Name of the module, without "cconv.".
     name : str
-        What it was asked for.
+        The name that was asked for.
     frame : frame
-        Of the code that asked. For ``from … import name`` Python would put a message of its own in the
-        place of an AttributeError's, so that it gets an ImportError.
+        The code that asked. For ``from … import name`` Python would replace the message of an
+        AttributeError, so it gets an ImportError.
     """
     module = f"{ROOT}.{namespace}" if namespace else ROOT
-    # An import asks for a submodule, and for what modules have for Python's own use: no need of the tables.
+    # An import also asks for submodules, and for names that Python itself uses: these need no tables.
     asked = not name.startswith("_") and frame.f_code.co_name != "_handle_fromlist"
     found = _missing(namespace, name) if asked else None
     if found is None:
@@ -84,10 +84,10 @@ _PLACES = {"": ("", "layers"), "schedules": ("optimizers.schedules",)}
 
 
 def _missing(namespace: str, name: str) -> tuple[str, str] | None:
-    """Return where Keras has a name that a module of cconv has not, and what to use instead."""
+    """Return where Keras has a name that a module of cconv lacks, and what to use instead."""
     from cconv.arguments.keras_names.missing import MISSING
 
-    # What Keras has among its layers, cconv has at its top too.
+    # cconv also has Keras' layers at its top level.
     for place in _PLACES.get(namespace, (namespace,)):
         if name in MISSING.get(place, {}):
             return place, MISSING[place][name]
@@ -95,7 +95,7 @@ def _missing(namespace: str, name: str) -> tuple[str, str] | None:
 
 
 def of_string(base: type, value: str) -> str:
-    """Return what to say of a string that names none of cconv's classes of that base: "" if Keras has none.
+    """Return a hint for a string that names none of cconv's classes of that base: "" if Keras has none.
 
     Examples
     --------
@@ -124,17 +124,17 @@ def refusing(
     methods: Iterable[str] = (),
     namespace: str | None = None,
 ) -> None:
-    """Let a module, its classes and some of its functions refuse what Keras has and they have not.
+    """Let a module, its classes and some functions refuse what Keras has and they lack.
 
     Parameters
     ----------
     module : dict
-        The module's ``globals()``, complete. It gets a ``__getattr__``; the constructors of its public
-        classes take arguments of Keras whose value asks for nothing and refuse the others by name.
+        The module's ``globals()``, complete. It gets a ``__getattr__``. The constructors of its public
+        classes accept arguments of Keras whose value asks for nothing, and refuse others by name.
     functions : iterable of str
-        Functions of the module that do so too.
+        Functions of the module that do the same.
     methods : iterable of str
-        Methods of its classes that do so too.
+        Methods of its classes that do the same.
     namespace : str, optional
         The public module that it is a part of; by default itself.
     """
@@ -154,12 +154,12 @@ def refusing(
             module[name].__module__ = f"{ROOT}.{namespace}"  # where users find it
 
 
-# From the first argument to how the message begins, the module, and the keys of the table, in order.
+# First argument -> the beginning of the message, the module, and the keys of the table, in order.
 Words = Callable[[Any], tuple[str, str, list[str]]]
 
 
 def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
-    """Guard constructor and methods of a class where they are defined, in it or in a base of cconv's."""
+    """Guard constructor and methods of a class in the class of cconv that defines them."""
     bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == ROOT]
     own = [base for base in bases if base.__module__.startswith(f"{ROOT}.{namespace}")]
     if not own:
@@ -176,7 +176,7 @@ def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
 
 
 def _empty(kind: Any) -> Callable[..., None]:
-    """Return the constructor of a class that has none."""
+    """Return a constructor for a class that has none."""
 
     def __init__(self: Any) -> None:
         super(kind, self).__init__()
@@ -190,7 +190,7 @@ def _of_method(namespace: str, name: str) -> Words:
         names = [kind.__name__ for kind in type(self).__mro__]
         if name == "__init__":
             return names[0], namespace, [*(f"{namespace}.{kind}" for kind in names), f"{namespace}.*"]
-        # A model of the user's own class is called by that of which it is.
+        # A model of the user's own class is named after its base class.
         return f"Sequential.{name}", namespace, [f"Sequential.{name}"]
 
     return words
@@ -201,7 +201,7 @@ def _of_function(namespace: str, name: str) -> Words:
 
 
 def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
-    """Return a function that looks at the names of its arguments before it calls this one."""
+    """Return a function that checks the names of its arguments before it calls this one."""
     plain = unwrap(function)
     assert isinstance(plain, FunctionType)
     code = plain.__code__
@@ -220,7 +220,7 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
             getattr(args[0], method)(value)
         return made
 
-    # With the globals of the function, by which doctest and others tell what module it is of.
+    # It gets the globals of the function, because doctest and others use them to find its module.
     made = FunctionType(guarded.__code__, plain.__globals__, plain.__name__, None, guarded.__closure__)
     update_wrapper(made, function)
     made.__dict__["refuses"] = True
@@ -228,7 +228,7 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
 
 
 def named_keywords(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the names and types of the arguments that ``**options: Unpack[…]`` of a function stands for.
+    """Return the names and types of the arguments behind ``**options: Unpack[…]`` of a function.
 
     Examples
     --------
@@ -248,10 +248,10 @@ def named_keywords(function: Callable[..., Any]) -> dict[str, Any]:
 def _settled(
     known: frozenset[str], given: Mapping[str, Any], words: Words, args: tuple[Any, ...]
 ) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
-    """Return the arguments without those of Keras' that ask for nothing; TypeError for the others.
+    """Return the arguments without those of Keras that ask for nothing; TypeError for its other ones.
 
-    Also the methods that take arguments once the object is made. What neither knows stays, for Python to
-    say so.
+    The second result are methods, with values, to be called once the object is made. Unknown names stay,
+    so that Python refuses them.
     """
     from cconv.arguments.keras_names.arguments import ARGUMENTS
 

@@ -1,8 +1,8 @@
-"""The arguments of Keras 3 that cconv has not, with the values that are accepted since they ask for nothing.
+"""The arguments of Keras 3 that cconv lacks, with the values that are accepted because they ask for nothing.
 
-The key of a table is ``module.Class`` or ``module.function`` (``module.*``: all of them), or
-``Sequential.method``; a class also has the arguments of its bases. One argument a line: what cconv is given
-loses its line here, and nothing else.
+The keys of the table are ``module.Class`` or ``module.function`` (``module.*``: all of them), or
+``Sequential.method``; a class also has the arguments of its bases. One argument a line: an argument that
+cconv gets loses its line here, and nothing else.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from typing import Any, NamedTuple
 
 from cconv.arguments.text import key_of
 
-OWN_NAME = object()  # the class' own name, as Keras writes it: "adam" of Adam
+OWN_NAME = object()  # the class' own name, as Keras writes it: "adam" for Adam
 
 
 class Argument(NamedTuple):
-    """An argument of Keras: values that are accepted since they ask for nothing, and what to use instead."""
+    """An argument of Keras: values that are accepted, as they ask for nothing, and what to use instead."""
 
     accepted: tuple[Any, ...] = (None,)
     instead: str = ""
-    same: str = ""  # the argument that cconv has under another name,
-    convert: Callable[[Any], Any] = lambda value: value  # and the value that it then has
-    then: str = ""  # the method of what is made that is given the value
+    same: str = ""  # cconv's name of the same argument,
+    convert: Callable[[Any], Any] = lambda value: value  # and the conversion of its value
+    then: str = ""  # the method of the new object that gets the value
 
     def accepts(self, value: Any, where: str) -> bool:
-        """Whether a value asks of the class or function called `where` for nothing that it does not do."""
+        """Whether a value asks the class or function `where` for nothing that it does not do."""
         for known in self.accepted:
             if known is OWN_NAME:
                 if isinstance(value, str) and key_of(value) == key_of(where):
@@ -35,7 +35,7 @@ class Argument(NamedTuple):
         return False
 
 
-_NARROWER = {float: int}  # 0 is as good as 0.0, and True is not as good as 1
+_NARROWER = {float: int}  # 0 may stand for 0.0, but True may not stand for 1
 
 
 NONE = Argument()

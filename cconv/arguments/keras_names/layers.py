@@ -1,6 +1,6 @@
-"""The layers of Keras 3 that cconv has not, with what to use instead where there is something.
+"""The layers of Keras 3 that cconv lacks, with what to use instead if there is something.
 
-One name a line: a layer that cconv is given loses its line here, and nothing else.
+One name a line: a layer that cconv gets loses its line here, and nothing else.
 """
 
 ONE_HIGH = "the 2D layer, on images one pixel high"

@@ -1,7 +1,7 @@
-"""The other public names of Keras 3 that cconv has not, with what to use instead where there is something.
+"""The other public names of Keras 3 that cconv lacks, with what to use instead if there is something.
 
-One name a line: what cconv is given loses its line here, and nothing else. The key of a table is the name
-of the module, "" for that of Keras itself. Strings that Keras takes, such as "kld", are in it too.
+One name a line: a name that cconv gets loses its line here, and nothing else. The keys of the table are names
+of modules, "" for Keras itself. Strings that Keras accepts, such as "kld", are in it too.
 """
 
 from cconv.arguments.keras_names.layers import LAYERS

@@ -3,7 +3,7 @@
  * Largest errors, measured over sweeps of the whole range (tests/test_kernels_math.py): exp stays
  * within 1.1 ulp, log within 0.9, sigmoid and tanh within 2.6, in both types and on every
  * instruction set.
- * No libm: its results differ from machine to machine, and it is not vectorised. */
+ * libm is not used: its results differ from machine to machine, and it is not vectorised. */
 #undef MANTISSA
 #undef BIAS
 #undef ROUND
@@ -22,7 +22,7 @@
 #define ROUND 0x1.8p23f /* adding it leaves the nearest integer in the low bits */
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW -2.12194440054690583e-4f
-#define EXP_LOW -104.0f /* exp is zero there and infinite at EXP_HIGH */
+#define EXP_LOW -104.0f /* exp is zero below it, and infinite above EXP_HIGH */
 #define EXP_HIGH 89.0f
 #define TANH_ONE 10.0f
 #define SMALLEST 0x1p-126f
@@ -55,7 +55,7 @@ INLINE vec NAME(expm1_of_rest)(vec r) {
     return FMA(r * r, q, r);
 }
 
-/* x = k ln 2 + r with |r| <= ln(2)/2: returns r.  k is left in the low bits of *t, and *t - ROUND is k. */
+/* x = k ln 2 + r with |r| <= ln(2)/2.  Returns r.  The low bits of *t hold k, and *t - ROUND is k. */
 INLINE vec NAME(rest_of_exponent)(vec x, vec *t) {
     *t = FMA(x, SPLAT(LOG2_E), SPLAT(ROUND));
     const vec k = *t - ROUND;
@@ -66,8 +66,8 @@ INLINE vec NAME(reduced_expm1)(vec x, vec *t) {
     return NAME(expm1_of_rest)(NAME(rest_of_exponent)(x, t));
 }
 
-/* p 2^k, k as `rest_of_exponent` leaves it, rounded once where it is subnormal: without an
- * instruction for that the power of two is applied in two halves, the first of which is exact. */
+/* p 2^k, with k from `rest_of_exponent`, rounded once where it is subnormal.  Without an
+ * instruction for it, the power of two is applied in two halves, the first of which is exact. */
 INLINE vec NAME(times_power)(vec p, vec t) {
 #if defined(ISA_AVX512)
     return (vec)M_(scalef)(p, t - ROUND);
@@ -77,7 +77,7 @@ INLINE vec NAME(times_power)(vec p, vec t) {
 #endif
 }
 
-/* exp(x) for x that is not above EXP_HIGH */
+/* exp(x) for x <= EXP_HIGH */
 INLINE vec NAME(exp_bounded)(vec x) {
     vec t;
     const vec p = NAME(reduced_expm1)(MAX2(SPLAT(EXP_LOW), x), &t) + 1;
@@ -86,7 +86,7 @@ INLINE vec NAME(exp_bounded)(vec x) {
 
 INLINE vec NAME(exp)(vec x) { return NAME(exp_bounded)(MIN2(SPLAT(EXP_HIGH), x)); }
 
-/* e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2), by the series of
+/* e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2), from the series of
  * log(1 + f) = 2 atanh(f / (2 + f)), arranged as in fdlibm's e_log.c. */
 INLINE vec NAME(log_of_parts)(vec f, vec e) {
     static const REAL series[] = {
@@ -106,7 +106,7 @@ INLINE vec NAME(log)(vec x) {
     const mask tiny = LT(x, SPLAT(SMALLEST));
     const vec scaled = BLEND(tiny, x * (REAL)((uint64_t)1 << MANTISSA), x);
     const uvec root = (uvec)SPLAT((REAL)0.70710678118654752), one = (uvec)SPLAT((REAL)1);
-    const uvec bits = (uvec)scaled - root + one; /* so that its exponent is e */
+    const uvec bits = (uvec)scaled - root + one; /* the exponent of these bits is e */
     const uvec exponent = (bits >> MANTISSA) - BIAS;
     const vec e = (vec)(exponent + (uvec)SPLAT(ROUND)) - ROUND -
                   BLEND(tiny, SPLAT((REAL)MANTISSA), SPLAT((REAL)0));
@@ -126,7 +126,7 @@ INLINE vec NAME(sigmoid)(vec x) {
     return BLEND(LT(x, SPLAT((REAL)0)), e, SPLAT((REAL)1)) / (e + 1);
 }
 
-/* 2^k (p + 1) - 1, k as `rest_of_exponent` leaves it, where 2^k is a normal number */
+/* 2^k (p + 1) - 1, with k from `rest_of_exponent`, where 2^k is a normal number */
 INLINE vec NAME(expm1_of_parts)(vec p, vec t) {
     const vec two_k = (vec)(((uvec)t << MANTISSA) + (uvec)SPLAT((REAL)1));
     return FMA(two_k, p, two_k - 1);

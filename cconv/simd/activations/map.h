@@ -17,7 +17,7 @@ static void NAME(relu_backward)(ptrdiff_t n, const void *a, const void *b, void 
     MAP(n, PUT(dx, BLEND(LT(zero, GET(y)), GET(dy), zero)));
 }
 
-/* y (n) = max(0, x (n)), at most `cap`; NaN passes */
+/* y (n) = min(max(0, x (n)), cap); NaN passes */
 static void NAME(clipped_relu)(ptrdiff_t n, const void *a, const void *b, void *out, double cap) {
     const REAL *x = a;
     REAL *y = out;
@@ -41,7 +41,7 @@ static void NAME(leaky_relu)(ptrdiff_t n, const void *a, const void *b, void *ou
     const REAL *x = a;
     REAL *y = out;
     const vec zero = {0};
-    if (slope == 0) { /* times which -inf would be NaN */
+    if (slope == 0) { /* 0 * -inf would be NaN */
         NAME(relu_row)(n, a, b, out, 0);
         return;
     }

@@ -1,10 +1,10 @@
 /* activations/prelu.h: the rectifier with slopes that are learned, one a column. */
 
-/* Columns that make a piece at least: of fewer, several rows are taken at once. */
+/* The least columns of a piece: of shorter rows, several are taken at once. */
 enum { NAME(PRELU_PIECE) = 256 };
 
-/* Fill `wide` with as many repetitions of alpha (n) as fit, and return how many; 1 and *from = alpha
- * where a row is long enough. */
+/* Fills `wide` with as many copies of alpha (n) as fit, and returns their number.  Where a row is long
+ * enough, returns 1 and sets *from = alpha. */
 INLINE ptrdiff_t NAME(repeat_alpha)(ptrdiff_t n, const REAL *alpha, REAL *wide, const REAL **from) {
     const ptrdiff_t times = NAME(PRELU_PIECE) / n;
     *from = alpha;

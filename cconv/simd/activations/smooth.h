@@ -1,52 +1,52 @@
-/* activations/smooth.h: SiLU, GELU, ELU and their kin, and what their derivatives multiply dy with.
+/* activations/smooth.h: SiLU, GELU, ELU and similar functions, and their derivatives, the factors of dy.
  *
  * All are made of the polynomials of functions.h and one more, for the tail of the normal
- * distribution.  They have their limits at the infinities, where products such as -inf * 0 would be
- * NaN, and keep their digits where they are small: nothing is taken from what is nearly as large.
+ * distribution.  They reach their limits at the infinities, where products such as -inf * 0 would be
+ * NaN.  They keep their digits where they are small: no two nearly equal numbers are subtracted.
  * tests/test_kernels_smooth.py holds their errors. */
 #undef NO_TAIL
 #undef NO_EXPM1
 #undef UPPER_BITS
 #undef LARGE_
 #if REAL_BITS == 32
-#define NO_TAIL 15.0f    /* behind it the tail of the normal distribution is zero */
-#define NO_EXPM1 -18.0f  /* exp(x) - 1 is -1 there */
-#define UPPER_BITS 12    /* of the mantissa that are cleared, so that what is left has an exact square */
+#define NO_TAIL 15.0f    /* beyond it the tail of the normal distribution is zero */
+#define NO_EXPM1 -18.0f  /* below it exp(x) - 1 is -1 */
+#define UPPER_BITS 12    /* low bits of the mantissa that are cleared, so that the square is exact */
 #else
 #define NO_TAIL 40.0
 #define NO_EXPM1 -38.0
 #define UPPER_BITS 27
 #endif
-#define LARGE_ ((REAL)0x1p100) /* stands for infinity in products with what is then zero */
+#define LARGE_ ((REAL)0x1p100) /* replaces infinity in products whose other factor is zero */
 
 #undef BELOW_ZERO
 #define BELOW_ZERO(x) LT(x, SPLAT((REAL)0))
 
-/* x, and -LARGE_ for what is below it */
+/* max(x, -LARGE_) */
 INLINE vec NAME(not_too_low)(vec x) { return MAX2(SPLAT(-LARGE_), x); }
 
-/* the same on both sides */
+/* the same for both signs */
 INLINE vec NAME(not_too_large)(vec x) { return MIN2(SPLAT(LARGE_), NAME(not_too_low)(x)); }
 
-/* log(1 + e) for 0 <= e <= 1: from sqrt(2) on, (1 + e) / 2 is 1 + f. */
+/* log(1 + e) for 0 <= e <= 1.  Where 1 + e > sqrt(2), (1 + e) / 2 is taken as 1 + f. */
 INLINE vec NAME(log1p_of_unit)(vec e) {
     const mask upper = LT(SPLAT((REAL)0.41421356237309505), e);
     const vec f = BLEND(upper, (e - 1) * (REAL)0.5, e);
     return NAME(log_of_parts)(f, BLEND(upper, SPLAT((REAL)1), SPLAT((REAL)0)));
 }
 
-/* exp(x) - 1 for x <= 0, from x itself near zero; x above counts as zero. */
+/* exp(x) - 1 for x <= 0, accurate also near zero; x > 0 counts as zero. */
 INLINE vec NAME(expm1_below)(vec x) {
     vec t;
     const vec p = NAME(reduced_expm1)(MAX2(SPLAT(NO_EXPM1), MIN2(SPLAT((REAL)0), x)), &t);
     return NAME(expm1_of_parts)(p, t);
 }
 
-/* Φ(-a) = exp(-a^2 / 2) M(a) for a >= 0, the normal distribution's tail; *bell is the exponential.
- * M(a) = exp(a^2 / 2) erfc(a / √2) / 2 is a polynomial in (a - c) / (a + c), divided by a + c, which
- * was fitted to 2^-26.2 up to a = 14.5 in float, and to 2^-56.2 up to 39 in double (the mapping is that
- * of Shepherd & Laframboise 1981, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x").  The square
- * is taken in two parts, since an error of it is one of the exponential as many times as it is large. */
+/* Φ(-a) = exp(-a^2 / 2) M(a) for a >= 0, the tail of the normal distribution; *bell is the exponential.
+ * M(a) = exp(a^2 / 2) erfc(a / √2) / 2 is a polynomial in (a - c) / (a + c), divided by a + c.  It was
+ * fitted with an error of 2^-26.2 up to a = 14.5 in float, and of 2^-56.2 up to 39 in double.  The mapping is
+ * that of Shepherd & Laframboise 1981, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x".  The square is
+ * taken in two parts, since the exponential turns its absolute error into a relative one. */
 INLINE vec NAME(normal_tail)(vec a, vec *bell) {
 #if REAL_BITS == 32
     enum { CENTRE = 4 };
@@ -137,8 +137,8 @@ INLINE vec NAME(softsign_slope)(vec x) {
     return q * q;
 }
 
-/* x tanh(log(1 + exp(x))) = x n / (n + 2) with n = exp(x) (exp(x) + 2); for x > 0 both are divided by
- * exp(2x), so that nothing overflows. */
+/* x tanh(log(1 + exp(x))) = x n / (n + 2) with n = exp(x) (exp(x) + 2).  For x > 0 numerator and denominator
+ * are divided by exp(2x), so that nothing overflows. */
 INLINE vec NAME(mish)(vec x) {
     const vec e = NAME(exp_bounded)(-NAME(magnitude)(x));
     const mask below = BELOW_ZERO(x);
@@ -146,7 +146,7 @@ INLINE vec NAME(mish)(vec x) {
     return NAME(not_too_low)(x) * (n / (n + rest));
 }
 
-/* With t that tanh: t + x (1 - t) (1 + t) sigmoid(x) */
+/* t + x (1 - t) (1 + t) sigmoid(x), where t is the tanh above */
 INLINE vec NAME(mish_slope)(vec x) {
     const vec e = NAME(exp_bounded)(-NAME(magnitude)(x));
     const mask below = BELOW_ZERO(x);
@@ -195,7 +195,7 @@ SMOOTH(mish)
 SMOOTH(hard_sigmoid)
 SMOOTH(hard_silu)
 
-/* x where x > 0, else alpha (exp(x) - 1), times the scale */
+/* scale * x where x > 0, else alpha (exp(x) - 1); alpha includes the scale */
 INLINE void NAME(elu_scaled)(ptrdiff_t n, const REAL *x, REAL *y, REAL scale, REAL alpha) {
     const vec zero = {0};
     MAP(n, const vec v = GET(x); PUT(y, BLEND(LT(zero, v), v * scale, NAME(expm1_below)(v) * alpha)));
@@ -217,11 +217,11 @@ static void NAME(elu_backward)(ptrdiff_t n, const void *a, const void *b, void *
     NAME(elu_scaled_back)(n, a, b, out, 1, (REAL)alpha);
 }
 
-/* Klambauer et al. 2017: fixed point at the mean 0 and the variance 1 */
+/* Klambauer et al. 2017: the fixed point has mean 0 and variance 1 */
 #undef SELU_SCALE
 #undef SELU_ALPHA
 #define SELU_SCALE ((REAL)1.0507009873554804934)
-#define SELU_ALPHA ((REAL)1.7580993408473768599) /* times the scale */
+#define SELU_ALPHA ((REAL)1.7580993408473768599) /* includes the scale */
 
 static void NAME(selu)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
     (void)b, (void)s;
@@ -233,7 +233,7 @@ static void NAME(selu_backward)(ptrdiff_t n, const void *a, const void *b, void 
     NAME(elu_scaled_back)(n, a, b, out, SELU_SCALE, SELU_ALPHA);
 }
 
-/* out (n) = a (n) * b (n): of y = exp(x), dx = dy * y */
+/* out (n) = a (n) * b (n); as the gradient of y = exp(x): dx = dy * y */
 static void NAME(product_row)(ptrdiff_t n, const void *a, const void *b, void *out, double s) {
     const REAL *x = a, *y = b;
     REAL *z = out;

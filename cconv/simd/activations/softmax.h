@@ -1,10 +1,10 @@
 /* activations/softmax.h: softmax, its logarithm and the cross-entropy of rows.
  *
- * Rows of at most FEW_MOST numbers are done LANES at once (rows/few.h), longer ones and those left
- * over one by one; a row has the same bits either way: the same tree of sums, the same operations
- * on elements. Lanes behind the end of a row are -inf, whose exp is 0. */
+ * Rows of at most FEW_MOST numbers are done LANES at once (rows/few.h); longer rows, and those left
+ * over, one by one.  Both ways give the same bits: the same tree of sums, the same operations
+ * on elements.  Lanes behind the end of a row are -inf, whose exp is 0. */
 
-/* the largest of x (n), NaN aside, in every lane */
+/* the largest of x (n) in every lane; NaN is passed over */
 INLINE vec NAME(row_max)(ptrdiff_t n, const REAL *x) {
     vec most = SPLAT(-INFINITY_);
     ptrdiff_t j = 0;

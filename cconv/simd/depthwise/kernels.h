@@ -1,31 +1,31 @@
-/* depthwise/kernels.h: convolutions of one filter a channel, and the gradient of their weights.
+/* depthwise/kernels.h: convolutions with one filter a channel, and the gradient of their weights.
  *
- * Vectors lie along the channels, so every tap is a product of vectors: nothing is broadcast, and
- * each value of x is worth as many products as there are outputs in registers that see it.
+ * Vectors lie along the channels, so every tap is a product of vectors: nothing is broadcast.  Each loaded
+ * value of x gives one product for each output in registers that sees it.
  *
- * 3x3 kernels of stride 1 or 2 hold the nine taps (or, in the gradient, their nine sums) and two
- * rows of outputs in registers and load every vector of x once for all the outputs of the tile.
- * Pixels outside the image are left out: a tile may hang over by one column on either side and by
- * any number of rows.  Other kernels take several outputs of a row for each load of a tap.
+ * For 3x3 kernels of stride 1 or 2, the nine taps (or, in the gradient, their nine sums) and two
+ * rows of outputs stay in registers, and every vector of x is loaded once for all outputs of the tile.
+ * Pixels outside the image are left out: a tile may reach over the image by one column on either side, and
+ * by any number of rows.  Other kernels take several outputs of a row for each load of a tap.
  *
  * Forward, every output is one chain of fused multiply-adds in the order u, v that starts from
- * zero; bias is added at the end.  A tile that would hang over the end of a row is moved back over
- * outputs that are already there: they get the same bits again.  In the gradient every sum is one
+ * zero; bias is added at the end.  A tile that would reach over the end of a row starts earlier, over
+ * outputs that exist already: they get the same bits again.  In the gradient every sum is one
  * chain over some pixels in the order i, j, added to what is there; the bias takes four at a time. */
 #include "window.h"
 
-/* Outputs in a row of a 3x3 tile: as many as the registers hold beside the taps. */
+/* Outputs in a row of a 3x3 tile: they and the taps have to fit into the registers. */
 #undef DEPTH_WIDE
 #if defined(ISA_AVX512) || defined(__aarch64__)
 #define DEPTH_WIDE 4
 #else
 #define DEPTH_WIDE 2
 #endif
-/* Elements of the channels that a row of tiles takes at once: their taps stay in the L1 cache. */
+/* Channels, in elements, that a row of tiles takes at once: their taps stay in the L1 cache. */
 #undef DEPTH_CHANNELS
 #define DEPTH_CHANNELS 128
 
-/* Which pixels of a tile are outside the image: its first column, its last, and its rows r. */
+/* Which pixels of a tile are outside the image: its first column, its last column, its row r. */
 #undef DEPTH_BEFORE
 #undef DEPTH_BEHIND
 #undef DEPTH_ROW
@@ -225,8 +225,8 @@ static void NAME(depth_pass)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t st
 
 /* ---- gradient of the weights ---- */
 
-/* One vector of channels of a 3x3 kernel of that stride, over columns left <= j < right of some
- * rows.  Outputs lo <= j < hi hang over the image by one column at most, as in a tile. */
+/* One vector of channels of a 3x3 kernel of this stride, over columns left <= j < right of some
+ * rows.  Outputs lo <= j < hi reach over the image by one column at most, as in a tile. */
 static inline __attribute__((always_inline)) void NAME(depth_sums)(
         const int stride, const int ragged, tail last, const cconv_depth *d, ptrdiff_t first,
         ptrdiff_t stop, ptrdiff_t left, ptrdiff_t right, ptrdiff_t lo, ptrdiff_t hi, const REAL *x,

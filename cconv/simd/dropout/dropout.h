@@ -7,8 +7,8 @@
 #ifndef CCONV_PHILOX
 #define CCONV_PHILOX
 
-/* Words in the low halves of 64-bit lanes, where one instruction multiplies them in full; what is
- * left in the high halves does no harm. */
+/* Words in the low halves of 64-bit lanes: one instruction gives their whole products.  The high halves
+ * may hold anything. */
 typedef uint64_t words __attribute__((vector_size(VECTOR_BYTES), may_alias));
 enum { WORDS = VECTOR_BYTES / 8, DRAWS = 16, ROUNDS = 10 }; /* WORDS counters in a vector */
 #define PHILOX_M0 0xD2511F53u
@@ -36,8 +36,8 @@ static inline words exclusive(words a, words b, words c) {
 #endif
 }
 
-/* What the draws of one sample share.  The first two rounds multiply words that do not depend on
- * the element: `once` and `twice` are what they leave of them. */
+/* What the draws of one sample share.  The products of the first two rounds with words that do not depend
+ * on the element are computed once: `once` and `twice` are their halves. */
 typedef struct {
     uint64_t keys[ROUNDS][2];
     uint64_t high_once, low_once, high_twice, low_twice, layer;
@@ -96,9 +96,9 @@ static inline __attribute__((always_inline)) void philox_words(const philox *p, 
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* Bit i: whether the i-th of the 4 WORDS words reaches the threshold, word by word of counter by
- * counter. A counter's two pairs of words are put side by side; unpacking takes every other
- * counter, so the lanes hold the counters in the order of LANE_COUNTER. */
+/* Bit 4 k + w: whether word w of the k-th of WORDS counters reaches the threshold.  Two pairs of words
+ * of each counter are put side by side.  Unpacking takes every other counter, so the lanes hold the
+ * counters in the order of LANE_COUNTER. */
 #if defined(ISA_AVX512)
 #define LANE_COUNTER {0, 4, 1, 5, 2, 6, 3, 7}
 static inline uint64_t reached(const words c[4], uint32_t threshold) {
@@ -131,7 +131,7 @@ static inline uint64_t reached(const words c[4], uint32_t threshold) {
 }
 #endif
 
-/* Bit i: whether word i of the draws of counters first ... first + 16 reaches the threshold. */
+/* Bit i: whether word i of the draws of the 16 counters from `first` on reaches the threshold. */
 static inline __attribute__((always_inline)) uint64_t philox_bits(const philox *p, uint32_t first) {
     uint64_t kept = 0;
     words place = (words)LANE_COUNTER + first;
@@ -146,7 +146,7 @@ static inline __attribute__((always_inline)) uint64_t philox_bits(const philox *
 }
 #endif
 
-/* Which lanes the lowest LANES bits name. */
+/* The lanes whose bit is set in the lowest LANES bits. */
 INLINE mask NAME(named_lanes)(uint64_t bits) {
 #if defined(ISA_AVX512)
     return (mask)bits;

@@ -1,13 +1,14 @@
 /* dropout/normal.h: normal numbers from the words of Philox, by the transform of Box and Muller 1958, "A
  * note on the generation of random normal deviates".
  *
- * Element e of a sample is made of two words of the draw of counter (e / 4, sample, step, layer), the first
- * two for e % 4 < 2 and the last two otherwise: with u = (word + 1/2) / 2^32 of the first, and the angle
- * 2 pi word / 2^32 of the second, r = sqrt(-2 log u), even elements are r cos(angle), odd ones r sin(angle). */
+ * Elements 4 k ... 4 k + 3 of a sample come from the four words of the draw of counter (k, sample, step,
+ * layer): the first two elements from the first two words, the others from the last two.  With
+ * u = (word + 1/2) / 2^32 of the first word of a pair, the angle 2 pi word / 2^32 of the second, and
+ * r = sqrt(-2 log u), the even element is r cos(angle), the odd one r sin(angle). */
 
 #ifndef CCONV_NORMAL
 #define CCONV_NORMAL
-/* words (4, 16): the words of counters first ... first + 16, word by word */
+/* words (4, 16): the words of the 16 counters from `first` on, word by word */
 static void philox_fill(const philox *p, uint32_t first, uint32_t words_[4][DRAWS]) {
     words place;
     for (int l = 0; l < WORDS; l++) place[l] = first + (uint32_t)l;
@@ -23,7 +24,7 @@ static void philox_fill(const philox *p, uint32_t first, uint32_t words_[4][DRAW
 }
 #endif
 
-/* Taylor's series of sin(t) / t and cos(t) in t^2, |t| <= pi/4, as long as their terms count. */
+/* Taylor's series of sin(t) / t and cos(t) in t^2, |t| <= pi/4; further terms would change nothing. */
 INLINE vec NAME(small_sine)(vec t) {
     static const REAL series[] = {
 #if REAL_BITS == 64
@@ -52,7 +53,7 @@ INLINE vec NAME(small_cosine)(vec t) {
 static void NAME(box_muller)(const uint32_t *first, const uint32_t *second, REAL *even, REAL *odd) {
     REAL u[DRAWS], t[DRAWS], cosine_sign[DRAWS], sine_sign[DRAWS], swapped[DRAWS];
     for (int k = 0; k < DRAWS; k++) {
-        /* angle = (quarter + rest / 2^30) pi/2, |rest| <= 2^29: what is converted are whole numbers */
+        /* angle = (quarter + rest / 2^30) pi/2, |rest| <= 2^29: only integers are converted */
         const uint32_t quarter = (second[k] + (1u << 29)) >> 30;
         const int32_t rest = (int32_t)(second[k] - (quarter << 30));
         u[k] = ((REAL)first[k] + (REAL)0.5) * (REAL)0x1p-32;
@@ -70,7 +71,7 @@ static void NAME(box_muller)(const uint32_t *first, const uint32_t *second, REAL
     }
 }
 
-/* out (n): elements first ... first + n of one sample; first is a multiple of 64 */
+/* out (n): the n elements of one sample from `first` on, a multiple of 64 */
 static void NAME(normal)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, void *out_) {
     REAL *out = out_, made[4][DRAWS];
     uint32_t drawn[4][DRAWS];

@@ -2,18 +2,17 @@
  *
  *   y[m, f] = sum over t of x[input of output m + at[t]] * kernel[t, f],   then bias, ReLU
  *
- * With few taps the micro-kernel of product/product.h spends its time around the sums.  Here one call runs
- * over the outputs of many rows, a tile takes them wherever rows end, one table of distances
- * stands for the loops over kernel rows, columns and channels, and pooling happens in the
+ * With few taps the micro-kernel of product/product.h spends most of its time around the sums.  Here one
+ * call runs over the outputs of many rows.  A tile takes outputs across the ends of rows, one table of
+ * distances replaces the loops over kernel rows, columns and channels, and pooling happens in the
  * registers.  Every output is the same chain of sums as there: over t from zero, the bias at the
  * end.
  *
- * Where the filters are no multiple of a vector, the last vector overlaps the one before (both
- * compute the same values), so only fewer filters than a vector need masks.  Kernel and bias are
- * packed accordingly: for each two vectors (taps + 1, 2, LANES), for a last one
- * (taps + 1, LANES). */
+ * Where the filters are no multiple of a vector, the last vector overlaps the one before, and both
+ * compute the same values.  So only fewer filters than a vector has lanes need masks.  Kernel and bias are
+ * packed accordingly: (taps + 1, 2, LANES) for each two vectors, (taps + 1, LANES) for a last single one. */
 
-/* Outputs of a tile: as many as leave registers for two vectors of the kernel and a broadcast. */
+/* Outputs, and windows, of a tile.  Two vectors of the kernel and a broadcast need registers too. */
 #undef TILE_PIXELS
 #undef TILE_WINDOWS
 #undef EACH_PIXEL
@@ -30,7 +29,7 @@
 #endif
 #define EACH_PIXEL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* Vectors of a row of filters, and where the v-th begins. */
+/* Vectors of filters; and the first filter of vector v. */
 INLINE ptrdiff_t NAME(few_taps_vectors)(ptrdiff_t filters) { return (filters + LANES - 1) / LANES; }
 
 INLINE ptrdiff_t NAME(few_taps_vector)(ptrdiff_t filters, ptrdiff_t v) {
@@ -55,9 +54,9 @@ static void NAME(few_taps_pack)(ptrdiff_t taps, ptrdiff_t filters, const void *k
     }
 }
 
-/* What a call and its tile are about.  It stays in memory (volatile): short of registers for so
- * many addresses, GCC would park them in vector registers, and the way back from there waits behind
- * all the multiply-adds that are queued. */
+/* What a call and its tile need to know.  It is volatile, so that it stays in memory.  There are not enough
+ * general registers for so many addresses.  GCC would keep them in vector registers, and moving them back
+ * waits for all multiply-adds that are queued. */
 typedef struct {
     const cconv_few_taps_walk *walk;
     ptrdiff_t count;
@@ -65,14 +64,14 @@ typedef struct {
     const REAL *x, *packed;
     REAL *y;
     uint8_t *argmax;
-    ptrdiff_t next;                                    /* output, or window, that no tile has had */
+    ptrdiff_t next;                                    /* the first output, or window, without a tile */
     const REAL *p0, *p1, *p2, *p3, *p4, *p5, *p6, *p7; /* inputs of the tile's outputs */
     ptrdiff_t vector;                                  /* the first of its vectors of filters */
     const REAL *kernel;                                /* packed, from there on */
-    ptrdiff_t to, other;                               /* elements of y where its first vector */
-} volatile NAME(few_taps_job);                            /* goes; from there to the second */
+    ptrdiff_t to, other;                               /* elements of y to where its first vector goes, */
+} volatile NAME(few_taps_job);                            /* and from there to the second */
 
-/* Places of a vector of windows, as bytes where there are instructions for that. */
+/* Places of a vector of windows: bytes where there are instructions for bytes. */
 #if defined(ISA_AVX512)
 #define where_lanes __m128i
 #define PLACE_IF(m, i, old) _mm_mask_mov_epi8((old), (__mmask16)(m), _mm_set1_epi8((char)(i)))
@@ -99,8 +98,8 @@ INLINE int NAME(few_taps_any)(mask m) {
 #define GIVE_PLACES(p, n, v) NAME(store_bytes)((p), (n), (v))
 #endif
 
-/* The largest of the four values of a window as pooling/windows.h takes it, the first of several or the
- * first NaN, as after ReLU of each: where none is above zero that is the first one's zero. */
+/* The largest of the four values of a window, chosen as in pooling/windows.h: the first of several, or the
+ * first NaN.  With ReLU as if each value had passed it: if none is above zero, it is the zero of v0. */
 INLINE vec NAME(few_taps_largest)(const int may_be_nan, const int mode, vec v0, vec v1, vec v2, vec v3,
                                   where_lanes *place) {
     vec best = v0;
@@ -174,7 +173,7 @@ INLINE void NAME(few_taps_tile)(const int pixels, const int width, const int rag
             GIVE_WINDOW(may_be_nan, filters, 4, 5, 6, 7, 0) \
             if (width == 2) GIVE_WINDOW(may_be_nan, filters + other, 4, 5, 6, 7, 1) \
         } }
-    /* Comparisons take turns with multiply-adds, additions do not: one look for NaN at the sum. */
+    /* Comparisons compete with multiply-adds for a unit, additions do not: one test of the sum finds NaN. */
     vec sum = c00;
 #define ADD_UP(i) sum += c##i##0 + c##i##1;
     EACH_PIXEL(ADD_UP)
@@ -185,7 +184,7 @@ INLINE void NAME(few_taps_tile)(const int pixels, const int width, const int rag
 #undef GIVE
 }
 
-/* All filters of a tile whose first output, or window, is i. */
+/* All filters of a tile; its first output, or window, is i. */
 INLINE void NAME(few_taps_tiles)(const int pixels, const int pooled, NAME(few_taps_job) *job,
                                  ptrdiff_t i) {
     job->kernel = job->packed;
@@ -208,7 +207,7 @@ INLINE void NAME(few_taps_tiles)(const int pixels, const int pooled, NAME(few_ta
     }
 }
 
-/* All outputs, or windows, in tiles of `each`; the last tile begins earlier, so as to be full. */
+/* All outputs, or windows, in tiles of `each`; the last tile begins earlier, so that it is full. */
 INLINE void NAME(few_taps_outputs)(const int each, const int pooled, NAME(few_taps_job) *job) {
     for (job->next = 0; job->next < job->count; job->next += each) {
         const ptrdiff_t i = job->next + each > job->count ? job->count - each : job->next;
@@ -233,7 +232,7 @@ INLINE void NAME(few_taps_outputs)(const int each, const int pooled, NAME(few_ta
 
 static void NAME(few_taps_forward)(const cconv_few_taps_walk *s, ptrdiff_t count, const void *x,
                                    const void *packed, int mode, void *y) {
-    /* argmax is moved along y, never followed */
+    /* argmax has to move along with y, and is never used */
     NAME(few_taps_job) job = {
         .walk = s, .count = count, .mode = mode, .x = x, .packed = packed, .y = y, .argmax = y};
     if (count < TILE_PIXELS) NAME(few_taps_outputs)(1, 0, &job);

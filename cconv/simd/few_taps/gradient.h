@@ -1,22 +1,22 @@
 /* few_taps/gradient.h: the weight gradient of convolutions of few taps.
  *
  *   sums[t, f] = sum over outputs m of x[input of m + at[t]] * dy[m, f],
- *   sums[taps, f] = that of dy
+ *   sums[taps, f] = sum over outputs m of dy[m, f]
  *
- * The sums of few_taps/sums.h stay in registers while the outputs pass by.  They go by in blocks of 2x2,
- * row after row within a block, so that 2x2 max pooling visits its windows in the same order: there
- * only one of four outputs has a gradient, so the input of the one that argmax names is picked for
- * every filter (`quads` has the four side by side) and one product stands for four, three of which
- * would add zero.  Both give the same bits, as long as x is finite: a chain of sums is as many
- * blocks as PASS_BLOCKS at most, whole rows of them if they fit, and windows are cut as blocks are.
+ * The sums of few_taps/sums.h stay in registers while the outputs pass by, in blocks of 2x2 outputs, row
+ * after row within a block.  2x2 max pooling visits its windows in the same order.  There only one of the
+ * four outputs has a gradient.  For every filter, the input of the output that argmax names is picked
+ * (`quads` holds the four side by side), and one product replaces four, three of which would add zero.  Both
+ * ways give the same bits if x is finite: a chain of sums has at most PASS_BLOCKS blocks, and whole rows of
+ * them if they fit; windows are cut as blocks are.
  *
  * sums: for each vector of filters, as few_taps/forward.h has them, (taps + 1, LANES). */
 #undef PLACES
 #undef PICK
 #undef FEW_BYTES
 #undef PASS_BLOCKS
-#define FEW_BYTES 8192 /* of dy: enough that putting the sums is little */
-#define PASS_BLOCKS 64 /* of 2x2 outputs, in one chain */
+#define FEW_BYTES 8192 /* of dy in a pass: enough that storing the sums takes little time */
+#define PASS_BLOCKS 64 /* blocks of 2x2 outputs in one chain */
 
 /* PICK(q, places): q[places[lane] % 4] for every lane, of four values; PLACES prepares places. */
 #define PLACES(v) (v)
@@ -30,14 +30,14 @@
 #define PICK(q, places) \
     ((vec)_mm256_permutevar_ps(_mm256_broadcast_ps((const __m128 *)(q)), (__m256i)(places)))
 #elif defined(ISA_AVX2)
-/* the two halves of each double */
+/* Each double is permuted as two floats. */
 #undef PLACES
 #define PLACES(v) ((v) * 2 + (((v) * 2 + 1) << 32))
 #define PICK(q, places) ((vec)_mm256_permutevar8x32_ps( \
     _mm256_castpd_ps(_mm256_loadu_pd(q)), (__m256i)(places)))
 #else
 INLINE vec NAME(pick)(const REAL *q, ivec places) {
-    /* In one go: GCC would put lane after lane by way of memory. */
+    /* In one expression: GCC would otherwise write lane after lane to memory. */
 #if REAL_BITS == 32
     return (vec){q[places[0] & 3], q[places[1] & 3], q[places[2] & 3], q[places[3] & 3]};
 #else
@@ -47,13 +47,13 @@ INLINE vec NAME(pick)(const REAL *q, ivec places) {
 #define PICK(q, places) NAME(pick)((q), (places))
 #endif
 
-/* dy of LANES filters, or of the first, ragged; zero where argmax is 255, nothing.  The places are
- * for PICK. */
+/* dy of LANES filters, or of `filters` if ragged; zero where argmax is 255 (nothing).  *places gets the
+ * places for PICK. */
 INLINE vec NAME(picked)(const int ragged, ptrdiff_t filters, const REAL *dy, const uint8_t *argmax,
                         ivec *places) {
     const tail last = TAIL(ragged ? filters : LANES);
 #if defined(ISA_AVX512)
-    /* On bytes, which take a quarter of the time of vectors. */
+    /* The comparison is on bytes, and takes a quarter of the time of vectors. */
 #if REAL_BITS == 32
     const __m128i bytes = ragged ? _mm_maskz_loadu_epi8(last, argmax)
                                  : _mm_loadu_si128((const __m128i *)argmax);
@@ -72,7 +72,7 @@ INLINE vec NAME(picked)(const int ragged, ptrdiff_t filters, const REAL *dy, con
 #endif
 }
 
-/* few_taps_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) its windows'. */
+/* few_taps_sum behind 2x2 max pooling: x is quads; dy, argmax (rows, columns, filters) belong to windows. */
 INLINE void NAME(few_taps_pooled_sum)(const int ragged, const cconv_few_taps_walk *s,
                                       const ptrdiff_t *at, ptrdiff_t taps, ptrdiff_t rows,
                                       ptrdiff_t columns, const REAL *x, const REAL *dy,
@@ -104,7 +104,7 @@ INLINE ptrdiff_t NAME(few_taps_chunks)(ptrdiff_t taps, ptrdiff_t most) {
 }
 
 #if defined(PAIR_TAPS)
-/* All taps of two vectors of filters, the second `other` elements of dy behind the first. */
+/* All taps of two vectors of filters; the second lies `other` elements of dy behind the first. */
 INLINE void NAME(few_taps_pairs)(const cconv_few_taps_walk *s, ptrdiff_t rows, ptrdiff_t columns,
                                  const REAL *x, const REAL *dy, ptrdiff_t other, cconv_ahead *ahead,
                                  int first, REAL *sums) {
@@ -113,7 +113,7 @@ INLINE void NAME(few_taps_pairs)(const cconv_few_taps_walk *s, ptrdiff_t rows, p
     for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
         const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
         REAL *const bias = sums + taps * LANES;
-        if (chunk) /* the first one sums dy */
+        if (chunk) /* only the first chunk sums dy */
             NAME(few_taps_pair)(0, s, s->at + t, count, rows, columns, x, dy, other, ahead, first,
                                 sums + t * LANES, apart, bias);
         else
@@ -123,8 +123,8 @@ INLINE void NAME(few_taps_pairs)(const cconv_few_taps_walk *s, ptrdiff_t rows, p
 }
 #endif
 
-/* All taps and filters over outputs of which a chain of sums is made, as many taps at a time as
- * there are registers; argmax: NULL, not pooled. */
+/* All taps and filters over the outputs of one chain of sums, up to MOST_TAPS taps at a time; if argmax is
+ * NULL, nothing is pooled. */
 INLINE void NAME(few_taps_pass)(const int ragged, const int half, const cconv_few_taps_walk *s,
                                 ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy,
                                 const uint8_t *argmax, cconv_ahead *ahead, int first, REAL *sums) {
@@ -144,7 +144,7 @@ INLINE void NAME(few_taps_pass)(const int ragged, const int half, const cconv_fe
         const ptrdiff_t j = NAME(few_taps_vector)(filters, v);
         for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
             const ptrdiff_t t = chunk * taps / chunks, count = (chunk + 1) * taps / chunks - t;
-            /* The first chunk sums dy, the others do so in vain. */
+            /* The first chunk sums dy.  The others do so too, but their sum is not used. */
             REAL again[LANES] = {0}, *const bias = chunk ? again : sums + taps * LANES;
             if (argmax)
                 NAME(few_taps_pooled_sum)(ragged, s, s->at + t, count, rows, columns, x, dy + j,
@@ -161,7 +161,7 @@ INLINE void NAME(few_taps_pass)(const int ragged, const int half, const cconv_fe
     }
 }
 
-/* How often few_taps_pass walks over outputs. */
+/* How many times few_taps_pass walks over the same outputs. */
 INLINE ptrdiff_t NAME(few_taps_walks)(const int ragged, const cconv_few_taps_walk *s, int pooled) {
     const ptrdiff_t vectors = NAME(few_taps_vectors)(s->filters);
     const ptrdiff_t chunks = NAME(few_taps_chunks)(s->taps, MOST_TAPS);
@@ -174,27 +174,27 @@ INLINE ptrdiff_t NAME(few_taps_walks)(const int ragged, const cconv_few_taps_wal
 #endif
 }
 
-/* All outputs, in passes: some rows, or parts of two rows that are long.  All taps and filters see
- * these before the next ones, so that those come from memory meanwhile. */
+/* All outputs, in passes: each some rows, or parts of two rows if they are long.  All taps and filters see
+ * the outputs of a pass before the next pass, which comes from memory meanwhile. */
 INLINE void NAME(few_taps_sums)(const int ragged, const int half, const cconv_few_taps_walk *s,
                                 ptrdiff_t rows, const REAL *x, const REAL *dy, const uint8_t *argmax,
                                 int first, REAL *sums) {
     const ptrdiff_t filters = s->filters, down = s->wide * filters, side = argmax ? 1 : 2;
     const ptrdiff_t whole = s->columns / side, blocks = whole ? whole : 1; /* of 2x2 outputs, in a row */
     const ptrdiff_t most = rows == 1 && !argmax ? PASS_BLOCKS / 2 : PASS_BLOCKS;
-    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row: so many blocks, */
-    const ptrdiff_t each = (blocks + parts - 1) / parts * side;
+    const ptrdiff_t parts = (blocks + most - 1) / most; /* of a row: at most `most` blocks each */
+    const ptrdiff_t each = (blocks + parts - 1) / parts * side; /* outputs, or windows, of a part */
     const ptrdiff_t few = 1 + FEW_BYTES / (2 * blocks * filters * (ptrdiff_t)sizeof(REAL));
     const ptrdiff_t fit = parts > 1 ? 1 : most / blocks, at_once = side * (few < fit ? few : fit);
     const ptrdiff_t walks = NAME(few_taps_walks)(ragged, s, argmax != 0);
     ptrdiff_t i = 0;
-    do { /* without rows too: the first sums are to be nothing then */
+    do { /* also without rows: then the sums must become zero if `first` */
         const ptrdiff_t some = rows - i < at_once ? rows - i : at_once;
-        int more = 1; /* of these rows */
+        int more = 1; /* whether these rows have more parts */
         for (ptrdiff_t start = 0, stop; more; start = stop) {
             stop = start + each + 2 * side > s->columns ? s->columns : start + each;
             more = stop < s->columns;
-            /* What comes next: the rest of these rows, or the next ones. */
+            /* The next pass: the next part of these rows, or the next rows. */
             const ptrdiff_t at = i * down + start * filters;
             const ptrdiff_t next = more ? i * down + stop * filters : (i + some) * down;
             const ptrdiff_t high = parts > 1 ? some : 1;

@@ -1,9 +1,9 @@
-/* few_taps/sums.h: the sums of few_taps/gradient.h for one vector of filters, or two, and some taps; with
- * HALF_VECTORS for up to half a vector, on processors whose multipliers are half as wide as their
+/* few_taps/sums.h: the sums of few_taps/gradient.h, for one vector of filters, or two, and some taps.  With
+ * HALF_VECTORS for up to half a vector: that helps processors whose multipliers are half as wide as their
  * vectors.
  *
- * Up to MOST_TAPS sums stay in registers while some outputs pass by: one load of dy and one fused
- * multiply-add a tap.  They begin from nothing and are then added to what was there. */
+ * Up to MOST_TAPS sums stay in registers while some outputs pass by: one load of dy, and one fused
+ * multiply-add a tap.  They begin from zero and are then added to those in memory. */
 #undef MOST_TAPS
 #undef PAIR_TAPS
 #undef EACH_TAP
@@ -27,16 +27,16 @@
 #define MOST_TAPS 24
 #else
 #define MOST_TAPS 10
-#define PAIR_TAPS 5 /* at a time, of two vectors of filters: an input is broadcast once for both */
+#define PAIR_TAPS 5 /* at once for two vectors of filters: each input is broadcast once for both */
 #endif
-/* from the last on, so that a switch can begin anywhere */
+/* Starts with the last tap, so that a switch can begin at any tap. */
 #define EACH_TAP(DO) DO(24) DO(23) DO(22) DO(21) DO(20) DO(19) DO(18) DO(17) DO(16) DO(15) DO(14) \
     DO(13) DO(12) DO(11) DO(10) DO(9) DO(8) DO(7) DO(6) DO(5) DO(4) DO(3) DO(2) DO(1) DO(0)
 
-/* The sums of `taps` taps and their registers. */
+/* Declares, and stores, the sum of tap t. */
 #define OPEN_SUM(t) vec c##t = {0};
 #define PUT_SUM(t) if (t < MOST_TAPS && t < taps) ADD_TO(sums + t * SUM_LANES, c##t)
-/* what is at p (no number yet if `first`) += v */
+/* p += v; if `first`, p holds no numbers yet, and counts as zero */
 #define ADD_TO(p, v) { \
         vec old_ = {0}; \
         if (!first) old_ = LOAD(p); \
@@ -45,8 +45,8 @@
 #define TAPS(DO) switch (taps) { EACH_TAP(DO) default: break; }
 #define TAP(t, ...) case t + 1: if (t < MOST_TAPS) { __VA_ARGS__; } __attribute__((fallthrough));
 
-/* `taps` taps, from `at` on, of one vector of filters; dy (rows, columns) from that vector on; sums
- * (taps, SUM_LANES), bias (LANES).  ragged: it is not full; ahead: what to ask for meanwhile. */
+/* The sums of `taps` taps from `at` on for one vector of filters; dy (rows, columns) points to that vector;
+ * sums (taps, SUM_LANES), bias (LANES).  ragged: the vector is not full; ahead: what is prefetched. */
 static inline __attribute__((always_inline)) void NAME(few_taps_sum)(
         const int ragged, const cconv_few_taps_walk *s, const ptrdiff_t *at, ptrdiff_t taps,
         ptrdiff_t rows, ptrdiff_t columns, const REAL *x, const REAL *dy, cconv_ahead *ahead,
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void NAME(few_taps_sum)(
             cconv_fetch(ahead);
             const vec ga = GET_DY(g), gb = GET_DY(g + filters);
             const vec gc = GET_DY(g + down), gd = GET_DY(g + down + filters);
-            of_dy += ga + gb + gc + gd; /* a chain of a quarter of the terms */
+            of_dy += ga + gb + gc + gd; /* its chain has a quarter of the terms */
 #define BLOCK_(t) TAP(t, const ptrdiff_t tap = at[t]; c##t = FMA(SPLAT(a[tap]), ga, c##t); \
                       c##t = FMA(SPLAT(b[tap]), gb, c##t); c##t = FMA(SPLAT(c[tap]), gc, c##t); \
                       c##t = FMA(SPLAT(d[tap]), gd, c##t))
@@ -91,8 +91,8 @@ static inline __attribute__((always_inline)) void NAME(few_taps_sum)(
 _Static_assert(PAIR_TAPS == 5, "EACH_OF_PAIR has as many");
 #define EACH_OF_PAIR(DO) DO(4) DO(3) DO(2) DO(1) DO(0)
 
-/* few_taps_sum for two full vectors of filters, which lie `other` elements of dy and `apart` of sums
- * apart; the bias only if asked. */
+/* few_taps_sum for two full vectors of filters, `other` elements of dy and `apart` of sums apart; the bias
+ * only if sums_dy. */
 INLINE void NAME(few_taps_pair)(const int sums_dy, const cconv_few_taps_walk *s, const ptrdiff_t *at,
                                 ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t columns, const REAL *x,
                                 const REAL *dy, ptrdiff_t other, cconv_ahead *ahead, const int first,
@@ -102,7 +102,7 @@ INLINE void NAME(few_taps_pair)(const int sums_dy, const cconv_few_taps_walk *s,
 #define OPEN_PAIR(t) vec c##t##0 = {0}, c##t##1 = {0};
     EACH_OF_PAIR(OPEN_PAIR)
 #undef OPEN_PAIR
-    /* Of fewer taps the first is summed again, in vain: cheaper than to ask how many there are. */
+    /* Where there are fewer taps, the first is summed again in vain: that is cheaper than a test. */
 #define PLACE_OF(t) const ptrdiff_t at##t = at[t < taps ? t : 0];
     EACH_OF_PAIR(PLACE_OF)
 #undef PLACE_OF

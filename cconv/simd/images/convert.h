@@ -1,6 +1,6 @@
 /* images/convert.h: numbers of any kind to REAL, as a batch of a data set is gathered. */
 
-/* Elements that are converted together before they are written to places apart. */
+/* Elements that are converted at once, before they are written `step` apart. */
 #define TILE 512
 
 #define CONVERT_CASE(kind, TYPE, value)                                                         \
@@ -9,7 +9,7 @@
         for (ptrdiff_t i = 0; i < n; i++) out[i] = (REAL)(value) * scale + offset;              \
     } break;
 
-/* The value of a float16 from its bits: its exponent is that of a float 112 too small. */
+/* The value of a float16 from its bits.  As bits of a float, its exponent is 112 too small. */
 INLINE float NAME(of_half)(uint16_t half) {
     union { uint32_t bits; float value; } u = {(uint32_t)(half & 0x7FFF) << 13};
     u.value *= 0x1p112f;
@@ -17,7 +17,7 @@ INLINE float NAME(of_half)(uint16_t half) {
     return u.value;
 }
 
-/* x (n) of that kind -> out (n) = REAL(x) * scale + offset. */
+/* x (n) of this kind -> out (n) = REAL(x) * scale + offset. */
 static void NAME(convert_together)(ptrdiff_t n, int kind, const void *x, REAL scale, REAL offset,
                                    REAL *out) {
     switch (kind) {
@@ -35,7 +35,7 @@ static void NAME(convert_together)(ptrdiff_t n, int kind, const void *x, REAL sc
     }
 }
 
-/* x (n) of that kind, whose items have that size -> out (n), step apart,
+/* x (n) of this kind, `item` bytes each -> out (n), `step` apart,
  * = REAL(x) * scale + offset, three roundings.  A scale of 1 and an offset of -0 change nothing. */
 static void NAME(convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale,
                           double offset, ptrdiff_t step, void *out) {

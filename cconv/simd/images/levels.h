@@ -1,9 +1,9 @@
 /* images/levels.h: brightness and contrast of images.
  *
- * What is below `low` becomes low, and what is above `high` high; a NaN stays one. */
+ * Values below `low` become low, values above `high` become high; a NaN stays NaN. */
 
-/* Pixels whose sums run side by side, the terms of each of these chains, and of a chain of their
- * sums; channels that are summed together. */
+/* BESIDE pixels are added side by side.  CHAIN terms make a chain; the sums of CHAINS chains make a chain
+ * of the next level.  TOGETHER: channels that are added at once. */
 #define BESIDE 8
 #define CHAIN 64
 #define CHAINS 256
@@ -22,7 +22,7 @@ static void NAME(brighten)(ptrdiff_t n, double delta, double low, double high, c
         ((REAL *)y)[i] = NAME(between)(((const REAL *)x)[i] + more, least, most);
 }
 
-/* dy (n), y (n) -> dx (n): dy where y lies between low and high, 0 where it was set to one. */
+/* dy (n), y (n) -> dx (n): dy where low < y < high, else 0. */
 static void NAME(brighten_backward)(ptrdiff_t n, double low, double high, const void *dy,
                                     const void *y, void *dx) {
     const REAL least = (REAL)low, most = (REAL)high;
@@ -57,7 +57,7 @@ INLINE void NAME(channel_sums)(ptrdiff_t pixels, ptrdiff_t c, ptrdiff_t count, c
     for (ptrdiff_t k = 0; k < count; k++) sums[k] = all[k];
 }
 
-/* The same channels of x (pixels, c) -> y (pixels, c). */
+/* x (pixels, c) -> y (pixels, c), as in `contrast`, for channels 0 ... count - 1. */
 INLINE void NAME(contrast_channels)(ptrdiff_t pixels, ptrdiff_t c, ptrdiff_t count, REAL factor,
                                     REAL low, REAL high, const REAL *x, REAL *y) {
     double sums[TOGETHER];

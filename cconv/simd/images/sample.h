@@ -1,18 +1,18 @@
-/* images/sample.h: images mirrored, and images whose pixels are found at other places of the input.
+/* images/sample.h: flips of images, and images that are sampled at other places of the input.
  *
- * Places and weights are double for both real types, and so are the sums of the at most four
- * pixels between which a place lies. */
+ * Places and weights are double for both real types, and so is the sum of the four pixels at most
+ * that surround a place. */
 
-/* Pixels of an output row whose places are computed together, and how far off the image, in pixels,
- * a place is told apart. */
+/* TOGETHER: pixels of an output row whose places are computed at once.  FAR: coordinates are cut at this
+ * distance, in pixels, so that they fit into an int32. */
 #define TOGETHER 64
 #define FAR ((double)(1 << 30))
 
-/* What each pixel of a part of an output row is made of. */
+/* The taps of a part of an output row: what each of its pixels is made of. */
 typedef struct {
-    ptrdiff_t place[4][TOGETHER]; /* element of the input's image where the pixel begins */
+    ptrdiff_t place[4][TOGETHER]; /* element of the input image at which the pixel begins */
     double weight[4][TOGETHER];
-    double lost[TOGETHER]; /* weight of what lies outside, if that has a value of its own */
+    double lost[TOGETHER]; /* with CCONV_FILL_CONSTANT: weight of the taps outside the image */
 } NAME(taps);
 
 /* x (w, c) -> y (w, c), pixels in reverse order. */
@@ -35,7 +35,7 @@ static void NAME(flip)(ptrdiff_t h, ptrdiff_t w, ptrdiff_t c, int upside_down, i
     }
 }
 
-/* The pixel of an axis of n that stands for index i. */
+/* The pixel that is read for index i of an axis of n pixels. */
 INLINE ptrdiff_t NAME(inside)(ptrdiff_t i, ptrdiff_t n, int fill) {
     if (i >= 0 && i < n) return i;
     if (fill == CCONV_FILL_NEAREST || fill == CCONV_FILL_CONSTANT) return i < 0 ? 0 : n - 1;
@@ -45,7 +45,8 @@ INLINE ptrdiff_t NAME(inside)(ptrdiff_t i, ptrdiff_t n, int fill) {
     return i < n ? i : period - 1 - i;
 }
 
-/* Along one axis: the pixel below the place of each of n outputs, and how far above it that is. */
+/* Along one axis, for n outputs: the pixel at or below the place of each, and the distance from it; without
+ * interpolation the nearest pixel, and 0. */
 INLINE void NAME(along)(const double *by_column, double by_row, double middle, int bilinear,
                         ptrdiff_t n, int32_t *below, double *share) {
     for (ptrdiff_t j = 0; j < n; j++) {
@@ -60,7 +61,8 @@ INLINE void NAME(along)(const double *by_column, double by_row, double middle, i
     }
 }
 
-/* The taps of output pixels (i, first) ... of an image: 4, or 1 without interpolation; how many. */
+/* The taps of n output pixels (i, first), (i, first + 1), ...; returns how many each has: 4, or 1 without
+ * interpolation. */
 static int NAME(taps_of)(const cconv_sampling *p, const double *at, ptrdiff_t i, ptrdiff_t first,
                          ptrdiff_t n, NAME(taps) *taps) {
     int32_t rows[TOGETHER], columns[TOGETHER];
@@ -126,8 +128,8 @@ static void NAME(sample)(const cconv_sampling *p, const double *at, const void *
         }
 }
 
-/* dy (oh, ow, c), at (2, ow + oh) -> dx (h, w, c): every gradient goes to the pixels its value came
- * from, first all the upper left of them, then all the upper right, lower left, lower right. */
+/* dy (oh, ow, c), at (2, ow + oh) -> dx (h, w, c): every gradient goes to the pixels that its value came
+ * from: first all upper left ones, then all upper right, lower left, lower right ones. */
 static void NAME(sample_backward)(const cconv_sampling *p, const double *at, const void *dy,
                                   void *dx) {
     NAME(taps) taps;

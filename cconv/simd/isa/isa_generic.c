@@ -6,8 +6,8 @@
 #include <emmintrin.h>
 #endif
 #if defined(__SSE2__) && !defined(__clang__)
-/* Built for size, after the headers above: of x86-64 only processors without AVX2 run this, about
- * a fifth slower so, while at full speed it would be the largest part of what is installed. */
+/* Optimised for size, but not the headers above.  On x86-64 only processors without AVX2 run this code.
+ * It is about a fifth slower this way; at full speed it would be the largest part of the package. */
 #pragma GCC optimize("Os")
 #endif
 #define ISA(name) name##_generic

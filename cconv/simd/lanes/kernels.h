@@ -1,11 +1,11 @@
 /* lanes/kernels.h: convolutions with few filters, across images.
  *
  * With 6 filters a vector along the filters is mostly empty.  Here the lanes of a vector are the
- * images of a group: each value of x is a vector, each weight a broadcast scalar, and no lane is
- * lost whatever the sizes of the image.  x is transposed to (pixels, channels, images) and back.
+ * images of a group: each value of x is a vector, each weight a broadcast scalar, and every lane is
+ * used, whatever the sizes of the image.  x is transposed to (pixels, channels, images), and y back.
  *
- * Every output is the chain of fused multiply-adds of product/product.h, in the same order u, v, channel
- * from zero with the bias added at the end: both give the same bits. */
+ * Every output is the chain of fused multiply-adds of product/product.h, in the same order u, v, channel,
+ * from zero, with the bias added at the end: both give the same bits. */
 #include "window.h"
 
 #undef GROUP
@@ -57,7 +57,7 @@ static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, c
 
 /* ---- outputs ---- */
 
-/* Outputs of a row in registers beside n filters. */
+/* Outputs of a row that are in registers, with n filters. */
 #undef LANES_WIDE
 #if defined(ISA_AVX512) || defined(__aarch64__)
 #define LANES_WIDE(n) ((n) <= 6 ? 4 : 3)
@@ -68,7 +68,7 @@ static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, c
 #undef EACH_FILTER
 #define EACH_FILTER(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* `count` outputs, `step` apart in x, which see the taps (nu, nv); one vector of images. */
+/* `count` outputs, `step` apart in x, which all see the taps (nu, nv), for one vector of images. */
 static inline __attribute__((always_inline)) void NAME(lanes_points)(
         const int f, const int count, const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv,
         const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
@@ -141,7 +141,7 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
     window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
     window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
     for (ptrdiff_t j = 0; j < d->columns;) {
-        /* Moved back where fewer are left: they get the same bits again. */
+        /* Where fewer are left, start earlier: some outputs get the same bits again. */
         const int some = j >= lo && j < hi && hi - lo >= wide;
         if (some && j > hi - wide) j = hi - wide;
         const ptrdiff_t column = j * d->sw - d->left;

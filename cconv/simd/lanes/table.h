@@ -3,7 +3,7 @@
 #define CCONV_LANES_TABLE_H
 #include <stddef.h>
 
-/* Images of a group: as many reals as a cache line holds, for every instruction set. */
+/* A group has as many images as a cache line holds reals, for every instruction set. */
 #define CCONV_GROUP_BYTES 64
 
 /* The output y[i, j] sees the input rows i*sh + u*dh - top and columns j*sw + v*dw - left. */
@@ -14,7 +14,7 @@ typedef struct {
     ptrdiff_t columns, f;            /* outputs of a row; filters, at most 8 */
 } cconv_lanes_shape;
 
-/* All arrays hold one real type; out and in never overlap.  G images make a group. */
+/* All arrays hold one real type; input and output never overlap.  A group has G images. */
 typedef struct {
     /* x, `count` images `image` apart -> group (n, G), zeros for the images that are not there */
     void (*gather)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, const void *x, void *group);

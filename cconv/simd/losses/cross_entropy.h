@@ -6,7 +6,7 @@ INLINE vec NAME(entropy)(vec target, vec shifted, vec rest) {
     return BLEND(EQ(target, zero), zero, target * (rest - shifted));
 }
 
-/* One row against class `label`: d (n) holds exp(x - most) and gets the gradient; returns the
+/* One row against class `label`: d (n) holds exp(x - most), and gets the gradient.  Returns the
  * loss. */
 INLINE REAL NAME(label_entropy)(ptrdiff_t label, const REAL *x, REAL most, REAL share, REAL rest,
                                 REAL scale, REAL own, REAL *d) {
@@ -14,7 +14,7 @@ INLINE REAL NAME(label_entropy)(ptrdiff_t label, const REAL *x, REAL most, REAL 
     return rest - (x[label] - most);
 }
 
-/* LANES rows; scale: of their gradients; returns their losses */
+/* The same for LANES rows; scale: the factors of their gradients.  Returns their losses. */
 INLINE vec NAME(cross_entropy_few)(ptrdiff_t n, const ivec *row_of, const REAL *x,
                                    const REAL *target, const long long *labels, vec scale,
                                    REAL *d) {
@@ -62,9 +62,9 @@ INLINE REAL NAME(cross_entropy_one)(ptrdiff_t n, const REAL *x, const REAL *targ
     return loss[0];
 }
 
-/* losses (m): weight * loss of every row of logits (m, n) against target (m, n), or against the
- * classes labels (m) if target is NULL; dlogits (m, n): weight / samples * its gradient; weights
- * (m), NULL for 1 */
+/* losses (m): weight * loss of every row of logits (m, n) against target (m, n), or against the classes
+ * labels (m) if target is NULL; dlogits (m, n): the gradients, times weight / samples; weights (m) are 1
+ * if NULL */
 static void NAME(cross_entropy)(ptrdiff_t m, ptrdiff_t n, const void *logits, const void *target_,
                                 const long long *labels, const double *weights, double samples,
                                 double *losses, void *dlogits) {

@@ -1,4 +1,4 @@
-/* merging/merging.h: what layers of several inputs do with the elements and the rows of arrays. */
+/* merging/merging.h: layers of several inputs, for elements and rows of arrays. */
 
 /* out (n) = f of a, b (n), element by element; out may be a or b */
 #undef BINARY
@@ -14,10 +14,10 @@ BINARY(plus_relu, RELU(u + v))
 BINARY(minus, u - v)
 BINARY(times, u * v)
 BINARY(over, u / v)
-/* NaN where one of them is: MIN2 and MAX2 give the second */
+/* NaN where one of them is: MIN2 and MAX2 return the second operand then */
 BINARY(larger, BLEND(NAN_(u), u, MAX2(u, v)))
 BINARY(smaller, BLEND(NAN_(u), u, MIN2(u, v)))
-/* 1 where a is larger, 1/2 where they are equal, else 0, so for NaN */
+/* 1 where a is larger, 1/2 where both are equal, else 0, also for NaN */
 BINARY(larger_share, BLEND(LT(v, u), SPLAT((REAL)1), BLEND(EQ(u, v), SPLAT((REAL)0.5), (vec){0})))
 
 /* out (n) = a (n) / s; out may be a */
@@ -49,7 +49,7 @@ static void NAME(scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *a, const void
     for (ptrdiff_t r = 0; r < m; r++, x += n, y += n) MAP(n, PUT(y, GET(x) * GET(scale)));
 }
 
-/* sums: those of `vectors` vectors of columns of x, y (m, n), whose accumulators stay in registers */
+/* sums of x * y over the rows of x, y (m, n), for `vectors` vectors of columns; they stay in registers */
 INLINE void NAME(product_block)(ptrdiff_t m, ptrdiff_t n, int vectors, const REAL *x, const REAL *y,
                                 REAL *sums) {
     vec parts[8] = {{0}};
@@ -59,8 +59,8 @@ INLINE void NAME(product_block)(ptrdiff_t m, ptrdiff_t n, int vectors, const REA
     for (int s = 0; s < vectors; s++) STORE(sums + s * LANES, parts[s]);
 }
 
-/* out (n) = sums over the rows of a (m, n) times b (m, n), added row by row; of one column, as the
- * sum of a row.  The rows are gone through once for each block of columns. */
+/* out (n) = sums over the rows of a (m, n) times b (m, n), added row by row; if there is one column, it is
+ * added as a row is.  The rows are read once for each block of columns. */
 static void NAME(product_sums)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *out) {
     const REAL *x = a, *y = b;
     REAL *sums = out;
@@ -88,7 +88,7 @@ static void NAME(product_sums)(ptrdiff_t m, ptrdiff_t n, const void *a, const vo
         PUT(sums, sum));
 }
 
-/* to: n numbers of each of m rows of `from`, whose rows are `from_step` apart, those of `to` `step` */
+/* to = the first n numbers of each of m rows of `from`; rows of from are `from_step` apart, of to `step` */
 static void NAME(copy_rows)(ptrdiff_t m, ptrdiff_t n, const void *from_, ptrdiff_t from_step,
                             void *to_, ptrdiff_t step) {
     const REAL *from = from_;

@@ -1,9 +1,9 @@
-/* normalization/columns.h: rows x (m, c) whose columns have numbers of their own: sums of each column, in
- * double, row by row; the normalisation with a ReLU behind it, and its gradient.
+/* normalization/columns.h: rows x (m, c) and one number for each column: sums of each column, in double,
+ * row by row; the normalisation with a ReLU behind it, and its gradient.
  *
- * Sums of COLUMN_ROWS rows stay in registers, a vector of columns at a time, and all rows of a sum are
- * added in their order.  Nothing is fused, so that every instruction set gives the same bits.  A ReLU ends
- * at `cap`; there is none if that is 0. */
+ * The sums of COLUMN_ROWS rows stay in registers, for one vector of columns at a time, and all rows of a
+ * sum are added in their order.  Nothing is fused, so that every instruction set gives the same bits.  The
+ * ReLU is cut at `cap`; if cap is 0, there is no ReLU. */
 #undef COLUMN_ROWS
 #undef HALF_LANES
 #undef column_vec
@@ -75,11 +75,11 @@ static void NAME(normalize_columns)(ptrdiff_t m, ptrdiff_t c, const void *x_, co
     }
 }
 
-/* What comes back through the ReLU from dy: where 0 < v < cap, or 0 < v if nothing is cut. */
+/* dy in front of the ReLU: dy where 0 < v < cap, else 0; an infinite cap cuts nothing */
 #define PASSED(dy, v) BLEND(LT(zero, v), BLEND(LT(v, most), dy, zero), zero)
 #define IS_PASSED(v) (0 < (v) && ((v) < (REAL)cap || cap == INFINITY_))
 
-/* dy (LANES) from behind the ReLU at x, if there is one */
+/* dy (LANES) in front of the ReLU at x; if there is no ReLU, dy itself */
 INLINE vec NAME(behind_relu)(const REAL *dy, const REAL *x, const REAL *mean, const REAL *scale,
                              const REAL *shift, const double cap) {
     const vec zero = {0}, most = SPLAT((REAL)cap);
@@ -88,12 +88,12 @@ INLINE vec NAME(behind_relu)(const REAL *dy, const REAL *x, const REAL *mean, co
     return cap == INFINITY_ ? BLEND(LT(zero, v), LOAD(dy), zero) : PASSED(LOAD(dy), v);
 }
 
-/* the same of one number */
+/* the same for one number */
 INLINE REAL NAME(one_behind_relu)(REAL dy, REAL x, REAL mean, REAL scale, REAL shift, double cap) {
     return cap == 0 || IS_PASSED(NORMAL(x, mean, scale, shift)) ? dy : 0;
 }
 
-/* sums (c) of dy (m, c) from in front of the ReLU, products (c) of that and x (m, c) - mean (c) */
+/* sums (c) of dy (m, c) in front of the ReLU, and products (c): sums of that times x (m, c) - mean (c) */
 static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, const void *x_,
                                   const void *mean_, const void *scale_, const void *shift_,
                                   double cap, double *sums, double *products) {
@@ -137,8 +137,8 @@ static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, con
     }
 }
 
-/* dx (m, c), which may be dy, = dy (m, c) from in front of the ReLU * scale (c) - (x (m, c) - mean (c)) *
- * slope (c) - less (c); shift (c) is the normalisation's, for the ReLU alone */
+/* dx (m, c) = d * scale (c) - (x (m, c) - mean (c)) * slope (c) - less (c), where d is dy (m, c) in front of
+ * the ReLU; dx may be dy.  shift (c) is that of the normalisation, and serves the ReLU alone. */
 static void NAME(columns_backward)(ptrdiff_t m, ptrdiff_t c, const void *dy_, const void *x_,
                                    const void *mean_, const void *scale_, const void *shift_,
                                    double cap, const void *slope_, const void *less_, void *dx_) {

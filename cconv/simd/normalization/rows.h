@@ -1,8 +1,8 @@
 /* normalization/rows.h: rows that are normalised by statistics of their own, forward and back.
  *
- * The mean of a row is a double, and is taken away in two steps: as the REAL next to it, and what that
- * lacks.  So a row far from zero loses nothing in the difference.  Short rows are done LANES at once
- * (rows/few.h) with the bits that they would get alone; statistics (m, 2) are mean and 1 / deviation. */
+ * The mean of a row is a double.  It is subtracted in two steps: the REAL next to it, then the rest.  So a
+ * row far from zero loses nothing in the difference.  Short rows are done LANES at once (rows/few.h), with
+ * the same bits as alone.  statistics (m, 2) are mean and 1 / deviation. */
 #undef CENTRED
 #undef WEIGHED
 #undef IN_ROW
@@ -12,7 +12,7 @@
 #define CENTRED(p) ((GET(p) - high) - low)
 #define WHOLE(p) LOAD((p) + i)
 #define WEIGHED(p) (gamma ? (vec)(GET(p) * GET(gamma)) : (vec)(GET(p)))
-/* Behind the row's end, where GET gives zeros, 0. */
+/* 0 behind the row's end, where GET gives zeros. */
 #define IN_ROW(v) (RAGGED ? (vec)((v) * LOAD_TAIL(NAME(ones), last)) : (vec)(v))
 static const REAL NAME(ones)[64 / sizeof(REAL)] = {
     1, 1, 1, 1, 1, 1, 1, 1,
@@ -55,16 +55,16 @@ INLINE void NAME(moments_few)(ptrdiff_t n, const ivec *row_of, const REAL *x, in
     }
 }
 
-/* out (m, 2): the mean of each row of x (m, n) and the sum of the squares of its distances to it;
- * without `centred` the mean is 0.  Distances are to the rounded mean; what it lacks is their own
- * mean. */
+/* out (m, 2): for each row of x (m, n) its mean, and the sum of the squared distances from the mean.
+ * Without `centred` the mean is 0.  Distances are measured from the rounded mean; their own mean corrects
+ * it. */
 static void NAME(moments)(ptrdiff_t m, ptrdiff_t n, const void *x_, int centred, double *out) {
     const REAL *x = x_;
     FEW(NAME(moments_few)(n, row_of, x + r * n, centred, out + 2 * r),
         NAME(moments_one)(n, x + r * n, centred, out + 2 * r));
 }
 
-/* Weights (n) of LANES rows, in the order of the rows' elements; NULL stays NULL. */
+/* The weights (n) repeated for LANES rows, as their elements lie; NULL stays NULL. */
 INLINE const REAL *NAME(of_few)(ptrdiff_t m, ptrdiff_t n, const REAL *weights, REAL *space) {
     if (!weights || n > FEW_MOST || m < LANES) return weights;
     for (ptrdiff_t r = 0; r < LANES; r++)
@@ -72,7 +72,7 @@ INLINE const REAL *NAME(of_few)(ptrdiff_t m, ptrdiff_t n, const REAL *weights, R
     return space;
 }
 
-/* A number of each of LANES rows: the REAL next to every other double, and what that lacks. */
+/* One number for each of LANES rows, from every other double: the REAL next to it, then the rest. */
 INLINE vec NAME(lane_numbers)(const double *numbers) {
     REAL lanes[LANES];
     for (ptrdiff_t l = 0; l < LANES; l++) lanes[l] = (REAL)numbers[2 * l];
@@ -85,7 +85,7 @@ INLINE vec NAME(lane_rests)(const double *numbers) {
     return LOAD(lanes);
 }
 
-/* What is left of a distance to the mean: times factor and gamma, and beta more; NULL for none */
+/* A distance v from the mean, times factor and gamma, plus beta; gamma and beta may be NULL */
 #define NORMALIZED(v, get)                                                                      \
     (gamma ? beta ? (vec)FMA((v) * factor, get(gamma), get(beta))                               \
                   : (vec)((v) * factor * get(gamma))                                            \
@@ -111,7 +111,7 @@ INLINE void NAME(normalize_few)(ptrdiff_t n, const ivec *row_of, const REAL *x, 
 }
 
 /* y (m, n) = (x (m, n) - mean) * inverse * gamma (n) + beta (n); gamma or beta may be NULL; without
- * `centred` no mean is taken away */
+ * `centred` no mean is subtracted */
 static void NAME(normalize)(ptrdiff_t m, ptrdiff_t n, const void *x_, const void *gamma_,
                             const void *beta_, const double *statistics, int centred, void *y_) {
     const REAL *x = x_, *gamma = gamma_, *beta = beta_;
@@ -149,7 +149,7 @@ INLINE void NAME(normalize_sums_few)(ptrdiff_t n, const ivec *row_of, const REAL
     }
 }
 
-/* sums (m, 2): of dy (m, n) gamma, and of dy gamma (x (m, n) - mean); gamma may be NULL */
+/* sums (m, 2): of dy (m, n) gamma, and of dy gamma (x (m, n) - mean), over each row; gamma may be NULL */
 static void NAME(normalize_sums)(ptrdiff_t m, ptrdiff_t n, const void *dy_, const void *x_,
                                  const void *gamma_, const double *statistics, double *sums) {
     const REAL *dy = dy_, *x = x_, *gamma = gamma_;
@@ -160,8 +160,8 @@ static void NAME(normalize_sums)(ptrdiff_t m, ptrdiff_t n, const void *dy_, cons
         NAME(normalize_sums_one)(n, dy + r * n, x + r * n, gamma, statistics[2 * r], sums + 2 * r));
 }
 
-/* n columns of m rows that are `whole` apart, row by row: dbeta (n) += dy, dgamma (n) +=
- * dy (x - mean) * inverse; without `centred` no mean is taken away.  Of one vector of columns the sums
+/* For n columns of m rows that are `whole` apart, row by row: dbeta (n) += dy, dgamma (n) +=
+ * dy (x - mean) * inverse; without `centred` no mean is subtracted.  The sums of one vector of columns
  * stay in registers. */
 static void NAME(normalize_weights)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t whole, const void *dy_,
                                     const void *x_, const double *statistics, int centred,
@@ -209,8 +209,8 @@ INLINE void NAME(normalize_backward_few)(ptrdiff_t n, const ivec *row_of, const 
     }
 }
 
-/* dx (m, n) = dy (m, n) gamma * inverse - (x (m, n) - mean) * slope - shift, slopes (m, 2) those and
- * the shifts; gamma may be NULL */
+/* dx (m, n) = dy (m, n) gamma * inverse - (x (m, n) - mean) * slope - shift; slopes (m, 2) holds slope and
+ * shift; gamma may be NULL */
 static void NAME(normalize_backward)(ptrdiff_t m, ptrdiff_t n, const void *dy_, const void *x_,
                                      const void *gamma_, const double *statistics,
                                      const double *slopes, void *dx_) {

@@ -1,6 +1,6 @@
-/* optimizers/passes.h: what an optimizer does with gradients before its rule, and with weights around it.
- * One pass over out (n), which is written, x (n) and another array w (n), which may be out;
- * hyper[1] is the array's own number. */
+/* optimizers/passes.h: what an optimizer does with gradients before its rule, and with weights before or
+ * after it.  Each is one pass that writes out (n), from x (n) and another array w (n), which may be out;
+ * hyper[1] is a number of the array itself. */
 #undef PASS
 
 #define PASS(name, setup, value)                                                                \
@@ -16,13 +16,13 @@
 /* out += x */
 PASS(accumulate, , GET(out) + g)
 
-/* out = x + number w */
+/* out = x + hyper[1] w */
 PASS(penalize, const vec l2 = HYPER(1), FMA(l2, GET(w), g))
 
-/* out = number x */
+/* out = hyper[1] x */
 PASS(scale, const vec factor = HYPER(1), factor * g)
 
-/* out = x, but between -limit and limit; NaN stays */
+/* out = x, cut to -limit ... limit; NaN stays */
 PASS(clip, const vec limit = HYPER(2),
      BLEND(NAN_(g), g, MIN2(limit, MAX2(-limit, g))))
 

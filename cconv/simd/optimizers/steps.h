@@ -1,6 +1,6 @@
 /* optimizers/steps.h: one fused pass of an optimizer over param (n), its gradient grad (n) and states
  * (n), in place.  hyper[0] is the learning rate, hyper[1] the l2 penalty: the gradient used is
- * grad + l2 * param.  The rules are Keras 3's.  Those of whole arrays: optimizers/whole.h. */
+ * grad + l2 * param.  The rules are Keras 3's.  Rules that need whole arrays: optimizers/whole.h. */
 #undef UPDATE
 #undef HYPER
 #undef LARGER
@@ -56,7 +56,7 @@ UPDATE(rmsprop_centered,
        const vec a = FMA(rho, GET(second), rest * g); PUT(second, a);
        p -= lr * g / SQRT(v - a * a + epsilon))
 
-/* both, with the states v, b and a */
+/* rmsprop_centered with the momentum of rmsprop_momentum; the states are v, b and a */
 UPDATE(rmsprop_centered_momentum,
        const vec rho = HYPER(2); const vec rest = HYPER(3); const vec epsilon = HYPER(4);
        const vec mu = HYPER(5),
@@ -74,8 +74,8 @@ UPDATE(adadelta, const vec rho = HYPER(2); const vec rest = HYPER(3); const vec 
        PUT(second, FMA(rho, b, rest * (d * d)));
        p = FMA(-lr, d, p))
 
-/* m += (1 - beta_1)(g - m); v += (1 - beta_2)(g^2 - v); p -= lr m / (sqrt(v) + epsilon),
- * lr corrected for the bias of m and v by the caller */
+/* m += (1 - beta_1)(g - m); v += (1 - beta_2)(g^2 - v); p -= lr m / (sqrt(v) + epsilon);
+ * the caller has corrected lr for the bias of m and v */
 UPDATE(adam, const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3); const vec epsilon = HYPER(4),
        const vec m0 = GET(first); const vec v0 = GET(second);
        const vec m = FMA(rest_1, g - m0, m0); const vec v = FMA(rest_2, FMA(g, g, -v0), v0);
@@ -91,8 +91,8 @@ UPDATE(amsgrad,
        PUT(first, m); PUT(second, v); PUT(third, most);
        p -= lr * m / (SQRT(most) + epsilon))
 
-/* m, v as in adam; p -= (of_m m + of_g g) / (sqrt(v) + epsilon): the learning rate and what corrects
- * the biases are in of_m, of_g and epsilon, by the caller */
+/* m, v as in adam; p -= (of_m m + of_g g) / (sqrt(v) + epsilon); the caller has put the learning rate and
+ * the corrections of the biases into of_m, of_g and epsilon */
 UPDATE(nadam,
        const vec rest_1 = HYPER(2); const vec rest_2 = HYPER(3); const vec epsilon = HYPER(4);
        const vec of_m = HYPER(5); const vec of_g = HYPER(6),
@@ -101,7 +101,7 @@ UPDATE(nadam,
        PUT(first, m); PUT(second, v);
        p -= FMA(of_m, m, of_g * g) / (SQRT(v) + epsilon))
 
-/* m as in adam; u = max(beta_2 u, |g|); p -= lr m / (u + epsilon), lr corrected by the caller */
+/* m as in adam; u = max(beta_2 u, |g|); p -= lr m / (u + epsilon); the caller has corrected lr */
 UPDATE(adamax, const vec rest_1 = HYPER(2); const vec beta_2 = HYPER(3); const vec epsilon = HYPER(4),
        const vec m0 = GET(first); const vec kept = beta_2 * GET(second);
        const vec m = FMA(rest_1, g - m0, m0); const vec u = LARGER(kept, NAME(magnitude)(g));
@@ -117,7 +117,7 @@ UPDATE(lion,
        PUT(first, FMA(beta_2, m, rest_2 * g));
        p = FMA(-lr, BLEND(LT(zero, c), one, BLEND(LT(c, zero), -one, c)), p))
 
-/* x to a power of at least 0, x >= 0 */
+/* x to a power, x >= 0 and power >= 0 */
 INLINE vec NAME(power)(vec x, double power) {
     if (power == 0) return SPLAT((REAL)1);
     if (power == 0.5) return SQRT(x);
@@ -126,8 +126,9 @@ INLINE vec NAME(power)(vec x, double power) {
     return BLEND(EQ(x, zero), zero, y);
 }
 
-/* n += g^2 with the g of the loss; z += g + shrinkage p - (n^power - before^power) / lr p;
- * p = (z cut at -l1 and l1, less z) / (n^power / lr + more) */
+/* n += g^2, with g without the shrinkage; `before` is the old n;
+ * z += g + shrinkage p - (n^power - before^power) / lr p;
+ * p = (clip(z, -l1, l1) - z) / (n^power / lr + more) */
 UPDATE(ftrl,
        const double power = hyper[2]; const vec l1 = HYPER(3); const vec more = HYPER(4);
        const vec shrinkage = HYPER(5),

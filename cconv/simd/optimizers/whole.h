@@ -1,11 +1,11 @@
-/* optimizers/whole.h: rules whose step depends on an array as a whole, Adafactor and Lamb.
+/* optimizers/whole.h: rules whose step depends on an array as a whole: Adafactor and Lamb.
  *
- * Their sums are in double and of few terms; who calls adds them up in a fixed order. */
+ * The sums here are in double and have few terms; the caller adds them up in a fixed order. */
 #undef STAGE
 
-#define STAGE 256 /* terms of a sum at once: 16 chains, as in `squares` */
+#define STAGE 256 /* terms that are added at once, in 16 chains, as in `squares` */
 
-/* Sum of the squares of n terms, of a vector each, i from first on. */
+/* sum += the squares of n terms; `term` is a vector of them, and i runs from `first` on. */
 #define TERM_SQUARES(sum, n, term)                                                              \
     for (ptrdiff_t first = 0; first < (n); first += STAGE) {                                    \
         const ptrdiff_t few = (n) - first < STAGE ? (n) - first : STAGE;                        \
@@ -14,8 +14,8 @@
         sum += NAME(squares)(few, stage);                                                       \
     }
 
-/* Of a tile (rows, n) of a gradient, whose rows are stride apart: the sums of the squares of each
- * row (rows) and of each column (n). */
+/* For a tile (rows, n) of a gradient, whose rows are `stride` apart: the sum of squares of each row
+ * (rows) and of each column (n). */
 static void NAME(tile_squares)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *g_,
                                double *row_sums, double *columns) {
     for (ptrdiff_t j = 0; j < n; j++) columns[j] = 0;
@@ -40,12 +40,12 @@ static double NAME(decayed_means)(ptrdiff_t n, const double *sums, double count,
     return chains[0];
 }
 
-/* What the second moments of row i are of the columns': r (rows) over its mean, or 1 without r. */
+/* The factor of row i for the second moments of the columns: r (rows) / its mean, or 1 without r. */
 static inline REAL NAME(row_share)(const REAL *r, ptrdiff_t i, double mean) {
     return r ? (REAL)((double)r[i] / mean) : (REAL)1;
 }
 
-/* Sum of the squares of g / sqrt(r / mean c), of a tile as above */
+/* Sum of the squares of g / sqrt(r / mean c), for a tile as above */
 static double NAME(tile_updates)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *g_,
                                  const void *r, const void *c_, double mean) {
     const REAL *c = c_;
@@ -60,7 +60,7 @@ static double NAME(tile_updates)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, 
     return sum;
 }
 
-/* p -= rate g / sqrt(r / mean c), of a tile as above */
+/* p -= rate g / sqrt(r / mean c), for a tile as above */
 static void NAME(tile_step)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, void *p_,
                             const void *g_, const void *r, const void *c_, double mean,
                             double rate) {
@@ -83,7 +83,7 @@ static double NAME(lamb_updates)(ptrdiff_t n, const void *m_, const void *v_, do
     return sum;
 }
 
-/* p -= rate m / (sqrt(v) + epsilon), the array's own rate */
+/* p -= rate m / (sqrt(v) + epsilon), with a rate for each array */
 static void NAME(lamb)(ptrdiff_t n, void *p_, const void *grad, void *m_, void *v_, void *third,
                        const double *hyper) {
     REAL *p = p_;

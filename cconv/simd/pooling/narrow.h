@@ -1,10 +1,10 @@
 /* pooling/narrow.h: average pooling by windows two pixels wide, side by side, of so few channels that
  * several windows fit into a vector.
  *
- * The pixels of a row of windows lie as left, right, left, right, c channels each.  A permutation
- * takes LANES / c windows' left pixels out of two vectors, and another their right ones; in the
- * gradient one puts each window's value at both places.  Each element is the sum of pooling/windows.h, in
- * its order.  AVX-512 permutes two vectors at once; the others gain nothing by it. */
+ * A row of windows is a sequence of pixels left, right, left, right, of c channels each.  One permutation
+ * picks the left pixels of LANES / c windows from two vectors, another the right ones.  In the gradient a
+ * permutation puts the value of each window at both pixels.  Each element is the sum of
+ * pooling/windows.h, in its order.  AVX-512 permutes two vectors at once; other sets gain nothing by it. */
 #undef PERMUTE2
 
 #if REAL_BITS == 32
@@ -50,7 +50,7 @@ INLINE void NAME(narrow_averages)(ptrdiff_t count, ptrdiff_t c, ptrdiff_t rows, 
     }
 }
 
-/* dx (2 * count, c): at both pixels of each of count >= LANES / c windows dy (count, c) * weight */
+/* dx (2 * count, c): dy (count, c) * weight at both pixels of each window, count >= LANES / c */
 INLINE void NAME(narrow_spread)(ptrdiff_t count, ptrdiff_t c, const REAL *dy, REAL weight,
                                 REAL *dx) {
     const ptrdiff_t each = LANES / c, n = each * c;

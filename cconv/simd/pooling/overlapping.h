@@ -10,21 +10,22 @@
 
 #ifndef CCONV_POOL_OVERLAP
 #define CCONV_POOL_OVERLAP
-/* A window at every pixel: the stride is also 1 where a larger one left a single window. */
+/* Whether a window begins at every pixel.  The stride alone does not tell: a single window has stride 1. */
 static inline int overlapping(const cconv_pool *p) {
     return p->kh == 2 && p->kw == 2 && p->sh == 1 && p->sw == 1 && p->dh == 1 && p->dw == 1 &&
            p->oh == p->top + p->h + p->bottom - 1 && p->ow == p->left + p->w + p->right - 1;
 }
 
-/* Pixels of c * size bytes whose first vectors of channels are all done before the next ones: few,
- * as memory is fastest where walked in order; not one, as a column is loaded anew for each. */
+/* Pixels in a chunk, of c * size bytes each.  A chunk finishes a vector of channels of all its pixels
+ * before the next vector.  Few pixels, because memory is fastest when read in order; not one, because each
+ * chunk loads its first column anew. */
 static inline ptrdiff_t together(ptrdiff_t c, ptrdiff_t size) {
     return c * size > 256 ? 2 : 512 / (c * size);
 }
 #endif
 
-/* PLACES: lanes of argmax as they compare best; sum + term where m holds, which is the same as
- * adding 0 elsewhere, as no sum is -0 */
+/* PLACES: LANES of argmax, in the type that compares fastest.
+ * ADD_WHERE: sum + term where m holds.  Elsewhere sum + 0 is the same, as no sum is -0. */
 #if defined(ISA_AVX512)
 #define PLACES __m128i
 #if REAL_BITS == 32
@@ -43,8 +44,8 @@ static inline ptrdiff_t together(ptrdiff_t c, ptrdiff_t size) {
 #define ADD_WHERE(m, sum, term) ((sum) + BLEND((m), (term), (vec){0}))
 #endif
 
-/* argmax (n): 0 or 1 where the upper row stays ahead of the lower, else 2 or 3; upper, lower:
- * where the left pixel stays ahead of the right */
+/* argmax (n): 0 or 1 where the upper row wins (stay), else 2 or 3; upper, lower: where the left pixel
+ * of that row wins over the right one */
 INLINE void NAME(store_winners)(uint8_t *argmax, ptrdiff_t n, mask stay, mask upper, mask lower) {
 #if defined(ISA_AVX512)
     const __m128i above = _mm_mask_blend_epi8(upper, _mm_set1_epi8(1), _mm_setzero_si128());
@@ -77,7 +78,7 @@ INLINE void NAME(overlap_lanes)(const int ragged, ptrdiff_t count, ptrdiff_t c, 
         const vec upper_right = ragged ? LOAD_TAIL(x, last) : LOAD(x);
         const vec lower_right = ragged ? LOAD_TAIL(x + down, last) : LOAD(x + down);
         const mask upper_next = NAN_(upper_right), lower_next = NAN_(lower_right);
-        /* Stay at a NaN; stay if not greater; go to a NaN, which compares as neither. */
+            /* Stay at a NaN, or at what is not less.  A NaN on the right compares false: it wins. */
         const mask upper_stays = OR(LE(upper_right, upper_left), upper_nan);
         const mask lower_stays = OR(LE(lower_right, lower_left), lower_nan);
         const vec upper = BLEND(upper_stays, upper_left, upper_right);
@@ -110,9 +111,10 @@ INLINE void NAME(overlap_row)(ptrdiff_t count, ptrdiff_t c, ptrdiff_t down, cons
     }
 }
 
-/* dx (w, c): n <= LANES channels of pixels first ... past - 1 of a row of a gradient, from two rows
- * of windows of dy, argmax (ow, c): those above, which see the row by their lower taps, then those
- * at it, where dy and argmax point.  above, at: whether there are such windows. */
+/* dx (w, c): n <= LANES channels of pixels first ... past - 1 of one row of a gradient.  It comes from two
+ * rows of windows of dy, argmax (ow, c): first those that begin a row above and see the pixels with their
+ * lower taps, then those that begin at the row; dy and argmax point to the latter.  above, at: whether
+ * there are such windows. */
 INLINE void NAME(meet_lanes)(const int above, const int at, const int ragged, const cconv_pool *p,
                              const REAL *dy, const uint8_t *argmax, ptrdiff_t first, ptrdiff_t past,
                              ptrdiff_t n, REAL *dx) {
@@ -155,7 +157,7 @@ INLINE void NAME(meet_lanes)(const int above, const int at, const int ragged, co
         right_above = next_above;
         right_at = next_at;
     }
-    if (end < wanted) { /* the last pixel, which no window starts at */
+    if (end < wanted) { /* the last pixel, at which no window begins */
         sum = (vec){0};
         if (above) sum = ADD_WHERE(right_above, sum, term_above);
         if (at) sum = ADD_WHERE(right_at, sum, term_at);

@@ -1,9 +1,10 @@
 /* pooling/windows.h: pooling, im2col and their gradients, one row of pixels of one image at a time.
  *
  * Every output row is written by one call and every element once: the gradients gather from the
+ * Every output row is written by one call, and every element once.  The gradients gather from the
  * windows that cover a pixel (oy, then ox ascending), so windows may overlap and nothing has to
- * be zeroed first.  Vectors run along the channels; where a row of channels is no multiple of a
- * vector, its last vector overlaps the one before, which only writes the same values again. */
+ * be zeroed first.  Vectors run along the channels.  Where the channels are no multiple of a vector,
+ * the last vector overlaps the one before and writes the same values again. */
 #undef MAX_BYTES
 #undef MAX_WIDE
 #undef AVERAGE
@@ -16,7 +17,7 @@
 #define MAX_WIDE 1  /* argmax in int32 */
 #define AVERAGE 2
 #define COLUMNS 3
-#define AHEAD 1 /* the output row whose pixels pooling asks for while it computes one */
+#define AHEAD 1 /* while pooling computes row oy, it prefetches the pixels of row oy + AHEAD */
 
 #ifndef CCONV_POOL_SPANS
 #define CCONV_POOL_SPANS
@@ -24,7 +25,7 @@ typedef struct {
     ptrdiff_t first, last;
 } cconv_span;
 
-/* The taps k with lo <= start + k * step < hi, of `count`: first <= k < last <= count. */
+/* Of the taps 0 <= k < count, those with lo <= start + k * step < hi: first <= k < last. */
 static inline cconv_span taps_inside(ptrdiff_t start, ptrdiff_t count, ptrdiff_t step,
                                      ptrdiff_t lo, ptrdiff_t hi) {
     ptrdiff_t first = start < lo ? lo - start : 0, last = hi > start ? hi - start : 0;
@@ -121,7 +122,7 @@ INLINE void NAME(pool_lanes)(const int kind, const int ragged, const cconv_pool 
             if (kind == AVERAGE) {
                 best += value;
             } else {
-                /* Stay at a NaN; stay if not greater; go to a NaN, which compares as neither. */
+                /* Stay at a NaN, or at what is not less.  A NaN that comes compares false: it wins. */
                 const mask stay = OR(LE(value, best), NAN_(best));
                 const ivec here = (ivec){0} + (kind == MAX_BYTES ? (uint8_t)(u * kw + v)
                                                                  : (int32_t)(u * kw + v));
@@ -156,8 +157,8 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
     const ptrdiff_t c = p->c, top = oy * p->sh - p->top;
     const cconv_span rows = taps_inside(top, p->kh, p->dh, 0, p->h);
     const ptrdiff_t high = counted(rows, top, p->kh, p->dh, p->top, p->h, p->bottom, include_pad);
-    /* Windows walk along several rows at once, which hides the stream from the hardware: ask for
-     * the next rows in the order they lie in memory. */
+    /* Windows read several rows at once, so the hardware does not see a stream.  Prefetch the next
+     * rows in the order in which they lie in memory. */
     const uintptr_t band = (uintptr_t)(p->sh * p->w * c) * sizeof(REAL);
     const uintptr_t share = band / (uintptr_t)p->ow + 1; /* of a window */
     uintptr_t line = (uintptr_t)x + (uintptr_t)(oy + AHEAD) * band, asked = line;
@@ -169,7 +170,7 @@ INLINE void NAME(pool_row)(const int kind, const cconv_pool *p, ptrdiff_t oy, co
         const ptrdiff_t left = ox * p->sw - p->left, at = ox * c;
         const cconv_span columns = taps_inside(left, p->kw, p->dw, 0, p->w);
         ASK(1)
-        if (pairs && inside_two(columns)) { /* as are the next ones up to the last pixel */
+        if (pairs && inside_two(columns)) { /* so do all windows up to the last pixel */
             const ptrdiff_t count = p->w - 1 - left;
             ASK(count - 1)
             NAME(overlap_row)(count, c, p->w * c, x + (top * p->w + left) * c, y + at,
@@ -277,8 +278,8 @@ INLINE vec NAME(gather_chains)(const int kind, const int ragged, const cconv_poo
     return WHOLE_SUM(sum, lost);
 }
 
-/* n <= LANES channels of `taps` neighbouring pixels of a gradient that one window alone covers:
- * those from place on.  at: the window's element of dy and argmax, or of col. */
+/* n <= LANES channels of `taps` neighbouring pixels of a gradient that only one window covers.
+ * at: the window's element of dy and argmax, or of col; place: what argmax is for the first pixel. */
 INLINE void NAME(spread_lanes)(const int kind, const int ragged, ptrdiff_t c, const REAL *dy,
                                const void *argmax, ptrdiff_t at, ptrdiff_t place, ptrdiff_t taps,
                                REAL weight, ptrdiff_t n, REAL *dx) {
@@ -335,8 +336,8 @@ INLINE void NAME(spread_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
     for (; done < p->w; done++) for (ptrdiff_t j = 0; j < c; j++) dx[done * c + j] = 0;
 }
 
-/* dx (w, c): row iy of the gradient, of windows in those rows; long_sums: of so many that a pixel may
- * lie in more than CCONV_ONE_CHAIN. */
+/* dx (w, c): row iy of the gradient, from the windows of these rows; long_sums: more than CCONV_ONE_CHAIN
+ * windows may cover a pixel. */
 INLINE void NAME(gather_pixels)(const int kind, const int long_sums, const cconv_pool *p,
                                 ptrdiff_t iy, cconv_span rows, const REAL *dy, const void *argmax,
                                 const REAL *weights, REAL *dx) {
@@ -379,7 +380,7 @@ INLINE void NAME(gather_row)(const int kind, const cconv_pool *p, ptrdiff_t iy, 
     const ptrdiff_t y_end = (iy + p->top) / p->sh + 1, y_gap = iy + p->top - reach_h;
     const cconv_span rows = {y_gap > 0 ? (y_gap + p->sh - 1) / p->sh : 0,
                              y_end < p->oh ? y_end : p->oh};
-    const cconv_span columns = {0, most < p->ow ? most : p->ow}; /* at most so many */
+    const cconv_span columns = {0, most < p->ow ? most : p->ow}; /* no pixel has more */
     if (IS_SHORT(rows, columns))
         NAME(gather_pixels)(kind, 0, p, iy, rows, dy, argmax, weights, dx);
     else

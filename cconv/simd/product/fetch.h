@@ -1,16 +1,16 @@
-/* product/fetch.h: asking memory, while the processor multiplies, for what will be read next. */
+/* product/fetch.h: prefetches what will be read next, while the processor multiplies. */
 #ifndef CCONV_FETCH_H
 #define CCONV_FETCH_H
 #include <stddef.h>
 
-/* A matrix whose 64-byte lines are asked for, `each` at a time: only so many can be under way. */
+/* A matrix whose 64-byte lines are prefetched, `each` per call: the processor has few requests under way. */
 typedef struct {
     const char *at, *end;     /* the next line; the end of its row */
     ptrdiff_t bytes, stride;  /* of a row; from one row to the next */
     ptrdiff_t rows, each;     /* rows left; lines at a time */
 } cconv_ahead;
 
-/* `rows` rows of `bytes` bytes, `stride` bytes apart, to be asked for in `parts` parts. */
+/* `rows` rows of `bytes` bytes, `stride` bytes apart, to be prefetched in `parts` calls of cconv_fetch. */
 static inline cconv_ahead cconv_ask(const void *from, ptrdiff_t rows, ptrdiff_t bytes,
                                     ptrdiff_t stride, ptrdiff_t parts) {
     const char *at = (const char *)from;
@@ -19,7 +19,7 @@ static inline cconv_ahead cconv_ask(const void *from, ptrdiff_t rows, ptrdiff_t 
     return a;
 }
 
-/* Ask for the next part. */
+/* Prefetch the next `each` lines. */
 static inline void cconv_fetch(cconv_ahead *a) {
     for (ptrdiff_t n = a->each; n > 0 && a->rows > 0; n--) {
         __builtin_prefetch(a->at, 0, 2);

@@ -28,8 +28,8 @@ typedef int64_t NAME(lanes) __attribute__((vector_size(VECTOR_BYTES)));
 #define MIX(F, a, b, s) __builtin_shuffle((a), (b), (NAME(lanes)){MIX_LIST(F, s)})
 #endif
 
-/* to (width) = from (columns), each times its scale if there are any, columns <= width; the last
- * are zero. */
+/* to (width) = from (columns) * scale (columns), or from if scale is NULL; columns <= width.  Elements
+ * behind `columns` are zero. */
 static inline __attribute__((always_inline)) void NAME(pack_row)(
         ptrdiff_t columns, ptrdiff_t width, const REAL *from, const REAL *scale, REAL *to) {
     for (ptrdiff_t j = 0; j < width; j += LANES) {
@@ -47,7 +47,7 @@ static inline __attribute__((always_inline)) void NAME(pack_row)(
 }
 
 /* to (blocks, rows, width), blocks `block` apart, = b (rows, columns), rows `stride` apart, times
- * scale (columns) if that is not NULL.  Row by row: memory likes to be read in long runs. */
+ * scale (columns) if that is not NULL.  It goes row by row, because memory is fastest in long runs. */
 static void NAME(pack)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t width,
                        ptrdiff_t block, const REAL *b, const REAL *scale, REAL *to) {
     for (ptrdiff_t r = 0; r < rows; r++) {

@@ -18,8 +18,8 @@
  * therefore never change a bit of the result. */
 #include "chains.h"
 
-/* The next columns of n left: at most two vectors.  A tile of few rows waits for its sums, so that
- * there one of half vectors beside it would cost as much again. */
+/* How many of the `left` columns the next tile takes: at most two vectors.  A whole and a half vector are
+ * faster than two, but not in a tile of few rows: that waits for its sums, and a second tile as long. */
 static inline ptrdiff_t NAME(next_columns)(ptrdiff_t m, ptrdiff_t left) {
 #if defined(HALF_TILES)
     if (left > LANES && left <= LANES + LANES / 2 && m > 5) return LANES;

@@ -3,11 +3,11 @@
  *   c[n] = sum_k  a[k] * B[k*ldb + n]
  *
  * Each c[n] is the sum of product/product.h, cut into the same chains, each in the order of k.  There
- * the columns are cut into blocks that suit many rows; here as many as there are registers for
- * stay side by side, because rows of B that are read in short pieces come at half the speed. */
+ * the columns are cut into blocks that suit many rows.  Here a tile is ROW_VECTORS wide, because rows of B
+ * that are read in shorter pieces arrive at half the speed. */
 #include "chains.h"
 
-/* Vectors of C in a tile: they and one of B have registers. */
+/* Vectors of C in a tile.  They and one vector of B fit into the registers. */
 #undef ROW_VECTORS
 #if defined(ISA_AVX512) || defined(__aarch64__)
 #define ROW_VECTORS 16

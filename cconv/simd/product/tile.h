@@ -1,15 +1,14 @@
 /* product/tile.h: the tiles of the micro-kernel, product/product.h.
  *
- * With HALF_VECTORS those of a single vector of
- * half the size, for a few last columns: on processors whose multipliers are half as wide as their
- * vectors, as Zen 4's, these take half the time.
+ * With HALF_VECTORS a tile is one vector of half the size, for a few last columns.  Processors whose
+ * multipliers are half as wide as their vectors, as Zen 4, compute it in half the time.
  *
  * The accumulators are named variables, not an array: GCC leaves an array of vectors in memory.
  * `rows` and `width` are constants wherever `tile` is inlined, so the tests on them vanish. */
 
 #ifndef CCONV_TILE_H
 #define CCONV_TILE_H
-/* Where a tile goes, of float or double.  In memory, since it is wanted only at the end. */
+/* Where a tile is stored: float or double.  It stays in memory, because it is needed only at the end. */
 typedef struct {
     void *c;
     const void *bias; /* or NULL */
@@ -18,7 +17,7 @@ typedef struct {
 } cconv_target;
 #endif
 
-/* Rows of C in a tile: as many as leave registers for two vectors of B and a broadcast. */
+/* Rows of C in a tile.  Each has two vectors of C; two vectors of B and a broadcast need registers too. */
 #undef TILE_ROWS
 #if defined(ISA_AVX512) || defined(__aarch64__)
 #define TILE_ROWS 8
@@ -26,10 +25,10 @@ typedef struct {
 #define TILE_ROWS 6
 #endif
 
-/* The compiler may no longer assume what p, held in a register, is.  It then reads what p points
- * to, and computes what follows from p, where that is wanted, in place of doing so before the
- * loops and keeping it: there are not the registers, so it would move all that into vector
- * registers, from where it comes back only behind the multiplications under way. */
+/* The compiler forgets what it knows about p, which is in a register.  It then computes an address that
+ * depends on p when it is needed.  Otherwise it computes all of them before the loops.  There are not enough
+ * general registers for them, so it keeps them in vector registers; to move them back from there takes as
+ * long as all multiplications that are still queued. */
 #undef FORGET
 #define FORGET(p) __asm__("" : "+r"(p))
 
@@ -42,13 +41,13 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         const REAL *b, const cconv_target *to) {
 #define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
-/* Of two pointers, one to the first row and one to the fifth, what i rows on is. */
+/* The address of row i, from a pointer to row 0 (upper) and one to row 4 (lower). */
 #define AT_ROW(upper, lower, i, stride) ((i < 4 ? upper : lower) + i % 4 * (stride))
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
     if (!(to->mode & CCONV_NEAR) && (to->mode & CCONV_ACCUMULATE || s->k > 64)) {
-        /* C is wanted only at the end: fetch it meanwhile, also where it will be overwritten. */
+        /* C is needed only at the end: prefetch it now, also where it will be overwritten. */
         const REAL *p_ = to->c;
 #define FETCH(i) if (rows > i) { \
         __builtin_prefetch(p_, 1); \
@@ -60,7 +59,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     tail last = TAIL(ragged ? to->n - (width - 1) * LANES : LANES);
     for (ptrdiff_t q = s->q; q > 0; q--) {
         for (ptrdiff_t r = s->r; r > 0; r--) {
-            /* Of a whole vector and half of one behind it, the half asks. */
+            /* Where a whole vector and a half vector share the columns, only the half one prefetches. */
             if ((width == 2 || ragged) && to->mode & CCONV_FETCH) {
                 cconv_fetch(s->ahead);
                 cconv_fetch(s->ahead + 1);

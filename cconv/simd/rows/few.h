@@ -1,9 +1,8 @@
 /* rows/few.h: rows of few numbers, LANES of them at once.
  *
- * LANES rows of n <= FEW_MOST numbers lie in memory as n whole vectors.  What is done to every
- * element runs over those vectors; `few_fold` folds each row into a lane of its own, by the tree
- * of `fold`, so that a row gets the bits that it would get alone; `OF_ROW` hands a row's number
- * back to its elements. */
+ * LANES rows of n <= FEW_MOST numbers lie in memory as n whole vectors.  Elementwise steps run over
+ * these vectors.  `few_fold` folds each row into its own lane, by the tree of `fold`, so that a row gets
+ * the same bits as alone.  `OF_ROW` brings a number of a row back to its elements. */
 #undef FEW
 #undef FEW_MOST
 #undef OF_ROW
@@ -60,8 +59,7 @@ INLINE vec NAME(first_lanes)(const REAL *a, const REAL *b, ptrdiff_t count, REAL
     return v;
 }
 
-/* Row r of a (LANES, n), or of its products with b: part s of its blocks, as `fold` would be given
- * it. */
+/* Row r of a (LANES, n), or of a * b if b is not NULL: the vector that `fold` would get as its parts[s]. */
 INLINE vec NAME(few_part)(const int how, const REAL *a, const REAL *b, ptrdiff_t n,
                         ptrdiff_t r, ptrdiff_t s) {
     const REAL fill = how == NAME(LARGEST) ? -INFINITY_ : 0;
@@ -84,8 +82,7 @@ INLINE vec NAME(few_row)(const int how, const REAL *a, const REAL *b, ptrdiff_t 
 #undef PART
 }
 
-/* Each level of the tree halves what is left of a row and puts what is left of two vectors side by
- * side. */
+/* Each level of the tree halves two vectors of rows and puts the results side by side into one. */
 #if defined(ISA_AVX512)
 #define SIDE_BY_SIDE(a, b, which) ((vec)_mm512_shuffle_f64x2((__m512d)(a), (__m512d)(b), which))
 INLINE vec NAME(halve)(const int how, vec a, vec b) {

@@ -3,7 +3,7 @@
  * In one chain of n additions the rounding errors of equal terms do not cancel: they grow as n does.
  * A sum of more than CCONV_ONE_CHAIN terms is cut into chains of CCONV_CHAIN, in order.  The chains
  * are added in two numbers, the rounded sum and what was lost in rounding it (Knuth, The Art of
- * Computer Programming 2, section 4.2.2, theorem B), which is exact whatever their number. */
+ * Computer Programming 2, section 4.2.2, theorem B), which is exact for any number of chains. */
 #undef ADD_EXACTLY
 #undef WHOLE_SUM
 
@@ -14,7 +14,7 @@
         (sum) = sum_;                                                                           \
     } while (0)
 
-/* sum + lost; what was lost is NaN once an infinity was added, and the sum is right. */
+/* sum + lost.  Once an infinity was added, `lost` is NaN, and `sum` alone is the result. */
 #define WHOLE_SUM(sum, lost) BLEND(NAN_(lost), sum, (sum) + (lost))
 
 /* sums, lost (n) += x (n), exactly */

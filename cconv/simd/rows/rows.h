@@ -160,7 +160,7 @@ static inline vec NAME(sqrt)(vec v) {
 #define LAST_(OP, v) OP(v, (vec)M_(permute)(v, 0xB1))
 #else
 #define PAIRS_(OP, v) (v)
-/* a bit for each lane */
+/* The immediate has one bit for each lane. */
 #define LAST_(OP, v) OP(v, (vec)M_(permute)(v, 0x55 & ((1 << LANES) - 1)))
 #endif
 #define FOLD_LANES(OP, v) do {                                                                  \
@@ -195,26 +195,26 @@ INLINE vec NAME(fold)(const vec *parts) {
 
 #include "rows/long_sum.h"
 
-/* Of a sum along a row: the chains of all lanes end. */
+/* Adds the chains of a sum along a row, one in each lane, to sums and lost. */
 static __attribute__((noinline)) void NAME(add_chains)(const vec *chains, vec *sums, vec *lost) {
     for (int s = 0; s < PARTS; s++) ADD_EXACTLY(sums[s], lost[s], chains[s]);
 }
 
-/* They begin again from nothing.  Copied, so that they may stay in registers otherwise. */
+/* The same, and the chains begin again from zero.  A copy is passed, so that the chains stay in registers. */
 #define END_CHAINS(parts, sums, lost) do {                                                      \
         vec ended_[PARTS];                                                                      \
         for (int e_ = 0; e_ < PARTS; e_++) ended_[e_] = (parts)[e_], (parts)[e_] = (vec){0};    \
         NAME(add_chains)(ended_, sums, lost);                                                   \
     } while (0)
 
-/* The fold of the lanes' whole sums. */
+/* Folds the whole sums of the lanes. */
 static __attribute__((noinline)) vec NAME(fold_chains)(const vec *sums, const vec *lost) {
     vec parts[PARTS];
     for (int s = 0; s < PARTS; s++) parts[s] = WHOLE_SUM(sums[s], lost[s]);
     return NAME(fold)(parts);
 }
 
-/* Elements of a row of n whose lanes add in one chain each. */
+/* Elements of a row of n that are added before the chains of its lanes end. */
 INLINE ptrdiff_t NAME(row_chain)(ptrdiff_t n) {
     return n <= CCONV_ONE_CHAIN * BLOCK ? CCONV_ONE_CHAIN * BLOCK : CCONV_CHAIN * BLOCK;
 }

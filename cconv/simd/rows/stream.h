@@ -1,10 +1,10 @@
-/* rows/stream.h: stores past the caches, for outputs too large to be found there by who reads them
- * next.
+/* rows/stream.h: stores that bypass the caches, for outputs so large that their next reader would not
+ * find them in a cache.
  *
- * A plain store first reads the line that it writes, so that a large output moves twice.  A piece
- * of it is written to a stage in the first cache instead; whole lines then go straight to memory.
- * They wait for it in the store queue, which has to hold a stage of the widest vectors, or the next
- * piece is not begun meanwhile.  The values are those of plain stores. */
+ * A plain store first reads the line that it writes, so a large output moves twice.  Here a piece of it
+ * is written to a stage in the L1 cache; then whole lines go straight to memory.  They wait for memory in
+ * the store queue.  With the widest vectors that queue must hold a whole stage, else the next piece cannot
+ * begin meanwhile.  The values are those of plain stores. */
 
 #undef STREAM
 #if defined(ISA_AVX512) || defined(ISA_AVX2)
@@ -20,7 +20,7 @@ static void NAME(stream)(ptrdiff_t n, const void *stage, void *to_) {
     for (; i < n; i++) to[i] = from[i];
 }
 
-/* A thread's last word: what it streamed is there for the others. */
+/* The last call of a thread: what it streamed becomes visible to the others. */
 static void NAME(streamed)(void) { _mm_sfence(); }
 
 #define STREAM .stream = NAME(stream), .streamed = NAME(streamed),

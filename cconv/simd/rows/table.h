@@ -1,7 +1,7 @@
 /* rows/table.h: the table of row operations, one for each instruction set and real type.
  *
  * Both real types share this one type, so that a fused Cython loop picks its table by the size
- * of an item: `void *` stands for float or double as the table's owner says. */
+ * of an item: `void *` points to float or double, as the table does. */
 #ifndef CCONV_ROWS_TABLE_H
 #define CCONV_ROWS_TABLE_H
 #include <stddef.h>
@@ -15,7 +15,7 @@ typedef struct {
     ptrdiff_t dh, dw;
 } cconv_pool;
 
-/* What keys the draws of a dropout (Philox4x32-10): counter words behind the element's, and key. */
+/* The key of a dropout's draws (Philox4x32-10), and the counter words behind the element's. */
 typedef struct {
     uint32_t sample, step, layer;
     uint32_t key[2];
@@ -49,14 +49,14 @@ typedef void cconv_row_map(ptrdiff_t m, ptrdiff_t n, const void *a, const void *
 typedef void cconv_update(ptrdiff_t n, void *param, const void *grad, void *first, void *second,
                           void *third, const double *hyper);
 
-/* Outputs of at least CCONV_STREAM_BYTES, half of a usual last cache, go past the caches, a stage at
- * a time: see rows/stream.h. */
+/* Outputs of at least CCONV_STREAM_BYTES, half of a usual last-level cache, bypass the caches in stages of
+ * CCONV_STAGE_BYTES: see rows/stream.h. */
 enum { CCONV_STREAM_BYTES = 16 << 20, CCONV_STAGE_BYTES = 4 << 10 };
 typedef struct {
     char bytes[CCONV_STAGE_BYTES] __attribute__((aligned(64)));
 } cconv_stage;
 
-/* Terms of a sum that is one chain, at most, and of each chain of a longer one: see rows/long_sum.h. */
+/* Up to CCONV_ONE_CHAIN terms are added in one chain, more in chains of CCONV_CHAIN: see rows/long_sum.h. */
 enum { CCONV_ONE_CHAIN = 64, CCONV_CHAIN = 32 };
 
 typedef struct {
@@ -74,7 +74,7 @@ typedef struct {
     void (*prelu)(ptrdiff_t rows, ptrdiff_t n, const void *x, const void *alpha, void *y);
     void (*prelu_backward)(ptrdiff_t rows, ptrdiff_t n, const void *dy, const void *x,
                            const void *alpha, void *dx, void *dalpha);
-    /* past the caches; NULL where stores do not go there */
+    /* stores that bypass the caches; NULL where the instruction set has none */
     void (*stream)(ptrdiff_t n, const void *stage, void *to);
     void (*streamed)(void);
     /* m rows of n */
@@ -112,7 +112,7 @@ typedef struct {
     void (*columns_backward)(ptrdiff_t m, ptrdiff_t c, const void *dy, const void *x,
                              const void *mean, const void *scale, const void *shift, double cap,
                              const void *slope, const void *less, void *dx);
-    /* elements first ... first + n of one sample; first is a multiple of 64 */
+    /* the n elements of one sample from `first` on, a multiple of 64 */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, double scale,
                     const void *x, void *y, uint8_t *bits);
     void (*normal)(ptrdiff_t first, ptrdiff_t n, const cconv_draw *draw, void *out);
@@ -130,7 +130,7 @@ typedef struct {
                                   const void *weights, void *dx);
     void (*im2col)(const cconv_pool *p, ptrdiff_t oy, const void *x, void *col);
     void (*col2im)(const cconv_pool *p, ptrdiff_t iy, const void *col, void *x);
-    /* one row of a data set, whose items have that kind and size; out is step apart */
+    /* n numbers of a data set's row, of this kind and of `item` bytes each; those of out lie `step` apart */
     void (*convert)(ptrdiff_t n, int kind, ptrdiff_t item, const void *x, double scale,
                     double offset, ptrdiff_t step, void *out);
     /* one image */

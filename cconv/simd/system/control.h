@@ -1,9 +1,10 @@
 /* system/control.h: the processor's control word, which decides how every sum rounds.
  *
  * Other libraries change it, and not all put it back: a rounding mode, zeros in place of denormal numbers
- * (whatever was linked with GCC's old -ffast-math), exceptions that end the process.  A new thread has the
- * word of the one that made it.  So wherever a thread begins to compute, the word becomes that of a fresh
- * process, and where it ends, what it was: setup.py writes CCONV_CONTROL there, into what Cython makes. */
+ * (libraries linked with GCC's old -ffast-math), exceptions that end the process.  A new thread inherits
+ * the word of the thread that made it.  So wherever a thread begins to compute, it sets the word to that of a
+ * fresh process, and at the end it puts the old word back.  setup.py writes CCONV_CONTROL into the C that
+ * Cython makes, at all these places. */
 #ifndef CCONV_CONTROL_H
 #define CCONV_CONTROL_H
 
@@ -11,7 +12,7 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-/* MXCSR: bits 0-5 tell which exceptions were met, 6 and 15 make zeros of denormal inputs and results,
+/* MXCSR: bits 0-5 tell which exceptions have occurred, 6 and 15 replace denormal inputs and results by zeros,
  * 7-12 mask the exceptions, 13-14 are the rounding mode. */
 typedef uint32_t cconv_word;
 static inline cconv_word cconv_word_read(void) { return _mm_getcsr(); }
@@ -19,7 +20,7 @@ static inline void cconv_word_write(cconv_word word) { _mm_setcsr(word); }
 static inline cconv_word cconv_word_default(cconv_word word) { return (word & ~0xffc0u) | 0x1f80u; }
 
 #elif defined(__aarch64__)
-/* FPCR, 0 in a fresh process, in the low half; in the high half FPSR, the exceptions that were met. */
+/* Low half: FPCR, 0 in a fresh process.  High half: FPSR, the exceptions that have occurred. */
 typedef uint64_t cconv_word;
 static inline cconv_word cconv_word_read(void) {
     uint64_t control, status;
@@ -33,7 +34,7 @@ static inline void cconv_word_write(cconv_word word) {
 static inline cconv_word cconv_word_default(cconv_word word) { return word >> 32 << 32; }
 
 #else
-/* What the C standard knows: the rounding mode. */
+/* All that the C standard knows: the rounding mode. */
 #include <fenv.h>
 typedef int cconv_word;
 static inline cconv_word cconv_word_read(void) { return fegetround(); }
@@ -41,7 +42,7 @@ static inline void cconv_word_write(cconv_word word) { fesetround(word); }
 static inline cconv_word cconv_word_default(cconv_word word) { return (void)word, FE_TONEAREST; }
 #endif
 
-/* Calls, never inlined: the compiler does not know that arithmetic depends on the word, and would move it. */
+/* Never inlined: the compiler does not know that arithmetic depends on the word, and would move it across. */
 __attribute__((noinline, unused)) static cconv_word cconv_control_enter(void) {
     const cconv_word before = cconv_word_read(), wanted = cconv_word_default(before);
     if (before != wanted) cconv_word_write(wanted);
@@ -52,7 +53,7 @@ __attribute__((noinline, unused)) static void cconv_control_leave(const cconv_wo
     if (*before != cconv_word_default(*before)) cconv_word_write(*before);
 }
 
-/* At the beginning of a block: however the block ends, the word is put back. */
+/* Stands at the beginning of a block.  However the block ends, the word is put back. */
 #define CCONV_CONTROL \
     const cconv_word cconv_before __attribute__((cleanup(cconv_control_leave), unused)) = cconv_control_enter();
 #endif

@@ -1,16 +1,17 @@
 /* system/crew.c: threads that help a caller with the loops of a parallel region.
  *
- * A region of OpenMP waits for every thread of its team, also for one that the system has not yet let run:
- * where others use the processors too, a kernel of 40 microseconds then takes as long as their time
- * slices.  Here the caller begins at once and takes every iteration that nobody has claimed; it waits only for
- * helpers that are in the middle of one.  Each member first takes the iterations of its own part of a
- * loop, from the front, so that it finds in its cache what it wrote in the kernel before; then those left in the
- * parts of others, from the back.  Who computes an iteration never changes a bit of it.
+ * A region of OpenMP waits for every thread of its team, also for one that the system has not run yet.
+ * Where other processes need the processors too, a kernel of 40 microseconds then takes as long as their
+ * time slices.  Here the caller begins at once and takes every iteration that nobody has claimed.  It waits
+ * only for helpers that are in the middle of an iteration.  Each member first takes the iterations of its
+ * own part of a loop, from the front, so that it finds in its cache what it wrote in the kernel before;
+ * then those left in the parts of others, from the back.  Which member computes an iteration changes no bit
+ * of the result.
  *
- * A region is written down in a job.  Its `word` has in the upper half how many helpers may still join, in the
- * lower half how many are inside, and whether the caller sleeps until they have left.  Who joins by a
- * compare-and-swap sees all that the caller wrote before it opened the job, and the caller does not close a job
- * while somebody is inside: nothing else keeps the two apart. */
+ * A job describes a region.  The upper half of its `word` counts the helpers that may still join.  The
+ * lower half counts those inside, and says (ASLEEP) whether the caller sleeps until they have left.
+ * Helpers join by a compare-and-swap of the word, so they see all that the caller wrote before it opened
+ * the job.  The caller does not close a job while a helper is inside.  No other lock protects a job. */
 #define _GNU_SOURCE
 #include "system/team.h"
 
@@ -28,17 +29,18 @@
 #include <unistd.h>
 
 enum {
-    MOST_JOBS = 64,  /* regions at the same time; one more runs on its caller alone */
+    MOST_JOBS = 64,  /* regions at the same time; a further region runs on its caller alone */
     MOST_LOOPS = 4,  /* in a region */
-    LINE = 64,       /* bytes that processors hand to each other at once */
-    PLACE = 1 << 16, /* one helper that may join, in a job's word */
+    LINE = 64,       /* bytes of a cache line */
+    PLACE = 1 << 16, /* in a job's word: one helper that may join */
     ASLEEP = 1 << 15,
     INSIDE = ASLEEP - 1,
-    SPINS = 1000,    /* looks before a thread sleeps: a few per cent of a step on idle processors */
+    SPINS = 1000,    /* looks before a thread sleeps; more would save a few per cent on idle processors */
     STACK = 1 << 21  /* bytes of a helper's stack */
 };
 
-/* Iterations of a member's part that nobody has claimed: the first in the low half, the one behind the last. */
+/* Iterations of a member's part that nobody has claimed: low half the first one, high half one past the
+ * last. */
 typedef struct {
     _Alignas(LINE) _Atomic uint64_t left;
 } part;
@@ -47,15 +49,15 @@ enum { NOBODY_CAME, IS_BEING_CUT, IS_CUT };
 
 typedef struct {
     _Alignas(LINE) atomic_int state;
-    atomic_long done; /* iterations, by members who found nothing left */
+    atomic_long done; /* iterations, added up by members that found no more */
     long count;
     part *parts; /* (threads) */
 } loop;
 
 struct cconv_job {
     _Alignas(LINE) atomic_uint word;
-    atomic_int taken; /* by a caller */
-    int threads, room; /* room: for the parts of so many threads */
+    atomic_int taken; /* whether a caller uses it */
+    int threads, room; /* room: the number of threads for which there are parts */
     cconv_enter *enter;
     void (*body)(void *);
     void *data;
@@ -63,8 +65,9 @@ struct cconv_job {
 };
 
 static cconv_job jobs[MOST_JOBS];
-static atomic_int used_jobs; /* all behind have never been taken */
-/* Regions that were opened, on which helpers sleep; who sleeps; who is not inside; how many there are. */
+static atomic_int used_jobs; /* jobs from this one on have never been taken */
+/* opened: counts the regions; helpers sleep on it.  asleep: helpers that sleep.  idle: helpers outside of
+ * regions.  helpers: all.  making: whether a thread is making helpers. */
 static struct {
     _Alignas(LINE) atomic_uint opened;
     atomic_int asleep, idle, helpers, making;
@@ -138,7 +141,7 @@ static void cut(loop *l, long count, int threads) {
 
 static int start(cconv_member *m, long first, long stop, long step, long *from) {
     const long count = step > 0 ? (stop - first + step - 1) / step : (first - stop - step - 1) / -step;
-    /* Kernels have fewer loops in a region, and fewer tasks in a loop. */
+    /* No kernel has more loops in a region, or more tasks in a loop. */
     if (m->loop == MOST_LOOPS || count > INT_MAX) abort();
     loop *l = &m->job->loops[m->loop];
     if (m->loop > 0) wait_for(l - 1);
@@ -166,7 +169,7 @@ static int help(cconv_job *job) {
     member.id = job->threads - (int)(word / PLACE);
     job->enter(&member, job->body, job->data);
     atomic_fetch_add_explicit(&crew.idle, 1, memory_order_relaxed);
-    /* From here on the job may be somebody else's; to wake whoever sleeps on it does no harm. */
+    /* From here on another caller may own the job.  To wake its sleeper without need does no harm. */
     word = atomic_fetch_sub_explicit(&job->word, 1, memory_order_acq_rel);
     if ((word & INSIDE) == 1 && word & ASLEEP) wake(&job->word, 1);
     return 1;
@@ -187,7 +190,7 @@ static void *helper(void *nothing) {
         while (turn < crew.spins && atomic_load_explicit(&crew.opened, memory_order_relaxed) == opened)
             turn++, rest();
         if (turn < crew.spins) continue;
-        /* Whoever opens a job counts it first and then looks who sleeps; this does it the other way round. */
+        /* A caller counts the job it opens, then looks who sleeps.  A helper does it the other way round. */
         atomic_fetch_add(&crew.asleep, 1);
         sleep_while(&crew.opened, opened);
         atomic_fetch_sub(&crew.asleep, 1);
@@ -195,10 +198,10 @@ static void *helper(void *nothing) {
     return nothing;
 }
 
-/* Make up to so many helpers more; where the system gives none, the caller does their work. */
+/* Makes up to `count` more helpers.  Where the system gives none, the caller does their work. */
 static void make_helpers(int count) {
     pthread_attr_t attributes;
-    if (atomic_exchange(&crew.making, 1)) return; /* somebody else is about it */
+    if (atomic_exchange(&crew.making, 1)) return; /* another thread makes them */
     if (!pthread_attr_init(&attributes)) {
         sigset_t all, before;
         pthread_t thread;
@@ -228,7 +231,8 @@ static void call_helpers(int wanted) {
 
 /* ---- callers -------------------------------------------------------------------------------- */
 
-/* Parts for each loop, for so many threads. Nobody else looks at those of a job that is not open. */
+/* Makes parts for each loop, for `threads` threads.  Nobody else looks at the parts of a job that is not
+ * open. */
 static int make_room(cconv_job *job, int threads) {
     if (job->room >= threads) return 1;
     part *parts = aligned_alloc(LINE, sizeof(part) * MOST_LOOPS * (size_t)threads);
@@ -285,7 +289,7 @@ static void region(cconv_enter *enter, void (*body)(void *), void *data, int thr
 
 /* ---- the crew ------------------------------------------------------------------------------- */
 
-/* A fork has none of the helpers, and none of the threads that were in a region. */
+/* A fork has neither the helpers nor the threads that were in a region. */
 static void begin_anew(void) {
     for (int i = 0; i < MOST_JOBS; i++) {
         atomic_store(&jobs[i].word, 0);
@@ -298,7 +302,7 @@ static void begin_anew(void) {
     atomic_store(&crew.making, 0);
 }
 
-/* How often a thread looks before it sleeps, as OpenMP's library understands it. */
+/* How many times a thread looks for work before it sleeps; the variables mean what they mean to libgomp. */
 static int spins_wanted(void) {
     const char *count = getenv("GOMP_SPINCOUNT"), *policy = getenv("OMP_WAIT_POLICY");
     if (count && *count) {

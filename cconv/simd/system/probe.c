@@ -1,7 +1,7 @@
 /* system/probe.c: would the system give so many threads now?
  *
- * OpenMP's library ends the process when it cannot have the threads of a region.  So they are all made here
- * first, at once and with stacks as large as its own, and end again. */
+ * OpenMP's library ends the process if it cannot get the threads of a region.  So we first make that many
+ * threads at the same time, with stacks as large as its own, and let them end. */
 #if defined(_OPENMP) && !defined(_WIN32)
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,7 @@ static void *visit(void *given) {
 #if defined(__linux__)
     self->id = syscall(SYS_gettid);
 #endif
-    pthread_mutex_lock(self->gate); /* all are there before the first one ends */
+    pthread_mutex_lock(self->gate); /* no thread ends before all have been made */
     pthread_mutex_unlock(self->gate);
     return NULL;
 }
@@ -41,12 +41,12 @@ static void wait_until_gone(const visitor *v) {
 int cconv_probe(int threads, size_t stack) {
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_attr_t attributes;
-    /* One more than the team needs: a thread that prepares batches may begin before the team does. */
+    /* One more than the team needs: a thread that prepares batches may start before the team does. */
     visitor *visitors = threads > 1 ? calloc((size_t)threads, sizeof *visitors) : NULL;
     if (!visitors) return threads > 1 ? ENOMEM : 0;
     int count = 0, error = pthread_attr_init(&attributes);
     if (!error) {
-        if (stack) (void)pthread_attr_setstacksize(&attributes, stack); /* else the default, as libgomp */
+        if (stack) (void)pthread_attr_setstacksize(&attributes, stack); /* else the default, as in libgomp */
         pthread_mutex_lock(&gate);
         for (; !error && count < threads; count += !error) {
             visitors[count].gate = &gate;

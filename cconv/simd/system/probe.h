@@ -3,7 +3,8 @@
 #define CCONV_PROBE_H
 #include <stddef.h>
 
-/* 0 if a thread may have a team of `threads`, itself among them, and one thread to spare; else the errno of the first that it may not.
- * `stack`: bytes that each of them has for its stack, 0 for the system's default. */
+/* Returns 0 if the calling thread can have a team of `threads`, itself among them, and one thread to spare;
+ * otherwise the errno of the first thread that could not be made.
+ * `stack`: bytes of the stack of each thread, 0 for the system's default. */
 int cconv_probe(int threads, size_t stack);
 #endif

@@ -1,9 +1,9 @@
 /* system/team.c: the parallel regions of a module go to the crew of the process.
  *
- * The linker sends the calls that GCC makes of OpenMP's library here first (-Wl,--wrap, see setup.py).  A
- * region of one thread is a plain call: OpenMP's library would make a team even for it, and end it with
- * a system call, longer than many a kernel takes for one image.  All others are run by the crew
- * (system/crew.c); where there is none, by OpenMP's library. */
+ * With -Wl,--wrap (see setup.py) the linker sends GCC's calls of OpenMP's library here.  A region of one
+ * thread is a plain call: OpenMP's library would make a team even for it, and end it with a system call,
+ * which takes longer than many kernels need for one image.  The crew (system/crew.c) runs all other regions;
+ * where there is no crew, OpenMP's library does. */
 #include "system/team.h"
 
 #if CCONV_HAS_CREW
@@ -71,7 +71,7 @@ _Bool __wrap_GOMP_loop_nonmonotonic_dynamic_next(long *from, long *to) {
     return 1;
 }
 
-/* What GCC called them before version 9. */
+/* The names that GCC used before version 9. */
 _Bool __wrap_GOMP_loop_dynamic_start(long first, long stop, long step, long chunk, long *from, long *to) {
     return __wrap_GOMP_loop_nonmonotonic_dynamic_start(first, stop, step, chunk, from, to);
 }
@@ -80,8 +80,8 @@ _Bool __wrap_GOMP_loop_dynamic_next(long *from, long *to) {
     return __wrap_GOMP_loop_nonmonotonic_dynamic_next(from, to);
 }
 
-/* A member goes on behind a loop at once: the next loop waits at its start for all iterations of the one before,
- * and the end of the region for the members. */
+/* A member does not wait at the end of a loop.  The next loop waits at its start for all iterations of the
+ * one before, and the end of the region waits for the members. */
 void __wrap_GOMP_loop_end(void) {
     if (!self) __real_GOMP_loop_end();
 }
@@ -94,7 +94,7 @@ void __wrap_GOMP_barrier(void) {
     if (!self) __real_GOMP_barrier();
 }
 #elif defined(_OPENMP)
-/* Clang's code asks for it too. */
+/* Clang's code calls it too. */
 int __real_omp_get_thread_num(void);
 int __wrap_omp_get_thread_num(void);
 int __wrap_omp_get_thread_num(void) { return __real_omp_get_thread_num(); }

@@ -1,4 +1,4 @@
-/* system/team.h: who works in a parallel region, and how its loops are handed out.
+/* system/team.h: the members of a parallel region, and how they share its loops.
  *
  * Only where GCC builds for Linux; elsewhere the compiler's OpenMP does all of it. */
 #ifndef CCONV_TEAM_H
@@ -9,15 +9,15 @@
 
 typedef struct cconv_job cconv_job;
 
-/* One thread that works in a region: its number, of how many, and which loop it is in. */
+/* One thread that works in a region: its number, the number of all, and the loop it is in. */
 typedef struct {
     cconv_job *job; /* NULL where it is alone */
     int id, threads, loop;
-    long first, step; /* of the loop's counter */
+    long first, step; /* of the loop counter */
     long done;        /* iterations since the loop began */
 } cconv_member;
 
-/* How a module's region is run by a member; the module keeps who it is, for its loops to ask. */
+/* How a member runs a module's region.  The module remembers the member, because its loops need it. */
 typedef void cconv_enter(cconv_member *member, void (*body)(void *), void *data);
 
 typedef struct {
@@ -26,9 +26,9 @@ typedef struct {
     int (*next)(cconv_member *member, long *from);
 } cconv_crew;
 
-/* The crew of this process; NULL where the user tells OpenMP which processors to take. In _kernels. */
+/* The crew of this process; NULL if the user tells OpenMP which processors to use.  Defined in _kernels. */
 const cconv_crew *cconv_crew_of_process(void);
-/* Hand the regions of this module to a crew. In every module. */
+/* Lets a crew run the regions of this module.  Every module has it. */
 void cconv_join(const void *crew);
 #else
 #define CCONV_HAS_CREW 0

@@ -1,20 +1,20 @@
 /* winograd/along_rows.h: 5x5 convolutions, and 3x3 ones of few channels, by Winograd's algorithm along the
  * rows.
  *
- * Four outputs side by side are a product of polynomials, known once its values at 4 + width - 1
- * points are; kernel rows and channels add up before the way back:
+ * Four outputs side by side are a product of polynomials.  Its values at 4 + width - 1 points determine
+ * it; kernel rows and channels add up before the way back:
  *
  *   v = B^T d            of the input under a tile, once for all filters: 8 values
  *   u = G g              of each row of the kernel
  *   m = sum of v * u     over channels and kernel rows, the filters in the lanes
- *   y = A^T m            then ReLU; the bias is what m[1] begins with: the point 1 adds it to each
+ *   y = A^T m            then ReLU; m[1] begins with the bias, because the point 1 adds it to each output
  *
- * The points are 0, +-1, +-2, +-1/2 and infinity, for 3x3 without +-1/2: 40 multiply-adds and a way
- * back of 6, and 10 additions, where direct sums take 100.  Two rows of a tile go together: they
- * share the values of the input, and 2x2 max pooling happens in the registers.
+ * The points are 0, +-1, +-2, +-1/2 and infinity, for 3x3 without +-1/2.  For 5x5 that is 40
+ * multiply-adds, and 6 more and 10 additions for the way back, where direct sums take 100.  Two rows of a
+ * tile go together: they share the values of the input, and 2x2 max pooling happens in the registers.
  * `winograd/along_rows_points.h` has the matrices, `reference/winograd.py` the same in NumPy.
  *
- * There are no fewer filters than a vector has lanes; the last vector overlaps the one before.
+ * There are at least as many filters as a vector has lanes; the last vector overlaps the one before.
  * packed: for each vector of filters its bias (LANES), then (channels, height, 8, LANES).
  * tiles: (rows, tiles of a row, channels, 8). */
 #include "winograd/along_rows_points.h"
@@ -24,7 +24,7 @@
 #undef HALF_LANES
 #undef HALF_FMA
 
-/* Where registers are enough, the sums of all points grow at once, else those of half of them. */
+/* Where registers are enough, the sums of all points grow at once; otherwise one half after the other. */
 #if defined(ISA_AVX512) || defined(__aarch64__)
 #define AT_ONCE(...) __VA_ARGS__
 #define IN_TURN(...)
@@ -49,7 +49,7 @@ typedef REAL NAME(half) __attribute__((vector_size(32), aligned(sizeof(REAL)), m
 #endif
 #define HALF_LANES ((ptrdiff_t)(sizeof(HALF) / sizeof(REAL)))
 
-/* One vector of filters: kernel (height, taps, channels, filters) from that vector on. */
+/* Packs one vector of filters; kernel (height, taps, channels, filters) points to that vector. */
 INLINE REAL *NAME(along_rows_pack_vector)(const int taps, const cconv_along_rows *s,
                                            const REAL *kernel, REAL *to) {
     const ptrdiff_t filters = s->filters, row = taps * s->channels * filters;
@@ -107,15 +107,15 @@ static void NAME(along_rows_input)(const cconv_along_rows *s, ptrdiff_t rows, pt
     else NAME(along_rows_transform)(3, s, rows, stride, x, tiles);
 }
 
-/* Where a tile's outputs, or windows, go. */
+/* Where the outputs, or windows, of a tile go. */
 typedef struct {
-    ptrdiff_t have; /* columns from there on */
-    ptrdiff_t down; /* elements of y to the second row, 0: there is none */
+    ptrdiff_t have; /* columns that are left from there on */
+    ptrdiff_t down; /* elements of y to the second row; 0 if there is none */
     REAL *y;
     uint8_t *argmax;
 } NAME(along_rows_place);
 
-/* What two rows of a tile, y and z, give: outputs or windows. */
+/* Stores what two rows of a tile, y and z, give: outputs or windows. */
 INLINE void NAME(along_rows_give)(const int pooled, const ptrdiff_t filters, const int mode,
                                    NAME(along_rows_place) place, vec y0, vec y1, vec y2, vec y3, vec z0,
                                    vec z1, vec z2, vec z3) {
@@ -152,7 +152,7 @@ INLINE void NAME(along_rows_two)(const int taps, const int pooled, const cconv_a
     EACH_POINT(DECLARE)
 #undef DECLARE
     a1 = b1 = LOAD(packed);
-    /* A row of the kernel stays for the second row of outputs: it is due an input row later. */
+    /* A row of the kernel is kept for the second row of outputs, which needs it one input row later. */
 #define ONLY(p) if (taps == 5 || (p != 5 && p != 6))
 #define BEGIN(p) ONLY(p) w##p = LOAD(w + p * LANES), a##p = FMA(SPLAT(v[p]), w##p, a##p);
 #define BOTH(p) ONLY(p) { \
@@ -194,7 +194,7 @@ INLINE void NAME(along_rows_two)(const int taps, const int pooled, const cconv_a
         BACK(z, b5, b6, half, quarter, eighth)
     }
     if (__builtin_expect(weak != 0, 0)) {
-        /* What sees only zeros is the bias. */
+        /* An output that sees only zeros is the bias. */
         const vec bias = LOAD(packed);
 #define TAKE_GIVEN(i) \
         if (weak >> (8 + i) & 1) y##i = bias; \
@@ -227,7 +227,7 @@ INLINE void NAME(along_rows_row)(const int taps, const int pooled, const cconv_a
         const unsigned weak = s->weak ? s->weak[i / 2 * s->tiles + t] : 0;
         const unsigned direct = weak & ~(weak >> 8) & 0xFF;
         if (__builtin_expect(direct != 0, 0)) NAME(along_rows_direct)(s, i, 4 * t, direct);
-        /* Two rows at a time hide the stream from the hardware: ask for the next two. */
+        /* Two rows at a time hide the stream from the hardware: prefetch the next two. */
         for (ptrdiff_t n = 0; !pooled && n < 4 * filters; n += 64 / (ptrdiff_t)sizeof(REAL)) {
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 2 * line), 1, 2);
             __builtin_prefetch((const char *)((uintptr_t)(place.y + n) + 3 * line), 1, 2);

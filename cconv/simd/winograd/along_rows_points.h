@@ -1,10 +1,9 @@
 /* winograd/along_rows_points.h: the matrices of winograd/along_rows.h.
  *
- * With M(x) the product of x - p over the points p
- * but infinity, and N(p) = M'(p):
- *   B^T, here by columns: row p the coefficients of M(x) / (x - p), for infinity those of M(x)
+ * M(x) is the product of x - p over all points p but infinity, and N(p) = M'(p):
+ *   B^T, here by columns: row p holds the coefficients of M(x) / (x - p), for infinity those of M(x)
  *   G: row p is (1, p, p^2, ...) / N(p), for infinity only the highest power's 1
- * In the order 0, 1, -1, 2, -2, 1/2, -1/2, infinity; 3x3 has no +-1/2. */
+ * The points are in the order 0, 1, -1, 2, -2, 1/2, -1/2, infinity; 3x3 has no +-1/2. */
 static const REAL NAME(along_rows_b5)[8][8] = {
     {-1, 0, 0, 0, 0, 0, 0, 0},
     {0, 1, -1, (REAL)0.5, (REAL)-0.5, 2, -2, -1},

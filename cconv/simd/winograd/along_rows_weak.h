@@ -1,14 +1,14 @@
 /* winograd/along_rows_weak.h: which outputs of Winograd's algorithm along the rows are taken
  * directly, and how.
  *
- * As in `kernels/uneven.pxd`: an output is weak where its tile has a value more than CCONV_WINOGRAD_RANGE
- * times larger than what it sees, or one that is out of range.  Here a tile is four outputs side by
- * side; those of different rows are not mixed. */
+ * As in `kernels/uneven.pxd`, an output is weak where its tile has a value more than CCONV_WINOGRAD_RANGE
+ * times larger than what the output sees, or a value out of range.  Here a tile is four outputs side by
+ * side; outputs of different rows are not mixed. */
 
 #undef SQUARES
 #define SQUARES 4 /* pairs of rows whose squares are kept */
 
-/* Where NaN may be, it counts as infinity. */
+/* |v|; where NaN may occur (not finite), NaN counts as infinity. */
 INLINE vec NAME(along_rows_size)(const int finite, vec v) {
     return finite ? ABSOLUTE(v) : BLEND(NAN_(v), SPLAT(INFINITY_), ABSOLUTE(v));
 }
@@ -25,7 +25,7 @@ INLINE REAL NAME(along_rows_wide_pixel)(const int finite, ptrdiff_t channels, co
 }
 
 /* x (columns, channels) -> size (columns): the largest absolute value of each pixel.  Returns whether
- * all are numbers; if not, they have to be taken again. */
+ * all values are numbers; if not, the sizes have to be computed again without `finite`. */
 INLINE int NAME(along_rows_row_sizes)(const int finite, ptrdiff_t columns, ptrdiff_t channels,
                                       const REAL *x, REAL *size) {
     const ptrdiff_t count = columns * channels;
@@ -57,7 +57,8 @@ INLINE int NAME(along_rows_row_sizes)(const int finite, ptrdiff_t columns, ptrdi
     return !NAME(any_lane)(NAN_(bad));
 }
 
-/* size (rows + height - 1, columns) -> (rows, columns): what outputs see of a column. */
+/* size (rows + height - 1, columns) -> (rows, columns): the largest value that an output row sees in each
+ * column. */
 INLINE void NAME(along_rows_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrdiff_t columns,
                                           REAL *size) {
     for (ptrdiff_t r = 0; r < rows; r++, size += columns)
@@ -74,8 +75,8 @@ INLINE void NAME(along_rows_column_sizes)(ptrdiff_t rows, ptrdiff_t height, ptrd
         }
 }
 
-/* Whether tiles that begin at `size`, or at one of the LANES - 1 columns behind, see as much with every
- * output: what all of them see, or each half. */
+/* Whether all tiles that begin in one of the LANES columns from `size` on are even.  Some columns are seen
+ * by all outputs of a tile, or by one half of them; these must hold a value that is large enough. */
 INLINE int NAME(along_rows_all_even)(const int taps, const REAL *size) {
     vec top = LOAD(size);
     for (int i = 1; i < taps + 3; i++) top = MAX2(top, LOAD(size + i));
@@ -85,7 +86,8 @@ INLINE int NAME(along_rows_all_even)(const int taps, const REAL *size) {
     return !NAME(any_lane)(NOT_(LE(top, MAX2(most, SPLAT(RANGE_TINY)))));
 }
 
-/* Of the four outputs from column j on those that are weak, and, 8 bits on, that see zeros. */
+/* Of the four outputs from column j on: a bit for each weak one, and 8 bits higher for each that is weak
+ * and sees only zeros. */
 INLINE unsigned NAME(along_rows_weak_tile)(const int taps, const cconv_along_rows *s, ptrdiff_t j,
                                            REAL top, const REAL *seen) {
     if (!s->level && top <= RANGE_TINY) return 0;
@@ -100,7 +102,7 @@ INLINE unsigned NAME(along_rows_weak_tile)(const int taps, const cconv_along_row
     return weak;
 }
 
-/* Reads up to 16 elements behind `size`, whatever is there.  A vector may be less than a tile. */
+/* Reads up to 16 elements behind `size`, whatever they are.  A vector may be narrower than a tile. */
 INLINE void NAME(along_rows_weak_row)(const int taps, const cconv_along_rows *s, int shift,
                                       const REAL *size, uint16_t *weak) {
     enum { WIDE = LANES < 4 ? 4 : LANES };
@@ -128,8 +130,8 @@ INLINE void NAME(along_rows_weak_row)(const int taps, const cconv_along_rows *s,
     }
 }
 
-/* Whether one of `count` sums of squares, those of both of two pairs of rows if `pairs` is 2, reaches
- * `least`. */
+/* Whether one of `count` sums of squares reaches `least`; if `pairs` is 2, each is added to the same sum of
+ * another pair of rows. */
 INLINE int NAME(along_rows_reaches)(ptrdiff_t count, const int pairs, const REAL *values,
                                     const REAL *others, vec least) {
     for (ptrdiff_t k = 0; k < count; k += LANES) {
@@ -142,8 +144,9 @@ INLINE int NAME(along_rows_reaches)(ptrdiff_t count, const int pairs, const REAL
     return 0;
 }
 
-/* The quick look is by sums of squares, of rows 2k - 1 and 2k of the input together: of each of their
- * `count` values, and in `sums` of all of them.  Rows before 0 and from `stop` on there are none. */
+/* The quick look uses sums of squares.  For the pair of input rows 2k - 1 and 2k: the sum for each of the
+ * `count` values of a row, and in `sums` that of all of them.  Rows before 0 and from `stop` on do not
+ * exist. */
 INLINE void NAME(along_rows_squares)(const cconv_along_rows *s, ptrdiff_t k, ptrdiff_t stop,
                                      ptrdiff_t count, REAL *squares, REAL *sums) {
     const REAL *const one = (const REAL *)s->x + (2 * k - 1 < 0 ? 0 : 2 * k - 1) * s->stride;
@@ -166,9 +169,9 @@ INLINE void NAME(along_rows_squares)(const cconv_along_rows *s, ptrdiff_t k, ptr
     STORE(sums, total);
 }
 
-/* A quick look at output rows i and i + 1, i even: whether every tile surely sees enough with all its
- * outputs.  Both see `pairs` pairs of rows; those and the two pairs around them are no smaller than any
- * value that is mixed.  squares: of the pairs, in turns; sums: from the first of these pairs on. */
+/* A quick look at output rows i and i + 1, i even: whether surely all outputs of every tile see enough.
+ * Both rows see `pairs` pairs of input rows.  These and the pair on each side of them bound every value that
+ * is mixed.  squares: of the pairs, in turns; sums: from the first of these pairs on. */
 INLINE int NAME(along_rows_surely_even)(const int taps, const cconv_along_rows *s, ptrdiff_t i,
                                         ptrdiff_t turn, const REAL *squares, const REAL *sums) {
     const int pairs = (taps - 1) / 2;
@@ -193,15 +196,15 @@ INLINE int NAME(along_rows_surely_even)(const int taps, const cconv_along_rows *
     return 1;
 }
 
-/* For `rows` output rows of the input s->x -> weak (pairs of rows, tiles): a bit for each of the eight
- * outputs of two rows of a tile, 8 bits on those of them that see only zeros. */
+/* For `rows` output rows of the input s->x -> weak (pairs of rows, tiles): a bit for each weak one of the
+ * eight outputs of two rows of a tile, and 8 bits higher for each of these that sees only zeros. */
 INLINE void NAME(along_rows_weak_band)(const int taps, const cconv_along_rows *s, ptrdiff_t rows,
                                        REAL *room, uint16_t *weak) {
     const ptrdiff_t columns = 4 * s->tiles + taps - 1, count = columns * s->channels;
     const ptrdiff_t stop = rows + taps - 1, turn = count + LANES;
     REAL *const sums = room + stop * columns + 16, *const squares = sums + (stop / 2 + 3) * LANES;
     const REAL *const x = s->x;
-    ptrdiff_t ready = 0, pairs = 0; /* largest values of rows, squares of pairs, that are in room */
+    ptrdiff_t ready = 0, pairs = 0; /* rows whose largest values, and pairs whose squares, are in room */
     for (ptrdiff_t i = 0; i < rows; i += 2, weak += s->tiles) {
         const ptrdiff_t both = rows - i < 2 ? 1 : 2;
         __builtin_memset(weak, 0, (size_t)s->tiles * sizeof(*weak));
@@ -229,8 +232,8 @@ static void NAME(along_rows_weak)(const cconv_along_rows *s, ptrdiff_t rows, voi
     else NAME(along_rows_weak_band)(3, s, rows, room, weak);
 }
 
-/* Those outputs of two rows of a tile -> given (8, filters), with their bias.  Row i, column j of
- * the input is where the first of them begins. */
+/* The weak outputs of two rows of a tile -> given (8, filters), with their bias.  The first of the two rows
+ * begins at row i, column j of the input. */
 static __attribute__((noinline)) void NAME(along_rows_direct)(
     const cconv_along_rows *s, ptrdiff_t i, ptrdiff_t j, unsigned weak) {
     const ptrdiff_t filters = s->filters, taps = s->taps, channels = s->channels;

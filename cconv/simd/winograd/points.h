@@ -9,7 +9,7 @@
  * `points` counts infinity too and is a constant wherever these are inlined:
  *   4   0, +-1                         N(0) = -1, N(+-1) = 2
  *   6   0, +-a, +-b: a = sqrt(1/2), b = sqrt(2)     N(0) = 1, N(+-a) = -3/2, N(+-b) = 6
- * As a*b = 1 the latter keep the coefficients small, and the error is a few times below that of
+ * As a*b = 1, the latter keep the coefficients small, and the error is a few times smaller than with
  * the usual +-1, +-2 (Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd
  * convolution").  Points of opposite sign share their even and odd parts. */
 #undef WINOGRAD_A
@@ -74,8 +74,8 @@ INLINE void NAME(wino_scales)(const int points, vec *t) {
     }
 }
 
-/* Two of the rows of B^T d: of pair 0 the first and the last, of pair i those of the i-th two
- * points of opposite sign. */
+/* Two rows of B^T d: for pair 0 the first and the last row, for pair i those of the i-th two points of
+ * opposite sign. */
 INLINE void NAME(wino_input)(const int points, const int pair, const vec *d, vec *one, vec *other) {
     const vec neg = SPLAT((REAL)-2.5), two = SPLAT((REAL)-2), half = SPLAT((REAL)-0.5);
     const vec a = SPLAT(WINOGRAD_A), b = SPLAT(WINOGRAD_B);
@@ -111,6 +111,6 @@ INLINE void NAME(wino_input_sums)(const int points, const vec *m, vec *t) {
     t[3] = FMA(b, odd_b, FMA(a, odd_a, neg * m[5]));
     t[4] = m[0] + (even_a + even_b);
 }
-/* The rows of a pair. */
+/* The numbers of the two rows of a pair. */
 #define WINOGRAD_ONE(pair) ((pair) == 0 ? 0 : 2 * (pair) - 1)
 #define WINOGRAD_OTHER(pair, points) ((pair) == 0 ? (points) - 1 : 2 * (pair))

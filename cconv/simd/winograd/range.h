@@ -1,13 +1,13 @@
-/* winograd/range.h: how far the values of a tile, or of a kernel, lie apart.
+/* winograd/range.h: how much the values of a tile, or of a kernel, differ in size.
  *
  * Winograd's algorithm mixes the values of a tile, so the rounding errors of its largest reach
- * outputs that never see it.  A tile whose outputs all see values of about its size is left to
- * the algorithm; `kernels/uneven.pxd` decides about the others.
+ * outputs that never see it.  A tile is even if all its outputs see values of about its size; it is left
+ * to the algorithm.  `kernels/uneven.pxd` decides about the others.
  *
- * The look at every tile must be cheap: one multiply-add for each value, for the sum of squares
- * in every lane, and a comparison with what tiles had so far, which takes no sum over lanes.  It may
- * take an even tile for an uneven one, never the other way round, so the width of a vector decides
- * nothing: that is done by largest absolute values, which are exact. */
+ * The look at every tile must be cheap.  This glance takes one multiply-add for each value, for the sum of
+ * squares in every lane, and a comparison with the tiles before, which needs no sum over lanes.  It may
+ * take an even tile for an uneven one, never the other way round.  So the width of a vector, which
+ * changes its sums, changes no result: the decision uses largest absolute values, which are exact. */
 #undef RANGE_LIMIT
 #undef RANGE_TINY
 #undef RANGE_LEAST
@@ -41,10 +41,10 @@ INLINE REAL NAME(largest_lane)(vec v) {
     return v[0];
 }
 
-/* The look at a tile that is not as those before it: sums of squares of its cells, and of all of it.
- * Returns CCONV_MAYBE_UNEVEN if some cell that counts may have nothing that is larger than the tile's
- * largest value over CCONV_WINOGRAD_RANGE, with t->squares CCONV_OUTPUT_RANGE times that, or if the
- * tile is out of range; and CCONV_MAYBE_TINY if no value may be above RANGE_TINY. */
+/* The look at a tile that differs from those before it: the sums of squares of its cells, and of all of it.
+ * Returns CCONV_MAYBE_UNEVEN if the tile is out of range, or if in some cell that counts no value may be
+ * larger than the tile's largest / CCONV_WINOGRAD_RANGE (with t->squares: CCONV_OUTPUT_RANGE times that).
+ * Adds CCONV_MAYBE_TINY if perhaps no value is above RANGE_TINY. */
 static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, ptrdiff_t pixels,
                                                         const cconv_tile *t) {
     const vec high = SPLAT(RANGE_LIMIT * RANGE_LIMIT);
@@ -52,14 +52,14 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, ptrdiff
     const REAL top = NAME(largest_lane)(cell[4]);
     if (t->squares) *t->squares = (double)top;
     if (top < RANGE_TINY * RANGE_TINY) return CCONV_MAYBE_TINY;
-    /* A cell's sum has so many terms, all of the tile at most 36 times as many; an eighth for its own
-     * rounding. */
+    /* `terms` bounds the terms of a cell's sum; the whole tile has at most 36 times as many.  An eighth is
+     * added for the rounding of the sum. */
     const REAL terms = (REAL)1.125 * (REAL)(pixels * ((t->channels + LANES - 1) / LANES));
     const REAL range = (REAL)CCONV_WINOGRAD_RANGE / (t->squares ? CCONV_OUTPUT_RANGE : 1);
     const REAL share = terms / (range * range);
     const int tiny = top <= RANGE_TINY * RANGE_TINY * 36 * terms ? CCONV_MAYBE_TINY : 0;
     if (2 * top < RANGE_LIMIT * RANGE_LIMIT) {
-        /* Whatever passes by this must be above RANGE_TINY for sure. */
+        /* A tile that passes by these bounds must surely have values above RANGE_TINY. */
         const REAL enough = 2 * top * share;
         t->usual->top = (double)(2 * top);
         t->usual->enough = enough > RANGE_TINY * RANGE_TINY * terms ? (double)enough : __builtin_inf();
@@ -70,8 +70,8 @@ static __attribute__((noinline)) int NAME(wino_suspect)(const vec *cell, ptrdiff
     return tiny;
 }
 
-/* The same, quickly, of a tile as those before it: sums of squares of four cells of at most `pixels`
- * pixels each, and of the whole tile. */
+/* The quick look at a tile like those before it, else the look above.  cell: the sums of squares of four
+ * cells of at most `pixels` pixels each, then that of the whole tile. */
 INLINE int NAME(wino_glance)(const vec *cell, ptrdiff_t pixels, const cconv_tile *t) {
     if (!NAME(any_lane)(NOT_(LE(cell[4], SPLAT((REAL)t->usual->top))))) {
         if (t->squares) *t->squares = NAME(any_lane)(LT((vec){0}, cell[4])) ? t->usual->top : 0;
@@ -84,8 +84,8 @@ INLINE int NAME(wino_glance)(const vec *cell, ptrdiff_t pixels, const cconv_tile
     return NAME(wino_suspect)(cell, pixels, t);
 }
 
-/* Channels from c on of the pixel, or window, `at` of a tile; zeros for a window whose gradient ReLU
- * stops. */
+/* Channels from c on of the pixel, or window, `at` of a tile; zeros for a window whose gradient does not
+ * pass the ReLU. */
 INLINE vec NAME(wino_values)(const int pooled, const int ragged, const cconv_tile *t, const REAL *x,
                              ptrdiff_t at, ptrdiff_t c) {
     const ptrdiff_t lanes = ragged ? t->channels - c : LANES;
@@ -95,7 +95,7 @@ INLINE vec NAME(wino_values)(const int pooled, const int ragged, const cconv_til
     return BLEND(IEQ(place, (ivec){0} + 255), (vec){0}, v);
 }
 
-/* Whether some channel of it is at least `least`, or NaN. */
+/* Whether some channel of this pixel, or window, is at least `least`, or NaN. */
 INLINE int NAME(wino_pixel)(const int pooled, const cconv_tile *t, const REAL *x, ptrdiff_t at,
                             vec least) {
     ptrdiff_t c = 0;
@@ -118,8 +118,8 @@ INLINE int NAME(wino_region_reaches)(const int pooled, const cconv_tile *t, cons
     return all;
 }
 
-/* Whether all pixels, or any, of rows r0 <= i < r1 and columns c0 <= j < c1 of a tile have a value of at
- * least `least`, or above zero, in some channel; all these are in memory.  Of a pooled tile: windows. */
+/* Whether all, or any, of the pixels (r0 <= i < r1, c0 <= j < c1) of a tile have a channel of at least
+ * `least`, or above zero.  All of them are in memory.  Of a pooled tile the same for windows. */
 static int NAME(wino_reaches)(const cconv_tile *t, const ptrdiff_t *region, const void *x, double least,
                               int all) {
     const vec enough = SPLAT(least > 0 ? (REAL)least : RANGE_LEAST);
@@ -148,7 +148,7 @@ static double NAME(wino_top)(const cconv_tile *t, const ptrdiff_t *region, const
                               : NAME(wino_region_top)(0, t, region, x));
 }
 
-/* Sets of pixels, and of sums, of a tile: (i, j) is bit 8 i + j. */
+/* Sets of pixels, or of sums, of a tile: (i, j) is bit 8 i + j. */
 INLINE uint64_t NAME(wino_pixels)(const cconv_tile *t, const ptrdiff_t *region, const REAL *x,
                                   REAL least) {
     uint64_t found = 0;
@@ -159,8 +159,8 @@ INLINE uint64_t NAME(wino_pixels)(const cconv_tile *t, const ptrdiff_t *region, 
     return found;
 }
 
-/* The sums that see one of these pixels.  Sum (i, j) sees pixels (i + u, j + v) for all taps (u, v), or
- * (i - u, j - v) where there are more sums than pixels. */
+/* The sums that see one of these pixels.  Sum (i, j) sees pixels (i + u, j + v) for all taps (u, v); if
+ * `back`, where there are more sums than pixels, (i - u, j - v). */
 INLINE uint64_t NAME(wino_seeing)(uint64_t pixels, ptrdiff_t taps, int back) {
     const uint64_t whole = pixels;
     for (ptrdiff_t k = 1; k < taps; k++) pixels |= back ? whole << k : whole >> k;
@@ -169,7 +169,7 @@ INLINE uint64_t NAME(wino_seeing)(uint64_t pixels, ptrdiff_t taps, int back) {
     return pixels;
 }
 
-/* The first `rows` rows and `columns` columns of a set, (i, j) at bit sums * i + j. */
+/* The first `rows` rows and `columns` columns of a set; in the result (i, j) is bit sums * i + j. */
 INLINE uint64_t NAME(wino_packed)(uint64_t set, ptrdiff_t sums, ptrdiff_t rows, ptrdiff_t columns) {
     uint64_t packed = 0;
     if (columns <= 0) return 0;
@@ -216,9 +216,9 @@ static void NAME(wino_sizes)(ptrdiff_t pixels, ptrdiff_t channels, const void *x
     }
 }
 
-/* g (taps, rows, channels), taps `tap` and rows `row` apart, channels no more than a block; size
- * (taps, channels) = the largest absolute value over the rows, and over what is there unless
- * `first`; infinity where one is not a finite number. */
+/* g (taps, rows, channels), taps `tap` and rows `row` apart, channels no more than a block -> size
+ * (taps, channels): the largest absolute value over the rows and, unless `first`, over what size already
+ * holds; infinity where a value is not finite. */
 static void NAME(wino_kernel_sizes)(ptrdiff_t taps, ptrdiff_t rows, ptrdiff_t channels,
                                     ptrdiff_t tap, ptrdiff_t row, int first, const void *g,
                                     void *size) {

@@ -31,8 +31,8 @@
         } \
     }
 
-/* A stride of which the compiler forgets that it is the same for every vector: else it keeps the
- * address of each of a tile's values, in memory. */
+/* Hides from the compiler that the stride is the same for every vector.  Otherwise it computes the address
+ * of each of a tile's values once and keeps all of them in memory. */
 #define OPAQUE(stride) __asm__("" : "+r"(stride));
 #define TAKE(p, ragged) ((ragged) ? LOAD_TAIL((p), last) : LOAD(p))
 #define GIVE(p, v, ragged) { if (ragged) { STORE_TAIL((p), last, (v)); } else { STORE((p), (v)); } }
@@ -41,11 +41,11 @@
 #undef WHOLE
 #undef CLIPPED
 #undef POOLED
-#define WHOLE 0   /* the image, all of it */
-#define CLIPPED 1 /* the image, zeros outside */
-#define POOLED 2  /* the pooled gradient, spread to where the argmax says */
+#define WHOLE 0   /* the image; all of the tile is inside */
+#define CLIPPED 1 /* the image; what is outside is zero */
+#define POOLED 2  /* the pooled gradient, each value at the place that argmax names */
 
-/* A tile that is not whole, as a patch: row i, column j at SPOT(i, j).  There is a margin for the
+/* A tile that is not whole, as a patch: row i, column j at SPOT(i, j).  It has a margin for the
  * windows of pooling that reach over the edge of the tile. */
 #undef SPOT
 #define SPOT(i, j) (((i) + 1) * 8 + (j) + 1)
@@ -99,13 +99,13 @@ static void NAME(winograd_patch)(const cconv_tile *t, int size, const void *x, v
 #undef BODY
 }
 
-/* The patch of a tile that is not whole, for the vector of channels from c on. */
+/* Fills the patch of a tile that is not whole, for the vector of channels from c on. */
 #define PATCH(size, ragged) \
     if (source == CLIPPED) NAME(clipped_patch)(size, ragged, last, t, x + c, patch); \
     if (source == POOLED) \
         NAME(pooled_patch)(size, ragged, last, ragged ? t->channels - c : LANES, t, x + c, \
                            t->argmax + c, patch);
-/* Row i, column j of it; `from` is where the column of the image begins. */
+/* Row i, column j of the tile; `from` is where the column of the image begins. */
 #define AT(i, j, ragged) \
     (source == WHOLE ? TAKE(from + (i) * row, ragged) : patch[SPOT(i, j)])
 
@@ -113,8 +113,8 @@ static void NAME(winograd_patch)(const cconv_tile *t, int size, const void *x, v
  * columns are transformed for two rows of the result at a time: reading the tile again is cheaper
  * than keeping all of it in memory between two passes.
  *
- * Returns what a glance tells.  The tile's cells: the outputs in a quarter of it all see the same
- * pixels in the middle of theirs; those of a 2x2 tile all see four, one cell. */
+ * Returns what the glance tells.  The tile's cells, 2x2 pixels each: all outputs in a quarter of the tile see
+ * the same four pixels in the middle.  The outputs of a 2x2 tile all see the same four: one cell. */
 INLINE int NAME(input_to_points)(const int out, const int n, const int source,
                                   const cconv_tile *t, const REAL *x, REAL *v) {
 #define CELL(i, j) \
@@ -146,7 +146,7 @@ INLINE int NAME(input_to_points)(const int out, const int n, const int source,
                 if (pair == 0) \
                     UNROLL for (int i = 0; i < n; i++) \
                         part[CELL(i, j)] = FMA(d[i], d[i], part[CELL(i, j)]); \
-                if (source == WHOLE && pair == 0 && j >= n - out) /* the next tile's own */ \
+                if (source == WHOLE && pair == 0 && j >= n - out) /* what only the next tile has */ \
                     UNROLL for (int i = n - out; i < n; i++) \
                         __builtin_prefetch(from + i * row + out * t->column); \
                 NAME(wino_input)(n, pair, d, r + j, q + j); \
@@ -165,8 +165,8 @@ INLINE int NAME(input_to_points)(const int out, const int n, const int source,
     return NAME(wino_glance)(cell, 4, t);
 }
 
-/* The cells of a tile of dy are the corners of what is inside of it: one of them every pixel of x sees
- * that sees any of the tile.  Here those of a tile that is whole. */
+/* The cells of a tile of dy are the corners of its part inside the image: every pixel of x that sees any of
+ * the tile sees one of them.  This function is for a tile that is whole. */
 INLINE void NAME(wino_corners)(const int out, const cconv_tile *t, const REAL *x, vec *cell) {
     for (ptrdiff_t c = 0; c < t->channels; c += LANES)
         UNROLL for (int k = 0; k < 4; k++) {
@@ -177,7 +177,7 @@ INLINE void NAME(wino_corners)(const int out, const cconv_tile *t, const REAL *x
         }
 }
 
-/* A tile of dy -> (n^2, channels).  Returns what a glance tells. */
+/* A tile of dy -> (n^2, channels).  Returns what the glance tells. */
 INLINE int NAME(gradient_to_points)(const int out, const int n, const int source,
                                     const cconv_tile *t, const REAL *x, REAL *w, REAL *dbias) {
 #define BODY(ragged) { \
@@ -226,7 +226,7 @@ INLINE int NAME(gradient_to_points)(const int out, const int n, const int source
 #undef PATCH
 #undef AT
 
-/* In row i of `count` sums those that are given in place of the tile's own. */
+/* Replaces the sums of row i (`count` of them) that are given. */
 #undef GIVEN
 #define GIVEN(i, count, row, ragged) \
     if (t->weak) \
@@ -236,7 +236,7 @@ INLINE int NAME(gradient_to_points)(const int out, const int n, const int source
                 row[j] = TAKE((const REAL *)t->given + ((i) * count + j) * t->channels + c, ragged); \
         }
 
-/* Pool the windows of two rows of a tile, each LANES channels: y, argmax of the first window. */
+/* Pools the windows of two rows of a tile, LANES channels each; y, argmax: of the first window. */
 INLINE void NAME(pool_rows)(const int out, const int ragged, tail last, ptrdiff_t lanes,
                             const cconv_tile *t, const vec *upper, const vec *lower, int relu,
                             REAL *y, uint8_t *argmax) {
@@ -261,7 +261,7 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
                                    const cconv_tile *t, const REAL *m, REAL *y, const REAL *bias,
                                    int relu) {
     const vec low = SPLAT(relu ? 0 : -INFINITY_);
-    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
+    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is prefetched meanwhile */
 #define BODY(ragged) { \
         vec half[24], row[2][4], b = {0}; \
         if (bias) b = TAKE(bias + c, ragged); \
@@ -303,16 +303,16 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
 #undef BODY
 }
 
-/* m (n^2, channels) -> what one tile of dy gives to x (n, n, channels), the part inside, added to
- * what its neighbours give.  Every value is (the tiles of the upper row) + (the tiles of the lower
- * row), each from left to right, whichever row is first.  Zeros are positive, so that tiles of
- * zeros may be left out.  whole: no pixel of the tile is outside the image, and no sum is given. */
+/* m (n^2, channels) -> what one tile of dy adds to x (n, n, channels), the part inside; the shares of
+ * neighbours add up.  Every value is (the tiles of the upper row) + (the tiles of the lower row), each sum
+ * from left to right, whichever row comes first.  Zeros are positive, so that tiles of zeros may be left
+ * out.  whole: all pixels of the tile are inside the image, and no sum is given. */
 INLINE void NAME(points_to_input)(const int out, const int n, const int whole, const cconv_tile *t,
                                   const cconv_seam *s, const REAL *m, REAL *x) {
     const int over = n - out, begins = s->first, ends = s->last, add = s->add;
     const ptrdiff_t r0 = whole ? 0 : t->r0, r1 = whole ? n : t->r1, c0 = whole ? 0 : t->c0;
     const ptrdiff_t stop = ends ? n : out, end = whole || t->c1 >= stop ? stop : t->c1;
-    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is asked for meanwhile */
+    const ptrdiff_t ahead = out * t->column; /* to the next tile, which is prefetched meanwhile */
     const ptrdiff_t channels = t->channels;
     const REAL *const positive = t->positive;
     REAL *const top = s->top, *const carry = s->carry;
@@ -417,7 +417,7 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
     return t->r0 <= 0 && t->c0 <= 0 && t->r1 >= size && t->c1 >= size;
 }
 
-/* Windows of pooling lie within one tile each where tiles are of even width. */
+/* If tiles have even width, every window of pooling lies within one tile. */
 #define INSTANCE(o, k) \
     static int NAME(winograd_input_##o##k)(const cconv_tile *t, const void *x, void *v) { \
         const int n = o + k - 1; \
