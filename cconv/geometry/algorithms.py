@@ -147,7 +147,6 @@ def lanes_across(
     It reads `given` and writes `made` values for each pixel; `gradient`: the pass is the input gradient, with
     strides of 1. If `made` is small, a vector of these values would be mostly empty. Then images fill the
     lanes, or rows if there are few images. The sums and their order are the same, so no bit changes.
-    is the same sum in the same order: no bit depends on it.
     """
     columns = window.output_size[1] if gradient else window.input_size[1]
     fits = columns * given * _extent(window) * LINE_BYTES <= LARGEST_BAND

@@ -4,9 +4,10 @@
  * images of a group: each value of x is a vector, each weight a broadcast scalar, and every lane is
  * used, whatever the sizes of the image.  x is transposed to (pixels, channels, images), and y back.
  *
- * Every output is the chain of fused multiply-adds of product/product.h, in the same order u, v, channel,
- * from zero, with the bias added at the end: both give the same bits. */
+ * Every output is the sum of product/product.h, cut into the same chains in the same order u, v, channel,
+ * with the bias added to the last one: both give the same bits. */
 #include "window.h"
+#include "product/chains.h"
 
 #undef GROUP
 #define GROUP ((ptrdiff_t)(CCONV_GROUP_BYTES / sizeof(REAL)))
@@ -68,19 +69,34 @@ static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, c
 #undef EACH_FILTER
 #define EACH_FILTER(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* `count` outputs, `step` apart in x, which all see the taps (nu, nv), for one vector of images. */
+/* The sum that an output which sees the taps (nu, nv) is, as _passes.pxd describes it for the tiles. */
+static inline cconv_sum NAME(lanes_sum)(const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv) {
+    const ptrdiff_t pixel = d->c * GROUP, taps = d->c * d->f;
+    cconv_sum s = {nu, nv, d->c, .aq = d->dh * d->w * pixel, .ar = d->dw * pixel, .ak = GROUP,
+                   .bq = d->kw * taps, .br = taps, .bk = d->f};
+    if (d->dw == 1) s.r = 1, s.k = nv * d->c;
+    return s;
+}
+
+/* One chain of `count` outputs, `step` apart in x, for one vector of images.  y holds the chains before. */
 static inline __attribute__((always_inline)) void NAME(lanes_points)(
-        const int f, const int count, const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv,
-        const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
-    const ptrdiff_t pixel = d->c * GROUP, step = d->sw * pixel, down = d->dh * d->w * pixel;
+        const int f, const int count, const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x,
+        const REAL *kernel, const REAL *bias, REAL *y, int relu) {
+    const cconv_sum *s = &chain->part;
+    const ptrdiff_t step = d->sw * d->c * GROUP;
+    const int first = chain->first;
+    if (!first) {
+        x += chain->q * s->aq + chain->r * s->ar + chain->k * s->ak;
+        kernel += chain->q * s->bq + chain->r * s->br + chain->k * s->bk;
+    }
+    if (!chain->last) bias = NULL, relu = 0;
 #define DECLARE(i) vec a##i##0 = {0}, a##i##1 = {0}, a##i##2 = {0}, a##i##3 = {0};
     EACH_FILTER(DECLARE)
 #undef DECLARE
-    for (ptrdiff_t u = 0; u < nu; u++) {
-        for (ptrdiff_t v = 0; v < nv; v++) {
-            const REAL *p = x + u * down + v * d->dw * pixel;
-            const REAL *k = kernel + (u * d->kw + v) * d->c * f;
-            for (ptrdiff_t left = d->c; left > 0; left--, p += GROUP, k += f) {
+    for (ptrdiff_t q = 0; q < s->q; q++) {
+        for (ptrdiff_t r = 0; r < s->r; r++) {
+            const REAL *p = x + q * s->aq + r * s->ar, *k = kernel + q * s->bq + r * s->br;
+            for (ptrdiff_t left = s->k; left > 0; left--, p += GROUP, k += f) {
                 const vec x0 = LOAD(p);
                 vec x1 = x0, x2 = x0, x3 = x0;
                 if (count > 1) x1 = LOAD(p + step);
@@ -98,9 +114,11 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
         }
     }
 #define FINISH(i, t) if (t < count) { \
+        REAL *to_ = y + (t * f + i) * GROUP; \
         if (bias) a##i##t += beta_; \
+        if (!first) a##i##t += LOAD(to_); \
         if (relu) a##i##t = RELU(a##i##t); \
-        STORE(y + (t * f + i) * GROUP, a##i##t); }
+        STORE(to_, a##i##t); }
 #define FINISH_FILTER(i) if (i < f) { \
         const vec beta_ = bias ? SPLAT(bias[i]) : (vec){0}; \
         FINISH(i, 0) FINISH(i, 1) FINISH(i, 2) FINISH(i, 3) }
@@ -111,21 +129,21 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
 
 #define POINTS(f) \
     static __attribute__((noinline)) void NAME(lanes_one_##f)( \
-            const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x, const REAL *kernel, \
             const REAL *bias, REAL *y, int relu) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
-            NAME(lanes_points)(f, 1, d, nu, nv, x + g, kernel, bias, y + g, relu); \
+            NAME(lanes_points)(f, 1, d, chain, x + g, kernel, bias, y + g, relu); \
     } \
     static __attribute__((noinline)) void NAME(lanes_some_##f)( \
-            const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv, const REAL *x, const REAL *kernel, \
+            const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x, const REAL *kernel, \
             const REAL *bias, REAL *y, int relu) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
-            NAME(lanes_points)(f, LANES_WIDE(f), d, nu, nv, x + g, kernel, bias, y + g, relu); \
+            NAME(lanes_points)(f, LANES_WIDE(f), d, chain, x + g, kernel, bias, y + g, relu); \
     }
 POINTS(1) POINTS(2) POINTS(3) POINTS(4) POINTS(5) POINTS(6) POINTS(7) POINTS(8)
 #undef POINTS
 
-typedef void (*NAME(lanes_function))(const cconv_lanes_shape *, ptrdiff_t, ptrdiff_t, const REAL *,
+typedef void (*NAME(lanes_function))(const cconv_lanes_shape *, const cconv_chain *, const REAL *,
                                      const REAL *, const REAL *, REAL *, int);
 #define OF(f) {NAME(lanes_one_##f), NAME(lanes_some_##f)}
 static const NAME(lanes_function) NAME(lanes_functions)[8][2] = {OF(1), OF(2), OF(3), OF(4),
@@ -133,11 +151,13 @@ static const NAME(lanes_function) NAME(lanes_functions)[8][2] = {OF(1), OF(2), O
 #undef OF
 
 static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t first, const void *group,
-                            const void *weights, const void *biases, void *to, int relu) {
-    const REAL *x = group, *kernel = weights;
+                            const void *kernel_, const void *biases, void *to, int relu) {
+    const REAL *x = group, *kernel = kernel_;
     REAL *y = to;
     const ptrdiff_t row = i * d->sh - d->top, wide = LANES_WIDE(d->f);
-    ptrdiff_t lo, hi, u0, u1, v0, v1;
+    ptrdiff_t lo, hi, u0, u1, v0, v1, seen = -1; /* columns of taps that the sum s is for */
+    cconv_sum s, most;
+    cconv_chain start;
     window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
     window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
     for (ptrdiff_t j = 0; j < d->columns;) {
@@ -146,10 +166,18 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
         if (some && j > hi - wide) j = hi - wide;
         const ptrdiff_t column = j * d->sw - d->left;
         window_reach(column, d->w, d->kw, d->dw, &v0, &v1);
-        NAME(lanes_functions)[d->f - 1][some](
-            d, u1 - u0, v1 - v0,
-            x + ((row + u0 * d->dh - first) * d->w + column + v0 * d->dw) * d->c * GROUP,
-            kernel + (u0 * d->kw + v0) * d->c * d->f, biases, y + j * d->f * GROUP, relu);
+        const REAL *from = x + ((row + u0 * d->dh - first) * d->w + column + v0 * d->dw) * d->c * GROUP;
+        const REAL *weights = kernel + (u0 * d->kw + v0) * d->c * d->f;
+        if (v1 - v0 != seen) {
+            seen = v1 - v0;
+            s = NAME(lanes_sum)(d, u1 - u0, seen), most = cconv_cut(&s);
+            start = cconv_first_chain(&s, &most);
+        }
+        for (cconv_chain chain = start;; cconv_next_chain(&s, &most, &chain)) {
+            NAME(lanes_functions)[d->f - 1][some](d, &chain, from, weights, biases, y + j * d->f * GROUP,
+                                                  relu);
+            if (chain.last) break;
+        }
         j += some ? wide : 1;
     }
 }

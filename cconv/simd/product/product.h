@@ -36,27 +36,18 @@ static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t column
     return NAME(tiles)[rows - 1][columns > LANES][columns % LANES != 0];
 }
 
-/* A tile of C, whose sum is cut into chains as `chain` says. */
-static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, cconv_sum chain, const REAL *a,
-                         const REAL *b, const cconv_target *to) {
-    const cconv_sum most = chain;
-    cconv_target part = {to->c, NULL, to->n, to->mode & (CCONV_ACCUMULATE | CCONV_FETCH)};
-    for (ptrdiff_t q = 0; q < s->q; q += most.q) {
-        for (ptrdiff_t r = 0; r < s->r; r += most.r) {
-            for (ptrdiff_t k = 0; k < s->k; k += most.k) {
-                chain.q = cconv_least(most.q, s->q - q);
-                chain.r = cconv_least(most.r, s->r - r);
-                chain.k = cconv_least(most.k, s->k - k);
-                if (q + most.q >= s->q && r + most.r >= s->r && k + most.k >= s->k) {
-                    part.bias = to->bias;
-                    part.mode |= to->mode & CCONV_RELU;
-                }
-                if (k) part.mode &= ~CCONV_FETCH; /* a part for every run, cut or not */
-                tile(&chain, a + q * s->aq + r * s->ar + k * s->ak,
-                     b + q * s->bq + r * s->br + k * s->bk, &part);
-                part.mode |= CCONV_ACCUMULATE | CCONV_NEAR | (to->mode & CCONV_FETCH);
-            }
-        }
+/* A tile of C, chain by chain. */
+static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, const cconv_sum *most,
+                         const REAL *a, const REAL *b, const cconv_target *to) {
+    cconv_chain chain = cconv_first_chain(s, most);
+    for (;; cconv_next_chain(s, most, &chain)) {
+        cconv_target end = {to->c, chain.last ? to->bias : NULL, to->n, to->mode};
+        if (!chain.first) end.mode |= CCONV_ACCUMULATE | CCONV_NEAR;
+        if (!chain.last) end.mode &= ~CCONV_RELU;
+        if (chain.k) end.mode &= ~CCONV_FETCH; /* asked for once for every run, cut or not */
+        tile(&chain.part, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak,
+             b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk, &end);
+        if (chain.last) return;
     }
 }
 
@@ -66,8 +57,9 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
-    const cconv_sum chain = cconv_chain(s);
-    const int cut = chain.q < s->q || chain.r < s->r || chain.k < s->k;
+    const int cut = !cconv_is_one_chain(s);
+    cconv_sum most;
+    if (cut) most = cconv_cut(s);
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
         const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
@@ -76,7 +68,7 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
             const ptrdiff_t rows = m / count + (t < m % count);
             to.c = c + i * s->cm + j;
             const NAME(tile_function) tile = NAME(tile_of)(rows, columns);
-            if (cut) NAME(chains)(tile, s, chain, top, bj, &to);
+            if (cut) NAME(chains)(tile, s, &most, top, bj, &to);
             else tile(s, top, bj, &to);
             top += rows * s->am;
             i += rows;

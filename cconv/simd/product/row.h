@@ -83,7 +83,7 @@ static const NAME(row_function) NAME(row_tiles)[ROW_VECTORS][2] = {
 /* c (n) = a (depth) times B (depth, n), rows ldb apart. */
 static void NAME(row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b,
                       REAL *c) {
-    const ptrdiff_t chain = depth <= CCONV_ONE_PRODUCT ? depth : cconv_part(depth, 1);
+    const ptrdiff_t chain = depth <= CCONV_ONE_PRODUCT ? depth : cconv_pieces(depth, 1);
     for (ptrdiff_t j = 0; j < n; j += ROW_VECTORS * LANES) {
         const ptrdiff_t left = n - j, most = ROW_VECTORS * LANES,
                         columns = left < most ? left : most;
@@ -91,7 +91,7 @@ static void NAME(row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a
         const NAME(row_function) tile = NAME(row_tiles)[width - 1][columns % LANES != 0];
         ptrdiff_t k = 0;
         do {
-            tile(cconv_least(chain, depth - k), columns, ldb, a + k, b + k * ldb + j, c + j, k > 0);
+            tile(cconv_at_most(chain, depth - k), columns, ldb, a + k, b + k * ldb + j, c + j, k > 0);
             k += chain;
         } while (k < depth);
     }
