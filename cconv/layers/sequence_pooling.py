@@ -1,4 +1,4 @@
-"""Pooling of sequences (n, steps, c): that of images one pixel high."""
+"""Pooling of sequences (n, steps, c), computed as pooling of images one pixel high."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class MaxPooling1D(MaximumPooling):
     Parameters
     ----------
     pool_size : int or tuple of one
-        Steps of a window.
+        Number of steps in a window.
     strides : int or tuple of one, optional
         Steps from one window to the next; by default the window's size.
     padding : str, int or pair of int
