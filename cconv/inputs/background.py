@@ -87,7 +87,7 @@ class Background:
             thread.join()
 
 
-@controlled  # the thread takes over the floating-point state of its creator
+@controlled  # a thread inherits its creator's floating-point state
 def _serve(work: Callable[..., Any], jobs: Any, results: Any) -> None:
     """Do pieces of work until None comes."""
     with threads.limit(1):
