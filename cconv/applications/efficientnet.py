@@ -83,7 +83,7 @@ def EfficientNetB0(
     form : {"keras", "torchvision"}
         The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 

@@ -110,7 +110,7 @@ def MobileNetV3Small(
     form : {"keras", "torchvision"}
         The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-3 and 0.99. timm has
+        For the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-3 and 0.99. timm has
         1e-5.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.

@@ -81,7 +81,7 @@ def ResNet18(
     name : str, optional
         Name of the model.
     epsilon, momentum : float
-        Of the batch normalisation; torch's momentum of 0.1 is 0.9 here.
+        For the batch normalisation; torch's momentum of 0.1 is 0.9 here.
     seed : int, optional
         Seed of the model.
     dtype : dtype
@@ -186,7 +186,7 @@ def ResNet50(
     form : {"keras", "torchvision"}
         The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `ResNet18`.
 

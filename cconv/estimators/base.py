@@ -118,7 +118,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         ndarray of shape (n, n_features_out)
-            Of the estimator's `dtype`.
+            With the estimator's `dtype`.
         """
         images = self._images(X)
         with threads.limit(self.n_threads):

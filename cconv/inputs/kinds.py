@@ -23,7 +23,7 @@ def kind_of(x: Any) -> str:
     str
         STORED: an array that is read slice by slice (h5py, Zarr, Dask): it has a ``shape``, NumPy's ``dtype``
         and ``__getitem__``, and its numbers are not in memory. NUMBERED: ``x[i]`` is batch i. STREAM:
-        iterating over it gives batches. ARRAY: all else, for NumPy to read.
+        iterating over it gives batches. ARRAY: all others, for NumPy to read.
 
     Examples
     --------

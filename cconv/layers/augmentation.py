@@ -146,7 +146,7 @@ class RandomFlip(Augmentation):
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

@@ -156,7 +156,7 @@ class Layer(Configured, Weighted, Formatted):
         Parameters
         ----------
         input_shape : tuple of int
-            Of one sample: ``(h, w, c)``, ``(c, h, w)`` for ``"channels_first"``, or
+            Shape of one sample: ``(h, w, c)``, ``(c, h, w)`` for ``"channels_first"``, or
             ``(features,)``; a leading None (Keras' batch) is dropped.
         dtype : dtype
             float32 or float64.

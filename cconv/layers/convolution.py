@@ -190,7 +190,7 @@ class Conv2D(GroupedConvolution):
         ``"valid"``, ``"same"``, an int, ``(ph, pw)`` or ``((top, bottom), (left, right))``: zeros
         around the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
+        Layout of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
     dilation_rate : int or pair of int
         Distance between the taps of the kernel in input pixels.
     groups : int
@@ -275,7 +275,7 @@ class DepthwiseConv2D(DepthwiseConvolution):
     depth_multiplier : int
         Number of filters for each channel.
     depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        Of the kernel.
+        For the kernel.
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape

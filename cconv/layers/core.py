@@ -18,7 +18,7 @@ class Flatten(Layer):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     name, trainable, input_shape
         See `Layer`.
 

@@ -44,7 +44,7 @@ class Normalization(OfFormat):
     invert : bool
         Undo the normalisation: ``y = mean + x · √variance``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

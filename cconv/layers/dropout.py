@@ -124,7 +124,7 @@ class Dropout(RandomMask):
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -228,7 +228,7 @@ class SpatialDropout2D(SpatialDropout1D):
     rate : float
         In [0, 1).
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     name, trainable, input_shape

@@ -80,7 +80,7 @@ class GlobalAveragePooling2D(GlobalMean):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, 1, c) instead of (c,).
     name, trainable, input_shape
@@ -112,7 +112,7 @@ class GlobalMaxPooling2D(GlobalMaximum):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, 1, c) instead of (c,).
     name, trainable, input_shape

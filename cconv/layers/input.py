@@ -17,7 +17,7 @@ class InputLayer(Layer):
     Parameters
     ----------
     shape : tuple of int
-        Of one sample, without the batch.
+        Shape of one sample, without the batch.
     name
         See `Layer`.
 
@@ -60,7 +60,7 @@ def Input(
     Parameters
     ----------
     shape : tuple of int
-        Of one sample, without the batch: ``(h, w, c)``, ``(c, h, w)`` or ``(features,)``.
+        Shape of one sample, without the batch: ``(h, w, c)``, ``(c, h, w)`` or ``(features,)``.
     batch_size : int, optional
         Accepted for Keras' sake and not used; batches may have any size.
     dtype : dtype, optional

@@ -154,7 +154,7 @@ class LayerNormalization(RowNormalization):
         Keras' older variant: ``y = gamma · x / √(variance + epsilon)``, always with a gamma and without a
         beta. For true RMS normalisation use `RMSNormalization`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -242,7 +242,7 @@ class RMSNormalization(RowNormalization):
     epsilon : float
         Added to the mean square, at least 0.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -287,7 +287,7 @@ class UnitNormalization(RowNormalization):
     axis : int or sequence of int
         As in `LayerNormalization`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

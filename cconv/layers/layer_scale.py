@@ -25,7 +25,7 @@ class LayerScale(Layer):
     projection_dim : int, optional
         The number of channels; by default that of the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

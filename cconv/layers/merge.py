@@ -159,7 +159,7 @@ class Merge(OfAxes):
     def _backward(  # type: ignore[override]
         self, dy: np.ndarray, run: Run, need_dx: tuple[bool, ...]
     ) -> tuple[np.ndarray | None, ...]:
-        """Return the gradients of the inputs in their order, None for those that nobody needs.
+        """Return the gradients of the inputs in their order, None for inputs that need no gradient.
 
         They may be `dy` itself or views of it.
         """

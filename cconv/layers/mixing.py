@@ -166,7 +166,7 @@ class MixUp(Mixing):
     alpha : float
         Above 0. Near 0 most images stay nearly unchanged; 1 means uniform weights.
     data_format : {"channels_last", "channels_first"}, optional
-        Of the images.
+        Layout of the images.
     seed : int, optional
         Key of the draws; by default a new one.
     name, trainable, input_shape
@@ -217,7 +217,7 @@ class CutMix(Mixing):
     seed : int, optional
         Key of the draws; by default a new one.
     data_format : {"channels_last", "channels_first"}, optional
-        Of the images.
+        Layout of the images.
     name, trainable, input_shape
         See `Layer`.
 

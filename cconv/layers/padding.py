@@ -71,7 +71,7 @@ class ZeroPadding2D(_Padding):
     padding : int or nested pair
         An int, ``(ph, pw)`` or ``((top, bottom), (left, right))``, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -108,7 +108,7 @@ class ZeroPadding1D(_Padding):
     padding : int or pair of int
         Number of steps at both ends, or (in front, behind).
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
     name, trainable, input_shape
         See `Layer`.
 
@@ -170,7 +170,7 @@ class Cropping2D(_Cropping):
     cropping : int or nested pair
         An int, ``(rows, columns)`` or ``((top, bottom), (left, right))``, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

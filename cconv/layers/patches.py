@@ -29,7 +29,7 @@ class RandomCrop(Augmentation):
     seed : int, optional
         Key of the draws; by default the one the layer is built with. Every image is cut at its own place.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

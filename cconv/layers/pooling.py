@@ -113,7 +113,7 @@ class MaxPooling2D(MaximumPooling):
     padding : str, int or nested pair
         As in `Conv2D`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     dilation_rate : int or pair of int
         Distance between the pixels of a window.
     ceil_mode : bool

@@ -23,7 +23,7 @@ class Rescaling(Layer):
         One number for all channels, or one for each, as in Keras. Both are rounded to the layer's dtype; then
         the product is rounded, then the sum.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

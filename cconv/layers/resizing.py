@@ -68,7 +68,7 @@ class UpSampling2D(Resized):
     size : int or pair of int
         Rows and columns of the block for each pixel of the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     interpolation : {"nearest", "bilinear"}
         Repeated pixels, or interpolation: see `Resizing`.
     name, trainable, input_shape
@@ -218,7 +218,7 @@ class Resizing(Resized):
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     interpolation : {"bilinear", "nearest"}
         "bilinear": the four pixels around the centre, weighted by distance; "nearest": the pixel that the
         centre lies in.
@@ -233,7 +233,7 @@ class Resizing(Resized):
     antialias : {False}
         Only False is supported.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -335,9 +335,9 @@ class CenterCrop(Resized):
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

@@ -31,7 +31,7 @@ class LocalResponseNormalization(Layer):
     alpha, beta, bias : float
         As in the formula; bias must be above 0, alpha at least 0.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

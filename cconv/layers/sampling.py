@@ -17,7 +17,7 @@ class Resampling(Resized):
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     interpolation : {"bilinear", "nearest"}
         Interpolate between the pixels around, or take one of them.
     coordinates : str
@@ -29,7 +29,7 @@ class Resampling(Resized):
     scales : pair of float, optional
         n / m of rows and columns, if the output's size was rounded from them.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

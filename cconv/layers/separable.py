@@ -140,9 +140,9 @@ class SeparableConv2D(SeparableConvolution):
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
-        Of the two kernels.
+        For the two kernels.
     depthwise_constraint, pointwise_constraint
-        Of the two kernels: see `cconv.constraints`.
+        For the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 

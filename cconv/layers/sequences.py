@@ -33,7 +33,7 @@ class Conv1D(GroupedConvolution):
         ``"valid"``, ``"same"``, an int, or ``(before, behind)``: zeros at the ends. ``"causal"``: enough
         zeros in front that no output depends on a later step (van den Oord et al. 2016, "WaveNet").
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``; the latter is transposed first.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``; the latter is transposed first.
     dilation_rate : int or tuple of one
         Steps from one tap of the kernel to the next.
     groups : int
@@ -109,7 +109,7 @@ class DepthwiseConv1D(DepthwiseConvolution):
     depth_multiplier : int
         Number of filters for each channel.
     depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        Of the kernel.
+        For the kernel.
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape
@@ -185,9 +185,9 @@ class SeparableConv1D(SeparableConvolution):
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
-        Of the two kernels.
+        For the two kernels.
     depthwise_constraint, pointwise_constraint
-        Of the two kernels: see `cconv.constraints`.
+        For the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 

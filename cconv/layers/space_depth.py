@@ -55,7 +55,7 @@ class SpaceToDepth(_Blocks):
     block_size : int
         Rows and columns of a block.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -109,7 +109,7 @@ class DepthToSpace(_Blocks):
         The order of the block² · c input channels: (block, block, c), as in TensorFlow, or (c, block, block),
         as in PyTorch's ``PixelShuffle``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

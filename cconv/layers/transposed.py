@@ -132,7 +132,7 @@ class Conv2DTranspose(TransposedConvolution):
         Additional rows and columns, below and on the right; fewer than strides. With ``"same"`` the output
         has ``(n - 1)·strides + kernel_size % 2 + output_padding`` pixels, as in Keras.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
+        Layout of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
     dilation_rate : int or pair of int
         Distance between the taps of the kernel in output pixels.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer

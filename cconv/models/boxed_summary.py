@@ -56,7 +56,7 @@ def table(
     Parameters
     ----------
     name : str
-        Of the model.
+        Name of the model.
     rows : sequence of tuple of str
         One field for each column.
     sizes : Sizes

@@ -35,9 +35,9 @@ class Progress:
     epoch, step : int
         The current or next epoch, and the number of its batches that are done.
     meter : Meter or None
-        Of the current epoch; None between epochs.
+        Metrics of the current epoch; None between epochs.
     logs : dict of str to float
-        Of the last finished epoch.
+        Logs of the last finished epoch.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Checkpoint:
     Parameters
     ----------
     path : path
-        Of the file.
+        Path of the file.
 
     Raises
     ------

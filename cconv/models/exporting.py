@@ -35,7 +35,7 @@ class Exporting:
         Parameters
         ----------
         filepath : path
-            Of the file, ``"….onnx"``.
+            Path of the file, ``"….onnx"``.
         format : {"onnx"}
             Keras' other formats, which are those of TensorFlow, are not supported.
         verbose : bool, optional

@@ -22,7 +22,7 @@ class Frozen:
     name : str
         The model's name.
     dtype : dtype
-        Of the outputs.
+        Dtype of the outputs.
     input_shape, output_shape : tuple of int or None, or list of them
         With None for the batch in front.
 
@@ -142,7 +142,7 @@ class Frozen:
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
         out : ndarray of shape (n, *output_shape)
-            Of the model's dtype; any writable view is allowed.
+            With the model's dtype; any writable view is allowed.
 
         Raises
         ------

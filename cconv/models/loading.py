@@ -25,7 +25,7 @@ def load_model(
     Parameters
     ----------
     path : path
-        Of the file.
+        Path of the file.
     custom_objects : dict of str to class or function, optional
         The meaning of names of your own layers, losses and so on in the file, as in Keras; not needed for
         objects registered with `cconv.utils.register_serializable`.

@@ -70,7 +70,7 @@ class Model(Trainer, Exporting, Hooks):
     optimizer, loss : Optimizer, Loss or None
         Set by `compile`.
     history : History or None
-        Of the last `fit`.
+        History of the last `fit`.
     stop_training : bool
         If set to True during `fit`, training ends after the batch.
     fuse : bool

@@ -50,7 +50,7 @@ class Sequential(Model):
     optimizer, loss : Optimizer, Loss or None
         Set by `compile`.
     history : History or None
-        Of the last `fit`.
+        History of the last `fit`.
     stop_training : bool
         If set to True during `fit`, training ends after the batch.
     fuse : bool
@@ -254,8 +254,8 @@ class Sequential(Model):
         Parameters
         ----------
         input_shape : tuple of int
-            Of one image, ``(h, w, c)``, or ``(c, h, w)`` if the model is channels_first; Keras' None for the
-            batch may stand in front. Not needed if the first layer has an ``input_shape``.
+            Shape of one image, ``(h, w, c)``, or ``(c, h, w)`` if the model is channels_first. As in Keras,
+            None for the batch may be in front. Not needed if the first layer has an ``input_shape``.
 
         Returns
         -------

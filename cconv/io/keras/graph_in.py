@@ -27,7 +27,7 @@ class Translation:
     problems : Problems
         Collects what cconv lacks.
     input_shape : tuple of int, optional
-        Of the outermost model, instead of the file's.
+        Input shape of the outermost model, instead of the file's.
     seed : int, optional
         Seed of the models; by default a new one.
 

@@ -36,7 +36,7 @@ def save(
     model : Sequential or Model
         Built. All its layers must be the library's: your own layers are Python code.
     path : path
-        Of the file, ``"….onnx"``.
+        Path of the file, ``"….onnx"``.
     data_format : {"channels_last", "channels_first"}, optional
         Layout of the exported model's images; by default the model's. Inside the graph the channels are in
         front, as in ONNX; transpositions occur only at the ends and where samples are flattened.

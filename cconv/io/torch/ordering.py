@@ -57,7 +57,7 @@ class Orders:
     Parameters
     ----------
     flow : Flow
-        Of a built model.
+        Flow of a built model.
     order : str
         How torch flattens: the letters of `AXES` in another order.
     """

@@ -6,7 +6,7 @@ encoding see https://protobuf.dev/programming-guides/encoding/, for the fields `
 
 from typing import Any
 
-MOST_ENTRIES = 250_000  # ten times as many as in a large network with documented nodes
+MOST_ENTRIES = 250_000  # ten times the number in a large network with documented nodes
 MOST_NODES = 10_000
 DEEPEST = 40  # limit of nested messages
 

@@ -39,7 +39,7 @@ class Sheet:
     Parameters
     ----------
     dtype : numpy.dtype
-        Of all arrays, except sizes.
+        Dtype of all arrays, except sizes.
 
     Attributes
     ----------
