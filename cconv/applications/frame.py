@@ -1,4 +1,4 @@
-"""What the networks share: Keras' arguments, input, and end."""
+"""The common part of the networks: Keras' arguments, input, and end."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence

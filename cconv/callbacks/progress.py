@@ -93,7 +93,7 @@ class ProgressBar(Callback):
     lines : bool
         One plain line per epoch everywhere, as Keras' ``verbose=2``.
     file : text stream, optional
-        Where to write; by default `sys.stdout` at the beginning of training.
+        The file to write to; by default `sys.stdout` at the beginning of training.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class Stream:
     Parameters
     ----------
     where, name : str
-        Begin error messages and warnings.
+        Prefix of error messages and warnings.
     x : iterable
     steps : int or None
         Batches in an epoch; None: all.
@@ -183,7 +183,7 @@ class Numbered:
     Parameters
     ----------
     where, name : str
-        Begin error messages and warnings.
+        Prefix of error messages and warnings.
     x : object
     steps : int or None
         Batches in an epoch; None: all.

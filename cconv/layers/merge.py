@@ -34,7 +34,7 @@ class Merge(OfAxes):
     """
 
     _merges: ClassVar[bool] = True
-    fewest: ClassVar[int] = 1  # inputs
+    fewest: ClassVar[int] = 1  # minimum number of inputs
     most: ClassVar[int | None] = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:

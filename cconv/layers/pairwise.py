@@ -1,4 +1,4 @@
-"""What the layers share that merge their inputs element by element, two at a time."""
+"""The common part of layers that merge their inputs element by element, two at a time."""
 
 from typing import Any, ClassVar
 

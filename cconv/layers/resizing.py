@@ -28,7 +28,7 @@ def interpolation_of(where: str, value: Any) -> str:
 
 
 class Resized(Spatial):
-    """What the layers share whose output pixels lie at or between input pixels."""
+    """The common part of layers whose output pixels lie at or between input pixels."""
 
     def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Return the output's rows and columns for an image of that shape."""

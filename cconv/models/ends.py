@@ -63,7 +63,7 @@ class Ends(NamedTuple):
         Parameters
         ----------
         where, what : str
-            Begin the error messages.
+            Prefix of the error messages.
         given : array, list or dict
         may_lack : tuple of str
             Names of ends that may be missing in a dict.

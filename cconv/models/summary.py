@@ -221,7 +221,7 @@ def table(
     line_length : int
         Width in characters of the first columns.
     positions : sequence of float
-        Where these columns end, as fractions of it.
+        Ends of these columns, as fractions of `line_length`.
     show_trainable : bool
         Also show which layers are trained.
 
