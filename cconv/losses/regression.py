@@ -154,7 +154,7 @@ class Huber(Loss):
 
 
 class LogCosh(Loss):
-    """Mean of ``log(cosh(y_pred - y_true))``: about e² / 2 for small differences e, about |e| for large ones.
+    """Mean of ``log(cosh(y_pred - y_true))``: about ``e² / 2`` for small differences e, ``|e|`` for large.
 
     Parameters
     ----------
