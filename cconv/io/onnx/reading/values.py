@@ -45,9 +45,10 @@ class Value:
     order : tuple of int
         The value's axes in the order of the layer's array, the batch first.
     parts : tuple of int
-        For (n, features) whose features are the axes of an image in another order: the axes' stored sizes,
+        For (n, features) whose features are the axes of an image in another order: the axes' stored sizes.
+        Otherwise empty.
     turn : tuple of int
-        and the numbers of these axes in ONNX' order. Both are empty otherwise.
+        The numbers of these axes in ONNX' order. Otherwise empty.
     whole : bool
         Whether all elements are integers, as in `ArgMax`.
     """
