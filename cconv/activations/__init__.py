@@ -1,4 +1,4 @@
-"""Activation functions by name: what follows the affine part of a layer."""
+"""Activation functions, by name or as objects."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ from cconv.activations.smooth import (
 )
 from cconv.arguments.keras_names import refusing
 
-# Keras' second names.
+# Keras' alternative names.
 swish, hard_swish = silu, hard_silu
 
 __all__ = [
@@ -111,19 +111,19 @@ _CLASSES: dict[str, type[Activation]] = {
 
 
 def get(value: Any, where: str = "activations.get", name: str = "value") -> Activation:
-    """Return the activation that `value` stands for; None stands for the linear one.
+    """Return the activation for `value`; None is the linear one.
 
     Parameters
     ----------
     value : str, Activation, function, mapping or None
         ``"relu"``, ``ReLU()``, `relu` or the configuration.
     where, name : str
-        Begin the error message.
+        Prefix of the error message.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        If there is no such activation.
 
     Examples
     --------
@@ -136,9 +136,9 @@ def get(value: Any, where: str = "activations.get", name: str = "value") -> Acti
 
 
 class Setting:
-    """The attribute of a layer that holds its activation: set to a name or None, it is what that stands for.
+    """Descriptor of a layer's `activation`: a name, function or None that is set becomes an `Activation`.
 
-    It is kept under its own name, where plans look for it.
+    The value is stored in the layer's ``__dict__`` under the same name, where plans read it.
     """
 
     def __get__(self, layer: Any, owner: type | None = None) -> Any:
@@ -149,7 +149,7 @@ class Setting:
 
 
 def serialize(activation: Any) -> Any:
-    """Return the name of an activation, or its configuration where it has arguments of its own.
+    """Return the name of an activation, or its configuration if its arguments are not the default.
 
     Examples
     --------
@@ -160,12 +160,12 @@ def serialize(activation: Any) -> Any:
 
 
 def deserialize(config: Any) -> Activation:
-    """Return the activation that `serialize` described.
+    """Return the activation of a name or configuration from `serialize`.
 
     Raises
     ------
     TypeError, ValueError
-        When it describes none.
+        If there is no such activation.
 
     Examples
     --------

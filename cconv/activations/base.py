@@ -1,4 +1,4 @@
-"""What an activation is, and those that every network has: linear, the sigmoids and the softmaxes."""
+"""The base of all activations, and the most common ones: linear, the sigmoids and the softmaxes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,9 +17,9 @@ class Activation(arguments.Configured):
     Attributes
     ----------
     key : str
-        Keras' name, which is also that of the functions in `ops`.
+        Keras' name, which is also the name of the function in `ops`.
     keeps : {"output", "input"}
-        What `backward` is given of the forward pass, and the layer keeps for it: y, or x.
+        What the layer keeps from the forward pass for `backward`: the output y, or the input x.
 
     Examples
     --------
@@ -41,11 +41,11 @@ class Activation(arguments.Configured):
     keeps: str = "output"
 
     def plain(self) -> Any:
-        """Return the name, or the configuration where there is more to say."""
+        """Return the name, or the configuration if arguments are not the default."""
         return self.key if self == type(self)() else arguments.config_of(self)
 
     def kept(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return what `backward` needs of the input and the output."""
+        """Return the array that `backward` needs: the input or the output."""
         return x if self.keeps == "input" else y
 
     @replayable
@@ -57,7 +57,7 @@ class Activation(arguments.Configured):
     @replayable
     @controlled
     def backward(self, dy: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
-        """Return dx for the gradient `dy` of the output and what was kept: `y`, or the input in its place."""
+        """Return dx for the output's gradient `dy` and the kept array `y`: the output, or the input."""
         return getattr(ops, f"{self.key}_backward")(dy, y, run)
 
 
@@ -87,7 +87,7 @@ class Linear(Activation):
 
 
 class Sigmoid(Activation):
-    """``y = 1 / (1 + exp(-x))``, to 2.6 units in the last place.
+    """``y = 1 / (1 + exp(-x))``, with errors of at most 2.6 units in the last place.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Sigmoid(Activation):
 
 
 class Tanh(Activation):
-    """``y = tanh(x)``, to 2.6 units in the last place.
+    """``y = tanh(x)``, with errors of at most 2.6 units in the last place.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class Tanh(Activation):
 
 
 class Softmax(Activation):
-    """``y = exp(x) / Σ exp(x)`` over the last axis; exp is right to 1.1 units in the last place.
+    """``y = exp(x) / Σ exp(x)`` over the last axis; errors of exp are at most 1.1 units in the last place.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class Softmax(Activation):
 
 
 class LogSoftmax(Activation):
-    """``y = x - log Σ exp(x)`` over the last axis; log is right to 0.9 units in the last place.
+    """``y = x - log Σ exp(x)`` over the last axis; errors of log are at most 0.9 units in the last place.
 
     Examples
     --------
@@ -139,14 +139,14 @@ class LogSoftmax(Activation):
 
 
 class SoftmaxOver(Activation):
-    """A softmax over other axes than the last.
+    """A softmax over given axes.
 
     Parameters
     ----------
     axes : sequence of int
-        Of x, whose first is the batch: each once.
+        Different axes of x; axis 0 is the batch.
     logarithm : bool
-        Whether it is the logarithm of the softmax.
+        Whether to return the logarithm of the softmax.
 
     Examples
     --------
@@ -172,19 +172,19 @@ class SoftmaxOver(Activation):
         return arguments.config_of(self)
 
     def _moved(self, x: np.ndarray) -> np.ndarray:
-        """Return a view whose last axes are those of the sums."""
+        """Return a view with the axes of the sums last."""
         axes = [axis % x.ndim for axis in self.axes]
         return x.transpose([*(axis for axis in range(x.ndim) if axis not in axes), *axes])
 
     def _rows(self, x: np.ndarray, tag: str, run: Run) -> np.ndarray:
-        """Return a copy in which every sum is over a row."""
+        """Return a copy as a matrix, with one row for each sum."""
         moved = self._moved(x)
         rows = run.empty(tag, moved.shape, x.dtype)
         run.call(np.copyto, rows, moved)
         return rows.reshape(-1, np.prod(moved.shape[moved.ndim - len(self.axes) :], dtype=int))
 
     def _back(self, rows: np.ndarray, like: np.ndarray, tag: str, run: Run) -> np.ndarray:
-        """Return the rows in the order of the array that they were made of."""
+        """Return the rows of `_rows` as an array with the axes of `like`."""
         array = run.empty(tag, like.shape, like.dtype)
         there = self._moved(array)
         run.call(np.copyto, there, rows.reshape(there.shape))

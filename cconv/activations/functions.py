@@ -1,6 +1,6 @@
 """The activations as functions of arrays, by Keras' names and with Keras' arguments.
 
-A layer may be given one in place of its name: `Dense(8, activation=activations.relu)`.
+A layer accepts these functions instead of names: `Dense(8, activation=activations.relu)`.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ F = TypeVar("F", bound=Callable[..., np.ndarray])
 
 
 def _stands_for(activation: Activation) -> Callable[[F], F]:
-    """Return a decorator: what a layer has that is given this function."""
+    """Return a decorator that marks a function with the activation for layers that get the function."""
 
     def mark(function: F) -> F:
         function.__dict__["activation"] = activation
@@ -108,7 +108,7 @@ def elu(x: ArrayLike, alpha: float = 1.0) -> np.ndarray:
 
 @_stands_for(GELU())
 def gelu(x: ArrayLike, approximate: bool = False) -> np.ndarray:
-    """Return x Φ(x), Φ the normal distribution, or its approximation with tanh.
+    """Return x Φ(x), with the normal distribution function Φ or its approximation with tanh.
 
     Examples
     --------

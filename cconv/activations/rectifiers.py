@@ -1,4 +1,4 @@
-"""Rectifiers: of straight lines that meet."""
+"""Rectifiers: piecewise linear activations."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ class ReLU(Activation):
 
 
 def is_relu(activation: Activation) -> bool:
-    """Whether an activation is ReLU and no more, and may be computed inside of a kernel.
+    """Whether an activation is exactly ReLU, which kernels of other layers can include.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def is_relu(activation: Activation) -> bool:
 
 
 def cap_of(activation: Activation) -> float:
-    """Return where an activation that is a ReLU, or one that is cut above, ends; 0 for all others.
+    """Return the upper limit of a ReLU (infinity) or a plain clipped ReLU; 0 for all other activations.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class LeakyReLU(Activation):
     key = "leaky_relu"
 
     def __init__(self, negative_slope: float = 0.2) -> None:
-        # The derivative is read off the output's sign, which a negative slope would hide.
+        # `backward` takes the sign of x from the output, so the slope must not be negative.
         self.negative_slope: float = at_least_zero("LeakyReLU", "negative_slope", negative_slope)
 
     @replayable
@@ -81,7 +81,7 @@ class LeakyReLU(Activation):
 class ClippedReLU(Activation):
     """``y = x`` where x > threshold, else ``negative_slope · (x - threshold)``; at most `max_value`.
 
-    With 6 and nothing else "relu6" (Krizhevsky 2010).
+    ``ClippedReLU(6)`` is "relu6" (Krizhevsky 2010).
 
     Examples
     --------
@@ -99,17 +99,17 @@ class ClippedReLU(Activation):
             None if max_value is None else finite("ReLU", "max_value", max_value, least=0.0)
         )
         self.negative_slope: float = at_least_zero("ReLU", "negative_slope", negative_slope)
-        # With one below 0 the output's sign would not tell on which side of it x was.
+        # With a negative threshold the output's sign would not show on which side x was.
         self.threshold: float = at_least_zero("ReLU", "threshold", threshold)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is zero below 0 and cut above, and no more: one pass of a kernel."""
+        """Whether it is ``min(max(x, 0), max_value)``, which a single kernel computes."""
         return bool(self.max_value) and not (self.negative_slope or self.threshold)
 
     @property
     def cap(self) -> float:
-        """The largest value, infinity where there is none."""
+        """The largest value; infinity if there is none."""
         return math.inf if self.max_value is None else self.max_value
 
     @replayable
@@ -141,13 +141,13 @@ class ClippedReLU(Activation):
             return dx
         cut = run.empty("cut", y.shape, np.bool_)
         run.call(np.greater_equal, y, self.max_value, cut)
-        # Written, not multiplied by zero, which would turn an infinite dy into NaN.
+        # Copied, because multiplying by zero would turn an infinite dy into NaN.
         run.call(np.copyto, dx, 0.0, "same_kind", cut)
         return dx
 
 
 def rectifier(max_value: Any = None, negative_slope: Any = 0.0, threshold: Any = 0.0) -> Activation:
-    """Return the rectifier that Keras' `ReLU` with these arguments is.
+    """Return the activation of Keras' `ReLU` with these arguments.
 
     Examples
     --------

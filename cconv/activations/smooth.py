@@ -1,8 +1,8 @@
-"""SiLU, GELU, ELU and their kin.
+"""SiLU, GELU, ELU and other smooth activations.
 
-The errors are the largest found, in units in the last place of y, wherever exp(x) is a normal number, on
-every instruction set; derivatives are right to two units in the last place of 1. Where x is infinite they
-have their limits.
+Stated errors are the largest found on all instruction sets, in units in the last place of y, where exp(x) is
+a normal number. Errors of derivatives are at most two units in the last place of 1; for infinite x
+derivatives have their limits.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from cconv.ops.run import Run, replayable
 
 
 class SiLU(Activation):
-    """``y = x / (1 + exp(-x))``, also "swish", to 3.5 units in the last place (Elfwing et al. 2018).
+    """``y = x / (1 + exp(-x))``, "swish" (Elfwing et al. 2018); errors up to 3.5 units in the last place.
 
     Examples
     --------
@@ -29,11 +29,11 @@ class SiLU(Activation):
 
 
 class GELU(Activation):
-    """``y = x Φ(x)`` with the normal distribution Φ, to 4.5 units in the last place.
+    """``y = x Φ(x)`` with the normal distribution function Φ; errors up to 4.5 units in the last place.
 
-    Hendrycks & Gimpel 2016. With `approximate` Φ is ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``, to 3.5
-    units, and below zero to as many times 1 + w, ``w = 1.6 |x| + 0.07 |x|³``, since an error of w is one of
-    exp(-w) as often.
+    Hendrycks & Gimpel 2016. With `approximate`, Φ is ``(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``; errors are
+    up to 3.5 units, and below zero up to 3.5 (1 + w) units with ``w = 1.6 |x| + 0.07 |x|³``, because the
+    relative error of exp(-w) is w times that of w.
 
     Examples
     --------
@@ -62,9 +62,9 @@ class GELU(Activation):
 
 
 class ELU(Activation):
-    """``y = x`` where x > 0, else ``alpha · (exp(x) - 1)``, to 2 units in the last place.
+    """``y = x`` where x > 0, else ``alpha · (exp(x) - 1)``; errors up to 2 units in the last place.
 
-    Clevert, Unterthiner, Hochreiter 2016. With another alpha than 1 to half a unit more.
+    Clevert, Unterthiner, Hochreiter 2016. For other alpha than 1 errors are up to 2.5 units.
 
     Examples
     --------
@@ -93,7 +93,7 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """``y = 1.0507… · elu(x, 1.6733…)``, to 2.5 units in the last place (Klambauer et al. 2017).
+    """``y = 1.0507… · elu(x, 1.6733…)`` (Klambauer et al. 2017); errors up to 2.5 units in the last place.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class SELU(Activation):
 
 
 class Softplus(Activation):
-    """``y = log(1 + exp(x))``, to 2 units in the last place (Dugas et al. 2001).
+    """``y = log(1 + exp(x))`` (Dugas et al. 2001); errors up to 2 units in the last place.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class Softplus(Activation):
 
 
 class Softsign(Activation):
-    """``y = x / (1 + |x|)``, to 1.5 units in the last place (Turian, Bergstra, Bengio 2009).
+    """``y = x / (1 + |x|)`` (Turian, Bergstra, Bengio 2009); errors up to 1.5 units in the last place.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Softsign(Activation):
 
 
 class Mish(Activation):
-    """``y = x tanh(log(1 + exp(x)))``, to 4 units in the last place (Misra 2019).
+    """``y = x tanh(log(1 + exp(x)))`` (Misra 2019); errors up to 4 units in the last place.
 
     Examples
     --------
@@ -177,7 +177,7 @@ class HardSiLU(Activation):
 
 
 class Exponential(Activation):
-    """``y = exp(x)``, to 1.1 units in the last place.
+    """``y = exp(x)``, with errors up to 1.1 units in the last place.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Named networks, as functions that return a built `Sequential` or `Model`, and a table of them.
 
-None comes with trained weights. Those with Keras' signature are in modules with the names of Keras, which
-also have its `preprocess_input`.
+None comes with trained weights. Networks with Keras' signature are in modules with Keras' names, which also
+have Keras' `preprocess_input`.
 """
 
 from cconv.applications import (

@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky et al. 2012), in one column."""
+"""AlexNet (Krizhevsky et al. 2012), without groups."""
 
 from typing import Any
 
@@ -28,16 +28,16 @@ def AlexNet(
     dtype: DTypeLike = "float32",
     data_format: str | None = None,
 ) -> Model:
-    """Return AlexNet, in one column and without groups: 62,378,344 parameters.
+    """Return AlexNet without groups: 62,378,344 parameters.
 
-    Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural
-    networks". 1,135,256,096 multiply-adds for 227x227x3, receptive field 195x195. The paper splits the
-    filters over two GPUs, so that the 2nd, 4th and 5th convolution see half of the maps each: 60,965,224
-    parameters. Here, as in most later descriptions, every filter sees all maps. Input of 227 pixels, which
-    11x11 windows of stride 4 fit exactly (the paper says 224). The local response normalisation of the
-    paper is left out; it has no parameters. Torchvision's form is that of Krizhevsky 2014, "One weird trick
-    for parallelizing convolutional neural networks", with 64, 192, 384, 256 and 256 filters, and 2 zeros
-    around the image: 61,100,840 parameters.
+    Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural networks".
+    1,135,256,096 multiply-adds for 227x227x3, receptive field 195x195. The paper splits the filters over two
+    GPUs, so that each filter of the 2nd, 4th and 5th convolution sees half of the maps: 60,965,224
+    parameters. Here, as in most later descriptions, every filter sees all maps. Inputs have 227 pixels, which
+    11x11 windows of stride 4 fit exactly (the paper says 224). The paper's local response normalisation,
+    which has no parameters, is left out. Torchvision's form is that of Krizhevsky 2014, "One weird trick for
+    parallelizing convolutional neural networks", with 64, 192, 384, 256 and 256 filters, and 2 zeros around
+    the image: 61,100,840 parameters.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def AlexNet(
     classes : int
         Units of the last layer.
     include_top : bool
-        Whether the dense layers end it.
+        Whether to end with the dense layers.
     weights, input_tensor, pooling, classifier_activation, name
         As for `ResNet18`.
     form : {"keras", "torchvision"}
-        The paper's network, or the one that torchvision's weights are for.
+        The paper's network, or the one for torchvision's weights.
     dropout_rate : float
-        Behind the first two dense layers.
+        Dropout behind the first two dense layers.
     rescale : float, optional
-        Multiply the images by this first: ``1/255`` for uint8 images.
+        First multiply the images by this: ``1/255`` for uint8 images.
     seed, dtype, data_format
         As for `ResNet18`.
 
@@ -66,7 +66,7 @@ def AlexNet(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""A convolutional autoencoder (Masci et al. 2011): an image through a narrow place, and back.
+"""A convolutional autoencoder (Masci et al. 2011): an image is compressed to a code, and reconstructed.
 
 ::
 
     image ─ conv3x3 ─ maximum ─ conv3x3 ─ maximum ─ dense (code) ─ dense ─ up ─ up ─ conv3x3 ─ image
                                                                   up:  transposed convolution 3x3, stride 2
 
-What comes out shall be what went in, so that the few numbers in the middle must say all of it.
+The output should equal the input, so the few numbers of the code must contain the whole image.
 """
 
 from collections.abc import Sequence
@@ -35,21 +35,21 @@ def ConvolutionalAutoencoder(
     """Return a convolutional autoencoder: 278,369 parameters.
 
     Masci, Meier, Cireşan & Schmidhuber 2011, "Stacked convolutional auto-encoders for hierarchical feature
-    extraction". 9,683,968 multiply-adds for 28x28x1, receptive field 10x10 of its first half.
-    Trained as a whole and with ReLU, as is usual today. Train it with the images as both `x` and `y`;
-    ``Model(model.input, model.get_layer("code").output)`` gives their codes.
+    extraction". 9,683,968 multiply-adds for 28x28x1, receptive field 10x10 of its first half. Here it is
+    trained as a whole and with ReLU, as is usual today. Train it with the images as both `x` and `y`;
+    ``Model(model.input, model.get_layer("code").output)`` returns their codes.
 
     Parameters
     ----------
     input_shape : (int, int, int), optional
-        Height and width in pixels, each to be halved for every entry of `filters`, and channels; (28, 28, 1)
-        by default. Channels come first where `data_format` says so.
+        Height and width in pixels, which are halved once for every entry of `filters`, and channels;
+        (28, 28, 1) by default. Channels come first if `data_format` says so.
     code : int
-        Numbers in the middle.
+        Number of elements of the code.
     filters : sequence of int
-        Of the convolutions, each of which is followed by a maximum of 2x2 pixels.
+        Filters of the convolutions; each is followed by a max pooling of 2x2 pixels.
     classifier_activation : str or Activation, optional
-        Of the last layer: "sigmoid" for images from 0 to 1, None for any numbers.
+        Activation of the last layer: "sigmoid" for images from 0 to 1, None for any numbers.
     weights, input_tensor, name, seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -61,7 +61,7 @@ def ConvolutionalAutoencoder(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be, such as sides that cannot be halved so often.
+        For invalid arguments, such as sides that cannot be halved for every entry of `filters`.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""ConvNeXt, tiny (Liu et al. 2022): a ResNet with what transformers have taught.
+"""ConvNeXt, tiny (Liu et al. 2022): a ResNet with design choices of transformers.
 
 ::
 
     x ──┬─ depthwise 7x7 ─ layer norm ─ dense (4 times) ─ gelu ─ dense ─ scale ─ + ─ y
         └────────────────────────────────────────────────────────────────────────┘
 
-One normalisation and one nonlinearity a block; the dense layers see one pixel each. The scale of each
-channel begins at 1e-6, so that a new network is nearly the identity.
+There is one normalisation and one nonlinearity per block; the dense layers see one pixel each. The scale of
+each channel begins at 1e-6, so a new network is nearly the identity.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ from cconv.models import Model, Sequential
 
 BLOCKS = (3, 3, 9, 3)
 WIDTHS = (96, 192, 384, 768)
-# Red, green and blue of ImageNet, in bytes.
+# Red, green and blue of ImageNet, on the scale of bytes.
 MEAN = tuple(255 * mean for mean in (0.485, 0.456, 0.406))
 VARIANCE = tuple((255 * deviation) ** 2 for deviation in (0.229, 0.224, 0.225))
 
@@ -62,12 +62,12 @@ def ConvNeXtTiny(
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation
         As for `cconv.applications.ResNet18`.
     include_preprocessing : bool
-        Whether images from 0 to 255 go in, which a first layer brings to ImageNet's mean and deviation;
-        torchvision's form has no such layer.
+        Whether inputs are images from 0 to 255, which a first layer normalises by ImageNet's mean and
+        standard deviation; torchvision's form has no such layer.
     name : str
-        Of the model; the names of the layers begin with it.
+        Name of the model, and prefix of its layers' names.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     seed, dtype
         As for `cconv.applications.ResNet18`.
 
@@ -79,7 +79,7 @@ def ConvNeXtTiny(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def ConvNeXtTiny(
 
 
 def preprocess_input(x: ArrayLike, data_format: str | None = None) -> ArrayLike:
-    """Return x as it is: ConvNeXt scales images itself, from 0 to 255.
+    """Return x unchanged: ConvNeXt scales images from 0 to 255 itself.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def _norm(name: str | None) -> LayerNormalization:
 
 
 def _smaller(filters: int, stage: int, name: str) -> Sequential:
-    """Return the layers in front of a stage, a model of their own as in Keras."""
+    """Return the layers in front of a stage, as a nested model, as in Keras."""
     if stage == 0:
         stem = [Conv2D(filters, 4, strides=4, name=f"{name}_stem_conv"), _norm(f"{name}_stem_layernorm")]
         return Sequential(stem, name=f"{name}_stem")

@@ -1,4 +1,4 @@
-"""DenseNet-121 (Huang et al. 2017): every layer of a block sees what all layers before it gave.
+"""DenseNet-121 (Huang et al. 2017): every layer of a block sees the outputs of all previous layers.
 
 ::
 
@@ -6,7 +6,7 @@
                     └────────────────────────────────────────────────────────────┘
     transition: x ─ bn ─ relu ─ conv1x1 (half the channels) ─ mean of 2x2 ─ y
 
-A layer adds only 32 channels, the growth rate; batch normalisation and ReLU stand in front of the
+A layer adds only 32 channels (the growth rate); batch normalisation and ReLU are in front of the
 convolutions.
 """
 
@@ -30,7 +30,7 @@ from cconv.layers import (
 from cconv.models import Model
 
 BLOCKS = (6, 12, 24, 16)  # layers in each of the four blocks: table 1 of the paper
-GROWTH = 32  # channels that a layer adds
+GROWTH = 32  # number of channels that a layer adds
 EPSILON = 1.001e-5  # Keras'
 
 
@@ -62,9 +62,9 @@ def DenseNet121(
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `cconv.applications.ResNet18`.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -76,7 +76,7 @@ def DenseNet121(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def DenseNet121(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as DenseNet wants them: each colour with ImageNet's mean and deviation as 0 and 1.
+    """Return images scaled for DenseNet: each colour normalised by ImageNet's mean and standard deviation.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "torch".
 

@@ -1,4 +1,4 @@
-"""EfficientNet-B0 (Tan & Le 2019): MobileNet's block with a gate, found by a search.
+"""EfficientNet-B0 (Tan & Le 2019): MobileNet's block with a gate; its sizes were found by a search.
 
 ::
 
@@ -6,9 +6,9 @@
         └──────────────────────────── where nothing changes its shape ─────────────────────────────┘
     gate:  z · sigmoid(conv1x1(silu(conv1x1(mean of every map of z))))
 
-The gate (Hu, Shen & Sun 2018, "Squeeze-and-excitation networks") weighs channels by what the whole image
-has of them. Dropout drops the way through the block for a whole image: Huang et al. 2016, "Deep networks
-with stochastic depth".
+The gate (Hu, Shen & Sun 2018, "Squeeze-and-excitation networks") weights channels by their means over the
+whole image. The dropout removes a block's whole branch for an image: Huang et al. 2016, "Deep networks with
+stochastic depth".
 """
 
 from typing import Any
@@ -38,12 +38,12 @@ from cconv.layers import (
 )
 from cconv.models import Model
 
-# Expansion, filters, blocks, stride of the first, pixels of the depthwise kernel: table 1 of the paper.
+# Expansion, filters, blocks, first stride, size of the depthwise kernel: table 1 of the paper.
 STAGES = (
     *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)),
     *((6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
 )
-SQUEEZED = 0.25  # of a block's input channels, inside the gate
+SQUEEZED = 0.25  # channels inside the gate, as a fraction of a block's input channels
 
 
 def EfficientNetB0(
@@ -68,22 +68,22 @@ def EfficientNetB0(
     """Return EfficientNet-B0 in Keras' form: 5,330,571 parameters, 5,288,548 of them trained.
 
     Tan & Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks".
-    385,814,752 multiply-adds for 224x224x3, receptive field 851x851 without the gates, which see all.
-    Images from 0 to 255 go in: it begins with a division by 255 and a `Normalization`, which does nothing
-    before `adapt`. Torchvision's form has neither.
+    385,814,752 multiply-adds for 224x224x3, receptive field 851x851 without the gates, which see the whole
+    image. Inputs are images from 0 to 255: the network begins with a division by 255 and a `Normalization`,
+    which does nothing before `adapt`. Torchvision's form has neither.
 
     Parameters
     ----------
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `cconv.applications.ResNet18`.
     dropout_rate : float
-        In front of the last layer.
+        Dropout in front of the last layer.
     drop_connect_rate : float
-        Of the last block; those before it drop in proportion to their place.
+        Stochastic depth rate of the last block; earlier blocks have proportionally lower rates.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -95,7 +95,7 @@ def EfficientNetB0(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -129,13 +129,13 @@ def EfficientNetB0(
     )
     model = frame.model(y, name, seed, dtype)
     if normalization.built and normalization._stand_in is None:
-        # As Keras' layer before `adapt`: it has seen data of mean 0 and variance 1, and training may begin.
+        # As Keras' layer before `adapt`: mean 0, variance 1 and a count, so that training may begin.
         normalization.state["count"] = np.ones((), model.dtype)
     return model
 
 
 def preprocess_input(x: ArrayLike, data_format: str | None = None) -> ArrayLike:
-    """Return x as it is: EfficientNet scales images itself, from 0 to 255.
+    """Return x unchanged: EfficientNet scales images from 0 to 255 itself.
 
     Examples
     --------

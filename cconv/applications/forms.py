@@ -1,8 +1,8 @@
 """The two forms in which networks are published: Keras' and torchvision's.
 
-They have the same layers, and differ in what a file of weights does not hold: torchvision pads the same on
-every side where a convolution has a stride, normalises with another epsilon and momentum, and takes images
-that are scaled already. Weights of torchvision and timm need their form, those of Keras need Keras'.
+Both have the same layers, but differ in properties that are not in files of weights: torchvision pads
+symmetrically in front of strides, has another epsilon and momentum of batch normalisation, and takes scaled
+images. Weights of torchvision and timm need torchvision's form, Keras' weights need Keras' form.
 """
 
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from cconv.applications.frame import before_stride
 from cconv.layers import BatchNormalization, KerasTensor
 
 FORMS = KERAS, TORCHVISION = "keras", "torchvision"
-OF_KERAS, OF_TORCH = (1e-3, 0.99), (1e-5, 0.9)  # epsilon and momentum that their layers have by default
+OF_KERAS, OF_TORCH = (1e-3, 0.99), (1e-5, 0.9)  # default epsilon and momentum
 
 
 class Norm(NamedTuple):
-    """The options of batch normalisation that files of weights from elsewhere need."""
+    """The epsilon and momentum of batch normalisation that given weights need."""
 
     epsilon: float
     momentum: float
@@ -26,26 +26,26 @@ class Norm(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form, and its normalisation.
+    """A form, with its batch normalisation.
 
     Attributes
     ----------
     torch : bool
-        Whether it is torchvision's.
+        Whether it is torchvision's form.
     norm : Norm
-        Makes the layers.
+        Makes batch normalisation layers.
     """
 
     torch: bool
     norm: Norm
 
     def before_stride(self, x: KerasTensor, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the zeros around a map in front of a kernel of stride 2."""
+        """Return the zeros around a feature map in front of a kernel of stride 2."""
         half = size // 2
         return ((half, half), (half, half)) if self.torch else before_stride(x, size)
 
     def padding(self, size: int) -> Any:
-        """Return the padding of a convolution of stride 2 that has no layer for it."""
+        """Return the padding of a convolution of stride 2 without a padding layer in front."""
         return size // 2 if self.torch else "same"
 
 
@@ -58,7 +58,7 @@ def form_of(
     keras: tuple[float, float] = OF_KERAS,
     torch: tuple[float, float] = OF_TORCH,
 ) -> Form:
-    """Return a form by its name; `keras` and `torch` are its epsilon and momentum where none is given.
+    """Return a form by name; `keras` and `torch` are its default epsilon and momentum.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the networks share: Keras' arguments, what comes in and what goes out."""
+"""The common part of the networks: Keras' arguments, input, and end."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,13 +29,13 @@ Shape = tuple[int, ...]
 Weights = str | os.PathLike[str] | None  # the path of a file
 _POOLINGS = (None, "avg", "max")
 
-# Gives arrays in place of initial weights, while networks are only counted.
+# Returns arrays instead of initial weights, while networks are only counted.
 _stand_in: ContextVar[Callable[[str, Shape], np.ndarray] | None] = ContextVar("stand_in", default=None)
 
 
 @contextmanager
 def without_weights() -> Iterator[None]:
-    """Let the networks that are made meanwhile have weights of the right shapes that take no memory."""
+    """Make new networks' weights placeholders: arrays of the right shapes that need no memory."""
     token = _stand_in.set(lambda _, shape: np.broadcast_to(np.zeros((), np.float32), shape))
     try:
         yield
@@ -44,7 +44,7 @@ def without_weights() -> Iterator[None]:
 
 
 def let_stand_in(layers: Iterable[Layer]) -> None:
-    """Let layers have no weights of their own, inside `without_weights`."""
+    """Give layers placeholder weights, inside `without_weights`."""
     stand_in = _stand_in.get()
     if stand_in is not None:
         for layer in layers:
@@ -52,31 +52,31 @@ def let_stand_in(layers: Iterable[Layer]) -> None:
 
 
 class Frame:
-    """The arguments of a network, checked; makes its first tensor and, of its last one, the model.
+    """The arguments of a network, checked; makes its first tensor, and the model from its last tensor.
 
     Parameters
     ----------
     where : str
         The network's function, for error messages.
     weights : path or None
-        Of a file with the network's weights; there are none to download.
+        A file with the network's weights; there are none to download.
     input_tensor : KerasTensor, optional
-        What the network is to see, in place of a new input.
+        The network's input, instead of a new one.
     input_shape : tuple of int, optional
-        Of one image; by default `size` pixels each way and `channels`.
+        Shape of one image; by default `size` pixels and `channels`.
     data_format : str, optional
         Layout of the images.
     size : int or (int, int)
-        Height and width in pixels by default.
+        Default height and width in pixels.
     least : int
-        Pixels on every side at least.
+        Minimum number of pixels on every side.
     channels : int
-        By default.
+        Default number of channels.
 
     Attributes
     ----------
     x : KerasTensor
-        The image.
+        The input image.
     """
 
     @controlled
@@ -100,7 +100,7 @@ class Frame:
             )
         if data_format is not None:
             data_format = arguments.data_format(where, data_format)
-        self.new: bool = input_tensor is None  # the image, which no other layer has seen
+        self.new: bool = input_tensor is None  # whether x is a new input
         if input_tensor is None:
             first = data_format == "channels_first"
             if input_shape is None:
@@ -155,22 +155,22 @@ class Frame:
         last: str = "predictions",
         kernel_initializer: Any = "glorot_uniform",
     ) -> KerasTensor:
-        """Return the classes of a last map, or the map, as Keras' arguments say.
+        """Return the end of the network: classes, the last map, or its mean or maximum, by Keras' arguments.
 
         Parameters
         ----------
         y : KerasTensor
-            The last map.
+            The last feature map.
         include_top, pooling, classes, activation
-            As the network got them.
+            The network's arguments.
         pool_names : (str, str)
-            Of the layers that take mean and maximum of every map.
+            Names of the layers for mean and maximum of every map.
         head : callable, optional
-            What stands between the means and the dense layer.
+            Applied between the global mean and the dense layer.
         last : str
-            The name of the dense layer.
+            Name of the dense layer.
         kernel_initializer : str or Initializer
-            Of the dense layer.
+            Initializer of the dense layer.
         """
         units = self.classes(classes)
         self.check_pooling(pooling)
@@ -183,7 +183,7 @@ class Frame:
         return self.pooled(y, pooling, mean, largest)
 
     def check_pooling(self, pooling: Any) -> None:
-        """Refuse what is no pooling."""
+        """Raise ValueError for an unknown pooling."""
         if pooling not in _POOLINGS:
             raise ValueError(f"{self.where}: pooling must be None, 'avg' or 'max', got {pooling!r}")
 
@@ -198,7 +198,7 @@ class Frame:
         top: Sequence[Layer],
         pool_names: tuple[str | None, str | None] = (None, None),
     ) -> list[Layer]:
-        """Return the layers behind the last map: the top, or what takes its mean or maximum, or none."""
+        """Return the layers behind the last map: the top, a global pooling, or none."""
         self.check_pooling(pooling)
         if flag(self.where, "include_top", include_top):
             return list(top)
@@ -209,7 +209,7 @@ class Frame:
 
     @controlled
     def model(self, y: KerasTensor, name: str | None, seed: Any, dtype: DTypeLike) -> Model:
-        """Return the network between the image, or what it is made of, and this tensor."""
+        """Return the network between the inputs of the image tensor and this tensor."""
         inputs = sources(self.x)
         let_stand_in(node.layer for node in graph_of(self.where, inputs, [y]).nodes)
         single: Any = inputs[0] if len(inputs) == 1 else inputs
@@ -217,7 +217,7 @@ class Frame:
 
     @controlled
     def row(self, layers: Sequence[Layer], name: str | None, seed: Any, dtype: DTypeLike) -> Model:
-        """Return a network of layers one behind the other: a `Sequential`, but behind an input_tensor."""
+        """Return a network of layers in a row: a `Sequential`, or with an input_tensor a `Model`."""
         if not self.new:
             return self.model(chain(self.x, *layers), name, seed, dtype)
         let_stand_in(layers)
@@ -225,7 +225,7 @@ class Frame:
         return self._filled(model.build(self.x.sample_shape))
 
     def _filled(self, model: Any) -> Any:
-        """Return the model with the weights that were asked for."""
+        """Return the model with the requested weights."""
         if self.weights is not None:
             model.load_weights(self.weights)
         return model
@@ -241,7 +241,7 @@ def _checked_weights(where: str, weights: Any) -> Weights:
 
 
 def sources(tensor: KerasTensor) -> list[KerasTensor]:
-    """Return the inputs that a tensor is made of, as Keras' `get_source_inputs`."""
+    """Return the inputs that a tensor depends on, as Keras' `get_source_inputs`."""
     found: dict[int, KerasTensor] = {}
     work, seen = [tensor], set()
     while work:
@@ -257,34 +257,34 @@ def sources(tensor: KerasTensor) -> list[KerasTensor]:
 
 
 def channels(x: KerasTensor) -> int:
-    """Return the channels of a map."""
+    """Return the number of channels of a feature map."""
     return x.sample_shape[0 if x.data_format == "channels_first" else -1]
 
 
 def extents(x: KerasTensor) -> tuple[int, int]:
-    """Return height and width of a map in pixels."""
+    """Return height and width of a feature map in pixels."""
     shape = x.sample_shape
     height, width = shape[1:] if x.data_format == "channels_first" else shape[:2]
     return height, width
 
 
 def map_shape(x: KerasTensor, height: int, width: int, channels: int) -> tuple[int, int, int]:
-    """Return the shape of a map in the data format of another tensor."""
+    """Return the shape of a feature map in the data format of another tensor."""
     first = x.data_format == "channels_first"
     return (channels, height, width) if first else (height, width, channels)
 
 
 def chain(x: KerasTensor, *layers: Layer) -> KerasTensor:
-    """Return what comes out of layers one behind the other."""
+    """Return the output of layers applied one after another."""
     for layer in layers:
         x = layer(x)
     return x
 
 
 def rounded(value: float, divisor: int = 8, least: int | None = None) -> int:
-    """Return a number of filters as a multiple of `divisor`, at most a tenth below the value.
+    """Return a number of filters rounded to a multiple of `divisor`, at most 10 % below the value.
 
-    Howard et al. write it in the code of MobileNetV2, from where Keras has it.
+    As in Howard et al.'s code of MobileNetV2, and in Keras.
 
     Examples
     --------
@@ -296,10 +296,10 @@ def rounded(value: float, divisor: int = 8, least: int | None = None) -> int:
 
 
 def before_stride(x: KerasTensor, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the zeros around a map in front of a kernel of stride 2: Keras' `correct_pad`.
+    """Return the zeros around a feature map in front of a kernel of stride 2: Keras' `correct_pad`.
 
-    Half a kernel below and on the right, one less above and on the left of an even side: the pixels that
-    the stride skips are the same as in Keras.
+    Half a kernel below and on the right; above and on the left the same for odd sides, and one less for even
+    sides, so that the stride skips the same pixels as in Keras.
     """
     half = size // 2
     height, width = (half - 1 + extent % 2 for extent in extents(x))
@@ -312,5 +312,5 @@ def scaled(where: str, rescale: Any) -> list[Layer]:
 
 
 def channel_axis(x: KerasTensor) -> int:
-    """Return the axis of a map's channels as `Concatenate` counts, the batch being 0."""
+    """Return the channel axis of a feature map as `Concatenate` counts; the batch is 0."""
     return 1 if x.data_format == "channels_first" else -1

@@ -1,4 +1,4 @@
-"""How images are scaled before a network that was trained on ImageNet sees them, as in Keras."""
+"""The scaling of images for networks trained on ImageNet, as in Keras."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.keras_names import refusing
 from cconv.arguments.numbers import one_of
 
-# Of ImageNet's training images, red, green, blue: in bytes, and as parts of 255.
+# Red, green and blue of ImageNet's training images: on the scale of bytes, and as fractions of 255.
 _MEAN_BYTES = (123.68, 116.779, 103.939)
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MODES = ("caffe", "tf", "torch")
 
 
 def preprocess_input(x: ArrayLike, data_format: str | None = None, mode: str = "caffe") -> np.ndarray:
-    """Return images scaled as those that a network was trained on.
+    """Return images scaled as the images that a network was trained on.
 
     Parameters
     ----------
@@ -27,18 +27,18 @@ def preprocess_input(x: ArrayLike, data_format: str | None = None, mode: str = "
     data_format : {"channels_last", "channels_first"}, optional
         By default channels_last.
     mode : {"caffe", "tf", "torch"}
-        "caffe": blue, green, red, each minus its mean over ImageNet. "tf": from -1 to 1. "torch": divided by
-        255, then each colour with ImageNet's mean and deviation as 0 and 1.
+        "caffe": blue, green, red, each minus its mean over ImageNet. "tf": scaled to -1 … 1. "torch": divided
+        by 255, then each colour normalised by ImageNet's mean and standard deviation.
 
     Returns
     -------
     ndarray
-        New, float32; float64 of float64.
+        A new array: float64 for float64, else float32.
 
     Raises
     ------
     TypeError, ValueError
-        For arrays that are no images with three colours, and unknown words.
+        For arrays that are not images with three colours, and for unknown modes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Inception, version 3 (Szegedy et al. 2016): convolutions of several sizes beside each other.
+"""Inception, version 3 (Szegedy et al. 2016): convolutions of several sizes in parallel.
 
 ::
 
@@ -7,9 +7,8 @@
     figure 5:  x ─┼─ 1x1 ─ 3x3 ─ 3x3 ───────┼─ concat ─ y
                   └─ mean of 3x3 ─ 1x1 ─────┘
 
-On 17x17 pixels, rows and columns of 7 pixels in turn take the place of large kernels (figure 6); on 8x8,
-rows and columns of 3 stand side by side (figure 7). Every convolution has batch normalisation without
-gamma and ReLU behind it.
+On 17x17 pixels, 1x7 and 7x1 kernels in turn replace large kernels (figure 6); on 8x8, 1x3 and 3x1 kernels are
+used in parallel (figure 7). Batch normalisation without gamma, and ReLU, follow every convolution.
 """
 
 from collections.abc import Sequence
@@ -31,8 +30,8 @@ from cconv.layers import (
 )
 from cconv.models import Model
 
-# One convolution: filters, height and width of its kernel, and where it is not so stride 1 and "same",
-# those. A branch is a row of them.
+# One convolution: filters, height and width of its kernel, then optionally stride and padding (by default 1
+# and "same"). A branch is a row of convolutions.
 Branch = Sequence[tuple[Any, ...]]
 
 
@@ -56,20 +55,20 @@ def InceptionV3(
     """Return Inception, version 3, in Keras' form: 23,851,784 parameters, 23,817,352 of them trained.
 
     Szegedy, Vanhoucke, Ioffe, Shlens & Wojna 2016, "Rethinking the Inception architecture for computer
-    vision". 5,713,216,096 multiply-adds for 299x299x3, receptive field 1311x1311. Without the
-    auxiliary classifier of the paper, as in Keras. In torchvision's form, batch normalisation has a gamma,
-    and means count the zeros around the map.
+    vision". 5,713,216,096 multiply-adds for 299x299x3, receptive field 1311x1311. The paper's auxiliary
+    classifier is left out, as in Keras. In torchvision's form, batch normalisation has a gamma, and average
+    pooling counts the zeros around the map.
 
     Parameters
     ----------
     include_top, weights, input_tensor, pooling, classes, classifier_activation, name
         As for `cconv.applications.ResNet18`.
     input_shape : (int, int, int), optional
-        At least 75 pixels each way; (299, 299, 3) by default.
+        At least 75 pixels on each side; (299, 299, 3) by default.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-3 and 0.9.
+        For the batch normalisation; by default 1e-3 and 0.99, in torchvision's form 1e-3 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -81,7 +80,7 @@ def InceptionV3(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -110,7 +109,7 @@ def InceptionV3(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as Inception wants them: from -1 to 1.
+    """Return images scaled for Inception: from -1 to 1.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "tf".
 
@@ -126,7 +125,7 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
 
 
 def _row(form: Form, x: KerasTensor, branch: Branch) -> KerasTensor:
-    """Return what comes out of convolutions in a row, each with ``relu(bn(conv(x)))``."""
+    """Apply convolutions in a row, each as ``relu(bn(conv(x)))``."""
     for filters, height, width, *more in branch:
         stride, padding = more or (1, "same")
         x = chain(
@@ -146,13 +145,13 @@ def _joined(parts: list[KerasTensor], name: str | None = None) -> KerasTensor:
 def _with_mean(
     form: Form, x: KerasTensor, branches: list[KerasTensor], filters: int, name: str
 ) -> KerasTensor:
-    """Join branches with a last one, the mean of 3x3 pixels and a convolution 1x1."""
+    """Join branches and one more: an average pooling of 3x3 pixels and a 1x1 convolution."""
     mean = AveragePooling2D(3, strides=1, padding="same", count_include_pad=form.torch)(x)
     return _joined([*branches, _row(form, mean, [(filters, 1, 1)])], name)
 
 
 def _smaller(form: Form, x: KerasTensor, branches: Sequence[Branch], name: str) -> KerasTensor:
-    """Join branches of stride 2 with a maximum of the same stride: figure 10 of the paper."""
+    """Join branches of stride 2 and a max pooling of stride 2: figure 10 of the paper."""
     return _joined([*(_row(form, x, branch) for branch in branches), MaxPooling2D(3, strides=2)(x)], name)
 
 

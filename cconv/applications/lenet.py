@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al. 1998): what a convolutional network still looks like."""
+"""LeNet-5 (LeCun et al. 1998): the structure that convolutional networks still have."""
 
 from typing import Any
 
@@ -27,25 +27,25 @@ def LeNet5(
     """Return LeNet-5.
 
     LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
-    Convolution of 6 filters 5x5, pooling, 16 filters 5x5, pooling, dense layers of 120, 84 and
+    A convolution with 6 filters of 5x5, pooling, 16 filters of 5x5, pooling, dense layers of 120, 84 and
     `classes` units: 61,706 parameters on 32x32x1 with ten classes, 416,520 multiply-adds, receptive field
-    16x16. Of the original it keeps the sizes and the tanh; as is usual today, each of the 16 filters sees
-    all 6 maps, pooling takes the maximum and has no weights, and a softmax ends it.
+    16x16. Sizes and tanh are those of the original; as is usual today, each of the 16 filters sees all 6
+    maps, pooling takes the maximum and has no weights, and the last activation is a softmax.
 
     Parameters
     ----------
     input_shape : (int, int, int), optional
-        Height and width in pixels, at least 16, and channels; (32, 32, 1) by default. Channels come first
-        where `data_format` says so. On 28x28 pixels, those of MNIST, the first convolution pads by 2, which
-        makes it the same network as on 32x32.
+        Height and width in pixels, at least 16, and channels; (32, 32, 1) by default. Channels come first if
+        `data_format` says so. On 28x28 pixels, as in MNIST, the first convolution pads by 2, which gives the
+        same network as for 32x32.
     classes : int
         Units of the last layer.
     include_top : bool
-        Whether the dense layers end it.
+        Whether to end with the dense layers.
     weights, input_tensor, pooling, classifier_activation, name
         As for `ResNet18`.
     rescale : float, optional
-        Multiply the images by this first: ``1/255`` for uint8 images.
+        First multiply the images by this: ``1/255`` for uint8 images.
     seed, dtype, data_format
         As for `ResNet18`.
 
@@ -57,7 +57,7 @@ def LeNet5(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A table of the named networks, with counts and papers."""
+"""A table of the named networks, with their counts and papers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
@@ -115,15 +115,15 @@ class Network(NamedTuple):
     Attributes
     ----------
     name, year, paper : str, int, str
-        The function here; when and by whom the network was published.
+        The function in cconv; the year and the authors' publication.
     input_shape : (int, int, int)
         Height and width in pixels, channels.
     parameters : int
         Weights, biases, and the moving averages of batch normalisation.
     mult_adds : int
-        Products with a weight in the forward pass of one image.
+        Multiplications by a weight in the forward pass of one image.
     receptive_field : (int, int)
-        Height and width in input pixels of what one output of the last map sees, padding included.
+        Height and width in input pixels of the receptive field of the last map's pixels, including padding.
 
     Examples
     --------
@@ -154,7 +154,7 @@ class Table(Sequence[Network]):
     """
 
     HEADER = ("Network", "Year", "Input", "Parameters", "Mult-adds", "Receptive field", "Paper")
-    LEFT = ("Network", "Paper")  # the columns that are not numbers
+    LEFT = ("Network", "Paper")  # the columns with text
 
     def __init__(self, rows: Sequence[Network]) -> None:
         self._rows = tuple(rows)
@@ -204,11 +204,11 @@ class Table(Sequence[Network]):
 
 
 def table() -> Table:
-    """Return what there is: paper, year, size and cost of each network.
+    """Return a table of all networks: paper, year, size and cost.
 
-    Parameters, multiply-adds and receptive fields are counted on the layers of the networks, as
-    `Model.summary` counts them, without making their weights. A receptive field leaves out what sees the
-    whole image, such as the gates of MobileNetV3.
+    Parameters, multiply-adds and receptive fields are counted on the networks' layers, as in `Model.summary`,
+    without making weights. Receptive fields ignore branches that see the whole image, such as the gates of
+    MobileNetV3.
 
     Returns
     -------

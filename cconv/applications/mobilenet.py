@@ -4,8 +4,8 @@
 
     x ─ depthwise 3x3 ─ bn ─ relu6 ─ conv1x1 ─ bn ─ relu6 ─ y
 
-The depthwise convolution sees every channel by itself, the 1x1 mixes them: for 3x3 kernels and many
-channels that is a ninth of the work of a convolution.
+The depthwise convolution filters every channel by itself, the 1x1 convolution mixes them: for 3x3 kernels and
+many channels this needs about a ninth of the work of a convolution.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ BLOCKS = (
     *[(1, 512)] * 5,
     *((2, 1024), (1, 1024)),
 )
-NARROWEST = 1 / 32  # one filter in the first convolution
+NARROWEST = 1 / 32  # alpha for a single filter in the first convolution
 
 
 def MobileNetV1(
@@ -63,26 +63,26 @@ def MobileNetV1(
     Howard et al. 2017, "MobileNets: efficient convolutional neural networks for mobile vision
     applications". 568,740,352 multiply-adds for 224x224x3, receptive field 315x315. A convolution, then 13
     pairs of a depthwise 3x3 and a pointwise 1x1 convolution, each without bias and followed by batch
-    normalisation and ReLU; the mean of every map, dropout, the classes. Keras' form in that the counts
-    include the two moving averages of each normalised channel, that ReLUs end at 6, and that the last layer
-    is a 1x1 convolution. Its name in Keras is `MobileNet`, which is the same function.
+    normalisation and ReLU; then the mean of every map, dropout, and the classes. In Keras' form the counts
+    include the two moving averages of each normalised channel, ReLUs end at 6, and the last layer is a 1x1
+    convolution. Keras' name of this function, `MobileNet`, is available too.
 
     Parameters
     ----------
     input_shape : (int, int, int), optional
         As for `cconv.applications.ResNet18`.
     alpha : float
-        Every number of filters is multiplied by it and rounded down, the paper's width multiplier.
+        The paper's width multiplier: every number of filters is multiplied by it and rounded down.
     depth_multiplier : int
-        Filters of a depthwise convolution for each channel.
+        Number of filters of a depthwise convolution for each channel.
     dropout : float
-        Share that is dropped in front of the last layer.
+        Dropout rate in front of the last layer.
     include_top, weights, input_tensor, pooling, classes, classifier_activation
         As for `cconv.applications.ResNet18`.
     name : str, optional
-        Of the model; by default with alpha and height in it, as in Keras.
+        Name of the model; by default with alpha and height in it, as in Keras.
     rescale : float, optional
-        Multiply the images by this first: ``1/255`` for uint8 images.
+        First multiply the images by this: ``1/255`` for uint8 images.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -94,7 +94,7 @@ def MobileNetV1(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -128,7 +128,7 @@ MobileNet = MobileNetV1  # its name in Keras
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as MobileNet wants them: from -1 to 1.
+    """Return images scaled for MobileNet: from -1 to 1.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "tf".
 
@@ -148,7 +148,7 @@ def _normalised(layer: Layer) -> list[Layer]:
 
 def _block(filters: int, times: int, stride: int, number: int) -> list[Layer]:
     """``relu6(bn(conv1x1(relu6(bn(depthwise3x3(x))))))``."""
-    # A stride skips the same pixels as in Keras: one row of zeros below and one column on the right.
+    # The stride skips the same pixels as in Keras: one row of zeros below, and one column on the right.
     pad: list[Layer] = [] if stride == 1 else [ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")]
     depthwise = DepthwiseConv2D(
         *(3, stride, "same" if stride == 1 else "valid", times), use_bias=False, name=f"conv_dw_{number}"

@@ -5,8 +5,8 @@
     x ──┬─ conv1x1 (6 times) ─ bn ─ relu6 ─ depthwise 3x3 ─ bn ─ relu6 ─ conv1x1 ─ bn ─ + ─ y
         └──────────────────── where nothing changes its shape ──────────────────────────┘
 
-What is kept from block to block is narrow; only inside, where a depthwise convolution costs little,
-is it wide. No ReLU stands behind the last convolution: on few channels it would lose too much.
+Few channels are passed from block to block; inside a block, where a depthwise convolution is cheap, there are
+many. No ReLU follows the last convolution: with few channels it would lose too much information.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from cconv.layers import (
 )
 from cconv.models import Model
 
-# Expansion, filters, blocks, stride of the first: table 2 of the paper.
+# Expansion, filters, blocks, first stride: table 2 of the paper.
 STAGES = (
     *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
     *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
@@ -69,11 +69,11 @@ def MobileNetV2(
     include_top, weights, input_tensor, pooling, classes, classifier_activation
         As for `cconv.applications.ResNet18`.
     name : str, optional
-        Of the model; by default with alpha and height in it, as in Keras.
+        Name of the model; by default with alpha and height in it, as in Keras.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -85,7 +85,7 @@ def MobileNetV2(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def MobileNetV2(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as MobileNet, version 2, wants them: from -1 to 1.
+    """Return images scaled for MobileNet, version 2: from -1 to 1.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "tf".
 

@@ -45,7 +45,7 @@ class Block(NamedTuple):
     hard_swish: bool
 
     def plain(self) -> "Block":
-        """Return it for processors without fast gates: Keras' minimalistic form."""
+        """Return the block without gate, hard_swish and 5x5 kernels: Keras' minimalistic form."""
         return self._replace(size=3, gated=False, hard_swish=False)
 
 
@@ -62,8 +62,8 @@ BLOCKS = (
     Block(6, 96, 5, 1, True, True),
     Block(6, 96, 5, 1, True, True),
 )
-SQUEEZED = 0.25  # of a block's channels, inside the gate
-LAST = 1024  # channels in front of the classes
+SQUEEZED = 0.25  # channels inside the gate, as a fraction of a block's channels
+LAST = 1024  # number of channels in front of the classes
 
 
 def MobileNetV3Small(
@@ -90,7 +90,7 @@ def MobileNetV3Small(
     """Return MobileNet, version 3, small, in Keras' form: 2,554,968 parameters, 2,542,856 of them trained.
 
     Howard et al. 2019, "Searching for MobileNetV3", table 2. 56,510,400 multiply-adds for
-    224x224x3, receptive field 639x639 without the gates, which see all.
+    224x224x3, receptive field 639x639 without the gates, which see the whole image.
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ def MobileNetV3Small(
     include_top, weights, input_tensor, classes, pooling, classifier_activation, name
         As for `cconv.applications.ResNet18`.
     dropout_rate : float
-        In front of the last layer.
+        Dropout in front of the last layer.
     include_preprocessing : bool
-        Whether images from 0 to 255 go in, which a first layer brings to -1 to 1; torchvision's form has no
-        such layer.
+        Whether inputs are images from 0 to 255, which a first layer scales to -1 … 1; torchvision's form has
+        no such layer.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-3 and 0.99. timm has
+        For the batch normalisation; by default 1e-3 and 0.999, in torchvision's form 1e-3 and 0.99. timm has
         1e-5.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
@@ -123,7 +123,7 @@ def MobileNetV3Small(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def MobileNetV3Small(
 
 
 def preprocess_input(x: ArrayLike, data_format: str | None = None) -> ArrayLike:
-    """Return x as it is: MobileNetV3 scales images itself, from 0 to 255.
+    """Return x unchanged: MobileNetV3 scales images from 0 to 255 itself.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Residual networks (He et al. 2015): ResNet-18 and -34, ResNet-50, and ResNet-20 for small images.
 
-A block adds to its input what its convolutions make of it, so that a block that has nothing to say is
-easy to learn, and gradients reach the first layers by the sums alone::
+A block adds the result of its convolutions to its input. So a block that changes little is easy to learn, and
+gradients reach the first layers through the sums::
 
     basic:      y = relu(shortcut(x) + bn(conv3x3(relu(bn(conv3x3(x))))))
     bottleneck: y = relu(shortcut(x) + bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))))
@@ -9,7 +9,7 @@ easy to learn, and gradients reach the first layers by the sums alone::
                 x ──┬─ conv ─ bn ─ relu ─ conv ─ bn ─ + ─ relu ─ y
                     └──────────── shortcut ───────────┘
 
-The shortcut is x itself, or a convolution 1x1 with batch normalisation where size or channels change.
+The shortcut is x itself, or a 1x1 convolution with batch normalisation if size or channels change.
 """
 
 from typing import Any
@@ -58,32 +58,32 @@ def ResNet18(
 
     He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", table 1. 1,814,073,344
     multiply-adds for 224x224x3, receptive field 435x435. Eight basic blocks (see
-    `cconv.applications.resnet`). Layers have the names of torchvision's state dict, convolutions no bias,
-    and pad the same on every side; with the 9,600 moving averages there are 11,699,112 parameters.
+    `cconv.applications.resnet`). Layers have the names of torchvision's state dict. Convolutions have no bias
+    and pad symmetrically. With the 9,600 moving averages there are 11,699,112 parameters.
 
     Parameters
     ----------
     include_top : bool
-        Whether the mean of every map and the dense layer end it.
+        Whether to end with the mean of every map and the dense layer.
     weights : path, optional
-        Of a file that `save_weights` or `save` of such a model wrote. There are none to download.
+        A file that `save_weights` or `save` of such a model wrote. There are none to download.
     input_tensor : KerasTensor, optional
-        What the network is to see, in place of a new input.
+        The network's input, instead of a new one.
     input_shape : (int, int, int), optional
         Height and width in pixels, at least 32, and channels; (224, 224, 3) by default. Channels come first
-        where `data_format` says so.
+        if `data_format` says so.
     pooling : {None, "avg", "max"}
-        Without top: whether the last map, its means or its maxima come out.
+        Without top: whether the output is the last map, or its means or maxima.
     classes : int
         Units of the last layer.
     classifier_activation : str or Activation, optional
-        Of the last layer; None for the scores in front of the softmax.
+        Activation of the last layer; None for the scores in front of the softmax.
     name : str, optional
-        Of the model.
+        Name of the model.
     epsilon, momentum : float
-        Of the batch normalisation; torch's momentum of 0.1 is 0.9 here.
+        For the batch normalisation; torch's momentum of 0.1 is 0.9 here.
     seed : int, optional
-        Of the model.
+        Seed of the model.
     dtype : dtype
         float32 or float64.
     data_format : {"channels_last", "channels_first"}, optional
@@ -97,7 +97,7 @@ def ResNet18(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def ResNet34(
     """Return ResNet-34 in torchvision's form: 21,797,672 trainable parameters, 21,814,696 in all.
 
     He et al. 2015; 3,663,761,408 multiply-adds for 224x224x3, receptive field 899x899. Sixteen basic blocks;
-    else as `ResNet18`.
+    otherwise as `ResNet18`.
 
     Parameters
     ----------
@@ -175,17 +175,18 @@ def ResNet50(
     """Return ResNet-50 in Keras' form: 25,636,712 parameters, 25,583,592 of them trained.
 
     He et al. 2015; 3,857,973,248 multiply-adds for 224x224x3, receptive field 483x483. Sixteen bottleneck
-    blocks; the first convolution of a block has the stride, and all have a bias, as in Keras. In
-    torchvision's form the 3x3 convolution has the stride, and none a bias: 25,557,032 trained parameters.
+    blocks. In Keras' form the first convolution of a block has the stride, and all convolutions have a bias.
+    In torchvision's form the 3x3 convolution has the stride, and there are no biases: 25,557,032 trained
+    parameters.
 
     Parameters
     ----------
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `ResNet18`.
     form : {"keras", "torchvision"}
-        Which package's weights it is to take: see `cconv.applications.forms`.
+        The package whose weights fit: see `cconv.applications.forms`.
     epsilon, momentum : float, optional
-        Of the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
+        For the batch normalisation; by default 1.001e-5 and 0.99, in torchvision's form 1e-5 and 0.9.
     seed, dtype, data_format
         As for `ResNet18`.
 
@@ -237,14 +238,14 @@ def ResNet20(
     """Return ResNet-20 for small images such as CIFAR's: 274,042 parameters, 272,474 of them trained.
 
     He et al. 2015, section 4.2: a convolution, then nine basic blocks of 16, 32 and 64 filters on 32x32,
-    16x16 and 8x8 pixels. 40,813,184 multiply-adds for 32x32x3, receptive field 81x81. The shortcuts where
-    the size changes are convolutions, the paper's option B; its option A for CIFAR, zeros in place of the
-    new channels, has 2,752 parameters less and the same error within its spread.
+    16x16 and 8x8 pixels. 40,813,184 multiply-adds for 32x32x3, receptive field 81x81. Shortcuts that change
+    the size are convolutions, the paper's option B; its option A for CIFAR, zeros for the new channels, has
+    2,752 parameters less and the same error within its variation.
 
     Parameters
     ----------
     include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
-        As for `ResNet18`; images of at least 8 pixels each way, (32, 32, 3) by default.
+        As for `ResNet18`; images of at least 8 pixels on each side, (32, 32, 3) by default.
     epsilon, momentum, seed, dtype, data_format
         As for `ResNet18`.
 
@@ -276,9 +277,9 @@ def ResNet20(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as Keras' ResNet-50 wants them: blue, green, red, minus ImageNet's means.
+    """Return images scaled for Keras' ResNet-50: blue, green, red, minus ImageNet's means.
 
-    See `cconv.applications.imagenet_utils.preprocess_input`; torchvision's ResNets want its mode "torch".
+    See `cconv.applications.imagenet_utils.preprocess_input`; torchvision's ResNets need its mode "torch".
 
     Examples
     --------
@@ -295,7 +296,7 @@ _POOLS = ("avgpool", "maxpool")
 
 
 def _he() -> VarianceScaling:
-    """Return torchvision's initial weights: normal, of variance 2 / (what a weight's output goes into)."""
+    """Return torchvision's initializer: normal with variance 2 / fan_out."""
     return VarianceScaling(scale=2.0, mode="fan_out", distribution="untruncated_normal")
 
 
@@ -322,7 +323,7 @@ def _basic(x: KerasTensor, filters: int, stride: int, norm: Norm, name: str) -> 
 
 
 def _basic_stages(x: KerasTensor, blocks: tuple[int, ...], norm: Norm) -> KerasTensor:
-    """Return the last map of torchvision's networks of basic blocks."""
+    """Return the last feature map of torchvision's networks of basic blocks."""
     y = chain(
         x,
         Conv2D(64, 7, strides=2, padding=3, use_bias=False, kernel_initializer=_he(), name="conv1"),

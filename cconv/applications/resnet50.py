@@ -1,4 +1,4 @@
-"""ResNet-50 under the name of its module in Keras."""
+"""ResNet-50 under Keras' module name."""
 
 from cconv.applications.resnet import ResNet50, preprocess_input
 from cconv.arguments.keras_names import refusing

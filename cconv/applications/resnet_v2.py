@@ -5,9 +5,9 @@
     preact = relu(bn(x))
     y = shortcut + conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(preact)))))))
 
-Normalisation and ReLU stand in front of the convolutions, so that nothing is done to a sum and a
-gradient goes from the last block to the first as it is. The shortcut is x, a convolution 1x1 of
-`preact` in the first block of a stage, or x at every other pixel in its last one.
+Normalisation and ReLU are in front of the convolutions, so that sums are not changed, and gradients reach the
+first block unchanged. The shortcut is x; in the first block of a stage it is a 1x1 convolution of `preact`,
+and in the last block every other pixel of x.
 """
 
 from typing import Any
@@ -48,8 +48,8 @@ def ResNet50V2(
     """Return ResNet-50, version 2, in Keras' form: 25,613,800 parameters, 25,568,360 of them trained.
 
     He, Zhang, Ren & Sun 2016, "Identity mappings in deep residual networks". 3,482,255,360
-    multiply-adds for 224x224x3, receptive field 483x483. See `cconv.applications.resnet_v2` for its
-    block; the last block of a stage has the stride.
+    multiply-adds for 224x224x3, receptive field 483x483. See `cconv.applications.resnet_v2` for its block;
+    the last block of a stage has the stride.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def ResNet50V2(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def ResNet50V2(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as ResNet-50V2 wants them: from -1 to 1.
+    """Return images scaled for ResNet-50V2: from -1 to 1.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "tf".
 

@@ -5,7 +5,7 @@
     fire:  x ─ conv1x1 (few) ─ relu ─┬─ conv1x1 ─ relu ─┬─ concat ─ y
                                      └─ conv3x3 ─ relu ─┘
 
-The first convolution squeezes the channels, so that the 3x3 kernels are small.
+The first convolution reduces the channels ("squeeze"), so that the 3x3 kernels are small.
 """
 
 from typing import Any
@@ -28,8 +28,8 @@ from cconv.layers import (
 )
 from cconv.models import Model
 
-# Filters of the 1x1 that squeezes and of each of the two that expand, by the number in torchvision's
-# `features`; None is a pooling. Table 1 of the paper.
+# Filters of the squeezing 1x1 convolution and of each of the two expanding ones, by the number in
+# torchvision's `features`; None is a pooling. Table 1 of the paper.
 FEATURES: tuple[tuple[int, int] | None, ...] = (
     *(None, (16, 64), (16, 64), (32, 128), None),
     *((32, 128), (48, 192), (48, 192), (64, 256), None, (64, 256)),
@@ -54,8 +54,9 @@ def SqueezeNet(
 
     Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size".
     818,924,576 multiply-adds for 224x224x3, receptive field 155x155. A convolution, eight fire modules (see
-    `cconv.applications.squeezenet`), dropout of one half, a convolution 1x1 to the classes and the mean of
-    every map. Layers have the names of torchvision's state dict; pools cover what is left over at the edges.
+    `cconv.applications.squeezenet`), dropout of one half, a 1x1 convolution to the classes and the mean of
+    every map. Layers have the names of torchvision's state dict; pooling windows may extend beyond the edges
+    (ceil_mode).
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def SqueezeNet(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -104,7 +105,7 @@ def SqueezeNet(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as torchvision's SqueezeNet wants them.
+    """Return images scaled for torchvision's SqueezeNet.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "torch".
 
@@ -118,7 +119,7 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
 
 
 def _fire(x: KerasTensor, squeezed: int, expanded: int, name: str) -> KerasTensor:
-    """``concat(relu(conv1x1(z)), relu(conv3x3(z)))`` of ``z = relu(conv1x1(x))``."""
+    """Return ``concat(relu(conv1x1(z)), relu(conv3x3(z)))`` with ``z = relu(conv1x1(x))``."""
 
     def convolution(filters: int, size: int, part: str) -> Conv2D:
         return Conv2D(

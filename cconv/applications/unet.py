@@ -8,8 +8,8 @@
 
     double:  relu(conv3x3(relu(conv3x3(x))))        up:  transposed convolution 2x2, stride 2
 
-On the way down the maps get smaller and more; on the way up they are joined with those of the same size,
-which know where things are.
+On the way down the maps become smaller and more numerous; on the way up they are joined with the maps of the
+same size from the way down, which still contain positions.
 """
 
 from typing import Any
@@ -51,26 +51,26 @@ def UNet(
     """Return a U-Net: 31,030,658 parameters.
 
     Ronneberger, Fischer & Brox 2015, "U-Net: convolutional networks for biomedical image segmentation",
-    figure 1. 48,096,083,968 multiply-adds for 256x256x1, receptive field 200x200. Convolutions pad, so
-    that the classes have the size of the image; the paper's do not, and lose 92 pixels on every side of it.
+    figure 1. 48,096,083,968 multiply-adds for 256x256x1, receptive field 200x200. Convolutions pad, so the
+    output has the size of the image; the paper's convolutions do not pad, and lose 92 pixels on every side.
 
     Parameters
     ----------
     input_shape : (int, int, int), optional
-        Height and width in pixels, multiples of ``2**depth``, and channels, which come first where
-        `data_format` says so; (256, 256, 1) by default.
+        Height and width in pixels, multiples of ``2**depth``, and channels; (256, 256, 1) by default.
+        Channels come first if `data_format` says so.
     classes : int
-        Of a pixel.
+        Number of classes of a pixel.
     depth : int
         How often the size is halved.
     filters : int
-        Of the first convolutions; twice as many each time the size is halved.
+        Filters of the first convolutions; they double each time the size is halved.
     dropout_rate : float
-        Behind the smallest maps.
+        Dropout behind the smallest maps.
     normalized : bool
-        With batch normalisation between every 3x3 convolution and its ReLU, as is usual today.
+        Whether to use batch normalisation between every 3x3 convolution and its ReLU, as is usual today.
     classifier_activation : str or Activation, optional
-        Of the last layer; "auto" is a softmax over the classes, or for one class a sigmoid.
+        Activation of the last layer; "auto" is a softmax over the classes, or for one class a sigmoid.
     weights, input_tensor, name, seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -82,7 +82,7 @@ def UNet(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be, such as sides that cannot be halved so often.
+        For invalid arguments, such as sides that are not multiples of ``2**depth``.
 
     Examples
     --------

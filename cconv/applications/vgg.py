@@ -1,4 +1,4 @@
-"""The VGGs (Simonyan & Zisserman 2014): blocks of 3x3 convolutions and poolings, then dense layers."""
+"""VGG networks (Simonyan & Zisserman 2014): blocks of 3x3 convolutions and poolings, then dense layers."""
 
 from typing import Any
 
@@ -80,19 +80,19 @@ def VGG16(
 
     Simonyan & Zisserman 2014, "Very deep convolutional networks for large-scale image recognition".
     15,470,264,320 multiply-adds for 224x224x3, receptive field 212x212. Five blocks of 3x3 convolutions,
-    each ended by a pooling, then dense layers of 4096, 4096 and `classes` units. The paper has dropout
-    behind the first two of them, Keras has none: ``dropout_rate=0.5`` is the paper's.
+    each ended by a pooling, then dense layers of 4096, 4096 and `classes` units. The paper has dropout behind
+    the first two of them (``dropout_rate=0.5``), Keras has none.
 
     Parameters
     ----------
     include_top : bool
-        Whether the dense layers end it.
+        Whether to end with the dense layers.
     weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
         As for `ResNet18`.
     dropout_rate : float
-        Behind the first two dense layers.
+        Dropout behind the first two dense layers.
     rescale : float, optional
-        Multiply the images by this first: ``1/255`` for uint8 images.
+        First multiply the images by this: ``1/255`` for uint8 images.
     seed, dtype, data_format
         As for `ResNet18`.
 
@@ -104,7 +104,7 @@ def VGG16(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def VGG19(
 
 
 def _blocks(network: str) -> list[Layer]:
-    """Return the convolutions and poolings."""
+    """Return the convolutions and poolings of a network."""
     layers: list[Layer] = []
     for block, widths in enumerate(BLOCKS[network], 1):
         for number, filters in enumerate(widths, 1):
@@ -174,7 +174,7 @@ def _blocks(network: str) -> list[Layer]:
 
 
 def dense_layers(where: str, classes: int, activation: Any, dropout_rate: Any) -> list[Layer]:
-    """Return the dense layers that AlexNet and the VGGs end in."""
+    """Return the dense layers at the end of AlexNet and of VGG networks."""
     rate = fraction(where, "dropout_rate", dropout_rate)
     first, second = ([Dropout(rate, name=f"dropout{number}")] if rate else [] for number in (1, 2))
     return [

@@ -1,4 +1,4 @@
-"""VGG19 under the name of its module in Keras, and how it wants images."""
+"""VGG19 under Keras' module name, with its scaling of images."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["VGG19", "preprocess_input"]
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as VGG19 wants them: blue, green, red, minus ImageNet's means.
+    """Return images scaled for VGG19: blue, green, red, minus ImageNet's means.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "caffe".
 

@@ -1,12 +1,12 @@
-"""Xception (Chollet 2017): Inception's idea taken to its end, one convolution for each channel.
+"""Xception (Chollet 2017): Inception with one separate convolution for each channel.
 
 ::
 
     block:  x ──┬─ relu ─ sepconv3x3 ─ bn ─ relu ─ sepconv3x3 ─ bn ─ maximum of 3x3, stride 2 ─ + ─ y
                 └───────────────── conv1x1, stride 2 ─ bn ────────────────────────────────────┘
 
-A separable convolution looks at each channel's pixels by itself, then at each pixel's channels. The eight
-blocks in the middle have three of them, no stride, and x itself for a shortcut.
+A separable convolution first filters each channel by itself, then mixes the channels of each pixel. The eight
+blocks in the middle have three of them, no stride, and x itself as the shortcut.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def Xception(
     include_top, weights, input_tensor, pooling, classes, classifier_activation, name
         As for `cconv.applications.ResNet18`.
     input_shape : (int, int, int), optional
-        At least 71 pixels each way; (299, 299, 3) by default.
+        At least 71 pixels on each side; (299, 299, 3) by default.
     seed, dtype, data_format
         As for `cconv.applications.ResNet18`.
 
@@ -66,7 +66,7 @@ def Xception(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be.
+        For invalid arguments.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def Xception(
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Return images as Xception wants them: from -1 to 1.
+    """Return images scaled for Xception: from -1 to 1.
 
     See `cconv.applications.imagenet_utils.preprocess_input`, mode "tf".
 
@@ -115,7 +115,7 @@ def _convolution(filters: int, name: str) -> Layer:
 
 
 def _separable(x: KerasTensor, widths: tuple[int, ...], name: str, relu: bool = True) -> KerasTensor:
-    """``bn(sepconv(relu(x)))`` for each width in turn; the first without ReLU where x comes out of one."""
+    """Apply ``bn(sepconv(relu(x)))`` for each width in turn; without `relu` the first has no ReLU."""
     for number, filters in enumerate(widths, 1):
         label = f"{name}_sepconv{number}"
         if relu or number > 1:

@@ -1,8 +1,8 @@
-"""What may happen during training: record it, show it, stop it, save it.
+"""Callbacks: they record, show, stop or save a training.
 
-A callback sees the model only through what Keras' callbacks see too: ``stop_training``,
-``optimizer.learning_rate``, ``get_weights``/``set_weights`` and ``save``/``save_weights``; `SwapEMAWeights`
-alone has the model swap its weights for their means, and `BackupAndRestore` has it write where it stands.
+A callback uses only what Keras' callbacks use too: ``stop_training``, ``optimizer.learning_rate``,
+``get_weights``/``set_weights`` and ``save``/``save_weights``. There are two exceptions: `SwapEMAWeights`
+makes the model exchange its weights and their averages, and `BackupAndRestore` makes it write checkpoints.
 """
 
 from cconv.arguments.keras_names import refusing

@@ -1,4 +1,4 @@
-"""Where a training stands, kept on disk: it goes on with the same bits wherever it was interrupted."""
+"""Checkpoints of a training on disk: after an interrupt it continues from them with the same bits."""
 
 import os
 import re
@@ -17,7 +17,7 @@ KEPT = 2
 
 
 def checkpoints(folder: str) -> list[str]:
-    """Return the paths of the checkpoints in a folder, the last one first; none where there is no folder."""
+    """Return the paths of the checkpoints in a folder, the last one first; empty without the folder."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -27,40 +27,40 @@ def checkpoints(folder: str) -> list[str]:
 
 
 class BackupAndRestore(Callback):
-    """Keeps where a training stands, and takes it up there (arguments as Keras', the last is cconv's).
+    """Saves the state of a training, and continues from it (arguments as in Keras; the last is cconv's).
 
-    `fit` with this callback begins where the last whole checkpoint in the folder is, if there is one:
-    weights, optimizer, epoch, the step in it, everything random, the states of all callbacks, the history and
-    the sums of the epoch's figures. Its weights at the end are those of a training that was never
-    interrupted, bit for bit, on any number of threads. All else, data, model, `compile` and callbacks, must
-    be as it was; a model's seed is taken from the checkpoint.
+    With this callback `fit` begins at the last complete checkpoint in the folder, if there is one: it
+    restores weights, optimizer, epoch and step, everything random, the states of all callbacks, the history
+    and the sums of the epoch's figures. The final weights are bit for bit those of an uninterrupted training,
+    on any number of threads. Everything else (data, model, `compile` and callbacks) must be the same; a
+    model's seed is taken from the checkpoint.
 
-    A checkpoint is written beside its place, and takes it when it is on the disk; the last two are kept.
-    Ctrl-C waits for the end of the step and a checkpoint, and then is a KeyboardInterrupt; a second Ctrl-C
-    does not wait. When one cannot be written, training ends with an OSError that names it, and those before
-    are whole.
+    A checkpoint is written to another file, which is renamed when it is on the disk; the last two are kept.
+    Ctrl-C waits for the end of the step and a checkpoint, and then raises KeyboardInterrupt; a second Ctrl-C
+    does not wait. If a checkpoint cannot be written, training ends with an OSError that names it, and earlier
+    ones are intact.
 
-    The callback is called after all others, wherever it stands. Callbacks of your own keep their state by
-    `get_state` and `set_state`; so do data that are no arrays (see docs/data.md).
+    This callback is called after all others, wherever it is in the list. Your own callbacks save their state
+    with `get_state` and `set_state`; so do data that are not arrays (see docs/data.md).
 
     Parameters
     ----------
     backup_dir : path
-        The folder, of this training alone; it is made if it is missing.
+        The folder, used by this training only; it is created if needed.
     save_freq : "epoch", int or False
-        Write after every epoch, after every so many batches, or neither.
+        Write after every epoch, after every n-th batch, or neither.
     double_checkpoint : bool
-        In Keras whether the checkpoint before the last is kept too: here it always is.
+        In Keras: whether to keep the checkpoint before the last; here it is always kept.
     delete_checkpoint : bool
-        Whether a training that came to its end takes its checkpoints away, and the folder if it is empty.
+        Whether to delete the checkpoints, and the folder if empty, when training ends normally.
     save_every_seconds : float, optional
-        Also write after the first batch that ends so long after the last checkpoint.
+        Also write after the first batch that ends this long after the last checkpoint.
 
     Raises
     ------
     TypeError, ValueError
-        For arguments that do not fit; from `fit` for what was begun with another model or other data, and for
-        data of which nobody knows where they stand, such as a generator.
+        For invalid arguments; from `fit` if the checkpoint is of another model or other data, or if the
+        position of the data cannot be saved, as in a generator.
     OSError
         From `fit`, when a checkpoint cannot be read or written.
 
@@ -116,15 +116,15 @@ class BackupAndRestore(Callback):
             else at_least_zero(where, "save_every_seconds", save_every_seconds)
         )
         self._batches = 0
-        self._written = 0.0  # when
-        self._whole: list[str] = []  # checkpoints that are known to be whole, the last one last
+        self._written = 0.0  # the time of the last checkpoint
+        self._whole: list[str] = []  # checkpoints that are known to be complete, in order
 
     def begin_at(self, path: str | None) -> None:
-        """Know from which of its checkpoints the training is taken up; None: it begins anew."""
+        """Store the checkpoint at which the training begins; None: it begins anew."""
         self._whole = [] if path is None else [path]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the folder is there and can be written to; Ctrl-C waits from now on."""
+        """Check that the folder exists and is writeable; Ctrl-C waits from now on."""
         make_folder(self.backup_dir)
         if not os.access(self.backup_dir, os.W_OK | os.X_OK):
             raise PermissionError(f"BackupAndRestore: backup_dir {self.backup_dir} may not be written to")
@@ -132,7 +132,7 @@ class BackupAndRestore(Callback):
         self.model._interrupts.held += 1
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Write a checkpoint, if it is time."""
+        """Write a checkpoint if one is due."""
         self._batches += 1
         seconds = self.save_every_seconds
         if (
@@ -143,29 +143,29 @@ class BackupAndRestore(Callback):
             self._write()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write a checkpoint, if epochs are to have one."""
+        """Write a checkpoint if epochs are to have one."""
         if self.save_freq == "epoch" or self.model._interrupts.came:
             self._write()
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Write a checkpoint before Ctrl-C ends a validation, which will begin once more."""
+        """Write a checkpoint before Ctrl-C ends a validation, which will be repeated."""
         if self.model._interrupts.came:
             self._write()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Take the checkpoints away, if that is wanted."""
+        """Delete the checkpoints, if requested."""
         if self.delete_checkpoint:
             self.forget()
 
     def forget(self) -> None:
-        """Take the checkpoints that there are away, and the folder if it is empty."""
+        """Delete the checkpoints, and the folder if it is empty."""
         with suppress(OSError):
             for path in checkpoints(self.backup_dir):
                 os.unlink(path)
             os.rmdir(self.backup_dir)
 
     def _write(self) -> None:
-        """Write where the training stands; then let Ctrl-C end it."""
+        """Write a checkpoint; then let Ctrl-C end the training."""
         there = checkpoints(self.backup_dir)
         last = PATTERN.fullmatch(os.path.basename(there[0])) if there else None
         path = os.path.join(self.backup_dir, NAME.format(int(last[1]) + 1 if last else 1))

@@ -1,4 +1,4 @@
-"""The base of all callbacks, and the names of what they may hear of."""
+"""The base of all callbacks, and the names of their events."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from cconv.callbacks.monitors import Logs
 class Callback:
     """The base of all callbacks: every method does nothing.
 
-    A method whose name begins with ``on_`` and that is none of these is refused: it would never be called.
+    Other methods whose names begin with ``on_`` are refused, since they would never be called.
 
     Attributes
     ----------
     model : Sequential
-        The model that trains; set before `on_train_begin`.
+        The model being trained; set before `on_train_begin`.
     params : dict
-        ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches in an epoch), ``samples`` (int),
-        ``metrics`` (list of str, the figures of the logs after an epoch; None where a callback may add some).
+        ``verbose`` (int), ``epochs`` (int), ``steps`` (int, batches per epoch), ``samples`` (int),
+        ``metrics`` (list of str, names of the figures after an epoch; None if a callback may add some).
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Callback:
     0.0025
     """
 
-    adds: ClassVar[tuple[str, ...]] = ()  # figures that it puts into the logs of an epoch
+    adds: ClassVar[tuple[str, ...]] = ()  # figures that it adds to the logs of an epoch
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -47,53 +47,53 @@ class Callback:
         _check_events(cls.__name__, cls)
 
     def set_model(self, model: Any) -> None:
-        """Remember the model that trains."""
+        """Store the model being trained."""
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Remember the numbers of epochs and steps."""
+        """Store the numbers of epochs and steps."""
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Do something once before training."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Do something once after training that ran to its end or was stopped by a callback."""
+        """Do something once after training, if it ended normally or was stopped by a callback."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Do something before epoch `epoch`, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Do something after epoch `epoch`; `logs` holds losses and metrics, of validation as ``val_…``."""
+        """Do something after epoch `epoch`; `logs` has losses and metrics, of validation as ``val_…``."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Do something before batch `batch` of the epoch, counted from 0."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Do something after batch `batch`; `logs` holds the means over the epoch so far."""
+        """Do something after batch `batch`; `logs` has the means over the epoch so far."""
         self.on_batch_end(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Do something before a batch of training: another name for `on_train_batch_begin`."""
+        """Do something before a training batch: another name for `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Do something after a batch of training: another name for `on_train_batch_end`."""
+        """Do something after a training batch: another name for `on_train_batch_end`."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Do something before an evaluation, that of validation data included."""
+        """Do something before an evaluation, also of validation data."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Do something after an evaluation; `logs` holds its figures."""
+        """Do something after an evaluation; `logs` has its figures."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Do something before batch `batch` of an evaluation, counted from 0."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Do something after batch `batch`; `logs` holds the means over the evaluation so far."""
+        """Do something after batch `batch`; `logs` has the means over the evaluation so far."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Do something before a prediction that was given this callback."""
+        """Do something before a prediction."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Do something after a prediction."""
@@ -102,31 +102,30 @@ class Callback:
         """Do something before batch `batch` of a prediction, counted from 0."""
 
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Do something after batch `batch`; ``logs["outputs"]`` is what the model gave for it."""
+        """Do something after batch `batch`; ``logs["outputs"]`` has the model's outputs for it."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return what `BackupAndRestore` is to keep, for `set_state`: by default nothing.
+        """Return the state that `BackupAndRestore` saves, for `set_state`; by default nothing.
 
-        Numbers, strings, arrays and None, in lists, tuples and dicts of str.
+        It consists of numbers, strings, arrays and None, in lists, tuples and dicts with str keys.
         """
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` returned, in a training that is taken up again.
+        """Restore the state that `get_state` returned, when a training is continued.
 
-        It is called after `on_train_begin`, and, where the training was inside an epoch, after
-        `on_epoch_begin`.
+        It is called after `on_train_begin`, or, if the training was inside an epoch, after `on_epoch_begin`.
         """
 
     def close(self) -> None:
-        """Let go of files and screens; called once when `fit`, `evaluate` or `predict` ends, in any way."""
+        """Release files and screens; called once when `fit`, `evaluate` or `predict` ends, in any way."""
 
 
 EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 def _check_events(where: str, holder: Any) -> None:
-    """Refuse a method that looks like an event and is none; TypeError with the nearest that is."""
+    """Refuse a method that looks like an event but is none; TypeError with the most similar event."""
     for name in dir(holder):
         if name.startswith("on_") and name not in EVENTS and callable(getattr(holder, name)):
             near = difflib.get_close_matches(name, EVENTS, n=1, cutoff=0.0)[0]

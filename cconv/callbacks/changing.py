@@ -1,4 +1,4 @@
-"""Callbacks that change what trains: the learning rate by epochs, the weights for their means."""
+"""Callbacks that change the training: the learning rate by epoch, or weights exchanged for averages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +12,17 @@ from cconv.callbacks.stopping import check_no_schedule
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before every epoch (arguments as Keras').
+    """Sets the learning rate before every epoch (arguments as in Keras).
 
-    Puts the rate of each epoch into the logs, as ``learning_rate``.
+    It adds the rate of each epoch to the logs, as ``learning_rate``.
 
     Parameters
     ----------
     schedule : function
-        Of the epoch, counted from 0, and the learning rate so far; or of the epoch alone. Returns the rate,
-        a float.
+        A function of the epoch, counted from 0, and the current learning rate; or of the epoch alone. It
+        returns the new rate, a float.
     verbose : int
-        1 says what it sets.
+        1 prints the rates.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the rate can be set."""
+        """Check that the rate can be set."""
         check_no_schedule("LearningRateScheduler", self.model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -60,22 +60,22 @@ class LearningRateScheduler(Callback):
             print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Put the learning rate into the logs."""
+        """Add the learning rate to the logs."""
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class SwapEMAWeights(Callback):
-    """Evaluates, and predicts, with the means of the weights that an optimizer with `use_ema` keeps.
+    """Evaluates and predicts with the averages of the weights that an optimizer with `use_ema` keeps.
 
-    Weights and means change places before an evaluation, and back after it (arguments as Keras'). After a
-    prediction they change back too, which Keras forgets.
+    Weights and averages are exchanged before an evaluation, and back after it (arguments as in Keras). They
+    are also exchanged back after a prediction, which Keras forgets.
 
     Parameters
     ----------
     swap_on_epoch : bool
-        Also at the end of every epoch, until the next begins: a `ModelCheckpoint` behind this callback saves
-        the means as the weights.
+        Also exchange them at the end of every epoch, until the next one begins: a `ModelCheckpoint` after
+        this callback saves the averages as the weights.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class SwapEMAWeights(Callback):
         self._swapped = False
 
     def set_model(self, model: Any) -> None:
-        """Remember the model, whose optimizer must keep means."""
+        """Store the model, whose optimizer must keep averages."""
         super().set_model(model)
         if not getattr(model.optimizer, "use_ema", False):
             raise ValueError("SwapEMAWeights: the optimizer must be one with use_ema=True")
@@ -108,42 +108,42 @@ class SwapEMAWeights(Callback):
             self._swapped = there
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Change back."""
+        """Exchange back."""
         self._swap(False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Change to the means, if that is wanted."""
+        """Exchange, if requested."""
         if self.swap_on_epoch:
             self._swap(True)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Forget that they were swapped: the weights are the means now."""
+        """Reset the flag: the optimizer has replaced the weights by the averages."""
         self._swapped = False
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Change to the means."""
+        """Exchange weights and averages."""
         self._swap(True)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Change back."""
+        """Exchange back."""
         self._swap(False)
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Change to the means."""
+        """Exchange weights and averages."""
         self._swap(True)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Change back."""
+        """Exchange back."""
         self._swap(False)
 
     def get_state(self) -> dict[str, Any]:
-        """Return whether the weights are the means now."""
+        """Return whether weights and averages are exchanged."""
         return {"swapped": self._swapped}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Know whether the weights are the means now."""
+        """Restore whether weights and averages are exchanged."""
         self._swapped = state["swapped"]
 
     def close(self) -> None:
-        """Change back after an error."""
+        """Exchange back after an error."""
         self._swap(False)

@@ -1,4 +1,4 @@
-"""Models saved on the way."""
+"""Models saved during training."""
 
 import os
 from typing import Any
@@ -11,27 +11,27 @@ from cconv.files.names import KERAS, check_ending
 
 
 class ModelCheckpoint(Callback):
-    """Saves the model, or its weights, as training goes on (arguments as Keras').
+    """Saves the model, or its weights, during training (arguments as in Keras).
 
     Parameters
     ----------
     filepath : path
-        May hold fields for the epoch (from 1), the batch and every figure of the logs:
-        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A folder that is missing is made. With Keras'
-        endings, such as .keras or .weights.h5, the files are Keras'; an ending of another format, such as
-        .onnx, is a ValueError at once.
+        It may contain fields for the epoch (from 1), the batch and every figure of the logs:
+        ``"model-{epoch:02d}-{val_loss:.2f}.safetensors"``. A missing folder is created. With Keras' endings,
+        such as .keras or .weights.h5, the files have Keras' format; the endings of other formats, such as
+        .onnx, raise a ValueError at once.
     monitor, mode :
-        The figure that says what is best, as for `EarlyStopping`.
+        The figure that decides which model is best, as for `EarlyStopping`.
     verbose : int
-        1 says what it saves.
+        1 prints what is saved.
     save_best_only : bool
-        Only save when the figure improved; where it is not there, save with a warning.
+        Save only if the figure improved; if it is missing, save with a warning.
     save_weights_only : bool
-        Weights without configuration and optimizer.
+        Save only weights, without configuration and optimizer.
     save_freq : "epoch" or int
-        After every epoch, or after every so many batches.
+        Save after every epoch, or after every n-th batch.
     initial_value_threshold : float, optional
-        What the first epoch must improve on.
+        The value on which the first epoch must improve.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class ModelCheckpoint(Callback):
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the files can be named, and that their folder is there, before the first epoch."""
+        """Check, before the first epoch, that file names can be made, and that their folder exists."""
         if self.save_best_only:
             self.follow.prepare(self.model)
         names = self.params.get("metrics")
@@ -92,26 +92,26 @@ class ModelCheckpoint(Callback):
             make_folder(folder)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Remember the number for the file's name."""
+        """Store the epoch's number for the file's name."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Save, if it is to be done by batches and this is one."""
+        """Save, if this batch is due."""
         self._batches += 1
         if self.every is not None and self._batches % self.every == 0:
             self._save(batch + 1, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Save, if it is to be done by epochs."""
+        """Save, if epochs are saved."""
         if self.every is None:
             self._save(self.params["steps"], logs)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the best figure, and how many batches there were."""
+        """Return the best figure, and the counts of batches and epochs."""
         return {"best": self.best, "batches": self._batches, "epoch": self._epoch}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` returned: the best model saved so far is not replaced by a worse one."""
+        """Restore the state of `get_state`, so that a worse model does not replace the best one."""
         self.best, self._batches, self._epoch = state["best"], state["batches"], state["epoch"]
 
     def _path(self, batch: int, logs: Logs | None) -> str:

@@ -1,4 +1,4 @@
-"""What `callbacks=` may be, and all of it called in order."""
+"""The argument `callbacks=`, and the calls of all callbacks in order."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -9,11 +9,11 @@ from cconv.callbacks.base import Callback, _check_events
 from cconv.callbacks.recording import LambdaCallback
 from cconv.callbacks.stopping import TerminateOnNaN
 
-ROOM = "cconv.callbacks."  # of whose classes is known which figures they add
+ROOM = "cconv.callbacks."  # classes of this package declare the figures that they add
 
 
 def flat(callbacks: Any) -> list[Any]:
-    """Return what was given as callbacks, one, several, or lists of them, or None, as one list.
+    """Return callbacks as one flat list; given are one, several, nested lists, or None.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def flat(callbacks: Any) -> list[Any]:
 
 
 class CallbackList:
-    """Several callbacks called as one, in order.
+    """Several callbacks, called in order.
 
     Examples
     --------
@@ -48,14 +48,14 @@ class CallbackList:
                 )
             _check_events(f"{where}: {type(callback).__name__}", callback)
         if any(not type(c).__module__.startswith(ROOM) or type(c) is LambdaCallback for c in self.callbacks):
-            params = {**params, "metrics": None}  # it may add figures of its own to the logs
+            params = {**params, "metrics": None}  # it may add figures to the logs
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)
             if params.get("metrics") is not None and callback.adds:
-                # Those behind it see them.
+                # The callbacks after it see these figures.
                 params = {**params, "metrics": [*dict.fromkeys([*params["metrics"], *callback.adds])]}
-        # Whether a loss that is NaN ends a training without an error.
+        # Whether a NaN loss ends the training without an error.
         self.hear_of_nan: bool = any(isinstance(c, TerminateOnNaN) for c in self.callbacks)
 
     @controlled
@@ -65,7 +65,7 @@ class CallbackList:
             getattr(callback, event)(*args)
 
     def close(self) -> None:
-        """Close every callback, whatever the others do."""
+        """Close every callback, even if others raise errors."""
         with ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.close)

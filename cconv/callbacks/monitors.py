@@ -1,4 +1,4 @@
-"""What EarlyStopping, ModelCheckpoint and ReduceLROnPlateau follow: a figure, and whether it is better."""
+"""The figure that EarlyStopping, ModelCheckpoint and ReduceLROnPlateau follow, and when it improves."""
 
 import math
 import warnings
@@ -8,7 +8,7 @@ Logs = dict[str, float]
 
 
 class Monitor:
-    """Follows one figure of the logs and says whether it improved, by Keras' rules."""
+    """Follows one figure of the logs, and tells whether it improved, by Keras' rules."""
 
     where: str
     monitor: str
@@ -17,7 +17,7 @@ class Monitor:
     def __init__(self, where: str, monitor: str, mode: str, min_delta: float) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"{where}: monitor must be a str such as 'val_loss', got {monitor!r}")
-        if mode not in ("auto", "min", "max"):  # as Keras
+        if mode not in ("auto", "min", "max"):  # as in Keras
             warnings.warn(f"{where}: mode {mode!r} is unknown, fallback to auto mode", stacklevel=3)
             mode = "auto"
         self.where, self.monitor, self.mode = where, monitor, mode
@@ -25,7 +25,7 @@ class Monitor:
         self._rising = mode == "max" or (mode == "auto" and bool(_direction_of(monitor)))
 
     def prepare(self, model: Any) -> None:
-        """Know what is better in this model; ValueError where ``mode="auto"`` does not say."""
+        """Find out which direction is better in this model; ValueError if ``mode="auto"`` cannot."""
         if self.mode != "auto":
             return
         name = self.monitor.removeprefix("val_")
@@ -40,7 +40,7 @@ class Monitor:
         self._rising = rising
 
     def value(self, logs: Logs | None, otherwise: str = "it does nothing") -> float | None:
-        """Return the figure; where it is not there None, and warn that `otherwise` is what happens."""
+        """Return the figure; if it is missing, None and a warning that `otherwise` happens."""
         value = (logs or {}).get(self.monitor)
         if value is None:
             known = ", ".join(logs or {}) or "nothing"
@@ -52,14 +52,14 @@ class Monitor:
         return value
 
     def better(self, value: float, than: float | None) -> bool:
-        """Whether a figure improves on another by more than `min_delta`: on None all but NaN do."""
+        """Whether a figure improves on another by more than `min_delta`; numbers improve on None and NaN."""
         if than is None or math.isnan(than):
             return not math.isnan(value)
         return value - self.min_delta > than if self._rising else value + self.min_delta < than
 
 
 def _direction_of(monitor: str) -> bool | None:
-    """Whether a figure of that name grows as a model improves; None where the name does not say."""
+    """Whether a figure with that name grows as a model improves; None if the name does not tell."""
     name = monitor.removeprefix("val_")
     if name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
         return True

@@ -1,4 +1,4 @@
-"""What a training shows while it runs."""
+"""The progress of a training, shown while it runs."""
 
 import sys
 import time
@@ -7,20 +7,20 @@ from typing import Any, TextIO
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs
 
-# From the fullest line to the one for a narrow screen; the first whose bar has room is taken.
+# From the longest line to the one for narrow screens; the first one with enough room for its bar is used.
 FORMATS = (
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}",
     "{desc}{n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
     "{desc}{percentage:3.0f}% |{bar}| {unit}",
     "{desc}{percentage:3.0f}%{postfix}",
 )
-# tqdm puts a comma before its `postfix`; where there is no time in front of it, the figures are the `unit`.
-ENDLESS = "{desc}{n_fmt}/? {elapsed}{postfix}"  # of nobody knows how many
-LEAST_BAR = 8  # columns
+# tqdm puts a comma before its `postfix`; without a time in front of it, the figures are passed as the `unit`.
+ENDLESS = "{desc}{n_fmt}/? {elapsed}{postfix}"  # for an unknown number of batches
+LEAST_BAR = 8  # minimum width of a bar, in columns
 USUAL_COLUMNS = 80
 NOTEBOOK_COLUMNS = 100
-SECONDS = 0.1  # between two pictures of a bar in a notebook
-MOST_LINES = 100  # of finished epochs in one output of a cell, all of which is sent anew with each picture
+SECONDS = 0.1  # minimum time between two updates of a bar in a notebook
+MOST_LINES = 100  # maximum number of finished epochs in one cell output, which each update sends as a whole
 
 
 def format_logs(logs: Logs) -> str:
@@ -37,14 +37,14 @@ def format_logs(logs: Logs) -> str:
 
 
 def _in_notebook(stream: Any) -> bool:
-    # What a cell prints goes to ipykernel's own stream, unless the user has sent it elsewhere.
+    # A cell's output goes to ipykernel's own stream, unless the user has redirected it.
     return type(stream).__module__.startswith("ipykernel.")
 
 
 def _format(title: str, steps: int | None, figures: str, columns: int) -> str:
-    """Return the fullest format of a bar's line that fits into so many columns."""
+    """Return the longest format of a bar's line that fits into `columns`."""
     count = 2 * len(str(steps or 0)) + 1
-    # Title and colon, the count, bars and spaces, times, comma and space in front of the figures.
+    # Title and colon, the count, bars and spaces, times, comma and space before the figures.
     taken = len(title) + 2 + len(figures) + 2
     if steps is None:
         return ENDLESS
@@ -55,14 +55,14 @@ def _format(title: str, steps: int | None, figures: str, columns: int) -> str:
 
 
 def _cut(figures: str, room: int) -> str:
-    """Return as many whole figures as have room: what is longer than the screen cannot be overwritten."""
+    """Return as many whole figures as fit: a line longer than the screen could not be overwritten."""
     while len(figures) > room and figures:
         figures = figures.rpartition(" - ")[0]
     return figures
 
 
 def _wrapped(title: str, figures: str, columns: int) -> str:
-    """Return the line of an epoch that has ended; longer than the screen, those of validation begin another.
+    """Return the line of a finished epoch; if it is too long, validation figures begin another line.
 
     Examples
     --------
@@ -86,14 +86,14 @@ def _wrapped(title: str, figures: str, columns: int) -> str:
 
 
 class ProgressBar(Callback):
-    """Shows how far training is: a bar in a terminal or notebook, a line an epoch in a log file or pipe.
+    """Shows the progress of training: a bar in a terminal or notebook, a line per epoch in a file or pipe.
 
     Parameters
     ----------
     lines : bool
-        One plain line an epoch everywhere, as Keras' ``verbose=2``.
+        One plain line per epoch everywhere, as Keras' ``verbose=2``.
     file : text stream, optional
-        Where to write; by default what `sys.stdout` is when training begins.
+        The file to write to; by default `sys.stdout` at the beginning of training.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class ProgressBar(Callback):
         return self.file if self.file is not None else sys.stdout
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin a new output, where that is a cell of a notebook."""
+        """Begin a new output, if it is a notebook's cell."""
         self._cell = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -139,7 +139,7 @@ class ProgressBar(Callback):
             self._bar = _Line(title, stream)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._bar.step(logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -148,7 +148,7 @@ class ProgressBar(Callback):
         self._bar = None
 
     def close(self) -> None:
-        """Give the line of the screen back."""
+        """Release the screen's line."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -174,7 +174,7 @@ class _Line:
 
 
 class _TerminalBar:
-    """A bar of tqdm's, with as much around it as the screen has room for."""
+    """A tqdm bar, with as much text around it as fits on the screen."""
 
     def __init__(self, title: str, steps: int | None, stream: TextIO) -> None:
         from tqdm.std import tqdm
@@ -191,7 +191,7 @@ class _TerminalBar:
         self.length = -1
 
     def step(self, logs: Logs) -> None:
-        # The figures are only written out when the bar is drawn, a few times a second.
+        # The figures are only formatted when the bar is drawn, a few times per second.
         self._set(format_logs(logs))
         self.bar.update()
 
@@ -206,14 +206,14 @@ class _TerminalBar:
 
     def end(self, figures: str) -> None:
         if self.steps is None:
-            self.steps = self.bar.total = self.bar.n  # now it is known
+            self.steps = self.bar.total = self.bar.n  # known at the end of the first epoch
             self.length = -1
         self._set(figures)
         if self.bar.bar_format != FORMATS[-1]:
             self.bar.refresh()
             self.bar.close()
             return
-        # No bar has room beside the figures: they are plain lines.
+        # There is no room for a bar beside the figures: print plain lines.
         self.bar.leave = False
         self.bar.close()
         print(_wrapped(self.title, figures, self.columns), file=self.stream, flush=True)
@@ -223,7 +223,7 @@ class _TerminalBar:
 
 
 class _Cell:
-    """One output of a notebook's cell, whose text is changed in place; it needs no widgets."""
+    """One output of a notebook's cell, whose text is updated in place; it needs no widgets."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -278,7 +278,7 @@ class _CellBar:
 
     def end(self, figures: str) -> None:
         if self.steps is None:
-            self.steps = self.done  # now it is known
+            self.steps = self.done  # known at the end of the first epoch
         fits = _format(self.title, self.steps, figures, NOTEBOOK_COLUMNS) != FORMATS[-1]
         self.cell.keep(self._line(figures) if fits else _wrapped(self.title, figures, NOTEBOOK_COLUMNS))
 

@@ -1,4 +1,4 @@
-"""What a training tells, kept or passed on: in memory, in a file, to functions."""
+"""Callbacks that record a training: in memory, in a file, or by functions."""
 
 import csv
 import os
@@ -10,18 +10,18 @@ from cconv.callbacks.monitors import Logs
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder that is not there yet."""
+    """Make a folder if it does not exist."""
     if folder:
         os.makedirs(folder, exist_ok=True)
 
 
 class History(Callback):
-    """What every epoch gave; `fit` returns one.
+    """The figures of every epoch; `fit` returns one.
 
     Attributes
     ----------
     history : dict of str to list of float
-        ``loss``, the metrics, and with ``val_`` in front those of the validation data.
+        ``loss``, the metrics, and with the prefix ``val_`` those of the validation data.
     epoch : list of int
         The numbers of the epochs.
 
@@ -44,7 +44,7 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget the epochs of an earlier `fit`; the figures stay."""
+        """Reset the epoch numbers of an earlier `fit`; its figures are kept."""
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -58,7 +58,7 @@ class History(Callback):
         return {"history": self.history, "epoch": self.epoch}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up the figures of the epochs before."""
+        """Restore the figures of earlier epochs."""
         self.history, self.epoch = state["history"], state["epoch"]
 
 
@@ -68,11 +68,11 @@ class CSVLogger(Callback):
     Parameters
     ----------
     filename : path
-        Of the file. A folder that is missing is made.
+        The file. A missing folder is created.
     separator : str
-        Between the columns.
+        Separator of the columns.
     append : bool
-        Continue a file that exists instead of replacing it.
+        Append to an existing file instead of replacing it.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class CSVLogger(Callback):
         """Open the file."""
         self._names = None
         make_folder(os.path.dirname(self.filename))
-        # A training that is taken up again goes on with its own file: `set_state` cuts what came later.
+        # A continued training appends to its own file; `set_state` removes lines of later epochs.
         append = self.append or bool(self.params.get("resumed"))
         if append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
@@ -112,12 +112,12 @@ class CSVLogger(Callback):
         self._file = open(self.filename, "a" if append else "w", newline="", encoding="utf-8")  # noqa: SIM115
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write a line, before the first one the header."""
+        """Write a line, and before the first line the header."""
         assert self._file is not None
         logs = logs or {}
         writer = csv.writer(self._file, delimiter=self.separator)
         if self._names is None:
-            # Keras' columns: sorted, and those of a validation that this epoch may not have had.
+            # Keras' columns: sorted, and those of validation, even if this epoch had none.
             self._names = sorted(logs)
             if not any(name.startswith("val_") for name in logs):
                 self._names += [f"val_{name}" for name in self._names]
@@ -126,13 +126,13 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def get_state(self) -> dict[str, Any]:
-        """Return how long the file is, and its columns."""
+        """Return the length of the file, and its columns."""
         assert self._file is not None
         self._file.flush()
         return {"size": os.fstat(self._file.fileno()).st_size, "names": self._names}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take off what was written after that state; a file that was lost meanwhile begins anew."""
+        """Remove lines that were written after that state; if the file was lost, it begins anew."""
         assert self._file is not None
         size = os.fstat(self._file.fileno()).st_size
         if size >= state["size"]:
@@ -147,7 +147,7 @@ class CSVLogger(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, each with the arguments of the method of its name.
+    """A callback made of functions, each with the name and the arguments of a method.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Callbacks that follow a figure: ending a training, or lowering its rate."""
+"""Callbacks that follow a figure: they stop training, or lower its learning rate."""
 
 import math
 from numbers import Real
@@ -10,7 +10,7 @@ from cconv.callbacks.monitors import Logs, Monitor
 
 
 def _count(where: str, name: str, value: Any) -> Any:
-    """Return a number of epochs, which need not be whole, as in Keras."""
+    """Return a number of epochs, which may be fractional, as in Keras."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{where}: {name} must be a number of at least 0, got {value!r}")
     if not float(value) >= 0:
@@ -19,33 +19,33 @@ def _count(where: str, name: str, value: Any) -> Any:
 
 
 class EarlyStopping(Callback):
-    """Stops training when a figure has stopped improving (arguments as Keras').
+    """Stops training when a figure has stopped improving (arguments as in Keras).
 
     Parameters
     ----------
     monitor : str
         The figure of the logs to follow.
     min_delta : float
-        A smaller change is no improvement.
+        Smaller changes do not count as improvement.
     patience : float
-        How many epochs without improvement to bear.
+        Number of epochs without improvement before training stops.
     verbose : int
-        1 says when it stops.
+        1 prints when it stops.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" knows it of losses and of the metrics of cconv,
-        and refuses, before the first epoch, a figure that it does not know. NaN is never better. Another word
-        is warned of and stands for "auto".
+        Whether smaller or larger is better; "auto" decides it for losses and cconv's metrics, and refuses
+        other figures before the first epoch. NaN is never better. Any other word means "auto", with a
+        warning.
     baseline : float, optional
-        Only what is better than this counts as improvement.
+        Only values better than this count as improvement.
     restore_best_weights : bool
-        At the end give the model the weights of its best epoch; if none improved, of the first looked at.
+        At the end restore the weights of the best epoch; if none improved, of the first evaluated one.
     start_from_epoch : int
-        Epochs before this one are not looked at.
+        Earlier epochs are ignored.
 
     Attributes
     ----------
     stopped_epoch : int
-        The epoch after which it stopped training, else 0.
+        The epoch after which training was stopped, else 0.
     best : float or None
         The best figure so far.
     best_epoch : int
@@ -95,12 +95,12 @@ class EarlyStopping(Callback):
         self.best_weights: list[Any] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin anew."""
+        """Reset the state."""
         self._forget()
         self.follow.prepare(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compare, remember, and perhaps stop."""
+        """Compare with the best epoch, and perhaps stop."""
         value = self.follow.value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -117,11 +117,11 @@ class EarlyStopping(Callback):
             self.model.stop_training = True
 
     def get_state(self) -> dict[str, Any]:
-        """Return the best figure, its epoch and weights, and how long there was no better one."""
+        """Return the best figure, its epoch and weights, and the number of epochs since."""
         return {name: getattr(self, name) for name in self._STATE}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore the state that `get_state` returned."""
         for name in self._STATE:
             setattr(self, name, state[name])
 
@@ -136,28 +136,28 @@ class EarlyStopping(Callback):
 
 
 def check_no_schedule(where: str, optimizer: Any) -> None:
-    """Refuse to set the learning rate of an optimizer that has a schedule, as Keras does."""
+    """Refuse to set the learning rate of an optimizer with a schedule, as in Keras."""
     if callable(getattr(optimizer, "_learning_rate", None)):
         raise TypeError(f"{where}: the learning rate must be a number, not a schedule")
 
 
 class ReduceLROnPlateau(Callback):
-    """Lowers the learning rate when a figure has stopped improving (arguments as Keras').
+    """Lowers the learning rate when a figure has stopped improving (arguments as in Keras).
 
-    Puts the rate of each epoch into the logs, as ``learning_rate``.
+    It adds the rate of each epoch to the logs, as ``learning_rate``.
 
     Parameters
     ----------
     monitor, mode, min_delta, verbose :
         As for `EarlyStopping`.
     factor : float
-        In (0, 1): what the learning rate is multiplied by.
+        In (0, 1): the factor of a reduction.
     patience : int
-        How many epochs without improvement to bear.
+        Number of epochs without improvement before a reduction.
     cooldown : int
-        How many epochs to wait after a reduction before counting again.
+        Number of epochs after a reduction that are not counted.
     min_lr : float
-        The learning rate does not go below this.
+        Lower limit of the learning rate.
 
     Examples
     --------
@@ -203,12 +203,12 @@ class ReduceLROnPlateau(Callback):
         self.resting: float = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin anew."""
+        """Reset the state."""
         self._forget()
         self.follow.prepare(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Compare, and perhaps lower the learning rate."""
+        """Compare with the best epoch, and perhaps lower the learning rate."""
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self.follow.value(logs)
@@ -229,7 +229,7 @@ class ReduceLROnPlateau(Callback):
         return {"best": self.best, "wait": self.wait, "resting": self.resting}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore the state that `get_state` returned."""
         self.best, self.wait, self.resting = state["best"], state["wait"], state["resting"]
 
     def _reduce(self, epoch: int) -> None:
@@ -245,15 +245,15 @@ class ReduceLROnPlateau(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Ends training when the loss is NaN or infinite, which otherwise is a `NonFiniteLossError`.
+    """Ends training when the loss is NaN or infinite, without a `NonFiniteLossError`.
 
-    The weights are those before the step with that loss, which is not made; in Keras they are NaN. The logs
+    The step with that loss is not made, so the weights are those before it; in Keras they are NaN. The logs
     of the epoch have that loss, and NaN for its metrics.
 
     Parameters
     ----------
     raise_error : bool
-        End with a RuntimeError, so that no `on_train_end` is called.
+        Raise a RuntimeError, so that `on_train_end` is not called.
 
     Examples
     --------
@@ -273,7 +273,7 @@ class TerminateOnNaN(Callback):
         self.raise_error: bool = arguments.flag("TerminateOnNaN", "raise_error", raise_error)
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
             return

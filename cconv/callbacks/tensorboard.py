@@ -1,4 +1,4 @@
-"""Figures for TensorBoard, written by another package where one is installed."""
+"""Figures for TensorBoard, written by another package."""
 
 import importlib
 import os
@@ -9,12 +9,12 @@ from cconv.arguments.numbers import is_int, positive_int
 from cconv.callbacks.base import Callback
 from cconv.callbacks.monitors import Logs
 
-# Modules whose class of this name has add_scalar(name, value, step) and close().
+# Modules with a class of this name that has add_scalar(name, value, step) and close().
 WRITERS = (("tensorboardX", "SummaryWriter"), ("tensorboard.summary", "Writer"))
 
 
 def find_writer() -> Callable[[str], Any]:
-    """Return the class that writes event files; ImportError where none is installed."""
+    """Return the class that writes event files; ImportError if none is installed."""
     for module, name in WRITERS:
         try:
             return getattr(importlib.import_module(module), name)
@@ -27,18 +27,18 @@ def find_writer() -> Callable[[str], Any]:
 
 
 class TensorBoard(Callback):
-    """Writes the figures of the epochs for TensorBoard, under Keras' names (arguments as Keras').
+    """Writes the figures of the epochs for TensorBoard, with Keras' names (arguments as in Keras).
 
-    In ``log_dir/train`` and ``log_dir/validation`` stand ``epoch_loss`` and the metrics,
-    ``epoch_learning_rate``, ``evaluation_loss_vs_iterations``, and by batches ``batch_loss``. The files
-    are written by tensorboardX or tensorboard; where neither is installed this is an ImportError at once.
+    ``log_dir/train`` and ``log_dir/validation`` get ``epoch_loss`` and the metrics, ``epoch_learning_rate``,
+    ``evaluation_loss_vs_iterations``, and by batches ``batch_loss``. tensorboardX or tensorboard writes the
+    files; if neither is installed, the constructor raises an ImportError.
 
     Parameters
     ----------
     log_dir : path
-        The folder; it is made when something is written.
+        The folder; it is created when something is written.
     update_freq : "epoch", "batch" or int
-        After how many batches figures are written too.
+        Also write figures after this number of batches.
 
     Examples
     --------
@@ -71,11 +71,11 @@ class TensorBoard(Callback):
             self._writers[part].add_scalar(name, value, step)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Count the batches from the first."""
+        """Reset the count of batches."""
         self._batches = 0
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Write the figures of a batch, if that is wanted."""
+        """Write the figures of a batch, if it is due."""
         super().on_train_batch_end(batch, logs)
         self._batches += 1
         if self.every is not None and self._batches % self.every == 0:
@@ -96,11 +96,11 @@ class TensorBoard(Callback):
         self._write("validation", figures, self.model.optimizer.iterations)
 
     def get_state(self) -> dict[str, Any]:
-        """Return how many batches there were."""
+        """Return the number of batches so far."""
         return {"batches": self._batches}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Count the batches on."""
+        """Restore the number of batches so far."""
         self._batches = state["batches"]
 
     def close(self) -> None:

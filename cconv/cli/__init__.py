@@ -1,7 +1,7 @@
 """The command line: ``cconv train``, ``predict`` and ``info``, also as ``python -m cconv``.
 
-An error is one line on stderr and exit code 2; Ctrl-C ends with exit code 130, a reader of the output that
-goes away with 141. Nothing but this file is imported before `main` can say what went wrong.
+An error is one line on stderr, with exit code 2. Ctrl-C ends with exit code 130, a closed output pipe with
+141. Only this file is imported outside of `main`'s error handling.
 """
 
 import os
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     for stream in (sys.stdout, sys.stderr):
-        # Names that the terminal cannot show are written as escapes.
+        # Characters that the terminal's encoding lacks are written as escapes.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     command = ""
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = runner(arguments.command)(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left unwritten would be tried once more when Python ends.
+        # Python would try to write the rest of the buffer once more at exit.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD

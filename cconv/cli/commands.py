@@ -21,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def runner(command: str) -> Run:
-    """Return what runs a command; only its own part of the library is imported."""
+    """Return the function that runs a command; only its own module is imported."""
     if command == "train":
         from cconv.cli.training import train
 
@@ -41,7 +41,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def whole(least: int, most: int, expected: str) -> Callable[[str], int]:
-    """Return a function that makes an int of an argument's text, or says what it must be.
+    """Return a function that converts an argument's text to an int, or raises an error with `expected`.
 
     Examples
     --------

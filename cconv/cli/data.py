@@ -1,4 +1,4 @@
-"""The images and labels that ``cconv train`` learns from: a data set by name, a file, or a folder."""
+"""The images and labels for ``cconv train``: a data set by name, a file, or a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from cconv.files.reading import short
 
 Split = tuple[np.ndarray, np.ndarray]
 
-MOST_CLASSES = 100_000  # a network for more is not what a mistaken label should make
+MOST_CLASSES = 100_000  # the limit, so that a wrong label does not make a huge network
 
 
 class Data(NamedTuple):
-    """Images (n, h, w, c) with class numbers (n,), and the names of the classes where they have some."""
+    """Images (n, h, w, c) with class numbers (n,), and the classes' names if known."""
 
     train: Split
     test: Split
@@ -25,12 +25,12 @@ class Data(NamedTuple):
 
 
 def load(data: str, size: int | None = None) -> Data:
-    """Return the images of a data set by name, of a file, or of a folder, whose pictures get that size.
+    """Return the images of a data set by name, of a file, or of a folder; `size` is for a folder's pictures.
 
     Raises
     ------
     OSError, ValueError
-        When they cannot be had, or are not what can be learned.
+        If they cannot be read, or have invalid shapes, dtypes or labels.
     """
     classes = None
     if data == "mnist":
@@ -57,13 +57,13 @@ def load(data: str, size: int | None = None) -> Data:
 
 
 def _load_npz(path: Path) -> tuple[Split, Split]:
-    """Read the arrays of a file; without x_test and y_test, the last tenth is the test set."""
+    """Read a file's arrays; without x_test and y_test, the last tenth is the test set."""
     found, names = read_npz(path, ("x_train", "y_train", "x_test", "y_test"))
     for name in ("x_train", "y_train"):
         if name not in found:
             raise ValueError(f"{path}: expected an array {name}, got {_list(names)}")
     train = found["x_train"], found["y_train"]
-    _check_lengths(str(path), "train", *train)  # before a tenth of each is taken away
+    _check_lengths(str(path), "train", *train)  # before a tenth of each is split off
     if "x_test" in found and "y_test" in found:
         return train, (found["x_test"], found["y_test"])
     if "x_test" in found or "y_test" in found:
@@ -76,7 +76,7 @@ def _load_npz(path: Path) -> tuple[Split, Split]:
 
 
 def _list(names: Sequence[str]) -> str:
-    """Return names found in a file as a text that is not too long."""
+    """Return names found in a file, joined and shortened."""
     return short(", ".join(names) or "none")
 
 
@@ -105,9 +105,9 @@ def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Spli
 
 
 def _class_numbers(what: str, y: np.ndarray) -> np.ndarray:
-    """Return labels as integers from 0; floats that are whole numbers are taken for them."""
+    """Return labels as integers from 0; floats with integer values are accepted."""
     if y.dtype.kind == "f":
-        # A label that is no number is no whole one either; one that is too large is refused below.
+        # NaN and infinity are not integers; too large numbers are refused below.
         parted = np.flatnonzero(~(np.isfinite(y) & (np.floor(y) == y)))
         if len(parted):
             raise ValueError(f"{what} must hold class numbers 0, 1, 2, ..., got {y[parted[0]]}")

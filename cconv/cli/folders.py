@@ -10,32 +10,32 @@ from cconv.files.pictures import ENDINGS, look, read_picture
 
 Split = tuple[np.ndarray, np.ndarray]
 
-LARGEST_OWN = 128  # pixels: pictures that are all of one size, and no larger, keep it
-USUAL = 32  # pixels that other pictures are brought to, those of LeNet-5's paper
-HELD = 10  # every tenth picture of a class is kept for the test
+LARGEST_OWN = 128  # pixels; pictures of one common size up to this are not resized
+USUAL = 32  # pixels to which other pictures are resized, as in LeNet-5's paper
+HELD = 10  # every tenth picture of a class is for the test
 
 
 def read_folder(folder: Path, size: int | None = None) -> tuple[Split, Split, list[str]]:
-    """Return the pictures for training and those for the test, and the names of the classes.
+    """Return the training pictures, the test pictures, and the names of the classes.
 
     Parameters
     ----------
     folder : path
-        Has a folder for each class; what begins with a dot is not looked at.
+        Has a folder for each class; names that begin with a dot are ignored.
     size : int, optional
-        Height and width that the pictures are brought to; by default their own if all have the same of at
-        most 128, else 32.
+        Height and width to which the pictures are resized; by default the pictures' own size if all have
+        the same and it is at most LARGEST_OWN (128), else USUAL (32).
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test), classes
-        uint8 (n, h, w, c), one channel if all are grey, else three; class numbers in the order of the
-        names; every tenth picture of a class, and at least one, is for the test.
+        uint8 (n, h, w, c), with one channel if all are grey, else three; class numbers in the order of the
+        names. Every tenth picture of a class, and at least one, is for the test.
 
     Raises
     ------
     OSError, ValueError, ImportError
-        When there are fewer than two classes, or fewer than two pictures of one, or one cannot be read.
+        If there are fewer than two classes, if a class has fewer than two pictures, or if one cannot be read.
     """
     found = _pictures(folder)
     looked = [look(path) for paths in found.values() for path in paths]
@@ -56,7 +56,7 @@ def read_folder(folder: Path, size: int | None = None) -> tuple[Split, Split, li
 
 
 def _pictures(folder: Path) -> dict[str, list[Path]]:
-    """Return the paths of the pictures by class, both in the order of their names."""
+    """Return the paths of the pictures by class; classes and paths are sorted by name."""
     found = {}
     for name in sorted(os.listdir(folder)):
         if name.startswith(".") or not (folder / name).is_dir():

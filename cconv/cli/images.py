@@ -1,4 +1,4 @@
-"""The images that ``cconv predict`` is asked about, in the form that the model takes."""
+"""The images for ``cconv predict``, in the form that the model takes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +14,16 @@ BYTES = (0.0, 255.0)
 
 
 class Form(NamedTuple):
-    """What a model takes.
+    """The form of a model's input images.
 
     Attributes
     ----------
     shape : tuple of int
-        Of one image.
+        Shape of one image.
     channels_first : bool
-        Whether the channels of three axes stand first.
+        Whether the channels are the first of three axes.
     scale : (float, float)
-        What black and white of a picture are for it.
+        The input values for black and white.
     """
 
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class Form(NamedTuple):
 
     @property
     def channel_axis(self) -> int:
-        """Where the channels stand in `shape`."""
+        """Index of the channel axis in `shape`."""
         return 0 if self.channels_first and len(self.shape) == 3 else len(self.shape) - 1
 
     @property
@@ -46,12 +46,12 @@ class Form(NamedTuple):
 
 
 def read_images(path: Path, form: Form, invert: bool = False) -> np.ndarray:
-    """Return the image or images of a file as (n, *form.shape): a picture fitted to it, an array as it is.
+    """Return a file's images as (n, *form.shape): a picture is resized and scaled, an array is not changed.
 
     Raises
     ------
     OSError, ValueError, ImportError
-        When it cannot be read, or an array has another shape, or cannot be inverted.
+        If the file cannot be read, or an array has another shape or cannot be inverted.
     """
     suffix = path.suffix.lower()
     if suffix in ENDINGS:
@@ -69,7 +69,7 @@ def read_images(path: Path, form: Form, invert: bool = False) -> np.ndarray:
 
 def _read_array(path: Path, form: Form) -> np.ndarray:
     shape, place = form.shape, form.channel_axis
-    # One channel may go without its axis.
+    # A single channel may be without its axis.
     accepted = (shape, shape[:place] + shape[place + 1 :] if shape[place] == 1 else shape)
 
     def check(found: tuple[int, ...]) -> None:
@@ -85,7 +85,7 @@ def _read_picture(path: Path, form: Form, invert: bool) -> np.ndarray:
         raise ValueError(f"{path}: the model takes {size_of(form.shape)} numbers and no picture; use .npy")
     height, width, channels = form.extents
     pixels = read_picture(path, channels, (height, width))
-    if invert:  # of RGBA the colours alone
+    if invert:  # alpha is not inverted
         pixels = np.concatenate([255 - pixels[..., :3], pixels[..., 3:]], axis=2)
     if form.channels_first:
         pixels = np.moveaxis(pixels, 2, 0)
@@ -96,9 +96,9 @@ def _read_picture(path: Path, form: Form, invert: bool) -> np.ndarray:
 
 
 def looks_inverted(images: np.ndarray, form: Form, trained: Trained) -> bool:
-    """Whether images (n, *form.shape) of one channel have a bright frame, those of the training a dark one.
+    """Whether images (n, *form.shape) of one channel have a bright frame, but the training images a dark one.
 
-    Or the other way around; False where either is not clear.
+    Or vice versa; False if one of them is unclear.
     """
     if trained.ground is None or len(form.shape) not in (2, 3) or form.extents[2] != 1:
         return False

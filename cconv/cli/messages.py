@@ -1,17 +1,17 @@
-"""What the command line says of an error: one line."""
+"""The text of an error on the command line: one line."""
 
 import re
 
 from cconv.arguments.text import printable
 
-# What is wrong with a file or an argument; all else is this library's fault, and the message names its kind.
+# Faults of a file or an argument. Others are faults of cconv; their message names the error's class.
 EXPECTED = (OSError, ValueError, TypeError, MemoryError, ImportError)
 
 
 def sentence(error: BaseException) -> str:
-    r"""Return the text of an error on one line, with its class in front where nobody thought of it.
+    r"""Return the text of an error on one line; unexpected errors have their class in front.
 
-    The system's number of an error is left out.
+    The operating system's error number is left out.
 
     Examples
     --------

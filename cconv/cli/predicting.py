@@ -22,7 +22,7 @@ SOME_FAILED = 2
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Print what a model says of each image; return 2 if one of the files could not be used, else 0."""
+    """Print a model's prediction for each image; return 2 if one of the files could not be used, else 0."""
     set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     trained = training.read(arguments.model, math.prod(size or 0 for size in model.output_shape[1:]))
@@ -32,7 +32,7 @@ def predict(arguments: argparse.Namespace) -> int:
     code = 0
     for path in arguments.images:
         try:
-            # What a package warns of, such as a number that is too large, is said in one sentence below.
+            # Instead of packages' warnings, e.g. of overflow, a single sentence is printed below.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 images = read_images(path, form, arguments.invert)
@@ -65,12 +65,12 @@ def _form(model: Sequential, trained: Trained, scale: list[float] | None) -> For
 
 
 def _adapts(model: Sequential) -> bool:
-    """Whether the first layer brings the numbers of pictures into a range of its own."""
+    """Whether the first layer normalises the range of the inputs."""
     return isinstance(model.layers[0], Rescaling | BatchNormalization)
 
 
 def _lines(model: Sequential, speaker: Speaker, path: Path, images: np.ndarray) -> list[str]:
-    """Return what there is to print about the images of a file; ValueError when it is about one of them."""
+    """Return the lines to print about a file's images; a ValueError names the image that is invalid."""
     name = _encodable(str(path)) if not speaker.as_json else str(path)
     places = [None] if len(images) == 1 else list(range(len(images)))
     shown = [str(path) if place is None else f"{path}[{place}]" for place in places]
@@ -84,7 +84,7 @@ def _lines(model: Sequential, speaker: Speaker, path: Path, images: np.ndarray) 
 
 
 def _check_images(names: list[str], images: np.ndarray, dtype: np.dtype) -> None:
-    """Look at the numbers of each image; ValueError when a model that computes in dtype cannot take them."""
+    """Raise ValueError, naming the image, if numbers are not finite in the model's dtype."""
     if images.dtype.kind != "f":
         return
     for name, image in zip(names, images, strict=True):
@@ -95,7 +95,7 @@ def _check_images(names: list[str], images: np.ndarray, dtype: np.dtype) -> None
 
 
 def _encodable(name: str) -> str:
-    """Return a file's name as it can be printed, whatever its bytes are and what the output can hold."""
+    """Return a file's name in printable characters of the output's encoding."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return printable(name).encode(encoding, "backslashreplace").decode(encoding)
 
@@ -107,7 +107,7 @@ def _inverted(path: Path, trained: Trained, inverted: bool) -> str:
 
 
 def _other_range(path: Path, images: np.ndarray, trained: Trained) -> str | None:
-    """Return what to say where the numbers of an array are those of another scale than in training."""
+    """Return a hint if an array's numbers have another scale than the training images; else None."""
     found = training.look_at(images).scale if images.any() else None
     if found is None or trained.scale is None or found[1] == trained.scale[1]:
         return None
@@ -119,6 +119,6 @@ def _other_range(path: Path, images: np.ndarray, trained: Trained) -> str | None
 
 
 def _say(text: str) -> None:
-    """Print a line on stderr, behind what was printed so far."""
+    """Print a line on stderr, after flushing the output so far."""
     sys.stdout.flush()
     print(f"cconv predict: {printable(text)}", file=sys.stderr)

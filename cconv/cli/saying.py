@@ -1,4 +1,4 @@
-"""What ``cconv predict`` prints of an image: a line of text, or an object of JSON."""
+"""The output of ``cconv predict`` for an image: a line of text, or a JSON object."""
 
 import json
 from typing import Any
@@ -11,23 +11,23 @@ from cconv.models.answers import THRESHOLD, answers, meaning
 
 
 class Speaker:
-    """Says what the outputs for one image mean.
+    """Describes a model's outputs for an image in words.
 
     Parameters
     ----------
     model : Sequential
-        Built.
+        A built model.
     classes : tuple of str, optional
-        Their names; else they are numbers.
+        Names of the classes; by default their numbers.
     top : int, optional
-        Say so many of the most probable classes.
+        Number of the most probable classes to print.
     as_json : bool
-        Say it as an object of JSON.
+        Whether to return a JSON object.
 
     Raises
     ------
     ValueError
-        For `top` and a model that gives no classes, and a softmax over a single output.
+        For `top` and a model without classes, and for a softmax over a single output.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Speaker:
             raise ValueError(f"--top is for models that give classes, and this one gives {what}")
 
     def line(self, image: str, index: int | None, outputs: np.ndarray) -> str:
-        """Return the line about an image of a file, by its number where the file has several."""
+        """Return the line about an image; `index` is its number in a file with several images, else None."""
         if self.as_json:
             return json.dumps(self._object(image, index, outputs))
         place = "" if index is None else f"[{index}]"
@@ -63,10 +63,10 @@ class Speaker:
         return str(number) if self.classes is None else printable(self.classes[number])
 
     def _chosen(self, probabilities: np.ndarray) -> list[int]:
-        """Return the classes that are said, the most probable first; with `top` so many."""
+        """Return the classes to print, the most probable first; with `top` that many."""
         if self.kind == "classes" and self.top is None:
             return [int(number) for number in np.flatnonzero(probabilities > THRESHOLD)]
-        order = np.argsort(-probabilities, kind="stable")  # of equals the first one
+        order = np.argsort(-probabilities, kind="stable")  # of equal ones the first
         return [int(number) for number in order[: self.top or 1]]
 
     def _object(self, image: str, index: int | None, outputs: np.ndarray) -> dict[str, Any]:

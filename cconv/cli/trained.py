@@ -1,4 +1,4 @@
-"""What a model was trained on, as ``cconv train`` saves it beside the model for ``cconv predict``."""
+"""Properties of the training images, which ``cconv train`` saves with the model for ``cconv predict``."""
 
 import math
 import os
@@ -10,22 +10,22 @@ import numpy as np
 from cconv.arguments.text import short
 from cconv.files import safetensors
 
-KEY = "pictures"  # in the document of a model's file
+KEY = "pictures"  # in the JSON document of a model's file
 DARK, BRIGHT = "dark", "bright"
-CLEAR = 0.25  # of the way from black to white: so near to one of them the frame of an image must be
+CLEAR = 0.25  # a frame is dark or bright if it is this near to black or white, as a fraction
 
 
 class Trained(NamedTuple):
-    """What is known of the images a model was trained on; None where it is not.
+    """What is known of a model's training images; None for what is unknown.
 
     Attributes
     ----------
     scale : (float, float), optional
         The numbers for black and white.
     ground : str, optional
-        "dark" or "bright": the frame of most images, where they have one channel.
+        "dark" or "bright": the frame of most images, if they have one channel and it is clear.
     classes : tuple of str, optional
-        Names by number.
+        Names of the classes, by number.
     """
 
     scale: tuple[float, float] | None = None
@@ -33,7 +33,7 @@ class Trained(NamedTuple):
     classes: tuple[str, ...] | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return this as JSON takes it."""
+        """Return this as JSON-serialisable data."""
         scale, classes = self.scale, self.classes
         return {
             KEY: {
@@ -45,10 +45,10 @@ class Trained(NamedTuple):
 
 
 def look_at(x: np.ndarray, classes: Sequence[str] | None = None) -> Trained:
-    """Return what training images say: (n, h, w, c), numbers.
+    """Return the properties of training images (n, h, w, c).
 
-    Black and white are 0 and 255 for bytes, and for other numbers that look like it; else 0 and 1, or -1
-    and 1. Numbers of another range are unknown.
+    Black and white are 0 and 255 for bytes, and for other numbers in that range; else 0 and 1, or -1 and 1.
+    For numbers in another range they are unknown.
     """
     names = None if classes is None else tuple(classes)
     low, high = float(x.min()), float(x.max())
@@ -64,7 +64,7 @@ def look_at(x: np.ndarray, classes: Sequence[str] | None = None) -> Trained:
 
 
 def ground_of(x: np.ndarray, scale: tuple[float, float]) -> str | None:
-    """Return whether most images (n, h, w, 1) have a dark or a bright frame; None where neither is clear."""
+    """Return whether most images (n, h, w, 1) have a dark or a bright frame; None if it is unclear."""
     edges = (x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1])
     frame = np.concatenate([edge.reshape(len(x), -1) for edge in edges], axis=1)
     middle = float(np.median(frame.mean(axis=1, dtype=np.float64)))
@@ -73,12 +73,12 @@ def ground_of(x: np.ndarray, scale: tuple[float, float]) -> str | None:
 
 
 def read(path: str | os.PathLike[str], outputs: int) -> Trained:
-    """Return what the file of a model says; names only where there are as many as the model has outputs.
+    """Return what a model's file says; names only if there is one for each of the model's outputs.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be read, or says something that cannot be.
+        If the file cannot be read, or has invalid entries.
     """
     with safetensors.Reader(path) as file:
         found = file.document.get(KEY) if isinstance(file.document, dict) else None

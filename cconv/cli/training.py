@@ -27,14 +27,14 @@ MINUTE = 60.0  # seconds
 
 
 class _Saver(Callback):
-    """Saves the model after every epoch, so that an interrupt loses at most one."""
+    """Saves the model after every epoch, so that an interrupt loses at most one epoch."""
 
     def __init__(self, out: Path, trained: Trained) -> None:
         super().__init__()
         self.out = out
         self.document = trained.document()
-        self.epochs = 0  # of the model that is saved
-        self.trained = 0  # of them by this program
+        self.epochs = 0  # number of epochs of the saved model
+        self.trained = 0  # number of them in this run
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         write_model(self.out, self.model, self.document)
@@ -49,7 +49,7 @@ class _Saver(Callback):
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train LeNet-5 as the arguments say, save it after every epoch, and print what it reached."""
+    """Train LeNet-5 with these arguments, save it after every epoch, and print the results."""
     if not arguments.distributed:
         return _train(arguments, None)
     from cconv.distributed import MPI
@@ -65,7 +65,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, ranks: Any) -> int:
-    """Train as one of these ranks, or alone."""
+    """Train as one of several ranks, or alone if `ranks` is None."""
     leads = ranks is None or not ranks.rank
     set_num_threads(arguments.threads)
     out = arguments.out
@@ -90,7 +90,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         saver.epochs = model.epochs_done
     begin = time.perf_counter()
     try:
-        # An epoch is saved before it is shown: its line may be what ends the program.
+        # An epoch is saved before its line is printed, because printing may end the program.
         history = model.fit(
             x_train,
             y_train,
@@ -115,7 +115,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     print(f"trained in {seconds:.1f} s, {speed:,.0f} images/s, {get_num_threads()} threads{of_ranks}")
     print(f"saved {out}")
     if arguments.report is not None:
-        from cconv.reporting import report  # most trainings need none of it
+        from cconv.reporting import report  # slow to import, and seldom needed
 
         report(
             model,
@@ -147,7 +147,7 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _model_of(out: Path, like: Any) -> Any:
-    """Return the model that an earlier training saved; ValueError where it is not one like this."""
+    """Return the model that an earlier training saved; ValueError if it is not like this model."""
     found = load_model(out)
     if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
         raise ValueError(f"--resume: {out} must be a model of a training with these arguments; it is another")
@@ -155,7 +155,7 @@ def _model_of(out: Path, like: Any) -> Any:
 
 
 def _check_out(out: Path) -> None:
-    """Refuse what the model cannot be saved as, before it is trained."""
+    """Raise an error before the training if the model cannot be saved there."""
     check_ending("--out", out)
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise ValueError(f"--out must be a file in a folder that exists, got {out}")

@@ -1,8 +1,8 @@
 """Data sets: images as uint8 arrays, labels as integers, each from `load_data()`.
 
-Two need neither network nor files: `mnist_small` comes with cconv, `digits` with scikit-learn
-(and `circle` is drawn). The others are looked for in the folder that ``CCONV_DATA_DIR`` names and
-in the user's cache (``CCONV_CACHE_DIR`` moves it), and are downloaded into the cache the first time.
+Two need neither network nor files: `mnist_small` comes with cconv, `digits` with scikit-learn (and `circle`
+is drawn). The others are looked for in the folder ``CCONV_DATA_DIR`` and in the user's cache folder (or
+``CCONV_CACHE_DIR``), and are downloaded to the cache the first time.
 """
 
 from cconv.arguments.keras_names import refusing

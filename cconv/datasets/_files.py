@@ -1,4 +1,4 @@
-"""Where the files of a data set are: the user's folder, the cache, else a download into the cache."""
+"""The files of a data set: in the user's folder, in the cache, or downloaded to the cache."""
 
 import gzip
 import hashlib
@@ -12,10 +12,10 @@ from pathlib import Path
 from cconv.arguments.text import short
 from cconv.files.reading import check_unpacked, open_regular, reading
 
-TIMEOUT = 30  # seconds without a byte until a mirror counts as down
+TIMEOUT = 30  # seconds without a byte after which a mirror counts as down
 CHUNK = 1 << 20
-DELAY = 0.5  # seconds before a bar is drawn
-LONGEST = 200  # characters of what a mirror says
+DELAY = 0.5  # seconds before a progress bar appears
+LONGEST = 200  # maximum number of characters of a mirror's error
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Source:
     dataset : str
         Name of the data set, for messages.
     folder, name : str
-        Where the file lies below a data folder.
+        Subfolder of a data folder, and name of the file in it.
     mirrors : tuple of str
         Addresses of the file, tried in this order.
     sha256 : str
-        Of the file, or with `unpacked` of what gunzip makes of it: mirrors compress the same
-        content into different bytes.
+        Digest of the file, or if `unpacked`, of its decompressed content: mirrors compress the same content
+        into different bytes.
     then : str
-        What a user who downloads the file by hand does with it.
+        Instruction for users who download the file by hand.
     """
 
     dataset: str
@@ -53,7 +53,7 @@ def data_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Return the folder downloads are kept in: ``CCONV_CACHE_DIR``, else the system's cache folder."""
+    """Return the folder for downloads: ``CCONV_CACHE_DIR``, else the system's cache folder."""
     value = os.environ.get("CCONV_CACHE_DIR")
     if value:
         return Path(value).expanduser()
@@ -63,7 +63,7 @@ def cache_folder() -> Path:
 
 
 def _former_cache_folder() -> Path:
-    """Return where the first versions kept downloads, which on some systems is another folder."""
+    """Return the first versions' folder for downloads, which on some systems is another one."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local", "cconv", "Cache")
     if sys.platform == "darwin":
@@ -72,7 +72,7 @@ def _former_cache_folder() -> Path:
 
 
 def places(*folders: str) -> list[Path]:
-    """Return the folders in which a data set's files are looked for, first come first served."""
+    """Return the folders in which to look for a data set's files, in this order."""
     roots = [cache_folder()]
     own = data_folder()
     if own is not None:
@@ -85,9 +85,9 @@ def places(*folders: str) -> list[Path]:
 
 
 def fetch(source: Source) -> Path:
-    """Return the path of a file of a data set, downloaded when it is not yet on this machine.
+    """Return the path of a data set's file; download it if it is not yet on this machine.
 
-    FileNotFoundError, which says what to do, when it can be had nowhere.
+    Raises FileNotFoundError, which says what to do, if the file cannot be downloaded either.
     """
     for place in places(source.folder):
         if (place / source.name).is_file():
@@ -96,10 +96,10 @@ def fetch(source: Source) -> Path:
 
 
 def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = os.replace) -> Path:
-    """Download a file from the first mirror that gives the right bytes, then move it to `target`.
+    """Download a file from the first mirror with the right bytes, then move it to `target`.
 
-    The move is one atomic step (`keep`), so that an interrupted download leaves nothing behind and
-    two processes may do this at once. FileNotFoundError when no mirror helps.
+    The move (`keep`) is one atomic step, so that an interrupted download leaves nothing behind and two
+    processes may download at once. Raises FileNotFoundError if no mirror has the file.
     """
     try:
         import pooch
@@ -114,8 +114,8 @@ def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = 
         for url in source.mirrors:
             temporary = Path(folder, source.name)
             try:
-                # total=1: pooch asks whether the bar is true before it sets the real total. A mirror that
-                # says nothing gets no bar.
+                # total=1, because pooch checks the truth value of the bar before it sets the real total. If a
+                # mirror does not send a total, there is no bar.
                 with tqdm(
                     total=1, desc=source.name, unit="B", unit_scale=True, dynamic_ncols=True, delay=DELAY
                 ) as progress:
@@ -130,14 +130,14 @@ def download(source: Source, target: Path, keep: Callable[[Path, Path], None] = 
 
 
 def _reason(error: Exception) -> str:
-    """Return why a mirror did not help; "" when it was not reached, of which networking says too much."""
+    """Return why a mirror failed, briefly; "" if it was not reached."""
     from requests.exceptions import ConnectionError, Timeout
 
     return "" if isinstance(error, ConnectionError | Timeout) else short(error, LONGEST)
 
 
 def _why(failures: list[tuple[str, str]]) -> str:
-    """Return why no mirror helped."""
+    """Return why all mirrors failed."""
     if not any(reason for _, reason in failures):
         return "there is no connection to download it"
     reasons = [f"{url}: {reason or 'no connection'}" for url, reason in failures]

@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and the sets made like it.
+"""The IDX format of MNIST and of data sets like it.
 
 Two zero bytes, one byte for the item type (8 is unsigned byte), one for the number of axes, then
 each axis as a big-endian 32-bit count, then the items (LeCun, Cortes & Burges, "The MNIST database
@@ -20,14 +20,14 @@ Split = tuple[np.ndarray, np.ndarray]
 SIZE = 28  # pixels: height and width of the images of every set in this format
 N_CLASSES = 10
 WHOLE = "a whole gzip file"
-LARGEST = 1 << 31  # bytes: far above any such set, and below what would exhaust a machine
+LARGEST = 1 << 31  # bytes: more than any such data set, but less than a machine's memory
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
     """Read a gzipped IDX file of unsigned bytes with the given number of axes.
 
-    ValueError, which names the file, when it is damaged or of another kind, or would unpack to far more
-    than its size.
+    Raises ValueError, with the file's name, if it is damaged or of another kind, or if it would unpack to
+    an implausible size.
     """
     with open_regular(path) as packed, gzip.GzipFile(fileobj=packed, mode="rb") as file:
         with reading(path, WHOLE):
@@ -38,7 +38,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
             check_unpacked(prod(shape), size)
             items = np.empty(prod(shape), np.uint8)
             found = fill(file, items.data)
-            more = file.read(1)  # so that the end and its checksum are read too
+            more = file.read(1)  # also reads the end, with its checksum
     if found < items.size or more:
         raise ValueError(
             f"{path}: expected {items.size} bytes for the shape {shape}, got {'more' if more else found}"
@@ -47,7 +47,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
 
 
 def _shape(path: Path, header: bytes, axes: int) -> tuple[int, ...]:
-    """Return the shape that a header gives."""
+    """Return the shape in a header."""
     if len(header) < 4 + 4 * axes or header[:4] != bytes((0, 0, 8, axes)):
         raise ValueError(
             f"{path}: expected an IDX file of unsigned bytes with {axes} axes, "

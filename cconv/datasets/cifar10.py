@@ -15,7 +15,7 @@ from cconv.files.reading import fill_exactly, open_regular, reading
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-SHAPE = (3, 32, 32)  # channel by channel, as the files have it
+SHAPE = (3, 32, 32)  # channels first, as in the files
 RECORD = 1 + 3 * 32 * 32  # bytes: the label, then the pixels
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 TEST = ("test_batch.bin",)
@@ -37,24 +37,24 @@ ARCHIVE = Source(
 def load_data() -> tuple[Split, Split]:
     """Load CIFAR-10, from this machine or, the first time, from the network.
 
-    The six ``.bin`` files are looked for in the folders ``cifar-10-batches-bin`` and
-    ``cifar10-subset`` of ``CCONV_DATA_DIR`` and of the user's cache; they may hold any whole number
-    of records. Else the archive is downloaded (170 MB; needs the extra ``data``): from two mirrors,
-    one after the other, kept only when it has the right SHA-256.
+    The six ``.bin`` files are looked for in the folders ``cifar-10-batches-bin`` and ``cifar10-subset`` of
+    ``CCONV_DATA_DIR`` and of the user's cache; they may have any number of whole records. Otherwise the
+    archive is downloaded (170 MB; needs the extra ``data``) from one of two mirrors, and kept only if its
+    SHA-256 is right.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images uint8 (50000, 32, 32, 3) and (10000, 32, 32, 3), red, green, blue; labels uint8
-        (50000,) and (10000,), places in `CLASSES`. Shorter files give fewer. (Keras gives the
-        labels as a column; here they are a vector, as those of every other set.)
+        Images uint8 (50000, 32, 32, 3) and (10000, 32, 32, 3), red, green, blue; labels uint8 (50000,) and
+        (10000,), indices of `CLASSES`; less for shorter files. (Keras returns labels as a column; here they
+        are a vector, as in all other data sets.)
 
     Raises
     ------
     FileNotFoundError
-        A file is nowhere to be had; the message says what to do.
+        If a file cannot be found or downloaded; the message says what to do.
     ValueError
-        A file ends inside a record, is empty, or has a label above 9.
+        If a file ends inside a record, is empty, or has a label above 9.
     """
     for folder in places(*FOLDERS):
         if any((folder / name).is_file() for name in TRAIN + TEST):
@@ -66,7 +66,7 @@ def load_data() -> tuple[Split, Split]:
 
 
 def _read(folder: Path, names: tuple[str, ...]) -> Split:
-    """Read one split: the records of these files, one after the other."""
+    """Read one split: the records of several files, joined."""
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -99,7 +99,7 @@ def read_records(path: Path) -> np.ndarray:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Take the six files out of the archive, each moved to its place in one atomic step."""
+    """Extract the six files from the archive; each is moved to its place in one atomic step."""
     folder.mkdir(exist_ok=True)
     with tarfile.open(archive, "r:gz") as tar:
         for name in (*TRAIN, *TEST):

@@ -1,4 +1,4 @@
-"""A small picture of a circle: lines in every direction, to try kernels on."""
+"""A small picture of a circle, with lines in every direction, to try kernels on."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from cconv.arguments.numbers import positive_int
 def load_data(size: int = 10) -> np.ndarray:
     """Draw a circle of one pixel's thickness, one pixel away from the border.
 
-    A pixel is on the line when the distance of its centre from the picture's centre differs from
+    A pixel is on the line if the distance of its centre from the picture's centre differs from
     the radius, ``size/2 - 1``, by at most half a pixel.
 
     Parameters

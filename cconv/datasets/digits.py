@@ -12,8 +12,8 @@ N_TRAIN = 1437  # four fifths
 def load_data() -> tuple[Split, Split]:
     """Load the handwritten digits that come with scikit-learn; no file or network is needed.
 
-    The last fifth is the test set. The images are in the order of their writers, so that most of
-    the test digits are by people who wrote none of the training digits.
+    The last fifth is the test set. The images are in the order of their writers, so most of the test digits
+    are by people who wrote none of the training digits.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def load_data() -> tuple[Split, Split]:
     >>> x_train.shape, x_test.shape, int(x_train.max())
     ((1437, 8, 8), (360, 8, 8), 16)
     """
-    # Here and not above: the one data set that needs scikit-learn must not make the others load it.
+    # Imported here, so that the other data sets do not load scikit-learn.
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

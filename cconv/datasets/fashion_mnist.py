@@ -40,14 +40,14 @@ def load_data() -> tuple[Split, Split]:
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images uint8 (60000, 28, 28) and (10000, 28, 28); labels uint8 (60000,) and (10000,), places
-        in `CLASSES`.
+        Images uint8 (60000, 28, 28) and (10000, 28, 28); labels uint8 (60000,) and (10000,), indices of
+        `CLASSES`.
 
     Raises
     ------
     FileNotFoundError
-        A file is nowhere to be had; the message says what to do.
+        If a file cannot be found or downloaded; the message says what to do.
     ValueError
-        A file is damaged or something else.
+        If a file is damaged or of another kind.
     """
     return load(FILES)

@@ -24,9 +24,9 @@ FILES = sources(
 def load_data() -> tuple[Split, Split]:
     """Load MNIST, from this machine or, the first time, from the network.
 
-    The four files are looked for in the folder ``mnist`` of ``CCONV_DATA_DIR`` and of the user's
-    cache. Else they are downloaded (11 MB; needs the extra ``data``): from two mirrors, one after
-    the other, kept only when the content has the right SHA-256.
+    The four files are looked for in the folder ``mnist`` of ``CCONV_DATA_DIR`` and of the user's cache.
+    Otherwise they are downloaded (11 MB; needs the extra ``data``) from one of two mirrors, and kept only if
+    the SHA-256 of the content is right.
 
     Returns
     -------
@@ -37,9 +37,9 @@ def load_data() -> tuple[Split, Split]:
     Raises
     ------
     FileNotFoundError
-        A file is nowhere to be had; the message says what to do.
+        If a file cannot be found or downloaded; the message says what to do.
     ValueError
-        A file is damaged or something else.
+        If a file is damaged or of another kind.
 
     See Also
     --------
@@ -47,7 +47,7 @@ def load_data() -> tuple[Split, Split]:
 
     Notes
     -----
-    Files found on this machine are checked for their format, not for their SHA-256: shorter or
-    changed files of your own will load.
+    Files on this machine are checked for their format, but not for their SHA-256, so shorter or changed files
+    of your own are accepted.
     """
     return load(FILES)

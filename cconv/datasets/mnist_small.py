@@ -1,4 +1,4 @@
-"""5,000 + 1,000 images of MNIST, shipped with cconv so that everything works with no network."""
+"""5,000 + 1,000 images of MNIST, shipped with cconv so that everything works without a network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,11 +34,11 @@ def load_data() -> tuple[Split, Split]:
 
 
 def together(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Return images that lie taken apart in the file: where there is ink, where it is bright, the values.
+    """Return images from their parts in a file: the places of ink, the places of bright ink, and the values.
 
-    Of what the pixels around one tell already, those that they tell the same of lie together.
+    For better compression, flags and values of pixels are sorted by the ink and brightness around the pixels.
     """
-    runs = arrays[f"{name}_runs"]  # pixels of paper, of ink, of paper, …, row by row, up to the last ink
+    runs = arrays[f"{name}_runs"]  # lengths of runs of paper, ink, paper, … in row order, up to the last ink
     ink = np.zeros(arrays[f"{name}_shape"], bool)
     until_last = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     ink.reshape(-1)[: len(until_last)] = until_last
@@ -52,7 +52,7 @@ def together(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def by_ink_around(ink: np.ndarray) -> np.ndarray:
-    """Return the places of ink, by how many of the nine pixels around each are ink."""
+    """Return the places of ink, sorted by how many of the nine pixels around each are ink."""
     height, width = ink.shape[1:]
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1))).view(np.uint8)
     around = np.zeros(ink.shape, np.uint8)
@@ -63,7 +63,7 @@ def by_ink_around(ink: np.ndarray) -> np.ndarray:
 
 
 def by_neighbours(ink: np.ndarray, bright: np.ndarray) -> np.ndarray:
-    """Return the places of ink that is not bright, by how many of its four neighbours are bright, and ink."""
+    """Return the places of ink that is not bright, sorted by the numbers of bright and of ink neighbours."""
     return _sorted(ink & ~bright, 5 * _neighbours(bright) + _neighbours(ink))
 
 
@@ -74,6 +74,6 @@ def _neighbours(mask: np.ndarray) -> np.ndarray:
 
 
 def _sorted(mask: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the places of a mask, as indices of the flat array, by their keys."""
+    """Return the places of a mask, as indices of the flat array, sorted by their keys."""
     places = np.flatnonzero(mask)
     return places[np.argsort(keys.reshape(-1)[places], kind="stable")]

@@ -21,7 +21,7 @@ from cconv.schedules import Schedule
 
 
 class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NestedParameters):
-    """Base of `CNNClassifier` and `CNNRegressor`: what they are given, and what they give."""
+    """Base of `CNNClassifier` and `CNNRegressor`: checks of their inputs, and outputs of their network."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "layers": [StrOptions(set(networks.NETWORKS)), list, tuple, Model, callable],
@@ -47,10 +47,10 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     input_shape_: data.Shape
 
-    # What a subclass says.
+    # Set by subclasses.
     _activation: str  # of the last layer
     _loss: str
-    _score_name: str  # in the figures of an epoch
+    _score_name: str  # the score's name in the figures of an epoch
 
     # --- data ---------------------------------------------------------------------------------
 
@@ -62,12 +62,12 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return data.format_of(self.data_format, self.layers)
 
     def _accepted(self) -> list[Any]:
-        """Return the dtypes that X may have; the first is what all others become."""
+        """Return the dtypes that X may have; others are converted to the first."""
         kind = self._float().type
         return [kind, np.float64 if kind is np.float32 else np.float32, np.uint8]
 
     def _check_fit_data(self, X: Any, y: Any, first: bool, **checks: Any) -> tuple[np.ndarray, Any]:
-        """Return rows and targets as scikit-learn checks them; know the images' shape if `first`."""
+        """Return rows and targets after scikit-learn's checks; store the images' shape if `first`."""
         where, layout = type(self).__name__, self._data_format
         rows, found = data.image_rows(where, X, layout)
         declared = data.given_shape(where, self.input_shape, layout) or data.shape_of_model(self.layers)
@@ -83,7 +83,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return x, y
 
     def _images(self, X: Any) -> np.ndarray:
-        """Return X as images that the model takes."""
+        """Return X as images for the model."""
         check_is_fitted(self, "model_")
         where, layout = type(self).__name__, self._data_format
         rows, found = data.image_rows(where, X, layout)
@@ -100,7 +100,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     # --- use ----------------------------------------------------------------------------------
 
     def _predict(self, X: Any, activation: str | None = None) -> np.ndarray:
-        """Return the network's outputs, or with another activation at its end."""
+        """Return the network's outputs, optionally with another activation at its end."""
         images = self._images(X)
         with threads.limit(self.n_threads):
             model = self.model_ if activation is None else networks.with_activation(self.model_, activation)
@@ -108,7 +108,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @controlled
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Return what the last dense layer sees of each image: learned features.
+        """Return the input of the last dense layer for each image: learned features.
 
         Parameters
         ----------
@@ -118,14 +118,14 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         ndarray of shape (n, n_features_out)
-            Of the estimator's `dtype`.
+            With the estimator's `dtype`.
         """
         images = self._images(X)
         with threads.limit(self.n_threads):
             return self._finite(networks.features(self.model_, images))
 
     def __getstate__(self) -> dict[str, Any]:
-        # Plain data, so that formats that trust no code can hold it, and no memory of the last batch.
+        # Plain data, so that formats that do not trust code can hold it; the last batch is left out.
         state = super().__getstate__()
         return {**state, "model_": networks.plain(self.model_)} if "model_" in state else state
 
@@ -141,7 +141,7 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # features are of the estimator's dtype
+        tags.transformer_tags.preserves_dtype = []  # features have the estimator's dtype
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -24,103 +24,104 @@ from cconv.schedules import Schedule
 
 
 class CNNClassifier(ClassifierMixin, AroundModels):
-    """A convolutional network for images, or rows of numbers, and their classes.
+    """A convolutional network that classifies images, or rows of numbers.
 
-    Softmax and cross-entropy behind a network of your choice, trained in batches; the same bits
-    for the same `random_state` on any number of threads.
+    Softmax and cross-entropy behind a network of your choice, trained in batches. The same `random_state`
+    gives the same bits on any number of threads.
 
     Parameters
     ----------
     layers : str, list of cconv layers, Sequential, Model, or callable
-        The network. ``"lenet"`` fits itself to any image size (see `cconv.estimators.networks.lenet`);
-        ``"resnet20"``, ``"lenet5"``, ``"mobilenet_v2"`` and so on are those of `cconv.applications`, each for
-        images of its least size or more, with inputs scaled to what it expects.
-        Layers, those of a model too, are copied, never changed; behind those that do not end in a softmax
-        come a `Flatten`, if needed, and the dense layer with one output for each class.
-        A function is called with ``(input_shape, n_classes)``, the shape being ``(h, w, c)``, and
-        returns a model, of which likewise the layers are copied and not the weights; what keeps them is
-        `from_model`.
+        The network. ``"lenet"`` adapts to any image size (see `cconv.estimators.networks.lenet`);
+        ``"resnet20"``, ``"lenet5"``, ``"mobilenet_v2"`` and so on are those of `cconv.applications`, each
+        with a minimum image size, with inputs scaled as the network expects. Layers, also those of a model,
+        are copied, never changed; if they do not end in a softmax, a `Flatten`, if needed, and a dense layer
+        with one output per class are added. A function is called with ``(input_shape, n_classes)``, the shape
+        being ``(h, w, c)``, and returns a model, whose layers are copied too, but not its weights;
+        `from_model` keeps weights.
     input_shape : tuple of int, optional
-        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without
-        it a row of a flat X is an image one pixel high.
+        ``(h, w)`` or ``(h, w, c)`` of the images in flat rows; ``(c, h, w)`` if channels_first. Without it a
+        row of a flat X is an image one pixel high.
     optimizer : str or Optimizer
         ``"adam"``, ``"adamw"``, ``"adamax"``, ``"nadam"``, ``"lion"``, ``"sgd"``, ``"momentum"``,
         ``"nesterov"``, ``"adagrad"``, ``"adadelta"`` or ``"rmsprop"`` with `learning_rate`; or a
-        `cconv.optimizers` object, of which a fresh copy is used with a learning rate of its own.
+        `cconv.optimizers` object with its own learning rate, of which a fresh copy is used.
     learning_rate : float or Schedule
-        Size of a step.
+        Step size.
     max_epochs : int
-        Passes over the training data.
+        Number of passes over the training data.
     batch_size : int
-        Samples a step. Data of no more than this are trained on in full batches: then a weight of
-        two and a sample that comes twice are the same to the last bit, and the order of the samples
-        does not matter.
+        Samples per step. If all data fit into one batch, training uses full batches: then a sample with
+        weight 2 and a sample that occurs twice give the same bits, and the order of the samples does not
+        matter.
     alpha : float
-        Adds ``alpha / 2 · Σw²`` over all kernels that have no penalty of their own to the loss.
+        Adds ``alpha / 2 · Σw²`` to the loss, over all kernels without their own penalty.
     early_stopping : bool
-        Set `validation_fraction` of the samples apart, stop when their score has stopped improving,
-        and restore the weights of the best epoch.
+        Set `validation_fraction` of the samples aside, stop when their score stops improving, and restore the
+        weights of the best epoch.
     validation_fraction : float
-        In (0, 1); the classes keep their shares.
+        In (0, 1); the split is stratified by class.
     n_iter_no_change : int
-        Stop after so many epochs without progress: of the validation score with early stopping,
-        else of the training loss.
+        Stop after this number of epochs without progress: of the validation score with early stopping, else
+        of the training loss.
     tol : float or None
-        A change up to this is no progress. None trains for `max_epochs` in any case, and does not warn
-        that they may have been too few.
+        Changes up to this do not count as progress. With None training always lasts `max_epochs`, and there
+        is no warning that these may have been too few.
     class_weight : dict, "balanced" or None
-        Weights of the classes in the loss, by label; "balanced" gives every class the same sum.
+        Weights of the classes in the loss, by label; "balanced" makes the sum of weights equal for all
+        classes.
     augment : layer or list of layers, optional
-        What changes the images in training, such as `cconv.RandomTranslation`.
+        Layers that change the images in training, such as `cconv.RandomTranslation`.
     dtype : {"float32", "float64"}
-        What the network computes in.
+        The dtype of the network.
     n_threads : int, optional
-        Threads of `fit` and `predict`, stronger than every other setting. By default those of
-        `cconv.get_num_threads`, which follows joblib's and threadpoolctl's limits. Results do not
-        depend on it.
+        Threads of `fit` and `predict`; this overrides every other setting. By default
+        `cconv.get_num_threads`, which follows the limits of joblib and threadpoolctl. Results do not depend
+        on it.
     random_state : int, RandomState, Generator or None
         Fixes initial weights, the order of the samples, augmentation and the validation split.
     warm_start : bool
-        Let `fit` go on with the weights of the last one (the optimizer starts anew).
+        Continue `fit` with the weights of the previous one (the optimizer starts anew).
     verbose : bool or int
-        0 is silent, 1 a progress bar, 2 a line an epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
     callbacks : Callback or list of Callback, optional
         See `cconv.callbacks`.
     data_format : {"channels_last", "channels_first"}, optional
-        Whether X is ``(n, h, w, c)``, or ``(n, c, h, w)`` as elsewhere; also what flat rows and `input_shape`
-        mean. By default that of the layers in `layers`, else channels_last, with a warning when X
-        looks as if its channels came first.
+        Whether X is ``(n, h, w, c)`` or ``(n, c, h, w)``; it also applies to flat rows and `input_shape`. By
+        default the format of the layers in `layers`, else channels_last, with a warning if the channels of X
+        seem to come first.
 
     Attributes
     ----------
     classes_ : ndarray
         The labels, sorted.
     n_features_in_ : int
-        Pixels times channels.
+        Number of pixels times channels.
     feature_names_in_ : ndarray of str
-        Only when X was a frame with names.
+        Only if X was a frame with column names.
     input_shape_ : tuple of int
         ``(h, w, c)``, or ``(c, h, w)`` if channels_first.
     model_ : Sequential or Model
         The trained network. For uint8 images it begins with ``Rescaling(1 / 255)``.
     history_ : dict of str to list of float
-        The figures of each epoch: ``loss`` and ``accuracy`` on the training data, means over the epoch while
-        it trained, and with `early_stopping` or `X_val` ``val_loss`` and ``val_accuracy`` after it. Callbacks
-        hear of them too. A figure that an epoch does not have, before or after a `warm_start`, is NaN.
+        The figures of each epoch: ``loss`` and ``accuracy`` on the training data are means over the epoch
+        during training; with `early_stopping` or `X_val`, ``val_loss`` and ``val_accuracy`` are computed
+        after it. Callbacks see them too. Figures that an epoch lacks (after a change of settings with
+        `warm_start`) are NaN.
     loss_curve_ : list of float
         Mean loss of each epoch on the training data.
     loss_ : float
-        The last of them.
+        The last entry of `loss_curve_`.
     best_loss_ : float or None
-        The smallest of them; None with early stopping.
+        The smallest entry of `loss_curve_`; None with early stopping.
     validation_scores_ : list of float or None
         With early stopping or `X_val`, the accuracy after each epoch.
     best_validation_score_ : float or None
         The largest of them.
     n_iter_ : int
-        Epochs, those of earlier fits included with `warm_start` and `partial_fit`.
+        Number of epochs, including earlier fits with `warm_start` and `partial_fit`.
     t_ : int
-        Training samples seen, ``n_iter_`` times their number.
+        Number of training samples seen, ``n_iter_`` times their number.
 
     Examples
     --------
@@ -188,21 +189,21 @@ class CNNClassifier(ClassifierMixin, AroundModels):
     @classmethod
     @controlled
     def from_model(cls, model: Model, classes: ArrayLike | None = None, **parameters: Any) -> Self:
-        """Return a classifier around a trained model, which predicts at once.
+        """Return a fitted classifier with a trained model.
 
-        The model is copied with its weights, and sees X as its own ``predict`` would: bytes are not divided.
-        ``partial_fit`` goes on from its weights, and so does ``fit`` with ``warm_start=True``; else, and in
-        clones, ``fit`` trains the same network anew.
+        The model is copied with its weights, and gets X as its own ``predict`` would: bytes are not divided
+        by 255. ``partial_fit``, and ``fit`` with ``warm_start=True``, continue with its weights; otherwise,
+        and in clones, ``fit`` trains the same network anew.
 
         Parameters
         ----------
         model : Sequential or Model
-            Built, of one input and one output. It ends in a softmax; in one score for each class, which gets
-            a softmax; or in one sigmoid, or one score, for the second of two classes.
+            Built, with one input and one output. It ends in a softmax; in one score per class (a softmax is
+            added); or, for two classes, in one sigmoid or one score of the second class.
         classes : array of shape (n_classes,), optional
             The labels in the order of the outputs; by default 0, 1, 2 and so on.
         **parameters
-            Of the classifier, but for `layers`, which is the model.
+            Parameters of the classifier, except `layers`, which is the model.
 
         Returns
         -------
@@ -212,7 +213,7 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         Raises
         ------
         TypeError, ValueError
-            For a model, labels or parameters that do not fit.
+            When model, labels or parameters do not fit together.
 
         Examples
         --------
@@ -238,21 +239,20 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train a network, a new one unless `warm_start`.
+        """Train a network; a new one unless `warm_start` is set.
 
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
-            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+            Images, or rows of pixels; also lists, frames and memory-mapped files. uint8 is divided by 255 in
+            the network and stays uint8 in memory; other dtypes are not scaled.
         y : array of shape (n,)
             Labels: strings, ints or bools.
         sample_weight : array of shape (n,), optional
-            Weights of the samples in the loss, at least 0. A sample of weight 0 might as well not be there.
+            Weights of the samples in the loss, at least 0. Samples of weight 0 are ignored.
         X_val, y_val, sample_weight_val : arrays, optional
-            Samples to validate on after every epoch, as X, y and sample_weight;
-            `class_weight` does not weigh them. With `early_stopping` they are what it follows, and no
-            samples are set apart.
+            Validation samples, evaluated after every epoch, as X, y and sample_weight; `class_weight` does
+            not apply to them. `early_stopping` then uses them, and no training samples are set aside.
 
         Returns
         -------
@@ -262,14 +262,14 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         Raises
         ------
         InvalidParameterError
-            For a parameter that is not what it must be; it is a TypeError and a ValueError.
+            For an invalid parameter; it is a TypeError and a ValueError.
         TypeError, ValueError
-            For data that do not fit.
+            For invalid data.
 
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            When `max_epochs` were not enough by the rule of `tol` and `n_iter_no_change`.
+            When `max_epochs` ended the training before `tol` and `n_iter_no_change` did.
         """
         return self._fit(X, y, sample_weight, Held(X_val, y_val, sample_weight_val))
 
@@ -282,20 +282,20 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Pass over these data once, in batches; for data that come in pieces.
+        """Make one pass over these data, in batches, for data that come in pieces.
 
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Images, or rows of pixels; lists, frames and memory-mapped files too. uint8 is divided
-            by 255 on its way and stays bytes in memory; everything else is taken as it is.
+            Images, or rows of pixels; also lists, frames and memory-mapped files. uint8 is divided by 255 in
+            the network and stays uint8 in memory; other dtypes are not scaled.
         y : array of shape (n,)
             Labels.
         classes : array of shape (n_classes,)
-            All labels that there will be; needed by the first call.
+            All labels that will ever occur; required in the first call.
         sample_weight : array of shape (n,), optional
-            Factors of the samples' losses, as they are: weights are not divided by their mean,
-            which other pieces could not share.
+            Factors of the samples' losses. Unlike in `fit` they are not divided by their mean, which would
+            differ from piece to piece.
 
         Returns
         -------
@@ -314,7 +314,7 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Numbers on the scale of those given to `fit`, of any dtype.
+            Numbers of any dtype, scaled as those given to `fit`.
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
@@ -326,18 +326,18 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Numbers on the scale of those given to `fit`, of any dtype.
+            Numbers of any dtype, scaled as those given to `fit`.
         """
         return self._predict(X)
 
     @controlled
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
-        """Return the logarithms of `predict_proba`, finite even where that is 0.
+        """Return the logarithms of `predict_proba`, which are finite even where the probability is 0.
 
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Numbers on the scale of those given to `fit`, of any dtype.
+            Numbers of any dtype, scaled as those given to `fit`.
         """
         return self._predict(X, "log_softmax")
 
@@ -348,12 +348,12 @@ class CNNClassifier(ClassifierMixin, AroundModels):
         Parameters
         ----------
         X : array of shape (n, h, w, c) (see `data_format`), (n, h, w) or (n, features)
-            Numbers on the scale of those given to `fit`, of any dtype.
+            Numbers of any dtype, scaled as those given to `fit`.
 
         Returns
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
-            For two classes the score of the second less that of the first: above 0 it is predicted.
+            For two classes: the second score minus the first; above 0 the second class is predicted.
         """
         scores = self._predict(X, "linear")
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores

@@ -1,4 +1,4 @@
-"""What an estimator makes of X, sample_weight and random_state before its network sees them."""
+"""Preparation of X, sample_weight and random_state for an estimator's network."""
 
 import math
 import warnings
@@ -18,27 +18,27 @@ Shape = tuple[int, ...]
 RandomState = int | np.random.RandomState | np.random.Generator
 
 CHANNELS_FIRST = "channels_first"
-# How X and input_shape are called in messages.
+# Layouts of X and input_shape, for messages.
 NAMES = {"channels_last": ("(n, h, w, c)", "(h, w, c)"), CHANNELS_FIRST: ("(n, c, h, w)", "(c, h, w)")}
-CHANNELS = 1, 3, 4  # of grey pictures, colours, and colours with transparency
+CHANNELS = 1, 3, 4  # of grey images, colour images, and colour images with transparency
 
-LOOKED_AT = 4096  # rows whose mean square stands for that of all
+LOOKED_AT = 4096  # maximum number of rows from which the mean square is estimated
 
 
 class Samples(NamedTuple):
-    """Images as rows in the order of X, targets as the loss wants them, and a weight each or None."""
+    """Images as rows in the order of X, targets in the loss' form, and weights or None."""
 
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None
 
     def take(self, rows: np.ndarray) -> "Samples":
-        """Return these rows of it."""
+        """Return these rows of the samples."""
         return Samples(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
 
 def readable(where: str, name: str, value: Any) -> Any:
-    """Return value as an array, unless scikit-learn reads it better itself: lists, frames, series, sparse."""
+    """Return value as an array, unless scikit-learn reads it better itself: lists, frames or sparse."""
     own = hasattr(value, "iloc") or hasattr(value, "columns") or hasattr(value, "tocsr")
     return value if value is None or own or isinstance(value, list | tuple) else as_array(where, name, value)
 
@@ -46,8 +46,8 @@ def readable(where: str, name: str, value: Any) -> Any:
 def image_rows(where: str, x: Any, data_format: str) -> tuple[Any, Shape | None]:
     """Return images (n, h, w) or (n, h, w, c) as rows (n, h·w·c), and (h, w, c).
 
-    If data_format is channels_first, (n, c, h, w) as rows (n, c·h·w), and (c, h, w). Anything else, such
-    as rows and frames, is returned as it is, with None: it is for scikit-learn's checks.
+    If data_format is channels_first, (n, c, h, w) is returned as rows (n, c·h·w), with (c, h, w). Anything
+    else, such as rows and frames, is returned unchanged, with None, for scikit-learn's checks.
     """
     x = readable(where, "X", np.asarray(x) if isinstance(x, list | tuple) else x)
     ndim = len(getattr(x, "shape", ()))
@@ -63,14 +63,14 @@ def image_rows(where: str, x: Any, data_format: str) -> tuple[Any, Shape | None]
 
 
 def _with_channels(shape: Shape, data_format: str) -> Shape:
-    """Return the shape of an image with the axis of its channels, which may be missing if there is one."""
+    """Return an image's shape with the axis of channels, which may be missing for a single channel."""
     if len(shape) == 3:
         return shape
     return (1, *shape) if data_format == CHANNELS_FIRST else (*shape, 1)
 
 
 def format_of(data_format: str | None, layers: Any) -> str:
-    """Return the layout of an estimator's images: as it is given, by default that of its layers."""
+    """Return the layout of an estimator's images: the given one, by default that of its layers."""
     if data_format is not None:
         return data_format
     if isinstance(layers, Model):
@@ -81,7 +81,7 @@ def format_of(data_format: str | None, layers: Any) -> str:
 
 
 def warn_of_channels_first(where: str, shape: Shape | None) -> None:
-    """Warn of images (h, w, c) that look as if they were (c, h, w)."""
+    """Warn about images (h, w, c) that seem to be (c, h, w)."""
     if shape is None or shape[0] not in CHANNELS or min(shape[1:]) <= shape[0] or shape[2] <= max(CHANNELS):
         return
     h, w, c = shape
@@ -89,7 +89,7 @@ def warn_of_channels_first(where: str, shape: Shape | None) -> None:
         f"{where}: X of shape (n, {h}, {w}, {c}) is read as images of {h}x{w} pixels and {c} channels; "
         "if its channels come first, pass data_format='channels_first', else data_format='channels_last'",
         UserWarning,
-        stacklevel=6,  # where the user calls fit
+        stacklevel=6,  # the user's call of fit
     )
 
 
@@ -105,7 +105,7 @@ def given_shape(where: str, input_shape: Any, data_format: str) -> Shape | None:
 
 
 def shape_of_model(layers: Any) -> Shape | None:
-    """Return the shape of the images that a model in the parameter layers was made for; None for all else."""
+    """Return the image shape of a model in the parameter layers; None for other values."""
     built = isinstance(layers, Model) and layers.built
     shape = layers.input_shape if built else None
     return shape[1:] if isinstance(shape, tuple) and len(shape) == 4 else None
@@ -114,7 +114,7 @@ def shape_of_model(layers: Any) -> Shape | None:
 def image_shape(
     where: str, declared: Shape | None, found: Shape | None, n_features: int, data_format: str
 ) -> Shape:
-    """Return the shape of images whose rows have n_features, from what is declared and what X looks like."""
+    """Return the shape of images whose rows have n_features, from the declared shape and that of X."""
     if declared is not None:
         if found not in (None, declared) or math.prod(declared) != n_features:
             got = f"images {found}" if found else f"{n_features} features"
@@ -124,7 +124,7 @@ def image_shape(
 
 
 def sample_weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
-    """Return the weights as float64 (n,), or None; ValueError when negative, or zero throughout."""
+    """Return the weights as float64 (n,), or None; ValueError if one is negative, or all are zero."""
     if sample_weight is None:
         return None
     given = (
@@ -143,8 +143,8 @@ def sample_weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray 
 def class_weights(class_weight: Any, classes: np.ndarray, samples: Samples) -> np.ndarray | None:
     """Return the samples' weights times those of their classes.
 
-    ``"balanced"`` is scikit-learn's, ``n / (classes · count of the class)``, where the samples'
-    weights are counts. A class that a dict does not name has weight 1.
+    ``"balanced"`` is scikit-learn's ``n / (classes · count of the class)``, with the samples' weights as
+    counts. Classes that a dict does not name have weight 1.
     """
     if class_weight is None:
         return samples.weight
@@ -162,17 +162,17 @@ def class_weights(class_weight: Any, classes: np.ndarray, samples: Samples) -> n
 
 
 def without_zeros(samples: Samples) -> Samples:
-    """Return the samples whose weight is above zero."""
+    """Return the samples with a weight above zero."""
     if samples.weight is None or samples.weight.all():
         return samples
     return samples.take(np.flatnonzero(samples.weight))
 
 
 def merged(samples: Samples, dtype: Any) -> Samples:
-    """Return the samples in an order of their own, equal ones as one with the sum of their weights.
+    """Return the samples sorted, with equal ones merged and their weights added.
 
-    So that training with full batches cannot tell a weight of two from a sample that comes twice,
-    not even by a rounding error, nor one order of the samples from another.
+    So training with full batches gives the same bits for a sample of weight 2 as for a sample that occurs
+    twice, and for any order of the samples.
     """
     x = np.ascontiguousarray(samples.x, samples.x.dtype if samples.x.dtype == np.uint8 else dtype)
     y = np.ascontiguousarray(samples.y)
@@ -185,10 +185,10 @@ def merged(samples: Samples, dtype: Any) -> Samples:
 
 
 def exponents(values: np.ndarray) -> np.ndarray:
-    """Return for each column the exponent of two above all of its sizes.
+    """Return for each column the smallest exponent of two above all absolute values.
 
-    ``np.ldexp(values, -exponents(values))`` has no entry above 1: sums and squares of it neither overflow
-    nor vanish, and are those of `values`, scaled, to the last bit.
+    ``np.ldexp(values, -exponents(values))`` has no entry above 1: sums and squares of it neither overflow nor
+    vanish, and are bit for bit those of `values`, scaled.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def exponents(values: np.ndarray) -> np.ndarray:
 
 
 def check_range(where: str, x: np.ndarray, dtype: np.dtype) -> None:
-    """ValueError when a number is beyond the largest of the dtype that the network computes in."""
+    """Raise ValueError if a number exceeds the range of the network's dtype."""
     if x.dtype != np.float64 or dtype == np.float64:
         return
     most, largest = float(np.finfo(dtype).max), max(float(x.max()), -float(x.min()))
@@ -227,7 +227,7 @@ def root_mean_square(x: np.ndarray) -> float:
 
 
 def draw_seed(random_state: Any) -> int:
-    """Return a seed from what scikit-learn takes as random_state, or a NumPy generator."""
+    """Return a seed from scikit-learn's random_state, or from a NumPy generator."""
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
     if isinstance(random_state, Integral) and not isinstance(random_state, bool):

@@ -1,4 +1,4 @@
-"""Fitted estimators as files of ONNX."""
+"""Fitted estimators as ONNX files."""
 
 import json
 import os
@@ -10,33 +10,34 @@ from cconv.models import Model
 
 
 class Exported:
-    """The part of `CNNClassifier` and `CNNRegressor` that writes them for others."""
+    """The part of `CNNClassifier` and `CNNRegressor` that exports them."""
 
     model_: Model
 
     def _written(self) -> tuple[Model, list[object] | None]:
-        """Return the model whose outputs are those of the estimator, and the labels if they are classes."""
+        """Return a model with the estimator's outputs, and the labels if they are classes."""
         raise NotImplementedError
 
     @controlled
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted network as a file of ONNX, which onnxruntime and many other programs run.
+        """Write the fitted network as an ONNX file, which onnxruntime and many other programs run.
 
-        It takes images of the shape and scale of those given to `fit`, as numbers of the estimator's `dtype`,
-        any number at a time, and gives what a classifier's `predict_proba` gives, or a regressor's `predict`,
-        (n, outputs). The labels of the columns are in the file's metadata, as JSON under ``"classes"``.
+        The exported network takes any number of images, with the shape and scale of those given to `fit`, in
+        the estimator's `dtype`. Its outputs (n, outputs) are those of a classifier's `predict_proba`, or of a
+        regressor's `predict`. The labels of the columns are in the file's metadata, as JSON under
+        ``"classes"``.
 
         Parameters
         ----------
         path : path
-            Of the file, ``"….onnx"``.
+            The file, ``"….onnx"``.
 
         Raises
         ------
         ImportError
             Without the package onnx: ``pip install "cconv[onnx]"``.
         OSError
-            When the file cannot be written; one that was there is untouched.
+            When the file cannot be written; an existing one is unchanged.
         """
         check_is_fitted(self, "model_")
         model, labels = self._written()

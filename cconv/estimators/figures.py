@@ -1,4 +1,4 @@
-"""The figures of an estimator's epochs: scores while it trains, loss and score of validation samples."""
+"""The figures of an estimator's epochs: scores during training, loss and score of validation samples."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +11,21 @@ from cconv.estimators.data import Samples
 from cconv.metrics import MeanMetricWrapper
 from cconv.models import Model
 
-# From targets and outputs to a number for each sample; their mean is the score.
+# Maps targets and outputs to one number per sample; their mean is the score.
 PerSample = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Score(MeanMetricWrapper):
-    """The mean of a number for each sample, of which more is better.
+    """The mean of one number per sample; higher is better.
 
     Parameters
     ----------
     name : str
-        In the figures.
+        Its name in the figures.
     per_sample : callable
-        Returns the numbers for targets and outputs.
+        Returns the numbers, for targets and outputs.
     weight : array of float, optional
-        Of the samples, where every batch is all of them in one order.
+        Weights of the samples; only if every batch has all of them in one order.
     """
 
     def __init__(self, name: str, per_sample: PerSample, weight: np.ndarray | None = None) -> None:
@@ -37,7 +37,7 @@ class Score(MeanMetricWrapper):
 
 
 def hits(true: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Return for each sample whether its class has the first largest output; their mean is the accuracy.
+    """Return for each sample whether the first largest output is at its class; the mean is the accuracy.
 
     Examples
     --------
@@ -48,10 +48,10 @@ def hits(true: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 
 def explained(y: np.ndarray, weight: np.ndarray | None) -> PerSample:
-    """Return what gives numbers whose mean is the R² of outputs for targets y, (n, n_outputs).
+    """Return a function whose numbers have as mean the R² of outputs for targets y, (n, n_outputs).
 
-    ``1 - mean over outputs of (y - output)² / variance of y``: of all samples it is
-    ``sklearn.metrics.r2_score``. Where targets do not vary only the exact output counts.
+    ``1 - mean over outputs of (y - output)² / variance of y``: over all samples the mean is
+    ``sklearn.metrics.r2_score``. If a target is constant, only the exact output scores.
 
     Examples
     --------
@@ -72,18 +72,18 @@ def explained(y: np.ndarray, weight: np.ndarray | None) -> PerSample:
 
 
 def held_figures(model: Model, loss: str, samples: Samples, per_sample: PerSample) -> tuple[float, float]:
-    """Return the loss and the score of a model on samples that it does not learn from.
+    """Return a model's loss and score on samples that it is not trained on.
 
     Parameters
     ----------
     model : Model
-        Compiled. If its loss is a cross-entropy, that is computed from what the softmax is given.
+        Compiled. If its loss is a cross-entropy, it is computed from the logits.
     loss : str
         The name of its loss.
     samples : Samples
-        Images (n, *shape), targets as the loss wants them, and weights.
+        Images (n, *shape), targets in the loss' form, and weights.
     per_sample : callable
-        Returns the numbers whose mean is the score.
+        Returns numbers whose mean is the score.
     """
     from_logits = losses.get(loss).activation == "softmax"
     over = networks.with_activation(model, "linear") if from_logits else model
@@ -98,7 +98,7 @@ def held_figures(model: Model, loss: str, samples: Samples, per_sample: PerSampl
 def extended(
     history: Mapping[str, Sequence[float]], epochs: Sequence[Mapping[str, float]], before: int
 ) -> dict[str, list[float]]:
-    """Return the figures of `before` epochs with those of new ones; NaN where an epoch has none.
+    """Return the figures of `before` epochs extended by new ones; NaN if an epoch lacks one.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def extended(
 
 
 def known_first(score: float) -> float:
-    """Return a key by which the largest score is found: NaN is less than every number.
+    """Return a key for finding the largest score: NaN is smaller than every number.
 
     Examples
     --------

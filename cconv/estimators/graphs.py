@@ -1,4 +1,4 @@
-"""A trained or described graph taken apart: copies of its layers, other ends over the same weights."""
+"""Operations on graphs of models: copies of layers, and other ends with the same weights."""
 
 import copy
 import math
@@ -13,14 +13,14 @@ Shape = tuple[int, ...]
 
 
 class Graft(NamedTuple):
-    """Copies of a model's layers behind a tensor.
+    """Copies of a model's layers applied to a tensor.
 
     Attributes
     ----------
     y : KerasTensor
-        What comes out of the last.
+        The output of the last layer.
     copies : dict of str to Layer
-        Of each layer, by its name in files; without weights.
+        The copy of each layer, by the layer's name in files; without weights.
     """
 
     y: KerasTensor
@@ -28,7 +28,7 @@ class Graft(NamedTuple):
 
 
 def single(where: str, name: str, model: Model) -> None:
-    """Refuse a model of several inputs or outputs, and one that is not built."""
+    """Refuse a model that is not built, or that has several inputs or outputs."""
     if not model.built:
         raise ValueError(f"{where}: {name} must be a model that is built: begin it with an Input")
     if len(model.inputs) > 1 or len(model.outputs) > 1:
@@ -48,20 +48,20 @@ def image(shape: Shape, data_format: str) -> KerasTensor:
 def grafted(
     where: str, model: Model, x: KerasTensor, instead: Mapping[str, Layer] | None = None, alpha: Any = None
 ) -> Graft:
-    """Return copies of a model's layers, one level deep, behind a tensor.
+    """Return copies of a model's layers, without nesting, applied to a tensor.
 
     Parameters
     ----------
     where : str
         For error messages.
     model : Model
-        Of one input and one output; not changed.
+        With one input and one output; it is not changed.
     x : KerasTensor
-        What the first of them sees; rows become images, and images rows, where the sizes are the same.
+        The input of the first layer; rows become images, and images rows, if the sizes are equal.
     instead : dict of str to Layer, optional
-        Other layers for some, by their names in files.
+        Layers to use instead of copies, by the layers' names in files.
     alpha : callable, optional
-        Is given every copy, to set penalties.
+        Called with every copy, to set penalties.
     """
     instead = instead or {}
     shape = model.input_shape[1:]
@@ -74,7 +74,7 @@ def grafted(
     copies, made = {}, {}
     for path, layer in model._named:
         twin = instead[path] if path in instead else layer.clone()
-        if "/" in path:  # of a model in it: a name that no layer beside it has
+        if "/" in path:  # a layer of a nested model: give it a unique name
             twin.name = path.replace("/", "_")
         if alpha is not None:
             alpha(twin)
@@ -88,7 +88,7 @@ def grafted(
 
 
 def with_layers(model: Model, instead: Mapping[str, Layer]) -> Model:
-    """Return a model like this one with some other layers, by their names in files; with new weights."""
+    """Return a model like this one with some layers replaced, by their names in files; with new weights."""
     named: dict[str, Any] = {"name": model.name, "seed": model.seed, "dtype": model.dtype}
     if type(model) is Sequential and not any("/" in path for path, _ in model._named):
         layers = [instead[path] if path in instead else layer.clone() for path, layer in model._named]
@@ -99,19 +99,19 @@ def with_layers(model: Model, instead: Mapping[str, Layer]) -> Model:
 
 
 def last_use(model: Model) -> tuple[Layer, KerasTensor]:
-    """Return the layer that ends a model, and what goes into it."""
+    """Return the last layer of a model, and its input."""
     node = model.outputs[0].node
     return node.layer, node.inputs[0]
 
 
 def over(model: Model, y: KerasTensor) -> Model:
-    """Return a model that ends in another tensor of the same graph, over the same weights."""
+    """Return a model with the same weights that ends in another tensor of the same graph."""
     ends: dict[str, Any] = {"seed": model.seed, "dtype": model.dtype, "data_format": model.data_format}
     return Model(model.inputs[0], y, **ends)
 
 
 def with_activation(model: Model, activation: str) -> Model:
-    """Return the network with another activation at its end, over the same weights."""
+    """Return the network with another activation at its end, and the same weights."""
     layer, before = last_use(model)
     last: Any = copy.copy(layer)
     last._nodes = []
@@ -120,7 +120,7 @@ def with_activation(model: Model, activation: str) -> Model:
 
 
 def before_the_last(model: Model) -> KerasTensor:
-    """Return what the last dense layer sees; the last one with weights if none is dense."""
+    """Return the input of the last dense layer, or without one of the last layer with weights."""
     seen: list[KerasTensor] = []
     dense: list[KerasTensor] = []
     for item, inputs in uses(model):
@@ -132,7 +132,7 @@ def before_the_last(model: Model) -> KerasTensor:
 
 
 def uses(model: Model) -> list[tuple[Layer, Sequence[KerasTensor]]]:
-    """Return the layers of a graph and what goes into them, each behind those that it needs."""
+    """Return the layers of a graph with their inputs; each follows those that it needs."""
     found: list[tuple[Layer, Sequence[KerasTensor]]] = []
     work: list[tuple[Any, bool]] = [(model.outputs[0], False)]
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""The networks of `cconv.applications` by the names that the parameter `layers` of an estimator takes."""
+"""The networks of `cconv.applications` by their names for an estimator's parameter `layers`."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,14 +12,14 @@ Shape = tuple[int, ...]
 
 
 class Named(NamedTuple):
-    """A network of `cconv.applications`, what it is told beside the classes, and the pixels that it expects.
+    """A network of `cconv.applications`, its options, and the scale of pixels that it expects.
 
     Attributes
     ----------
     function : callable
     options : mapping
     rms : float
-        Root mean square of what its first layer shall see.
+        Root mean square of its first layer's input.
     """
 
     function: Callable[..., Model]
@@ -27,7 +27,7 @@ class Named(NamedTuple):
     rms: float = 1.0
 
 
-# Those that scale bytes themselves are told not to, or given what they expect.
+# Networks that scale bytes themselves are told not to, or get the values that they expect.
 APPLICATIONS = {
     "alexnet": Named(applications.AlexNet),
     "convnext_tiny": Named(applications.ConvNeXtTiny, {"include_preprocessing": False}),
@@ -52,7 +52,7 @@ APPLICATIONS = {
 
 
 def network(name: str, shape: Shape, outputs: int, activation: str, data_format: str) -> Model:
-    """Return a network of `cconv.applications` without weights."""
+    """Return an unbuilt network of `cconv.applications`."""
     function, options, _ = APPLICATIONS[name]
     options = {"classes": outputs, "classifier_activation": activation, **options}
     if name == "convnext_tiny" and data_format == "channels_first":

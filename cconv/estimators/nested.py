@@ -16,8 +16,8 @@ OPTIMIZERS = (
     *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"),
     *("adam", "adamw", "adamax", "nadam", "lion"),
 )
-RATES = ("learning_rate", "lr")  # what an optimizer given by its name has from the estimator
-# What scikit-learn's networks call it.
+RATES = ("learning_rate", "lr")  # an optimizer given by its name takes these from the estimator
+# Names of parameters in scikit-learn's networks, and here.
 IN_SKLEARN = {
     "max_iter": "max_epochs",
     "learning_rate_init": "learning_rate",
@@ -27,23 +27,23 @@ IN_SKLEARN = {
 
 
 class NestedParameters(Documented, BaseEstimator):
-    """Lets `get_params` and `set_params` reach into optimizers, schedules, layers and dicts.
+    """`get_params` and `set_params` that reach into optimizers, schedules, layers and dicts.
 
-    A part is never changed in place: the estimator gets a changed copy of it, so that nobody else who has
-    the same object, a clone for one, sees anything of it.
+    A part is never changed in place: the estimator gets a changed copy, so that others with the same object,
+    such as clones, are not affected.
     """
 
-    _dicts: ClassVar[tuple[str, ...]] = ()  # parameters that are dicts, of which entries can be set
+    _dicts: ClassVar[tuple[str, ...]] = ()  # parameters that are dicts whose entries can be set
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Refuse names of scikit-learn's that have others here."""
+        """Refuse scikit-learn's names of parameters that have other names here."""
         for name in kwargs.keys() & IN_SKLEARN.keys():
             cls._refuse_other(name)
         return super().__new__(cls)
 
     @classmethod
     def _refuse_other(cls, name: str) -> None:
-        """Refuse scikit-learn's name of a parameter that has another one here."""
+        """Refuse scikit-learn's name of a parameter that has another name here."""
         known, ours = cls._get_param_names(), IN_SKLEARN.get(name)
         if name not in known and ours in known:
             raise TypeError(f"{cls.__name__}: there is no parameter {name!r}, it is {ours!r} here")
@@ -54,9 +54,9 @@ class NestedParameters(Documented, BaseEstimator):
         Parameters
         ----------
         deep : bool
-            Whether there are also those of its parts: ``optimizer__…`` of an optimizer, also of one given
-            by its name, ``learning_rate__…`` of a schedule, ``layers__0`` and ``layers__0__…`` of layers
-            in a list, ``layers__conv1`` and ``layers__conv1__…`` of the layers of a model, by their names.
+            Whether to include the parts' parameters: ``optimizer__…`` of an optimizer, also of one given by
+            its name, ``learning_rate__…`` of a schedule, ``layers__0`` and ``layers__0__…`` of layers in a
+            list, ``layers__conv1`` and ``layers__conv1__…`` of a model's layers, by name.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class NestedParameters(Documented, BaseEstimator):
 
     @staticmethod
     def _entries(value: Any) -> dict[str, Any] | None:
-        """Return what a list of layers holds by number, a model by name; None of anything else."""
+        """Return the layers of a list by number, or of a model by name; None for other values."""
         if isinstance(value, Model):
             return {name: layer for name, layer in value._named if _has_parameters(name, layer)}
         if isinstance(value, list | tuple) and any(isinstance(entry, Layer) for entry in value):
@@ -89,14 +89,14 @@ class NestedParameters(Documented, BaseEstimator):
         return None
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of parts too.
+        """Set parameters, also those of parts.
 
         Parameters
         ----------
         **params
-            Values by the names that ``get_params(deep=True)`` has. An optimizer given by its name stays one
-            with another ``optimizer__learning_rate``, which is `learning_rate`; with other settings than
-            its defaults it becomes an object.
+            Values by the names of ``get_params(deep=True)``. An optimizer given by its name stays a name if
+            only ``optimizer__learning_rate`` is set (it is `learning_rate`); other settings make it an
+            object.
 
         Returns
         -------
@@ -106,9 +106,9 @@ class NestedParameters(Documented, BaseEstimator):
         Raises
         ------
         ValueError
-            For a name that is not known; for a `learning_rate` beside an optimizer that has its own.
+            For an unknown name; for a `learning_rate` beside an optimizer object, which has its own.
         TypeError, ValueError
-            For a setting of a part that the part refuses.
+            When a part refuses a setting.
         """
         own = {name: value for name, value in params.items() if SEPARATOR not in name}
         inner: dict[str, dict[str, Any]] = {}
@@ -128,7 +128,7 @@ class NestedParameters(Documented, BaseEstimator):
         return self
 
     def _refuse_unseen_rate(self, own: dict[str, Any]) -> None:
-        """Refuse another learning_rate where the optimizer is an object, which has its own."""
+        """Refuse another learning_rate if the optimizer is an object, which has its own."""
         optimizer = getattr(self, "optimizer", None)
         if "optimizer" in own or not isinstance(optimizer, Optimizer) or "learning_rate" not in own:
             return
@@ -153,7 +153,7 @@ class NestedParameters(Documented, BaseEstimator):
             else:
                 setattr(self, name, type(value)(made.values()))
         elif hasattr(value, "set_params") and not isinstance(value, Parametrised):
-            value.set_params(**values)  # a part of the user's own, as scikit-learn does
+            value.set_params(**values)  # the user's own part, set as in scikit-learn
         else:
             setattr(self, name, changed(where, name, value, values))
 
@@ -178,14 +178,14 @@ def named_optimizer(name: str, learning_rate: Any) -> Optimizer:
 
 
 def _has_parameters(name: str, layer: Layer) -> bool:
-    """Whether a layer of a model can be set by its name."""
+    """Whether a model's layer can be set by its name."""
     return SEPARATOR not in name and not isinstance(layer, InputLayer)
 
 
 def _changed_entries(
     where: str, name: str, entries: dict[str, Any], values: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the entries of a list or a model with some of them, or their parameters, changed."""
+    """Return the entries of a list or a model, with some of them, or their parameters, changed."""
     made, inner = dict(entries), dict[str, dict[str, Any]]()
     for key, value in values.items():
         place, separator, rest = key.partition(SEPARATOR)

@@ -1,4 +1,4 @@
-"""From the parameter `layers` of an estimator to a network, and from a network to its features and scores."""
+"""From an estimator's parameter `layers` to a network, and from a network to its features and scores."""
 
 import functools
 import json
@@ -28,42 +28,42 @@ from cconv.models.formats import agreed_format
 from cconv.regularizers import L2
 
 Shape = tuple[int, ...]
-# What the parameter `layers` may be: a name, layers, a model, or what makes one for a shape and outputs.
+# Values of the parameter `layers`: a name, layers, a model, or a function of shape and outputs.
 Layers = str | Sequence[Layer] | Model | Callable[[Shape, int], Model]
 
-# Root mean square of what the default network's first layer sees, by the activation at its end. Adam
-# moves a weight by at most the learning rate, so that larger inputs are learnt from in fewer steps, and
-# a softmax does not mind steps that are too large: 8 did best of 1, 2, 4, 8, 16 for classes. Numbers
-# are missed by the size of a step: 1 did as well as 0.5 and 2, and far better than 8.
+# Root mean square of the input of the default network's first layer, by the activation at its end. Adam
+# moves a weight by at most the learning rate, so larger inputs need fewer steps, and a softmax tolerates
+# steps that are too large: for classes 8 was best among 1, 2, 4, 8, 16. In a regression the step size
+# limits the accuracy: 1 was as good as 0.5 and 2, and far better than 8.
 INPUT_RMS = {"softmax": 8.0, "linear": 1.0}
-# Share of the last image's pixels that are dropped. Dropout changes the mean of what follows it,
-# which costs a regression more than it gains.
+# Fraction of the last feature map's elements that are dropped. Dropout changes the mean of what follows,
+# which harms a regression more than it helps.
 DROPPED = {"softmax": 0.25, "linear": 0.0}
-# Of the first, the second, and all further convolutions, in roomy images and in small ones.
+# Filters of the first, the second, and all further convolutions, for roomy and for small images.
 FILTERS = {True: (32, 48, 64), False: (16, 64, 64)}
-ROOMY = 12  # pixels on every side
-PARAMETERS = 100_000  # at most so many, as long as the image is small and there are few outputs
-FEATURES = 16, 256  # units before the last layer: at least and at most
+ROOMY = 12  # minimum side in pixels of a roomy image
+PARAMETERS = 100_000  # upper limit for small images and few outputs
+FEATURES = 16, 256  # minimum and maximum number of units before the last layer
 KERNEL_PENALTY = "kernel_regularizer"  # the attribute of layers that have a kernel
 
 
 def lenet(input_shape: Shape, outputs: int, dropped: float = 0.25) -> list[Layer]:
-    """Return the hidden layers of the default network, a LeNet fitted to the image.
+    """Return the hidden layers of the default network, a LeNet adapted to the image size.
 
-    Two convolutions, each with a max pooling behind it that halves every side of at least four
-    pixels; dropout; a dense layer. From 12x12 pixels up the convolutions are LeNet's own, 5x5 and
-    then 3x3, without padding, of 32 and 48 filters; smaller images, and those with a side below 12
-    such as the one-pixel-high image of a table's row, get 3x3 kernels, ``padding="same"``, 16 and
-    64 filters. A side of one pixel has kernels of one. Large images get more convolutions.
+    Two convolutions, each followed by a max pooling that halves every side of at least four pixels; dropout;
+    a dense layer. For images of at least 12x12 pixels the convolutions are 5x5 and 3x3 without padding, with
+    32 and 48 filters, as in LeNet. Images with a smaller side, such as a table's row (one pixel high), get
+    3x3 kernels, ``padding="same"``, 16 and 64 filters. A side of one pixel gets kernels of size one. Large
+    images get more convolutions.
 
     Parameters
     ----------
     input_shape : tuple of int
         ``(h, w, c)``.
     outputs : int
-        Units of the layer that will follow.
+        Units of the next layer.
     dropped : float
-        Share of the last image's pixels that are dropped; 0 for none.
+        Fraction of the last feature map's elements that are dropped; 0 for none.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _invalid(where: str, name: str, expected: str, got: Any) -> InvalidParameter
 
 
 def layers_of(where: str, name: str, value: Any) -> list[Layer]:
-    """Return copies without weights of the layers in a list, or of one layer; None is an empty list."""
+    """Return copies, without weights, of the layers in a list, or of one layer; None is an empty list."""
     given = [] if value is None else [value] if isinstance(value, Layer | KerasTensor) else list(value)
     made: list[Layer] = []
     for entry in given:
@@ -116,7 +116,7 @@ def layers_of(where: str, name: str, value: Any) -> list[Layer]:
 
 
 def _head(last: Layer | None, shape: Shape, outputs: int, activation: str) -> list[Layer]:
-    """Return the dense layer that belongs behind a last one of that output; none where it is one itself."""
+    """Return the dense layer for the end of the network; nothing if the last layer is one already."""
     kind = getattr(last, "activation", None)
     if kind is not None and kind.key == activation and shape == (outputs,):
         return []
@@ -129,7 +129,7 @@ def _head(last: Layer | None, shape: Shape, outputs: int, activation: str) -> li
 
 
 def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, activation: str) -> list[Layer]:
-    """Return the layers, with a dense layer behind them unless they end in such an output already."""
+    """Return the layers, with a dense layer added unless they end in such an output already."""
     shape = input_shape
     for layer in layers:
         shape = layer._inner(layer.compute_output_shape(layer._outer(shape)))
@@ -137,7 +137,7 @@ def _hidden_and_head(layers: list[Layer], input_shape: Shape, outputs: int, acti
 
 
 def _is_row(model: Model) -> bool:
-    """Whether a model is layers one behind the other, and no models among them."""
+    """Whether a model is a Sequential without nested models."""
     return isinstance(model, Sequential) and all(isinstance(layer, Layer) for layer in model.layers)
 
 
@@ -156,34 +156,34 @@ def network(
     dtype: Any,
     data_format: str,
 ) -> Model:
-    """Return a new built network: a `Sequential` where it is layers one behind the other.
+    """Return a new built network; a `Sequential` if its layers form a row.
 
     Parameters
     ----------
     where : str
         The estimator's class, for error messages.
     layers : str, sequence of Layer, Model, or callable
-        As the estimator got it.
+        The estimator's parameter.
     input_shape : tuple of int
         ``(h, w, c)``, or ``(c, h, w)`` if `data_format` is channels_first.
     outputs : int
         Units of the last layer.
     activation : str
-        Of the last layer: ``"softmax"`` or ``"linear"``.
+        Activation of the last layer: ``"softmax"`` or ``"linear"``.
     scaled : bool
-        Whether the pixels are bytes, to be divided by 255.
+        Whether the pixels are bytes, which are divided by 255.
     rms : float
-        Root mean square of the pixels, after that.
+        Root mean square of the pixels after that.
     augment : Layer, sequence of Layer, or None
-        What changes the images in training.
+        Layers that change the images in training.
     alpha : float
-        Every kernel without a penalty of its own gets ``alpha / 2 · Σw²``.
+        Every kernel without its own penalty gets ``alpha / 2 · Σw²``.
     seed : int
-        Of weights, shuffling and all other draws.
+        Seed of weights, shuffling and all other draws.
     dtype : dtype
         float32 or float64.
     data_format : str
-        Layout of the images that the network will be given.
+        Layout of the network's input images.
     """
     channels_first = data_format == "channels_first"
     inner = (*input_shape[1:], input_shape[0]) if channels_first else input_shape
@@ -234,7 +234,7 @@ def _graph(
     penalised: Callable[[Layer], None],
     options: dict[str, Any],
 ) -> Model:
-    """Return copies of a graph's layers behind the first ones, with a dense layer at their end if needed."""
+    """Return copies of a graph's layers behind `first`, with a dense layer at the end if needed."""
     graphs.single(where, "layers", made)
     x = image = graphs.image(input_shape, options["data_format"])
     if options["data_format"] != made.data_format:
@@ -252,7 +252,7 @@ def _graph(
 
 
 def described(*values: Any) -> str:
-    """Return what parameters say of a network: a text that is another one when they say something else."""
+    """Return a string that describes parameters of a network: it differs if the parameters differ."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Configured):
@@ -269,7 +269,7 @@ def described(*values: Any) -> str:
 
 
 def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> list[Layer]:
-    """Return the layer that brings pixels of a root mean square to the wanted one; none for all zeros."""
+    """Return the layer that scales pixels to the wanted root mean square; none if all pixels are zero."""
     if rms == 0:
         return []
     if rms < wanted / float(np.finfo(dtype).max):
@@ -281,24 +281,24 @@ def _to_scale(where: str, wanted: float, rms: float, dtype: np.dtype) -> list[La
 
 
 def with_activation(model: Model, activation: str) -> Model:
-    """Return the network with another activation at its end, over the same weights."""
+    """Return the network with another activation at its end, and the same weights."""
     return graphs.with_activation(model, activation)
 
 
 def n_features_out(model: Model) -> int:
-    """Return how many features `features` gives for one image."""
+    """Return the number of features that `features` returns per image."""
     return int(np.prod(graphs.before_the_last(model).sample_shape))
 
 
 def features(model: Model, x: np.ndarray) -> np.ndarray:
-    """Return what the last dense layer sees of these images, (n, features)."""
+    """Return the input of the last dense layer for these images, (n, features)."""
     y = graphs.before_the_last(model)
     seen = graphs.over(model, y).predict(x, verbose=0) if y.node.inputs else x.astype(model.dtype)
     return seen.reshape(len(x), -1)
 
 
 def plain(model: Model) -> Any:
-    """Return a compiled model as plain data and arrays; itself if it has parts of the user's own."""
+    """Return a compiled model as plain data and arrays; the model itself if it has user-defined parts."""
     parts = [(layer_classes, layer) for layer in model._layers]
     parts += [(optimizers, model.optimizer), (losses, model.loss)]
     if any(getattr(module, type(part).__name__, None) is not type(part) for module, part in parts):
@@ -313,7 +313,7 @@ def plain(model: Model) -> Any:
 
 
 def from_plain(state: Any) -> Model:
-    """Return the model of which `plain` gave the state."""
+    """Return the model for a state that `plain` returned."""
     if isinstance(state, Model):
         return state
     kinds: dict[str, type[Model]] = {"Sequential": Sequential, "Model": Model}

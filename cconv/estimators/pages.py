@@ -1,10 +1,10 @@
-"""Where an estimator's documentation is, for the links in its picture in a notebook."""
+"""The address of an estimator's documentation, for the link in its notebook view."""
 
 from importlib import metadata
 
 
 def documentation(package: str = "cconv") -> str:
-    """Return the address of an installed package's documentation, "" where its metadata name none.
+    """Return the address of an installed package's documentation, "" if its metadata have none.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def documentation(package: str = "cconv") -> str:
 
 
 class Documented:
-    """Tells scikit-learn of the page, and not to look for it among its own."""
+    """Tells scikit-learn the address of the documentation, which is not on its own site."""
 
     _doc_link_module = "cconv"
     _doc_link_template = documentation().replace("{", "{{").replace("}", "}}")

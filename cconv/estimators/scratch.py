@@ -1,4 +1,4 @@
-"""The classifier that a course builds from scratch."""
+"""The classifier that machine learning courses build from scratch."""
 
 from typing import Any, ClassVar, Self
 
@@ -21,11 +21,11 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 
 
 class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
-    """One convolution, one pooling and two dense layers: the classifier that a course builds from scratch.
+    """One convolution, one pooling and two dense layers: the classifier that courses build from scratch.
 
-    Convolution → ReLU → max pooling → flatten → dense → ReLU → dense → softmax, trained on
-    cross-entropy. Weights begin normal around 0, biases at 0. An entry of a dict may be set by itself,
-    as in ``set_params(optimizer_param__lr=0.01)``.
+    Convolution → ReLU → max pooling → flatten → dense → ReLU → dense → softmax, trained with cross-entropy.
+    Initial weights are normal with mean 0, biases 0. Single entries of the dicts can be set, as in
+    ``set_params(optimizer_param__lr=0.01)``.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
     pool_param : dict
         ``pool_size`` (pixels).
     n_epochs : int
-        Passes over the training data.
+        Number of passes over the training data.
     batch_size : int
-        Samples a step.
+        Samples per step.
     optimizer : {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"}
-        Upper and lower case are the same.
+        Case does not matter.
     optimizer_param : dict
-        Its arguments, such as ``lr``, the learning rate.
+        Arguments of the optimizer, such as ``lr``, the learning rate.
     layer_nodes : dict
         ``hidden`` and ``output``: units of the dense layers. ``output`` is the number of classes.
     weight_init_std : float
@@ -57,16 +57,16 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
     model_ : Sequential
         The trained network.
     history_ : dict of str to list of float
-        For each epoch ``loss`` and ``accuracy`` on the training data, means over the epoch while it
-        trained, and if validation data were given ``val_loss`` and ``val_accuracy`` after it.
+        For each epoch: ``loss`` and ``accuracy`` on the training data, means over the epoch during training,
+        and with validation data ``val_loss`` and ``val_accuracy``, computed after it.
     loss_curve_ : list of float
-        The losses on the training data of `history_`.
+        The training losses of `history_`.
     loss_, best_loss_ : float
-        The last and the smallest of them.
+        The last and the smallest entry of `loss_curve_`.
     n_iter_ : int
-        Epochs.
+        Number of epochs.
     n_features_in_ : int
-        Pixels times channels of an image.
+        Number of pixels times channels of an image.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
         Parameters
         ----------
         x_train : array of shape (n, channels, height, width)
-            uint8 images are divided by 255 on their way, all others are taken as they are.
+            uint8 images are divided by 255 in the network; other dtypes are not scaled.
         y_train : array of shape (n,) or (n, output)
             Class numbers from 0, or one-hot.
         x_val, y_val : arrays, optional
@@ -144,7 +144,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
         Raises
         ------
         TypeError, ValueError
-            For parameters or data that do not fit.
+            For invalid parameters or data.
         """
         images = self._images("x_train", x_train)
         outputs = self._sizes("layer_nodes", ("hidden", "output"))[1]
@@ -185,7 +185,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
         Parameters
         ----------
         x : array of shape (n, channels, height, width)
-            As for `fit`: uint8, or numbers on the scale that 0 … 255 becomes by dividing by 255.
+            As for `fit`: uint8, or numbers with the scale of bytes divided by 255.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
         return _scaling(network) if scaled else network
 
     def _model_for(self, bytes_given: bool) -> Sequential:
-        """Return the trained network for images of this kind: bytes are scaled, numbers are not."""
+        """Return the trained network for images of this kind: bytes are scaled, other numbers are not."""
         trained_on_bytes = isinstance(self.model_.layers[0], Rescaling)
         if bytes_given == trained_on_bytes:
             return self.model_
@@ -250,7 +250,7 @@ class Scratch2dCNNClassifier(ClassifierMixin, NestedParameters):
         return type(optimizers.get(name))(**self.optimizer_param)
 
     def _sizes(self, parameter: str, names: tuple[str, ...], also: tuple[str, ...] = ()) -> tuple[int, ...]:
-        """Return these entries of a dict parameter, all of which are positive ints."""
+        """Return these entries of a dict parameter, checked to be positive ints."""
         values = getattr(self, parameter)
         if not isinstance(values, dict) or not set(names) <= set(values) <= {*names, *also}:
             raise ValueError(
@@ -288,22 +288,22 @@ _WHERE = Scratch2dCNNClassifier.__name__
 
 
 def _over(layers: list[Layer], network: Sequential) -> Sequential:
-    """Return a model of these layers, most of them those of `network`, whose weights it shares."""
+    """Return a model of these layers, most of which are layers of `network` and share its weights."""
     return Sequential(layers, seed=network.seed, data_format="channels_first").build(network.input_shape)
 
 
 def _scaling(network: Sequential) -> Sequential:
-    """Return the network for bytes: the same weights behind a division by 255."""
+    """Return the network for bytes: a division by 255, then the same layers."""
     return _over([Rescaling(1 / 255), *network.layers], network)
 
 
 def _unscaled(network: Sequential) -> Sequential:
-    """Return the network for numbers out of one for bytes."""
+    """Return the network for numbers, from a network for bytes."""
     return _over(network.layers[1:], network)
 
 
 def _report(epoch: int, logs: dict[str, float]) -> None:
-    """Print the figures of an epoch in the course's form."""
+    """Print the figures of an epoch in the course's format."""
     print(f"epoch: {epoch}")
     for title, name in (("acc", "accuracy"), ("loss", "loss")):
         line = f"train_{title}: {logs[name]:.6f}"

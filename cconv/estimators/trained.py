@@ -1,4 +1,4 @@
-"""Estimators around models that are trained already."""
+"""Estimators made from trained models."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from cconv.models import Model
 
 
 class AroundModels(Exported, TrainedEstimator):
-    """Lets `CNNClassifier` and `CNNRegressor` be made of a trained model."""
+    """Makes a `CNNClassifier` or `CNNRegressor` from a trained model."""
 
     @classmethod
     def _around(cls, model: Any, parameters: dict[str, Any]) -> Self:
-        """Return an estimator that is fitted but for its network, its classes or the scale of its targets."""
+        """Return a fitted estimator that still lacks its network, and classes or the targets' scale."""
         where = f"{cls.__name__}.from_model"
         if not isinstance(model, Model):
             raise TypeError(f"{where}: model must be a Sequential or a Model, got {model!r}")
@@ -44,7 +44,7 @@ class AroundModels(Exported, TrainedEstimator):
         return made
 
     def _take(self, model: Model) -> Self:
-        """Have this trained network."""
+        """Take this trained network as the estimator's."""
         self.model_ = model
         self._begin()
         self._compile()
@@ -52,16 +52,16 @@ class AroundModels(Exported, TrainedEstimator):
 
 
 class Ending(NamedTuple):
-    """How the outputs of a model become probabilities of sorted classes.
+    """How a model's outputs become probabilities of sorted classes.
 
     Attributes
     ----------
     classes : ndarray
         Sorted.
     order : ndarray or None
-        The number of each one's unit; None where they are sorted already.
+        The number of each class' unit; None if the units are sorted already.
     units : int
-        Of the model, 1 for two classes.
+        Number of the model's units; 1 for two classes.
     """
 
     classes: np.ndarray
@@ -70,7 +70,7 @@ class Ending(NamedTuple):
 
 
 def ending(where: str, model: Model, classes: Any) -> Ending:
-    """Return what becomes of a classifier's units; `classes` are its labels in the order of the units."""
+    """Return the ending for a classifier's units; `classes` are its labels in the order of the units."""
     units = model.output_shape[1]
     count = max(units, 2)
     labels = np.arange(count) if classes is None else np.asarray(classes)
@@ -83,9 +83,9 @@ def ending(where: str, model: Model, classes: Any) -> Ending:
 
 
 def classifying(where: str, model: Model, end: Ending) -> Model:
-    """Return a copy of a trained model, weights included, that gives the probabilities of sorted classes.
+    """Return a copy of a trained model with its weights, whose outputs are probabilities of sorted classes.
 
-    A softmax stays as it is, scores get one; one sigmoid, or one score, is that of the second of two classes.
+    A softmax is kept; scores get one. One sigmoid, or one score, belongs to the second of two classes.
     """
     flow = model._inlined().flow
     layer = flow.uses[flow.outputs[0] - 1].layer
@@ -110,9 +110,9 @@ def classifying(where: str, model: Model, end: Ending) -> Model:
 
 
 def weights_of(layer: Dense, end: Ending) -> list[np.ndarray]:
-    """Return the weights of the last layer with its units in the order of the classes.
+    """Return the weights of the last layer, with units in the order of the classes.
 
-    One unit z becomes (0, z), of which a softmax makes 1 - sigmoid(z) and sigmoid(z).
+    One unit z becomes (0, z), for which softmax returns 1 - sigmoid(z) and sigmoid(z).
     """
     arrays = layer.get_weights()
     if end.units == 1:
@@ -129,7 +129,7 @@ def copied(
     *,
     softmax: bool = False,
 ) -> Model:
-    """Return a copy of a trained model with its weights, if asked for with another layer or a softmax."""
+    """Return a copy of a trained model with its weights; optionally replace one layer, or add a softmax."""
     x = graphs.image(model.input_shape[1:], model.data_format)
     instead = {path: new for path, layer in model._named if layer is old and new is not None}
     y, copies = graphs.grafted(where, model, x, instead)

@@ -1,4 +1,4 @@
-"""How the classifier and the regressor learn, and what they tell of it."""
+"""The training of the classifier and the regressor, and their records of it."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from cconv.optimizers import Optimizer
 
 
 class Held(NamedTuple):
-    """What `fit` was given as validation samples, all None if nothing."""
+    """The validation samples given to `fit`; all None without any."""
 
     X: Any
     y: Any
@@ -31,10 +31,10 @@ class Held(NamedTuple):
 
 
 class TrainedEstimator(ConvolutionalEstimator):
-    """Base of `CNNClassifier` and `CNNRegressor`, which give it constructor, targets and scores."""
+    """Base of `CNNClassifier` and `CNNRegressor`, which add constructor, targets and scores."""
 
     def _learn_targets(self, y: np.ndarray) -> None:
-        """Know from all targets of a first fit what classes there are."""
+        """Learn from all targets of a first fit which classes there are."""
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         """Return the targets as numbers."""
@@ -49,17 +49,17 @@ class TrainedEstimator(ConvolutionalEstimator):
         return samples
 
     def _learnable(self, samples: Samples, first: bool) -> Samples:
-        """Return the samples with targets on the scale that the network learns."""
+        """Return the samples with targets scaled for the network."""
         return samples
 
     def _per_sample(self, samples: Samples) -> PerSample:
-        """Return what gives numbers whose mean is the score of outputs for these samples."""
+        """Return a function whose numbers have the score of outputs for these samples as mean."""
         raise NotImplementedError
 
     # --- data ---------------------------------------------------------------------------------
 
     def _check_lists(self) -> None:
-        """Look into the parameters that scikit-learn's constraints only know as lists."""
+        """Check list parameters in more detail than scikit-learn's constraints do."""
         for callback in flat(self.callbacks):
             if not isinstance(callback, Callback):
                 raise InvalidParameterError(
@@ -68,12 +68,12 @@ class TrainedEstimator(ConvolutionalEstimator):
                 )
 
     def _samples(self, x: np.ndarray, y: Any, sample_weight: Any) -> Samples:
-        """Return checked data as far as they have weight; targets are as they were given."""
+        """Return checked data without samples of weight 0; targets are unchanged."""
         weight = data.sample_weights(type(self).__name__, sample_weight, x)
         return data.without_zeros(Samples(x, np.asarray(y), weight))
 
     def _held(self, held: Held, **checks: Any) -> Samples | None:
-        """Return the validation samples that `fit` was given."""
+        """Return the validation samples given to `fit`."""
         where = type(self).__name__
         if held.X is None or held.y is None:
             if any(part is not None for part in held):
@@ -88,7 +88,7 @@ class TrainedEstimator(ConvolutionalEstimator):
             raise type(error)(f"{where}: X_val, y_val: {error}") from error
 
     def _set_apart(self, samples: Samples) -> tuple[Samples, Samples | None]:
-        """Return the samples to train on and, with early stopping, those to validate on."""
+        """Return the training samples and, with early stopping, the validation samples."""
         if not self.early_stopping:
             return samples, None
         train, apart = train_test_split(
@@ -112,16 +112,16 @@ class TrainedEstimator(ConvolutionalEstimator):
         return named_optimizer(self.optimizer, self.learning_rate)
 
     def _compile(self) -> None:
-        """Let the model learn by a new optimizer."""
+        """Compile the model with a new optimizer."""
         optimizer = self._optimizer()
         self._learns_by = networks.described(optimizer)
         self.model_.compile(optimizer, losses.get(self._loss))
 
     def _follow_optimizer(self) -> None:
-        """Go on with the optimizer as the parameters have it now, and with what it remembers of its steps."""
+        """Apply changed optimizer parameters, and keep the optimizer's state if its class is the same."""
         wanted = self._optimizer()
         if networks.described(wanted) == self._learns_by:
-            return  # what a callback has changed stays
+            return  # changes made by callbacks are kept
         if type(wanted) is not type(self.model_.optimizer):
             self._compile()
             return
@@ -132,7 +132,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         return self.layers, self.augment, self.alpha, np.dtype(self.dtype).name
 
     def _check_network(self) -> None:
-        """Refuse a network that goes on learning but is no longer what the parameters say."""
+        """Refuse to continue training a network whose parameters have changed."""
         if networks.described(*self._shaping()) != self._network_of:
             raise ValueError(
                 f"{type(self).__name__}: layers, augment, alpha and dtype must stay as they were when the "
@@ -160,7 +160,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         self._begin()
 
     def _begin(self) -> None:
-        """Forget all epochs of another network."""
+        """Reset the records of all epochs."""
         self._network_of = networks.described(*self._shaping())
         self.loss_curve_: list[float] = []
         self.history_: dict[str, list[float]] = {}
@@ -172,7 +172,7 @@ class TrainedEstimator(ConvolutionalEstimator):
     # --- training -----------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any) -> Self:
-        """Train on all of the data, for `max_epochs` or until there is no more progress."""
+        """Train on all data, for `max_epochs` or until there is no more progress."""
         first = not (self.warm_start and hasattr(self, "model_"))
         self._check_lists()
         if not first:
@@ -211,11 +211,11 @@ class TrainedEstimator(ConvolutionalEstimator):
             f"{self.n_iter_no_change} epochs without an improvement by tol={self.tol}: allow more epochs, "
             "or pass tol=None to train for just so many",
             ConvergenceWarning,
-            stacklevel=5,  # where the user calls fit
+            stacklevel=5,  # the user's call of fit
         )
 
     def _watch(self, apart: Samples | None) -> Watch:
-        """Return what looks at the epochs of a fit."""
+        """Return the callback that observes the epochs of a fit."""
         validate = None
         if apart is not None:
             held = self._learnable(apart, False)
@@ -230,11 +230,11 @@ class TrainedEstimator(ConvolutionalEstimator):
         )
 
     def _train(self, samples: Samples, epochs: int, seen: int, shuffle: bool, *watching: Callback) -> None:
-        """Run so many epochs of the compiled model over samples that stand for `seen`; note how they went."""
+        """Train the compiled model for some epochs, on samples that represent `seen`; record the figures."""
         weight = None if shuffle else samples.weight
         bar = [ProgressBar(lines=int(self.verbose) > 1)] if self.verbose else []
         told = Told()
-        # Figures for callbacks, and no part of what `model_` is to the user.
+        # Scores for callbacks only; `model_` itself is compiled without metrics.
         self.model_.metrics = [figures.Score(self._score_name, self._per_sample(samples), weight)]
         try:
             self.model_.fit(
@@ -256,14 +256,14 @@ class TrainedEstimator(ConvolutionalEstimator):
         self._note(told.epochs, seen)
 
     def _end_early(self, watching: tuple[Callback, ...]) -> None:
-        """Keep what the epochs have given until the user interrupted them, as scikit-learn's networks do."""
+        """After an interrupt by the user, keep the results so far, as scikit-learn's networks do."""
         for callback in watching:
             callback.on_train_end()
         self.model_.stop_training = True
         warnings.warn(f"{type(self).__name__}: training interrupted by the user", stacklevel=6)
 
     def _note(self, epochs: Sequence[Mapping[str, float]], seen: int) -> None:
-        """Add the figures of new epochs to those there are."""
+        """Append the figures of new epochs."""
         self.history_ = figures.extended(self.history_, epochs, self.n_iter_)
         self.loss_curve_ += [epoch["loss"] for epoch in epochs]
         self.t_ += seen * len(epochs)
@@ -272,7 +272,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         self.best_loss_: float | None = None if self.early_stopping else min(self.loss_curve_)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, **checks: Any) -> Self:
-        """Pass over these data once."""
+        """Make one pass over these data."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_lists()
@@ -283,7 +283,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         targets = self._targets(np.asarray(y))
         weighted = self._weighted(Samples(x, targets, weight))
         kept = data.without_zeros(weighted)
-        learns = len(kept.x) > 0  # a piece may be all of classes whose weight is 0
+        learns = len(kept.x) > 0  # all classes in a piece may have weight 0
         samples = self._learnable(kept if learns else weighted, first)
         with threads.limit(self.n_threads):
             if first:

@@ -1,4 +1,4 @@
-"""What an estimator hears of its epochs, and when it stops training."""
+"""The callbacks of an estimator: they record its epochs, and stop its training."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from cconv.callbacks import Callback
 
 
 class Told(Callback):
-    """Keeps the figures of every epoch, those too that callbacks behind it add.
+    """Records the figures of every epoch, including those that later callbacks add.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Told(Callback):
         self.epochs: list[Mapping[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keep the figures."""
+        """Store the figures."""
         self.epochs.append(logs or {})
 
     def get_state(self) -> dict[str, Any]:
@@ -28,29 +28,29 @@ class Told(Callback):
         return {"epochs": [dict(epoch) for epoch in self.epochs]}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up the figures of the epochs before."""
+        """Restore the figures of earlier epochs."""
         self.epochs = state["epochs"]
 
 
 class Watch(Callback):
-    """Stops training after `patience` epochs without progress, by scikit-learn's rule for its networks.
+    """Stops training after `patience` epochs without progress, by the rule of scikit-learn's networks.
 
-    Progress is a validation score more than `tol` above the best, and then the weights of the best
-    score are given back at the end; without a score it is a loss more than `tol` below the best.
-    The figures of validation samples are added to those of the epoch, where later callbacks find them.
+    With `follow`, progress is a validation score more than `tol` above the best, and the weights of the best
+    score are restored at the end; otherwise it is a loss more than `tol` below the best. The figures of
+    validation samples are added to the epoch's logs, where later callbacks find them.
 
     Parameters
     ----------
     validate : callable or None
-        Returns loss and score of the model as it is, for samples that it does not learn from.
+        Returns loss and score of the current model, for samples that it is not trained on.
     score : str
-        What the score is called.
+        The name of the score.
     follow : bool
-        Whether progress is that of the validation score.
+        Whether to follow the validation score.
     tol : float or None
         At least 0; None never stops.
     patience : int
-        Epochs.
+        Number of epochs.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Watch(Callback):
         self._waited = 0
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Remember the weights that there are."""
+        """Store the current weights."""
         self._weights = self.model.get_weights() if self.follow else None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -99,16 +99,16 @@ class Watch(Callback):
             self.model.stop_training = True
 
     def get_state(self) -> dict[str, Any]:
-        """Return the scores, the best of them, its weights, and how long there was no better one."""
+        """Return the scores, the best value, its weights, and the number of epochs since."""
         return {name: getattr(self, name) for name in ("scores", "_best", "_waited", "_weights")}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore the state that `get_state` returned."""
         for name in ("_best", "_waited", "_weights"):
             setattr(self, name, state[name])
         self.scores[:] = state["scores"]
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Give back the weights of the best epoch."""
+        """Restore the weights of the best epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)

@@ -1,7 +1,7 @@
-"""Initial values of weights, by name or as objects, the same for a seed on every machine.
+"""Initial values of weights, by name or as objects; the same for a seed on every machine.
 
-Draws are counter-based (`seeds.bits`), and normal numbers come from uniform ones by `exactmath`:
-no machine-dependent function takes part.
+Draws are counter-based (`seeds.bits`), and `exactmath` computes normal numbers from uniform ones, so no
+machine-dependent function is used.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ __all__ = [
     "zeros",
 ]
 
-# As Keras also calls them: `kernel_initializer=initializers.he_normal(seed=1)`.
+# Keras' alternative names: `kernel_initializer=initializers.he_normal(seed=1)`.
 constant, zeros, ones, identity, orthogonal = Constant, Zeros, Ones, Identity, Orthogonal
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
 variance_scaling, IdentityInitializer, OrthogonalInitializer = VarianceScaling, Identity, Orthogonal
@@ -93,19 +93,19 @@ _CLASSES: dict[str, type[Initializer]] = {
 
 
 def get(value: Any, where: str = "initializers.get", name: str = "value") -> Initializer:
-    """Return the initializer that `value` stands for.
+    """Return the initializer for `value`.
 
     Parameters
     ----------
     value : str, Initializer or mapping
         ``"glorot_uniform"``, ``GlorotUniform()`` or its configuration.
     where, name : str
-        Begin the error message.
+        Prefix of the error message.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        If there is no such initializer.
 
     Examples
     --------
@@ -127,12 +127,12 @@ def serialize(initializer: Initializer) -> Any:
 
 
 def deserialize(config: Any) -> Initializer:
-    """Return the initializer that `serialize` described.
+    """Return the initializer of a configuration from `serialize`.
 
     Raises
     ------
     TypeError, ValueError
-        When it describes none.
+        If there is no such initializer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The base of the initializers, and the numbers that they depend on."""
+"""The base of the initializers, and the fans of a kernel."""
 
 import functools
 import inspect
@@ -16,7 +16,7 @@ from cconv.seeds import new_seed
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a kernel `(…, in, out)`: the terms an output and a dx sum.
+    """Return (fan_in, fan_out) of a kernel `(…, in, out)`: the terms in the sum of an output, and of a dx.
 
     Examples
     --------
@@ -31,9 +31,9 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _checked(own: Callable[..., Any]) -> Callable[..., np.ndarray]:
-    """Return what is called in place of the `__call__` of a class of the user's own.
+    """Return a wrapper of a user-defined `__call__`.
 
-    That need not take what does not concern it, and may return any array of the shape that was asked for.
+    The wrapped method need not take all options, and may return any real array of the requested shape.
     """
     parameters = inspect.signature(own).parameters
     every = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -58,7 +58,8 @@ class Initializer(arguments.Configured):
     """Base of the initializers.
 
     A class of your own defines ``__call__(self, shape, dtype=None)``, as in Keras, which returns an array of
-    that shape; it may also take ``seed``, the model's, and ``stream``, a number that the array alone has.
+    that shape. It may also take ``seed``, the model's seed, and ``stream``, a number that identifies the
+    array.
 
     Examples
     --------
@@ -95,9 +96,9 @@ class Initializer(arguments.Configured):
         dtype : dtype
             float32 or float64: the same draws, rounded.
         seed : int, optional
-            Key of the draws, unless the initializer was made with a seed of its own.
+            Seed of the draws, unless the initializer has a seed of its own.
         stream : int
-            Names the array among those of one seed.
+            Identifies the array among all arrays with the same seed.
 
         Returns
         -------

@@ -51,7 +51,7 @@ class Ones(Initializer):
 
 
 class Identity(Initializer):
-    """The identity matrix times `gain`, for weights of two axes, which need not be alike.
+    """The identity matrix times `gain`, for weights with two axes of any lengths.
 
     Examples
     --------

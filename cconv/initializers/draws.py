@@ -1,4 +1,4 @@
-"""Initial values that are drawn, each by itself."""
+"""Initial values that are drawn independently of each other."""
 
 import math
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from cconv.initializers.base import Initializer, fans
 from cconv.seeds import bits, check_seed
 from cconv.seeds import uniform as uniform_of
 
-CHUNK = 1 << 16  # draws made at a time: a large kernel needs no second array of its size
-CUT = 0.02275013194817921  # Φ(-2), where the truncated normal distribution ends
-# Standard deviation of a normal distribution that is cut at two of its standard deviations.
+CHUNK = 1 << 16  # number of draws at a time, so that a large kernel needs no second array of its size
+CUT = 0.02275013194817921  # Φ(-2), the probability of each tail that truncation removes
+# Standard deviation of the standard normal distribution truncated at ±2.
 CUT_STDDEV = 0.87962566103423978
 
 
 def _draws(flat: np.ndarray, seed: int, stream: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (place, uniform draws for it) until the array is full."""
+    """Yield (slice, uniform draws for it) until the array is full."""
     generator = bits(seed, stream)
     for start in range(0, flat.size, CHUNK):
         place = slice(start, min(start + CHUNK, flat.size))
@@ -26,7 +26,7 @@ def _draws(flat: np.ndarray, seed: int, stream: int) -> Iterator[tuple[slice, np
 
 
 def own_seed(where: str, seed: int | None) -> int | None:
-    """Return the seed of an initializer that was given one, checked; None stays."""
+    """Return an initializer's seed, checked, or None."""
     return None if seed is None else check_seed(where, seed)
 
 
@@ -71,9 +71,9 @@ class RandomNormal(Initializer):
 
 
 class TruncatedNormal(Initializer):
-    """Normal draws, those beyond two standard deviations left out.
+    """Normal draws without those beyond two standard deviations.
 
-    `stddev` is that of the distribution before the cut, as in Keras.
+    `stddev` is that of the distribution before truncation, as in Keras.
 
     Examples
     --------
@@ -93,18 +93,18 @@ class TruncatedNormal(Initializer):
 
 
 class VarianceScaling(Initializer):
-    """Draws whose variance is `scale` / fan, so that signals keep their size from layer to layer.
+    """Draws with variance `scale` / fan, so that signals keep their size from layer to layer.
 
     Parameters
     ----------
     scale : float
         Numerator of the variance, above 0.
     mode : {"fan_in", "fan_out", "fan_avg"}
-        Which fan divides it.
+        The fan by which to divide.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         Shape of the distribution.
     seed : int, optional
-        Key of the draws; by default the caller's.
+        Seed of the draws; by default the caller's.
 
     Notes
     -----
@@ -149,7 +149,7 @@ class VarianceScaling(Initializer):
 
 
 class _Scaled(VarianceScaling):
-    """A variance scaling whose three choices are fixed."""
+    """A variance scaling with fixed scale, mode and distribution."""
 
     choice: tuple[float, str, str]
 

@@ -9,17 +9,18 @@ from cconv.initializers.draws import RandomNormal, own_seed
 
 
 class Orthogonal(Initializer):
-    """A kernel whose columns are orthogonal and of length `gain`, or whose rows are if there are fewer.
+    """A kernel with orthogonal columns of length `gain`, or with orthogonal rows if it has fewer rows.
 
-    Of more than two axes all but the last are one. The matrix is uniform among all such (Saxe, McClelland,
-    Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks").
+    With more than two axes, all but the last are flattened into rows. The matrix is uniformly distributed
+    (Saxe, McClelland, Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks").
 
     Parameters
     ----------
     gain : float
-        Factor of everything.
+        Factor of all values.
     seed : int, optional
-        Key of the draws; by default the caller's.
+        Seed of the draws; by default the caller's.
 
     Examples
     --------
@@ -48,11 +49,11 @@ class Orthogonal(Initializer):
 
 
 def _make_orthonormal(vectors: np.ndarray) -> None:
-    """Make the rows orthonormal, one after another: Gram and Schmidt's way, each step twice.
+    """Make the rows orthonormal by the Gram-Schmidt process, with two projections for each row.
 
-    Twice is enough for all digits (Giraud, Langou, Rozložník 2005, "The loss of orthogonality in the
-    Gram-Schmidt orthogonalization process"). Each row keeps its direction in what is left of it, which makes
-    the matrix uniform. Sums are trees, so that the bits are the same on every machine.
+    Two are enough for full accuracy (Giraud, Langou, Rozložník 2005, "The loss of orthogonality in the
+    Gram-Schmidt orthogonalization process"). A row's sign is not changed, so the matrix is uniformly
+    distributed. Sums are trees, so that the bits are the same on every machine.
     """
     for number, vector in enumerate(vectors):
         before = vectors[:number]

@@ -1,1 +1,1 @@
-"""How data comes in: checked, gathered, converted and prepared batch by batch."""
+"""How input data are checked, gathered, converted and prepared, batch by batch."""

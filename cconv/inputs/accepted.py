@@ -18,9 +18,9 @@ from cconv.inputs.targets import Exit
 
 
 class Data(NamedTuple):
-    """Samples with their targets and weights, checked; nothing of it is copied.
+    """Samples with their targets and weights, checked but not copied.
 
-    Of several inputs or outputs each is a tuple, in which None stands where an output has none.
+    With several inputs or outputs each is a tuple, with None for an output without targets or weights.
     """
 
     x: Any
@@ -29,7 +29,7 @@ class Data(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many samples there are."""
+        """Number of samples."""
         return len(each_of(self.x)[0])
 
     def part(self, start: int, stop: int) -> "Data":
@@ -50,13 +50,13 @@ class Structure(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One for each."""
+        """Return one name for each."""
 
     def parted(self, where: str, what: str, given: Any, may_lack: tuple[str, ...] = ...) -> tuple[Any, ...]:
-        """Return what a user gave for each, in order."""
+        """Return the given values, one for each, in order."""
 
     def weights(self, where: str, what: str, given: Any) -> tuple[Any, ...]:
-        """Return the weights that a user gave for each, in order."""
+        """Return the given weights, one for each, in order."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,21 @@ class Boundary:
     Attributes
     ----------
     where, layer : str
-        How error messages begin, and what they call the first layer.
+        Prefix of error messages, and their name for the first layer.
     dtype : numpy.dtype
-        What the model computes in.
+        Dtype of the model's computations.
     channels_first : bool
         Layout of the images that the user gives.
     inputs, outputs : Structure
-        How they are given.
+        How inputs and outputs are given.
     input_shapes : tuple of tuples of int
-        Of one sample of each input as the user gives it.
+        Shape of one sample of each input, as the user gives it.
     exits : tuple of Exit
-        What each output needs.
+        Each output's requirements.
     unneeded : tuple of str
         The outputs that need no targets.
     front : Front
-        The first layers, as far as they may be computed where a batch is gathered.
+        The first layers, as far as they may be computed while a batch is gathered.
     """
 
     where: str
@@ -95,17 +95,18 @@ class Boundary:
     front: Front
 
     def at(self, where: str) -> "Boundary":
-        """Return the same with error messages that begin otherwise."""
+        """Return the same boundary with another prefix of error messages."""
         return replace(self, where=where, exits=tuple([replace(exit, where=where) for exit in self.exits]))
 
     def read(self, x: Any) -> Any:
-        """Return the samples that a user gave, and `samples` of them."""
+        """Return the user's samples as `samples` of arrays."""
         return self.samples(read(self.where, self.inputs, x))
 
     def samples(self, x: Any) -> Any:
-        """Return x; ValueError when its shape is not the model's.
+        """Return x; ValueError if its shape is not the model's.
 
-        As in Keras a last axis of length 1, such as that of grey images' channel, may be missing or too many.
+        As in Keras, a last axis of length 1, such as the channel of grey images, may be missing or
+        superfluous.
         """
         if len(self.input_shapes) == 1:
             return self._of_shape(x, self.input_shapes[0], self.layer)
@@ -123,7 +124,7 @@ class Boundary:
         return found
 
     def _of_shape(self, x: Rows, shape: tuple[int, ...], called: str) -> Rows:
-        """Return the samples of one input, as it takes them."""
+        """Return the samples of one input, in the input's shape."""
         if isinstance(x, np.ndarray) and shape[-1:] == (1,) and x.shape[1:] == shape[:-1]:
             x = x[..., np.newaxis]
         elif isinstance(x, np.ndarray) and x.shape[1:] == (*shape, 1):
@@ -144,7 +145,7 @@ class Boundary:
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> Data:
-        """Return samples, targets and weights; TypeError or ValueError if they do not belong together."""
+        """Return samples, targets and weights; TypeError or ValueError if they do not fit each other."""
         n = Data(x).n
         if len(self.exits) == 1:
             return self._data_of_one(x, y, n, sample_weight, class_weight)
@@ -204,7 +205,7 @@ class Boundary:
 
 
 def read(where: str, inputs: Structure, x: Any, may_be_empty: bool = False) -> Any:
-    """Return the samples that a user gave as rows, those of several inputs in a tuple."""
+    """Return the user's samples as rows; a tuple of rows for several inputs."""
     parts = inputs.parted(where, "x", x)
     if len(parts) == 1:
         return rows_of(where, "x", parts[0], may_be_empty)
@@ -217,7 +218,7 @@ def read(where: str, inputs: Structure, x: Any, may_be_empty: bool = False) -> A
 
 
 def _blocks_of(data: Data, batch_size: int) -> Blocks | None:
-    """Return how the parts of the data that are not in memory are read; None where there are none."""
+    """Return how to read the data that are not in memory; None if all are in memory."""
     stored = [rows for column in data for rows in each_of(column) if isinstance(rows, Stored)]
     if not stored:
         return None

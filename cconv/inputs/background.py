@@ -1,4 +1,4 @@
-"""A thread that does the next piece of work while the caller uses what the last one gave."""
+"""A thread that does the next piece of work while the caller uses the last result."""
 
 import contextvars
 import os
@@ -12,16 +12,17 @@ from cconv.arguments.control import controlled
 
 
 class Background:
-    """One thread, one piece of work ahead.
+    """One thread that does one piece of work ahead.
 
-    The work is the same with and without the thread, which is why the caller may take what was never begun
-    in one: where no thread can be had, and in a child that was forked meanwhile, `take` does the work itself.
-    The kernels that the work calls run serially, so that the thread has no team of OpenMP's.
+    Results are the same with and without the thread. Where no thread can be started, and in a process that
+    was forked since `begin`, `take` does the work itself. Kernels that the work calls run serially, so
+    that the thread needs no OpenMP team.
 
     Parameters
     ----------
     work : callable
-        What is done. Its result is the caller's as soon as it is taken; what it raises is raised by `take`.
+        The function to call. `take` returns its result, which then belongs to the caller, or raises its
+        error.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class Background:
         self._work = work
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._begun = self._ended = 0  # how often; they differ while there is something to take
+        self._begun = self._ended = 0  # numbers of pieces; equal if there is nothing to take
         self._given: tuple[Any, ...] = ()
         self._process = os.getpid()
         self._thread: threading.Thread | None = threading.Thread(
@@ -44,22 +45,22 @@ class Background:
         )
         try:
             self._thread.start()
-        except RuntimeError:  # the system has no more threads, or Python is about to end
+        except RuntimeError:  # the system has no more threads, or Python is shutting down
             self._thread = None
 
     def _runs(self) -> bool:
         return self._thread is not None and os.getpid() == self._process
 
     def begin(self, *given: Any) -> None:
-        """Start on ``work(*given)``; what was begun before has been taken or forgotten."""
+        """Start ``work(*given)``; the previous result must have been taken or forgotten."""
         self._begun += 1
         self._given = given
         if self._runs():
-            # What the caller has set for itself, such as np.errstate, holds for the work too.
+            # The caller's context, such as np.errstate, holds for the work too.
             self._jobs.put((contextvars.copy_context(), given))
 
     def take(self) -> Any:
-        """Return the result of what was begun, as soon as there is one."""
+        """Wait for the result of the work that was begun, and return it."""
         if not self._runs():
             self._ended = self._begun
             return self._work(*self._given)
@@ -69,26 +70,26 @@ class Background:
             try:
                 raise error
             finally:
-                del error  # else its traceback would hold this frame, which holds the error
+                del error  # avoids a cycle: the error's traceback refers to this frame
         return result
 
     def forget(self) -> None:
-        """Wait for the end of what was begun and not taken, if there is such, and drop its result."""
+        """Wait for the end of work whose result was not taken, if any, and drop the result."""
         if self._runs() and self._ended != self._begun:
             self._results.get()
         self._ended = self._begun
 
     def close(self) -> None:
-        """End the thread, after the piece of work it is at."""
+        """End the thread after its current piece of work."""
         thread, running, self._thread = self._thread, self._runs(), None
         if thread is not None and running:
             self._jobs.put(None)
             thread.join()
 
 
-@controlled  # the thread has the state of the one that made it
+@controlled  # a thread inherits its creator's floating-point state
 def _serve(work: Callable[..., Any], jobs: Any, results: Any) -> None:
-    """Do one piece of work after the other."""
+    """Do pieces of work until None comes."""
     with threads.limit(1):
         while (job := jobs.get()) is not None:
             context, given = job
@@ -98,4 +99,4 @@ def _serve(work: Callable[..., Any], jobs: Any, results: Any) -> None:
             except BaseException as raised:
                 error = raised
             results.put((result, error))
-            del job, given, context, result, error  # nothing is held while there is nothing to do
+            del job, given, context, result, error  # an idle thread keeps no references

@@ -1,8 +1,8 @@
 """A data set, batch by batch: gathered, converted, augmented and shuffled without ever copying the whole.
 
-The data set stays where it is and as it is: bytes in memory, a file on disk that is mapped. What
-a batch needs of it is converted into one of two buffers, in the background while the model works on
-the other. A model's first layers, if they only rescale and augment, are computed on the way.
+The data set stays as it is: in memory, or in a file that is mapped. The next batch is converted into one of
+two buffers in the background, while the model works on the other one. If a model's first layers only
+rescale and augment, they are computed at the same time.
 """
 
 import functools
@@ -23,9 +23,9 @@ from cconv.inputs.orders import epoch_order
 class Batch(NamedTuple):
     """Samples `start` … `start + n` of an epoch; `y` and `weight` may be absent.
 
-    Each is an array; of several inputs or outputs, a tuple of them, and None for those without.
-    `done` is the number of the model's first layers that x has been through already; `given()` returns
-    the samples as they were before. Where x holds only a part of them, `whole` is their number.
+    Each is an array; for several inputs or outputs a tuple of arrays, with None for absent ones. `done` is
+    the number of the model's first layers that are already applied to x; `given()` returns the samples before
+    these layers. If x has only a part of the batch's samples, `whole` is the number of all its samples.
     """
 
     start: int
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many samples there are."""
+        """Number of samples in the batch."""
         if self.whole is not None:
             return self.whole
         x = self.x
@@ -46,48 +46,48 @@ class Batch(NamedTuple):
 
 
 class Source(Protocol):
-    """Where a model's batches come from: what `Batches` of arrays, and all other kinds, have in common."""
+    """A source of batches: what `Batches` of arrays and all other kinds have in common."""
 
     @property
     def n(self) -> int | None:
-        """Samples of an epoch; None where nobody knows before its end."""
+        """Samples in an epoch; None if unknown before its end."""
 
     @property
     def steps(self) -> int | None:
-        """Batches of an epoch; None where nobody knows before its end."""
+        """Batches in an epoch; None if unknown before its end."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def take_part(self, part: Callable[[int], slice] | None) -> None:
-        """Gather only these rows of x of a batch of n samples, where that is less work."""
+        """From now on gather only these rows of x of a batch of n samples, if that saves work."""
 
     def more(self) -> bool:
-        """Whether there is a batch for another epoch; the first may be fetched to find out."""
+        """Whether there is a batch for another epoch; may fetch the first batch to find out."""
 
     def order(self, seed: int, epoch: int) -> Any:
-        """Return the order in which epoch `epoch` is shuffled, for `epoch`."""
+        """Return the shuffled order of epoch `epoch`, as an argument of the method `epoch`."""
 
     def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
         """Yield an epoch's batches from number `first` on; each is valid until the next is asked for."""
 
     def position(self) -> dict[str, Any]:
-        """Return where it stands beside the numbers of epoch and batch; TypeError where nobody can know."""
+        """Return the state beyond the numbers of epoch and batch; TypeError if it cannot be known."""
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be where `position` was, of such a source; the `epoch` that is on, if one is, is asked for next."""
+        """Restore a `position` of such a source; the interrupted epoch, if any, is asked for next."""
 
 
-# Numbers of a batch under which preparing it costs less than having it prepared by another thread.
+# Batches with fewer numbers are prepared in the caller's thread: another thread would cost more.
 BACKGROUND_NUMBERS = 1 << 16
 
 
 class Batches:
-    """The batches of a data set: images, and if given targets and weights, always row by row together.
+    """The batches of a data set: samples, and if given targets and weights, in the same order.
 
     Inside a ``with`` block the next batch is prepared while the caller works on the current one, if there is
-    more than one and the work is worth it. The values do not depend on it.
+    more than one and the work is worth it. The values do not depend on this.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Batches:
     front : Front, optional
         The first layers of the model, as far as they are computed here.
     blocks : Blocks, optional
-        How columns are read that are not in memory.
+        How to read columns that are not in memory.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Batches:
         self.columns: tuple[Any, Any, Any] = (x, y, weight)
         self.n: int = len(x.source)
         self.batch_size: int = min(batch_size, self.n)
-        self._blocks = blocks  # of what is not in memory
+        self._blocks = blocks  # for columns that are not in memory
         self._front = front or Front()
         self._augmented = bool(self._front.augmentations) and len(self) > 1
         self._memory: dict[Any, np.ndarray] = {}
@@ -124,17 +124,17 @@ class Batches:
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch."""
+        """Batches in an epoch."""
         return len(self)
 
     def follow(self, other: "Batches") -> None:
-        """Fill the memory of other batches, which nobody uses any more, where it does."""
+        """Reuse the memory of other batches, which are no longer used, if it fits."""
         for column, before in zip(self.columns, other.columns, strict=True):
             if column is not None and before is not None:
                 column.follow(before)
 
     def take_part(self, part: Callable[[int], slice] | None) -> None:
-        """Gather only these rows of x of a batch of n samples; what is not in memory is read whole."""
+        """Gather only these rows of x of a batch of n samples; ignored for columns that are not in memory."""
         self._part = None if self._blocks is not None else part
 
     def more(self) -> bool:
@@ -158,7 +158,7 @@ class Batches:
             background.close()
 
     def _is_work(self) -> bool:
-        """Whether another thread gains more than it costs: the disk's time, or that of an idle processor."""
+        """Whether a thread is worth its cost: there is disk access, or enough work and an idle processor."""
         x = self.columns[0]
         if x.mapped:
             return True
@@ -166,14 +166,14 @@ class Batches:
         return work and threads.one_to_spare()
 
     def position(self) -> dict[str, Any]:
-        """Return where it stands beside the numbers of epoch and batch: nowhere else."""
+        """Return an empty dict: the numbers of epoch and batch are enough."""
         return {}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Do nothing: order and number of a batch say what it is."""
+        """Do nothing: order and batch number determine a batch."""
 
     def epoch(self, order: np.ndarray | None = None, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch from number `first` on, in the given order of samples or their own.
+        """Yield the batches of one epoch from number `first` on; by default samples are not shuffled.
 
         Each is valid until the next one is asked for.
         """
@@ -184,7 +184,7 @@ class Batches:
         for number, start in enumerate(range(first * self.batch_size, self.n, self.batch_size)):
             state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
             slot = 0 if ahead is None else number % 2
-            # A callback may have changed a layer, or the number of the step, since the batch was begun.
+            # A callback may have changed a layer, or the step's number, since the batch was begun.
             if ahead is not None and begun == state:
                 batch = ahead.take()
             else:
@@ -197,15 +197,15 @@ class Batches:
             yield batch
 
     def _begin(self, order: np.ndarray | None) -> None:
-        """Tell what is not in memory what will be asked for."""
+        """Announce the epoch's order to columns that are not in memory."""
         if self._background is not None:
-            self._background.forget()  # of an epoch that was broken off
+            self._background.forget()  # of an interrupted epoch
         for column in self.columns:
             if column is not None:
                 column.begin(order)
 
     def _pass_by(self, order: np.ndarray | None, count: int) -> None:
-        """Read what is not in memory up to batch `count`: it is read in its order."""
+        """Read columns that are not in memory up to batch `count`: they must be read in order."""
         numbers = np.arange(self.n) if order is None else order
         for start in range(0, min(count * self.batch_size, self.n), self.batch_size):
             for column in self.columns:
@@ -213,7 +213,7 @@ class Batches:
                     column.gather(numbers[start : start + self.batch_size])
 
     def _prepared(self, start: int, order: np.ndarray | None, slot: int, state: FrontState) -> Batch:
-        """Return a batch, in the memory of that slot, of a model whose front is in that state."""
+        """Return a batch in the memory of a slot, for this state of the model's front."""
         x, y, weight = self.columns
         stop = min(start + self.batch_size, self.n)
         part = slice(0, stop - start) if self._part is None else self._part(stop - start)
@@ -249,7 +249,7 @@ class Batches:
         for number, layer in enumerate(self._front.augmentations):
             run.place = ("out", slot) if number == last else ("between", number % 2)
             x = layer.augment(x, run)
-        if np.may_share_memory(x, given):  # whose memory is the next batch's
+        if np.may_share_memory(x, given):  # this memory is used for the next batch
             run.place = ("out", slot)
             kept = run.empty("kept", x.shape, x.dtype)
             kept[...] = x
@@ -257,6 +257,6 @@ class Batches:
         return x
 
     def _given(self, start: int, stop: int, order: np.ndarray | None) -> Any:
-        """Return samples before any layer, in memory of their own."""
+        """Return samples in front of all layers, in memory of their own."""
         column = self.columns[0].apart()
         return column.slice(start, stop) if order is None else column.gather(order[start:stop])

@@ -1,4 +1,4 @@
-"""A column of a data set: samples in memory or in a mapped file, given batch by batch."""
+"""A column of a data set: samples in memory or in a mapped file, read batch by batch."""
 
 import copy
 import mmap
@@ -12,7 +12,7 @@ from cconv.ops import images
 
 
 def is_plain(array: np.ndarray) -> bool:
-    """Whether NumPy gathers rows of it straight from its memory, without a copy of the whole."""
+    """Whether NumPy gathers the array's rows without first copying the whole array."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned and array.dtype.isnative
 
@@ -25,23 +25,23 @@ def _is_mapped(array: Any) -> bool:
 
 
 class Column:
-    """One array of a data set, from which batches are gathered into memory that is reused.
+    """One array of a data set, whose batches are gathered into reused memory.
 
     Parameters
     ----------
     source : ndarray
         Shape (n, ...), any dtype of real numbers, any strides; never modified, never copied whole.
     rows : int
-        The largest batch.
+        The largest batch size.
     dtype : dtype
-        What the batches are converted to; bytes keep their values and are not scaled.
+        Dtype of the batches; bytes keep their values and are not scaled.
     channels_first : bool
-        The source is (n, c, h, w) and the batches are to be (rows, h, w, c).
+        Whether the source is (n, c, h, w), so that batches are transposed to (rows, h, w, c).
 
     Attributes
     ----------
     mapped : bool
-        Whether the source is read from disk as it is used.
+        Whether the source is a mapped file, read from disk on use.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Column:
 
     def __init__(self, source: np.ndarray, rows: int, dtype: np.dtype, channels_first: bool = False) -> None:
         if channels_first and source.ndim == 4 and source.shape[1] == 1:
-            # With one channel the two layouts are the same memory; only the shape is written otherwise.
+            # With one channel both layouts are the same memory; only the shape differs.
             source, channels_first = np.moveaxis(source, 1, -1), False
         self.source = source
         self.rows: int = min(rows, len(source))
@@ -62,12 +62,12 @@ class Column:
         self.mapped: bool = _is_mapped(source)
         shape = source.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.turn else shape
-        # Whole numbers that stay whole are few: one a sample.
+        # Columns that stay integers are small: usually one number per sample.
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}
 
     def begin(self, order: np.ndarray | None) -> None:
-        """Begin an epoch in that order, which is nothing to do where samples are at hand."""
+        """Begin an epoch in that order; nothing to do for samples in memory."""
 
     def slice(
         self,
@@ -77,9 +77,9 @@ class Column:
         rescale: tuple[float, float] | None = None,
         own: bool = False,
     ) -> np.ndarray:
-        """Return the samples from `start` to `stop`: unless `own`, a view of the source where that will do.
+        """Return the samples from `start` to `stop`: a view of the source if possible, unless `own`.
 
-        `slot` is 0 or 1: which of two buffers is filled. `rescale` is a scale and an offset for each number.
+        `slot`, 0 or 1, is the buffer to fill. `rescale` is a scale and an offset for each number.
         """
         rows = self.source[start:stop]
         if rows.dtype == self.dtype and not self.turn and rescale is None and is_plain(rows) and not own:
@@ -93,7 +93,7 @@ class Column:
     def gather(
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
-        """Return the samples with these numbers; the memory is overwritten by the next batch of that slot."""
+        """Return the samples with these numbers; the next batch in the same slot overwrites them."""
         if self._bytes is not None:
             return self._converted(self._bytes, order, len(order), slot, rescale)
         source = self.source
@@ -102,11 +102,11 @@ class Column:
             # mode="clip" because with the default NumPy buffers the output.
             np.take(source, order, axis=0, out=rows, mode="clip")
         else:
-            rows[...] = source[order]  # which copies the batch and, unlike `take`, not the whole
+            rows[...] = source[order]  # copies only the batch; `take` would copy the whole source
         return self._finished(rows, slot, rescale)
 
     def follow(self, other: "Column") -> None:
-        """Fill the memory of another column, whose batches are used up, if it does for these."""
+        """Reuse the memory of another column, whose batches are no longer used, if it fits."""
 
         def kind(column: Column) -> tuple[Any, ...]:
             source = column.source
@@ -122,10 +122,10 @@ class Column:
         return other
 
     def _finished(self, rows: np.ndarray, slot: int, rescale: tuple[float, float] | None) -> np.ndarray:
-        """Return gathered rows as they are to be."""
+        """Return gathered rows in the batch's dtype and layout, rescaled."""
         if rows.dtype == self.dtype and not self.turn and rescale is None:
             return rows
-        if self.dtype.kind != "f":  # whole numbers, which only change their places
+        if self.dtype.kind != "f":  # integers are only transposed
             out = self._place(slot, len(rows), self.shape, self.dtype)
             out[...] = np.moveaxis(rows, 1, -1)
             return out
@@ -152,7 +152,7 @@ class Column:
 def _reused(
     memory: dict[Any, np.ndarray], name: Any, rows: int, shape: tuple[int, ...], dtype: DTypeLike
 ) -> np.ndarray:
-    """Return an array of that shape, of at most so many rows, in memory that has a name."""
+    """Return an array of this shape in named memory, which is made once, for `rows` rows."""
     if name not in memory:
         memory[name] = aligned_empty((rows, *shape[1:]), dtype)
     return memory[name][: shape[0]]

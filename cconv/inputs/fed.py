@@ -1,4 +1,4 @@
-"""Batches of a user's own making, checked one by one and converted as those of arrays are."""
+"""Batches from a user's own object: checked one by one, and converted as batches of arrays are."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -10,13 +10,13 @@ from cconv.inputs.kinds import item_of
 
 
 class Fed:
-    """A source of the batches that a `Feed` gives.
+    """A source of a `Feed`'s batches.
 
     Parameters
     ----------
     feed : Feed
     boundary : Boundary
-        Of the model.
+        What the model accepts.
     labelled : bool
         Whether batches must have targets.
     class_weight : dict of int to float, optional
@@ -34,49 +34,49 @@ class Fed:
     ) -> None:
         self._feed, self._boundary = feed, boundary
         self._labelled, self._class_weight = labelled, class_weight
-        self._given: Any = None  # the epoch that is on
-        self._start = 0  # samples of it that have been given
+        self._given: Any = None  # the current epoch
+        self._start = 0  # number of its samples that have been yielded
 
     @property
     def steps(self) -> int | None:
-        """Batches of an epoch; None where nobody knows."""
+        """Batches in an epoch; None if unknown."""
         return self._feed.steps
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the epoch that is on, with the threads that make its batches."""
+        """End the current epoch, with the threads that make its batches."""
         given, self._given = self._given, None
         if given is not None:
             given.close()
 
     def take_part(self, part: Callable[[int], slice] | None) -> None:
-        """Do nothing: whole batches are given."""
+        """Do nothing: the user's object makes whole batches."""
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch."""
         return self._feed.more()
 
     def order(self, seed: int, epoch: int) -> Any:
-        """Return the order of an epoch, where that can be chosen."""
+        """Return the order of an epoch, if it can be chosen."""
         return self._feed.order(seed, epoch)
 
     def check_first(self) -> None:
-        """Refuse a first batch that does not fit, before anything begins."""
+        """Raise an error if the first batch does not fit, before anything begins."""
         self._data(0, self._feed.first())
 
     def position(self) -> dict[str, Any]:
-        """Return what the feed says, and how many samples of the epoch have been given."""
+        """Return the feed's position, and the number of samples that the epoch has yielded."""
         return {"feed": self._feed.position(), "start": self._start}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be where `position` was."""
+        """Restore a `position`."""
         self._feed.take_up(position["feed"], seed, shuffle)
         self._start = position["start"]
 
     def epoch(self, order: Any = None, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch from number `first` on, each made when it is asked for."""
+        """Yield the batches of one epoch from number `first` on, each made on demand."""
         before = None
         self._start = start = self._start if first else 0
         self._given = self._feed.given(order, first)
@@ -85,14 +85,14 @@ class Fed:
             # One batch by itself: its front, if it augments, is left to the model.
             batches = self._boundary.batches(data, data.n)
             if before is not None:
-                batches.follow(before)  # new memory for every batch would cost as much as filling it
+                batches.follow(before)  # new memory would cost as much as filling it
             before = batches
             self._start += data.n
             yield next(batches.epoch())._replace(start=start)
             start += data.n
 
     def _data(self, number: int, given: Any) -> Data:
-        """Return a batch, checked; the first one is what the user gave, the others are named."""
+        """Return a batch, checked; error messages name every batch but the first."""
         where = self._boundary.where
         boundary = self._boundary.at(f"{where}: batch {number}") if number else self._boundary
         item = item_of(where, number, given, self._labelled)

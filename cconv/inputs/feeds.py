@@ -1,7 +1,7 @@
-"""Batches that a user's own object gives: one after another, or by their numbers.
+"""Batches from a user's own object: an iterable, or an object with numbered batches.
 
-An object of the user's is only ever entered from the thread that called `fit`, and never ahead of the batch
-that is wanted, unless it says by its ``workers`` that several threads may.
+The object's methods are called only in the thread that called `fit`, and no batch is made ahead, unless
+the object allows several threads by its ``workers``.
 """
 
 import itertools
@@ -22,55 +22,55 @@ _END = object()
 
 
 class Feed(Protocol):
-    """What gives batches as a user's object makes them."""
+    """A source of the batches that a user's object makes."""
 
     @property
     def endless(self) -> bool:
-        """Whether it is known to have no end."""
+        """Whether it is known to be endless."""
 
     @property
     def steps(self) -> int | None:
-        """Batches of an epoch; None where nobody knows."""
+        """Batches in an epoch; None if unknown."""
 
     def first(self) -> Any:
-        """Return the first batch, which will still be the first one."""
+        """Return the first batch without consuming it."""
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch."""
 
     def order(self, seed: int, epoch: int) -> Any:
-        """Return the order of an epoch, where that can be chosen."""
+        """Return the order of an epoch, if it can be chosen."""
 
     def given(self, order: Any, first: int = 0) -> Iterator[Any]:
         """Yield the batches of one epoch from number `first` on."""
 
     def position(self) -> dict[str, Any]:
-        """Return where it stands; TypeError where nobody can know."""
+        """Return the state, to go on from; TypeError if it cannot be known."""
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be where `position` was."""
+        """Restore a `position`."""
 
 
 def feed_of(where: str, name: str, x: Any, steps: int | None, again: bool = False) -> Feed:
-    """Return what gives the batches of `x`, so many an epoch if `steps` is a number."""
+    """Return a feed of the batches of `x`; `steps`, if not None, is the number of batches in an epoch."""
     return (Numbered if kind_of(x) == NUMBERED else Stream)(where, name, x, steps, again)
 
 
 class Stream:
-    """Batches of what can be iterated over.
+    """The batches of an iterable.
 
-    An iterator, such as a generator, goes on in the next epoch where it stood; anything else begins anew
-    when it has ended.
+    An iterator, such as a generator, continues in the next epoch; any other iterable is iterated anew when
+    it has ended.
 
     Parameters
     ----------
     where, name : str
-        Begin error messages and warnings.
+        Prefix of error messages and warnings.
     x : iterable
     steps : int or None
-        Batches of an epoch; None: all.
+        Batches in an epoch; None: all.
     again : bool
-        Every epoch begins with the first batch, as far as that can be.
+        Whether every epoch begins with the first batch; impossible for an iterator.
     """
 
     def __init__(self, where: str, name: str, x: Any, steps: int | None, again: bool = False) -> None:
@@ -79,33 +79,33 @@ class Stream:
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []
         self._begun = False
-        self._taken = 0  # batches that the iterator has given to an epoch
+        self._taken = 0  # number of the iterator's batches that have been yielded
 
     @property
     def endless(self) -> bool:
-        """Whether it is known to have no end; of a generator nobody knows."""
+        """Whether it is known to be endless; for a generator this is unknown."""
         return is_endless(self._x)
 
     @property
     def steps(self) -> int | None:
-        """Batches of an epoch; None where nobody knows."""
+        """Batches in an epoch; None if unknown."""
         return self._limit if self._limit is not None else length_of(self._x)
 
     def first(self) -> Any:
-        """Return the first batch, which will still be the first one."""
+        """Return the first batch without consuming it."""
         if not self._fetch():
             raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
         return self._ahead[0]
 
     def more(self) -> bool:
-        """Whether there is a batch for another epoch; a warning if there is not."""
+        """Whether there is a batch for another epoch; warns if not."""
         found = self._fetch()
         if not found:
             warn_of_end(self._where, 0, self._limit)
         return found
 
     def _fetch(self) -> bool:
-        """See to it that a batch is at hand; False where there is none any more."""
+        """Fetch the next batch if none is waiting; False if there are no more."""
         for _ in range(2):
             if self._ahead:
                 return True
@@ -127,7 +127,7 @@ class Stream:
         """Return None: the order is the object's own."""
 
     def position(self) -> dict[str, Any]:
-        """Return how far its iterator has come, or what the object says of itself."""
+        """Return the number of batches taken from the iterator, or the object's own state."""
         if has_state(self._x):
             return {"state": self._x.get_state()}
         if self._once:
@@ -139,7 +139,7 @@ class Stream:
         return {"taken": self._taken if self._iterator is not None else 0}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be where `position` was: what the iterator gave before is asked for once more, and dropped."""
+        """Restore a `position`; without a state of the object, iterate anew and skip the batches before."""
         self._iterator, self._ahead = None, []
         if "state" in position:
             self._x.set_state(position["state"])
@@ -175,30 +175,30 @@ class Stream:
 
 
 class Numbered:
-    """Batches that have numbers: ``x[i]`` is batch i, of ``len(x)`` or ``x.num_batches``.
+    """Numbered batches: ``x[i]`` is batch i, of ``len(x)`` or ``x.num_batches``.
 
-    Its `on_epoch_begin` and `on_epoch_end`, if it has them, are called. Where its ``workers`` is larger than
-    1, so many threads make batches ahead, at most ``max_queue_size``.
+    Calls the object's `on_epoch_begin` and `on_epoch_end`, if it has them. If its ``workers`` is greater than
+    1, as many threads make batches ahead, at most ``max_queue_size``.
 
     Parameters
     ----------
     where, name : str
-        Begin error messages and warnings.
+        Prefix of error messages and warnings.
     x : object
     steps : int or None
-        Batches of an epoch; None: all.
+        Batches in an epoch; None: all.
     again : bool
-        Every epoch begins with the first batch, as far as that can be.
+        Whether every epoch begins a new pass.
     """
 
     def __init__(self, where: str, name: str, x: Any, steps: int | None, again: bool = False) -> None:
         self._where, self._name, self._x, self._limit, self._again = where, name, x, steps, again
         self._count()
-        self._asked: int | None = None  # the epoch whose order was asked for last
-        self._pass: int | None = None  # that in whose order the pass is
+        self._asked: int | None = None  # the last epoch whose order was requested
+        self._pass: int | None = None  # the epoch whose order the pass has
         self._first: list[Any] = []
         self._left: Iterator[Any] | None = None
-        self._place = 0  # in the pass
+        self._place = 0  # number of the pass's batches so far
 
     @property
     def endless(self) -> bool:
@@ -206,7 +206,7 @@ class Numbered:
         return self._count() is None
 
     def _count(self) -> int | None:
-        """Return the number of batches; None for one that says it has no end."""
+        """Return the number of batches; None for an endless object."""
         count = self._x.num_batches if hasattr(self._x, "num_batches") else len(self._x)
         if count is not None and not (is_int(count) and count >= 0):
             raise TypeError(
@@ -216,11 +216,11 @@ class Numbered:
 
     @property
     def steps(self) -> int | None:
-        """Batches of an epoch; None where nobody knows."""
+        """Batches in an epoch; None if unknown."""
         return self._limit if self._limit is not None else self._count()
 
     def first(self) -> Any:
-        """Return the first batch, which will still be the first one."""
+        """Return the first batch without consuming it."""
         if not self._first:
             if self._count() == 0:
                 raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
@@ -232,18 +232,18 @@ class Numbered:
         return self._count() != 0
 
     def order(self, seed: int, epoch: int) -> Any:
-        """Return the order of the batches; None where they have no end."""
+        """Return the order of the batches; None if they are endless."""
         self._asked = epoch
         count = self._count()
         return None if count is None else epoch_order(seed, epoch, count)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch in whose order the pass is, its batches before, and the object's state."""
+        """Return the epoch whose order the pass has, its number of batches so far, and the object's state."""
         state = self._x.get_state() if has_state(self._x) else None
         return {"pass": self._pass, "place": self._place if self._left is not None else 0, "state": state}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be in that pass."""
+        """Restore a `position`."""
         if position["state"] is not None and has_state(self._x):
             self._first = []
             self._x.set_state(position["state"])
@@ -282,7 +282,7 @@ class Numbered:
         _call(self._x, "on_epoch_end")
 
     def _made(self, numbers: list[int]) -> Iterator[Any]:
-        """Yield the batches that have these numbers."""
+        """Yield the batches with these numbers."""
         workers = getattr(self._x, "workers", 1)
         if not is_int(workers) or workers < 2:
             yield from map(self._make, numbers)
@@ -291,14 +291,14 @@ class Numbered:
         yield from in_threads(self._make, numbers, int(workers), ahead)
 
     def _make(self, number: int) -> Any:
-        """Return batch `number`; the one that was looked at first is made once."""
+        """Return batch `number`; batch 0, if `first` has made it already, is not made twice."""
         if number == 0 and self._first:
             return self._first.pop()
         return self._x[number]
 
 
 def in_threads(make: Callable[[int], Any], numbers: list[int], workers: int, ahead: int) -> Iterator[Any]:
-    """Yield ``make(number)`` of each number in turn, made by so many threads, at most `ahead` at a time.
+    """Yield ``make(number)`` for each number in turn, made by `workers` threads, at most `ahead` at a time.
 
     Examples
     --------
@@ -322,7 +322,7 @@ def in_threads(make: Callable[[int], Any], numbers: list[int], workers: int, ahe
 
 
 def length_of(x: Any) -> int | None:
-    """Return how many batches an iterable says it has; None where it does not say."""
+    """Return an iterable's number of batches; None if it has no length."""
     try:
         return len(x)
     except TypeError:
@@ -330,18 +330,18 @@ def length_of(x: Any) -> int | None:
 
 
 def has_state(x: Any) -> bool:
-    """Whether an object of the user's can say where it stands, and be told."""
+    """Whether a user's object can return its state and restore it."""
     return callable(getattr(x, "get_state", None)) and callable(getattr(x, "set_state", None))
 
 
 def _changes(x: Any) -> bool:
-    """Whether an object does something at the end of an epoch; that of PyDataset does nothing."""
+    """Whether an object does something at the end of an epoch; `PyDataset.on_epoch_end` does nothing."""
     function = getattr(type(x), "on_epoch_end", None)
     return function is not None and getattr(function, "__qualname__", "") != "PyDataset.on_epoch_end"
 
 
 def _call(x: Any, event: str) -> None:
-    """Tell a user's object of an event, if it wants to know."""
+    """Call a user's method for an event, if there is one."""
     function = getattr(x, event, None)
     if callable(function):
         function()

@@ -1,4 +1,4 @@
-"""The layers in front of a network, which run where batches are prepared."""
+"""A model's first layers, as far as they run while batches are prepared."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from cconv.ops.run import Run
 
 
 class FrontState(NamedTuple):
-    """What the front of a model does to a batch: equal states do the same."""
+    """What the front does to a batch; equal states give equal results."""
 
     step: int
     rescale: tuple[float, float] | None
@@ -22,18 +22,18 @@ class FrontState(NamedTuple):
 
 
 class Front:
-    """The first layers of a model, as far as batches come with them computed.
+    """The first layers of a model, as far as they are computed with the batches.
 
     Parameters
     ----------
     rescaling : Rescaling, optional
-        The first layer of all.
+        The very first layer.
     augmentations : sequence of Augmentation
-        What follows it, or comes first; used in training.
+        The layers behind it, or the first layers; used in training.
     seed : int
-        Key of the draws.
+        Seed of the random draws.
     step : callable, optional
-        Returns the number of the step that comes next.
+        Returns the number of the next step.
     """
 
     rescaling: Any
@@ -51,10 +51,10 @@ class Front:
         self._step = step
 
     def state(self, kind: str, augmented: bool) -> FrontState:
-        """Return what is done now to samples of that kind of dtype.
+        """Return what to do now with samples of that dtype kind.
 
-        Floats that are not augmented are left as they are: gathering them without a copy, where that is
-        possible, saves more than a layer that rescales them costs.
+        Floats that are not augmented are left to the layer: gathering them without a copy, if possible, saves
+        more time than rescaling here.
         """
         rescaling = self.rescaling if kind != "f" or augmented else None
         rescale = None if rescaling is None else (rescaling.scale, rescaling.offset)
@@ -64,7 +64,7 @@ class Front:
 
 
 class _FrontRun(Run):
-    """A run whose arrays are the same memory at every batch: one `place` after the other."""
+    """A run whose arrays have the same memory in every batch: one array for each `place`."""
 
     place: Any = None
     rows = 0
@@ -75,8 +75,8 @@ class _FrontRun(Run):
 
 
 def front_of(layers: Sequence[Any], seed: int, step: Callable[[], int]) -> Front:
-    """Return the first of a model's layers, as far as they may be computed where a batch is gathered."""
-    # Factors for each channel are left to the layer.
+    """Return a model's first layers, as far as they may be computed while a batch is gathered."""
+    # A rescaling by channels is left to its layer.
     rescaling = layers[0] if type(layers[0]) is Rescaling and layers[0].is_plain else None
     augmentations = itertools.takewhile(
         lambda layer: isinstance(layer, Augmentation) and type(layer)._forward is Augmentation._forward,

@@ -1,4 +1,4 @@
-"""Several columns of a data set, one for each of a model's inputs or outputs, given row by row together."""
+"""Several columns of a data set, one for each input or output of a model."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,19 +9,19 @@ from cconv.inputs.columns import Column
 
 
 class Columns:
-    """Columns side by side, which are used as one is: batches are tuples of theirs.
+    """Columns with the methods of one `Column`; batches are tuples of the columns' batches.
 
     Parameters
     ----------
     columns : sequence of Column or None
-        One for each input or output; None: there is nothing for that one, and None in the batches.
+        One for each input or output; None, also in the batches, for one without data.
 
     Attributes
     ----------
     mapped : bool
-        Whether one of them is read from disk as it is used.
+        Whether a column is a mapped file, read from disk on use.
     shape : tuple of int
-        How many numbers a sample has.
+        Shape (numbers in a sample,), over all columns.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Columns:
         )
 
     def follow(self, other: "Columns") -> None:
-        """Fill the memory of other columns, one by one; see `Column.follow`."""
+        """Reuse the memory of other columns, one by one; see `Column.follow`."""
         for column, before in zip(self._columns, other._columns, strict=True):
             if column is not None and before is not None:
                 column.follow(before)
@@ -78,7 +78,7 @@ class Columns:
 
 
 def joined(parts: Iterable[Any]) -> Any:
-    """Return one thing as it is, several in a tuple; None if there is nothing at all."""
+    """Return a single part itself, several parts as a tuple; None if all are None."""
     found = tuple(parts)
     if all(part is None for part in found):
         return None

@@ -1,4 +1,4 @@
-"""What kind of thing a user's data are, and what a batch is that such a thing gives."""
+"""The kinds of a user's data, and the form of a batch."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import numpy as np
 
 ARRAY, STORED, NUMBERED, STREAM = "array", "stored", "numbered", "stream"
 
-# By any of these an object's numbers are in memory already, and NumPy takes them as they are.
+# An object with any of these attributes has its numbers in memory, and NumPy can read it.
 _IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "iloc")
-# What Python calls iterable and NumPy an array, or refuses.
+# Types that Python can iterate over, but which are arrays for NumPy, or are refused.
 _LISTS = (Sequence, dict, set, frozenset, np.ndarray, np.generic)
 _ENDLESS = (itertools.cycle, itertools.count)
 
@@ -23,7 +23,7 @@ def kind_of(x: Any) -> str:
     str
         STORED: an array that is read slice by slice (h5py, Zarr, Dask): it has a ``shape``, NumPy's ``dtype``
         and ``__getitem__``, and its numbers are not in memory. NUMBERED: ``x[i]`` is batch i. STREAM:
-        iterating over it gives batches. ARRAY: all else, for NumPy to read.
+        iterating over it gives batches. ARRAY: all others, for NumPy to read.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def kind_of(x: Any) -> str:
 
 
 def _is_buffer(x: Any) -> bool:
-    """Whether an object's bytes can be seen from outside, as those of ``array.array``."""
+    """Whether an object has the buffer protocol, like ``array.array``."""
     try:
         memoryview(x)
     except TypeError:
@@ -54,7 +54,7 @@ def _is_buffer(x: Any) -> bool:
 
 
 def is_endless(x: Any) -> bool:
-    """Whether iterating over `x` is known never to end; of a generator nobody knows."""
+    """Whether iterating over `x` is known never to end; for a generator this is unknown."""
     if isinstance(x, _ENDLESS):
         return True
     if isinstance(x, itertools.repeat):
@@ -75,18 +75,18 @@ class Item(NamedTuple):
 
 
 def item_of(where: str, number: int, given: Any, labelled: bool) -> Item:
-    """Return what a batch consists of.
+    """Return a batch's parts.
 
     Parameters
     ----------
     where : str
-        Begins the error message.
+        Prefix of the error message.
     number : int
-        Of the batch.
-    given : (x, y), (x, y, sample_weight), or x where there need be no targets
+        Number of the batch.
+    given : (x, y), (x, y, sample_weight), or x if targets are not required
         Tuples and, as in Keras, lists; each part an array, or several in a tuple, list or dict.
     labelled : bool
-        Whether there must be targets.
+        Whether targets are required.
     """
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
     if (labelled and isinstance(given, dict)) or not (2 if labelled else 1) <= len(parts) <= 3:
@@ -101,7 +101,7 @@ def item_of(where: str, number: int, given: Any, labelled: bool) -> Item:
 
 
 def _readable(value: Any) -> Any:
-    """Return tensors that only their own `numpy` method turns into arrays as those arrays."""
+    """Return tensors that NumPy reads only through their `numpy` method as arrays."""
     if isinstance(value, dict):
         return {name: _readable(part) for name, part in value.items()}
     if isinstance(value, tuple | list) and any(hasattr(part, "numpy") for part in value):

@@ -1,4 +1,4 @@
-"""In which order an epoch visits samples, and which of them are set apart."""
+"""The order of an epoch's samples, and the split of validation data."""
 
 import math
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 
 from cconv import seeds
 
-# No layer has this key: the stream of random bits that shuffles is nobody else's.
+# No layer has this key, so shuffling has a stream of random bits of its own.
 SHUFFLE = seeds.stream_of(0xFFFFFFFF, "shuffle")
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """Return the order in which epoch `epoch` visits `n` samples: a permutation of ``range(n)``.
 
-    The samples are sorted by 64-bit keys from the stream of (seed, epoch). Raw draws, because
-    NumPy promises these to be the same in every version, and its shuffles not.
+    The samples are sorted by 64-bit keys from the stream of (seed, epoch). The keys are raw draws, because
+    NumPy guarantees the same raw draws in every version, but not the same shuffles.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
 
 
 def split_tail(where: str, fraction: Any, n: int) -> int:
-    """Return how many of `n` samples stay for training when the last `fraction` are set apart."""
+    """Return how many of `n` samples remain for training when the last `fraction` are split off."""
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.integer, np.floating)):
         raise TypeError(f"{where}: validation_split must be a number in [0, 1), got {fraction!r}")
     if not 0 <= fraction < 1:

@@ -1,4 +1,4 @@
-"""So many batches an epoch, from data of which a pass has more or fewer."""
+"""Epochs of a given number of batches, from data with more or fewer batches."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from cconv.inputs.batches import Batch, Batches
 
 
 def warn_of_end(where: str, got: int, steps: int | None) -> None:
-    """Warn as Keras does, and with its words, that data have ended before the training did."""
+    """Warn, in Keras' words, that the data ended before the training."""
     expected = "another epoch" if steps is None else f"{steps} in an epoch"
     warnings.warn(
         f"Your input ran out of data; interrupting training. {where}: there were {got} batches for "
@@ -18,20 +18,20 @@ def warn_of_end(where: str, got: int, steps: int | None) -> None:
 
 
 class Paced:
-    """A source of batches in memory, or stored, of which an epoch takes so many.
+    """A source of batches in memory, or stored, with a given number of batches in an epoch.
 
-    As in Keras the next epoch goes on where the last one ended; where a pass ends, the epoch does too, with a
-    warning if it is short, and the next one begins a new pass.
+    As in Keras the next epoch continues where the last one ended. The end of a pass over the data ends the
+    epoch too, with a warning if the epoch is short, and the next epoch begins a new pass.
 
     Parameters
     ----------
     batches : Batches
     steps : int
-        Of an epoch.
+        Batches in an epoch.
     where : str
-        Begins the warning.
+        Prefix of the warning.
     again : bool
-        Every epoch begins a new pass, as validation does.
+        Whether every epoch begins a new pass, as in validation.
     """
 
     def __init__(self, batches: Batches, steps: int, where: str, again: bool = False) -> None:
@@ -39,9 +39,9 @@ class Paced:
         self.steps: int = steps
         self.n: int = min(steps * batches.batch_size, batches.n)
         self._left: Iterator[Batch] | None = None
-        self._given = 0  # of the pass
-        self._asked: int | None = None  # the epoch whose order was asked for last
-        self._begun: int | None = None  # that in whose order the pass is
+        self._given = 0  # number of the pass's batches so far
+        self._asked: int | None = None  # the last epoch whose order was requested
+        self._begun: int | None = None  # the epoch whose order the pass has
 
     def __enter__(self) -> Self:
         self._batches.__enter__()
@@ -65,11 +65,11 @@ class Paced:
         return self._batches.order(seed, epoch)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch in whose order the pass is, and how many batches it has given."""
+        """Return the epoch whose order the pass has, and the number of its batches so far."""
         return {"pass": self._begun, "given": self._given if self._left is not None else 0}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
-        """Be in that pass."""
+        """Restore a `position`."""
         self._begun, self._given = position["pass"], position["given"]
         self._left = None
         if self._given:

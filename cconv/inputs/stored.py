@@ -1,7 +1,7 @@
 """Arrays that are not in memory: read slice by slice, a block of batches at a time.
 
-Whatever has ``shape``, ``dtype`` and slices will do: datasets of h5py, Zarr arrays, Dask arrays. A slice of
-consecutive samples is all that is ever asked for, in rising order, and each sample is read once an epoch.
+Anything with ``shape``, ``dtype`` and slices fits: h5py data sets, Zarr arrays, Dask arrays. Only slices of
+consecutive samples are read, and each sample is read once in an epoch.
 """
 
 import threading
@@ -14,9 +14,9 @@ from cconv.arguments.arrays import as_array
 from cconv.inputs.columns import Column
 from cconv.inputs.orders import SHUFFLE, epoch_order
 
-BLOCK_BYTES = 1 << 26  # of the samples that are in memory at a time
-RUN_BYTES = 1 << 20  # of a run, which is read with one slice; less where a batch is less
-PIECE_BYTES = 1 << 22  # read with one slice, of runs that follow each other
+BLOCK_BYTES = 1 << 26  # size of a block, the samples that are in memory at a time
+RUN_BYTES = 1 << 20  # size of a run, which one slice reads; at most a batch, but whole chunks
+PIECE_BYTES = 1 << 22  # maximum size of a slice of consecutive runs
 
 
 class Stored:
@@ -25,10 +25,10 @@ class Stored:
     Parameters
     ----------
     where, name : str
-        Begin the error messages.
+        Prefix of error messages.
     given : object with ``shape``, ``dtype`` and ``__getitem__`` of slices
     start, stop : int
-        The part that is meant; by default all.
+        The part to use; by default all.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Stored:
 
     def __init__(self, where: str, name: str, given: Any, start: int = 0, stop: int | None = None) -> None:
         self._where, self._name, self._given = where, name, given
-        self._lock = threading.Lock()  # a batch is prepared by a thread of its own
+        self._lock = threading.Lock()  # batches are prepared in another thread
         whole = tuple(int(extent) for extent in given.shape)
         self._start, self._stop = start, whole[0] if stop is None else stop
         self.shape: tuple[int, ...] = (self._stop - start, *whole[1:])
@@ -50,7 +50,7 @@ class Stored:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Return these samples, read now."""
+        """Read and return these samples."""
         start, stop, _ = rows.indices(len(self))
         with self._lock:
             read = as_array(self._where, self._name, self._given[self._start + start : self._start + stop])
@@ -69,19 +69,19 @@ class Stored:
 
     @property
     def chunk(self) -> int:
-        """How many samples the file keeps together; 1 where it does not say."""
+        """Number of samples in a chunk of the file; 1 if unknown."""
         chunks = getattr(self._given, "chunks", None)
         first: Any = chunks[0] if isinstance(chunks, tuple) and chunks else 1
-        first = first[0] if isinstance(first, tuple) and first else first  # Dask names every chunk
+        first = first[0] if isinstance(first, tuple) and first else first  # Dask has the sizes of all chunks
         return int(first) if arguments.is_int(first) and first > 0 else 1
 
     def part(self, start: int, stop: int) -> Self:
-        """Return the samples from `start` to `stop` as such an array."""
+        """Return the samples from `start` to `stop`, without reading them."""
         return type(self)(self._where, self._name, self._given, self._start + start, self._start + stop)
 
 
 def stored_array(where: str, name: str, given: Any, may_be_empty: bool = False) -> Stored:
-    """Return an array that is not in memory, its shape and dtype checked as `real_array` checks them."""
+    """Return an array that is not in memory; its shape and dtype are checked as in `real_array`."""
     found = Stored(where, name, given)
     arguments.real_array(
         where, name, np.broadcast_to(np.zeros((), found.dtype), found.shape), None, may_be_empty=may_be_empty
@@ -90,24 +90,24 @@ def stored_array(where: str, name: str, given: Any, may_be_empty: bool = False) 
 
 
 class Blocks:
-    """How stored samples are cut into blocks, one of which is in memory, and how they are shuffled.
+    """How stored samples are divided into blocks, one of which is in memory, and how they are shuffled.
 
-    Runs of consecutive samples change their places, and so do the samples of a block. A batch lies in one
-    block; a run does too, but for those at a block's edges, of which each block has a part.
+    First runs of consecutive samples are shuffled, then the samples in each block. A batch lies in a single
+    block, and so does a run, except runs at a block's edge, which are split between two blocks.
 
     Parameters
     ----------
     n, batch_size : int
-        Samples in all, and in a batch.
+        Number of all samples, and of samples in a batch.
     sample_bytes : int
-        Of one sample, all its stored parts together.
+        Size of one sample, over all stored columns.
     chunk : int
-        Samples that the file keeps together.
+        Number of samples in a chunk of the file.
 
     Attributes
     ----------
     size, run, piece : int
-        Samples of a block, of a run, and at most read with one slice.
+        Number of samples in a block, in a run, and at most in one slice.
 
     Examples
     --------
@@ -141,8 +141,8 @@ class Blocks:
 class StoredColumn(Column):
     """A column of samples that are not in memory.
 
-    Within an epoch the batches are asked for one after another. The rows of one that has been used are filled
-    with what comes next: a block is read in pieces, while the batches of the block before are used up.
+    Within an epoch the batches must be requested in order. The memory of used batches is filled with the
+    next samples: a block is read in pieces while the batches of the previous block are used up.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class StoredColumn(Column):
     rows, dtype, channels_first
         As for `Column`.
     blocks : Blocks
-        How it is read.
+        How to read the source.
     """
 
     def __init__(
@@ -162,13 +162,13 @@ class StoredColumn(Column):
         self.rows = min(rows, len(source))
         self.mapped = True
         self._channels_first, self._blocks = channels_first, blocks
-        self._held: Any = None  # the rows in memory
-        self._at = np.empty(0, np.intp)  # where a sample is among them
+        self._held: Any = None  # column of the rows in memory
+        self._at = np.empty(0, np.intp)  # each sample's row in memory
 
     def begin(self, order: np.ndarray | None) -> None:
         """Begin an epoch in that order."""
         n, blocks = len(self.source), self._blocks
-        # The numbers to read, where they are not all in their order, and where slices of them end.
+        # The sample numbers in the order of reading, if shuffled, and the ends of their consecutive slices.
         self._wanted: np.ndarray | None = None
         self._ends = np.array([n])
         if order is not None:
@@ -176,15 +176,15 @@ class StoredColumn(Column):
             for start in range(0, n, blocks.size):
                 self._wanted[start : start + blocks.size].sort()
             self._ends = np.append(np.flatnonzero(np.diff(self._wanted) != 1) + 1, n)
-        # In the samples' own order, nothing is needed but the batch and what can be read meanwhile.
+        # Without shuffling only the current and the next batch are needed, and a piece that is read ahead.
         self._hold(min((2 * self.rows if order is None else blocks.size) + blocks.piece, n))
-        self._current: Any = None  # the batch that was asked for last
-        self._read = self._given = 0  # of the epoch
+        self._current: Any = None  # the last requested batch
+        self._read = self._given = 0  # numbers of the epoch's samples
 
     def _hold(self, count: int) -> None:
-        """Have memory for so many samples, all of it free."""
+        """Make or reuse memory for `count` samples, all of it free."""
         if self._held is None or len(self._held.source) != count:
-            self._held = None  # the old one goes before the new one comes
+            self._held = None  # free the old memory first
             rows = np.empty((count, *self.source.shape[1:]), self.source.dtype)
             self._held = Column(rows, self.rows, self.dtype, self._channels_first)
             self._held.rows, self._held._memory = self.rows, self._memory
@@ -206,8 +206,8 @@ class StoredColumn(Column):
     def gather(
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
-        """Return the samples of a batch, which has these numbers, in the memory of that slot."""
-        if self._current is None or self._current[0] != order[0]:  # else it is wanted once more
+        """Return a batch, the samples with these numbers, in the memory of a slot."""
+        if self._current is None or self._current[0] != order[0]:  # else the same batch is requested again
             if self._current is not None:
                 self._free += self._at[self._current].tolist()
             self._current = order
@@ -216,7 +216,7 @@ class StoredColumn(Column):
         return self._held.gather(self._at[order], slot, rescale)
 
     def _fill(self) -> None:
-        """Read what the batch needs, which is its block if samples are mixed, and what there is room for."""
+        """Read the batch's samples, or if shuffled its whole block, and more if there is free memory."""
         n, needed = len(self.source), self._given
         if self._wanted is not None:
             needed = min(-(-needed // self._blocks.size) * self._blocks.size, n)
@@ -239,12 +239,12 @@ class StoredColumn(Column):
 
 
 class _Singles(StoredColumn):
-    """The same for any batch at any time: each sample is read when it is asked for."""
+    """A column with random access: each sample is read when it is requested."""
 
     def gather(
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
-        """Return the samples that have these numbers."""
+        """Return the samples with these numbers."""
         rows = np.concatenate([self.source[number : number + 1] for number in order.tolist()])
         alone = Column(rows, len(rows), self.dtype, self._channels_first)
         return alone.gather(np.arange(len(rows)), slot, rescale)

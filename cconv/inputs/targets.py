@@ -12,27 +12,27 @@ from cconv import arguments
 from cconv.inputs.rows import Rows, rows_of, same_length
 from cconv.losses.base import Loss
 
-CHECKED_ROWS = 4096  # targets looked at together
+CHECKED_ROWS = 4096  # number of targets that are checked at a time
 
 
 @dataclass(frozen=True)
 class Exit:
-    """What one output of a model needs in order to learn.
+    """What one output of a model needs for training.
 
     Attributes
     ----------
     where : str
-        How error messages begin.
+        Prefix of error messages.
     y_name, weight_name : str
-        What they call the targets and the weights.
+        Their names for the targets and the weights.
     dtype : numpy.dtype
-        What the model computes in.
+        Dtype of the model's computations.
     channels_first : bool
         Layout of the images that the user gives.
     shape : tuple of int
-        Of one sample as the layer gives it, channels last.
+        Shape of one sample of the layer's output, channels last.
     loss : Loss or None
-        What the targets are for.
+        The loss of the targets.
     """
 
     where: str
@@ -44,7 +44,7 @@ class Exit:
     loss: Any
 
     def targets(self, y: Any, n: int) -> Rows:
-        """Return the targets of n samples; TypeError or ValueError when they do not fit the loss."""
+        """Return the targets of n samples; TypeError or ValueError if they do not fit the loss."""
         if y is None:
             raise ValueError(f"{self.where}: {self.y_name} must be given")
         targets = same_length(self.where, self.y_name, rows_of(self.where, self.y_name, y), n)
@@ -57,15 +57,15 @@ class Exit:
         return targets
 
     def target_dtype(self, y: Rows) -> np.dtype:
-        """Return what targets are converted to: class numbers stay whole numbers."""
+        """Return the dtype to which targets are converted: class numbers remain integers."""
         return self.dtype if y.dtype.kind == "f" else y.dtype.newbyteorder("=")
 
     def _check_targets(self, targets: Rows) -> None:
         n, shape, given = len(targets), self.shape, targets.shape
         turn = self.channels_first and targets.ndim == 4
         self.loss.check_shape((n, *given[2:], given[1]) if turn else given, (n, *shape))
-        # Class numbers and probabilities are all looked at before training begins; a target that
-        # may be any number (and as large as the samples) only in its shape.
+        # Class numbers and probabilities are all checked before training; of other targets, which may have
+        # any values (and be as large as the samples), only the shape is checked.
         for start in range(0, n if self.loss.looks_at_targets else 0, CHECKED_ROWS):
             rows = targets[start : start + CHECKED_ROWS]
             rows = np.moveaxis(rows, 1, 3) if turn else rows
@@ -74,7 +74,7 @@ class Exit:
     def weights(
         self, y: Rows | None, n: int, sample_weight: Any, class_weight: Mapping[int, float] | None = None
     ) -> np.ndarray | None:
-        """Return one weight a sample, or pixel: the product of both kinds; None when neither is given."""
+        """Return one weight per sample, or pixel: the product of both kinds; None if neither is given."""
         weights = None
         if sample_weight is not None:
             weights = arguments.real_array(self.where, self.weight_name, sample_weight, None)
@@ -91,7 +91,7 @@ class Exit:
         return weights
 
     def _class_weights(self, y: np.ndarray, class_weight: Any) -> np.ndarray:
-        """Return the weight of each sample's class; y holds class numbers, or one-hot rows."""
+        """Return each sample's class weight; y has class numbers, or one-hot rows."""
         expected = f"{self.where}: class_weight must be a dict from class numbers to finite weights"
         if not isinstance(class_weight, Mapping):
             raise TypeError(f"{expected}, got {class_weight!r}")
@@ -109,7 +109,7 @@ class Exit:
 
 
 def _is_whole(number: Any) -> bool:
-    """Whether a key of class_weight is a class number, be it written as an int, a float or a bool."""
+    """Whether a key of class_weight is an integer, as an int, a float or a bool."""
     if not isinstance(number, Real | np.bool_):
         return False
     value = float(number)

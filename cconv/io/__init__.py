@@ -1,7 +1,7 @@
-"""Models from elsewhere, and models for elsewhere: files of ONNX, Keras and PyTorch.
+"""Models from and for other tools: files of ONNX, Keras and PyTorch.
 
-Each module translates into layers and weights and back, and does nothing else: files are data, and no
-code that stands in one is ever run. A module, and the package that it needs, loads when it is first used.
+Each module only translates files into layers and weights, and back. Files are data: code in a file is never
+run. A module, and the package that it needs, is imported when it is first used.
 """
 
 import importlib

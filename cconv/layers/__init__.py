@@ -176,7 +176,7 @@ __all__ = [
 
 _CLASSES: dict[str, type[Layer]] = {
     value.__name__: value
-    for value in [*globals().values(), Divide]  # which has no name here: it is what `/` makes
+    for value in [*globals().values(), Divide]  # `Divide` is not exported: the operator `/` makes it
     if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
 }
 
@@ -198,7 +198,7 @@ def deserialize(config: Mapping[str, Any]) -> Layer:
     Raises
     ------
     TypeError, ValueError
-        When it does not describe a layer of this library.
+        When the config does not describe a layer of this library.
 
     Examples
     --------

@@ -57,16 +57,16 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """Rectified linear unit, ``y = max(x, 0)`` unless something else is asked for.
+    """Rectified linear unit, by default ``y = max(x, 0)``.
 
     Parameters
     ----------
     max_value : float, optional
-        Where y is cut off, at least 0.
+        The upper bound of y, at least 0.
     negative_slope : float
-        What values below 0 are multiplied with, at least 0.
+        The factor of values below the threshold, at least 0.
     threshold : float
-        Where another value than 0 is, at least 0: ``y = negative_slope · (x - threshold)`` up to it.
+        Values up to the threshold give ``negative_slope · (x - threshold)``; at least 0.
     name, trainable, input_shape
         See `Layer`.
 
@@ -130,7 +130,7 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float
-        Minus the limit on the left.
+        The output tends to -alpha for very negative x.
     name, trainable, input_shape
         See `Layer`.
 
@@ -160,8 +160,8 @@ class Softmax(OfAxes, Activation):
     Parameters
     ----------
     axis : int or list of int
-        As they are counted with the batch, which is none of them. -1 alone is the channels in whatever data
-        format the model has.
+        The axes of the sum, counted with the batch, which is axis 0 and not allowed. -1 alone means the
+        channels, whatever the model's data format.
     name, trainable, input_shape
         See `Layer`.
 

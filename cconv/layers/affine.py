@@ -13,22 +13,22 @@ from cconv.ops.run import Run, is_replayable, replayable
 
 
 class Affine(Layer):
-    """A layer that computes ``activation(affine(x))``; a subclass states the affine part.
+    """A layer that computes ``activation(affine(x))``; a subclass defines the affine part.
 
     Attributes
     ----------
     activation : cconv.activations.Activation
-        What follows; ReLU is computed inside the affine kernel.
+        The activation function; ReLU is computed inside the affine kernel.
     """
 
     activation: activations.Setting = activations.Setting()
     _by_shard = True
 
-    # Of the outputs, in front of the bias: the normalisation that a plan folds into a layer that can take it.
+    # A factor for each output, before the bias: the scale of a batch normalisation that a plan has folded in.
     _scale: np.ndarray | None = None
-    # What a plan lets follow in the same pass, at inference.
+    # What a plan computes behind this layer in the same pass, at inference.
     _last: ops.behind.Behind = ops.behind.NOTHING
-    # The passes that `_affine_backward` is made of, beside it.
+    # The methods that `_affine_backward` calls.
     _own_gradients: tuple[str, ...] = ("_weight_gradient", "_input_gradient")
 
     def __init__(
@@ -82,7 +82,7 @@ class Affine(Layer):
         return super()._replays(training) and all(map(is_replayable, parts))
 
     def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel, in `out`, and bias of a layer that does what this one and a normalisation do."""
+        """Fold a normalisation behind this layer into it: return the kernel, in `out`, and the bias."""
         return normalization.folded_into(self.params["kernel"], self.params.get("bias"), out)
 
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
@@ -95,7 +95,7 @@ class Affine(Layer):
         return shards.summed(self._weight_gradient, (dy, x), run)
 
     def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
-        # `positive`, the input where that came from ReLU, is as in `ops.conv2d_input_gradient`.
+        # `positive`: the input if a ReLU gave it, else None; see `ops.conv2d_input_gradient`.
         raise NotImplementedError
 
     @replayable
@@ -113,14 +113,14 @@ class Affine(Layer):
 
     @replayable
     def _activation_gradient(self, dy: np.ndarray, run: Run) -> np.ndarray:
-        """Go back from behind the activation to in front of it."""
+        """Return the gradient in front of the activation, for the gradient behind it."""
         return self.activation.backward(dy, self._cache[1], run)
 
     @replayable
     def _affine_backward(
         self, dy: np.ndarray, run: Run, need_dx: bool, from_relu: bool = False
     ) -> np.ndarray | None:
-        """Go back from in front of the activation; with `from_relu`, through the ReLU that gave x too."""
+        """Set the weights' gradients; return dx, with `from_relu` also back through the ReLU that gave x."""
         x = self._cache[0]
         if self.trainable:
             dkernel, dbias = self._summed_gradient(dy, x, run)
@@ -138,15 +138,15 @@ class Dense(Affine):
     units : int
         Number of outputs.
     activation : str, optional
-        ``"relu"``, ``"silu"``, ``"softmax"`` or another of `cconv.activations`; None is none.
+        ``"relu"``, ``"silu"``, ``"softmax"`` or another of `cconv.activations`; None: no activation.
     use_bias : bool
         Whether a bias is added.
     kernel_initializer, bias_initializer : str or Initializer
-        Where the weights begin: see `cconv.initializers`.
+        Initial weights: see `cconv.initializers`.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
         Penalties: see `cconv.regularizers`.
     kernel_constraint, bias_constraint : str or Constraint, optional
-        What the weights are brought back to after every step: see `cconv.constraints`.
+        Applied to the weights after every step: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 

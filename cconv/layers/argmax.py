@@ -1,4 +1,4 @@
-"""Where the largest value is."""
+"""The index of the largest value."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from cconv.ops.run import Run, replayable
 
 
 class ArgMax(Layer):
-    """The place of the largest value along an axis, as a number of the layer's dtype; gradients are 0.
+    """The index of the largest value along an axis, in the layer's dtype; gradients are 0.
 
-    At the end of a network that gives classes instead of their probabilities. NaN is the largest one.
+    For the end of a network that returns classes instead of probabilities. NaN counts as the largest value.
 
     Parameters
     ----------
     axis : int
-        Counted with the batch, which it is not: -1 is the channels, of images too, whatever the model's data
-        format; other axes are those of (h, w, c), as for `Permute`.
+        Counted with the batch, which is axis 0 and not allowed: -1 means the channels, whatever the model's
+        data format; other axes are those of (h, w, c), as for `Flatten`.
     keepdims : bool
-        Whether the axis stays, with one element. It does where a sample has no other.
+        Whether the axis stays, with length 1. It always stays if a sample has only this axis.
     select_last_index : bool
-        Of equal ones the last, not the first.
+        Take the last of equal values, not the first.
     name, trainable, input_shape
         See `Layer`.
 

@@ -1,7 +1,7 @@
 """What random changes of training images share, and random flips.
 
-The draws of an image depend on the seed, the step, the sample and the layer alone: neither the
-batch it is in nor the number of threads matters. Outside training the images pass unchanged.
+The random numbers of an image depend only on the seed, the step, the sample and the layer, not on the batch
+or the number of threads. Outside training the images pass unchanged.
 """
 
 import math
@@ -21,7 +21,7 @@ from cconv.seeds import bits, check_seed, stream_of, uniform
 def limits(
     where: str, name: str, factor: Any, least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, float]:
-    """Return the range of a factor, which lies between `least` and `most`: f means (-f, f).
+    """Return the range of a factor, checked to lie between `least` and `most`; a number f means (-f, f).
 
     Examples
     --------
@@ -43,7 +43,7 @@ def limits(
 
 
 def checked_range(where: str, given: Any) -> tuple[float, float]:
-    """Return the lowest and the highest value of images."""
+    """Return the lowest and the highest value of images, checked."""
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
         raise ValueError(f"{where}: value_range must be a pair of numbers, got {given!r}")
     low, high = (finite(where, "value_range", side) for side in given)
@@ -53,12 +53,12 @@ def checked_range(where: str, given: Any) -> tuple[float, float]:
 
 
 def spread(draws: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Map draws from (0, 1) to such a range."""
+    """Map draws from (0, 1) to the range `limits`."""
     return limits[0] + draws * (limits[1] - limits[0])
 
 
 def drawn_bits(layer: Any, run: Run, name: str, counter: tuple[int, ...]) -> np.random.Philox:
-    """Return the stream of that name and counter of a layer: of its own seed, if it has one, or the run's."""
+    """Return a layer's random stream for a name and a counter; the layer's own seed wins over the run's."""
     seed = run.seed if layer.seed is None else layer.seed
     return bits(seed, stream_of(layer.key, name), counter)
 
@@ -70,10 +70,10 @@ def draws_of(layer: Any, run: Run, n: int, name: str = "augmentation") -> np.nda
 
 
 class Augmentation(Layer):
-    """What the augmentations share: draws, and nothing done outside training.
+    """What the augmentations share: random draws, and no change outside training.
 
-    The draws of a batch come first, as a plan of what happens to each image; `augment` then needs no state
-    of the layer, so that batches may be augmented in another thread than the one that trains.
+    `_draws` and `_drawn` first decide what happens to each image of a batch; `augment` then changes no state
+    of the layer, so another thread than the training one may augment batches.
     """
 
     ranks: tuple[int, ...] = (3,)
@@ -94,12 +94,12 @@ class Augmentation(Layer):
         return draws_of(self, run, n)
 
     def settings(self) -> tuple[Any, ...]:
-        """Return all of the layer that decides what it does to an image of a given run."""
+        """Return all settings of the layer that decide how it changes an image in a given run."""
         return (self.key, *(getattr(self, name) for name in self._arguments))
 
     @controlled
     def augment(self, x: np.ndarray, run: Run) -> np.ndarray:
-        """Return the images as the draws of `run` change them, in memory of `run`; keep nothing."""
+        """Return the images changed by the draws of `run`, in its memory; keep nothing for backward."""
         return self._change(x, self._drawn(self._draws(run, len(x)), x.shape), run)
 
     @replayable
@@ -118,11 +118,11 @@ class Augmentation(Layer):
         return self._change_back(dy, drawn, y, run)
 
     def _pass(self, x: np.ndarray, run: Run) -> np.ndarray:
-        """Return what becomes of images outside training, by `run.call` alone."""
+        """Return the images as they are outside training; all work goes through `run.call`."""
         return x
 
     def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> Any:
-        """Return what the kernels need to know of these draws, for images of that shape (n, h, w, c)."""
+        """Return the kernels' arguments made from the draws, for images of that shape (n, h, w, c)."""
         raise NotImplementedError
 
     def _change(self, x: np.ndarray, drawn: Any, run: Run) -> np.ndarray:
@@ -142,11 +142,11 @@ class RandomFlip(Augmentation):
     Parameters
     ----------
     mode : {"horizontal_and_vertical", "horizontal", "vertical"}
-        Left and right, top and bottom, or both, each decided by itself.
+        Left and right, top and bottom, or both; each is drawn separately.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

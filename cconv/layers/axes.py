@@ -1,10 +1,10 @@
-"""What layers share whose arguments name axes of the input."""
+"""Base classes of layers with arguments that name axes of the input."""
 
 from cconv.layers.base import Layer
 
 
 class OfAxes(Layer):
-    """A layer that takes whatever data format the model has, and counts its axes in that format."""
+    """A layer that takes the model's data format, and counts its axes in it."""
 
     def _meet_format(self, data_format: str) -> None:
         self.data_format = data_format
@@ -14,7 +14,7 @@ class OfAxes(Layer):
 
 
 class OfFormat(Layer):
-    """A layer that counts axes in the data format that it was told, else in that of the model."""
+    """A layer that counts axes in its own `data_format` if it was given one, else in the model's."""
 
     def _meet_format(self, data_format: str) -> None:
         if not self._format_given:

@@ -43,18 +43,18 @@ _FILES = "a layer's weights are made in build(input_shape) by add_weight, and sa
 class Layer(Configured, Weighted, Formatted):
     """Base of the layers, and of layers of your own.
 
-    A subclass defines what it needs of these, in NumPy:
+    A subclass defines those of these methods that it needs, in NumPy:
 
     ``build(input_shape)``
         Makes the weights with `add_weight`. `input_shape` is ``(None, h, w, c)`` or ``(None, features)``.
     ``forward(x)`` or ``forward(x, training)``
-        Returns the output for x of shape ``(n, h, w, c)`` or ``(n, features)``, channels last whatever the
-        model's format. x cannot be written to, and can be kept for `backward`. With `training` False several
-        threads may be here at once: change nothing then.
+        Returns the output for x of shape ``(n, h, w, c)`` or ``(n, features)``; channels are last, whatever
+        the model's format. x is read-only; `backward` may keep using it. With `training` False several
+        threads may call this method at once: change no state then.
     ``backward(dy)``
         Returns the gradient with respect to x, and puts those of the weights into ``self.grads`` by name.
     ``compute_output_shape(input_shape)``
-        Where the output has another shape than the input; as `build`, the batch's None in front.
+        Only if the output has another shape than the input; both begin with the batch's None, as in `build`.
 
     Keras' ``call`` is refused: there is no automatic differentiation.
 
@@ -78,11 +78,11 @@ class Layer(Configured, Weighted, Formatted):
     regularizers : dict of str to Regularizer
         The penalties on weights, which a model adds to its loss.
     constraints : dict of str to Constraint
-        What the weights are brought back to by `constrain`, which a model calls after every step.
+        Applied to the weights by `constrain`, which a model calls after every step.
     output_shape : tuple of int
         Shape of one sample's output, without the batch; known once built.
     key : int
-        The layer's number in its model, which keys its random draws; set before building.
+        The layer's number in its model, which selects its random stream; set before building.
 
     Examples
     --------
@@ -114,12 +114,12 @@ class Layer(Configured, Weighted, Formatted):
             ("get_build_config", "build_from_config", "save_own_variables", "load_own_variables"), _FILES
         ),
     }
-    ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: all of them
+    ranks: tuple[int, ...] = ()  # accepted lengths of input_shape; empty: any
     output_shape: Shape
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
-    _only_in_training: ClassVar[bool] = False  # passes its input on at inference
+    _only_in_training: ClassVar[bool] = False  # returns its input unchanged at inference
     _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
-    _as_at_inference = False  # of a copy that a plan has: it does what it does at inference
+    _as_at_inference = False  # set on a plan's copy that always acts as at inference
 
     def __init_subclass__(cls, **options: Any) -> None:
         hooks.take_hooks(cls, Layer)
@@ -142,7 +142,7 @@ class Layer(Configured, Weighted, Formatted):
         self.constraints: dict[str, Constraint] = {}
         self._calls = 0
         self._nodes: list[symbolic.Node] = []  # its uses in graphs, in order
-        self._claims = Claims()  # of those who train: a copy over the same weights shares them
+        self._claims = Claims()  # who is training; a copy with the same weights shares them
         self._forget()
 
     # --- building -----------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class Layer(Configured, Weighted, Formatted):
         Parameters
         ----------
         input_shape : tuple of int
-            Of one sample: ``(h, w, c)``, ``(c, h, w)`` for ``"channels_first"``, or
+            Shape of one sample: ``(h, w, c)``, ``(c, h, w)`` for ``"channels_first"``, or
             ``(features,)``; a leading None (Keras' batch) is dropped.
         dtype : dtype
             float32 or float64.
@@ -171,11 +171,11 @@ class Layer(Configured, Weighted, Formatted):
         Raises
         ------
         TypeError, ValueError
-            When the layer cannot take such an input.
+            When the layer cannot take an input of this shape or dtype.
         RuntimeError
-            When it was built before and is just being trained.
+            When it is built already and is being trained at this moment.
         """
-        if hooks.runs(self):  # super().build(input_shape) at the end of one's own, as Keras' pages have it
+        if hooks.runs(self):  # a user's build ends with super().build(input_shape), as in Keras' guides
             return self
         owner = self._claims.owner() if self.built else None
         if owner is not None:
@@ -198,7 +198,7 @@ class Layer(Configured, Weighted, Formatted):
         return self
 
     def _build(self, shape: Shape) -> None:
-        """Create what the layer keeps, for a channels_last `shape` that `_resolve` accepted."""
+        """Create the layer's arrays, for a channels_last `shape` that `_resolve` accepted."""
         hooks.build(self, shape)
 
     def _resolve(self, shape: Shape) -> Shape:
@@ -206,7 +206,7 @@ class Layer(Configured, Weighted, Formatted):
         return hooks.output_shape(self, shape)
 
     def _rank_behind(self, rank: int | None) -> int | None:
-        """Return the length of the output's shape for that of the input's; None if it is not known."""
+        """Return the rank of the output's shape for the input's rank; None if it is not known."""
         kept = type(self)._resolve is Layer._resolve and not hooks.own_of(type(self), "compute_output_shape")
         return rank if self.ranks or kept else None
 
@@ -215,7 +215,7 @@ class Layer(Configured, Weighted, Formatted):
 
         Nothing is built. ValueError when the layer cannot take such an input.
         """
-        if hooks.runs(self):  # that of the class above one's own
+        if hooks.runs(self):  # called by a user's hook through super()
             return tuple(input_shape)  # type: ignore[arg-type]
         return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
 
@@ -232,13 +232,13 @@ class Layer(Configured, Weighted, Formatted):
 
     @property
     def where(self) -> str:
-        """How error messages begin: the class, and the name when it was given one."""
+        """The beginning of error messages: the class, and the name if the user gave one."""
         kind = type(self).__name__
         return f"{kind} {self.name!r}" if self.named else kind
 
     @property
     def shown(self) -> str:
-        """The name as tables and messages show it: on one line, and no longer than is useful."""
+        """The name as tables and messages show it: on one line, and cut if it is long."""
         return short(self.name)
 
     # --- the public passes --------------------------------------------------------------------
@@ -252,8 +252,8 @@ class Layer(Configured, Weighted, Formatted):
         x : array of shape ``(n, *input_shape)``
             An unbuilt layer is built for its shape and dtype. Integers are converted.
         training : bool
-            Keep what `backward` needs (references to `x` and to the result: do not change them
-            before), drop out, augment, update moving averages. Without it no state changes, so
+            Keep what `backward` needs (references to `x` and to the result: do not change them before), apply
+            dropout and augmentation, and update moving averages. Without training no state changes, so
             several threads may share the layer.
 
         Returns
@@ -268,7 +268,7 @@ class Layer(Configured, Weighted, Formatted):
         ValueError
             For a shape other than the layer's.
         RuntimeError
-            In training, when the layer is just being trained by somebody else.
+            In training, when another caller is training the layer at this moment.
         """
         hooks.refuse_running(self, "forward")
         given = self._checked_input(x)
@@ -285,7 +285,7 @@ class Layer(Configured, Weighted, Formatted):
         return y.copy() if np.may_share_memory(y, given) else y
 
     def _alone(self, method: str, work: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return ``work()``, a pass of training; RuntimeError where the layer is just being trained."""
+        """Return ``work()``, a pass of training; RuntimeError if another caller is training the layer."""
         return alone(f"{self.where}.{method}", lambda _: repr(self.name), (self._claims,), work, "training")
 
     @controlled
@@ -305,7 +305,7 @@ class Layer(Configured, Weighted, Formatted):
         Raises
         ------
         RuntimeError
-            Before ``forward(x, training=True)``, or when the layer is just being trained by somebody else.
+            Before ``forward(x, training=True)``, or when another caller is training the layer at this moment.
         TypeError, ValueError
             For a dtype or shape other than the output's.
         """
@@ -327,22 +327,22 @@ class Layer(Configured, Weighted, Formatted):
         return dx.copy() if np.may_share_memory(dx, given) else dx
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
-        """Return ``forward(x, training)``; of a tensor without numbers, what comes out, as one more.
+        """Return ``forward(x, training)`` for arrays; for symbolic tensors add the layer to their graph.
 
         Parameters
         ----------
         x : array, KerasTensor, or several in a list
-            What goes in: see `forward` and `cconv.models.Model`.
+            The input: see `forward` and `cconv.models.Model`.
         training : bool, optional
-            For arrays as in `forward`. In a graph False: the layer does what it does at inference also while
-            the model learns, as Keras' ``base(x, training=False)``.
+            For arrays as in `forward`. In a graph False means that the layer acts as at inference even while
+            the model trains, as Keras' ``base(x, training=False)``.
         """
         if symbolic.is_symbolic(x):
             return symbolic.call(self, x, training)
         return self.forward(x, False if training is None else training)
 
-    # What goes into the layer in the graph in which it was first used, a KerasTensor or a list of them, and
-    # what comes out: ``Model(base.input, base.get_layer("conv4").output)``.
+    # The input and the output of the layer in the graph that used it first, a KerasTensor or a list of them:
+    # ``Model(base.input, base.get_layer("conv4").output)``.
     input: ClassVar[Any] = symbolic.End("inputs")
     output: ClassVar[Any] = symbolic.End("outputs")
 
@@ -375,7 +375,7 @@ class Layer(Configured, Weighted, Formatted):
             )
             raise ValueError(f"{self.where}: x must have {expected}, got shape {shape}")
         array = arguments.real_array(self.where, "x", x, None)
-        # The numbers of a list have no dtype of their own.
+        # A list has no dtype of its own.
         kind = np.dtype(np.float32) if isinstance(x, list | tuple) else arguments.common_dtype(array)
         with naming_channels_first(array.shape, self.data_format):
             self.build(array.shape[1:], dtype=kind)
@@ -399,15 +399,15 @@ class Layer(Configured, Weighted, Formatted):
         return hooks.forward(self, x, run)
 
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        """Set `grads` and return dx, or None when nobody needs it."""
+        """Set `grads` and return dx, or None if `need_dx` is False."""
         return hooks.backward(self, dy)
 
     def _replays(self, training: bool) -> bool:
-        """Whether `_forward`, and in training `_backward`, are nothing but kernel calls: see `replayable`."""
+        """Whether `_forward`, and in training `_backward`, only call kernels: see `replayable`."""
         return all(map(is_replayable, [self._forward, self._backward] if training else [self._forward]))
 
     def _settings(self) -> tuple[Any, ...]:
-        """Return what of a built layer, beside its arrays, may be changed between steps of training."""
+        """Return the settings of a built layer, other than arrays, that may change between training steps."""
         return (self.trainable,)
 
     def _keep(self, batch: int, *arrays: Any) -> None:
@@ -420,9 +420,9 @@ class Layer(Configured, Weighted, Formatted):
     # --- configuration and copies --------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments as plain data, whatever the layer was built for.
+        """Return the constructor's arguments as plain data; the shape it was built for is not included.
 
-        A name or a data format that was not given stays None.
+        A name or a data format that the user did not give stays None.
         """
         return super().get_config()
 
@@ -453,7 +453,7 @@ class Layer(Configured, Weighted, Formatted):
         TypeError, ValueError
             For a name that is not known, or a value that the constructor refuses.
         RuntimeError
-            When the layer has weights, which are those of its arguments.
+            When the layer is built: its weights fit its current arguments.
         """
         if self.built:
             raise RuntimeError(
@@ -480,8 +480,8 @@ class Layer(Configured, Weighted, Formatted):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        # What backward needs belongs to one call, and may be most of a process' memory.
-        # The graphs that it is used in are no part of it.
+        # What `backward` needs belongs to one call, and may be most of a process' memory. The graphs that use
+        # the layer are not a part of it.
         return {**self.__dict__, "_batch": None, "_cache": (), "grads": {}, "_nodes": []}
 
     __eq__: ClassVar[Callable[[Any, object], bool]] = object.__eq__
@@ -489,5 +489,5 @@ class Layer(Configured, Weighted, Formatted):
 
 
 def _snake(name: str) -> str:
-    """Keras' rule: "MaxPooling2D" is "max_pooling2d"."""
+    """Return a class name in Keras' snake case: "MaxPooling2D" becomes "max_pooling2d"."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", name).lower()

@@ -1,4 +1,4 @@
-"""Borders around samples along any axis: of one value, or of what is at the edge."""
+"""Padding of samples along any axis: with a constant, the edge, a mirror image or the other end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,21 +10,21 @@ from cconv.arguments.numbers import LARGEST, finite, is_int
 from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
 
-MOST_LINES = 1 << 14  # outside of a sample, which are copied one by one
+MOST_LINES = 1 << 14  # the largest number of padded lines, which are copied one by one
 MODES = ("constant", "edge", "reflect", "wrap")
 
 
 class Pad(Layer):
-    """What is around every sample: a value, the edge, or the sample itself, as ``numpy.pad`` does it.
+    """Padding around every sample: a constant, the edge, or parts of the sample, as ``numpy.pad`` does it.
 
     In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
 
     Parameters
     ----------
     pad_width : sequence of pair of int
-        How many elements come before and behind, for each axis of a sample.
+        Number of elements before and behind, for each axis of a sample.
     mode : {"constant", "edge", "reflect", "wrap"}
-        Elements of `constant_values`; the outermost one; the sample mirrored about it; the other end.
+        `constant_values`; the outermost element; the sample mirrored at its edge; the sample's other end.
     constant_values : float
         For "constant".
     name, trainable, input_shape
@@ -84,7 +84,7 @@ class Pad(Layer):
 
     def _build(self, shape: Shape) -> None:
         self._shape, self._larger = shape, self._resolve(shape)
-        # For every axis that grows, which element of the input each one outside of it is.
+        # For every axis that grows: pairs (padded index, index of the element that it copies).
         self._outside: list[tuple[int, list[tuple[int, int]]]] = []
         for axis, (extent, (before, after)) in enumerate(zip(shape, self.pad_width, strict=True), 1):
             places = [*range(-before, 0), *range(extent, extent + after)]
@@ -93,7 +93,7 @@ class Pad(Layer):
                 self._outside.append((axis, pairs))
 
     def _place(self, place: int, extent: int) -> int:
-        """Return which element is at a place outside."""
+        """Return the index of the sample's element that stands at a padded index."""
         if self.mode == "edge":
             return min(max(place, 0), extent - 1)
         if self.mode == "wrap":
@@ -103,7 +103,7 @@ class Pad(Layer):
         return min(place, period - place)
 
     def _inside(self, larger: np.ndarray) -> np.ndarray:
-        """Return the view of the sample itself."""
+        """Return the view of the sample inside its padded array."""
         pairs = zip(self.pad_width, self._shape, strict=True)
         return larger[(slice(None), *(slice(before, before + size) for (before, _), size in pairs))]
 
@@ -119,7 +119,7 @@ class Pad(Layer):
         if self.mode == "constant":
             run.call(np.copyto, y, x.dtype.type(self.constant_values))
         run.call(np.copyto, self._inside(y), x)
-        for axis, pairs in self._outside:  # axis by axis, so that corners come of what is there
+        for axis, pairs in self._outside:  # axis by axis: corners copy what earlier axes wrote
             for place, source in pairs:
                 run.call(np.copyto, self._line(y, axis, place), self._line(y, axis, source))
         return y

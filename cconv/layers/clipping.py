@@ -1,4 +1,4 @@
-"""Values that are cut at both ends."""
+"""Values limited to a range."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Clip(Layer):
     Parameters
     ----------
     min_value, max_value : float, optional
-        The bounds; None is none.
+        The bounds; None: no bound.
     name, trainable, input_shape
         See `Layer`.
 
@@ -68,6 +68,6 @@ class Clip(Layer):
         for compare, bound in ((np.less_equal, low), (np.greater_equal, high)):
             if np.isfinite(bound):
                 run.call(compare, y, bound, cut)
-                # Written, not multiplied by zero, which would turn an infinite dy into NaN.
+                # Zeros are written: multiplication by zero would turn an infinite dy into NaN.
                 run.call(np.copyto, dx, 0.0, "same_kind", cut)
         return dx

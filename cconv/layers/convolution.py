@@ -22,7 +22,7 @@ class Windowed(Spatial, Affine):
     def _set_geometry(
         self, kernel_size: Any, strides: Any, padding: Any, dilation_rate: Any, data_format: Any
     ) -> None:
-        """Check and keep the geometry, as far as it does not depend on the input."""
+        """Check and store the part of the geometry that does not depend on the input."""
         size: Any = pair if self.ranks == (3,) else single
         self.kernel_size: tuple[int, ...] = size(self.where, "kernel_size", kernel_size)
         self.strides: tuple[int, ...] = size(self.where, "strides", strides)
@@ -39,7 +39,7 @@ class Windowed(Spatial, Affine):
         return self.kernel_size, self.strides, self.dilation_rate
 
     def _pads_along(self) -> str | tuple[tuple[int, int], tuple[int, int]]:
-        """Return the padding of sequences as that of images one pixel high; raise where it is none."""
+        """Return a sequence's padding as that of an image one pixel high; raise if it is not a padding."""
         padding = self.padding
         if not isinstance(padding, str):
             return (0, 0), sides(self.where, "padding", padding)
@@ -58,7 +58,7 @@ class Windowed(Spatial, Affine):
         return resolve_window(self.where, shape[:2], kernel_size, strides, padding, dilation)
 
     def _taps(self, kernel: np.ndarray) -> np.ndarray:
-        """Return a kernel as that of images, of as many taps and of its last two axes: the same memory."""
+        """Return a kernel as that of images, (kh, kw) and the last two axes: a view of the same memory."""
         return kernel.reshape(*two(self.kernel_size), *kernel.shape[-2:])
 
 
@@ -92,7 +92,7 @@ class GroupedConvolution(Windowed):
 
     @property
     def convolution(self) -> Convolution:
-        """What the algorithms of its passes depend on."""
+        """The description of the convolution from which the algorithms of its passes are chosen."""
         shapes = self.groups, self.in_channels, self.filters
         return Convolution(self.window, *shapes, self.dtype.itemsize, self.algorithm)
 
@@ -136,7 +136,7 @@ class DepthwiseConvolution(Windowed):
 
     @property
     def convolution(self) -> Convolution:
-        """What the algorithms of its passes depend on."""
+        """The description of the convolution from which the algorithms of its passes are chosen."""
         channels = self.in_channels
         return Convolution(
             self.window, channels, channels, channels * self.depth_multiplier, self.dtype.itemsize
@@ -190,7 +190,7 @@ class Conv2D(GroupedConvolution):
         ``"valid"``, ``"same"``, an int, ``(ph, pw)`` or ``((top, bottom), (left, right))``: zeros
         around the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
+        Layout of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
     dilation_rate : int or pair of int
         Distance between the taps of the kernel in input pixels.
     groups : int
@@ -275,7 +275,7 @@ class DepthwiseConv2D(DepthwiseConvolution):
     depth_multiplier : int
         Number of filters for each channel.
     depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        Of the kernel.
+        For the kernel.
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape

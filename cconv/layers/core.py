@@ -13,12 +13,12 @@ from cconv.ops.run import Run, replayable
 
 
 class Flatten(Layer):
-    """Every sample as one row, in the order (h, w, c) whatever the data format, as Keras.
+    """Every sample as one row, in the order (h, w, c) in both data formats, as in Keras.
 
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     name, trainable, input_shape
         See `Layer`.
 
@@ -63,12 +63,12 @@ class Flatten(Layer):
 class Reshape(OfAxes):
     """Every sample in another shape, its elements in the same order.
 
-    In a model with the channels first these are the shape and the order of ``(c, h, w)``, as in Keras.
+    In a channels_first model the shapes and the order of elements are those of ``(c, h, w)``, as in Keras.
 
     Parameters
     ----------
     target_shape : tuple of int
-        Without the batch; one entry may be -1, which stands for what remains.
+        Without the batch; one entry may be -1: it is computed from the others.
     name, trainable, input_shape
         See `Layer`.
 
@@ -127,7 +127,7 @@ class Reshape(OfAxes):
         return self._reshaped(dy, self._shapes[0], run, "dx") if need_dx else None
 
     def _reshaped(self, x: np.ndarray, shape: Shape, run: Run, tag: str) -> np.ndarray:
-        """Return x in another shape, both channels last; a copy where the order is that of other axes."""
+        """Return x in another shape; both are channels last. A copy if the order is that of (c, h, w)."""
         n, images = len(x), self.data_format == "channels_first"
         if images and x.ndim == 4:
             name = f"{tag}: first" if len(shape) == 3 else tag
@@ -144,12 +144,12 @@ class Reshape(OfAxes):
 class Permute(OfAxes):
     """Every sample with its axes in another order.
 
-    In a model with the channels first the axes are those of ``(c, h, w)``, as in Keras.
+    In a channels_first model the axes are those of ``(c, h, w)``, as in Keras.
 
     Parameters
     ----------
     dims : tuple of int
-        For each axis of the output which one of the input it is, the first behind the batch being 1.
+        For each axis of the output, the number of the input's axis; the first axis behind the batch is 1.
     name, trainable, input_shape
         See `Layer`.
 

@@ -1,4 +1,4 @@
-"""Normalisation by the statistics of a data set, a model's first layer for numbers of any range."""
+"""Normalisation by the statistics of a data set: a model's first layer for numbers of any range."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ ADAPTED_AT_ONCE = 1 << 20  # elements that `adapt` converts to float64
 
 
 class _Adapted(NamedTuple):
-    """Statistics of what `adapt` has seen, in float64."""
+    """Statistics of the data that `adapt` was given, in float64."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -28,31 +28,31 @@ class _Adapted(NamedTuple):
 
 
 class Normalization(OfFormat):
-    """Every feature with the mean 0 and the variance 1 over a data set: ``y = (x - mean) / √variance``.
+    """Every feature normalised to mean 0 and variance 1 over a data set: ``y = (x - mean) / √variance``.
 
-    The statistics are given, or taken from the data by `adapt`, before training; without either they are 0
-    and 1. A deviation below 10⁻⁷ counts as that, as in Keras.
+    The statistics are given, or `adapt` takes them from data before training; otherwise they are 0 and 1.
+    A standard deviation below 10⁻⁷ is replaced by 10⁻⁷, as in Keras.
 
     Parameters
     ----------
     axis : int, sequence of int or None
-        The axes that have statistics for each index, counted with the batch; -1 by itself is that of the
-        channels in any data format, others count in `data_format`, or in the model's. None: one mean and
-        variance for all.
+        The axes with separate statistics for each index, counted with the batch. -1 alone means the channels
+        in any data format; other axes count in `data_format`, or in the model's. None: one mean and one
+        variance for all elements.
     mean, variance : float or sequence, optional
-        Instead of `adapt`; they are broadcast to the axes. One needs the other.
+        Used instead of `adapt`, broadcast to the axes. Both must be given, or none.
     invert : bool
         Undo the normalisation: ``y = mean + x · √variance``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
     Attributes
     ----------
     state : dict
-        ``"mean"``, ``"variance"``, of the shape of the axes, and ``"count"``, how many numbers each was made
-        of; empty where they were given.
+        ``"mean"`` and ``"variance"``, of the shape of the axes, and ``"count"``, the number of values behind
+        each of them; empty if mean and variance were given.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Normalization(OfFormat):
         return array.astype(np.float64).tolist()
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:
-        """Return the axes that keep their indices, of an input of that shape, channels last; in order."""
+        """Return the axes with separate statistics, sorted, for a channels_last input shape."""
         rank = len(shape) + 1
         if self.axis == -1:
             return (rank - 1,)
@@ -146,10 +146,10 @@ class Normalization(OfFormat):
     def _build(self, shape: Shape) -> None:
         axes = self._axes(shape)
         kept = tuple(shape[axis - 1] for axis in axes)
-        # What is applied to rows: channel by channel if nothing else is told apart.
+        # The shape that the statistics are broadcast to: the channels alone if no other axis is told apart.
         self._period: Shape = shape[-1:] if axes in ((), (len(shape),)) else shape
         first = len(shape) - len(self._period)
-        # From the order of the axes to that of the period, and its extents there.
+        # Where each of the axes lies in the period.
         self._places = [axis - 1 - first for axis in axes]
         if self.mean is None:
             self._add_state("mean", kept, initializers.Zeros())
@@ -168,13 +168,13 @@ class Normalization(OfFormat):
     def adapt(self, data: Any) -> Self:
         """Take the mean and the variance of a data set, in place of earlier ones.
 
-        Sums are in float64, in an order that the shapes fix; batches are added in theirs.
+        Sums are in float64, in an order that depends on shapes alone; batches are added in their order.
 
         Parameters
         ----------
         data : array, or iterable of arrays
-            Samples, ``(n, *input_shape)``; or batches of them, such as a generator or a
-            `cconv.utils.PyDataset`, of which those that are tuples begin with the samples.
+            Samples, ``(n, *input_shape)``, or batches of samples, such as a generator or a
+            `cconv.utils.PyDataset`; of a batch that is a tuple the first element is taken.
 
         Returns
         -------
@@ -184,8 +184,8 @@ class Normalization(OfFormat):
         Raises
         ------
         TypeError, ValueError
-            For what holds no samples, or other samples than the layer was built for, and where mean and
-            variance were given.
+            When `data` holds no samples, when their shape differs from the built layer's, or when mean and
+            variance were given to the constructor.
         """
         if self.mean is not None:
             raise ValueError(f"{self.where}.adapt: mean and variance were given, got data for others")
@@ -206,7 +206,7 @@ class Normalization(OfFormat):
         return self
 
     def _batches(self, data: Any) -> Iterator[np.ndarray]:
-        """Yield arrays of samples of a size that shapes fix."""
+        """Yield arrays of samples, each of at most ADAPTED_AT_ONCE elements (or one sample)."""
         numbered = hasattr(data, "__getitem__") and hasattr(data, "__len__")
         given: Iterable[Any]
         if hasattr(data, "__array__") or (isinstance(data, list) and data and np.ndim(data[0]) == 0):
@@ -245,7 +245,7 @@ class Normalization(OfFormat):
         return _Adapted(mean.reshape(kept), variance.reshape(kept), float(len(rows)))
 
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean and the standard deviation that are used, in float64, along the axes."""
+        """Return the mean and the standard deviation in use, in float64, of the axes' shape."""
         if self.mean is not None:
             kept, given = self._kept, (self.mean, self.variance)
         else:
@@ -255,7 +255,7 @@ class Normalization(OfFormat):
 
     @controlled
     def _fill(self, vectors: np.ndarray, backward: bool) -> None:
-        """Write what `normalization.apply` takes, each of the period's size: y = (x - a) b + c."""
+        """Write the arguments of `normalization.apply`, each of the period's size: y = (x - a) b + c."""
         mean, deviation = self._moments()
         if self.invert:
             values: tuple[Any, Any, Any] = (0.0, deviation, mean)
@@ -267,7 +267,7 @@ class Normalization(OfFormat):
             vector.reshape(self._period)[...] = self._spread(np.broadcast_to(value, mean.shape))
 
     def _spread(self, value: np.ndarray) -> np.ndarray:
-        """Return an array of the axes' shape so that it broadcasts over the period."""
+        """Return an array of the axes' shape, reshaped so that it broadcasts over the period."""
         order = np.argsort(self._places)
         extents = [1] * len(self._period)
         for place in self._places:
@@ -293,7 +293,7 @@ class Normalization(OfFormat):
 
 
 def _joined(one: _Adapted, other: _Adapted) -> _Adapted:
-    """Return the statistics of both (Chan, Golub & LeVeque 1983, equation 2.1)."""
+    """Return the statistics of both data sets together (Chan, Golub & LeVeque 1983, equation 2.1)."""
     numbers = one.numbers + other.numbers
     share, distance = other.numbers / numbers, other.mean - one.mean
     variance = one.variance + share * (other.variance - one.variance)

@@ -1,4 +1,4 @@
-"""Layers that drop elements, maps or whole samples in training, and pass their input on otherwise."""
+"""Layers that drop elements, channels or whole samples in training, and otherwise return their input."""
 
 import math
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of SELU
 
 
 class RandomMask(Layer):
-    """What the layers that drop share: a draw for each element, or for several at once.
+    """What the dropout layers share: one draw for each element, or for several elements together.
 
-    The draw of an element depends on the seed, the step, the sample and the layer alone.
+    The draw of an element depends only on the seed, the step, the sample and the layer.
     """
 
     _only_in_training = True
@@ -50,7 +50,7 @@ class RandomMask(Layer):
         return tuple(None if entry is None else int(entry) for entry in entries)
 
     def _noise(self, shape: Shape) -> Shape:
-        """Return the shape of one sample's draws, for an input of that shape, channels last."""
+        """Return the shape of one sample's draws, for a channels_last input shape."""
         if self.noise_shape is None:
             return shape
         outer, given = self._outer(shape), self.noise_shape[1:]
@@ -73,8 +73,8 @@ class RandomMask(Layer):
 
     def _build(self, shape: Shape) -> None:
         self._drawn = self._noise(shape)
-        # Elements that share a draw stand side by side along `shared`; axes that share one in front of
-        # those have their draws repeated.
+        # The sample is cut into (outer, shared, inner): elements along the middle axes [first:last] share a
+        # draw. Axes in front of them that share a draw too have it repeated.
         shared = [i for i, (one, all_) in enumerate(zip(self._drawn, shape, strict=True)) if one < all_]
         last = shared[-1] + 1 if shared else 0
         first = last
@@ -90,7 +90,7 @@ class RandomMask(Layer):
         return (self.rate, self.seed)
 
     def _draw(self, n: int, run: Run) -> np.ndarray:
-        """Return 1 for what is kept of a batch of n and 0 for the rest, as `keep` takes it."""
+        """Return 1 for each kept element of a batch of n and 0 for the others, as `keep` takes it."""
         drawn = kept((n, *self._drawn), self.rate, self.key, self.dtype, run, self.seed)
         if self._repeated is not None:
             once = drawn
@@ -102,7 +102,7 @@ class RandomMask(Layer):
     def _kept_of(
         self, x: np.ndarray, mask: np.ndarray, numbers: tuple[float, float, float], run: Run, tag: str
     ) -> np.ndarray:
-        """Return x · scale + shift where it is kept, and `other` elsewhere."""
+        """Return x · scale + shift for kept elements, and `other` for the rest; `numbers` holds the three."""
         return keep(x.reshape(len(x), *self._cut), mask, *numbers, run, tag).reshape(x.shape)
 
 
@@ -110,21 +110,21 @@ class Dropout(RandomMask):
     """In training each element is zeroed with probability `rate`, the others divided by 1 - rate.
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-    The draw of an element depends on the seed, the step, the sample and the layer alone.
+    The draw of an element depends only on the seed, the step, the sample and the layer.
 
     Parameters
     ----------
     rate : float
         In [0, 1).
     noise_shape : tuple, optional
-        Which elements are dropped together: None for the samples, then for each axis 1 where they share a
-        draw, and None or the extent where each index has its own. ``(None, 1, 1, 1)`` drops whole samples:
-        behind a branch that is added to its input this is stochastic depth (Huang et al. 2016, "Deep networks
-        with stochastic depth"). It counts in `data_format`.
+        Which elements are dropped together: None for the samples, then for each axis 1 if all its indices
+        share a draw, or None or the axis' length if each index has its own. ``(None, 1, 1, 1)`` drops whole
+        samples: at the end of a residual branch this is stochastic depth (Huang et al. 2016, "Deep networks
+        with stochastic depth"). The axes are those of `data_format`.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -181,8 +181,8 @@ class Dropout(RandomMask):
 class SpatialDropout1D(Dropout):
     """In training each channel of a sample is zeroed with probability `rate`, the others divided by 1 - rate.
 
-    Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2: where
-    neighbours are much alike, `Dropout` takes away little.
+    Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2: if
+    neighbours are strongly correlated, `Dropout` regularises little.
 
     Parameters
     ----------
@@ -220,15 +220,15 @@ class SpatialDropout1D(Dropout):
 class SpatialDropout2D(SpatialDropout1D):
     """In training each channel of an image is zeroed with probability `rate`, the others divided by 1 - rate.
 
-    Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2: where
-    neighbours are much alike, `Dropout` takes away little.
+    Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2: if
+    neighbours are strongly correlated, `Dropout` regularises little.
 
     Parameters
     ----------
     rate : float
         In [0, 1).
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     name, trainable, input_shape
@@ -261,7 +261,7 @@ class SpatialDropout2D(SpatialDropout1D):
 class AlphaDropout(RandomMask):
     """Dropout behind SELU: in training an element becomes SELU's lowest value with probability `rate`.
 
-    With ``p = -alpha · scale`` of SELU, and a, b so that the mean 0 and the variance 1 are kept::
+    With ``p = -alpha · scale`` of SELU, and a and b that keep the mean 0 and the variance 1::
 
         y = a · (x or p) + b,  a = ((1 - rate) (1 + rate p²))^(-1/2),  b = -a p rate
 
@@ -299,7 +299,7 @@ class AlphaDropout(RandomMask):
         super().__init__(rate, noise_shape, seed, data_format, **base)
 
     def _numbers(self) -> tuple[float, float, float]:
-        """Return a, b, and what a dropped element becomes."""
+        """Return a, b, and the value of a dropped element."""
         lowest = -ALPHA * SCALE
         a = 1 / math.sqrt((1 - self.rate) * (1 + self.rate * lowest * lowest))
         b = -a * lowest * self.rate

@@ -120,7 +120,7 @@ class Multiply(Elementwise):
         run: Run,
         steps: list[Arrays],
     ) -> np.ndarray:
-        # Channels scaled sample by sample: one side has a number for each of them.
+        # Channels scaled sample by sample: one input has a single number for each channel.
         scale = (shape[0], *(1,) * (len(shape) - 2), shape[-1])
         if scale == shape or (shape, scale) not in ((a.shape, b.shape), (b.shape, a.shape)):
             return super()._merge(a, b, shape, out, run, steps)
@@ -157,7 +157,7 @@ class Multiply(Elementwise):
 
 
 def _pixels(x: Any) -> np.ndarray:
-    """Return images, or the like, as (n, pixels, channels)."""
+    """Return images, or arrays of any rank, as (n, pixels, channels)."""
     return x.reshape(len(x), -1, x.shape[-1])
 
 
@@ -166,7 +166,7 @@ def _factors(x: np.ndarray) -> np.ndarray:
 
 
 class Divide(Elementwise):
-    """The quotient of two inputs, ``a / b``: what ``/`` between two outputs of layers makes.
+    """The quotient of two inputs, ``a / b``: the operator ``/`` between two outputs of layers makes it.
 
     Parameters
     ----------
@@ -197,8 +197,8 @@ class Divide(Elementwise):
 class Maximum(Elementwise):
     """The largest of the inputs, element by element; NaN where one is NaN.
 
-    The gradient goes to the larger of two, half of it to each where both are equal, as Keras with JAX has it,
-    and to none where one is NaN.
+    The gradient goes to the larger of two inputs. If both are equal, half of it goes to each, as in Keras
+    with JAX; if one is NaN, it is 0 for both.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ class Maximum(Elementwise):
 
 
 class Minimum(Elementwise):
-    """The smallest of the inputs, element by element; NaN where one is NaN. Gradients are as `Maximum`'s.
+    """The smallest of the inputs, element by element; NaN where one is NaN. Gradients as in `Maximum`.
 
     Parameters
     ----------

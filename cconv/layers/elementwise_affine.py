@@ -1,4 +1,4 @@
-"""A factor and a summand for each element, or for those that share them."""
+"""A factor and a summand for each element, or for groups of elements."""
 
 import math
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from cconv.ops.run import Run, replayable
 
 
 class ElementwiseAffine(Layer):
-    """``y = gamma · x + beta`` with a gamma and a beta that are learned.
+    """``y = gamma · x + beta`` with learned gamma and beta.
 
-    With ``shared_axes=[1, 2]`` they are per channel, which is what a normalisation does behind dividing; with
-    none shared beta is a position embedding. In files of other frameworks it is what is left of them.
+    With ``shared_axes=[1, 2]`` they are per channel, as in the last step of a normalisation; with no shared
+    axis beta is a position embedding. Files of other frameworks contain such multiplications and additions.
 
     Parameters
     ----------
     scale, center : bool
         Whether there is a gamma, a beta.
     shared_axes : int or list of int, optional
-        Axes along which they are the same, counted with the batch as in `PReLU`, but those of channels-last
-        images whatever the format, as in `Permute`.
+        Axes along which they are the same, counted with the batch as in `PReLU`, but in both data formats the
+        axes of ``(h, w, c)``, as for `Flatten`.
     gamma_initializer, beta_initializer
         See `cconv.initializers`.
     name, trainable, input_shape
@@ -34,7 +34,7 @@ class ElementwiseAffine(Layer):
     Attributes
     ----------
     params : dict
-        ``"gamma"`` and ``"beta"``, of the input's shape, channels last, with 1 in place of the shared axes.
+        ``"gamma"`` and ``"beta"``, of the input's channels_last shape, with 1 in place of the shared axes.
 
     Examples
     --------

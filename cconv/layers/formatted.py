@@ -1,4 +1,4 @@
-"""The data format of a layer: computing is channels last, what people see may be channels first."""
+"""The data format of a layer: it computes with channels last; users may see channels first."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ Shape = tuple[int, ...]
 
 
 class Formatted:
-    """The part of a `Layer` that knows its data format: "inner" is what it computes, "outer" what is seen."""
+    """The part of a `Layer` that knows its data format: "inner" is computed with, "outer" is the user's."""
 
     data_format: str = "channels_last"
     where: Any  # a property of `Layer`
     _format_given = False
 
     def _set_format(self, data_format: Any) -> None:
-        """Take a constructor's data_format; None means channels_last, or what the model has."""
+        """Take a constructor's data_format; None means the model's, or channels_last."""
         self._format_given = data_format is not None
         self.data_format = (
             "channels_last" if data_format is None else arguments.data_format(self.where, data_format)
         )
 
     def _meet_format(self, data_format: str) -> None:
-        """Hear of the data format of the model before it builds the layer."""
+        """Learn the model's data format before the model builds the layer."""
 
     def _named_format(self) -> str | None:
-        """Return the data format of images that this layer was told; None if it takes any."""
+        """Return the data format of images that this layer was given; None if it takes any."""
         return self.data_format if self._format_given or self.data_format == "channels_first" else None
 
     def _inner(self, shape: Shape) -> Shape:

@@ -12,7 +12,7 @@ from cconv.ops.run import Run, replayable
 
 
 class GlobalPooling(Spatial):
-    """What poolings of whole images and sequences share: all but what they take of them."""
+    """What poolings of whole images and sequences share: everything but the mean or the maximum itself."""
 
     def _set_kept(self, data_format: Any, keepdims: Any) -> None:
         self._set_format(data_format)
@@ -30,11 +30,11 @@ class GlobalPooling(Spatial):
         self.window: Window = resolve_window(self.where, size, size)
 
     def _pooled(self, y: np.ndarray, run: Run) -> np.ndarray:
-        """Return y (n, 1, 1, c) as the layer gives it."""
+        """Return y (n, 1, 1, c) in the layer's output shape."""
         return self._own(y, run, "y") if self.keepdims else y.reshape(y.shape[0], y.shape[3])
 
     def _spread(self, dy: np.ndarray, run: Run) -> np.ndarray:
-        """Return the gradient of what `_pooled` gave as (n, 1, 1, c)."""
+        """Return the gradient of `_pooled`'s result as (n, 1, 1, c)."""
         return self._images(dy, run) if self.keepdims else dy.reshape(dy.shape[0], 1, 1, -1)
 
 
@@ -80,7 +80,7 @@ class GlobalAveragePooling2D(GlobalMean):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, 1, c) instead of (c,).
     name, trainable, input_shape
@@ -112,7 +112,7 @@ class GlobalMaxPooling2D(GlobalMaximum):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, 1, c) instead of (c,).
     name, trainable, input_shape

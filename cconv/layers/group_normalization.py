@@ -14,23 +14,23 @@ from cconv.ops.run import Run, replayable
 
 
 class GroupNormalization(Layer):
-    """Every group of channels of a sample with the mean 0 and the variance 1, then scaled and shifted.
+    """Every group of channels of a sample normalised to mean 0 and variance 1, then scaled and shifted.
 
     ::
 
         y = gamma · (x - mean) / √(variance + epsilon) + beta
 
-    Mean and (biased) variance are those of a group's channels at all pixels of one sample, in training and
-    otherwise; gamma and beta are per channel (Wu & He 2018, "Group normalization"). One group takes a sample
-    as a whole, a group for each channel is instance normalisation.
+    Mean and (biased) variance are those of a group's channels over all pixels of one sample, in training and
+    at inference; gamma and beta are per channel (Wu & He 2018, "Group normalization"). One group normalises a
+    sample as a whole; one group per channel is instance normalisation.
 
     Parameters
     ----------
     groups : int
-        A divisor of the number of channels, which are grouped in their order; -1: as many as channels.
+        A divisor of the number of channels; neighbouring channels form a group. -1: one group per channel.
     axis : int
-        Where the channels are: 3 (last) or 1 (channels_first images), or the last axis of any input; -1 is
-        that of the channels in whatever data format the model has.
+        Where the channels are: 3 (last) or 1 (channels_first images), or the last axis of any input; -1 means
+        the channels in the model's data format.
     epsilon : float
         Added to the variance, at least 0.
     center, scale : bool

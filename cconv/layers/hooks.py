@@ -1,7 +1,7 @@
-"""Layers of the user's own: what `build`, `forward` and `backward` of a subclass of `Layer` are for a model.
+"""Layers of the user's own: how a model calls `build`, `forward` and `backward` of a subclass of `Layer`.
 
-A class that computes in NumPy defines them by these names. They are kept under others, so that what people
-call stays the methods of `Layer`: these check, convert, and call the hooks.
+A class that computes in NumPy defines these methods. They are stored under other names (hooks), so that
+callers still reach the methods of `Layer`, which check, convert, and call the hooks.
 """
 
 import inspect
@@ -23,14 +23,14 @@ from cconv.ops.run import Run
 HOOKS = ("build", "forward", "backward", "compute_output_shape")
 
 
-# The layers whose hooks are running: there, `super().forward(x)` means the hook of the class above.
+# The layers whose hooks are running: inside a hook `super().forward(x)` means the parent class' hook.
 _running: ContextVar[tuple[Any, ...]] = ContextVar("layers whose hooks are running", default=())
 
 
 def take_hooks(cls: Any, base: Any) -> None:
-    """Keep the hooks of a class that is made of `base` alone, and put what calls them in their places.
+    """Store the hooks of a class derived from `base` alone, and put methods that call them in their places.
 
-    TypeError for one of the two passes without the other.
+    TypeError if the class has only one of `forward` and `backward`.
     """
     if cls._forward is not base._forward:
         return
@@ -47,7 +47,7 @@ def take_hooks(cls: Any, base: Any) -> None:
 
 
 def _public(method: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what people call: the method of `Layer`, and within the layer's own hooks the hook."""
+    """Return the method that callers see: `Layer`'s, or inside the layer's own hooks the hook itself."""
 
     @wraps(method)
     def called(self: Any, *args: Any, **options: Any) -> Any:
@@ -63,7 +63,7 @@ def runs(layer: Any) -> bool:
 
 
 def refuse_running(layer: Any, name: str) -> None:
-    """Refuse `super().forward(x)` where no class above has a hook: it would call itself."""
+    """Refuse `super().forward(x)` if no parent class has a hook: it would call itself."""
     if runs(layer):
         raise TypeError(f"{layer.where}: there is no {name} above: Layer has only what calls one")
 
@@ -78,7 +78,7 @@ def _inside(layer: Any) -> Iterator[None]:
 
 
 def own_of(cls: type, name: str) -> Any | None:
-    """Return the hook of that name that a class has, as a function of the layer and its arguments."""
+    """Return a class' hook of that name, as a function of the layer and its arguments; None without one."""
     return getattr(cls, f"_own_{name}", None)
 
 
@@ -100,7 +100,7 @@ def add_weight(
     constraint: Any,
     name: Any,
 ) -> np.ndarray:
-    """Do what `Layer.add_weight` says."""
+    """Do the work of `Layer.add_weight`."""
     where = layer.where
     if not runs(layer):
         raise RuntimeError(f"{where}: add_weight belongs into build(input_shape)")
@@ -127,7 +127,7 @@ def add_weight(
 
 
 def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the output's shape for that of the input, both without the batch: the same without a hook."""
+    """Return the output's shape for the input's, both without the batch; without a hook it is the same."""
     own = own_of(type(layer), "compute_output_shape")
     if own is None:
         return shape
@@ -144,7 +144,7 @@ def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
-    """Return what `forward` gives for x, which it can read and not change, and keep."""
+    """Return what the hook `forward` gives for x, which is read-only; the hook may keep it."""
     own = own_of(type(layer), "forward")
     if own is None:
         raise TypeError(f"{type(layer).__name__}: a layer needs forward(x) and backward(dy)")
@@ -159,7 +159,7 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
 
 
 def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
-    """Return what `backward` gives for dy; the gradients of the weights are then in `grads`."""
+    """Return what the hook `backward` gives for dy; the gradients of the weights are then in `grads`."""
     own = own_of(type(layer), "backward")
     assert own is not None  # there is a `forward`
     layer.grads.clear()
@@ -182,7 +182,7 @@ def _takes_training(own: Any) -> bool:
 
 
 def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what a hook gave as an array of the layer's dtype; errors where it is no such array."""
+    """Return a hook's result as an array of the layer's dtype; raise if its type or shape is wrong."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{layer.where}: {what} must give an array of real numbers, got {value!r:.80}")

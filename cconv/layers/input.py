@@ -1,4 +1,4 @@
-"""What a model's input is: `Input` begins a graph, or stands in front of a row of layers."""
+"""A model's input: `Input` begins a graph, or is the first entry of a `Sequential`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from cconv.ops.run import Run, replayable
 
 
 class InputLayer(Layer):
-    """Says what a model's input is, and passes it on.
+    """Describes a model's input, and returns it unchanged.
 
     Parameters
     ----------
     shape : tuple of int
-        Of one sample, without the batch.
+        Shape of one sample, without the batch.
     name
         See `Layer`.
 
@@ -55,20 +55,20 @@ def Input(
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
 ) -> KerasTensor:
-    """Return the input of a model: a tensor to call layers on, or what a `Sequential` begins with.
+    """Return the input of a model: a tensor to call layers on, or the first entry of a `Sequential`.
 
     Parameters
     ----------
     shape : tuple of int
-        Of one sample, without the batch: ``(h, w, c)``, ``(c, h, w)`` or ``(features,)``.
+        Shape of one sample, without the batch: ``(h, w, c)``, ``(c, h, w)`` or ``(features,)``.
     batch_size : int, optional
-        Accepted as Keras does; batches may have any size.
+        Accepted for Keras' sake and not used; batches may have any size.
     dtype : dtype, optional
-        Accepted as Keras does, any of real numbers: a model converts what it is given.
+        Any dtype of real numbers, accepted for Keras' sake; a model converts its inputs.
     batch_shape : tuple, optional
         In place of `shape`: with the batch in front.
     name : str, optional
-        By which `fit` finds the array in a dict.
+        The key under which `fit` finds the array in a dict.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def Input(
     Raises
     ------
     TypeError, ValueError
-        For what is not a shape, a size or a dtype of real numbers.
+        When shape, size or dtype are not valid.
 
     Examples
     --------

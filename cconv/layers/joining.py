@@ -14,7 +14,7 @@ from cconv.ops import merging
 from cconv.ops.dense import dense_input_gradient_into, dense_into, dense_weight_gradient_into
 from cconv.ops.run import Run, replayable
 
-EPSILON = 1e-7  # the least length that vectors are divided by: keras.config.epsilon()
+EPSILON = 1e-7  # shorter vectors are divided by this instead of by their length: keras.config.epsilon()
 
 
 class Concatenate(Merge):
@@ -23,8 +23,8 @@ class Concatenate(Merge):
     Parameters
     ----------
     axis : int
-        Any but 0, which counts the samples: 1 is the first axis of a sample, -1 the last. The inputs have the
-        same lengths along all others. In a channels_first model 1 is that of an image's channels.
+        Any but 0, the samples: 1 is the first axis of a sample, -1 the last. The inputs' other axes must have
+        the same lengths. In a channels_first model 1 is the channels of an image.
     name, trainable
         See `Layer`.
 
@@ -44,7 +44,7 @@ class Concatenate(Merge):
         self.axis: int = int(axis)
 
     def _place(self, rank: int) -> int:
-        """Return which axis of channels_last samples it is, counted without the batch."""
+        """Return the joined axis for channels_last samples, counted without the batch."""
         place = _axis(self.where, "axis", self.axis, rank)
         return (2, 0, 1)[place] if self.data_format == "channels_first" and rank == 3 else place
 
@@ -62,7 +62,7 @@ class Concatenate(Merge):
     def _build(self, shapes: tuple[Shape, ...]) -> None:  # type: ignore[override]
         self._shapes, place = shapes, self._place(len(shapes[0]))
         self._whole = self._resolve(shapes)
-        self._rows = math.prod(self._whole[:place])  # of a sample
+        self._rows = math.prod(self._whole[:place])  # rows of one sample
         self._columns = [math.prod(shape[place:]) for shape in shapes]
 
     @replayable
@@ -112,15 +112,15 @@ class Dot(Merge):
 
         y[n, …a, …b] = Σ over k of a[n, …, k, …] · b[n, …, k, …]
 
-    The other axes of the first input come first, then those of the second; of two vectors there is one
-    number, (n, 1).
+    The other axes of the first input come first, then those of the second; for two vectors the output is
+    (n, 1).
 
     Parameters
     ----------
     axes : int or pair of int
-        Which axis of each, any but 0, which counts the samples: one for both, or one of each.
+        The axis of each input that is summed over, not 0 (the samples): one for both, or a pair.
     normalize : bool
-        Whether the vectors are brought to the length 1 first, which gives the cosine of their angle.
+        Whether the vectors are divided by their lengths first, which gives the cosine of their angle.
     name, trainable
         See `Layer`.
 
@@ -171,11 +171,11 @@ class Dot(Merge):
     # --- samples as rows of vectors -----------------------------------------------------------
 
     def _as_seen(self, x: np.ndarray) -> np.ndarray:
-        """Return a view of an array as the user sees it."""
+        """Return a view of an array in the user's data format."""
         return x.transpose(0, 3, 1, 2) if self.data_format == "channels_first" and x.ndim == 4 else x
 
     def _vectors(self, number: int, x: np.ndarray) -> np.ndarray:
-        """Return a view of an input whose last axis is that of the sums."""
+        """Return a view of an input with the summed axis last."""
         return np.moveaxis(self._as_seen(x), self._at[number] + 1, -1)
 
     def _rows(self, number: int, x: np.ndarray, run: Run) -> np.ndarray:
@@ -184,7 +184,7 @@ class Dot(Merge):
         return rows.reshape(len(x), -1, rows.shape[-1])
 
     def _unrows(self, number: int, rows: np.ndarray, run: Run) -> np.ndarray:
-        """Return the gradient of an input for that of its rows."""
+        """Return the gradient of an input from the gradient of its rows."""
         shape = (len(rows), *self._shapes[number])
         dx = run.empty("dx", shape, rows.dtype)
         vectors = self._vectors(number, dx)
@@ -250,7 +250,7 @@ def _multiply(a: np.ndarray, b: np.ndarray, y: np.ndarray, run: Run) -> None:
 
 
 def _multiply_back(dy: np.ndarray, other: np.ndarray, number: int, rows: np.ndarray, run: Run) -> None:
-    """rows = the gradient of a factor of `_multiply`, the first if number is 0, for dy and the other one."""
+    """Write to `rows` the gradient of `_multiply`'s factor `number` (0 or 1); `other` is the other one."""
     if dy.shape[1:] == (1, 1):
         merging.scale_channels(_column(other), dy.reshape(-1, 1), _column(rows), run)
         return
@@ -268,7 +268,7 @@ def _column(x: np.ndarray) -> np.ndarray:
 
 
 def _normalized(x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Return vectors (n, p, k) divided by their lengths, EPSILON at least, and 1 / those lengths."""
+    """Return vectors (n, p, k) divided by their lengths (at least EPSILON), and 1 / those lengths."""
     rows = _column(x)
     squares = merging.product_sums(rows, rows, run.empty("squares", (len(rows), 1), x.dtype), run)
     inverse = run.empty("inverse", squares.shape, x.dtype)
@@ -281,10 +281,10 @@ def _normalized(x: np.ndarray, run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _normalized_back(dy: np.ndarray, y: np.ndarray, inverse: np.ndarray, run: Run) -> None:
-    """dy (n, p, k) becomes the gradient of what `_normalized` has made y of: (dy - y Σ dy y) / length."""
+    """Turn dy (n, p, k), in place, into the gradient of `_normalized`'s input: (dy - y Σ dy y) / length."""
     rows, units = _column(dy), _column(y)
     along = merging.product_sums(rows, units, run.empty("along", inverse.shape, dy.dtype), run)
-    # Where vectors were divided by EPSILON, that did not depend on them.
+    # The divisor EPSILON of a short vector does not depend on the vector.
     short = run.empty("short", inverse.shape, np.dtype(bool))
     run.call(np.greater_equal, inverse, dy.dtype.type(1) / dy.dtype.type(EPSILON), short)
     run.call(np.putmask, along, short, dy.dtype.type(0))

@@ -1,4 +1,4 @@
-"""What the normalisations of rows share: which axes, in whose order, and how their rows are laid out."""
+"""Normalisations along axes of each sample: the choice of axes, and the layout of the data as rows."""
 
 import math
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from cconv.ops.run import Run, replayable
 
 
 class RowNormalization(OfFormat):
-    """A layer that normalises along some axes, by statistics of each sample's own.
+    """A layer that normalises along some axes, with statistics of each sample.
 
-    Axes are Keras', counted with the batch in the data format that the layer was told, else in the model's;
-    -1 by itself is that of the channels in any format.
+    `axis` is counted with the batch, as in Keras, in the layer's `data_format` if it was given one, else in
+    the model's; -1 alone means the channels in any format.
     """
 
     _by_shard = True
     _rule = "layer"
-    _weights: tuple[str | None, str | None] = (None, None)  # what multiplies, and what is added
+    _weights: tuple[str | None, str | None] = (None, None)  # names of the factor and of the summand
 
     def __init__(self, axis: Any, epsilon: float, data_format: str | None, **base: Any) -> None:
         super().__init__(**base)
@@ -67,13 +67,13 @@ class RowNormalization(OfFormat):
         self._add_weights(self._row)
 
     def _add_weights(self, shape: Shape) -> None:
-        """Make the weights, of the shape of the normalised axes."""
+        """Create the weights, of the shape of the normalised axes."""
 
     def _flat(self, name: str | None) -> np.ndarray | None:
         return None if name is None or name not in self.params else self.params[name].reshape(-1)
 
     def _rows(self, x: np.ndarray, tag: str, run: Run) -> np.ndarray:
-        """Return x as rows along the normalised axes."""
+        """Return x as rows (…, size) along the normalised axes."""
         if self._order is not None:
             turned = x.transpose(self._order)
             x = run.empty(tag, turned.shape, x.dtype)
@@ -81,7 +81,7 @@ class RowNormalization(OfFormat):
         return x.reshape(-1, math.prod(self._row))
 
     def _unrows(self, rows: np.ndarray, shape: tuple[int, ...], tag: str, run: Run) -> np.ndarray:
-        """Return what `_rows` made, in the order and the shape of the input."""
+        """Undo `_rows`: return its result in the order and the shape of the input."""
         if self._order is None:
             return rows.reshape(shape)
         x = run.empty(tag, shape, rows.dtype)
@@ -126,21 +126,20 @@ class RowNormalization(OfFormat):
 
 
 class LayerNormalization(RowNormalization):
-    """Every pixel, or every sample, with the mean 0 and the variance 1, then scaled and shifted.
+    """Every pixel, or every sample, normalised to mean 0 and variance 1, then scaled and shifted.
 
     ::
 
         y = gamma · (x - mean) / √(variance + epsilon) + beta
 
-    Mean and (biased) variance are over the axes of `axis`, of each sample by itself, in training and
-    otherwise (Ba, Kiros & Hinton 2016, "Layer normalization"). With the default they are those of the
-    channels of a pixel.
+    Mean and (biased) variance are over the axes `axis` of each sample, in training and at inference (Ba,
+    Kiros & Hinton 2016, "Layer normalization"). By default these are the channels of a pixel.
 
     Parameters
     ----------
     axis : int or sequence of int
-        What is normalised over, counted with the batch: -1 the channels, ``(1, 2, 3)`` all of an image. Other
-        axes than -1 count in `data_format`, or in the model's.
+        The axes to normalise over, counted with the batch: -1 the channels, ``(1, 2, 3)`` a whole image. Axes
+        other than -1 count in `data_format`, or in the model's.
     epsilon : float
         Added to the variance, at least 0.
     center, scale : bool
@@ -152,10 +151,10 @@ class LayerNormalization(RowNormalization):
     beta_constraint, gamma_constraint
         See `cconv.constraints`.
     rms_scaling : bool
-        Keras' older layer of that kind: ``y = gamma · x / √(variance + epsilon)``, with a gamma always and no
-        beta. `RMSNormalization` is what its name says.
+        Keras' older variant: ``y = gamma · x / √(variance + epsilon)``, always with a gamma and without a
+        beta. For true RMS normalisation use `RMSNormalization`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -228,7 +227,7 @@ class LayerNormalization(RowNormalization):
 
 
 class RMSNormalization(RowNormalization):
-    """Every pixel, or every sample, with the mean square 1, then scaled.
+    """Every pixel, or every sample, normalised to mean square 1, then scaled.
 
     ::
 
@@ -243,7 +242,7 @@ class RMSNormalization(RowNormalization):
     epsilon : float
         Added to the mean square, at least 0.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -279,16 +278,16 @@ class RMSNormalization(RowNormalization):
 
 
 class UnitNormalization(RowNormalization):
-    """Every pixel, or every sample, with the length 1: ``y = x / √(sum of x²)``.
+    """Every pixel, or every sample, normalised to length 1: ``y = x / √(sum of x²)``.
 
-    What is shorter than 10⁻¹² is multiplied by 10¹², as in Keras, and so is its gradient.
+    Vectors shorter than 10⁻¹² are multiplied by 10¹² instead, as in Keras, and so are their gradients.
 
     Parameters
     ----------
     axis : int or sequence of int
         As in `LayerNormalization`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

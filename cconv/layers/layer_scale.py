@@ -12,20 +12,20 @@ from cconv.ops.run import Run, replayable
 
 
 class LayerScale(Layer):
-    """Every channel times a factor that is learned: ``y = gamma · x``.
+    """Every channel times a learned factor: ``y = gamma · x``.
 
-    At the end of a branch that is added to what it started from, with factors near zero, it lets deep
-    networks begin as shallow ones (Touvron et al. 2021, "Going deeper with image transformers", section 2).
+    At the end of a residual branch, with factors near zero, it lets deep networks begin as shallow ones
+    (Touvron et al. 2021, "Going deeper with image transformers", section 2).
     In Keras it belongs to ``keras.applications.convnext``.
 
     Parameters
     ----------
     init_values : float
-        What every factor begins with.
+        The initial value of every factor.
     projection_dim : int, optional
         The number of channels; by default that of the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

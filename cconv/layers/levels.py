@@ -18,15 +18,15 @@ class RandomBrightness(Augmentation):
     Parameters
     ----------
     factor : float or pair of float
-        Lowest and highest amount, between -1 and 1, as shares of the range of values: 1 makes any image
-        white, -1 black. f means (-f, f).
+        Lowest and highest amount, between -1 and 1, as fractions of the range of values: 1 makes any image
+        white, -1 black. A number f means (-f, f).
     value_range : pair of float
-        Lowest and highest value of the images, between which the result is kept: (0, 1) behind
+        Lowest and highest value of the images; the result is clipped to them: (0, 1) behind
         ``Rescaling(1 / 255)``.
     seed : int, optional
         Key of the draws; by default the one the layer is built with.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -66,14 +66,14 @@ class RandomBrightness(Augmentation):
 class RandomContrast(Augmentation):
     """The contrast of every training image changed by a random factor.
 
-    What a pixel differs from the mean of its channel in its image is multiplied by a number from
+    The difference between a pixel and the mean of its channel in its image is multiplied by a number from
     ``1 - lower`` to ``1 + upper``.
 
     Parameters
     ----------
     factor : float or pair of float
-        ``(lower, upper)``, both between 0 and 1; f means (f, f), as Keras' page says. (The code of Keras 3.15
-        then never lowers a contrast.)
+        ``(lower, upper)``, both between 0 and 1; a number f means (f, f), as in Keras' documentation. (The
+        code of Keras 3.15 then never lowers a contrast.)
     value_range, seed, data_format
         As in `RandomBrightness`.
     name, trainable, input_shape
@@ -111,6 +111,6 @@ class RandomContrast(Augmentation):
         return images.contrast(x, drawn, self.value_range, "y", run)
 
     def _change_back(self, dy: np.ndarray, drawn: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
-        # The mean takes of every gradient what the factor leaves: the same formula once more.
+        # The mean is linear in x, so the gradient is `contrast` of dy, with the same factors.
         inside = images.brighten_backward(dy, y, self.value_range, run)
         return images.contrast(inside, drawn, EVERYTHING, "dx of all", run)

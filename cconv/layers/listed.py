@@ -1,4 +1,4 @@
-"""The arrays of layers as Keras' scripts read them: in lists, and under the names of the formulas."""
+"""The arrays of layers as Keras' scripts read them: in lists, and by their names in formulas."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Arrays = list[np.ndarray]
 
 
 class Listed:
-    """What a layer and a model have in common: lists of the arrays themselves, which are no copies."""
+    """What layers and models share: lists of their arrays, which are not copies."""
 
     def _listed(self, trained: bool) -> Arrays:
         """Return the arrays that are trained, or those that are not."""
@@ -22,7 +22,7 @@ class Listed:
 
     @property
     def weights(self) -> Arrays:
-        """All weights and states, in the order of `get_weights`: the arrays themselves, in a new list."""
+        """All weights and states, in the order of `get_weights`: a new list of the arrays themselves."""
         return self._in_order()
 
     @property
@@ -32,7 +32,7 @@ class Listed:
 
     @property
     def non_trainable_weights(self) -> Arrays:
-        """The states, and the weights that training leaves as they are."""
+        """The states, and the weights that training does not change."""
         return self._listed(False)
 
     variables = weights
@@ -41,16 +41,16 @@ class Listed:
 
 
 class Trained(NotCalled):
-    """`trainable_weights` of a class in which it must not be overridden, since no training asks for it."""
+    """`trainable_weights` for classes where it must not be overridden, since training does not use it."""
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else instance._listed(True)
 
 
 def named(name: str) -> Any:
-    """Return a property that is a layer's array of that name.
+    """Return a property that reads the layer's array of that name.
 
-    It is None where the layer was told to have none, such as a bias; AttributeError before it is built.
+    Its value is None if the layer has no such array, say no bias; AttributeError before the layer is built.
     """
 
     def read(self: Any) -> np.ndarray | None:

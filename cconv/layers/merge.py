@@ -1,4 +1,4 @@
-"""What layers of several inputs share: a list of arrays in, one out, and a list of gradients back."""
+"""What layers of several inputs share: a list of arrays in, one array out, and a list of gradients back."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ class Merge(OfAxes):
     """
 
     _merges: ClassVar[bool] = True
-    fewest: ClassVar[int] = 1  # inputs
+    fewest: ClassVar[int] = 1  # minimum number of inputs
     most: ClassVar[int | None] = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
@@ -62,7 +62,7 @@ class Merge(OfAxes):
         return super()._inner(shape)
 
     def _seen(self, shapes: Sequence[Shape]) -> str:
-        """Return shapes as the user has given them, for error messages."""
+        """Return the shapes in the user's data format, for error messages."""
         return ", ".join(str(self._outer(shape)) for shape in shapes)
 
     def _resolve(self, shapes: tuple[Shape, ...]) -> Shape:  # type: ignore[override]
@@ -70,7 +70,7 @@ class Merge(OfAxes):
         raise NotImplementedError
 
     def _build(self, shapes: tuple[Shape, ...]) -> None:  # type: ignore[override]
-        """Keep what the passes need to know of the shapes."""
+        """Store what the passes need to know of the shapes."""
 
     # --- the public passes --------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Merge(OfAxes):
                 )
             arrays.append(arguments.real_array(self.where, f"x[{number}]", one, None))
         self._check_batches(arrays)
-        # Numbers of lists, and integers, take the dtype of the others.
+        # Lists and integers take the dtype of the float arrays.
         kinds = [
             array.dtype.newbyteorder("=")
             for one, array in zip(x, arrays, strict=True)
@@ -159,7 +159,7 @@ class Merge(OfAxes):
     def _backward(  # type: ignore[override]
         self, dy: np.ndarray, run: Run, need_dx: tuple[bool, ...]
     ) -> tuple[np.ndarray | None, ...]:
-        """Return the gradients of the inputs in their order, None for those that nobody needs.
+        """Return the gradients of the inputs in their order, None for inputs that need no gradient.
 
         They may be `dy` itself or views of it.
         """

@@ -1,4 +1,4 @@
-"""The layers of several inputs as functions, which make a layer and call it."""
+"""The layers of several inputs as functions: each makes a layer and calls it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -102,7 +102,7 @@ def minimum(inputs: Sequence[Any], **kwargs: Any) -> Any:
 
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
-    """Return ``Concatenate(axis, **kwargs)(inputs)``, the inputs one behind the other.
+    """Return ``Concatenate(axis, **kwargs)(inputs)``, the inputs joined along an axis.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Training images mixed with others, and their labels as much: MixUp and CutMix.
+"""Training images mixed with others, and their labels mixed in the same proportion: MixUp and CutMix.
 
-They change labels too, so that they are no layers of a model: `cconv.utils.Augmented` gives batches of a data
-set that went through them.
+They change labels too, so they cannot be layers of a model: `cconv.utils.Augmented` applies them to the
+batches of a data set.
 """
 
 import math
@@ -21,15 +21,15 @@ from cconv.ops import images as kernels
 from cconv.ops.run import Run
 from cconv.seeds import check_seed, new_seed
 
-HIGHEST = 700.0  # of an exponent, beyond which a weight is 0 or 1
+HIGHEST = 700.0  # the largest exponent; beyond it a weight is 0 or 1
 
 
 class Mixing(Layer):
-    """What MixUp and CutMix share: the partners of images, and labels that are mixed with their weights.
+    """What MixUp and CutMix share: partners for the images, and labels mixed with the same weights.
 
-    `forward`, and a call, take a dict ``{"images": …, "labels": …}`` and return another one. The images have
+    `forward`, and a call, take a dict ``{"images": …, "labels": …}`` and return a new one. The images have
     the shape ``(n, h, w, c)``, or ``(n, c, h, w)`` with ``data_format="channels_first"``, the labels
-    ``(n, classes)``: one-hot, as `cconv.utils.to_categorical` makes them. Images alone are mixed too, and
+    ``(n, classes)``: one-hot, as `cconv.utils.to_categorical` makes them. Images alone are mixed too and
     returned as an array. Integers become float32.
     """
 
@@ -44,19 +44,20 @@ class Mixing(Layer):
 
     @controlled
     def __call__(self, x: Any, training: bool | None = True) -> Any:
-        """Return ``forward(x, training)``, in training by default, as Keras does."""
+        """Return ``forward(x, training)``; by default with training, as in Keras."""
         return self.forward(x, training is not False)
 
     @controlled
     def forward(self, x: Any, training: bool = False) -> Any:
-        """Return images and labels mixed; outside training as they are.
+        """Return images and labels mixed in training, unchanged otherwise.
 
         Parameters
         ----------
         x : dict or array
             ``{"images": …, "labels": …}``, or images alone.
         training : bool
-            Mix. Every call mixes otherwise, by the seed and how many there were.
+            Whether to mix. Every call mixes differently: its draws depend on the seed and the number of
+            calls.
 
         Returns
         -------
@@ -66,7 +67,7 @@ class Mixing(Layer):
         Raises
         ------
         TypeError, ValueError
-            For what is neither, or labels that are not one row for each image.
+            For another x, or labels that are not one row for each image.
         """
         images, labels = self._given_pair(x)
         if flag(self.where, "training", training):
@@ -83,7 +84,7 @@ class Mixing(Layer):
     def mix(
         self, images: np.ndarray, labels: np.ndarray | None, run: Run
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return images and labels, floats in the layer's data format, as the draws of `run` mix them."""
+        """Return float images and labels, in the layer's data format, mixed by the draws of `run`."""
         x = self._to_inner(images)
         n = len(x)
         first, second = draws_of(self, run, n, "mixing"), draws_of(self, run, n, "mixing more")
@@ -96,7 +97,7 @@ class Mixing(Layer):
     def _mixed(
         self, x: np.ndarray, partner: np.ndarray, draws: np.ndarray, run: Run
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return images (n, h, w, c) mixed with their partners, and the weights (n) of the first."""
+        """Return images (n, h, w, c) mixed with their partners, and the weights (n) of the originals."""
         raise NotImplementedError
 
     def _given_pair(self, x: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -108,7 +109,7 @@ class Mixing(Layer):
         return images, self._checked_labels(given["labels"], images) if "labels" in given else None
 
     def _checked_labels(self, labels: Any, images: np.ndarray) -> np.ndarray:
-        """Return labels of these images as floats, if they are one row of numbers for each."""
+        """Return these images' labels as floats, checked to be one row of numbers for each image."""
         rows = real_array(self.where, "labels", labels, None)
         if rows.ndim != 2 or len(rows) != len(images):
             raise ValueError(
@@ -136,11 +137,11 @@ def _floats(array: np.ndarray) -> np.ndarray:
 
 
 def symmetric_beta(alpha: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Map uniform draws (n, 2) to numbers of the distributions Beta(alpha, alpha), alpha (n) positive.
+    """Map uniform draws (n, 2) to draws from Beta(alpha, alpha), for positive alpha (n).
 
-    With T of Student's distribution of 2α degrees of freedom, by Bailey's polar formula,
-    (1 + T / √(2α + T²)) / 2 is one of Beta(α, α): Devroye (1986), "Non-uniform random variate generation",
-    chapter IX.
+    If T has Student's distribution of 2α degrees of freedom (drawn by Bailey's polar method), then
+    (1 + T / √(2α + T²)) / 2 has the distribution Beta(α, α): Devroye (1986), "Non-uniform random variate
+    generation", chapter IX.
 
     Examples
     --------
@@ -148,24 +149,24 @@ def symmetric_beta(alpha: np.ndarray, draws: np.ndarray) -> np.ndarray:
     array([0.067, 0.5  ])
     """
     radius = exactmath.exp(np.minimum(exactmath.log(draws[:, 0]) / -alpha, HIGHEST)) - 1.0
-    # math, not NumPy: the latter's cosine depends on the instruction set.
+    # `math`, not NumPy, whose cosine depends on the instruction set.
     cos = np.array([math.cos(2.0 * math.pi * turn) for turn in draws[:, 1].tolist()])
     squares = radius * cos * cos
     return 0.5 + np.copysign(0.5 * np.sqrt(squares / (1.0 + squares)), cos)
 
 
 class MixUp(Mixing):
-    """Every training image, and its label, blended with another (Zhang et al. 2018, "mixup").
+    """Every training image and its label blended with another (Zhang et al. 2018, "mixup").
 
-    The first has a weight from the distribution Beta(alpha, alpha), the other one, which is drawn from the
-    batch, what is left of 1. Labels are mixed as the images are.
+    The weight of an image has the distribution Beta(alpha, alpha); its partner, drawn from the batch, has
+    1 - weight. Labels are mixed with the same weights.
 
     Parameters
     ----------
     alpha : float
-        Above 0: near 0 most images stay nearly as they are, 1 draws all weights alike.
+        Above 0. Near 0 most images stay nearly unchanged; 1 means uniform weights.
     data_format : {"channels_last", "channels_first"}, optional
-        Of the images.
+        Layout of the images.
     seed : int, optional
         Key of the draws; by default a new one.
     name, trainable, input_shape
@@ -203,20 +204,20 @@ class MixUp(Mixing):
 
 
 class CutMix(Mixing):
-    """A rectangle of every training image replaced by that of another (Yun et al. 2019, "CutMix").
+    """A rectangle of every training image replaced by the same part of another (Yun et al. 2019, "CutMix").
 
-    The label is mixed by the areas of both parts. The rectangle has the proportions of the image, lies
-    anywhere in it, and leaves a share of it that is drawn from the distribution Beta(a, a); the other image
-    is drawn from the batch.
+    The label is mixed in proportion to the two areas. The rectangle has the image's proportions and lies
+    anywhere in it. The share of the image that stays has the distribution Beta(a, a). The other image is
+    drawn from the batch.
 
     Parameters
     ----------
     factor : float or pair of float
-        Range from which the a of each image is drawn, between 0 and 1; f means (0, f).
+        The range from which the a of each image is drawn, between 0 and 1; a number f means (0, f).
     seed : int, optional
         Key of the draws; by default a new one.
     data_format : {"channels_last", "channels_first"}, optional
-        Of the images.
+        Layout of the images.
     name, trainable, input_shape
         See `Layer`.
 

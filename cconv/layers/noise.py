@@ -1,4 +1,4 @@
-"""Layers that add or multiply normal noise in training, and pass their input on otherwise."""
+"""Layers that add or multiply normal noise in training, and otherwise return their input."""
 
 import math
 from typing import Any
@@ -13,9 +13,9 @@ from cconv.seeds import check_seed
 
 
 class GaussianNoise(Layer):
-    """In training normal noise of the mean 0 is added.
+    """In training normal noise with mean 0 is added.
 
-    The draw of an element depends on the seed, the step, the sample and the layer alone.
+    The draw of an element depends only on the seed, the step, the sample and the layer.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ class GaussianNoise(Layer):
 
 
 class GaussianDropout(Layer):
-    """In training every element is multiplied by normal noise of the mean 1.
+    """In training every element is multiplied by normal noise with mean 1.
 
-    Its standard deviation is √(rate / (1 - rate)), that of the factors of `Dropout` (Srivastava et al. 2014,
+    The standard deviation is √(rate / (1 - rate)), as that of `Dropout`'s factors (Srivastava et al. 2014,
     "Dropout: a simple way to prevent neural networks from overfitting", section 10). The draw of an element
-    depends on the seed, the step, the sample and the layer alone.
+    depends only on the seed, the step, the sample and the layer.
 
     Parameters
     ----------

@@ -15,15 +15,15 @@ from cconv.ops.run import Run, is_replayable, replayable
 
 
 def channels_axis(where: str, axis: Any) -> int:
-    """Return an argument that says which axis, counted with the batch, is that of the channels."""
+    """Return the argument `axis`, counted with the batch, checked to be a possible axis of channels."""
     if not is_int(axis) or axis not in (-1, 1, 3):
         raise ValueError(f"{where}: axis must be -1 or 3 (channels last) or 1 (channels first), got {axis!r}")
     return int(axis)
 
 
 def check_channels_axis(where: str, axis: int, shape: Shape) -> None:
-    """Refuse an axis that is not that of the channels in an input of that shape, without the batch."""
-    # Counted with the batch, images have their channels at 1 or 3; of all else they are last.
+    """Refuse an axis that is not the channels' in an input of that shape, given without the batch."""
+    # Counted with the batch, the channels of images are axis 1 or 3; of other inputs they are the last axis.
     if axis not in (-1, len(shape)) and (axis, len(shape)) != (1, 3):
         last = f"-1 or {len(shape)}" if len(shape) in (1, 3) else "-1"
         raise ValueError(
@@ -32,23 +32,23 @@ def check_channels_axis(where: str, axis: int, shape: Shape) -> None:
 
 
 class BatchNormalization(Layer):
-    """Every channel with the mean 0 and the variance 1, then scaled and shifted.
+    """Every channel normalised to mean 0 and variance 1, then scaled and shifted.
 
     ::
 
         y = gamma · (x - mean) / √(variance + epsilon) + beta
 
-    In training the mean and the (biased) variance are those of the batch, over every axis but the
-    channels, and moving averages of them are kept: ``moving ← momentum · moving + (1 - momentum) ·
-    batch``. Otherwise, and when the layer is not trainable, the moving averages take their place
+    In training the mean and the (biased) variance are those of the batch, over every axis but the channels;
+    moving averages of them are kept: ``moving ← momentum · moving + (1 - momentum) · batch``. At inference,
+    and when the layer is not trainable, the moving averages are used instead
     (Ioffe & Szegedy 2015, "Batch normalization: accelerating deep network training by reducing
     internal covariate shift").
 
     Parameters
     ----------
     axis : int
-        Where the channels are: 3 (last) or 1 (channels_first images), or the last axis of any input; -1 is
-        that of the channels in whatever data format the model has. A model with layers for both is refused.
+        Where the channels are: 3 (last) or 1 (channels_first images), or the last axis of any input; -1 means
+        the channels in the model's data format. A model whose layers name different formats is refused.
     momentum : float
         In [0, 1).
     epsilon : float
@@ -172,7 +172,7 @@ class BatchNormalization(Layer):
 
     @replayable
     def _normalize(self, x: np.ndarray, run: Run, cap: float = 0.0) -> np.ndarray:
-        """Return the output, or that of the ReLU behind it that ends at `cap`."""
+        """Return the output; with `cap` the output of the ReLU behind it, whose upper bound is `cap`."""
         rows = x.reshape(-1, x.shape[-1])
         of_batch = run.training and self.trainable and not self._as_at_inference
         weights = self.params.get("gamma"), self.params.get("beta")
@@ -192,7 +192,7 @@ class BatchNormalization(Layer):
 
     @replayable
     def _relu_again(self, shape: Shape, cap: float, run: Run) -> np.ndarray:
-        """Return once more the output, of that shape, of the ReLU behind the last batch in training."""
+        """Compute again the output, of that shape, of the ReLU behind this layer for the last batch."""
         rows, scales, _ = self._cache
         return self._applied(rows, scales, cap, run).reshape(shape)
 
@@ -204,7 +204,7 @@ class BatchNormalization(Layer):
     def _go_back(
         self, dy: np.ndarray, run: Run, need_dx: bool, y: np.ndarray | None = None, cap: float = math.inf
     ) -> np.ndarray | None:
-        """Do what `_backward` does; with `y`, the output of a ReLU behind, up to `cap`, from there."""
+        """Do the work of `_backward`; `y`, if given, is the output of a ReLU behind, bounded by `cap`."""
         x, scales, of_batch = self._cache
         rows = dy.reshape(x.shape)
         cap = 0.0 if y is None else cap
@@ -225,7 +225,7 @@ class BatchNormalization(Layer):
 
     @staticmethod
     def _scaled_back(dy: np.ndarray, scales: batch_normalization.Scales, run: Run) -> np.ndarray:
-        """Go back through statistics that do not depend on x."""
+        """Return dx for statistics that do not depend on x."""
         dx = run.empty("dx", dy.shape, dy.dtype)
         run.call(np.multiply, dy, scales.scale, dx)
         return dx
@@ -237,7 +237,7 @@ class BatchNormalization(Layer):
         Parameters
         ----------
         bias : ndarray of shape (channels,), optional
-            What is added to x before.
+            Added to x before the normalisation.
         """
         scale = 1 / np.sqrt(self.state["moving_variance"] + self.epsilon)
         if self.scale:
@@ -251,7 +251,7 @@ class BatchNormalization(Layer):
     def folded_into(
         self, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel and bias of one layer that does what a convolution and this layer do at inference.
+        """Return kernel and bias of one layer that computes, at inference, a convolution and this layer.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class BatchNormalization(Layer):
         Raises
         ------
         ValueError
-            When the kernel's outputs are not this layer's channels.
+            When the number of the kernel's outputs differs from this layer's channels.
 
         Examples
         --------

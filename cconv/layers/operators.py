@@ -1,4 +1,4 @@
-"""What ``+ - * /`` between tensors of a graph, and numbers, stand for: layers."""
+"""The layers that ``+ - * /`` between symbolic tensors, and between tensors and numbers, make."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _MERGING = {"+": Add, "-": Subtract, "*": Multiply, "/": Divide}
 
 
 def _scaled(symbol: str, x: KerasTensor, number: float, reflected: bool) -> Any:
-    """Return x with a number added, or times one."""
+    """Return x plus a number, or times a number."""
     if symbol == "/" and reflected:
         raise TypeError(f"{x!r}: a number cannot be divided by a tensor, only by a number")
     if symbol == "/" and not number:
@@ -38,6 +38,6 @@ def _operator(symbol: str) -> Any:
 
 
 def define() -> None:
-    """Let tensors know their operators."""
+    """Register the operators with `KerasTensor`."""
     for symbol in _MERGING:
         KerasTensor.operators[symbol] = _operator(symbol)

@@ -1,4 +1,4 @@
-"""Zeros around images and sequences, and pixels cut off around them."""
+"""Zeros around images and sequences, and images and sequences cropped."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Around = tuple[tuple[int, int], tuple[int, int]]  # rows above and below, column
 
 
 def _inside(images: np.ndarray, around: Around) -> np.ndarray:
-    """Return images (n, h, w, c) without what is around them, a view."""
+    """Return a view of images (n, h, w, c) without the border `around`."""
     (top, bottom), (left, right) = around
     return images[:, top : images.shape[1] - bottom, left : images.shape[2] - right]
 
@@ -24,7 +24,7 @@ def _fill(x: np.ndarray, around: Around, value: float, larger: np.ndarray) -> No
 
 
 def enlarge(x: np.ndarray, around: Around, run: Run, tag: str, value: float = 0.0) -> np.ndarray:
-    """Return images (n, h, w, c) with pixels of that value around them."""
+    """Return images (n, h, w, c) with a border of pixels of that value."""
     n, height, width, channels = x.shape
     shape = (n, height + sum(around[0]), width + sum(around[1]), channels)
     larger = run.empty(tag, shape, x.dtype)
@@ -33,7 +33,7 @@ def enlarge(x: np.ndarray, around: Around, run: Run, tag: str, value: float = 0.
 
 
 def crop(x: np.ndarray, around: Around, run: Run, tag: str) -> np.ndarray:
-    """Return images (n, h, w, c) without what is around them."""
+    """Return images (n, h, w, c) without the border `around`, copied."""
     inside = _inside(x, around)
     smaller = run.empty(tag, inside.shape, x.dtype)
     run.call(np.copyto, smaller, inside)
@@ -71,7 +71,7 @@ class ZeroPadding2D(_Padding):
     padding : int or nested pair
         An int, ``(ph, pw)`` or ``((top, bottom), (left, right))``, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -106,9 +106,9 @@ class ZeroPadding1D(_Padding):
     Parameters
     ----------
     padding : int or pair of int
-        Steps at both ends, or in front and behind.
+        Number of steps at both ends, or (in front, behind).
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
     name, trainable, input_shape
         See `Layer`.
 
@@ -145,7 +145,7 @@ class _Cropping(Spatial):
         height, width, channels = self._image_shape(shape)
         rows, columns = self._around
         if sum(rows) >= height or sum(columns) >= width:
-            cropping = getattr(self, "cropping")  # noqa: B009  each class has its own type of it
+            cropping = getattr(self, "cropping")  # noqa: B009  its type differs by class
             raise ValueError(f"{self.where}: cropping must leave something of {shape}, got {cropping}")
         return self._own_shape(height - sum(rows), width - sum(columns), channels)
 
@@ -163,14 +163,14 @@ class _Cropping(Spatial):
 
 
 class Cropping2D(_Cropping):
-    """Images without the rows and columns around them.
+    """Images without some rows and columns at their borders.
 
     Parameters
     ----------
     cropping : int or nested pair
         An int, ``(rows, columns)`` or ``((top, bottom), (left, right))``, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -197,7 +197,7 @@ class Cropping2D(_Cropping):
 
 
 def _cropping(where: str, cropping: Any) -> Around:
-    """Return ((top, bottom), (left, right)); the same forms as a padding's."""
+    """Return ((top, bottom), (left, right)); `cropping` has the same forms as a padding."""
     expected = f"{where}: cropping must be an int, (rows, columns) or ((top, bottom), (left, right))"
     try:
         if isinstance(cropping, str):
@@ -208,12 +208,12 @@ def _cropping(where: str, cropping: Any) -> Around:
 
 
 class Cropping1D(_Cropping):
-    """Sequences without the steps at their ends.
+    """Sequences without some steps at their ends.
 
     Parameters
     ----------
     cropping : int or pair of int
-        Steps at both ends, or in front and behind.
+        Number of steps at both ends, or (in front, behind).
     name, trainable, input_shape
         See `Layer`.
 

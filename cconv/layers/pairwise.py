@@ -1,4 +1,4 @@
-"""What the layers share that merge their inputs element by element, two at a time."""
+"""The common part of layers that merge their inputs element by element, two at a time."""
 
 from typing import Any, ClassVar
 
@@ -16,11 +16,10 @@ Pair = tuple[np.ndarray | None, np.ndarray | None]
 class Elementwise(Merge):
     """Base of the layers that merge their inputs element by element, two at a time: ((a ∘ b) ∘ c) ∘ ….
 
-    Inputs may be of different shapes where they can be spread over each other: axes of length 1, and those
-    that an input lacks in front, stand for any length, as in Keras.
+    Inputs are broadcast as in Keras: axes of length 1, and leading axes that an input lacks, are repeated.
     """
 
-    _keeps: ClassVar[bool] = True  # whether `_pair_back` needs what `_pair` has seen
+    _keeps: ClassVar[bool] = True  # whether `_pair_back` needs inputs and output of `_pair`
 
     def _resolve(self, shapes: tuple[Shape, ...]) -> Shape:  # type: ignore[override]
         try:
@@ -37,7 +36,7 @@ class Elementwise(Merge):
         self._running = running_shapes(self._lined_up)
 
     def _is_turned(self, number: int) -> bool:
-        """Whether a channels_first image lies beside samples of more axes, which are not turned."""
+        """Whether an input is a channels_first image beside inputs of more axes, which keep their order."""
         return self.data_format == "channels_first" and len(self._shapes[number]) == 3 != len(
             self._running[0]
         )
@@ -45,7 +44,7 @@ class Elementwise(Merge):
     # --- forward ------------------------------------------------------------------------------
 
     def _line_up(self, number: int, x: np.ndarray, run: Run) -> np.ndarray:
-        """Return an input with as many axes as the output has."""
+        """Return an input, reshaped to as many axes as the output has."""
         if self._is_turned(number):
             given = x.transpose(0, 3, 1, 2)
             x = run.empty("turned", given.shape, x.dtype)
@@ -56,7 +55,7 @@ class Elementwise(Merge):
     def _forward(self, xs: Arrays, run: Run) -> np.ndarray:  # type: ignore[override]
         y, *others = (self._line_up(number, x, run) for number, x in enumerate(xs))
         steps: list[Arrays] = []
-        free = False  # whether y is nobody's but ours
+        free = False  # whether y is our own memory, which may be overwritten
         for b, shape in zip(others, self._running[1:], strict=True):
             a, shape = y, (len(y), *shape)
             y = self._merge(a, b, shape, a if free and a.shape == shape else None, run, steps)
@@ -74,7 +73,7 @@ class Elementwise(Merge):
         run: Run,
         steps: list[Arrays],
     ) -> np.ndarray:
-        """Return a ∘ b of that shape, in `out` if there is one, and add to `steps` what is to be kept."""
+        """Return a ∘ b of that shape, in `out` if given; append to `steps` what `_merge_back` needs."""
         a, b = _spread(a, shape, "wide", run), _spread(b, shape, "wide", run)
         y = self._pair(a, b, out, run)
         steps.append((a, b, y) if self._keeps else ())
@@ -118,16 +117,16 @@ class Elementwise(Merge):
         return turned
 
     def _merge_back(self, dy: np.ndarray, step: Any, need: tuple[bool, bool], run: Run) -> Pair:
-        """Return the gradients of both sides of a step, None for one that is not needed."""
+        """Return the gradients of both operands of a step, None for one that is not needed."""
         return self._pair_back(dy, step, need, run)
 
     def _pair_back(self, dy: np.ndarray, step: Any, need: tuple[bool, bool], run: Run) -> Pair:
-        """Return the gradients of `_pair`, each of the output's shape."""
+        """Return the gradients of `_pair`'s operands, each of the output's shape."""
         raise NotImplementedError
 
 
 def _spread(x: np.ndarray, shape: Shape, tag: str, run: Run) -> np.ndarray:
-    """Return x repeated along its axes of length 1 until it has that shape."""
+    """Return x repeated along its axes of length 1 to that shape."""
     if x.shape == shape:
         return x
     wide = run.empty(tag, shape, x.dtype)
@@ -136,7 +135,7 @@ def _spread(x: np.ndarray, shape: Shape, tag: str, run: Run) -> np.ndarray:
 
 
 def _sum_back(dy: np.ndarray, shape: Shape, run: Run) -> np.ndarray:
-    """Return the gradient of what `_spread` has spread: sums over the axes along which it was repeated."""
+    """Return the gradient of `_spread`: the sums of dy over the repeated axes."""
     axes = spread_axes(shape, dy.shape)
     if not axes:
         return dy

@@ -16,20 +16,20 @@ from cconv.ops.run import Run
 
 
 class RandomCrop(Augmentation):
-    """A part of every training image, at a random place; its middle in prediction.
+    """A window of every training image at a random place; at inference the middle of the image.
 
-    Where a training image is not larger than the part on both axes, and always outside training, the result
-    is the largest window in the middle of the image that has the proportions of the part, resized to it
-    (bilinear). That is what Keras' page says; Keras 3 itself returns images to predict as large as they are.
+    The result is the largest central window with the target's proportions, resized to the target (bilinear),
+    at inference, and in training unless the image is larger than the target on both axes. So Keras'
+    documentation says; Keras 3 itself returns images unchanged at inference.
 
     Parameters
     ----------
     height, width : int
-        Of the part, in pixels.
+        Size of the result, in pixels.
     seed : int, optional
-        Key of the draws; by default the one the layer is built with. Every image has a place of its own.
+        Key of the draws; by default the one the layer is built with. Every image is cut at its own place.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -63,7 +63,7 @@ class RandomCrop(Augmentation):
         return self.height, self.width, shape[2]
 
     def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> tuple[Shape, np.ndarray | None]:
-        """Return the size of the images, and the corner of each part; None where nothing is random."""
+        """Return the images' size, and the corner of each window; None if nothing is random."""
         size = shape[1], shape[2]
         if size[0] <= self.height or size[1] <= self.width:
             return size, None
@@ -94,13 +94,13 @@ class RandomCrop(Augmentation):
         return resize_backward(dy, *self._axes(size), run)
 
     def _middle(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return size and corner of the largest window of these proportions in the middle of an image."""
+        """Return size and corner of the largest central window with the target's proportions."""
         height = max(min(size[0], size[1] * self.height // self.width), 1)
         width = max(min(size[1], size[0] * self.width // self.height), 1)
         return (height, width), ((size[0] - height) // 2, (size[1] - width) // 2)
 
     def _axes(self, size: tuple[int, int]) -> tuple[Axis, Axis]:
-        """Return where the pixels of the resized middle lie: its edge pixels go on outside."""
+        """Return the axes that resize the central window; outside of it its edge pixels are repeated."""
         rows, columns = (
             resized_axis(extent, outputs, "bilinear", part)
             for extent, outputs, part in zip(
@@ -120,16 +120,16 @@ class RandomErasing(Augmentation):
     Parameters
     ----------
     factor : float or pair of float
-        Of each image a number of this range is drawn, between 0 and 1, which is the probability that it is
-        erased: f means (0, f), so that 1.0 erases half of the images, and (1.0, 1.0) all.
+        The range, within 0 to 1, from which each image's probability of being erased is drawn. A number f
+        means (0, f): 1.0 erases half of the images, (1.0, 1.0) all of them.
     scale : float or pair of float
-        The sides of the rectangle are the square roots of two numbers of this range, as shares of those of
-        the image; f means (0, f).
+        The range of two numbers for each image, whose square roots are the rectangle's height and width as
+        fractions of the image's; a number f means (0, f).
     fill_value : float or sequence of float, optional
-        What the rectangle is filled with: a number, one for each channel, or None for normal noise of each
-        pixel, of the highest value of the images as standard deviation.
+        The value of the rectangle's pixels: a number, one number for each channel, or None for normal noise
+        with the images' highest value as standard deviation.
     value_range : pair of float
-        Lowest and highest value of the images, between which what fills them is kept.
+        Lowest and highest value of the images; the fill values are clipped to them.
     seed, data_format
         As in `RandomCrop`.
     name, trainable, input_shape
@@ -181,7 +181,7 @@ class RandomErasing(Augmentation):
         return np.concatenate([draws_of(self, run, n), draws_of(self, run, n, "erasing")], axis=1)
 
     def _drawn(self, draws: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the rectangle of each image, (n, 4); an empty one of those that stay as they are."""
+        """Return the rectangle of each image, (n, 4); it is empty for images that stay unchanged."""
         sides = np.sqrt(spread(draws[:, :2], self.scale))
         box = boxes(draws[:, 2:4], sides, (shape[1], shape[2]))
         kept = draws[:, 5] >= spread(draws[:, 4], self.factor)
@@ -203,7 +203,7 @@ class RandomErasing(Augmentation):
         return images.paste(x, filled, np.zeros(n, np.int64), drawn, "y", run)
 
     def _noise(self, run: Run, sample: int, count: int, dtype: np.dtype) -> np.ndarray:
-        """Return the noise of a sample's rectangle, drawn as that of `GaussianNoise`."""
+        """Return the noise of a sample's rectangle, drawn as in `GaussianNoise`."""
         own = Run(training=True, seed=run.seed, step=run.step, first_sample=sample)
         noise = normal((1, count), 0.0, abs(self.value_range[1]), self.key, dtype, own, self.seed)[0]
         return np.clip(noise, *self.value_range, out=noise)
@@ -215,20 +215,20 @@ class RandomErasing(Augmentation):
 
 
 def boxes(places: np.ndarray, sides: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return rectangles of images of a size: first row, row behind the last, and the same of columns.
+    """Return rectangles in images of one size: first row, last row + 1, first column, last column + 1.
 
     Parameters
     ----------
     places, sides : array of shape (n, 2)
-        Of rows and columns: where a rectangle is, from 0 (at the first) to 1 (at the last); and its sides, as
-        shares of the image's.
+        For rows and columns: the position of each rectangle, from 0 (at the start of the axis) to 1 (at its
+        end), and its lengths as fractions of the image's.
     size : pair of int
         Height and width of the images.
 
     Returns
     -------
     ndarray of int64, shape (n, 4)
-        The pixels whose number is at least that of the rectangle's upper left end, and below the other.
+        Bounds are rounded up: a rectangle has the pixels from ceil(start) to below ceil(end).
 
     Examples
     --------

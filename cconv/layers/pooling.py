@@ -13,7 +13,7 @@ from cconv.ops.run import Run, replayable
 
 
 class _Pooling(Spatial):
-    """What the windowed poolings share: the geometry."""
+    """What the poolings with windows share: the geometry."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class _Pooling(Spatial):
         return self.pool_size, self.strides, self.dilation_rate
 
     def _pads(self) -> Any:
-        """Return the padding as that of images."""
+        """Return the padding in the form of images."""
         if self.ranks == (3,) or isinstance(self.padding, str):
             return self.padding
         return (0, 0), sides(self.where, "padding", self.padding)
@@ -102,7 +102,7 @@ class MaxPooling2D(MaximumPooling):
     """The largest value of every window; `MaxPooling` is the same class.
 
     The gradient goes to the first of equal largest values (Ranzato et al. 2007; Boureau, Ponce,
-    LeCun 2010, "A theoretical analysis of feature pooling"). Padding never wins.
+    LeCun 2010, "A theoretical analysis of feature pooling"). Padding is never the largest.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ class MaxPooling2D(MaximumPooling):
     padding : str, int or nested pair
         As in `Conv2D`.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     dilation_rate : int or pair of int
         Distance between the pixels of a window.
     ceil_mode : bool
-        Whether a last window may reach past the input.
+        Whether a last window may extend beyond the input.
     name, trainable, input_shape
         See `Layer`.
 
@@ -163,7 +163,7 @@ class AveragePooling2D(MeanPooling):
     pool_size, strides, padding, data_format, ceil_mode
         As in `MaxPooling2D`.
     count_include_pad : bool
-        Whether padding counts as zeros in the mean; by default only true pixels count, as in Keras.
+        Whether padding counts as zeros in the mean; by default only the input's pixels count, as in Keras.
     name, trainable, input_shape
         See `Layer`.
 

@@ -1,4 +1,4 @@
-"""The rectifier whose slopes are learned."""
+"""The rectifier with learned slopes."""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from cconv.ops.run import Run, replayable
 
 
 class PReLU(OfAxes):
-    """``y = x`` where x > 0, else ``alpha · x`` with an alpha that is learned (He et al. 2015, eq. 1).
+    """``y = x`` where x > 0, else ``alpha · x`` with a learned alpha (He et al. 2015, eq. 1).
 
     Parameters
     ----------
     alpha_initializer : str or Initializer
-        Where alpha begins: see `cconv.initializers`.
+        Initial alpha: see `cconv.initializers`.
     alpha_regularizer : str or Regularizer, optional
         A penalty: see `cconv.regularizers`.
     alpha_constraint : str or Constraint, optional
-        What alpha is brought back to after every step: see `cconv.constraints`.
+        Applied to alpha after every step: see `cconv.constraints`.
     shared_axes : int or list of int, optional
-        Axes along which alpha is the same, counted with the batch: ``[1, 2]`` is one alpha a channel of
+        Axes along which alpha is the same, counted with the batch: ``[1, 2]`` gives one alpha per channel of
         channels-last images. By default every element of a sample has its own.
     name, trainable, input_shape
         See `Layer`.
@@ -96,8 +96,8 @@ class PReLU(OfAxes):
         self._shape = shape
         inner = self._inner(alpha)
         first = next((axis for axis, extent in enumerate(inner) if extent > 1), len(inner))
-        # Whether alpha as it is kept is what rows of the input are multiplied with: what is shared is all in
-        # front, and with the channels last its elements have the same order.
+        # Whether rows of the input can be multiplied by alpha as it is stored: all shared axes are in front,
+        # and with the channels last its elements have the same order.
         in_order = inner == alpha or inner[-1] == 1 or inner[:-1] == (1, 1)
         self._is_row: bool = in_order and inner[first:] == shape[first:]
 
@@ -106,7 +106,7 @@ class PReLU(OfAxes):
         return self.data_format == "channels_first" and len(self._shape) == 3
 
     def _slopes(self, run: Run) -> np.ndarray:
-        """Return alpha as it is if rows are multiplied with it, else for every element of a sample."""
+        """Return alpha itself if it multiplies rows, else alpha for every element of a sample."""
         alpha = self.params["alpha"]
         if self._is_row:
             return alpha
@@ -115,7 +115,7 @@ class PReLU(OfAxes):
         return whole
 
     def _summed(self, sums: np.ndarray, run: Run) -> np.ndarray:
-        """Return alpha's gradient from that of the slopes."""
+        """Return alpha's gradient from the gradient of the slopes."""
         alpha = self.params["alpha"]
         if self._is_row:
             return sums.reshape(alpha.shape)

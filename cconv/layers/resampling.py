@@ -1,4 +1,4 @@
-"""Random shifts, turns and zooms of training images."""
+"""Random shifts, rotations and zooms of training images."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from cconv.ops.run import Run
 
 
 class _Resampling(Augmentation):
-    """An augmentation that says for every output pixel where in the input its value is found."""
+    """An augmentation that computes, for every output pixel, its place in the input."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class RandomTranslation(_Resampling):
     height_factor, width_factor : float or pair of float
         Lowest and highest shift as shares of the height and width; f means (-f, f).
     fill_mode : {"reflect", "wrap", "nearest", "constant"}
-        What lies outside: the image mirrored with its edge repeated, the image again, its edge,
-        or `fill_value`.
+        What lies outside the image: the image mirrored with its edge repeated, the image repeated, its edge
+        pixels, or `fill_value`.
     interpolation : {"bilinear", "nearest"}
-        How values between pixels are found.
+        How values between pixels are computed.
     seed, fill_value, data_format
-        Key of the draws; what "constant" fills with; layout of inputs and outputs.
+        Key of the draws; the value for "constant"; layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -143,7 +143,7 @@ class RandomRotation(_Resampling):
     def _places(self, draws: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[float, float]]:
         height, width = size
         angles = (spread(draws[:, 0], self.factor) * (2.0 * math.pi)).tolist()
-        # math, not NumPy: the latter's sine and cosine depend on the instruction set.
+        # `math`, not NumPy, whose sine and cosine depend on the instruction set.
         cos = np.array([math.cos(angle) for angle in angles]).reshape(-1, 1)
         sin = np.array([math.sin(angle) for angle in angles]).reshape(-1, 1)
         middle = (height - 1) / 2, (width - 1) / 2
@@ -160,10 +160,10 @@ class RandomZoom(_Resampling):
     Parameters
     ----------
     height_factor : float or pair of float
-        Lowest and highest share, above -1 and up to 1, by which more of the height is seen than there is:
-        0.2 zooms out by 20 %, -0.2 zooms in. f means (-f, f).
+        Lowest and highest relative change of the visible height, above -1 and up to 1: 0.2 zooms out by 20 %,
+        -0.2 zooms in. A number f means (-f, f).
     width_factor : float or pair of float, optional
-        The same of the width; None: what is drawn of the height, so that proportions are kept.
+        The same for the width; None: the number drawn for the height, which keeps the proportions.
     fill_mode, interpolation, seed, fill_value, data_format
         As in `RandomTranslation`.
     name, trainable, input_shape

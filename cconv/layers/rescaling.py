@@ -1,4 +1,4 @@
-"""Rescaling of pixels, a model's first layer for uint8 images."""
+"""Rescaling of pixels: a model's first layer for uint8 images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,10 +20,10 @@ class Rescaling(Layer):
     Parameters
     ----------
     scale, offset : float or sequence of float
-        As Keras' layer of this name: for all numbers, or one for each channel; each is rounded to the layer's
-        dtype, then the product, then the sum.
+        One number for all channels, or one for each, as in Keras. Both are rounded to the layer's dtype; then
+        the product is rounded, then the sum.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -80,7 +80,7 @@ class Rescaling(Layer):
 
     @controlled
     def _fill(self, vectors: np.ndarray, backward: bool) -> None:
-        """Write what `normalization.apply` takes, each (channels,): 0, the scale, the offset or again 0."""
+        """Write `normalization.apply`'s arguments, each (channels,): 0, the scale, and the offset or 0."""
         for vector, value in zip(vectors, (0.0, self.scale, 0.0 if backward else self.offset), strict=True):
             vector[...] = value
 
@@ -103,8 +103,8 @@ class Rescaling(Layer):
 
     @controlled
     def rescale(self, x: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Write the result into `out`, of x's shape and float dtype; it may be x itself. Return `out`."""
-        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+        """Write the result into `out` (x itself, or an array of its shape and float dtype); return it."""
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities are allowed
             np.multiply(x, x.dtype.type(self.scale), out=out)
             if self.offset:
                 np.add(out, x.dtype.type(self.offset), out=out)

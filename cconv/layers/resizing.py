@@ -1,4 +1,4 @@
-"""Images of another size: repeated, interpolated, or their middle."""
+"""Images of another size: repeated, interpolated, or cropped to their middle."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from cconv.ops.run import Run, replayable
 
 
 def interpolation_of(where: str, value: Any) -> str:
-    """Return the name of an interpolation that there is."""
+    """Return the name of an interpolation, checked."""
     expected = (
         f"{where}: interpolation must be 'bilinear' or 'nearest' ('bicubic', 'lanczos3', 'lanczos5' and "
         f"'area' are not there), got {value!r}"
@@ -28,14 +28,14 @@ def interpolation_of(where: str, value: Any) -> str:
 
 
 class Resized(Spatial):
-    """What layers share whose pixels lie at or between those of their input."""
+    """The common part of layers whose output pixels lie at or between input pixels."""
 
     def _outputs(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Return the output's rows and columns for an image of that shape."""
         raise NotImplementedError
 
     def _axes(self, shape: tuple[int, int, int]) -> tuple[Axis, Axis]:
-        """Return where they lie in it."""
+        """Return the positions of the output's rows and columns in the input."""
         raise NotImplementedError
 
     def _resolve(self, shape: Shape) -> Shape:
@@ -61,16 +61,16 @@ class Resized(Spatial):
 
 
 class UpSampling2D(Resized):
-    """Every pixel as a block of pixels, or so many pixels with values between.
+    """Every pixel repeated as a block of pixels, or the block interpolated.
 
     Parameters
     ----------
     size : int or pair of int
-        Rows and columns for each one of the input.
+        Rows and columns of the block for each pixel of the input.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     interpolation : {"nearest", "bilinear"}
-        Repeated pixels, or interpolated ones: see `Resizing`.
+        Repeated pixels, or interpolation: see `Resizing`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -109,12 +109,12 @@ class UpSampling2D(Resized):
 
 
 class UpSampling1D(Resized):
-    """Every step of a sequence several times.
+    """Every step of a sequence repeated.
 
     Parameters
     ----------
     size : int
-        How often.
+        How often each step is repeated.
     name, trainable, input_shape
         See `Layer`.
 
@@ -141,7 +141,7 @@ class UpSampling1D(Resized):
 
 
 class RepeatVector(Layer):
-    """Every row of numbers `n` times, as a sequence.
+    """Every row of features repeated `n` times, as a sequence.
 
     Parameters
     ----------
@@ -192,15 +192,15 @@ class RepeatVector(Layer):
 
 
 def _fitting(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
-    """Return height and width that have the target's ratio to the width, and to the height, of an image.
+    """Return the height that fits an image's width, and the width for its height, at the target's ratio.
 
-    Rounded down, in the floats in which Keras computes them.
+    Both are rounded down, and computed in the same floats as in Keras.
     """
     return int(float(size[1] * target[0]) / target[1]), int(float(size[0] * target[1]) / target[0])
 
 
 def _middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (first, extent) of the rows and columns of the largest part with the target's ratio."""
+    """Return (first, extent) of the rows and of the columns of the largest central part with that ratio."""
     parts = []
     for extent, fitting in zip(size, _fitting(size, target), strict=True):
         kept = max(min(extent, fitting), 1)
@@ -211,28 +211,29 @@ def _middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[tuple[int, 
 class Resizing(Resized):
     """Images of a given size, interpolated between the centres of the pixels.
 
-    Output pixel i along an axis has its centre at ``(i + 1/2) · n / size`` pixels of the input: half-pixel
-    centres, as in Keras, and as PyTorch has them with ``align_corners=False``. There is no smoothing before
-    (antialias=False), so few pixels of a much larger image are looked at.
+    Output pixel i along an axis has its centre at ``(i + 1/2) · n / size`` in the input of n pixels:
+    half-pixel centres, as in Keras, and in PyTorch with ``align_corners=False``. There is no smoothing before
+    (antialias=False), so a much smaller output uses only a few of the input's pixels.
 
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     interpolation : {"bilinear", "nearest"}
-        The four pixels around the centre, weighted by how near they are, or the pixel that it lies in.
+        "bilinear": the four pixels around the centre, weighted by distance; "nearest": the pixel that the
+        centre lies in.
     crop_to_aspect_ratio : bool
-        Resize the largest part in the middle that has the output's ratio.
+        Resize the largest central part with the output's aspect ratio.
     pad_to_aspect_ratio : bool
-        Put rows or columns around the image before, so that it has the output's ratio.
+        First pad rows or columns, so that the image has the output's aspect ratio.
     fill_mode : {"constant"}
-        How: with pixels of one value,
+        How to pad: with one value.
     fill_value : float
-        which is this.
+        The value of padded pixels.
     antialias : {False}
-        There is none.
+        Only False is supported.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -278,7 +279,7 @@ class Resizing(Resized):
         self._set_format(data_format)
 
     def _pads(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the rows and columns that are put around an image, as Keras does: on one axis alone."""
+        """Return the rows and columns of padding around an image; as in Keras on one axis only."""
         if not self.pad_to_aspect_ratio:
             return (0, 0), (0, 0)
         size = (shape[0], shape[1])
@@ -292,7 +293,7 @@ class Resizing(Resized):
         return self.height, self.width
 
     def _parts(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-        """Return (first, extent) of the rows and columns that are resized, of the image with its pads."""
+        """Return (first, extent) of the resized rows and columns, of the padded image."""
         size = (shape[0], shape[1])
         if self.crop_to_aspect_ratio:
             return _middle(size, (self.height, self.width))
@@ -329,14 +330,14 @@ class Resizing(Resized):
 
 
 class CenterCrop(Resized):
-    """The middle of every image; of one that is too small, as `Resizing` with crop_to_aspect_ratio.
+    """The middle of every image; an image that is too small is resized, with crop_to_aspect_ratio.
 
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

@@ -1,4 +1,4 @@
-"""Normalisation by the channels around, as of networks before batch normalisation."""
+"""Normalisation by neighbouring channels, used before batch normalisation was known."""
 
 from typing import Any
 
@@ -10,28 +10,28 @@ from cconv.layers.base import Layer, Shape
 from cconv.ops.run import Run, replayable
 
 LOG_2 = 0.6931471805599453
-ROUNDS = 4  # of Halley's iteration for a logarithm: from 30 % off to all bits of a double
+ROUNDS = 4  # Halley iterations for a logarithm: from an error of 30 % to all bits of a double
 
 
 class LocalResponseNormalization(Layer):
-    """Every number divided by a power of the squares of its channel and those around it.
+    """Every element divided by a power of the sum of squares of its channel and the neighbouring channels.
 
     ::
 
         y[c] = x[c] / (bias + alpha / size · Σ x[k]²) ** beta    over the channels k around c
 
-    From ``c - (size - 1) // 2`` to ``c + size // 2``, as far as there are channels (Krizhevsky, Sutskever,
-    Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3; ONNX'
-    ``LRN`` and PyTorch's ``LocalResponseNorm``, which divide alpha by size).
+    k runs from ``c - (size - 1) // 2`` to ``c + size // 2``, within the channels (Krizhevsky, Sutskever,
+    Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3; ONNX' ``LRN``
+    and PyTorch's ``LocalResponseNorm``, which divide alpha by size).
 
     Parameters
     ----------
     size : int
-        Channels of a sum.
+        Number of channels in a sum.
     alpha, beta, bias : float
-        As above; bias must be above 0, alpha at least 0.
+        As in the formula; bias must be above 0, alpha at least 0.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -71,7 +71,7 @@ class LocalResponseNormalization(Layer):
         return rank
 
     def _sums(self, x: np.ndarray, before: int, after: int, tag: str, run: Run) -> np.ndarray:
-        """Return the sums of the channels from `before` in front of each to `after` behind it."""
+        """Return for each channel the sum from `before` channels in front to `after` channels behind it."""
         channels = x.shape[-1]
         sums = run.empty(tag, x.shape, x.dtype)
         run.call(np.copyto, sums, 0.0)
@@ -81,7 +81,7 @@ class LocalResponseNormalization(Layer):
         return sums
 
     def _power(self, base: np.ndarray, tag: str, run: Run) -> np.ndarray:
-        """Return base to the power -beta, by roots where these do, else by exp of a logarithm."""
+        """Return base ** -beta: by square roots for beta = ¼, ½, ¾ and 1, else by exp and a logarithm."""
         one = base.dtype.type(1)
         y = run.empty(tag, base.shape, base.dtype)
         quarters = 4 * self.beta
@@ -122,7 +122,7 @@ class LocalResponseNormalization(Layer):
         if not need_dx:
             return None
         x, base, power = self._cache
-        # dx = dy·power - 2 alpha beta / size · x · Σ dy x power / base, over those in whose sums x is
+        # dx = dy·power - 2 alpha beta / size · x · Σ dy x power / base, over all c whose sums contain x
         parts, dx = run.empty("parts", x.shape, x.dtype), run.empty("dx", x.shape, x.dtype)
         run.call(np.multiply, dy, power, dx)
         run.call(np.multiply, dx, x, parts)

@@ -1,4 +1,4 @@
-"""Images of another size, their pixels laid as other frameworks lay them."""
+"""Images of another size, with the pixel positions of other frameworks."""
 
 from typing import Any
 
@@ -11,26 +11,25 @@ from cconv.layers.resizing import Resized, interpolation_of
 class Resampling(Resized):
     """Images of a given size, interpolated by the rules of ONNX' operator ``Resize``.
 
-    What `Resizing` and `UpSampling2D` have not: corners that lie upon each other (PyTorch's
-    ``align_corners=True``), pixels counted from their corners ("asymmetric", of older TensorFlow), other
-    roundings to the nearest pixel.
+    Beyond `Resizing` and `UpSampling2D`: aligned corners (PyTorch's ``align_corners=True``), pixel positions
+    counted from the corner ("asymmetric", in older TensorFlow), and other roundings to the nearest pixel.
 
     Parameters
     ----------
     height, width : int
-        Of the output, in pixels.
+        Height and width of the output, in pixels.
     interpolation : {"bilinear", "nearest"}
-        Between the pixels around, or one of them.
+        Interpolate between the pixels around, or take one of them.
     coordinates : str
-        Where output pixel i of n lies in an input of m pixels: "half_pixel" ``(i + ½) m / n - ½``,
-        "pytorch_half_pixel" the same, 0 for a single one, "align_corners" ``i (m - 1) / (n - 1)``,
+        The position of output pixel i of n in an input of m pixels: "half_pixel" ``(i + ½) m / n - ½``,
+        "pytorch_half_pixel" the same, but 0 for n = 1, "align_corners" ``i (m - 1) / (n - 1)``,
         "asymmetric" ``i m / n``, or "half_pixel_symmetric".
     rounding : str
         "round_prefer_floor", "round_prefer_ceil", "floor" or "ceil", for "nearest".
     scales : pair of float, optional
-        n / m, where the sizes are rounded from it.
+        n / m of rows and columns, if the output's size was rounded from them.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

@@ -21,7 +21,7 @@ class SeparableConvolution(Windowed):
     depth_multiplier: int
     filters: int
     _own_gradients = ("_pointwise_gradient", "_depthwise_gradient")
-    _between: np.ndarray | None = None  # what the two halves of the last pass in training had between them
+    _between: np.ndarray | None = None  # output of the depthwise half in the last training pass
 
     def _set_halves(self, filters: Any, depth_multiplier: Any, of_pointwise: tuple[Any, Any, Any]) -> None:
         self.filters = positive_int(self.where, "filters", filters)
@@ -60,7 +60,7 @@ class SeparableConvolution(Windowed):
 
     @property
     def convolution(self) -> Convolution:
-        """What the algorithms of the depthwise half depend on."""
+        """The convolution from which the algorithms of the depthwise half are chosen."""
         channels = self.in_channels
         return Convolution(
             self.window, channels, channels, channels * self.depth_multiplier, self.dtype.itemsize
@@ -71,7 +71,7 @@ class SeparableConvolution(Windowed):
         return self.params["depthwise_kernel"].reshape(*two(self.kernel_size), 1, -1)
 
     def _pointwise(self) -> Any:
-        """Return the pointwise kernel as that of images: the same memory."""
+        """Return the pointwise kernel in the shape of an image kernel: the same memory."""
         return self.params["pointwise_kernel"].reshape(1, 1, -1, self.filters)
 
     @replayable
@@ -124,7 +124,7 @@ class SeparableConvolution(Windowed):
 
 
 class SeparableConv2D(SeparableConvolution):
-    """A convolution of every channel by itself, one of all channels of a pixel, and an activation.
+    """A convolution of every channel by itself, then a 1×1 convolution of all channels, and an activation.
 
     `DepthwiseConv2D` without bias, then `Conv2D` with a kernel of one pixel (Chollet 2017, "Xception: deep
     learning with depthwise separable convolutions").
@@ -140,9 +140,9 @@ class SeparableConv2D(SeparableConvolution):
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
-        Of the two kernels.
+        For the two kernels.
     depthwise_constraint, pointwise_constraint
-        Of the two kernels: see `cconv.constraints`.
+        For the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 

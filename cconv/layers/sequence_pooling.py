@@ -1,4 +1,4 @@
-"""Pooling of sequences (n, steps, c): that of images one pixel high."""
+"""Pooling of sequences (n, steps, c), computed as pooling of images one pixel high."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ class MaxPooling1D(MaximumPooling):
     Parameters
     ----------
     pool_size : int or tuple of one
-        Steps of a window.
+        Number of steps in a window.
     strides : int or tuple of one, optional
         Steps from one window to the next; by default the window's size.
     padding : str, int or pair of int
         ``"valid"``, ``"same"``, an int, or ``(before, behind)``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
     name, trainable, input_shape
         See `Layer`.
 
@@ -66,7 +66,7 @@ class AveragePooling1D(MeanPooling):
     padding : str, int or pair of int
         ``"valid"``, ``"same"``, an int, or ``(before, behind)``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``.
     name, trainable, input_shape
         See `Layer`.
 
@@ -107,7 +107,7 @@ class GlobalAveragePooling1D(GlobalMean):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, c) instead of (c,).
     name, trainable, input_shape
@@ -141,7 +141,7 @@ class GlobalMaxPooling1D(GlobalMaximum):
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Of the input.
+        Layout of the input.
     keepdims : bool
         Give (1, c) instead of (c,).
     name, trainable, input_shape

@@ -1,4 +1,4 @@
-"""Convolutions of sequences (n, steps, c): those of images one pixel high."""
+"""Convolutions of sequences (n, steps, c), computed as those of images one pixel high."""
 
 from typing import Any
 
@@ -19,21 +19,21 @@ class Conv1D(GroupedConvolution):
 
         y[n,i,f] = activation(b[f] + Σ_u Σ_c x[n, i·s + u·d - p, c] · K[u,c,f])
 
-    with stride s, dilation d and p zeros in front.
+    with stride s, dilation d and p zeros in front (as in `Conv2D`, with one axis).
 
     Parameters
     ----------
     filters : int
         Number of output channels.
     kernel_size : int or tuple of one
-        Steps that the kernel sees.
+        Number of steps of the kernel.
     strides : int or tuple of one
         Input steps from one output to the next.
     padding : str, int or pair of int
-        ``"valid"``, ``"same"``, an int, or ``(before, behind)``: zeros at the ends. ``"causal"``: so many in
-        front that no output sees a later step (van den Oord et al. 2016, "WaveNet").
+        ``"valid"``, ``"same"``, an int, or ``(before, behind)``: zeros at the ends. ``"causal"``: enough
+        zeros in front that no output depends on a later step (van den Oord et al. 2016, "WaveNet").
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``, which is computed on a copy.
+        Layout of inputs and outputs: ``(n, steps, c)`` or ``(n, c, steps)``; the latter is transposed first.
     dilation_rate : int or tuple of one
         Steps from one tap of the kernel to the next.
     groups : int
@@ -109,7 +109,7 @@ class DepthwiseConv1D(DepthwiseConvolution):
     depth_multiplier : int
         Number of filters for each channel.
     depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        Of the kernel.
+        For the kernel.
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     name, trainable, input_shape
@@ -172,7 +172,7 @@ class DepthwiseConv1D(DepthwiseConvolution):
 
 
 class SeparableConv1D(SeparableConvolution):
-    """A convolution of every channel by itself along the steps, one of all channels, and an activation.
+    """A convolution of every channel by itself along the steps, then one of all channels, and an activation.
 
     Parameters
     ----------
@@ -185,9 +185,9 @@ class SeparableConv1D(SeparableConvolution):
     activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         As in `Dense`.
     depthwise_initializer, pointwise_initializer, depthwise_regularizer, pointwise_regularizer
-        Of the two kernels.
+        For the two kernels.
     depthwise_constraint, pointwise_constraint
-        Of the two kernels: see `cconv.constraints`.
+        For the two kernels: see `cconv.constraints`.
     name, trainable, input_shape
         See `Layer`.
 
@@ -258,11 +258,11 @@ class Conv1DTranspose(TransposedConvolution):
     filters : int
         Number of output channels.
     kernel_size, strides, dilation_rate : int or tuple of one
-        Steps of the output.
+        In steps of the output: see `Conv2DTranspose`.
     padding : str, int or pair of int
         ``"valid"``, ``"same"``, an int, or ``(before, behind)``: as in `Conv2DTranspose`.
     output_padding : int or tuple of one, optional
-        Steps more at the end; fewer than strides.
+        Additional steps at the end; fewer than strides.
     data_format
         As in `Conv1D`.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer

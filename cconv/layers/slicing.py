@@ -13,15 +13,15 @@ from cconv.ops.run import Run, replayable
 class Slice(Layer):
     """``y = x[:, begin:end:step, …]``: a part of every sample, along each of its axes.
 
-    In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
+    In a channels_first model the axes are still those of ``(h, w, c)``, as for `Flatten`.
 
     Parameters
     ----------
     begin, end : sequence of int or None
-        For each axis of a sample, as Python's slices have them: None is where the axis ends, negative numbers
-        count from behind.
+        For each axis of a sample, as in Python's slices: None is the end of the axis, negative numbers count
+        from the end.
     step : sequence of int, optional
-        From one element to the next, by default 1; negative backwards.
+        Distance from one element to the next, by default 1; a negative one goes backwards.
     name, trainable, input_shape
         See `Layer`.
 

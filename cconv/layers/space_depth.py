@@ -1,4 +1,4 @@
-"""Blocks of pixels as channels, and back: SpaceToDepth and DepthToSpace."""
+"""Blocks of pixels moved to channels, and back: SpaceToDepth and DepthToSpace."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class _Blocks(Spatial):
 
 
 class SpaceToDepth(_Blocks):
-    """Every block of pixels as one pixel of more channels (Shi et al. 2016, backwards).
+    """Every block of pixels as one pixel with more channels (the inverse of Shi et al. 2016).
 
     The channels of a block's first pixel come first, then those of the one on its right.
 
@@ -55,7 +55,7 @@ class SpaceToDepth(_Blocks):
     block_size : int
         Rows and columns of a block.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 
@@ -99,17 +99,17 @@ class SpaceToDepth(_Blocks):
 
 
 class DepthToSpace(_Blocks):
-    """Every pixel as a block of pixels of fewer channels (Shi et al. 2016, "Real-time … super-resolution").
+    """Every pixel as a block of pixels with fewer channels (Shi et al. 2016, "Real-time … super-resolution").
 
     Parameters
     ----------
     block_size : int
         Rows and columns of a block.
     mode : {"DCR", "CRD"}
-        Which channels a pixel of the block gets: of block², c the channels are counted as (block, block, c),
-        as TensorFlow does, or as (c, block, block), as PyTorch's ``PixelShuffle``.
+        The order of the block² · c input channels: (block, block, c), as in TensorFlow, or (c, block, block),
+        as in PyTorch's ``PixelShuffle``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs.
+        Layout of inputs and outputs.
     name, trainable, input_shape
         See `Layer`.
 

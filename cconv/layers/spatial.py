@@ -16,9 +16,9 @@ Padding1 = str | int | tuple[int, int]
 class Spatial(Layer):
     """A layer of images (n, h, w, c) or, with ``ranks = (2,)``, of sequences (n, steps, c).
 
-    Its passes compute on images, which `_images` makes of what they are given, and hand on what `_own`
-    makes of the result. A sequence with the channels first, (n, c, steps), is turned there and back: a
-    layer beside it, such as `Flatten` or `Dense`, sees it as it is in Keras.
+    `_images` makes images of the passes' input, and `_own` makes the layer's output of the resulting images.
+    A channels_first sequence, (n, c, steps), is transposed there and back, so that neighbouring layers, such
+    as `Flatten` or `Dense`, see the same order as in Keras.
     """
 
     ranks: tuple[int, ...] = (3,)
@@ -28,7 +28,7 @@ class Spatial(Layer):
         return self.ranks == (2,) and self.data_format == "channels_first"
 
     def _image_shape(self, shape: Shape) -> tuple[int, int, int]:
-        """Return the shape (h, w, c) of the image that is computed on."""
+        """Return the shape (h, w, c) of the image that the passes compute on."""
         if len(shape) == 3:
             height, width, channels = shape
             return height, width, channels
@@ -36,13 +36,13 @@ class Spatial(Layer):
         return 1, steps, channels
 
     def _own_shape(self, height: int, width: int, channels: int) -> Shape:
-        """Return the shape that the layer gives for an image of that shape."""
+        """Return the layer's output shape for an image of that shape."""
         if self.ranks == (3,):
             return height, width, channels
         return (channels, width) if self._turns else (width, channels)
 
     def _images(self, x: np.ndarray, run: Run, tag: str = "turned") -> np.ndarray:
-        """Return what the layer was given as images (n, h, w, c)."""
+        """Return the layer's input as images (n, h, w, c)."""
         if x.ndim == 4:
             return x
         if self._turns:
@@ -50,7 +50,7 @@ class Spatial(Layer):
         return x.reshape(len(x), 1, *x.shape[1:])
 
     def _own(self, y: np.ndarray, run: Run, tag: str) -> np.ndarray:
-        """Return images (n, h, w, c) as the layer gives them."""
+        """Return images (n, h, w, c) in the layer's output shape."""
         if self.ranks == (3,):
             return y
         y = y.reshape(len(y), *y.shape[2:])
@@ -65,12 +65,12 @@ def _turned(x: np.ndarray, run: Run, tag: str) -> np.ndarray:
 
 
 def two(numbers: tuple[int, ...], before: int = 1) -> tuple[int, int]:
-    """Return a size of images: that of a sequence, which has one number, with `before` for the height."""
+    """Return a size as (height, width); a sequence's size is the width, `before` is the height then."""
     return (before, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def single(where: str, name: str, value: Any) -> tuple[int]:
-    """Return a size of sequences, a positive int or a tuple of one, as that tuple."""
+    """Return a size of sequences, a positive int or a tuple of one, as a tuple of one."""
     expected = f"{where}: {name} must be a positive int or a tuple of one, got {value!r}"
     if is_int(value):
         value = (value,)
@@ -82,7 +82,7 @@ def single(where: str, name: str, value: Any) -> tuple[int]:
 
 
 def sides(where: str, name: str, value: Any) -> tuple[int, int]:
-    """Return how much lies before and behind a sequence, an int or a pair of them, as a pair."""
+    """Return a padding of sequences, an int or a pair of ints, as (before, behind)."""
     expected = f"{where}: {name} must be an int of at least 0 or a pair of them, got {value!r}"
     if is_int(value):
         value = (value, value)

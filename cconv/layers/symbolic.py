@@ -1,7 +1,7 @@
-"""Tensors without numbers: what flows between layers while a graph is being described.
+"""Symbolic tensors: the connections between layers while a graph is described.
 
-``layer(tensor)`` notes a use of the layer, a `Node`, and returns the tensor that comes out; `Model` follows
-the nodes back from its outputs to its inputs. Nothing is computed, and no weight is made.
+``layer(tensor)`` records a use of the layer, a `Node`, and returns its output tensor; `Model` follows the
+nodes back from its outputs to its inputs. Nothing is computed, and no weights are created.
 """
 
 import itertools
@@ -23,11 +23,11 @@ class Node(NamedTuple):
     ----------
     layer : Layer or Model
     inputs : tuple of KerasTensor
-        What goes in; none into an `InputLayer`.
+        The input tensors; none for an `InputLayer`.
     at_inference : bool
-        Called with ``training=False``.
+        Whether it was called with ``training=False``.
     outputs : list of KerasTensor
-        What comes out.
+        The output tensors.
     """
 
     layer: Any
@@ -37,7 +37,7 @@ class Node(NamedTuple):
 
 
 class KerasTensor:
-    """What a layer gives, before there are numbers; made by `Input` and by calling layers, as in Keras.
+    """The output of a layer without its values; made by `Input` and by calling layers, as in Keras.
 
     Operators make layers: ``a + b`` is ``Add()([a, b])``, ``2 * a`` a `Rescaling`.
 
@@ -46,13 +46,13 @@ class KerasTensor:
     shape : tuple
         ``(None, h, w, c)``, None standing for the batch.
     dtype : str
-        "float32": that of the model comes with the model.
+        "float32", as in Keras; the true dtype is the model's.
     name : str
-        That of the layer that gives it.
+        The name of the layer whose output it is.
     node : Node
-        The use of the layer.
+        The use of the layer whose output it is.
     data_format : str or None
-        Layout of the images, as far as a layer that was called on them was told one.
+        Layout of the images, if a layer that was called on them was given one.
 
     Examples
     --------
@@ -63,8 +63,8 @@ class KerasTensor:
     """
 
     dtype = "float32"
-    __array_ufunc__ = None  # an array leaves operators to this class
-    operators: ClassVar[dict[str, Callable[..., Any]]] = {}  # by symbol, from `operators.py`
+    __array_ufunc__ = None  # NumPy arrays leave operators to this class
+    operators: ClassVar[dict[str, Callable[..., Any]]] = {}  # by symbol, filled by `operators.py`
 
     def __init__(self, shape: Shape, node: Node, index: int, data_format: str | None) -> None:
         self.shape: tuple[int | None, ...] = (None, *shape)
@@ -75,17 +75,17 @@ class KerasTensor:
 
     @property
     def ndim(self) -> int:
-        """Axes, that of the batch included."""
+        """The number of axes, including the batch."""
         return len(self.shape)
 
     @property
     def name(self) -> str:
-        """The name of the layer that gives it."""
+        """The name of the layer whose output it is."""
         return str(self.node.layer.name)
 
     @property
     def sample_shape(self) -> Shape:
-        """The shape of one sample, as the user sees it."""
+        """The shape of one sample, in the user's data format."""
         return tuple(extent for extent in self.shape[1:] if extent is not None)
 
     def __repr__(self) -> str:
@@ -152,7 +152,7 @@ class KerasTensor:
 
 
 class End:
-    """One end of a layer's or model's first use: a tensor, or a list of several.
+    """The inputs or the outputs of a layer's or model's first use: a tensor, or a list of several.
 
     A subclass may have an attribute of that name.
     """
@@ -173,7 +173,7 @@ class End:
 
 
 def is_symbolic(x: Any) -> bool:
-    """Whether what a layer is called on is, or holds, tensors without numbers."""
+    """Whether a layer's argument is a symbolic tensor, or a container with one."""
     if isinstance(x, KerasTensor):
         return True
     held: Iterable[Any] = x.values() if isinstance(x, Mapping) else x if isinstance(x, list | tuple) else ()
@@ -181,7 +181,7 @@ def is_symbolic(x: Any) -> bool:
 
 
 def input_tensor(layer: Any, shape: Shape) -> KerasTensor:
-    """Return what an `InputLayer` stands for."""
+    """Return the output tensor of an `InputLayer`."""
     node = Node(layer, (), False, [])
     tensor = KerasTensor(shape, node, 0, None)
     node.outputs.append(tensor)
@@ -190,7 +190,7 @@ def input_tensor(layer: Any, shape: Shape) -> KerasTensor:
 
 
 def tensors_of(where: str, x: Any) -> tuple[KerasTensor, ...]:
-    """Return what a layer is called on as a tuple; TypeError where not all of it are tensors."""
+    """Return a layer's argument as a tuple of symbolic tensors; TypeError if it has others."""
     given = list(x) if isinstance(x, list | tuple) else [x]
     for each in given:
         if not isinstance(each, KerasTensor):
@@ -199,7 +199,7 @@ def tensors_of(where: str, x: Any) -> tuple[KerasTensor, ...]:
 
 
 def call(layer: Any, x: Any, training: Any = None) -> Any:
-    """Note the use of a layer on symbolic tensors; return what comes out of it."""
+    """Record the use of a layer on symbolic tensors; return its output tensors."""
     tensors = tensors_of(layer.where, x)
     if not layer._merges and len(tensors) > 1:
         raise TypeError(
@@ -221,7 +221,7 @@ def call(layer: Any, x: Any, training: Any = None) -> Any:
 
 
 def output_shape_of(layer: Any, shapes: Sequence[Shape], data_format: str | None) -> Shape:
-    """Return the shape of a layer's output for those of its inputs, all channels last."""
+    """Return a layer's output shape for its input shapes, all channels last."""
     layer._meet_format(data_format or "channels_last")
     if layer._merges:
         return layer._inner(layer.compute_output_shape([layer._outer(shape) for shape in shapes]))
@@ -229,7 +229,7 @@ def output_shape_of(layer: Any, shapes: Sequence[Shape], data_format: str | None
 
 
 def agreed(where: str, formats: Sequence[str | None]) -> str | None:
-    """Return the data format that all who know one agree on; ValueError where they do not."""
+    """Return the one data format among those that are not None; ValueError if there are two."""
     known = {entry for entry in formats if entry is not None}
     if len(known) > 1:
         raise ValueError(
@@ -239,19 +239,19 @@ def agreed(where: str, formats: Sequence[str | None]) -> str | None:
 
 
 def turned_in(shape: Shape, data_format: str | None) -> Shape:
-    """Return the shape of a sample, as a user writes it, with an image's channels last."""
+    """Return a sample's shape, given in the user's data format, with channels last."""
     first = data_format == "channels_first" and len(shape) == IMAGE
     return (*shape[1:], shape[0]) if first else shape
 
 
 def turned_out(shape: Shape, data_format: str | None) -> Shape:
-    """Return a channels-last shape as the user writes it."""
+    """Return a channels_last shape in the user's data format."""
     first = data_format == "channels_first" and len(shape) == IMAGE
     return (shape[-1], *shape[:-1]) if first else shape
 
 
 def plain_number(value: Any) -> float | None:
-    """Return a number that stands in an operator as a float; None for what is none."""
+    """Return an operator's operand as a float; None if it is not a number."""
     if isinstance(value, bool) or not (is_int(value) or isinstance(value, float)):
         return None
     return float(value)

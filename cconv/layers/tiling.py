@@ -1,4 +1,4 @@
-"""Samples that are repeated along their axes."""
+"""Samples repeated along their axes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from cconv.ops.run import Run, replayable
 
 
 class Tile(Layer):
-    """Every sample several times behind itself along each axis, as ``numpy.tile`` does it.
+    """Every sample repeated along each axis, as ``numpy.tile`` does it.
 
-    In a model of images with the channels first the axes are still those of ``(h, w, c)``, as for `Flatten`.
+    In a channels_first model the axes are still those of ``(h, w, c)``, as for `Flatten`.
 
     Parameters
     ----------
     repeats : sequence of int
-        How often, for each axis of a sample.
+        The number of repetitions for each axis of a sample.
     name, trainable, input_shape
         See `Layer`.
 

@@ -1,4 +1,4 @@
-"""Transposed convolutions: what gives an image back its size, as in decoders."""
+"""Transposed convolutions: they give an image its larger size back, as in decoders."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class TransposedConvolution(Windowed):
             )
 
     def _set_output_padding(self, value: Any) -> None:
-        """Check and keep how many pixels more the output has, once the strides are known."""
+        """Check and store the number of additional output pixels; the strides must be set before."""
         self.output_padding: tuple[int, ...] | None = None
         if value is None:
             return
@@ -75,7 +75,7 @@ class TransposedConvolution(Windowed):
 
     @property
     def convolution(self) -> Convolution:
-        """The convolution that this is the transpose of."""
+        """The convolution whose transpose this layer is."""
         return Convolution(self.window, self.groups, self.filters, self.in_channels, self.dtype.itemsize)
 
     def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,14 +107,14 @@ class TransposedConvolution(Windowed):
 
 
 class Conv2DTranspose(TransposedConvolution):
-    """A transposed 2-D convolution, the gradient of a convolution for its input, and an activation.
+    """A transposed 2-D convolution (the input gradient of a convolution), and an activation.
 
     ::
 
         y[n, i·s + u·d - p, j·s + v·d - p, f] += x[n,i,j,c] · K[u,v,f,c]    for all i, j, u, v, c
 
-    to which the bias is added, with stride s, dilation d and the rows and columns p that the padding
-    cuts off (Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", section 4).
+    then the bias is added; with stride s, dilation d, and p rows or columns cut off by the padding (Dumoulin
+    & Visin 2016, "A guide to convolution arithmetic for deep learning", section 4).
 
     Parameters
     ----------
@@ -123,16 +123,16 @@ class Conv2DTranspose(TransposedConvolution):
     kernel_size : int or pair of int
         Height and width of the kernel in pixels.
     strides : int or pair of int
-        Output pixels from what one input pixel is spread over to what the next is.
+        Distance, in output pixels, between the contributions of neighbouring input pixels.
     padding : str, int or nested pair
-        ``"valid"``: the whole extent of what is spread; ``"same"``: ``strides`` times the input's size;
-        an int, ``(ph, pw)`` or ``((top, bottom), (left, right))``: so many pixels less than the whole
+        ``"valid"``: the full extent of all contributions; ``"same"``: ``strides`` times the input's size;
+        an int, ``(ph, pw)`` or ``((top, bottom), (left, right))``: this number of pixels is cut off the full
         extent, as in PyTorch.
     output_padding : int or pair of int, optional
-        Rows and columns more, below and on the right; fewer than strides. With ``"same"`` they are
-        counted as in Keras: the output has ``(n - 1)·strides + kernel_size % 2 + output_padding`` pixels.
+        Additional rows and columns, below and on the right; fewer than strides. With ``"same"`` the output
+        has ``(n - 1)·strides + kernel_size % 2 + output_padding`` pixels, as in Keras.
     data_format : {"channels_last", "channels_first"}, optional
-        Of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
+        Layout of inputs and outputs: ``(n, h, w, c)`` or ``(n, c, h, w)``.
     dilation_rate : int or pair of int
         Distance between the taps of the kernel in output pixels.
     activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer

@@ -1,4 +1,4 @@
-"""What a layer keeps: making its weights, listing, setting and constraining them."""
+"""The arrays of a layer: creating, listing, setting and constraining them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 class Weighted(Listed):
-    """The part of a `Layer` that has its weights: see there for the attributes."""
+    """The part of a `Layer` that manages its weights; `Layer` describes the attributes."""
 
     params: Weights
     state: Weights
@@ -32,7 +32,7 @@ class Weighted(Listed):
     build_seed: int
     key: int
     where: Any  # a property of `Layer`
-    # What gives arrays of these names and shapes in place of initial weights: see `models/files.py`.
+    # Returns an array for a name and a shape instead of initial weights: see `models/files.py`.
     _stand_in: Callable[[str, Shape], np.ndarray] | None = None
     _first_weights: Sequence[ArrayLike] | None = None  # given by `weights=`, as in Keras 2
 
@@ -46,7 +46,7 @@ class Weighted(Listed):
         constraint: Any = None,
         name: str | None = None,
     ) -> np.ndarray:
-        """Make a weight; for `build` of a subclass.
+        """Create a weight; to be called in `build` of a subclass.
 
         Parameters
         ----------
@@ -57,26 +57,25 @@ class Weighted(Listed):
         dtype : None
             A weight has the layer's dtype.
         trainable : bool
-            False: a state, which is saved, and changed by nobody but the layer.
+            False: a state, which is saved, but which only the layer itself changes.
         regularizer : str or Regularizer, optional
             A penalty on the weight.
         constraint : str or Constraint, optional
-            What the weight is brought back to after every step.
+            Applied to the weight after every step.
         name : str, optional
-            Under which it is in `params`, `grads` or `state`, and in files; by default ``"weight"``,
-            ``"weight_1"``, …
+            Its key in `params`, `grads` or `state`, and in files; by default ``"weight"``, ``"weight_1"``, …
 
         Returns
         -------
         ndarray
-            Its memory, which stays the weight's: training and loading write into it.
+            The weight's own memory: training and loading write into it.
 
         Raises
         ------
         RuntimeError
             Outside of `build`.
         TypeError, ValueError
-            For a shape that is none, another dtype, or a name that is there already.
+            For an invalid shape, another dtype, or a name that exists already.
         """
         return hooks.add_weight(self, shape, initializer, dtype, trainable, regularizer, constraint, name)
 
@@ -100,12 +99,12 @@ class Weighted(Listed):
     def _initial(self, name: str, shape: Shape, initializer: Initializer) -> np.ndarray:
         if self._stand_in is not None:
             stand_in = self._stand_in(name, shape)
-            # Where `build` of a subclass may keep the array, it is one that the values are read into.
+            # `build` of a user's class may keep the array: it must be one that values can be read into.
             return np.zeros(shape, self.dtype) if hooks.runs(self) else stand_in
         return initializer(shape, self.dtype, seed=self.build_seed, stream=stream_of(self.key, name))
 
     def count_params(self) -> int:
-        """Return how many numbers the layer keeps: weights and state."""
+        """Return the number of elements that the layer stores: weights and state."""
         return sum(array.size for array in (*self.params.values(), *self.state.values()))
 
     def _in_order(self) -> list[np.ndarray]:
@@ -139,7 +138,7 @@ class Weighted(Listed):
             store[name] = value
 
     def _set_first_weights(self, weights: Sequence[ArrayLike] | None) -> None:
-        """Let these be the weights that the layer is built with, in place of initial ones."""
+        """Use these arrays instead of initial weights when the layer is built."""
         self._first_weights = weights
 
     def penalty(self) -> float:
@@ -152,12 +151,12 @@ class Weighted(Listed):
 
     @controlled
     def constrain(self) -> None:
-        """Bring the weights that have constraints back to what these allow, in place.
+        """Apply the constraints to their weights, in place.
 
         Raises
         ------
         TypeError, ValueError
-            When a constraint of the user's own gives no real numbers of the weight's shape.
+            When a user's constraint does not return real numbers of the weight's shape.
         """
         for name, constraint in self.constraints.items():
             self.params[name] = constraint(self.params[name])

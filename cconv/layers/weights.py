@@ -1,4 +1,4 @@
-"""The arrays that a layer keeps, by name."""
+"""The arrays of a layer, by name."""
 
 from collections import UserDict
 
@@ -39,5 +39,5 @@ class Weights(UserDict[str, np.ndarray]):
         raise TypeError(f"{name!r} cannot be deleted: the layer needs it")
 
     def add(self, name: str, array: np.ndarray) -> None:
-        """Put in an array of a new name: this one, not a copy."""
+        """Add an array under a new name: the array itself, not a copy."""
         self.data[name] = array

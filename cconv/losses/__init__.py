@@ -1,9 +1,9 @@
-"""Losses: what training makes small, each with its gradient.
+"""Losses: the functions that training minimises, each with its gradient.
 
-A loss is called with targets and predictions and returns ``(loss, dy)``: a float, the mean over
-the batch, and its gradient with respect to the predictions, which has their shape and dtype.
-Weights multiply the samples' losses and the mean still divides by the number of samples, which is
-Keras' "sum over batch size". The functions of the same names return one value for each sample, as in Keras.
+A loss is called with targets and predictions and returns ``(loss, dy)``: a float, the mean over the batch,
+and its gradient with respect to the predictions, which has their shape and dtype. Weights multiply the
+samples' losses; the mean still divides by the number of samples (Keras' "sum over batch size"). The functions
+of the same names return one value per sample, as in Keras.
 """
 
 from typing import Any
@@ -103,7 +103,7 @@ __all__ = [
     "tversky",
 ]
 
-# What Keras calls a loss; the functions stand for the losses of their names.
+# Keras' short names; the functions stand for the losses with their names.
 _SHORT: dict[str, type[Loss]] = {
     "bce": BinaryCrossentropy,
     "kld": KLDivergence,
@@ -141,7 +141,7 @@ _CLASSES: dict[str, type[Loss]] = _SHORT | {
 
 
 def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
-    """Return the loss that `value` stands for.
+    """Return the loss that `value` describes.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ def get(value: Any, where: str = "losses.get", name: str = "value") -> Loss:
         ``"mse"``, ``MeanSquaredError()`` or its configuration, or a function of ``(y_true, y_pred)`` that
         returns the value and its gradient: see `from_function`.
     where, name : str
-        Begin the error message.
+        Used at the beginning of error messages.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        When `value` does not describe a loss.
 
     Examples
     --------

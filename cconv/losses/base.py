@@ -1,4 +1,4 @@
-"""What all losses share: targets and weights are checked, values are reduced to one number."""
+"""What all losses share: checks of targets and weights, and the reduction of values to one number."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -12,22 +12,22 @@ from cconv.arguments.text import snake_case
 from cconv.losses.own import checked
 from cconv.ops.run import Run
 
-# Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
+# Before a logarithm, probabilities are clipped to [EPSILON, 1 - EPSILON], as in Keras.
 EPSILON = 1e-7
 SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
 REDUCTIONS = (SUM_OVER_BATCH_SIZE, "sum", "mean", "mean_with_sample_weight")
 
 
 class Values(NamedTuple):
-    """The losses of a batch before they are added up, and what their gradient is made of.
+    """The losses of a batch before the reduction, with the parts of their gradient.
 
     Attributes
     ----------
     values : ndarray
-        Its first axes are those of the predictions but the last: a sample's, or pixel's, loss is the sum of
-        its `values` divided by `terms`.
+        Its first axes are the predictions' axes except the last: the loss of a sample, or pixel, is the sum
+        of its `values` divided by `terms`.
     slopes : ndarray of the predictions' shape
-        `factor` times it is the derivative of such a sum.
+        `factor` times these are the derivatives of the sums.
     factor : float
         See `slopes`.
     terms : int
@@ -46,19 +46,19 @@ class Loss(arguments.Configured):
     Parameters
     ----------
     name : str, optional
-        By default that of the class, in small letters.
+        By default the class' name in lower case.
     reduction : {"sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"}
-        What is made of the values of all samples: their sum divided by their number (twice), their sum, or
-        their weighted mean, which divides by the sum of the weights.
+        The reduction of all samples' values: for "sum_over_batch_size" and "mean" their sum divided by their
+        number; "sum" their sum; "mean_with_sample_weight" their weighted sum divided by the sum of weights.
 
     Attributes
     ----------
     key : str
         Keras' name.
     activation : str
-        The activation from whose input this loss and its gradient are computed stably; "" for none.
+        The activation for which loss and gradient are computed stably from the logits; "" for none.
     looks_at_targets : bool
-        Whether `fit` is to show it all targets before it begins, since not all values are accepted.
+        Whether `fit` must show all targets to the loss before it begins, since some values are refused.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class Loss(arguments.Configured):
             cls.__call__ = checked(cls.__call__)  # type: ignore[method-assign]
 
     def from_logits_of(self, activation: str) -> bool:
-        """Whether this loss should be given the input of that activation, the logits, instead of its output.
+        """Whether this loss takes that activation's input, the logits, instead of its output.
 
         Examples
         --------
@@ -127,24 +127,24 @@ class Loss(arguments.Configured):
         y_pred : array of shape (n, ...)
             Predictions, or logits.
         sample_weight : array, optional
-            Finite: of shape (n,) or (n, 1), one for each sample; or of the shape of `y_pred` without its last
-            axis (or with 1 there), one for each pixel.
+            Finite: of shape (n,) or (n, 1), one per sample; or of the shape of `y_pred` without its last axis
+            (or with length 1 there), one per pixel.
         run : Run, optional
-            Where the gradient's memory comes from.
+            Provides the memory for the gradient.
         from_logits : bool
-            Whether `y_pred` is what the activation `self.activation` would be given.
+            Whether `y_pred` is the input of the activation `self.activation`.
 
         Returns
         -------
         loss : float
-            Mean over the batch, or what `reduction` says; of no samples 0.
+            The mean over the batch, or the result of `reduction`; 0 without samples.
         dy : ndarray
             Shape and dtype of `y_pred`.
 
         Raises
         ------
         TypeError, ValueError
-            When targets, predictions and weights do not belong together.
+            When targets, predictions and weights do not fit together.
         """
         pred = arguments.as_activations(self.key, "y_pred", y_pred, None, may_be_empty=True)
         if not len(pred):
@@ -153,19 +153,19 @@ class Loss(arguments.Configured):
         true = self._targets(y_true, pred)
         weight = self._weights(sample_weight, pred)
         run = Run(training=True) if run is None else run
-        # A diverged training gives NaN, which the model reports, and not also NumPy.
+        # A diverged training gives NaN, which the model reports: NumPy's warnings are not needed.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             true, pred, weight = self._counted(true, pred, weight)
             weight = self._reduced(weight, rows_of(pred))
             return self._compute(true, pred, weight, run, from_logits or self.from_logits)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where targets of that shape are not for predictions of that shape."""
+        """Raise ValueError if targets of that shape do not fit predictions of that shape."""
         if true != pred and not (true == pred[:-1] and pred[-1] == 1):
             raise ValueError(f"{self.key}: y_true must have shape {pred}, got {true}")
 
     def _targets(self, y_true: ArrayLike, pred: np.ndarray, first: int = 0) -> np.ndarray:
-        """Return the targets in the shape and dtype of the predictions; `first` numbers the first sample."""
+        """Return targets with the predictions' shape and dtype; `first` is the number of the first sample."""
         true = arguments.real_array(self.key, "y_true", y_true, None)
         self.check_shape(true.shape, pred.shape)
         return arguments.ready(true.reshape(pred.shape), pred.dtype)
@@ -184,11 +184,11 @@ class Loss(arguments.Configured):
     def _counted(
         self, true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return targets, predictions and weights such that what is not to count does not."""
+        """Return targets, predictions and weights, changed so that ignored samples do not count."""
         return true, pred, weight
 
     def _reduced(self, weight: np.ndarray | None, rows: int) -> np.ndarray | None:
-        """Return the weights with which the mean over the rows is what `reduction` asks for."""
+        """Return weights with which the mean over the rows is the result of `reduction`."""
         if self.reduction == "sum":
             return np.full(rows, float(rows)) if weight is None else weight * float(rows)
         if self.reduction == "mean_with_sample_weight" and weight is not None:
@@ -212,29 +212,29 @@ class Loss(arguments.Configured):
         return loss, slopes
 
     def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
-        """Return the values of targets and predictions, with slopes in memory of `run`."""
+        """Return the losses for targets and predictions, with slopes in memory of `run`."""
         raise NotImplementedError
 
 
 def rows_of(pred: np.ndarray) -> int:
-    """Return how many samples, or pixels, have a loss of their own."""
+    """Return the number of samples, or pixels, with their own loss."""
     return pred.size // (pred.shape[-1] if pred.ndim > 1 else 1)
 
 
 def terms_of(pred: np.ndarray) -> int:
-    """Return how many terms the mean of a row has."""
+    """Return the number of terms in the mean of a row."""
     return pred.shape[-1] if pred.ndim > 1 else 1
 
 
 def last_axis(where: str, axis: int) -> int:
-    """Return -1; ValueError for another axis than the last."""
+    """Return -1; ValueError for any axis except the last."""
     if type(axis) is not int or axis != -1:
         raise ValueError(f"{where}: axis must be -1, the last one, got {axis!r}")
     return axis
 
 
 def _total(values: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the weighted sum of the elements' losses in float64; `weight` has one entry a row."""
+    """Return the weighted sum of the elements' losses in float64; `weight` has one entry per row."""
     if weight is None:
         return float(values.sum(dtype=np.float64))
     return float((values.reshape(len(weight), -1).sum(axis=1, dtype=np.float64) * weight).sum())
@@ -256,7 +256,7 @@ def each(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike) -> Any:
         loss.check_shape(arguments.as_array(loss.key, "y_true", y_true).shape, pred.shape)
         return np.empty(shape, pred.dtype)
     true = arguments.as_array(loss.key, "y_true", y_true)
-    if pred.ndim == 1:  # one sample, whose mean is wanted
+    if pred.ndim == 1:  # a single sample, for which one number is returned
         pred, true = pred[np.newaxis], true[np.newaxis]
     true = loss._targets(true, pred)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""The circle loss of embeddings, whose angles are to be small within classes and large between them."""
+"""The circle loss of embeddings: it makes angles small within classes and large between them."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ from cconv.ops.run import Run
 
 
 class Circle(Loss):
-    """Circle loss of class numbers and embeddings of the norm 1 (Sun et al. 2020), as in Keras.
+    """Circle loss of class numbers and embeddings of norm 1 (Sun et al. 2020), as in Keras.
 
-    With the distances ``d_ij = max(0, 1 - e_i · e_j)`` a sample's loss is ``log(1 + P_i N_i)``, where
-    ``P_i = Σ exp(-γ (m + d)(m - d))`` over the others of its class and
-    ``N_i = Σ exp(γ max(0, 1 + m - d)(1 - m - d))`` over those of other classes. What has no other of its
-    class, or nothing of another, does not count: the mean is over the rest.
+    With the distances ``d_ij = max(0, 1 - e_i · e_j)`` a sample's loss is ``log(1 + P_i N_i)``, where ``P_i =
+    Σ exp(-γ (m + d)(m - d))`` over the other samples of its class and ``N_i = Σ exp(γ max(0, 1 + m - d)(1 - m
+    - d))`` over samples of other classes. Samples without another sample of their class, or without samples
+    of other classes, are left out of the mean.
 
     Source: Sun et al. 2020, "Circle loss: a unified perspective of pair similarity optimization".
 
     Parameters
     ----------
     gamma : float
-        γ.
+        The scale γ.
     margin : float
-        m.
+        The margin m.
     remove_diagonal : bool
-        Whether a sample is no other of its own class.
+        Whether to leave out a sample's pair with itself.
     reduction, name
         See `Loss`.
 
@@ -56,7 +56,7 @@ class Circle(Loss):
         self.remove_diagonal: bool = arguments.flag("Circle", "remove_diagonal", remove_diagonal)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where targets of that shape are not for predictions of that shape."""
+        """Raise ValueError if targets of that shape do not fit predictions of that shape."""
         if len(pred) != 2 or true not in (pred[:1], (pred[0], 1)):
             raise ValueError(
                 f"{self.key}: y_pred must be embeddings (n, d) and y_true class numbers of shape {pred[:1]}, "
@@ -83,7 +83,7 @@ class Circle(Loss):
             total = factors.sum()
             factors = factors / total if total else 0.0 * factors
         pairs = slopes * factors[:, np.newaxis]
-        # Both embeddings of a pair are the same array's.
+        # Both embeddings of a pair are rows of the same array.
         dy = run.empty("dy", pred.shape, pred.dtype)
         dy[...] = _product(-(pairs + pairs.T), pred.astype(np.float64))
         return float((values * factors).sum()), dy
@@ -116,7 +116,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _log_sums(x: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return log Σ exp of those in each row that count, -inf of none; and their shares of the sum."""
+    """Return for each row log Σ exp of the entries that count (-inf if none), and their shares of the sum."""
     masked = np.where(counts, x, -np.inf)
     most = masked.max(axis=1, keepdims=True)
     most = np.where(np.isneginf(most), 0, most)
@@ -136,14 +136,14 @@ def circle(
     gamma: float = 80,
     margin: float = 0.4,
 ) -> Any:
-    """Return the circle loss of each sample, see `Circle`; 0 of what has no pairs of both kinds.
+    """Return the circle loss of each sample, see `Circle`; 0 for samples without pairs of both kinds.
 
     Parameters
     ----------
     y_true, y_pred : array
         Class numbers (n,) and embeddings (n, d).
     ref_labels, ref_embeddings : array, optional
-        Those that samples are paired with, by default the samples themselves.
+        Labels and embeddings to pair samples with, by default the samples themselves.
     remove_diagonal, gamma, margin
         See `Circle`.
 

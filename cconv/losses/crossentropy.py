@@ -15,24 +15,23 @@ from cconv.losses.base import (
 )
 from cconv.ops.run import Run
 
-IGNORED = -1  # stands for the class numbers that do not count
+IGNORED = -1  # replaces class numbers that are ignored
 
 
 class BinaryCrossentropy(Loss):
     """Cross-entropy of independent 0/1 targets t, ``mean(-t log p - (1 - t) log(1 - p))``.
 
-    From logits z it is ``mean(max(z, 0) - t z + log(1 + exp(-|z|)))`` with the gradient
-    ``(sigmoid(z) - t) / size``, which overflows nowhere (Bishop 2006, "Pattern Recognition and
-    Machine Learning", eq. 4.90).
+    From logits z it is ``mean(max(z, 0) - t z + log(1 + exp(-|z|)))`` with the gradient ``(sigmoid(z) - t) /
+    size``, which never overflows (Bishop 2006, "Pattern Recognition and Machine Learning", eq. 4.90).
 
     Parameters
     ----------
     from_logits : bool
-        Whether the model's output is not yet a probability.
+        Whether the model's outputs are logits, not probabilities.
     label_smoothing : float
         In [0, 1]: targets t become ``t (1 - label_smoothing) + label_smoothing / 2``.
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
     reduction, name
         See `Loss`.
 
@@ -79,28 +78,28 @@ class BinaryCrossentropy(Loss):
             p = np.clip(pred, EPSILON, 1 - EPSILON)
             losses = -(true * exactmath.log(p) + (1 - true) * exactmath.log(1 - p))
             np.divide(p - true, p * (1 - p), out=dy)
-            dy *= p == pred  # where p is cut off the loss is flat
+            dy *= p == pred  # the loss is constant where p was clipped
         return Values(losses, dy, 1.0, terms_of(pred))
 
 
 class CategoricalCrossentropy(Loss):
     """Cross-entropy of one-hot targets or probabilities t, ``mean over samples of -Σ_k t_k log q_k``.
 
-    q are the predictions p divided by their sum s over the classes, as in Keras, so that p need not be
-    probabilities; then they are kept `EPSILON` away from 0 and 1. The targets need not sum to 1 either. The
-    gradient is ``(Σ_k t_k - t_j / q_j) / (s n)``, a term t_k being 0 where q_k was cut off: there the loss is
-    flat. Predictions of nothing but 0 give NaN. From logits the gradient is ``(softmax(z) Σ_k t_k - t) / n``
-    (Bishop 2006, eqs. 4.108 and 4.109). `cconv.reference.categorical_crossentropy` is the twin of the first
-    form.
+    q are the predictions p divided by their sum s over the classes, as in Keras, so p need not be
+    probabilities; q are clipped to [EPSILON, 1 - EPSILON]. Targets need not sum to 1 either. The gradient is
+    ``(Σ_k t_k - t_j / q_j) / (s n)``, with t_k = 0 where q_k was clipped, since the loss is constant there.
+    If all predictions of a sample are 0, the result is NaN. From logits the gradient is ``(softmax(z) Σ_k t_k
+    - t) / n`` (Bishop 2006, eqs. 4.108 and 4.109). `cconv.reference.categorical_crossentropy` is the twin of
+    the first form.
 
     Parameters
     ----------
     from_logits : bool
-        Whether the model's output is not yet probabilities.
+        Whether the model's outputs are logits, not probabilities.
     label_smoothing : float
         In [0, 1]: targets t become ``t (1 - label_smoothing) + label_smoothing / classes``.
     axis : -1
-        Another axis is refused: the classes are the last one.
+        Other axes are refused: the classes are the last axis.
     reduction, name
         See `Loss`.
 
@@ -135,7 +134,7 @@ class CategoricalCrossentropy(Loss):
         self.axis: int = last_axis(where, axis)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where targets of that shape are not for predictions of that shape."""
+        """Raise ValueError if targets of that shape do not fit predictions of that shape."""
         if true != pred:
             raise ValueError(
                 f"{self.key}: y_true must have the shape of y_pred {pred}, got {true}; "
@@ -182,14 +181,14 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     Parameters
     ----------
     from_logits : bool
-        Whether the model's output is not yet probabilities.
+        Whether the model's outputs are logits, not probabilities.
     ignore_class : int, optional
-        A class number, for example -1 or 255 for pixels of no class, whose samples do not count: the mean
+        A class number, for example -1 or 255 for unlabelled pixels, whose samples are ignored: the mean
         divides by the number of the others.
     reduction : str
         See `Loss`.
     axis : -1
-        Another axis is refused: the classes are the last one.
+        Other axes are refused: the classes are the last axis.
     name : str
         See `Loss`.
 
@@ -220,7 +219,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         self.ignore_class: int | None = None if ignore_class is None else int(ignore_class)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where targets of that shape are not for predictions of that shape."""
+        """Raise ValueError if targets of that shape do not fit predictions of that shape."""
         if true not in (pred[:-1], (*pred[:-1], 1)):
             hint = "; one-hot targets are for categorical_crossentropy" if true == pred else ""
             raise ValueError(
@@ -243,7 +242,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         counts = true != IGNORED
         if self.ignore_class is None or counts.all():
             return true, pred, weight
-        # What is ignored may be anything, NaN too.
+        # Ignored samples may have any values, even NaN.
         pred = np.where(counts.reshape(*pred.shape[:-1], 1), pred, pred.dtype.type(1))
         each = counts.astype(np.float64)
         if self.reduction in ("sum_over_batch_size", "mean"):
@@ -252,7 +251,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
 
 def smoothing(where: str, label_smoothing: float) -> float:
-    """Return how much of a target is given to all classes alike; ValueError outside of [0, 1]."""
+    """Return the fraction of a target that is spread over all classes; ValueError outside of [0, 1]."""
     value = arguments.finite(where, "label_smoothing", label_smoothing)
     if not 0 <= value <= 1:
         raise ValueError(f"{where}: label_smoothing must be in [0, 1], got {label_smoothing!r}")
@@ -260,7 +259,7 @@ def smoothing(where: str, label_smoothing: float) -> float:
 
 
 def smoothed(true: np.ndarray, label_smoothing: float, classes: int) -> np.ndarray:
-    """Return targets, of which a part is given to all classes alike."""
+    """Return targets with a fraction spread over all classes."""
     if not label_smoothing:
         return true
     return true * (1 - label_smoothing) + label_smoothing / classes

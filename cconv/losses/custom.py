@@ -1,4 +1,4 @@
-"""Losses of the user's own: plain functions."""
+"""User-defined losses: plain functions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ class FunctionLoss(Loss):
     Parameters
     ----------
     function : callable
-        ``function(y_true, y_pred)``; without a `gradient` it returns the values and their gradient.
+        ``function(y_true, y_pred)``; without a `gradient` it returns both the values and their gradient.
     gradient : callable, optional
         ``gradient(y_true, y_pred)``.
     name : str, optional
@@ -39,11 +39,11 @@ class FunctionLoss(Loss):
         self.key: str = self.name
 
     def get_config(self) -> dict[str, Any]:
-        """Return the name: a function cannot be written down, and no file of a model holds one."""
+        """Return only the name: a function cannot be written as data, and models' files do not hold code."""
         return {"name": self.name}
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where there is not one target for each prediction; the rest is the function's matter."""
+        """Raise ValueError unless there is one target per prediction; the function checks the rest."""
         if true[:1] != pred[:1]:
             raise ValueError(f"{self.key}: y_true must have shape ({pred[0]}, …), got {true}")
 
@@ -54,7 +54,7 @@ class FunctionLoss(Loss):
         return arguments.ready(true.reshape(pred.shape) if alike else true, pred.dtype)
 
     def _weights(self, sample_weight: ArrayLike | None, pred: np.ndarray) -> np.ndarray | None:
-        """Return the weights as they are: the shape of the function's values is not known yet."""
+        """Return the weights unchanged, since the shape of the function's values is not known yet."""
         if sample_weight is None:
             return None
         weight = arguments.real_array(self.key, "sample_weight", sample_weight, None)
@@ -84,7 +84,7 @@ class FunctionLoss(Loss):
         return float((values * spread).sum(dtype=np.float64)) / values.size, dy
 
     def _asked(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values, one number or an array of the first axes of the predictions, and the slopes."""
+        """Return the values (a number, or an array of the predictions' first axes) and the slopes."""
         true, pred = readable(true), readable(pred)
         found = self.function(true, pred)
         if self.gradient is None:
@@ -118,29 +118,29 @@ class FunctionLoss(Loss):
 def from_function(
     function: Callable[[Any, Any], Any], gradient: Callable[[Any, Any], Any], name: str | None = None
 ) -> Loss:
-    """Return the loss whose values and gradient are two functions of targets and predictions, in NumPy.
+    """Return a loss made of two functions of targets and predictions, in NumPy: values and gradient.
 
     Parameters
     ----------
     function : callable
-        ``function(y_true, y_pred)`` returns one value a sample, an array of shape (n,); or one for each pixel
-        or number, (n, …), of the first axes of `y_pred`; their mean is the loss. Or it returns one number for
+        ``function(y_true, y_pred)`` returns one value per sample, an array of shape (n,), or one per pixel or
+        element, (n, …), of the first axes of `y_pred`; the loss is their mean. Or it returns one number for
         the whole batch, which cannot be weighted.
     gradient : callable
-        ``gradient(y_true, y_pred)`` returns the derivatives of each sample's, or number's, own value, in the
-        shape of `y_pred`; of one number for the batch, its derivatives.
+        ``gradient(y_true, y_pred)`` returns the derivatives of each value, in the shape of `y_pred`; if there
+        is one number for the batch, its derivatives.
     name : str, optional
         By default the function's.
 
     Returns
     -------
     Loss
-        To be given to `compile`. Both are called with arrays in the model's dtype, images channels last.
+        For `compile`. Both functions are called with arrays in the model's dtype, images channels last.
 
     Raises
     ------
     TypeError
-        When either is not callable.
+        When one of them is not callable.
 
     Examples
     --------

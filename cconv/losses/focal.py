@@ -1,4 +1,4 @@
-"""Focal cross-entropies, in which what is easy counts little (Lin et al. 2017, "Focal loss")."""
+"""Focal cross-entropies, in which easy samples count little (Lin et al. 2017, "Focal loss")."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from cconv.ops.run import Run
 
 
 class BinaryFocalCrossentropy(BinaryCrossentropy):
-    """Binary cross-entropy times ``(1 - c)^gamma``, c being the probability of what is true; as in Keras.
+    """Binary cross-entropy times ``(1 - c)^gamma``, c being the probability of the true class; as in Keras.
 
-    ``c = t p + (1 - t)(1 - p)``. It is computed from probabilities: logits are made probabilities first.
+    ``c = t p + (1 - t)(1 - p)``. It is computed from probabilities: logits are converted first.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     """Sum over the classes of ``-alpha (1 - q_k)^gamma t_k log q_k``, as in Keras.
 
-    q are the predictions divided by their sum, as in `CategoricalCrossentropy`; logits are made probabilities
-    first.
+    q are the predictions divided by their sum, as in `CategoricalCrossentropy`; logits are converted to
+    probabilities first.
 
     Parameters
     ----------
     alpha : float, or sequence of one for each class
-        Weights.
+        Weights of the classes.
     gamma : float
         At least 0.
     from_logits, label_smoothing, axis, reduction, name
@@ -114,7 +114,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         self.gamma: float = arguments.at_least_zero(where, "gamma", gamma)
 
     def check_shape(self, true: tuple[int, ...], pred: tuple[int, ...]) -> None:
-        """ValueError where targets of that shape are not for predictions of that shape."""
+        """Raise ValueError if targets of that shape do not fit predictions of that shape."""
         super().check_shape(true, pred)
         if isinstance(self.alpha, list) and len(self.alpha) not in (1, pred[-1]):
             raise ValueError(
@@ -146,7 +146,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
 
 def _power(x: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return x ** gamma in float64 and its derivative, alike on every instruction set."""
+    """Return x ** gamma in float64 and its derivative, with the same bits on every instruction set."""
     wide = x.astype(np.float64)
     if gamma == 0:
         return np.ones_like(wide), np.zeros_like(wide)
@@ -162,5 +162,5 @@ def _whole_power(x: np.ndarray, times: int) -> np.ndarray:
 
 
 def any_power(x: np.ndarray, exponent: float) -> np.ndarray:
-    """Return x ** exponent, of float64, alike on every instruction set; NaN of what is below 0."""
+    """Return x ** exponent for float64, with the same bits on every instruction set; NaN for x below 0."""
     return np.where(x >= 0, exactmath.exp(exponent * exactmath.log(np.maximum(x, 0))), np.nan)

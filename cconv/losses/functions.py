@@ -1,7 +1,7 @@
-"""The functions of Keras that go with the losses: one value for each sample, and no gradient.
+"""Keras' functions for the losses: one value per sample, and no gradient.
 
-Each takes targets and predictions, of shape (n, …) as its loss does, and returns an array of the shape of
-`y_pred` without its last axis, in its dtype; for a single row, of one axis, one number.
+Each takes targets and predictions of shape (n, …), as its loss does, and returns an array with the shape of
+`y_pred` without its last axis, in its dtype; for a single sample (one axis) it returns a number.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
 
 @controlled
 def mean_absolute_percentage_error(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
-    """Return the mean of each sample's differences in per cent, see `MeanAbsolutePercentageError`.
+    """Return the mean of each sample's relative differences in per cent, see `MeanAbsolutePercentageError`.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def squared_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
 
 @controlled
 def categorical_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
-    """Return the margin between right and wrong classes of each sample, see `CategoricalHinge`.
+    """Return the margin between the right and the best wrong class of each sample, see `CategoricalHinge`.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def categorical_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
 
 @controlled
 def kl_divergence(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
-    """Return the Kullback-Leibler divergence from the targets of each sample, see `KLDivergence`.
+    """Return the Kullback-Leibler divergence of each sample's prediction from its target, see `KLDivergence`.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def poisson(y_true: ArrayLike, y_pred: ArrayLike) -> Any:
 
 @controlled
 def cosine_similarity(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> Any:
-    """Return the cosine, with a minus, of each sample, see `CosineSimilarity`.
+    """Return minus the cosine between target and prediction of each sample, see `CosineSimilarity`.
 
     Examples
     --------

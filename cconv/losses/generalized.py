@@ -1,4 +1,4 @@
-"""The generalized cross-entropy, for labels with mistakes."""
+"""The generalized cross-entropy, for labels with errors."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from cconv.ops.run import Run
 
 
 class CategoricalGeneralizedCrossEntropy(SparseCategoricalCrossentropy):
-    """Of class numbers c ``(1 - p_c^q) / q``, as in Keras.
+    """``(1 - p_c^q) / q`` for class numbers c, as in Keras.
 
-    With q near 0 it is the cross-entropy, near 1 the absolute error.
+    For q near 0 it is the cross-entropy, near 1 the absolute error.
 
     Source: Zhang & Sabuncu 2018, "Generalized cross entropy loss for training deep neural networks with noisy
     labels".

@@ -1,4 +1,4 @@
-"""Losses of margins, for targets of -1 and 1."""
+"""Margin losses, for targets of -1 and 1."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +8,7 @@ from cconv.ops.run import Run
 
 
 class Hinge(Loss):
-    """Mean of ``max(1 - y_true y_pred, 0)``; targets that are all 0 or 1 are taken for -1 and 1, as in Keras.
+    """Mean of ``max(1 - y_true y_pred, 0)``; targets that are all 0 or 1 become -1 and 1, as in Keras.
 
     Source: Rosasco et al. 2004, "Are loss functions all the same?".
 
@@ -64,10 +64,10 @@ class SquaredHinge(Hinge):
 
 
 class CategoricalHinge(Loss):
-    """``max(neg - pos + 1, 0)`` of one-hot targets, by the scores of the right class and the best wrong one.
+    """``max(neg - pos + 1, 0)`` for one-hot targets, from the right class' and the best wrong class' scores.
 
-    ``pos = Σ_k t_k p_k`` and ``neg = max_k (1 - t_k) p_k``, as in Keras. Of equal scores the first has the
-    gradient.
+    ``pos = Σ_k t_k p_k`` and ``neg = max_k (1 - t_k) p_k``, as in Keras. Among equal scores the first gets
+    the gradient.
 
     Parameters
     ----------

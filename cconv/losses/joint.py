@@ -1,4 +1,4 @@
-"""The loss of a model whose outputs have losses of their own: their weighted sum, as in Keras."""
+"""The loss of a model with several losses: the weighted sum of its outputs' losses, as in Keras."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from cconv.ops.run import Run
 
 
 class Total(float):
-    """A sum of losses, which knows the losses that were summed.
+    """A sum of losses that also stores the summed losses.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Joint:
     Parameters
     ----------
     parts : sequence of Loss or None
-        One for each output; None: that output is not looked at.
+        One for each output; None: that output is ignored.
     weights : sequence of float, optional
         One for each output; by default 1.
 
@@ -58,14 +58,14 @@ class Joint:
         runs: Iterable[Run],
         from_logits: Sequence[bool],
     ) -> tuple[Total, tuple[np.ndarray | None, ...]]:
-        """Return the sum and the gradient with respect to each output, None for one without a loss.
+        """Return the sum, and the gradient with respect to each output; None for an output without a loss.
 
         Parameters
         ----------
         y_true, y_pred, sample_weight, from_logits : sequence
-            For each output what `Loss` takes.
+            The arguments of `Loss`, for each output.
         runs : iterable of Run
-            For each output where the memory of its gradient comes from.
+            Provide the memory for each output's gradient.
         """
         weights = [None] * len(self.parts) if sample_weight is None else sample_weight
         total = 0.0

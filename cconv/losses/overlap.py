@@ -1,4 +1,4 @@
-"""Losses of how far two areas overlap, for masks: one value for a whole batch, or several."""
+"""Overlap losses for masks: one value for a whole batch, or several."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ class _Overlap(Loss):
         return axes
 
     def weight_shape(self, pred: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the values that weights multiply; of one value: a weight for each sample."""
+        """Return the shape of the values that weights multiply; for a single value one weight per sample."""
         axes = self._axes(len(pred))
         return tuple(n for axis, n in enumerate(pred) if axis not in axes) or pred[:1]
 
@@ -64,7 +64,7 @@ class _Overlap(Loss):
             factors = factors / total if total else 0.0 * factors
         elif self.reduction != "sum":
             factors = factors / count
-        if values.size == 1:  # each weight multiplies the one value
+        if values.size == 1:  # every weight multiplies the single value
             factors = factors.sum(keepdims=True)
         factors = factors.reshape(values.shape)
         dy = run.empty("dy", pred.shape, pred.dtype)
@@ -72,7 +72,7 @@ class _Overlap(Loss):
         return float((values * factors).sum()), dy
 
     def _overlap(self, true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values in float64, with axes of extent 1 for those summed over, and their slopes."""
+        """Return the values in float64, with length 1 on summed axes, and their slopes."""
         axes = self._axes(pred.ndim)
         t, p = true.astype(np.float64), pred.astype(np.float64)
         return self._shares(t, p, axes)
@@ -82,7 +82,7 @@ class _Overlap(Loss):
 
 
 class Dice(_Overlap):
-    """What two areas have not in common, ``1 - 2 Σ t p / (Σ t + Σ p + 1e-7)``, as in Keras.
+    """One minus the overlap of two areas: ``1 - 2 Σ t p / (Σ t + Σ p + 1e-7)``, as in Keras.
 
     Source: Dice 1945, "Measures of the amount of ecologic association between species".
 
@@ -91,8 +91,8 @@ class Dice(_Overlap):
     reduction, name
         See `Loss`. Without `axis` there is one value, which is not divided by a number of samples.
     axis : int, sequence of int or None
-        The axes that are summed over, 0 being that of the samples: (1, 2, 3) gives each image a value of its
-        own. None: all, the batch is one area.
+        The axes to sum over; 0 is the samples: (1, 2, 3) gives each image its own value. None: all axes, the
+        batch is one area.
 
     Examples
     --------
@@ -113,14 +113,14 @@ class Dice(_Overlap):
 
 
 class Tversky(_Overlap):
-    """`Dice`, whose two errors are weighted: ``1 - Σ t p / (Σ t p + α Σ t (1 - p) + β Σ (1 - t) p + 1e-7)``.
+    """`Dice` with weighted errors: ``1 - Σ t p / (Σ t p + α Σ t (1 - p) + β Σ (1 - t) p + 1e-7)``.
 
     As in Keras. Source: Salehi, Erdogmus, Gholipour 2017, "Tversky loss function for image segmentation".
 
     Parameters
     ----------
     alpha, beta : float
-        Weights of what is missing, and of what is too much.
+        Weights of false negatives and of false positives.
     reduction, name, axis
         See `Dice`.
 
@@ -164,7 +164,7 @@ def _values(loss: _Overlap, y_true: ArrayLike, y_pred: ArrayLike) -> Any:
 
 @controlled
 def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = None) -> Any:
-    """Return what two areas have not in common, a value for each index of the other axes: see `Dice`.
+    """Return one minus the overlap, one value for each index of the axes not summed over: see `Dice`.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = None) -> Any:
 def tversky(
     y_true: ArrayLike, y_pred: ArrayLike, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> Any:
-    """Return `Tversky`'s value for each index of the axes that are not summed over.
+    """Return `Tversky`'s value for each index of the axes not summed over.
 
     Examples
     --------

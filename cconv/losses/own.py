@@ -1,4 +1,4 @@
-"""Losses that are classes of the user's own: what their `__call__` is given and may return."""
+"""User-defined loss classes: the arguments and results of their `__call__`."""
 
 import functools
 import inspect
@@ -10,19 +10,19 @@ import numpy as np
 from cconv.arguments.arrays import as_array, readable, ready
 
 OPTIONS = ("sample_weight", "run", "from_logits")
-WORTH = {"sample_weight": None, "run": None, "from_logits": False}  # what asks for nothing
+WORTH = {"sample_weight": None, "run": None, "from_logits": False}  # values that have no effect
 
 
 def is_own(loss: Any) -> bool:
-    """Whether a loss is, or has, a function of the user's own."""
+    """Whether a loss is of a user-defined class, or has a user-defined function."""
     return hasattr(loss, "function") or (loss is not None and not type(loss).__module__.startswith("cconv."))
 
 
 def checked(own: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what a model calls in place of a loss class's own `__call__`.
+    """Return the function that a model calls instead of a user-defined loss' own `__call__`.
 
-    That reads targets and predictions and cannot write to them, need not take what does not concern it, and
-    returns the loss and its gradient: any real numbers, in any layout.
+    The user's `__call__` gets read-only targets and predictions, and need not accept arguments that it does
+    not use. It returns the loss and its gradient: any real numbers, in any layout.
     """
     parameters = inspect.signature(own).parameters
     every = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -53,7 +53,7 @@ def checked(own: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _result(where: str, found: Any, pred: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the loss and the gradient that a `__call__` gave; errors where they are none."""
+    """Return the loss and the gradient from a `__call__`; raise if they are not valid."""
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise TypeError(
             f"{where}: __call__ must return (loss, gradient), got {type(found).__name__}; cconv derives no "

@@ -1,4 +1,4 @@
-"""Losses of distributions and of counts."""
+"""Losses of probability distributions and of counts."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from cconv.ops.run import Run
 
 
 class KLDivergence(Loss):
-    """How far predicted distributions q are from true ones t, ``Σ_k t_k log(t_k / q_k)``, as in Keras.
+    """Divergence of predicted distributions q from true ones t, ``Σ_k t_k log(t_k / q_k)``, as in Keras.
 
-    Both are kept between 1e-7 and 1. Source: Kullback and Leibler 1951, "On information and sufficiency".
+    Both are clipped to [1e-7, 1]. Source: Kullback and Leibler 1951, "On information and sufficiency".
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ class KLDivergence(Loss):
     def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
         t, q = np.clip(true, EPSILON, 1), np.clip(pred, EPSILON, 1)
         dy = np.divide(-t, q, out=run.empty("dy", pred.shape, pred.dtype))
-        dy *= q == pred  # where q is cut off the loss is flat
+        dy *= q == pred  # the loss is constant where q was clipped
         return Values(t * exactmath.log(t / q), dy)
 
 
 class Poisson(Loss):
-    """Mean of ``y_pred - y_true log(y_pred + 1e-7)``, of counts and their expected numbers, as in Keras.
+    """Mean of ``y_pred - y_true log(y_pred + 1e-7)``, for counts and their expected values, as in Keras.
 
     Parameters
     ----------

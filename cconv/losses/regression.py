@@ -1,4 +1,4 @@
-"""Losses of numbers: how far predictions are from targets."""
+"""Regression losses: the distance between predictions and targets."""
 
 import numpy as np
 
@@ -119,14 +119,14 @@ class MeanSquaredLogarithmicError(Loss):
 
 
 class Huber(Loss):
-    """Squares of small differences e, ``e² / 2``, and the length of large ones, ``delta |e| - delta² / 2``.
+    """Quadratic for small differences e, ``e² / 2``, linear for large ones, ``delta |e| - delta² / 2``.
 
     Source: Huber 1964, "Robust estimation of a location parameter".
 
     Parameters
     ----------
     delta : float
-        Above 0: up to it a difference is small.
+        Above 0: the largest difference that counts as small.
     reduction, name
         See `Loss`.
 
@@ -154,7 +154,7 @@ class Huber(Loss):
 
 
 class LogCosh(Loss):
-    """Mean of ``log(cosh(y_pred - y_true))``: like half a square near 0, like a length far from it.
+    """Mean of ``log(cosh(y_pred - y_true))``: about ``e² / 2`` for small differences e, ``|e|`` for large.
 
     Parameters
     ----------
@@ -186,12 +186,12 @@ class LogCosh(Loss):
 class CosineSimilarity(Loss):
     """Minus the cosine of the angle between targets and predictions along the last axis, as in Keras.
 
-    Both are divided by their length, or by 1e-7 where they are shorter.
+    Both are divided by their length, or by 1e-7 if they are shorter.
 
     Parameters
     ----------
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
     reduction, name
         See `Loss`.
 
@@ -215,14 +215,14 @@ class CosineSimilarity(Loss):
         (t, _), (p, shrink) = _unit(true.reshape(rows)), _unit(pred.reshape(rows))
         cosine = (t * p).sum(axis=1, keepdims=True)
         dy = run.empty("dy", pred.shape, pred.dtype)
-        # What is not divided by its length changes with its length too.
+        # If the divisor is EPSILON, it does not depend on the prediction.
         turned = np.where(shrink < 1 / EPSILON, cosine * p, 0) - t
         dy[...] = (turned * shrink).reshape(pred.shape)
         return Values(-cosine, dy)
 
 
 def _unit(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows in float64 with length 1, and what each was multiplied by."""
+    """Return rows in float64 divided by their lengths, and the factors."""
     wide = rows.astype(np.float64)
     shrink = 1 / np.maximum(np.sqrt(np.square(wide).sum(axis=1, keepdims=True)), EPSILON)
     return wide * shrink, shrink

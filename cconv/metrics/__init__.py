@@ -1,8 +1,8 @@
-"""How good predictions are: figures for people, of which no gradient is taken.
+"""Metrics: figures of how good predictions are, for people; they have no gradients.
 
-A metric streams: `update_state` adds a batch, `result` is the figure of all samples since `reset_state`, as
-in Keras. The functions look at one batch: those that Keras has too give a value for each sample, the losses
-among them; `accuracy`, `top_k_accuracy` and `confusion_matrix` are cconv's own.
+A metric accumulates: `update_state` adds a batch, `result` is the figure of all samples since `reset_state`,
+as in Keras. The functions work on one batch: those that Keras has too, including the losses, return one value
+per sample; `accuracy`, `top_k_accuracy` and `confusion_matrix` are cconv's own.
 """
 
 import functools
@@ -214,7 +214,7 @@ _CLASSES: dict[str, Callable[..., Metric]] = {
         TruePositives,
     )
 }
-# Whether more is better.
+# Functions, and whether a higher value is better.
 RISING += [
     (accuracy, True),
     (top_k_accuracy, True),
@@ -241,7 +241,7 @@ RISING += [
     (sparse_categorical_crossentropy, False),
     (squared_hinge, False),
 ]
-# Keras' short names, and functions that have no class.
+# Keras' short names, and functions without a class.
 _SHORT: dict[str, Callable[..., Metric]] = {
     "acc": FittingAccuracy,
     "accuracy": FittingAccuracy,
@@ -261,20 +261,20 @@ _TABLE = {key_of(name): make for name, make in (_CLASSES | _SHORT).items()}
 
 
 def get(value: Any, where: str = "metrics.get", name: str = "value") -> Metric:
-    """Return the metric that `value` stands for, under the name it was given by.
+    """Return the metric that `value` describes, with the given name.
 
     Parameters
     ----------
     value : str, Metric, mapping or callable
         ``"accuracy"``, ``AUC()`` or its configuration, or a function of ``(y_true, y_pred)`` that returns one
-        value a sample, or the mean over a batch.
+        value per sample, or the mean over a batch.
     where, name : str
-        Begin the error message.
+        Used at the beginning of error messages.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        When `value` does not describe a metric.
 
     Examples
     --------

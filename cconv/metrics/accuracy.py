@@ -1,4 +1,4 @@
-"""Accuracies that stream over batches."""
+"""Accuracies, accumulated over batches."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from cconv.metrics.rates import (
 
 
 class _Share(Mean):
-    """The mean over samples of what `_values` gives."""
+    """The mean over samples of the results of `_values`."""
 
     rising = True
 
@@ -35,7 +35,7 @@ class _Share(Mean):
 
 
 class Accuracy(_Share):
-    """The share of numbers that are equal to their targets.
+    """The fraction of elements that are equal to their targets.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ class Accuracy(_Share):
 class FittingAccuracy(_Share):
     """The accuracy that fits targets and predictions: ``"accuracy"`` and ``"acc"``, as in Keras.
 
-    Predictions (n,) or (n, 1) are probabilities of class 1, others scores of all classes; targets are class
-    numbers or one-hot.
+    Predictions (n,) or (n, 1) are probabilities of class 1, others are scores of all classes; targets are
+    class numbers or one-hot.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class BinaryAccuracy(_Share):
     name : str
         In the logs.
     threshold : float
-        Above it 1 is predicted.
+        Predictions above it count as 1.
 
     Examples
     --------
@@ -178,7 +178,7 @@ class SparseTopKCategoricalAccuracy(_Share):
     name : str
         In the logs.
     from_sorted_ids : bool
-        Whether predictions are class numbers, the best first.
+        Whether predictions are class numbers sorted by score, the best first.
 
     Examples
     --------

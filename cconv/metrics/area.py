@@ -1,4 +1,4 @@
-"""The area under the curve of a decision at all thresholds."""
+"""The area under a curve over all thresholds: ROC or precision-recall."""
 
 from collections.abc import Sequence
 
@@ -26,23 +26,23 @@ class AUC(Metric):
     Parameters
     ----------
     num_thresholds : int
-        At least 2, evenly from 0 to 1.
+        At least 2, evenly spaced from 0 to 1.
     curve : {"ROC", "PR"}
-        Recall over the share of false alarms, or precision over recall.
+        Recall over the false positive rate, or precision over recall.
     summation_method : {"interpolation", "minoring", "majoring"}
-        How high the curve is between two thresholds: between both heights, the lower or the higher.
+        The height between two thresholds: interpolated, the lower or the higher one.
     name : str, optional
         In the logs.
     thresholds : sequence of float, optional
-        In [0, 1]; 0 and 1 are added. Then `num_thresholds` is their number.
+        In [0, 1]; 0 and 1 are added. `num_thresholds` is then their number.
     multi_label : bool
-        The mean of the areas of each entry of the last axis, instead of that of all together.
+        Return the mean of the areas of the last axis' entries, instead of one area for all of them.
     num_labels : int, optional
-        How many there are, with `multi_label`.
+        Number of labels, with `multi_label`.
     label_weights : sequence of float, optional
-        How much each of them counts.
+        Weights of the labels.
     from_logits : bool
-        Whether predictions are made probabilities by a sigmoid first.
+        Whether to apply a sigmoid to the predictions first.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class AUC(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset all counts."""
         self.counts: np.ndarray | None = None  # (labels, 4, thresholds)
 
     @controlled
@@ -115,7 +115,7 @@ class AUC(Metric):
         self.counts = found if self.counts is None else self.counts + found
 
     def _labels(self, shape: tuple[int, ...]) -> int:
-        """Return how many areas there are; ValueError where predictions of that shape are for others."""
+        """Return the number of areas; ValueError if predictions of that shape do not fit."""
         if not self.multi_label:
             return 1
         labels = shape[-1]
@@ -130,7 +130,7 @@ class AUC(Metric):
 
     @controlled
     def result(self) -> float:
-        """Return the area; of no samples 0."""
+        """Return the area; 0 without samples."""
         if self.counts is None:
             return 0.0
         areas = np.array([self._area(*label) for label in self.counts])
@@ -140,7 +140,7 @@ class AUC(Metric):
         return float(_ratio((areas * weights).sum(), weights.sum()))
 
     def _area(self, tp: np.ndarray, fp: np.ndarray, tn: np.ndarray, fn: np.ndarray) -> float:
-        """Return the area of one label; thresholds rise, so that the curve is walked from its far end."""
+        """Return the area of one label; thresholds rise, so the curve is traversed from its far end."""
         recall = _ratio(tp, tp + fn)
         if self.curve == "ROC":
             x, y = _ratio(fp, fp + tn), recall
@@ -163,7 +163,7 @@ def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _interpolated(tp: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> float:
-    """Return the area under precision over recall, with true positives linear between two thresholds."""
+    """Return the area under precision over recall, with true positives linear between thresholds."""
     more_right, more = tp[:-1] - tp[1:], predicted[:-1] - predicted[1:]
     slope = _ratio(more_right, np.maximum(more, 0))
     start = tp[1:] - slope * predicted[1:]

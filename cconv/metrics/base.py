@@ -1,4 +1,4 @@
-"""What a metric is: a state that batches are added to, and the figure that comes of it."""
+"""The base of metrics: a state to which batches are added, and a figure computed from it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -13,27 +13,27 @@ from cconv.arguments.text import snake_case
 from cconv.metrics.variables import Variable
 
 Function = Callable[..., Any]
-RISING: list[tuple[Function, bool]] = []  # of which functions more is better, and of which less
+RISING: list[tuple[Function, bool]] = []  # functions, and whether a higher value is better
 
 
 class Metric(arguments.Configured):
-    """Base of the metrics: streams over batches, so that a figure is that of all samples.
+    """Base of the metrics: they accumulate over batches, so that a figure is that of all samples.
 
-    A class of your own defines `update_state`, `result` and `reset_state`. It keeps its state in plain
-    attributes, and then its constructor ends with `reset_state`; or in what `add_variable` returns, as in
-    Keras, and then `reset_state` need not be defined.
+    Your own class defines `update_state`, `result` and `reset_state`. It stores its state in plain attributes
+    (then its constructor ends with `reset_state`), or in variables from `add_variable`, as in Keras (then it
+    need not define `reset_state`).
 
     Parameters
     ----------
     name : str, optional
-        In the logs; by default that of the class, in small letters.
+        In the logs; by default the class' name in lower case.
 
     Attributes
     ----------
     rising : bool or None
-        Whether more is better; None where that is not known.
+        Whether a higher value is better; None if this is not known.
     gives_number : bool
-        Whether `result` is one number, so that a model can keep it in its logs.
+        Whether `result` is one number, which a model can put into its logs.
 
     Examples
     --------
@@ -71,19 +71,19 @@ class Metric(arguments.Configured):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Count a batch.
+        """Add a batch.
 
         Parameters
         ----------
         y_true, y_pred : array
             Targets and predictions.
         sample_weight : array, optional
-            How much each sample counts.
+            Weights of the samples.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
     def result(self) -> Any:
-        """Return the figure of all batches since the last reset."""
+        """Return the figure for all batches since the last reset."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
 
     def add_variable(
@@ -96,11 +96,11 @@ class Metric(arguments.Configured):
         shape : tuple of int
             Empty for a single number.
         initializer : str or Initializer
-            Of its first value; `reset_state` sets zeros, as in Keras.
+            For the first value; `reset_state` sets zeros, as in Keras.
         dtype : None
-            Sums are float64.
+            Must be None or a float dtype; sums are always float64.
         name : str, optional
-            In messages.
+            For messages.
         """
         where = type(self).__name__
         if dtype is not None and np.dtype(dtype).kind != "f":
@@ -114,14 +114,14 @@ class Metric(arguments.Configured):
     add_weight = add_variable
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the state."""
         if not self._variables:
             raise NotImplementedError(f"{type(self).__name__} must define reset_state")
         for variable in self._variables:
             variable.assign(np.zeros(variable.shape))
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Count a batch, as `update_state`, and return `result`."""
+        """Add a batch, as `update_state`, and return `result`."""
         self.update_state(*args, **options)
         return self.result()
 
@@ -134,7 +134,7 @@ class _Total(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset the sums."""
         self.total: float = 0.0
         self.count: float = 0.0
 
@@ -166,20 +166,20 @@ class Mean(_Total):
 
     @controlled
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:  # type: ignore[override]
-        """Add values, of which the first axis counts samples, or one number.
+        """Add values whose first axis is the samples, or one number.
 
         Parameters
         ----------
         values : array
-            Each sample counts by the mean of its values.
+            Each sample counts with the mean of its values.
         sample_weight : array, optional
-            One for each sample, or each value.
+            One per sample, or one per value.
         """
         self._add(values, sample_weight, np.mean)
 
     @controlled
     def result(self) -> float:
-        """Return the mean of all samples since the last reset; of none 0."""
+        """Return the mean over all samples since the last reset; 0 without samples."""
         return self.total / self.count if self.count else 0.0
 
 
@@ -212,19 +212,19 @@ class Sum(_Total):
 
 
 class MeanMetricWrapper(Mean):
-    """The mean of what a function gives for each sample.
+    """The mean of a function's values over the samples.
 
     Parameters
     ----------
     fn : callable
-        ``fn(y_true, y_pred, **kwargs)`` returns one value a sample, or more; or one number for the whole
-        batch, which counts as one, however many samples there were, as in Keras.
+        ``fn(y_true, y_pred, **kwargs)`` returns one or more values per sample, or one number for the whole
+        batch, which counts once whatever the number of samples, as in Keras.
     name : str, optional
         By default the function's.
     dtype : None
         Sums are float64.
     **kwargs
-        Given to the function.
+        Passed to the function.
 
     Examples
     --------
@@ -242,7 +242,7 @@ class MeanMetricWrapper(Mean):
             raise TypeError(f"{kind}: dtype must be None, sums are float64; got {dtype!r}")
         super().__init__(str(name or getattr(fn, "__name__", type(fn).__name__)))
         self._fn, self._options = fn, kwargs
-        # By identity: a function of the user's need not be hashable.
+        # Compared by identity: a user's function need not be hashable.
         self.rising = next((rising for known, rising in RISING if known is fn), None)
 
     @controlled
@@ -262,12 +262,12 @@ class MeanMetricWrapper(Mean):
         return super().update_state(values)
 
     def get_config(self) -> dict[str, Any]:
-        """Return name and function: the latter cannot be written down."""
+        """Return name and function; the function itself cannot be written as data."""
         return {"name": self.name, "fn": self._fn, **self._options}
 
 
 def same_rank(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both with as many axes, where they differ by a last one of length 1, as Keras does."""
+    """Return both with the same number of axes, if they differ by a last axis of length 1, as in Keras."""
     if weight.ndim == values.ndim + 1 and weight.shape[-1] == 1:
         return (values[:, np.newaxis], weight) if values.ndim == 1 else (values, weight[..., 0])
     if values.ndim == weight.ndim + 1 and values.shape[-1] == 1:
@@ -278,12 +278,12 @@ def same_rank(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.nd
 def samplewise(
     where: str, values: ArrayLike, sample_weight: ArrayLike | None, reduce: Function
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return a value and a weight for each sample: of several they are reduced, as in Keras.
+    """Return one value and one weight per sample; several are reduced, as in Keras.
 
     Raises
     ------
     TypeError, ValueError
-        When they are not numbers, or do not belong together.
+        When they are not numbers, or do not fit together.
     """
     found = _numbers(where, "values", values)
     weight = None

@@ -1,4 +1,4 @@
-"""What targets and predictions of a metric are checked for."""
+"""Checks of a metric's targets and predictions."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,7 +7,7 @@ from cconv.arguments.arrays import as_array
 
 
 def both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and predictions as arrays of numbers for the same, at least one, samples."""
+    """Return targets and predictions as arrays of numbers, for the same samples (at least one)."""
     true, pred = as_array(where, "y_true", y_true), as_array(where, "y_pred", y_pred)
     for name, array in (("y_true", true), ("y_pred", pred)):
         if array.dtype.kind not in "biuf":
@@ -22,7 +22,7 @@ def both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, 
 
 
 def classes_of(where: str, true: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """Return true class numbers, for predictions with a score for every class along the last axis."""
+    """Return true class numbers, for predictions with one score per class on the last axis."""
     if true.shape == pred.shape:
         return true.argmax(axis=-1)
     if true.shape == (*pred.shape[:-1], 1):
@@ -41,7 +41,7 @@ def is_binary(pred: np.ndarray) -> bool:
 
 
 def class_numbers(where: str, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return class numbers as int64; ValueError where one is not in ``[0, count)``."""
+    """Return class numbers as int64; ValueError if one is not in ``[0, count)``."""
     numbers = classes.astype(np.int64)
     if (numbers != classes).any() or numbers.min() < 0 or numbers.max() >= count:
         raise ValueError(f"{where}: y_true must hold class numbers in [0, {count})")
@@ -49,7 +49,7 @@ def class_numbers(where: str, classes: np.ndarray, count: int) -> np.ndarray:
 
 
 def alike(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and predictions in one shape; a last axis of length 1 may be missing in one of them."""
+    """Return targets and predictions with the same shape; one of them may lack a last axis of length 1."""
     true, pred = both(where, y_true, y_pred)
     if true.shape != pred.shape:
         true, pred = (a[..., 0] if a.ndim > 1 and a.shape[-1] == 1 else a for a in (true, pred))

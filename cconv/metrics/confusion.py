@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices: which classes are predicted as which."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | No
 
 
 class Counts(Metric):
-    """Adds up a matrix of how much the class of the row was predicted as that of the column."""
+    """Sums weights in a matrix: how much the row's class was predicted as the column's class."""
 
     def __init__(self, num_classes: int, name: str | None) -> None:
         super().__init__(name=name)
@@ -66,11 +66,11 @@ class Counts(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset all counts."""
         self.total_cm: np.ndarray = np.zeros((self.num_classes, self.num_classes))
 
     def _count(self, true: np.ndarray, pred: np.ndarray, sample_weight: ArrayLike | None) -> None:
-        """Add class numbers within range, of one shape; the weights are for the first axes of it."""
+        """Add class numbers, checked and of the same shape; weights are for the first axes of that shape."""
         weight = None
         if sample_weight is not None:
             weight = spread(self.name, sample_weight, true.shape)
@@ -80,14 +80,14 @@ class Counts(Metric):
 
 
 class ConfusionMatrix(Counts):
-    """How often, or with what weight, class i (the row) was predicted as class j (the column).
+    """How often, or with what weight, class i (row) was predicted as class j (column).
 
     Parameters
     ----------
     num_classes : int
         Number of classes.
     name : str, optional
-        In messages: a model cannot have a matrix in its logs.
+        For messages: a model cannot have a matrix in its logs.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class ConfusionMatrix(Counts):
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Count a batch of class numbers, or one-hot targets and scores; see `confusion_matrix`."""
+        """Add a batch of class numbers, or of one-hot targets and scores; see `confusion_matrix`."""
         true, pred = both(self.name, y_true, y_pred)
         if pred.ndim > 1:
             true, pred = classes_of(self.name, true, pred), pred.argmax(axis=-1)
@@ -122,5 +122,5 @@ class ConfusionMatrix(Counts):
 
 
 def spread(where: str, weight: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a weight for each entry of an array of that shape, flat."""
+    """Return one weight for each entry of an array of that shape, flat."""
     return spread_weight(where, "sample_weight", weight, shape, np.dtype(np.float64))

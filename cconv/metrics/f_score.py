@@ -1,4 +1,4 @@
-"""The mean of precision and recall."""
+"""F scores: means of precision and recall."""
 
 from typing import Any
 
@@ -16,17 +16,18 @@ AVERAGES = (None, "micro", "macro", "weighted")
 
 
 class FBetaScore(Metric):
-    """Harmonic mean of precision and recall, ``(1 + b²) p r / (b² p + r)``, of each class; as in Keras.
+    """Weighted harmonic mean of precision and recall, ``(1 + b²) p r / (b² p + r)``, per class; as in Keras.
 
     Parameters
     ----------
     average : {None, "micro", "macro", "weighted"}
-        None: `result` is an array of the classes. "micro" counts all classes together; "macro" is the mean of
-        the classes, "weighted" that by how often they are true.
+        None: `result` is an array of all classes. "micro" counts all classes together; "macro" is the mean
+        over the classes, "weighted" their mean weighted by the classes' frequencies among the targets.
     beta : float
-        Above 0: how much recall counts.
+        b, above 0: the weight of recall.
     threshold : float, optional
-        In (0, 1]: above it a class is predicted; by default the one of the largest score.
+        In (0, 1]: classes with a higher score are predicted; by default only the class with the largest
+        score.
     name : str
         In the logs.
 
@@ -63,14 +64,14 @@ class FBetaScore(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
-        self.counts: np.ndarray | None = None  # (3, classes): right, wrong and missed
+        """Reset all counts."""
+        self.counts: np.ndarray | None = None  # (3, classes): TP, FP, FN
 
     @controlled
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Count a batch, targets and predictions of shape (n, classes); see `Metric.update_state`."""
+        """Add a batch: targets and predictions of shape (n, classes); see `Metric.update_state`."""
         true, pred = alike(self.name, y_true, y_pred)
         known = pred.shape[-1] if self.counts is None or self.average == "micro" else self.counts.shape[1]
         if pred.ndim != 2 or pred.shape[1] != known:
@@ -90,7 +91,7 @@ class FBetaScore(Metric):
 
     @controlled
     def result(self) -> Any:
-        """Return the score, or that of each class; of no samples 0."""
+        """Return the score, or an array of each class' score; 0 without samples."""
         if self.counts is None:
             return 0.0
         right, wrong, missed = self.counts
@@ -106,7 +107,7 @@ class FBetaScore(Metric):
 
 
 class F1Score(FBetaScore):
-    """Harmonic mean of precision and recall, ``2 p r / (p + r)``, of each class; see `FBetaScore`.
+    """Harmonic mean of precision and recall, ``2 p r / (p + r)``, per class; see `FBetaScore`.
 
     Parameters
     ----------

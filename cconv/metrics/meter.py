@@ -1,4 +1,4 @@
-"""The figures of a training or an evaluation: loss and metrics, over the samples of all batches."""
+"""The figures of a training or an evaluation: loss and metrics over the samples of all batches."""
 
 import copy
 from collections import Counter
@@ -11,21 +11,21 @@ from cconv.arguments.control import controlled
 from cconv.metrics.base import Metric
 from cconv.metrics.remembering import kept_by, take_up
 
-ROOM = "cconv.metrics."  # whose classes set their state anew, and never change it in place
+ROOM = "cconv.metrics."  # classes of this package replace their state, and never change it in place
 
 
 class Meter:
-    """Sums of loss and metrics, in float64 in the order of the batches.
+    """Sums of loss and metrics, in float64, in the order of the batches.
 
-    Metrics of cconv are worked on as copies, so that an evaluation in the middle of a training disturbs
-    nothing; `close` gives the state to the originals. Those of the user's own classes are used themselves.
+    cconv's metrics are used as copies, so that an evaluation during training changes nothing; `close` gives
+    the state to the originals. Metrics of the user's own classes are used themselves.
 
     Parameters
     ----------
     names : sequence of str
-        Of the loss and the metrics: see `figure_names`.
+        Names of the loss and the metrics: see `figure_names`.
     metrics, weighted : sequence of Metric
-        Those without and those with the samples' weights.
+        Metrics without, and metrics with the samples' weights.
     """
 
     def __init__(
@@ -40,17 +40,17 @@ class Meter:
         self.count: int = 0
 
     def add(self, loss: float, count: int, parts: Sequence[float] = ()) -> None:
-        """Count the mean loss of a batch of `count` samples, and the losses of which it is the sum."""
+        """Add the mean loss of a batch of `count` samples; `parts` are the losses that it is the sum of."""
         self.total += loss * count
         self.count += count
 
     def update(self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
-        """Count the targets and predictions of a batch, whose memory will be used again."""
+        """Add the targets and predictions of a batch, whose memory will be reused."""
         for number in range(len(self._used)):
             self._count(number, y_true, y_pred, weight)
 
     def _count(self, number: int, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> None:
-        """Count a batch in the metric of that number."""
+        """Add a batch to the metric with that number."""
         metric = self._used[number]
         arrays = (y_true, y_pred) if _only_reads(metric) else (y_true.copy(), y_pred.copy())
         more = () if weight is None or number < self._first_weighted else (weight,)
@@ -58,29 +58,29 @@ class Meter:
 
     @controlled
     def means(self) -> dict[str, float]:
-        """Return the figures by name: the loss of no samples is NaN."""
+        """Return the figures by name; without samples the loss is NaN."""
         loss = self.total / self.count if self.count else float("nan")
         figures = [_number(metric.name, metric.result()) for metric in self._used]
         return dict(zip(self._names, [loss, *figures], strict=True))
 
     def get_state(self) -> dict[str, Any]:
-        """Return what was counted: numbers, strings and arrays, for `files.trees`.
+        """Return the counts, made of numbers, strings and arrays, for `files.trees`.
 
         Raises
         ------
         TypeError
-            When a metric of the user's own keeps what cannot be written.
+            When a user's metric has a state that cannot be written.
         """
         return {"total": self.total, "count": self.count, "metrics": [kept_by(m) for m in self._used]}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on counting where `get_state` was."""
+        """Continue with the counts that `get_state` returned."""
         self.total, self.count = state["total"], state["count"]
         for metric, kept in zip(self._used, state["metrics"], strict=True):
             take_up(metric, kept)
 
     def close(self) -> None:
-        """Let the model's metrics have the state of what was counted."""
+        """Copy the state of what was counted to the model's metrics."""
         for original, used in zip(self._originals, self._used, strict=True):
             if used is not original:
                 vars(original).update(vars(used))
@@ -91,7 +91,7 @@ def _is_own(metric: Metric) -> bool:
 
 
 def _only_reads(metric: Metric) -> bool:
-    """Whether no code of the user's sees the arrays, which might change or keep them."""
+    """Whether no user's code gets the arrays, which could change or keep them."""
     function = getattr(metric, "_fn", None)
     return _is_own(metric) and (function is None or _module_of(function).startswith("cconv."))
 
@@ -110,7 +110,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def figure_names(metrics: Sequence[Metric], weighted: Sequence[Metric]) -> list[str]:
-    """Return the names of loss and metrics, each once: a second one gets a number, as in Keras.
+    """Return the names of loss and metrics; a repeated name gets a number, as in Keras.
 
     Examples
     --------

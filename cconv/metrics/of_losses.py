@@ -1,4 +1,4 @@
-"""Losses as metrics: their mean over all samples, without a gradient."""
+"""Losses as metrics: their means over all samples, without gradients."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from cconv.metrics.checks import alike
 
 
 class LossMetric(Mean):
-    """The mean of a loss of cconv's; it is computed in float64."""
+    """The mean of one of cconv's losses, computed in float64."""
 
     rising = False
     sign: ClassVar[float] = 1.0
@@ -33,7 +33,7 @@ class LossMetric(Mean):
         true = as_array(self.name, "y_true", y_true)
         if pred.dtype.kind in "biuf":
             pred = pred.astype(np.float64)
-        if pred.ndim == 1:  # a sample has one number
+        if pred.ndim == 1:  # one number per sample
             pred, true = pred[:, np.newaxis], true.reshape(-1, 1) if true.ndim == 1 else true
         super().update_state(self.sign * each(self._loss(), true, pred), sample_weight)
 
@@ -249,14 +249,14 @@ class Poisson(LossMetric):
 
 
 class CosineSimilarity(LossMetric):
-    """The mean cosine of the angle between targets and predictions; see `cconv.losses.CosineSimilarity`.
+    """The mean cosine between targets and predictions; see `cconv.losses.CosineSimilarity`.
 
     Parameters
     ----------
     name : str
         In the logs.
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
 
     Examples
     --------
@@ -283,7 +283,7 @@ class BinaryCrossentropy(LossMetric):
     name : str
         In the logs.
     from_logits : bool
-        Whether predictions are not yet probabilities.
+        Whether predictions are logits, not probabilities.
     label_smoothing : float
         In [0, 1].
 
@@ -312,11 +312,11 @@ class CategoricalCrossentropy(LossMetric):
     name : str
         In the logs.
     from_logits : bool
-        Whether predictions are not yet probabilities.
+        Whether predictions are logits, not probabilities.
     label_smoothing : float
         In [0, 1].
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
 
     Examples
     --------
@@ -349,9 +349,9 @@ class SparseCategoricalCrossentropy(LossMetric):
     name : str
         In the logs.
     from_logits : bool
-        Whether predictions are not yet probabilities.
+        Whether predictions are logits, not probabilities.
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
 
     Examples
     --------
@@ -399,5 +399,5 @@ class RootMeanSquaredError(Mean):
 
     @controlled
     def result(self) -> float:
-        """Return the root of the mean of all samples since the last reset; of none 0."""
+        """Return the root of the mean over all samples since the last reset; 0 without samples."""
         return float(np.sqrt(super().result()))

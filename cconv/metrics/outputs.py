@@ -8,16 +8,16 @@ from cconv.metrics.meter import Meter
 
 
 class Places(NamedTuple):
-    """The figures of a model with several outputs.
+    """The places of losses and metrics in a model with several outputs.
 
     Attributes
     ----------
     names : tuple of str
-        Of the outputs.
+        Names of the outputs.
     with_loss : tuple of int
-        The outputs that have a loss.
+        Numbers of the outputs with a loss.
     metrics, weighted : tuple of int
-        For each metric without and each with weights, the output that it is of.
+        The output number of each metric: those without, and those with sample weights.
     """
 
     names: tuple[str, ...]
@@ -27,13 +27,13 @@ class Places(NamedTuple):
 
 
 def names_of_losses(places: Places) -> list[str]:
-    """Return the names of the outputs' losses: there are none where the loss is that of one output."""
+    """Return the names of the outputs' losses; none if only one output has a loss."""
     losses = [f"{places.names[number]}_loss" for number in places.with_loss]
     return losses if len(losses) > 1 else []
 
 
 def names_of_metrics(places: Places, metrics: Sequence[Metric], weighted: Sequence[Metric]) -> list[str]:
-    """Return the names of metrics, each with its output's in front, each once, as in Keras.
+    """Return the metrics' names, each with its output's name in front, and unique, as in Keras.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def names_of_metrics(places: Places, metrics: Sequence[Metric], weighted: Sequen
 
 
 def names_in_order(places: Places, metrics: Sequence[Metric], weighted: Sequence[Metric]) -> list[str]:
-    """Return the names of all figures as `evaluate` gives them in a list: losses, then metrics by name.
+    """Return the names of all figures in the order of `evaluate`'s list: losses, then metrics by name.
 
     Examples
     --------
@@ -76,9 +76,9 @@ class OutputsMeter(Meter):
     Parameters
     ----------
     places : Places
-        Which output has which.
+        Which output has which loss and metrics.
     metrics, weighted : sequence of Metric
-        Those without and those with the samples' weights.
+        Metrics without, and metrics with the samples' weights.
     """
 
     def __init__(self, places: Places, metrics: Sequence[Metric], weighted: Sequence[Metric]) -> None:
@@ -88,28 +88,28 @@ class OutputsMeter(Meter):
         self._totals = dict.fromkeys(losses, 0.0)
 
     def add(self, loss: float, count: int, parts: Sequence[float] = ()) -> None:
-        """Count the mean loss of a batch of `count` samples, and those of its outputs."""
+        """Add the mean loss of a batch of `count` samples; `parts` are its outputs' losses."""
         super().add(loss, count)
         for name, part in zip(self._totals, parts, strict=False):
             self._totals[name] += part * count
 
     def update(self, y_true: Any, y_pred: Any, weight: Any) -> None:
-        """Count the targets and predictions of a batch, one of each output."""
+        """Add the targets and predictions of a batch, one for each output."""
         for number, output in enumerate(self._outputs):
             given = None if weight is None else weight[output]
             self._count(number, y_true[output], y_pred[output], given)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what was counted."""
+        """Return the counts."""
         return {**super().get_state(), "totals": self._totals}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on counting where `get_state` was."""
+        """Continue with the counts that `get_state` returned."""
         super().set_state(state)
         self._totals = state["totals"]
 
     def means(self) -> dict[str, float]:
-        """Return the figures by name, in the order of the names, as Keras does."""
+        """Return the figures by name, sorted by name, as in Keras."""
         losses = {
             name: total / self.count if self.count else float("nan") for name, total in self._totals.items()
         }

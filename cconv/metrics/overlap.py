@@ -1,4 +1,4 @@
-"""Intersection over union: how well areas are found."""
+"""Intersection over union: how well areas are predicted."""
 
 from collections.abc import Sequence
 
@@ -15,25 +15,25 @@ from cconv.metrics.confusion import Counts, spread
 
 
 class IoU(Counts):
-    """Intersection over union of some classes, their mean: ``right / (right + missed + wrong)``, as in Keras.
+    """Mean intersection over union of some classes: ``TP / (TP + FN + FP)``, as in Keras.
 
-    Classes that neither are nor are predicted do not count; class numbers out of range neither. Fractions of
-    weights, which Keras drops, count.
+    Classes that neither occur nor are predicted are ignored, and so are class numbers out of range. Fractions
+    of weights are kept; Keras drops them.
 
     Parameters
     ----------
     num_classes : int
         Number of classes.
     target_class_ids : sequence of int
-        The classes that are looked at.
+        The classes to evaluate.
     name : str, optional
         In the logs.
     ignore_class : int, optional
-        Targets of this class do not count.
+        Samples with this target are ignored.
     sparse_y_true, sparse_y_pred : bool
-        Whether targets and predictions are class numbers, else one-hot and scores.
+        Whether targets and predictions are class numbers; otherwise they are one-hot and scores.
     axis : -1
-        Another axis is refused.
+        Other axes are refused.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class IoU(Counts):
 
     @controlled
     def result(self) -> float:
-        """Return the mean over the classes that are looked at."""
+        """Return the mean over the classes to evaluate."""
         right = np.diag(self.total_cm)
         union = self.total_cm.sum(axis=0) + self.total_cm.sum(axis=1) - right
         right, union = right[self.target_class_ids], union[self.target_class_ids]
@@ -101,7 +101,7 @@ class IoU(Counts):
 
 
 class MeanIoU(IoU):
-    """The mean of the intersections over unions of all classes; see `IoU`.
+    """The mean of all classes' intersections over unions; see `IoU`.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class MeanIoU(IoU):
 
 
 class OneHotIoU(IoU):
-    """`IoU` of one-hot targets.
+    """`IoU` for one-hot targets.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class OneHotIoU(IoU):
 
 
 class OneHotMeanIoU(MeanIoU):
-    """`MeanIoU` of one-hot targets.
+    """`MeanIoU` for one-hot targets.
 
     Parameters
     ----------
@@ -204,14 +204,14 @@ class OneHotMeanIoU(MeanIoU):
 
 
 class BinaryIoU(IoU):
-    """`IoU` of two classes, of which 1 is predicted from a threshold on.
+    """`IoU` of two classes; predictions of at least `threshold` count as class 1.
 
     Parameters
     ----------
     target_class_ids : sequence of 0 and 1
-        The classes that are looked at.
+        The classes to evaluate.
     threshold : float
-        From it on 1 is predicted.
+        Class 1 is predicted from this value on.
     name : str, optional
         In the logs.
 

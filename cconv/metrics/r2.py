@@ -1,4 +1,4 @@
-"""How much of the targets' variance predictions explain."""
+"""R²: the fraction of the targets' variance that predictions explain."""
 
 import warnings
 from typing import Any
@@ -18,15 +18,15 @@ AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
 class R2Score(Metric):
     """The coefficient of determination ``1 - Σ(t - p)² / Σ(t - mean t)²`` of each output, as in Keras.
 
-    An output whose targets do not vary has 0, or NaN where it is predicted exactly.
+    For an output with constant targets it is 0, or NaN if the predictions are exact.
 
     Parameters
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average", None}
-        The mean of the outputs, that weighted by how much their targets vary, or an array of the outputs.
+        The mean over the outputs, their mean weighted by the targets' variance, or an array of all outputs.
     num_regressors : int
-        p, for the adjusted score ``1 - (1 - r²)(n - 1) / (n - p - 1)``, n being how many targets were
-        counted, those of all outputs together; 0 for the plain one.
+        p of the adjusted score ``1 - (1 - r²)(n - 1) / (n - p - 1)``, with n the number of targets of all
+        outputs together; 0 for the plain score.
     name : str
         In the logs.
 
@@ -59,16 +59,16 @@ class R2Score(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset all sums."""
         self.sums: np.ndarray | None = None  # (4, outputs): weights, targets, their squares, squared errors
-        self.shift: np.ndarray | None = None  # what targets are counted from: the first ones
+        self.shift: np.ndarray | None = None  # subtracted from all targets: the first sample's targets
         self.n: int = 0
 
     @controlled
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
-        """Count a batch, targets and predictions of shape (n, outputs) or (n,); see `Metric.update_state`."""
+        """Add a batch: targets and predictions of shape (n, outputs) or (n,); see `Metric.update_state`."""
         true, pred = (a.astype(np.float64) for a in alike(self.name, y_true, y_pred))
         if true.ndim == 1:
             true, pred = true[:, np.newaxis], pred[:, np.newaxis]
@@ -79,7 +79,7 @@ class R2Score(Metric):
         weight = spread_pixels(self.name, sample_weight, true.shape)
         counts = np.ones(true.shape) if weight is None else np.broadcast_to(weight, true.shape)
         shift = true[0] if self.shift is None else self.shift
-        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities pass
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinities are allowed
             shifted = true - shift
             parts = np.stack([counts, counts * shifted, counts * shifted**2, counts * (true - pred) ** 2])
             sums = parts.sum(axis=1)
@@ -88,7 +88,7 @@ class R2Score(Metric):
 
     @controlled
     def result(self) -> Any:
-        """Return the score, or that of each output; of no samples 0."""
+        """Return the score, or an array of each output's score; 0 without samples."""
         if self.sums is None:
             return 0.0
         count, total, squares, errors = self.sums

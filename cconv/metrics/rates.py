@@ -1,4 +1,4 @@
-"""Which samples are predicted right, and the share of them."""
+"""Functions for the accuracy of predictions, as a mean or for each sample."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,15 +11,15 @@ from cconv.metrics.checks import alike, both, class_numbers, classes_of, is_bina
 
 @controlled
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Return the share of samples whose class is predicted right.
+    """Return the fraction of samples whose class is predicted correctly.
 
     Parameters
     ----------
     y_true : array
         Class numbers ``(n,)``, ``(n, 1)``, or one-hot ``(n, classes)``; 0 and 1 for two classes.
     y_pred : array
-        Scores ``(n, classes)``, of which the first largest counts; or probabilities ``(n,)`` or
-        ``(n, 1)`` of class 1, which count from above 0.5.
+        Scores ``(n, classes)``, of which the first largest is the predicted class; or probabilities ``(n,)``
+        or ``(n, 1)`` of class 1, which is predicted above 0.5.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     TypeError, ValueError
-        When the shapes do not belong together.
+        When the shapes do not fit together.
 
     Examples
     --------
@@ -46,9 +46,9 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 @controlled
 def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
-    """Return the share of samples whose class is among the k largest scores.
+    """Return the fraction of samples whose class is among the k largest scores.
 
-    A class counts when fewer than k classes have a larger score.
+    It is among them if fewer than k classes have a larger score.
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
 
 
 def _among_best(where: str, classes: np.ndarray, pred: np.ndarray, k: int) -> np.ndarray:
-    """Return whether fewer than k scores are larger than that of the class."""
+    """Return whether fewer than k scores are larger than the class' score."""
     numbers = class_numbers(where, classes, pred.shape[-1])
     score = np.take_along_axis(pred, numbers[..., np.newaxis], axis=-1)
-    # A score that is not a number beats nobody.
+    # A score that is not a number is never among the best.
     return ((pred > score).sum(axis=-1) < k) & np.isfinite(score[..., 0])
 
 
@@ -83,7 +83,7 @@ def _among_best(where: str, classes: np.ndarray, pred: np.ndarray, k: int) -> np
 
 @controlled
 def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> np.ndarray:
-    """Return for each number whether the prediction lies on the side of the threshold where the target is.
+    """Return for each element whether prediction and target are on the same side of the threshold.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
     y_pred : array
         Probabilities of 1.
     threshold : float
-        Above it 1 is predicted.
+        Predictions above it count as 1.
 
     Returns
     -------
     ndarray of float64
-        1 where it does, else 0; the shape of both.
+        1 if they are, else 0; in the shape of both.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
 
 @controlled
 def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> np.ndarray:
-    """Return for each sample whether the largest score is at the place of the largest target.
+    """Return for each sample whether the largest score is at the largest target's index.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (n, …)
-        1 where it is, else 0.
+        1 if it is, else 0.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> np.ndarray:
 
 @controlled
 def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> np.ndarray:
-    """Return for each sample whether the largest score is that of its class.
+    """Return for each sample whether its class has the largest score.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> np.ndar
     Returns
     -------
     ndarray of float64, shape (n, …)
-        1 where it is, else 0.
+        1 if it has, else 0.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def sparse_top_k_categorical_accuracy(
     y_true : array of shape (n, …) or (n, …, 1)
         Class numbers.
     y_pred : array of shape (n, …, classes)
-        Scores; or class numbers, the best first.
+        Scores; or class numbers sorted by score, the best first.
     k : int
         At least 1.
     from_sorted_ids : bool

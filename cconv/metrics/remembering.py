@@ -1,4 +1,4 @@
-"""What a metric has counted, as it is kept where a training stops in the middle of an epoch."""
+"""The state of metrics, as it is saved when a training stops in the middle of an epoch."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ PLAIN = (bool, int, float, str, np.ndarray, np.generic, type(None))
 
 
 def kept_by(metric: Metric) -> dict[str, Any]:
-    """Return the state of a metric: what its `get_state` says if it has one, else its attributes.
+    """Return the state of a metric: from its `get_state` if it has one, else its attributes.
 
-    Functions among them are how it counts, and not what.
+    Attributes that are functions are not part of the state.
 
     Raises
     ------
     TypeError
-        When an attribute is neither.
+        When an attribute is neither plain data nor a function.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def kept_by(metric: Metric) -> dict[str, Any]:
     own = getattr(metric, "get_state", None)
     if callable(own):
         return {"own": own()}
-    ours = type(metric).__module__.startswith("cconv.")  # what ours count in is plain
+    ours = type(metric).__module__.startswith("cconv.")  # cconv's metrics count in plain data
     kept: dict[str, Any] = {}
     for name, value in vars(metric).items():
         if isinstance(value, Metric):
@@ -41,7 +41,7 @@ def kept_by(metric: Metric) -> dict[str, Any]:
             kept[name] = {"variables": [variable.numpy() for variable in value]}
         elif _is_plain(value):
             kept[name] = {"value": value}
-        elif not (ours or callable(value) or isinstance(value, Variable)):  # variables are among _variables
+        elif not (ours or callable(value) or isinstance(value, Variable)):  # they are in _variables
             raise TypeError(
                 f"{metric.name}: what the metric keeps in {name} cannot be written in the middle of an "
                 f"epoch, it is a {type(value).__name__}: give the metric get_state() and set_state(state)"
@@ -50,7 +50,7 @@ def kept_by(metric: Metric) -> dict[str, Any]:
 
 
 def take_up(metric: Metric, kept: dict[str, Any]) -> None:
-    """Give a metric the state that `kept_by` returned."""
+    """Set a metric to the state that `kept_by` returned."""
     if "own" in kept:
         metric.set_state(kept["own"])  # type: ignore[attr-defined]
         return

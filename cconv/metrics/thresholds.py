@@ -1,4 +1,4 @@
-"""Right and wrong decisions at thresholds: their counts, precision and recall."""
+"""Decisions at thresholds: counts of right and wrong ones, precision and recall."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,22 @@ from cconv.metrics.base import Metric
 from cconv.metrics.checks import alike
 from cconv.metrics.confusion import spread
 
-LEAST = -1e10  # what is not among the best k, and the threshold above which all these are
+LEAST = -1e10  # the score of predictions outside the k best, and a threshold that the k best exceed
 DECISIONS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
 
 def counted(
     true: np.ndarray, pred: np.ndarray, weight: np.ndarray | None, thresholds: np.ndarray
 ) -> np.ndarray:
-    """Return how much of each of `DECISIONS` there is at each threshold: float64 (4, thresholds).
+    """Return the weight of each of `DECISIONS` at each threshold: float64 (4, thresholds).
 
-    `true` and `pred` are flat, like the weights; a target that is not 0 is true. Thresholds rise. A
-    prediction above a threshold says yes; one that is not a number never does.
+    `true`, `pred` and the weights are flat; a target other than 0 is positive. Thresholds rise. A prediction
+    above a threshold is positive; NaN never is.
     """
     passed = np.where(np.isnan(pred), 0, np.searchsorted(thresholds, pred, side="left"))
     count = len(thresholds) + 1
     positive = true != 0
-    # From the number of thresholds that were passed to the number of those that passed the i-th.
+    # From "how many thresholds did a prediction pass" to "how many predictions passed threshold i".
     yes, no = (
         np.bincount(passed[which], None if weight is None else weight[which], count).astype(np.float64)
         for which in (positive, ~positive)
@@ -37,7 +37,7 @@ def counted(
 
 
 def spread_pixels(where: str, weight: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return a weight for each number of predictions of that shape: all of a pixel have the same."""
+    """Return one weight for each element of predictions of that shape; a pixel's elements share one."""
     if weight is None:
         return None
     outer = shape[:-1] if len(shape) > 1 else shape
@@ -77,7 +77,7 @@ class _Decisions(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forget everything."""
+        """Reset all counts."""
         self.counts: np.ndarray = np.zeros((4, self._places.size))
 
     @controlled
@@ -107,23 +107,23 @@ class _Decisions(Metric):
         return float(values[0]) if self.gives_number else values.copy()
 
     def _share_of(self, other: int) -> Any:
-        """Return true positives divided by themselves and others; 0 where there are none."""
+        """Return true positives divided by the sum of true positives and `other`; 0 if the sum is 0."""
         right, all_of_them = self.counts[0], self.counts[0] + self.counts[other]
         shares = np.divide(right, all_of_them, out=np.zeros_like(right), where=all_of_them != 0)
         return self._figure(shares)
 
 
 class Precision(_Decisions):
-    """The share of what is predicted that is true.
+    """The fraction of positive predictions that are true: ``TP / (TP + FP)``.
 
     Parameters
     ----------
     thresholds : float or sequence of float, optional
-        In [0, 1]: above it a number is predicted; by default 0.5. `result` is an array of several.
+        In [0, 1]: predictions above it are positive; by default 0.5. For several `result` is an array.
     top_k : int, optional
-        Of each sample only the k largest scores are predicted.
+        Only the k largest scores of each sample can be positive.
     class_id : int, optional
-        Only this entry of the last axis is looked at.
+        Only this entry of the last axis is evaluated.
     name : str, optional
         In the logs.
 
@@ -146,12 +146,12 @@ class Precision(_Decisions):
 
     @controlled
     def result(self) -> Any:
-        """Return the precision, or that at each threshold; where nothing is predicted 0."""
+        """Return the precision, or an array with one per threshold; 0 without positive predictions."""
         return self._share_of(1)
 
 
 class Recall(_Decisions):
-    """The share of what is true that is predicted.
+    """The fraction of positive targets that are predicted: ``TP / (TP + FN)``.
 
     Parameters
     ----------
@@ -177,12 +177,12 @@ class Recall(_Decisions):
 
     @controlled
     def result(self) -> Any:
-        """Return the recall, or that at each threshold; where nothing is true 0."""
+        """Return the recall, or an array with one per threshold; 0 without positive targets."""
         return self._share_of(3)
 
 
 class _DecisionCount(_Decisions):
-    """How many decisions of one kind there are."""
+    """The number of decisions of one kind."""
 
     _which = 0
 
@@ -191,12 +191,12 @@ class _DecisionCount(_Decisions):
 
     @controlled
     def result(self) -> Any:
-        """Return their number, or sum of weights, or that at each threshold."""
+        """Return their number (or sum of weights), or an array with one per threshold."""
         return self._figure(self.counts[self._which])
 
 
 class TruePositives(_DecisionCount):
-    """The number of true numbers that are predicted.
+    """The number of positive targets that are predicted as positive.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ class TruePositives(_DecisionCount):
 
 
 class FalsePositives(_DecisionCount):
-    """The number of numbers that are predicted and not true.
+    """The number of negative targets that are predicted as positive.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ class FalsePositives(_DecisionCount):
 
 
 class TrueNegatives(_DecisionCount):
-    """The number of numbers that are neither predicted nor true.
+    """The number of negative targets that are predicted as negative.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class TrueNegatives(_DecisionCount):
 
 
 class FalseNegatives(_DecisionCount):
-    """The number of true numbers that are not predicted.
+    """The number of positive targets that are predicted as negative.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Numbers and arrays that a metric of the user's own adds up in, as Keras' pages write them."""
+"""Variables for the state of a user's metric, as in Keras' guides."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike
 
 
 class Variable(NDArrayOperatorsMixin):
-    """A float64 array that keeps its name and shape: what is assigned is copied into it.
+    """A float64 array that keeps its name and shape: assigned values are copied into it.
 
     Parameters
     ----------
     value : array
         The first value.
     name : str
-        What it is called.
+        Its name.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Variable(NDArrayOperatorsMixin):
     dtype = property(lambda self: self._array.dtype)
 
     def assign(self, value: ArrayLike) -> None:
-        """Set the value; ValueError for another shape."""
+        """Set the value; ValueError for an array of another shape."""
         given = np.asarray(value, np.float64)
         if given.shape != self._array.shape:
             raise ValueError(f"{self.name}: assign expects the shape {self._array.shape}, got {given.shape}")
@@ -45,7 +45,7 @@ class Variable(NDArrayOperatorsMixin):
         self.assign(self._array + np.asarray(value))
 
     def assign_sub(self, value: ArrayLike) -> None:
-        """Take from the value."""
+        """Subtract from the value."""
         self.assign(self._array - np.asarray(value))
 
     def numpy(self) -> np.ndarray:
@@ -53,7 +53,7 @@ class Variable(NDArrayOperatorsMixin):
         return self._array.copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        # Never the memory itself: what is assigned later is another value.
+        # A copy: later assignments must not change the result.
         return self._array.astype(dtype or self._array.dtype)
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Models: `Sequential`, layers in a row, and `Model`, a graph of them, as Keras has them."""
+"""Models: `Sequential`, a row of layers, and `Model`, a graph of layers, as in Keras."""
 
 from cconv.arguments.keras_names import METHODS, refusing
 from cconv.models.frozen import Frozen

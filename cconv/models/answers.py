@@ -1,6 +1,6 @@
-"""What the outputs of a model say about an image, in words: a class, numbers, or an image.
+"""The outputs of a model for an image in words: a class, numbers, or an image.
 
-The activation at the model's end decides, and where that is linear, a loss that takes logits.
+The activation at the model's end decides; if it is linear, a loss with ``from_logits`` decides.
 """
 
 import math
@@ -14,14 +14,14 @@ from cconv.losses import BinaryCrossentropy
 from cconv.losses.joint import parts_of
 from cconv.models import Sequential
 
-THRESHOLD = 0.5  # of a probability; above it the answer is yes, as in the metrics
+THRESHOLD = 0.5  # a probability above it means yes, as in the metrics
 
 Say = Callable[[np.ndarray], str]
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def answers(model: Sequential) -> Say:
-    """Return the function that says in a few words what the outputs of a model for one image mean.
+    """Return a function that describes a model's outputs for one image in a few words.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ def answers(model: Sequential) -> Say:
     Returns
     -------
     callable
-        Takes the outputs for one image, a finite array of the model's output shape. For a softmax it gives
-        the class and its probability; for one sigmoid the class, 0 or 1, and its probability; for several,
-        trained with the binary cross-entropy, every class above one half; for other vectors the numbers;
-        for an image its size and range.
+        Takes the outputs for one image, a finite array of the model's output shape, and returns a string. For
+        a softmax: the class and its probability. For one sigmoid: the class, 0 or 1, and its probability. For
+        several sigmoids trained with binary cross-entropy: every class above one half. For other vectors: the
+        numbers. For an image: its size and range.
 
     Raises
     ------
     ValueError
-        For a softmax over a single output, which says the same of every image.
+        For a softmax over a single output: it is 1 for every image.
 
     Examples
     --------
@@ -53,15 +53,16 @@ def answers(model: Sequential) -> Say:
 
 
 class Meaning(NamedTuple):
-    """What the outputs for one image are.
+    """The kind of a model's outputs for one image.
 
     Attributes
     ----------
     kind : str
-        "class", "yes or no" (a class, 0 or 1, by one probability), "classes" (every one above one half),
+        "class", "yes or no" (class 0 or 1, by one probability), "classes" (all classes above one half),
         "numbers" or "image".
     values : callable
-        From the outputs to probabilities in float64, a vector; to numbers; or to the image as it is.
+        Converts the outputs: to a float64 vector of probabilities, to numbers, or returns the image
+        unchanged.
     """
 
     kind: str
@@ -76,12 +77,12 @@ class Meaning(NamedTuple):
 
 
 def meaning(model: Sequential) -> Meaning:
-    """Return what the outputs of a built model for one image are.
+    """Return the kind of a built model's outputs for one image.
 
     Raises
     ------
     ValueError
-        For a softmax over a single output, which says the same of every image.
+        For a softmax over a single output: it is 1 for every image.
 
     Examples
     --------
@@ -111,9 +112,9 @@ def meaning(model: Sequential) -> Meaning:
 
 
 def _activation(model: Sequential, size: int) -> tuple[str, Function]:
-    """Return "softmax", "sigmoid" or "", and the function from the outputs to what that gives."""
+    """Return "softmax", "sigmoid" or "", and the function from the outputs to that activation's values."""
     layers = list(model.layers)
-    # These change the places of probabilities, or average them: they stay what they were.
+    # These layers move or average probabilities; the results are still probabilities.
     while len(layers) > 1 and isinstance(layers[-1], Flatten | Reshape | Dropout | GlobalAveragePooling2D):
         layers.pop()
     last = layers[-1]

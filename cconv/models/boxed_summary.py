@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from cconv.arguments.text import columns, fitted, printable
 
-WIDEST = 88  # columns of a table without the one for trainable, on a screen that is wide enough
-TRAINABLE = 12  # columns more with it
-MARGIN = 4  # columns of the screen that the table leaves free
-POSITIONS = (0.45, 0.8, 1.0)  # where the columns end, as parts of the width
+WIDEST = 88  # the table's width in characters, without the column "Trainable", if the screen is wide enough
+TRAINABLE = 12  # additional width of the column "Trainable"
+MARGIN = 4  # characters of the screen that the table leaves free
+POSITIONS = (0.45, 0.8, 1.0)  # where the columns end, as fractions of the width
 GRAPH_WIDEST, GRAPH_POSITIONS = (
     108,
     (0.3, 0.56, 0.74, 1.0),
-)  # with the column for what layers are connected to
+)  # with the column "Connected to"
 LEAST_COLUMN = 4
 
 
@@ -31,11 +31,11 @@ class Box(NamedTuple):
 
 
 HEAVY = Box("┏━┳┓", "┃ ┃┃", "┡━╇┩", "│ ││", "├─┼┤", "└─┴┘", "…")
-PLAIN = Box("+-++", "| ||", "|-+|", "| ||", "|-+|", "+-++", "~")  # for screens without such characters
+PLAIN = Box("+-++", "| ||", "|-+|", "| ||", "|-+|", "+-++", "~")  # for screens without box characters
 
 
 class Sizes(NamedTuple):
-    """What the lines below the table count: (parameters, bytes)."""
+    """The counts below the table, each (parameters, bytes)."""
 
     trainable: tuple[int, int]
     fixed: tuple[int, int]
@@ -56,24 +56,24 @@ def table(
     Parameters
     ----------
     name : str
-        Of the model.
+        Name of the model.
     rows : sequence of tuple of str
-        A field for each column.
+        One field for each column.
     sizes : Sizes
-        For the lines below.
+        The counts below the table.
     line_length : int
-        Columns of the screen that it takes.
+        The table's width in characters.
     header : sequence of str
         The names of the columns.
     positions : sequence of float
-        Where the columns end, but that for trainable, as parts of the width.
+        Where the columns, except "Trainable", end, as fractions of the width.
     plain : bool
-        ASCII alone.
+        Use ASCII characters only.
 
     Returns
     -------
     list of str
-        Without line ends.
+        The lines, without line ends.
 
     Raises
     ------
@@ -91,10 +91,10 @@ def table(
 
 
 def _widths(line_length: int, positions: Sequence[float], count: int) -> list[int]:
-    """Return the columns' widths with a space on either side.
+    """Return the columns' widths, including a space on either side.
 
-    Keras asks for them without the spaces; what they are then too wide together, rich takes away from all
-    columns alike, and what they are too narrow, it adds in proportion.
+    Keras requests widths without these spaces. As in rich, an excess over the line is taken from all columns
+    equally, and a remainder is added in proportion to the widths.
     """
     if count > len(positions):
         positions = [*(0.9 * position for position in positions), 1.0]
@@ -131,7 +131,7 @@ def _row(
     cut: str,
     at_bottom: bool = False,
 ) -> list[str]:
-    """Return the lines of a row: each field broken between words, the numbers at the right."""
+    """Return the lines of a row: fields are broken between words, numbers are right-aligned."""
     left, _, between_, right = list(characters)
     cells = [_broken(field, width - 2, cut) for field, width in zip(fields, widths, strict=True)]
     height = max(map(len, cells))
@@ -155,7 +155,7 @@ def _aligned(text: str, width: int, name: str) -> str:
 
 
 def _broken(text: str, width: int, cut: str) -> list[str]:
-    """Break a text between words; a class in parentheses that is too long goes on, another word is cut."""
+    """Break a text between words. Of too long words, a class in parentheses is continued, others are cut."""
     lines = [""]
     for match in re.finditer(r"\s*\S+", text):
         word = match[0]

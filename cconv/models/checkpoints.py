@@ -1,7 +1,7 @@
-"""Where a training stands between two steps: written to a file, read, and taken up with the same bits.
+"""Checkpoints: the state of a training between two steps, from which it goes on with the same bits.
 
-The file is a safetensors file with the weights of the model and the state of its optimizer, as `Model.save`
-has them, so that `load_weights` reads it too; its document, and further arrays, hold all the rest.
+A checkpoint is a safetensors file with the model's weights and the optimizer's state, as `Model.save` writes
+them, so `load_weights` reads it too; everything else is in its document and in further arrays.
 """
 
 import os
@@ -24,20 +24,20 @@ from cconv.metrics.meter import Meter
 from cconv.models import files
 from cconv.models.files import FORMAT, OPTIMIZER, Path
 
-STATE = "state/"  # what the names of the further arrays begin with
+STATE = "state/"  # prefix of the further arrays' names
 
 
 class Progress:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes
     ----------
     epoch, step : int
-        The epoch that is on, or comes next, and how many of its batches are done.
+        The current or next epoch, and the number of its batches that are done.
     meter : Meter or None
-        Of the epoch that is on; None between epochs.
+        Metrics of the current epoch; None between epochs.
     logs : dict of str to float
-        Of the last epoch that has ended.
+        Logs of the last finished epoch.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Progress:
         self.logs: dict[str, float] = {}
 
     def data(self) -> dict[str, Any]:
-        """Return by what data are known that number their batches as these do."""
+        """Return what must be equal in other data for their batches to have the same numbers."""
         return {"samples": self.source.n, "steps": self.source.steps, "shuffle": self.shuffle}
 
     def states(self) -> Iterator[tuple[str, int, Any]]:
-        """Yield the callbacks that keep something: class, number among those of the class, callback."""
+        """Yield the callbacks that may have a state: class name, number within the class, callback."""
         seen: dict[str, int] = {}
         for callback in self.calls.callbacks:
             if not isinstance(callback, BackupAndRestore):
@@ -66,7 +66,7 @@ class Progress:
 
 
 def write(path: Path, model: Any, progress: Progress) -> None:
-    """Write a checkpoint; at every moment there is the old file or the whole new one."""
+    """Write a checkpoint; at every moment the file is either the old or the complete new one."""
     taken, optimizer = Taken(STATE), model.optimizer
     rate = optimizer.learning_rate if not callable(optimizer._learning_rate) else None
     with naming(path):
@@ -106,17 +106,17 @@ def write(path: Path, model: Any, progress: Progress) -> None:
 
 
 class Checkpoint:
-    """A checkpoint that was read, and found whole.
+    """A checkpoint read from a file, and found to be complete.
 
     Parameters
     ----------
     path : path
-        Of the file.
+        Path of the file.
 
     Raises
     ------
     OSError, ValueError
-        When it cannot be read, or is no whole checkpoint.
+        When the file cannot be read, or is not a complete checkpoint.
     """
 
     def __init__(self, path: Path) -> None:
@@ -145,12 +145,12 @@ class Checkpoint:
         return together(plain, self._arrays)
 
     def take_up(self, model: Any, progress: Progress) -> None:
-        """Let the model, its optimizer, the data and the callbacks be where they were.
+        """Set the model, its optimizer, the data and the callbacks to the state of the checkpoint.
 
         Raises
         ------
         ValueError
-            When they are others; model and optimizer are unchanged then.
+            When they do not fit the checkpoint; model and optimizer are unchanged then.
         """
         found = self._found
         self._check_model(model)
@@ -178,7 +178,7 @@ class Checkpoint:
                 callback.set_state(states[f"{kind}/{number}"])
 
     def _let_learn(self, model: Any) -> None:
-        """Freeze what was frozen then."""
+        """Set `trainable` of the model and its layers as it was at the checkpoint."""
         whole, layers = self._found["trainable"]
         if model.trainable != whole:
             model.trainable = whole
@@ -187,7 +187,7 @@ class Checkpoint:
                 layer.trainable = learns
 
     def _check_model(self, model: Any) -> None:
-        """Refuse another model, or another optimizer."""
+        """Refuse a model or an optimizer that differs from the checkpoint's."""
         places, arrays = files.named_weights(model._named), self._arrays
         given = {name for name in arrays if name.startswith(files.WEIGHTS)}
         if given != set(places):
@@ -209,7 +209,7 @@ class Checkpoint:
             )
 
     def _check_shards(self, progress: Progress) -> None:
-        """Refuse another number of shards, on which the result depends."""
+        """Refuse another number of shards, since the result depends on it."""
         then = self._found.get("shards", 1)
         if then != progress.shards:
             raise ValueError(
@@ -217,7 +217,7 @@ class Checkpoint:
             )
 
     def _check_data(self, progress: Progress) -> None:
-        """Refuse data in which the batch that comes next has another number."""
+        """Refuse data whose batches are not numbered as at the checkpoint."""
         then, now = self._found["data"], progress.data()
         if self.step and then != now:
             raise ValueError(
@@ -231,14 +231,14 @@ def _told(data: Mapping[str, Any]) -> str:
 
 
 def last_of(folder: str) -> Checkpoint | None:
-    """Return the last whole checkpoint of a folder; None where there is none.
+    """Return the last complete checkpoint of a folder; None if the folder has none.
 
-    A damaged one is warned of, and that before it is taken.
+    If later ones are damaged, a warning names the damage and the checkpoint that is taken instead.
 
     Raises
     ------
     OSError, ValueError
-        When there are some, but none that can be read.
+        When there are checkpoints, but none can be read.
     """
     failure: Exception | None = None
     for path in checkpoints(folder):
@@ -256,7 +256,7 @@ def last_of(folder: str) -> Checkpoint | None:
 
 
 def asked_for(where: str, resume_from: Any, backup: BackupAndRestore | None) -> Checkpoint | None:
-    """Return the checkpoint that `fit` is to begin with: that of the callback goes before `resume_from`."""
+    """Return the checkpoint that `fit` begins with; the callback's has priority over `resume_from`."""
     if resume_from is not None and not isinstance(resume_from, str | os.PathLike):
         raise TypeError(
             f"{where}: resume_from must be the path of a checkpoint, or of a folder, got {resume_from!r}"
@@ -275,7 +275,7 @@ def asked_for(where: str, resume_from: Any, backup: BackupAndRestore | None) -> 
 
 
 def seeded(model: Any, saved: Checkpoint | None) -> None:
-    """Let the model draw as that of the checkpoint."""
+    """Give the model the seed of the checkpoint."""
     if saved is not None and model.seed != saved.seed:
         model.seed = int(np.uint64(saved.seed))
         model._forget_plans()

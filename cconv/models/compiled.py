@@ -1,4 +1,4 @@
-"""The forms in which `compile` takes losses, their weights and metrics: for all, in a list, by name."""
+"""The forms in which `compile` takes losses, their weights and metrics: one, a list, or a dict by name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,16 +13,16 @@ Names = Callable[[], tuple[str, ...]]
 
 
 class Outputs(NamedTuple):
-    """The outputs of the model that is compiled.
+    """The outputs of the model that is being compiled.
 
     Attributes
     ----------
     where : str
-        Begins the error messages.
+        The beginning of error messages.
     number : int
-        How many there are.
+        The number of outputs.
     named : callable
-        Returns their names, which a model without layers has not yet.
+        Returns their names; a model without layers has none yet.
     """
 
     where: str
@@ -30,11 +30,11 @@ class Outputs(NamedTuple):
     named: Names
 
     def expected(self, name: str) -> str:
-        """Return how an error message about an argument for each output begins."""
+        """Return the beginning of an error message about an argument for each output."""
         return f"{self.where}: {name} must be a list of {self.number}, or a dict of {', '.join(self.named())}"
 
     def by_name(self, name: str, given: Mapping[str, Any], may_lack: bool) -> list[Any]:
-        """Return what a dict has for each output; ValueError when its keys are not their names."""
+        """Return a dict's entry for each output; ValueError if its keys are not the outputs' names."""
         names = self.named()
         if not set(given) <= set(names) or not (may_lack or set(given) == set(names)):
             raise ValueError(
@@ -44,12 +44,12 @@ class Outputs(NamedTuple):
 
 
 def loss_of(outputs: Outputs, loss: Any, loss_weights: Any) -> Any:
-    """Return the loss of a model: that of its one output, or a `Joint`.
+    """Return a model's loss: a loss for one output, a `Joint` for several.
 
     Raises
     ------
     TypeError, ValueError
-        When there is not one for each output.
+        When there is not one loss for each output.
     """
     where = outputs.where
     if loss is None:
@@ -70,7 +70,7 @@ def loss_of(outputs: Outputs, loss: Any, loss_weights: Any) -> Any:
 
 
 def _loss_weights(outputs: Outputs, given: Any, parts: Sequence[Any]) -> list[float]:
-    """Return a factor for the loss of each output; 1 where there is no loss."""
+    """Return a factor for the loss of each output; 1 for an output without a loss."""
     if given is None:
         return [1.0] * outputs.number
     expected = outputs.where, "loss_weights"
@@ -92,12 +92,12 @@ def _loss_weights(outputs: Outputs, given: Any, parts: Sequence[Any]) -> list[fl
 
 
 def metrics_of(outputs: Outputs, name: str, given: Any) -> tuple[list[known_metrics.Metric], list[int]]:
-    """Return the metrics that an argument of `compile` stands for, and the output that each is of.
+    """Return the metrics that an argument of `compile` describes, and the number of each one's output.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        When the argument describes no metrics.
     """
     if given is not None and not isinstance(given, list | tuple | Mapping):
         by_name = ", or a dict by output" if outputs.number > 1 else ""
@@ -128,7 +128,7 @@ def metrics_of(outputs: Outputs, name: str, given: Any) -> tuple[list[known_metr
 
 
 def _is_config(given: Mapping[str, Any]) -> bool:
-    """Whether a dict is the configuration of one loss, and not losses by name."""
+    """Whether a dict is the configuration of one loss, and not a dict of losses by name."""
     return set(given) == {"class_name", "config"}
 
 
@@ -136,7 +136,7 @@ def _is_config(given: Mapping[str, Any]) -> bool:
 
 
 def loss_config(loss: Any) -> dict[str, Any]:
-    """Return the entries of a saved model that say what its loss is: `compile`'s arguments."""
+    """Return the entries of a saved model for its loss: the arguments of `compile`."""
     if not isinstance(loss, Joint):
         return {"loss": config_of(loss)}
     configs = [None if part is None else config_of(part) for part in loss.parts]
@@ -144,7 +144,7 @@ def loss_config(loss: Any) -> dict[str, Any]:
 
 
 def metrics_config(metrics: Sequence[known_metrics.Metric], places: Sequence[int], count: int) -> list[Any]:
-    """Return metrics as `compile` takes them; of several outputs a list for each."""
+    """Return metrics as arguments of `compile`; for several outputs one list for each."""
     if count == 1:
         return _described(metrics)
     return [
@@ -154,7 +154,7 @@ def metrics_config(metrics: Sequence[known_metrics.Metric], places: Sequence[int
 
 
 def _described(metrics: Iterable[known_metrics.Metric]) -> list[Any]:
-    """Return names or configurations by which metrics are found again; without those of the user's own."""
+    """Return names or configurations from which metrics can be made again; the user's own are left out."""
     found: list[Any] = []
     for metric in metrics:
         for value in (metric.name, config_of(metric)):

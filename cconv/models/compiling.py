@@ -1,4 +1,4 @@
-"""How a model is told to learn: `compile`, and what a saved model keeps of it."""
+"""`compile`: how a model is trained, and what a saved model stores of it."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Compiler(Predictor):
         self.optimizer: Any = None
         self.metrics: list[Any] = []
         self.weighted_metrics: list[Any] = []
-        # The output that each metric without, and each with weights, is of.
+        # The output numbers of `metrics`, and those of `weighted_metrics`.
         self._of_outputs: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
         self.epochs_done: int = 0
 
@@ -37,11 +37,11 @@ class Compiler(Predictor):
         loss_weights: Any = None,
         weighted_metrics: Any = None,
     ) -> None:
-        """Say how the model learns.
+        """Set loss, metrics and optimizer for training.
 
         A model with several outputs takes losses, their weights and metrics in lists, one entry for each
-        output, or in dicts by the outputs' names; one loss by itself is that of each. The loss is then the
-        sum of the outputs' losses, each times its weight.
+        output, or in dicts by the outputs' names; a single loss is used for each output. The total loss is
+        the sum of the outputs' losses, each times its weight.
 
         Parameters
         ----------
@@ -49,19 +49,19 @@ class Compiler(Predictor):
             See `cconv.optimizers`.
         loss : str, Loss or callable
             See `cconv.losses`; a function of ``(y_true, y_pred)`` returns the value and its gradient, see
-            `cconv.losses.from_function`. In a list or dict None: that output has no loss.
+            `cconv.losses.from_function`. None in a list or dict: that output has no loss.
         metrics : sequence of str, Metric or callable, optional
-            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits targets and output. Of several
-            outputs a list has a metric, or a list of them, for each; a dict may leave outputs out.
+            See `cconv.metrics`; ``"accuracy"`` becomes the kind that fits targets and output. For several
+            outputs a list has a metric, or a list of metrics, for each; a dict may leave outputs out.
         loss_weights : float, list or dict of float, optional
             The factor of each output's loss; by default 1.
         weighted_metrics : sequence of str, Metric or callable, optional
-            Those in which samples count by their weights; given as `metrics` are.
+            Metrics that use the sample weights; in the same forms as `metrics`.
 
         Raises
         ------
         TypeError, ValueError
-            For a name that is not known; when there is not an entry for each output.
+            For an unknown name, or if there is not one entry for each output.
         RuntimeError
             While the model is training.
         """
@@ -86,16 +86,16 @@ class Compiler(Predictor):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns: "loss", the outputs' losses, the metrics."""
+        """The names of the figures that `evaluate` returns: "loss", the outputs' losses, the metrics."""
         return self._figure_names()
 
     def reset_metrics(self) -> None:
-        """Let the metrics forget what they counted; every method of the model begins anew in any case."""
+        """Reset the state of the metrics; every method of the model begins with new counts anyway."""
         for metric in (*self.metrics, *self.weighted_metrics):
             metric.reset_state()
 
     def _uncompile(self) -> None:
-        """Be as before `compile`."""
+        """Undo `compile`."""
         self.loss = self.optimizer = None
         self.metrics, self.weighted_metrics, self._of_outputs = [], [], ((), ())
         self._forget_plans()
@@ -107,13 +107,13 @@ class Compiler(Predictor):
     # --- figures ------------------------------------------------------------------------------
 
     def _figure_names(self) -> list[str]:
-        """Return the names of loss and metrics, as `evaluate` gives them in a list."""
+        """Return the names of loss and metrics, in the order of `evaluate`'s list."""
         if len(self._outputs) > 1:
             return names_in_order(self._places_of_figures(), self.metrics, self.weighted_metrics)
         return figure_names(self.metrics, self.weighted_metrics)
 
     def _places_of_figures(self) -> Places:
-        """Return which of several outputs has which loss and metrics."""
+        """Return which of several outputs have a loss, and the outputs of the metrics."""
         with_loss = [number for number, part in enumerate(parts_of(self.loss)) if part is not None]
         return Places(self._outs.names, tuple(with_loss), *self._of_outputs)
 
@@ -140,7 +140,7 @@ class Compiler(Predictor):
     # --- what a saved model keeps -------------------------------------------------------------
 
     def _training_config(self) -> dict[str, Any] | None:
-        """Return how the model was compiled and how far it has come, as plain data; None before `compile`."""
+        """Return `compile`'s arguments and the counts of steps and epochs as plain data; None before it."""
         if self.loss is None:
             return None
         return {
@@ -155,12 +155,12 @@ class Compiler(Predictor):
         }
 
     def _compile_as(self, config: Mapping[str, Any]) -> None:
-        """Compile as `_training_config` says."""
+        """Compile with the arguments that `_training_config` returned."""
         options = {name: config.get(name) for name in ("loss_weights", "weighted_metrics")}
         self.compile(config["optimizer"], config["loss"], config["metrics"], **options)
 
     def _resume(self, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
-        """Compile as `_training_config` says and go on from there."""
+        """Compile with the arguments that `_training_config` returned, and restore optimizer and counts."""
         self._compile_as(config)
         self.optimizer.set_state(state)
         self.steps_done, self.epochs_done = int(config["steps"]), int(config["epochs"])

@@ -1,14 +1,14 @@
-"""What each layer of a graph takes its inputs from, as the tables of models show it."""
+"""The sources of each layer's inputs in a graph, as tables of models show them."""
 
 from collections import Counter
 from typing import Any
 
 
 def connections(model: Any) -> dict[int, list[str]] | None:
-    """Return for each layer, by its id, what it is connected to; None where layers simply follow one another.
+    """Return the sources of each layer's inputs, by the layer's id; None if the layers form a simple row.
 
-    That is the name of a layer, which of its uses, and which of its outputs: ``"add[0][0]"``, as Keras
-    writes it.
+    A source is a layer's name, the number of its use, and the number of the output: ``"add[0][0]"``, as in
+    Keras.
     """
     if _is_row(model):
         return None
@@ -24,20 +24,20 @@ def connections(model: Any) -> dict[int, list[str]] | None:
 
 
 def _is_row(model: Any) -> bool:
-    """Whether every layer takes what the one before gives, and is used once."""
+    """Whether every layer takes the previous layer's output, and is used once."""
     uses = model._entries
     apart = len({id(entry.item) for entry in uses}) == len(uses)
     return apart and all(entry.inputs == (number,) for number, entry in enumerate(uses))
 
 
 def shape_of(layer: Any) -> Any:
-    """Return the output's shape with None for the batch, also of a model among the layers."""
+    """Return the output's shape with None for the batch, of a layer or of a model among the layers."""
     shape = layer.output_shape
     return shape if hasattr(layer, "_items") else (None, *shape)
 
 
 def expanded(items: list[Any], nested: bool, mark: str, depth: int = 0) -> list[tuple[str, Any]]:
-    """Return layers, with `nested` those of models among them, each with what stands before its name."""
+    """Return layers with their prefixes in a table; with `nested` also the layers of models among them."""
     rows: list[tuple[str, Any]] = []
     for item in items:
         rows.append(("   " * depth + mark if depth else "", item))

@@ -1,6 +1,6 @@
-"""Models as plain data: what `get_config` says of a graph, and a graph made of that.
+"""Models as plain data: the configuration of a graph, and a graph made from a configuration.
 
-Nothing of a configuration is believed: it may come out of a file.
+Configurations are not trusted, since they may come from a file.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from cconv.layers.symbolic import KerasTensor, input_tensor
 from cconv.models.network import Network
 from cconv.models.training import Trainer
 
-KINDS: dict[str, Any] = {}  # the classes of models by the names that they have in configurations
+KINDS: dict[str, Any] = {}  # model classes by their names in configurations
 
 _ENTRIES = ("name", "seed", "dtype", "data_format", "inputs", "outputs", "layers", "uses")
 
 
 def item_config(item: Any) -> dict[str, Any]:
-    """Return what describes a layer, or a model as a layer, with its name."""
+    """Return the configuration of a layer, or of a model as a layer, with its name."""
     if isinstance(item, Network):
         return {"class_name": item.kind, "config": item.get_config(), "name": item.name}  # type: ignore[attr-defined]
     return config_of(item) | {"name": item.name}
 
 
 def item_of_config(where: str, entry: Any) -> Any:
-    """Return the layer, or the model, that an entry of a configuration describes, under its name."""
+    """Return the layer, or the model, that a configuration's entry describes, with its name."""
     keys = ("class_name", "config", "name")
     if not isinstance(entry, Mapping) or not set(keys) <= set(entry):
         raise ValueError(f"{where}: a layer must hold {', '.join(keys)}, got {entry!r}")
@@ -42,7 +42,7 @@ def item_of_config(where: str, entry: Any) -> Any:
 
 
 def model_of(where: str, class_name: Any, config: Any) -> Any:
-    """Return the model, not built, of a class that a configuration names."""
+    """Return an unbuilt model of the class that a configuration names."""
     kind = KINDS.get(class_name) if isinstance(class_name, str) else None
     if kind is None:
         raise ValueError(f"{where}: class_name must be one of {', '.join(KINDS)}, got {class_name!r}")
@@ -50,7 +50,7 @@ def model_of(where: str, class_name: Any, config: Any) -> Any:
 
 
 def config_of_graph(model: Any) -> dict[str, Any]:
-    """Return what describes a `Model`."""
+    """Return the configuration of a `Model`."""
     numbers = {id(item): number for number, item in enumerate(model._items)}
     inputs = [numbers[id(layer)] for layer in model._input_items]
     return {
@@ -68,7 +68,7 @@ def config_of_graph(model: Any) -> dict[str, Any]:
 
 
 def graph_of_config(cls: Any, config: Any) -> tuple[Any, Any, Any]:
-    """Return a model of that class without a graph, and the inputs and outputs that it is to be made of."""
+    """Return a model of that class without a graph, and the input and output tensors for its graph."""
     where = f"{cls.kind}.from_config"
     if not isinstance(config, Mapping) or not set(_ENTRIES) <= set(config):
         raise ValueError(f"{where}: config must hold {', '.join(_ENTRIES)}, got {config!r:.200}")
@@ -112,7 +112,7 @@ def _list(where: str, name: str, value: Any) -> list[Any]:
 
 
 def _at(where: str, name: str, things: list[Any], number: Any) -> Any:
-    """Return the thing of that number, of those that there are so far: so no circle can be described."""
+    """Return the entry of that number among those made so far; so a circle cannot be described."""
     if not is_int(number) or not 0 <= number < len(things):
         raise ValueError(f"{where}: {name} must be numbers below {len(things)}, got {number!r}")
     return things[number]
@@ -127,7 +127,7 @@ def _ends(where: str, name: str, given: Any) -> Mapping[str, Any]:
 
 
 def _formed(where: str, ends: Mapping[str, Any], tensors: list[KerasTensor]) -> Any:
-    """Return tensors in the form in which a user gave them."""
+    """Return tensors in the user's form: one, a list or a dict."""
     if len(ends["names"]) != len(tensors) or not tensors or (ends["form"] == "one" and len(tensors) > 1):
         raise ValueError(
             f"{where}: names must be one for each of {len(tensors)} tensors, got {ends['names']!r:.200}"

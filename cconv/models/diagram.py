@@ -1,8 +1,8 @@
-"""The layers of a model drawn as an SVG file, box by box, with no program or package besides.
+"""A model's layers drawn as boxes in an SVG file, without other programs or packages.
 
-Positions are computed here and the file is written as text. It knows layers by their attributes
-alone, so it needs next to nothing of the rest of the library. Names are a user's own: what XML forbids is
-written as an escape, and what is very long is cut. Sizes are in SVG's pixels.
+Positions are computed here, and the file is written as text. The module reads attributes of layers only, and
+needs little else of the library. Names are the user's: characters that XML forbids are escaped, and long
+names are cut. Sizes are in SVG pixels.
 """
 
 import math
@@ -14,34 +14,34 @@ from cconv.arguments.text import columns, printable, short
 from cconv.models.connections import shape_of
 
 FONT = 13  # size of the text
-CHARACTER = 0.62 * FONT  # upper bound of a letter's mean width: in DejaVu Sans, the widest usual one
-PAD = 10  # around a box' text
+CHARACTER = 0.62 * FONT  # upper bound of the mean width of a letter, from DejaVu Sans, the widest common font
+PAD = 10  # space around a box' text
 STRIPE = 6  # width of the coloured edge
-LINE = 18  # from one line of text to the next
-ARROW = 30  # between two boxes
-GUTTER = 44  # between two columns
+LINE = 18  # line height of text
+ARROW = 30  # length of an arrow between two boxes
+GUTTER = 44  # space between two columns
 MARGIN = 14
-DETAILS = 120  # characters of a layer's settings
-ROWS = 15  # boxes in a column before a new one begins
+DETAILS = 120  # maximum number of characters of a layer's settings
+ROWS = 15  # maximum number of boxes in a column
 
 INK, GREY, PAPER, BOX = "#1a1a1a", "#595959", "#ffffff", "#f5f5f5"
-# Okabe & Ito 2008, "Color universal design": told apart by colour-blind people too.
+# Okabe & Ito 2008, "Color universal design": colour-blind people can distinguish these colours.
 CONVOLUTION, POOLING, DENSE, OTHER = "#0072b2", "#e69f00", "#009e73", "#8c8c8c"
 
 
 class Box(NamedTuple):
-    """What stands in one box, and below it."""
+    """The contents of one box, and the shape below it."""
 
     title: str
     name: str
     details: str
     parameters: str
     colour: str
-    shape: str  # of what leaves it
+    shape: str  # of the output
 
 
 class Drawing(str):
-    """The text of an SVG file, which a notebook shows as the picture."""
+    """The text of an SVG file, which notebooks display as a picture."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class Drawing(str):
 
 
 def times(extents: Any) -> str:
-    """Return sizes as 28×28×1."""
+    """Return sizes in the form 28×28×1."""
     return "×".join(str(extent) for extent in extents)
 
 
@@ -63,7 +63,7 @@ def _colour(layer: Any) -> str:
 
 
 def _window_details(layer: Any) -> Iterator[str]:
-    """Yield what is to be said of a convolution or pooling: its size, and what is not the default."""
+    """Yield the settings of a convolution or pooling: its size, and settings other than the default."""
     if hasattr(layer, "kernel_size"):
         filters = getattr(layer, "filters", None)
         size = times(layer.kernel_size)
@@ -96,7 +96,7 @@ def describe(layer: Any) -> str:
     parts: list[str] = []
     if hasattr(layer, "kernel_size") or hasattr(layer, "pool_size"):
         parts += _window_details(layer)
-    elif isinstance(getattr(layer, "padding", None), tuple):  # zeros as a layer
+    elif isinstance(getattr(layer, "padding", None), tuple):  # a ZeroPadding2D
         (top, bottom), (left, right) = layer.padding
         parts.append(f"top {top}, bottom {bottom}, left {left}, right {right}")
     if hasattr(layer, "units"):
@@ -112,7 +112,7 @@ def describe(layer: Any) -> str:
 
 
 def box_of(layer: Any) -> Box:
-    """Return what stands in the box of a layer, or of a model among layers."""
+    """Return the box of a layer, or of a model among layers."""
     count = layer.count_params()
     inner = getattr(layer, "layers", None)  # of a model among the layers
     details = describe(layer) if inner is None else f"{len(inner)} layers"
@@ -133,15 +133,15 @@ def _content(box: Box) -> list[str]:
 
 
 def box_width(box: Box, names: bool) -> float:
-    """Return how wide a box must be."""
+    """Return the width that a box needs."""
     first = box.title + (f"   {box.name}" if names else "")
-    # The title is bold, which is wider by a tenth.
+    # The title is bold: a tenth wider.
     widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box))]
     return max(widths) * CHARACTER + 2 * PAD + STRIPE
 
 
 def box_height(box: Box) -> float:
-    """Return how high a box is."""
+    """Return the height of a box."""
     return LINE * (1 + len(_content(box))) + 1.2 * PAD
 
 
@@ -151,7 +151,7 @@ def _text(x: float, y: float, text: str, **style: Any) -> str:
 
 
 def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
-    """Yield the elements of a box whose corner is at (x, y)."""
+    """Yield the SVG elements of a box with its upper left corner at (x, y)."""
     height = box_height(box)
     yield (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
@@ -174,7 +174,7 @@ def draw_line(points: Sequence[tuple[float, float]], end: str = "") -> str:
 
 
 def draw_arrow(points: Sequence[tuple[float, float]], label: str, gap: float = ARROW) -> Iterator[str]:
-    """Draw a line through these points with a head at its end, and the label at its right."""
+    """Draw a line through these points with an arrow head at its end, and the label at its right."""
     yield draw_line(points, ' marker-end="url(#head)"')
     x, y = points[-1]
     if label:
@@ -188,14 +188,14 @@ def svg(
     show_shapes: bool = True,
     show_layer_names: bool = True,
 ) -> Drawing:
-    """Return the drawing of built layers: from top to bottom, in further columns when they are many.
+    """Return the drawing of built layers, from top to bottom, in several columns if there are many.
 
     Parameters
     ----------
     layers : sequence of Layer
         Built, in order.
     input_shape : sequence of int
-        Of what enters the first, without the batch.
+        Shape of the first layer's input, without the batch.
     show_shapes : bool
         Write the shape of one sample beside each arrow.
     show_layer_names : bool
@@ -248,7 +248,7 @@ def svg(
 
 
 def page(width: float, height: float, parts: Sequence[str]) -> str:
-    """Return the file of a drawing of that size."""
+    """Return the SVG file of a drawing of that size."""
     w, h = math.ceil(width), math.ceil(height)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
@@ -262,14 +262,14 @@ def page(width: float, height: float, parts: Sequence[str]) -> str:
     return "\n".join([head, "<title>Layers of the model</title>", marker, paper, *parts, "</svg>"]) + "\n"
 
 
-# Pages that a notebook has been made into give preformatted text the letters of all other text.
+# In exported notebooks, preformatted text gets the font of the other text.
 MONOSPACED = (
     "white-space:pre;overflow-x:auto;line-height:normal;font-family:Menlo,'DejaVu Sans Mono',monospace"
 )
 
 
 def html(lines: Sequence[str], drawing: Drawing) -> str:
-    """Return a notebook's view of a model: the lines of its summary, and the drawing folded away.
+    """Return a notebook's view of a model: the lines of its summary, and the drawing, which can be folded.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Which files of other tools a model is saved to and loaded from, by how their names end.
+"""The modules that save and load other tools' files, chosen by the end of the file's name.
 
-`models` knows nothing of these formats, and imports no room above it: a module of ``cconv.io``, and the
-package that it needs, loads when a file of its kind is named.
+`models` does not know these formats, and imports nothing from the rooms above it: a module of ``cconv.io``,
+and the package that it needs, is imported when a file of its kind is named.
 """
 
 import importlib
@@ -11,14 +11,14 @@ from typing import Any
 
 from cconv.files.names import KERAS
 
-# How the name of a file ends, in lower case, and the module that reads and writes all of a model.
+# Endings of file names, in lower case, and the module that reads and writes whole models.
 DOORS = dict.fromkeys(KERAS, "cconv.io.keras")
-# The same for files that hold what a model predicts, and nothing of its training.
+# The same for files that hold the model for prediction only, without its training.
 EXPORTS = {".onnx": "cconv.io.onnx"}
 
 
 def door(path: Any, doors: Mapping[str, str] = DOORS) -> Any:
-    """Return the module that reads and writes files with the name of this one, or None for cconv's own."""
+    """Return the module for files with this name's ending, or None for cconv's own format."""
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
     ending = next((ending for ending in doors if str(name).lower().endswith(ending)), None)
     return None if ending is None else importlib.import_module(doors[ending])

@@ -1,4 +1,4 @@
-"""The inputs or outputs of a model: one, several in a list, or several by name."""
+"""The inputs or outputs ("ends") of a model: one, several in a list, or several by name."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Number
@@ -8,12 +8,12 @@ from cconv.layers.symbolic import KerasTensor
 
 
 class Ends(NamedTuple):
-    """How a user gave a model's inputs or outputs, and gets or gives what belongs to them.
+    """The form in which a user gave a model's inputs or outputs; data for them have the same form.
 
     Attributes
     ----------
     names : tuple of str
-        One for each: the keys of a dict, else the names of the layers.
+        One name for each end: the keys of a dict, else the names of the layers.
     form : str
         "one", "list" or "dict".
     """
@@ -22,18 +22,18 @@ class Ends(NamedTuple):
     form: str
 
     def outside(self, values: Sequence[Any]) -> Any:
-        """Return one value for each end as the user has them."""
+        """Return one value for each end in the user's form."""
         if self.form == "one":
             return values[0]
         return dict(zip(self.names, values, strict=True)) if self.form == "dict" else list(values)
 
     def inside(self, where: str, what: str, given: Any) -> tuple[Any, ...]:
-        """Return what a user gave for each end, in order: by name, or in a list.
+        """Return the user's entry for each end, in order; given by name, or in a list.
 
         Raises
         ------
         TypeError, ValueError
-            When there is not one for each.
+            When there is not one entry for each end.
         """
         expected = (
             f"{where}: {what} must be a list of {len(self.names)}, or a dict of {', '.join(self.names)}"
@@ -51,27 +51,27 @@ class Ends(NamedTuple):
         return tuple(given)
 
     def given_out(self, values: Sequence[Any]) -> Any:
-        """Return what the model computed as the user gets it: of one output, even in a list, itself."""
+        """Return the model's results in the user's form; a single one, even in a list, by itself."""
         return values[0] if len(values) == 1 and self.form != "dict" else self.outside(values)
 
     def parted(self, where: str, what: str, given: Any, may_lack: tuple[str, ...] = ()) -> tuple[Any, ...]:
-        """Return the data that a user gave for each end, in order: by name, or in a list.
+        """Return the user's data for each end, in order; given by name, or in a list.
 
-        Of one end they may stand by themselves: what is given is then read as it is, unless it is a dict, or
-        the end and its data are both in a list. As in Keras, a dict of inputs may hold more than is used.
+        Data for a single end are used as they are, unless they are a dict, or the end and its data are each
+        in a list. As in Keras, a dict of inputs may have more entries than the model uses.
 
         Parameters
         ----------
         where, what : str
-            Begin the error messages.
+            Prefix of the error messages.
         given : array, list or dict
         may_lack : tuple of str
-            The ends for which nothing need be in a dict.
+            Names of ends that may be missing in a dict.
 
         Raises
         ------
         TypeError, ValueError
-            When there is not one for each.
+            When there is not one entry for each end.
 
         Examples
         --------
@@ -98,7 +98,7 @@ class Ends(NamedTuple):
         return tuple(given)
 
     def weights(self, where: str, what: str, given: Any) -> tuple[Any, ...]:
-        """Return the weights that a user gave for each end: none, the same for all, or by name or in a list.
+        """Return the user's weights for each end: none, the same for all, or by name or in a list.
 
         Examples
         --------
@@ -114,7 +114,7 @@ class Ends(NamedTuple):
         return (given,) * len(self.names)
 
     def _is_listed(self, given: Any) -> bool:
-        """Whether the one end is in a list, and so is one array for it."""
+        """Whether there is one end, given in a list, and its data are in a list of one array too."""
         if self.form != "list" or not isinstance(given, list | tuple) or len(self.names) != 1:
             return False
         return len(given) == 1 and len(getattr(given[0], "shape", ())) > 0
@@ -127,12 +127,12 @@ class Ends(NamedTuple):
 
 
 def ends_of(where: str, what: str, given: Any) -> tuple[list[KerasTensor], str, list[str] | None]:
-    """Return the tensors of a model's inputs or outputs, their form, and the keys if they came in a dict.
+    """Return the tensors of a model's inputs or outputs, their form, and the keys if they are in a dict.
 
     Raises
     ------
     TypeError, ValueError
-        When they are none.
+        When they are not symbolic tensors.
     """
     keys = [str(key) for key in given] if isinstance(given, Mapping) else None
     form = "dict" if keys is not None else "list" if isinstance(given, list | tuple) else "one"

@@ -1,4 +1,4 @@
-"""How good a model is: evaluate, in inference mode."""
+"""`evaluate`: loss and metrics of a model, in inference mode."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,13 +37,13 @@ class Evaluator(Compiler):
         x, y, sample_weight
             As for `fit`.
         batch_size : int, optional
-            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
+            Samples computed at a time; by default at most 256, fewer if they need more than 64 MB.
         verbose : {"auto", 0, 1, 2}
-            All but 0 print the figures.
+            0 prints nothing; all other values print the figures.
         steps : int, optional
-            Batches; by default all. What is known never to end needs it.
+            Number of batches; by default all. Required for data that never end.
         callbacks : Callback or iterable of Callback, optional
-            Whose `on_test_…` methods are called.
+            Their `on_test_…` methods are called.
         return_dict : bool
             Return the figures by name.
 
@@ -104,14 +104,14 @@ class Evaluator(Compiler):
     def _measure(
         self, meter: Meter, loss: float, found: float, batch: Batch, y: Any, plan: RecordedPlan
     ) -> None:
-        """Count the loss of a batch, of which `found` is that of its outputs, and the metrics of those."""
+        """Add a batch's loss to the meter (`found` is the part without penalties), and update the metrics."""
         assert batch.y is not None
         if self.metrics or self.weighted_metrics:
             meter.update(batch.y, plan.finish(y), batch.weight)
         meter.add(loss, batch.n, getattr(found, "parts", ()))
 
     def _told(self, figures: dict[str, float], by_name: bool) -> Any:
-        """Return figures as a user gets them: by name, or in a list in the order of `metrics_names`."""
+        """Return figures in the user's form: by name, or in a list in the order of `metrics_names`."""
         if by_name:
             return figures
         values = [figures[name] for name in self._figure_names()]

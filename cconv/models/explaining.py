@@ -1,4 +1,4 @@
-"""What each step of a model computes, how, and how far from this machine's limits it stays."""
+"""What each step of a model computes, with which algorithm, and how close to the machine's limits it is."""
 
 import copy
 import math
@@ -33,24 +33,24 @@ from cconv.models import Model
 from cconv.models.summary import mult_adds
 from cconv.threads import get_num_threads
 
-# The passes are timed ROUNDS times; those of a large model until SECONDS seconds have gone by.
+# Passes are timed ROUNDS times; those of a large model until SECONDS seconds have passed.
 ROUNDS, SECONDS = 9, 3.0
-STREAMED_BYTES = 1 << 26  # of an array that fits no cache
+STREAMED_BYTES = 1 << 26  # size of an array that is larger than any cache
 HEADER = ("Step", "Pass", "Algorithm", "GFLOP", "MB", "Floor ms", "Time ms", "Reached")
 
 
 class Limits(NamedTuple):
-    """What this machine reaches on the threads in use: flop/s of products, byte/s of memory."""
+    """What this machine reaches with the threads in use: flop/s of products, byte/s of memory."""
 
     flops: float
     bandwidth: float
 
 
 class Pass(NamedTuple):
-    """One pass of one step: what it computes, and the seconds that it took.
+    """One pass of one step: what it computes, and its time in seconds.
 
-    `names` are several where layers are computed as one. `flops` are those of the direct algorithm,
-    `nbytes` what must be read and written at least once.
+    `names` has several entries if layers are computed together. `flops` counts the direct algorithm, `nbytes`
+    each byte that must be read or written once.
     """
 
     names: tuple[str, ...]
@@ -62,23 +62,23 @@ class Pass(NamedTuple):
 
     @property
     def layers(self) -> str:
-        """The names as one."""
+        """The names, joined."""
         return " + ".join(self.names)
 
     def floor(self, limits: Limits) -> float:
-        """Return the least seconds for them: of arithmetic or memory, whichever takes longer."""
+        """Return the minimum time in seconds: of arithmetic or of memory, whichever is longer."""
         return max(self.flops / limits.flops, self.nbytes / limits.bandwidth)
 
 
 class _Watched(Step):
-    """A step that notes how long its passes take."""
+    """A step that records the times of its passes."""
 
     def __init__(self, step: Step) -> None:
         super().__init__(step.layers, step.first)
         self.sources, self.value = step.sources, step.value
         self.step = step
         self.again = step.again
-        self.moves = True  # the output is not simply the input, or a view of it
+        self.moves = True  # False if the output is the input or a view of it
         self.forth: list[float] = []
         self.back: list[float] = []
 
@@ -96,18 +96,18 @@ class _Watched(Step):
         return y
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
-        """Set the gradients of the weights; return that of the input if `need_dx`, as many as there are."""
+        """Set the gradients of the weights; return the gradients of those inputs that `need_dx` asks for."""
         start = time.perf_counter()
         dx = self.step.backward(dy, run, need_dx)
         self.back.append(time.perf_counter() - start)
         return dx
 
     def recompute(self, run: PlanRun) -> None:
-        """Put the output of the last `forward` back where it was."""
+        """Compute the output of the last `forward` again, into its old place."""
         self.step.recompute(run)
 
     def release(self) -> None:
-        """Let go of what `backward` needs."""
+        """Release the memory that `backward` needs."""
         self.step.release()
 
 
@@ -121,7 +121,7 @@ def _seconds(call: Callable[[], object], rounds: int) -> list[float]:
 
 
 def machine_limits(dtype: np.dtype) -> Limits:
-    """Return what the library's own fastest loops reach: a convolution in the cache, ReLU out of it."""
+    """Return the speed of the library's fastest loops: a convolution in the cache, a ReLU in memory."""
     run = PlanRun(Arena(), False, 0)
 
     def convolve() -> None:
@@ -137,13 +137,13 @@ def machine_limits(dtype: np.dtype) -> Limits:
     window = resolve_window("explain", (28, 28), (3, 3))
     flops = 2 * len(x) * window.output_size[0] * window.output_size[1] * kernel.size
     wide = np.ones(STREAMED_BYTES // dtype.itemsize, dtype)
-    # What the caches still hold makes single rounds of a stream too fast.
+    # The median: single rounds of a stream can be too fast because of data left in the caches.
     streamed = statistics.median(_seconds(stream, 7))
     return Limits(flops / min(_seconds(convolve, 50)), 2 * wide.nbytes / streamed)
 
 
 def _shown(chosen: str, what: Convolution, tiled: tuple[int, int]) -> str:
-    """Return an algorithm's name with its tiles; `tiled` is the image that is cut into them."""
+    """Return an algorithm's name with its tile size; `tiled` is the size of the image that is tiled."""
     side = what.window.kernel_size[0]
     if chosen == "along_rows":
         return f"winograd F({ROW_TILE},{side}) along rows"
@@ -154,7 +154,7 @@ def _shown(chosen: str, what: Convolution, tiled: tuple[int, int]) -> str:
 
 
 def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: bool) -> str:
-    """Return how the layer is computed: the passes of a convolution may differ."""
+    """Return the name of the layer's algorithm; forward and backward of a convolution may differ."""
     if not isinstance(layer, Conv2D | DepthwiseConv2D):
         return "product" if mult_adds(layer) else ""
     what = layer.convolution
@@ -170,7 +170,7 @@ def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: 
 
 
 def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds: float) -> Pass:
-    """Return what a pass computes: backward, the gradients of the weights and, if needed, of the input."""
+    """Return the pass of a step: backward are the gradients of the weights and, if needed, of the input."""
     first, last = step.layers[0], step.layers[-1]
     item = first.dtype.itemsize
     shapes: Any = first.input_shape if first._merges else [first.input_shape]
@@ -181,7 +181,7 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
     flops = 2 * batch * sum(map(mult_adds, step.layers))
     nbytes = (given + made if step.moves else 0) + weights
     if backward:
-        # dy, x and the weights are read, dx and the weights' gradients written.
+        # dy, x and the weights are read; dx and the gradients of the weights are written.
         flops *= 1 + need_dx
         nbytes += (given if need_dx and step.moves else 0) + weights
     return Pass(
@@ -195,7 +195,7 @@ def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds:
 
 
 def _input_shapes(flow: Flow) -> list[tuple[int, ...]]:
-    """Return the shape of a sample of each input, channels last, as the first layer that reads it has it."""
+    """Return one sample's shape for each input, channels last, as the first layer that reads it sees it."""
     shapes: dict[int, tuple[int, ...]] = {}
     for use in reversed(flow.uses):
         given: Any = use.layer.input_shape if use.layer._merges else [use.layer.input_shape]
@@ -211,7 +211,7 @@ def measure(
     seed: int,
     fuse: bool = True,
 ) -> list[Pass]:
-    """Return the passes of a batch of random numbers through built layers, timed, in order."""
+    """Return the timed passes, in order, of a batch of random numbers through built layers."""
     flow = Flow.of(layers)
     rng = np.random.default_rng(seed)
     xs = tuple(
@@ -225,7 +225,7 @@ def measure(
     plan.steps = list(watched)
     dy = None
     start = time.perf_counter()
-    # The first time memory is touched that was not there before.
+    # The first round is not counted: it touches new memory.
     while len(watched[0].forth) <= ROUNDS and (
         len(watched[0].forth) < 2 or time.perf_counter() - start < SECONDS
     ):
@@ -244,7 +244,7 @@ def measure(
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return lines in columns: text to the left, numbers to the right."""
+    """Return lines in columns: text left-aligned, numbers right-aligned."""
     widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -256,7 +256,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def report(passes: Sequence[Pass], limits: Limits) -> list[str]:
-    """Return the lines of the table of these passes."""
+    """Return the lines of a table of the passes."""
     total = Pass(("in all",), "", "", *(sum(values) for values in zip(*(p[3:] for p in passes), strict=True)))
     floors = [entry.floor(limits) for entry in passes]
     rows: list[Sequence[str]] = [HEADER]
@@ -274,30 +274,28 @@ def explain(
     training: bool = False,
     print_fn: Callable[[str], object] = print,
 ) -> None:
-    """Print how each step of a model is computed, and how near that comes to what this machine can do.
+    """Print how each step of a model is computed, and how close to this machine's limits it is.
 
-    Layers that are computed in one sweep are one step. The floor of a step is the time that its
-    arithmetic takes at the speed of this library's fastest loop, or its bytes at the speed of
-    memory, whichever is longer; both speeds are measured first, on the threads in use. Winograd's
-    algorithm needs fewer products than are counted here, and what the caches hold need not come
-    from memory: both may pass 100 %.
+    Layers that are computed in one sweep are one step. The floor of a step is the time for its arithmetic at
+    the speed of this library's fastest loop, or for its bytes at the speed of memory, whichever is longer.
+    Both speeds are measured first, with the threads in use. "Reached" may exceed 100 %: Winograd's algorithm
+    needs fewer products than are counted here, and data in the caches need not be read from memory.
 
     Parameters
     ----------
     model : Sequential or Model
-        Built; neither its weights nor its optimizer change.
+        Built; its weights and its optimizer are not changed.
     batch_size : int
-        Samples of the batch, which is random numbers.
+        Number of samples in the batch of random numbers.
     training : bool
-        Also show the backward passes; forward then keeps what they need. The loss and the
-        optimizer are not shown.
+        Also show the backward passes; forward then stores what they need. Loss and optimizer are not shown.
     print_fn : callable
         Called with each line.
 
     Raises
     ------
     TypeError, ValueError
-        For a model that is none or is not built, and a batch size that is not positive.
+        When `model` is not a built model, or `batch_size` is not positive.
 
     Examples
     --------
@@ -318,7 +316,7 @@ def explain(
     count = positive_int(where, "batch_size", batch_size)
     backward = arguments.flag(where, "training", training)
     limits = machine_limits(model.dtype)
-    # Training has effects, such as the moving averages of a normalisation: on a copy.
+    # Training has effects, such as moving averages, so a copy is used.
     subject = copy.deepcopy(model) if backward else model
     passes = measure(subject._flow(), count, backward, model.seed, model.fuse)
     print_fn(

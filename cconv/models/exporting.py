@@ -1,4 +1,4 @@
-"""Models as files for other programs that predict."""
+"""Models as files for other inference programs."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from cconv.models.doors import EXPORTS, door
 
 
 class Exporting:
-    """The part of a `Model` that writes it for others."""
+    """The part of a `Model` that exports it."""
 
     where: Any  # a property of `Network`
 
@@ -28,33 +28,33 @@ class Exporting:
         dtype: DTypeLike | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the model as it predicts, as a file of ONNX; see `cconv.io.onnx.save`.
+        """Write the model for inference as an ONNX file; see `cconv.io.onnx.save`.
 
-        onnxruntime, OpenVINO and many other programs run it. It holds nothing of the training: `save` does.
+        onnxruntime, OpenVINO and many other programs run it. Training is not exported; `save` writes all.
 
         Parameters
         ----------
         filepath : path
-            Of the file, ``"….onnx"``.
+            Path of the file, ``"….onnx"``.
         format : {"onnx"}
-            Keras' other formats are those of TensorFlow.
+            Keras' other formats, which are those of TensorFlow, are not supported.
         verbose : bool, optional
             True: one line says what was written.
         input_signature : None
-            The batch may have any size, and all other sizes are the model's.
+            Not supported: the batch may have any size, all other sizes are the model's.
         data_format : {"channels_last", "channels_first"}, optional
-            Of the images that go in and come out; by default the model's.
+            Layout of the exported model's images; by default the model's.
         dtype : dtype, optional
             float32 or float64, of weights and inputs; by default the model's.
         metadata : dict of str to str, optional
-            What is put into the file beside the graph.
+            Additional entries of the file, beside the graph.
 
         Raises
         ------
         ImportError
             Without the package onnx: ``pip install "cconv[onnx]"``.
         OSError
-            When the file cannot be written; one that was there is untouched.
+            When the file cannot be written; an existing one is unchanged.
         TypeError, ValueError
             For a layer that ONNX cannot express, or a model that is not built or too large.
         """

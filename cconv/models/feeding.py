@@ -1,6 +1,6 @@
-"""Where the batches of a model come from: arrays, arrays on disk, a user's iterators and sequences.
+"""The sources of a model's batches: arrays, arrays on disk, a user's iterators and sequences.
 
-`Feeder` is what a model has to look at what it is given; the sources are in `cconv.inputs`.
+`Feeder` checks the data that a model is given; the sources themselves are in `cconv.inputs`.
 """
 
 import math
@@ -23,13 +23,13 @@ from cconv.losses.joint import parts_of
 from cconv.models.ends import Ends
 from cconv.models.network import Network
 
-# Of what a batch takes, where the user does not choose its size: input, outputs, their copies.
+# Limits of a batch if the user does not choose its size: bytes of input, outputs and their copies; samples.
 INFERENCE_BYTES = 1 << 26
 INFERENCE_ROWS = 256
 
 
 class Given(NamedTuple):
-    """What a user gives to learn from: arrays that belong together, or one object that has all."""
+    """The data that a user gives for training: arrays that belong together, or one object with them."""
 
     x: Any
     y: Any = None
@@ -38,7 +38,7 @@ class Given(NamedTuple):
 
 
 class Purpose(NamedTuple):
-    """What data are for: how their number of batches is called, and what holds for them."""
+    """The purpose of data: the name of their argument for steps, and rules that depend on the purpose."""
 
     steps_name: str = "steps"
     training: bool = False
@@ -51,7 +51,7 @@ EVALUATION, PREDICTION = Purpose(), Purpose(labelled=False)
 
 
 class Validation(NamedTuple):
-    """What `fit` is told of validation."""
+    """The arguments of `fit` for validation."""
 
     split: float = 0.0
     data: Any = None
@@ -59,7 +59,7 @@ class Validation(NamedTuple):
     steps: int | None = None
 
     def given(self, where: str) -> Given:
-        """Return the data."""
+        """Return the validation data."""
         if kind_of(self.data) not in (ARRAY, STORED):
             return Given(self.data)
         if not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3):
@@ -68,12 +68,12 @@ class Validation(NamedTuple):
 
 
 class Feeder(Network):
-    """A model's own side of its data.
+    """The part of a model that handles its data.
 
     Attributes
     ----------
     _ins, _outs : Ends
-        How the user gives and gets what belongs to its inputs and outputs.
+        The user's form of the model's inputs and outputs, and of the data for them.
     """
 
     _ins: Ends
@@ -81,7 +81,7 @@ class Feeder(Network):
 
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
-        # Of the training, what plans and draws depend on.
+        # The state of training that plans and random draws depend on.
         self.loss: Any = None
         self.steps_done: int = 0
         self._fuse = True
@@ -89,17 +89,17 @@ class Feeder(Network):
     # --- what the model takes -----------------------------------------------------------------
 
     def _boundary(self, where: str, x: Any) -> tuple[Boundary, Any]:
-        """Return what the model takes, and x as arrays of those shapes; build the model if it is not."""
+        """Return the model's boundary (what it accepts), and x as arrays of those shapes; build if needed."""
         samples = self._read(where, x)
         self._build_if_not(where, samples)
         return self._boundary_of(where, samples)
 
     def _read(self, where: str, x: Any, may_be_empty: bool = False) -> Any:
-        """Return x as rows, those of several inputs in a tuple."""
+        """Return x as rows; for several inputs a tuple of rows."""
         return read(where, self._ins, x, may_be_empty)
 
     def _build_if_not(self, where: str, samples: Any) -> None:
-        """Build the model for samples like these."""
+        """Build the model, if it is not built, for samples of this shape."""
         if self.built:
             return
         if samples.ndim < 2:
@@ -110,7 +110,7 @@ class Feeder(Network):
                     self._build_for(where, samples.shape[1:])
 
     def _boundary_of(self, where: str, samples: Any) -> tuple[Boundary, Any]:
-        """Return what the model takes, and the samples if they have its inputs' shapes."""
+        """Return the model's boundary, and the samples, checked to have its inputs' shapes."""
         assert self._input_shapes is not None
         row = self._first_row()
         boundary = Boundary(
@@ -128,7 +128,7 @@ class Feeder(Network):
         return boundary, boundary.samples(samples)
 
     def _exits(self, where: str) -> Iterator[Exit]:
-        """Yield what each output needs in order to learn."""
+        """Yield for each output what its targets are checked against."""
         names, shapes = self._outs.names, self._inner_output_shapes()
         first = self.data_format == "channels_first"
         losses = [None] * len(shapes) if self.loss is None else parts_of(self.loss)
@@ -141,7 +141,7 @@ class Feeder(Network):
         return ()
 
     def _inference_batch(self, where: str, batch_size: Any) -> int:
-        """Return how many samples are computed at a time: as many as `INFERENCE_BYTES` hold, if not told."""
+        """Return inference's batch size: as given, else limited by INFERENCE_BYTES and INFERENCE_ROWS."""
         if batch_size is not None:
             return positive_int(where, "batch_size", batch_size)
         assert self._input_shapes is not None
@@ -149,7 +149,7 @@ class Feeder(Network):
         numbers = [
             math.prod(shape) for shape in (*self._input_shapes, *(a.output_shape for a in flow.layers))
         ]
-        # A batch is gathered while the one before is computed; a layer has its inputs and its output.
+        # One batch is gathered while the previous one is computed; a layer needs its inputs and its output.
         most = 2 * sum(numbers[: flow.n_inputs]) + max(
             (
                 numbers[flow.value_of(number)] + sum(numbers[value] for value in use.inputs)
@@ -164,7 +164,7 @@ class Feeder(Network):
     def _source(
         self, where: str, given: Given, batch_size: int | None, steps: int | None, purpose: Purpose
     ) -> Source:
-        """Return the batches of what a user gives; build the model if it is not."""
+        """Return the source of batches of a user's data; build the model if needed."""
         steps = optional_count(where, purpose.steps_name, steps)
         if kind_of(given.x) not in (ARRAY, STORED):
             return self._fed(where, given, batch_size, steps, purpose)
@@ -175,7 +175,7 @@ class Feeder(Network):
     def _cut(
         self, boundary: Boundary, data: Data, batch_size: int | None, steps: int | None, purpose: Purpose
     ) -> Source:
-        """Return the batches of arrays."""
+        """Return the source of batches of arrays."""
         rows = self._inference_batch(boundary.where, batch_size)
         batches = boundary.batches(data, rows, purpose.training)
         return batches if steps is None else Paced(batches, steps, boundary.where, purpose.again)
@@ -183,7 +183,7 @@ class Feeder(Network):
     def _fed(
         self, where: str, given: Given, batch_size: int | None, steps: int | None, purpose: Purpose
     ) -> Fed:
-        """Return the batches of an object that makes them."""
+        """Return the source for an object that makes batches."""
         kind = type(given.x).__name__
         rows = "validation_batch_size" if purpose is VALIDATION else "batch_size"
         for name, value in (("y", given.y), ("sample_weight", given.weight), (rows, batch_size)):
@@ -204,7 +204,7 @@ class Feeder(Network):
     def _sources(
         self, where: str, given: Given, batch_size: int | None, steps: int | None, validation: Validation
     ) -> tuple[Source, Source | None]:
-        """Return the batches of the training data and, if there are any, of the validation data."""
+        """Return the sources of the training data and, if there are any, of the validation data."""
         rows = 32 if batch_size is None else batch_size
         if kind_of(given.x) in (ARRAY, STORED):
             boundary, samples = self._boundary(where, given.x)
@@ -214,7 +214,8 @@ class Feeder(Network):
                 kept = split_tail(where, validation.split, n)
             train: Source = self._cut(boundary, data.part(0, kept), rows, steps, TRAINING)
             if kept < n:
-                # As in Keras, class weights are for training: the samples set apart have only their own.
+                # As in Keras, class weights are for training only: validation samples have just their own
+                # weights.
                 tail = boundary.data(samples, given.y, given.weight).part(kept, n)
                 return train, self._cut(
                     boundary, tail, validation.batch_size or rows, validation.steps, VALIDATION

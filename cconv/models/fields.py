@@ -1,4 +1,4 @@
-"""Receptive fields: how much of the image one number of a layer's output sees."""
+"""Receptive fields: the part of the image that one element of a layer's output depends on."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -16,16 +16,16 @@ from cconv.layers.transposed import TransposedConvolution
 
 
 class Field(NamedTuple):
-    """What one pixel of a map sees, and how far its neighbours see beside it, in input pixels each way.
+    """The receptive field of a pixel of a feature map, in input pixels.
 
     Attributes
     ----------
     size : (float, float)
-        Height and width of what it sees.
+        Height and width of the field.
     jump : (float, float)
-        From one pixel to the next.
+        Distance between the fields of neighbouring pixels.
     first : (float, float)
-        Where what the first pixel sees begins; above zero or left of it in padding.
+        Upper left corner of the first pixel's field; negative if it begins in the padding.
     """
 
     size: tuple[float, float]
@@ -37,13 +37,12 @@ PIXEL = Field((1, 1), (1, 1), (0, 0))
 
 
 def receptive_fields(layers: Sequence[Layer] | Flow) -> list[tuple[int, int] | None]:
-    """Return for each layer of a row, or use in a flow, what one of its outputs sees.
+    """Return the receptive field of each layer of a row, or of each use in a flow, as (height, width).
 
-    In height and width, in input pixels. Araujo, Norris & Sim 2019, "Computing receptive fields of
-    convolutional neural networks",
-    equation 2: r grows by (extent of the kernel - 1) times the product of the strides before, by which
-    upsampling divides. Where ways join, the largest counts. None for what sees everything; where it is
-    joined with what does not, such as a gate with the map that it weighs, it does not count.
+    In input pixels, by equation 2 of Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional
+    neural networks": the size r grows by (extent of the kernel - 1) times the product of the previous
+    strides; upsampling divides that product. Where branches join, the largest field counts. None means the
+    whole image. Where such a branch (say a gate) joins others, it is ignored.
     """
     return [
         None if field is None else (round(field.size[0]), round(field.size[1])) for field in fields_of(layers)
@@ -51,7 +50,7 @@ def receptive_fields(layers: Sequence[Layer] | Flow) -> list[tuple[int, int] | N
 
 
 def fields_of(layers: Sequence[Layer] | Flow) -> list[Field | None]:
-    """Return for each layer of a row, or use in a flow, what its pixels see; as in `receptive_fields`."""
+    """Return the `Field` of each layer of a row, or of each use in a flow; as in `receptive_fields`."""
     flow = Flow.of(layers)
     fields: list[Field | None] = [PIXEL] * flow.n_inputs
     for use in flow.uses:
@@ -70,7 +69,7 @@ def _largest(fields: Sequence[Field]) -> Field:
 
 
 def _behind(layer: Any, field: Field) -> Field | None:
-    """Return the field of a layer's output for that of its input; None if it sees everything."""
+    """Return the field of a layer's output for its input's field; None if it is the whole image."""
     if len(layer.output_shape) != 3 or isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
         return None
     if isinstance(layer, UpSampling2D):
@@ -98,7 +97,7 @@ def _behind(layer: Any, field: Field) -> Field | None:
 def _nearer(
     size: float, jump: float, first: float, factor: int, others: int = 0
 ) -> tuple[float, float, float]:
-    """Return size, jump and first where `factor` pixels take one's place, and see `others` beside it."""
+    """Return size, jump and first if `factor` pixels replace one, and see `others` input pixels besides."""
     return size + others * jump, jump / factor, first - others * jump / 2
 
 

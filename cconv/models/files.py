@@ -1,8 +1,8 @@
-"""What a saved model holds: how it is written, and checked before anything of it is made.
+"""Saved models: how they are written, and how they are checked before anything is made of them.
 
-A file has a document, plain JSON, that says what the layers and the optimizer are, and their arrays by name.
-Nothing in it is believed: layers are made without weights, their shapes are compared with the header of the
-file, and only when everything fits are the arrays read, which become the weights as they are.
+A file has a document (plain JSON), which describes the layers and the optimizer, and arrays by name. The file
+is not trusted: layers are made without weights, their shapes are compared with the header of the file, and
+only if everything fits are the arrays read; these then become the weights.
 """
 
 import math
@@ -26,11 +26,11 @@ from cconv.losses.joint import parts_of
 
 Path = str | os.PathLike[str]
 
-# What the names of arrays in a file begin with.
+# Prefixes of the arrays' names in a file.
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 ITERATIONS = f"{OPTIMIZER}iterations"
-FORMAT = 1  # of the document in a saved model; raised when an older cconv could not read it
-MOST_STEPS = 2**62  # made so far: nobody can, and there is room to count on
+FORMAT = 1  # version of the document; raised if older versions of cconv could not read it
+MOST_STEPS = 2**62  # upper limit of a file's count of steps: unreachable, and the count can still grow
 
 
 def stores(layer: Layer) -> dict[str, np.ndarray]:
@@ -42,32 +42,32 @@ Named = Iterable[tuple[str, Layer]]  # layers, each with its name
 
 
 class Source(Protocol):
-    """A file of any kind that is open: its document, and what it has under the names of our own files."""
+    """An open file of any format: its document, and its arrays under the names of our own format."""
 
     digest: str | None
 
     @property
     def document(self) -> Any:
-        """What describes the model."""
+        """The description of the model."""
 
     @property
     def entries(self) -> Mapping[str, safetensors.Entry]:
         """The arrays by name."""
 
     def array(self, name: str) -> np.ndarray:
-        """Return an array that is new."""
+        """Return a new array with the entry's values."""
 
     def check(self) -> None:
-        """Raise ValueError when what was read is damaged."""
+        """Raise ValueError if the data read so far are damaged."""
 
 
 def named_params(layers: Named) -> dict[str, np.ndarray]:
-    """Return all weights, without states, under their names for an optimizer."""
+    """Return all weights, without states, by their names in an optimizer."""
     return {f"{path}/{name}": array for path, layer in layers for name, array in layer.params.items()}
 
 
 def named_weights(layers: Named) -> dict[str, np.ndarray]:
-    """Return all weights and states under their names in a file."""
+    """Return all weights and states by their names in a file."""
     return {
         f"{WEIGHTS}{path}/{name}": array for path, layer in layers for name, array in stores(layer).items()
     }
@@ -77,13 +77,13 @@ def named_weights(layers: Named) -> dict[str, np.ndarray]:
 
 
 def write_weights(path: Path, model: Any) -> None:
-    """Write the weights and states of a model alone."""
+    """Write only the weights and states of a model."""
     names.check_ending(f"{model.kind}.save_weights", path)
     safetensors.write(path, named_weights(model._named), {"format": FORMAT, "cconv": __version__})
 
 
 def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) -> None:
-    """Write a whole built model, as `read_model` reads it, and what else its document shall say."""
+    """Write a whole built model for `read_model`; `about` has further entries of the document."""
     names.check_ending(f"{model.kind}.save", path)
     for part in (*model._layers, model.optimizer, *parts_of(model.loss)):
         check_comes_back(path, part)
@@ -101,7 +101,7 @@ def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) 
 
 
 def optimizer_state(model: Any) -> dict[str, np.ndarray]:
-    """Return what the optimizer remembers of the model's weights; not of those of layers taken off."""
+    """Return the optimizer's arrays for the model's weights; those of removed layers are left out."""
     if model.optimizer is None:
         return {}
     weights = named_params(model._named)
@@ -114,7 +114,7 @@ def optimizer_state(model: Any) -> dict[str, np.ndarray]:
 
 
 def _weight_and_slot(name: str) -> tuple[str, str]:
-    """Return which weight, and what of it, an optimizer's array is about."""
+    """Return the weight that an optimizer's array belongs to, and the array's name for it."""
     weight, _, slot = name.removeprefix(OPTIMIZER).rpartition("/")
     return weight, slot
 
@@ -123,7 +123,7 @@ def _weight_and_slot(name: str) -> tuple[str, str]:
 
 
 def read_weights(path: Path, model: Any) -> None:
-    """Give a built model the weights of a file; when they do not fit, nothing has changed."""
+    """Read a file's weights into a built model; if they do not fit, the model is unchanged."""
     places = named_weights(model._named)
     with safetensors.Reader(path) as file:
         document = file.document
@@ -152,9 +152,9 @@ def read_weights(path: Path, model: Any) -> None:
 
 
 def read_model(path: Path, make: Callable[[str, Any, Any], Any], compile: bool) -> Any:
-    """Return the model of a file, which `make` makes of the name of its class and its configuration.
+    """Return the model of a file; `make` makes it from its class' name and its configuration.
 
-    ValueError with the path and the reason for whatever does not fit; nothing is read before all fits.
+    ValueError, with the path and the reason, if anything does not fit; arrays are read only after that check.
     """
     with safetensors.Reader(path) as file:
         document = file.document
@@ -165,10 +165,10 @@ def read_model(path: Path, make: Callable[[str, Any, Any], Any], compile: bool) 
 
 
 def model_of(path: Path, file: Source, make: Callable[[str, Any, Any], Any], compile: bool) -> Any:
-    """Return the model of what is open, whose document holds one; see `read_model`."""
+    """Return the model of an open file whose document describes one; see `read_model`."""
     document = file.document
     with _describing(path):
-        # Older files hold layers in a row and do not say so.
+        # Older files, always of a Sequential, do not name the class.
         model = make("load_model", document.get("class", "Sequential"), document["model"])
         _build(model, document["model"], file)
         training = document["training"]
@@ -180,7 +180,7 @@ def model_of(path: Path, file: Source, make: Callable[[str, Any, Any], Any], com
         for store in (layer.params, layer.state):
             for name, place in store.items():
                 array = arrays[f"{WEIGHTS}{path_}/{name}"]
-                if place.flags.writeable:  # a layer of the user's own may keep it elsewhere too
+                if place.flags.writeable:  # a user's layer may have stored it elsewhere too
                     place[...] = array
                 else:
                     store.add(name, array)
@@ -192,7 +192,7 @@ def model_of(path: Path, file: Source, make: Callable[[str, Any, Any], Any], com
 
 
 def check_format(path: Path, document: Mapping[str, Any]) -> None:
-    """Refuse a file that another cconv wrote in another way."""
+    """Refuse a file of another format version."""
     given = document.get("format")
     if type(given) is not int or given != FORMAT:
         raise ValueError(f"{path} has format {short(repr(given))}, this cconv reads format {FORMAT}")
@@ -200,7 +200,7 @@ def check_format(path: Path, document: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _describing(path: Path) -> Iterator[None]:
-    """Turn every error of making what a document describes into one."""
+    """Turn every error of making the described model into one ValueError or MemoryError with the path."""
     try:
         yield
     except MemoryError as error:
@@ -210,9 +210,9 @@ def _describing(path: Path) -> Iterator[None]:
 
 
 def _build(model: Any, config: Mapping[str, Any], file: Source) -> None:
-    """Build the layers without memory for their weights, whose shapes are compared with those in the file."""
+    """Build the layers without memory for their weights; compare the weights' shapes with the file's."""
     input_shape = config["input_shape"]
-    if not isinstance(input_shape, list) or not 0 < len(input_shape) < MOST_AXES:  # there is the batch too
+    if not isinstance(input_shape, list) or not 0 < len(input_shape) < MOST_AXES:  # the batch is one more
         raise ValueError(f"input_shape must be a list of less than {MOST_AXES} sizes, got {input_shape!r}")
     for path, layer in model._named:
         layer._stand_in = partial(_stand_in, file.entries, layer, path, model.dtype)
@@ -234,7 +234,7 @@ def _stand_in(
     name: str,
     shape: tuple[int, ...],
 ) -> np.ndarray:
-    """Return what stands for a weight until it is read: its shape and dtype without its memory."""
+    """Return a placeholder for a weight that is read later: its shape and dtype without its memory."""
     entry = entries.get(f"{WEIGHTS}{path}/{name}")
     if entry is None:
         raise ValueError(f"{layer.where}: the file has no {name}")
@@ -246,7 +246,7 @@ def _stand_in(
 
 
 def _check_names(model: Any, file: Source, compiled: bool) -> None:
-    """Refuse arrays that nobody asks for."""
+    """Refuse arrays that belong to no layer."""
     known = named_weights(model._named)
     for name in file.entries:
         if name not in known and not (compiled and name.startswith(OPTIMIZER)):
@@ -254,20 +254,20 @@ def _check_names(model: Any, file: Source, compiled: bool) -> None:
 
 
 def _compiled(model: Any, training: Any, file: Source) -> list[str]:
-    """Compile the model as it was; return the names of the optimizer's arrays, whose shapes are compared."""
+    """Compile the model as it was; return the optimizer's arrays' names, after checking their shapes."""
     if not isinstance(training, dict):
         raise ValueError(f"training must be an object or null, got {training!r}")
     for name in ("steps", "epochs"):
         _check_count(name, training[name])
     model._compile_as(training)
-    # Older versions kept what was remembered of layers that are gone.
+    # Older versions also stored the optimizer's state of removed layers.
     return checked_slots(model, file.entries, whole=file.digest is not None)
 
 
 def checked_slots(model: Any, entries: Mapping[str, Any], whole: bool) -> list[str]:
-    """Return the names of the optimizer's arrays among these, with shapes and dtypes, which are compared.
+    """Return the names of the optimizer's arrays among `entries`, after checking their shapes and dtypes.
 
-    `whole` refuses those that are about no weight of the model.
+    With `whole`, arrays that belong to no weight of the model are refused.
     """
     count = entries.get(ITERATIONS)
     if count is None or (count.dtype, count.shape) != (np.dtype(np.int64), ()):

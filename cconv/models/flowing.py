@@ -1,11 +1,11 @@
-"""From a model, and the models in it, to the one flow that a plan runs."""
+"""A model, and the models in it, as the one flow that a plan runs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cconv.engine.flow import Flow, Use
 
-DEEPEST = 32  # models inside one another, through which copies, files and more go by recursion
+DEEPEST = 32  # limit of nested models; copying and saving them is recursive
 
 
 class Entry(NamedTuple):
@@ -15,11 +15,11 @@ class Entry(NamedTuple):
     ----------
     item : Layer or Network
     inputs : tuple of int
-        Numbers of the values that go in: first the model's inputs, then what the entries give, in order.
+        Numbers of the input values: first the model's inputs, then the outputs of the entries, in order.
     at_inference : bool
-        It does what it does at inference also while the model learns.
+        Whether it acts as at inference even while the model trains.
     n_outputs : int
-        Values that it gives.
+        Number of its outputs.
     """
 
     item: Any
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A model inside another, or a layer that only passes on, and which values of the flow go into it."""
+    """A model inside another, or a layer that returns its input; and the flow's values that go into it."""
 
     item: Any
     inputs: tuple[int, ...]
@@ -43,17 +43,17 @@ class Inliner:
     entries : sequence of Entry
         In order.
     n_inputs : int
-        Values that go into the model.
+        Number of the model's inputs.
     outputs : sequence of int
-        Values that come out of it.
+        Numbers of the values that are the model's outputs.
 
     Attributes
     ----------
     flow : Flow
     inner : list of Inner
-        The models among the entries, and in them.
+        The models among the entries, and those inside them.
     passing : list of Inner
-        The layers that are no part of the flow: uses at inference alone of what works in training.
+        Layers that are left out of the flow: they act only in training, and are used only as at inference.
     """
 
     def __init__(self, entries: Sequence[Entry], n_inputs: int, outputs: Sequence[int]) -> None:
@@ -65,7 +65,7 @@ class Inliner:
         self.flow: Flow = Flow(self._uses, n_inputs, [values[value] for value in outputs])
 
     def _through(self, entries: Sequence[Entry], inputs: Sequence[int], at_inference: bool) -> list[int]:
-        """Use these entries; return the flow's numbers of their values."""
+        """Add the uses of these entries; return the flow's numbers of their values."""
         values = list(inputs)
         for entry in entries:
             given = tuple([values[value] for value in entry.inputs])
@@ -86,7 +86,7 @@ class Inliner:
 
 
 def check_depth(where: str, item: Any) -> None:
-    """Refuse to put a model into another if there would be more than `DEEPEST` inside one another."""
+    """Refuse a model that would be nested more than `DEEPEST` deep."""
     depth, level = 1, {id(item): item}
     while level := {id(inner): inner for one in level.values() for inner in getattr(one, "_items", ())}:
         depth += 1
@@ -95,7 +95,7 @@ def check_depth(where: str, item: Any) -> None:
 
 
 def leaves(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every layer among the items, and in models among them, with its name in files and optimizers."""
+    """Yield every layer among the items, and inside models among them, with its name in files."""
     for item in items:
         if hasattr(item, "_items"):
             yield from leaves(item._items, f"{path}{item.name}/")

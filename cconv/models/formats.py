@@ -1,7 +1,7 @@
-"""The data format of a model's images: what its layers were told, which must not contradict each other.
+"""The data format of a model's images, from the formats that its layers were given.
 
-A layer that was told its format never gets another one; a layer that was told none takes the model's. A
-`Flatten` or a normalisation with ``axis=1`` speaks of images only where its input is one.
+A layer with a given format keeps it; a layer without one takes the model's. Two given formats must not
+differ. A `Flatten` or a normalisation with ``axis=1`` names a format only if its input is an image.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ IMAGE = 3  # axes of an image, without the batch
 
 
 class _ModelAsLayer:
-    """A model among layers, with what is asked of a layer."""
+    """A model among layers, with the attributes of a layer that are needed here."""
 
     ranks: tuple[int, ...] = ()
 
@@ -39,12 +39,12 @@ class _ModelAsLayer:
 
 
 def _as_layers(items: Sequence[Any]) -> list[Any]:
-    """Return layers, and models among them as what answers like one."""
+    """Return layers, with models among them wrapped as `_ModelAsLayer`."""
     return [_ModelAsLayer(item) if hasattr(item, "_items") else item for item in items]
 
 
 def _passages(layers: Sequence[Layer], rank: int | None) -> list[tuple[int | None, list[int]]]:
-    """Return the numbers of the layers that stand in a row without a change of rank, each with that rank."""
+    """Return the numbers of layers in a row between which the rank does not change, with that rank."""
     passages: list[tuple[int | None, list[int]]] = []
     numbers: list[int] = []
     for number, layer in enumerate(layers):
@@ -61,14 +61,14 @@ def _passages(layers: Sequence[Layer], rank: int | None) -> list[tuple[int | Non
 
 
 def named_formats(layers: Sequence[Layer], rank: int | None) -> list[tuple[int, str]]:
-    """Return the numbers of the layers that were told the format of their images, each with that format.
+    """Return the numbers of the layers that name a format of their images, each with that format.
 
     Parameters
     ----------
     layers : sequence of Layer
         In order, built or not.
     rank : int or None
-        Axes of the first one's input, without the batch, if that is known.
+        Number of axes of the first layer's input, without the batch, if it is known.
     """
     layers = _as_layers(layers)
     return [
@@ -82,22 +82,22 @@ def named_formats(layers: Sequence[Layer], rank: int | None) -> list[tuple[int, 
 def agreed_format(
     layers: Sequence[Layer], rank: int | None, given: str | None, settled: str | None
 ) -> str | None:
-    """Return the format of the images; None where nobody was told one.
+    """Return the format of the images; None if nothing names one.
 
     Parameters
     ----------
     layers, rank
         As for `named_formats`.
     given : str or None
-        What the model was told.
+        The format that was given to the model.
     settled : str or None
-        What the model was built for.
+        The format that the model was built for.
 
     Raises
     ------
     ValueError
-        Where the model, or two of its layers, were told different formats, or one that the weights that are
-        there were not made for.
+        If the model or its layers were given different formats, or one that differs from the format of the
+        existing weights.
     """
     layers = _as_layers(layers)
     told = [(given, "the model was given")] if given is not None else []
@@ -120,7 +120,7 @@ def agreed_format(
 
 
 def _has_weights_behind_images(layers: Sequence[Layer], rank: int | None) -> bool:
-    """Whether there are weights that belong to images of one format."""
+    """Whether there are built weights from the first layer of images on, which fix the format."""
     first = next((numbers[0] for rank, numbers in _passages(layers, rank) if rank == IMAGE and numbers), None)
     return first is not None and any(layer.built and layer.params for layer in layers[first:])
 

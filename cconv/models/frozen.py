@@ -1,4 +1,4 @@
-"""`Frozen`: a model as it predicts now, for good."""
+"""`Frozen`: a model in its current state, for inference only."""
 
 import copy
 import os
@@ -11,20 +11,20 @@ from cconv.arguments.text import short
 
 
 class Frozen:
-    """What a model predicted when it was frozen, whatever becomes of the model: see ``model.freeze()``.
+    """A model as it was when ``model.freeze()`` was called; later changes of the model do not matter.
 
-    Its weights are a copy that cannot be written to, so what follows from them is computed once: batch
-    normalisations are folded into the weights in front of them. Any number of threads may call it at once;
-    each has buffers of its own. Pickles are frozen too.
+    Its weights are a read-only copy, so values that depend on them are computed once: batch normalisations
+    are folded into the weights in front of them. Several threads may call it at once; each has its own
+    buffers. Pickled copies are frozen too.
 
     Attributes
     ----------
     name : str
-        That of the model.
+        The model's name.
     dtype : dtype
-        Of the outputs.
+        Dtype of the outputs.
     input_shape, output_shape : tuple of int or None, or list of them
-        With the batch, None, in front.
+        With None for the batch in front.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Frozen:
     _model: Any
 
     def __init__(self, model: Any) -> None:
-        # Of the optimizer, which may be twice as large as the weights, nothing is needed.
+        # The optimizer's state, perhaps twice as large as the weights, is not copied.
         optimizer = getattr(model, "optimizer", None)
         own = copy.deepcopy(model, {} if optimizer is None else {id(optimizer): None})
         own._uncompile()
@@ -53,7 +53,7 @@ class Frozen:
         self._close()
 
     def _close(self) -> None:
-        """Let nobody write into the weights, and have plans take notice of them once."""
+        """Make the weights read-only, and let plans use them without checking for changes."""
         for layer in self._model._layers:
             for array in (*layer.params.values(), *layer.state.values()):
                 array.flags.writeable = False
@@ -69,7 +69,7 @@ class Frozen:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # nothing of it can change
+        return self  # it is immutable
 
     def __repr__(self) -> str:
         return f"<Frozen {short(self.name)!r}: {self.count_params():,} weights>"
@@ -104,28 +104,28 @@ class Frozen:
 
     @controlled
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file, as ``model.save(path)`` does: it is loaded as a model, not compiled."""
+        """Write the model to a file, as ``model.save(path)`` does; `load_model` returns it uncompiled."""
         self._model.save(path)
 
     @controlled
     def predict(self, x: Any, batch_size: int | None = None) -> Any:
-        """Return the outputs, with the bits of the model's own `predict`.
+        """Return the outputs, bit for bit those of the model's own `predict`.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or whatever else the model's `predict` takes
         batch_size : int, optional
-            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
+            Samples computed at a time; by default at most 256, fewer if they need more than 64 MB.
 
         Returns
         -------
         ndarray of shape (n, *output_shape)
-            A new array. Of several outputs a list, or a dict if the model was given one.
+            A new array. For several outputs a list, or a dict if the model was given one.
 
         Raises
         ------
         TypeError, ValueError
-            For an `x` that is not what the model takes.
+            When the model does not take such an `x`.
         """
         return self._model.predict(x, batch_size)
 
@@ -136,19 +136,19 @@ class Frozen:
 
     @controlled
     def predict_into(self, x: Any, out: np.ndarray) -> np.ndarray:
-        """Write the outputs for one batch into `out`, and return it: nothing else is allocated.
+        """Write the outputs for one batch into `out`, and return it; no other memory is allocated.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
         out : ndarray of shape (n, *output_shape)
-            Of the model's dtype. It may be any view that can be written to.
+            With the model's dtype; any writable view is allowed.
 
         Raises
         ------
         TypeError, ValueError
-            For an `out` of another kind, shape or dtype, a model with several outputs, and an `x` that the
-            model does not take.
+            For an `out` of another type, shape or dtype, for a model with several outputs, or when the model
+            does not take such an `x`.
         """
         where = "Frozen.predict_into"
         if not isinstance(self.output_shape, tuple):
@@ -169,7 +169,7 @@ class Frozen:
 
 
 def _closed(kind: type[Frozen], model: Any) -> Frozen:
-    """Return what a pickle describes."""
+    """Return the `Frozen` of a pickle."""
     found = object.__new__(kind)
     object.__setattr__(found, "_model", model)
     found._close()

@@ -1,7 +1,7 @@
 """A drawing of a graph of layers: from top to bottom, branches side by side.
 
-A layer stands one row below the lowest of those that it takes its inputs from. Rows go on in another column
-where only one line leads on. The lines of branches and skips have lanes of their own.
+A layer is one row below the lowest of its sources. A new column begins where only one line leads on. The
+lines of branches and skip connections have their own lanes.
 """
 
 import math
@@ -26,17 +26,17 @@ from cconv.models.diagram import (
     times,
 )
 
-GAP = 46  # between rows: room for the lines of branches above and below the shapes
-LANE = 26  # width of a lane that holds lines alone
-SPACE = 22  # between lanes
-TURN = 10  # from a box to where a line turns
-MANY = 30  # layers from which on those in a row that only shape a layer's output stand in its box
-# What stands in the box of the layer in front.
+GAP = 46  # space between rows, for the lines of branches above and below the shapes
+LANE = 26  # width of a lane that has only lines
+SPACE = 22  # space between lanes
+TURN = 10  # distance from a box to the turn of a line
+MANY = 30  # from this number of layers on, layers of FOLLOWING share the box of the layer in front
+# Layers that may share the box of the layer in front.
 FOLLOWING = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "LayerScale")
 
 
 class Node:
-    """A box, and the boxes that it takes its inputs from."""
+    """A box, and the boxes of its inputs."""
 
     def __init__(self, box: Box, inputs: list["Node"], rank: int) -> None:
         self.box, self.inputs, self.rank = box, inputs, rank
@@ -44,21 +44,21 @@ class Node:
 
     @property
     def is_joint(self) -> bool:
-        """Whether it stands for a box in the column before, and is not drawn."""
+        """Whether it stands for the last box of the previous column, and is not drawn itself."""
         return not self.box.title
 
     @property
     def height(self) -> float:
-        """How high its box is."""
+        """The height of its box."""
         return 0.0 if self.is_joint else box_height(self.box)
 
     def width(self, names: bool) -> float:
-        """Return how wide its box must be."""
+        """Return the width that its box needs."""
         return LANE if self.is_joint else box_width(self.box, names)
 
 
 class Line(NamedTuple):
-    """A connection, and the lane in which it goes down."""
+    """A connection, and the lane of its vertical part."""
 
     source: Node
     target: Node
@@ -66,7 +66,7 @@ class Line(NamedTuple):
 
 
 def nodes_of(model: Any, compact: bool) -> list[Node]:
-    """Return the boxes of a model, in order; with `compact` of a layer and what follows it one box."""
+    """Return a model's boxes, in order; with `compact` layers of FOLLOWING join the box in front."""
     made: list[Node] = []
     values: list[Node] = []
     by_item: dict[int, Node] = {}
@@ -103,18 +103,18 @@ def _follows(entry: Any, before: Sequence[Node], readers: Sequence[int]) -> bool
 
 
 def _joined(box: Box, behind: Box) -> Box:
-    """Return the box of a layer with one behind it."""
+    """Return one box for a layer and the layer behind it."""
     details = ", ".join(filter(None, (box.details, behind.details)))
     return box._replace(title=f"{box.title} + {behind.title}", details=details, shape=behind.shape)
 
 
 class Layout:
-    """Where boxes and lines of a part of a graph lie, all between two waists.
+    """The places of boxes and lines of one column: the part of a graph between two waists.
 
     Parameters
     ----------
     nodes : sequence of Node
-        In order, their ranks following one another.
+        In order, with consecutive ranks.
     names : bool
         Whether boxes show the layers' names.
     """
@@ -126,7 +126,7 @@ class Layout:
         self.lines: list[Line] = []
         for node in nodes:
             sources = [source for source in node.inputs if id(source) in inside]
-            sources.sort(key=lambda source: (-source.rank, source.lane))  # the nearest leads on
+            sources.sort(key=lambda source: (-source.rank, source.lane))  # the nearest's lane goes on
             self._place(node, sources)
             for source in sources[1:]:
                 self.lines.append(Line(source, node, self._lane_of_line(source, node)))
@@ -174,15 +174,15 @@ class Layout:
         self.height: float = self._tops[-1] + heights[-1]
 
     def middle(self, lane: int) -> float:
-        """Return where the middle of a lane is."""
+        """Return the horizontal centre of a lane."""
         return self._lefts[lane] + self._widths[lane] / 2
 
     def top(self, node: Node) -> float:
-        """Return where a box begins."""
+        """Return the upper edge of a box."""
         return self._tops[node.rank - self._first]
 
     def draw(self, x: float, y: float, shapes: bool) -> Iterator[str]:
-        """Yield the elements of the drawing, its corner at (x, y)."""
+        """Yield the SVG elements of the drawing with its upper left corner at (x, y)."""
         told: set[int] = set()
         for line in self.lines:
             label = line.source.box.shape if shapes and id(line.source) not in told else ""
@@ -210,7 +210,7 @@ class Layout:
 
 
 def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
-    """Cut a graph at waists into columns of about as many rows each."""
+    """Cut a graph at waists into columns of similar numbers of rows."""
     ranks = max(node.rank for node in nodes) + 1
     wanted = max(1, math.ceil(ranks / math.ceil(ranks / (1.6 * ROWS))))
     waists = _waists(nodes, ranks)
@@ -224,7 +224,7 @@ def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
         ends.append(end)
     bounds = [0]
     for number, end in enumerate(ends):
-        # What is little stays with what is before it.
+        # A short rest stays in the previous column.
         behind = ends[number + 1] if number + 1 < len(ends) else ranks
         if number + 1 == len(ends) or (behind - bounds[-1] > 1.4 * wanted and ranks - end > 0.3 * wanted):
             bounds.append(end)
@@ -232,7 +232,7 @@ def parts_of(nodes: Sequence[Node]) -> list[list[Node]]:
 
 
 def _part(nodes: Sequence[Node], low: int, high: int) -> list[Node]:
-    """Return the boxes of these rows, the joint with the column before in front of them."""
+    """Return the boxes of the ranks from low to high - 1, with a joint for the previous column in front."""
     part = [node for node in nodes if low <= node.rank < high]
     if not low:
         return part
@@ -244,7 +244,7 @@ def _part(nodes: Sequence[Node], low: int, high: int) -> list[Node]:
 
 
 def _waists(nodes: Sequence[Node], ranks: int) -> list[int]:
-    """Return the rows above which one box stands by itself, and it alone is connected to what lies below."""
+    """Return the waists: ranks below a single box that alone is connected to everything below."""
     above: list[set[int]] = [set() for _ in range(ranks + 1)]
     for node in nodes:
         for source in node.inputs:
@@ -266,7 +266,7 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
     show_shapes : bool
         Write the shape of one sample beside the lines.
     show_layer_names : bool
-        Write the layers' names beside their classes, where each box is one layer.
+        Write the layers' names beside their classes; only if each box is one layer.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Models made of what others were written as: files, JSON, another model."""
+"""Models made from files, from JSON, or from another model."""
 
 import os
 from collections.abc import Mapping
@@ -20,25 +20,25 @@ described.KINDS.update({kind.kind: kind for kind in (Model, Sequential)})
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Any:
-    """Return the model that `Model.save` wrote, or Keras: a file named ``.keras``, ``.h5`` or ``.hdf5``.
+    """Return the model in a file of `Model.save` or of Keras (``.keras``, ``.h5`` or ``.hdf5``).
 
     Parameters
     ----------
     path : path
-        Of the file.
+        Path of the file.
     custom_objects : dict of str to class or function, optional
-        What the names of your own layers, losses and others in the file stand for, as in Keras; not needed
-        for what `cconv.utils.register_serializable` knows.
+        The meaning of names of your own layers, losses and so on in the file, as in Keras; not needed for
+        objects registered with `cconv.utils.register_serializable`.
     compile : bool
-        Also compile it as it was, with the state of its optimizer.
+        Whether to compile it as it was, with the state of its optimizer.
 
     Raises
     ------
     OSError
-        When there is no such file, or it cannot be read.
+        When there is no such file, or the file cannot be read.
     ValueError
-        When it does not hold a whole model; the message has the path and the reason. Nothing large is
-        made before the file is known to hold it.
+        When the file does not hold a complete model; the message has the path and the reason. Large memory is
+        allocated only after the file was found to hold that much.
     MemoryError
         When there is not enough memory for the weights.
 
@@ -76,7 +76,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Raises
     ------
     TypeError, ValueError
-        When it does not describe a model.
+        When the text does not describe a model.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 @controlled
 def clone_model(model: Model) -> Any:
-    """Return a model of the same layers with new weights, from a seed of its own; not compiled.
+    """Return a model of the same layers with new weights, from a new seed; not compiled.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def clone_model(model: Model) -> Any:
     Raises
     ------
     TypeError
-        When it is no model.
+        When it is not a model.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Memory`: what a model takes, told before it is taken."""
+"""`Memory`: how much memory a model will need."""
 
 from typing import Any, NamedTuple
 
@@ -10,20 +10,20 @@ MB = 1e6  # bytes
 
 
 class Memory(NamedTuple):
-    """Bytes that a model takes beside the program and the data: see ``model.memory(batch_size)``.
+    """Bytes that a model needs besides the program and the data: see ``model.memory(batch_size)``.
 
     Attributes
     ----------
     batch_size : int
         Samples computed at a time.
     weights : int
-        Of weights and moving averages.
+        Bytes of weights and moving averages.
     optimizer : int
-        Of what the optimizer keeps for every weight that is trained; 0 before `compile`.
+        Bytes of the optimizer's state for all trainable weights; 0 before `compile`.
     training_buffers, prediction_buffers : int
-        Of outputs, gradients, kernels that are laid out anew, and scratch.
+        Bytes of outputs, gradients, rearranged kernels, and scratch memory.
     training, prediction : int
-        In all.
+        Totals.
 
     Examples
     --------
@@ -41,12 +41,12 @@ class Memory(NamedTuple):
 
     @property
     def training(self) -> int:
-        """Bytes of a training."""
+        """Total bytes of training."""
         return self.weights + self.optimizer + self.training_buffers
 
     @property
     def prediction(self) -> int:
-        """Bytes of a prediction."""
+        """Total bytes of prediction."""
         return self.weights + self.prediction_buffers
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Memory(NamedTuple):
 
 
 def memory_of(model: Any, batch_size: int) -> Memory:
-    """Return what a model that is built, and not in training, takes for batches of that size."""
+    """Return the memory of a model, which must be built and not in training, for that batch size."""
     layers = model._layers
     arrays = [array for layer in layers for array in (*layer.params.values(), *layer.state.values())]
     return Memory(
@@ -72,7 +72,7 @@ def memory_of(model: Any, batch_size: int) -> Memory:
 
 
 def _kept_for(optimizer: Any, layer: Any) -> int:
-    """Return the bytes that an optimizer keeps for the weights of a layer."""
+    """Return the bytes of an optimizer's state for the weights of a layer."""
     if optimizer is None:
         return 0
     return sum(
@@ -83,7 +83,7 @@ def _kept_for(optimizer: Any, layer: Any) -> int:
 
 
 def _buffers(model: Any, batch_size: int, training: bool) -> int:
-    """Return the bytes of a plan that has gone through a batch, of which no page was touched."""
+    """Return the bytes of a plan after a dry run of one batch, in which no memory page is touched."""
     kept = [
         (layer, dict(layer.grads), {k: a.copy() for k, a in layer.state.items()}) for layer in model._layers
     ]
@@ -93,7 +93,7 @@ def _buffers(model: Any, batch_size: int, training: bool) -> int:
     try:
         y = plan.forward(xs if len(xs) > 1 else xs[0])
         if training:
-            # `zeros_like` would touch them.
+            # `zeros_like` would touch the pages.
             dy = tuple(np.zeros(each.shape, each.dtype) for each in each_of(y))
             plan.backward(dy if len(dy) > 1 else dy[0])
     finally:

@@ -1,4 +1,4 @@
-"""`Model`: a graph of layers, as Keras' functional API has it."""
+"""`Model`: a graph of layers, as in Keras' functional API."""
 
 import json
 import os
@@ -35,54 +35,54 @@ _SUBCLASS = (
 
 
 class Model(Trainer, Exporting, Hooks):
-    """A model whose layers make up a graph.
+    """A model whose layers form a graph.
 
-    `Input` gives a tensor without numbers; a layer called on it gives another; what lies between inputs and
-    outputs is the model (Keras' functional API). A layer that is called twice shares its weights; a model
-    is a layer too. ``Model(base.input, base.get_layer("conv4").output)`` gives what a layer of another model
-    computes.
+    `Input` returns a symbolic tensor, a layer called on it returns another, and the model is everything
+    between inputs and outputs (Keras' functional API). A layer that is called twice shares its weights; a
+    model is a layer too. ``Model(base.input, base.get_layer("conv4").output)`` computes the output of a layer
+    of another model.
 
     Parameters
     ----------
     inputs, outputs : KerasTensor, list or dict of them
-        What goes in and comes out.
+        The input and output tensors.
     name : str, optional
-        Shown nowhere but kept.
+        Stored with the model, as in Keras; summaries and messages show it.
     seed : int, optional
         Fixes everything random: initial weights, shuffling, dropout, augmentation. By default it
         comes from `cconv.utils.set_random_seed`, else from the operating system.
     dtype : dtype
         float32 or float64: of the weights and of everything computed.
     data_format : {"channels_last", "channels_first"}, optional
-        Layout of the images that the model takes and gives; converted once, at its boundary. By
-        default that of the layers that were told one; a layer that was told another is refused.
+        Layout of the model's input and output images, converted once at its boundary. By default the format
+        that layers were given; layers with another format are refused.
     trainable : bool
         False: `fit` changes no weights, whatever the layers say.
 
     Attributes
     ----------
     layers : list of Layer or Model
-        In Keras' order: farthest from the outputs first.
+        In Keras' order: the layers farthest from the outputs first.
     inputs, outputs : list of KerasTensor
-        The ends of the graph; `input` and `output` where there is one of each.
+        The ends of the graph; also `input` and `output` if there is one of each.
     seed : int
-        As given or drawn.
+        As given, or drawn.
     optimizer, loss : Optimizer, Loss or None
         Set by `compile`.
     history : History or None
-        Of the last `fit`.
+        History of the last `fit`.
     stop_training : bool
-        Set it during `fit`, and training ends after the batch.
+        If set to True during `fit`, training ends after the batch.
     fuse : bool
-        True: some layers in a row are computed as one (batch normalisation as a part of the layer in
-        front of it when the model predicts: the same within rounding; all else has the same bits). Set
-        it to False to see each layer at its own work.
+        Whether some layers in a row are computed together. All results have the same bits, except for a batch
+        normalisation that is folded into the layer in front of it at inference: these agree within rounding.
+        Set it to False to compute layer by layer.
 
     Raises
     ------
     TypeError, ValueError
-        For ends that are none, an input that is not used, outputs that need another input, two layers of one
-        name.
+        When inputs or outputs are not symbolic tensors, an input is not used, outputs need another input, or
+        two layers have the same name.
 
     Examples
     --------
@@ -146,7 +146,7 @@ class Model(Trainer, Exporting, Hooks):
         self._build_layers(self.kind)
 
     def _assemble(self, inputs: Any, outputs: Any) -> None:
-        """Take the graph between these tensors."""
+        """Take the graph between these tensors as the model's own."""
         self._inputs_given, in_form, in_keys = ends_of(self.kind, "inputs", inputs)
         self._outputs_given, out_form, out_keys = ends_of(self.kind, "outputs", outputs)
         graph = graph_of(self.kind, self._inputs_given, self._outputs_given)
@@ -165,14 +165,14 @@ class Model(Trainer, Exporting, Hooks):
         self._outs: Ends = Ends(tuple(out_keys or [t.name for t in self._outputs_given]), out_form)
 
     def _input_layers(self) -> list[InputLayer]:
-        """Return the layer that each input is shown as."""
+        """Return the layer that stands for each input."""
         shown = [item for item in self._items if isinstance(item, InputLayer)]
         by_node = {id(item): item for item in shown}
         others = iter([item for item in shown if not item._nodes])
         return [by_node.get(id(t.node.layer)) or next(others) for t in self._inputs_given]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tensors hold one another in chains, longer than a pickle may be deep: they are made anew.
+        # Tensors refer to each other in long chains, too deep for pickle: they are not stored but made again.
         state = dict(self.__dict__)
         for name in ("_inputs_given", "_outputs_given"):
             state.pop(name, None)
@@ -183,7 +183,7 @@ class Model(Trainer, Exporting, Hooks):
         self._trace_again()
 
     def _trace_again(self) -> None:
-        """Make the tensors of the graph once more, of its entries."""
+        """Make the tensors of the graph again from its entries."""
         values = [input_tensor(layer, layer.shape) for layer in self._input_items]
         for tensor in values:
             tensor.data_format = self._settled_format if tensor.ndim == 1 + IMAGE else None
@@ -198,7 +198,7 @@ class Model(Trainer, Exporting, Hooks):
         self._outputs_given = [values[value] for value in self._outputs]
 
     def _name_items(self) -> None:
-        """See to it that every layer has a name of its own."""
+        """Make sure that every layer has a unique name."""
         names: set[str] = set()
         for item in self._items:
             if item.name in names:
@@ -211,22 +211,22 @@ class Model(Trainer, Exporting, Hooks):
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        """The tensors that go in."""
+        """The input tensors."""
         return list(self._inputs_given)
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        """The tensors that come out."""
+        """The output tensors."""
         return list(self._outputs_given)
 
     @property
     def input(self) -> Any:
-        """The tensor that goes in; a list, or dict, where there are several."""
+        """The input tensor; a list, or dict, if there are several."""
         return self._ins.outside(self.inputs)
 
     @property
     def output(self) -> Any:
-        """The tensor that comes out; a list, or dict, where there are several."""
+        """The output tensor; a list, or dict, if there are several."""
         return self._outs.outside(self.outputs)
 
     @property
@@ -258,30 +258,29 @@ class Model(Trainer, Exporting, Hooks):
         Parameters
         ----------
         line_length : int, optional
-            Columns of the screen that the table takes: 65; for ``style="keras3"`` 88, if the screen has them;
-            98 and 108 with the column *Connected to*, which a graph has.
+            Width of the table in characters: 65; for ``style="keras3"`` 88, if the screen is wide enough; 98
+            and 108 with the column *Connected to* of a graph.
         positions : sequence of float, optional
-            Where the three or four columns end, as parts of `line_length`.
+            Where the three or four columns end, as fractions of `line_length`.
         print_fn : callable, optional
-            Gets each line instead of `print`.
+            Called with each line instead of `print`.
         expand_nested : bool
-            Also the layers of models among the layers.
+            Also show the layers of models among the layers.
         show_trainable : bool
-            Also which layers learn: Y, N, or - for one without parameters.
+            Also show which layers are trained: Y, N, or - for a layer without parameters.
         layer_range : (str, str), optional
-            Patterns (`re.match`) of the names of the first and the last layer that are shown.
+            Patterns (`re.match`) for the names of the first and the last layer to show.
         style : str
-            "classic": the plain table of Keras 2 and of courses, where a class name that is too long is cut.
-            "keras3": the table in boxes that Keras 3 prints, where it goes on in the next line, with bytes
-            and, after the first step, the optimizer's parameters below; in ASCII where `sys.stdout` has no
-            boxes.
+            "classic": the plain table of Keras 2, in which long class names are cut. "keras3": the table with
+            boxes of Keras 3, in which long class names continue in the next line, with sizes in bytes and,
+            after the first step, the optimizer's parameters; in ASCII if `sys.stdout` cannot encode boxes.
         details : bool
-            Also multiply-adds, bytes of the output for one image, and receptive field ("classic").
+            Also show multiply-adds, bytes of the output for one image, and receptive field ("classic" only).
 
         Raises
         ------
         TypeError, ValueError
-            For arguments that do not fit, and a model that is not built.
+            For invalid arguments, or a model that is not built.
 
         Examples
         --------
@@ -323,7 +322,7 @@ class Model(Trainer, Exporting, Hooks):
         return diagram.html(summary.lines(self), self._drawing())
 
     def _drawing(self, show_shapes: bool = True, show_layer_names: bool = True) -> diagram.Drawing:
-        """Return the picture of a built model: a row from top to bottom, or a graph."""
+        """Return the picture of a built model: layers from top to bottom, or a graph."""
         options = {"show_shapes": show_shapes, "show_layer_names": show_layer_names}
         if connections(self) is not None:
             return graph_diagram.svg(self, **options)
@@ -334,7 +333,7 @@ class Model(Trainer, Exporting, Hooks):
     # --- weights ------------------------------------------------------------------------------
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights and states to a safetensors file, in one step that cannot be half done.
+        """Write the weights and states to a safetensors file, completely or not at all.
 
         A name that ends in ``.weights.h5`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of
         Keras 2: see `cconv.io.keras`.
@@ -342,9 +341,9 @@ class Model(Trainer, Exporting, Hooks):
         Raises
         ------
         ValueError
-            For a name that ends as files of other formats do.
+            For a name with the ending of another format.
         OSError
-            When it cannot be written; a file that was there is untouched.
+            When the file cannot be written; an existing file is unchanged.
         """
         self._need_built("save_weights")
         (door(path) or files).write_weights(path, self)
@@ -353,14 +352,15 @@ class Model(Trainer, Exporting, Hooks):
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights of a file that `save_weights` or `save` wrote, by the layers' names.
 
-        Keras' own files (``.weights.h5``, ``.h5``, ``.hdf5``, ``.keras``) are read by the layers' order.
+        In Keras' own files (``.weights.h5``, ``.h5``, ``.hdf5``, ``.keras``) the order of layers counts
+        instead.
 
         float16, float32 and float64 are converted to the model's dtype.
 
         Raises
         ------
         OSError, ValueError
-            When there is no such file, or it is damaged or does not fit; then nothing has changed.
+            When there is no such file, or it is damaged or does not fit; the model is unchanged then.
         """
         self._need_built("load_weights")
         (door(path) or files).read_weights(path, self)
@@ -368,7 +368,7 @@ class Model(Trainer, Exporting, Hooks):
     # --- configuration and files --------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return what describes the model without its weights, as plain JSON data."""
+        """Return the model's configuration without its weights, as plain JSON data."""
         return described.config_of_graph(self)
 
     def to_json(self, **options: Any) -> str:
@@ -385,7 +385,7 @@ class Model(Trainer, Exporting, Hooks):
         config : dict
             What `get_config` returned.
         custom_objects : dict of str to class, optional
-            What the names of your own classes stand for; see `cconv.utils.register_serializable`.
+            The meaning of names of your own classes; see `cconv.utils.register_serializable`.
 
         Raises
         ------
@@ -399,18 +399,18 @@ class Model(Trainer, Exporting, Hooks):
 
     @classmethod
     def _unbuilt(cls, config: Any) -> Self:
-        """Return the model that `get_config` described before it was built."""
+        """Return the model that `get_config` described, not built."""
         model, inputs, outputs = described.graph_of_config(cls, config)
         model._assemble(inputs, outputs)
         return model
 
     def _build_described(self, config: Mapping[str, Any]) -> None:
-        """Build the layers of a model that was made of a configuration."""
+        """Build the layers of a model made from a configuration."""
         self._build_layers(f"{self.kind}.from_config")
 
     @controlled
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole model to one safetensors file, in one step that cannot be half done.
+        """Write the whole model to one safetensors file, completely or not at all.
 
         The file holds weights, states, configuration, and if compiled the optimizer with its state
         and the numbers of steps and epochs: after `load_model`, `fit` goes on with the same bits.
@@ -421,10 +421,10 @@ class Model(Trainer, Exporting, Hooks):
         Raises
         ------
         ValueError
-            For a name that ends as files of other formats do, such as ``"m.onnx"`` or ``"m.pt"``: what it
-            holds would not be what it says. For a Keras file, with all that Keras has not.
+            For a name with the ending of another format, such as ``"m.onnx"`` or ``"m.pt"``. For a Keras file
+            also if the model has anything that Keras lacks; the message lists all of it.
         OSError
-            When it cannot be written; a file that was there is untouched.
+            When the file cannot be written; an existing file is unchanged.
         """
         self._need_built("save")
         (door(path) or files).write_model(path, self)

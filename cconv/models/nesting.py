@@ -1,4 +1,4 @@
-"""A model called on tensors of a graph: it is a layer of another model then."""
+"""A model called on symbolic tensors becomes a layer of another model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 
 def call(model: Any, x: Any, training: Any) -> Any:
-    """Note the use of a model as a layer; return what comes out of it, as its outputs were given."""
+    """Record the use of a model as a layer; return its output tensors in the form of its outputs."""
     if not model._items:
         raise ValueError(f"{model.where}: there are no layers to call")
     if training not in (None, False):

@@ -1,4 +1,4 @@
-"""What every model is made of: layers, which values go into each, shapes, data format and weights."""
+"""The base of every model: layers, the values that go into each, shapes, data format and weights."""
 
 import itertools
 import re
@@ -26,21 +26,21 @@ Shape = tuple[int, ...]
 
 
 class Network(Listed):
-    """Layers, and which values go into each; a subclass says how they are put together.
+    """Layers, and the values that go into each; a subclass defines how they are connected.
 
     Attributes
     ----------
     _items : list of Layer or Network
-        What `layers` shows: models among them are layers too.
+        The entries of `layers`: layers, and models used as layers.
     _entries : list of Entry
-        Their uses, in order.
+        The uses of the items, in order.
     _outputs : list of int
-        The values that come out.
+        Numbers of the output values.
     _layers, _named : list
-        The layers of all of them, each once, and with their names in files and optimizers.
+        All layers, also those inside models, each once; and with their names in files and optimizers.
     """
 
-    kind = "Model"  # how error messages begin
+    kind = "Model"  # the beginning of error messages
     default_name = "functional"
     _merges = False
 
@@ -65,24 +65,24 @@ class Network(Listed):
         self.seed: int = new_seed() if seed is None else check_seed(self.kind, seed)
         self._trainable = arguments.flag(self.kind, "trainable", trainable)
         self._data_format = data_format
-        self._settled_format: str | None = None  # what the layers were built for
-        self._builds = Claims()  # of those who build
+        self._settled_format: str | None = None  # the format that the layers were built for
+        self._builds = Claims()  # who is building
         self._items: list[Any] = []
         self._entries: list[Entry] = []
         self._outputs: list[int] = []
-        self._flat: Inliner | None = None  # what `_inlined` found, until the items are others
+        self._flat: Inliner | None = None  # the result of `_inlined`, until the items change
         self._layers: list[Layer] = []
         self._named: list[tuple[str, Layer]] = []
         self._nodes: list[Node] = []  # its uses as a layer
         self._input_shapes: list[Shape] | None = None  # of one sample, in the model's data format
         self._own: set[Layer] = set()  # the layers that this model built
-        self._claims = Claims()  # of those who train the model
+        self._claims = Claims()  # who is training the model
 
     def _forget_plans(self) -> None:
-        """Forget what was made for the layers as they were; `Predictor` does."""
+        """Forget what was computed for the previous layers; `Predictor` overrides it."""
 
     def _take_items(self) -> None:
-        """Take notice of the items and entries as they are now."""
+        """Update everything that depends on the items and entries."""
         self._flat = None
         self._named = []
         seen: set[int] = set()
@@ -93,28 +93,28 @@ class Network(Listed):
         self._layers = [layer for _, layer in self._named]
 
     def _inlined(self) -> Inliner:
-        """Return what a plan runs, and the models in this one."""
+        """Return the flow that a plan runs, with the models inside this one."""
         flat = self._flat
-        if flat is None or flat.inner:  # models in it may be others every time
+        if flat is None or flat.inner:  # models inside may have changed
             flat = self._flat = Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
         return flat
 
     @property
     def where(self) -> str:
-        """How error messages about the model as a layer begin."""
+        """The beginning of error messages about the model as a layer."""
         return f"{self.kind} {self.name!r}"
 
     @property
     def shown(self) -> str:
-        """The name as tables and messages show it: on one line, and no longer than is useful."""
+        """The name as tables and messages show it: on one line, and cut if it is long."""
         return short(self.name)
 
     @property
     def trainable(self) -> bool:
-        """Whether `fit` changes the weights: setting it sets that of every layer, as in Keras.
+        """Whether `fit` changes the weights; setting it sets `trainable` of every layer, as in Keras.
 
-        False is for the whole model, whatever its layers say, also those that are added later; a batch
-        normalisation goes by its own.
+        False holds for the whole model, whatever its layers have, including layers that are added later;
+        whether a batch normalisation uses the batch's statistics depends on its own `trainable`.
         """
         return self._trainable
 
@@ -125,33 +125,33 @@ class Network(Listed):
             item.trainable = self._trainable
 
     def _learning(self) -> list[tuple[str, Layer]] | None:
-        """Return the layers whose weights are trained, by name; None where the whole model is frozen."""
+        """Return the layers whose weights are trained, by name; None if the whole model is frozen."""
         return [(name, layer) for name, layer in self._named if layer.trainable] if self._trainable else None
 
     @property
     def layers(self) -> list[Any]:
-        """The layers in order, in a new list; models among them are layers."""
+        """The layers in order, in a new list; models among them count as layers."""
         return list(self._items)
 
     @property
     def data_format(self) -> str:
-        """Layout of the images that the model takes and gives."""
+        """Layout of the model's input and output images."""
         return self._agreed_format() or "channels_last"
 
     def _agreed_format(self) -> str | None:
-        """Return the format that the model and its layers agree on; None where nobody was told one."""
+        """Return the format that the model and its layers were given; None if none was given."""
         return self._settled_format
 
     # --- shapes -------------------------------------------------------------------------------
 
     @property
     def _input_shape(self) -> Shape | None:
-        """The shape of a sample of the one input."""
+        """One sample's shape of the only input."""
         return self._input_shapes[0] if self._input_shapes is not None else None
 
     @property
     def input_shape(self) -> Any:
-        """Shape of the input, None standing for the batch; a list where there are several."""
+        """Shape of the input with None for the batch; a list if there are several."""
         self._need_built("input_shape")
         assert self._input_shapes is not None
         shapes = [(None, *shape) for shape in self._input_shapes]
@@ -159,18 +159,18 @@ class Network(Listed):
 
     @property
     def output_shape(self) -> Any:
-        """Shape of the output, None standing for the batch; a list where there are several."""
+        """Shape of the output with None for the batch; a list if there are several."""
         self._need_built("output_shape")
         shapes = [(None, *self._outer_shape(shape)) for shape in self._inner_output_shapes()]
         return shapes[0] if len(shapes) == 1 else shapes
 
     def _inner_input_shapes(self) -> list[Shape]:
-        """Return the shapes of a sample of the inputs, channels last."""
+        """Return one sample's shape for each input, channels last."""
         assert self._input_shapes is not None
         return [self._inner_shape(shape) for shape in self._input_shapes]
 
     def _inner_output_shapes(self) -> list[Shape]:
-        """Return the shapes of a sample of the outputs, channels last."""
+        """Return one sample's shape for each output, channels last."""
         assert self._input_shapes is not None
         flow = self._inlined().flow
         shapes = self._inner_input_shapes()
@@ -178,7 +178,7 @@ class Network(Listed):
         return [shapes[value] for value in flow.outputs]
 
     def _inner_output_shape(self) -> Shape:
-        """Return the shape of a sample of the one output, channels last."""
+        """Return one sample's shape of the only output, channels last."""
         return self._inner_output_shapes()[0]
 
     def _inner_shape(self, shape: Shape) -> Shape:
@@ -188,7 +188,7 @@ class Network(Listed):
         return turned_out(shape, self.data_format)
 
     def _given_shape(self, shape: Any) -> Shape:
-        """Return an input shape as the user gave it, without the batch."""
+        """Return an input shape given by the user, checked, without the batch."""
         expected = (
             f"{self.kind}: input_shape must be a tuple of positive ints without the batch, got {shape!r}"
         )
@@ -204,12 +204,12 @@ class Network(Listed):
     # --- layers -------------------------------------------------------------------------------
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
-        """Return the layer of that name or number.
+        """Return the layer with that name or number.
 
         Raises
         ------
         ValueError
-            When there is none.
+            When there is no such layer.
         """
         if index is not None and -len(self._items) <= index < len(self._items):
             return self._items[index]
@@ -227,11 +227,11 @@ class Network(Listed):
         return self._input_shapes is not None and bool(self._items) and all(e.built for e in self._layers)
 
     def _build_for(self, where: str, input_shape: Any) -> None:
-        """Create the weights, for this shape where the model does not know it."""
+        """Create the weights; a subclass uses `input_shape` if its input's shape is not known yet."""
         self._build_layers(where)
 
     def _build_layers(self, where: str) -> None:
-        """Build what is not built yet; one thread after the other, and never one build inside another."""
+        """Build layers that are not built yet: one thread at a time, and never one build inside another."""
         with builders():
             alone(
                 where, lambda _: f"the model {self.name!r}", (self._builds,), self._build_each, "being built"
@@ -260,14 +260,14 @@ class Network(Listed):
 
     @staticmethod
     def _given_to(layer: Layer, inputs: Sequence[int], shapes: Sequence[Shape], data_format: str) -> Any:
-        """Return what a layer is built for: the shape of its input as it sees it, or those of all inputs."""
+        """Return the shape to build a layer for: its input's in the layer's format, or all inputs' shapes."""
         layer._meet_format(data_format)
         if layer._merges:
             return tuple(layer._outer(shapes[value]) for value in inputs)
         return layer._outer(shapes[inputs[0]])
 
     def _take_shapes(self, shapes: Sequence[Shape], data_format: str, own: set[Layer]) -> None:
-        """Take notice of having been built as a part of another model."""
+        """Take the shapes and the format for which the model was built as a part of another model."""
         if self._input_shapes is None:
             self._settled_format = data_format
             self._input_shapes = [turned_out(shape, data_format) for shape in shapes]
@@ -275,7 +275,7 @@ class Network(Listed):
             self._trace()
 
     def _trace(self) -> None:
-        """Note the uses of the layers as a graph, whose tensors are what `input` and `output` are."""
+        """Record the uses of the layers as a graph, whose tensors are `input` and `output`."""
 
     def _build_layer(self, number: int, layer: Layer, shape: Any, before: str) -> None:
         where = f"{self.kind}: layer {number} ({layer.shown}, {type(layer).__name__})"
@@ -289,7 +289,7 @@ class Network(Listed):
         if trainer is not None and trainer is not self._claims.owner():
             raise RuntimeError(f"{where} is already training, in {trainer.where}: wait until that has ended")
         layer.key = number
-        built, layer.built = layer.built, False  # it is the model that has it built again
+        built, layer.built = layer.built, False  # so that the model builds it again
         try:
             layer.build(shape, dtype=self.dtype, seed=self.seed)
         except ValueError as error:
@@ -298,7 +298,7 @@ class Network(Listed):
         self._own.add(layer)
 
     def _flow(self) -> Flow:
-        """Return what a plan runs; ValueError where a layer was built for something else by itself."""
+        """Return the flow that a plan runs; ValueError if a layer was built for another input or dtype."""
         assert self._input_shapes is not None
         flow, data_format = self._inlined().flow, self.data_format
         shapes = self._inner_input_shapes()
@@ -314,7 +314,7 @@ class Network(Listed):
         return flow
 
     def _first_row(self) -> list[Layer]:
-        """Return the layers that the one input goes through before anything branches off."""
+        """Return the layers behind the only input up to the first branch."""
         flow = self._inlined().flow
         if flow.n_inputs > 1 or not flow.uses or flow.readers[0] > 1:
             return []
@@ -323,7 +323,7 @@ class Network(Listed):
         return [use.layer for use in uses]
 
     def _first_called(self) -> str:
-        """Return what error messages call what takes the input."""
+        """Return the name that error messages use for the receiver of the input."""
         return "the model"
 
     def _need_built(self, what: str) -> None:
@@ -334,7 +334,7 @@ class Network(Listed):
             )
 
     def _not_in_training(self, where: str) -> None:
-        """Refuse what would pull the ground from under a training that goes on."""
+        """Raise if the model is being trained, since the caller would change what the training uses."""
         owner = self._claims.owner()
         if owner is not None:
             raise RuntimeError(
@@ -344,7 +344,7 @@ class Network(Listed):
     # --- weights ------------------------------------------------------------------------------
 
     def count_params(self) -> int:
-        """Return how many numbers the model keeps: weights, and state such as moving averages."""
+        """Return the number of stored elements: weights, and states such as moving averages."""
         self._need_built("count_params")
         return sum(layer.count_params() for layer in self._layers)
 
@@ -360,7 +360,7 @@ class Network(Listed):
         Raises
         ------
         ValueError
-            When their number or a shape differs; then nothing has changed.
+            When their number or a shape differs; the model is unchanged then.
         """
         self._need_built("set_weights")
         where = f"{self.kind}.set_weights"
@@ -387,6 +387,6 @@ class Network(Listed):
 
 
 def unused(name: str, names: set[str]) -> str:
-    """Return name with the first number behind it that makes it new: conv2d, conv2d_1, conv2d_2."""
+    """Return the name with the smallest number that makes it unique: conv2d, conv2d_1, conv2d_2."""
     base = re.sub(r"_\d+$", "", name)
     return next(new for new in (f"{base}_{number}" for number in itertools.count(1)) if new not in names)

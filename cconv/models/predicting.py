@@ -1,7 +1,7 @@
-"""How a model is used: predict, over plans that are kept.
+"""`predict`, with plans that are kept between calls.
 
-`Predictor` is what a model has before it can learn: what it takes, and plans that are made when they are
-first needed. It knows of layers only what a plan needs.
+`Predictor` is a model without training: its boundary, and plans that are made when they are first needed. Of
+the layers it uses only what a plan needs.
 """
 
 import sys
@@ -26,14 +26,14 @@ from cconv.models import nesting
 from cconv.models.feeding import PREDICTION, Feeder, Given, optional_count
 from cconv.models.frozen import Frozen
 
-# Of the outputs of what does not say how many batches it has: an iterator may have no end.
+# Limit of the outputs collected from a source of unknown length, since an iterator may never end.
 COLLECTED_BYTES = 1 << 30
 
 
 class Predictor(Feeder):
-    """Predict, for a model that is layers in a row."""
+    """Predict, for every model."""
 
-    _frozen = False  # whether nobody can write into the weights
+    _frozen = False  # whether the weights are read-only
 
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
@@ -41,10 +41,10 @@ class Predictor(Feeder):
 
     @property
     def fuse(self) -> bool:
-        """Whether layers in a row may be computed as one; False is for finding errors.
+        """Whether layers in a row may be computed together; set it to False to look for errors.
 
-        The results have the same bits, but for a batch normalisation folded into the weights at inference:
-        that is the same within rounding.
+        The results have the same bits, except for a batch normalisation folded into the weights at inference:
+        these agree within rounding.
         """
         return self._fuse
 
@@ -59,18 +59,18 @@ class Predictor(Feeder):
         self._plans = PlanCache()
 
     def _plain_shape(self) -> tuple[int, ...] | None:
-        """Return the shape of the samples that may take the short way; None where none may."""
+        """Return the sample shape for which `_predict_directly` works; None if it does not for this model."""
         one = len(self._outputs) == 1 and self._outs.form != "dict" and len(self._input_shapes or ()) == 1
         return self._input_shape if one and self.data_format == "channels_last" else None
 
     def _is_plain(self, x: ArrayLike, plans: PlanCache) -> TypeGuard[np.ndarray]:
-        """Whether the kernels can be given these samples as they are: no plan, no such sample."""
+        """Whether the kernels can use these samples without conversion; False if no plan exists yet."""
         if type(x) is not np.ndarray or x.shape[1:] != plans.plain or x.dtype != self.dtype:
             return False
         return len(x) > 0 and is_plain(x)
 
     def _inference_plan(self, plans: PlanCache) -> RecordedPlan:
-        """Return a plan that nobody is in, ready for the weights as they are now; to be put back."""
+        """Return an idle plan, up to date with the weights; the caller must put it back."""
         plan = plans.take()
         if plan is None:
             plan = self._new_plan(training=False)
@@ -81,7 +81,7 @@ class Predictor(Feeder):
         return plan
 
     def _new_plan(self, training: bool) -> RecordedPlan:
-        """Return a plan of the layers as they are; ValueError where one was built for something else."""
+        """Return a plan of the layers; ValueError if one was built for another input or dtype."""
         flow = self._flow()
         return RecordedPlan(flow, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
 
@@ -98,34 +98,35 @@ class Predictor(Feeder):
     ) -> Any:
         """Return the model's outputs, in inference mode.
 
-        Several threads may call this at once, also while one trains; so may callbacks and signal handlers.
+        Several threads may call this at once, also while one trains; callbacks and signal handlers may too.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            Any real dtype, converted batch by batch. Without samples, n = 0, there is nothing to compute.
-            Or whatever else `fit` takes, of several inputs a list or dict; of batches (x, y) only x is used.
+            Any real dtype, converted batch by batch. n = 0 is allowed. Or any other input that `fit` takes;
+            for several inputs a list or dict. Of batches (x, y) only x is used.
         batch_size : int, optional
-            Samples computed at a time; by default up to 256, as many as take 64 MB of memory.
-            The result does not depend on it.
+            Samples computed at a time; by default at most 256, fewer if they need more than 64 MB. The result
+            does not depend on it.
         verbose : {"auto", 0, 1, 2}
-            Accepted as Keras does; nothing is printed.
+            Accepted for Keras' sake; nothing is printed.
         steps : int, optional
-            Batches; by default all. What is known never to end needs it.
+            Number of batches; by default all. Required for data that never end.
         callbacks : Callback or iterable of Callback, optional
-            Whose `on_predict_…` methods are called.
+            Their `on_predict_…` methods are called.
 
         Returns
         -------
         ndarray of shape (n, *output_shape)
-            A new array of the model's dtype. Of several outputs a list, or a dict if the model was given one.
+            A new array of the model's dtype. For several outputs a list, or a dict if the model was given
+            one.
 
         Raises
         ------
         TypeError, ValueError
-            For an `x` that is not what the model takes.
+            When the model does not take such an `x`.
         MemoryError
-            When an iterator without a length goes on until the outputs take 1 GB.
+            When the outputs of an iterator without a length exceed 1 GB.
         """
         where = f"{self.kind}.predict"
         verbosity = verbosity_of(where, verbose)
@@ -138,7 +139,7 @@ class Predictor(Feeder):
     def _predict(
         self, where: str, x: Any, batch_size: int | None, verbosity: int, callbacks: Any, steps: int | None
     ) -> Any:
-        """Return the outputs, batch by batch."""
+        """Return the outputs, computed batch by batch."""
         batches = self._unlabelled(where, x, batch_size, steps)
         expected = batches.steps if batches is not None else 0
         n = batches.n if batches is not None else 0
@@ -158,7 +159,7 @@ class Predictor(Feeder):
         return self._outs.given_out([self._as_outside(output.all()) for output in outputs])
 
     def _unlabelled(self, where: str, x: Any, batch_size: int | None, steps: int | None) -> Source | None:
-        """Return batches of samples alone; None where there is no sample."""
+        """Return a source of samples without targets; None if there are no samples."""
         if kind_of(x) not in (ARRAY, STORED):
             return self._source(where, Given(x), batch_size, steps, PREDICTION)
         samples = self._read(where, x, may_be_empty=True)
@@ -171,7 +172,7 @@ class Predictor(Feeder):
         return self._cut(boundary, data, batch_size, steps, PREDICTION) if data.n else None
 
     def _fill(self, outputs: "list[_Collected]", batches: Source, calls: CallbackList) -> None:
-        """Write the output of every sample into its row, channels last."""
+        """Compute all batches, and collect each sample's output, channels last."""
         plans = self._plans
         plan = self._inference_plan(plans)
         with batches:
@@ -193,17 +194,17 @@ class Predictor(Feeder):
     def _predict_directly(
         self, x: ArrayLike, batch_size: int | None, out: np.ndarray | None = None
     ) -> np.ndarray | None:
-        """Return the outputs for what the kernels can be given as it is, in one batch; None for all else.
+        """Return the outputs for one batch that needs no conversion; None for all other inputs.
 
-        They are a new array, or `out`.
+        The result is a new array, or `out`.
 
-        The microseconds that are saved are most of a small network's latency.
+        This saves a few microseconds, which are most of a small network's latency.
         """
         plans = self._plans
         rows = plans.rows if batch_size is None else batch_size
         if not self._is_plain(x, plans) or type(rows) is not int or len(x) > rows:
             return None
-        idle = plans.idle.plans  # `take` and `put_back`, without their calls
+        idle = plans.idle.plans  # `take` and `put_back` written out, to save the calls
         try:
             plan = idle.pop()
         except IndexError:
@@ -222,10 +223,10 @@ class Predictor(Feeder):
 
     @controlled
     def freeze(self) -> Frozen:
-        """Return what the model predicts now as a `Frozen`, whose weights are a copy that never changes.
+        """Return the model in its current state as a `Frozen`, with a copy of the weights that never changes.
 
-        It predicts with the same bits, in less time for few samples: what follows from the weights is
-        computed once, and not at every call, since here somebody may have written into them meanwhile.
+        It predicts the same bits, and small batches faster: values that depend on the weights are computed
+        once. `predict` checks at every call whether the weights were changed.
 
         Raises
         ------
@@ -244,23 +245,23 @@ class Predictor(Feeder):
 
     @controlled
     def __call__(self, x: Any, training: bool | None = None) -> Any:
-        """Return the model's outputs for one batch; for tensors of a graph, what comes out of it as a layer.
+        """Return the model's outputs for one batch; for symbolic tensors use the model as a layer.
 
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            As for `predict`. KerasTensors: the model becomes a layer of another one.
+            As for `predict`. With KerasTensors the model becomes a layer of another model.
         training : bool, optional
-            True: layers do what they do in training, such as dropout, and batch normalisation takes the
-            batch's own mean and moves its averages. No weights change. In a graph False: they do what they
-            do at inference also while the other model learns.
+            True: layers act as in training: dropout is applied, and batch normalisation uses the batch's mean
+            and updates its moving averages. No weights change. In a graph only None and False are allowed;
+            with False the model acts as at inference even while the other model trains.
 
         Raises
         ------
         RuntimeError
             With `training` while the model is training.
         TypeError, ValueError
-            For an `x` that is not what the model takes.
+            When the model does not take such an `x`.
         """
         where = f"{self.kind}.__call__"
         if is_symbolic(x):
@@ -275,7 +276,7 @@ class Predictor(Feeder):
         return self._outs.given_out([self._as_outside(y) for y in outputs])
 
     def _forward_in_training(self, xs: tuple[np.ndarray, ...], done: int) -> list[np.ndarray]:
-        """Return the outputs of a batch, layer by layer; the first `done` have been computed."""
+        """Return the outputs of a batch, layer by layer; the first `done` layers were applied before."""
         flow = self._flow()
         values = {(flow.value_of(done - 1) if done else 0) + number: x for number, x in enumerate(xs)}
         for number, use in enumerate(flow.uses[done:], start=done):
@@ -308,7 +309,7 @@ class _Collected:
         self._done = self._nbytes = 0
 
     def put(self, y: np.ndarray) -> np.ndarray:
-        """Keep the outputs of a batch; return where they are kept."""
+        """Store the outputs of a batch; return the array that holds them."""
         if self._rows is not None:
             rows = self._rows[self._done : self._done + len(y)]
             rows[...] = y
@@ -330,7 +331,7 @@ class _Collected:
 
 
 def verbosity_of(where: str, verbose: Any) -> int:
-    """Return `verbose` as a number; "auto" stands for 1."""
+    """Return `verbose` as a number; "auto" means 1."""
     if verbose == "auto" or verbose is True:
         return 1
     if verbose not in (0, 1, 2):

@@ -1,6 +1,6 @@
-"""What the ranks of a distributed training tell each other, beside gradients.
+"""What the ranks of a distributed training send each other, besides gradients.
 
-Rank 0 has the user's callbacks. What these change in the training, the others hear behind every event.
+Rank 0 runs the user's callbacks. After every event the other ranks receive what the callbacks changed.
 """
 
 import hashlib
@@ -13,12 +13,12 @@ from cconv.distributed import MPI
 from cconv.models import files
 from cconv.models.checkpoints import Checkpoint, asked_for
 
-# Events behind which only the end of the training and the learning rate are told: there are many.
+# After these frequent events only `stop_training` and the learning rate are sent.
 OFTEN = ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_begin", "on_test_batch_end")
 
 
 def digest(model: Any) -> str:
-    """Return a hash of the bits of a model: weights, states, what its optimizer remembers.
+    """Return a hash of a model's bits: weights, states, and the optimizer's state.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def digest(model: Any) -> str:
 
 
 class RankedCallbacks(CallbackList):
-    """The callbacks of a rank, each of whose events is one of all ranks.
+    """The callbacks of a rank; every event is an event of all ranks.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class RankedCallbacks(CallbackList):
         As for `CallbackList`.
     ranks : MPI
     heard : list of Callback, optional
-        Those that are called, if not all are: by the other ranks only the history.
+        The callbacks that are called if not all are: on ranks other than 0 only the history.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RankedCallbacks(CallbackList):
         self._model, self._ranks, self._where = model, ranks, where
 
     def call(self, event: str, *args: Any) -> None:
-        """Call the method named `event` of every callback; on all ranks be where rank 0 is behind it."""
+        """Call the method `event` of every callback; then all ranks take over rank 0's changes."""
         model, ranks = self._model, self._ranks
         if event == "on_epoch_end":
             self._compare(args[0])
@@ -73,7 +73,7 @@ class RankedCallbacks(CallbackList):
             share(model, ranks, watched and digest(model) != before)
 
     def _compare(self, epoch: int) -> None:
-        """Refuse to go on where the ranks have not the same bits."""
+        """Raise RuntimeError if the ranks' weights differ in any bit."""
         found = self._ranks.each(digest(self._model))
         if len(set(found)) > 1:
             raise RuntimeError(
@@ -87,7 +87,7 @@ def _overrides(event: str) -> Any:
 
 
 def share(model: Any, ranks: MPI, changed: bool) -> None:
-    """Let all ranks have rank 0's layers that learn and, if they have `changed`, its weights."""
+    """Send rank 0's `trainable` flags to all ranks and, if it has `changed`, its weights."""
     learn = model.trainable, [bool(layer.trainable) for _, layer in model._named]
     changed, *told = ranks.broadcast((changed, *learn))
     if ranks.rank and learn != tuple(told):
@@ -108,20 +108,20 @@ def share(model: Any, ranks: MPI, changed: bool) -> None:
 def callbacks_of(
     callbacks: Any, history: History, model: Any, params: dict[str, Any], where: str, ranks: MPI | None
 ) -> CallbackList:
-    """Return the callbacks of a training; of other ranks than 0 only the history is called."""
+    """Return the callbacks of a training; on ranks other than 0 only the history is called."""
     if ranks is None:
         return CallbackList(callbacks, model, params, where)
     return RankedCallbacks(callbacks, model, params, where, ranks, [history])
 
 
 def tell(history: History, ranks: MPI | None) -> None:
-    """Let all ranks have rank 0's history, in which is what its callbacks have added."""
+    """Send rank 0's history, with the entries of its callbacks, to all ranks."""
     if ranks is not None:
         history.epoch, history.history = ranks.broadcast((history.epoch, history.history))
 
 
 def seeded(model: Any, ranks: MPI | None) -> None:
-    """Let the models of all ranks draw as that of rank 0."""
+    """Give the models of all ranks the seed of rank 0."""
     seed = model.seed if ranks is None else ranks.broadcast(model.seed)
     if model.seed != seed:
         model.seed = seed
@@ -129,7 +129,7 @@ def seeded(model: Any, ranks: MPI | None) -> None:
 
 
 def begin(where: str, model: Any, ranks: MPI | None, **told: Any) -> None:
-    """Refuse trainings that are not the same; let all ranks have rank 0's weights."""
+    """Refuse trainings that differ between ranks; send rank 0's weights to all ranks."""
     if ranks is None:
         return
     known = {
@@ -142,12 +142,12 @@ def begin(where: str, model: Any, ranks: MPI | None, **told: Any) -> None:
 
 
 def saved_of(where: str, resume_from: Any, backup: Any, ranks: MPI | None) -> Checkpoint | None:
-    """Return the checkpoint that `fit` is to begin with: the one that rank 0 takes."""
+    """Return the checkpoint that `fit` begins with: on all ranks the one that rank 0 chose."""
     if ranks is None:
         return asked_for(where, resume_from, backup)
     found = asked_for(where, resume_from, backup) if not ranks.rank else None
     path = ranks.broadcast(None if found is None else found.path)
     if path is not None and found is None:
         found = Checkpoint(path)
-    ranks.each(None)  # nobody writes the next one before all have read this
+    ranks.each(None)  # all ranks must have read it before the next one is written
     return found

@@ -1,7 +1,7 @@
-"""The scores that a model gives classes, and their gradient with respect to what one of its layers gives.
+"""The class scores of a model, and their gradients with respect to a layer's output.
 
-A score is what stands in front of the softmax or sigmoid at the model's end: that squeezes every number to
-the range from 0 to 1, so that its gradient vanishes where the model is sure.
+A score is the input of the softmax or sigmoid at the model's end. These functions map every number to the
+range from 0 to 1, so their gradients vanish where the model is certain.
 """
 
 import copy
@@ -24,18 +24,18 @@ from cconv.models.feeding import Feeder
 from cconv.models.flowing import Entry, Inliner
 from cconv.models.network import Network
 
-WATCHED_ROWS = 32  # samples whose outputs are all kept at a time
+WATCHED_ROWS = 32  # samples at a time for which the outputs of all layers are kept
 
 
 class Attention(NamedTuple):
-    """What a layer gives for a batch, and what of a class's score depends on it.
+    """The output of a layer for a batch, and the gradient of a class' score with respect to it.
 
     Attributes
     ----------
     output : ndarray of shape (n, h, w, c)
-        Of the layer, channels last.
+        Output of the layer, channels last.
     gradient : ndarray of shape (n, h, w, c)
-        Of the score of each sample's class with respect to it.
+        Gradient of the score of each sample's class with respect to it.
     """
 
     output: np.ndarray
@@ -43,25 +43,25 @@ class Attention(NamedTuple):
 
 
 class _Logits:
-    """Asks a plan, as a loss does, to end in front of a softmax or sigmoid."""
+    """Takes a loss' place in a plan, so that the plan ends in front of a softmax or sigmoid."""
 
     def from_logits_of(self, activation: str) -> bool:
-        """Whether the output should be what goes into that activation."""
+        """Whether the plan's output should be the input of that activation."""
         return True
 
 
 class _Watching(Plan):
-    """A plan that goes back as far as one value, and gives that and its gradient."""
+    """A plan that goes back as far as one value, and returns this value and its gradient."""
 
     def __init__(self, flow: Flow, watched: int) -> None:
         self._watched = watched
-        # Each layer is a step of its own: every value is there, and none is computed again.
+        # Each layer is a step of its own, so every value exists, and none is computed again.
         super().__init__(flow, training=True, seed=0, loss=_Logits(), fuse=False)
 
     def attention(self, dy: np.ndarray) -> Attention:
-        """Return copies of the value of the last `forward` and its gradient, from that of the output."""
+        """Return copies of the value that the last `forward` watched, and of its gradient."""
         y = self._value
-        self._gradient = np.zeros_like(y)  # of a model whose score does not depend on it
+        self._gradient = np.zeros_like(y)  # stays if the score does not depend on y
         self.backward(dy)
         return Attention(y, self._gradient)
 
@@ -88,24 +88,24 @@ class _Watching(Plan):
 
 
 class Scores:
-    """A model as a function from images to the scores of classes; what belongs to the model stays as it is.
+    """A model as a function from images to class scores; the model itself is not changed.
 
     Parameters
     ----------
     where : str
-        How error messages begin.
+        The beginning of error messages.
     model : Sequential or Model
         Built, with one input of images, and one output: a score for each class.
 
     Attributes
     ----------
     classes : int
-        How many there are.
+        Number of classes.
 
     Raises
     ------
     TypeError, ValueError
-        For anything else.
+        For any other model.
     """
 
     def __init__(self, where: str, model: Any) -> None:
@@ -129,12 +129,12 @@ class Scores:
         self._rows = model._inference_batch(where, None)
 
     def batch(self, x: ArrayLike) -> np.ndarray:
-        """Return one image, or several, as a batch; as in `fit`, grey ones may lack the axis of channels.
+        """Return one image, or several, as a batch; as in `fit`, grey images may lack the channel axis.
 
         Raises
         ------
         TypeError, ValueError
-            When it has another shape.
+            When x has another shape.
         """
         expected = self._shape
         given = arguments.real_array(self._where, "x", x, None)
@@ -148,24 +148,24 @@ class Scores:
         return batch
 
     def images(self, x: ArrayLike) -> np.ndarray:
-        """Return what `batch` returns in the model's dtype, channels last."""
+        """Return the result of `batch` in the model's dtype, channels last."""
         last = to_channels_last(self.batch(x), self._model.data_format)
         return np.ascontiguousarray(last, dtype=self._model.dtype)
 
     def of(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores of a batch that `images` gave, (n, classes)."""
+        """Return the scores (n, classes) of a batch from `images`."""
         plan = Plan(self._flow, training=False, seed=0, loss=_Logits())
         rows = self._rows
         parts = [images[begin : begin + rows] for begin in range(0, len(images), rows)]
         return np.concatenate([plan.forward(part).copy() for part in parts])
 
     def chosen(self, images: np.ndarray, class_index: Any) -> np.ndarray:
-        """Return the class of each image: those that are given, or the ones with the highest scores.
+        """Return the class of each image: the given ones, or those with the highest scores.
 
         Raises
         ------
         TypeError, ValueError
-            When it is no class of the model, or there is not one for each image.
+            When a class is not one of the model's, or there is not one for each image.
         """
         if class_index is None:
             return self.of(images).argmax(axis=1)
@@ -181,21 +181,21 @@ class Scores:
         return np.array(given * len(images) if one else given, np.intp)
 
     def attention(self, images: np.ndarray, layer: Any, classes: np.ndarray) -> Attention:
-        """Return what a layer gives for a batch, and the gradient of the score of each sample's class.
+        """Return a layer's output for a batch, and the gradient of each sample's class score.
 
         Parameters
         ----------
         images : ndarray
-            What `images` gave.
+            The result of `images`.
         layer : Layer, str, int or None
-            The layer, its name or number; by default the last that gives images and is no pooling.
+            The layer, its name or number; by default the last one that returns images and is not a pooling.
         classes : ndarray of int
-            What `chosen` gave.
+            The result of `chosen`.
 
         Raises
         ------
         TypeError, ValueError
-            For a layer that is not the model's, or gives no images.
+            For a layer that is not the model's, or does not return images.
         """
         plan = _Watching(self._flow, self._flow.value_of(self._number(layer)))
         wanted = np.eye(self.classes, dtype=images.dtype)[classes]
@@ -229,7 +229,7 @@ class Scores:
         return found[-1]
 
     def _named(self, layer: Any) -> Layer:
-        """Return the layer that is meant by itself, a name or a number; of a model that which ends it."""
+        """Return the layer given by itself, by name or by number; for a nested model its last layer."""
         named, items = list(_all_of(self._model._items)), self._model.layers
         if isinstance(layer, Layer | Network):
             found = [(name, entry) for name, entry in named if entry is layer]
@@ -252,7 +252,7 @@ class Scores:
 
 
 def _all_of(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every layer and model among the items, and in models among them, with its name in files."""
+    """Yield every layer and model among the items, and inside nested models, with its name in files."""
     for item in items:
         yield f"{path}{item.name if isinstance(item, Network) else item.shown}", item
         if isinstance(item, Network):
@@ -260,14 +260,14 @@ def _all_of(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _giving(item: Any) -> Layer:
-    """Return the layer that gives what an item of a model gives."""
+    """Return the layer whose output is the item's output."""
     while isinstance(item, Network):
         item = item._entries[item._outputs[0] - len(item._input_shapes or ())].item
     return item
 
 
 def _frozen(layers: Sequence[Layer]) -> list[Layer]:
-    """Return copies that have the weights and keep no gradients, one of each layer."""
+    """Return copies that share the weights and keep no gradients, one for each layer."""
     twins: dict[int, Layer] = {}
     for layer in layers:
         if id(layer) not in twins:

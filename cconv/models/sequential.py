@@ -1,4 +1,4 @@
-"""`Sequential`: layers in a row, as Keras has it."""
+"""`Sequential`: layers in a row, as in Keras."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,18 +26,18 @@ class Sequential(Model):
     Parameters
     ----------
     layers : iterable of Layer or model, optional
-        More can be added by `add`. The first may be an `Input`, or have ``input_shape=``; the
-        model is built as soon as the shape of its input is known, at the latest by `fit`.
+        `add` appends more. The first may be an `Input`, or have ``input_shape=``; the model is built as soon
+        as its input's shape is known, at the latest by `fit`.
     name : str, optional
-        Shown nowhere but kept.
+        Stored with the model, as in Keras; summaries and messages show it.
     seed : int, optional
         Fixes everything random: initial weights, shuffling, dropout, augmentation. By default it
         comes from `cconv.utils.set_random_seed`, else from the operating system.
     dtype : dtype
         float32 or float64: of the weights and of everything computed.
     data_format : {"channels_last", "channels_first"}, optional
-        Layout of the images that the model takes and gives; converted once, at its boundary. By
-        default that of the layers that were told one; a layer that was told another is refused.
+        Layout of the model's input and output images, converted once at its boundary. By default the format
+        that layers were given; layers with another format are refused.
     trainable : bool
         False: `fit` changes no weights, whatever the layers say.
 
@@ -46,17 +46,17 @@ class Sequential(Model):
     layers : list of Layer
         In order.
     seed : int
-        As given or drawn.
+        As given, or drawn.
     optimizer, loss : Optimizer, Loss or None
         Set by `compile`.
     history : History or None
-        Of the last `fit`.
+        History of the last `fit`.
     stop_training : bool
-        Set it during `fit`, and training ends after the batch.
+        If set to True during `fit`, training ends after the batch.
     fuse : bool
-        True: some layers in a row are computed as one (batch normalisation as a part of the layer in
-        front of it when the model predicts: the same within rounding; all else has the same bits). Set
-        it to False to see each layer at its own work.
+        Whether some layers in a row are computed together. All results have the same bits, except for a batch
+        normalisation that is folded into the layer in front of it at inference: these agree within rounding.
+        Set it to False to compute layer by layer.
 
     Examples
     --------
@@ -83,13 +83,14 @@ class Sequential(Model):
         data_format: str | None = None,
         trainable: bool = True,
     ) -> None:
-        Trainer.__init__(self, name, seed, dtype, data_format, trainable)  # there is no graph for Model's
-        self._traced: list[tuple[Any, KerasTensor]] = []  # the items, each with what comes out of it
+        Trainer.__init__(self, name, seed, dtype, data_format, trainable)  # not Model's, which needs a graph
+        self._traced: list[tuple[Any, KerasTensor]] = []  # the items, each with its output tensor
         self._input_layer: InputLayer | None = None
         self._take_items()
         chain = list(layers or ())
         if all(isinstance(layer, Layer | Network) for layer in chain):
-            # What a later layer was told counts for the first too, which may be built as soon as it is added.
+            # A later layer's format counts for the first layer too, which may be built as soon as it is
+            # added.
             self._settled_format = agreed_format(chain, None, data_format, None)
         for layer in chain:
             self.add(layer)
@@ -102,7 +103,7 @@ class Sequential(Model):
         TypeError
             When it is not a layer.
         ValueError
-            When a layer of that name is there already, its input cannot be what comes before, or it was told
+            When the name is used already, the layer cannot take the previous layer's output, or it was given
             another data format than the model or another layer.
         RuntimeError
             While the model is training.
@@ -141,7 +142,7 @@ class Sequential(Model):
             raise
 
     def _check_item(self, layer: Any) -> None:
-        """Refuse what cannot stand in a row, and see to it that it has a name of its own."""
+        """Refuse an item that cannot be in a row, and make sure that its name is unique."""
         check_depth("Sequential.add", layer)
         if layer._merges or (isinstance(layer, Model) and not _is_single(layer)):
             raise ValueError(
@@ -154,15 +155,15 @@ class Sequential(Model):
             layer.name = unused(layer.name, names)
 
     def _shape_of_first(self, layer: Any) -> tuple[int, ...] | None:
-        """Return the shape of the input as far as the first layer knows it."""
+        """Return the input's shape if the first layer knows it."""
         if isinstance(layer, Network):
             return layer._input_shape
         shape = layer.input_shape
-        # What a layer was told is in the model's data format, what it was built for in its own.
+        # `input_shape` is given in the model's data format; a built layer has it in its own.
         return self._outer_shape(layer._inner(shape)) if shape is not None and layer.built else shape
 
     def pop(self) -> Any:
-        """Take the last layer off and return it."""
+        """Remove the last layer and return it."""
         if not self._items:
             raise ValueError("Sequential.pop: there are no layers")
         self._not_in_training("Sequential.pop")
@@ -207,7 +208,7 @@ class Sequential(Model):
             self._trace()
 
     def _begin_trace(self, shape: tuple[int, ...]) -> KerasTensor:
-        """Return the tensor of the input."""
+        """Return the input tensor."""
         data_format = self._settled_format if len(shape) == IMAGE else None
         layer = self._input_layer
         told = None if layer is None or not layer._nodes else layer._nodes[0].outputs[0].data_format
@@ -221,13 +222,13 @@ class Sequential(Model):
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        """The tensor that goes in, in a list."""
+        """The input tensor, in a list."""
         self._need_built("inputs")
         return [self._traced[0][1].node.inputs[0]]
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        """The tensor that comes out, in a list."""
+        """The output tensor, in a list."""
         self._need_built("outputs")
         return [self._traced[-1][1]]
 
@@ -253,8 +254,8 @@ class Sequential(Model):
         Parameters
         ----------
         input_shape : tuple of int
-            Of one image, ``(h, w, c)``, or with Keras' None for the batch in front; ``(c, h, w)``
-            if the model is channels_first. Not needed when the first layer knows it.
+            Shape of one image, ``(h, w, c)``, or ``(c, h, w)`` if the model is channels_first. As in Keras,
+            None for the batch may be in front. Not needed if the first layer has an ``input_shape``.
 
         Returns
         -------
@@ -264,8 +265,8 @@ class Sequential(Model):
         Raises
         ------
         ValueError
-            When a layer cannot take what comes before it: the message names the layer, its number
-            and both shapes.
+            When a layer cannot take the previous layer's output: the message names the layer, its number and
+            both shapes.
         RuntimeError
             While the model is training.
         """
@@ -274,7 +275,7 @@ class Sequential(Model):
         return self
 
     def _build_for(self, where: str, input_shape: Any) -> None:
-        """Create the weights for this shape, or what was declared."""
+        """Create the weights for this shape, or for the declared one."""
         if not self._items:
             raise ValueError("Sequential.build: add a layer first")
         if input_shape is not None:
@@ -287,7 +288,7 @@ class Sequential(Model):
     # --- configuration and files --------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return what describes the model without its weights, as plain JSON data."""
+        """Return the model's configuration without its weights, as plain JSON data."""
         return {
             "name": self.name,
             "seed": self.seed,
@@ -299,14 +300,14 @@ class Sequential(Model):
         }
 
     def _unnamed_format(self) -> str | None:
-        """Return the format of the images where it is not Keras' own and no layer that is left names it."""
+        """Return the images' format if it is not Keras' default and no remaining layer names it."""
         rank = None if self._input_shape is None else len(self._input_shape)
         first = self._settled_format == "channels_first" and not named_formats(self._items, rank)
         return self._settled_format if first else None
 
     @classmethod
     def _unbuilt(cls, config: Any) -> Self:
-        """Return the model that `get_config` described before it was built."""
+        """Return the model that `get_config` described, not built."""
         where = "Sequential.from_config"
         entries = ("name", "seed", "dtype", "data_format", "input_shape", "layers")
         if not isinstance(config, Mapping) or not set(entries) <= set(config):

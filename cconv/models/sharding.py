@@ -1,4 +1,4 @@
-"""Into which shards `fit` cuts batches, and which of them this process computes."""
+"""The shards into which `fit` cuts batches, and which of them this process computes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Sharding(NamedTuple):
     Attributes
     ----------
     shards : int
-        Into so many parts, over which gradients of weights are summed one by one.
+        Number of parts of a batch; the gradients of weights are summed part by part.
     ranks : MPI, optional
         The processes that compute them, if there are several.
     """
@@ -28,11 +28,11 @@ class Sharding(NamedTuple):
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that prints, saves and calls callbacks."""
+        """Whether this process prints, saves and calls callbacks."""
         return self.ranks is None or not self.ranks.rank
 
     def cut(self, n: int) -> Cut | None:
-        """Return how a batch of `n` samples is cut; None where it is one piece."""
+        """Return how a batch of `n` samples is cut; None if it is not cut."""
         return None if self.shards == 1 else Cut.of(n, self.shards, self.ranks)
 
     def part(self, n: int) -> slice:
@@ -48,7 +48,7 @@ class Sharding(NamedTuple):
         return batch.x if batch.whole is not None else rows_of(batch.x, part), batch.start + part.start
 
     def whole(self, y: Any, n: int) -> Any:
-        """Return the outputs of all `n` samples of a batch, from those that the processes have computed."""
+        """Return the outputs of all `n` samples of a batch, collected from all processes."""
         if self.ranks is None:
             return y
         bounds = Cut.of(n, self.shards, self.ranks).of_ranks
@@ -56,7 +56,7 @@ class Sharding(NamedTuple):
         return found if isinstance(y, tuple) else found[0]
 
     def rows(self, dy: Any, n: int) -> Any:
-        """Return the rows of the gradients of whole outputs that belong to this process."""
+        """Return this process' rows of the gradients of all outputs."""
         return dy if self.ranks is None else rows_of(dy, self.part(n))
 
 
@@ -71,12 +71,12 @@ def rows_of(arrays: Any, part: slice) -> Any:
 
 
 def sharding_of(where: str, shards: Any, distributed: Any) -> Sharding:
-    """Return what `fit` is told of shards and ranks.
+    """Return the sharding from `fit`'s arguments.
 
     Raises
     ------
     TypeError, ValueError
-        For a number of shards that is none, or ranks that are none; for numbers that do not go together.
+        When `shards` is not a number of shards, `distributed` is not an MPI, or both do not fit together.
     """
     count = positive_int(where, "shards", shards)
     if distributed is None:
@@ -98,8 +98,8 @@ def check_layers(where: str, sharding: Sharding, layers: Sequence[Layer]) -> Non
     Raises
     ------
     ValueError
-        When a layer of the user's own has weights, whose gradients only its `backward` knows to sum; with
-        ranks any of them, since nobody knows whether its samples depend on each other.
+        When a user's layer has weights, since only its `backward` can sum their gradients; with ranks for any
+        layer of the user's, since its samples may depend on each other.
     """
     for layer in layers:
         named = f"the layer {layer.name!r} ({type(layer).__name__})"

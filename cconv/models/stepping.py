@@ -1,4 +1,4 @@
-"""One step of a training: the weights change once, by the gradient of a batch."""
+"""One training step: the weights change once, by the gradient of one batch."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ Named = list[tuple[str, Layer]]  # layers, each with its name
 
 
 class NonFiniteLossError(ValueError, FloatingPointError):
-    """The loss became NaN or infinite; weights and states are those before the step that is named.
+    """The loss became NaN or infinite; weights and states are those from before the named step.
 
     Examples
     --------
@@ -57,14 +57,14 @@ class Stepper(Evaluator):
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self._interrupts = Interrupts()
-        self._sharding: Sharding = WHOLE  # of the `fit` that is on
+        self._sharding: Sharding = WHOLE  # of the current `fit`
 
     @controlled
     def memory(self, batch_size: int = 32) -> Memory:
-        """Return how many bytes training and prediction take, beside the program and the data.
+        """Return how many bytes training and prediction need, besides the program and the data.
 
-        No batch is computed, and no memory taken: a plan is made that asks for all it would use. Layers that
-        `fit` computes where a batch is gathered are counted too.
+        No batch is computed and no memory is used: a plan requests all its memory without touching it. Layers
+        that `fit` computes while a batch is gathered are counted too.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Stepper(Evaluator):
     # --- one training at a time ---------------------------------------------------------------
 
     def _train_alone(self, where: str, work: Callable[[], T]) -> T:
-        """Return ``work()``, a training, while nobody else trains the model, its layers or its optimizer."""
+        """Return ``work()``, a training, while no one else trains the model, its layers or its optimizer."""
 
         def train() -> T:
             try:
@@ -109,7 +109,7 @@ class Stepper(Evaluator):
         return alone(where, self._name_of_taken, self._places(), train, "training")
 
     def _places(self) -> list[Claims]:
-        """Return the claims to the model and all that its training writes to, in one order for all models."""
+        """Return the claims of the model and of all that its training writes to, in a fixed global order."""
         layers = self._plans.places
         if layers is None:
             apart = {id(layer._claims): layer._claims for layer in self._layers}
@@ -117,7 +117,7 @@ class Stepper(Evaluator):
         return [self._claims, *layers, self.optimizer._claims]
 
     def _name_of_taken(self, other: Claim) -> str:
-        """Return the name of what somebody else trains: the model, or what it shares."""
+        """Return the name of what another caller trains: the model, or what it shares."""
         if self._claims.owner() is other:
             return f"the model {self.name!r}"
         shared = [layer.name for layer in self._layers if layer._claims.owner() is other]
@@ -130,7 +130,7 @@ class Stepper(Evaluator):
     # --- one step -----------------------------------------------------------------------------
 
     def _swap_averages(self) -> None:
-        """Let the weights and the means that the optimizer keeps of them change places."""
+        """Exchange the weights and the averages of the weights that the optimizer keeps."""
         self.optimizer._swap_averages(named_params(self._named))
 
     def _training_plan(self) -> RecordedPlan:
@@ -143,7 +143,7 @@ class Stepper(Evaluator):
 
     @controlled
     def _train_step(self, batch: Batch, position: str, meter: Meter) -> float:
-        """Change the weights once; return the loss of the batch before, which `meter` counts too."""
+        """Change the weights once; return the batch's loss before the change, and add it to `meter`."""
         assert batch.y is not None
         plan, learning = self._training_plan(), self._learning()
         kept = [(array, array.copy()) for layer in self._layers for array in layer.state.values()]
@@ -166,7 +166,7 @@ class Stepper(Evaluator):
             self._update(plan, learning)
             self.steps_done += 1
         except BaseException:
-            # A step that does not come to change the weights leaves no trace in the layers' states either.
+            # A step that fails before it changes the weights also leaves the layers' states unchanged.
             for array, before in kept:
                 array[...] = before
             raise
@@ -174,22 +174,22 @@ class Stepper(Evaluator):
         return loss
 
     def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
-        """Change the weights of the layers that were to learn when the step began, as far as they may."""
+        """Change the weights of `learning`, the trainable layers at the step's begin, if still trainable."""
         self._step(plan, learning)
         for _, layer in learning or ():
             if layer.constraints and layer.trainable:
                 layer.constrain()
 
     def _step(self, plan: RecordedPlan, learning: Named | None) -> None:
-        """Let the optimizer make its step."""
+        """Make the optimizer's step."""
         repeated, learning = (None, []) if learning is None else (plan.repeated, learning)
-        # A penalty may have been changed, which `apply` notices.
+        # `apply` must see the penalties, which may have changed.
         if not any([layer.regularizers for _, layer in learning]) and self.optimizer._repeat(repeated):
             return
         params, grads, regularizers = {}, {}, {}
         for path, layer in learning:
             for name, param in layer.params.items():
-                # Another thread, or a signal handler, may have frozen it meanwhile.
+                # Another thread, or a signal handler, may have frozen the layer in the meantime.
                 if layer.trainable and name in layer.grads:
                     entry = f"{path}/{name}"
                     params[entry], grads[entry] = param, layer.grads[name]
@@ -199,7 +199,7 @@ class Stepper(Evaluator):
         self.optimizer._remember(repeated)
 
     def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:
-        """Say where a loss that is not finite came from."""
+        """Return a message about where a loss that is not finite came from."""
         assert batch.y is not None
         message = f"{self.kind}.fit: the loss became {loss} in {position}"
         if self._sharding.ranks is not None:
@@ -208,7 +208,7 @@ class Stepper(Evaluator):
             given = batch.given()
             if not _is_finite(given):
                 return f"{message}: the input of this batch is not finite"
-            # One of the layers that were done where the batch was gathered: the plan does them again.
+            # A layer was applied where the batch was gathered: the plan computes it again, to find it.
             plan.forward(given, self.steps_done, batch.start)
         number = plan.first_not_finite()
         if number is None:
@@ -237,8 +237,8 @@ class Stepper(Evaluator):
     ) -> Any:
         """Change the weights once, by the gradient of this batch.
 
-        What is random is drawn anew at each call: by the seed, the number of steps so far, and the samples,
-        counted from 0 here and through the epoch in `fit`.
+        Random draws differ at each call: they depend on the seed, the number of steps so far, and the
+        samples' numbers, which count from 0 here and through the epoch in `fit`.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class Stepper(Evaluator):
         Returns
         -------
         float, list of float, or dict
-            The loss, followed by the metrics if there are any, of this batch before the change.
+            The batch's loss before the change, followed by the metrics if there are any.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class Stepper(Evaluator):
             except NonFiniteLossError:
                 raise
             except (TypeError, ValueError):
-                # What the loss refuses of a plain batch is refused in the words of all others.
+                # If the loss refuses a plain batch, the error is raised with the usual checks' message.
                 boundary, samples = self._boundary(where, x)
                 boundary.data(samples, y, sample_weight, class_weight)
                 raise
@@ -284,10 +284,9 @@ class Stepper(Evaluator):
         return self._told(figures, return_dict)
 
     def _plain_batch(self, x: ArrayLike, y: ArrayLike) -> Batch | None:
-        """Return the batch of what the kernels can be given as it is, for a model that only calls kernels.
+        """Return a batch that the kernels can use as it is, if the model only calls kernels; else None.
 
-        Then the loss may be the first to look at the targets: nothing has been changed before. None for
-        all else.
+        The loss may then be the first to check the targets, since nothing has been changed before.
         """
         plan = self._plans.training
         if (
@@ -303,5 +302,5 @@ class Stepper(Evaluator):
 
 
 def _is_finite(arrays: Any) -> bool:
-    """Whether all numbers are finite; None has none."""
+    """Whether all numbers are finite; None counts as finite."""
     return all([each is None or bool(np.isfinite(each).all()) for each in each_of(arrays)])

@@ -1,4 +1,4 @@
-"""The table of a model's layers: as Keras 2 prints it, with more columns on request, or as Keras 3 does."""
+"""The table of a model's layers: as in Keras 2, with more columns on request, or as in Keras 3."""
 
 import math
 import re
@@ -19,11 +19,11 @@ from cconv.models.flowing import leaves
 NAME = "summary"
 STYLES = ("classic", "keras3")
 WIDTH = 65
-POSITIONS = (0.45, 0.85, 1.0)  # where the columns of the plain table end, as parts of its width
-GRAPH_WIDTH, GRAPH_POSITIONS = 98, (0.33, 0.55, 0.67, 1.0)  # with what layers are connected to, as Keras 2
+POSITIONS = (0.45, 0.85, 1.0)  # where the columns of the plain table end, as fractions of its width
+GRAPH_WIDTH, GRAPH_POSITIONS = 98, (0.33, 0.55, 0.67, 1.0)  # with the column "Connected to", as in Keras 2
 DETAILS = (("Mult-adds", 16), ("Memory/image", 14), ("Receptive field", 17))
-FACTORS = ("gamma", "beta", "alpha")  # weights of one product for a number, not one for a pixel
-TRAINABLE = 11  # columns of the one for trainable
+FACTORS = ("gamma", "beta", "alpha")  # elementwise weights, which are not kernels
+TRAINABLE = 11  # width of the column "Trainable"
 
 
 def lines(
@@ -40,7 +40,7 @@ def lines(
 ) -> list[str]:
     """Return the lines of the summary of a built model; the arguments are those of `Model.summary`.
 
-    With `plain` they are ASCII alone.
+    With `plain` only ASCII characters are used.
     """
     where = f"{model.kind}.{NAME}"
     style = one_of(where, "style", style, STYLES)
@@ -78,7 +78,7 @@ def lines(
 
 
 def shows_boxes() -> bool:
-    """Whether what is printed now may have the characters of boxes."""
+    """Whether the current `sys.stdout` can encode the characters of boxes."""
     try:
         "┏…".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeError:
@@ -99,38 +99,38 @@ def _positions(where: str, value: Any, count: int) -> list[float] | None:
 
 
 def _sizes(model: Any) -> boxed_summary.Sizes:
-    """Return parameters and bytes; those of the optimizer once it has made a step, as Keras counts them."""
+    """Return parameters and bytes; the optimizer's only after its first step, as in Keras."""
     size = model.dtype.itemsize
     trained, fixed = ((count, count * size) for count in _counts(model.layers))
     if model.optimizer is None or not model.optimizer.iterations:
         return boxed_summary.Sizes(trained, fixed)
     state = [array for name, array in model.optimizer.get_state().items() if name != "iterations"]
     count, bytes_ = sum(array.size for array in state), sum(array.nbytes for array in state)
-    # And the step and the learning rate, 32 bits each.
+    # Keras also counts the step and the learning rate, 32 bits each.
     return boxed_summary.Sizes(trained, fixed, (count + 2, bytes_ + 8))
 
 
 def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
     line, begin = "", 0
     for field, end in zip(fields, ends, strict=True):
-        # A field that is too long loses its end, and always a space before the next one.
+        # A field that is too long is cut, and a space follows it.
         line = (fitted(line, begin - 1) + " " if line else "") + printable(field)
         line, begin = fitted(line, end), end
     return line
 
 
 def trainable(layer: Layer) -> str:
-    """Return what the column for trainable says: Y, N, or - where there is nothing to train."""
+    """Return the entry of the column "Trainable": Y, N, or - if there are no parameters."""
     return ("Y" if layer.trainable else "N") if layer.count_params() else "-"
 
 
 def between(where: str, layers: list[Any], layer_range: Any) -> list[Any]:
-    """Return the layers from the first whose name matches one pattern to the last that matches the other.
+    """Return the layers from the first that matches one pattern to the last that matches the other.
 
     Raises
     ------
     TypeError, ValueError
-        When these are not two patterns, or no layer's name matches.
+        When it is not two patterns, or no layer's name matches.
     """
     if layer_range is None:
         return layers
@@ -148,7 +148,7 @@ def between(where: str, layers: list[Any], layer_range: Any) -> list[Any]:
 
 
 def _counts(layers: Sequence[Layer]) -> tuple[int, int]:
-    """Return (trainable, not trainable) parameters."""
+    """Return the numbers of trainable and of other parameters."""
     apart = {id(layer): layer for _, layer in leaves(layers)}
     trained = sum(
         array.size for layer in apart.values() if layer.trainable for array in layer.params.values()
@@ -160,9 +160,9 @@ def _counts(layers: Sequence[Layer]) -> tuple[int, int]:
 def mult_adds(layer: Layer) -> int:
     """Return the multiply-adds of one sample's forward pass in products with a kernel.
 
-    Each entry of a kernel takes part once for every output pixel: kernel.size times the output's
-    pixels, of which a dense layer has one. Padding counts as the pixels it stands for. The pixels of a
-    transposed convolution are those of its input.
+    Each element of a kernel is multiplied once for every output pixel: the count is kernel.size times the
+    number of output pixels (1 for a dense layer). Products with padding are counted too. For a transposed
+    convolution the input's pixels count.
     """
     shape = layer.input_shape if isinstance(layer, TransposedConvolution) else layer.output_shape
     assert shape is not None
@@ -171,7 +171,7 @@ def mult_adds(layer: Layer) -> int:
 
 
 def total_mult_adds(model: Any) -> int:
-    """Return the multiply-adds of one sample through a built model, shared layers each time."""
+    """Return the multiply-adds of one sample through a built model; shared layers count at each use."""
     return sum(mult_adds(layer) for layer in model._inlined().flow.layers)
 
 
@@ -184,7 +184,7 @@ def _bytes(count: float) -> str:
 
 
 def _details(model: Any) -> dict[int, list[str]]:
-    """Return the further columns of every layer, by its id."""
+    """Return the additional columns of every layer, by its id."""
     flow = model._inlined().flow
     found = {}
     for layer, field in zip(flow.layers, receptive_fields(flow), strict=True):
@@ -211,24 +211,24 @@ def table(
     Parameters
     ----------
     rows : sequence of (str, Layer)
-        The layers that are shown, each with what stands before its name.
+        The layers to show, each with the prefix of its name.
     model : Network
-        What is said below the table is about all of it.
+        The model, for the counts below the table.
     connected : dict of int to list of str, optional
-        What layers take their inputs from, by their ids.
+        The sources of the layers' inputs, by the layers' ids.
     details : bool
         Also show multiply-adds and bytes of the output for one image, and the receptive field.
     line_length : int
-        Columns of the screen for the first columns.
+        Width in characters of the first columns.
     positions : sequence of float
-        Where they end, as parts of it.
+        Ends of these columns, as fractions of `line_length`.
     show_trainable : bool
-        Also show which layers learn.
+        Also show which layers are trained.
 
     Returns
     -------
     list of str
-        Without line ends.
+        The lines, without line ends.
     """
     header = ["Layer (type)", "Output Shape", "Param #", *([] if connected is None else ["Connected to"])]
     ends = [int(position * line_length) for position in positions]

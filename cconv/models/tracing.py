@@ -1,4 +1,4 @@
-"""From the tensors at a graph's ends to the uses of layers between them."""
+"""From a graph's input and output tensors to the uses of layers between them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,18 +9,18 @@ from cconv.models.flowing import Entry
 
 
 class Graph(NamedTuple):
-    """What lies between inputs and outputs.
+    """The graph between inputs and outputs.
 
     Attributes
     ----------
     entries : list of Entry
-        The uses of layers, each behind those that it needs.
+        The uses of layers; each follows those that it needs.
     outputs : list of int
-        The values that come out.
+        Numbers of the output values.
     items : list of Layer or Network
-        What is used, in Keras' order: farthest from the outputs first. Inputs are `InputLayer`s among them.
+        The layers in Keras' order, farthest from the outputs first; inputs are `InputLayer`s among them.
     nodes : list of Node
-        That of each entry.
+        The node of each entry.
     """
 
     entries: list[Entry]
@@ -30,7 +30,7 @@ class Graph(NamedTuple):
 
 
 class _Search:
-    """Follows tensors back to the inputs, without recursion: networks may be thousands of layers deep."""
+    """Follows tensors back to the inputs, without recursion, since networks may have thousands of layers."""
 
     def __init__(self, where: str, inputs: Sequence[KerasTensor]) -> None:
         self._where = where
@@ -38,11 +38,11 @@ class _Search:
         self.number: dict[int, int] = dict(self._inputs)
         self.read: set[int] = set()
         self.nodes: list[Node] = []
-        self.order: dict[int, int] = {}  # in which items are met first
+        self.order: dict[int, int] = {}  # the order in which items are met first
         self._count = len(inputs)
 
     def follow(self, tensor: KerasTensor) -> None:
-        """Give a tensor a number, and all that it is made of."""
+        """Give a tensor a number, and before that all tensors that it depends on."""
         work, open_ = [tensor], {id(tensor)}
         self._meet(tensor)
         while work:
@@ -86,12 +86,12 @@ class _Search:
 
 
 def graph_of(where: str, inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Graph:
-    """Return what lies between these tensors.
+    """Return the graph between these tensors.
 
     Raises
     ------
     ValueError
-        Where an input is there twice or not used, or outputs need what is not among the inputs.
+        If an input occurs twice or is not used, or outputs need a tensor that is not among the inputs.
     """
     if len({id(tensor) for tensor in inputs}) < len(inputs):
         raise ValueError(f"{where}: inputs must each be there once, got {list(inputs)!r}")
@@ -116,15 +116,15 @@ def graph_of(where: str, inputs: Sequence[KerasTensor], outputs: Sequence[KerasT
 
 
 def input_layer_of(tensor: KerasTensor) -> InputLayer:
-    """Return the layer that an input is shown as: its own, or a new one where another layer gives it."""
+    """Return the layer that stands for an input: its own, or a new one if another layer computes it."""
     layer = tensor.node.layer
     return layer if isinstance(layer, InputLayer) else InputLayer(tensor.sample_shape)
 
 
 def _in_order(search: _Search, inputs: Sequence[KerasTensor]) -> list[Any]:
-    """Return the layers as Keras orders them: by the longest way to an output, then as they are met."""
+    """Return the layers in Keras' order: by the longest path to an output, then in the order of meeting."""
     node_of = {id(tensor): node for node in search.nodes for tensor in node.outputs}
-    depth: dict[int, int] = {}  # of what is named by a node's, an item's or an input's id
+    depth: dict[int, int] = {}  # by the id of a node, an item or an input
     items: dict[int, Any] = {}
     for node in reversed(search.nodes):
         key = id(node.layer)

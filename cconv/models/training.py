@@ -1,7 +1,7 @@
-"""How a model learns: fit, epoch by epoch.
+"""`fit`: training, epoch by epoch.
 
-`Trainer` is what every model inherits. Losses and metrics are summed in float64 over the batches in order,
-so they too are the same on any number of threads.
+Every model inherits `Trainer`. Losses and metrics are summed in float64 over the batches in order, so they
+too do not depend on the number of threads.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Trainer(Stepper):
         super().__init__(*described)
         self.stop_training = False
         self.history: History | None = None
-        self._progress: Progress | None = None  # of the `fit` that is on
+        self._progress: Progress | None = None  # of the current `fit`
 
     @controlled
     def fit(
@@ -61,51 +61,52 @@ class Trainer(Stepper):
         Parameters
         ----------
         x : array of shape (n, h, w, c), or of the model's other input shape
-            Any real dtype; converted batch by batch, never copied whole. Bytes are not scaled. Must not
-            change while `fit` runs: a batch may be prepared before its step begins. Of several inputs a list,
-            or a dict by the inputs' names. Or what gives batches ``(x, y)`` or ``(x, y, sample_weight)``, or
-            is read slice by slice: see *data from anywhere* in docs/data.md.
+            Any real dtype; converted batch by batch, never copied as a whole. Bytes are not scaled. Do not
+            change it while `fit` runs: a batch may be prepared before its step begins. For several inputs a
+            list, or a dict by the inputs' names. Or an object that yields batches ``(x, y)`` or ``(x, y,
+            sample_weight)``, or one that is read slice by slice: see *data from anywhere* in docs/data.md.
         y : array of n targets
-            As the loss wants them; of several outputs a list, or a dict by the outputs' names, where None
-            stands for one without a loss. Not given where `x` gives batches.
+            As the loss needs them; for several outputs a list, or a dict by the outputs' names, with None for
+            an output without a loss. Not given if `x` yields batches.
         batch_size : int, optional
-            Samples a step, by default 32. Not given where `x` gives batches.
+            Samples per step, by default 32. Not given if `x` yields batches.
         epochs : int
-            Number of the epoch to end at; with `initial_epoch` 0, how many passes over the data.
+            Number of the epoch at which training ends; with `initial_epoch` 0 the number of passes over the
+            data.
         verbose : {"auto", 0, 1, 2}
-            0 is silent, 1 (the same as "auto") a progress bar, 2 a line an epoch. Where output is
-            neither a terminal nor a notebook, 1 writes lines too.
+            0 is silent, 1 (or "auto") shows a progress bar, 2 prints a line per epoch. If the output is
+            neither a terminal nor a notebook, 1 prints lines too.
         callbacks : Callback or iterable of Callback, optional
-            Called in this order, `History` and the bar after them.
+            Called in this order, before `History` and the progress bar.
         validation_split : float
-            In [0, 1): the share of samples, the last ones, that are set apart for validation.
+            In [0, 1): the fraction of samples, taken from the end, that is used for validation.
         validation_data : (x, y) or (x, y, sample_weight), or what gives batches, optional
-            Evaluated after every epoch; comes before `validation_split`.
+            Evaluated after every epoch; used instead of `validation_split`.
         shuffle : bool
-            Visit the samples, or the batches that have numbers, in another order each epoch, which depends on
-            the model's seed and on how many epochs it has seen.
+            Visit the samples (or numbered batches) in a new order each epoch, which depends on the model's
+            seed and on the number of epochs so far.
         class_weight : dict of int to float, optional
-            Weight of each class in the loss; 1 for those not named. Not for several outputs.
+            Weight of each class in the loss; 1 for classes that are not named. Not for several outputs.
         sample_weight : array of shape (n,), or (n, h, w) for images of outputs, optional
-            Finite weight of each sample, or pixel, in the loss; of several outputs also a list or dict.
+            Finite weight of each sample, or pixel, in the loss; for several outputs also a list or dict.
         initial_epoch : int
-            Number of the first epoch: where a training that is taken up again stands.
+            Number of the first epoch, to continue an earlier training.
         steps_per_epoch : int, optional
-            Batches an epoch; the next one goes on where the last one ended. By default all.
+            Batches per epoch; the next epoch goes on where the last one ended. By default all.
         validation_steps : int, optional
-            Batches of the validation data that are used, the first ones. By default all.
+            Number of validation batches to use, from the first on. By default all.
         validation_batch_size : int, optional
             By default `batch_size`.
         validation_freq : int or list of int
-            Validate after every so many epochs, or after those of these numbers, from 1 on.
+            Validate after every n-th epoch, or after the epochs in the list; epochs count from 1.
         resume_from : path, optional
-            A checkpoint of `BackupAndRestore`, or the folder whose last one is meant: training begins where
-            that stands, and its `initial_epoch` is not looked at. A `BackupAndRestore` among the callbacks
-            that has a checkpoint of its own begins there.
+            A checkpoint of `BackupAndRestore`, or a folder whose last checkpoint is used: training begins
+            there, and `initial_epoch` is ignored. A checkpoint of a `BackupAndRestore` among the callbacks
+            has priority.
         shards : int
-            Into how many parts a batch is cut, by sample: gradients of weights are computed part by part and
-            added in a fixed binary tree, and batch normalisation adds the sums of the parts in their order.
-            The result depends on this number, and not on how many threads and ranks compute it: see
+            Number of parts into which the samples of a batch are cut: gradients of weights are computed part
+            by part and added in a fixed binary tree, and batch normalisation adds the sums of the parts in
+            order. The result depends on this number, but not on how many threads and ranks compute it: see
             docs/scale.md.
         distributed : cconv.distributed.MPI, optional
             The processes that train together: every one calls `fit` with the same arguments. Their number is
@@ -121,12 +122,12 @@ class Trainer(Stepper):
         RuntimeError
             Before `compile`; when the model, one of its layers or its optimizer is already training.
         TypeError, ValueError
-            For arguments that do not fit; for a checkpoint of another model, or of other data.
+            For invalid arguments; for a checkpoint of another model, or of other data.
         OSError
             When a checkpoint cannot be read or written.
         NonFiniteLossError
-            When the loss is NaN or infinite: names epoch, step, and the first layer whose output is.
-            With `TerminateOnNaN` among the callbacks training ends instead.
+            When the loss is NaN or infinite: the message names epoch, step, and the first layer with such an
+            output. With `TerminateOnNaN` among the callbacks training ends without an error.
         """
         where = f"{self.kind}.fit"
         self._need_compiled(where)
@@ -166,7 +167,7 @@ class Trainer(Stepper):
             }
             if saved is not None:
                 params["resumed"] = True
-            # As in Keras they hear what the user's callbacks have added to the logs.
+            # As in Keras, they see what the user's callbacks have added to the logs.
             heard = [others, history, *bar, backup or []]
             calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
@@ -191,7 +192,7 @@ class Trainer(Stepper):
             return self._train_alone(where, train_alone)
 
     def _write_checkpoint(self, path: Path) -> None:
-        """Write where the `fit` that is on stands; nothing where none is."""
+        """Write a checkpoint of the current `fit`; without one do nothing."""
         if self._progress is not None:
             checkpoints.write(path, self, self._progress)
 
@@ -203,7 +204,7 @@ class Trainer(Stepper):
         is_due: Callable[[int], bool],
         saved: Checkpoint | None,
     ) -> None:
-        """Train for these epochs, with all that callbacks are told; begin in the middle of a saved one."""
+        """Train for these epochs, and call the callbacks; a saved training begins inside its epoch."""
         train, calls = progress.source, progress.calls
         with train:
             calls.call("on_train_begin", {})
@@ -228,7 +229,7 @@ class Trainer(Stepper):
             calls.call("on_train_end", logs)
 
     def _epoch(self, progress: Progress, epoch: int, saved: Checkpoint | None) -> dict[str, float]:
-        """Train on every batch once, of a saved epoch on those left; return the means of loss and metrics."""
+        """Train on every batch once, of a saved epoch on the remaining ones; return mean loss and metrics."""
         train, calls = progress.source, progress.calls
         calls.call("on_epoch_begin", epoch, {})
         meter = progress.meter = self._meter()
@@ -258,7 +259,7 @@ class Trainer(Stepper):
 
 
 def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore | None]:
-    """Return the other callbacks, and that which keeps where a training stands."""
+    """Return the other callbacks, and the `BackupAndRestore` among them, if any."""
     given = flat(callbacks)
     found = [callback for callback in given if isinstance(callback, BackupAndRestore)]
     if len(found) > 1:
@@ -267,7 +268,7 @@ def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore 
 
 
 def _check_position(source: Source | None) -> None:
-    """Refuse data of which nobody knows where they stand."""
+    """Refuse data whose position cannot be saved."""
     if source is not None:
         source.position()
 
@@ -282,7 +283,7 @@ def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
 
 
 def _due(where: str, frequency: Any) -> Callable[[int], bool]:
-    """Return whether an epoch, from 1 on, ends with validation, by what `validation_freq` is."""
+    """Return a function that tells whether an epoch, counted from 1, ends with validation."""
     if isinstance(frequency, list | tuple):
         chosen = {positive_int(where, "validation_freq entry", epoch) for epoch in frequency}
         return chosen.__contains__

@@ -1,7 +1,7 @@
-"""Optimizers: how gradients change the weights, each one fused pass over all arrays.
+"""Optimizers: the rules by which gradients change the weights, each as one fused pass over all arrays.
 
-The rules and the default numbers are Keras 3's. In the formulas w is a weight, g its gradient
-(with the L2 penalty's), t = 1, 2, … the step, and all products are element by element.
+Rules and default values are those of Keras 3. In the formulas w is a weight, g its gradient (including the L2
+penalty's), t = 1, 2, … the step; products are elementwise.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ __all__ = [
 AdaGrad = Adagrad
 RMSProp = RMSprop
 
-# As Keras once called them, and courses still do: `keras.optimizers.rmsprop(lr=0.0001, decay=1e-6)`.
+# Keras' old names, which courses still use: `keras.optimizers.rmsprop(lr=0.0001, decay=1e-6)`.
 sgd = SGD
 adagrad = Adagrad
 rmsprop = RMSprop
@@ -62,19 +62,19 @@ _CLASSES: dict[str, type[Optimizer]] = {
 
 
 def get(value: Any, where: str = "optimizers.get", name: str = "value") -> Optimizer:
-    """Return the optimizer that `value` stands for.
+    """Return the optimizer that `value` describes.
 
     Parameters
     ----------
     value : str, Optimizer or mapping
-        ``"adam"`` in any case, ``Adam(1e-4)`` or its configuration.
+        ``"adam"`` in upper or lower case, ``Adam(1e-4)`` or its configuration.
     where, name : str
-        Begin the error message.
+        Used at the beginning of error messages.
 
     Raises
     ------
     TypeError, ValueError
-        When it stands for none.
+        When `value` does not describe an optimizer.
 
     Examples
     --------

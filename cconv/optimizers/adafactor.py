@@ -1,4 +1,4 @@
-"""Adafactor, which keeps of second moments the sums of rows and columns only."""
+"""Adafactor, which stores only row and column means of the second moments."""
 
 from typing import Any, ClassVar, Unpack
 
@@ -12,23 +12,23 @@ from cconv.optimizers.options import Decayed
 class Adafactor(Optimizer):
     """Adafactor (Shazeer & Stern 2018, "Adafactor: adaptive learning rates with sublinear memory cost").
 
-    ``β = 1 - tᵈ``; r and c follow the means of ``g² + ε₁`` over the last axis and over the one before it,
-    ``r ← β r + (1 - β) mean``; ``u = g / √(r c / mean r)``, for weights of fewer than two axes ``g / √v``;
-    ``w ← w - max(ε₂, rms w) min(lr, 1/√t) u / max(1, rms u / threshold)``.
+    ``β = 1 - tᵈ``; r and c are moving averages of the means of ``g² + ε₁`` over the last axis and over the
+    axis before it, ``r ← β r + (1 - β) mean``; ``u = g / √(r c / mean r)``, or ``g / √v`` for weights with
+    fewer than two axes; ``w ← w - max(ε₂, rms w) min(lr, 1/√t) u / max(1, rms u / threshold)``.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Largest size of the step relative to that of the weights.
+        Upper limit of the step size relative to the weights' root mean square.
     beta_2_decay : float
-        d.
+        The exponent d.
     epsilon_1, epsilon_2 : float
         ε₁ and ε₂, at least 0.
     clip_threshold : float
-        Above 0: where the root mean square of a step is cut.
+        Above 0: steps with a larger root mean square are scaled down.
     relative_step : bool
-        Whether a rate that is a number is at most ``1/√t``. As in Keras 3 it makes no difference: every rate
-        is.
+        Whether a learning rate that is a number is limited to ``1/√t``. As in Keras 3 it has no effect: every
+        rate is limited.
     **common
         See `Optimizer`.
 
@@ -62,7 +62,7 @@ class Adafactor(Optimizer):
         self.relative_step: bool = arguments.flag("Adafactor", "relative_step", relative_step)
 
     def slot_shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        """Return the names and shapes of the arrays that are kept for a weight of that shape."""
+        """Return the names and shapes of the arrays stored for a weight of that shape."""
         own = {"v": shape} if len(shape) < 2 else {"r": shape[:-1], "c": (*shape[:-2], shape[-1])}
         return own | dict.fromkeys(self._extra_slots(), shape)
 

@@ -1,4 +1,4 @@
-"""Rules whose steps adapt to the sizes of the gradients."""
+"""Rules whose steps adapt to the size of the gradients."""
 
 from typing import Any, Unpack
 
@@ -17,9 +17,9 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     initial_accumulator_value : float
-        Where a begins, at least 0.
+        The initial value of a, at least 0.
     epsilon : float
         ε, at least 0.
     **common
@@ -57,22 +57,22 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """RMSprop (Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5).
 
-    ``v ← ρ v + (1 - ρ) g²``, ``w ← w - lr g / √(v + ε)``; centered ``a ← ρ a + (1 - ρ) g``, and ``v - a²``
-    stands for v (Graves 2013, "Generating sequences with recurrent neural networks"); with momentum
-    ``b ← μ b + lr g / √(v + ε)``, ``w ← w - b``.
+    ``v ← ρ v + (1 - ρ) g²``, ``w ← w - lr g / √(v + ε)``. Centered: ``a ← ρ a + (1 - ρ) g``, and ``v - a²``
+    takes the place of v in the step (Graves 2013, "Generating sequences with recurrent neural networks").
+    With momentum: ``b ← μ b + lr g / √(v + ε)``, ``w ← w - b``.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     rho : float
-        ρ in [0, 1): how much of the mean of squares is kept.
+        ρ in [0, 1): decay of the average of squares.
     momentum : float
         μ in [0, 1).
     epsilon : float
         ε, at least 0.
     centered : bool
-        Whether steps are divided by the gradients' deviation instead of by their root mean square.
+        Whether steps are divided by the gradients' standard deviation instead of their root mean square.
     **common
         See `Optimizer`.
 
@@ -100,7 +100,7 @@ class RMSprop(Optimizer):
 
     @property
     def momentum(self) -> float:
-        """The factor of the steps' sum; without one no sum is kept."""
+        """The factor of the accumulated steps; if it is 0, none are stored."""
         return self._momentum
 
     @momentum.setter
@@ -110,7 +110,7 @@ class RMSprop(Optimizer):
 
     @property
     def centered(self) -> bool:
-        """Whether the mean of the gradients is kept, and taken off."""
+        """Whether the mean of the gradients is stored and subtracted."""
         return self._centered
 
     @centered.setter
@@ -144,9 +144,9 @@ class Adadelta(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     rho : float
-        ρ in [0, 1): how much of the means of squares is kept.
+        ρ in [0, 1): decay of the averages of squares.
     epsilon : float
         ε, at least 0.
     **common
@@ -179,24 +179,24 @@ class Adadelta(Optimizer):
 
 
 class Ftrl(Optimizer):
-    """FTRL (McMahan et al. 2013, "Ad click prediction: a view from the trenches"): weights that may be zero.
+    """FTRL (McMahan et al. 2013, "Ad click prediction: a view from the trenches"): weights may become zero.
 
     ``s ← n``, ``n ← n + g²``, ``z ← z + g + 2 λ_s w - (n⁻ᵖ - s⁻ᵖ) / lr · w``,
-    ``w ← (z cut at ± λ₁, less z) / (n⁻ᵖ / lr + 2 λ₂ + β / lr)``. As z begins as 0, the first step forgets
-    nearly all of what the weights began as.
+    ``w ← (z clipped to ± λ₁, minus z) / (n⁻ᵖ / lr + 2 λ₂ + β / lr)``. Since z begins as 0, the first step
+    overwrites nearly all of the initial weights.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     learning_rate_power : float
-        p, at most 0: how rates fall; 0 for not at all.
+        p, at most 0: how fast the learning rates decrease; 0: not at all.
     initial_accumulator_value : float
-        Where n begins, at least 0.
+        The initial value of n, at least 0.
     l1_regularization_strength, l2_regularization_strength : float
         λ₁ and λ₂, at least 0.
     l2_shrinkage_regularization_strength : float
-        λ_s, at least 0: a penalty of the loss, which n does not see.
+        λ_s, at least 0: a penalty of the loss that n does not include.
     beta : float
         β.
     **common

@@ -1,4 +1,4 @@
-"""The arrays that an optimizer steps: what it takes, and how they are grouped for the kernel."""
+"""The arrays of an optimizer's step: checks, and groups for the kernels."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray]
 
 
 def by_name(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Return arrays by their names, or their places in the list."""
+    """Return arrays by their names, or by their indices in the list."""
     if isinstance(arrays, Mapping):
         return dict(arrays)
     return {str(place): array for place, array in enumerate(arrays)}
 
 
 def checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Return the gradient of a weight as kernels want it, if that is what it can be."""
+    """Return the gradient of a weight as kernels need it; raise if weight or gradient are not valid."""
     if not isinstance(w, np.ndarray) or w.dtype not in (np.float32, np.float64) or not w.flags.carray:
         raise TypeError(
             f"Optimizer: params[{name!r}] must be a writeable, C-contiguous array of float32 or float64"
@@ -37,7 +37,7 @@ def checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 def check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
-    """Refuse weights in the same memory: they would be stepped at once."""
+    """Refuse weights that share memory: one step would change them twice."""
     places = sorted((w.ctypes.data, w.ctypes.data + w.nbytes, name) for name, w, _ in pairs)
     for (_, end, first), (start, _, second) in itertools.pairwise(places):
         if start < end:
@@ -45,16 +45,16 @@ def check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
 
 
 class ArrayGroups:
-    """Weights and gradients grouped for a step, as long as they are the same arrays at every step.
+    """Weights and gradients grouped for a step; used as long as every step has the same arrays.
 
     Attributes
     ----------
     groups : list of Group
         One for each dtype.
     passes : list of Passes
-        What is done around the rule, for each dtype; empty if nothing is.
+        The passes around the rule, one entry for each dtype; empty if there are none.
     token : object or None
-        What the caller knows them by.
+        The object by which the caller identifies these arrays.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ArrayGroups:
     ) -> None:
         self._pairs, self._penalties = list(pairs), _factors(penalties)
         self.token: object | None = None
-        # Gradients that are not used as they are: with an L1 or another penalty, or not as kernels want them.
+        # Gradients that must be computed first: with an L1 or another penalty, or not as kernels need them.
         self._changed: list[tuple[np.ndarray, np.ndarray, np.ndarray, Regularizer | None]] = []
         by_dtype: dict[Any, list[Entry]] = {}
         for (name, w, given), grad, kept, penalty in zip(pairs, ready, slots, penalties, strict=True):
@@ -84,7 +84,7 @@ class ArrayGroups:
         self.passes: list[Passes] = (
             [Passes(entries, options) for entries in by_dtype.values()] if options._around() else []
         )
-        # Where there are passes the penalties are in the gradients already.
+        # If there are passes, they have added the penalties to the gradients already.
         self.groups: list[optimizers.Group] = [
             options._grouping(
                 [(e.w, e.used, *(e.slots[slot] for slot in own if slot in e.slots)) for e in entries],
@@ -98,7 +98,7 @@ class ArrayGroups:
         pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
         penalties: Sequence[Regularizer | None],
     ) -> bool:
-        """Whether these are the arrays, under the same names, and the penalties."""
+        """Whether these arrays, under these names, and these penalties are the group's."""
         return (
             len(pairs) == len(self._pairs)
             and _factors(penalties) == self._penalties
@@ -110,11 +110,11 @@ class ArrayGroups:
         )
 
     def writeable(self) -> bool:
-        """Whether the weights may still be written to."""
+        """Whether the weights are still writeable."""
         return all([w.flags.writeable for _, w, _ in self._pairs])
 
     def refresh(self) -> None:
-        """Work out the gradients that are not used as they are."""
+        """Compute the gradients that must be computed first."""
         for g, given, w, penalty in self._changed:
             g[...] = given + penalty.l1 * np.sign(w) if penalty is not None and penalty.l1 else given
             if penalty is not None and penalty.more:
@@ -122,12 +122,12 @@ class ArrayGroups:
 
 
 def _factors(penalties: Sequence[Regularizer | None]) -> list[tuple[Any, ...] | None]:
-    # The values, and not the objects: they may be changed in place.
+    # The values, not the objects, since these may be changed in place.
     return [None if penalty is None else penalty.factors for penalty in penalties]
 
 
 def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are one, or views of the same numbers."""
+    """Whether two arrays are the same object, or views of the same memory."""
     if a is b:
         return True
     same = a.ctypes.data == b.ctypes.data and a.strides == b.strides

@@ -1,4 +1,4 @@
-"""The base of the optimizers: their steps, and what they remember from one to the next."""
+"""The base of the optimizers: their steps, and the state between steps."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,38 +22,39 @@ from cconv.regularizers import Regularizer
 class Optimizer(Options, arguments.Configured):
     """Base of the optimizers.
 
-    At each step gradients are accumulated, then clipped; weights decay; the rule changes them; their means
-    are taken: Keras' order.
+    Each step accumulates the gradients, clips them, applies the weight decay and the rule, and then averages
+    the weights: Keras' order.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        The step's size; `lr` is its old name.
+        Step size; `lr` is its old name.
     decay : float
-        Divides the learning rate of step t by ``1 + decay · (t - 1)``, as Keras did.
+        The learning rate of step t is divided by ``1 + decay · (t - 1)``, as in older Keras.
     weight_decay : float, optional
-        λ: before the rule ``w ← w - lr λ w``.
+        λ: ``w ← w - lr λ w`` before the rule.
     clipnorm : float, optional
-        Largest norm of the gradient of each weight array; a longer one is scaled. 0 stands for None, as in
-        Keras, here and in the next two, of which one at most may be given.
+        Upper limit of the norm of each weight array's gradient; larger ones are scaled down. 0 means None, as
+        in Keras, here and in the next two; only one of the three may be given.
     clipvalue : float, optional
-        Largest size of the values of gradients.
+        Upper limit of the gradients' absolute values.
     global_clipnorm : float, optional
-        Largest norm of all gradients together.
+        Upper limit of the norm of all gradients together.
     use_ema : bool
-        Whether to keep means of the weights, ``a ← μ a + (1 - μ) w`` after each step, which begin as the
-        weights after the first. `fit` gives them to the weights at its end.
+        Whether to keep moving averages of the weights, ``a ← μ a + (1 - μ) w`` after each step; they begin as
+        the weights after the first step. At its end `fit` replaces the weights by them.
     ema_momentum : float
         μ in [0, 1].
     ema_overwrite_frequency : int, optional
-        After every so many steps the weights become their means.
+        After this number of steps the weights are replaced by their averages, again and again.
     gradient_accumulation_steps : int, optional
-        At least 2: the weights change only at every so many steps, by the mean of the gradients since.
+        At least 2: the weights change only every n-th step, by the mean of the gradients since the last
+        change.
 
     Attributes
     ----------
     iterations : int
-        How often the weights have been changed.
+        The number of changes of the weights.
 
     Examples
     --------
@@ -69,7 +70,7 @@ class Optimizer(Options, arguments.Configured):
     )
     aliases: tuple[str, ...] = ("lr",)
     _remembered: ClassVar[tuple[str, ...]] = ("_calls", "_slots", "_claims", "_excluded", "_swapped")
-    slots: tuple[str, ...] = ()  # names of the arrays that the rule keeps for every weight
+    slots: tuple[str, ...] = ()  # names of the arrays that the rule stores for every weight
     slot_start: float = 0.0
 
     def __init__(
@@ -94,14 +95,14 @@ class Optimizer(Options, arguments.Configured):
         self._slots: dict[str, dict[str, np.ndarray]] = {}
         self._arrays: ArrayGroups | None = None
         self._excluded: re.Pattern[str] | None = None
-        self._swapped = False  # whether weights and their means have changed places
+        self._swapped = False  # whether weights and averages are exchanged
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self._check_clips()
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self._claims = Claims()  # of those who step
+        self._claims = Claims()  # who makes steps
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -109,18 +110,18 @@ class Optimizer(Options, arguments.Configured):
 
     @property
     def name(self) -> str:
-        """Keras' name of the class, which names the optimizer in its scripts."""
+        """Keras' name of the class, by which its scripts refer to the optimizer."""
         kind = type(self).__name__
         return kind if kind == "SGD" else kind.lower()
 
     @property
     def iterations(self) -> int:
-        """How often the weights have been changed."""
+        """The number of changes of the weights."""
         return self._calls // (self.gradient_accumulation_steps or 1)
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate of the next step; may be set to another one, or to a schedule."""
+        """The learning rate of the next step; it can be set to another rate or to a schedule."""
         return self._rate()
 
     @learning_rate.setter
@@ -135,7 +136,7 @@ class Optimizer(Options, arguments.Configured):
         return self._rate() / (1.0 + self.decay * self._calls)
 
     def _rate(self) -> float:
-        """Return the number that `learning_rate` is now, or that its schedule gives."""
+        """Return the value of `learning_rate`, or of its schedule at this step."""
         rate = self._learning_rate
         if not callable(rate):
             return rate  # it was checked when it was set
@@ -152,9 +153,9 @@ class Optimizer(Options, arguments.Configured):
     def exclude_from_weight_decay(
         self, var_list: None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Let some weights keep their values: `weight_decay` is not for them.
+        """Exclude weights from `weight_decay`.
 
-        It is not saved with a model, as in Keras.
+        This is not saved with a model, as in Keras.
 
         Parameters
         ----------
@@ -178,12 +179,12 @@ class Optimizer(Options, arguments.Configured):
         self._arrays = None
 
     def _decays(self, name: str) -> bool:
-        """Whether a weight is not excluded from its decay."""
+        """Whether a weight is subject to weight decay."""
         return self._excluded is None or self._excluded.search(name.rpartition("/")[2]) is None
 
     @controlled
     def finalize_variable_values(self, var_list: Arrays) -> None:
-        """Give weights the values of their means, if `use_ema`.
+        """Replace the weights by their averages, if `use_ema` is set.
 
         Parameters
         ----------
@@ -194,14 +195,14 @@ class Optimizer(Options, arguments.Configured):
             average = self._slots.get(name, {}).get("average")
             if average is None:
                 continue
-            if self._swapped:  # the mean stands in the weight's place
+            if self._swapped:  # weight and average are exchanged
                 average[...] = w
             else:
                 w[...] = average
         self._swapped = False
 
     def _swap_averages(self, params: Arrays) -> None:
-        """Let weights and their means change places."""
+        """Exchange weights and averages."""
         for name, w in by_name(params).items():
             average = self._slots.get(name, {}).get("average")
             if average is not None:
@@ -217,19 +218,19 @@ class Optimizer(Options, arguments.Configured):
         Parameters
         ----------
         params : dict or list of ndarray
-            The weights: C-contiguous, writeable, float32 or float64. The optimizer keeps what it
-            remembers of an array under its name, or its place in the list.
+            The weights: C-contiguous, writeable, float32 or float64. The optimizer stores its state for an
+            array under its name, or its index in the list.
         grads : dict or list of ndarray
-            Their gradients, of the same names or places, shapes and dtypes; not changed. A weight
-            without one stays as it is.
+            Their gradients, with the same names or indices, shapes and dtypes; not changed. Weights without a
+            gradient are not changed.
         regularizers : dict of Regularizer, optional
-            Penalties whose gradients are added, by the names of `params`.
+            Penalties, by the names of `params`; their gradients are added.
 
         Raises
         ------
         TypeError, ValueError
-            When an array cannot be updated with its gradient, or two weights share memory; then
-            nothing has been changed.
+            When an array cannot be updated with its gradient, or two weights share memory; nothing is changed
+            then.
 
         Examples
         --------
@@ -261,18 +262,18 @@ class Optimizer(Options, arguments.Configured):
             passes.after(arrays.passes, self, self._calls)
 
     def _remember(self, token: object | None) -> None:
-        """Know the arrays of the last `apply` by this object from now on."""
+        """Identify the arrays of the last `apply` by this object from now on."""
         if self._arrays is not None:
             self._arrays.token = token
 
     def _repeat(self, token: object | None) -> bool:
-        """Make another step of the arrays that are known by this object; False if there are none."""
+        """Make another step with the arrays identified by this object; False if there are none."""
         arrays = self._arrays
         if token is None or arrays is None or arrays.token is not token or not arrays.writeable():
             return False
         if (
             getattr(self.apply, "__func__", None) is not Optimizer.apply
-        ):  # the user's own is called at every step
+        ):  # a user's own `apply` must be called at every step
             return False
         self._step(arrays)
         return True
@@ -281,7 +282,7 @@ class Optimizer(Options, arguments.Configured):
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model's weights are no part of its optimizer; what it remembers of them is its own.
+        # The model's weights are not part of its optimizer; its own state for them is.
         slots = {
             name: {slot: a.copy() for slot, a in kept.items()} for name, kept in list(self._slots.items())
         }
@@ -289,15 +290,15 @@ class Optimizer(Options, arguments.Configured):
 
     @property
     def kept_slots(self) -> tuple[str, ...]:
-        """Names of all arrays that are kept for every weight."""
+        """Names of all arrays that are stored for every weight."""
         return (*self.slots, *self._extra_slots())
 
     def slot_shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        """Return the names and shapes of the arrays that are kept for a weight of that shape."""
+        """Return the names and shapes of the arrays stored for a weight of that shape."""
         return dict.fromkeys(self.kept_slots, shape)
 
     def _start_of(self, slot: str) -> float:
-        """Return what a kept array holds before the first step."""
+        """Return the initial value of a stored array."""
         return self.slot_start if slot in self.slots else 0.0
 
     def _slots_of(self, name: str, w: np.ndarray) -> dict[str, np.ndarray]:
@@ -317,13 +318,12 @@ class Optimizer(Options, arguments.Configured):
         return kept
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Return copies of everything remembered: with it, training goes on with the same bits.
+        """Return copies of the whole state: with it, training continues with the same bits.
 
         Returns
         -------
         dict of str to ndarray
-            ``"iterations"``, the steps that only accumulated among them, and for every weight
-            ``"name/slot"``.
+            ``"iterations"``, including steps that only accumulated, and for every weight ``"name/slot"``.
         """
         state = {"iterations": np.array(self._calls, np.int64)}
         for name, kept in list(self._slots.items()):  # another thread may train
@@ -331,12 +331,12 @@ class Optimizer(Options, arguments.Configured):
         return state
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take up what `get_state` of an optimizer of this class returned.
+        """Restore the state that `get_state` of an optimizer of this class returned.
 
         Raises
         ------
         ValueError
-            When it is of another class, or incomplete.
+            When it is from another class, or incomplete.
         """
         where = type(self).__name__
         slots: dict[str, dict[str, np.ndarray]] = {}
@@ -350,17 +350,17 @@ class Optimizer(Options, arguments.Configured):
             kept[...] = array
             slots.setdefault(name, {})[slot] = kept
         names = self.kept_slots
-        # What is kept of a weight depends on whether it is a matrix, at the most.
+        # The arrays stored for a weight depend at most on whether it is a matrix.
         whole = [set(self.slot_shapes((1,) * axes)) for axes in (1, 2)]
         if "iterations" not in state or any(set(kept) not in whole for kept in slots.values()):
             raise ValueError(f"{where}: state must hold 'iterations' and, for every weight, {names}")
         self._calls = int(state["iterations"])
-        # The order of the slots is that of a fresh optimizer.
+        # The slots get the order of a new optimizer.
         self._slots = {
             name: {slot: kept[slot] for slot in names if slot in kept} for name, kept in slots.items()
         }
         self._arrays = None
 
     def reset(self) -> None:
-        """Forget all steps made so far."""
+        """Reset the state, as if no steps had been made."""
         self._calls, self._slots, self._arrays = 0, {}, None

@@ -12,16 +12,16 @@ from cconv.optimizers.options import Decayed
 class SGD(Optimizer):
     """Stochastic gradient descent (Robbins & Monro 1951, "A stochastic approximation method").
 
-    ``w ← w - lr g``; with momentum μ the rule of `Momentum`, with `nesterov` that of `Nesterov`.
+    ``w ← w - lr g``; with momentum μ the rule of `Momentum`, with `nesterov` the rule of `Nesterov`.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     momentum : float
         μ in [0, 1).
     nesterov : bool
-        Whether momentum is Nesterov's.
+        Whether to use Nesterov's momentum.
     **common
         See `Optimizer`.
 
@@ -44,7 +44,7 @@ class SGD(Optimizer):
 
     @property
     def momentum(self) -> float:
-        """The factor of the velocity; without one no velocity is kept."""
+        """The factor of the velocity; if it is 0, no velocity is stored."""
         return self._momentum
 
     @momentum.setter
@@ -70,7 +70,7 @@ class Momentum(SGD):
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     momentum : float
         μ in [0, 1).
     **common
@@ -92,12 +92,12 @@ class Momentum(SGD):
 class Nesterov(SGD):
     """Nesterov's accelerated gradient (Nesterov 1983, in the form of Sutskever et al. 2013).
 
-    ``v ← μ v - lr g``, ``w ← w + μ v - lr g``: w is the point that momentum looks ahead to.
+    ``v ← μ v - lr g``, ``w ← w + μ v - lr g``: w is the look-ahead point of the momentum.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     momentum : float
         μ in [0, 1).
     **common

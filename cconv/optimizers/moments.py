@@ -1,4 +1,4 @@
-"""Adam and its relatives: rules whose steps follow a mean of the gradients."""
+"""Adam and its variants: rules whose steps follow an average of the gradients."""
 
 from typing import Any, ClassVar, Unpack
 
@@ -18,9 +18,9 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     beta_1, beta_2 : float
-        In [0, 1): how much of the means of gradients and of their squares is kept.
+        In [0, 1): decay of the averages of gradients and of their squares.
     epsilon : float
         ε, at least 0.
     amsgrad : bool
@@ -52,7 +52,7 @@ class Adam(Optimizer):
 
     @property
     def amsgrad(self) -> bool:
-        """Whether the largest v is kept, and divided by."""
+        """Whether the largest v so far is stored, and steps are divided by its root."""
         return self._amsgrad
 
     @amsgrad.setter
@@ -69,12 +69,12 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, "Decoupled weight decay regularization").
 
-    ``w ← w - lr λ w``, then the rule of `Adam`. The decay is a pass of its own.
+    ``w ← w - lr λ w``, then the rule of `Adam`. The decay is a separate pass.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     weight_decay : float
         λ, at least 0.
     beta_1, beta_2, epsilon, amsgrad
@@ -114,7 +114,7 @@ class Nadam(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     beta_1, beta_2, epsilon
         As in `Adam`.
     **common
@@ -150,7 +150,7 @@ class Nadam(Optimizer):
         beta_1, done, product = self._product
         if beta_1 != self.beta_1 or done > t:
             done, product = 0, 1.0
-        while done < t and product:  # it is zero soon
+        while done < t and product:  # it soon becomes zero
             done += 1
             product *= self.beta_1 * (1.0 - 0.5 * 0.96**done)
         self._product = (self.beta_1, t, product)
@@ -163,16 +163,16 @@ class Nadam(Optimizer):
 
 
 class Adamax(Optimizer):
-    """Adam by the largest gradient (Kingma & Ba 2015, section 7.1).
+    """Adam with the infinity norm of the gradients (Kingma & Ba 2015, section 7.1).
 
     m as in `Adam`, ``u ← max(β₂ u, |g|)``, ``w ← w - lr / (1 - β₁ᵗ) · m / (u + ε)``.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     beta_1, beta_2 : float
-        In [0, 1): how much of the mean of gradients and of the largest one is kept.
+        In [0, 1): decay of the average of gradients and of the largest absolute value.
     epsilon : float
         ε, at least 0.
     **common
@@ -209,13 +209,13 @@ class Adamax(Optimizer):
 class Lamb(Optimizer):
     """Lamb (You et al. 2020, "Large batch optimization for deep learning").
 
-    m and v as in `Adam`, ``u = m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε)``, ``w ← w - lr ‖w‖ / ‖u‖ u``, the
-    norms of a whole array; where one of them is 0, ``w ← w - lr u``.
+    m and v as in `Adam`, ``u = m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε)``, ``w ← w - lr ‖w‖ / ‖u‖ u`` with the
+    norms of the whole array; if one of them is 0, ``w ← w - lr u``.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step relative to that of the weights.
+        Step size relative to the weights' norm.
     beta_1, beta_2, epsilon
         As in `Adam`.
     **common
@@ -253,17 +253,17 @@ class Lamb(Optimizer):
 class Lion(Optimizer):
     """Lion (Chen et al. 2023, "Symbolic discovery of optimization algorithms").
 
-    ``w ← w - lr sign(β₁ m + (1 - β₁) g)``, ``m ← β₂ m + (1 - β₂) g``. The rate should be a third to a tenth
-    of Adam's.
+    ``w ← w - lr sign(β₁ m + (1 - β₁) g)``, ``m ← β₂ m + (1 - β₂) g``. The learning rate should be a third to
+    a tenth of Adam's.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Size of the step.
+        Step size.
     beta_1 : float
-        In (0, 1]: how much of the step is of the mean.
+        In (0, 1]: weight of the average in the step.
     beta_2 : float
-        In [0, 1): how much of the mean is kept.
+        In [0, 1): decay of the average.
     **common
         See `Optimizer`.
 

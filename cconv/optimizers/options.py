@@ -1,4 +1,4 @@
-"""The arguments that all optimizers take, as Keras', and what they may be."""
+"""The arguments that all optimizers share, as in Keras, and their checks."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, TypedDict
@@ -9,7 +9,7 @@ from cconv.ops import optimizers
 
 
 class Common(TypedDict, total=False):
-    """Arguments of every optimizer, all by name: see `Optimizer`."""
+    """Arguments of every optimizer, all keyword-only: see `Optimizer`."""
 
     decay: float
     lr: Any
@@ -23,15 +23,15 @@ class Common(TypedDict, total=False):
 
 
 class Decayed(Common, total=False):
-    """Arguments of every optimizer whose weights do not decay by default."""
+    """Arguments of the optimizers without weight decay by default."""
 
     weight_decay: float | None
 
 
 class Option:
-    """An argument that may be changed between steps: it is checked, and the arrays are grouped anew.
+    """An argument that may be changed between steps: each new value is checked and makes new array groups.
 
-    It is read from the instance itself, as it has no `__get__`.
+    Reading it needs no `__get__`: the value is in the instance's dict.
     """
 
     def __init__(self, check: Callable[[str, str, Any], Any]) -> None:
@@ -46,12 +46,12 @@ class Option:
 
 
 def optional(check: Callable[[str, str, Any], Any]) -> Callable[[str, str, Any], Any]:
-    """Return the check of a value that may be None."""
+    """Return a check that also accepts None."""
     return lambda where, name, value: None if value is None else check(where, name, value)
 
 
 def share(where: str, name: str, value: Any) -> float:
-    """Return value as a float in [0, 1]."""
+    """Return value as a float, checked to be in [0, 1]."""
     number = finite(where, name, value)
     if not 0.0 <= number <= 1.0:
         raise ValueError(f"{where}: {name} must be in [0, 1], got {value!r}")
@@ -59,7 +59,7 @@ def share(where: str, name: str, value: Any) -> float:
 
 
 def several(where: str, name: str, value: Any) -> int:
-    """Return value as an int of at least 2."""
+    """Return value as an int, checked to be at least 2."""
     if not is_int(value):
         raise TypeError(f"{where}: {name} must be None or an int of at least 2, got {value!r}")
     if value < 2:
@@ -68,16 +68,16 @@ def several(where: str, name: str, value: Any) -> int:
 
 
 class Options:
-    """What an optimizer does around its rule, as attributes.
+    """The options around an optimizer's rule, as attributes.
 
     Attributes
     ----------
-    group : type of Group
-        What the rule's kernels take.
+    _grouping : type of Group
+        The form in which the rule's kernels take arrays.
     """
 
     _grouping: ClassVar[type[optimizers.Group]] = optimizers.Group
-    # Whether the rule must be given gradients with the penalties in them, and not both apart.
+    # Whether the rule needs gradients that include the penalties, instead of both separately.
     _penalized: ClassVar[bool] = False
 
     weight_decay: Any = Option(optional(at_least_zero))
@@ -90,7 +90,7 @@ class Options:
     gradient_accumulation_steps: Any = Option(optional(several))
 
     def _check_clips(self) -> None:
-        """Refuse two ways to clip at once."""
+        """Refuse more than one way to clip."""
         names = ("clipnorm", "clipvalue", "global_clipnorm")
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) > 1:
@@ -99,12 +99,12 @@ class Options:
             )
 
     def _extra_slots(self) -> tuple[str, ...]:
-        """Return the names of the arrays kept for every weight beside those of the rule."""
+        """Return the names of the arrays stored for every weight in addition to the rule's."""
         names = {"gradient_accumulator": self.gradient_accumulation_steps, "average": self.use_ema}
         return tuple(name for name, wanted in names.items() if wanted)
 
     def _around(self) -> bool:
-        """Whether anything is done around the rule."""
+        """Whether there are passes around the rule."""
         clips = self.clipnorm or self.clipvalue or self.global_clipnorm
         if self._penalized:
             return True

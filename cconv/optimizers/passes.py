@@ -1,6 +1,6 @@
-"""What optimizers do around their rules, in Keras' order.
+"""The passes around an optimizer's rule, in Keras' order.
 
-Gradients are accumulated, and clipped; weights decay; the rule makes its step; the weights are averaged.
+Gradients are accumulated and clipped; weights decay; the rule makes its step; weights are averaged.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ Array = np.ndarray
 
 
 class Entry:
-    """A weight with its gradient, the arrays kept for it, and the factor of its L2 penalty's gradient."""
+    """A weight with its gradient, the arrays stored for it, and the factor of its L2 penalty's gradient."""
 
     def __init__(self, w: Array, g: Array, slots: dict[str, Array], l2: float, decays: bool) -> None:
         self.w, self.g, self.slots, self.l2, self.decays = w, g, slots, l2, decays
-        self.used = g  # what the rule takes for the gradient
+        self.used = g  # the gradient for the rule
 
 
 class Passes:
@@ -37,7 +37,7 @@ class Passes:
     def __init__(self, entries: Sequence[Entry], options: Options) -> None:
         self.steps: int = options.gradient_accumulation_steps or 1
         clips = options.clipnorm or options.clipvalue or options.global_clipnorm
-        sources = []  # of the passes that clip
+        sources = []  # inputs of the clipping passes
         for entry in entries:
             if self.steps > 1:
                 entry.used = entry.slots["gradient_accumulator"]
@@ -47,7 +47,7 @@ class Passes:
         self._used = [entry.used for entry in entries]
         self._sum = _group([(e.used, e.g) for e in entries]) if self.steps > 1 else None
         penalized = [e for e in entries if e.l2]
-        # A sum has its own value in it already.
+        # An accumulated gradient is changed in place.
         self._penalize = _group(
             [(e.used, e.used if self.steps > 1 else e.g, e.w) for e in penalized], [e.l2 for e in penalized]
         )
@@ -56,47 +56,47 @@ class Passes:
         self._average = _group([(e.slots["average"], e.w) for e in entries if options.use_ema])
 
     def gather(self) -> None:
-        """Take up the gradients of a step."""
+        """Accumulate the gradients of a step, and add the penalties."""
         if self._sum is not None:
             optimizers.accumulate(self._sum)
         if self._penalize is not None:
             optimizers.penalize(self._penalize)
 
     def square_norms(self) -> Array:
-        """Return the squares of the norms of the gradients, which are means if they were accumulated."""
+        """Return the squared norms of the gradients; accumulated gradients are averaged."""
         assert self._clip is not None
         return optimizers.square_sums(self._clip) / self.steps**2
 
     def scale(self, factors: Array | float) -> None:
-        """Multiply each gradient with its factor; means are made of sums."""
+        """Multiply each gradient by its factor; accumulated gradients are averaged."""
         assert self._clip is not None
         optimizers.scale(self._clip, factors / self.steps)
 
     def clip_values(self, limit: float) -> None:
-        """Cut the values of the gradients."""
+        """Clip the values of the gradients."""
         assert self._clip is not None
         if self.steps > 1:
             self.scale(1.0)
         optimizers.clip(self._clip, limit)
 
     def decay(self, factor: float) -> None:
-        """Multiply the weights with a factor, but for those that are excluded."""
+        """Multiply the weights by a factor, except those that are excluded."""
         if self._decay is not None:
             optimizers.scale(self._decay, factor)
 
     def forget_sums(self) -> None:
-        """Begin to accumulate anew."""
+        """Reset the accumulated gradients."""
         if self.steps > 1:
             for array in self._used:
                 array[...] = 0.0
 
     def average(self, momentum: float) -> None:
-        """Take the weights into their averages."""
+        """Update the weights' averages."""
         if self._average is not None:
             optimizers.average(self._average, momentum)
 
     def overwrite(self) -> None:
-        """Give the weights the values of their averages."""
+        """Replace the weights by their averages."""
         if self._average is not None:
             for average, w, *_ in self._average.entries:
                 w[...] = average
@@ -108,7 +108,7 @@ def _group(arrays: list[tuple[Array, ...]], numbers: Sequence[float] | None = No
 
 
 def clip(passes: Sequence[Passes], options: Options) -> None:
-    """Clip gradients, of several dtypes, as the optimizer is told to."""
+    """Clip the gradients of all dtypes by the optimizer's options."""
     if options.clipnorm:
         for each in passes:
             norms = np.sqrt(each.square_norms())
@@ -117,7 +117,7 @@ def clip(passes: Sequence[Passes], options: Options) -> None:
         norm = np.sqrt(sum(float(square) for each in passes for square in each.square_norms()))
         factor = options.global_clipnorm / max(norm, options.global_clipnorm)
         for each in passes:
-            # As in Keras all is NaN if the norm is not finite.
+            # As in Keras everything becomes NaN if the norm is not finite.
             each.scale(factor if np.isfinite(norm) else np.nan)
     elif options.clipvalue:
         for each in passes:
@@ -129,7 +129,7 @@ def clip(passes: Sequence[Passes], options: Options) -> None:
 
 
 def before(passes: Sequence[Passes], options: Options, rate: float, calls: int) -> bool:
-    """Do what comes before the rule in step number `calls`, from 1 on; False where it only accumulates."""
+    """Do the passes before the rule in step `calls` (from 1); False if the step only accumulates."""
     for each in passes:
         each.gather()
     if calls % (options.gradient_accumulation_steps or 1):
@@ -141,7 +141,7 @@ def before(passes: Sequence[Passes], options: Options, rate: float, calls: int) 
 
 
 def after(passes: Sequence[Passes], options: Options, calls: int) -> None:
-    """Do what comes after the rule, or where only gradients were accumulated."""
+    """Do the passes after the rule, or after a step that only accumulated."""
     steps = options.gradient_accumulation_steps or 1
     if calls % steps == 0:
         for each in passes:

@@ -1,4 +1,4 @@
-"""`cconv.schedules` where Keras has it: ``from keras.optimizers.schedules import CosineDecay``."""
+"""`cconv.schedules` under Keras' path: ``from keras.optimizers.schedules import CosineDecay``."""
 
 from cconv.arguments.keras_names import refusing
 from cconv.schedules import (
@@ -12,7 +12,7 @@ from cconv.schedules import (
     get,
 )
 
-LearningRateSchedule = Schedule  # by Keras' name
+LearningRateSchedule = Schedule  # Keras' name
 
 __all__ = [
     "CosineDecay",

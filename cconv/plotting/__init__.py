@@ -1,11 +1,11 @@
-"""Pictures of what a network is, sees and learns.
+"""Pictures of a network, of what it sees, and of what it learns.
 
 They need matplotlib, which is imported when the first one is drawn: ``pip install 'cconv[plot]'``.
-Every function returns a matplotlib figure of pyplot's: a notebook shows it, ``matplotlib.pyplot.show()``
+Every function returns a figure of matplotlib's pyplot: a notebook shows it, ``matplotlib.pyplot.show()``
 opens its window, and ``.savefig("picture.png")`` writes it.
 
-Colours are told apart by colour-blind people too. Values of both signs are red above zero and blue below,
-with white at zero; other maps go from dark to bright; nothing is told by colour alone.
+Colours are distinguishable for colour-blind people too. Values of both signs are red above zero, blue below,
+and white at zero; other maps go from dark to bright; no information is in colour alone.
 """
 
 from cconv.plotting._layers import feature_maps, filters, padding

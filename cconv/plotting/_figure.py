@@ -1,4 +1,4 @@
-"""The figure that all pictures are drawn on. Of this package, only this module imports matplotlib's parts."""
+"""The figure of all pictures. Only this module of the package imports matplotlib."""
 
 import base64
 import io
@@ -18,8 +18,8 @@ __all__ = ["MaxNLocator", "Picture", "Rectangle", "luminance", "new", "see_throu
 class Picture(Figure):
     """A figure that a notebook shows once.
 
-    Where pyplot draws into the notebook itself, a figure of its that is also a cell's last value
-    would be shown twice: as the value, and among the figures still open at the end of the cell.
+    With pyplot's inline backend a notebook would show a figure twice if it is the last value of a cell: as
+    this value, and as a figure that is still open at the end of the cell.
     """
 
     def _ipython_display_(self) -> None:
@@ -43,15 +43,15 @@ def new(width: float, height: float) -> Picture:
 
 
 def luminance(colour: tuple[Any, ...]) -> float:
-    """Return how bright a colour (red, green, blue, …) is, from 0 to 1 (ITU-R BT.709)."""
+    """Return the brightness of a colour (red, green, blue, …), from 0 to 1 (ITU-R BT.709)."""
     red, green, blue = colour[:3]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def see_through(name: str, low: float) -> ListedColormap:
-    """Return the part of a signed colour map from `low`, -1 to 0, to 1, which nothing is seen of at zero."""
+    """Return the part from `low` (-1 to 0) to 1 of a signed colour map, transparent at zero."""
     values = np.linspace(low, 1, 512)
-    # Not from white, which would be seen as mist: a weak colour is a strong one that is nearly transparent.
+    # Fading to transparent, not to white: white would cover the image like mist.
     colours = mpl.colormaps[name](0.5 + np.sign(values) * (0.3 + 0.2 * np.abs(values)))
     colours[:, 3] = np.abs(values)
     return ListedColormap(colours)

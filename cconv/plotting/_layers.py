@@ -1,4 +1,4 @@
-"""Pictures of layers: their filters, what they make of an image, and how they pad it."""
+"""Pictures of layers: their filters, their outputs for an image, and their padding."""
 
 import math
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ from cconv.plotting._pictures import (
 def filters(layer: Layer, *, channel: int | None = None, count: int = 64, columns: int = 8) -> Any:
     """Show the filters of a convolution.
 
-    Filters of one channel are drawn with one scale of colours for all: red above zero, blue below.
-    Filters of three channels are drawn as coloured pictures: their weights stretched to 0…1, grey where
-    a weight of each colour is the same. Of others one channel is drawn.
+    Filters of one channel share a scale of colours: red above zero, blue below. Filters of three channels
+    are drawn as colour pictures: their weights are stretched to 0…1, so they are grey where the weights of
+    all three colours are equal. For other numbers of channels, one channel is drawn.
 
     Parameters
     ----------
     layer : Conv2D or DepthwiseConv2D
-        Built.
+        A built layer.
     channel : int, optional
-        The channel to draw; by default all three of three, else the first.
+        The channel to draw; by default all three of three channels, else the first.
     count : int
-        The most filters to draw; the first ones are.
+        Maximum number of filters; the first ones are drawn.
     columns : int
         Filters in a row.
 
@@ -53,7 +53,7 @@ def filters(layer: Layer, *, channel: int | None = None, count: int = 64, column
     Raises
     ------
     TypeError, ValueError
-        When the layer is no convolution, is not built, or has no such channel.
+        If the layer is not a convolution, is not built, or has no such channel.
     ImportError
         Without matplotlib.
 
@@ -112,19 +112,19 @@ def feature_maps(
     *,
     count: int = 8,
 ) -> Any:
-    """Show what the layers of a model make of one image: a row a layer, a column a channel.
+    """Show the outputs of a model's layers for one image: a row for each layer, a column for each channel.
 
     Parameters
     ----------
     model : Sequential or Model
-        Built, of one input; it runs in inference mode.
+        A built model with one input; it runs in inference mode.
     x : array
-        One image of the model's input shape, with or without a batch axis of 1; (h, w) will do for
-        one channel.
+        One image of the model's input shape, with or without a batch axis of 1; for one channel (h, w)
+        is accepted too.
     layers : sequence of str or int, optional
         Names or numbers of the layers to draw; by default the convolutions and poolings.
     count : int
-        The most channels of each layer to draw; the first ones are.
+        Maximum number of channels of each layer; the first ones are drawn.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def feature_maps(
     Raises
     ------
     TypeError, ValueError
-        For an image or layers that are not the model's, or whose output is no image.
+        For an image or layers that are not the model's, or layers whose output is not an image.
     ImportError
         Without matplotlib.
 
@@ -170,7 +170,7 @@ def feature_maps(
 
 
 def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
-    """Draw the first maps y (h, w, c) of a layer into a row of axes, with one scale for the row."""
+    """Draw the first maps of a layer's output y (h, w, c) into a row of axes, with a common scale."""
     low, high, signed = limits([y])
     for channel, axes in enumerate(line):
         if channel >= y.shape[2]:
@@ -230,7 +230,7 @@ def _outputs(model: Model, image: np.ndarray, chosen: Sequence[Layer]) -> list[t
 
 
 def _tensors(model: Model) -> dict[int, Any]:
-    """Return what each layer, by its id, gives in this model: a layer may have been used in others before."""
+    """Return each layer's output tensor in this model, by the layer's id; other models may use it too."""
     tensors: dict[int, Any] = {}
     seen: set[int] = set()
     waiting = list(model.outputs)
@@ -260,7 +260,7 @@ def padding(
     x : array
         An image (h, w), (h, w, 1) or (h, w, 3).
     padding, kernel_size, strides
-        As of `Conv2D`; a list of paddings is drawn side by side.
+        As in `Conv2D`; a list of paddings is drawn side by side.
     size : float
         Width of a picture in inches.
 
@@ -271,7 +271,7 @@ def padding(
     Raises
     ------
     TypeError, ValueError
-        For an array that is no picture, or a geometry that cannot be.
+        For an array that is not a picture, or an invalid geometry.
     ImportError
         Without matplotlib.
 

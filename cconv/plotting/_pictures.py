@@ -1,4 +1,4 @@
-"""Arrays as pictures in a grid: what the other pictures are made of."""
+"""Arrays as pictures in a grid; the other pictures use this."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,14 @@ from cconv.arguments.numbers import positive_int
 # Okabe & Ito 2008, "Color universal design".
 BLUE, ORANGE, VERMILLION, GREY = "#0072b2", "#e69f00", "#d55e00", "#595959"
 SIGNED, UNSIGNED, PHOTO = "RdBu_r", "viridis", "gray"
-DIGITS = 3  # of numbers written into pixels
-LARGEST_NUMBERED = 20  # pixels each way up to which numbers in them can be read
-POINTS = 72  # in an inch, the unit of font sizes
+DIGITS = 3  # significant digits of numbers in pixels
+LARGEST_NUMBERED = 20  # largest height and width, in pixels, at which numbers in them are legible
+POINTS = 72  # points per inch; font sizes are in points
 SMALLEST_FONT, LARGEST_FONT = 5.5, 10.0
 
 
 def matplotlib_parts(where: str) -> ModuleType:
-    """Return what draws; the error without matplotlib says how to get it."""
+    """Return the module `_figure`; without matplotlib raise an ImportError that says how to install it."""
     try:
         from cconv.plotting import _figure
     except ImportError as error:
@@ -31,7 +31,7 @@ def matplotlib_parts(where: str) -> ModuleType:
 
 
 def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
-    """Return what imshow draws: (h, w), or (h, w, 3) of bytes or of numbers from 0 to 1."""
+    """Return an array for imshow: (h, w), or (h, w, 3) of bytes or of numbers from 0 to 1."""
     picture = arguments.real_array(where, name, array, None)
     if picture.ndim == 3 and picture.shape[2] == 1:
         picture = picture[:, :, 0]
@@ -44,12 +44,12 @@ def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
     if picture.dtype == np.uint8:
         return picture
     low, high = float(picture.min()), float(picture.max())
-    # Floats beyond 0…1 are stretched into it: bytes as floats, or images that were normalised.
+    # Floats outside 0…1, such as bytes as floats or normalised images, are stretched to it.
     return picture if low >= 0 and high <= 1 else (picture - low) / max(high - low, 1e-12)
 
 
 def limits(pictures: Iterable[np.ndarray]) -> tuple[float, float, bool]:
-    """Return (lowest, highest, whether both signs occur) of these arrays; symmetric if they do."""
+    """Return (lowest, highest, whether any is negative) of the arrays' values; limits are symmetric if so."""
     finite = [picture[np.isfinite(picture)] for picture in pictures]
     values = [value for array in finite if array.size for value in (float(array.min()), float(array.max()))]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -67,7 +67,7 @@ def show(
     *,
     numbers: float = 0,
 ) -> None:
-    """Draw a picture without axes; with its numbers if it is `numbers` inches wide and they can be read.
+    """Draw a picture without axes; write its numbers if it is `numbers` inches wide and they are legible.
 
     `style` goes to imshow; without it the picture is drawn as a photograph, in grey or in its colours.
     """
@@ -83,7 +83,7 @@ def show(
 
 
 def _write_numbers(parts: ModuleType, axes: Any, drawn: Any, picture: np.ndarray, inches: float) -> None:
-    """Write a picture's values into its pixels, as large as the longest allows."""
+    """Write a picture's values into its pixels, as large as the longest number allows."""
     whole = bool(np.all(picture == np.round(picture)))
     texts = [f"{value:.0f}" if whole else f"{value:.{DIGITS}g}" for value in picture.flat]
     pixel = POINTS * inches / max(picture.shape)
@@ -116,15 +116,15 @@ def images(
     titles : sequence of str, optional
         One above each picture.
     title : str, optional
-        Above all.
+        Title above all pictures.
     columns : int, optional
         Pictures in a row; by default up to 8.
     size : float
         Width of a picture in inches.
     numbers : bool
-        Write the values into the pixels, of pictures of up to 20 pixels each way, where they fit.
+        Write the values into the pixels of pictures with at most 20x20 pixels, if they fit.
     shared : bool
-        One scale of values for all pictures, with a bar that shows it; otherwise each has its own.
+        Whether all pictures have a common scale of values, with a colour bar, or each its own.
     cmap : str, optional
         Name of a matplotlib colour map; by default one for signed or for other values.
 
@@ -135,7 +135,7 @@ def images(
     Raises
     ------
     TypeError, ValueError
-        For arrays that are no pictures, or another number of titles.
+        For arrays that are not pictures, or a wrong number of titles.
     ImportError
         Without matplotlib.
 
@@ -158,7 +158,7 @@ def images(
     columns = min(len(arrays), 8) if columns is None else positive_int(where, "columns", columns)
     rows = math.ceil(len(arrays) / columns)
     shape = max(array.shape[0] / array.shape[1] for array in arrays)
-    # Room for a title of each picture, for that of all, and for the bar.
+    # Space for the pictures' titles, the title above all, and the colour bar.
     height = rows * (size * min(shape, 2) + (0.3 if titles else 0.08)) + (0.4 if title else 0.05)
     figure = parts.new(columns * size + (0.7 if shared else 0), height)
     grid = figure.subplots(rows, columns, squeeze=False)

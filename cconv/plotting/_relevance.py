@@ -1,4 +1,4 @@
-"""Pictures of what a network looks at: maps of relevance drawn over images."""
+"""Pictures of the image regions that a network uses: relevance maps drawn over images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from cconv.models.scores import Scores
 from cconv.plotting._pictures import SIGNED, as_picture, matplotlib_parts, show
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
-WIDTH, GAP = 1.7, 0.1  # of a picture, and in front of the bar, in inches
-PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
+WIDTH, GAP = 1.7, 0.1  # width of a picture and gap before the colour bar, in inches
+PALEST = 0.72  # brightness of black under a map, so that the map's colours are distinguishable
 
 
 def grad_cam(
@@ -24,14 +24,14 @@ def grad_cam(
     *,
     classes: Sequence[str] | None = None,
 ) -> Any:
-    """Show where a layer sees what speaks for a class: images, and below them Grad-CAM drawn over them.
+    """Show which parts of images count for a class in a layer: images, and Grad-CAM over them below.
 
-    The maps have one scale for all images, and are drawn smoothly from the few pixels of the layer.
+    The maps have a common scale, and are interpolated smoothly from the layer's few pixels.
 
     Parameters
     ----------
     model : Sequential or Model
-        Built, from images to a score for each class; it runs in inference mode.
+        A built model, from images to a score for each class; it runs in inference mode.
     x : array
         Images of the model's input shape, one or several, in the model's data format.
     layer : Layer, str or int, optional
@@ -49,7 +49,7 @@ def grad_cam(
     Raises
     ------
     TypeError, ValueError
-        For a model, images, a layer, classes that do not fit.
+        For a model, images, a layer or classes that do not fit each other.
     ImportError
         Without matplotlib.
 
@@ -75,16 +75,16 @@ def occlusion(
     fill: float | None = None,
     classes: Sequence[str] | None = None,
 ) -> Any:
-    """Show how much of a class's score is lost where an image is covered: images, and below them the maps.
+    """Show how much of a class's score is lost when parts of an image are covered: images, and maps below.
 
-    Red pixels speak for the class, blue ones against it, with one scale for all images.
+    Red pixels count for the class, blue ones against it, with a common scale for all images.
 
     Parameters
     ----------
     model, x, class_index, classes
         As for `grad_cam`.
     size, strides, fill
-        Of the window that covers, as for `cconv.utils.occlusion_map`.
+        The covering window, as for `cconv.utils.occlusion_map`.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def occlusion(
     Raises
     ------
     TypeError, ValueError
-        For a model, images, classes or windows that do not fit.
+        For a model, images, classes or windows that do not fit each other.
     ImportError
         Without matplotlib.
 
@@ -112,7 +112,7 @@ def occlusion(
 def _asked(
     where: str, model: Any, x: ArrayLike, class_index: Any, classes: Sequence[str] | None
 ) -> tuple[np.ndarray, list[int], list[str]]:
-    """Return the images as they are given, one for each class that is asked for, the classes, their names."""
+    """Return the images, one for each requested class, with the class numbers and the titles."""
     scores = Scores(where, model)
     images = scores.batch(x)
     batch = scores.images(images)
@@ -132,7 +132,7 @@ def _asked(
 def _over(
     where: str, model: Any, images: np.ndarray, maps: np.ndarray, names: Sequence[str], label: str
 ) -> Any:
-    """Draw the images in a row, and below each the same with its map over it."""
+    """Draw the images in a row, and below each the same image with its map over it."""
     parts = matplotlib_parts(where)
     last = to_channels_last(images, model.data_format)
     pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
@@ -155,7 +155,7 @@ def _over(
 
 
 def _pale(picture: np.ndarray) -> np.ndarray:
-    """Return a picture in grey (h, w, 3), from 0 to 1, of which what is dark has become light."""
+    """Return a picture in grey (h, w, 3), from 0 to 1, with dark pixels lightened."""
     grey = picture @ np.array([0.2126, 0.7152, 0.0722]) if picture.ndim == 3 else picture.astype(np.float64)
     low, high = float(grey.min()), float(grey.max())
     grey = (grey - low) / max(high - low, 1e-12)

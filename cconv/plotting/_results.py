@@ -1,4 +1,4 @@
-"""Pictures of how a model learned, and of what it predicts."""
+"""Pictures of a model's training and predictions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from cconv.arguments.numbers import positive_int
 from cconv.callbacks import History
 from cconv.plotting._pictures import BLUE, GREY, ORANGE, VERMILLION, as_picture, matplotlib_parts, show
 
-VALIDATION = "val_"  # in front of the figures of validation data
+VALIDATION = "val_"  # prefix of the names of validation values
 
 
 def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
-    """Show how loss and metrics went, epoch by epoch, training beside validation.
+    """Show loss and metrics by epoch, training and validation together.
 
     Parameters
     ----------
     h : History, mapping of str to list of float, or fitted estimator
-        What `Sequential.fit` returned, or its attribute ``history``; or such as `cconv.CNNClassifier` and its
-        ``history_``.
+        What `Sequential.fit` returned, or its attribute ``history``; or a fitted estimator with ``history_``,
+        such as `cconv.CNNClassifier`.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     Raises
     ------
     TypeError, ValueError
-        When it is no history, or has no epoch.
+        If it is not a history, or has no epoch.
     ImportError
         Without matplotlib.
 
@@ -88,7 +88,7 @@ def predictions(
     count: int = 10,
     columns: int = 5,
 ) -> Any:
-    r"""Show images with what a model takes them for; its mistakes also say what they are.
+    r"""Show images with the predicted classes, and for mistakes the true classes.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def predictions(
     classes : sequence of str, optional
         Names of the classes; by default their numbers.
     count : int
-        The most images to draw; the first ones are.
+        Maximum number of images; the first ones are drawn.
     columns : int
         Images in a row.
 
@@ -112,7 +112,7 @@ def predictions(
     Raises
     ------
     TypeError, ValueError
-        For arrays that do not fit together.
+        For arrays that do not fit each other.
     ImportError
         Without matplotlib.
 
@@ -182,14 +182,14 @@ def confusion_matrix(
     *,
     classes: Sequence[str] | None = None,
 ) -> Any:
-    """Show how often each class was taken for each other one.
+    """Show how often each class was predicted as each class.
 
-    A row is a true class. Numbers are counts; the darker a square, the larger its share of the row.
+    A row is a true class. Numbers are counts; a darker square is a larger fraction of its row.
 
     Parameters
     ----------
     y_true, y_pred
-        As of `cconv.metrics.confusion_matrix`.
+        As in `cconv.metrics.confusion_matrix`.
     classes : sequence of str, optional
         Names of the classes; by default their numbers.
 
@@ -200,7 +200,7 @@ def confusion_matrix(
     Raises
     ------
     TypeError, ValueError
-        For classes that do not fit together.
+        For classes that do not fit the data.
     ImportError
         Without matplotlib.
 

@@ -1,7 +1,7 @@
-"""A page about a trained model: one HTML file that shows what its network does, and how well.
+"""A page about a trained model: one HTML file about the network's layers and results.
 
-`report`, which is `cconv.report`, writes it. What is computed for the page is Python, a room for each part of
-it; what the page does with that is in `page/`: HTML, CSS and plain JavaScript, put into the file as they are.
+`report`, also `cconv.report`, writes it. The modules here compute the page's data, one module for each part;
+the page itself is in `page/`: HTML, CSS and plain JavaScript, which are copied into the file.
 """
 
 from cconv.reporting.writing import report

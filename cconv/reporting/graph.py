@@ -1,4 +1,4 @@
-"""The layers of a model in the order in which they run: what each is, takes, sees and costs."""
+"""The layers of a model in order of execution: name, shape, receptive field, cost and time."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,12 +11,12 @@ from cconv.models.explaining import measure
 from cconv.models.fields import fields_of
 from cconv.models.summary import mult_adds
 
-BATCH = 32  # samples that are timed at once
-FLOPS = 1e9  # of a batch that is timed, at most, but for one sample
+BATCH = 32  # maximum number of samples in a timed batch
+FLOPS = 1e9  # maximum operations of a timed batch, unless a single sample needs more
 
 
 def layers_of(model: Model) -> list[dict[str, Any]]:
-    """Return a row for the input, and one for each use of a layer."""
+    """Return a row for each input, and for each use of a layer."""
     flow = model._inlined().flow
     shapes = model._input_shapes or []
     rows = [_row("input", "Input", "other", "", [], model._inner_shape(shape)) for shape in shapes]
@@ -25,7 +25,7 @@ def layers_of(model: Model) -> list[dict[str, Any]]:
         layer: Any = use.layer
         shape = layer._inner(layer.output_shape)
         row = _row(layer.name, type(layer).__name__, _kind(layer), describe(layer), use.inputs, shape)
-        again = id(layer) in seen  # its weights are counted once
+        again = id(layer) in seen  # a shared layer's weights are counted once
         seen.add(id(layer))
         row |= {"params": 0 if again else layer.count_params(), "madds": mult_adds(layer)}
         if field is not None and len(shapes[0]) == 3:
@@ -48,10 +48,10 @@ def _kind(layer: Any) -> str:
 
 
 def timed(model: Model, rows: list[dict[str, Any]]) -> int:
-    """Write into the rows how long their layers take; return how many samples were timed at once.
+    """Add the layers' computing times to the rows; return the size of the timed batch.
 
-    Layers that are computed as one have the time together: it stands in the first of them, and the others say
-    which that is.
+    Layers that are computed together have a common time, in the row of the first of them. In the other rows
+    "within" is the number of this row.
     """
     flow: Flow = model._inlined().flow
     flops = 2 * sum(row["madds"] for row in rows)

@@ -1,4 +1,4 @@
-"""Arrays as they lie in the page: pictures as PNG, numbers as bytes, all of it in one block of JSON."""
+"""The encoding of arrays in the page: pictures as PNG, numbers as bytes, in one block of JSON."""
 
 import base64
 import json
@@ -10,12 +10,12 @@ import numpy as np
 
 from cconv.files import png
 
-DIGITS = 4  # of numbers that are written as text
-ZERO, REACH = 128, 127  # of maps of both signs: the byte that is zero, and bytes on each side of it
+DIGITS = 4  # significant digits of numbers that are written as text
+ZERO, REACH = 128, 127  # of signed maps: the byte for zero, and the number of bytes on each side
 
 
 def rounded(values: Any, digits: int = DIGITS) -> Any:
-    """Return numbers, in lists as deep as the array, with so many digits; None where one is not finite.
+    """Return numbers, as nested lists like the array, rounded to `digits` digits; None if not finite.
 
     Examples
     --------
@@ -30,12 +30,12 @@ def rounded(values: Any, digits: int = DIGITS) -> Any:
 
 
 def picture(pixels: np.ndarray) -> str:
-    """Return the address of a picture that holds the picture itself."""
+    """Return a picture as a data URL."""
     return "data:image/png;base64," + base64.b64encode(png.encode(pixels)).decode()
 
 
 def numbers(values: np.ndarray) -> dict[str, Any]:
-    """Return an array of float32, exactly: deflated bytes, the first of every number, then the second, ….
+    """Return an array as float32, exactly: first bytes of all numbers, then second bytes, …, deflated.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def numbers(values: np.ndarray) -> dict[str, Any]:
 
 
 def unpacked(packed: dict[str, Any]) -> np.ndarray:
-    """Return the array that `numbers` was given, as float32; the page does the same.
+    """Return the float32 array of `numbers`; the page does the same.
 
     Examples
     --------
@@ -63,11 +63,14 @@ def unpacked(packed: dict[str, Any]) -> np.ndarray:
 
 
 def smaller(images: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """Return images (h, w, c) of at most so many pixels each way, and how many become one: their mean."""
+    """Return images (h, w, c) reduced to at most `most` pixels in each direction, and the reduction factor.
+
+    Each pixel is the mean of a square block of pixels.
+    """
     step = math.ceil(max(images.shape[:2]) / most)
     if step == 1:
         return images, 1
-    # What is left of a last block has that block's pixels again.
+    # The last blocks are filled up with copies of the edge's pixels.
     rows, columns = (np.minimum(np.arange(-(-n // step) * step), n - 1) for n in images.shape[:2])
     blocks = images[rows][:, columns].reshape(len(rows) // step, step, len(columns) // step, step, -1)
     return blocks.mean(axis=(1, 3)), step
@@ -76,8 +79,8 @@ def smaller(images: np.ndarray, most: int) -> tuple[np.ndarray, int]:
 def sprite(images: np.ndarray, most: int, side: int) -> dict[str, Any]:
     """Return the first channels of images (h, w, c) side by side, as a grey picture of bytes.
 
-    Byte 0 is what is not finite. Others are, if both signs occur, ``ZERO`` plus -127 to 127 for -`reach` to
-    `reach`, else 1 to 255 for 0 to `reach`.
+    Byte 0 means not finite. If there are negative values, bytes 1 to 255 (``ZERO`` ± 127) stand for -`reach`
+    to `reach`, else for 0 to `reach`.
     """
     shown, step = smaller(images[:, :, :most].astype(np.float64), side)
     height, width, count = shown.shape
@@ -104,7 +107,7 @@ def sprite(images: np.ndarray, most: int, side: int) -> dict[str, Any]:
 
 
 def block(data: Any) -> str:
-    r"""Return data as JSON that may stand in a script element, whatever texts are in it.
+    r"""Return data as JSON that is safe inside a script element, whatever strings are in it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a model got right and wrong: figures, tables and points of the page, and the samples that it shows."""
+"""A model's test results: numbers, tables and points of the page, and the choice of samples to show."""
 
 import math
 from itertools import zip_longest
@@ -9,24 +9,24 @@ import numpy as np
 from cconv.reporting.packing import rounded
 from cconv.reporting.subject import CLASSES, Subject
 
-BEST = 5  # classes that are named for a sample
-PAIRS = 20_000  # of classes that are confused, the most frequent
-POINTS = 1_000  # of a scatter of truth and prediction
-OUTPUTS = 4  # of a regression that are drawn
-Z = 1.959964  # of the normal distribution, for 95 %
+BEST = 5  # number of classes that are named for a sample
+PAIRS = 20_000  # maximum number of pairs of confused classes, the most frequent ones
+POINTS = 1_000  # maximum number of points of truth and prediction
+OUTPUTS = 4  # maximum number of outputs of a regression
+Z = 1.959964  # the normal distribution's 97.5 % quantile, for 95 % intervals
 
 
 def guesses(subject: Subject) -> np.ndarray:
-    """Return the class that is answered for each sample; -1 where an answer is not finite."""
+    """Return the predicted class of each sample; -1 if a prediction is not finite."""
     known = np.isfinite(subject.answers).all(axis=1)
     return np.where(known, np.where(known[:, np.newaxis], subject.answers, 0).argmax(axis=1), -1)
 
 
 def errors(subject: Subject) -> np.ndarray:
-    """Return how wrong each answer is.
+    """Return the error of each prediction.
 
-    Of classes that is how sure it was of a wrong one, else the mean error, in standard deviations of
-    each number. Infinite where an answer is not finite; of classes -1 where it is right.
+    For classes this is the probability of a wrong prediction, and -1 for a right one; otherwise the mean
+    absolute error, in standard deviations of each number. Infinite if a prediction is not finite.
     """
     known = np.isfinite(subject.answers).all(axis=1)
     if subject.kind == CLASSES:
@@ -38,27 +38,27 @@ def errors(subject: Subject) -> np.ndarray:
 
 
 def chosen(subject: Subject, count: int) -> list[int]:
-    """Return the samples that are followed through the network: the worst, and others of all classes."""
+    """Return the samples whose maps the page shows: the worst, and others of all classes."""
     wrong = errors(subject)
     worst = np.argsort(-wrong, kind="stable")
     if subject.kind != CLASSES:
         return [int(n) for n in dict.fromkeys([*worst[: count // 2], *range(len(wrong))])][:count]
     worst = worst[wrong[worst] >= 0]
     right = np.flatnonzero(wrong < 0)
-    # The first right one of each class, then the second of each, ….
+    # First one right sample of each class, then the second of each, ….
     turn = np.zeros(len(right), np.int64)
     for label in np.unique(subject.truth[right]):
         turn[subject.truth[right] == label] = np.arange(np.sum(subject.truth[right] == label))
     right = right[np.lexsort((subject.truth[right], turn))]
     half = max(count // 2, count - len(right))
-    # In turn, since the last ones may not find room.
+    # Right and wrong in turn, because there may be no space for the last ones.
     taken = [right[: count - min(half, len(worst))], worst[:half]]
     wanted = [n for pair in zip_longest(*taken) for n in pair if n is not None]
     return [int(n) for n in wanted]
 
 
 def answer(subject: Subject, number: int) -> dict[str, Any]:
-    """Return what is said of a sample: of classes the likeliest ones, else numbers."""
+    """Return a sample's truth and prediction; for classes the most probable ones."""
     row = subject.answers[number]
     if subject.kind != CLASSES:
         return {
@@ -77,7 +77,7 @@ def answer(subject: Subject, number: int) -> dict[str, Any]:
 
 
 def interval(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927, "Probable inference").
+    """Return the 95 % confidence interval of a fraction (Wilson 1927, "Probable inference").
 
     Examples
     --------
@@ -91,7 +91,7 @@ def interval(right: int, n: int) -> tuple[float, float]:
 
 
 def results(subject: Subject) -> dict[str, Any]:
-    """Return the part of the page about all samples of the test."""
+    """Return the part of the page about the results on all test samples."""
     return _classified(subject) if subject.kind == CLASSES else _measured(subject)
 
 

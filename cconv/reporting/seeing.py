@@ -1,4 +1,4 @@
-"""What the layers of a model make of a sample, as maps and rows of numbers that the page shows."""
+"""The layers' outputs for a sample, as maps and rows of numbers in the page."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from cconv.engine.plan import Plan, each_of
 from cconv.models import Model
 from cconv.reporting.packing import numbers, rounded, sprite
 
-UNITS = 256  # of a layer without maps that are shown
-# Maps of a layer, and pixels each way, from fine to coarse: the first that takes no more bytes a sample.
+UNITS = 256  # maximum number of units shown of a layer without maps
+# Number of maps of a layer, and maximum height and width; the first pair is used that needs at most BYTES.
 FORMS = (
     (32, 64),
     (24, 64),
@@ -26,30 +26,30 @@ FORMS = (
     (4, 16),
     (2, 8),
 )
-BYTES, HEAD = 260_000, 200  # the latter for each layer
-FILTERS, CHANNELS = 64, 4  # of a kernel that are shown
-EXPLAINED = 4  # convolutions and poolings, from the first, and dense layers, from the last, shown by numbers
-KERNEL = 100_000  # numbers of a kernel, at most
+BYTES, HEAD = 260_000, 200  # of a sample's maps, and of those the overhead of each layer
+FILTERS, CHANNELS = 64, 4  # maximum number of a kernel's filters and channels that are shown
+EXPLAINED = 4  # number of first convolutions and poolings, and of last dense layers, with explained sums
+KERNEL = 100_000  # maximum number of weights of a shown kernel
 
 
 class Eye:
-    """Sees what every layer of a built model gives: nothing is fused."""
+    """Computes the outputs of all layers of a built model, without fusing layers."""
 
     def __init__(self, model: Model) -> None:
         flow = model._inlined().flow
         everything = [flow.value_of(number) for number in range(len(flow.uses))]
-        model._flow()  # raises where a layer was built anew by itself
+        model._flow()  # raises an error if a layer was rebuilt outside of the model
         self._plan = Plan(
             Flow(flow.uses, flow.n_inputs, everything), training=False, seed=model.seed, fuse=False
         )
 
     def values(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the input and what each use of a layer gives for one sample, without the batch."""
+        """Return the input and the output of each use of a layer for one sample, without the batch axis."""
         return [x[0], *(np.array(y[0]) for y in each_of(self._plan.forward(x)))]
 
 
 def form_of(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """Return how many maps of a layer are shown, and of how many pixels each way at most."""
+    """Return how many maps of each layer to show, and their maximum height and width."""
 
     def size(shape: Sequence[int], most: int, side: int) -> int:
         step = math.ceil(max(shape[:2]) / side)
@@ -65,7 +65,7 @@ def _has_maps(shape: Sequence[int]) -> bool:
 
 
 def views(values: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], form: tuple[int, int]) -> list[Any]:
-    """Return what the page shows of each value: maps, units, or which value it is the same as."""
+    """Return what the page shows of each value: maps, units, or the number of an equal value."""
     found: list[Any] = []
     for value, row in zip(values, rows, strict=True):
         before = row["inputs"][0] if len(row["inputs"]) == 1 else None
@@ -73,7 +73,7 @@ def views(values: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], form: tu
             found.append({"same": before})
         elif _has_maps(value.shape):
             found.append(sprite(value, *form))
-        elif value.ndim == 2:  # a sequence: one map, a row a place
+        elif value.ndim == 2:  # a sequence: one map, with a row for each step
             found.append(sprite(value[:, :, np.newaxis], *form))
         else:
             units = value.reshape(-1)[:UNITS]
@@ -83,7 +83,7 @@ def views(values: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], form: tu
 
 
 def kernels(model: Model) -> dict[int, Any]:
-    """Return pictures of the kernels of two-dimensional convolutions, by the number of what they give."""
+    """Return pictures of the kernels of two-dimensional convolutions, by the number of the layer's output."""
     found = {}
     flow = model._inlined().flow
     for number, layer in enumerate(flow.layers):
@@ -99,9 +99,9 @@ def kernels(model: Model) -> dict[int, Any]:
 
 
 def explained(model: Model) -> dict[int, dict[str, Any]]:
-    """Return what the sums of the first layers, and of the last dense ones, are made of, but for the input.
+    """Return the parts of the sums of the first layers and the last dense ones, without the layers' inputs.
 
-    By the number of what the layer gives, in the order in which they matter.
+    The keys are the numbers of the layers' outputs, in order of importance.
     """
     flow = model._inlined().flow
     found = {
@@ -115,7 +115,7 @@ def explained(model: Model) -> dict[int, dict[str, Any]]:
 
 
 def _sum_of(layer: Any) -> dict[str, Any]:
-    """Return geometry and weights of a layer whose sums can be shown; nothing of others."""
+    """Return geometry and weights of a layer whose sums can be shown; an empty dict for others."""
     kinds = {
         "Conv2D": "conv",
         "DepthwiseConv2D": "conv",

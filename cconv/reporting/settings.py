@@ -1,4 +1,4 @@
-"""What it takes to make the model again: settings, seed, weights' digest, environment, the command."""
+"""What is needed to reproduce the model: settings, seed, digest of weights, environment, command."""
 
 import json
 import shlex
@@ -36,7 +36,7 @@ def digest(model: Model) -> str:
 
 
 def figures_of(where: str, history: Any) -> dict[str, list[float | None]]:
-    """Return the figures of each epoch of a History, or of a dict of them; empty for None."""
+    """Return the values of each epoch from a History, or a dict of lists; empty for None."""
     given = getattr(history, "history", history)
     if given is None:
         return {}
@@ -56,7 +56,7 @@ def figures_of(where: str, history: Any) -> dict[str, list[float | None]]:
 
 
 def settings(model: Model, figures: Mapping[str, Sequence[Any]], command: str | None) -> list[Any]:
-    """Return the groups of lines that say how to make the model again: title, and names with values."""
+    """Return groups of settings that reproduce the model: a title, and names with values."""
     training = _training(model)
     epochs = max(map(len, figures.values()), default=0)
     if epochs:
@@ -91,7 +91,7 @@ def _training(model: Model) -> list[tuple[str, str]]:
 
 
 def _command() -> str:
-    """Return the command line that runs this program; where nobody could repeat it, how the page was made."""
+    """Return the command line of this program; in an interactive session, the call that made the page."""
     script = getattr(sys.modules["__main__"], "__file__", None)
     if script is None or hasattr(sys, "ps1") or "ipykernel" in sys.modules:
         return "cconv.report(model, x_test, y_test)"

@@ -1,4 +1,4 @@
-"""What a page is about: a model or an estimator, test data, and what it says of them."""
+"""The subject of a page: a model or an estimator, with test data and its predictions for them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ CLASSES, NUMBERS = "classes", "numbers"
 
 
 class Subject(NamedTuple):
-    """A model and its answers for the samples of a test.
+    """A model and its predictions for test samples.
 
     Attributes
     ----------
     model : Model
     kind : str
-        "classes", if one of several is right for each sample, or "numbers".
+        "classes" if each sample has one of several classes, else "numbers".
     x : ndarray
         The samples as the model takes them, in its data format.
     truth : ndarray
@@ -30,9 +30,9 @@ class Subject(NamedTuple):
     answers : ndarray
         Probabilities (n, classes), or numbers (n, k).
     names : list of str
-        Of the classes, or of the numbers.
+        Names of the classes, or of the numbers.
     history : object
-        Of an estimator, or of the model's last `fit`; None where there is none.
+        History of the estimator, or of the model's last `fit`; None if there is none.
     """
 
     model: Model
@@ -44,14 +44,14 @@ class Subject(NamedTuple):
     history: Any
 
     def image(self, number: int) -> np.ndarray:
-        """Return a sample as the network computes with it: (1, h, w, c) or (1, …), of the model's dtype."""
+        """Return a sample in the network's layout and dtype: (1, h, w, c) or (1, …)."""
         x = np.asarray(self.x[number : number + 1]).reshape(1, *self.model.input_shape[1:])
         x = to_channels_last(x, self.model.data_format) if x.ndim == 4 else x
         return np.ascontiguousarray(x, self.model.dtype)
 
 
 def subject(where: str, model: Any, x: Any, y: Any, classes: Sequence[Any] | None) -> Subject:
-    """Return what a page is about; TypeError or ValueError where there is no page for it."""
+    """Return the subject of a page; TypeError or ValueError if there is no page for it."""
     estimator = None if isinstance(model, Model) else model
     if estimator is not None and not isinstance(getattr(estimator, "model_", None), Model):
         raise TypeError(
@@ -77,7 +77,7 @@ def subject(where: str, model: Any, x: Any, y: Any, classes: Sequence[Any] | Non
     history = getattr(estimator, "history_", model.history)
     labels = getattr(estimator, "classes_", None)
     if labels is not None and hasattr(estimator, "input_shape_"):
-        # An estimator gives a probability for each label.
+        # An estimator's model has a probability for each label.
         truth = _numbers_of(where, targets, np.asarray(labels))
         probabilities, names = outputs.reshape(len(outputs), -1), labels if classes is None else classes
     else:
@@ -97,7 +97,7 @@ def subject(where: str, model: Any, x: Any, y: Any, classes: Sequence[Any] | Non
 
 
 def _inside(estimator: Any, x: Any) -> tuple[Model, np.ndarray]:
-    """Return the network of a fitted estimator, and samples as it takes them."""
+    """Return the network of a fitted estimator, and samples in the form that it takes."""
     if hasattr(estimator, "input_shape_"):
         return estimator.model_, estimator._images(x)
     images = estimator._images("x_test", x)
@@ -111,7 +111,7 @@ def _names(where: str, given: Any, count: int) -> list[str]:
 
 
 def _numbers_of(where: str, targets: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the place of each target among an estimator's sorted labels."""
+    """Return the index of each target among an estimator's sorted labels."""
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
     if targets.ndim != 1:
@@ -124,7 +124,7 @@ def _numbers_of(where: str, targets: np.ndarray, labels: np.ndarray) -> np.ndarr
 
 
 def _classes(where: str, targets: np.ndarray, count: int) -> np.ndarray:
-    """Return class numbers (n,) from these, from (n, 1), or from one-hot rows."""
+    """Return class numbers (n,) from class numbers (n,) or (n, 1), or from one-hot rows."""
     if targets.ndim == 2 and targets.shape[1] == count > 1:
         return np.asarray(targets, np.float64).argmax(axis=1)
     if targets.ndim == 2 and targets.shape[1] == 1:
@@ -144,7 +144,7 @@ def _classes(where: str, targets: np.ndarray, count: int) -> np.ndarray:
 
 
 def _same_numbers(where: str, targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the targets of outputs of that shape."""
+    """Return the targets as float64 of this shape."""
     truth = real_array(where, "y_test", targets, None).reshape(len(targets), -1).astype(np.float64)
     if truth.shape != shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The page itself: what goes into it, within its budget of bytes, and the file."""
+"""The page itself: its contents, within the limit of MOST bytes, and the file."""
 
 import math
 import os
@@ -21,12 +21,12 @@ from cconv.reporting.packing import block, numbers, picture, smaller
 from cconv.reporting.settings import figures_of, settings
 from cconv.reporting.subject import CLASSES, Subject, subject
 
-MOST = 3_000_000  # bytes of the file
-NUMBERS = 700_000  # of them of the numbers that sums are shown with
-SPARE = 2_000  # for what is not counted one by one
+MOST = 3_000_000  # maximum number of bytes of the file
+NUMBERS = 700_000  # of these, for the numbers of explained sums
+SPARE = 2_000  # of these, for parts that are not counted
 CONFIGURATION = 100_000
-MISTAKES = 24  # as pictures
-# Of pictures of samples that are followed, and of mistakes: pixels each way, and bytes of all of them.
+MISTAKES = 24  # number of mistakes with pictures
+# Maximum height and width of pictures of samples, and bytes of all: of followed samples, and of mistakes.
 FOLLOWED, SMALL = (128, 400_000), (64, 200_000)
 SCRIPTS = ("page", "maps", "charts", "results", "network", "inspector", "start")
 WHERE = "report"
@@ -45,46 +45,45 @@ def report(
     images: int = 12,
     command: str | None = None,
 ) -> Path:
-    """Write a page about a trained model: one HTML file of at most 3 MB, which needs no network.
+    """Write a page about a trained model: one HTML file of at most 3 MB, usable without a network connection.
 
-    It shows the layers, what each makes of some images, and the sums behind single pixels; learning curves,
-    the confusion matrix and the surest mistakes, or truth and prediction of numbers; kernels; parameters,
-    multiply-adds and time of each layer; and what it takes to make the model again. What does not fit into
-    the page is left out, and the page says so.
+    It shows the layers, their outputs for some images, and the sums behind single pixels; learning curves,
+    the confusion matrix and the most confident mistakes, or for regressions truth and prediction; kernels;
+    parameters, multiply-adds and time of each layer; and what is needed to reproduce the model. The page
+    lists what is left out because of the limit.
 
     Parameters
     ----------
     model : Sequential, Model or fitted estimator
-        Of one input and one output. It does not change.
+        With one input and one output. It is not changed.
     x_test : array of shape (n, h, w, c), or of the model's other input shape
-        As `predict` takes it: also uint8, also channels_first where the model is.
+        As `predict` takes it: also uint8, also channels_first if the model is.
     y_test : array of shape (n,), (n, 1) or (n, classes)
-        Class numbers or one-hot rows; labels where `model` is a classifier; numbers where the model gives
-        numbers.
+        Class numbers or one-hot rows; labels if `model` is a classifier; numbers for a regression.
     path : path
-        Of the file, whose folder exists. One that is there is replaced.
+        The file to write, in an existing folder. An existing file is replaced.
     history : History or dict of lists, optional
-        What `fit` returned; by default that of the model's last `fit`, or of the estimator.
+        What `fit` returned; by default the history of the model's last `fit`, or of the estimator.
     classes : sequence of str, optional
-        Names of the classes, or of the numbers that the model gives.
+        Names of the classes, or of the regression's numbers.
     title : str, optional
-        By default the model's name.
+        Title of the page; by default the model's name.
     images : int
-        Most samples that are shown through the network: half of them the surest mistakes.
+        Maximum number of samples whose maps are shown; half of them are the most confident mistakes.
     command : str, optional
-        What makes the model again; by default the command line of this program.
+        Command line that makes the model; by default that of this program.
 
     Returns
     -------
     pathlib.Path
-        The file.
+        The path of the file.
 
     Raises
     ------
     TypeError, ValueError
-        For a model with several inputs or outputs, and data that it does not take.
+        For a model with several inputs or outputs, or data that do not fit it.
     OSError
-        When the file cannot be written; then what was there is untouched.
+        If the file cannot be written; an existing file is then unchanged.
 
     Examples
     --------
@@ -110,7 +109,7 @@ def report(
 
 
 def _page(title: str, data: dict[str, Any]) -> str:
-    """Return the file: the template with its style, scripts and data."""
+    """Return the file's text: the template with its style, scripts and data."""
     folder = files("cconv.reporting") / "page"
     parts = {
         "title": escape(title),
@@ -125,7 +124,7 @@ def _page(title: str, data: dict[str, Any]) -> str:
 def _contents(
     about: Subject, figures: dict[str, Any], title: str, images: int, command: str | None
 ) -> dict[str, Any]:
-    """Return all that the page knows."""
+    """Return all data of the page."""
     rows = graph.layers_of(about.model)
     batch = graph.timed(about.model, rows)
     data: dict[str, Any] = {
@@ -163,7 +162,7 @@ def _mistakes(about: Subject) -> list[int]:
 
 
 def _shown(about: Subject, chosen: Sequence[int], side: int, size: int) -> list[dict[str, Any]]:
-    """Return what is said of these samples, with pictures of so many pixels, and bytes in all, at most."""
+    """Return truth, prediction and picture of samples, with at most `side` pixels and `size` bytes in all."""
     pixels = math.isqrt(int(0.7 * size / 3 / max(len(chosen), 1)))
     given = np.asarray(about.x[:256], np.float64)
     low, high = float(np.nanmin(given)), float(np.nanmax(given))
@@ -178,9 +177,9 @@ def _shown(about: Subject, chosen: Sequence[int], side: int, size: int) -> list[
 
 
 def _picture(image: np.ndarray, scale: tuple[float, float], side: int) -> dict[str, Any]:
-    """Return a sample as a picture of bytes: grey, or in colours; other numbers of channels by the first.
+    """Return a sample as a picture of bytes: in colour for three channels, else the first channel in grey.
 
-    What is no image is a strip, its first axis going across.
+    Samples that are not images become a strip, with the first axis from left to right.
     """
     x = np.asarray(image, np.float64)
     x = x if x.ndim == 3 else x.reshape(1, len(x), -1)
@@ -196,7 +195,7 @@ def _picture(image: np.ndarray, scale: tuple[float, float], side: int) -> dict[s
 
 
 def _follow(about: Subject, data: dict[str, Any]) -> None:
-    """Add what the layers make of the samples, as far as there is room; say what was left out."""
+    """Add the layers' outputs for the samples, as far as there is space; note what was left out."""
     eye, rows, left = seeing.Eye(about.model), data["layers"], data["left"]
     form = seeing.form_of(rows)
     room = MOST - NUMBERS - len(_page("", data).encode()) - 64 * len(data["title"]) - SPARE
@@ -220,14 +219,14 @@ def _follow(about: Subject, data: dict[str, Any]) -> None:
         )
     data["sums"] = seeing.explained(about.model)
     left += _add_numbers(data, seen, NUMBERS + min(room, 0))
-    # Right ones first, the surest mistakes behind them.
+    # First the right ones, then the most confident mistakes.
     data["samples"].sort(key=lambda sample: about.kind == CLASSES and sample["guess"] != sample["truth"])
 
 
 def _add_numbers(data: dict[str, Any], seen: Sequence[Sequence[np.ndarray]], room: int) -> list[str]:
-    """Add the inputs of the layers whose sums are shown, the first layers first; say what was left out.
+    """Add the inputs of layers with explained sums, first layers first; return notes on what was left out.
 
-    They take at most `room` bytes.
+    They need at most `room` bytes.
     """
     missing = set()
     for sample in data["samples"]:

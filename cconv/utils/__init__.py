@@ -1,4 +1,4 @@
-"""Small things that lessons and models share: labels, images, drawings, the seed of everything random."""
+"""Utilities for lessons and models: labels, images, drawings, and the seed of all random numbers."""
 
 import os
 from pathlib import Path
@@ -54,7 +54,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
     num_classes : int, optional
         Length of the vectors; by default the largest class number plus one.
     dtype : dtype
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
@@ -97,20 +97,20 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
 
 @controlled
 def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> np.ndarray:
-    """Return x divided by its norms along an axis; what is all zeros stays so.
+    """Return x divided by its norms along an axis; zero vectors remain zero.
 
     Parameters
     ----------
     x : array of numbers
     axis : int
-        Along which the norms are taken.
+        Axis of the norms.
     order : float
-        Of the norm: 2 is Euclid's.
+        Order of the norm: 2 is the Euclidean norm.
 
     Returns
     -------
     ndarray
-        Of x's shape, and its dtype if that is of floats, else float64.
+        With x's shape and dtype; float64 for integers.
 
     Examples
     --------
@@ -136,22 +136,22 @@ def plot_model(
     Parameters
     ----------
     model : Sequential or Model
-        Built. Branches of a graph stand side by side; in a large one a layer's normalisation and activation
-        stand in its box.
+        A built model. Branches of a graph are side by side; in a large graph a layer's normalisation and
+        activation are in its box.
     to_file : path, optional
-        Where to write the drawing, an ``.svg`` file; None writes none.
+        The ``.svg`` file to write; None writes none.
     show_shapes, show_layer_names : bool
         Write the shape of each layer's output, and the layers' names.
 
     Returns
     -------
     Drawing
-        The text of the file, which a notebook shows as the picture.
+        The text of the file; a notebook shows it as a picture.
 
     Raises
     ------
     ValueError
-        When the file's name ends otherwise, or the model is not built.
+        If the file's name has another ending, or the model is not built.
 
     Examples
     --------

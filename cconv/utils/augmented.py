@@ -1,4 +1,4 @@
-"""Batches of a data set whose images are augmented, and whose labels are mixed with them."""
+"""Batches of a data set with augmented images and mixed labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,32 +20,32 @@ from cconv.utils.py_dataset import PyDataset
 
 
 class Augmented(PyDataset):
-    """A data set's batches, their images augmented and their labels mixed: what `fit` is given to use MixUp.
+    """A data set's batches with augmented images and mixed labels, e.g. to use MixUp in `fit`.
 
-    What becomes of a batch depends on the seed, the epoch and the number of the batch alone, whatever the
-    number of threads and workers. What Keras maps over a ``tf.data.Dataset`` has its place here.
+    A batch depends only on the seed, the epoch and the number of the batch, not on the number of threads and
+    workers. It replaces layers that Keras code maps over a ``tf.data.Dataset``.
 
     Parameters
     ----------
     data : (x, y), (x, y, sample_weight) or PyDataset
-        Arrays, which are shuffled before each epoch and cut into batches; or any object whose ``data[i]`` is
-        batch i, such as what `image_dataset_from_directory` returns. Weights stay as they are.
+        Arrays, which are shuffled before each epoch and divided into batches; or an object whose ``data[i]``
+        is batch i, such as the result of `image_dataset_from_directory`. Weights are not changed.
     layers : layer or list of layers
-        `MixUp`, `CutMix`, `RandomFlip` and all others that augment, in this order. Copies of them are used,
-        which always train.
+        `MixUp`, `CutMix`, `RandomFlip` and other augmenting layers, applied in this order. Copies are used,
+        always in training mode.
     batch_size : int, optional
-        Of arrays; by default 32.
+        Batch size for arrays; by default 32.
     shuffle : bool
         Whether arrays are shuffled.
     seed : int, optional
-        Key of the orders and of the draws of layers that have no seed of their own; by default a new one.
+        Seed of the orders, and of the draws of layers without a seed of their own; by default a new one.
     workers, max_queue_size
         As in `PyDataset`: threads that make batches ahead of the training.
 
     Raises
     ------
     TypeError, ValueError
-        For data, layers or shapes that do not fit.
+        For data, layers or shapes that do not fit each other.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Augmented(PyDataset):
 
     @controlled
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        """Return batch `index` of the epoch that is on: ``(x, y)`` or ``(x, y, sample_weight)``."""
+        """Return batch `index` of the current epoch: ``(x, y)`` or ``(x, y, sample_weight)``."""
         epoch, count = self._epoch, len(self)
         if not -count <= index < count:
             raise IndexError(f"Augmented: index must lie in [0, {count}), got {index}")
@@ -119,29 +119,29 @@ class Augmented(PyDataset):
         return (images, labels, *weight)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the number of the epoch, the key of all draws, and what the data say of themselves."""
+        """Return the number of the epoch, the seed of all draws, and the data's own state if any."""
         data = self._data.get_state() if has_state(self._data) else None
         return {"epoch": self._epoch, "seed": self.seed, "data": data}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Be at that epoch."""
+        """Restore a state of `get_state`."""
         self._epoch, self.seed, self._order = state["epoch"], state["seed"], None
         if state["data"] is not None:
             self._data.set_state(state["data"])
 
     def on_epoch_begin(self) -> None:
-        """Tell the data, if they want to know."""
+        """Call the data's `on_epoch_begin`, if any."""
         if hasattr(self._data, "on_epoch_begin"):
             self._data.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch, whose order and draws are others."""
+        """Begin the next epoch, with another order and other draws."""
         self._epoch += 1
         if hasattr(self._data, "on_epoch_end"):
             self._data.on_epoch_end()
 
     def _given(self, number: int, epoch: int) -> tuple[Any, ...]:
-        """Return a batch before any layer."""
+        """Return a batch in front of all layers."""
         if self.batch_size is None:
             item = item_of("Augmented", number, self._data[number], labelled=True)
             x = arguments.real_array("Augmented", "x", item.x, None)
@@ -156,7 +156,7 @@ class Augmented(PyDataset):
         return tuple(column[kept[1][rows]] for column in self._columns)
 
     def _augmented(self, x: np.ndarray, y: Any, run: Run) -> tuple[np.ndarray, Any]:
-        """Return images and labels as the layers change them."""
+        """Return images and labels after all layers."""
         images = arguments.ready(x, np.dtype(np.float64 if x.dtype == np.float64 else np.float32))
         for layer in self.layers:
             if isinstance(layer, Mixing):
@@ -167,14 +167,14 @@ class Augmented(PyDataset):
         return np.ascontiguousarray(images), y
 
     def _check(self, x: np.ndarray) -> None:
-        """Refuse images that the layers cannot take."""
+        """Raise an error for images that the layers cannot take."""
         shape: tuple[int, ...] = x.shape[1:]
         for layer in self.layers:
             shape = layer.compute_output_shape(shape)
 
 
 def _copies(layers: Any) -> list[Augmentation | Mixing]:
-    """Return copies of the layers, each with a key of its own."""
+    """Return copies of the layers, each with a key of its own for its draws."""
     copies: list[Augmentation | Mixing] = []
     for layer in [layers] if isinstance(layers, Layer) else list(layers):
         if not isinstance(layer, Augmentation | Mixing):

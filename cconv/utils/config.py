@@ -1,4 +1,4 @@
-"""What this build of cconv is, and how it runs here."""
+"""Properties of this build of cconv, and of its use on this machine."""
 
 import platform
 
@@ -10,10 +10,10 @@ from cconv.threads import get_num_threads, refusal
 
 
 def show_config() -> None:
-    """Print the version, the instruction set in use, the threads and how the kernels were built.
+    """Print the version, the current instruction set, the threads and how the kernels were built.
 
-    ``CCONV_ISA`` chooses another instruction set at import, `cconv.set_num_threads` or
-    ``OMP_NUM_THREADS`` another number of threads.
+    ``CCONV_ISA`` selects another instruction set at import; `cconv.set_num_threads` or ``OMP_NUM_THREADS``
+    set the number of threads.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def show_config() -> None:
 
 
 def configuration() -> dict[str, str]:
-    """Return what `show_config` prints, by the name of each line."""
+    """Return the values that `show_config` prints, by name."""
     openmp = str(_kernels.openmp_version()) if _kernels.has_openmp() else "no: built serial"
     threads, refused = get_num_threads(), refusal()
     return {

@@ -21,7 +21,7 @@ FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 LABEL_MODES = ("int", "categorical", "binary")
 
 
-# What scripts ask a tf.data.Dataset for, and what does it here.
+# Methods of a tf.data.Dataset, and what to use instead here.
 ELSEWHERE = {
     "map": "put Rescaling and augmenting layers into the model, or write a PyDataset that changes batches",
     "shuffle": "image_dataset_from_directory(shuffle=True) gives another order in each epoch",
@@ -33,16 +33,16 @@ ELSEWHERE = {
 
 
 class ImageDataset(PyDataset):
-    """Batches of images that are read from their files when they are wanted, by threads, a few batches ahead.
+    """Batches of images, which threads read from their files a few batches ahead.
 
-    Made by `image_dataset_from_directory`. Iterating over it gives its batches too.
+    `image_dataset_from_directory` makes it. Iterating over it also gives its batches.
 
     Attributes
     ----------
     file_paths : list of str
         The files, in the order of the first epoch.
     class_names : list of str, or None
-        Of the classes 0, 1, …
+        Names of the classes 0, 1, …
 
     Examples
     --------
@@ -77,7 +77,7 @@ class ImageDataset(PyDataset):
         return -(-len(self.file_paths) // self._batch_size)
 
     def __getitem__(self, index: int) -> Any:
-        """Return batch `index`: images, with their labels if there are any."""
+        """Return batch `index`: images, or (images, labels) if there are labels."""
         if not 0 <= index < len(self):
             raise IndexError(f"there are {len(self)} batches, got {index}")
         numbers = self._order[index * self._batch_size : (index + 1) * self._batch_size]
@@ -88,17 +88,17 @@ class ImageDataset(PyDataset):
         return in_threads(self.__getitem__, list(range(len(self))), self.workers, self.max_queue_size)
 
     def take(self, count: int) -> Iterator[Any]:
-        """Return an iterator over the first `count` batches, to look at them; -1 stands for all."""
+        """Return an iterator over the first `count` batches, e.g. to look at them; -1 for all."""
         if not arguments.is_int(count):
             raise TypeError(f"ImageDataset.take: count must be an int, got {count!r}")
         most = len(self) if count < 0 else min(int(count), len(self))
         return in_threads(self.__getitem__, list(range(most)), self.workers, self.max_queue_size)
 
     def prefetch(self, buffer_size: Any = None) -> Self:
-        """Return the data set itself: its batches are made ahead in any case."""
+        """Return the data set itself: its batches are always made ahead."""
         return self
 
-    cache = prefetch  # images are read anew in each epoch, and give the same numbers
+    cache = prefetch  # not needed: images are read anew in each epoch, with the same result
 
     def __getattr__(self, name: str) -> Any:
         if name in ELSEWHERE:
@@ -106,11 +106,11 @@ class ImageDataset(PyDataset):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def get_state(self) -> dict[str, Any]:
-        """Return the number of the epoch, and what its order depends on."""
+        """Return the number of the epoch, and the seed of its order."""
         return {"epoch": self._epoch, "seed": self._seed}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Be at that epoch; ValueError where the order is that of another seed."""
+        """Restore an epoch; ValueError if its order has another seed."""
         if state["seed"] != self._seed:
             raise ValueError(
                 f"ImageDataset: seed must be {state['seed']}, with which the training began, got "
@@ -121,7 +121,7 @@ class ImageDataset(PyDataset):
             self._order = epoch_order(self._seed, self._epoch, len(self.file_paths))
 
     def on_epoch_end(self) -> None:
-        """Put the images into another order, if they are to be shuffled."""
+        """Shuffle the images anew, if `shuffle`."""
         if self._seed is not None:
             self._epoch += 1
             self._order = epoch_order(self._seed, self._epoch, len(self.file_paths))
@@ -148,15 +148,16 @@ def image_dataset_from_directory(
 ) -> Any:
     """Return the images of a folder, for `fit`, `evaluate` and `predict`; needs Pillow.
 
-    BMP, GIF (its first picture), JPEG, PNG and WebP files, in any folder below. Files, classes and split are
-    in the order that Keras gives them, with the same `seed` too. 16 bits a channel become 8.
+    BMP, GIF (its first picture), JPEG, PNG and WebP files, in all subfolders. Files, classes and split have
+    the same order as in Keras for the same `seed`. 16 bits per channel are reduced to 8.
 
     Parameters
     ----------
     directory : path
-        With one folder a class, unless `labels` say otherwise.
+        Has one folder for each class, unless `labels` are given.
     labels : "inferred", list of int, or None
-        From the folders' names; for the files in the order of their sorted paths; or none.
+        "inferred": from the folders' names; a list: for the files in the order of their sorted paths; None:
+        no labels.
     label_mode : {"int", "categorical", "binary", None}
         int32 numbers, one-hot rows of float32, a column of 0 and 1 in float32, or none.
     class_names : list of str, optional
@@ -166,22 +167,22 @@ def image_dataset_from_directory(
     batch_size : int
         Images in a batch.
     image_size : (height, width)
-        To which all are resized.
+        Size to which all images are resized.
     shuffle : bool
-        In an order that depends on the seed, and another one after every epoch; else sorted.
+        Whether to shuffle, depending on the seed and differently in every epoch; otherwise files are sorted.
     seed : int, optional
         By default from `numpy.random`.
     validation_split : float, optional
-        The share of files, the last ones, that are for validation.
+        The fraction of files for validation, the last ones.
     subset : {"training", "validation", "both"}, optional
         Which part of a split to return.
     interpolation : str
         "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian" or "mitchellcubic", as
         `tf.image.resize` without antialiasing.
     follow_links : bool
-        Look into folders that are symbolic links.
+        Whether to follow symbolic links to folders.
     crop_to_aspect_ratio, pad_to_aspect_ratio : bool
-        Cut two sides off, or add zeros to them, where an image has another ratio than `image_size`.
+        Crop two sides, or pad them with zeros, if an image's aspect ratio is not that of `image_size`.
     data_format : {"channels_last", "channels_first"}, optional
         By default channels last.
     verbose : bool
@@ -197,7 +198,7 @@ def image_dataset_from_directory(
     ImportError
         Without Pillow.
     TypeError, ValueError
-        For arguments that do not fit, and a folder without images; later, for a damaged file, with its path.
+        For invalid arguments, or a folder without images; later also for a damaged file, with its path.
 
     Examples
     --------
@@ -230,7 +231,7 @@ def image_dataset_from_directory(
     if label_mode == "binary" and len(names or ()) != 2:
         raise ValueError(f"{WHERE}: label_mode must not be 'binary' without 2 classes, got {names}")
     if shuffle:
-        # Keras' own way, with NumPy's old generator, for the same files in each part of a split.
+        # Keras' way, with NumPy's old generator, so that each part of a split has the same files.
         order = np.arange(len(paths))
         np.random.RandomState(seed % 2**32).shuffle(order)
         paths, numbers = [paths[i] for i in order], numbers[order]
@@ -255,7 +256,7 @@ def image_dataset_from_directory(
 def _checked_picture(
     color_mode: Any, image_size: Any, interpolation: Any, crop: Any, pad: Any, data_format: Any
 ) -> dict[str, Any]:
-    """Return the arguments of `_read`."""
+    """Return the checked arguments of `_read`."""
     crop = arguments.flag(WHERE, "crop_to_aspect_ratio", crop)
     pad = arguments.flag(WHERE, "pad_to_aspect_ratio", pad)
     if crop and pad:
@@ -305,7 +306,7 @@ def _check_split(validation_split: Any, subset: Any, shuffle: bool, seed: Any) -
 def _listed(
     directory: str, labels: Any, label_mode: str | None, class_names: list[str] | None, follow: bool
 ) -> tuple[list[str], np.ndarray, list[str] | None]:
-    """Return the files in order, their class numbers, and the names of the classes."""
+    """Return the paths of the files in order, their class numbers, and the names of the classes."""
     folders = [""]
     if labels == "inferred" and label_mode is not None:
         there = [entry.name for entry in os.scandir(directory) if entry.is_dir() and entry.name[0] != "."]
@@ -327,7 +328,7 @@ def _listed(
 
 
 def _files(directory: str, follow: bool) -> list[str]:
-    """Return the images below a folder: folder by folder in the order of their paths, each by its names."""
+    """Return the paths of the images below a folder: sorted by folder, then by name."""
     walk = sorted(os.walk(directory, followlinks=follow), key=lambda entry: entry[0])
     return [
         os.path.join(root, name)
@@ -338,7 +339,7 @@ def _files(directory: str, follow: bool) -> list[str]:
 
 
 def _targets(numbers: np.ndarray, label_mode: str | None, classes: int) -> np.ndarray | None:
-    """Return class numbers as the targets that are wanted."""
+    """Return class numbers as targets in `label_mode`'s form."""
     if label_mode is None:
         return None
     if label_mode == "int":
@@ -358,7 +359,7 @@ def _read(
 ) -> np.ndarray:
     """Return an image file as an array of float32."""
     picture = open_image(WHERE, path)
-    if picture.mode.startswith("I"):  # grey of 16 bits
+    if picture.mode.startswith("I"):  # 16-bit grey
         values = np.clip(np.asarray(picture).astype(np.int64) >> 8, 0, 255)
         picture = pillow(WHERE).fromarray(values.astype(np.uint8))
     values = np.asarray(as_mode(picture, color_mode), np.float32)

@@ -1,4 +1,4 @@
-"""Images as files, Pillow's images and arrays, with the functions that Keras has for it."""
+"""Images as files, Pillow images and arrays, with Keras' functions."""
 
 import io
 import os
@@ -14,13 +14,13 @@ from cconv.files.pictures import check_size
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "save_img"]
 
-# From Keras' words to Pillow's.
+# Pillow's modes, by Keras' names.
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 RESAMPLING = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 
 
 def pillow(where: str) -> Any:
-    """Return Pillow's module of images."""
+    """Return the module PIL.Image; ImportError that says how to install Pillow if it is missing."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -29,7 +29,7 @@ def pillow(where: str) -> Any:
 
 
 def open_image(where: str, source: Any) -> Any:
-    """Return the first picture of a file, all of it read; ValueError that names a file that is damaged."""
+    """Return the first picture of a file, fully read; ValueError with the file's name if it is damaged."""
     image, shown = pillow(where), source
     if isinstance(source, str | bytes | os.PathLike):
         shown = os.fsdecode(source)
@@ -43,7 +43,7 @@ def open_image(where: str, source: Any) -> Any:
         picture.load()
     except MemoryError:
         raise
-    except Exception as error:  # a damaged file fails in Pillow's decoders in any way
+    except Exception as error:  # damaged files raise many kinds of errors in Pillow's decoders
         raise ValueError(f"{where}: {shown!r} cannot be read as an image: {error}") from error
     return picture
 
@@ -61,13 +61,13 @@ def load_img(
     ----------
     path : path or file
     color_mode : {"rgb", "grayscale", "rgba"}
-        A grey picture of more than 8 bits stays what it is under "grayscale".
+        A grey picture of more than 8 bits is not converted for "grayscale".
     target_size : (height, width), optional
-        Resize to it.
+        Size to which to resize.
     interpolation : {"nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"}
-        Pillow's way to do so.
+        Pillow's interpolation for this.
     keep_aspect_ratio : bool
-        Cut the picture at both sides to the ratio of `target_size` first.
+        First crop the picture to the aspect ratio of `target_size`, centred.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def load_img(
     ImportError
         Without Pillow.
     ValueError
-        For a file that is damaged or no image, with its path; for other arguments that do not fit.
+        For a file that is damaged or not an image, with its path; for invalid arguments.
 
     Examples
     --------
@@ -107,13 +107,13 @@ def load_img(
 
 
 def as_mode(picture: Any, color_mode: str) -> Any:
-    """Return a picture with the channels of that mode."""
+    """Return a picture converted to a mode's channels."""
     kept = ("L", "I;16", "I") if color_mode == "grayscale" else (MODES[color_mode],)
     return picture if picture.mode in kept else picture.convert(MODES[color_mode])
 
 
 def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | None = None) -> np.ndarray:
-    """Return Pillow's image as an array.
+    """Return a Pillow image as an array.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | No
     Returns
     -------
     ndarray of shape (h, w, c), or (c, h, w)
-        With the values of the picture, not scaled.
+        The picture's values, not scaled.
 
     Examples
     --------
@@ -146,30 +146,30 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | No
 def array_to_img(
     x: ArrayLike, data_format: str | None = None, scale: bool = True, dtype: DTypeLike | None = None
 ) -> Any:
-    """Return an array as Pillow's image; needs Pillow.
+    """Return an array as a Pillow image; needs Pillow.
 
     Parameters
     ----------
     x : array of shape (h, w, c), or (c, h, w)
-        With 1, 3 or 4 channels.
+        An array with 1, 3 or 4 channels.
     data_format : {"channels_last", "channels_first"}, optional
         Layout of `x`; by default channels last.
     scale : bool
-        Stretch the values to 0 … 255. Without it they are taken as they are, without their fractions.
+        Stretch the values to 0 … 255. Otherwise they are not scaled, but truncated to integers.
     dtype : dtype, optional
-        In which to scale; by default float32.
+        Dtype in which to scale; by default float32.
 
     Returns
     -------
     PIL.Image.Image
-        Of the mode L, RGB or RGBA; I for one channel with values above 255.
+        With mode L, RGB or RGBA; I for one channel with values above 255.
 
     Raises
     ------
     ImportError
         Without Pillow.
     TypeError, ValueError
-        For an `x` that is no image.
+        For an `x` that is not an image.
 
     Examples
     --------
@@ -214,16 +214,16 @@ def save_img(
     x, data_format, scale
         As for `array_to_img`.
     file_format : str, optional
-        By default that of the path's ending.
+        By default from the path's ending.
     **kwargs
-        Pillow's own, for the format.
+        Pillow's options for the format.
 
     Raises
     ------
     ImportError
         Without Pillow.
     TypeError, ValueError
-        For an `x` that is no image.
+        For an `x` that is not an image.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The module that held `to_categorical` in the Keras of 2018, and that courses of that time import."""
+"""The module of `to_categorical` in the Keras of 2018, as imported in courses of that time."""
 
 from cconv.utils import to_categorical
 

@@ -1,4 +1,4 @@
-"""Batches that a user's own class makes, by their numbers."""
+"""Numbered batches from a user's own class."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ __all__ = ["PyDataset", "Sequence"]
 
 
 class PyDataset:
-    """Base of a user's own data set: ``data[i]`` is batch i, ``len(data)`` how many there are.
+    """Base of a user's own data set: ``data[i]`` is batch i, ``len(data)`` the number of batches.
 
-    `fit`, `evaluate` and `predict` take any object with these two methods, of this class or not.
+    `fit`, `evaluate` and `predict` accept any object with these two methods, also of other classes.
 
     Parameters
     ----------
     workers : int
-        Threads that make batches ahead of the training; up to 1, the thread of `fit` makes each when it is
-        wanted. With more, `__getitem__` must bear being called by several threads at once.
+        Threads that make batches ahead of the training. With 0 or 1, the thread of `fit` makes each batch on
+        demand. With more, several threads call `__getitem__` at the same time, so it must be thread-safe.
     use_multiprocessing : bool
         Must be False: workers are threads, and share the memory of the data.
     max_queue_size : int
-        Batches that are made ahead, at most.
+        Maximum number of batches that are made ahead.
 
     Raises
     ------
     TypeError, ValueError
-        For arguments that do not fit.
+        For invalid arguments.
 
     Examples
     --------
@@ -62,16 +62,16 @@ class PyDataset:
 
     @property
     def num_batches(self) -> int | None:
-        """How many batches there are, by default ``len(self)``; None where they have no end."""
+        """The number of batches, by default ``len(self)``; None if they are endless."""
         if not hasattr(self, "__len__"):
             raise NotImplementedError(f"{type(self).__name__}: __len__ or num_batches must be defined")
         return len(self)
 
     def on_epoch_begin(self) -> None:
-        """Do what is to be done before an epoch."""
+        """Do something before each epoch; by default nothing."""
 
     def on_epoch_end(self) -> None:
-        """Do what is to be done after an epoch."""
+        """Do something after each epoch; by default nothing."""
 
 
 Sequence = PyDataset

@@ -1,4 +1,4 @@
-"""What a network looks at: which pixels speak for a class."""
+"""Relevance maps: which pixels count for a class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,37 +18,37 @@ def class_activation_map(
     layer: Any = None,
     class_index: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    r"""Return where a layer sees what speaks for a class: Grad-CAM.
+    r"""Return which parts of images count for a class in a layer: Grad-CAM.
 
-    With the maps :math:`A_k` that the layer gives, and the score :math:`s` of the class,
+    With the layer's output maps :math:`A_k`, and the score :math:`s` of the class,
 
     .. math:: L = \max\Bigl(0,\; \sum_k \alpha_k A_k\Bigr), \qquad
               \alpha_k = \frac{1}{hw} \sum_{i,j} \frac{\partial s}{\partial A_{ijk}}
 
     Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via gradient-based localization",
-    section 3. The score is what stands in front of the model's softmax or sigmoid.
+    section 3. The score is the value in front of the model's softmax or sigmoid.
 
     Parameters
     ----------
     model : Sequential or Model
-        Built, from images to a score for each class. It runs in inference mode, and stays as it is.
+        A built model, from images to a score for each class. It runs in inference mode, and is not changed.
     x : array of shape (n, h, w, c), or one image
-        In the model's data format.
+        Images in the model's data format.
     layer : Layer, str or int, optional
-        The layer, its name or number, also of a model inside the model; of one that is used several times the
-        last use. By default the last that gives images and is no pooling.
+        The layer, its name or number, also inside a nested model; for a layer with several uses the last one.
+        By default the last layer whose output is an image and which is not a pooling.
     class_index : int or sequence of int, optional
         The class, for all images or for each; by default the one with the highest score.
 
     Returns
     -------
     ndarray of shape (n, h, w)
-        Of the layer's height and width and the model's dtype, never negative; in the unit of the score.
+        With the layer's height and width and the model's dtype; never negative; in the unit of the score.
 
     Raises
     ------
     TypeError, ValueError
-        For a model, images, a layer or a class that do not fit.
+        For a model, images, a layer or a class that do not fit each other.
 
     Examples
     --------
@@ -73,12 +73,12 @@ def occlusion_map(
     strides: int | tuple[int, int] = 1,
     fill: float | None = None,
 ) -> np.ndarray:
-    """Return how much of a class's score is lost where a part of an image is covered.
+    """Return how much of a class's score is lost when parts of an image are covered.
 
-    A window of one value slides over the image. Of every pixel the map has the mean, over the windows that
-    cover it, of the score of the whole image less that of the covered one: above zero, the pixel speaks for
-    the class; below zero, against it. Zeiler & Fergus 2014, "Visualizing and understanding convolutional
-    networks", section 4.2.
+    A window of one value slides over the image. For each window the drop is the score of the whole image
+    minus the score of the covered image. A pixel of the map is the mean drop over the windows that cover this
+    pixel: positive if the pixel counts for the class, negative if against it. Zeiler & Fergus 2014,
+    "Visualizing and understanding convolutional networks", section 4.2.
 
     Parameters
     ----------
@@ -87,19 +87,19 @@ def occlusion_map(
     size : int or pair of int
         Height and width of the window in pixels; no larger than the image.
     strides : int or pair of int
-        Pixels from one window to the next, no more than `size`; the last one ends with the image.
+        Pixels from one window to the next, at most `size`; the last window ends with the image.
     fill : float, optional
-        What the window is filled with; by default the mean of each channel of each image.
+        The window's value; by default the mean of each channel of each image.
 
     Returns
     -------
     ndarray of shape (n, h, w)
-        Of the images' height and width, in float64.
+        With the images' height and width, in float64.
 
     Raises
     ------
     TypeError, ValueError
-        For a model, images, a class or windows that do not fit.
+        For a model, images, a class or windows that do not fit each other.
 
     Examples
     --------
@@ -132,14 +132,14 @@ def occlusion_map(
 
 
 def _begins(extent: int, window: int, step: int) -> list[int]:
-    """Return where the windows begin: every `step` pixels, and at last where one ends with the image."""
+    """Return the windows' starts: every `step` pixels, and one more for a window that ends with the image."""
     return sorted({*range(0, extent - window + 1, step), extent - window})
 
 
 def _covered(
     image: np.ndarray, places: Sequence[tuple[int, int]], window: tuple[int, int], filling: Any
 ) -> np.ndarray:
-    """Return a copy of the image for each place, with the window there."""
+    """Return a copy of the image for each place, covered there by the window."""
     covered = np.repeat(image[np.newaxis], len(places), axis=0)
     for each, (i, j) in zip(covered, places, strict=True):
         each[i : i + window[0], j : j + window[1]] = filling
@@ -149,7 +149,7 @@ def _covered(
 def _spread(
     lost: np.ndarray, places: Sequence[tuple[int, int]], window: tuple[int, int], shape: Sequence[int]
 ) -> np.ndarray:
-    """Return for each pixel the mean of what was lost under the windows that cover it."""
+    """Return for each pixel the mean drop of the score over the windows that cover it."""
     total, times = np.zeros(shape[:2]), np.zeros(shape[:2])
     for value, (i, j) in zip(lost, places, strict=True):
         total[i : i + window[0], j : j + window[1]] += value

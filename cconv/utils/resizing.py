@@ -1,9 +1,9 @@
-"""Pictures of one size made another: what `tf.image.resize` does without antialiasing, in NumPy.
+"""Resizing of pictures: `tf.image.resize` without antialiasing, in NumPy.
 
-Each output pixel is a sum over a few input pixels, first along rows, then along columns, whose weights are
-those of a kernel around the output's middle: pixel i of n lies at (i + 1/2) / n. Weights outside are left
-out, and the rest is divided by its sum. Keys 1981, "Cubic convolution interpolation for digital image
-processing"; Mitchell and Netravali 1988, "Reconstruction filters in computer graphics".
+Each output pixel is a weighted sum of a few input pixels, first along rows, then along columns. The weights
+are those of a kernel around the output pixel's centre; pixel i of n is at (i + 1/2) / n. Weights outside of
+the picture are left out, and the others are divided by their sum. Keys 1981, "Cubic convolution interpolation
+for digital image processing"; Mitchell and Netravali 1988, "Reconstruction filters in computer graphics".
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def _lanczos(radius: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: np.where(x < radius, np.sinc(x) * np.sinc(x / radius), 0.0)
 
 
-# By name how far a kernel reaches, and its value at a distance.
+# Radius of each kernel, and its value at a distance from the centre.
 KERNELS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
     "bilinear": (1, lambda x: np.maximum(1 - x, 0)),
     "bicubic": (2, _cubic),
@@ -39,7 +39,7 @@ INTERPOLATIONS = (*KERNELS, "nearest", "area")
 
 
 def taps(n: int, size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each of `size` output pixels the numbers of the `n` input pixels in it, and their weights.
+    """Return the numbers and weights of the input pixels (of `n`) for each of `size` output pixels.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def taps(n: int, size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def resize(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Return a picture in another size.
+    """Return a picture resized to `size`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def resize(image: np.ndarray, size: tuple[int, int], interpolation: str) -> np.n
 
 
 def _along(image: np.ndarray, axis: int, numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the sums of an axis' pixels with these numbers times their weights, one tap after the other."""
+    """Return weighted sums along an axis: of the pixels with these numbers, with these weights."""
     shape = (-1, 1) if axis == 1 else (-1, 1, 1)
     total = np.zeros((), np.float32)
     for number, weight in zip(numbers.T, weights.T.astype(np.float32), strict=True):
@@ -105,7 +105,7 @@ def _along(image: np.ndarray, axis: int, numbers: np.ndarray, weights: np.ndarra
 
 
 def cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the largest part, in the middle of a picture, that has the ratio of `size`, as Keras does."""
+    """Return the largest centred part of a picture with the aspect ratio of `size`, as in Keras."""
     height, width = image.shape[:2]
     high = max(min(height, int(width * size[0] / size[1])), 1)
     wide = max(min(width, int(height * size[1] / size[0])), 1)
@@ -114,7 +114,7 @@ def cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture with zeros at two sides, so that it has the ratio of `size`."""
+    """Return a picture padded with zeros on two sides to the aspect ratio of `size`."""
     height, width = image.shape[:2]
     high, wide = max(height, int(width * size[0] / size[1])), max(width, int(height * size[1] / size[0]))
     top, left = int((high - height) / 2), int((wide - width) / 2)

@@ -1,4 +1,4 @@
-"""The module that held `plot_model` in the Keras of 2018, and that courses of that time import."""
+"""The module of `plot_model` in the Keras of 2018, as imported in courses of that time."""
 
 from cconv.utils import plot_model
 

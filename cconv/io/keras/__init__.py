@@ -1,10 +1,10 @@
 """Keras' files: models and weights of Keras 3 (``.keras``, ``.weights.h5``) and Keras 2 (``.h5``, ``.hdf5``).
 
 `load` makes a `Sequential` or `Model` that computes and trains as the saved one. `cconv.models.load_model`,
-``model.save``, ``save_weights`` and ``load_weights`` come here by the ending of the file's name; real Keras
-loads what they write. Nothing that stands in a file is run: a ``Lambda``, a pickled function, and whatever
-else cconv has not, are refused, all of them in one message. Files are read in plain Python; writing needs
-h5py: ``pip install 'cconv[keras]'``.
+``model.save``, ``save_weights`` and ``load_weights`` use this module for files with these endings; Keras
+loads what they write. Code in a file is never run: a ``Lambda``, a pickled function, and everything else that
+cconv lacks are refused, all in one message. Files are read in plain Python; writing needs h5py: ``pip install
+'cconv[keras]'``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ def load(
     Parameters
     ----------
     path : path
-        Of a file whose name ends in ``.keras``, or else of an HDF5 file.
+        The file: its name ends in ``.keras``, or it is an HDF5 file.
     input_shape : tuple of int, optional
-        Of one sample, where the file leaves sizes open: ``(h, w, c)`` without the batch.
+        One sample's shape, if the file leaves sizes open: ``(h, w, c)`` without the batch.
     custom_objects : dict of str to class or function, optional
-        What the names of your own layers in the file stand for; see `cconv.models.load_model`.
+        The meaning of names of your own layers in the file; see `cconv.models.load_model`.
     compile : bool
-        Also compile it as it was, with the state of its optimizer, so that `fit` goes on.
+        Whether to compile it as it was, with the state of its optimizer, so that `fit` goes on.
 
     Returns
     -------
@@ -48,9 +48,9 @@ def load(
     Raises
     ------
     OSError
-        When there is no such file, or it cannot be read.
+        When there is no such file, or the file cannot be read.
     ValueError
-        When it is damaged, or holds what cconv has not; the message names the file and all of that.
+        When it is damaged, or has parts that cconv lacks; the message names the file and all of these.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def load(
 
 
 def read_model(path: Path, compile: bool) -> Any:
-    """Return the model in a file, as `cconv.models.load_model` asks for it; cconv's own may have any name.
+    """Return the model in a file, for `cconv.models.load_model`; cconv's own files may have any name.
 
     Examples
     --------
@@ -91,12 +91,12 @@ def read_model(path: Path, compile: bool) -> Any:
 
 
 def read_weights(path: Path, model: Any) -> None:
-    """Give a built model the weights of a file, as its `load_weights` asks for it.
+    """Read a file's weights into a built model, for its `load_weights`.
 
     Raises
     ------
     OSError, ValueError
-        When there is no such file, or it is damaged or does not fit; then nothing has changed.
+        When there is no such file, or it is damaged or does not fit; the model is unchanged then.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The zip archive that a ``.keras`` file is: its members, and how it is written."""
+"""The zip archive of a ``.keras`` file: its members, and how it is written."""
 
 import io
 import os
@@ -10,24 +10,24 @@ from cconv.files import plainjson
 from cconv.files.reading import check_unpacked
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-LONGEST_DIRECTORY = 1 << 20  # bytes: some ten thousand members
+LONGEST_DIRECTORY = 1 << 20  # bytes: enough for about ten thousand members
 LONGEST_CONFIG = 1 << 26  # bytes
 END = b"PK\x05\x06"
-FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the same model gives the same bytes
+FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # a fixed date: the same model gives the same bytes
 
 
 class Archive:
-    """An archive that is open.
+    """An open archive.
 
     Parameters
     ----------
     file : binary file
-        That can be sought in; it stays the caller's.
+        Must be seekable; it is not closed here.
 
     Raises
     ------
     ValueError, zipfile.BadZipFile
-        For what is none, or has a directory that takes much memory by itself.
+        When it is not an archive, or has a directory that is too long.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -52,7 +52,7 @@ class Archive:
         return name in self._members
 
     def read(self, name: str, most: int | None = None) -> bytes:
-        """Return a member, whose checksum is right; ValueError when there is none, or it is too large."""
+        """Return a member after checking its checksum; ValueError if it is missing or too large."""
         info = self._members.get(name)
         if info is None:
             raise ValueError(
@@ -70,12 +70,12 @@ class Archive:
         return data
 
     def json(self, name: str) -> object:
-        """Return what a member says."""
+        """Return a member's content, parsed as JSON."""
         return plainjson.loads(self.read(name, LONGEST_CONFIG).decode())
 
 
 def packed(members: Mapping[str, bytes]) -> bytes:
-    """Return an archive of these members, which are stored as they are."""
+    """Return an archive of these members, stored without compression."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():

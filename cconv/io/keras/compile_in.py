@@ -1,4 +1,4 @@
-"""How a model of a Keras file was compiled, as cconv's files say it."""
+"""The `compile` arguments in a Keras file, translated for cconv."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ DROPPED = ("name", "loss_scale_factor", "is_legacy_optimizer", "jit_compile")
 
 
 def training_config(given: Any, problems: Problems) -> Config | None:
-    """Return a document's `training` entry for Keras' `compile_config`; None for a model not compiled."""
+    """Return the entry `training` of a document for Keras' `compile_config`; None if it was not compiled."""
     if not isinstance(given, Mapping) or not given.get("optimizer") or given.get("loss") is None:
         return None
     optimizer = _optimizer(given["optimizer"], problems)
@@ -38,7 +38,7 @@ def _optimizer(given: Any, problems: Problems) -> Any:
             config.pop(name, None)
         if isinstance(given["config"].get("learning_rate"), int):
             config["learning_rate"] = float(config["learning_rate"])
-        for name in ("momentum", "centered"):  # of RMSprop, as it is without them
+        for name in ("momentum", "centered"):  # arguments of RMSprop, at their defaults
             if not config.get(name) and found["class_name"] == "RMSprop":
                 config.pop(name, None)
     _check(found, "the optimizer", optimizers.get, problems)
@@ -46,7 +46,7 @@ def _optimizer(given: Any, problems: Problems) -> Any:
 
 
 def _each(given: Any, what: str, get: Any, problems: Problems) -> Any:
-    """Return losses or metrics, in the form in which they are given."""
+    """Return losses or metrics in the form in which they were given: one, a list or a dict."""
     if given is None:
         return None
     if isinstance(given, list):
@@ -64,7 +64,7 @@ def _each(given: Any, what: str, get: Any, problems: Problems) -> Any:
 
 
 def _check(found: Any, what: str, get: Any, problems: Problems) -> None:
-    """Note what cannot be made; it is made again by `compile`."""
+    """Record a loss or metric that cannot be made; what is made here is discarded."""
     if found is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""How a model was compiled, as Keras writes it, and what its optimizer remembers."""
+"""The `compile` arguments of a model, and its optimizer's state, as Keras writes them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from cconv.io.keras.problems import Problems
 from cconv.losses.custom import FunctionLoss
 from cconv.losses.joint import parts_of
 
-LARGEST_COUNT = 2**31 - 1  # of Keras' int32
+LARGEST_COUNT = 2**31 - 1  # limit of Keras' int32 counter
 
 
 def compile_entry(model: Any, problems: Problems) -> Config | None:
-    """Return what describes how a model was compiled; None before `compile`."""
+    """Return Keras' description of how a model was compiled; None before `compile`."""
     training = model._training_config()
     if training is None:
         return None
@@ -35,7 +35,7 @@ def compile_entry(model: Any, problems: Problems) -> Config | None:
 
 
 def _each(module: str, given: Any) -> Any:
-    """Return losses or metrics, names and configurations, in the form in which they are given."""
+    """Return losses or metrics (names and configurations) in the form in which they were given."""
     if isinstance(given, list):
         return [_each(module, entry) for entry in given]
     if not isinstance(given, Mapping):
@@ -47,7 +47,7 @@ def _each(module: str, given: Any) -> Any:
 
 
 def optimizer_entry(optimizer: Any, problems: Problems) -> Config:
-    """Return what describes an optimizer."""
+    """Return Keras' description of an optimizer."""
     kind, config = type(optimizer).__name__, dict(optimizer.get_config())
     if kind in ("Momentum", "Nesterov"):
         kind, config["nesterov"] = "SGD", kind == "Nesterov"
@@ -68,7 +68,7 @@ def optimizer_entry(optimizer: Any, problems: Problems) -> Config:
 
 
 def optimizer_arrays(model: Any) -> list[np.ndarray]:
-    """Return what the optimizer remembers, in Keras' order; before the first step hardly anything."""
+    """Return the optimizer's arrays in Keras' order; before the first step only the counters."""
     optimizer = model.optimizer
     state = optimizer.get_state()
     calls = int(state["iterations"])
@@ -78,7 +78,7 @@ def optimizer_arrays(model: Any) -> list[np.ndarray]:
     complete = not optimizer.kept_slots or set(weights_of(model)) <= known
     for weight, slot in variables(model):
         if (weight, slot) == RATE:
-            if not optimizer.decay:  # which is a schedule in Keras
+            if not optimizer.decay:  # a decay is a schedule in Keras
                 arrays.append(np.array(optimizer.learning_rate, np.float32))
         elif not complete:
             break

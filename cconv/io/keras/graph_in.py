@@ -1,4 +1,4 @@
-"""The model of a Keras file as cconv's configuration: rows of layers, graphs, models in models."""
+"""The model of a Keras file as a configuration of cconv: rows of layers, graphs, nested models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,25 +11,25 @@ from cconv.layers.symbolic import IMAGE
 from cconv.seeds import new_seed
 
 Config = dict[str, Any]
-Key = tuple[str, int, int]  # a tensor: the name of what gives it, its use, its output
+Key = tuple[str, int, int]  # a tensor: name of its layer, number of the use, number of the output
 
 ROWS = ("Sequential",)
 GRAPHS = ("Functional", "Model")
-DEEPEST = 8  # models inside one another
-NOTHING = ("Identity", "ActivityRegularization")  # layers that pass on what they are given
+DEEPEST = 8  # limit of nested models
+NOTHING = ("Identity", "ActivityRegularization")  # layers that return their input
 
 
 class Translation:
-    """The models of one file.
+    """Translates the models of one file.
 
     Parameters
     ----------
     problems : Problems
-        Gets what cconv has not.
+        Collects what cconv lacks.
     input_shape : tuple of int, optional
-        Of the outermost model, in place of what the file says.
+        Input shape of the outermost model, instead of the file's.
     seed : int, optional
-        Of the models; by default a new one.
+        Seed of the models; by default a new one.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Translation:
         self.input_shape = input_shape
         self.layers: dict[str, list[tuple[str, str]]] = {}
         self.dtype: str | None = None
-        self._first = False  # whether there are images whose channels come first
+        self._first = False  # whether a layer has channels_first images
 
     def model(self, entry: Mapping[str, Any], path: str = "", depth: int = 0) -> tuple[str, Config]:
         """Return the class and the configuration of a model."""
@@ -60,7 +60,7 @@ class Translation:
         return entry.get("class_name") in (*ROWS, *GRAPHS)
 
     def _settle(self, config: Mapping[str, Any], entries: list[Any]) -> None:
-        """Take notice of the dtype of all layers: that of the first that has one."""
+        """Take the dtype of the first layer that has one as the dtype of all layers."""
         inner = [entry["config"] for entry in entries if isinstance(entry.get("config"), Mapping)]
         self._first = self._first or any(each.get("data_format") == "channels_first" for each in inner)
         if self.dtype is not None:
@@ -84,7 +84,7 @@ class Translation:
         }
 
     def _item(self, entry: Mapping[str, Any], name: str, path: str, depth: int) -> Config | None:
-        """Return the entry of a layer, or of a model as a layer."""
+        """Return the configuration's entry for a layer, or for a model as a layer."""
         if self._is_model(entry):
             kind, config = self.model(entry, f"{path}{name}/", depth + 1)
             return {"class_name": kind, "config": config, "name": name}
@@ -162,7 +162,7 @@ class Translation:
 
 
 class _Graph:
-    """The uses of layers in one graph, in an order in which they can be made."""
+    """The uses of layers in one graph, in an order of computation."""
 
     def __init__(
         self, of: Translation, entries: Mapping[str, Mapping[str, Any]], path: str, depth: int
@@ -171,7 +171,7 @@ class _Graph:
         self._entries = entries
         self.items: list[Config] = []
         self.uses: list[Any] = []
-        self._numbers: dict[str, int] = {}  # of items, by name
+        self._numbers: dict[str, int] = {}  # numbers of items, by name
         self._values: dict[Key, int] = {}
         self._count = 0
         self._given = {
@@ -182,7 +182,7 @@ class _Graph:
         }
 
     def begin(self, names: list[str]) -> list[list[int]]:
-        """Take the inputs; return their shapes."""
+        """Add the inputs; return their shapes."""
         shapes = []
         for name in names:
             entry = self._entries.get(name)
@@ -200,13 +200,13 @@ class _Graph:
         return shapes
 
     def value(self, key: Key) -> int:
-        """Return the number of a tensor."""
+        """Return the number of a tensor's value."""
         if key not in self._values:
             raise ValueError(f"there is no output {key[2]} of use {key[1]} of {key[0]!r}")
         return self._values[key]
 
     def run(self) -> None:
-        """Translate all uses, each behind those that it needs."""
+        """Translate all uses; each follows those that it needs."""
         waiting: dict[tuple[str, int], int] = {}
         readers: dict[tuple[str, int], list[tuple[str, int]]] = {}
         ready = []
@@ -267,11 +267,11 @@ class _Graph:
         self.uses.append([item, inputs, at_inference])
 
     def _lack(self, name: str, number: int) -> None:
-        """Go on as if there were what cconv has not, so that all that is missing is found."""
+        """Pretend that a missing output exists, so that everything missing is found."""
         self._values.setdefault((name, number, 0), 0)
 
     def _options(self, options: Mapping[str, Any], where: str) -> bool:
-        """Return whether a use does what it does at inference."""
+        """Return whether a use acts as at inference."""
         for key, value in options.items():
             if key == "training" and value in (None, True, False):
                 if value:
@@ -310,7 +310,7 @@ class _Graph:
 
 
 def _only_in_training(class_name: str) -> bool:
-    """Whether Keras notes ``training=False`` with every use of a layer, where it says nothing."""
+    """Whether Keras records ``training=False`` for every use of a layer, also if the user did not say so."""
     kind = kind_of(OTHERS[class_name]({})[0] if class_name in OTHERS else class_name)
     return bool(getattr(kind, "_only_in_training", False))
 
@@ -319,7 +319,7 @@ def _only_in_training(class_name: str) -> bool:
 
 
 def _node(name: str, node: Any) -> tuple[list[Any], Mapping[str, Any]]:
-    """Return what goes into one use of a layer, tensors and numbers, and its options."""
+    """Return the inputs of one use of a layer (tensors and numbers) and its options."""
     if isinstance(node, Mapping):  # Keras 3
         options = node.get("kwargs")
         if not isinstance(options, Mapping):
@@ -366,7 +366,7 @@ def _argument(value: Any) -> Any:
             raise ValueError(f"a tensor must name a layer, its use and its output, got {shown(history)}")
         name, node, output = history
         return Tensor(name, node, output, config.get("shape"))  # type: ignore[union-attr]
-    if isinstance(value, Mapping) and "class_name" not in value:  # inputs by name
+    if isinstance(value, Mapping) and "class_name" not in value:  # a dict of inputs
         return [_argument(value[key]) for key in value]
     return value
 
@@ -412,7 +412,7 @@ def _name(entry: Mapping[str, Any], default: str) -> str:
 
 
 def _ends(what: str, given: Any) -> tuple[str, list[str], list[Key]]:
-    """Return the form in which inputs or outputs are given, their names, and the tensors."""
+    """Return the form of inputs or outputs, their names, and the tensors."""
     if isinstance(given, Mapping):
         keys = list(given.values())
         names = list(map(str, given))
@@ -435,7 +435,7 @@ def _without_batch(shape: Any) -> Any:
 
 
 def _sizes(shape: Any, depth: int, needed: bool = False) -> Any:
-    """Return the shape of an input, if it has a size for each axis."""
+    """Return the shape of an input; ValueError if a size is missing that is needed."""
     if shape is None and (depth or not needed):
         return None
     if not isinstance(shape, list | tuple) or not all(type(n) is int and n > 0 for n in shape):

@@ -1,4 +1,4 @@
-"""A model of cconv's as Keras 3 writes models into its files."""
+"""A model of cconv as Keras 3 describes models in its files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,14 +22,14 @@ FUNCTIONAL = "keras.src.models.functional"
 
 
 def keras_class(item: Any) -> str:
-    """Return the class that an item of a model is in Keras."""
+    """Return the Keras class of a model's item."""
     if isinstance(item, Network):
         return "Sequential" if isinstance(item, Sequential) else "Functional"
     return type(item).__name__
 
 
 def listed(model: Any, path: str = "") -> Listed:
-    """Return, for a model and those in it by their paths, the classes and names of the layers."""
+    """Return, by path, the classes and names of the layers of a model and of the models inside it."""
     found: Listed = {path: [(keras_class(item), item.name) for item in model._items if not is_operator(item)]}
     for item in model._items:
         if isinstance(item, Network):
@@ -38,14 +38,14 @@ def listed(model: Any, path: str = "") -> Listed:
 
 
 def model_entry(model: Any, problems: Problems) -> Config:
-    """Return what describes a built model."""
+    """Return Keras' description of a built model."""
     if isinstance(model, Sequential):
         return _row(model, problems)
     return _graph(model, problems)
 
 
 class _Zeros:
-    """Layers that put zeros around the inputs of others, which have no padding for it in Keras."""
+    """Zero padding layers in front of other layers, for paddings that Keras' layers lack."""
 
     def __init__(self, model: Any, problems: Problems) -> None:
         self.model, self.problems = model, problems
@@ -54,7 +54,7 @@ class _Zeros:
         self._taken = {item.name for item in model._items}
 
     def look(self, item: Any, above_zero: bool) -> Around:
-        """Return the zeros that stand in front of an item; note what Keras cannot have."""
+        """Return the zeros in front of an item; record it as a problem if Keras cannot express it."""
         if not has_window(item):
             return ()
         found = placed(item, above_zero)
@@ -76,7 +76,7 @@ class _Zeros:
         return found.around
 
     def entry(self, item: Any) -> Config:
-        """Return what describes the zeros in front of an item."""
+        """Return the description of the zero padding in front of an item."""
         return zeros_entry(self.names[id(item)], self.placed[id(item)].around, self._format(item), item)
 
     def _format(self, item: Any) -> str:
@@ -85,14 +85,14 @@ class _Zeros:
         return told or (self.model.data_format if item.ranks == (3,) else "channels_last")
 
     def item(self, item: Any) -> Config:
-        """Return what describes an item itself."""
+        """Return the description of an item itself."""
         if isinstance(item, Network):
             return model_entry(item, self.problems)
         padding = self.placed[id(item)].padding if id(item) in self.placed else None
         return layer_entry(item, self.model.data_format, self.problems, padding)
 
     def shape(self, item: Any, shape: list[Any]) -> list[Any]:
-        """Return the shape of an item's input with the zeros around it."""
+        """Return the shape of an item's input after the zero padding."""
         around = self.placed[id(item)].around
         wide = list(shape)
         for axis, (before, after) in enumerate(around, 2 if self._format(item) == "channels_first" else 1):
@@ -159,7 +159,7 @@ def _graph(model: Any, problems: Problems) -> Config:
 
 
 def _shapes(item: Any) -> list[Any]:
-    """Return the shapes of what a use of an item gives."""
+    """Return the output shapes of a use of an item."""
     if isinstance(item, Network):
         shape = item.output_shape
         return [list(one) for one in (shape if isinstance(shape, list) else [shape])]
@@ -172,7 +172,7 @@ def _tensor(model: Any, key: Sequence[Any], shape: Any) -> Config:
 
 
 def _args(item: Any, given: list[Config]) -> list[Any]:
-    """Return the tensors of a use in the form in which Keras' class is called on them."""
+    """Return the tensors of a use in the form that Keras' class is called with."""
     if is_operator(item):
         return list(given)
     if isinstance(item, Network):
@@ -184,7 +184,7 @@ def _args(item: Any, given: list[Config]) -> list[Any]:
 
 
 def _ends(ends: Any, keys: list[tuple[Any, ...]]) -> Any:
-    """Return inputs or outputs in the form in which the user gave them."""
+    """Return inputs or outputs in the user's form."""
     if ends.form == "dict":
         return dict(zip(ends.names, map(list, keys), strict=True))
     return list(keys[0]) if ends.form == "one" else list(map(list, keys))

@@ -1,4 +1,4 @@
-"""Writing HDF5 files, which h5py does."""
+"""Writing HDF5 files, with h5py."""
 
 import io
 from collections.abc import Mapping
@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-LONGEST_ATTRIBUTE = 64_000  # bytes of a list of texts: HDF5 keeps what is beside a group in 64 kB
+LONGEST_ATTRIBUTE = 64_000  # bytes of a list of strings: a group's attributes in HDF5 are limited to 64 kB
 
 
 def written(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Return a file of arrays by path, and of texts, and lists of texts, beside groups.
+    """Return a file of arrays by path, with strings and lists of strings as attributes of groups.
 
     Raises
     ------
     ImportError
-        Where there is no h5py.
+        When h5py is not installed.
     """
     try:
         import h5py

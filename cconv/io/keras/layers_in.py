@@ -1,4 +1,4 @@
-"""A layer of a Keras file as cconv's configurations have it."""
+"""A layer of a Keras file as an entry of cconv's configurations."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from cconv.layers.base import Layer
 
 Config = dict[str, Any]
 
-# What Keras 2 called things.
+# Names of classes in Keras 2, and in cconv.
 RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
@@ -27,7 +27,7 @@ OLD_ARGUMENTS = {
         "kernel_constraint": "depthwise_constraint",
     },
 }
-# Layers with a kernel each, of which Keras 2 wrote also what all convolutions have, and did not use.
+# Layers for which Keras 2 also wrote arguments that all convolutions have, and that it did not use.
 UNUSED = {
     **dict.fromkeys(
         ("SeparableConv2D", "SeparableConv1D"),
@@ -43,12 +43,12 @@ def _stochastic_depth(config: Config) -> tuple[str, Config]:
     return "Dropout", {**config, "rate": rate, "noise_shape": [None, 1, 1, 1]}
 
 
-# Layers of keras.applications that cconv calls something else.
+# Layers of keras.applications that have another name in cconv.
 OTHERS: dict[str, Callable[[Config], tuple[str, Config]]] = {"StochasticDepth": _stochastic_depth}
 
 
 def class_of(entry: Mapping[str, Any]) -> str:
-    """Return the name of an entry's class: that under which the user's own is registered, if it is."""
+    """Return the name of an entry's class: for a user's registered class its registered name."""
     name, registered = entry.get("class_name"), entry.get("registered_name")
     if isinstance(registered, str) and own_object(registered) is not None:
         return registered
@@ -56,14 +56,14 @@ def class_of(entry: Mapping[str, Any]) -> str:
 
 
 def kind_of(name: str) -> Any:
-    """Return the layer class that a name stands for; None for none."""
+    """Return the layer class with that name; None if there is none."""
     return own_object(name) or layers._CLASSES.get(name)
 
 
 def layer_config(
     entry: Mapping[str, Any], name: str, model_dtype: str | None, problems: Problems
 ) -> Config | None:
-    """Return the entry of a layer in a configuration of cconv's; None where there is no such layer."""
+    """Return a layer's entry in a configuration of cconv; None if cconv has no such layer."""
     class_name, config = class_of(entry), entry.get("config")
     if not isinstance(config, Mapping):
         raise ValueError(f"the layer {name!r} must have a configuration, got {shown(config)}")
@@ -93,7 +93,7 @@ def _hint(class_name: str) -> str:
 
 
 def _arguments(class_name: str, kind: Any, given: Config, where: str, problems: Problems) -> Config:
-    """Return the arguments of a layer that cconv has; what they are in a file is changed where it must be."""
+    """Return the arguments of cconv's layer for those in the file, with changed names or values if needed."""
     known = constructor_of(kind)
     renamed = OLD_ARGUMENTS.get(class_name, {})
     found: Config = {}
@@ -109,12 +109,12 @@ def _arguments(class_name: str, kind: Any, given: Config, where: str, problems: 
             if not harmless(name, value):
                 problems.add(where, f"{class_name}({name}={shown(value)})")
             continue
-        if to == "seed":  # its numbers would be others anyway
+        if to == "seed":  # the random numbers would differ anyway
             value = None if isinstance(value, Mapping) else value
         found[to] = plain(value, f"{where}, {name}", problems)
     if class_name in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
         axis = found.get("axis")
-        if isinstance(axis, list) and len(axis) == 1:  # as Keras 2 wrote it
+        if isinstance(axis, list) and len(axis) == 1:  # Keras 2's form
             found["axis"] = axis[0]
     for name in ("input_shape", "weights"):
         found.pop(name, None)

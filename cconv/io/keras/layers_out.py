@@ -1,4 +1,4 @@
-"""A layer of cconv's as Keras 3 writes layers into its files."""
+"""A layer of cconv as Keras 3 describes layers in its files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from cconv.layers.symbolic import IMAGE
 Config = dict[str, Any]
 
 ANY = "any"
-# Arguments that Keras has not, with the values for which it does the same.
+# Arguments that Keras lacks, with the values for which Keras does the same.
 ONLY_OURS: dict[str, Any] = {
     "input_shape": ANY,
     "algorithm": ANY,
-    "ceil_mode": ANY,  # `windows_out` has looked at these two
+    "ceil_mode": ANY,  # `windows_out` has checked these two
     "count_include_pad": ANY,
     "rms_scaling": (False,),
 }
@@ -32,16 +32,16 @@ ONLY_OURS_IN: dict[str, dict[str, Any]] = {
         )
     },
 }
-# Layers that Keras has not.
+# Layers that Keras lacks.
 NOT_THERE = (
     *("ArgMax", "Clip", "DepthToSpace", "ElementwiseAffine", "LocalResponseNormalization", "Pad"),
     *("Resampling", "Slice", "SpaceToDepth", "Tile"),
 )
 MODULES = {"LayerScale": "keras.src.applications.convnext"}
-PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # whose constructors take no more than they name
+PLAIN = ("SpatialDropout1D", "SpatialDropout2D")  # their constructors take no further arguments
 OPERATORS = {"Divide": "keras.src.ops.numpy"}
 NAMESPACES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
-# Activations with arguments of their own, which are layers in Keras, and the arguments that these take.
+# Activations with arguments, which are layers in Keras, and the arguments of these layers.
 AS_LAYERS = {
     "LeakyReLU": ("LeakyReLU", ("negative_slope",)),
     "ClippedReLU": ("ReLU", ("max_value", "negative_slope", "threshold")),
@@ -50,29 +50,29 @@ AS_LAYERS = {
 
 
 def is_own(part: Any) -> bool:
-    """Whether an object is of a class of the user's."""
+    """Whether an object's class is the user's."""
     return type(part).__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def policy(dtype: str) -> Config:
-    """Return a dtype as Keras writes it."""
+    """Return Keras' description of a dtype."""
     return serialized("keras", "DTypePolicy", {"name": dtype})
 
 
 def serialized(module: str, class_name: str, config: Any, registered_name: str | None = None) -> Config:
-    """Return an object as Keras writes it."""
+    """Return Keras' description of an object."""
     return {"module": module, "class_name": class_name, "config": config, "registered_name": registered_name}
 
 
 def is_operator(item: Any) -> bool:
-    """Whether a layer is an operator in Keras, which stands in no list of layers."""
+    """Whether a layer is an operator in Keras; these are not in lists of layers."""
     return type(item).__name__ in OPERATORS and not is_own(item)
 
 
 def layer_entry(layer: Layer, data_format: str, problems: Problems, padding: str | None = None) -> Config:
-    """Return what describes a built layer of a model that has images in this format.
+    """Return Keras' description of a built layer of a model with that data format.
 
-    `padding` is what a layer with a window has in Keras.
+    `padding` is the padding in Keras of a layer with a window.
     """
     kind, where = type(layer).__name__, layer.where
     if is_own(layer):
@@ -113,7 +113,7 @@ def _is_image(shape: Any) -> bool:
 
 
 def zeros_entry(name: str, around: Around, data_format: str, layer: Layer) -> Config:
-    """Return what describes zeros around the images, or sequences, that a layer is given."""
+    """Return the description of a zero padding in front of a layer for images or sequences."""
     sizes: Any = [list(pads) for pads in around]
     config = {
         **{"name": name, "trainable": True, "dtype": policy(layer.dtype.name)},
@@ -123,13 +123,13 @@ def zeros_entry(name: str, around: Around, data_format: str, layer: Layer) -> Co
 
 
 def input_entry(name: str, shape: Any, dtype: str) -> Config:
-    """Return what describes an input."""
+    """Return the description of an input."""
     config = {"batch_shape": [None, *shape], "dtype": dtype, "sparse": False, "ragged": False, "name": name}
     return serialized("keras.layers", "InputLayer", {**config, "optional": False})
 
 
 def _argument(where: str, name: str, value: Any, problems: Problems) -> Any:
-    """Return the value of an argument as Keras writes it."""
+    """Return an argument's value as Keras writes it."""
     if not isinstance(value, Mapping) or "class_name" not in value:
         return value
     class_name, config = value["class_name"], value["config"]

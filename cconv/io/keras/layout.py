@@ -1,4 +1,4 @@
-"""Where Keras 3 keeps the arrays of layers: ``layers/conv2d_1/vars/0``, counted by class."""
+"""Where Keras 3 stores the arrays of layers: ``layers/conv2d_1/vars/0``, numbered by class."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from cconv.arguments.text import snake_case
 
 
 def folders(listed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each layer with the folder of its arrays, for classes and names in Keras' order."""
+    """Yield the name of each layer and the folder of its arrays, for classes and names in Keras' order."""
     counts: dict[str, int] = {}
     for class_name, name in listed:
         base = snake_case(class_name)
@@ -17,7 +17,7 @@ def folders(listed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def in_order(names: Iterable[Any]) -> list[str]:
-    """Return the names of a layer's arrays in their order: HDF5 sorts ``10`` before ``2``."""
+    """Return the names of a layer's arrays in numerical order: HDF5 sorts ``10`` before ``2``."""
     return sorted(
         map(str, names), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
     )

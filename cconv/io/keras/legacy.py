@@ -1,18 +1,18 @@
-"""The arrays of Keras 2's files: a group for each layer, by its name, and in it the arrays in a list."""
+"""The arrays in Keras 2's files: a group for each layer, with a list of its arrays."""
 
 from typing import Any
 
 from cconv.files.hdf5 import Reader
 from cconv.io.keras.source import Finder, numbers
 
-MODEL = "model_weights"  # the group in a file that holds a whole model
-# The optimizer's arrays. Keras 3 builds an optimizer for no weights where it finds its own group in such a
-# file, and cannot train then; so cconv's are in another, and in Keras the optimizer begins anew.
+MODEL = "model_weights"  # the group of the layers in a file of a whole model
+# Groups of the optimizer's arrays. If Keras 3 finds its own group in such a file, it builds the optimizer
+# without weights, and cannot train then; so cconv uses another group, and Keras' optimizer begins anew.
 THEIRS, OURS = "optimizer_weights", "cconv_optimizer_weights"
 
 
 def texts(reader: Reader, group: str, name: str) -> list[str]:
-    """Return a list of texts beside a group; where it is too long for one attribute, several hold it."""
+    """Return a list of strings that is a group's attribute; a long list is stored in several attributes."""
     found = reader.attribute(group, name)
     if found is None:
         pieces: list[Any] = []
@@ -23,7 +23,7 @@ def texts(reader: Reader, group: str, name: str) -> list[str]:
 
 
 def root_of(reader: Reader) -> str:
-    """Return the group that the layers are in: that of a whole model, or of weights alone."""
+    """Return the group of the layers: that of a whole model, or the file's root."""
     return MODEL if MODEL in reader.groups else ""
 
 
@@ -36,14 +36,14 @@ def arrays_of(reader: Reader, layer: str) -> list[str]:
 
 
 def layers_of(reader: Reader) -> list[tuple[str, list[str]]]:
-    """Return the layers that have arrays, each with the paths of them, in order."""
+    """Return the layers that have arrays, each with its arrays' paths, in order."""
     names = texts(reader, root_of(reader), "layer_names")
     found = [(name, arrays_of(reader, name)) for name in names]
     return [(name, paths) for name, paths in found if paths]
 
 
 def finder(reader: Reader) -> Finder:
-    """Return what finds the arrays of a layer by its name; in a model among the layers by their own names."""
+    """Return a function that finds a layer's arrays by its name; inside nested models by the arrays' own."""
     known = dict(layers_of(reader))
 
     def find(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The arrays of Keras 3's files: ``.weights.h5``, and the one in a ``.keras`` file."""
+"""The arrays in Keras 3's files: ``.weights.h5``, and the HDF5 file inside a ``.keras`` file."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from cconv.files.hdf5 import Reader
 from cconv.io.keras.layout import folders, in_order
 from cconv.io.keras.source import Finder
 
-Listed = Mapping[str, list[tuple[str, str]]]  # for each model, by its path, classes and names of its layers
+Listed = Mapping[str, list[tuple[str, str]]]  # for each model, by path: classes and names of its layers
 
 
 def places(layers: Listed) -> dict[str, str]:
-    """Return the folder of each layer's arrays, by the layer's name among those of the whole model."""
+    """Return the folder of each layer's arrays, by the layer's name in the whole model."""
     found: dict[str, str] = {}
     todo = [("", "")]
     while todo:
@@ -24,7 +24,7 @@ def places(layers: Listed) -> dict[str, str]:
 
 
 def finder(reader: Reader, layers: Listed) -> Finder:
-    """Return what finds the arrays of a layer by its name."""
+    """Return a function that finds a layer's arrays by its name."""
     known = places(layers)
 
     def find(name: str) -> list[str]:

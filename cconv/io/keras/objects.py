@@ -1,4 +1,4 @@
-"""What layers, losses and optimizers are given: activations, initializers, regularizers, and numbers."""
+"""Arguments of layers, losses and optimizers: activations, initializers, regularizers, and numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from cconv.io.keras.problems import Problems, shown
 
 DTYPES = ("float32", "float64")
-# Layers whose axis -1 is that of the channels here, in any data format, and the last one in Keras.
+# Layers whose axis -1 means the channels in cconv, in any data format, but the last axis in Keras.
 OF_CHANNELS = (
     *("BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization"),
     *("RMSNormalization", "Softmax", "UnitNormalization"),
 )
-# What Keras writes into configurations and cconv has no argument for, with the values that change nothing.
+# Arguments in Keras' configurations that cconv lacks, with the values that change nothing.
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "activity_regularizer": (None,),
     "input_axes": (None,),
@@ -30,7 +30,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "loss_scale_factor": (None,),
     "rms_scaling": (False,),
 }
-# The same, whatever their values.
+# Such arguments that change nothing, whatever their values.
 MEANINGLESS = {
     "renorm_momentum",
     "input_dtype",
@@ -43,12 +43,12 @@ MEANINGLESS = {
 
 
 def harmless(name: str, value: Any) -> bool:
-    """Whether an argument that cconv does not know has a value that changes nothing."""
+    """Whether an argument that cconv lacks has a value that changes nothing."""
     return name in MEANINGLESS or value in HARMLESS.get(name, (None,))
 
 
 def name_of_dtype(policy: Any) -> Any:
-    """Return the name of a dtype, which Keras writes as such or as a policy; None where there is none."""
+    """Return the name of a dtype, which Keras writes as a string or as a policy; None if there is none."""
     if isinstance(policy, Mapping):
         config = policy.get("config")
         return config.get("name") if isinstance(config, Mapping) else shown(policy)
@@ -56,7 +56,7 @@ def name_of_dtype(policy: Any) -> Any:
 
 
 def plain(value: Any, where: str, problems: Problems) -> Any:
-    """Return what an argument's value in a file is for cconv: names, numbers, ``{class_name, config}``."""
+    """Return an argument's value in the file as cconv's: names, numbers, ``{class_name, config}``."""
     if isinstance(value, list):
         return [plain(entry, where, problems) for entry in value]
     if not isinstance(value, Mapping) or "class_name" not in value:

@@ -1,4 +1,4 @@
-"""The operators beside layers in Keras 3's graphs, and the layers of cconv that do what they do."""
+"""Operators, which are not layers, in Keras 3's graphs, and the layers of cconv that replace them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ MODULES = ("keras.src.ops.", "keras.ops")
 
 
 class Tensor(NamedTuple):
-    """What an operator is given that is no number: the name of a layer, its use, its output, and a shape."""
+    """An operand that is a tensor: the name of its layer, the use, the output, and a shape."""
 
     name: str
     node: int
@@ -19,7 +19,7 @@ class Tensor(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A layer that an operator becomes, and what goes into it: numbers of its tensors, -1 the last step."""
+    """A layer that replaces an operator, and the numbers of its input tensors; -1 is the previous step."""
 
     class_name: str
     config: Config
@@ -31,7 +31,7 @@ Steps = list[Step] | None
 
 
 def _number(value: Any) -> Any:
-    """Return a number, or numbers for the channels, that an operator is given; None for what is none."""
+    """Return an operand that is a number, or one number per channel; None for other operands."""
     if isinstance(value, Mapping) and value.get("class_name") in ("__numpy__", "__tensor__"):
         config = value.get("config")
         value = config.get("value") if isinstance(config, Mapping) else None
@@ -50,7 +50,7 @@ def _each(value: Any, function: Callable[[float], float]) -> Any:
 
 
 def _binary(merge: str, right: Callable[[Any], list[Step]], left: Callable[[Any], Steps]) -> Any:
-    """Return the translator of ``x ∘ y``: a merging layer, or with a number what `right` and `left` say."""
+    """Return the translator of ``x ∘ y``: a merging layer; with a number the steps of `right` or `left`."""
 
     def translate(config: Config, given: Given) -> Steps:
         if len(given) != 2:
@@ -131,7 +131,7 @@ def _leaky(config: Config, given: Given) -> Steps:
 
 
 def _scaled_sum(config: Config, given: Given) -> Steps:
-    """Return what `CustomScaleLayer` of keras.applications does: x + scale · y."""
+    """Return the steps of `CustomScaleLayer` of keras.applications: x + scale · y."""
     if len(given) != 2 or not isinstance(config.get("scale"), int | float):
         return None
     return [Step("Rescaling", {"scale": float(config["scale"])}, (1,)), Step("Add", {}, (0, -1))]
@@ -183,11 +183,11 @@ OF_APPLICATIONS = {"CustomScaleLayer": _scaled_sum}
 
 
 def is_operator(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of a graph is an operator, and no layer."""
+    """Whether an entry of a graph is an operator, not a layer."""
     name, config = str(entry.get("class_name")), entry.get("config")
     if name in OF_APPLICATIONS or str(entry.get("module")).startswith(MODULES):
         return True
-    # In Keras 2's layout nothing says so but what is missing.
+    # In Keras 2's layout an operator is recognised only by the entries that it lacks.
     plain = isinstance(config, Mapping) and not {"trainable", "dtype"} & set(config)
     nodes = entry.get("inbound_nodes")
     modern = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], Mapping)
@@ -195,7 +195,7 @@ def is_operator(entry: Mapping[str, Any]) -> bool:
 
 
 def steps_of(entry: Mapping[str, Any], given: Given) -> Steps:
-    """Return the layers that an operator becomes; None for one that cconv has not."""
+    """Return the layers that replace an operator; None if cconv cannot express it."""
     name, config = str(entry.get("class_name")), entry.get("config")
     translate = OF_APPLICATIONS.get(name) or TABLE.get(key_of(name))
     if (

@@ -1,7 +1,7 @@
-"""What optimizers remember, in the order in which Keras keeps it.
+"""The arrays of an optimizer's state in Keras' order.
 
-First the number of steps and the learning rate, unless a schedule gives it; then the means of the weights,
-the sums of gradients; then the rule's own, weight by weight where Keras makes them so.
+First the number of steps and the learning rate (unless it is a schedule), then the averages of the weights
+and the accumulated gradients, then the arrays of the optimizer itself, in most cases weight by weight.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,24 +9,24 @@ from typing import Any
 
 from cconv.models.files import ITERATIONS, OPTIMIZER, named_params
 
-Variable = tuple[str, str]  # the name of a weight and of what is remembered of it, as cconv has them
+Variable = tuple[str, str]  # cconv's names of a weight and of the optimizer's array for it
 
 RATE: Variable = ("", "learning_rate")
-PRODUCT: Variable = ("", "u_product")  # of Nadam: the product of its momentums
-# What Keras' Adafactor keeps of a matrix, and writes anew in each step before it is read: cconv keeps none.
+PRODUCT: Variable = ("", "u_product")  # in Nadam: the product of its momentums
+# The array of Adafactor that Keras keeps for a matrix, but overwrites before reading: cconv does not keep it.
 MADE_ANEW = ("Adafactor", "v")
-# Kept one after the other for all weights, behind what is kept weight by weight.
+# Arrays that Keras stores for all weights together, after those that are stored weight by weight.
 APART = {"Adam": ("v_hat",), "AdamW": ("v_hat",), "RMSprop": ("velocity", "momentum", "average_gradient")}
 
 
 def weights_of(model: Any) -> list[str]:
-    """Return the names of the weights that are trained, in order."""
+    """Return the names of the trained weights, in order."""
     learning = model._learning()
     return list(named_params(learning)) if learning else []
 
 
 def variables(model: Any) -> Iterator[Variable]:
-    """Yield what Keras' optimizer of a model keeps, behind the number of steps, in order."""
+    """Yield the variables of a model's optimizer in Keras, after the number of steps, in order."""
     optimizer, weights = model.optimizer, weights_of(model)
     if not callable(optimizer._learning_rate):
         yield RATE
@@ -46,7 +46,7 @@ def variables(model: Any) -> Iterator[Variable]:
 
 
 def shape_of(model: Any, variable: Variable) -> tuple[int, ...]:
-    """Return the shape of what Keras keeps."""
+    """Return the shape of a variable in Keras."""
     weight, slot = variable
     if not weight:
         return ()
@@ -55,9 +55,9 @@ def shape_of(model: Any, variable: Variable) -> tuple[int, ...]:
 
 
 def places_of_slots(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """Return which of Keras' arrays, given with their shapes in order, is which of cconv's.
+    """Return, by cconv's name, Keras' array; `shapes` has the arrays of the file in order.
 
-    As with Keras, an optimizer whose arrays are not those of the weights begins anew.
+    If the arrays do not fit the weights, the optimizer begins anew, as in Keras.
     """
     paths = list(shapes)
     if not paths:

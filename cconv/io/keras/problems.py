@@ -1,4 +1,4 @@
-"""What a file holds, or would have to hold, that the other side has not: collected, and said once."""
+"""What a file needs and the other side lacks: collected, and reported in one message."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ class Problems:
         return bool(self._found)
 
     def add(self, where: str, what: str) -> None:
-        """Note what is missing, and where it was met."""
+        """Record what is missing, and where."""
         self._found.setdefault(what, []).append(where)
 
     def text(self) -> str:
-        """Return all that is missing, how often, and where each was met first."""
+        """Return everything that is missing, how often, and where it occurs first."""
         lines = []
         for what, places in self._found.items():
             times = f"{len(places)} times, first " if len(places) > 1 else ""
@@ -25,12 +25,12 @@ class Problems:
         return "; ".join(lines)
 
     def check(self, begin: str) -> None:
-        """Raise ValueError with all of them, if there are any."""
+        """Raise ValueError with all problems, if there are any."""
         if self:
             raise ValueError(f"{begin}: {self.text()}")
 
 
 def shown(value: Any) -> str:
-    """Return a value of a file as messages show it."""
+    """Return a value of a file, cut for messages."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]} …"

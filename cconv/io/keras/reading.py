@@ -1,4 +1,4 @@
-"""Loading a Keras file: its configuration is translated, its arrays are checked and become the weights."""
+"""Loading a Keras file: its configuration is translated; its arrays are checked and become the weights."""
 
 import io
 import math
@@ -35,7 +35,7 @@ def read(path: Path, input_shape: Sequence[int] | None, compile: bool) -> Any:
 
 
 def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, compile: bool) -> Source:
-    """Return a file as `files` reads files, if there are no problems."""
+    """Return the file as a `Source` for `files`; with problems it is not complete."""
     if is_archive(path):
         archive = Archive(file)
         model, added = archive.json(CONFIG), archive.json(METADATA) if METADATA in archive else None
@@ -67,12 +67,12 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is of Keras 3's own kind, by its name."""
+    """Whether a file has the ending of Keras 3's own format."""
     return str(os.fspath(path)).lower().endswith(".keras")
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file under Keras' name is one of cconv's own, by how it begins."""
+    """Whether a file with Keras' ending is one of cconv's own, by its first bytes."""
     with open_regular(path) as file, reading(path, WHAT):
         return file.read(9)[8:] == b"{"
 
@@ -83,18 +83,18 @@ def _json(reader: Reader, name: str) -> Any:
 
 
 def _resume(training: dict[str, Any], added: Mapping[str, Any], reader: Reader, variables: list[str]) -> None:
-    """Say how far the training had come, by the optimizer's arrays and what cconv wrote beside them."""
+    """Add the counts of steps and epochs, from the optimizer's arrays and cconv's own entries."""
     count = number(reader, variables[0]) if variables else 0
     count = int(count) if isinstance(count, int | float) and math.isfinite(count) else 0
     training |= {"steps": added.get("steps", count), "epochs": added.get("epochs", 0)}
     optimizer = training["optimizer"]
     rate = optimizer["config"].get("learning_rate") if isinstance(optimizer, dict) else None
     kept = number(reader, variables[1]) if len(variables) > 1 else None
-    # It may have been changed in training; the file's own text has more digits than the array.
+    # The rate may have changed in training. If not, the configuration has more digits than the array.
     if isinstance(rate, float) and kept is not None and float(kept) != float(np.float32(rate)):
         optimizer["config"]["learning_rate"] = float(kept)
 
 
 def number(reader: Reader, path: str) -> Any:
-    """Return the number that an array without axes holds; None for one with axes."""
+    """Return the number in an array without axes; None for an array with axes."""
     return reader.array(path).item() if reader.arrays[path].shape == () else None

@@ -1,4 +1,4 @@
-"""A Keras file as `cconv.models.files` reads files: its arrays under the names that layers give them."""
+"""A Keras file with the interface of `cconv.models.files.Source`: arrays by the layers' names for them."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,26 +19,26 @@ Finder = Callable[[str], list[str]]
 class Source:
     """A model in a Keras file: see `cconv.models.files.Source`.
 
-    A layer's arrays have numbers in the file and names in cconv: they get their names in the order in which
-    the layer asks for them when it is built.
+    A layer's arrays have numbers in the file and names in cconv: names are given in the order in which the
+    layer requests them when it is built.
 
     Parameters
     ----------
     path : path
-        Of the file, for error messages.
+        The file's path, for error messages.
     document : dict
-        As in a file of cconv's own.
+        As in cconv's own files.
     reader : Reader
-        Of the HDF5 file.
+        The reader of the HDF5 file.
     find : callable
-        Returns the paths of a layer's arrays, in order, for its name among the model's layers.
+        Returns the paths of a layer's arrays, in order, for the layer's name in the model.
     variables : list of str
         The paths of the optimizer's arrays, in order.
     compile : bool
-        Whether the model is to be compiled.
+        Whether the model will be compiled.
     """
 
-    digest: str | None = ""  # nothing is left out of it
+    digest: str | None = ""  # not None: every array of the optimizer must belong to a weight
 
     def __init__(
         self,
@@ -53,17 +53,17 @@ class Source:
         self.document, self._reader, self._find = document, reader, find
         self._variables, self._compile = variables, compile
         self._model: Any = None
-        self._asked: dict[str, dict[str, str]] = {}  # of each layer, the path of each name
+        self._asked: dict[str, dict[str, str]] = {}  # for each layer: paths by the names of its arrays
         self._slots: dict[str, str] | None = None
         self.entries: Mapping[str, Entry] = _Entries(self)
 
     def make(self, where: str, class_name: Any, config: Any) -> Any:
-        """Return the model, not built, and keep it in mind."""
+        """Return the unbuilt model, and store it."""
         self._model = described.model_of(where, class_name, config)
         return self._model
 
     def place(self, name: str) -> str | None:
-        """Return where an array of that name is, None where there is none."""
+        """Return the path of the array with that name, None if there is none."""
         if name.startswith(OPTIMIZER):
             return self._optimizer_places().get(name)
         layer, _, weight = name.removeprefix(WEIGHTS).rpartition("/")
@@ -76,7 +76,7 @@ class Source:
         return known[weight]
 
     def entry(self, name: str) -> Entry:
-        """Return what an array is: its numbers become those of the model's dtype."""
+        """Return the description of an array, with the model's dtype, to which it is converted."""
         place = self.place(name)
         if place is None:
             raise KeyError(name)
@@ -87,7 +87,7 @@ class Source:
         return Entry(code, found.shape, 0, math.prod(found.shape) * self._model.dtype.itemsize)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all arrays; those that no layer asked for under their numbers."""
+        """Yield the names of all arrays; arrays that no layer requested appear under their numbers."""
         for path, _ in self._model._named:
             known = self._asked.get(path, {})
             yield from (f"{WEIGHTS}{path}/{name}" for name in known)
@@ -117,7 +117,7 @@ class Source:
         return array if array.dtype == self._model.dtype else array.astype(self._model.dtype)
 
     def check(self) -> None:
-        """Everything was checked when it was read."""
+        """Do nothing: everything was checked when it was read."""
 
 
 class _Entries(Mapping[str, Entry]):
@@ -137,7 +137,7 @@ class _Entries(Mapping[str, Entry]):
 
 
 def numbers(reader: Reader, paths: list[str], where: str) -> list[str]:
-    """Return the paths; ValueError where one is no array of numbers."""
+    """Return the paths; ValueError if one is not an array of numbers."""
     for path in paths:
         if path not in reader.arrays:
             raise ValueError(f"{where}: there is no array of numbers {short(repr(path))}")

@@ -1,4 +1,4 @@
-"""Reading weights alone into a model that is built, by the order of its layers."""
+"""Reading only weights into a built model, in the order of its layers."""
 
 import io
 import os
@@ -17,11 +17,11 @@ from cconv.io.keras.reading import WHAT, Path, is_archive
 from cconv.io.keras.writing import old_order
 from cconv.models.files import stores
 
-Pair = tuple[str, np.ndarray, str]  # the name of a weight, its memory, and where its values are
+Pair = tuple[str, np.ndarray, str]  # a weight's name, its memory, and the path of its values
 
 
 def read_weights(path: Path, model: Any) -> None:
-    """Give a built model the weights of a file; when they do not fit, nothing has changed.
+    """Read a file's weights into a built model; if they do not fit, the model is unchanged.
 
     Raises
     ------

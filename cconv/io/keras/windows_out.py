@@ -1,4 +1,4 @@
-"""Windows as Keras has them: "valid", "same", or "valid" behind a layer that puts zeros around the image."""
+"""Windows in Keras: "valid", "same", or "valid" behind a zero padding layer."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from cconv.layers.transposed import TransposedConvolution
 
 Around = tuple[tuple[int, int], ...]  # before and behind each axis of an image or a sequence
 
-# Activations that give nothing below 0, and layers that give nothing below 0 of what is not.
+# Activations whose outputs are never negative, and layers that keep non-negative inputs non-negative.
 ABOVE_ZERO = (
     *(base.Sigmoid, base.Softmax, rectifiers.ReLU, smooth.Exponential, smooth.HardSigmoid),
     smooth.Softplus,
@@ -24,19 +24,19 @@ PASSING = (
 
 
 class Placed(NamedTuple):
-    """The padding of a layer in Keras, and how many zeros are in front of it."""
+    """The padding of a layer in Keras, and the zeros in front of it."""
 
     padding: str
     around: Around = ()
 
 
 def has_window(item: Any) -> bool:
-    """Whether an item of a model is a layer whose window may lie as none of Keras' does."""
+    """Whether an item of a model is a layer with a window, which Keras may not be able to place."""
     return hasattr(item, "window") and hasattr(item, "padding")
 
 
 def is_above_zero(item: Any, given: Sequence[bool]) -> bool:
-    """Whether an item gives no number below 0, for inputs of which this is known or not."""
+    """Whether an item's outputs are never negative; `given` has the same for its inputs."""
     activation = getattr(item, "activation", None)
     if isinstance(activation, rectifiers.ClippedReLU):
         return not activation.negative_slope
@@ -46,13 +46,13 @@ def is_above_zero(item: Any, given: Sequence[bool]) -> bool:
 
 
 def placed(layer: Any, above_zero: bool) -> Placed | None:
-    """Return how a built layer with a window stands in Keras; None where it does not.
+    """Return the padding of a built layer with a window in Keras; None if Keras cannot express it.
 
     Parameters
     ----------
     layer : Layer
     above_zero : bool
-        Whether its input has no number below 0, so that zeros around it are never the largest.
+        Whether its input is never negative, so that zeros around it are never the maximum.
     """
     mean, largest = isinstance(layer, MeanPooling), isinstance(layer, MaximumPooling)
     counts = mean and layer.count_include_pad
@@ -76,11 +76,11 @@ def placed(layer: Any, above_zero: bool) -> Placed | None:
 
 
 def _with_padding(layer: Any, word: str) -> Window | None:
-    """Return the window of the layer if that were its padding; None where none would fit."""
+    """Return the layer's window with that padding; None if this padding is not possible."""
     config = {**layer.get_config(), "padding": word}
     if "ceil_mode" in config:
         config["ceil_mode"] = False
-    turned = isinstance(layer, TransposedConvolution)  # whose window is that of the convolution back
+    turned = isinstance(layer, TransposedConvolution)  # its window is that of the transposed convolution
     size = layer.window.output_size if turned else layer.window.input_size
     try:
         found: Window = type(layer).from_config(config)._window((*size, 1))
@@ -90,7 +90,7 @@ def _with_padding(layer: Any, word: str) -> Window | None:
 
 
 def _alike(one: Window, other: Window, pools: bool) -> bool:
-    """Whether two windows see the same; of a pooling it does not matter how far padding reaches behind."""
+    """Whether two windows see the same pixels; in a pooling the padding at the end does not matter."""
     if not pools:
         return one == other
     before = [(pads[0][0], pads[1][0]) for pads in (one.pads, other.pads)]
@@ -98,7 +98,7 @@ def _alike(one: Window, other: Window, pools: bool) -> bool:
 
 
 def _reached(window: Window, axis: int) -> tuple[int, int]:
-    """Return the zeros that the windows along an axis reach, before and behind it."""
+    """Return how many zeros the windows along an axis need, before and behind it."""
     before = window.pads[axis][0]
     extent = window.dilation[axis] * (window.kernel_size[axis] - 1) + 1
     end = (window.output_size[axis] - 1) * window.strides[axis] + extent

@@ -1,4 +1,4 @@
-"""Writing Keras files: whole models and weights, in Keras 3's layout and in Keras 2's."""
+"""Writing Keras files: whole models and weights, in the layouts of Keras 3 and Keras 2."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from cconv.io.keras.problems import Problems
 from cconv.io.keras.reading import Path, is_archive
 from cconv.models.files import stores
 
-KERAS = "3.15.1"  # whose layout is written
+KERAS = "3.15.1"  # the version whose layout is written
 
 
 def write_model(path: Path, model: Any) -> None:
-    """Write a whole model, by the name of the file as Keras 3 or Keras 2 does it.
+    """Write a whole model in the layout of Keras 3 or Keras 2, by the ending of the file's name.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def write_model(path: Path, model: Any) -> None:
 
 
 def write_weights(path: Path, model: Any) -> None:
-    """Write weights alone, by the name of the file as Keras 3 or Keras 2 does it.
+    """Write only weights in the layout of Keras 3 or Keras 2, by the ending of the file's name.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def _archive(model: Any, entry: dict[str, Any], compiled: Any, added: dict[str, 
 
 
 def _listed(value: Any) -> Any:
-    """Return plain data as JSON has it, which knows no tuples."""
+    """Return plain data as JSON would return it, with lists instead of tuples."""
     return json.loads(json.dumps(value, allow_nan=False))
 
 
@@ -122,7 +122,7 @@ def _weights(model: Any, compiled: bool = False) -> bytes:
 
 
 def _as_kept(layer: Any, name: str, array: np.ndarray) -> np.ndarray:
-    """Return a weight as Keras keeps it: it counts in integers."""
+    """Return a weight with Keras' dtype: Normalization's count is an integer there."""
     if type(layer).__name__ == "Normalization" and name == "count":
         return array.astype(np.int64)
     return array
@@ -151,7 +151,7 @@ def _whole(model: Any, entry: dict[str, Any], compiled: Any, added: dict[str, An
 
 
 def _old_weights(model: Any, root: str) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-    """Return the arrays by path, and the lists of names that say their order."""
+    """Return the arrays by path, and the lists of names that define their order."""
     prefix = f"{root}/" if root else ""
     arrays: dict[str, np.ndarray] = {}
     attributes: dict[str, dict[str, Any]] = {}
@@ -166,7 +166,7 @@ def _old_weights(model: Any, root: str) -> tuple[dict[str, np.ndarray], dict[str
 
 
 def old_order(item: Any) -> list[tuple[str, np.ndarray]]:
-    """Return the weights of a layer, or a model as a layer, as Keras 2 lists them: first what learns."""
+    """Return the weights of a layer, or of a model as a layer, in Keras 2's order: trainable ones first."""
     if not hasattr(item, "_named"):
         return [(f"{item.name}/{name}", array) for name, array in stores(item).items()]
     learning = {id(layer) for _, layer in item._learning() or ()}

@@ -1,4 +1,4 @@
-"""A model as a file of ONNX, which onnxruntime, OpenVINO and many others run."""
+"""A model as an ONNX file, which onnxruntime, OpenVINO and many others run."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from cconv.files.atomic import replacing
 from cconv.io.onnx.writing.layers import unwritten, write
 from cconv.io.onnx.writing.sheet import IMAGE, Sheet, Value
 
-MOST_BYTES = 2**31 - 2**16  # that protobuf puts into one message
+MOST_BYTES = 2**31 - 2**16  # limit of a protobuf message
 
 
 @controlled
@@ -26,30 +26,30 @@ def save(
     dtype: DTypeLike | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model as it predicts: dropout, noise and augmentation are left out.
+    """Write a model for inference: dropout, noise and augmentation are left out.
 
-    Any number of samples can be given to what is written; every other size is that of the model. Nothing of
-    the training is in the file: ``model.save("….safetensors")`` writes all of the model.
+    The exported model takes any number of samples; every other size is the model's. Training is not exported:
+    ``model.save("….safetensors")`` writes the whole model.
 
     Parameters
     ----------
     model : Sequential or Model
-        Built. Its layers must be the library's: what a layer of your own does is Python.
+        Built. All its layers must be the library's: your own layers are Python code.
     path : path
-        Of the file, ``"….onnx"``.
+        Path of the file, ``"….onnx"``.
     data_format : {"channels_last", "channels_first"}, optional
-        Of the images that go in and come out; by default the model's. Between the layers the channels are in
-        front, as ONNX has them, and nothing is turned around but at the ends and where samples are flattened.
+        Layout of the exported model's images; by default the model's. Inside the graph the channels are in
+        front, as in ONNX; transpositions occur only at the ends and where samples are flattened.
     dtype : dtype, optional
-        float32 or float64, of weights and inputs; by default the model's. onnxruntime has convolutions of
-        float32 alone.
+        float32 or float64, of weights and inputs; by default the model's. onnxruntime only has float32
+        convolutions.
     metadata : dict of str to str, optional
-        What is put into the file beside the graph.
+        Additional entries of the file, beside the graph.
 
     Raises
     ------
     OSError
-        When it cannot be written; what was at `path` is untouched.
+        When the file cannot be written; an existing one is unchanged.
     TypeError, ValueError
         For a layer that ONNX cannot express, a model that is not built, or one of more than 2 GB.
 
@@ -81,17 +81,17 @@ def save(
 
 
 def data_format_of(where: str, model: Any, data_format: Any) -> str:
-    """Return the data format that was asked for, or the model's."""
+    """Return the requested data format, or the model's."""
     return model.data_format if data_format is None else arguments.data_format(where, data_format)
 
 
 def graph_of(model: Any, where: str, dtype: np.dtype, channels_first: bool) -> onnx.ModelProto:
-    """Return the model as ONNX.
+    """Return the model as an ONNX message.
 
     Raises
     ------
     ValueError
-        When it is not built, or has layers that cannot be written: all of them are named.
+        When the model is not built, or has layers that cannot be written; the message names all of them.
     """
     if not model.built:
         raise ValueError(f"{where}: the model must be built, got one that has not seen an input_shape")

@@ -1,7 +1,7 @@
-"""Weights of PyTorch in and out, in safetensors and in torch's own files, without torch.
+"""Loading and saving PyTorch weights, in safetensors and in torch's own files, without torch.
 
-A state dict holds weights alone, so the network is made here first: one of `cconv.applications`, or one's
-own. Files are data: no code that stands in one is run.
+A state dict holds only weights, so the network must exist first: one of `cconv.applications`, or your own.
+Files are data: code in a file is never run.
 """
 
 from cconv.io.torch.loading import load_state_dict

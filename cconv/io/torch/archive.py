@@ -1,7 +1,7 @@
-"""Zip archives as torch writes them: members that lie in the file as they are, each with a checksum.
+"""Zip archives as torch writes them: members without compression, each with a checksum.
 
-The directory is read by ourselves, so that its length and that of every member are known to fit into the
-file before anything is made for them. The format is PKWARE's APPNOTE 6.3, sections 4.3 and 4.5.
+This module reads the directory itself, to check that its length and every member's length fit into the file
+before memory is allocated for them. The format is PKWARE's APPNOTE 6.3, sections 4.3 and 4.5.
 """
 
 import os
@@ -15,15 +15,15 @@ from cconv.files.reading import PIECE, fill_exactly, read_exactly
 
 END, END64, WHERE64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 MEMBER, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
-TAIL = 22 + 65535  # bytes at the end of a file that may hold the end of the directory
+TAIL = 22 + 65535  # bytes at the end of a file in which the end record of the directory must be
 MOST_MEMBERS = 100_000
 LONGEST_DIRECTORY = 1 << 25  # bytes
 STORED, ENCRYPTED, ZIP64 = 0, 1, 1  # method, flag, kind of extra field
-FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF  # stand for a number that the zip64 fields hold
+FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF  # mean that the number is in the zip64 fields
 
 
 class Member(NamedTuple):
-    """What the directory says of a member; `header` is where its own header begins."""
+    """A member's entry in the directory; `header` is the position of its own header."""
 
     header: int
     size: int
@@ -37,7 +37,7 @@ class Archive:
     Parameters
     ----------
     file : file
-        Open for reading in binary.
+        Opened for reading, in binary mode.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Archive:
     Raises
     ------
     ValueError
-        When it is no whole archive.
+        When it is not a complete archive.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -64,7 +64,7 @@ class Archive:
             place = self._member(data, place)
 
     def _directory(self) -> tuple[int, int, int]:
-        """Return the number of members, and length and place of the directory."""
+        """Return the number of members, and the length and position of the directory."""
         tail = min(self._size, TAIL)
         self._file.seek(self._size - tail)
         end = read_exactly(self._file, tail)
@@ -83,7 +83,7 @@ class Archive:
         return count, length, min(start, self._size)
 
     def _member(self, data: bytes, place: int) -> int:
-        """Take the entry at this place of the directory; return where the next begins."""
+        """Read the directory's entry at this position; return the position of the next."""
         if data[place : place + 4] != MEMBER or len(data) < place + 46:
             raise ValueError("its directory of members is damaged")
         flags, method = struct.unpack_from("<HH", data, place + 8)
@@ -106,7 +106,7 @@ class Archive:
         Raises
         ------
         ValueError
-            When there is none, it has more bytes than `most`, or is damaged.
+            When it is missing, is longer than `most` bytes, or is damaged.
         """
         size = self.size(name)
         if size > most:
@@ -114,7 +114,7 @@ class Archive:
         return self.array(name).tobytes()
 
     def size(self, name: str) -> int:
-        """Return the bytes of a member, which are known to lie in the file."""
+        """Return the length of a member in bytes, checked to lie within the file."""
         member = self.members.get(name)
         if member is None:
             raise ValueError(f"the member {name[:80]!r} is missing")
@@ -130,7 +130,7 @@ class Archive:
         Raises
         ------
         ValueError
-            When they do not lie in the file, or have another checksum.
+            When they are not in the file, or their checksum differs.
         """
         size, member = self.size(name), self.members[name]
         self._file.seek(member.header)
@@ -153,13 +153,13 @@ class Archive:
 
 
 def _large(extra: bytes, numbers: list[int]) -> list[int]:
-    """Return packed size, size and place, from the extra fields where they are too large for their own."""
+    """Return packed size, size and position; numbers too large for their fields are in the extra fields."""
     place = 0
     while place + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, place)
         place += 4
         if kind == ZIP64:
-            # In the extra field the size comes first.
+            # In the extra field the unpacked size comes first.
             order = [index for index in (1, 0, 2) if numbers[index] == FULL32]
             for number, index in enumerate(order):
                 (numbers[index],) = struct.unpack_from("<Q", extra[place : place + length], 8 * number)

@@ -1,7 +1,7 @@
-"""What torch.save wrote, as names and tensors: a zip archive since torch 1.6, before that pickles in a row.
+"""Files of torch.save as names and tensors: zip archives since torch 1.6, before that consecutive pickles.
 
-Both are described in torch's `serialization.py`. Tensors are looked at before any is read; each is read when
-it is asked for.
+Torch's `serialization.py` describes both. All tensors are checked before any is read; each is read when it is
+requested.
 """
 
 import io
@@ -15,7 +15,7 @@ from cconv.io.torch.archive import LOCAL, Archive
 from cconv.io.torch.pickles import MOST_BYTES, Machine
 from cconv.io.torch.tensors import NAMED, Kind, Storage, Tensor, storage_of
 
-# The pickle of torch's magic number, with which a file of pickles begins, and the number of its protocol.
+# The pickle of torch's magic number at the beginning of a file of pickles, and the protocol's number.
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 PROTOCOL = 1001
 PICKLE = "/data.pkl"
@@ -26,12 +26,12 @@ def _nothing(given: Any) -> Any:
 
 
 class Zipped:
-    """A file that is an archive.
+    """A file that is a zip archive.
 
     Attributes
     ----------
     content : dict, list, …
-        What was saved, with a `Tensor` where there was one.
+        The saved object, with a `Tensor` in place of each tensor.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -68,9 +68,9 @@ class Zipped:
         return f"{self._folder}/data/{storage.key}"
 
     def array(self, tensor: Tensor) -> np.ndarray:
-        """Return a tensor as a new array; ValueError where its bytes are damaged."""
+        """Return a tensor as a new array; ValueError if its bytes are damaged."""
         member = self._member(tensor.storage)
-        if self._last is None or self._last[0] != member:  # several tensors may lie in one storage
+        if self._last is None or self._last[0] != member:  # several tensors may share a storage
             self._last = None
             self._last = member, self._archive.array(member)
         data = self._last[1]
@@ -81,7 +81,7 @@ class Zipped:
 
 
 class Pickled:
-    """A file of pickles, behind which the storages lie; attributes as in `Zipped`."""
+    """A file of pickles, followed by the storages; attributes as in `Zipped`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -110,7 +110,7 @@ class Pickled:
         return storage
 
     def _follow(self, keys: list[str]) -> dict[str, int]:
-        """Return where each storage begins."""
+        """Return the position of each storage."""
         size, place = os.fstat(self._file.fileno()).st_size, self._file.tell()
         places: dict[str, int] = {}
         for key in keys:
@@ -142,7 +142,7 @@ class Pickled:
 
 
 def _viewed(data: np.ndarray, storage: Storage, kind: Kind) -> np.ndarray:
-    """Return the elements that a tensor counts, of the bytes of a storage."""
+    """Return the elements that belong to a tensor's (view of a) storage, from the storage's bytes."""
     begin = storage.begin * storage.kind.dtype.itemsize
     data = data[begin : begin + storage.length * storage.kind.dtype.itemsize]
     whole = len(data) // kind.dtype.itemsize * kind.dtype.itemsize
@@ -150,7 +150,7 @@ def _viewed(data: np.ndarray, storage: Storage, kind: Kind) -> np.ndarray:
 
 
 def opened(file: BinaryIO) -> Zipped | Pickled:
-    """Return what a file that stands at its beginning holds, by its first bytes."""
+    """Return the content of a file, positioned at its beginning, according to its first bytes."""
     start = file.read(4)
     file.seek(0)
     return Zipped(file) if start == LOCAL else Pickled(file)

@@ -1,6 +1,6 @@
 """The names of inverted residual blocks: those of MobileNets and EfficientNets in torchvision and timm.
 
-The schemes are as those of `cconv.io.torch.known`.
+The schemes have the same form as in `cconv.io.torch.known`.
 """
 
 import re
@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 Names = dict[str, str]
 
 GATE = ("squeeze", "excite")  # the convolutions of a gate, which have no normalisation
-# Blocks in each stage of MobileNetV2 and V3, by which timm numbers them; there they are counted through.
+# Number of blocks in each stage of MobileNetV2 and V3, for timm's names; in cconv blocks are numbered
+# through.
 STAGES_V2, STAGES_V3 = (1, 2, 3, 4, 3, 3, 1), (1, 2, 3, 2, 3)
 
 
 def _place(number: int, stages: Sequence[int]) -> str:
-    """Return stage and place of a block that is counted through."""
+    """Return stage and number within the stage of a block that is numbered through."""
     for stage, blocks in enumerate(stages):
         if number < blocks:
             return f"{stage}.{number}"
@@ -28,17 +29,17 @@ class Inverted:
     Parameters
     ----------
     names : sequence of str
-        Of all layers of the network.
+        Names of all layers of the network.
     blocks : str
-        A pattern for what the layers of a block begin with.
+        A pattern for the common prefix of a block's layers.
     parts : str
-        "expand depthwise project" as the network calls them, and then squeeze and excite.
+        The network's names of "expand depthwise project", then of squeeze and excite.
     norm : callable
-        The name of a normalisation, given that of its convolution.
+        Returns the name of a normalisation for the name of its convolution.
     """
 
     def __init__(self, names: Sequence[str], blocks: str, parts: str, norm: Callable[[str], str]) -> None:
-        self.blocks: dict[str, Names] = {}  # of each block, parts by the names of its layers
+        self.blocks: dict[str, Names] = {}  # for each block: parts, by the names of its layers
         for name in names:
             match = re.match(blocks, name)
             if match is not None:
@@ -53,10 +54,10 @@ class Inverted:
                         found[norm(convolution)] = f"{kind} norm"
 
     def torchvision(self, number: int, prefix: str, folder: str) -> Names:
-        """Return the names of a block in torchvision, whose parts are counted; folder is around it."""
+        """Return torchvision's names in a block, whose parts are numbered in `folder`."""
         layers = self.blocks[prefix]
         kinds = [kind for kind in ("expand", "depthwise", "excite", "project") if kind in layers.values()]
-        flat = folder == "conv"  # MobileNetV2: the last convolution and its normalisation stand by themselves
+        flat = folder == "conv"  # MobileNetV2: the last convolution and its normalisation are not in a folder
         made = {}
         for name, kind in layers.items():
             what, _, norm = kind.partition(" ")
@@ -70,7 +71,7 @@ class Inverted:
         return made
 
     def timm(self, place: str, prefix: str) -> Names:
-        """Return the names of a block in timm: its convolutions say what they do."""
+        """Return timm's names in a block, in which the convolutions are named by their role."""
         layers = self.blocks[prefix]
         wide = "expand" in layers.values()
         table = {"depthwise": "conv_dw", "squeeze": "se.conv_reduce", "excite": "se.conv_expand"}

@@ -1,8 +1,8 @@
-"""The names that torchvision and timm give the layers of the networks of `cconv.applications`.
+"""The names of layers in torchvision and timm, for the networks of `cconv.applications`.
 
-A scheme takes the names of all layers with weights, as the network has them here, and returns the names of
-their modules there, or None where it is about another network. Names are enough: no order of a file is
-believed. The names are those of torchvision 0.29 and timm 1.0, which have had them for years.
+A scheme takes the names of all layers with weights in a network of cconv, and returns the names of the
+modules there, or None if it is for another network. Names suffice: the order in a file is not trusted. The
+names are those of torchvision 0.29 and timm 1.0, unchanged for years.
 """
 
 import math
@@ -22,7 +22,7 @@ from cconv.io.torch.inverted import (
 Shape = tuple[int, ...]
 Rules = Sequence[tuple[str, Callable[..., str]]]
 
-# Inception's branches in the order in which the network is written, and its blocks.
+# Inception's branches in the order in which the network is built, and its blocks.
 _FIVE = "1x1 5x5_1 5x5_2 3x3dbl_1 3x3dbl_2 3x3dbl_3 _pool"
 _SEVEN = "1x1 7x7_1 7x7_2 7x7_3 7x7dbl_1 7x7dbl_2 7x7dbl_3 7x7dbl_4 7x7dbl_5 _pool"
 _LAST = "1x1 3x3_1 3x3_2a 3x3_2b 3x3dbl_1 3x3dbl_2 3x3dbl_3a 3x3dbl_3b _pool"
@@ -37,7 +37,7 @@ INCEPTION_STEM = "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d
 
 
 def _ruled(names: Sequence[str], rules: Rules) -> Names | None:
-    """Return what the first rule that fits makes of each name; None where one fits none."""
+    """Return for each name the result of the first rule that fits; None if no rule fits a name."""
     found = {}
     for name in names:
         for pattern, make in rules:
@@ -59,7 +59,7 @@ def _less(number: str) -> int:
 
 
 def resnet(names: Sequence[str]) -> Names | None:
-    """ResNet-50, in both."""
+    """ResNet-50, in torchvision and timm."""
     rules = (
         ("conv1_conv", _is("conv1")),
         ("conv1_bn", _is("bn1")),
@@ -75,18 +75,18 @@ def resnet(names: Sequence[str]) -> Names | None:
 
 
 def resnet_of_basic_blocks(names: Sequence[str]) -> Names | None:
-    """ResNet-18 and -34, whose layers have their names here too."""
+    """ResNet-18 and -34; cconv's layers have the same names."""
     own = r"(conv1|bn1|fc|layer\d\.\d+\.(?:conv\d|bn\d|downsample\.[01]))"
     return _ruled(names, ((own, str),))
 
 
 def squeezenet_torchvision(names: Sequence[str]) -> Names | None:
-    """SqueezeNet, whose layers have their names here too."""
+    """SqueezeNet; cconv's layers have the same names."""
     return _ruled(names, ((r"(features\.\d+(?:\.(?:squeeze|expand1x1|expand3x3))?|classifier\.1)", str),))
 
 
 def densenet(names: Sequence[str]) -> Names | None:
-    """DenseNet, in both."""
+    """DenseNet, in torchvision and timm."""
     of_layer = {"0_bn": "norm1", "1_conv": "conv1", "1_bn": "norm2", "2_conv": "conv2"}
     rules = (
         ("conv1_conv", _is("features.conv0")),
@@ -104,7 +104,7 @@ def densenet(names: Sequence[str]) -> Names | None:
 
 
 def _vgg(names: Sequence[str], top: Names) -> Names | None:
-    """Count what stands between a VGG's convolutions: a ReLU behind each, and a pooling behind a block."""
+    """Count the modules of a VGG: a ReLU follows each convolution, and a pooling each block."""
     found, number, last = {}, 0, ""
     for name in names:
         match = re.fullmatch(r"block(\d)_conv\d", name)
@@ -179,7 +179,7 @@ def convnext_timm(names: Sequence[str]) -> Names | None:
 
 
 def inception(names: Sequence[str]) -> Names | None:
-    """Inception, version 3, in both: its layers have no names here, and stand in the order of the graph."""
+    """Inception v3, in torchvision and timm: cconv's layers have no own names, but the graph's order."""
     modules = INCEPTION_STEM.split()
     for block, branches in INCEPTION.items():
         modules += [f"{block}.branch{branch}" for branch in branches.split()]
@@ -223,11 +223,11 @@ TIMM = (
     *(convnext_timm, inception),
 )
 SCHEMES = {"torchvision": TORCHVISION, "timm": TIMM}
-LAST_MAPS = 512  # channels in front of a VGG's dense layers
+LAST_MAPS = 512  # channels of the input of a VGG's dense layers
 
 
 def shape_there(package: str, name: str, shape: Shape) -> Shape:
-    """Return the shape that a tensor has in a package, whose dense layers may be convolutions.
+    """Return a tensor's shape in a package, in which dense layers may be convolutions.
 
     Examples
     --------
@@ -245,7 +245,7 @@ def shape_there(package: str, name: str, shape: Shape) -> Shape:
 
 
 def known_as(names: Sequence[str], package: str) -> list[Names]:
-    """Return what a package may call these layers; empty for a network that is not known.
+    """Return the possible names of these layers in a package; an empty list for an unknown network.
 
     Examples
     --------

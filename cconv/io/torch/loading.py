@@ -1,4 +1,4 @@
-"""Weights of torch into a model."""
+"""Loading torch weights into a model."""
 
 import warnings
 from collections.abc import Mapping
@@ -27,51 +27,51 @@ def load_state_dict(
     names: Mapping[str, str] | None = None,
     strict: bool = True,
 ) -> dict[str, str]:
-    """Give a model the weights of a state dict of torch; torch is not needed.
+    """Load the weights of a torch state dict into a model; torch is not needed.
 
-    A module belongs to the layer of its name, or of the name that torchvision or timm have for it in a
-    network of `cconv.applications`; where names say nothing, modules and layers of a kind belong together in
-    their order. ``module.`` of DataParallel and ``model.`` of Lightning in front of all names are left out,
-    and so is ``num_batches_tracked``. Kernels are brought from (out, in, h, w) to (h, w, in, out), and behind
-    a Flatten features from channels first to channels last.
+    A module belongs to the layer with the same name, or, in a network of `cconv.applications`, with the name
+    that torchvision or timm has for it. If names do not help, modules and layers of each kind are matched in
+    their order. Common prefixes of all names (``module.`` of DataParallel, ``model.`` of Lightning) and
+    ``num_batches_tracked`` are ignored. Kernels are transposed from (out, in, h, w) to (h, w, in, out), and
+    features behind a Flatten are reordered from channels first to channels last.
 
-    What a state dict does not hold stays as it is: a batch normalisation's epsilon (1e-5 in torch) and
-    momentum (torch's 0.1 is 0.9 here), and how convolutions pad. The networks of `cconv.applications` have
-    torch's with ``form="torchvision"``.
+    Values that a state dict lacks are not changed: a batch normalisation's epsilon (1e-5 in torch) and
+    momentum (torch's 0.1 is 0.9 here), and the padding of convolutions. The networks of `cconv.applications`
+    have torch's values with ``form="torchvision"``.
 
     Parameters
     ----------
     model : Model or Sequential
-        Built. When anything does not fit, nothing of it has changed.
+        Built. If anything does not fit, it is unchanged.
     source : path or dict of str to array
-        Of a ``.safetensors`` file, or a ``.pth``, ``.pt`` or ``.bin`` file that torch.save wrote, of a state
-        dict or a checkpoint with one. Its pickle is read as data: no code in it is run. Or the arrays by
+        A ``.safetensors`` file, or a ``.pth``, ``.pt`` or ``.bin`` file of torch.save, with a state dict or a
+        checkpoint that has one. Its pickle is read as data: no code in it is run. Or a dict of arrays by
         torch's names.
     flatten_order : str, optional
-        How torch flattens images in front of a dense layer, the axis that changes slowest first: ``"chw"`` by
+        The order in which torch flattens images in front of a dense layer, slowest axis first: ``"chw"`` by
         default, ``"whc"`` behind ``permute(0, 3, 2, 1)``.
     names : dict of str to str, optional
-        The names of modules by those of layers, where they are others: ``{"conv2d": "features.0"}``.
+        Modules' names by layers' names, where they differ: ``{"conv2d": "features.0"}``.
     strict : bool
-        False leaves out what the model has no layer for; all its own weights must be there.
+        False ignores tensors for which the model has no layer; the model's own weights must all be there.
 
     Returns
     -------
     dict of str to str
-        What was taken: torch's names by "layer/weight".
+        The tensors that were loaded: torch's names by "layer/weight".
 
     Warns
     -----
     UserWarning
-        When the weights are torchvision's or timm's and the network pads as Keras' do.
+        When the weights are torchvision's or timm's but the network pads as in Keras.
 
     Raises
     ------
     OSError
         When the file cannot be read.
     ValueError
-        When it is none of these, is damaged, holds what is no tensor, number, text or container, or does not
-        fit the model: then every mismatch is listed.
+        When it is not such a file, is damaged, contains anything but tensors, numbers, text and containers,
+        or does not fit the model; the message lists every mismatch.
     TypeError
         For arguments of other types.
 
@@ -118,7 +118,7 @@ def load_state_dict(
 
 
 def _pads_unevenly(model: Any) -> bool:
-    """Whether a layer pads more on one side than on the other, which torch's convolutions cannot."""
+    """Whether a layer pads one side more than the other, which torch's convolutions cannot do."""
     layers = [layer for _, layer in model._named]
     around = [layer.padding for layer in layers if isinstance(layer, ZeroPadding2D)]
     around += [layer.window.pads for layer in layers if isinstance(layer, Conv2D | DepthwiseConv2D)]
@@ -126,7 +126,7 @@ def _pads_unevenly(model: Any) -> bool:
 
 
 def _array(called: str, name: str, given: np.ndarray, slot: Slot, dtype: np.dtype) -> np.ndarray:
-    """Return a weight as the layer has it; ValueError for what it cannot hold."""
+    """Return a tensor as the layer's weight; ValueError if the weight cannot have these values."""
     if slot.layer is None:
         if not np.all(given == slot.constant):
             raise ValueError(
@@ -152,7 +152,7 @@ def checked_parts(where: str, model: Any, flatten_order: Any) -> list[Part]:
 
 
 def checked_names(where: str, names: Any, parts: list[Part]) -> dict[str, str]:
-    """Return the modules that the user named, by layers that there are."""
+    """Return the modules that the user named, for existing layers."""
     if names is None:
         return {}
     known = [part.name for part in parts]

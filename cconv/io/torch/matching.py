@@ -1,8 +1,8 @@
-"""Which tensor of a state dict is which weight: by names, by the names of known networks, or by order.
+"""Which tensor of a state dict is which weight: by names, by known networks' names, or by order.
 
-In turn: the names as they are; those that torchvision and timm give the networks of `cconv.applications`;
-the order of the modules of each kind, where names say nothing. The first way by which everything fits is
-taken, and where none does, all that does not fit is listed at once.
+Tried in turn: the names themselves; the names of torchvision and timm for the networks of
+`cconv.applications`; the order of the modules of each kind. The first way in which everything fits is used.
+If none does, the error lists everything that does not fit.
 """
 
 import math
@@ -17,19 +17,19 @@ from cconv.io.torch.states import Given, State
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 SUFFIXES = ("weight", "bias", "running_mean", "running_var")
-SKIPPED = "num_batches_tracked"  # torch counts them for momentum=None alone
+SKIPPED = "num_batches_tracked"  # torch uses it only for momentum=None
 AUXILIARY = (
     "AuxLogits.",
     "aux1.",
     "aux2.",
-)  # classifiers that torchvision's networks have for training alone
-# What wrappers put in front of every name: DataParallel, torch.compile, and modules that hold the network.
+)  # classifiers that torchvision's networks use only in training
+# Prefixes that wrappers put in front of every name: DataParallel, torch.compile, and enclosing modules.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
 MOST_LINES = 60
 
 
 class Match(NamedTuple):
-    """One way to match: the module of each part, what does not fit, and in words how it came about."""
+    """One way to match: the module of each part, the mismatches, and a description of the way."""
 
     modules: dict[str, str]
     problems: list[str]
@@ -38,7 +38,7 @@ class Match(NamedTuple):
 
 
 def full(module: str, slot: Slot) -> str:
-    """Return the name of a tensor in a state dict."""
+    """Return a tensor's name in a state dict."""
     return f"{module}.{slot.name}" if slot.name else module
 
 
@@ -50,9 +50,10 @@ def _trimmed(shape: Shape) -> Shape:
 
 
 def fits(slot: Slot, shape: Shape) -> bool:
-    """Whether a tensor of this shape has the elements of a slot in the same order.
+    """Whether a tensor of this shape has the elements of a slot, in the same order.
 
-    A convolution 1x1 is a dense layer, and a dense layer behind a Flatten one over all of the image.
+    A 1x1 convolution is a dense layer, and a dense layer behind a Flatten is a convolution over a whole
+    image.
     """
     if _trimmed(slot.shape) == _trimmed(shape):
         return True
@@ -62,7 +63,7 @@ def fits(slot: Slot, shape: Shape) -> bool:
 
 
 def without_prefix(given: Mapping[str, Given], wanted: Iterable[str]) -> dict[str, str]:
-    """Return the names in the file by those without what wrappers put in front of all of them."""
+    """Return the names in the file, by the names without wrappers' prefixes."""
     found = {name: name for name in given}
     own = {name.split(".", 1)[0] + "." for name in wanted}
     while found:
@@ -74,23 +75,23 @@ def without_prefix(given: Mapping[str, Given], wanted: Iterable[str]) -> dict[st
 
 
 class Matcher:
-    """Finds which tensors belong to which parts.
+    """Finds out which tensors belong to which parts.
 
     Parameters
     ----------
     parts : sequence of Part
-        Of the model.
+        The model's modules.
     state : State
-        Of the file.
+        The file's tensors.
     names : mapping of str to str
-        Modules of some layers, as the user says.
+        Modules of some layers, given by the user.
     strict : bool
-        Whether all that is in the file must be used.
+        Whether all tensors of the file must be used.
 
     Attributes
     ----------
     names : dict of str to str
-        Names in the file by those without wrappers.
+        Names in the file, by the names without wrappers' prefixes.
     """
 
     def __init__(self, parts: Sequence[Part], state: State, names: Mapping[str, str], strict: bool) -> None:
@@ -105,12 +106,12 @@ class Matcher:
         }
 
     def match(self) -> Match:
-        """Return the first way by which everything fits.
+        """Return the first way in which everything fits.
 
         Raises
         ------
         ValueError
-            When there is none, with all that does not fit.
+            When there is none; the message lists everything that does not fit.
         """
         tried: list[Match] = []
         for match in self._ways():
@@ -122,7 +123,7 @@ class Matcher:
         raise ValueError(_listed(self._state.called, best))
 
     def _hits(self, match: Match) -> bool:
-        """Whether the names speak of the same network: at least half of them are there."""
+        """Whether the names belong to the same network: at least half of the parts are found."""
         there = sum(
             any(full(match.modules[part.name], slot) in self._given for slot in part.slots)
             for part in self._parts
@@ -144,7 +145,7 @@ class Matcher:
                 yield in_order
 
     def _checked(self, modules: dict[str, str], how: str) -> Match:
-        """Compare shapes and kinds, and note what is missing and what is left over."""
+        """Compare shapes and kinds, and record missing and unused tensors."""
         problems, used = [], set()
         for part in self._parts:
             for slot in part.slots:
@@ -169,7 +170,7 @@ class Matcher:
     # --- by order -----------------------------------------------------------------------------
 
     def _by_order(self, same: Mapping[str, str]) -> Match | None:
-        """Match the modules of each kind in their order; None where names contradict that."""
+        """Match the modules of each kind in their order; None if names contradict it."""
         modules = _modules(self._given)
         if not self._state.in_order:
             modules = dict(sorted(modules.items(), key=lambda item: _natural(item[0])))
@@ -193,9 +194,9 @@ class Matcher:
         return match
 
     def _doubts(self, found: Mapping[str, str]) -> list[str]:
-        """Return which modules might stand in another order: it is that of their names here, not torch's.
+        """Return the modules whose order is uncertain: it was sorted by names here, and may not be torch's.
 
-        Numbers in names are taken for an order; other names of modules that are alike say nothing.
+        Numbers in names define an order; other names of similar modules do not.
         """
         alike: dict[Any, dict[str, str]] = {}
         for part in self._parts:
@@ -227,7 +228,7 @@ def _modules(given: Mapping[str, Given]) -> dict[str, list[str]]:
 
 
 def _kind(tensors: Sequence[str], given: Mapping[str, Given], module: str) -> str:
-    """Return what a module is, by what it has."""
+    """Return the kind of a module, from its tensors."""
     if "running_mean" in tensors:
         return BATCH
     if "weight" not in tensors:

@@ -1,9 +1,9 @@
-"""In which order torch has the numbers of a row: behind a Flatten it is that of channels first.
+"""The order of a row's features in torch: behind a Flatten it is channels first.
 
-Images are channels last here and channels first in torch, so the same feature stands at another place of a
-flattened row. An order is an array `p`: the feature that is at place t in torch is at ``p[t]`` here. It
-goes with the row through all layers that keep it, so that dense layers, normalisations and slopes behind a
-Flatten are put in order; and a dense layer whose row becomes an image gives it in torch's order too.
+Images are channels last here and channels first in torch, so a feature has different places in the flattened
+rows. An order is an array `p`: the feature at place t in torch is at ``p[t]`` here. The order is followed
+through all layers that keep it, so that dense layers, normalisations and slopes behind a Flatten are
+reordered. If the output of a dense layer becomes an image, its outputs are reordered too.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ DEFAULT = "chw"
 
 
 def check_order(where: str, order: Any) -> str:
-    """Return a flatten_order, checked."""
+    """Return the argument flatten_order, checked."""
     if order is None:
         return DEFAULT
     if not isinstance(order, str):
@@ -35,7 +35,7 @@ def check_order(where: str, order: Any) -> str:
 
 
 def flattened(shape: tuple[int, ...], order: str) -> Order:
-    """Return the order of a row that was an image, or a sequence, of this shape, channels last.
+    """Return the order of a row that was an image or a sequence of this channels-last shape.
 
     Examples
     --------
@@ -57,9 +57,9 @@ class Orders:
     Parameters
     ----------
     flow : Flow
-        Of a built model.
+        Flow of a built model.
     order : str
-        How torch flattens, `AXES` in another order.
+        How torch flattens: the letters of `AXES` in another order.
     """
 
     def __init__(self, flow: Flow, order: str) -> None:
@@ -70,7 +70,7 @@ class Orders:
             self._of[flow.value_of(number)] = self._behind(use, flow.value_of(number))
 
     def around(self, number: int) -> tuple[Order, Order]:
-        """Return the orders of the rows that go into a use and come out of it."""
+        """Return the orders of the rows that are a use's input and output."""
         use = self._flow.uses[number]
         return self._of.get(use.inputs[0]), self._of[self._flow.value_of(number)]
 
@@ -109,7 +109,7 @@ def _is_row(shape: Any) -> bool:
 
 
 def _keeps(layer: Layer) -> bool:
-    """Whether every number that comes out stands where the one stood that it was made of."""
+    """Whether every output element has the place of the input element that it comes from."""
     return not isinstance(layer, Dense) and layer.output_shape == layer.input_shape
 
 

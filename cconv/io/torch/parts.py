@@ -1,4 +1,4 @@
-"""What each layer is in torch: which tensors its module has, of which shapes, and how they become weights.
+"""Each layer's module in torch: its tensors, their shapes, and how they become weights.
 
 =====================  =================================================================================
 here                   torch
@@ -10,7 +10,7 @@ transposed             ``weight`` (in, out / groups, h, w), here (h, w, out / gr
 batch normalisation    ``weight``, ``bias``, ``running_mean``, ``running_var``
 other normalisations   ``weight``, ``bias``
 `PReLU`                ``weight`` (channels) or (1)
-`LayerScale`           a parameter of its block, by a name of its own
+`LayerScale`           a parameter of its block, with its own name
 =====================  =================================================================================
 """
 
@@ -39,7 +39,7 @@ from cconv.layers.separable import SeparableConvolution
 Shape = tuple[int, ...]
 Turn = Callable[[np.ndarray], np.ndarray]
 
-# Kinds of modules, as a file without a word on them shows them.
+# Kinds of modules, as they can be recognised in a file.
 PRODUCT, DENSE, BATCH, NORM, ALONE, SINGLE = "convolution", "dense", "batch", "norm", "alone", "single"
 
 
@@ -49,17 +49,17 @@ class Slot(NamedTuple):
     Attributes
     ----------
     name : str
-        In the module; empty where the module is nothing but this tensor.
+        Within the module; empty if the module is only this tensor.
     layer : Layer or None
-        Whose weight it is; None where torch has one and the layer has not, which is then `constant`.
+        The layer of the weight; None if only torch has the tensor, whose elements are then `constant`.
     key : str
-        Of the weight in the layer.
+        Name of the weight in the layer.
     shape : tuple of int
-        As torch has it.
+        The shape in torch.
     into, out : callable
-        Make the weight of the tensor, and the tensor of the weight.
+        Convert the tensor to the weight, and the weight to the tensor.
     constant : float
-        What all elements must be, where there is no weight.
+        The value that all elements must have, if there is no weight.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Slot(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A layer, or half of one, that is a module in torch."""
+    """A layer, or half of a separable one, that is a module in torch."""
 
     name: str
     kind: str
@@ -92,7 +92,7 @@ def parts_of(model: Any, order: str) -> list[Part]:
     Raises
     ------
     ValueError
-        For weights that torch's module cannot have.
+        For weights that are impossible in torch's module.
     """
     flow = model._inlined().flow
     orders = Orders(flow, order)
@@ -136,7 +136,7 @@ def _same(array: np.ndarray) -> np.ndarray:
 
 
 def _kernel(layer: Layer, key: str) -> Slot:
-    """Return the weight of a convolution, also a transposed one: the last two axes come first."""
+    """Return the slot of a kernel, also a transposed one: its last two axes come first in torch."""
     shape = layer.params[key].shape
     spatial = tuple(range(len(shape) - 2))
     there = (len(shape) - 1, len(shape) - 2, *spatial)
@@ -178,7 +178,7 @@ def _bias(layer: Layer, order: Order) -> Iterator[Slot]:
 
 
 def _row(layer: Layer, name: str, key: str, order: Order) -> Slot:
-    """Return a tensor of one axis, or of those of an image whose channels come first in torch."""
+    """Return the slot of a tensor of one axis, or of an image's axes, whose channels come first in torch."""
     shape = layer.params[key].shape if key in layer.params else layer.state[key].shape
     if len(shape) == 3:
         there, back = (2, 0, 1), (1, 2, 0)
@@ -190,7 +190,7 @@ def _row(layer: Layer, name: str, key: str, order: Order) -> Slot:
 
 
 def _placed(values: np.ndarray, order: Order) -> np.ndarray:
-    """Return values in torch's order as they are here."""
+    """Return values, given in torch's order, in the order here."""
     if order is None or len(order) != len(values):
         return values
     placed = np.empty_like(values)
@@ -199,7 +199,7 @@ def _placed(values: np.ndarray, order: Order) -> np.ndarray:
 
 
 def _taken(values: np.ndarray, order: Order) -> np.ndarray:
-    """Return values as they are here in torch's order."""
+    """Return values, given in the order here, in torch's order."""
     return values if order is None or len(order) != len(values) else values[order]
 
 

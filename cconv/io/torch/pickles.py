@@ -1,10 +1,9 @@
-"""Pickles as data: a machine for the opcodes that plain containers, numbers and text need, and no more.
+"""Pickles as data: a machine with only the opcodes for plain containers, numbers and text.
 
-Python's own `pickle` runs what a pickle says, and makes room for whatever it claims. Here a name in a pickle
-is looked up in a closed table, whose entries only make data; anything else is refused by name. What is
-made is linear in the bytes that are there: no claim of a length, of a place in the memo or of a depth
-makes memory, and nothing is called that the table does not hold. The opcodes are those of PEP 307, PEP 3154
-and `pickletools`.
+Python's `pickle` runs code that a pickle names, and allocates memory for lengths that it claims. This machine
+looks up names in a closed table, whose entries only make data; other names are refused, and the error shows
+them. Memory is linear in the bytes read: no claimed length, memo index or depth allocates memory. Only the
+table's entries are called. The opcodes are those of PEP 307, PEP 3154 and `pickletools`.
 """
 
 import struct
@@ -15,23 +14,23 @@ from cconv.arguments.text import short
 
 Make = Callable[..., Any]
 
-MOST_STEPS = 1 << 19  # opcodes: some ten thousand tensors
+MOST_STEPS = 1 << 19  # opcodes: enough for about ten thousand tensors
 MOST_BYTES = 1 << 26
 LONGEST_INT = 16  # bytes
-LONGEST_LINE = 1 << 12  # bytes of a name or a number that is written as text
+LONGEST_LINE = 1 << 12  # bytes of a name or a number written as text
 LARGEST_KEY = 1 << 32
 STOP = 0x2E
 
 
 class Named:
-    """What a name in a pickle stands for.
+    """The object that a name in a pickle stands for.
 
     Parameters
     ----------
     name : str
-        With its module in front.
+        With the module in front.
     make : callable, optional
-        What calling it in the pickle makes; None where it is only handed on.
+        Makes the result if the pickle calls the name; None if it can only be an argument.
     """
 
     def __init__(self, name: str, make: Make | None = None) -> None:
@@ -45,11 +44,11 @@ class Machine:
     Parameters
     ----------
     file : file
-        Read from where it stands, to behind the pickle's last opcode.
+        Read from its position to behind the pickle's last opcode.
     named : mapping of str to Named
         The closed table, by "module name".
     stored : callable
-        Makes what stands outside the pickle, from the tuple that names it.
+        Makes an object stored outside the pickle, from the tuple that names it.
     """
 
     def __init__(self, file: BinaryIO, named: Mapping[str, Named], stored: Make) -> None:
@@ -60,7 +59,7 @@ class Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """Return what the pickle holds; ValueError for whatever is not plain data."""
+        """Return the content of the pickle; ValueError for anything but plain data."""
         for _ in range(MOST_STEPS):
             code = self._take(1)[0]
             if code == STOP:
@@ -113,7 +112,7 @@ class Machine:
         return found
 
     def _put_in(self, items: list[Any]) -> None:
-        """Put keys and values, which stand in turn, into the dict on top."""
+        """Put alternating keys and values into the dict on top of the stack."""
         found: dict[Any, Any] = self._top(dict)
         if len(items) % 2:
             raise ValueError("its pickle has a key without a value")
@@ -152,13 +151,13 @@ class Machine:
         self._stack.append(made)
 
     def _build(self) -> None:
-        """Drop the attributes of a dict: a state dict of torch has versions of modules there."""
+        """Drop a dict's attributes: in a torch state dict these are versions of modules."""
         self._pop()
         self._top(dict)
 
 
 def key_of(key: Any) -> Any:
-    """Return a key that cannot take long to look up."""
+    """Return a key, checked to be fast to look up."""
     if key is None or isinstance(key, str | bool | bytes | Named):
         return key
     if isinstance(key, int) and abs(key) < LARGEST_KEY:
@@ -167,7 +166,7 @@ def key_of(key: Any) -> Any:
 
 
 def _whole(text: bytes) -> Any:
-    """Return the number of a line; 00 and 01 stand for False and True."""
+    """Return a number written as text; 00 and 01 mean False and True."""
     if text in (b"00", b"01"):
         return text == b"01"
     if len(text) > 3 * LONGEST_INT:
@@ -248,7 +247,7 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
     ord(code): step
     for code, step in {
         "\x80": lambda m: m._take(1),  # the protocol
-        "\x95": lambda m: m._take(8),  # a frame: how much may be read at a time
+        "\x95": lambda m: m._take(8),  # the length of a frame, which is not needed
         "(": lambda m: m._marks.append(len(m._stack)),
         "0": Machine._pop,
         "1": _pop_mark,

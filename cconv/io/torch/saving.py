@@ -1,4 +1,4 @@
-"""Weights of a model as torch reads them."""
+"""Saving the weights of a model for torch."""
 
 import io
 import os
@@ -26,7 +26,7 @@ SAFETENSORS, ZIPPED = (".safetensors",), (".pth", ".pt")
 FOLDER = "archive"
 LONG = 2**31
 STORAGES = {"<f4": "FloatStorage", "<f8": "DoubleStorage", "<i8": "LongStorage"}
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip archive knows: the same file every time
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip archive: the same model gives the same file
 
 
 @controlled
@@ -38,29 +38,29 @@ def save_state_dict(
     names: str | Mapping[str, str] | None = None,
     like: Any = None,
 ) -> None:
-    """Write the weights of a model as a state dict, which torch reads; torch is not needed.
+    """Write the weights of a model as a torch state dict; torch is not needed.
 
     Parameters
     ----------
     model : Model or Sequential
         Built.
     path : path
-        Ending in ``.safetensors``, or in ``.pth`` or ``.pt`` for what ``torch.load(path, weights_only=True)``
+        Must end in ``.safetensors``, or in ``.pth`` or ``.pt``, which ``torch.load(path, weights_only=True)``
         reads.
     flatten_order : str, optional
         As in `load_state_dict`.
     names : dict of str to str or {"torchvision", "timm"}, optional
-        The names of modules by those of layers, or what one of these packages calls the network of
-        `cconv.applications`; by default the names of the layers.
+        Modules' names by layers' names, or the package whose names for the network of `cconv.applications`
+        are used; by default the names of the layers.
     like : path or dict of str to array, optional
-        A state dict whose names and shapes are taken, such as the one that the model was loaded from.
+        A state dict whose names and shapes are used, such as the one that was loaded.
 
     Raises
     ------
     OSError
         When the file cannot be written.
     ValueError
-        For another ending, a network that the package does not know, or a `like` that does not fit.
+        For another ending, a network that is unknown in the package, or a `like` that does not fit.
     TypeError
         For arguments of other types.
 
@@ -94,7 +94,7 @@ Shapes = Callable[[str, Shape], Shape]
 
 
 def _named(parts: list[Part], names: Any, like: Any) -> tuple[dict[str, str], Shapes]:
-    """Return the module of each part, and what makes the shape of a tensor there of its name and shape."""
+    """Return the module of each part, and a function from a tensor's name and shape to its shape there."""
     own = {part.name: part.name for part in parts}
     if isinstance(names, str):
         if names not in SCHEMES:
@@ -149,7 +149,7 @@ def _tensor(part: Part, slot: Slot) -> np.ndarray:
 
 
 def _write_zip(path: Any, state: Mapping[str, np.ndarray]) -> None:
-    """Write what torch.save writes for a dict of plain tensors."""
+    """Write a file as torch.save does for a dict of plain tensors."""
     with naming(path):
         pickle = _pickle(state)
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -164,7 +164,7 @@ def _write_zip(path: Any, state: Mapping[str, np.ndarray]) -> None:
 
 
 def _pickle(state: Mapping[str, np.ndarray]) -> bytes:
-    """Return the pickle of an OrderedDict of tensors, whose storages are members of their numbers."""
+    """Return the pickle of an OrderedDict of tensors; their storages are numbered members."""
     out = io.BytesIO()
     out.write(b"\x80\x02" + _EMPTY + b"(")
     for number, (name, array) in enumerate(state.items()):
@@ -172,7 +172,7 @@ def _pickle(state: Mapping[str, np.ndarray]) -> bytes:
         strides = [stride // array.itemsize for stride in array.strides]
         out.write(_text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n((")
         out.write(_text("storage") + f"ctorch\n{storage}\n".encode() + _text(str(number)) + _text("cpu"))
-        out.write(_whole(array.size) + b"tQ")  # the storage, by a tuple that names it
+        out.write(_whole(array.size) + b"tQ")  # the tuple that names the storage
         out.write(_whole(0) + _tuple(array.shape) + _tuple(strides) + b"\x89" + _EMPTY + b"tR")
     return out.getvalue() + b"u."
 

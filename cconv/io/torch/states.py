@@ -1,4 +1,4 @@
-"""State dicts: what a file, or a dict of arrays, holds as names and tensors, whichever way it was written."""
+"""State dicts: names and tensors of a file in any of the formats, or of a dict of arrays."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +14,9 @@ from cconv.io.torch.archive import LOCAL
 from cconv.io.torch.checkpoints import MAGIC, opened
 from cconv.io.torch.tensors import KINDS, Tensor, plain
 
-# Under which checkpoints of torch, Lightning and timm keep the state dict beside epochs and optimizers.
+# Keys of the state dict in checkpoints of torch, Lightning and timm, which also hold epochs and optimizers.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema")
-# Kinds by NumPy's name, in which bfloat16 has none.
+# Kinds by NumPy's names; NumPy has no bfloat16.
 _CODES = {kind.dtype.newbyteorder("=").str: kind.name for kind in KINDS.values() if not kind.widened}
 
 
@@ -25,7 +25,7 @@ def _nothing() -> None:
 
 
 class Given(NamedTuple):
-    """A tensor that is there: its shape, and what its elements are."""
+    """A tensor of the source: its shape and the kind of its elements."""
 
     shape: tuple[int, ...]
     kind: str
@@ -37,13 +37,13 @@ class State:
     Attributes
     ----------
     called : str
-        How error messages name it.
+        Its name in error messages.
     given : dict of str to Given
         In the order of the file.
     in_order : bool
-        Whether that is the order of the modules in torch; safetensors sorts by name.
+        Whether this is the order of modules in torch; safetensors sorts by name.
     check : callable
-        Compares the file with its digest, where it has one.
+        Compares the file with its digest, if it has one.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class State:
         self._read = read
 
     def array(self, name: str) -> np.ndarray:
-        """Return a tensor as an array; ValueError where its bytes are damaged or gone."""
+        """Return a tensor as an array; ValueError if its bytes are damaged or missing."""
         return self._read(name)
 
 
 @contextmanager
 def state_of(where: str, source: Any) -> Iterator[State]:
-    """Give the state dict of a file, which is open meanwhile, or of a dict of arrays.
+    """Yield the state dict of a file, which is open during use, or of a dict of arrays.
 
     Raises
     ------
     OSError, ValueError, MemoryError
         When the file cannot be read, or holds something else; the message has the path.
     TypeError
-        For what is no path and no dict.
+        When the source is neither a path nor a dict.
     """
     if isinstance(source, Mapping):
         yield _of_arrays(where, source)
@@ -92,7 +92,7 @@ def state_of(where: str, source: Any) -> Iterator[State]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file is to be read as safetensors; ValueError where it is nothing that can be."""
+    """Whether to read a file as safetensors; ValueError if its format is unknown."""
     with open_regular(path) as file:
         start = file.read(len(MAGIC))
     if start.startswith(LOCAL) or start == MAGIC:
@@ -119,7 +119,7 @@ def _of_checkpoint(path: Path, file: BinaryIO) -> State:
 
 
 def _tensors_in(content: Any) -> dict[str, Tensor]:
-    """Return the state dict of what was saved, which may be wrapped in a checkpoint."""
+    """Return the state dict in a saved object, which may be a checkpoint."""
     if isinstance(content, dict):
         for candidate in (content, *(content.get(name) for name in WRAPPERS)):
             if isinstance(candidate, dict):

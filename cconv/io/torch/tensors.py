@@ -1,4 +1,4 @@
-"""Tensors of torch as a file describes them: a storage, and how the elements lie in it."""
+"""Tensors of torch as described in a file: a storage, and the positions of the elements in it."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from cconv.io.torch.pickles import Named, key_of
 Shape = tuple[int, ...]
 
 MOST_AXES = 64
-BITS = 16  # by which a bfloat16 is shorter than the float32 that it begins
+BITS = 16  # the lower bits of a float32 that bfloat16 leaves out
 
 
 class Kind(NamedTuple):
-    """What the elements of a storage are: torch's name, and how they lie in a file, little-endian.
+    """The type of a storage's elements: torch's name, and the little-endian dtype in a file.
 
-    `widened` says that they are the upper halves of floats of 32 bits.
+    `widened` means that they are the upper halves of float32 numbers.
     """
 
     name: str
@@ -45,7 +45,7 @@ _KINDS = {
 }
 KINDS = {name: Kind(name, np.dtype(code), name == "bfloat16") for name, (_, code) in _KINDS.items()}
 BYTES = KINDS["uint8"]
-# What torch calls the class of a storage of each kind, on the processor and on a graphics card.
+# Torch's names for the classes of storages, on CPU and GPU, with their kinds.
 STORAGES = {
     f"{module} {called}Storage": KINDS[name]
     for name, (called, _) in _KINDS.items()
@@ -55,9 +55,9 @@ STORAGES = {
 
 
 class Storage(NamedTuple):
-    """A row of `length` elements, of which `key` is the name in the file.
+    """A row of `length` elements; `key` is its name in the file.
 
-    `begin` and `of` are those of a view: where it begins, and in how many elements.
+    For a view, `begin` is its first element, and `of` the number of elements of the whole storage.
     """
 
     key: str
@@ -68,7 +68,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """Elements of a storage: `offset` is that of the first, `strides` count elements."""
+    """Elements of a storage: `offset` is the first one's position; `strides` count elements."""
 
     storage: Storage
     kind: Kind
@@ -77,7 +77,7 @@ class Tensor(NamedTuple):
     strides: Shape
 
     def of(self, elements: np.ndarray) -> np.ndarray:
-        """Return the tensor, given the elements of its storage as a row: a new array of NumPy's kind."""
+        """Return the tensor as a new array, given all elements of its storage."""
         size = self.kind.dtype.itemsize
         start, steps = self.offset, [stride * size for stride in self.strides]
         if 0 in self.shape:
@@ -87,7 +87,7 @@ class Tensor(NamedTuple):
 
 
 def plain(elements: np.ndarray, kind: Kind) -> np.ndarray:
-    """Return elements as a file has them as a new array in C order and native byte order."""
+    """Return the elements of a file as a new array in C order and native byte order."""
     if kind.widened:
         bits = elements.astype(np.uint32, order="C")
         bits <<= BITS
@@ -112,7 +112,7 @@ def _tensor(
     hooks: Any = None,
     metadata: Any = None,
 ) -> Tensor:
-    """Return a tensor that lies in its storage: torch's `_rebuild_tensor_v2`."""
+    """Return a tensor, checked to lie in its storage: torch's `_rebuild_tensor_v2`."""
     if not isinstance(storage, Storage):
         raise ValueError("a tensor must have a storage")
     return _within(storage, storage.kind, storage.length, offset, size, stride)
@@ -128,7 +128,7 @@ def _tensor_of_bytes(
     dtype: Any,
     metadata: Any = None,
 ) -> Tensor:
-    """Return a tensor of a kind that has no class of storages: torch's `_rebuild_tensor_v3`."""
+    """Return a tensor of a type without its own storage class: torch's `_rebuild_tensor_v3`."""
     name = dtype.name.removeprefix("torch ") if isinstance(dtype, Named) else ""
     if not isinstance(storage, Storage) or storage.kind is not BYTES or name not in KINDS:
         raise ValueError("a tensor must have a storage and a dtype")
@@ -153,14 +153,14 @@ def _within(storage: Storage, kind: Kind, count: int, offset: Any, size: Any, st
 
 
 def _parameter(data: Any, requires_grad: Any = True, hooks: Any = None, state: Any = None) -> Tensor:
-    """Return the tensor that a parameter is: torch's `_rebuild_parameter`, also with a state."""
+    """Return the tensor of a parameter: torch's `_rebuild_parameter`, also with a state."""
     if not isinstance(data, Tensor):
         raise ValueError("a parameter must have a tensor")
     return data
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:
-    """Return an empty dict, for a new OrderedDict; what is in it comes by opcodes of its own."""
+    """Return an empty dict for a new OrderedDict; later opcodes fill it."""
     if pairs != () and pairs != []:
         raise ValueError("an OrderedDict must be made empty, and then filled")
     return {}
@@ -181,7 +181,7 @@ def _set(items: Any = ()) -> set[Any]:
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
-    """Return bytes, which old pickles write as text."""
+    """Return bytes that old pickles write as text."""
     if not isinstance(text, str) or encoding != "latin1":
         raise ValueError("bytes must be text in latin1")
     return text.encode("latin1")
@@ -205,7 +205,7 @@ NAMED = {name: Named(name, make) for name, make in _MAKERS.items()}
 
 
 def storage_of(given: Any) -> Storage:
-    """Return the storage that a pickle names; ValueError where that is something else."""
+    """Return the storage that a pickle names; ValueError if it names something else."""
     if not isinstance(given, tuple) or len(given) not in (5, 6) or given[0] not in ("storage", b"storage"):
         raise ValueError("its pickle asks for what is no storage of a tensor")
     _, kind, key, _, count, *view = given

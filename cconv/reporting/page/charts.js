@@ -1,6 +1,6 @@
 // Charts: learning curves, points of truth and prediction.
 
-// Round numbers from low to high, about so many.
+// About `about` round numbers from low to high.
 function ticks(low, high, about = 5) {
   const rough = (high - low || Math.abs(high) || 1) / about;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -12,7 +12,7 @@ function ticks(low, high, about = 5) {
 
 const FRAME = { width: 520, height: 260, left: 52, right: 76, top: 12, bottom: 38 };
 
-// An empty chart, and what turns numbers into places.
+// An empty chart, and the functions from numbers to positions in it.
 function frame(title, across, up, xTitle, yTitle) {
   const { width, height, left, right, top, bottom } = FRAME;
   const x = (n) => left + ((n - across[0]) / (across[1] - across[0] || 1)) * (width - left - right);
@@ -32,7 +32,7 @@ function frame(title, across, up, xTitle, yTitle) {
   return { chart, x, y };
 }
 
-// One chart for a figure of the training and that of the validation.
+// A chart of one quantity, for training and validation.
 function curve(name, lines) {
   const all = Object.values(lines).flat().filter((n) => n !== null);
   const long = Math.max(...Object.values(lines).map((line) => line.length));
@@ -49,7 +49,7 @@ function curve(name, lines) {
     chart.append(svg("path", { d: path, class: `line ${which}` }), svg("circle", { cx: last[0], cy: last[1], r: 3, class: which }));
     labels.push({ which, at: last });
   }
-  // Labels at the ends of the lines, apart from each other.
+  // Labels at the ends of the lines, without overlaps.
   labels.sort((a, b) => a.at[1] - b.at[1]);
   labels.forEach((label, n) => {
     const before = n ? labels[n - 1].y + 14 : -Infinity;
@@ -63,7 +63,7 @@ function curve(name, lines) {
     el("details", {}, el("summary", {}, "Numbers"), scrolling(`${name} by epoch`, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)))));
 }
 
-// What may be wider than the screen, or long: reached by the keyboard too.
+// A scrollable region for wide or long content, which the keyboard can reach too.
 function scrolling(label, ...children) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, ...children);
 }
@@ -79,7 +79,7 @@ function showLearning() {
   put("curves", ...(drawn.length ? drawn : [el("p", { class: "soft" }, "No figures of epochs were given: report(…, history=model.fit(…)).")]));
 }
 
-// Truth across, prediction up: on the line they are the same.
+// Truth on the horizontal axis, prediction on the vertical one; they are equal on the line.
 function scatter(name, points) {
   const all = points.flat().filter((n) => n !== null);
   const ends = [Math.min(...all), Math.max(...all)];

@@ -1,8 +1,8 @@
-// One pixel of a map: what it sees of the input, the window that it comes from, and the sum, number by number.
+// One pixel of a map: its receptive field, its window, and the terms of its sum.
 
-const TERMS = 10; // products of a dense layer that are listed, the largest
+const TERMS = 10; // number of listed products of a dense layer, the largest ones
 
-// The activations that the page computes; others are named.
+// The activations that the page computes; of others it shows only the name.
 const ACTIVATIONS = {
   linear: (z) => z,
   relu: (z) => Math.max(z, 0),
@@ -10,9 +10,9 @@ const ACTIVATIONS = {
   tanh: Math.tanh,
 };
 
-let turn = 0; // of the last pixel asked for: what was unpacked for an earlier one comes too late
+let turn = 0; // number of the last request; results for earlier requests are dropped
 
-// The terms of the sum behind a pixel: for each channel the window, the kernel and the places outside.
+// The terms of a pixel's sum: for each channel the window, the kernel, and the places outside of the input.
 function windowOf(entry, values, kernel, shape, map, row, column, maps) {
   const [height, width, channels] = shape;
   const [kh, kw] = entry.size;
@@ -54,7 +54,7 @@ function grid(title, cells, columns, what, picked) {
   return el("figure", {}, el("figcaption", {}, title), el("table", { class: "numbers" }, el("tbody", {}, ...rows)));
 }
 
-// The last line: the whole sum, the bias, and what the activation makes of it.
+// The last line: the sum, the bias, and the activation's result.
 function total(entry, sum, bias, terms) {
   const z = sum + (bias || 0);
   const known = ACTIVATIONS[entry.activation];
@@ -112,7 +112,7 @@ async function denseSum(entry, packed) {
   return [scrolling("Largest products", el("table", { class: "terms" }, el("thead", {}, head), el("tbody", {}, ...rows))), total(entry, sum, bias, terms.length)];
 }
 
-// The part of the input that the pixel sees, on the picture.
+// The pixel's receptive field, drawn on the picture.
 function seen(sample, field, row, column) {
   const [height, width] = sample.picture.size;
   const box = [row, column].map((at, axis) => field[2][axis] + at * field[1][axis]);
@@ -123,7 +123,7 @@ function seen(sample, field, row, column) {
     svg("rect", { x: begins[1], y: begins[0], width: Math.max(ends[1] - begins[1], 0), height: Math.max(ends[0] - begins[0], 0), "vector-effect": "non-scaling-stroke" }));
 }
 
-// The pixel that is asked about: by pointer or keys.
+// Show the pixel that the user chose by pointer or keys.
 function showInspector(view) {
   const place = document.getElementById("inspector");
   const layer = LAYERS[state.layer];
@@ -200,7 +200,7 @@ async function inspect() {
   document.getElementById("sums").replaceChildren(...parts.filter((part) => part !== null));
 }
 
-// What stands where there are no numbers.
+// The text that replaces missing numbers.
 function left(entry) {
   return el("p", { class: "soft" }, entry ? "The numbers behind this sum were left out: the page would be too large." : "The sums are shown for the first convolutions and poolings, and the last dense layers.");
 }

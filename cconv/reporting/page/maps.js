@@ -34,7 +34,7 @@ function numbersOf(packed) {
   return arrays.get(packed);
 }
 
-// 256 colours between those that the style sheet names: they change with light and dark.
+// 256 colours, interpolated between the style sheet's, which differ in light and dark mode.
 function colours(signed) {
   const stops = getComputedStyle(document.documentElement)
     .getPropertyValue(signed ? "--signed" : "--magnitude").trim().split(/\s+/)
@@ -47,7 +47,7 @@ function colours(signed) {
   });
 }
 
-// Black or white, whichever stands out more (WCAG 2's contrast).
+// Black or white, whichever has more contrast (WCAG 2).
 function inkOn(colour) {
   const parts = colour.map((part) => part / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
   return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] > 0.179 ? "#000" : "#fff";
@@ -55,7 +55,7 @@ function inkOn(colour) {
 
 const css = (colour) => `rgb(${colour.map(Math.round).join(" ")})`;
 
-// The colour of a value on a scale of both signs.
+// The colour of a value on a signed scale.
 function signedColour(value, reach, table) {
   if (!Number.isFinite(value)) return table[0];
   return table[Math.round(128 + 127 * Math.max(-1, Math.min(1, reach ? value / reach : 0)))];
@@ -82,13 +82,13 @@ function strongest(sprite, bytes, index) {
   return best.slice(1).map((at) => at * sprite.step);
 }
 
-// What a byte stands for.
+// The value of a byte.
 function valueOf(sprite, level) {
   if (level === 0) return null;
   return sprite.signed ? ((level - 128) / 127) * sprite.reach : ((level - 1) / 254) * sprite.reach;
 }
 
-// Draw a map, a pixel a pixel: the style sheet makes it larger.
+// Draw a map in its own size; the style sheet enlarges it.
 async function drawMap(canvas, sprite, index) {
   const bytes = await bytesOf(sprite);
   const [height, width] = sprite.size;
@@ -111,13 +111,13 @@ function scale(low, high, signed, note) {
     el("span", { class: "bar", style: `background:linear-gradient(90deg,${stops.join(",")})` }), el("span", {}, high), note);
 }
 
-// That of maps.
+// The scale of maps.
 function legend(sprite) {
   return scale(digits(sprite.signed ? -sprite.reach : 0, 3), digits(sprite.reach, 3), sprite.signed,
     sprite.signed ? el("span", { class: "soft" }, "blue below zero, red above") : null);
 }
 
-// What a layer shows of a sample, found where it is the same as the layer before.
+// A layer's view of a sample; if it is the same as the previous layer's, that one.
 function viewOf(sample, number) {
   const view = sample.maps[number];
   return view.same === undefined ? view : viewOf(sample, view.same);

@@ -1,10 +1,10 @@
 // The network: samples to choose from, the graph as a list of layers, and the maps of the chosen one.
 
 const state = { sample: 0, layer: 1, map: null, pixel: null, channel: null };
-const ROW = 60; // pixels of a layer in the list; the style sheet has the same
+const ROW = 60; // height of a layer in the list, in pixels; as in the style sheet
 const LANE = 12;
 const THUMBS = 3;
-const BARS = 64; // units that are drawn as bars with room for each
+const BARS = 64; // maximum number of units that are drawn as bars
 
 function showSamples() {
   put("samples", ...DATA.samples.map((sample, n) => el("button", {
@@ -13,7 +13,7 @@ function showSamples() {
   }, pictureOf(sample), el("span", {}, CLASSES ? nameOf(sample.guess) : digits(sample.answer[0], 3)))));
 }
 
-// Lines between layers that do not follow one another, each in a lane that is free from one end to the other.
+// Lines between layers that are not neighbours, each in a lane that is free over its whole length.
 function lanes() {
   const lines = LAYERS.flatMap((layer, to) => layer.inputs.filter((from) => from !== to - 1).map((from) => ({ from, to })));
   lines.sort((a, b) => a.to - a.from - (b.to - b.from) || a.from - b.from);
@@ -58,7 +58,7 @@ function showLayers() {
   put("layers", el("div", { class: "graph", style: `--rail:${width}px` }, drawing, el("ol", {}, ...rows)));
 }
 
-// A few of the maps of each layer, or its units as bars, beside it in the list.
+// A few maps of a layer, or its units as bars, beside it in the list.
 async function drawThumbs(canvas, view) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -111,7 +111,7 @@ function mapsOf(view) {
     el("div", { class: "maps", role: "group", "aria-label": "Feature maps" }, ...shown), legend(view));
 }
 
-// A layer without maps: a bar for each unit, named where they are the classes.
+// A layer without maps: a bar for each unit, with the names of classes in the output layer.
 function unitsOf(view, number) {
   const classes = CLASSES && number === DATA.output && view.of === DATA.names.length;
   const reach = Math.max(...view.units.map((value) => Math.abs(value || 0)), 1e-30);
@@ -151,7 +151,7 @@ function showLayer() {
   showInspector(view);
 }
 
-// Take up a choice, and draw what depends on it.
+// Apply a choice, and redraw what depends on it.
 function select(choice) {
   const again = choice.layer !== undefined && choice.layer !== state.layer;
   Object.assign(state, again ? { map: null, pixel: null, channel: null } : {}, choice);
@@ -163,7 +163,7 @@ function select(choice) {
   if (choice.sample !== undefined) drawAllThumbs();
   const focused = document.activeElement && document.activeElement.getAttribute("aria-label");
   showLayer();
-  if (focused) { // what had the focus was made anew
+  if (focused) { // the focused element was replaced
     const same = [...document.querySelectorAll("#layer [aria-label]")].find((node) => node.getAttribute("aria-label") === focused);
     if (same) same.focus({ preventScroll: true });
   }

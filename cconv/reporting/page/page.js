@@ -1,5 +1,5 @@
 "use strict";
-// What all parts of the page share: the data, how elements are made, and numbers as text.
+// Shared by all parts of the page: the data, making elements, and formatting numbers.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const LAYERS = DATA.layers;
@@ -14,7 +14,7 @@ function filled(node, attributes, children) {
   return node;
 }
 
-// An element of HTML; texts among the children stay texts, whatever is in them.
+// An HTML element; strings among the children become text, never markup.
 function el(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
@@ -32,7 +32,7 @@ const count = (number) => number.toLocaleString("en-US");
 const percent = (share) => (share === null ? "not finite" : `${(100 * share).toFixed(1)} %`);
 const times = (extents) => extents.join("×");
 
-// A number with so many significant digits.
+// A number with `many` significant digits.
 function digits(value, many = 4) {
   if (value === null || !Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
@@ -40,17 +40,17 @@ function digits(value, many = 4) {
   return minus(value.toPrecision(many).replace(/e\+?0$/, ""));
 }
 
-// How many decimals give numbers up to this one three significant digits, so that columns of them align.
+// The decimals that give the largest number three significant digits, so that columns align.
 function decimals(largest) {
   return largest > 0 ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 0;
 }
 
 const nameOf = (label) => (label < 0 ? "nothing finite" : DATA.names[label]);
 
-// A name apart from the text around it, whatever its direction of writing.
+// A name isolated from the text around it, in case its writing direction differs.
 const apart = (name) => `\u2068${name}\u2069`;
 
-// What is said of a sample in one line.
+// A sample's truth and prediction in one line.
 function verdict(sample) {
   if (!CLASSES) {
     return sample.truth.map((truth, n) => `${apart(DATA.names[n])} is ${digits(truth, 3)}, answered ${digits(sample.answer[n], 3)}`).join("; ");

@@ -1,7 +1,7 @@
-// The figures at the top, the confusion matrix, the mistakes, costs and settings: what does not change.
+// The parts that do not change: figures at the top, confusion matrix, mistakes, costs and settings.
 
-const MOST_WRITTEN = 20; // classes up to which the matrix is written out
-const OFTEN = 12; // confusions that are listed otherwise
+const MOST_WRITTEN = 20; // maximum number of classes for a matrix with numbers
+const OFTEN = 12; // number of confusions that are listed for more classes
 
 function figure([name, value, note]) {
   return el("div", {}, el("dt", {}, name), el("dd", {}, el("strong", {}, minus(value)), el("span", {}, note)));
@@ -20,7 +20,7 @@ function showFigures() {
     unknown ? figure(["Not finite", count(unknown), "answers that are no numbers"]) : null);
 }
 
-// The matrix as a table: rows are true classes, colours the share of the row.
+// The matrix as a table: rows are true classes, colours are fractions of the row.
 function writtenMatrix() {
   const { pairs, truths, guesses } = DATA.results;
   const counts = new Map(pairs.map(([truth, guess, often]) => [`${truth} ${guess}`, often]));
@@ -62,7 +62,7 @@ function drawnMatrix() {
     el("div", {}, el("h3", {}, "Most frequent confusions"), el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows))));
 }
 
-// The matrix, or truth and prediction of numbers; again when light and dark change.
+// The matrix, or truth and prediction of numbers; redrawn for light and dark mode.
 function showMatrix() {
   if (CLASSES) {
     put("matrix", DATA.names.length <= MOST_WRITTEN ? writtenMatrix() : drawnMatrix());

@@ -1,4 +1,4 @@
-// The page, drawn once; what depends on light or dark is drawn again when that changes.
+// Draw the page once; redraw what depends on light or dark mode when the mode changes.
 
 showFigures();
 showSamples();

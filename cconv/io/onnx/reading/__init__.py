@@ -1,1 +1,1 @@
-"""From an ONNX file to a model: the file, its graph in plain Python, what is simplified in it, the layers."""
+"""Reading an ONNX file: the file, its graph in plain Python, simplification, and the layers."""

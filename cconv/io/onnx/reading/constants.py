@@ -1,7 +1,7 @@
-"""What does not depend on the input, computed: shapes, axes, weights that are turned or scaled.
+"""Computation of everything that does not depend on the input: shapes, axes, rearranged or scaled weights.
 
-A size is known, and paid for, before memory is touched: the operators that make more than they are given
-say how much that is.
+Sizes are known, and counted in a budget, before memory is allocated: `_elements` returns the size of the
+result of operators that enlarge their inputs.
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy as np
 from cconv.arguments.control import controlled
 from cconv.io.onnx.reading.graphs import Graph, Node
 
-LEAST_BUDGET = 1 << 24  # elements
+LEAST_BUDGET = 1 << 24  # number of elements
 Function = Callable[[Node, list[Any], int], Any]
 
-# TensorProto.DataType of numbers that NumPy has.
+# NumPy's types by TensorProto.DataType.
 DTYPES = {
     **{1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64},
     **{9: np.bool_, 10: np.float16, 11: np.float64, 12: np.uint32, 13: np.uint64, 16: np.float32},
@@ -24,31 +24,31 @@ DTYPES = {
 
 
 class Budget:
-    """How many elements may be computed: a multiple of what the file holds."""
+    """The number of elements that may be computed: a multiple of the elements in the file."""
 
     def __init__(self, graph: Graph) -> None:
         self.left = LEAST_BUDGET + 8 * sum(array.size for array in graph.constants.values())
 
     def pay(self, count: int) -> None:
-        """Take a number of elements; ValueError where there are not as many."""
+        """Subtract a number of elements; ValueError if the budget is exceeded."""
         self.left -= count
         if count < 0 or self.left < 0:
             raise ValueError("its constants would take more memory than a file of this size may ask for")
 
 
 def is_evaluated(op: str) -> bool:
-    """Whether an operator of constants is computed here."""
+    """Whether an operator on constants is computed here."""
     return op in _FUNCTIONS
 
 
 def is_element_by_element(op: str) -> bool:
-    """Whether an operator is one of each element by itself."""
+    """Whether an operator works element by element."""
     return op in _BROADCASTING or op in _UNARY or op in _OTHER_UNARY
 
 
 @controlled
 def evaluated(node: Node, given: Sequence[Any], opset: int, budget: Budget) -> Any:
-    """Return what a node gives for arrays, an array or a list of them."""
+    """Return the result of a node for arrays: an array or a list of arrays."""
     arrays = list(given)
     budget.pay(_elements(node, arrays))
     with np.errstate(all="ignore"):
@@ -57,7 +57,7 @@ def evaluated(node: Node, given: Sequence[Any], opset: int, budget: Budget) -> A
 
 
 def _elements(node: Node, arrays: Sequence[Any]) -> int:
-    """Return how many elements the result has at most."""
+    """Return an upper bound of the result's number of elements."""
     sizes = [0 if array is None else array.size for array in arrays]
     if node.op in ("Expand", "ConstantOfShape"):
         shape = [int(extent) for extent in np.ravel(arrays[-1])]
@@ -119,7 +119,7 @@ def _reshape(node: Node, arrays: list[Any], opset: int) -> Any:
 
 
 def target_shape(shape: Sequence[int], target: Sequence[int], allow_zero: int = 0) -> tuple[int, ...]:
-    """Return the shape that Reshape gives: 0 stands for the size as it was, -1 for what remains.
+    """Return the result's shape of Reshape: 0 keeps the size of that axis, -1 is computed from the others.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def target_shape(shape: Sequence[int], target: Sequence[int], allow_zero: int = 
 
 
 def slices(node: Node, arrays: Sequence[Any], rank: int) -> tuple[slice, ...]:
-    """Return what Slice takes along each axis."""
+    """Return Slice's slice along each axis."""
     if node("starts") is not None:
         starts, ends, axes, steps = node("starts"), node("ends"), node("axes"), None
     else:
@@ -161,14 +161,15 @@ def slices(node: Node, arrays: Sequence[Any], rank: int) -> tuple[slice, ...]:
         raise ValueError(f"axes {axes} and steps {steps} are none of a slice of {rank} axes")
     found = [slice(None)] * rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        # Backwards an end before the first element is a very small number, which Python counts from the end.
+        # For a negative step, an end before the first element is a very small number, which Python would
+        # misread.
         last = None if step < 0 and end < -(2**30) else int(end)
         found[axis] = slice(int(start), last, int(step))
     return tuple(found)
 
 
 def split_sizes(node: Node, arrays: Sequence[Any], extent: int) -> list[int]:
-    """Return the sizes of the parts that Split makes of an axis."""
+    """Return the sizes of Split's parts of an axis."""
     given = node("split") if node("split") is not None else arrays[1] if len(arrays) > 1 else None
     if given is not None:
         sizes = [int(size) for size in np.ravel(given)]
@@ -276,7 +277,7 @@ _UNARY: dict[str, Any] = {
     **{"Sqrt": np.sqrt, "Neg": np.negative, "Exp": np.exp, "Abs": np.abs, "Floor": np.floor, "Ceil": np.ceil},
     **{"Reciprocal": np.reciprocal, "Not": np.logical_not, "Log": np.log, "Sign": np.sign},
 }
-_OTHER_UNARY = ("Cos", "Erf", "IsInf", "IsNaN", "Round", "Sin")  # that are not computed here
+_OTHER_UNARY = ("Cos", "Erf", "IsInf", "IsNaN", "Round", "Sin")  # not computed here
 _BROADCASTING = {*_BINARY, "Div", "Mod"}
 _FUNCTIONS: dict[str, Function] = {
     **{name: _ufunc(function) for name, function in (_BINARY | _UNARY).items()},

@@ -1,13 +1,13 @@
-"""Which sum the equation of an Einsum asks for."""
+"""The sum that the equation of an Einsum describes."""
 
 from typing import Any
 
 
 def contraction(equation: Any) -> tuple[int, int] | None:
-    """Return the axes of two values that products are summed along, sample by sample, as in `Dot`.
+    """Return the axes of two values over which products are summed, sample by sample, as in `Dot`.
 
-    None where it is another sum: the first axis of both is that of the samples, one more is in both, and all
-    others are in the result, those of the first value in front.
+    None for any other sum. Required: the first axis of both is the samples, exactly one more axis is in both,
+    and the result has all other axes, those of the first value in front.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What an ONNX file describes, in plain Python: nodes, constants, inputs and outputs."""
+"""An ONNX file's graph in plain Python: nodes, constants, inputs and outputs."""
 
 import heapq
 import os
@@ -15,11 +15,11 @@ from cconv.io.onnx.reading.tensors import array_of
 
 OPSETS = range(7, 25)
 DOUBLE = 11  # TensorProto.DataType
-LARGEST_FILE = 2**31 - 1  # bytes of a message; weights beyond that lie in other files
+LARGEST_FILE = 2**31 - 1  # limit of a protobuf message in bytes; larger weights are in separate files
 OWN_DOMAINS = ("", "ai.onnx")
 OWN_PRODUCER = "cconv"
-CHANNELS = "DATA_CHANNEL"  # what an axis is, as ONNX writes it
-# By AttributeProto.AttributeType: the field that holds the value.
+CHANNELS = "DATA_CHANNEL"  # ONNX' name for the axis of channels
+# By AttributeProto.AttributeType: the field with the value.
 _FIELDS = {
     1: "f",
     2: "i",
@@ -41,16 +41,16 @@ class Node:
     Attributes
     ----------
     op : str
-        Its operator, with the domain in front where that is not ONNX's own.
+        Its operator, with the domain in front if it is not ONNX's own.
     name : str
-        As errors show it: the node's, or the first output's.
+        As error messages show it: the node's name, or its first output's.
     inputs, outputs : list of str
-        Names of values, "" for one that is left out.
+        Names of values, "" for an omitted one.
     attributes : dict
-        Numbers, strings, lists of them, arrays.
+        Numbers, strings, lists of these, and arrays.
     layer : str
-        In a file that cconv wrote, the class that it is of, or a part of: which of two layers that give the
-        same it is. "" in all other files.
+        In a file of cconv: the layer class that the node is a part of, which distinguishes layers with the
+        same result. "" in all other files.
     """
 
     op: str
@@ -62,11 +62,11 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What the names of all nodes of a layer begin with, in a file of cconv's."""
+        """The common prefix of the names of a layer's nodes, in a file of cconv."""
         return self.name.rpartition("/")[0]
 
     def belongs_to(self, other: "Node") -> bool:
-        """Whether the file says that both are parts of one layer."""
+        """Whether the file says that both nodes are parts of one layer."""
         return (self.label, self.layer) == (other.label, other.layer)
 
     def __call__(self, name: str, default: Any = None) -> Any:
@@ -75,9 +75,9 @@ class Node:
 
 
 class Entry(NamedTuple):
-    """An input: its name, its sizes (a name or None where one is not known), its TensorProto.DataType.
+    """An input: its name, its sizes (a name or None if unknown), its TensorProto.DataType.
 
-    `channels` is the axis of which the file says that it is that of the channels, if it says so.
+    `channels` is the axis of the channels, if the file says so.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Entry(NamedTuple):
 
 @dataclass
 class Graph:
-    """The nodes in an order in which they can be computed, and what they are about."""
+    """The nodes in an order of computation, with constants, inputs and outputs."""
 
     nodes: list[Node]
     constants: dict[str, np.ndarray]
@@ -98,20 +98,20 @@ class Graph:
 
     @property
     def dtype(self) -> np.dtype:
-        """The numbers of the model: float64 where the inputs are double, else float32."""
+        """The model's dtype: float64 if an input is double, else float32."""
         doubles = any(entry.kind == DOUBLE for entry in self.inputs)
         return np.dtype(np.float64 if doubles else np.float32)
 
 
 def read(path: str | os.PathLike[str]) -> Graph:
-    """Return what an ONNX file describes.
+    """Return the graph of an ONNX file.
 
     Raises
     ------
     OSError
         When there is no such file.
     ValueError
-        For what is no whole model, with the reason.
+        When the file is not a complete model; the message has the reason.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -124,7 +124,7 @@ def read(path: str | os.PathLike[str]) -> Graph:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # protobuf's own class, which this module does not import
+    except Exception as error:  # protobuf's own class is not imported here
         raise ValueError(f"it is no ONNX model: {short(error)}") from error
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise ValueError("it is no ONNX model: there is no graph in it")
@@ -163,7 +163,7 @@ def _entry_of(value: Any) -> Entry:
         shape = tuple(
             dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
         )
-        # 0 and -1 stand for no size in some files.
+        # Some files write 0 or -1 for an unknown size.
         shape = tuple(None if isinstance(extent, int) and extent < 1 else extent for extent in shape)
     said = [dim.denotation for dim in tensor.shape.dim]
     channels = said.index(CHANNELS) if said.count(CHANNELS) == 1 else None
@@ -193,7 +193,7 @@ def _attribute_of(entry: Any, folder: str) -> Any:
 
 
 def _sorted(nodes: Sequence[Node], known: Iterable[str]) -> list[Node]:
-    """Return the nodes so that each comes behind those whose outputs it takes."""
+    """Return the nodes sorted so that each follows the nodes whose outputs it takes."""
     maker: dict[str, int] = {}
     taken = set(known)
     for number, node in enumerate(nodes):
@@ -212,9 +212,9 @@ def _sorted(nodes: Sequence[Node], known: Iterable[str]) -> list[Node]:
                 raise ValueError(
                     f"the node {short(repr(node.name))} takes {short(repr(name))}, which nothing gives"
                 )
-    ready = [number for number, count in enumerate(waits) if not count]  # ascending: a heap
+    ready = [number for number, count in enumerate(waits) if not count]  # in ascending order, so it is a heap
     order: list[int] = []
-    while ready:  # as they stand in the file, where that is an order
+    while ready:  # in the file's order, if it is valid
         order.append(heapq.heappop(ready))
         for reader in readers.get(order[-1], ()):
             waits[reader] -= 1

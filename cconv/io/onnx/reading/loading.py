@@ -1,4 +1,4 @@
-"""`load`: from a file to a model."""
+"""`load`: from an ONNX file to a model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,35 +24,35 @@ operators.define()
 
 @controlled
 def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: str | None = None) -> Any:
-    """Return the model that an ONNX file describes, with its weights, to predict with or to train further.
+    """Return the model of an ONNX file, with its weights, for inference or further training.
 
-    The model takes the arrays that the file asks for and gives those that it promises, in their layout: of a
-    network from PyTorch images (n, c, h, w), of one from Keras mostly (n, h, w, c). Inside it is a model as
-    any other: its layers have Keras' names, it can be compiled, fitted, explained and saved.
+    The model's inputs and outputs have the layout of the file: images are (n, c, h, w) in networks from
+    PyTorch, and mostly (n, h, w, c) in those from Keras. Otherwise it is an ordinary model: its layers have
+    Keras' names, and it can be compiled, fitted, explained and saved.
 
     Parameters
     ----------
     path : path
-        Of the file. Weights beside it are read where they are in the same folder, or in folders below.
+        The file. Weights in separate files are read if these are in the same folder or below it.
     input_shape : tuple of int, or a list or dict of them, optional
-        Of one sample, in the file's layout and without the batch, for sizes that the file does not know: a
-        list, or a dict by name, where there are several inputs.
+        One sample's shape, in the file's layout and without the batch, for sizes that the file leaves open; a
+        list, or a dict by name, for several inputs.
     data_format : {"channels_last", "channels_first"}, optional
-        Layout of the images that the model takes and gives, by default the file's.
+        Layout of the model's input and output images, by default the file's.
 
     Returns
     -------
     Sequential or Model
-        Not compiled. A `Sequential` where the layers stand in a row, up to 200. float64 where the inputs are
-        double, else float32. An output without another axis than the samples', (n,), comes as (n, 1).
+        Not compiled. A `Sequential` if the layers form a row of up to 200. float64 if the inputs are double,
+        else float32. An output of shape (n,) becomes (n, 1).
 
     Raises
     ------
     OSError
-        When there is no such file, or it cannot be read.
+        When there is no such file, or the file cannot be read.
     ValueError
-        When it is no whole model of opset 7 to 24, an input has no size, or operators are in it that cconv
-        has not: all of them are named.
+        When it is not a complete model of opset 7 to 24, an input has no size, or cconv lacks operators; the
+        message names all of these.
     ImportError
         When the package onnx is not installed.
 
@@ -100,7 +100,7 @@ def _model_of(graph: Graph, input_shape: Any, data_format: str | None) -> Any:
 
 
 def _output(translator: Translator, name: str, own_format: str) -> int:
-    """Return the number of an output, its axes as the model gives them."""
+    """Return the number of an output whose axes have the order of the model's outputs."""
     value = translator.known[name]
     if not isinstance(value, Value):
         raise ValueError(f"the output {short(repr(name))} does not depend on the input")
@@ -116,7 +116,7 @@ def _output(translator: Translator, name: str, own_format: str) -> int:
 
 
 def _shapes(inputs: Sequence[Entry], given: Any) -> list[Shape]:
-    """Return the shape of a sample of each input: what the file says, and what it leaves open."""
+    """Return one sample's shape for each input: from the file, and from `given` what the file leaves open."""
     names = [entry.name for entry in inputs]
     if given is None:
         each: list[Any] = [None] * len(inputs)
@@ -162,10 +162,10 @@ def _shape_of(entry: Entry, given: Any) -> Shape:
 
 
 def _samples(graph: Graph, shapes: Sequence[Shape]) -> int:
-    """Return how many samples the shapes in the graph are worked out for.
+    """Return the number of samples for which the shapes in the graph are computed.
 
-    What the file says; where that is open, a number that is no size of anything else, so that wherever it
-    comes out of the graph's own arithmetic it is that of the samples.
+    The file's number; if that is open, a number that is no other size in the graph, so that it can be
+    recognised in results of the graph's own arithmetic.
     """
     fixed = {entry.shape[0] for entry in graph.inputs if entry.shape and isinstance(entry.shape[0], int)}
     if len(fixed) > 1:
@@ -191,9 +191,9 @@ def _primes() -> Any:
 
 
 def _layout(graph: Graph, shapes: Sequence[Shape]) -> str:
-    """Return the data format of the file's images: channels last where the first thing is to turn them.
+    """Return the data format of the file's images: channels_last if the graph first transposes them.
 
-    A file that says which axis the channels have is believed.
+    If the file names the axis of the channels, this decides.
     """
     given = [entry for entry, shape in zip(graph.inputs, shapes, strict=True) if len(shape) == 3]
     images = {entry.name for entry in given}

@@ -1,4 +1,4 @@
-"""A graph as patterns are looked for in it: from what it gives back to where that comes from."""
+"""A graph as patterns are searched in it: from a value back to the nodes that compute it."""
 
 import math
 from typing import Any
@@ -9,31 +9,31 @@ MOST_FACTORS = 6
 
 
 def close(a: float, b: float) -> bool:
-    """Whether two constants are meant to be the same number, which files round to float32 or float16."""
+    """Whether two constants are equal up to rounding to float32 or float16."""
     return math.isclose(a, b, rel_tol=1e-4)
 
 
 class Look:
-    """A graph, seen from what it gives back to where that comes from."""
+    """A graph, seen from values back to the nodes that compute them."""
 
     def __init__(self, graph: Graph) -> None:
         self.constants = graph.constants
         self.maker = {name: node for node in graph.nodes for name in node.outputs if name}
 
     def made(self, name: str, *ops: str) -> Node | None:
-        """Return the node that gives a value, if it is of one of these operators."""
+        """Return the node that computes a value, if it has one of these operators."""
         node = self.maker.get(name)
         return node if node is not None and node.op in ops else None
 
     def number(self, name: str) -> float | None:
-        """Return a constant of one element; None for all else."""
+        """Return a constant with one element as a number; else None."""
         array = self.constants.get(name)
         if array is None or array.size != 1 or array.dtype.kind not in "iuf":
             return None
         return float(array.ravel()[0])
 
     def with_number(self, name: str, op: str) -> tuple[str, float] | None:
-        """Return the other input of a node that has a number as one of two."""
+        """Return the other input of a node with two inputs, one of which is a number, and this number."""
         node = self.made(name, op)
         if node is None or len(node.inputs) != 2:
             return None
@@ -44,7 +44,7 @@ class Look:
         return None
 
     def factors(self, name: str) -> tuple[float, list[str]]:
-        """Return a value as a number times other values."""
+        """Return a value as a product: a number and a list of other values."""
         number, waiting = 1.0, [name]
         found: list[str] = []
         while waiting:
@@ -70,7 +70,7 @@ class Look:
         return number, found
 
     def clipped(self, name: str) -> tuple[str, float, float] | None:
-        """Return what is cut off, and where, in any of the ways in which that is written."""
+        """Return a clipped value and its two bounds, however the clipping is written."""
         node = self.made(name, "Clip")
         if node is not None:
             low, high = node("min"), node("max")
@@ -89,7 +89,7 @@ class Look:
         return None if lower is None else (lower[0], lower[1], upper[1])
 
     def hard(self, name: str) -> str | None:
-        """Return x of min(max(x + 3, 0), 6)."""
+        """Return the x of min(max(x + 3, 0), 6)."""
         cut = self.clipped(name)
         if cut is None or cut[1:] != (0.0, 6.0):
             return None
@@ -97,7 +97,7 @@ class Look:
         return moved[0] if moved is not None and moved[1] == 3.0 else None
 
     def reduced(self, name: str, op: str) -> tuple[str, tuple[int, ...]] | None:
-        """Return what a value is the mean, sum, … of, and over which axes, if these stay."""
+        """Return the x of a mean, sum, … and its axes, if the axes are kept."""
         node = self.made(name, op)
         if node is None or not node("keepdims", 1):
             return None
@@ -107,7 +107,7 @@ class Look:
         return None if not axes else (node.inputs[0], tuple(sorted(int(axis) for axis in axes)))
 
     def squared(self, name: str) -> str | None:
-        """Return x of x², written as a product or as a power."""
+        """Return the x of x², written as a product or as a power."""
         node = self.made(name, "Mul", "Pow")
         if node is None or len(node.inputs) != 2:
             return None
@@ -115,5 +115,5 @@ class Look:
         return node.inputs[0] if twice else None
 
     def become(self, node: Node, op: str, inputs: list[str], **attributes: Any) -> None:
-        """Make a node another one, with one output; its name stays."""
+        """Change a node's operator, inputs and attributes; it keeps its name and its first output."""
         node.op, node.inputs, node.outputs, node.attributes = op, inputs, node.outputs[:1], attributes

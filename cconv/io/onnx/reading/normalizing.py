@@ -1,6 +1,6 @@
-"""Normalisations that are written out in several operators: recognised, and one put in their place.
+"""Normalisations written as several operators: recognised, and replaced by one.
 
-A variance is the mean of the squares of what is centred; a root is divided by, or its inverse a factor.
+A variance is the mean of the squared centred values; the root is a divisor, or its inverse is a factor.
 """
 
 from cconv.io.onnx.reading.einsum import contraction
@@ -8,11 +8,11 @@ from cconv.io.onnx.reading.graphs import Node
 from cconv.io.onnx.reading.looking import Look, close
 
 Axes = tuple[int, ...]
-LEAST_LENGTH = 1e-7  # of the vectors of a `Dot` that normalises: keras.config.epsilon()
+LEAST_LENGTH = 1e-7  # a normalising `Dot` divides by at least this: keras.config.epsilon()
 
 
 def normalised(look: Look, node: Node) -> None:
-    """Make a product or quotient the normalisation that it is the last step of, if it is that."""
+    """Turn a product or quotient into a normalisation, if it is the last step of one."""
     if len(node.inputs) != 2:
         return
     given = node.inputs[0], node.inputs[1]
@@ -24,7 +24,7 @@ def normalised(look: Look, node: Node) -> None:
 
 
 def _by_root(look: Look, node: Node, over: str, under: str) -> bool:
-    """(x - mean) / √(variance + epsilon), x / √(variance + epsilon) or x / √(mean square + epsilon)."""
+    """Recognise (x - mean) / √(variance + epsilon), x / √(… + epsilon) of the variance or the mean square."""
     found = _deviation(look, under, node.op == "Mul")
     if found is None:
         return False
@@ -43,14 +43,14 @@ def _by_root(look: Look, node: Node, over: str, under: str) -> bool:
 
 
 def _centred(look: Look, name: str) -> tuple[str, Axes] | None:
-    """Return x and the axes of x - mean(x)."""
+    """Return x and the axes, for x - mean(x)."""
     node = look.made(name, "Sub")
     mean = look.reduced(node.inputs[1], "ReduceMean") if node is not None else None
     return mean if node is not None and mean is not None and mean[0] == node.inputs[0] else None
 
 
 def _deviation(look: Look, name: str, inverse: bool) -> tuple[str, Axes, float] | None:
-    """Return y, the axes and epsilon of √(mean(y²) + epsilon), or of 1 divided by it."""
+    """Return y, the axes and epsilon, for √(mean(y²) + epsilon), or for 1 divided by it."""
     if inverse:
         node = look.made(name, "Reciprocal", "Div")
         if node is None or (node.op == "Div" and look.number(node.inputs[0]) != 1.0):
@@ -69,8 +69,8 @@ def _deviation(look: Look, name: str, inverse: bool) -> tuple[str, Axes, float] 
 
 
 def _by_length(look: Look, node: Node, over: str, under: str) -> bool:
-    """x / max(√(sum of x²), epsilon)."""
-    spread = look.made(under, "Expand")  # PyTorch gives the lengths the shape of x first
+    """Recognise x / max(√(sum of x²), epsilon)."""
+    spread = look.made(under, "Expand")  # PyTorch first expands the lengths to the shape of x
     cut = _at_least(look, under if spread is None else spread.inputs[0])
     found = _length(look, cut[0]) if cut is not None else None
     if cut is None or found is None or found[0] != over:
@@ -81,7 +81,7 @@ def _by_length(look: Look, node: Node, over: str, under: str) -> bool:
 
 
 def _at_least(look: Look, name: str) -> tuple[str, float] | None:
-    """Return a value and the number that it is cut at from below."""
+    """Return a value and its lower bound, for a value clipped only from below."""
     node = look.made(name, "Clip")
     if node is None:
         return look.with_number(name, "Max")
@@ -91,7 +91,7 @@ def _at_least(look: Look, name: str) -> tuple[str, float] | None:
 
 
 def _length(look: Look, name: str) -> tuple[str, Axes] | None:
-    """Return x and the axes of √(sum of x²)."""
+    """Return x and the axes, for √(sum of x²)."""
     whole = look.reduced(name, "ReduceL2")
     root = look.made(name, "Sqrt")
     total = look.reduced(root.inputs[0], "ReduceSum") if root is not None else None
@@ -100,7 +100,7 @@ def _length(look: Look, name: str) -> tuple[str, Axes] | None:
 
 
 def products(look: Look, node: Node) -> None:
-    """Let an Einsum be that of normalised vectors, if both of its inputs are made such for it."""
+    """Turn an Einsum into one of normalised vectors, if both inputs are normalised along the summed axis."""
     along = contraction(node("equation"))
     if along is None or len(node.inputs) != 2:
         return
@@ -118,7 +118,7 @@ def products(look: Look, node: Node) -> None:
 
 
 def _softmax(look: Look, node: Node) -> None:
-    """Make the node the softmax of x, if it is exp(x - max) over its sum."""
+    """Turn the node into the softmax of x, if it is exp(x - max) divided by its sum."""
     powers = look.made(node.inputs[0], "Exp")
     total = look.reduced(node.inputs[1], "ReduceSum")
     of = _below_largest(look, powers.inputs[0]) if powers is not None else None
@@ -127,7 +127,7 @@ def _softmax(look: Look, node: Node) -> None:
 
 
 def log_softmax(look: Look, node: Node) -> None:
-    """Make a difference the logarithm of a softmax, if it is y - log(sum of exp(y)) of y = x - max."""
+    """Turn a difference into a log softmax, if it is y - log(sum of exp(y)) with y = x - max."""
     of = _below_largest(look, node.inputs[0])
     logarithm = look.made(node.inputs[1], "Log")
     total = look.reduced(logarithm.inputs[0], "ReduceSum") if logarithm is not None else None
@@ -139,7 +139,7 @@ def log_softmax(look: Look, node: Node) -> None:
 
 
 def _below_largest(look: Look, name: str) -> tuple[str, Axes] | None:
-    """Return x and the axes of x - max(x)."""
+    """Return x and the axes, for x - max(x)."""
     node = look.made(name, "Sub")
     largest = look.reduced(node.inputs[1], "ReduceMax") if node is not None else None
     return largest if node is not None and largest is not None and largest[0] == node.inputs[0] else None

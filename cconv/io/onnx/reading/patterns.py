@@ -1,7 +1,7 @@
-"""Operators that exporters write out in several: recognised, and one put in their place.
+"""Functions that exporters write as several operators: recognised, and replaced by one.
 
-A product is looked at as a whole: a number times some factors, whatever the order in which a file multiplies
-and divides. What makes up GELU, hard swish and their kin is then a matter of what the factors are.
+A product is seen as a whole: a number times some factors, in whatever order a file multiplies and divides.
+The rules for GELU, hard swish and similar functions then depend only on the factors.
 """
 
 import math
@@ -16,7 +16,7 @@ from cconv.io.onnx.reading.normalizing import log_softmax, normalised, products
 
 
 def recognise(graph: Graph) -> None:
-    """Put one node for what was written out; what nothing depends on any more goes."""
+    """Replace groups of nodes by one node, and remove nodes that no output depends on any more."""
     look = Look(graph)
     for node in graph.nodes:
         if node.layer in _OF_SEVERAL:
@@ -34,12 +34,12 @@ def recognise(graph: Graph) -> None:
     graph.nodes = kept[::-1]
 
 
-# Layers that cconv writes two inputs at a time.
+# Layers that cconv writes as a chain of nodes with two inputs each.
 _OF_SEVERAL = ("Add", "Average", "Maximum", "Minimum", "Multiply")
 
 
 def _joined(look: Look, node: Node) -> None:
-    """Let a node that goes on with what a node of its layer began take the inputs of both."""
+    """Let a node that continues the previous node of the same layer take the inputs of both."""
     before = look.made(node.inputs[0], node.op, "Add")
     if before is None or not before.belongs_to(node):
         return
@@ -50,7 +50,7 @@ def _joined(look: Look, node: Node) -> None:
 
 
 def _cut(look: Look, node: Node) -> None:
-    """Make the node a Clip of what a ReLU in front is given, or a Max."""
+    """Turn the node into a Clip, together with a ReLU or Max in front."""
     cut = look.clipped(node.outputs[0])
     if cut is None or cut[1] > cut[2]:
         return
@@ -63,7 +63,7 @@ def _cut(look: Look, node: Node) -> None:
 
 
 def _rectified(look: Look, node: Node) -> None:
-    """Make the node a ReLU with a threshold: x above it, else 0 or a slope times what x is below it."""
+    """Turn the node into a ReLU with a threshold: x above it, else slope · (x - threshold), or 0."""
     if len(node.inputs) != 3:
         return
     above = look.made(node.inputs[0], "Greater")
@@ -79,7 +79,7 @@ def _rectified(look: Look, node: Node) -> None:
 
 
 def _capped(look: Look, node: Node) -> None:
-    """Let a ReLU of any kind end at the number that it is cut at from above."""
+    """Add an upper bound to a ReLU of any kind that is followed by a Min."""
     cut = look.with_number(node.outputs[0], "Min")
     given = look.made(cut[0], "LeakyRelu", "Rectifier") if cut is not None else None
     if cut is None or given is None or cut[1] < 0:
@@ -90,7 +90,7 @@ def _capped(look: Look, node: Node) -> None:
 
 
 def _strided(look: Look, node: Node) -> None:
-    """Make the node a Reshape, if it takes all of a flat value in turn: PyTorch's ``as_strided``."""
+    """Turn the node into a Reshape, if it takes all elements in order: PyTorch's ``as_strided``."""
     places = look.constants.get(node.inputs[1])
     flat = look.made(node.inputs[0], "Reshape")
     if places is None or flat is None or places.size < 2 or node("axis", 0):
@@ -106,7 +106,7 @@ def _strided(look: Look, node: Node) -> None:
 
 
 def _product(look: Look, node: Node) -> None:
-    """Make the node one of an activation, if its product is that."""
+    """Turn a product into an activation, if one of the rules fits."""
     number, found = look.factors(node.outputs[0])
     for op, attributes, rule in _RULES:
         x = rule(look, number, found)
@@ -121,7 +121,7 @@ def _pairs(found: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _of_activation(op: str, *checks: Callable[[Node], bool]) -> Callable[..., str | None]:
-    """Return a rule: x · op(x)."""
+    """Return the rule for x · op(x)."""
 
     def rule(look: Look, number: float, found: Sequence[str]) -> str | None:
         for x, other in _pairs(found):
@@ -134,7 +134,7 @@ def _of_activation(op: str, *checks: Callable[[Node], bool]) -> Callable[..., st
 
 
 def _is_mobile(node: Node) -> bool:
-    """Whether a HardSigmoid is the one of mobile networks, min(max(x / 6 + 1/2, 0), 1)."""
+    """Whether a HardSigmoid is that of MobileNetV3, min(max(x / 6 + 1/2, 0), 1)."""
     return close(node("alpha", 0.2), 1 / 6) and close(node("beta", 0.5), 0.5)
 
 
@@ -185,7 +185,7 @@ def _is_cubic(look: Look, found: Sequence[str], x: str) -> bool:
 
 
 def _is_power(look: Look, name: str, x: str, power: int) -> bool:
-    """Whether a value is 0.044715 x³, or that with x²."""
+    """Whether a value is 0.044715 times x to that power."""
     number, found = look.factors(name)
     if not close(number, 0.044715):
         return False

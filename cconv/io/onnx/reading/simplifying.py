@@ -1,4 +1,4 @@
-"""What is simplified in a graph before layers are made of it."""
+"""Simplification of a graph before layers are made from it."""
 
 from cconv.files.reading import short
 from cconv.io.onnx.reading.constants import Budget, evaluated, is_evaluated
@@ -7,13 +7,13 @@ from cconv.io.onnx.reading.patterns import recognise
 
 
 def simplify(graph: Graph, budget: Budget) -> None:
-    """Compute what does not depend on the input, and put one operator for what was written out in several."""
+    """Compute everything that does not depend on the input, and replace groups of operators by one."""
     fold(graph, budget)
     recognise(graph)
 
 
 def fold(graph: Graph, budget: Budget) -> None:
-    """Compute the nodes that depend on constants alone."""
+    """Compute the nodes that depend only on constants."""
     left = []
     for node in graph.nodes:
         known = all(not name or name in graph.constants for name in node.inputs)

@@ -1,4 +1,4 @@
-"""The layers that an ONNX graph becomes, in order, before a model is made of them."""
+"""The layers of an ONNX graph, in order, before a model is made from them."""
 
 import re
 from collections import Counter
@@ -14,13 +14,13 @@ from cconv.layers.symbolic import IMAGE, KerasTensor, output_shape_of, turned_ou
 from cconv.models import Model, Sequential
 
 Shape = tuple[int, ...]
-LONGEST_ROW = 200  # layers of a Sequential, whose making takes their number squared
+LONGEST_ROW = 200  # limit for a Sequential, since building it takes quadratic time
 Weights = Mapping[str, np.ndarray]
 
 
 @dataclass
 class Step:
-    """One use of a layer: the numbers of the values that go in, and what its weights are."""
+    """One use of a layer: the numbers of its input values, and the layer's weights."""
 
     layer: Layer
     inputs: tuple[int, ...]
@@ -29,28 +29,28 @@ class Step:
 
 @dataclass
 class Steps:
-    """Uses of layers, in order. Values 0, 1, … are the inputs, then what the steps give.
+    """Uses of layers, in order. Values 0, 1, … are the inputs, then the outputs of the steps.
 
     Attributes
     ----------
     data_format : str
-        Of the images that the model takes and gives.
+        Layout of the model's input and output images.
     shapes : list of tuple of int
-        Of a sample of each value, channels last.
+        One sample's shape of each value, channels last.
     """
 
     data_format: str
     shapes: list[Shape] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)  # of the inputs
-    learns: list[bool] = field(default_factory=list)  # whether weights that learn are in front of a value
-    _takers: Counter[int] = field(default_factory=Counter)  # how many steps take a value
-    _users: Counter[int] = field(default_factory=Counter)  # and have a layer, by its id
+    names: list[str] = field(default_factory=list)  # names of the inputs
+    learns: list[bool] = field(default_factory=list)  # whether values depend on trainable weights
+    _takers: Counter[int] = field(default_factory=Counter)  # the number of steps that take a value
+    _users: Counter[int] = field(default_factory=Counter)  # the number of steps that use a layer, by its id
     _shared: dict[Any, Layer] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def add_input(self, name: str, shape: Shape) -> int:
-        """Take one more input of the model; return its number."""
+        """Add an input of the model; return its number."""
         self.names.append(name)
         self._taken.add(name)
         self.shapes.append(shape)
@@ -66,7 +66,7 @@ class Steps:
         name: str | None = None,
         shared: Any = None,
     ) -> int:
-        """Take one more use of a layer; return the number of what it gives.
+        """Add a use of a layer; return the number of its output.
 
         Parameters
         ----------
@@ -75,16 +75,16 @@ class Steps:
         options : mapping
             Arguments of the class.
         weights : mapping of str to ndarray, optional
-            By the names that the layer has for them.
+            By the layer's names for them.
         name : str, optional
-            Of the layer, if it has weights.
+            Name of the layer, if it has weights.
         shared : hashable, optional
-            What the weights are made of: two uses of equal ones are one layer's.
+            The origin of the weights: uses with equal `shared` become one layer.
 
         Raises
         ------
         TypeError, ValueError
-            When the layer cannot be made so, or cannot take such inputs.
+            When the layer cannot be made, or cannot take these inputs.
         """
         options = dict(options or {})
         given = [self.shapes[number] for number in inputs]
@@ -107,12 +107,13 @@ class Steps:
         return len(self.shapes) - 1
 
     def reshaped(self, number: int, sizes: Sequence[int]) -> int:
-        """Return a value in another shape, its elements in the order of channels-last samples."""
+        """Return a value in another shape, with its elements in the order of channels-last samples."""
         sizes, shape = tuple(sizes), self.shapes[number]
         if self.data_format == "channels_last":
             return self.add(Reshape, [number], {"target_shape": sizes})
-        # There the layer goes by what the user sees, (c, h, w). Images become rows in the order (h, w, c) by
-        # `Flatten`; rows become images of (h, w, c) in the user's view, and these are turned.
+        # In a channels_first model Reshape uses the user's view, (c, h, w). `Flatten` turns images into rows
+        # in the order (h, w, c); rows become images of shape (h, w, c) in the user's view, and these are
+        # permuted.
         if not _seen_as_they_lie(shape):
             number = self.add(Flatten, [number])
             if len(sizes) == 1:
@@ -129,7 +130,7 @@ class Steps:
         return self.add(Permute, [number], {"dims": tuple(dims)})
 
     def _new_name(self, name: str) -> str:
-        """Return a name that no layer has yet, in which nothing stands that files' paths are made of."""
+        """Return a new unique name for a layer, without characters that are special in paths of files."""
         plain = re.sub(r"[^\w.\-]+", ".", name).strip(".") or "layer"
         new, number = plain, 1
         while new in self._taken:
@@ -138,32 +139,32 @@ class Steps:
         return new
 
     def step_of(self, number: int) -> Step | None:
-        """Return the step that gives a value; None for an input."""
+        """Return the step that computes a value; None for an input."""
         return self.steps[number - len(self.names)] if number >= len(self.names) else None
 
     def is_alone(self, number: int) -> bool:
-        """Whether no step takes a value yet, and its layer gives no other."""
+        """Whether no step takes the value yet, and its layer has no other use."""
         step = self.step_of(number)
         return not self._takers[number] and step is not None and self._users[id(step.layer)] == 1
 
     def set_idle(self, since: int) -> None:
-        """Let the steps from one on not count as such that take values: they may never be asked for."""
+        """Ignore the steps from `since` on as readers of values: they may never be needed."""
         for step in self.steps[since:]:
             self._takers.subtract(step.inputs)
 
     def replace(self, number: int, layer: Layer, weights: dict[str, np.ndarray]) -> None:
-        """Let another layer with other weights give a value that nothing takes yet."""
+        """Replace the layer and the weights of a value that has no reader yet."""
         step = self.step_of(number)
         assert step is not None
         self._users[id(step.layer)] -= 1
         step.layer, step.weights = layer, weights
         self._users[id(layer)] += 1
-        self._shared.clear()  # no later use may share the layer as it was
+        self._shared.clear()  # no later use may share the old layer
 
     # --- a model ------------------------------------------------------------------------------
 
     def _only_needed(self, outputs: Sequence[int]) -> list[tuple[int, Step]]:
-        """Return the steps that the outputs depend on, each with the number of what it gives."""
+        """Return the steps that the outputs depend on, each with the number of its output."""
         wanted, kept = set(outputs), []
         for number in range(len(self.shapes) - 1, len(self.names) - 1, -1):
             step = self.step_of(number)
@@ -173,22 +174,22 @@ class Steps:
         return kept[::-1]
 
     def weights_of(self, outputs: Sequence[int]) -> int:
-        """Return how many numbers the layers that the outputs depend on have as weights."""
+        """Return the number of weights of the layers that the outputs depend on."""
         weights = {id(step.layer): step.weights for _, step in self._only_needed(outputs)}
         return sum(array.size for each in weights.values() for array in each.values())
 
     def model(self, outputs: Sequence[int], output_names: Sequence[str], dtype: np.dtype) -> Any:
-        """Return the model that gives these values, a `Sequential` where the layers stand in a row."""
+        """Return the model with these outputs; a `Sequential` if the layers form a row."""
         ends = self._ends(outputs)
         steps = self._only_needed(ends)
         for end, name in zip(ends, output_names, strict=True):
             step = self.step_of(end)
-            assert step is not None  # `_ends` sees to it
+            assert step is not None  # `_ends` ensures this
             if not step.layer.named:
                 step.layer.name, step.layer.named = self._new_name(name), True
         counts: Counter[str] = Counter()
         for _, step in steps:
-            if not step.layer.named:  # as models name them, but without asking for all names each time
+            if not step.layer.named:  # as a model would name it, but faster
                 base = step.layer.name
                 while step.layer.name in self._taken:
                     counts[base] += 1
@@ -206,7 +207,7 @@ class Steps:
                 step.layer.__dict__.pop("_stand_in", None)
 
     def _ends(self, outputs: Sequence[int]) -> list[int]:
-        """Return the outputs so that each is given by a layer of its own."""
+        """Return the outputs, each made by a layer of its own; linear activations are added if needed."""
         ends: list[int] = []
         for number in outputs:
             own = number in ends or self.step_of(number) is None
@@ -254,17 +255,17 @@ class Steps:
 
 
 def _seen_as_they_lie(shape: Shape) -> bool:
-    """Whether the elements of a sample have one order, channels last or first."""
+    """Whether the elements of a sample have the same order, channels last or first."""
     return len(shape) != IMAGE or shape[2] == 1 or shape[:2] == (1, 1)
 
 
 def _alike(weights: Weights) -> bool:
-    """Whether weights are all the same number: equal by chance, where exporters keep one of such."""
+    """Whether each weight is constant: such weights may be equal by chance, and exporters store them once."""
     return all(array.size and array.min() == array.max() for array in weights.values())
 
 
 class _Given:
-    """What a layer asks for its weights while it is built: those of the file."""
+    """Stands for a layer's initializers while it is built: returns the file's weights."""
 
     def __init__(self, weights: Weights, dtype: np.dtype) -> None:
         self.weights, self.dtype = weights, dtype

@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file as arrays, also those that lie in files beside it."""
+"""Tensors of an ONNX file as arrays, also those stored in separate files."""
 
 import math
 import os
@@ -12,7 +12,7 @@ from cconv.files.reading import open_regular, read_exactly, short
 MOST_AXES = 16
 EXTERNAL = 1  # TensorProto.DataLocation
 BFLOAT16 = 16
-# By TensorProto.DataType: the dtype, and the field that the numbers are in where they are no plain bytes.
+# By TensorProto.DataType: the dtype, and the field of the numbers if they are not raw bytes.
 KINDS = {
     1: ("<f4", "float_data"),
     2: ("u1", "int32_data"),
@@ -32,18 +32,18 @@ FLOATS = {1: "float32", 10: "float16", 11: "float64", BFLOAT16: "bfloat16"}
 
 
 def array_of(tensor: Any, folder: str) -> np.ndarray:
-    """Return the numbers of a TensorProto; bfloat16 as float32.
+    """Return the array of a TensorProto; bfloat16 becomes float32.
 
     Parameters
     ----------
     tensor : onnx.TensorProto
     folder : str
-        The model's: files that hold numbers are in it, or in folders below.
+        The model's folder: separate files must be in it, or below it.
 
     Raises
     ------
     ValueError
-        Where its sizes, its type and its numbers do not fit each other. Nothing is allocated before they do.
+        If shape, type and data do not fit together; this is checked before memory is allocated.
     """
     called = f"the tensor {short(repr(tensor.name))}"
     if tensor.data_type not in KINDS:
@@ -67,18 +67,18 @@ def array_of(tensor: Any, folder: str) -> np.ndarray:
 
 
 def _as_floats(numbers: np.ndarray, kind: int) -> np.ndarray:
-    """Return bfloat16, the upper half of float32, as float32; all else as it is."""
+    """Return bfloat16 (the upper half of float32) as float32; other types unchanged."""
     return (numbers.astype("<u4") << 16).view("<f4") if kind == BFLOAT16 else numbers
 
 
 def _listed(listed: Any, kind: int, dtype: np.dtype, shape: tuple[int, ...], called: str) -> np.ndarray:
-    """Return numbers that are in a field of their type, or of a wider one."""
+    """Return the numbers of a field with their type, or with a wider one."""
     if len(listed) != math.prod(shape):
         raise ValueError(f"{called} of shape {shape} has {len(listed)} numbers")
     if dtype.kind == "f" and dtype.itemsize > 2:
         return np.array(listed, dtype).reshape(shape)
     wide = np.array(listed, np.uint64 if dtype.kind == "u" and dtype.itemsize > 2 else np.int64)
-    stored = np.dtype("<u2") if kind == 10 else dtype  # float16 as its bits
+    stored = np.dtype("<u2") if kind == 10 else dtype  # float16 is stored as bits
     numbers = wide.astype(stored)
     if not np.array_equal(numbers.astype(wide.dtype), wide):
         raise ValueError(f"{called} has numbers that are no {dtype}")
@@ -86,7 +86,7 @@ def _listed(listed: Any, kind: int, dtype: np.dtype, shape: tuple[int, ...], cal
 
 
 def _external(tensor: Any, folder: str, count: int, called: str) -> bytes:
-    """Return the bytes of a tensor that lie in a file of their own, in the model's folder."""
+    """Return the bytes of a tensor that is stored in a separate file in the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     path = _inside(folder, location, called)
@@ -111,7 +111,7 @@ def _external(tensor: Any, folder: str, count: int, called: str) -> bytes:
 
 
 def _inside(folder: str, location: str, called: str) -> Path:
-    """Return the path of a file that is named in a model; ValueError where it leads out of its folder."""
+    """Return the path of a file named in a model; ValueError if it is outside the model's folder."""
     plain = PurePosixPath(location.replace("\\", "/"))
     outside = (
         not location

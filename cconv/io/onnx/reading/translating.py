@@ -1,4 +1,4 @@
-"""From the nodes of an ONNX graph to layers: every node in turn, and at the end all that is not read."""
+"""From the nodes of an ONNX graph to layers, node by node; everything that cannot be read is collected."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,25 +16,25 @@ from cconv.layers import Activation
 Operand = Value | np.ndarray | None
 Operator = Callable[["Translator", Node, list[Any]], Any]
 OPERATORS: dict[str, Operator] = {}
-MOST_SHOWN = 60  # operators in an error
+MOST_SHOWN = 60  # limit of the operators listed in an error message
 
 
 class NotRead(Exception):
-    """Has the list of what is in a file and no layer does."""
+    """Holds the list of operators that no layer can express."""
 
 
 class _Missing:
-    """Stands for what a node that was not read would have given."""
+    """Stands for the output of a node that cannot be read."""
 
 
 MISSING = _Missing()
 
 
 def operator(*names: str) -> Callable[[Operator], Operator]:
-    """Return a decorator: this function makes layers of the nodes of these operators.
+    """Return a decorator that registers a function as the translator of these operators.
 
-    It is given the translator, the node and its inputs, each a `Value`, an array, or None where one is left
-    out, and returns what the node gives: a `Value`, or a list of them.
+    The function gets the translator, the node and its inputs, each a `Value`, an array, or None if omitted.
+    It returns the node's output: a `Value`, or a list of them.
     """
 
     def note(function: Operator) -> Operator:
@@ -45,7 +45,7 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
 
 
 class Translator(Layout):
-    """What the functions of operators work with.
+    """The interface for the functions of operators.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Translator(Layout):
     steps : Steps
         The layers so far.
     uses : dict of str to int
-        How many nodes and outputs take a value, by its name.
+        The number of nodes and outputs that take a value, by its name.
     """
 
     def __init__(self, graph: Graph, steps: Steps, budget: Budget) -> None:
@@ -68,11 +68,11 @@ class Translator(Layout):
             for name in node.inputs:
                 self.readers.setdefault(name, set()).add(node.op)
         self._makers = {name: node for node in graph.nodes for name in node.outputs}
-        self._refused: dict[str, list[str]] = {}  # what is not read: the names of the nodes
+        self._refused: dict[str, list[str]] = {}  # what cannot be read, with the names of its nodes
 
     @property
     def opset(self) -> int:
-        """The version of ONNX' operators."""
+        """The version of ONNX' operator set."""
         return self.graph.opset
 
     # --- what operators ask for ---------------------------------------------------------------
@@ -80,18 +80,18 @@ class Translator(Layout):
     def add(
         self, make: Any, inputs: Value | Sequence[Value], order: Sequence[int], shape: Any = None, **how: Any
     ) -> Value:
-        """Return the value of a new layer on these; its axes lie in that order.
+        """Return the output of a new layer on these inputs; its axes are stored in that order.
 
         Parameters
         ----------
         make : class of the layer
         inputs : Value, or a list of them
         order : sequence of int
-            Which axes of the result the layer's axes are.
+            The axes of the result, in the order of the layer's axes.
         shape : tuple of int, optional
-            Of the result with the batch, where the layer's axes do not tell it.
+            The result's shape with the batch, if it does not follow from the layer's axes.
         **how
-            As `Steps.add` takes it: options, weights, name, shared.
+            Further arguments of `Steps.add`: options, weights, name, shared.
         """
         given = [inputs] if isinstance(inputs, Value) else list(inputs)
         number = self.steps.add(make, [value.number for value in given], **how)
@@ -102,28 +102,28 @@ class Translator(Layout):
         return Value(number, tuple(shape), tuple(order))
 
     def mapped(self, make: Any, value: Value, **how: Any) -> Value:
-        """Return the value of a new layer that leaves the shape as it is, and the order of the axes."""
+        """Return the output of a new layer that keeps the shape and the order of the axes."""
         number = self.steps.add(make, [value.number], **how)
         return Value(number, value.shape, value.order, value.parts, value.turn)
 
     def channels_last(self, value: Value) -> Value:
-        """Return a value with its second axis at the end, as layers have the channels."""
+        """Return a value with its second axis, the channels, stored last, as layers need it."""
         if value.batch != 0 or value.rank < 2:
             raise Unread(f"of {value.shape}, whose samples are along axis {value.batch}")
         return self.arranged(value, images_last(value.rank))
 
     def of_one_layer(self, node: Node, name: str) -> bool:
-        """Whether a node may be a part of the layer that gives a value: cconv's own files say it."""
+        """Whether a node may belong to the layer that computes a value: only cconv's own files say no."""
         maker = self._makers.get(name)
         return not node.layer or (maker is not None and maker.belongs_to(node))
 
     def outer_axis(self, place: int, rank: int) -> int:
-        """Return how a layer that counts axes in the model's data format calls one, the batch being 0."""
+        """Return an axis as counted by a layer in the model's data format; the batch is 0."""
         first = self.steps.data_format == "channels_first" and rank == 4 and place
         return place % 3 + 1 if first else place
 
     def place_of(self, outer: int, rank: int) -> int:
-        """Return the axis that a layer calls so."""
+        """Return the stored axis for one counted in the model's data format."""
         return next(place for place in range(rank) if self.outer_axis(place, rank) == outer)
 
     # --- the nodes ----------------------------------------------------------------------------
@@ -134,9 +134,9 @@ class Translator(Layout):
         Raises
         ------
         NotRead
-            With all that no layer does.
+            With everything that no layer can express.
         ValueError
-            Where the graph contradicts itself.
+            If the graph contradicts itself.
         """
         for node in self.graph.nodes:
             given = [self.known[name] if name else None for name in node.inputs]
@@ -155,7 +155,7 @@ class Translator(Layout):
             raise NotRead(self._refusal())
 
     def _stand_in(self, node: Node, error: Unread) -> Any:
-        """Return something of the shape that a node would have given, as an input that there is not."""
+        """Return a placeholder with the shape of a node's output, so that translation can go on."""
         if error.shape is None or not all(extent > 0 for extent in error.shape):
             return MISSING
         shape = tuple(int(extent) for extent in error.shape)
@@ -199,7 +199,7 @@ class Translator(Layout):
 
 
 def _element_by_element(node: Node, given: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the shape and the axis of the samples of what is computed element by element; else nothing."""
+    """Return the shape and the axis of samples of an elementwise operator's result; () for others."""
     values = [one for one in given if isinstance(one, Value)]
     if not is_element_by_element(node.op) or not values or any(one is MISSING for one in given):
         return ()
@@ -212,12 +212,12 @@ def _counted(count: int) -> str:
     return f"{count} nodes, first " if count > 1 else "1 node, "
 
 
-# Operators with more than one output that layers are made of.
+# Operators with more than one output that can be read.
 MANY = ("Split",)
 
 
 def argument(node: Node, given: Sequence[Any], name: str, number: int, default: Any = None) -> Any:
-    """Return what is an attribute in older opsets and an input in newer ones, as a list of numbers."""
+    """Return an argument that is an attribute in older opsets and an input in newer ones, as a list."""
     value = node(name)
     if value is None and number < len(given) and given[number] is not None:
         if not isinstance(given[number], np.ndarray):
@@ -229,26 +229,26 @@ def argument(node: Node, given: Sequence[Any], name: str, number: int, default: 
 
 
 def axis_of(node: Node, value: Value, default: int | None = None, name: str = "axis") -> int:
-    """Return an attribute that names an axis, counted from 0."""
+    """Return the attribute for an axis, counted from 0."""
     axis = node(name, default)
     return checked_axis(axis, value.rank)
 
 
 def checked_axis(axis: Any, rank: int) -> int:
-    """Return an axis counted from 0; ValueError where there is none of that number."""
+    """Return an axis counted from 0; ValueError if it does not exist."""
     if not isinstance(axis, int) or not -rank <= axis < rank:
         raise ValueError(f"there is no axis {axis} of {rank}")
     return axis % rank
 
 
 def tidy(number: float) -> float:
-    """Return a float32 as the shortest number that it stands for: 0.001, not 0.0010000000474974513."""
+    """Return a float32 as the shortest decimal that it stands for: 0.001, not 0.0010000000474974513."""
     short = np.float32(number)
     return float(str(short)) if float(short) == number else float(number)
 
 
 def constant(given: Sequence[Any], number: int, what: str) -> np.ndarray | None:
-    """Return an input that must be a constant, or None where it is left out."""
+    """Return an input that must be a constant, or None if it is omitted."""
     value = given[number] if number < len(given) else None
     if value is not None and not isinstance(value, np.ndarray):
         raise Unread(f"with {what} that depend on the input")

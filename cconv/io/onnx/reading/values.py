@@ -1,7 +1,7 @@
-"""Values of an ONNX graph as layers give them: the same numbers, their axes perhaps in another order.
+"""Values of an ONNX graph as outputs of layers: the same elements, perhaps with the axes in another order.
 
-An ONNX image is (n, c, h, w), a layer computes (n, h, w, c). So a value knows which of its axes lies where;
-a Transpose changes only that, and a `Permute` is made where an order is asked for that is not there.
+An ONNX image is (n, c, h, w), a layer computes (n, h, w, c). So a value knows the stored order of its axes; a
+Transpose changes only this order, and a `Permute` is made only if another order is required.
 """
 
 import math
@@ -14,10 +14,10 @@ Shape = tuple[int, ...]
 
 
 class Unread(ValueError):
-    """What a node asks for and no layer does: the text comes behind the operator's name.
+    """A node that no layer can express: the text follows the operator's name.
 
-    With the shape, and the axis of the samples, that its value would have, the nodes behind it are looked at
-    too, so that all of what is missing is named.
+    With the shape and the axis of samples of its output, the nodes behind it can be examined too, so that the
+    error lists everything that is missing.
     """
 
     def __init__(self, text: str, shape: Sequence[int] | None = None, batch: int = 0) -> None:
@@ -27,29 +27,30 @@ class Unread(ValueError):
 
 @dataclass(frozen=True)
 class Flat:
-    """A value whose samples were put into one row, for a Gather that may take them apart again."""
+    """A value flattened to one row, for a Gather that may restore the samples."""
 
     value: "Value"
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a step gives, as the graph sees it.
+    """The output of a step, with its shape in the graph.
 
     Attributes
     ----------
     number : int
-        Of the value among the steps'.
+        Number of the value.
     shape : tuple of int
         As in ONNX, with the batch.
     order : tuple of int
-        Which of its axes the axes of the layer's array are, the batch first.
+        The value's axes in the order of the layer's array, the batch first.
     parts : tuple of int
-        Of (n, features) whose features are the axes of an image in another order: their sizes as they lie,
+        For (n, features) whose features are the axes of an image in another order: the axes' stored sizes.
+        Otherwise empty.
     turn : tuple of int
-        and which of these comes first, second, … in ONNX. Both empty otherwise.
+        The numbers of these axes in ONNX' order. Otherwise empty.
     whole : bool
-        Whether all numbers are whole ones, as of `ArgMax`.
+        Whether all elements are integers, as in `ArgMax`.
     """
 
     number: int
@@ -61,7 +62,7 @@ class Value:
 
     @property
     def rank(self) -> int:
-        """Axes, the batch's among them."""
+        """The number of axes, including the batch."""
         return len(self.shape)
 
     @property
@@ -70,29 +71,29 @@ class Value:
         return self.order[0]
 
     def place(self, axis: int) -> int:
-        """Return where an axis lies, the batch being 0."""
+        """Return where an axis is stored; the batch is 0."""
         return self.order.index(axis)
 
 
 def images_last(rank: int) -> tuple[int, ...]:
-    """Return the order with the second axis, that of the channels, at the end."""
+    """Return the order with the second axis, the channels, at the end."""
     return (0, *range(2, rank), 1) if rank > 1 else (0,)
 
 
 class Layout:
-    """The steps so far, and how values are brought into an order, or into a shape."""
+    """The steps so far, and methods that bring values into an order or a shape."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self._arranged: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._sources: dict[tuple[int, Shape, Shape], Value] = {}  # what was reshaped, by what it became
+        self._sources: dict[tuple[int, Shape, Shape], Value] = {}  # by the reshaped value
 
     def inner(self, value: Value) -> Shape:
-        """Return the shape of a sample as it lies."""
+        """Return one sample's shape in the stored order."""
         return tuple(value.shape[axis] for axis in value.order[1:]) or (1,)
 
     def plain(self, value: Value) -> Value:
-        """Return a value whose features are in ONNX' order."""
+        """Return a value with its features in ONNX' order."""
         if not value.parts:
             return value
         images = self.steps.reshaped(value.number, value.parts)
@@ -102,7 +103,7 @@ class Layout:
         return replace(value, number=flat, parts=(), turn=())
 
     def arranged(self, value: Value, order: Sequence[int]) -> Value:
-        """Return a value whose axes lie in that order, the batch's first."""
+        """Return a value with its axes stored in that order, the batch first."""
         value, order = self.plain(value), tuple(order)
         if value.order == order:
             return value
@@ -122,35 +123,35 @@ class Layout:
         return replace(value, number=self._arranged[key], order=order)
 
     def in_place(self, value: Value, axes: Sequence[int]) -> Value:
-        """Return a value with these axes at the end, in this order; the others stay as they are."""
+        """Return a value with these axes stored last, in this order; the order of the others is kept."""
         kept = [axis for axis in value.order if axis not in axes]
         return self.arranged(value, (*kept, *axes))
 
     # --- reshaping ----------------------------------------------------------------------------
 
     def source(self, value: Value) -> Value | None:
-        """Return what a value was before it was reshaped; None if it was not."""
+        """Return the value before it was reshaped; None if it was not."""
         return self._sources.get((value.number, value.shape, value.order))
 
     def note_source(self, value: Value, source: Value) -> None:
-        """Remember what reshaping a value back gives."""
+        """Record that reshaping `value` back gives `source`."""
         self._sources[value.number, value.shape, value.order] = source
 
     def reshaped(self, value: Value, shape: Sequence[int], batch: int | None = None) -> Value:
-        """Return a value in another shape, as ONNX reshapes it: in the order of its own axes.
+        """Return a value in another shape, in the order of its axes in ONNX.
 
         Parameters
         ----------
         value : Value
         shape : sequence of int
-            With the batch.
+            The new shape, with the batch.
         batch : int, optional
-            Which axis is that of the samples then; by default it is found by the sizes.
+            The axis of samples in the new shape; by default it is found by the sizes.
 
         Raises
         ------
         Unread
-            Where samples would be mixed.
+            If samples would be mixed.
         """
         shape = tuple(int(extent) for extent in shape)
         before = self.source(value)
@@ -181,7 +182,7 @@ class Layout:
         return result
 
     def _flattened(self, value: Value, long: Sequence[int], shape: Shape) -> Value:
-        """Return (n, features) with the features as they lie: a layer behind has its weights turned."""
+        """Return (n, features) with features in the stored order: the next layer's weights are rearranged."""
         parts = tuple(value.shape[axis] for axis in long)
         turn = tuple(list(long).index(axis) for axis in sorted(long))
         number = self.steps.reshaped(value.number, (math.prod(parts),))
@@ -189,7 +190,7 @@ class Layout:
 
     @staticmethod
     def _batch_of(value: Value, shape: Shape) -> int:
-        """Return the axis of the samples in another shape of a value."""
+        """Return the axis of samples in another shape of a value."""
         samples, front = value.shape[value.batch], math.prod(value.shape[: value.batch])
         found = [
             axis
@@ -204,7 +205,7 @@ class Layout:
 def _groups(
     shape: Shape, axes: Sequence[int], onto: Shape, onto_axes: Sequence[int]
 ) -> list[tuple[list[int], list[int]]]:
-    """Return which axes become which, without those of size 1: the least sets of the same product."""
+    """Return which axes become which, without those of size 1, in the smallest groups of equal product."""
     left = [axis for axis in axes if shape[axis] != 1]
     right = [axis for axis in onto_axes if onto[axis] != 1]
     groups = []
@@ -225,7 +226,7 @@ def _groups(
 
 
 def _gathered(long: Sequence[int], groups: Sequence[tuple[list[int], list[int]]]) -> list[int]:
-    """Return the axes in an order in which those of a group stand together, in ONNX' order."""
+    """Return the axes ordered so that the axes of a group are neighbours, in ONNX' order."""
     group_of = {axis: group[0] for group in groups for axis in group[0]}
     gathered: list[int] = []
     for axis in long:
@@ -235,7 +236,7 @@ def _gathered(long: Sequence[int], groups: Sequence[tuple[list[int], list[int]]]
 
 
 def _with_units(out: Sequence[int], shape: Shape, batch: int) -> tuple[int, ...]:
-    """Return an order of all axes in which those longer than 1 are as given; images' as layers have them."""
+    """Return an order of all axes with those longer than 1 as given; for images if possible channels last."""
     orders: list[tuple[int, ...]] = [(0, 2, 3, 1)] if len(shape) == 4 and batch == 0 else []
     orders.append((batch, *(axis for axis in range(len(shape)) if axis != batch)))
     for order in orders:

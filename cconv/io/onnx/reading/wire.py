@@ -1,16 +1,16 @@
-"""How many entries a protobuf message has, counted in its bytes before any of it is made.
+"""The number of entries of a protobuf message, counted in its bytes before any object is made.
 
-An entry takes two bytes of a file and a hundred of memory: what has too many is refused here. The encoding
-is described at https://protobuf.dev/programming-guides/encoding/, the fields in `onnx.proto`.
+An entry takes at least two bytes in a file, and about a hundred in memory: too many are refused here. For the
+encoding see https://protobuf.dev/programming-guides/encoding/, for the fields `onnx.proto`.
 """
 
 from typing import Any
 
-MOST_ENTRIES = 250_000  # a large network, with notes on every node, has a tenth of that
+MOST_ENTRIES = 250_000  # ten times the number in a large network with documented nodes
 MOST_NODES = 10_000
-DEEPEST = 40  # messages within messages
+DEEPEST = 40  # limit of nested messages
 
-# The fields of a message that are messages themselves, with what is in them.
+# The fields that are messages themselves, with their own such fields.
 _SHAPE: dict[int, Any] = {1: {}}
 _VALUE: dict[int, Any] = {2: {1: {2: _SHAPE}}}
 _TENSOR: dict[int, Any] = {13: {}}
@@ -22,7 +22,7 @@ MODEL: dict[int, Any] = {7: GRAPH, 8: {}, 14: {}, 25: {7: _NODE}}
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a number, and where the bytes behind it begin."""
+    """Return a number, and the position behind it."""
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]
@@ -35,7 +35,7 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def check(data: bytes) -> None:
-    """Refuse the bytes of a model that are no whole message, or are one of too many entries.
+    """Refuse the bytes of a model that are not a complete message, or that have too many entries.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def check(data: bytes) -> None:
                 if nodes > MOST_NODES:
                     raise ValueError(f"it has more than {MOST_NODES} nodes")
             if inner is not None:
-                # What is behind it comes later: the depth is the number of messages that are open.
+                # The rest is read later: the depth is the number of open messages.
                 open_.append((at + size, end, kind))
                 end, kind = at + size, inner
                 if len(open_) > DEEPEST:

@@ -12,7 +12,7 @@ GELU_TANH = math.sqrt(2 / math.pi), 0.044715  # Hendrycks & Gimpel 2016, section
 
 
 def _alike(kind: str, *names: str, **fixed: float) -> Written:
-    """Return what writes a single node, with the attributes of these names of the activation."""
+    """Return a function that writes a single node, with these attributes of the activation."""
 
     def write(sheet: Sheet, activation: Any, x: Value) -> Value:
         own = {name: getattr(activation, name) for name in names}
@@ -26,7 +26,7 @@ def _leaky(sheet: Sheet, activation: rectifiers.LeakyReLU, x: Value) -> Value:
 
 
 def _clipped(sheet: Sheet, activation: rectifiers.ClippedReLU, x: Value) -> Value:
-    """``x`` above the threshold, ``slope · (x - threshold)`` elsewhere, at most max_value."""
+    """Write ``x`` above the threshold, ``slope · (x - threshold)`` elsewhere, at most max_value."""
     if activation.is_plain:
         return sheet.like(x, "Clip", sheet.number(0.0), sheet.number(activation.cap))
     slope, threshold = activation.negative_slope, sheet.number(activation.threshold)
@@ -46,7 +46,7 @@ def _softmax(sheet: Sheet, activation: Any, x: Value) -> Value:
 
 
 def _softmax_over(sheet: Sheet, activation: base.SoftmaxOver, x: Value) -> Value:
-    """``exp(x - max)`` over its sum along several axes; of one axis a node of its own."""
+    """Write ``exp(x - max)`` divided by its sum along several axes; for one axis a single node."""
     x = sheet.last(x)
     axes = [axis % (len(x.shape) + 1) for axis in activation.axes]
     if len(axes) == 1:
@@ -65,7 +65,7 @@ def _silu(sheet: Sheet, activation: smooth.SiLU, x: Value) -> Value:
 
 
 def _gelu(sheet: Sheet, activation: smooth.GELU, x: Value) -> Value:
-    """``x/2 · (1 + erf(x/√2))``, or with tanh, written out: an operator of its own is as late as opset 20."""
+    """Write ``x/2 · (1 + erf(x/√2))``, or with tanh, as several nodes: Gelu exists only from opset 20 on."""
     if activation.approximate:
         outer, cubic = GELU_TANH
         cube = sheet.like(sheet.like(sheet.like(x, "Mul", x.name), "Mul", x.name), "Mul", sheet.number(cubic))
@@ -101,5 +101,5 @@ WRITTEN: dict[type, Written] = {
 
 
 def activate(sheet: Sheet, activation: base.Activation, x: Value) -> Value:
-    """Return the activation's values."""
+    """Write an activation; return its values."""
     return WRITTEN[type(activation)](sheet, activation, x)

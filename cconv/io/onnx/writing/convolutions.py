@@ -1,4 +1,4 @@
-"""Convolutions, dense layers and poolings as nodes of ONNX, which have the channels in front."""
+"""Convolutions, dense layers and poolings as ONNX nodes, with the channels in front."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from cconv.layers.spatial import Spatial
 
 
 def images(sheet: Sheet, layer: Spatial, x: Value) -> str:
-    """Return the name of an input with the channels in front: (n, c, h, w), of sequences (n, c, steps)."""
+    """Return the name of an input with the channels in front: (n, c, h, w), or of sequences (n, c, steps)."""
     return x.name if layer._turns and not x.first else sheet.first(x).name
 
 
@@ -23,7 +23,7 @@ def own(layer: Spatial, name: str) -> Value:
 
 
 def spatial(layer: Any, pair: Iterable[Any]) -> list[Any]:
-    """Return what belongs to the axes of an image: of a sequence the second alone."""
+    """Return the entries for the axes of an image; for a sequence only the second."""
     return list(pair)[1 if layer.ranks == (2,) else 0 :]
 
 
@@ -39,9 +39,9 @@ def window(layer: Any, given: Window) -> dict[str, Any]:
 
 
 def _strides(given: Window) -> tuple[int, ...]:
-    """Return the strides by which ONNX, that is told no output size, comes to the same one.
+    """Return strides with which ONNX, which is not given an output size, computes the same size.
 
-    A `Window` has a stride of 1 where there is one output, however many would have room.
+    A `Window` with one output has stride 1, even if there is room for more outputs.
     """
     return tuple(
         n + sum(pads) if outputs == 1 and n + sum(pads) > dilation * (taps - 1) + 1 else stride
@@ -54,9 +54,9 @@ def _strides(given: Window) -> tuple[int, ...]:
 
 
 def _rounds_up(given: Window) -> bool:
-    """Whether a window that is not whole counts somewhere: where none does, ONNX is told of no rounding up.
+    """Whether a partial window counts on any axis; otherwise ONNX' ceil_mode is not set.
 
-    Rounding up, some readers count windows that begin behind the image.
+    With ceil_mode some readers also count windows that begin behind the image.
     """
     rooms = (
         n + sum(pads) - dilation * (taps - 1) - 1
@@ -71,7 +71,7 @@ def _rounds_up(given: Window) -> bool:
 
 
 def _kernel(sheet: Sheet, layer: Any, name: str, taps: np.ndarray) -> str:
-    """Put in (kh, kw, in, out) as (out, in, kh, kw), of sequences (out, in, k)."""
+    """Add a kernel (kh, kw, in, out) as (out, in, kh, kw), of sequences as (out, in, k)."""
     turned = taps.transpose(3, 2, 0, 1)
     return sheet.weight(name, turned[:, :, 0] if layer.ranks == (2,) else turned)
 
@@ -82,7 +82,7 @@ def _with_bias(sheet: Sheet, layer: Any, inputs: list[str]) -> list[str]:
 
 
 def convolution(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Conv2D, Conv1D."""
+    """Write Conv2D, Conv1D."""
     kernel = _kernel(sheet, layer, "kernel", layer._taps(layer.params["kernel"]))
     inputs = _with_bias(sheet, layer, [images(sheet, layer, xs[0]), kernel])
     y = sheet.node("Conv", inputs, group=layer.groups, **window(layer, layer.window))
@@ -90,7 +90,7 @@ def convolution(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def _depthwise(sheet: Sheet, layer: Any, x: str, kernel: np.ndarray, bias: bool) -> str:
-    """Return the output for a kernel (…, in, multiplier), the outputs of an input channel side by side."""
+    """Write a kernel (…, in, multiplier), with the outputs of an input channel side by side."""
     taps = layer._taps(kernel)
     kernel_name = _kernel(sheet, layer, "depthwise", taps.reshape(*taps.shape[:2], 1, -1))
     inputs = _with_bias(sheet, layer, [x, kernel_name]) if bias else [x, kernel_name]
@@ -98,14 +98,14 @@ def _depthwise(sheet: Sheet, layer: Any, x: str, kernel: np.ndarray, bias: bool)
 
 
 def depthwise(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """DepthwiseConv2D, DepthwiseConv1D."""
+    """Write DepthwiseConv2D, DepthwiseConv1D."""
     (kernel,) = (array for name, array in layer.params.items() if name != "bias")
     y = _depthwise(sheet, layer, images(sheet, layer, xs[0]), kernel, True)
     return activate(sheet, layer.activation, own(layer, y))
 
 
 def separable(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """SeparableConv2D, SeparableConv1D: a depthwise convolution and one by points."""
+    """Write SeparableConv2D, SeparableConv1D: a depthwise and a pointwise convolution."""
     between = _depthwise(sheet, layer, images(sheet, layer, xs[0]), layer.params["depthwise_kernel"], False)
     points = layer.params["pointwise_kernel"].reshape(1, 1, -1, layer.filters)
     kernel = _kernel(sheet, layer, "pointwise", points)
@@ -114,7 +114,7 @@ def separable(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def transposed(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Conv2DTranspose, Conv1DTranspose: the output may reach beyond the kernels of the last pixels."""
+    """Write Conv2DTranspose, Conv1DTranspose, with output pixels beyond the last kernel if needed."""
     taps = layer._taps(layer.params["kernel"])  # (kh, kw, filters / groups, in)
     kernel = taps.transpose(3, 2, 0, 1)
     kernel = kernel[:, :, 0] if layer.ranks == (2,) else kernel
@@ -134,7 +134,7 @@ def transposed(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def dense(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Dense: of rows one node, of more axes a product along the last."""
+    """Write Dense: for rows one node, for more axes a product along the last axis."""
     x, kernel, bias = sheet.last(xs[0]), layer.params["kernel"], layer.params.get("bias")
     shape = layer._inner(layer.output_shape)
     if len(x.shape) == 1:
@@ -154,12 +154,12 @@ def _pooled(sheet: Sheet, layer: Any, xs: list[Value], kind: str, opset: int, **
 
 
 def max_pooling(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """MaxPooling2D, MaxPooling1D."""
+    """Write MaxPooling2D, MaxPooling1D."""
     return _pooled(sheet, layer, xs, "MaxPool", 12)
 
 
 def average_pooling(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """AveragePooling2D, AveragePooling1D."""
+    """Write AveragePooling2D, AveragePooling1D."""
     opset = 19 if max(layer.window.dilation) > 1 else 11
     return _pooled(sheet, layer, xs, "AveragePool", opset, count_include_pad=int(layer.count_include_pad))
 
@@ -173,10 +173,10 @@ def _global(sheet: Sheet, layer: Any, xs: list[Value], kind: str) -> Value:
 
 
 def global_average(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """GlobalAveragePooling2D, GlobalAveragePooling1D."""
+    """Write GlobalAveragePooling2D, GlobalAveragePooling1D."""
     return _global(sheet, layer, xs, "GlobalAveragePool")
 
 
 def global_max(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """GlobalMaxPooling2D, GlobalMaxPooling1D."""
+    """Write GlobalMaxPooling2D, GlobalMaxPooling1D."""
     return _global(sheet, layer, xs, "GlobalMaxPool")

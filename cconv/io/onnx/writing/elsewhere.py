@@ -1,4 +1,4 @@
-"""Layers that networks from elsewhere need, as the nodes that they come from."""
+"""Layers that exist for networks of other tools, as the ONNX nodes that they come from."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,17 +9,17 @@ from cconv.io.onnx.writing.convolutions import images, own
 from cconv.io.onnx.writing.shapes import resized
 from cconv.io.onnx.writing.sheet import Sheet, Value
 
-FARTHEST = 2**62  # where a slice ends that goes to the end
+FARTHEST = 2**62  # the end of a slice that goes to the end of the axis
 
 
 def _as_it_lies(x: Value, entries: Iterable[Any]) -> list[Any]:
-    """Return what belongs to the axes of a channels-last sample in the order in which the value lies."""
+    """Return entries for a channels-last sample's axes in the stored order of the value."""
     in_order = list(entries)
     return [in_order[-1], *in_order[:-1]] if x.first else in_order
 
 
 def argmax(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """ArgMax, whose places become numbers of the graph's dtype."""
+    """ArgMax; its indices are converted to the graph's dtype."""
     x, shape = sheet.last(xs[0]), layer._resolve(xs[0].shape)
     last = int(layer.select_last_index)
     places = sheet.node("ArgMax", [x.name], axis=layer._at, keepdims=1, select_last_index=last)
@@ -46,7 +46,7 @@ def slice_(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def _bound(end: int | None, step: int, side: int) -> int:
-    """Return where a slice begins (side 0) or ends; None is the first or last element of its direction."""
+    """Return the begin (side 0) or the end of a slice; None is the first or last element in its direction."""
     if end is not None:
         return int(end)
     forwards = step > 0
@@ -101,7 +101,7 @@ def space_to_depth(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def resampling(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Resampling, by the rules that ONNX has for it."""
+    """Resampling, by ONNX' own rules."""
     rule = {"coordinate_transformation_mode": layer.coordinates, "mode": "linear"}
     if layer.interpolation == "nearest":
         rule |= {"mode": "nearest", "nearest_mode": layer.rounding}

@@ -1,4 +1,4 @@
-"""Which function writes a layer."""
+"""The function that writes each layer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from cconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadd
 from cconv.layers.pooling import MaximumPooling, MeanPooling
 
 Written = Callable[[Sheet, Any, list[Value]], Value]
-# The first class of a layer's that stands here says who writes it.
+# The first of a layer's classes that is listed here chooses the function.
 WRITTEN: dict[type, Written] = {
     convolution.GroupedConvolution: convolutions.convolution,
     convolution.DepthwiseConvolution: convolutions.depthwise,
@@ -68,14 +68,14 @@ WRITTEN: dict[type, Written] = {
 
 
 def _writer(layer: Any) -> Written | None:
-    """Return what writes a layer; None for one of the user's own, whatever it is made of."""
+    """Return the function that writes a layer; None for any class of the user's, even a derived one."""
     if not type(layer).__module__.startswith("cconv."):
         return None
     return next((WRITTEN[kind] for kind in type(layer).__mro__ if kind in WRITTEN), None)
 
 
 def unwritten(uses: Sequence[Use]) -> Iterator[str]:
-    """Yield a text for each layer that cannot be written, and each activation."""
+    """Yield a description of each layer, and of each activation, that cannot be written."""
     for layer in dict.fromkeys(use.layer for use in uses):
         activation = getattr(layer, "activation", None)
         if _writer(layer) is None:
@@ -85,7 +85,7 @@ def unwritten(uses: Sequence[Use]) -> Iterator[str]:
 
 
 def write(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Return what a layer makes of its inputs at inference."""
+    """Write a layer as at inference; return its output."""
     writer = _writer(layer)
-    assert writer is not None  # `unwritten` was asked
+    assert writer is not None  # `unwritten` was checked before
     return writer(sheet, layer, xs)

@@ -1,4 +1,4 @@
-"""Layers with several inputs as nodes of ONNX."""
+"""Layers with several inputs as ONNX nodes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from cconv.layers.joining import EPSILON
 
 
 def _in_line(sheet: Sheet, layer: Any, xs: list[Value]) -> list[Value]:
-    """Return the inputs in one order of axes, and with as many of them."""
+    """Return the inputs with the same order and number of axes."""
     rank = len(layer._running[-1])
     if all(len(x.shape) == rank for x in xs):
         first = sum(x.first for x in xs) * 2 > len(xs)
@@ -23,7 +23,7 @@ def _in_line(sheet: Sheet, layer: Any, xs: list[Value]) -> list[Value]:
 
 
 def elementwise_layer(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Add, Subtract, Multiply, Divide, Average, Maximum, Minimum: two at a time, in order."""
+    """Add, Subtract, Multiply, Divide, Average, Maximum, Minimum: two inputs at a time, in order."""
     kind = KINDS[type(layer)]
     y, *others = _in_line(sheet, layer, xs)
     for x, shape in zip(others, layer._running[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Normalisations as nodes of ONNX."""
+"""Normalisations as ONNX nodes."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def batch(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def group(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """GroupNormalization: an instance normalisation of each group as one channel, then scaled."""
+    """GroupNormalization: an instance normalisation with groups as channels, then factor and summand."""
     shape = xs[0].shape
     pixels = sheet.first(xs[0])
     groups = sheet.node("Reshape", [pixels.name, sheet.sizes(0, layer._counted, -1)])
@@ -42,7 +42,7 @@ def _scaled(sheet: Sheet, y: Value, weights: dict[str, str]) -> Value:
 
 
 def _along(x: Value, axes: tuple[int, ...], array: np.ndarray) -> np.ndarray:
-    """Return an array along these axes of a batch in a shape that is spread over a sample."""
+    """Return an array along these axes of a batch, in a shape that is broadcast over a sample."""
     order = np.argsort(axes)
     shape = [x.shape[axis - 1] if axis in axes else 1 for axis in range(1, len(x.shape) + 1)]
     return array.transpose(order).reshape(shape)
@@ -53,7 +53,7 @@ def rows(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
     x = sheet.last(xs[0])
     axes = layer._axes(x.shape)
     weights = {name: sheet.weight(name, _along(x, axes, array)) for name, array in layer.params.items()}
-    # The operator computes in float32, with no statistics of another dtype in the programs that there are.
+    # LayerNormalization computes statistics in float32 only, in existing programs.
     plain = layer._rule == "layer" and layer._order is None and "gamma" in weights
     if plain and sheet.dtype == np.float32:
         gamma, beta = (layer.params.get(name) for name in ("gamma", "beta"))
@@ -74,10 +74,10 @@ def rows(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def data(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Write Normalization, by the mean and variance of a data set."""
+    """Write Normalization with its mean and deviation."""
     x = sheet.last(xs[0])
     mean, deviation = layer._moments()
-    scale = deviation if layer.invert else 1 / deviation  # as the layer has it
+    scale = deviation if layer.invert else 1 / deviation  # as in the layer
     names = [
         sheet.weight(name, _along(x, layer._axes(x.shape), array))
         for name, array in (("mean", mean), ("scale", scale))

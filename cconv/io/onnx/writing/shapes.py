@@ -1,4 +1,4 @@
-"""Layers that move pixels, or give samples another shape, as nodes of ONNX."""
+"""Layers that move pixels, or change the shape of samples, as ONNX nodes."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from cconv.io.onnx.writing.activations import activate
 from cconv.io.onnx.writing.convolutions import images, own, spatial
 from cconv.io.onnx.writing.sheet import IMAGE, Sheet, Value
 
-Part = tuple[int, int]  # first row or column, and how many
+Part = tuple[int, int]  # first row or column, and their number
 
 
 def same(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Dropout, noise, augmentation: nothing at inference."""
+    """Dropout, noise, augmentation: no node, as at inference."""
     return xs[0]
 
 
 def flatten(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Flatten: elements in the order (h, w, c), whatever the format."""
+    """Flatten: elements in the order (h, w, c), in both data formats."""
     shape = tuple(layer.output_shape)
     return xs[0] if shape == xs[0].shape else sheet.reshape(xs[0], shape)
 
 
 def reshape(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Reshape: elements in the order that the user sees."""
+    """Reshape: elements in the order of the user's data format."""
     (x,), shape = xs, layer._inner(layer.output_shape)
     if layer.data_format == "channels_last":
         return x if x.shape == shape else sheet.reshape(x, shape)
@@ -74,12 +74,13 @@ def crop(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def _resized(sheet: Sheet, x: str, size: list[int], target: list[int], how: str) -> str:
-    """Pixels whose centres cover the image evenly, as `cconv.geometry.sampling` has them."""
+    """Resize so that pixel centres cover the image evenly, as in `cconv.geometry.sampling`."""
     if size == target:
         return x
     rule: dict[str, Any] = {"coordinate_transformation_mode": "half_pixel", "mode": "linear"}
     if how == "nearest":
-        # The pixel in which the centre lies. Of a whole number of copies it is the one of the rounded index.
+        # "nearest" is the pixel in which the centre lies; for whole factors it is the one of the floored
+        # index.
         whole = all(new % old == 0 for old, new in zip(size, target, strict=True))
         places = "asymmetric" if whole else "half_pixel"
         rounded = "floor" if whole else "round_prefer_ceil"
@@ -88,8 +89,9 @@ def _resized(sheet: Sheet, x: str, size: list[int], target: list[int], how: str)
 
 
 def resized(sheet: Sheet, x: str, target: list[int], **rule: Any) -> str:
-    """Return images of another size by a rule of the operator Resize."""
-    # All sizes, also the batch: with `axes`, onnxruntime (1.32) loses them where it moves a Transpose.
+    """Return images resized by a rule of the operator Resize."""
+    # All sizes are given, also the batch: with `axes` onnxruntime (1.32) loses them when it moves a
+    # Transpose.
     batch = sheet.node("Shape", [x], start=0, end=2)
     sizes = sheet.node("Concat", [batch, sheet.sizes(*target)], axis=0)
     return sheet.node("Resize", [x, "", "", sizes], **rule)
@@ -114,7 +116,7 @@ def _part_resized(
 
 
 def resize(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Resizing, also with a part of the image, or more than it."""
+    """Resizing, also with cropping or padding to the aspect ratio."""
     x, shape = images(sheet, layer, xs[0]), xs[0].shape
     around = layer._pads(shape)
     if any(map(any, around)):
@@ -125,7 +127,7 @@ def resize(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def center_crop(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """CenterCrop: a part, resized only where the image is too small."""
+    """CenterCrop: a part, resized only if the image is too small."""
     parts = list(layer._parts(xs[0].shape[:2]))
     return _part_resized(sheet, layer, images(sheet, layer, xs[0]), xs[0].shape, parts, "bilinear")
 
@@ -156,7 +158,7 @@ def layer_scale(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def prelu(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """PReLU: alpha as the user sees it, of the shape of a sample."""
+    """PReLU: alpha is stored in the user's data format, with a sample's shape."""
     alpha = layer.params["alpha"]
     inner = alpha.transpose(1, 2, 0) if layer._turned else alpha
     x = xs[0]
@@ -167,5 +169,5 @@ def prelu(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def activation(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Activation and the layers made of it."""
+    """Activation, and the layers derived from it."""
     return activate(sheet, layer.activation, xs[0])

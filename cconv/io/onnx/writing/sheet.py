@@ -1,7 +1,7 @@
-"""The graph of ONNX that is being written: nodes, constants, and in which order of axes each value lies.
+"""The ONNX graph being written: nodes, constants, and the order of axes of each value.
 
-ONNX's convolutions and poolings know images with the channels in front, cconv's layers see them last. A value
-is turned where somebody needs the other order, and once for all who do: between convolutions nothing is.
+ONNX' convolutions and poolings have the channels in front, cconv's layers have them last. A value is
+transposed only if a node needs the other order, and once for all such nodes; between convolutions it is not.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from onnx import helper, numpy_helper
 
 Shape = tuple[int, ...]
 IMAGE = 3  # axes of an image, without the batch
-LEAST_OPSET = 18  # the operator set of a file whose nodes need no later one
+LEAST_OPSET = 18  # the operator set of a file, unless a node needs a later one
 
 
 class Value(NamedTuple):
-    """What flows between two nodes.
+    """A value between two nodes.
 
     Attributes
     ----------
     name : str
     shape : tuple of int
-        Of a sample, channels last, as the layers see it.
+        One sample's shape, channels last, as the layers see it.
     first : bool
-        It lies with the channels in front.
+        Whether the channels are in front.
     """
 
     name: str
@@ -34,24 +34,24 @@ class Value(NamedTuple):
 
 
 class Sheet:
-    """A graph of ONNX, to which nodes are added.
+    """An ONNX graph to which nodes are added.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        Of all numbers that are no sizes.
+        Dtype of all arrays, except sizes.
 
     Attributes
     ----------
     kind : int
-        ONNX' number of the dtype.
+        ONNX' number for the dtype.
     label : str
-        What the names of nodes begin with: the name of the layer that is written.
+        The prefix of nodes' names: the name of the layer being written.
     layer : str
-        Its class, which stands in the nodes' ``doc_string``: it says which of two layers that give the same
-        they are.
+        Its class, which is written into the nodes' ``doc_string``: it distinguishes layers with the same
+        result.
     opset : int
-        The operator set that the nodes so far need.
+        The operator set that the nodes so far require.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
@@ -62,12 +62,12 @@ class Sheet:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
         self._names: set[str] = set()
-        self._kept: dict[tuple[Any, ...], str] = {}  # names of constants by their contents
+        self._kept: dict[tuple[Any, ...], str] = {}  # names of constants, by contents
         self._turned: dict[str, Value] = {}
         self._ended: set[str] = set()
 
     def named(self, name: str) -> str:
-        """Return the name, with a number where there is such a one."""
+        """Return the name, with a number if it is used already."""
         new, number = name, 1
         while new in self._names:
             new, number = f"{name}_{number}", number + 1
@@ -77,19 +77,19 @@ class Sheet:
     # --- constants ----------------------------------------------------------------------------
 
     def weight(self, name: str, array: np.ndarray) -> str:
-        """Put in an array of numbers of the graph's dtype; return its name."""
+        """Add an array of the graph's dtype; return its name."""
         return self._constant(f"{self.label}/{name}", np.ascontiguousarray(array, self.dtype))
 
     def sizes(self, *numbers: int) -> str:
-        """Put in whole numbers, such as a shape; return their name."""
+        """Add integers, such as a shape; return their name."""
         return self._constant("sizes", np.array(numbers, np.int64))
 
     def floats(self, *numbers: float) -> str:
-        """Put in numbers that are float32 whatever the graph's dtype; return their name."""
+        """Add numbers that are float32 whatever the graph's dtype is; return their name."""
         return self._constant("factors", np.array(numbers, np.float32))
 
     def number(self, value: float) -> str:
-        """Put in a single number; return its name."""
+        """Add a single number; return its name."""
         return self._constant("number", np.array(value, self.dtype))
 
     def _constant(self, name: str, array: np.ndarray) -> str:
@@ -104,7 +104,7 @@ class Sheet:
     def node(self, kind: str, inputs: Sequence[str], opset: int = LEAST_OPSET, **attributes: Any) -> str:
         """Add a node with one output; return the output's name.
 
-        `opset` is the first operator set in which the operator is what is meant.
+        `opset` is the first operator set with this meaning of the operator.
         """
         self.opset = max(self.opset, opset)
         name = self.named(f"{self.label}/{kind}")
@@ -113,7 +113,7 @@ class Sheet:
         return name
 
     def like(self, value: Value, kind: str, *more: str, **attributes: Any) -> Value:
-        """Add a node that changes every element by itself; `more` are inputs behind the value."""
+        """Add an elementwise node; `more` are its inputs after the value."""
         return value._replace(name=self.node(kind, [value.name, *more], **attributes))
 
     def last(self, value: Value) -> Value:
@@ -135,13 +135,13 @@ class Sheet:
         return self._turned[value.name]
 
     def channels(self, value: Value, name: str, vector: np.ndarray) -> str:
-        """Put in one number for each channel, in a shape that is spread over the value; return its name."""
+        """Add one number per channel, in a shape that is broadcast over the value; return its name."""
         ones = (1,) * (len(value.shape) - 1) if value.first else ()
         return self.weight(name, np.reshape(vector, (-1, *ones)))
 
     def reshape(self, value: Value, shape: Shape) -> Value:
-        """Return the samples in another shape, their elements in the order of `Value.shape`."""
-        # Of a single pixel the channels may be in front: nothing is turned around then.
+        """Return the samples in another shape, with their elements in the order of `Value.shape`."""
+        # For a single pixel the order of axes does not matter: nothing is transposed.
         given = value if set(value.shape[:-1]) <= {1} else self.last(value)
         if len(shape) == IMAGE and set(shape[:-1]) == {1}:
             front = (shape[-1], *shape[:-1])
@@ -149,9 +149,9 @@ class Sheet:
         return Value(self.node("Reshape", [given.name, self.sizes(0, *shape)]), shape)
 
     def end(self, name: str, value: Value) -> Value:
-        """Return a value under the name of an output."""
+        """Return a value under an output's name."""
         maker = next((node for node in self.nodes if value.name in node.output), None)
-        if maker is None or value.name in self._ended:  # an input of the model, or an output already
+        if maker is None or value.name in self._ended:  # an input of the model, or already an output
             self.nodes.append(helper.make_node("Identity", [value.name], [name], name))
         else:
             for node in self.nodes:
@@ -163,7 +163,7 @@ class Sheet:
     # --- the graph ----------------------------------------------------------------------------
 
     def model(self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> onnx.ModelProto:
-        """Return the model of everything that was added."""
+        """Return the ONNX model with everything that was added."""
         given, made = ([self._end(value) for value in values] for values in (inputs, outputs))
         constants = [numpy_helper.from_array(array, key) for key, array in self.constants.items()]
         graph = helper.make_graph(self.nodes, name, given, made, constants)
@@ -173,7 +173,7 @@ class Sheet:
     def _end(self, value: Value) -> onnx.ValueInfoProto:
         shape = (value.shape[-1], *value.shape[:-1]) if value.first else value.shape
         axes = None
-        if len(shape) == IMAGE:  # what the axes are, as ONNX' "dimension denotation" has it
+        if len(shape) == IMAGE:  # ONNX' "dimension denotation" of the axes
             axes = ["DATA_FEATURE", "DATA_FEATURE"]
             axes.insert(0 if value.first else len(axes), "DATA_CHANNEL")
             axes.insert(0, "DATA_BATCH")

@@ -1,4 +1,4 @@
-"""What each operator of ONNX becomes, by subject: importing a module notes its functions in the table."""
+"""Translators of ONNX' operators, by subject: importing a module registers its functions in the table."""
 
 import importlib
 
@@ -9,6 +9,6 @@ SUBJECTS = (
 
 
 def define() -> None:
-    """Let the table of operators know all of them."""
+    """Register all operators in the table."""
     for subject in SUBJECTS:
         importlib.import_module(f"{__name__}.{subject}")

@@ -12,7 +12,7 @@ from cconv.io.onnx.reading.translating import Translator, axis_of, checked_axis,
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import ELU, Activation, Clip, LeakyReLU, PReLU, ReLU, Rescaling, Softmax
 
-# Operators that are one function without arguments.
+# Operators without arguments, and the functions that they are.
 PLAIN = {
     **{"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus", "Softsign": "softsign"},
     **{"Mish": "mish", "HardSwish": "hard_silu", "Exp": "exponential"},
@@ -21,7 +21,7 @@ PLAIN = {
 
 @operator(*PLAIN)
 def plain(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make an activation of that name."""
+    """Make an activation by its name."""
     if node.op == "Relu":
         return t.mapped(ReLU, given[0])
     return t.mapped(Activation, given[0], options={"activation": PLAIN[node.op]})
@@ -57,7 +57,7 @@ def _slope(value: float) -> float:
 
 @operator("ThresholdedRelu", "Rectifier")
 def rectifier(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a ReLU with a threshold, a slope below it, or an end: written out, `patterns` has found it."""
+    """Make a ReLU with a threshold, a slope below it, or an upper bound, which `patterns` may have found."""
     if node.op == "Rectifier":
         threshold, slope, cap = node("threshold"), node("slope"), node("cap")
     else:
@@ -70,7 +70,7 @@ def rectifier(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("PRelu")
 def prelu(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a ReLU whose slopes are learned."""
+    """Make a ReLU with learned slopes."""
     slopes = constant(given, 1, "slopes")
     x = t.plain(given[0])
     if slopes is None or slopes.ndim > x.rank:
@@ -79,7 +79,7 @@ def prelu(t: Translator, node: Node, given: list[Any]) -> Value:
     if slopes.shape[x.batch] != 1 or any(a not in (1, b) for a, b in zip(slopes.shape, x.shape, strict=True)):
         raise Unread(f"with slopes of shape {slopes.shape} for {x.shape}")
     lying = slopes.transpose(x.order)[0]
-    # The layer counts its axes in the model's data format, and has alpha's in it.
+    # PReLU counts its axes in the model's data format, and stores alpha in it.
     places = [t.outer_axis(place, x.rank) for place in range(1, x.rank)]
     shared = sorted(outer for outer, extent in zip(places, lying.shape, strict=True) if extent == 1)
     alpha = lying.transpose(np.argsort(places))
@@ -95,7 +95,7 @@ def elu(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Selu")
 def selu(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make SELU, or ELU times a factor where its constants are others."""
+    """Make SELU, or, with other constants, ELU times a factor."""
     alpha, gamma = node("alpha", 1.6732632), node("gamma", 1.0507010)
     if math.isclose(alpha, 1.6732632, rel_tol=1e-6) and math.isclose(gamma, 1.0507010, rel_tol=1e-6):
         return t.mapped(Activation, given[0], options={"activation": "selu"})
@@ -115,7 +115,7 @@ def hard_sigmoid(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Clip")
 def clip(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a ReLU that is cut above, or cut values at both ends."""
+    """Make a ReLU with an upper bound, or a `Clip`."""
     bounds = []
     for number, name in ((1, "min"), (2, "max")):
         array = constant(given, number, f"{name}")
@@ -127,7 +127,7 @@ def clip(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def clipped(t: Translator, value: Value, low: float | None, high: float | None) -> Value:
-    """Return values that are cut where they are below or above a bound."""
+    """Return a value clipped to bounds, each of which may be None."""
     if low is None and high is None:
         return value
     if low == 0 and (high is None or high > 0):
@@ -137,7 +137,7 @@ def clipped(t: Translator, value: Value, low: float | None, high: float | None) 
 
 @operator("Softmax", "LogSoftmax")
 def softmax(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a softmax along an axis; before opset 13 along all from that axis on, together."""
+    """Make a softmax along an axis; before opset 13 over this axis and all behind it together."""
     x = t.plain(given[0])
     newer = t.opset >= 13
     axis = axis_of(node, x, -1 if newer else 1)
@@ -149,7 +149,7 @@ def softmax(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("SoftmaxOver")
 def softmax_over(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a softmax along several axes, which was written out: `normalizing` has found it."""
+    """Make a softmax along several axes, which `normalizing` has recognised."""
     x = t.plain(given[0])
     axes = sorted({checked_axis(axis, x.rank) for axis in node("axes")})
     return _softmax(t, x, axes, node("logarithm", False))

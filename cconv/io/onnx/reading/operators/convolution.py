@@ -62,7 +62,7 @@ def conv(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("ConvTranspose")
 def conv_transpose(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a transposed convolution; rows that no padding can cut off are padded behind it."""
+    """Make a transposed convolution; output rows that no padding can express are padded behind it."""
     x = spatial(t, given[0])
     kernel, bias = _weights(given)
     count, groups = x.rank - 2, node("group", 1)
@@ -72,7 +72,7 @@ def conv_transpose(t: Translator, node: Node, given: list[Any]) -> Value:
     strides, dilations = positive(node, "strides", count), positive(node, "dilations", count)
     pads, more = _transposed_pads(node, x.shape[2:], size, strides, dilations)
     filters = kernel.shape[1] * groups
-    # (in, out // groups, …) with the inputs of a group in a row: as the layer has it, turned.
+    # (in, out // groups, …), with the inputs of a group side by side: the layer's kernel, transposed.
     turned = kernel.transpose(*range(2, x.rank), 1, 0)
     behind = tuple(extra if extra >= stride else 0 for extra, stride in zip(more, strides, strict=True))
     inside = tuple(extra - late for extra, late in zip(more, behind, strict=True))
@@ -105,7 +105,7 @@ def _transposed_pads(
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
 ) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """Return what is cut off of the whole extent, before and behind, and how many pixels come behind."""
+    """Return the rows cut off the full extent, before and behind, and the number of pixels added behind."""
     count = len(sizes)
     more = tuple(node("output_padding") or [0] * count)
     if len(more) != count or min(more) < 0:

@@ -14,13 +14,13 @@ from cconv.layers import Dense
 def dense(
     t: Translator, node: Node, x: Value, kernel: np.ndarray, bias: np.ndarray | None, shared: tuple[str, ...]
 ) -> Value:
-    """Return a dense layer on the last axis; its weights are turned where the features lie otherwise."""
+    """Return a dense layer on the last axis; weights are rearranged if the features have another order."""
     features, units = kernel.shape
     if x.shape[-1] != features or x.rank < 2 or x.batch == x.rank - 1:
         raise ValueError(f"weights of shape {kernel.shape} do not fit {x.shape}")
     turned: tuple[int, ...] = ()
     if x.parts:
-        # Row i of the weights is for the feature that lies at place i.
+        # Row i of the weights belongs to the feature that is stored at place i.
         places = np.arange(math.prod(x.parts)).reshape(x.parts).transpose(x.turn).ravel()
         rows = np.empty_like(places)
         rows[places] = np.arange(len(places))
@@ -61,7 +61,7 @@ def gemm(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("MatMul")
 def matmul(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a dense layer without a bias, which an Add behind it brings."""
+    """Make a dense layer without a bias; an Add behind it may add one."""
     x, kernel = given
     if not isinstance(x, Value) or not isinstance(kernel, np.ndarray):
         raise Unread(
@@ -73,7 +73,7 @@ def matmul(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _product(x: Any, y: Any) -> tuple[Any, ...]:
-    """Return the shape and the axis of the samples of products of matrices; nothing if they do not fit."""
+    """Return the shape of a product of matrices, and its axis of samples; () if they do not fit."""
     largest = max((one for one in (x, y) if isinstance(one, Value)), key=lambda one: one.rank)
     if min(len(x.shape), len(y.shape)) < 2 or x.shape[-1] != y.shape[-2]:
         return ()

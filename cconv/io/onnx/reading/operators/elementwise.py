@@ -46,7 +46,7 @@ MERGES = {
     "Sum": Add,
     "Mean": Average,
 }
-# Layers that a factor and a summand for each of their channels can be a part of.
+# Layers that can take over a factor and a summand for each of their output channels.
 AFFINE = (Conv1D, Conv2D, Dense, DepthwiseConv1D, DepthwiseConv2D)
 NORMALISATIONS = (
     *(BatchNormalization, ElementwiseAffine, GroupNormalization),
@@ -57,7 +57,7 @@ TRANSPOSED = (Conv1DTranspose, Conv2DTranspose)
 
 @operator(*MERGES)
 def merge(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Merge values element by element, or a value with constants, one after the other."""
+    """Merge values element by element, or combine a value with constants one after the other."""
     values = [one for one in given if isinstance(one, Value)]
     constants = [one for one in given if isinstance(one, np.ndarray)]
     if any(value.whole for value in values) and node.op not in ("Max", "Min"):
@@ -97,12 +97,12 @@ def merge(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def merged(t: Translator, make: Any, values: Sequence[Value]) -> Value:
-    """Return values merged element by element, spread over each other as ONNX does it."""
+    """Return values merged element by element, broadcast as in ONNX."""
     if len(values) == 1:
         return values[0]
     if len({value.shape for value in values}) == 1 and all(v.parts == values[0].parts for v in values):
         same = all(v.order == values[0].order and v.turn == values[0].turn for v in values)
-        if same:  # also where features lie in another order than ONNX has them
+        if same:  # also if features have another order than in ONNX
             y = t.add(make, values, values[0].order, values[0].shape)
             return replace(y, parts=values[0].parts, turn=values[0].turn)
     rank = max(value.rank for value in values)
@@ -115,7 +115,7 @@ def merged(t: Translator, make: Any, values: Sequence[Value]) -> Value:
 
 
 def _longer(t: Translator, value: Value, rank: int) -> Value:
-    """Return a value with as many axes, those that it lacks in front of it."""
+    """Return a value with leading axes of size 1 added, up to that rank."""
     if value.rank == rank:
         return t.plain(value)
     lacks = rank - value.rank
@@ -133,9 +133,9 @@ def _bounded(t: Translator, op: str, value: Value, array: np.ndarray) -> Value:
 
 
 def lying(value: Value, array: np.ndarray) -> np.ndarray:
-    """Return a constant as it is spread over a value, its axes as those of a sample lie.
+    """Return a constant, broadcast to a value's rank, with its axes in the stored order of a sample.
 
-    `Unread` where the value would be spread over it, or it has numbers for every sample.
+    `Unread` if the value would have to be broadcast to it, or if it differs from sample to sample.
     """
     if array.ndim > value.rank:
         if array.shape[: array.ndim - value.rank] != (1,) * (array.ndim - value.rank):
@@ -153,7 +153,7 @@ def lying(value: Value, array: np.ndarray) -> np.ndarray:
 
 
 def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summand: np.ndarray) -> Value:
-    """Return x · factor + summand, as a part of the layer in front if it can be one."""
+    """Return x · factor + summand, merged into the layer in front if possible."""
     if node.layer in OWN:
         step = _step_alone(t, x, node)
         y = OWN[node.layer](t, node, x, factor, summand, step)
@@ -189,7 +189,7 @@ def with_constant(t: Translator, node: Node, x: Value, factor: np.ndarray, summa
     if center:
         weights["beta"] = np.broadcast_to(b, own)
     if not t.steps.learns[x.number]:
-        options["trainable"] = False  # what prepares the images belongs to the data
+        options["trainable"] = False  # preprocessing of images is not trained
     return t.mapped(ElementwiseAffine, x, options=options, weights=weights, name=node.name)
 
 
@@ -199,7 +199,7 @@ def _check_finite(*arrays: Any) -> None:
 
 
 def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
-    """Return the step that gives x, if nothing else takes what it gives, nor uses its layer."""
+    """Return the step that computes x, if x has no other reader and its layer no other use."""
     step = t.steps.step_of(x.number)
     name = next(name for name in node.inputs if isinstance(t.known.get(name), Value))
     if step is None or t.uses.get(name, 0) != 1 or t.known[name].number != x.number:
@@ -210,9 +210,9 @@ def _step_alone(t: Translator, x: Value, node: Node) -> Step | None:
 
 
 def _normalises(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> bool:
-    """Let a normalisation in front that gives x have this factor and summand as its weights, if it can.
+    """Set factor and summand as the weights of a normalisation that computes x; return whether it can.
 
-    They are of as many axes as a sample, as it lies, or single numbers.
+    Both have as many axes as a sample, in its stored order, or are single numbers.
     """
     step = _step_alone(t, x, node)
     if step is None or not isinstance(step.layer, NORMALISATIONS):
@@ -242,7 +242,7 @@ def _normalises(t: Translator, x: Value, node: Node, factor: np.ndarray, summand
 
 
 def _of_weights(layer: Layer, array: np.ndarray, row: tuple[int, ...], places: Sequence[int]) -> np.ndarray:
-    """Return what is spread over `row` in the shape of a normalisation's weights along these axes."""
+    """Return an array broadcast to `row`, in the shape of a normalisation's weights along these axes."""
     whole = np.broadcast_to(array, row)
     if isinstance(layer, ElementwiseAffine):
         return whole
@@ -252,12 +252,12 @@ def _of_weights(layer: Layer, array: np.ndarray, row: tuple[int, ...], places: S
 
 
 def _is_spread(own: tuple[int, ...], row: tuple[int, ...]) -> bool:
-    """Whether what is of one shape can be spread over the other."""
+    """Whether shape `own` can be broadcast to `row`."""
     return all(a in (1, b) for a, b in zip(own[::-1], row[::-1], strict=False)) and len(own) <= len(row)
 
 
 def _weighed(t: Translator, layer: Layer, shape: tuple[int, ...]) -> list[int]:
-    """Return the axes, the batch being 0, that a normalisation has weights along, in their order."""
+    """Return the axes along which a normalisation has weights, in their order; the batch is axis 0."""
     rank = len(shape) + 1
     if isinstance(layer, ElementwiseAffine):
         return [axis for axis in range(1, rank) if axis not in (layer.shared_axes or ())]
@@ -266,7 +266,7 @@ def _weighed(t: Translator, layer: Layer, shape: tuple[int, ...]) -> list[int]:
 
 
 def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np.ndarray) -> Value | None:
-    """Return x with a factor and a summand for its channels as a part of the layer that gives it, or None."""
+    """Return x with factor and summand per channel merged into the layer that computes it, or None."""
     step = _step_alone(t, x, node)
     if step is None or not isinstance(step.layer, (*AFFINE, *TRANSPOSED)):
         return None
@@ -284,7 +284,7 @@ def _folded(t: Translator, x: Value, node: Node, factor: np.ndarray, summand: np
 
 
 def _scaled(step: Step, factor: np.ndarray) -> np.ndarray | None:
-    """Return a layer's kernel times a factor for each of its outputs; None where it has another layout."""
+    """Return a layer's kernel times a factor per output; None if its layout does not allow it."""
     kernel = step.weights["kernel"]
     if np.all(factor == 1):
         return kernel
@@ -307,7 +307,7 @@ def negative(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Pow")
 def power(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a square or a cube, as products."""
+    """Make a square or a cube as products."""
     x, exponent = given
     number = float(exponent.ravel()[0]) if isinstance(exponent, np.ndarray) and exponent.size == 1 else None
     if not isinstance(x, Value) or x.whole or number not in (1.0, 2.0, 3.0):

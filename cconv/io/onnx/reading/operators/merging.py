@@ -36,7 +36,7 @@ def concat(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _joined(node: Node, given: list[Any]) -> tuple[Any, ...]:
-    """Return the shape, and the axis of the samples, of values and constants that are joined."""
+    """Return the shape of joined values and constants, and the axis of samples; () if they do not fit."""
     first = next(one for one in given if isinstance(one, Value))
     if any(len(one.shape) != first.rank for one in given):
         return ()

@@ -36,7 +36,7 @@ def sliced(t: Translator, value: Value, parts: Sequence[slice]) -> Value:
 
 
 def _shortest(part: slice, extent: int) -> tuple[int | None, int | None, int]:
-    """Return begin, end and step with None for the ends of the axis."""
+    """Return begin, end and step, with None for an end of the axis."""
     begin, end, step = part.indices(extent)
     whole = range(extent) if step > 0 else range(extent - 1, -1, -1)
     first = None if begin == whole.start else begin
@@ -53,7 +53,7 @@ def slice_(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Split")
 def split(t: Translator, node: Node, given: list[Any]) -> list[Value]:
-    """Take parts behind one another."""
+    """Take consecutive parts."""
     constant(given, 1, "sizes")
     x = given[0]
     axis = axis_of(node, x, 0)
@@ -71,7 +71,7 @@ def split(t: Translator, node: Node, given: list[Any]) -> list[Value]:
 
 @operator("Gather")
 def gather(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Take one element along an axis, or several that are evenly spaced."""
+    """Take one element along an axis, or several evenly spaced ones."""
     x, places = given
     if isinstance(x, Flat) and isinstance(places, np.ndarray) and _counts_on(places, x.value):
         return t.reshaped(x.value, places.shape)
@@ -97,7 +97,7 @@ def gather(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _counts_on(places: np.ndarray, value: Value) -> bool:
-    """Whether places are all of a value's, one after the other: PyTorch's ``as_strided`` counts them so."""
+    """Whether the indices are 0, 1, 2, … over all of a value: PyTorch writes ``as_strided`` in this form."""
     return places.size == math.prod(value.shape) and np.array_equal(places.ravel(), np.arange(places.size))
 
 
@@ -113,7 +113,7 @@ def tile(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def tiled(t: Translator, x: Value, times: Sequence[int]) -> Value:
-    """Return a value so many times behind itself along each axis."""
+    """Return a value repeated along each axis."""
     if times[x.batch] != 1:
         raise Unread("of the samples")
     if max(times) == 1:
@@ -137,13 +137,13 @@ def expand(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("SpaceToDepth")
 def space_to_depth(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make channels of blocks of pixels."""
+    """Turn blocks of pixels into channels."""
     return _blocks(t, node, given[0], SpaceToDepth, {})
 
 
 @operator("DepthToSpace")
 def depth_to_space(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make blocks of pixels of channels."""
+    """Turn channels into blocks of pixels."""
     mode = node("mode", "DCR")
     return _blocks(t, node, given[0], DepthToSpace, {} if mode == "DCR" else {"mode": mode})
 
@@ -159,7 +159,7 @@ def _blocks(t: Translator, node: Node, value: Value, make: Any, more: dict[str, 
 
 @operator("ArgMax")
 def argmax(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make the place of the largest value."""
+    """Make the index of the largest value."""
     x = t.plain(given[0])
     axis = axis_of(node, x, 0)
     if axis == x.batch:

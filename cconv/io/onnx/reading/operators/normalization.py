@@ -1,4 +1,4 @@
-"""Normalisations: of batches, rows, groups and vectors, and by the channels around."""
+"""Normalisations: of batches, rows, groups and vectors, and by neighbouring channels."""
 
 import math
 from typing import Any
@@ -25,7 +25,7 @@ from cconv.layers import (
     UnitNormalization,
 )
 
-LEAST_LENGTH = 1e-12  # that `UnitNormalization` divides by
+LEAST_LENGTH = 1e-12  # the smallest divisor of `UnitNormalization`
 
 
 @operator("BatchNormalization")
@@ -52,7 +52,7 @@ def batch_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("LayerNormalization", "RMSNormalization")
 def layer_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a normalisation over an axis and all behind it."""
+    """Make a normalisation over an axis and all axes behind it."""
     x = t.plain(given[0])
     axes = list(range(axis_of(node, x, -1), x.rank))
     gamma, beta = constant(given, 1, "a scale"), constant(given, 2, "a bias")
@@ -72,7 +72,7 @@ def normalized(
 ) -> Value:
     """Return a normalisation over these axes.
 
-    The weights are arrays that are spread over these axes; of `LayerNormalization` those may be None.
+    `arrays` has the weights, which are broadcast over these axes; for `LayerNormalization` they may be None.
     """
     if x.batch in axes or any(x.shape[axis] > 1 for axis in range(x.batch) if axis in axes):
         raise Unread("over the samples")
@@ -80,7 +80,7 @@ def normalized(
     places = [x.place(axis) for axis in axes]
     order = list(range(len(axes)))
     if places != [x.rank - 1]:
-        # The layer has its axes in their order in the model's data format, and its weights in that order.
+        # The layer sorts its axes in the model's data format, and its weights have that order.
         outer = [t.outer_axis(place, x.rank) for place in places]
         order.sort(key=lambda number: outer[number])
         options["axis"] = sorted(outer)
@@ -112,7 +112,7 @@ def group_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def grouped(t: Translator, node: Node, x: Value, groups: int, gamma: np.ndarray, beta: np.ndarray) -> Value:
-    """Return a group normalisation; the weights are left out where they do nothing."""
+    """Return a group normalisation; weights that change nothing are left out."""
     options = {"groups": groups, "epsilon": tidy(node("epsilon", 1e-5))}
     weights = {"gamma": gamma, "beta": beta}
     if np.all(gamma == 1) and not np.any(beta):
@@ -122,7 +122,7 @@ def grouped(t: Translator, node: Node, x: Value, groups: int, gamma: np.ndarray,
 
 @operator("InstanceNormalization")
 def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a normalisation of every channel by itself; of groups, where these were made channels before."""
+    """Make a normalisation of every channel; if a Reshape has made groups into channels, one of groups."""
     gamma, beta = constant(given, 1, "a scale"), constant(given, 2, "a bias")
     x = given[0]
     if gamma is None or beta is None or gamma.shape != (x.shape[1],) or beta.shape != gamma.shape:
@@ -130,7 +130,7 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
     source = t.source(x)
     groups = x.shape[1]
     if source is not None and source.rank > 2 and source.batch == 0 and source.shape[1] % groups == 0:
-        # PyTorch writes a group normalisation so: reshaped to (n, groups, …), and back.
+        # PyTorch writes a group normalisation in this form: reshaped to (n, groups, …), and back.
         each = source.shape[1] // groups
         t.budget.pay(source.shape[1])
         inner = t.channels_last(source)
@@ -146,7 +146,7 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
 
 @operator("MeanVarianceOver", "VarianceOver", "MeanSquareOver")
 def by_a_root(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make what was written out as a quotient by √(… + epsilon): `normalizing` has found it."""
+    """Make a normalisation from a quotient by √(… + epsilon), which `normalizing` has recognised."""
     x, axes = _over(t, node, given[0])
     if node.op == "MeanSquareOver":
         return normalized(t, node, x, axes, {"scale": None}, RMSNormalization)
@@ -157,7 +157,7 @@ def by_a_root(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _over(t: Translator, node: Node, value: Value) -> tuple[Value, list[int]]:
-    """Return a value, and the axes that a node goes over."""
+    """Return a value, and the axes that a node reduces over."""
     x = t.plain(value)
     axes = sorted({checked_axis(axis, x.rank) for axis in node("axes")})
     if x.batch in axes:
@@ -167,7 +167,7 @@ def _over(t: Translator, node: Node, value: Value) -> tuple[Value, list[int]]:
 
 @operator("LpNormalization", "LengthOver")
 def unit_length(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make vectors of the length 1."""
+    """Normalise vectors to length 1."""
     if node.op == "LengthOver":
         x, axes = _over(t, node, given[0])
         target = argument(node, given, "shape", 1)
@@ -190,7 +190,7 @@ def unit_length(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("LRN")
 def response_normalization(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a normalisation by the channels around."""
+    """Make a normalisation by neighbouring channels."""
     x = t.channels_last(given[0])
     options = {
         **{"size": node("size"), "alpha": tidy(node("alpha", 1e-4)), "beta": tidy(node("beta", 0.75))},

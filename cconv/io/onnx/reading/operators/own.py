@@ -1,7 +1,7 @@
-"""Layers that cconv wrote as products and sums with constants: as what they were, not as what gives the same.
+"""Layers that cconv has written as products and sums with constants are read as these layers again.
 
-Each function is given a node, its value, what that is multiplied by and what is added, and the step that
-the layer's node before made, if there was one; it returns None for what cannot be of that layer.
+Each function gets a node, its value, the factor, the summand, and the step that the same layer's previous
+node has made, if any. It returns None if the node cannot belong to that layer.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from cconv.io.onnx.reading.values import Value
 from cconv.layers import LayerScale, Normalization, Rescaling
 
 Array = np.ndarray
-MOST_LISTED = 1 << 16  # numbers that a layer has as arguments
+MOST_LISTED = 1 << 16  # limit of the numbers in a layer's arguments
 
 
 def _lying(x: Value, array: Array) -> Array | None:
-    """Return a constant as it is spread over a sample as that lies; None if it is not."""
+    """Return a constant broadcast to a sample in its stored order; None if it does not fit."""
     if array.ndim > x.rank or array.size > MOST_LISTED:
         return None
     array = array.reshape((1,) * (x.rank - array.ndim) + array.shape)
@@ -30,7 +30,7 @@ def _lying(x: Value, array: Array) -> Array | None:
 
 
 def _by_channel(x: Value, array: Array) -> Any:
-    """Return a number, or a list of one for each channel; None for what is neither."""
+    """Return a number, or a list of one number per channel; None for other arrays."""
     if array.size == 1:
         return float(array.ravel()[0])
     lying = _lying(x, array)
@@ -40,7 +40,7 @@ def _by_channel(x: Value, array: Array) -> Any:
 
 
 def _rescaling(t: Translator, node: Node, x: Value, a: Array, b: Array, step: Step | None) -> Value | None:
-    """Return x · scale + offset: a product, and a sum where the offset is not 0."""
+    """Return x · scale + offset, written as a product, and a sum if the offset is not 0."""
     x = x if a.size == b.size == 1 else t.plain(x)
     scale, offset = _by_channel(x, a), _by_channel(x, b)
     if scale is None or offset is None or not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
@@ -54,7 +54,7 @@ def _rescaling(t: Translator, node: Node, x: Value, a: Array, b: Array, step: St
 
 
 def _layer_scale(t: Translator, node: Node, x: Value, a: Array, b: Array, step: Step | None) -> Value | None:
-    """Return x · gamma, one factor for each channel."""
+    """Return x · gamma, with one factor per channel."""
     x = t.plain(x)
     gamma = _lying(x, a)
     if gamma is None or gamma.shape[:-1] != (1,) * (gamma.ndim - 1) or np.any(b):
@@ -67,7 +67,7 @@ def _layer_scale(t: Translator, node: Node, x: Value, a: Array, b: Array, step: 
 def _normalization(
     t: Translator, node: Node, x: Value, a: Array, b: Array, step: Step | None
 ) -> Value | None:
-    """Return (x - mean) · scale, or x · deviation + mean where it is inverted: one after the other."""
+    """Return (x - mean) · scale, or if inverted x · deviation + mean, written as two nodes."""
     before = None if step is None else step.layer
     x = t.plain(x)
     invert = node.op == "Mul" if before is None else bool(getattr(before, "invert", None))
@@ -97,16 +97,16 @@ def _normalization(
 
 
 def _listed(array: Array, places: list[int]) -> Any:
-    """Return numbers along these axes, in that order, as a list of lists; a float where there are none."""
+    """Return the numbers along these axes, in that order, as nested lists; without axes a float."""
     others = [place for place in range(1, array.ndim + 1) if place not in places]
     turned = array.transpose([place - 1 for place in (*places, *others)])
     return turned.reshape([array.shape[place - 1] for place in places]).tolist()
 
 
 def _variance(scale: Array, dtype: np.dtype) -> Array | None:
-    """Return v with 1 / √v of these very bits in a model of that dtype; None where there is none.
+    """Return v so that 1 / √v is `scale` bit for bit in a model of that dtype; None if there is none.
 
-    Squares and roots of float64 are one of the two neighbours away at most.
+    Rounding in float64 moves v by at most one float: the neighbours are tried.
     """
 
     def fits(variance: Array) -> Array:

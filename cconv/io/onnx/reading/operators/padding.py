@@ -10,13 +10,13 @@ from cconv.io.onnx.reading.translating import Translator, argument, checked_axis
 from cconv.io.onnx.reading.values import Unread, Value
 from cconv.layers import Pad, ZeroPadding2D
 
-LARGEST = 1 << 20  # elements on a side
-MOST_LINES = 1 << 14  # that are copied one by one
+LARGEST = 1 << 20  # elements on one side
+MOST_LINES = 1 << 14  # limit of the lines that are copied one by one
 
 
 @operator("Pad")
 def pad(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Put a border around a value; what is below 0 is cut off."""
+    """Pad a value; negative pads crop it."""
     x = t.plain(given[0])
     pairs = _pairs(t, node, given, x)
     parts = [slice(-min(a, 0), e + min(b, 0)) for (a, b), e in zip(pairs, x.shape, strict=True)]
@@ -50,7 +50,7 @@ def pad(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _pairs(t: Translator, node: Node, given: list[Any], x: Value) -> list[tuple[int, int]]:
-    """Return how much is put before and behind every axis."""
+    """Return the padding before and behind every axis."""
     pads = node("paddings") or argument(node, given, "pads", 1)
     axes = constant(given, 3, "axes")
     places = list(range(x.rank)) if axes is None else [checked_axis(int(a), x.rank) for a in axes.ravel()]

@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and the poolings of whole images."""
+"""MaxPool, AveragePool and global poolings."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from cconv.io.onnx.reading.values import Unread, Value, images_last
 
 
 def _ceil(node: Node, sizes: Any, kernel: Any, strides: Any, dilations: Any, pads: Any) -> bool:
-    """Whether rounding up makes an output more."""
+    """Whether rounding up adds an output."""
     if not node("ceil_mode", 0):
         return False
     for size, taps, stride, dilation, (before, behind) in zip(
@@ -72,18 +72,18 @@ def average_pool(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("GlobalAveragePool")
 def global_average_pool(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make the mean over all of an image."""
+    """Make the mean over a whole image."""
     return _whole(t, node, given[0], "GlobalAveragePooling2D")
 
 
 @operator("GlobalMaxPool")
 def global_max_pool(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make the largest value of an image."""
+    """Make the maximum over a whole image."""
     return _whole(t, node, given[0], "GlobalMaxPooling2D")
 
 
 def _whole(t: Translator, node: Node, value: Value, kind: str) -> Value:
-    """Return (n, c, 1, 1), or (n, c, 1) of sequences; as (n, c) where what stands behind flattens it."""
+    """Return (n, c, 1, 1), of sequences (n, c, 1); or (n, c) if all readers flatten it."""
     x = spatial(t, value)
     image = as_image(t, x)
     n, c = x.shape[:2]

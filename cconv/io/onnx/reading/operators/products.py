@@ -1,4 +1,4 @@
-"""Einsum: the products of all vectors of one value with those of another."""
+"""Einsum: the products of all vectors of one value with all vectors of another."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from cconv.layers import Dot
 
 @operator("Einsum")
 def einsum(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make the products of two values along an axis of each."""
+    """Make the products of two values along one axis of each."""
     along = contraction(node("equation"))
     if along is None or len(given) != 2 or not all(isinstance(one, Value) for one in given):
         raise Unread("of other than the products of two values along an axis")
@@ -31,5 +31,5 @@ def einsum(t: Translator, node: Node, given: list[Any]) -> Value:
 
 
 def _seen(t: Translator, rank: int) -> tuple[int, ...]:
-    """Return how a value lies that the user of the model sees in the order of ONNX."""
+    """Return the stored order of a value that the model's user would see in ONNX' order."""
     return images_last(rank) if t.steps.data_format == "channels_first" and rank == 4 else tuple(range(rank))

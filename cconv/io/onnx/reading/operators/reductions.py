@@ -1,4 +1,4 @@
-"""ReduceMean, ReduceMax and ReduceSum over any axes but that of the samples."""
+"""ReduceMean, ReduceMax and ReduceSum over any axes except the samples."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ POOLINGS = {
 
 @operator(*POOLINGS)
 def reduce(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make a pooling over those axes; a sum is so many times the mean."""
+    """Make a pooling over these axes; a sum is the mean times the number of elements."""
     x = t.plain(given[0])
     axes = _axes(node, given, x)
     if x.whole and node.op != "ReduceMax":

@@ -19,7 +19,7 @@ LARGEST = 1 << 20
 
 @operator("Upsample")
 def upsample(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Make an image of another size, as it was before opset 10."""
+    """Make an image of another size, by the rules before opset 10."""
     scales = constant(given, 1, "scales")
     wanted = node("scales") if scales is None else scales.ravel().tolist()
     return _resized(t, node, given[0], wanted, None, "asymmetric", "floor")
@@ -50,7 +50,7 @@ def _listed(array: np.ndarray | None) -> list[Any] | None:
 
 
 def _on_all(given: Sequence[Any], places: Sequence[int], whole: list[Any]) -> list[Any]:
-    """Return numbers for all axes, of those that are given for some."""
+    """Return numbers for all axes, from numbers given for some axes."""
     if len(given) != len(places):
         raise ValueError(f"{list(given)} do not fit axes {list(places)}")
     for place, entry in zip(places, given, strict=True):
@@ -74,7 +74,7 @@ def _resized(
         if not all(math.isfinite(scale) and 0 < scale <= LARGEST for scale in scales):
             raise ValueError(f"scales {scales} are none")
         target = [math.floor(e * s + 1e-9) for e, s in zip(x.shape, scales, strict=True)]
-        # A scale that is not the ratio of the sizes counts by itself.
+        # A scale that differs from the ratio of the sizes is kept.
         ratios = [None if n == e * s else s for n, e, s in zip(target, x.shape, scales, strict=True)]
     if coordinates == "align_corners" and any(ratio is not None for ratio in ratios):
         raise Unread("with 'align_corners' and scales that give no whole number of pixels")
@@ -101,7 +101,7 @@ def _layer(
     rounding: str,
     ratios: tuple[Any, Any],
 ) -> tuple[Any, dict[str, Any]]:
-    """Return a layer's class and its arguments: Keras' where it takes the same pixels."""
+    """Return a layer's class and its arguments: Keras' layer if it reads the same pixels."""
     wanted = [
         sampled_axis(e, n, interpolation, coordinates, rounding, r)
         for e, n, r in zip(size, outputs, ratios, strict=True)
@@ -125,5 +125,5 @@ def _layer(
 
 
 def _alike(a: Axis, b: Axis) -> bool:
-    """Whether two tables lead to the same places, but for rounding: 1.9999… is 2."""
+    """Whether two tables describe the same positions up to rounding: 1.9999… is 2."""
     return np.allclose(a.at + a.share, b.at + b.share, rtol=0, atol=1e-9)

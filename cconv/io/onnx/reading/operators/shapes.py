@@ -1,4 +1,4 @@
-"""What moves no numbers, or only turns them: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity."""
+"""Operators that only change shapes or orders: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ def identity(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Dropout")
 def dropout(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Return the value itself: a file is of a network that has been trained."""
+    """Return the value itself: a file is a trained network."""
     training = constant(given, 2, "a training_mode")
     if training is not None and training.any():
         raise Unread("in training")
@@ -29,7 +29,7 @@ def dropout(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Cast")
 def cast(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Return the value itself: a model has one dtype. What would round is refused."""
+    """Return the value itself, since a model has one dtype; a cast that rounds is refused."""
     to = DTYPES.get(node("to"))
     if to is None:
         raise Unread(f"to the type {node('to')}")
@@ -41,7 +41,7 @@ def cast(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("CastLike")
 def cast_like(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Return the value itself, if what it is cast like has floats."""
+    """Return the value itself, if the cast would not round."""
     like = given[1]
     whole = like.whole if isinstance(like, Value) else like.dtype.kind != "f"
     if whole and not given[0].whole:
@@ -51,7 +51,7 @@ def cast_like(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Reshape")
 def reshape(t: Translator, node: Node, given: list[Any]) -> Value | Flat:
-    """Return the numbers in another shape."""
+    """Return the same elements in another shape."""
     target = argument(node, given, "shape", 1)
     if target is None:
         raise ValueError("it has no shape")
@@ -64,7 +64,7 @@ def reshape(t: Translator, node: Node, given: list[Any]) -> Value | Flat:
 
 @operator("Flatten")
 def flatten(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Return the axes in front of one, and those from it on, as one each."""
+    """Return the axes in front of `axis` joined to one, and those from it on joined to another."""
     x = given[0]
     axis = node("axis", 1)
     if not -x.rank <= axis <= x.rank:
@@ -110,7 +110,7 @@ def unsqueeze(t: Translator, node: Node, given: list[Any]) -> Value:
 
 @operator("Transpose")
 def transpose(t: Translator, node: Node, given: list[Any]) -> Value:
-    """Return the same numbers under other axes: nothing moves before a layer asks for it."""
+    """Return the value with other axes; no element moves before a layer requires it."""
     x = t.plain(given[0])
     perm = node("perm") or list(range(x.rank))[::-1]
     if sorted(perm) != list(range(x.rank)):

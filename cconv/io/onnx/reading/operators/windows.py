@@ -1,4 +1,4 @@
-"""What operators with a window share: sizes, strides and pads as layers take them."""
+"""What operators with a window share: sizes, strides and pads as arguments of layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ LARGEST = 1 << 24
 
 
 def spatial(t: Translator, value: Value) -> Value:
-    """Return images or sequences with the channels last; `Unread` where it is neither."""
+    """Return images or sequences with the channels last; `Unread` for other ranks."""
     if value.rank not in (3, 4):
         raise Unread(f"in {value.rank - 2} dimensions")
     return t.channels_last(value)
 
 
 def numbers(node: Node, name: str, count: int, default: int = 1) -> tuple[int, ...]:
-    """Return an attribute of so many ints."""
+    """Return an attribute that must be `count` ints."""
     given = node(name) or [default] * count
     if len(given) != count or not all(isinstance(n, int) and 0 <= n <= LARGEST for n in given):
         raise ValueError(f"{name} must be {count} numbers, got {given}")
@@ -27,7 +27,7 @@ def numbers(node: Node, name: str, count: int, default: int = 1) -> tuple[int, .
 
 
 def positive(node: Node, name: str, count: int) -> tuple[int, ...]:
-    """Return an attribute of so many ints, each at least 1."""
+    """Return an attribute that must be `count` ints, each at least 1."""
     found = numbers(node, name, count)
     if min(found) < 1:
         raise ValueError(f"{name} must be positive, got {found}")
@@ -37,7 +37,7 @@ def positive(node: Node, name: str, count: int) -> tuple[int, ...]:
 def pads_of(
     node: Node, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> Pads:
-    """Return how much lies before and behind each axis, as `pads` or `auto_pad` say."""
+    """Return the padding before and behind each axis, from `pads` or `auto_pad`."""
     auto = node("auto_pad", "NOTSET") or "NOTSET"
     count = len(sizes)
     if auto == "NOTSET":
@@ -56,14 +56,14 @@ def pads_of(
 
 
 def padding(pads: Pads) -> Any:
-    """Return pads as layers take them: a word where there are none, one pair for a sequence."""
+    """Return pads as an argument of layers: "valid" for none, one pair for a sequence."""
     if not any(map(any, pads)):
         return "valid"
     return pads[0] if len(pads) == 1 else pads
 
 
 def one_dimension(name: str, value: Value) -> str:
-    """Return the name of a layer's class for images or sequences: Conv is Conv2D or Conv1D."""
+    """Return the class' name for images or sequences: "Conv*" is Conv2D or Conv1D."""
     return f"{value.rank - 2}D".join(name.split("*"))
 
 
@@ -77,7 +77,7 @@ def as_image(t: Translator, value: Value) -> Value:
 
 
 def as_sequence(t: Translator, image: Value, rank: int) -> Value:
-    """Return what `as_image` made an image as a sequence again, where it was one."""
+    """Undo `as_image` for a value that was a sequence, which `rank` tells."""
     if rank == 4:
         return image
     n, c, _, length = image.shape
