@@ -18,7 +18,7 @@ from cconv.ops import normalization
 from cconv.ops.run import Run
 
 BOUND = 1e-6
-# A chain of products is 256 long; of equal ones all roundings go the same way.
+# A chain of products is 128 to 256 long; of equal ones all roundings go the same way.
 CHAIN_BOUND = 4e-6
 
 KINDS = {
@@ -182,6 +182,51 @@ def sum_of_products(x, dy, window, groups):
             part = seen[..., g * by : (g + 1) * by].reshape(-1, by)
             dkernel[u, v, :, to] = part.T @ dy[..., to].reshape(-1, of)
     return dkernel, dy.sum((0, 1, 2))
+
+
+def positive(rng, *shapes):
+    """Arrays of positive float32: equal numbers, or any."""
+    if rng.integers(2):
+        return [np.full(shape, rng.uniform(0.1, 3), np.float32) for shape in shapes]
+    return [rng.uniform(0.1, 3, shape).astype(np.float32) for shape in shapes]
+
+
+@given(
+    st.sampled_from([(1, 1), (3, 3), (5, 5), (1, 7), (7, 7), (4, 2)]),
+    st.sampled_from([1, 3, 8, 13, 24, 64, 200, 513, 1024]),
+    st.sampled_from([1, 5, 6, 8, 17, 40]),
+    st.integers(1, 20),
+    st.integers(1, 2),
+    st.integers(1, 2),
+    seeds,
+)
+@many
+def test_channels_and_taps_of_a_convolution(kernel_size, channels, filters, n, stride, dilation, seed):
+    """Sums of up to 25,000 products, forward and in input gradients, direct and in the lanes."""
+    rng = np.random.default_rng(seed)
+    x, kernel = positive(rng, (n, 6, 5, channels), (*kernel_size, channels, filters))
+    options = {"strides": stride, "dilation": dilation, "padding": "same", "algorithm": "direct"}
+    y = on_all_threads(lambda: F.conv2d(x, kernel, **options))
+    wide = x.astype(np.float64), kernel.astype(np.float64)
+    assert_right(y, F.conv2d(*wide, **options), CHAIN_BOUND)
+    (dy,) = positive(rng, y.shape)
+    dx = on_all_threads(lambda: F.conv2d_backward(dy, x, kernel, **options)[0])
+    wanted = F.conv2d_backward(dy.astype(np.float64), *wide, **options)[0]
+    seen = wanted > 0  # a pixel that no window sees has no gradient
+    np.testing.assert_array_equal(dx[~seen], 0)
+    assert_right(dx[seen], wanted[seen], CHAIN_BOUND)
+
+
+@given(st.integers(1, 40), st.integers(1, 5000), st.integers(1, 70), seeds)
+@many
+def test_inputs_and_outputs_of_a_dense_layer(n, inputs, outputs, seed):
+    rng = np.random.default_rng(seed)
+    x, kernel, dy = positive(rng, (n, inputs), (inputs, outputs), (n, outputs))
+    wide = [array.astype(np.float64) for array in (x, kernel, dy)]
+    y = on_all_threads(lambda: F.dense(x, kernel))
+    assert_right(y, wide[0] @ wide[1], CHAIN_BOUND)
+    dx = on_all_threads(lambda: F.dense_backward(dy, x, kernel)[0])
+    assert_right(dx, wide[2] @ wide[1].T, CHAIN_BOUND)
 
 
 @EVERY_KIND
