@@ -51,7 +51,8 @@ OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() <
 # Modules that compute with numbers themselves.
 OWN_LOOPS = ("dropout", "images", "resizing")
 # Where a thread begins to compute in the C that Cython writes: a `with nogil` block, and a parallel region.
-BEGINNINGS = re.compile(r"_save = PyEval_SaveThread\(\);|#pragma omp parallel\b[^{]*\{")
+# Not one that is guarded already.
+BEGINNINGS = re.compile(r"(?:_save = PyEval_SaveThread\(\);|#pragma omp parallel\b[^{]*\{)(?! CCONV_CONTROL)")
 CYTHON = {
     # A folder where the C that Cython writes is kept for other builds of the same sources; without it, none.
     "cache": os.environ.get("CYTHON_CACHE_DIR") or False,
@@ -134,8 +135,9 @@ def guard_control_word(source):
     """Let every thread that begins to compute in a C file of Cython's do so as `system/control.h` says."""
     path = Path(source)
     text = path.read_text()
-    if "CCONV_CONTROL" not in text:
-        path.write_text(BEGINNINGS.sub(r"\g<0> CCONV_CONTROL", text))
+    guarded = BEGINNINGS.sub(r"\g<0> CCONV_CONTROL", text)
+    if guarded != text:
+        path.write_text(guarded)
 
 
 class Build(build):

@@ -162,8 +162,12 @@ cdef extern from "simd.h" nogil:
         Py_ssize_t bq, br, bk, bn
         Py_ssize_t cm
         cconv_ahead *ahead
+        Py_ssize_t chain_q, chain_r, chain_k
+        Py_ssize_t q0, r0, k0
 
     int CCONV_FETCH
+    int CCONV_ONE_PRODUCT
+    int CCONV_CUT
     int CCONV_ACCUMULATE
     int CCONV_RELU
     int CCONV_BLOCK_BYTES
@@ -210,6 +214,9 @@ cdef extern from "simd.h" nogil:
     int cconv_choose(const char *name, cconv_isa *isa)
     const char *cconv_known(int i)
     const char *cconv_available(int i)
+
+cdef extern from "product/chains.h" nogil:
+    void cconv_cut(cconv_sum *s)
 
 cdef const cconv_isa *cconv_current() noexcept nogil
 

@@ -8,11 +8,12 @@
 # filters: the input band and one block of the kernel (32 float or 16 double filters) stay in the L2
 # cache.  Padding is never written or multiplied: taps outside the image are left out.  That is done by
 # rows, and for the few columns at the edges by stretches that run down the column.  How the
-# work is cut never changes a bit: every output element is one chain of sums inside the micro-kernel.
+# work is cut never changes a bit: the chains of every output element begin and end where those of the sum
+# over all taps do.
 cimport cython
 from cython.parallel cimport prange
 
-from cconv._kernels cimport behind, block_width, cconv_sum, pack, product
+from cconv._kernels cimport CCONV_CUT, behind, block_width, cconv_cut, cconv_sum, pack, product
 from cconv._sizes cimport Images, Window, ceil_div, least, most, size
 
 cdef extern from "window.h" nogil:
@@ -69,6 +70,7 @@ cdef inline void taps(const Pass *p, cconv_sum *s) noexcept nogil:
         s.r, s.k, s.ar, s.ak, s.br, s.bk = p.kw, p.cg, p.dw * p.c, 1, p.cg * p.width, p.width
     s.bq = p.kw * p.cg * p.width
     s.bn = s.q * s.bq
+    cconv_cut(s)
 
 
 # `count` positions from (i, j) on, along the row or down the column, that see the same taps.
@@ -88,15 +90,15 @@ cdef inline void stretch_task(
     window_reach(row, p.h, p.kh, p.dh, &u0, &u1)
     window_reach(column, p.w, p.kw, p.dw, &v0, &v1)
     packed += u0 * s.bq + v0 * p.cg * p.width
-    s.q = u1 - u0
+    s.q, s.q0 = u1 - u0, u0
     if s.r == 1 and s.k == p.kw * p.c:
-        s.k = (v1 - v0) * p.c
+        s.k, s.k0 = (v1 - v0) * p.c, v0 * p.c
     else:
-        s.r = v1 - v0
+        s.r, s.r0 = v1 - v0, v0
     s.am = p.sh * p.w * p.c if to.down else p.sw * p.c
     s.cm = p.row if to.down else p.column
     product(&s, to.count, filters, x + ((row + u0 * p.dh) * p.w + column + v0 * p.dw) * p.c, packed,
-            y + to.i * p.row + to.j * p.column, bias, p.mode)
+            y + to.i * p.row + to.j * p.column, bias, p.mode | CCONV_CUT)
 
 
 cdef inline void pass_task(

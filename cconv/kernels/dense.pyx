@@ -32,6 +32,7 @@ from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_BLOCK_BYTES,
     CCONV_FETCH,
+    CCONV_ONE_PRODUCT,
     CCONV_RELU,
     behind,
     cconv_ahead,
@@ -53,7 +54,7 @@ from cconv.kernels.behind cimport Behind, behind_of, do_behind
 
 cconv_join(crew_of_process())
 
-cdef size DEPTH = 256     # terms of a sum before it is stored
+cdef size DEPTH = CCONV_ONE_PRODUCT  # terms of a sum before it is stored: one chain of the micro-kernel
 cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
 cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
 cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
@@ -330,7 +331,7 @@ cdef void add_pieces(
     for i in range(pieces):
         if i == pieces - 1 and bias != NULL:
             for j in range(columns):
-                y[j] = sums[i * columns + j] + bias[j] + y[j] if i else sums[j] + bias[j]
+                y[j] = sums[i * columns + j] + y[j] + bias[j] if i else sums[j] + bias[j]
         else:
             for j in range(columns):
                 y[j] = sums[i * columns + j] + y[j] if i else sums[j]

@@ -17,6 +17,9 @@ typedef struct {
     ptrdiff_t am, aq, ar, ak; /* A */
     ptrdiff_t bq, br, bk, bn; /* B; bn from one block of columns to the next */
     ptrdiff_t cm;             /* C, from row to row */
+    /* With CCONV_CUT, see product/chains.h: */
+    ptrdiff_t chain_q, chain_r, chain_k; /* extents of the chains */
+    ptrdiff_t q0, r0, k0;     /* where it begins in the sum that was cut */
     cconv_ahead *ahead;       /* with CCONV_FETCH: two matrices, prefetched part by part, a part a run */
 } cconv_sum;
 
@@ -24,8 +27,8 @@ typedef struct {
  * product/product.h. */
 enum { CCONV_ONE_PRODUCT = 192, CCONV_PRODUCT = 128 };
 
-/* mode of a product */
-enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4, CCONV_NEAR = 8 /* C is in the caches */ };
+/* mode of a product; NEAR: C is in the caches; CUT: the sum was cut, and may be a part of a longer one */
+enum { CCONV_ACCUMULATE = 1, CCONV_RELU = 2, CCONV_FETCH = 4, CCONV_NEAR = 8, CCONV_CUT = 16 };
 
 /* Width of a block of packed kernel columns: 32 floats or 16 doubles, for every
  * instruction set, so that packing does not depend on it. */

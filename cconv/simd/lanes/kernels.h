@@ -69,12 +69,19 @@ static void NAME(lanes_scatter)(ptrdiff_t count, ptrdiff_t image, ptrdiff_t n, c
 #undef EACH_FILTER
 #define EACH_FILTER(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* The sum that an output which sees the taps (nu, nv) is, as _passes.pxd describes it for the tiles. */
-static inline cconv_sum NAME(lanes_sum)(const cconv_lanes_shape *d, ptrdiff_t nu, ptrdiff_t nv) {
+/* The sum over all taps, as _passes.pxd describes it for the tiles, without what an output does not see
+ * of it: it sees the taps from (u0, v0) to (u1, v1). */
+static inline cconv_sum NAME(lanes_sum)(const cconv_lanes_shape *d, ptrdiff_t u0, ptrdiff_t u1,
+                                        ptrdiff_t v0, ptrdiff_t v1) {
     const ptrdiff_t pixel = d->c * GROUP, taps = d->c * d->f;
-    cconv_sum s = {nu, nv, d->c, .aq = d->dh * d->w * pixel, .ar = d->dw * pixel, .ak = GROUP,
+    const int runs = d->dw == 1; /* the taps of a kernel row are one run */
+    cconv_sum s = {d->kh, runs ? 1 : d->kw, runs ? d->kw * d->c : d->c,
+                   .aq = d->dh * d->w * pixel, .ar = d->dw * pixel, .ak = GROUP,
                    .bq = d->kw * taps, .br = taps, .bk = d->f};
-    if (d->dw == 1) s.r = 1, s.k = nv * d->c;
+    cconv_cut(&s);
+    s.q = u1 - u0, s.q0 = u0;
+    if (runs) s.k = (v1 - v0) * d->c, s.k0 = v0 * d->c;
+    else s.r = v1 - v0, s.r0 = v0;
     return s;
 }
 
@@ -115,8 +122,8 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
     }
 #define FINISH(i, t) if (t < count) { \
         REAL *to_ = y + (t * f + i) * GROUP; \
-        if (bias) a##i##t += beta_; \
         if (!first) a##i##t += LOAD(to_); \
+        if (bias) a##i##t += beta_; \
         if (relu) a##i##t = RELU(a##i##t); \
         STORE(to_, a##i##t); }
 #define FINISH_FILTER(i) if (i < f) { \
@@ -155,8 +162,8 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
     const REAL *x = group, *kernel = kernel_;
     REAL *y = to;
     const ptrdiff_t row = i * d->sh - d->top, wide = LANES_WIDE(d->f);
-    ptrdiff_t lo, hi, u0, u1, v0, v1, seen = -1; /* columns of taps that the sum s is for */
-    cconv_sum s, most;
+    ptrdiff_t lo, hi, u0, u1, v0, v1, seen0 = -1, seen1 = -1; /* columns of taps that the sum s sees */
+    cconv_sum s;
     cconv_chain start;
     window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
     window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
@@ -168,12 +175,12 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
         window_reach(column, d->w, d->kw, d->dw, &v0, &v1);
         const REAL *from = x + ((row + u0 * d->dh - first) * d->w + column + v0 * d->dw) * d->c * GROUP;
         const REAL *weights = kernel + (u0 * d->kw + v0) * d->c * d->f;
-        if (v1 - v0 != seen) {
-            seen = v1 - v0;
-            s = NAME(lanes_sum)(d, u1 - u0, seen), most = cconv_cut(&s);
-            start = cconv_first_chain(&s, &most);
+        if (v0 != seen0 || v1 != seen1) {
+            seen0 = v0, seen1 = v1;
+            s = NAME(lanes_sum)(d, u0, u1, v0, v1);
+            start = cconv_first_chain(&s);
         }
-        for (cconv_chain chain = start;; cconv_next_chain(&s, &most, &chain)) {
+        for (cconv_chain chain = start;; cconv_next_chain(&s, &chain)) {
             NAME(lanes_functions)[d->f - 1][some](d, &chain, from, weights, biases, y + j * d->f * GROUP,
                                                   relu);
             if (chain.last) break;

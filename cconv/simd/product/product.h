@@ -12,7 +12,7 @@
  *   dense         samples              input features                  kernel
  *
  * A sum of at most CCONV_ONE_PRODUCT terms is one chain of fused multiply-adds in the order q, r, k
- * that starts from zero; bias or the old C is added at the end.  A longer sum is cut into chains of
+ * that starts from zero; the old C, then the bias, are added at the end.  A longer sum is cut into chains of
  * about CCONV_PRODUCT terms, by its extents alone, and the chains are added in order: the rounding
  * error of one chain grows with its length (docs/architecture.md, "Long sums").  Tile sizes
  * therefore never change a bit of the result. */
@@ -37,14 +37,13 @@ static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t column
 }
 
 /* A tile of C, chain by chain. */
-static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, const cconv_sum *most,
-                         const REAL *a, const REAL *b, const cconv_target *to) {
-    cconv_chain chain = cconv_first_chain(s, most);
-    for (;; cconv_next_chain(s, most, &chain)) {
+static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, const REAL *a, const REAL *b,
+                         const cconv_target *to) {
+    cconv_chain chain = cconv_first_chain(s);
+    for (;; cconv_next_chain(s, &chain)) {
         cconv_target end = {to->c, chain.last ? to->bias : NULL, to->n, to->mode};
         if (!chain.first) end.mode |= CCONV_ACCUMULATE | CCONV_NEAR;
         if (!chain.last) end.mode &= ~CCONV_RELU;
-        if (chain.k) end.mode &= ~CCONV_FETCH; /* asked for once for every run, cut or not */
         tile(&chain.part, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak,
              b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk, &end);
         if (chain.last) return;
@@ -57,9 +56,13 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
-    const int cut = !cconv_is_one_chain(s);
-    cconv_sum most;
-    if (cut) most = cconv_cut(s);
+    cconv_sum whole;
+    if (!(mode & CCONV_CUT)) {
+        whole = *s;
+        cconv_cut(&whole);
+        s = &whole;
+    }
+    const int one_chain = cconv_is_one_chain(s);
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
         const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
@@ -68,8 +71,8 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
             const ptrdiff_t rows = m / count + (t < m % count);
             to.c = c + i * s->cm + j;
             const NAME(tile_function) tile = NAME(tile_of)(rows, columns);
-            if (cut) NAME(chains)(tile, s, &most, top, bj, &to);
-            else tile(s, top, bj, &to);
+            if (one_chain) tile(s, top, bj, &to);
+            else NAME(chains)(tile, s, top, bj, &to);
             top += rows * s->am;
             i += rows;
         }

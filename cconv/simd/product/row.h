@@ -2,10 +2,9 @@
  *
  *   c[n] = sum_k  a[k] * B[k*ldb + n]
  *
- * Each c[n] is the sum of product/product.h, cut into the same chains, each in the order of k.  There
+ * Each c[n] is one chain of product/product.h: fused multiply-adds in the order of k, from zero.  There
  * the columns are cut into blocks that suit many rows.  Here a tile is ROW_VECTORS wide, because rows of B
  * that are read in shorter pieces arrive at half the speed. */
-#include "chains.h"
 
 /* Vectors of C in a tile.  They and one vector of B fit into the registers. */
 #undef ROW_VECTORS
@@ -20,10 +19,10 @@
     DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) \
     DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
 
-/* c (n) = the chain, or += it; n in ((width-1)*LANES, width*LANES]; ragged: the last vector is not full. */
+/* c (n), n in ((width-1)*LANES, width*LANES]; ragged: the last vector is not full. */
 static inline __attribute__((always_inline)) void NAME(row_tile)(
         const int width, const int ragged, ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb,
-        const REAL *a, const REAL *b, REAL *c, const int add) {
+        const REAL *a, const REAL *b, REAL *c) {
     tail last = TAIL(ragged ? n - (width - 1) * LANES : LANES);
     (void)last;
 #define DECLARE(i) vec c##i = {0};
@@ -37,13 +36,6 @@ static inline __attribute__((always_inline)) void NAME(row_tile)(
         EACH_ROW_VECTOR(STEP)
 #undef STEP
     }
-    if (add) {
-#define ADD_OLD(i) if (width > i) { \
-        const REAL *p_ = c + i * LANES; \
-        c##i += ragged && width == i + 1 ? LOAD_TAIL(p_, last) : LOAD(p_); }
-        EACH_ROW_VECTOR(ADD_OLD)
-#undef ADD_OLD
-    }
 #define KEEP(i) if (width > i) { \
         if (ragged && width == i + 1) { STORE_TAIL(c + i * LANES, last, c##i); } \
         else { STORE(c + i * LANES, c##i); } }
@@ -53,9 +45,8 @@ static inline __attribute__((always_inline)) void NAME(row_tile)(
 
 #define ROW_TILE(width, ragged) \
     static __attribute__((noinline)) void NAME(row_tile_##width##_##ragged)( \
-            ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b, REAL *c, \
-            int add) { \
-        NAME(row_tile)(width, ragged, depth, n, ldb, a, b, c, add); \
+            ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b, REAL *c) { \
+        NAME(row_tile)(width, ragged, depth, n, ldb, a, b, c); \
     }
 #define ROW_TILES(width) ROW_TILE(width, 0) ROW_TILE(width, 1)
 ROW_TILES(1) ROW_TILES(2) ROW_TILES(3) ROW_TILES(4)
@@ -68,7 +59,7 @@ ROW_TILES(13) ROW_TILES(14) ROW_TILES(15) ROW_TILES(16)
 #undef ROW_TILE
 
 typedef void (*NAME(row_function))(ptrdiff_t, ptrdiff_t, ptrdiff_t, const REAL *, const REAL *,
-                                   REAL *, int);
+                                   REAL *);
 #define OF_WIDTH(width) {NAME(row_tile_##width##_0), NAME(row_tile_##width##_1)}
 static const NAME(row_function) NAME(row_tiles)[ROW_VECTORS][2] = {
     OF_WIDTH(1), OF_WIDTH(2), OF_WIDTH(3), OF_WIDTH(4),
@@ -83,16 +74,10 @@ static const NAME(row_function) NAME(row_tiles)[ROW_VECTORS][2] = {
 /* c (n) = a (depth) times B (depth, n), rows ldb apart. */
 static void NAME(row)(ptrdiff_t depth, ptrdiff_t n, ptrdiff_t ldb, const REAL *a, const REAL *b,
                       REAL *c) {
-    const ptrdiff_t chain = depth <= CCONV_ONE_PRODUCT ? depth : cconv_pieces(depth, 1);
     for (ptrdiff_t j = 0; j < n; j += ROW_VECTORS * LANES) {
         const ptrdiff_t left = n - j, most = ROW_VECTORS * LANES,
                         columns = left < most ? left : most;
         const ptrdiff_t width = (columns + LANES - 1) / LANES;
-        const NAME(row_function) tile = NAME(row_tiles)[width - 1][columns % LANES != 0];
-        ptrdiff_t k = 0;
-        do {
-            tile(cconv_at_most(chain, depth - k), columns, ldb, a + k, b + k * ldb + j, c + j, k > 0);
-            k += chain;
-        } while (k < depth);
+        NAME(row_tiles)[width - 1][columns % LANES != 0](depth, columns, ldb, a, b + j, c + j);
     }
 }

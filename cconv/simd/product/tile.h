@@ -91,13 +91,6 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         b += s->bq - s->r * s->br;
     }
     FORGET(to);
-    if (to->bias) {
-        const REAL *p_ = to->bias;
-        const vec bias0 = LOAD_FIRST(p_), bias1 = width == 2 ? LOAD_SECOND(p_) : bias0;
-#define ADD_BIAS(i) c##i##0 += bias0; c##i##1 += bias1;
-        EACH_ROW(ADD_BIAS)
-#undef ADD_BIAS
-    }
     const ptrdiff_t cm = s->cm;
     REAL *upper = to->c, *lower = rows > 4 ? upper + 4 * cm : upper;
     FORGET(lower);
@@ -108,6 +101,13 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         if (width == 2) c##i##1 += LOAD_SECOND(p_); }
         EACH_ROW(ADD_OLD)
 #undef ADD_OLD
+    }
+    if (to->bias) {
+        const REAL *p_ = to->bias;
+        const vec bias0 = LOAD_FIRST(p_), bias1 = width == 2 ? LOAD_SECOND(p_) : bias0;
+#define ADD_BIAS(i) c##i##0 += bias0; c##i##1 += bias1;
+        EACH_ROW(ADD_BIAS)
+#undef ADD_BIAS
     }
     if (to->mode & CCONV_RELU) {
 #define CUT(i) c##i##0 = RELU(c##i##0); c##i##1 = RELU(c##i##1);
