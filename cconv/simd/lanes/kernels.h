@@ -85,18 +85,11 @@ static inline cconv_sum NAME(lanes_sum)(const cconv_lanes_shape *d, ptrdiff_t u0
     return s;
 }
 
-/* One chain of `count` outputs, `step` apart in x, for one vector of images.  y holds the chains before. */
+/* One chain of `count` outputs, `step` apart in x, for one vector of images.  `add`: to y. */
 static inline __attribute__((always_inline)) void NAME(lanes_points)(
-        const int f, const int count, const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x,
-        const REAL *kernel, const REAL *bias, REAL *y, int relu) {
-    const cconv_sum *s = &chain->part;
+        const int f, const int count, const cconv_lanes_shape *d, const cconv_sum *s, const REAL *x,
+        const REAL *kernel, const REAL *bias, REAL *y, int relu, int add) {
     const ptrdiff_t step = d->sw * d->c * GROUP;
-    const int first = chain->first;
-    if (!first) {
-        x += chain->q * s->aq + chain->r * s->ar + chain->k * s->ak;
-        kernel += chain->q * s->bq + chain->r * s->br + chain->k * s->bk;
-    }
-    if (!chain->last) bias = NULL, relu = 0;
 #define DECLARE(i) vec a##i##0 = {0}, a##i##1 = {0}, a##i##2 = {0}, a##i##3 = {0};
     EACH_FILTER(DECLARE)
 #undef DECLARE
@@ -120,12 +113,17 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
             }
         }
     }
+    if (add) {
+#define ADD_OLD(i, t) if (t < count) a##i##t += LOAD(y + (t * f + i) * GROUP);
+#define ADD_OLD_FILTER(i) if (i < f) { ADD_OLD(i, 0) ADD_OLD(i, 1) ADD_OLD(i, 2) ADD_OLD(i, 3) }
+        EACH_FILTER(ADD_OLD_FILTER)
+#undef ADD_OLD_FILTER
+#undef ADD_OLD
+    }
 #define FINISH(i, t) if (t < count) { \
-        REAL *to_ = y + (t * f + i) * GROUP; \
-        if (!first) a##i##t += LOAD(to_); \
         if (bias) a##i##t += beta_; \
         if (relu) a##i##t = RELU(a##i##t); \
-        STORE(to_, a##i##t); }
+        STORE(y + (t * f + i) * GROUP, a##i##t); }
 #define FINISH_FILTER(i) if (i < f) { \
         const vec beta_ = bias ? SPLAT(bias[i]) : (vec){0}; \
         FINISH(i, 0) FINISH(i, 1) FINISH(i, 2) FINISH(i, 3) }
@@ -136,26 +134,42 @@ static inline __attribute__((always_inline)) void NAME(lanes_points)(
 
 #define POINTS(f) \
     static __attribute__((noinline)) void NAME(lanes_one_##f)( \
-            const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x, const REAL *kernel, \
-            const REAL *bias, REAL *y, int relu) { \
+            const cconv_lanes_shape *d, const cconv_sum *s, const REAL *x, const REAL *kernel, \
+            const REAL *bias, REAL *y, int relu, int add) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
-            NAME(lanes_points)(f, 1, d, chain, x + g, kernel, bias, y + g, relu); \
+            NAME(lanes_points)(f, 1, d, s, x + g, kernel, bias, y + g, relu, add); \
     } \
     static __attribute__((noinline)) void NAME(lanes_some_##f)( \
-            const cconv_lanes_shape *d, const cconv_chain *chain, const REAL *x, const REAL *kernel, \
-            const REAL *bias, REAL *y, int relu) { \
+            const cconv_lanes_shape *d, const cconv_sum *s, const REAL *x, const REAL *kernel, \
+            const REAL *bias, REAL *y, int relu, int add) { \
         for (ptrdiff_t g = 0; g < GROUP; g += LANES) \
-            NAME(lanes_points)(f, LANES_WIDE(f), d, chain, x + g, kernel, bias, y + g, relu); \
+            NAME(lanes_points)(f, LANES_WIDE(f), d, s, x + g, kernel, bias, y + g, relu, add); \
     }
 POINTS(1) POINTS(2) POINTS(3) POINTS(4) POINTS(5) POINTS(6) POINTS(7) POINTS(8)
 #undef POINTS
 
-typedef void (*NAME(lanes_function))(const cconv_lanes_shape *, const cconv_chain *, const REAL *,
-                                     const REAL *, const REAL *, REAL *, int);
+typedef void (*NAME(lanes_function))(const cconv_lanes_shape *, const cconv_sum *, const REAL *,
+                                     const REAL *, const REAL *, REAL *, int, int);
 #define OF(f) {NAME(lanes_one_##f), NAME(lanes_some_##f)}
 static const NAME(lanes_function) NAME(lanes_functions)[8][2] = {OF(1), OF(2), OF(3), OF(4),
                                                                  OF(5), OF(6), OF(7), OF(8)};
 #undef OF
+
+/* The sum s, chain by chain. */
+static inline void NAME(lanes_chains)(NAME(lanes_function) points, const cconv_lanes_shape *d,
+                                      const cconv_sum *s, const REAL *x, const REAL *kernel,
+                                      const REAL *bias, REAL *y, int relu) {
+    if (cconv_is_one_chain(s)) {
+        points(d, s, x, kernel, bias, y, relu, 0);
+        return;
+    }
+    for (cconv_chain c = cconv_first_chain(s);; cconv_next_chain(s, &c)) {
+        points(d, &c.part, x + c.q * s->aq + c.r * s->ar + c.k * s->ak,
+               kernel + c.q * s->bq + c.r * s->br + c.k * s->bk, c.last ? bias : NULL, y,
+               c.last && relu, !c.first);
+        if (c.last) return;
+    }
+}
 
 static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t first, const void *group,
                             const void *kernel_, const void *biases, void *to, int relu) {
@@ -164,7 +178,6 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
     const ptrdiff_t row = i * d->sh - d->top, wide = LANES_WIDE(d->f);
     ptrdiff_t lo, hi, u0, u1, v0, v1, seen0 = -1, seen1 = -1; /* columns of taps that the sum s sees */
     cconv_sum s;
-    cconv_chain start;
     window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 0, &lo, &hi);
     window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
     for (ptrdiff_t j = 0; j < d->columns;) {
@@ -178,13 +191,9 @@ static void NAME(lanes_row)(const cconv_lanes_shape *d, ptrdiff_t i, ptrdiff_t f
         if (v0 != seen0 || v1 != seen1) {
             seen0 = v0, seen1 = v1;
             s = NAME(lanes_sum)(d, u0, u1, v0, v1);
-            start = cconv_first_chain(&s);
         }
-        for (cconv_chain chain = start;; cconv_next_chain(&s, &chain)) {
-            NAME(lanes_functions)[d->f - 1][some](d, &chain, from, weights, biases, y + j * d->f * GROUP,
-                                                  relu);
-            if (chain.last) break;
-        }
+        NAME(lanes_chains)(NAME(lanes_functions)[d->f - 1][some], d, &s, from, weights, biases,
+                           y + j * d->f * GROUP, relu);
         j += some ? wide : 1;
     }
 }

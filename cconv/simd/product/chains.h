@@ -15,11 +15,13 @@ static inline ptrdiff_t cconv_pieces(ptrdiff_t count, ptrdiff_t terms) {
     return chains > 1 ? (count + chains - 1) / chains : count;
 }
 
+static inline ptrdiff_t cconv_terms(const cconv_sum *s) { return s->q * s->r * s->k; }
+
 /* Cuts the whole sum s: sets the extents of its chains, and that it begins where it begins. */
 static inline void cconv_cut(cconv_sum *s) {
     s->q0 = s->r0 = s->k0 = 0;
     s->chain_q = s->q, s->chain_r = s->r, s->chain_k = s->k;
-    if (s->q * s->r * s->k <= CCONV_ONE_PRODUCT) return;
+    if (cconv_terms(s) <= CCONV_ONE_PRODUCT) return;
     if (s->r * s->k < CCONV_PRODUCT) {
         s->chain_q = cconv_pieces(s->q, s->r * s->k);
     } else if (s->k < CCONV_PRODUCT) {
@@ -29,6 +31,7 @@ static inline void cconv_cut(cconv_sum *s) {
     }
 }
 
+/* Whether s, which was cut, lies in one chain. */
 static inline int cconv_is_one_chain(const cconv_sum *s) {
     return s->q0 + s->q <= s->chain_q && s->r0 + s->r <= s->chain_r && s->k0 + s->k <= s->chain_k;
 }
@@ -40,10 +43,11 @@ typedef struct {
     int first, last; /* of the sum */
 } cconv_chain;
 
-/* Of `extent` terms, which begin at `begin` in the whole sum: how many the chain at `at` has. */
+/* Of `extent` terms, which begin at `begin` in the whole sum: how many the chain at `at` has.  All
+ * chains but the first begin at a multiple of `chain`. */
 static inline ptrdiff_t cconv_reach(ptrdiff_t at, ptrdiff_t extent, ptrdiff_t begin, ptrdiff_t chain) {
-    const ptrdiff_t left = extent - at, room = chain > 0 ? chain - (begin + at) % chain : 0;
-    return left < room ? left : room;
+    const ptrdiff_t left = extent - at, before = at ? 0 : begin < chain ? begin : begin % chain;
+    return left < chain - before ? left : chain - before;
 }
 
 /* The chain of s that begins at (q, r, k). */

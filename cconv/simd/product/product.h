@@ -56,13 +56,13 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
     const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    const int one_chain = mode & CCONV_CUT ? cconv_is_one_chain(s) : cconv_terms(s) <= CCONV_ONE_PRODUCT;
     cconv_sum whole;
-    if (!(mode & CCONV_CUT)) {
+    if (!one_chain && !(mode & CCONV_CUT)) {
         whole = *s;
         cconv_cut(&whole);
         s = &whole;
     }
-    const int one_chain = cconv_is_one_chain(s);
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
         const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
