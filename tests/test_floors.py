@@ -26,11 +26,14 @@ FLOORS = (
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Who may know of a large package.
 MAY_IMPORT = {
-    "sklearn": {"estimators", "datasets.digits"},
+    "sklearn": {"estimators", "datasets.digits", "distributed.searching"},
     "matplotlib": {"plotting"},
     "onnx": {"io.onnx"},
     "h5py": {"io.keras"},
-    "mpi4py": {"distributed"},
+    "mpi4py": {"distributed.mpi"},
+    "dask": {"distributed.predicting"},
+    "distributed": {"distributed.searching"},
+    "joblib": {"distributed.searching", "distributed.tasks"},
 }
 
 
