@@ -175,10 +175,22 @@ class Stepper(Evaluator):
 
     def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
         """Change the weights of the layers that were to learn when the step began, as far as they may."""
-        self._step(plan, learning)
-        for _, layer in learning or ():
-            if layer.constraints and layer.trainable:
+        constrained = [layer for _, layer in learning or () if layer.constraints and layer.trainable]
+        if not constrained:
+            self._step(plan, learning)
+            return
+        # What the constraints make of the new weights takes memory, which may not be there.
+        kept = [(array, array.copy()) for _, layer in learning or () for array in layer.params.values()]
+        undo = self.optimizer._undo()
+        try:
+            self._step(plan, learning)
+            for layer in constrained:
                 layer.constrain()
+        except BaseException:
+            for array, before in kept:
+                array[...] = before
+            undo()
+            raise
 
     def _step(self, plan: RecordedPlan, learning: Named | None) -> None:
         """Let the optimizer make its step."""
