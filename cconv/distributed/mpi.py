@@ -78,6 +78,13 @@ class MPI:
         """Return what the ranks give here, in their order."""
         return self._comm.allgather(value)
 
+    def neighbours(self, value: Any) -> list[Any]:
+        """Return what the ranks of this machine give here."""
+        machine = self._comm.Split_type(self._library.COMM_TYPE_SHARED)
+        found: list[Any] = machine.allgather(value)
+        machine.Free()
+        return found
+
     def gather(self, whole: np.ndarray) -> None:
         """Fill whole (S, …), of which each rank has written a part, in their order and of one size."""
         self._comm.Allgather(self._library.IN_PLACE, whole)
