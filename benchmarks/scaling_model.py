@@ -384,14 +384,16 @@ def predictions(compute: Compute, messages: Messages, batch: int) -> None:
                 whole = batch * ranks if what != "stays" else batch * 8
                 if whole < ranks:
                     continue
-                told = scaled(messages, whole / batch)
+                told = scaled(messages, whole / batch, ranks)
                 one = compute.seconds(whole)
                 print(line(ranks, whole, step_seconds(ranks, whole, compute, told, link), one))
 
 
-def scaled(messages: Messages, times: float) -> Messages:
-    """Return the messages of a batch so many times as large: outputs grow, gradients do not."""
-    return replace(messages, outputs=math.ceil(messages.outputs * times))
+def scaled(messages: Messages, times: float, ranks: int) -> Messages:
+    """Return the messages of a batch so many times as large, with as many shards as ranks at least."""
+    shards = max(1, ranks // SHARDS)
+    gathered = tuple(nbytes * shards for nbytes in messages.gathered)
+    return replace(messages, gathered=gathered, outputs=math.ceil(messages.outputs * times))
 
 
 def main() -> None:
