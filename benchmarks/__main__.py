@@ -5,6 +5,7 @@ python -m benchmarks.models    training steps and predictions of whole networks,
 python -m benchmarks.graphs    the same of networks with branches: residual, dense, U-shaped
 python -m benchmarks.layers    single layers, in per cent of the machine's limits; errors
 python -m benchmarks.scaling   how time depends on threads, batch, image area and channels
+python -m benchmarks.scaling_model   what a training takes on up to 1,024 ranks, by a model checked here
 python -m benchmarks.memory    peak resident memory of training, beside PyTorch
 python -m benchmarks.sources   arrays, files and objects that make batches, as what `fit` is given
 python -m benchmarks.startup   time to import, beside other frameworks

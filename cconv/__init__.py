@@ -16,8 +16,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cconv._version import __version__
-from cconv.arguments.keras_names import refuse_name
+from cconv._interpreters import refuse_subinterpreters
+
+refuse_subinterpreters()
+
+from cconv._version import __version__  # noqa: E402
+from cconv.arguments.keras_names import refuse_name  # noqa: E402
 
 if TYPE_CHECKING:
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier

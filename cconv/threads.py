@@ -6,11 +6,13 @@ it while its limit lasts, and `limit` sets it for one thread. Results do not dep
 sum has a fixed order.
 """
 
+import math
 import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cconv.arguments.numbers import positive_int
@@ -70,10 +72,15 @@ def _available() -> int:
     return min(threads, limit) if limit else threads
 
 
+def affinity() -> frozenset[int]:
+    """Return the processors that this process may use, a quota aside."""
+    mask = getattr(os, "sched_getaffinity", None)
+    return frozenset(mask(0) if mask else range(os.cpu_count() or 1))
+
+
 def _processors() -> int:
     """Return how many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    processors = len(affinity())
     return min(processors, _cgroup_limit() or processors)
 
 
@@ -154,6 +161,30 @@ def _checked(where: str, n: int | None) -> int | None:
     if n > MOST:
         raise ValueError(f"{where}: n must be at most {MOST}, got {n}")
     return n
+
+
+def share(masks: Sequence[frozenset[int]]) -> None:
+    """Let the default be this process' share of the processors that it and others may use.
+
+    Nothing is changed where ``OMP_NUM_THREADS`` is set, which is somebody's decision already.
+
+    Parameters
+    ----------
+    masks : sequence of frozenset of int
+        What `affinity` gives in each process that computes on this machine, this one among them.
+
+    Examples
+    --------
+    >>> share([affinity()])  # alone: all of them
+    """
+    global _default
+    if os.environ.get("OMP_NUM_THREADS"):
+        return
+    users = Counter(processor for mask in masks for processor in mask)
+    one = math.lcm(*users.values())  # a processor, in parts that all its numbers of users divide
+    whole = sum(one // users[processor] for processor in affinity()) // one
+    quota = _cgroup_limit()
+    _default = max(1, min(_available(), whole, quota // len(masks) if quota else whole))
 
 
 @contextmanager

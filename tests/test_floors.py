@@ -21,16 +21,19 @@ FLOORS = (
     ("kernels", "reference", "threads"),
     ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
     ("geometry", "datasets", "files", "callbacks", "constraints", "seeds", "distributed"),
-    ("arguments", "exactmath", "_version"),
+    ("arguments", "exactmath", "_interpreters", "_version"),
 )
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Who may know of a large package.
 MAY_IMPORT = {
-    "sklearn": {"estimators", "datasets.digits"},
+    "sklearn": {"estimators", "datasets.digits", "distributed.searching"},
     "matplotlib": {"plotting"},
     "onnx": {"io.onnx"},
     "h5py": {"io.keras"},
-    "mpi4py": {"distributed"},
+    "mpi4py": {"distributed.mpi"},
+    "dask": {"distributed.predicting"},
+    "distributed": {"distributed.searching"},
+    "joblib": {"distributed.searching", "distributed.tasks"},
 }
 
 

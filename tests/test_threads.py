@@ -16,7 +16,7 @@ import threadpoolctl
 from strategies import normal
 
 import cconv
-from cconv import _kernels, functional
+from cconv import _kernels, functional, threads
 
 PACKAGE = Path(_kernels.__file__).parents[1]
 needs_openmp = pytest.mark.skipif(not _kernels.has_openmp(), reason="built without OpenMP: always one thread")
@@ -96,6 +96,35 @@ def test_an_environment_that_means_nothing_is_passed_over(value):
 def test_the_default_respects_the_affinity_mask():
     first = min(os.sched_getaffinity(0))
     assert threads_of(f"import os; os.sched_setaffinity(0, {{{first}}})") == 1
+
+
+SIX = frozenset(range(6))
+
+
+@pytest.mark.parametrize(
+    ("own", "masks", "quota", "expected"),
+    [
+        (SIX, [SIX], None, 6),
+        (SIX, [SIX] * 2, None, 3),
+        (SIX, [SIX] * 4, None, 1),
+        (SIX, [SIX] * 9, None, 1),
+        ({0, 1}, [{0, 1}, {2, 3}, {4, 5}], None, 2),  # the launcher has divided them already
+        ({0, 1, 2, 3}, [{0, 1, 2, 3}, {2, 3}], None, 3),
+        (SIX, [SIX] * 3, 3, 1),
+        (SIX, [SIX] * 2, 5, 2),
+    ],
+)
+def test_processes_share_the_processors_of_a_machine(monkeypatch, own, masks, quota, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_default", threads._default)
+    monkeypatch.setattr(threads, "_available", lambda: min(len(own), quota or len(own)))
+    monkeypatch.setattr(threads, "affinity", lambda: frozenset(own))
+    monkeypatch.setattr(threads, "_cgroup_limit", lambda: quota)
+    threads.share([frozenset(mask) for mask in masks])
+    assert threads._default == expected
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    threads.share([SIX] * 6)
+    assert threads._default == expected
 
 
 @needs_openmp

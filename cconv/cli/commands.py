@@ -180,4 +180,8 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=_positive, help="how many threads (default: all processors)")
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        help="how many threads (default: all processors, divided among the ranks of a machine)",
+    )

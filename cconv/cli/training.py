@@ -21,7 +21,7 @@ from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
 from cconv.models.files import write_model
-from cconv.threads import get_num_threads, set_num_threads
+from cconv.threads import affinity, get_num_threads, set_num_threads, share
 
 MINUTE = 60.0  # seconds
 
@@ -68,6 +68,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     """Train as one of several ranks, or alone if `ranks` is None."""
     leads = ranks is None or not ranks.rank
     set_num_threads(arguments.threads)
+    if ranks is not None:
+        share(ranks.neighbours(affinity()))
     out = arguments.out
     _check_out(out)
     if arguments.report is not None:

@@ -259,15 +259,15 @@ class PooledConvolution(Step):
         assert self._kept is not None
         x, argmax = self._kept
         layer, window, pool = self.convolution, self.convolution.window, self.pooling.window
-        gradients = dx = None
+        gradients, dx, read = None, None, 1 + layer.use_bias
         if need_dx and not self._spreads:
             between = ops.max_pool2d_backward(dy, argmax, pool, run)
             if layer.trainable:
-                gradients = shards.summed(layer._weight_gradient, (between, x), run)
+                gradients = shards.summed(layer._weight_gradient, (between, x), run, read)
             dx = layer._input_gradient(between, run, x if self.from_relu else None)
         else:
             if layer.trainable:
-                gradients = shards.summed(self._weight_gradient, (dy, argmax, x), run)
+                gradients = shards.summed(self._weight_gradient, (dy, argmax, x), run, read)
             if need_dx:
                 kernel = layer.params["kernel"]
                 positive = x if self.from_relu else None

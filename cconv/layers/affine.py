@@ -92,7 +92,7 @@ class Affine(Layer):
         raise NotImplementedError
 
     def _summed_gradient(self, dy: np.ndarray, x: np.ndarray, run: Run) -> tuple[np.ndarray, ...]:
-        return shards.summed(self._weight_gradient, (dy, x), run)
+        return shards.summed(self._weight_gradient, (dy, x), run, read=1 + self.use_bias)
 
     def _input_gradient(self, dy: np.ndarray, run: Run, positive: np.ndarray | None = None) -> np.ndarray:
         # `positive`: the input if a ReLU gave it, else None; see `ops.conv2d_input_gradient`.

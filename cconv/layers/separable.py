@@ -104,7 +104,9 @@ class SeparableConvolution(Windowed):
         x, between = self._images(self._cache[0], run), self._cache[2]
         dy, channels = self._images(dy, run), self.in_channels
         if self.trainable:
-            dkernel, dbias = shards.summed(self._pointwise_gradient, (dy, between), run)
+            dkernel, dbias = shards.summed(
+                self._pointwise_gradient, (dy, between), run, read=1 + self.use_bias
+            )
             self.grads["pointwise_kernel"] = dkernel.reshape(self.params["pointwise_kernel"].shape)
             if self.use_bias:
                 self.grads["bias"] = dbias
@@ -113,7 +115,7 @@ class SeparableConvolution(Windowed):
         how = (self.pointwise_window, 1, between.shape[3], run)
         dbetween = ops.conv2d_input_gradient(dy, self._pointwise(), *how, tag="dbetween")
         if self.trainable:
-            dkernel, _ = shards.summed(self._depthwise_gradient, (dbetween, x), run)
+            dkernel, _ = shards.summed(self._depthwise_gradient, (dbetween, x), run, read=1)
             self.grads["depthwise_kernel"] = dkernel.reshape(self.params["depthwise_kernel"].shape)
         if not need_dx:
             return None

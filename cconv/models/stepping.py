@@ -175,10 +175,22 @@ class Stepper(Evaluator):
 
     def _update(self, plan: RecordedPlan, learning: Named | None) -> None:
         """Change the weights of `learning`, the trainable layers at the step's begin, if still trainable."""
-        self._step(plan, learning)
-        for _, layer in learning or ():
-            if layer.constraints and layer.trainable:
+        constrained = [layer for _, layer in learning or () if layer.constraints and layer.trainable]
+        if not constrained:
+            self._step(plan, learning)
+            return
+        # Constraints need memory. If there is none, the weights become what they were before the step.
+        kept = [(array, array.copy()) for _, layer in learning or () for array in layer.params.values()]
+        undo = self.optimizer._undo()
+        try:
+            self._step(plan, learning)
+            for layer in constrained:
                 layer.constrain()
+        except BaseException:
+            for array, before in kept:
+                array[...] = before
+            undo()
+            raise
 
     def _step(self, plan: RecordedPlan, learning: Named | None) -> None:
         """Make the optimizer's step."""

@@ -61,6 +61,11 @@ class Group:
         ]
         return np.array(rows, np.int64).reshape(-1, 3)
 
+    @cached_property
+    def partial(self) -> Array:
+        """Memory for the sum of each piece, which must be there before a step has changed anything."""
+        return np.empty(len(self.pieces))
+
     def step(self, rule: str, lr: float, *numbers: float) -> None:
         """Make one step of a rule; `numbers` are those that its kernel takes."""
         loops.optimize(
@@ -204,9 +209,7 @@ def lamb_update(group: Group, lr: float, beta_1: float, beta_2: float, epsilon: 
     above, correction = epsilon * math.sqrt(1 - beta_2**t), math.sqrt(1 - beta_2**t) / (1 - beta_1**t)
     sums = np.empty(len(group.entries))
     threads = threads_for(int(group.table[-1, 6]))
-    loops.lamb_sums(
-        group.table, group.pieces, np.empty(len(group.pieces)), sums, above, group.itemsize, threads
-    )
+    loops.lamb_sums(group.table, group.pieces, group.partial, sums, above, group.itemsize, threads)
     of_steps = np.sqrt(sums)
     there = (norms > 0) & (of_steps > 0)
     group.l2[:] = lr * np.where(there, norms / np.where(there, of_steps, 1.0), correction)
@@ -247,5 +250,5 @@ def square_sums(group: Group, of_params: bool = False) -> Array:
     """Return the sums of the squares of each x (k), or of each out, in float64."""
     pieces, sums = group.pieces, np.empty(len(group.entries))
     threads, column = threads_for(int(group.table[-1, 6])), 0 if of_params else 1
-    loops.square_sums(group.table, pieces, np.empty(len(pieces)), sums, column, group.itemsize, threads)
+    loops.square_sums(group.table, pieces, group.partial, sums, column, group.itemsize, threads)
     return sums

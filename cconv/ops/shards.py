@@ -81,7 +81,9 @@ class Cut(NamedTuple):
         return slice(first * rows, last * rows)
 
 
-def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Array, ...]:
+def summed(
+    gradients: Gradients, arrays: Sequence[Array], run: Run, read: int | None = None
+) -> tuple[Array, ...]:
     """Return ``gradients(*arrays, run)``, the sums over the shards of the run's batch.
 
     Parameters
@@ -92,11 +94,13 @@ def summed(gradients: Gradients, arrays: Sequence[Array], run: Run) -> tuple[Arr
         Rows of the samples that are here, sample by sample, the same number for each sample.
     run : Run
         With the batch's `cut`; without a cut there is a single shard, the whole batch.
+    read : int, optional
+        How many of the sums, the first ones, are read: the others need not go to other processes.
     """
     if run.cut is None:
         return gradients(*arrays, run)
     found = sum_here(gradients, arrays, run.cut, levels_of(run))
-    begin_sums(found, run)
+    begin_sums(found[:read], run)
     return found
 
 

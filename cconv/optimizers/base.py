@@ -1,7 +1,7 @@
 """The base of the optimizers: their steps, and the state between steps."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -248,18 +248,39 @@ class Optimizer(Options, arguments.Configured):
             check_apart(pairs)
             self._check_clips()
             slots = [self._slots_of(name, w) for name, w, _ in pairs]
-            self._arrays = ArrayGroups(pairs, ready, slots, penalties, self.slots, self, self._decays)
+            arrays = ArrayGroups(pairs, ready, slots, penalties, self.slots, self, self._decays)
+            arrays.refresh()
+            # All that takes much memory is there: a step that failed before this one left nothing behind.
+            self._slots.update(zip([name for name, _, _ in pairs], slots, strict=True))
+            self._arrays = arrays
+        else:
+            self._arrays.refresh()
         self._step(self._arrays)
 
     def _step(self, arrays: ArrayGroups) -> None:
         rate = self.current_rate()
         self._calls += 1
-        arrays.refresh()
-        if not arrays.passes or passes.before(arrays.passes, self, rate, self._calls):
-            for group in arrays.groups:
-                self._update(group, rate)
-        if arrays.passes:
-            passes.after(arrays.passes, self, self._calls)
+        try:
+            if not arrays.passes or passes.before(arrays.passes, self, rate, self._calls):
+                for group in arrays.groups:
+                    self._update(group, rate)
+            if arrays.passes:
+                passes.after(arrays.passes, self, self._calls)
+        except BaseException:
+            self._calls -= 1
+            raise
+
+    def _undo(self) -> Callable[[], None]:
+        """Return what takes back the steps that are made from now on, of all but the weights."""
+        calls, slots = self._calls, dict(self._slots)
+        kept = [(array, array.copy()) for each in slots.values() for array in each.values()]
+
+        def undo() -> None:
+            self._calls, self._slots, self._arrays = calls, slots, None
+            for array, before in kept:
+                array[...] = before
+
+        return undo
 
     def _remember(self, token: object | None) -> None:
         """Identify the arrays of the last `apply` by this object from now on."""
@@ -275,6 +296,7 @@ class Optimizer(Options, arguments.Configured):
             getattr(self.apply, "__func__", None) is not Optimizer.apply
         ):  # a user's own `apply` must be called at every step
             return False
+        arrays.refresh()
         self._step(arrays)
         return True
 
@@ -314,7 +336,6 @@ class Optimizer(Options, arguments.Configured):
                     f"{slot} from earlier steps, got {w.dtype} of {shape}"
                 )
             kept[slot] = array
-        self._slots[name] = kept
         return kept
 
     def get_state(self) -> dict[str, np.ndarray]:

@@ -52,6 +52,8 @@ class Passes:
             [(e.used, e.used if self.steps > 1 else e.g, e.w) for e in penalized], [e.l2 for e in penalized]
         )
         self._clip = _group(list(zip(self._used, sources, strict=True)))
+        if self._clip is not None and (options.clipnorm or options.global_clipnorm):
+            self._clip.partial  # noqa: B018 — made now, and not when gradients have been accumulated
         self._decay = _group([(e.w, e.w) for e in entries if e.decays and options.weight_decay])
         self._average = _group([(e.slots["average"], e.w) for e in entries if options.use_ema])
 

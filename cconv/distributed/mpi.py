@@ -78,6 +78,13 @@ class MPI:
         """Return the values that all ranks pass here, in the order of the ranks."""
         return self._comm.allgather(value)
 
+    def neighbours(self, value: Any) -> list[Any]:
+        """Return what the ranks of this machine give here."""
+        machine = self._comm.Split_type(self._library.COMM_TYPE_SHARED)
+        found: list[Any] = machine.allgather(value)
+        machine.Free()
+        return found
+
     def gather(self, whole: np.ndarray) -> None:
         """Fill whole (S, …): each rank has written one part, in the order of ranks, all of one size."""
         self._comm.Allgather(self._library.IN_PLACE, whole)
