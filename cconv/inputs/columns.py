@@ -2,6 +2,7 @@
 
 import copy
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def is_plain(array: np.ndarray) -> bool:
     return flags.c_contiguous and flags.aligned and array.dtype.isnative
 
 
-def _is_mapped(array: Any) -> bool:
+def is_mapped(array: Any) -> bool:
     """Whether the array is, or is a view of, a file."""
     while array is not None and not isinstance(array, mmap.mmap):
         array = getattr(array, "base", None)
@@ -42,6 +43,8 @@ class Column:
     ----------
     mapped : bool
         Whether the source is read from disk as it is used.
+    stored : bool
+        Whether it is no array at all: see `windows.StoredColumn`.
 
     Examples
     --------
@@ -51,6 +54,8 @@ class Column:
            [ 0.,  1.]], dtype=float32)
     """
 
+    stored = False
+
     def __init__(self, source: np.ndarray, rows: int, dtype: np.dtype, channels_first: bool = False) -> None:
         if channels_first and source.ndim == 4 and source.shape[1] == 1:
             # With one channel the two layouts are the same memory; only the shape is written otherwise.
@@ -59,15 +64,20 @@ class Column:
         self.rows: int = min(rows, len(source))
         self.dtype: np.dtype = np.dtype(dtype)
         self.turn: bool = channels_first and source.ndim == 4
-        self.mapped: bool = _is_mapped(source)
+        self.mapped: bool = is_mapped(source)
         shape = source.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.turn else shape
         # Whole numbers that stay whole are few: one a sample.
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}
 
-    def begin(self, order: np.ndarray | None) -> None:
-        """Begin an epoch in that order, which is nothing to do where samples are at hand."""
+    def ahead(self, begin: bool) -> None:
+        """Begin to read ahead of the batches, or end that: nothing to do where samples are at hand."""
+
+    def begin(
+        self, order: np.ndarray | None, first: int = 0, part: Callable[[int], slice] | None = None
+    ) -> None:
+        """Begin an epoch in that order at batch `first`; of each batch these rows will be asked for."""
 
     def slice(
         self,

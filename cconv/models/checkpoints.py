@@ -50,7 +50,8 @@ class Progress:
 
     def data(self) -> dict[str, Any]:
         """Return by what data are known that number their batches as these do."""
-        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": self.shuffle}
+        shuffled = self.source.mixing if self.shuffle else False
+        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": shuffled}
 
     def states(self) -> Iterator[tuple[str, int, Any]]:
         """Yield the callbacks that keep something: class, number among those of the class, callback."""
