@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "onnx": {"io.onnx"},
     "h5py": {"io.keras"},
     "mpi4py": {"distributed"},
+    "pyarrow": {"files.parquet"},
 }
 
 
