@@ -72,7 +72,7 @@ def serve(kind, folder, pipe):
     """Train when asked to; answer with seconds."""
     paths = stored.Paths.of(folder)
     x = opened(kind, paths)
-    y = np.random.default_rng(0).integers(0, 10, len(x))
+    y = np.random.default_rng(0).integers(0, 10, x.shape[0])
     models = {}
     while (asked := pipe.recv()) is not None:
         name, order, steps = asked

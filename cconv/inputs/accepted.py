@@ -11,9 +11,10 @@ from cconv.engine.plan import each_of
 from cconv.geometry.layout import channels_hint
 from cconv.inputs import orders
 from cconv.inputs.batches import Batches
-from cconv.inputs.columns import Column, is_mapped
+from cconv.inputs.columns import Column
 from cconv.inputs.front import Front
 from cconv.inputs.joined import Columns, joined
+from cconv.inputs.mapped import map_of
 from cconv.inputs.rows import Rows, rows_of
 from cconv.inputs.stored import Stored
 from cconv.inputs.targets import Exit
@@ -57,7 +58,7 @@ class Data(NamedTuple):
         def read_of(column: Any) -> Any:
             if isinstance(column, tuple):
                 return tuple([read_of(each) for each in column])
-            mapped = isinstance(column, np.ndarray) and is_mapped(column)
+            mapped = isinstance(column, np.ndarray) and map_of(column) is not None
             return Stored(where, "x", column) if mapped else column
 
         return Data(*map(read_of, self))

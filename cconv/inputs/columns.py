@@ -1,7 +1,6 @@
 """A column of a data set: samples in memory or in a mapped file, given batch by batch."""
 
 import copy
-import mmap
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv.arguments.arrays import aligned_empty
+from cconv.inputs.mapped import Announcer, map_of
 from cconv.ops import images
 
 
@@ -16,13 +16,6 @@ def is_plain(array: np.ndarray) -> bool:
     """Whether NumPy gathers rows of it straight from its memory, without a copy of the whole."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned and array.dtype.isnative
-
-
-def is_mapped(array: Any) -> bool:
-    """Whether the array is, or is a view of, a file."""
-    while array is not None and not isinstance(array, mmap.mmap):
-        array = getattr(array, "base", None)
-    return array is not None
 
 
 class Column:
@@ -64,20 +57,25 @@ class Column:
         self.rows: int = min(rows, len(source))
         self.dtype: np.dtype = np.dtype(dtype)
         self.turn: bool = channels_first and source.ndim == 4
-        self.mapped: bool = is_mapped(source)
+        self.mapped: bool = map_of(source) is not None
         shape = source.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.turn else shape
         # Whole numbers that stay whole are few: one a sample.
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}
+        self._announcer = Announcer.of(source) if self.mapped else None
 
     def ahead(self, begin: bool) -> None:
-        """Begin to read ahead of the batches, or end that: nothing to do where samples are at hand."""
+        """Begin to read ahead of the batches, or end that: little to do where samples are at hand."""
+        if self._announcer is not None and not begin:
+            self._announcer.begin(mixed=False)
 
     def begin(
         self, order: np.ndarray | None, first: int = 0, part: Callable[[int], slice] | None = None
     ) -> None:
         """Begin an epoch in that order at batch `first`; of each batch these rows will be asked for."""
+        if self._announcer is not None:
+            self._announcer.begin(mixed=order is not None)
 
     def slice(
         self,
@@ -104,6 +102,8 @@ class Column:
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
         """Return the samples with these numbers; the memory is overwritten by the next batch of that slot."""
+        if self._announcer is not None:
+            self._announcer.announce(order)
         if self._bytes is not None:
             return self._converted(self._bytes, order, len(order), slot, rescale)
         source = self.source
