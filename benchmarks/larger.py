@@ -4,14 +4,12 @@
 
 Each source is trained on by a process of its own, one stretch of steps after the other, in turns with a
 process that has rows in memory. Printed are the medians of the ratios of images per second, by the clock and
-by the processors' seconds, and the most anonymous memory (RssAnon, sampled) that the process had during `fit`,
-all of it, imports and network included. The mapped file is sparse: its rows in memory are zeros too.
+by the processors' seconds, and the most anonymous memory (RssAnon, sampled) that the process had during
+`fit`, all of it, imports and network included. The mapped file is sparse: its rows in memory are zeros too.
 """
 
 import argparse
-import contextlib
 import multiprocessing
-import os
 import shutil
 import statistics
 import time
@@ -24,7 +22,7 @@ from benchmarks.sources import Watch, anonymous, processors
 
 BATCH = 64
 GB = 10**9
-NETWORKS = {"light": (4, 16), "usual": (1, 8)}  # strides and filters of the first convolution
+NETWORKS = {"light": (4, 16), "usual": (2, 16)}  # strides and filters of the first convolution
 KINDS = ["memmap", "h5py", "zarr"]
 ORDERS = {"shuffled": True, "exact": "exact", "blocks": "blocks", "in order": False}
 
@@ -69,17 +67,31 @@ def opened(kind, paths):
 
 
 def serve(kind, folder, pipe):
-    """Train when asked to; answer with seconds."""
+    """Train, a stretch at a time: when asked to, and answering with seconds."""
+    from cconv.callbacks import Callback
+
     paths = stored.Paths.of(folder)
     x = opened(kind, paths)
     y = np.random.default_rng(0).integers(0, 10, x.shape[0])
-    models = {}
+
+    class Turns(Callback):
+        """Waits behind every stretch until another one is asked for."""
+
+        left, begun, asked = 0, None, True
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if not self.left:
+                if self.begun is not None:
+                    pipe.send(time.perf_counter() - self.begun)
+                self.asked = pipe.recv()
+                self.left, self.begun = self.asked or 1, time.perf_counter()
+                self.model.stop_training = not self.asked
+            self.left -= 1
+
     while (asked := pipe.recv()) is not None:
-        name, order, steps = asked
-        model = models.setdefault(name, network(name, paths.size))
-        begin = time.perf_counter()
-        model.fit(x, y, batch_size=BATCH, shuffle=ORDERS[order], steps_per_epoch=steps, verbose=0)
-        pipe.send(time.perf_counter() - begin)
+        name, order = asked
+        fit = {"batch_size": BATCH, "shuffle": ORDERS[order], "epochs": 1000, "verbose": 0}
+        network(name, paths.size).fit(x, y, callbacks=Turns(), **fit)
 
 
 class Worker:
@@ -90,12 +102,20 @@ class Worker:
         self.process = multiprocessing.get_context("spawn").Process(target=serve, args=(kind, folder, theirs))
         self.process.start()
 
-    def turn(self, *asked):
-        """Seconds of a stretch, and those of the processors."""
-        before = processors(self.process.pid)
+    def begin(self, *asked):
+        """Begin a training."""
         self.pipe.send(asked)
+
+    def turn(self, steps):
+        """Seconds of a stretch of so many steps, and those of the processors."""
+        before = processors(self.process.pid)
+        self.pipe.send(steps)
         seconds = self.pipe.recv()
         return seconds, processors(self.process.pid) - before
+
+    def end(self):
+        """End the training."""
+        self.pipe.send(0)
 
     def close(self):
         self.pipe.send(None)
@@ -114,28 +134,32 @@ def write(folder, n):
         (folder / "done").touch()
 
 
-def measure(kind, folder, turns, steps):
+def measure(kind, folder, turns, steps, names):
     """Print what one source takes."""
     alone = Worker(kind, folder)
     memory = Worker("zeros" if kind == "memmap" else "memory", folder)
-    for name in NETWORKS:
-        # Of the heavy network fewer steps take as long.
-        stretch = steps if name == "light" else max(steps // 8, 2)
+    for name in names:
         for order in ORDERS if kind == "memmap" else ("shuffled", "in order"):
-            beside = order if order != "exact" else "shuffled"
-            ratios, most = [], 0
-            for number in range(turns + 1):
+            alone.begin(name, order)
+            memory.begin(name, "in order" if order == "in order" else "shuffled")
+            turns_made, most = [], 0
+            for _ in range(turns + 1):
                 with Watch(alone.process.pid) as watch:
-                    one = alone.turn(name, order, stretch)
-                    most = max(most, watch._most, anonymous(alone.process.pid))
-                other = memory.turn(name, beside if beside != "blocks" else "shuffled", stretch)
-                if number:  # the first is to warm up
-                    ratios.append([b / a for a, b in zip(one, other, strict=True)])
-            clock, spent = (statistics.median(column) for column in zip(*ratios, strict=True))
+                    one = alone.turn(steps)
+                most = max(most, watch._most, anonymous(alone.process.pid))
+                turns_made.append((one, memory.turn(steps)))
+            alone.end()
+            memory.end()
+            # The first is to warm up.
+            clock, spent = (
+                statistics.median(other[which] / one[which] for one, other in turns_made[1:])
+                for which in (0, 1)
+            )
+            cost = statistics.median(one[1] - other[1] for one, other in turns_made[1:]) / (steps * BATCH)
             print(
-                f"{kind}, {name} network, {order}: {clock:.2f} of the speed in memory by the clock, {spent:.2f} by "
-                f"the processors; at most {most / 2**20:.0f} MiB anonymous; "
-                f"{stretch * BATCH / statistics.median([one[0]]):.0f} images a second",
+                f"{kind}, {name} network, {order}: {clock:.2f} of the speed in memory by the clock, {spent:.2f} "
+                f"by the processors ({cost * 1e6:.0f} µs an image); at most {most / 2**20:.0f} MiB anonymous; "
+                f"{steps * BATCH / one[0]:.0f} images a second",
                 flush=True,
             )
     alone.close()
@@ -148,12 +172,11 @@ def main():
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--steps", type=int, default=120, help="batches of 64 in a turn")
     parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
+    parser.add_argument("--networks", nargs="*", default=[*NETWORKS], choices=NETWORKS)
     given = parser.parse_args()
     write(given.folder, 2 * GB // (stored.SIDE**2 * 3))
-    with contextlib.suppress(AttributeError):
-        print(f"{len(os.sched_getaffinity(0))} processors")
     for kind in given.kinds:
-        measure(kind, given.folder, given.turns, given.steps)
+        measure(kind, given.folder, given.turns, given.steps, given.networks)
 
 
 if __name__ == "__main__":

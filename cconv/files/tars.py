@@ -7,7 +7,6 @@ must be whole, and each sample have one image and its label.
 import json
 import os
 import re
-import tarfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -53,7 +52,9 @@ def samples(path: Path, image: str | None, label: str | None) -> Iterator[Sample
     OSError, ValueError
         For a file that is not whole, and for samples that are not; with the path, and the key.
     """
-    with open_regular(path) as file, reading(path, "a tar file of whole samples", tarfile.TarError):
+    from tarfile import TarError  # slow to import, and seldom needed
+
+    with open_regular(path) as file, reading(path, "a tar file of whole samples", TarError):
         key, found, seen = None, dict[str, Place](), set[str]()
         for name, place in _members(file):
             match = NAME.fullmatch(name)
@@ -79,12 +80,14 @@ def samples(path: Path, image: str | None, label: str | None) -> Iterator[Sample
 
 def _members(file: BinaryIO) -> Iterator[tuple[str, Place]]:
     """Yield the names and places of the files in a tar file; ValueError where it is damaged or cut off."""
+    from tarfile import BLOCKSIZE, TarFile
+
     total, begin = os.fstat(file.fileno()).st_size, file.read(6)
     for magic, kind in PACKED.items():
         if begin.startswith(magic):
             raise ValueError(f"it is packed by {kind}, and images in it cannot be found: unpack it first")
     file.seek(0)
-    tar: Any = tarfile.TarFile(fileobj=file)
+    tar: Any = TarFile(fileobj=file)
     before = -1
     while (member := tar.next()) is not None:
         tar.members.clear()  # which would grow with the file
@@ -97,7 +100,7 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, Place]]:
             yield member.name, Place(member.offset_data, member.size)
     file.seek(tar.offset)
     rest = file.read(LONGEST_END)
-    if len(rest) < tarfile.BLOCKSIZE:
+    if len(rest) < BLOCKSIZE:
         raise ValueError(f"it is cut off behind byte {tar.offset}: it must end with a block of zeros")
     if rest.strip(b"\0") or file.read(1):
         raise ValueError(f"it is damaged at byte {tar.offset}: there is no header")

@@ -80,11 +80,12 @@ class Blocks:
         """Return the order in which an epoch visits the samples: a permutation of ``range(n)``."""
         runs = epoch_order(seed, epoch, len(self._starts))
         starts, sizes = self._starts[runs], np.diff(self._starts, append=self.n)[runs]
-        order = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(self.n)
-        keys = seeds.bits(seed, SHUFFLE, (1 << 32, epoch)).random_raw(self.n)
+        order = np.repeat(starts - np.cumsum(sizes) + sizes, sizes)  # less the place itself
+        bits = seeds.bits(seed, SHUFFLE, (1 << 32, epoch))
         for begin in range(0, self.n, self.size):
-            block = slice(begin, begin + self.size)
-            order[block] = order[block][np.argsort(keys[block], kind="stable")]
+            block = order[begin : begin + self.size]
+            block += np.arange(begin, begin + len(block))
+            block[:] = block[np.argsort(bits.random_raw(len(block)), kind="stable")]
         return order
 
 
