@@ -22,13 +22,14 @@ from benchmarks.sources import Watch, anonymous, processors
 
 BATCH = 64
 GB = 10**9
-NETWORKS = {"light": (4, 16), "usual": (2, 16)}  # strides and filters of the first convolution
+# Strides and filters of the first convolution.
+NETWORKS = {"light": (4, 16), "usual": (2, 16), "heavy": (1, 8)}
 KINDS = ["memmap", "h5py", "zarr"]
 ORDERS = {"shuffled": True, "exact": "exact", "blocks": "blocks", "in order": False}
 
 
 def network(name, size):
-    """A small network: of little work for so many bytes, and of what is usual."""
+    """A small network, of more or less work for so many bytes."""
     from cconv import Sequential, layers
 
     strides, filters = NETWORKS[name]
@@ -156,10 +157,10 @@ def measure(kind, folder, turns, steps, names):
                 for which in (0, 1)
             )
             cost = statistics.median(one[1] - other[1] for one, other in turns_made[1:]) / (steps * BATCH)
+            speed = f"{clock:.2f} of the speed in memory by the clock, {spent:.2f} by the processors"
             print(
-                f"{kind}, {name} network, {order}: {clock:.2f} of the speed in memory by the clock, {spent:.2f} "
-                f"by the processors ({cost * 1e6:.0f} µs an image); at most {most / 2**20:.0f} MiB anonymous; "
-                f"{steps * BATCH / one[0]:.0f} images a second",
+                f"{kind}, {name} network, {order}: {speed} ({cost * 1e6:.0f} µs an image); at most "
+                f"{most / 2**20:.0f} MiB anonymous; {steps * BATCH / one[0]:.0f} images a second",
                 flush=True,
             )
     alone.close()

@@ -15,13 +15,11 @@ from cconv.arguments.serializable import custom_object_scope, register_serializa
 from cconv.models import diagram
 from cconv.seeds import set_random_seed
 from cconv.utils.augmented import Augmented
-from cconv.utils.folder_images import FolderImages
 from cconv.utils.folders import image_dataset_from_directory
+from cconv.utils.image_rows import FolderImages, ParquetImages, TarImages
 from cconv.utils.images import array_to_img, img_to_array, load_img, save_img
-from cconv.utils.parquet_images import ParquetImages
 from cconv.utils.py_dataset import PyDataset, Sequence
 from cconv.utils.relevance import class_activation_map, occlusion_map
-from cconv.utils.tar_images import TarImages
 
 __all__ = [
     "Augmented",
