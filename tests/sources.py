@@ -16,7 +16,8 @@ class OnDisk:
         return len(self._array)
 
     def __getitem__(self, rows):
-        if self.takes_rows and not isinstance(rows, slice):
+        if self.takes_rows:
+            assert isinstance(rows, np.ndarray), "numbers, as it says"
             assert np.all(np.diff(rows) > 0), "rising"
             self.reads += [(row, row + 1) for row in rows.tolist()]
             return self._array[rows]

@@ -86,7 +86,9 @@ class Stored:
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Return these samples, read now."""
         start, stop, _ = rows.indices(len(self))
-        return self._read(slice(self._start + start, self._start + stop), stop - start, start, stop)
+        first, last = self._start + start, self._start + stop
+        asked = np.arange(first, last) if self.picks else slice(first, last)
+        return self._read(asked, stop - start, start, stop)
 
     def read(self, rows: np.ndarray, room: np.ndarray, places: np.ndarray) -> None:
         """Read the samples that have these rising numbers into these places of `room`."""
