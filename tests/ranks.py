@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import resuming
+from sources import OnDisk
 
 from cconv import set_num_threads
 from cconv.callbacks import BackupAndRestore, Callback
+from cconv.inputs import orders
 from cconv.layers import (
     Add,
     BatchNormalization,
@@ -58,18 +60,28 @@ def bits(model, history):
     return found.hexdigest()
 
 
-def train(folder, optimizer="accumulating", ranks=None, keep=False, **options):
-    """Return the bits of a training on a mapped file."""
+def train(folder, optimizer="accumulating", ranks=None, keep=False, x=None, **options):
+    """Return the bits of a training on a mapped file, or on the rows of another object."""
     folder.mkdir(exist_ok=True)
     model = resuming.network(optimizer)
     calls = resuming.callbacks(folder, optimizer, scheduled=True)
     if keep:
         calls += [Keeps(folder), BackupAndRestore(folder / "backup", save_freq=4)]
-    x = np.load(folder.parent / "x.npy", mmap_mode="r")
+    x = np.load(folder.parent / "x.npy", mmap_mode="r")[:N] if x is None else x
     given = {"batch_size": 17, "epochs": 2, "shards": 8, "verbose": 0, "callbacks": calls} | options
     validation = resuming.X[120:], resuming.Y[120:]
-    history = model.fit(x[:N], resuming.Y[:N], validation_data=validation, distributed=ranks, **given)
+    history = model.fit(x, resuming.Y[:N], validation_data=validation, distributed=ranks, **given)
     return bits(model, history)
+
+
+def train_rows(folder, shuffle, ranks=None):
+    """Return the bits of a training on rows that are not in memory, of which a rank reads its own."""
+    x = OnDisk(resuming.X[:N], picks=True)
+    kept, orders.BLOCK_BYTES = orders.BLOCK_BYTES, 40 * resuming.X[0].nbytes
+    found = train(folder, ranks=ranks, x=x, shuffle=shuffle)
+    orders.BLOCK_BYTES = kept
+    assert len(x.reads) <= 2 * (N if ranks is None else N // ranks.size + N // 17 + 1)
+    return found
 
 
 def graph():
@@ -164,6 +176,8 @@ def main():
         if size > 1:
             found[f"means on {size} ranks"] = train(place, "means", ranks)
             found[f"graph on {size} ranks"] = train_graph(ranks)
+            found[f"blocks on {size} ranks"] = train_rows(place, "blocks", ranks)
+            found[f"exact on {size} ranks"] = train_rows(place, "exact", ranks)
     everybody = world.gather(found)
     if not world.rank:
         print(json.dumps(everybody))

@@ -6,15 +6,21 @@ import numpy as np
 class OnDisk:
     """An array as h5py has it: slices alone, of at most so many samples; counts its reads."""
 
-    def __init__(self, array, chunks=None, most=None):
+    def __init__(self, array, chunks=None, most=None, picks=False):
         self._array, self.chunks, self.most = array, chunks, most or len(array)
         self.shape, self.dtype = array.shape, array.dtype
+        self.takes_rows = picks
         self.reads = []
 
     def __len__(self):
         return len(self._array)
 
     def __getitem__(self, rows):
+        if self.takes_rows:
+            assert isinstance(rows, np.ndarray), "numbers, as it says"
+            assert np.all(np.diff(rows) > 0), "rising"
+            self.reads += [(row, row + 1) for row in rows.tolist()]
+            return self._array[rows]
         assert isinstance(rows, slice), "one slice of samples at a time"
         assert rows.step in (None, 1)
         assert 0 <= rows.start < rows.stop <= len(self), "inside of the array"

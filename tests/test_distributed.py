@@ -38,10 +38,11 @@ def test_bits_do_not_depend_on_the_number_of_ranks(tmp_path):
     ranks.save_data(tmp_path)
     alone = ranks.train(tmp_path / "alone")
     others = {"means": ranks.train(tmp_path / "means", "means"), "graph": ranks.train_graph()}
+    others["blocks"] = ranks.train_rows(tmp_path / "blocks", "blocks")
     done = mpiexec(4, PROGRAM, tmp_path)
     assert done.returncode == 0, done.stderr
     for found in json.loads(done.stdout):
-        assert len(found) == 11
+        assert len(found) == 15
         for name, bits in found.items():
             assert bits == others.get(name.split()[0], alone), name
 

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "dask": {"distributed.predicting"},
     "distributed": {"distributed.searching"},
     "joblib": {"distributed.searching", "distributed.tasks"},
+    "pyarrow": {"files.parquet"},
 }
 
 

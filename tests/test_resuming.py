@@ -11,7 +11,7 @@ from resuming import OPTIMIZERS, X, Y, network, train
 
 from cconv import set_num_threads
 from cconv.callbacks import BackupAndRestore, Callback
-from cconv.inputs.stored import Blocks
+from cconv.inputs.orders import Blocks
 from cconv.layers import RandomFlip
 from cconv.utils import Augmented, PyDataset
 
@@ -235,8 +235,8 @@ def test_arrays_in_part(tmp_path, steps, shuffle):
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_arrays_that_are_not_in_memory(tmp_path, monkeypatch, shuffle):
-    monkeypatch.setattr("cconv.inputs.stored.BLOCK_BYTES", 40 * X[0].nbytes)
-    assert Blocks(120, 16, X[0].nbytes, 1).size < 120
+    monkeypatch.setattr("cconv.inputs.orders.BLOCK_BYTES", 40 * X[0].nbytes)
+    assert Blocks(120, 16, X[0].nbytes).size < 120
 
     def trained(dies=None):
         model = network()

@@ -4,11 +4,12 @@ They become bytes of grey, RGB or RGBA. 16 bits a channel become 8. Transparent 
 RGBA is asked for. A picture is turned as the camera noted it. It is only unpacked if its size is acceptable.
 """
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -59,6 +60,16 @@ def read_picture(
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+def decode_picture(data: bytes, name: str, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the pixels of a picture that is in memory, as `read_picture` does; `name` begins the errors.
+
+    For threads: warnings are silenced for a whole process, so Pillow's are not silenced here.
+    """
+    with _opened_in(io.BytesIO(data), name) as image:
+        pixels = _pixels(image, MODES[channels], size)
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
 def look(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
     """Return the size (h, w) of a picture, and whether it has colours, without unpacking it.
 
@@ -75,18 +86,22 @@ def look(path: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> "Iterator[Image]":
-    """Open a picture without unpacking its pixels, and name the file in all errors."""
+    """Open a picture, none of whose pixels is unpacked yet, and name the file in all errors."""
+    with open_regular(path) as file, warnings.catch_warnings():
+        # Of what does not belong to the picture, and of a size that is checked here.
+        warnings.simplefilter("ignore")
+        with _opened_in(file, path) as image:
+            yield image
+
+
+@contextmanager
+def _opened_in(file: BinaryIO, path: str | os.PathLike[str]) -> "Iterator[Image]":
+    """Open the picture of an open file, which errors call `path`."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ImportError(f"{path}: reading pictures needs Pillow: pip install 'cconv[data]'") from error
-    with (
-        open_regular(path) as file,
-        reading(path, "a readable picture", Image.DecompressionBombError),
-        warnings.catch_warnings(),
-    ):
-        # Warnings about content outside of the picture, and about its size, which is checked here.
-        warnings.simplefilter("ignore")
+    with reading(path, "a readable picture", Image.DecompressionBombError):
         if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
             png.check(file, check_size)  # Pillow believes a PNG more than it should
         file.seek(0)

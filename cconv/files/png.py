@@ -52,8 +52,8 @@ def _size(file: BinaryIO) -> tuple[tuple[int, int], bytes]:
 
 
 def _check_parts(file: BinaryIO) -> None:
-    """Refuse parts that are longer than the file, for which Pillow would allocate memory; then rewind."""
-    size, at, kind = os.fstat(file.fileno()).st_size, len(SIGNATURE), b""
+    """Refuse parts that are longer than the file, for which Pillow would take memory; go to the beginning."""
+    size, at, kind = file.seek(0, os.SEEK_END), len(SIGNATURE), b""
     while at < size and kind != b"IEND":
         file.seek(at)
         head = read_exactly(file, 8)

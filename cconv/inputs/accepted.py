@@ -1,5 +1,6 @@
 """What a model accepts: the checks of samples, targets and weights, once, before the first batch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -8,13 +9,16 @@ import numpy as np
 
 from cconv.engine.plan import each_of
 from cconv.geometry.layout import channels_hint
+from cconv.inputs import orders
 from cconv.inputs.batches import Batches
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front
 from cconv.inputs.joined import Columns, joined
+from cconv.inputs.mapped import map_of
 from cconv.inputs.rows import Rows, rows_of
-from cconv.inputs.stored import Blocks, Stored, StoredColumn
+from cconv.inputs.stored import Stored
 from cconv.inputs.targets import Exit
+from cconv.inputs.windows import StoredColumn
 
 
 class Data(NamedTuple):
@@ -43,6 +47,31 @@ class Data(NamedTuple):
             return column.part(start, stop) if isinstance(column, Stored) else column[start:stop]
 
         return Data(rows_of(self.x), rows_of(self.y), rows_of(self.weight))
+
+    def stored(self) -> list[Stored]:
+        """Return all that is not in memory."""
+        return [rows for column in self for rows in each_of(column) if isinstance(rows, Stored)]
+
+    def read_by_slices(self, where: str) -> "Data":
+        """Return the same with files that are mapped read slice by slice."""
+
+        def read_of(column: Any) -> Any:
+            if isinstance(column, tuple):
+                return tuple([read_of(each) for each in column])
+            mapped = isinstance(column, np.ndarray) and map_of(column) is not None
+            return Stored(where, "x", column) if mapped else column
+
+        return Data(*map(read_of, self))
+
+
+class How(NamedTuple):
+    """How rows are shuffled, and how many bytes of those that are not in memory are read ahead.
+
+    Without `mixing` all samples are mixed; those that are not in memory by blocks.
+    """
+
+    mixing: str | None = None
+    ahead: int | None = None
 
 
 class Structure(Protocol):
@@ -177,14 +206,19 @@ class Boundary:
         targets = exit.targets(y, n)
         return Data(x, targets, exit.weights(targets, n, sample_weight, class_weight))
 
-    def batches(self, data: Data, batch_size: int, training: bool = False) -> Batches:
+    def batches(self, data: Data, batch_size: int, training: bool = False, how: How | None = None) -> Batches:
         """Return the data cut into batches."""
-        blocks = _blocks_of(data, batch_size)
+        how = how or How()
+        if how.mixing == orders.BLOCKS:
+            data = data.read_by_slices(self.where)
+        stored = data.stored()
+        in_blocks = how.mixing == orders.BLOCKS or (stored and how.mixing is None)
+        blocks = _blocks_of(data, batch_size) if in_blocks else None
+        budget = _budget(stored, how.ahead, blocks)
 
         def column(rows: Rows, dtype: np.dtype, channels_first: bool = self.channels_first) -> Column:
             if isinstance(rows, Stored):
-                assert blocks is not None
-                return StoredColumn(rows, batch_size, dtype, channels_first, blocks)
+                return StoredColumn(rows, batch_size, dtype, channels_first, budget)
             return Column(rows, batch_size, dtype, channels_first)
 
         def columns(rows: Any, make: Any) -> Any:
@@ -217,10 +251,20 @@ def read(where: str, inputs: Structure, x: Any, may_be_empty: bool = False) -> A
     )
 
 
-def _blocks_of(data: Data, batch_size: int) -> Blocks | None:
-    """Return how to read the data that are not in memory; None if all are in memory."""
-    stored = [rows for column in data for rows in each_of(column) if isinstance(rows, Stored)]
-    if not stored:
-        return None
+def _blocks_of(data: Data, batch_size: int) -> orders.Blocks:
+    """Return how samples are shuffled by blocks: where they and their targets are is no part of it."""
+    inputs = each_of(data.x)
+    sample_bytes = sum(math.prod(rows.shape[1:]) * rows.dtype.itemsize for rows in inputs)
+    chunks = [rows.chunks for rows in inputs if isinstance(rows, Stored) and rows.chunks is not None]
+    return orders.Blocks(
+        data.n, max(min(batch_size, data.n), 1), max(sample_bytes, 1), chunks[0] if chunks else None
+    )
+
+
+def _budget(stored: list[Stored], ahead: int | None, blocks: orders.Blocks | None) -> int:
+    """Return how many samples are read ahead: whole blocks, if there are blocks and one fits."""
+    if ahead is None and blocks is not None:
+        return blocks.size
     sample_bytes = sum(column.sample_bytes for column in stored)
-    return Blocks(data.n, max(min(batch_size, data.n), 1), sample_bytes, stored[0].chunk)
+    budget = (orders.BLOCK_BYTES if ahead is None else ahead) // max(sample_bytes, 1)
+    return budget if blocks is None or budget < blocks.size else budget // blocks.size * blocks.size

@@ -1,9 +1,10 @@
-"""A thread that does the next piece of work while the caller uses the last result."""
+"""A thread that does the next pieces of work while the caller uses what the last one gave."""
 
 import contextvars
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from cconv.arguments.control import controlled
 
 
 class Background:
-    """One thread that does one piece of work ahead.
+    """One thread, which does what was begun piece by piece.
 
     Results are the same with and without the thread. Where no thread can be started, and in a process that
     was forked since `begin`, `take` does the work itself. Kernels that the work calls run serially, so
@@ -37,8 +38,7 @@ class Background:
         self._work = work
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._begun = self._ended = 0  # numbers of pieces; equal if there is nothing to take
-        self._given: tuple[Any, ...] = ()
+        self._begun: deque[tuple[Any, ...]] = deque()  # what has not been taken
         self._process = os.getpid()
         self._thread: threading.Thread | None = threading.Thread(
             target=_serve, args=(work, self._jobs, self._results), name="cconv batches", daemon=True
@@ -52,20 +52,18 @@ class Background:
         return self._thread is not None and os.getpid() == self._process
 
     def begin(self, *given: Any) -> None:
-        """Start ``work(*given)``; the previous result must have been taken or forgotten."""
-        self._begun += 1
-        self._given = given
+        """Start on ``work(*given)``, as soon as what was begun before is done."""
+        self._begun.append(given)
         if self._runs():
             # The caller's context, such as np.errstate, holds for the work too.
             self._jobs.put((contextvars.copy_context(), given))
 
     def take(self) -> Any:
-        """Wait for the result of the work that was begun, and return it."""
+        """Return the result of what was begun first of what is not taken, as soon as there is one."""
+        given = self._begun.popleft()
         if not self._runs():
-            self._ended = self._begun
-            return self._work(*self._given)
+            return self._work(*given)
         result, error = self._results.get()
-        self._ended += 1
         if error is not None:
             try:
                 raise error
@@ -73,14 +71,18 @@ class Background:
                 del error  # avoids a cycle: the error's traceback refers to this frame
         return result
 
+    def ready(self) -> bool:
+        """Whether `take` need not wait."""
+        return self._runs() and not self._results.empty()
+
     def forget(self) -> None:
-        """Wait for the end of work whose result was not taken, if any, and drop the result."""
-        if self._runs() and self._ended != self._begun:
+        """Wait for the end of what was begun and not taken, if there is such, and drop its results."""
+        for _ in range(len(self._begun) if self._runs() else 0):
             self._results.get()
-        self._ended = self._begun
+        self._begun.clear()
 
     def close(self) -> None:
-        """End the thread after its current piece of work."""
+        """End the thread, after what was begun."""
         thread, running, self._thread = self._thread, self._runs(), None
         if thread is not None and running:
             self._jobs.put(None)

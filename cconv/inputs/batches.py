@@ -17,7 +17,7 @@ from cconv.inputs.background import Background
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front, FrontState, _FrontRun
 from cconv.inputs.joined import Columns
-from cconv.inputs.orders import epoch_order
+from cconv.inputs.orders import Blocks, epoch_order
 
 
 class Batch(NamedTuple):
@@ -66,6 +66,10 @@ class Source(Protocol):
     def more(self) -> bool:
         """Whether there is a batch for another epoch; may fetch the first batch to find out."""
 
+    @property
+    def mixing(self) -> str | bool:
+        """How batches are shuffled, for who takes a training up; True: by their numbers."""
+
     def order(self, seed: int, epoch: int) -> Any:
         """Return the shuffled order of epoch `epoch`, as an argument of the method `epoch`."""
 
@@ -96,7 +100,7 @@ class Batches:
     front : Front, optional
         The first layers of the model, as far as they are computed here.
     blocks : Blocks, optional
-        How to read columns that are not in memory.
+        In which order they are shuffled; by default in any.
     """
 
     def __init__(
@@ -107,12 +111,13 @@ class Batches:
         *,
         batch_size: int,
         front: Front | None = None,
-        blocks: Any = None,
+        blocks: Blocks | None = None,
     ) -> None:
         self.columns: tuple[Any, Any, Any] = (x, y, weight)
         self.n: int = len(x.source)
         self.batch_size: int = min(batch_size, self.n)
-        self._blocks = blocks  # for columns that are not in memory
+        self._blocks = blocks
+        self._there = [column for column in self.columns if column is not None]
         self._front = front or Front()
         self._augmented = bool(self._front.augmentations) and len(self) > 1
         self._memory: dict[Any, np.ndarray] = {}
@@ -134,12 +139,17 @@ class Batches:
                 column.follow(before)
 
     def take_part(self, part: Callable[[int], slice] | None) -> None:
-        """Gather only these rows of x of a batch of n samples; ignored for columns that are not in memory."""
-        self._part = None if self._blocks is not None else part
+        """Gather only these rows of x of a batch of n samples."""
+        self._part = part
 
     def more(self) -> bool:
         """Whether there is a batch for another epoch: always."""
         return True
+
+    @property
+    def mixing(self) -> str | bool:
+        """How samples are shuffled."""
+        return True if self._blocks is None else str(self._blocks)
 
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """Return the order in which epoch `epoch` visits the samples: a permutation."""
@@ -150,17 +160,21 @@ class Batches:
     def __enter__(self) -> Self:
         if len(self) > 1 and self._is_work():
             self._background = Background(self._prepared)
+            for column in self._there:
+                column.ahead(True)
         return self
 
     def __exit__(self, *_: object) -> None:
         background, self._background = self._background, None
         if background is not None:
             background.close()
+            for column in self._there:
+                column.ahead(False)
 
     def _is_work(self) -> bool:
         """Whether a thread is worth its cost: there is disk access, or enough work and an idle processor."""
         x = self.columns[0]
-        if x.mapped:
+        if x.mapped or any(column.stored for column in self._there):
             return True
         work = self._augmented or self.batch_size * math.prod(x.shape) >= BACKGROUND_NUMBERS
         return work and threads.one_to_spare()
@@ -178,9 +192,7 @@ class Batches:
         Each is valid until the next one is asked for.
         """
         ahead, begun = self._background, None
-        if self._blocks is not None:
-            self._begin(order)
-            self._pass_by(order, first)
+        self._begin(order, first)
         for number, start in enumerate(range(first * self.batch_size, self.n, self.batch_size)):
             state = self._front.state(self.columns[0].source.dtype.kind, self._augmented)
             slot = 0 if ahead is None else number % 2
@@ -196,21 +208,12 @@ class Batches:
                 ahead.begin(start + self.batch_size, order, 1 - slot, begun)
             yield batch
 
-    def _begin(self, order: np.ndarray | None) -> None:
-        """Announce the epoch's order to columns that are not in memory."""
+    def _begin(self, order: np.ndarray | None, first: int) -> None:
+        """Tell what is not in memory what will be asked for."""
         if self._background is not None:
-            self._background.forget()  # of an interrupted epoch
-        for column in self.columns:
-            if column is not None:
-                column.begin(order)
-
-    def _pass_by(self, order: np.ndarray | None, count: int) -> None:
-        """Read columns that are not in memory up to batch `count`: they must be read in order."""
-        numbers = np.arange(self.n) if order is None else order
-        for start in range(0, min(count * self.batch_size, self.n), self.batch_size):
-            for column in self.columns:
-                if column is not None:
-                    column.gather(numbers[start : start + self.batch_size])
+            self._background.forget()  # of an epoch that was broken off
+        for column in self._there:
+            column.begin(order, first, self._part if column is self.columns[0] else None)
 
     def _prepared(self, start: int, order: np.ndarray | None, slot: int, state: FrontState) -> Batch:
         """Return a batch in the memory of a slot, for this state of the model's front."""

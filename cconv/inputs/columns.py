@@ -1,13 +1,14 @@
 """A column of a data set: samples in memory or in a mapped file, read batch by batch."""
 
 import copy
-import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from cconv.arguments.arrays import aligned_empty
+from cconv.inputs.mapped import Announcer, map_of
 from cconv.ops import images
 
 
@@ -15,13 +16,6 @@ def is_plain(array: np.ndarray) -> bool:
     """Whether NumPy gathers the array's rows without first copying the whole array."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned and array.dtype.isnative
-
-
-def _is_mapped(array: Any) -> bool:
-    """Whether the array is, or is a view of, a file."""
-    while array is not None and not isinstance(array, mmap.mmap):
-        array = getattr(array, "base", None)
-    return array is not None
 
 
 class Column:
@@ -41,7 +35,9 @@ class Column:
     Attributes
     ----------
     mapped : bool
-        Whether the source is a mapped file, read from disk on use.
+        Whether the source is read from disk as it is used.
+    stored : bool
+        Whether it is no array at all: see `windows.StoredColumn`.
 
     Examples
     --------
@@ -51,6 +47,8 @@ class Column:
            [ 0.,  1.]], dtype=float32)
     """
 
+    stored = False
+
     def __init__(self, source: np.ndarray, rows: int, dtype: np.dtype, channels_first: bool = False) -> None:
         if channels_first and source.ndim == 4 and source.shape[1] == 1:
             # With one channel both layouts are the same memory; only the shape differs.
@@ -59,15 +57,25 @@ class Column:
         self.rows: int = min(rows, len(source))
         self.dtype: np.dtype = np.dtype(dtype)
         self.turn: bool = channels_first and source.ndim == 4
-        self.mapped: bool = _is_mapped(source)
+        self.mapped: bool = map_of(source) is not None
         shape = source.shape[1:]
         self.shape: tuple[int, ...] = (*shape[1:], shape[0]) if self.turn else shape
         # Columns that stay integers are small: usually one number per sample.
         self._bytes = images.rows_of(source) if self.dtype.kind == "f" else None
         self._memory: dict[Any, np.ndarray] = {}
+        self._announcer = Announcer.of(source) if self.mapped else None
 
-    def begin(self, order: np.ndarray | None) -> None:
-        """Begin an epoch in that order; nothing to do for samples in memory."""
+    def ahead(self, begin: bool) -> None:
+        """Begin to read ahead of the batches, or end that: little to do where samples are at hand."""
+        if self._announcer is not None and not begin:
+            self._announcer.begin(mixed=False)
+
+    def begin(
+        self, order: np.ndarray | None, first: int = 0, part: Callable[[int], slice] | None = None
+    ) -> None:
+        """Begin an epoch in that order at batch `first`; of each batch these rows will be asked for."""
+        if self._announcer is not None:
+            self._announcer.begin(mixed=order is not None)
 
     def slice(
         self,
@@ -93,7 +101,9 @@ class Column:
     def gather(
         self, order: np.ndarray, slot: int = 0, rescale: tuple[float, float] | None = None
     ) -> np.ndarray:
-        """Return the samples with these numbers; the next batch in the same slot overwrites them."""
+        """Return the samples with these numbers; the memory is overwritten by the next batch of that slot."""
+        if self._announcer is not None:
+            self._announcer.announce(order)
         if self._bytes is not None:
             return self._converted(self._bytes, order, len(order), slot, rescale)
         source = self.source

@@ -24,6 +24,7 @@ class Fed:
     """
 
     n: int | None = None
+    mixing: str | bool = True
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Several columns of a data set, one for each input or output of a model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ class Columns:
 
     Attributes
     ----------
-    mapped : bool
-        Whether a column is a mapped file, read from disk on use.
+    mapped, stored : bool
+        Whether one of them is.
     shape : tuple of int
         Shape (numbers in a sample,), over all columns.
 
@@ -36,13 +36,22 @@ class Columns:
         there = [column for column in columns if column is not None]
         self.source: Any = there[0].source
         self.mapped: bool = any(column.mapped for column in there)
+        self.stored: bool = any(column.stored for column in there)
         self.shape: tuple[int, ...] = (sum(int(np.prod(column.shape)) for column in there),)
 
-    def begin(self, order: np.ndarray | None) -> None:
-        """Begin an epoch in that order."""
+    def ahead(self, begin: bool) -> None:
+        """Begin to read ahead of the batches, or end that."""
         for column in self._columns:
             if column is not None:
-                column.begin(order)
+                column.ahead(begin)
+
+    def begin(
+        self, order: np.ndarray | None, first: int = 0, part: Callable[[int], slice] | None = None
+    ) -> None:
+        """Begin an epoch in that order; see `Column.begin`."""
+        for column in self._columns:
+            if column is not None:
+                column.begin(order, first, part)
 
     def slice(
         self,

@@ -59,6 +59,11 @@ class Paced:
         """Whether there is a batch for another epoch: always."""
         return True
 
+    @property
+    def mixing(self) -> str | bool:
+        """How samples are shuffled."""
+        return self._batches.mixing
+
     def order(self, seed: int, epoch: int) -> Any:
         """Return the order of a pass that begins with this epoch."""
         self._asked = epoch

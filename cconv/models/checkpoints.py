@@ -49,8 +49,9 @@ class Progress:
         self.logs: dict[str, float] = {}
 
     def data(self) -> dict[str, Any]:
-        """Return what must be equal in other data for their batches to have the same numbers."""
-        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": self.shuffle}
+        """Return by what data are known that number their batches as these do."""
+        shuffled = self.source.mixing if self.shuffle else False
+        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": shuffled}
 
     def states(self) -> Iterator[tuple[str, int, Any]]:
         """Yield the callbacks that may have a state: class name, number within the class, callback."""

@@ -7,16 +7,18 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cconv.arguments.claims import builders
 from cconv.arguments.numbers import positive_int
 from cconv.geometry.layout import naming_channels_first
-from cconv.inputs.accepted import Boundary, Data, read
+from cconv.inputs.accepted import Boundary, Data, How, read
 from cconv.inputs.batches import Source
 from cconv.inputs.fed import Fed
 from cconv.inputs.feeds import feed_of
 from cconv.inputs.front import Front, front_of
 from cconv.inputs.kinds import ARRAY, STORED, item_of, kind_of
-from cconv.inputs.orders import split_tail
+from cconv.inputs.orders import BLOCKS, EXACT, split_tail
 from cconv.inputs.paced import Paced
 from cconv.inputs.targets import Exit
 from cconv.losses.joint import parts_of
@@ -44,6 +46,7 @@ class Purpose(NamedTuple):
     training: bool = False
     labelled: bool = True
     again: bool = False  # every epoch begins with the first batch
+    how: How = How()
 
 
 TRAINING, VALIDATION = Purpose("steps_per_epoch", training=True), Purpose("validation_steps", again=True)
@@ -177,7 +180,7 @@ class Feeder(Network):
     ) -> Source:
         """Return the source of batches of arrays."""
         rows = self._inference_batch(boundary.where, batch_size)
-        batches = boundary.batches(data, rows, purpose.training)
+        batches = boundary.batches(data, rows, purpose.training, purpose.how)
         return batches if steps is None else Paced(batches, steps, boundary.where, purpose.again)
 
     def _fed(
@@ -185,7 +188,9 @@ class Feeder(Network):
     ) -> Fed:
         """Return the source for an object that makes batches."""
         kind = type(given.x).__name__
-        rows = "validation_batch_size" if purpose is VALIDATION else "batch_size"
+        rows = "validation_batch_size" if purpose.steps_name == VALIDATION.steps_name else "batch_size"
+        if purpose.training:
+            _check_how(where, kind, purpose.how)
         for name, value in (("y", given.y), ("sample_weight", given.weight), (rows, batch_size)):
             if value is not None:
                 told = "has batches of its own size" if name == rows else f"gives {name} with its batches"
@@ -202,9 +207,16 @@ class Feeder(Network):
         return source
 
     def _sources(
-        self, where: str, given: Given, batch_size: int | None, steps: int | None, validation: Validation
+        self,
+        where: str,
+        given: Given,
+        batch_size: int | None,
+        steps: int | None,
+        validation: Validation,
+        how: How,
     ) -> tuple[Source, Source | None]:
-        """Return the sources of the training data and, if there are any, of the validation data."""
+        """Return the batches of the training data and, if there are any, of the validation data."""
+        training, seeing = TRAINING._replace(how=how), VALIDATION._replace(how=How(ahead=how.ahead))
         rows = 32 if batch_size is None else batch_size
         if kind_of(given.x) in (ARRAY, STORED):
             boundary, samples = self._boundary(where, given.x)
@@ -212,13 +224,13 @@ class Feeder(Network):
             n = kept = data.n
             if validation.data is None:
                 kept = split_tail(where, validation.split, n)
-            train: Source = self._cut(boundary, data.part(0, kept), rows, steps, TRAINING)
+            train: Source = self._cut(boundary, data.part(0, kept), rows, steps, training)
             if kept < n:
                 # As in Keras, class weights are for training only: validation samples have just their own
                 # weights.
                 tail = boundary.data(samples, given.y, given.weight).part(kept, n)
                 return train, self._cut(
-                    boundary, tail, validation.batch_size or rows, validation.steps, VALIDATION
+                    boundary, tail, validation.batch_size or rows, validation.steps, seeing
                 )
         else:
             if validation.split and validation.data is None:
@@ -226,13 +238,36 @@ class Feeder(Network):
                     f"{where}: validation_split must be 0 where x is a {type(given.x).__name__}, of which no "
                     f"samples can be set apart: give validation_data"
                 )
-            train = self._source(where, given, batch_size, steps, TRAINING)
+            train = self._source(where, given, batch_size, steps, training)
         if validation.data is None:
             return train, None
         other, seen = validation.given(where), validation.batch_size
         if seen is None and kind_of(other.x) in (ARRAY, STORED):
             seen = rows
-        return train, self._source(f"{where}: validation_data", other, seen, validation.steps, VALIDATION)
+        return train, self._source(f"{where}: validation_data", other, seen, validation.steps, seeing)
+
+
+def shuffling(where: str, value: Any) -> tuple[bool, str | None]:
+    """Return whether `fit` shuffles, and by which way, if one is asked for."""
+    if isinstance(value, str) and value in (EXACT, BLOCKS):
+        return True, value
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{where}: shuffle must be True or False, {EXACT!r} or {BLOCKS!r}, got {value!r}")
+    return bool(value), None
+
+
+def _check_how(where: str, kind: str, how: How) -> None:
+    """Refuse what is for rows of an object that makes batches."""
+    if how.mixing is not None:
+        raise ValueError(
+            f"{where}: shuffle must be True or False where x is a {kind}, which gives batches and no rows, "
+            f"got {how.mixing!r}"
+        )
+    if how.ahead is not None:
+        raise ValueError(
+            f"{where}: prefetch_bytes must not be given where x is a {kind}, whose batches are made ahead by "
+            f"its own workers, got {how.ahead}"
+        )
 
 
 def optional_count(where: str, name: str, value: Any) -> int | None:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int, positive_int
 from cconv.arguments.overrides import check_object
 from cconv.callbacks import BackupAndRestore, Callback, History, ProgressBar, flat
+from cconv.inputs.accepted import How
 from cconv.inputs.batches import Source
 from cconv.models import checkpoints, ranked
 from cconv.models.checkpoints import Checkpoint, Progress
-from cconv.models.feeding import Given, Validation, optional_count
+from cconv.models.feeding import Given, Validation, optional_count, shuffling
 from cconv.models.files import Path, named_params
 from cconv.models.predicting import verbosity_of
 from cconv.models.sharding import WHOLE, check_layers, sharding_of
@@ -43,7 +43,7 @@ class Trainer(Stepper):
         callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
@@ -55,6 +55,7 @@ class Trainer(Stepper):
         resume_from: Path | None = None,
         shards: int = 1,
         distributed: Any = None,
+        prefetch_bytes: int | None = None,
     ) -> History:
         """Train the model.
 
@@ -81,10 +82,12 @@ class Trainer(Stepper):
         validation_split : float
             In [0, 1): the fraction of samples, taken from the end, that is used for validation.
         validation_data : (x, y) or (x, y, sample_weight), or what gives batches, optional
-            Evaluated after every epoch; used instead of `validation_split`.
-        shuffle : bool
-            Visit the samples (or numbered batches) in a new order each epoch, which depends on the model's
-            seed and on the number of epochs so far.
+            Evaluated after every epoch; comes before `validation_split`.
+        shuffle : bool, "exact" or "blocks"
+            Visit the samples, or the batches that have numbers, in another order each epoch, which depends on
+            the model's seed and on how many epochs it has seen. "exact" is any order of samples, True for
+            arrays in memory and mapped files; "blocks" one in which runs of samples are read as they lie, for
+            slow disks, True for all else that has rows.
         class_weight : dict of int to float, optional
             Weight of each class in the loss; 1 for classes that are not named. Not for several outputs.
         sample_weight : array of shape (n,), or (n, h, w) for images of outputs, optional
@@ -111,6 +114,9 @@ class Trainer(Stepper):
         distributed : cconv.distributed.MPI, optional
             The processes that train together: every one calls `fit` with the same arguments. Their number is
             a power of two that divides `shards`. Rank 0 calls the callbacks and prints.
+        prefetch_bytes : int, optional
+            How much of data that are not in memory is read ahead, by default 64 MB; at least a batch is. The
+            result does not depend on it.
 
         Returns
         -------
@@ -141,7 +147,9 @@ class Trainer(Stepper):
             optional_count(where, "validation_batch_size", validation_batch_size),
             optional_count(where, "validation_steps", validation_steps),
         )
-        shuffle, verbosity = arguments.flag(where, "shuffle", shuffle), verbosity_of(where, verbose)
+        mixed, mixing = shuffling(where, shuffle)
+        how = How(mixing, optional_count(where, "prefetch_bytes", prefetch_bytes))
+        verbosity = verbosity_of(where, verbose)
         for thing in (self, *self._items, *self._layers):
             check_object(thing)
         others, backup = _backup_of(where, callbacks)
@@ -153,7 +161,7 @@ class Trainer(Stepper):
             checkpoints.seeded(self, saved)
             ranked.seeded(self, ranks)
             given = Given(x, y, sample_weight, class_weight)
-            train, validation = self._sources(where, given, batch_size, pace, told)
+            train, validation = self._sources(where, given, batch_size, pace, told, how)
             check_layers(where, sharding, self._layers)
             ranked.begin(where, self, ranks, shards=shards, epochs=(first, last), x=(train.n, train.steps))
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
@@ -172,7 +180,7 @@ class Trainer(Stepper):
             calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
-            self._progress = Progress(train, calls, shuffle, begin, sharding.shards)
+            self._progress = Progress(train, calls, mixed, begin, sharding.shards)
             self._sharding = sharding
             try:
                 if backup is not None or saved is not None:

@@ -16,14 +16,18 @@ from cconv.models import diagram
 from cconv.seeds import set_random_seed
 from cconv.utils.augmented import Augmented
 from cconv.utils.folders import image_dataset_from_directory
+from cconv.utils.image_rows import FolderImages, ParquetImages, TarImages
 from cconv.utils.images import array_to_img, img_to_array, load_img, save_img
 from cconv.utils.py_dataset import PyDataset, Sequence
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
 __all__ = [
     "Augmented",
+    "FolderImages",
+    "ParquetImages",
     "PyDataset",
     "Sequence",
+    "TarImages",
     "array_to_img",
     "class_activation_map",
     "custom_object_scope",
