@@ -1,3 +1,5 @@
+import base64
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -554,7 +556,12 @@ def test_the_diagram_is_a_whole_svg_with_every_layer(tmp_path):
     model = Sequential(layer_chain(), seed=0)
     file = tmp_path / "model.svg"
     drawing = plot_model(model, file)
-    assert file.read_text(encoding="utf-8") == drawing == drawing._repr_svg_()
+    assert file.read_text(encoding="utf-8") == drawing
+    encoded = re.fullmatch(
+        r'<img alt="[^"]+" src="data:image/svg\+xml;base64,([^"]+)" [^>]*>', drawing._repr_html_()
+    )
+    assert base64.b64decode(encoded[1]).decode() == drawing
+    assert repr(drawing) == f"<Drawing: an SVG file of {file.stat().st_size:,} bytes>"
     root, boxes, texts = svg_boxes(drawing)
     assert len(boxes) == 1 + len(model.layers)
     for layer in model.layers:
@@ -596,6 +603,18 @@ def test_shapes_and_names_can_be_left_out():
     assert texts.count("DepthwiseConv2D") == 13
 
 
+def test_a_long_chain_fits_a_page_and_nothing_of_it_is_lost():
+    model = MobileNetV1(seed=0)
+    root, boxes, texts = svg_boxes(plot_model(model, None))
+    assert float(root.get("width")) < 1000
+    assert texts.count("+ BatchNormalization, relu6") == 27
+    counts = [
+        int(text.split()[0].replace(",", "")) for text in texts if text and text.endswith(" parameters")
+    ]
+    assert sum(counts) == model.count_params()
+    assert len(boxes) < 1 + len(model.layers) - 2 * 26
+
+
 def test_plot_model_refuses(tmp_path):
     with pytest.raises(ValueError, match=r"to_file must end in \.svg, got 'model\.png'"):
         plot_model(LeNet5(), "model.png")
@@ -608,7 +627,8 @@ def test_a_notebook_shows_summary_and_diagram():
     model = LeNet5(seed=0)
     html = model._repr_html_()
     assert "Total params: 61,706" in html
-    assert html.count("<svg") == 1
+    assert html.count("data:image/svg+xml;base64,") == 1
+    assert "<svg" not in html
     assert Sequential([Flatten()])._repr_html_() is None
     assert "&lt;" in Sequential([Dense(2, name="a<b")]).build((2,))._repr_html_()
 

@@ -6,7 +6,8 @@ opens its window, and ``.savefig("picture.png")`` writes it.
 
 Colours are told apart by colour-blind people too. Values of both signs are red above zero and blue below;
 magnitudes go from pale to a dark green; zero is the palest in both, and images are as they are. Nothing is
-told by colour alone. ``matplotlib.pyplot.style.use("cconv.plotting.cconv")`` gives your own pictures that style.
+told by colour alone. Pictures of your own get that style by
+``matplotlib.pyplot.style.use("cconv.plotting.cconv")``.
 
 Names of classes may be of any script: a font that has their letters is looked for among those of the machine.
 """

@@ -30,7 +30,7 @@ from cconv.plotting._pictures import (
 )
 
 PADDED = "#fff3d1"  # pixels that are no image's: no grey
-SIDE, GAP, TITLE = 1.0, 0.1, 0.27  # of a feature map, between two, and above a row, in inches
+SIDE, GAP, TITLE = 0.9, 0.1, 0.27  # of a feature map, between two, and above a row, in inches
 
 
 @drawn

@@ -123,7 +123,7 @@ def scale_bar(
     """Draw the scale of an image beside these axes, in whole steps where its values are whole."""
     bar = figure.colorbar(image, ax=axes, aspect=22, pad=0.02, **more)
     bar.outline.set(color=GREY, linewidth=0.8)
-    bar.locator = parts.MaxNLocator(nbins=6, integer=whole)
+    bar.locator = parts.MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=whole)
     bar.update_ticks()
 
 

@@ -12,7 +12,7 @@ from cconv.models.scores import Scores
 from cconv.plotting._pictures import SIGNED, as_picture, drawn, matplotlib_parts, scale_bar, show
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
-WIDTH = 1.7  # of a picture, in inches
+WIDE, NARROW, FEW = 1.7, 1.25, 5  # of each of a few pictures, of each of more, in inches; how many are few
 PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
 
 
@@ -139,8 +139,8 @@ def _over(
     last = to_channels_last(images, model.data_format)
     pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
     count, ratio = len(pictures), pictures[0].shape[0] / pictures[0].shape[1]
-    width = count * WIDTH + 0.75
-    figure = parts.new(width, 2 * WIDTH * min(ratio, 2) + 0.4)
+    width = WIDE if count <= FEW else NARROW
+    figure = parts.new(count * width + 0.75, 2 * width * min(ratio, 2) + 0.4)
     grid = figure.subplots(2, count, squeeze=False)
     reach = float(np.abs(maps).max(initial=0)) or 1.0
     low = -reach if maps.min() < 0 else 0.0

@@ -31,7 +31,7 @@ DECADES = 100  # times the smallest, from which on the largest hides it on a lin
 
 @drawn
 def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
-    """Show how loss and metrics went, epoch by epoch, training beside validation; the learning rate by itself.
+    """Show how loss and metrics went, epoch by epoch, training beside validation; learning rates alone.
 
     Figures that span more than two powers of ten have a logarithmic axis.
 

@@ -136,7 +136,7 @@ def plot_model(
     Parameters
     ----------
     model : Sequential or Model
-        Built. Branches of a graph stand side by side; in a large one a layer's normalisation and activation
+        Built. Branches of a graph stand side by side; in a large model a layer's normalisation and activation
         stand in its box.
     to_file : path, optional
         Where to write the drawing, an ``.svg`` file; None writes none.
