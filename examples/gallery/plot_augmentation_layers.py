@@ -69,5 +69,6 @@ for group, (name, pictures) in zip(groups.flat, drawn.items(), strict=True):
         place.set_axis_off()
         place.set_title(label, fontsize=8, pad=2)
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=80, bbox_inches="tight")
+    small = {"quality": 60, "optimize": True, "progressive": True}  # of a .jpg
+    figure.savefig(sys.argv[1], dpi=80, bbox_inches="tight", pil_kwargs=small)
 plt.show()
