@@ -77,7 +77,7 @@ def main(out=OUT):
     page = Page(WIDTH, 5.9)
     page.title(
         0,
-        f"LeNet-5, 10 epochs on 5,000 digits, takes {right.sum()} of {len(y):,} test digits for what they are",
+        f"LeNet-5, 10 epochs on 5,000 digits, gets {right.sum()} of {len(y):,} test digits right",
     )
     page.title(
         1.55,

@@ -59,7 +59,7 @@ class Drawing(str):
         # An image, since notebooks take drawings out of pages that they do not trust.
         data = base64.b64encode(self.encode()).decode()
         return (
-            f'<img alt="Layers of the model" src="data:image/svg+xml;base64,{data}" style="max-width:none">'
+            f'<img alt="Layers of the model" src="data:image/svg+xml;base64,{data}" style="max-width:none"/>'
         )
 
 
