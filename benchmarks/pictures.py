@@ -35,7 +35,7 @@ OURS, THEIRS = LOOKS["cconv"][0], LOOKS["torch"][0]
 # Of lines that are no frameworks: those that thin lines show on white.
 LINES = [look for name, look in LOOKS.items() if name not in ("torch-compile", "keras-xla")]
 MODES = {"train": "training", "predict": "prediction"}
-STYLE: Any = ["cconv.plotting.cconv", {"font.size": 9, "axes.titlelocation": "left", "figure.dpi": 130}]
+STYLE: Any = ["cconv.plotting.cconv", {"font.size": 9, "axes.titlelocation": "left", "figure.dpi": 110}]
 BATCH = "network, batch size"
 
 
