@@ -2,6 +2,7 @@ import base64
 import re
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -423,6 +424,25 @@ def test_the_style_is_that_of_the_pictures_alone():
     assert dict(mpl.rcParams) == before
     with plt.style.context("cconv.plotting.cconv"):
         assert mpl.rcParams["axes.spines.top"] is False
+
+
+def test_threads_that_draw_leave_matplotlib_as_it_was():
+    before, errors = dict(mpl.rcParams), []
+
+    def draw():
+        try:
+            for _ in range(4):
+                plotting.images([np.eye(3)], numbers=True)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert dict(mpl.rcParams) == before
 
 
 def test_a_saved_picture_has_no_blank_border(tmp_path):

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, ParamSpec
@@ -35,6 +36,8 @@ def matplotlib_parts(where: str) -> ModuleType:
 
 
 Asked = ParamSpec("Asked")
+# matplotlib's settings are one for all threads: two that change and restore them in turns would leave ours.
+_drawing = threading.RLock()
 
 
 def drawn(function: Callable[Asked, Any]) -> Callable[Asked, Any]:
@@ -42,7 +45,7 @@ def drawn(function: Callable[Asked, Any]) -> Callable[Asked, Any]:
 
     @functools.wraps(function)
     def draw(*args: Asked.args, **kwargs: Asked.kwargs) -> Any:
-        with matplotlib_parts(function.__name__).style():
+        with _drawing, matplotlib_parts(function.__name__).style():
             return function(*args, **kwargs)
 
     return draw
