@@ -22,6 +22,7 @@ LINE = 18  # from one line of text to the next
 ARROW = 30  # between two boxes
 GUTTER = 44  # between two columns
 MARGIN = 14
+SCROLLED = "max-height:640px;overflow:auto"  # a drawing in a notebook
 DETAILS = 120  # characters of a layer's settings
 LONGEST = 36  # columns of a title and a name beside it
 ROWS = 15  # boxes in a column before a new one begins
@@ -58,9 +59,11 @@ class Drawing(str):
     def _repr_html_(self) -> str:
         # An image, since notebooks take drawings out of pages that they do not trust.
         data = base64.b64encode(self.encode()).decode()
-        return (
+        picture = (
             f'<img alt="Layers of the model" src="data:image/svg+xml;base64,{data}" style="max-width:none"/>'
         )
+        # What scrolls can be reached by the keyboard.
+        return f'<div tabindex="0" role="group" aria-label="Diagram" style="{SCROLLED}">{picture}</div>'
 
 
 def times(extents: Any) -> str:
@@ -323,5 +326,5 @@ def html(lines: Sequence[str], drawing: Drawing) -> str:
     text = escape("\n".join(map(printable, lines)), quote=False)
     return (
         f'<pre style="{MONOSPACED}">{text}</pre>\n<details open="open"><summary>Diagram</summary>'
-        f'<div style="max-height:640px;overflow:auto">{drawing._repr_html_()}</div></details>'
+        f"{drawing._repr_html_()}</details>"
     )
