@@ -1,4 +1,4 @@
-"""The pictures of docs/benchmarks.md.
+"""The pictures of docs/benchmarks.md, in the style of cconv's own.
 
 Every framework has a colour and a marker of its own in all of them, colours that colour-blind eyes tell
 apart (Okabe and Ito's).
@@ -18,7 +18,7 @@ from benchmarks.layers import PASSES
 from benchmarks.networks import NETWORKS
 from benchmarks.peers import FRAMEWORKS, PEERS
 
-INK, RULE = "#333333", "#dddddd"
+INK = "#1b1f24"
 # Colour and marker.
 LOOKS = {
     "cconv": ("#0072b2", "o"),
@@ -35,16 +35,8 @@ OURS, THEIRS = LOOKS["cconv"][0], LOOKS["torch"][0]
 # Of lines that are no frameworks: those that thin lines show on white.
 LINES = [look for name, look in LOOKS.items() if name not in ("torch-compile", "keras-xla")]
 MODES = {"train": "training", "predict": "prediction"}
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "figure.dpi": 130,
-}
+STYLE: Any = ["cconv.plotting.cconv", {"font.size": 9, "axes.titlelocation": "left", "figure.dpi": 110}]
+BATCH = "network, batch size"
 
 
 def _save(figure: Any, path: Path) -> bool:
@@ -78,7 +70,6 @@ def _panels(rows: list[dict]) -> tuple[Any, list[tuple[Any, list[dict]]]]:
         height_ratios=counts,
         sharex=True,
         squeeze=False,
-        layout="constrained",
     )
     for axis, (title, part) in zip(axes[:, 0], parts.items(), strict=True):
         _one_a_line(axis, part)
@@ -114,7 +105,7 @@ def speedups(rows: list[dict], path: Path) -> bool:
     rows = [row for row in _main_rows(rows) if advantage(row)]
     if not rows:
         return False
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         figure, panels = _panels(rows)
         right = 1.02 * max(max(advantage(row) or 0.0, aim_of(row) or 0.0) for row in rows)
         for axis, part in panels:
@@ -133,7 +124,8 @@ def speedups(rows: list[dict], path: Path) -> bool:
         handles += [plt.Line2D([], [], color=INK, linewidth=1.6, marker="|", linestyle="none", markersize=12)]
         handles += [plt.Line2D([], [], color=INK, linewidth=0.8, linestyle=":")]
         labels = [*(label for label, _ in used), "the aim", "as fast as the fastest other"]
-        figure.suptitle("cconv: times as fast as the fastest other framework", fontsize=10)
+        panels[-1][0].set_xlabel("times as fast as the fastest other framework")
+        figure.supylabel(BATCH, fontsize=9)
         figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
         return _save(figure, path)
 
@@ -164,7 +156,7 @@ def frameworks(rows: list[dict], path: Path) -> bool:
     rows = [row for row in _main_rows(rows) if row["peers"]]
     if not rows:
         return False
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         figure, panels = _panels(rows)
         for axis, part in panels:
             for name in FRAMEWORKS:
@@ -176,10 +168,13 @@ def frameworks(rows: list[dict], path: Path) -> bool:
                 if found:
                     _dots(axis, name, [value for value, _ in found], [place for _, place in found])
             axis.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-            axis.grid(axis="y", color=RULE, linewidth=0.6)
+            axis.grid(axis="y")
             axis.set_xscale("log")
             _log_ticks(axis.xaxis)
-        figure.suptitle("time over that of the direct sums at the machine's peak (dotted)", fontsize=10)
+        panels[-1][0].set_xlabel(
+            "time, as a multiple of what the direct sums take at the machine's peak (dotted): less is faster"
+        )
+        figure.supylabel(BATCH, fontsize=9)
         # The last axis is prediction's: those that only predict are in it, too.
         _legend(figure, panels[-1][0])
         return _save(figure, path)
@@ -195,9 +190,9 @@ def layers(rows: list[dict], path: Path) -> bool:
         bars.pop()
     height = 0.8 / len(bars)
     backed = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # the line at 100 % passes behind
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         figure, axes = plt.subplots(
-            1, len(PASSES), figsize=(11, 1 + 0.36 * len(rows)), sharey=True, layout="constrained"
+            1, len(PASSES), figsize=(11, 1 + 0.36 * len(rows)), sharex=True, sharey=True
         )
         places = np.arange(len(rows))
         for axis, mode in zip(axes, PASSES, strict=True):
@@ -209,10 +204,17 @@ def layers(rows: list[dict], path: Path) -> bool:
                     if np.isfinite(value):
                         options = {"va": "center", "fontsize": 7, "color": INK, "bbox": backed}
                         axis.text(value + 5, place, f"{value:.0f}", **options)
+            for place, row in zip(places, rows, strict=True):
+                if not np.isfinite(_of_peak(row, mode, True)):
+                    said = {"va": "center", "fontsize": 7, "color": INK, "bbox": backed}
+                    axis.text(5, place, "a network's first layer has none", **said)
             axis.axvline(100, color=INK, linewidth=0.8, linestyle=":")
-            axis.set_title(f"{mode.replace('_', ' ')}, % of FMA peak")
+            axis.set_title(mode.replace("_", " "))
+            axis.set_xlabel("% of the machine's multiply-add peak")
             axis.margins(x=0.12)
+            axis.tick_params(axis="y", length=0)
         axes[0].set_yticks(places, [row["shape"] for row in rows])
+        axes[0].set_ylabel("(images, height, width, channels) → filters, kernel")
         axes[0].invert_yaxis()
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
@@ -273,16 +275,18 @@ def _by_two(axis: Any, rows: list[dict], count: int) -> None:
     axis.set_yticks(range(len(networks)), networks)
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
-    axis.set_title(f"{count} threads: times as fast as one (dotted: linear)")
-    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+    axis.set_xlabel("times as fast as one thread")
+    axis.set_ylabel(BATCH)
+    axis.set_title(f"{count} threads (dotted: {count}×)")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 
 def scaling(threads: list[dict], sizes: list[dict], path: Path) -> bool:
     """Speed over threads; time over size, with the fitted exponents."""
     if not (threads and sizes):
         return False
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    with plt.style.context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6))
         counts = sorted({int(count) for row in threads for count in row["speedup"]})
         if len(counts) > 2:
             _by_threads(left, threads, counts)
@@ -291,7 +295,7 @@ def scaling(threads: list[dict], sizes: list[dict], path: Path) -> bool:
         for row, (color, marker) in zip(sizes, LINES, strict=False):
             relative = np.array(row["sizes"]) / row["sizes"][0]
             seconds = np.array(row["seconds"]) / row["seconds"][0]
-            label = f"{row['title']}: {row['exponent']:.2f}"
+            label = f"{row['exponent']:.2f}  {row['title']}"
             right.loglog(
                 *(relative, seconds),
                 color=color,
@@ -305,8 +309,10 @@ def scaling(threads: list[dict], sizes: list[dict], path: Path) -> bool:
         _log_ticks(right.xaxis)
         _log_ticks(right.yaxis)
         right.set_xlabel("size, first of the sweep = 1")
-        right.set_title("time, first of the sweep = 1, and fitted exponents (dotted: linear)")
-        right.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(0, -0.14))
+        right.set_ylabel("time, first of the sweep = 1")
+        right.set_title("time grows as size to the power of … (dotted: 1)")
+        right.set_ylim(top=4 * largest)  # room for what the lines are
+        right.legend(fontsize=8, loc="upper left", borderaxespad=0)
         return _save(figure, path)
 
 
@@ -315,17 +321,18 @@ def memory(rows: list[dict], path: Path) -> bool:
     names = [name for name in FRAMEWORKS if any(name in row["peers"] for row in rows)]
     if not names:
         return False
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(11, 1.4 + 0.3 * len(rows)), layout="constrained")
+    with plt.style.context(STYLE):
+        figure, axis = plt.subplots(figsize=(11, 1.4 + 0.3 * len(rows)))
         for name in names:
             found = [
                 (row["peers"][name]["peak"] / 2**20, i) for i, row in enumerate(rows) if name in row["peers"]
             ]
             _dots(axis, name, [value for value, _ in found], [place for _, place in found])
         _one_a_line(axis, rows)
-        axis.grid(axis="y", color=RULE, linewidth=0.6)
+        axis.grid(axis="y")
         axis.set_xscale("log")
         _log_ticks(axis.xaxis)
-        axis.set_title("peak resident memory of training, MiB")
+        axis.set_xlabel("peak resident memory of training, MiB")
+        axis.set_ylabel(BATCH)
         _legend(figure, axis)
         return _save(figure, path)

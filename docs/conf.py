@@ -11,7 +11,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]
 
-from _site import formulas, links, names, pages, reference, staging  # noqa: E402
+from _site import charts, formulas, links, names, pages, reference, staging  # noqa: E402
 
 from cconv import __version__  # noqa: E402
 
@@ -58,6 +58,7 @@ html_css_files = ["site.css"]
 html_favicon = "images/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_theme_options = {
     "logo": {
         "text": "cconv",
@@ -90,4 +91,5 @@ def setup(app):
     formulas.setup(app)
     names.setup(app)
     pages.setup(app)
+    charts.setup(app, ROOT)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

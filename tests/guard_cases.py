@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from guard import Rooms, guarded_kernels
+from guard import guarded_kernels
 from strategies import Geometry, normal, parallel_at_any_size, rows_tiled
 
 import cconv

@@ -108,7 +108,7 @@ def test_wheel_is_small_and_whole(wheel, record_property):
     assert size <= LARGEST_WHEEL
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"cconv/py.typed", "cconv/datasets/mnist_small.npz"} <= names
+    assert {"cconv/py.typed", "cconv/datasets/mnist_small.npz", "cconv/plotting/cconv.mplstyle"} <= names
     assert {
         f"cconv/{path.relative_to(ROOT / 'cconv')}" for path in (ROOT / "cconv/reporting/page").iterdir()
     } <= names

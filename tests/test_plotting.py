@@ -1,5 +1,8 @@
+import base64
+import re
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -24,6 +27,7 @@ from cconv.layers import (
     ZeroPadding2D,
 )
 from cconv.models import Model, Sequential, diagram
+from cconv.plotting import _fonts
 from cconv.utils import plot_model
 
 mpl.use("Agg")
@@ -154,7 +158,11 @@ def test_feature_maps_of_a_graph():
     x = rng().random((16, 16, 3), np.float32)
     figure = plotting.feature_maps(model, x, ["layer1.0.add", "conv1"], count=2)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert [title for title in titles if title] == ["conv1  16×16×16", "layer1.0.add  16×16×16"]
+    assert [title for title in titles if title] == [
+        "x  16×16×3",
+        "conv1  16×16×16, first 2",
+        "layer1.0.add  16×16×16, first 2",
+    ]
     sums = Model(model.input, model.get_layer("layer1.0.add").output).predict(x[np.newaxis], verbose=0)
     np.testing.assert_allclose(pictures(figure)[3], sums[0, :, :, 0], rtol=1e-5, atol=1e-6)
     left, right = Input((8, 8, 1)), Input((8, 8, 1))
@@ -169,7 +177,10 @@ def test_feature_maps_of_chosen_layers_and_shapes_of_the_image():
         figure = plotting.feature_maps(model, image, [0, "conv2d_1"], count=3)
         assert len(pictures(figure)) == 1 + 3 + 3
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert [title for title in titles if title] == ["conv2d  28×28×6", "conv2d_1  10×10×16"]
+    assert [title for title in titles if title][1:] == [
+        "conv2d  28×28×6, first 3",
+        "conv2d_1  10×10×16, first 3",
+    ]
 
 
 def test_feature_maps_refuses():
@@ -216,6 +227,49 @@ def test_history_draws_every_figure_training_beside_validation():
     assert [len(axes.lines) for axes in plotting.history({"loss": [1.0]}).axes] == [1]
 
 
+def test_history_knows_that_the_learning_rate_is_no_figure_of_training():
+    for name in ("learning_rate", "lr"):
+        figure = plotting.history({"loss": [2.0, 1.0], "val_loss": [2.0, 1.5], name: [0.1, 0.01]})
+        loss, rate = figure.axes
+        assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
+        assert rate.get_legend() is None
+        np.testing.assert_array_equal(rate.lines[0].get_xydata(), [[1, 0.1], [2, 0.01]])
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([4000.0, 30.0, 0.5], "log"),
+        ([1.0, 0.5, 0.02], "linear"),
+        ([4000.0, 1.0, 0.0], "linear"),
+        ([4000.0, np.nan, 1.0, np.inf], "log"),
+        ([np.nan], "linear"),
+        ([-4000.0, 1.0], "linear"),
+    ],
+)
+def test_history_of_many_powers_of_ten_is_logarithmic(values, scale):
+    (axes,) = plotting.history({"loss": values}).axes
+    assert axes.get_yscale() == scale
+    assert axes.get_xlim() == (0.5, len(values) + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        (0.994, "99 %"),
+        (0.996, "> 99 %"),
+        (1.0, "> 99 %"),
+        (0.004, "0 %"),
+        (-3.25, "−3.25"),
+        (1234.5, "1.23e+03"),
+    ],
+)
+def test_predictions_are_never_all_sure(score, text):
+    p = [[min(score, 0) - 1, score]]
+    (axes,) = plotting.predictions(np.zeros((1, 4, 4)), None, p).axes
+    assert axes.get_xlabel() == f"1 ({text})"
+
+
 def test_history_refuses():
     with pytest.raises(ValueError, match="at least one epoch"):
         plotting.history(History())
@@ -228,7 +282,7 @@ def test_predictions_marks_mistakes_in_words_too():
     p = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.7, 0.3, 0], [0, 0, 1]])
     for y in ([0, 1, 1, 2], [[0], [1], [1], [2]], np.eye(3)[[0, 1, 1, 2]]):
         figure = plotting.predictions(x, y, p, count=3)
-        assert [axes.get_xlabel() for axes in figure.axes] == ["0  90 %", "1  80 %", "0  70 %\nis 1"]
+        assert [axes.get_xlabel() for axes in figure.axes] == ["0 (90 %)", "1 (80 %)", "0 (70 %)\ntruth: 1"]
     np.testing.assert_array_equal(pictures(figure)[1], x[1])
     assert not texts_overlap(figure)
     labels = [
@@ -286,6 +340,14 @@ def test_padding_draws_a_zero_for_every_pixel_around(padding, kernel, strides, t
     hatched = [patch for patch in axes.patches if patch.get_hatch()]
     unseen = (14 if padding == (2, 2) else 10) % strides != kernel % strides
     assert len(hatched) == (2 if unseen else 0)
+    names = ["padding, 0"] * bool(zeros) + ["first window", "last window"] + ["in no window"] * unseen
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+
+
+def test_padding_says_what_stands_around():
+    figure = plotting.padding(circle.load_data(), "same", value="−∞")
+    assert {text.get_text() for text in figure.axes[0].texts} == {"−∞"}
+    assert figure.legends[0].get_texts()[0].get_text() == "padding, −∞"
 
 
 def test_a_list_of_paddings_is_drawn_side_by_side():
@@ -307,11 +369,122 @@ def test_images_with_numbers_titles_and_one_scale():
     a, b = np.arange(16.0).reshape(4, 4), np.array([[-20.0, 0.25]])
     figure = plotting.images([a, b], ["a", "b"], numbers=True, shared=True, title="both")
     assert [axes.images[0].get_clim() for axes in figure.axes if axes.images] == [(-20, 20)] * 2
-    assert [text.get_text() for text in figure.axes[1].texts] == ["-20", "0.25"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["−20", "0.25"]
     assert [text.get_text() for text in figure.axes[0].texts] == [str(n) for n in range(16)]
     assert not texts_overlap(figure)
     own = plotting.images([a, b], columns=1)
     assert [axes.images[0].get_clim() for axes in own.axes] == [(0, 15), (-20, 20)]
+
+
+def test_the_same_colour_is_zero_in_every_picture_and_weights_are_signed():
+    ones, values = np.eye(3), np.full((3, 3), 5.0)
+    figure = plotting.images([ones, values, -ones, np.zeros((3, 3))])
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 1), (0, 5), (-1, 1), (0, 1)]
+    palest = [axes.images[0].cmap(axes.images[0].norm(0.0)) for axes in figure.axes]
+    for colour in palest:
+        assert min(colour) > 0.94
+    signed = plotting.images([ones, values], signed=True, shared=True)
+    assert {axes.images[0].get_clim() for axes in signed.axes if axes.images} == {(-5, 5)}
+    assert {axes.images[0].cmap.name for axes in signed.axes if axes.images} == {"cconv.signed"}
+
+
+def test_a_scale_of_whole_numbers_has_whole_steps():
+    def ticks(pictures):
+        figure = plotting.images(pictures, shared=True)
+        figure.canvas.draw()
+        low, high = figure.axes[-1].get_ylim()
+        return [tick for tick in figure.axes[-1].get_yticks() if low <= tick <= high]
+
+    assert ticks([np.arange(4.0).reshape(2, 2), np.eye(2)]) == [0, 1, 2, 3]
+    assert any(tick % 1 for tick in ticks([np.array([[0.5, 3.0]])]))
+
+
+def test_numbers_stand_out_from_their_cells_and_cells_from_each_other():
+    figure = plotting.images([np.arange(16.0).reshape(4, 4)], numbers=True, size=3)
+    image, texts = figure.axes[0].images[0], figure.axes[0].texts
+    for text, value in zip(texts, range(16), strict=True):
+        pair = [mpl.colors.to_rgb(text.get_color()), image.cmap(image.norm(value))[:3]]
+        dark, bright = sorted(luminance(colour) for colour in pair)
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5
+    assert [*figure.axes[0].xaxis.get_minorticklocs()] == [0.5, 1.5, 2.5]
+
+
+def luminance(colour):
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_style_is_that_of_the_pictures_alone():
+    before = dict(mpl.rcParams)
+    figure = plotting.history({"loss": [1.0, 0.5]})
+    assert dict(mpl.rcParams) == before
+    assert not figure.axes[0].spines["top"].get_visible()
+    with pytest.raises(ValueError, match="at least one"):
+        plotting.history({})
+    assert dict(mpl.rcParams) == before
+    with plt.style.context("cconv.plotting.cconv"):
+        assert mpl.rcParams["axes.spines.top"] is False
+
+
+def test_threads_that_draw_leave_matplotlib_as_it_was():
+    before, errors = dict(mpl.rcParams), []
+
+    def draw():
+        try:
+            for _ in range(4):
+                plotting.images([np.eye(3)], numbers=True)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_saved_picture_has_no_blank_border(tmp_path):
+    plotting.images([np.ones((4, 9))] * 3, ["a", "b", "c"], title="all").savefig(tmp_path / "picture.png")
+    pixels = plt.imread(tmp_path / "picture.png")[..., :3].min(axis=2) < 0.9
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    edges = rows[0], pixels.shape[0] - 1 - rows[-1], columns[0], pixels.shape[1] - 1 - columns[-1]
+    assert max(edges) <= 12
+
+
+def test_names_without_a_font_are_said_once_in_a_sentence():
+    letter = chr(0x16A40)  # of the Mro script, which hardly any machine has a font for
+    figure = plotting.confusion_matrix([0, 1], [1, 1], classes=["a", letter])
+    if _fonts.fonts_for(frozenset([ord(letter)]))[1]:
+        with pytest.warns(UserWarning, match="no font of this machine has .*: install one") as caught:
+            figure.canvas.draw()
+        assert {str(warning.message)[:7] for warning in caught} == {"no font"}
+    else:
+        figure.canvas.draw()
+
+
+def test_a_font_that_has_the_letters_is_found_and_taken(monkeypatch):
+    asked = []
+
+    def names():
+        asked.append(1)
+        yield "no such letters", "a"
+        yield "DejaVu Sans Mono", "b"
+
+    has = {"a": frozenset([65]), "b": frozenset([0x732B, 65])}
+    letters = _fonts._letters
+    monkeypatch.setattr(_fonts, "_names", names)
+    monkeypatch.setattr(_fonts, "_letters", lambda path: has.get(path) or letters(path))
+    _fonts.fonts_for.cache_clear()
+    figure = plotting.predictions(np.zeros((2, 4, 4)), None, [0, 1], classes=["猫", "dog"])
+    with _fonts.dress(figure):
+        pass
+    families = [axes.xaxis.label.get_fontfamily() for axes in figure.axes]
+    _fonts.fonts_for.cache_clear()
+    assert families[0][-1] == "DejaVu Sans Mono"
+    assert "DejaVu Sans Mono" not in families[1]
+    assert asked == [1]
 
 
 def test_numbers_never_overlap_and_vanish_where_they_would_be_too_small():
@@ -403,7 +576,10 @@ def test_the_diagram_is_a_whole_svg_with_every_layer(tmp_path):
     model = Sequential(layer_chain(), seed=0)
     file = tmp_path / "model.svg"
     drawing = plot_model(model, file)
-    assert file.read_text(encoding="utf-8") == drawing == drawing._repr_svg_()
+    assert file.read_text(encoding="utf-8") == drawing
+    encoded = re.search(r'<img alt="[^"]+" src="data:image/svg\+xml;base64,([^"]+)" ', drawing._repr_html_())
+    assert base64.b64decode(encoded[1]).decode() == drawing
+    assert repr(drawing) == f"<Drawing: an SVG file of {file.stat().st_size:,} bytes>"
     root, boxes, texts = svg_boxes(drawing)
     assert len(boxes) == 1 + len(model.layers)
     for layer in model.layers:
@@ -445,6 +621,18 @@ def test_shapes_and_names_can_be_left_out():
     assert texts.count("DepthwiseConv2D") == 13
 
 
+def test_a_long_chain_fits_a_page_and_nothing_of_it_is_lost():
+    model = MobileNetV1(seed=0)
+    root, boxes, texts = svg_boxes(plot_model(model, None))
+    assert float(root.get("width")) < 1000
+    assert texts.count("+ BatchNormalization, relu6") == 27
+    counts = [
+        int(text.split()[0].replace(",", "")) for text in texts if text and text.endswith(" parameters")
+    ]
+    assert sum(counts) == model.count_params()
+    assert len(boxes) < 1 + len(model.layers) - 2 * 26
+
+
 def test_plot_model_refuses(tmp_path):
     with pytest.raises(ValueError, match=r"to_file must end in \.svg, got 'model\.png'"):
         plot_model(LeNet5(), "model.png")
@@ -457,7 +645,8 @@ def test_a_notebook_shows_summary_and_diagram():
     model = LeNet5(seed=0)
     html = model._repr_html_()
     assert "Total params: 61,706" in html
-    assert html.count("<svg") == 1
+    assert html.count("data:image/svg+xml;base64,") == 1
+    assert "<svg" not in html
     assert Sequential([Flatten()])._repr_html_() is None
     assert "&lt;" in Sequential([Dense(2, name="a<b")]).build((2,))._repr_html_()
 

@@ -19,7 +19,11 @@ from cconv.layers import Conv2D
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from cconv.plotting import _figure  # noqa: F401  it has the colour maps
+
 OUT = Path(__file__).parents[1] / "docs" / "images" / "mnist_small.png"
+WIDTH, GAP = 10.0, 0.1  # of the picture, and between two in a row, in inches
+INK, WRONG = "#1b1f24", "#a8321e"
 
 
 def train():
@@ -40,11 +44,25 @@ def first_maps(model, x):
     raise ValueError("the model has no convolution")
 
 
-def show(axes, picture, **more):
-    """Show a picture without its axes."""
-    axes.imshow(picture, interpolation="nearest", **more)
-    axes.set_xticks([])
-    axes.set_yticks([])
+class Page:
+    """A figure on which everything is placed in inches from its upper left corner."""
+
+    def __init__(self, width, height):
+        self.size = width, height
+        self.figure = plt.figure(figsize=self.size, dpi=110, layout="none")
+
+    def title(self, top, text):
+        """Write a line above a row."""
+        self.figure.text(0, 1 - top / self.size[1], text, va="top", fontsize=11)
+
+    def show(self, left, top, width, picture, caption="", colour=INK, **style):
+        """Show a square picture, and words below it."""
+        whole, high = self.size
+        axes = self.figure.add_axes((left / whole, 1 - (top + width) / high, width / whole, width / high))
+        axes.imshow(picture, **style)
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(caption, fontsize=9, color=colour, labelpad=3)
+        axes.spines[:].set(visible=True, color="#57606a", linewidth=0.8)
 
 
 def main(out=OUT):
@@ -55,42 +73,41 @@ def main(out=OUT):
     # The first image of each digit, then the mistakes that the model is surest of.
     firsts = [int(np.argmax(y == digit)) for digit in range(10)]
     mistakes = sorted(np.flatnonzero(~right), key=lambda i: -p[i].max())[:10]
-
-    figure = plt.figure(figsize=(10, 6.6), dpi=110, layout="constrained")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[1.15, 1.3, 2.0])
-    for part, chosen, title in [
-        (top, firsts, f"LeNet-5, 10 epochs on 5,000 digits: {right.sum()} of {len(y):,} test digits right"),
-        (middle, mistakes, f"Its surest mistakes among the other {(~right).sum()}"),
-    ]:
-        part.suptitle(title, fontsize=12)
-        for axes, i in zip(part.subplots(1, 10), chosen, strict=False):
-            show(axes, x[i, :, :, 0], cmap="gray_r")
-            best = p[i].argmax()
-            colour = "black" if right[i] else "firebrick"
-            truth = "" if right[i] else f"\nis a {y[i]}"
-            axes.set_xlabel(f"{best}  ({p[i, best]:.0%}){truth}", fontsize=10, color=colour)
-
-    bottom.suptitle(
-        "What the six filters of the first convolution make of a 5 (blue below zero, red above)", fontsize=12
+    plt.style.use("cconv.plotting.cconv")
+    page = Page(WIDTH, 5.9)
+    page.title(
+        0,
+        f"LeNet-5, 10 epochs on 5,000 digits, gets {right.sum()} of {len(y):,} test digits right",
     )
+    page.title(
+        1.55,
+        f"Its surest mistakes among the other {(~right).sum()}: what it says, how sure it is, and the truth",
+    )
+    page.title(
+        3.28, "What the six filters of its first convolution make of a 5: red is above zero, blue below"
+    )
+    cell = (WIDTH - 9 * GAP) / 10
+    for column, (i, wrong) in enumerate(zip(firsts, mistakes, strict=True)):
+        left = column * (cell + GAP)
+        page.show(left, 0.28, cell, x[i, :, :, 0], f"{p[i].argmax()}", cmap="gray")
+        words = f"{p[wrong].argmax()} ({100 * p[wrong].max():.0f} %)\ntruth: {y[wrong]}"
+        page.show(left, 1.83, cell, x[wrong, :, :, 0], words, WRONG, cmap="gray")
     i = firsts[5]
     maps = first_maps(model, x[i : i + 1])[0]
     (conv,) = [layer for layer in model.layers if isinstance(layer, Conv2D)][:1]
     kernel = conv.params["kernel"][:, :, 0]
-    rows = bottom.subplots(2, 7, height_ratios=[1, 2])
-    rows[0, 0].axis("off")
-    show(rows[1, 0], x[i, :, :, 0], cmap="gray_r")
+    cell = (WIDTH - 6 * GAP) / 7
+    page.show(0, 5.9 - cell - 0.02, cell, x[i, :, :, 0], cmap="gray")
     for f in range(6):
-        show(
-            rows[0, f + 1],
-            kernel[..., f],
-            cmap="RdBu_r",
-            vmin=-np.abs(kernel).max(),
-            vmax=np.abs(kernel).max(),
-        )
-        show(rows[1, f + 1], maps[..., f], cmap="RdBu_r", vmin=-1, vmax=1)
+        left = (f + 1) * (cell + GAP)
+        for picture, size, top, reach in [
+            (kernel[..., f], 0.8, 3.58, np.abs(kernel).max()),
+            (maps[..., f], cell, 5.9 - cell - 0.02, np.abs(maps).max()),
+        ]:
+            style = {"cmap": "cconv.signed", "vmin": -reach, "vmax": reach}
+            page.show(left + (cell - size) / 2, top, size, picture, **style)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, metadata={"Software": None})
+    page.figure.savefig(out, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.04)
     print(f"{out}: {Path(out).stat().st_size:,} bytes")
 
 

@@ -5,6 +5,7 @@ needs little else of the library. Names are the user's: characters that XML forb
 names are cut. Sizes are in SVG pixels.
 """
 
+import base64
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -21,8 +22,13 @@ LINE = 18  # line height of text
 ARROW = 30  # length of an arrow between two boxes
 GUTTER = 44  # space between two columns
 MARGIN = 14
-DETAILS = 120  # maximum number of characters of a layer's settings
-ROWS = 15  # maximum number of boxes in a column
+SCROLLED = "max-height:640px;overflow:auto"  # a drawing in a notebook
+DETAILS = 120  # characters of a layer's settings
+LONGEST = 36  # columns of a title and a name beside it
+ROWS = 15  # boxes in a column before a new one begins
+MANY = 30  # layers from which on those in a row that only shape a layer's output stand in its box
+# What stands in the box of the layer in front.
+FOLLOWING = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "LayerScale")
 
 INK, GREY, PAPER, BOX = "#1a1a1a", "#595959", "#ffffff", "#f5f5f5"
 # Okabe & Ito 2008, "Color universal design": colour-blind people can distinguish these colours.
@@ -35,9 +41,10 @@ class Box(NamedTuple):
     title: str
     name: str
     details: str
-    parameters: str
+    parameters: int
     colour: str
-    shape: str  # of the output
+    shape: str  # of what leaves it
+    behind: tuple[str, ...] = ()  # what follows in the same box
 
 
 class Drawing(str):
@@ -45,8 +52,18 @@ class Drawing(str):
 
     __slots__ = ()
 
-    def _repr_svg_(self) -> str:
-        return str(self)
+    def __repr__(self) -> str:
+        """Return how large it is: the text itself is long."""
+        return f"<Drawing: an SVG file of {len(self.encode()):,} bytes>"
+
+    def _repr_html_(self) -> str:
+        # An image, since notebooks take drawings out of pages that they do not trust.
+        data = base64.b64encode(self.encode()).decode()
+        picture = (
+            f'<img alt="Layers of the model" src="data:image/svg+xml;base64,{data}" style="max-width:none"/>'
+        )
+        # What scrolls can be reached by the keyboard.
+        return f'<div tabindex="0" role="group" aria-label="Diagram" style="{SCROLLED}">{picture}</div>'
 
 
 def times(extents: Any) -> str:
@@ -121,28 +138,49 @@ def box_of(layer: Any) -> Box:
         short(type(layer).__name__),
         short(layer.name),
         short(details, DETAILS),
-        f"{count:,} parameters" if count else "",
+        count,
         _colour(layer),
         times(extent for extent in shape if extent is not None),
     )
 
 
-def _content(box: Box) -> list[str]:
+def follows(layer: Any, box: Box) -> bool:
+    """Whether a layer only shapes the output of the one in this box, in front of it."""
+    return type(layer).__name__ in FOLLOWING and box.title not in FOLLOWING
+
+
+def joined(box: Box, behind: Box) -> Box:
+    """Return the box of a layer with one behind it."""
+    says = behind.title in ("Activation", "ReLU") and behind.details
+    name = says or f"{behind.title} {behind.details}".strip()
+    names, parameters = (*box.behind, short(name)), box.parameters + behind.parameters
+    return box._replace(behind=names, parameters=parameters, shape=behind.shape)
+
+
+def _content(box: Box, names: bool) -> list[str]:
     """Return the lines below the title."""
-    return [line for line in (box.details, box.parameters) if line]
+    behind = f"+ {', '.join(box.behind)}" if box.behind else ""
+    parameters = f"{box.parameters:,} parameters" if box.parameters else ""
+    name = box.name if names and not _beside(box) else ""
+    return [line for line in (name, box.details, short(behind, DETAILS), parameters) if line]
+
+
+def _beside(box: Box) -> bool:
+    """Whether the name is short enough to stand beside the title."""
+    return columns(f"{box.title}   {box.name}") <= LONGEST
 
 
 def box_width(box: Box, names: bool) -> float:
-    """Return the width that a box needs."""
-    first = box.title + (f"   {box.name}" if names else "")
-    # The title is bold: a tenth wider.
-    widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box))]
+    """Return how wide a box must be."""
+    first = box.title + (f"   {box.name}" if names and _beside(box) else "")
+    # The title is bold, which is wider by a tenth.
+    widths = [columns(first) + 0.1 * columns(box.title), *map(columns, _content(box, names))]
     return max(widths) * CHARACTER + 2 * PAD + STRIPE
 
 
-def box_height(box: Box) -> float:
-    """Return the height of a box."""
-    return LINE * (1 + len(_content(box))) + 1.2 * PAD
+def box_height(box: Box, names: bool) -> float:
+    """Return how high a box is."""
+    return LINE * (1 + len(_content(box, names))) + 1.2 * PAD
 
 
 def _text(x: float, y: float, text: str, **style: Any) -> str:
@@ -151,8 +189,8 @@ def _text(x: float, y: float, text: str, **style: Any) -> str:
 
 
 def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterator[str]:
-    """Yield the SVG elements of a box with its upper left corner at (x, y)."""
-    height = box_height(box)
+    """Yield the elements of a box whose corner is at (x, y)."""
+    height = box_height(box, names)
     yield (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
         f'fill="{BOX}" stroke="{GREY}"/>'
@@ -160,9 +198,9 @@ def draw_box(box: Box, x: float, y: float, width: float, names: bool) -> Iterato
     yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{STRIPE}" height="{height:.1f}" fill="{box.colour}"/>'
     left, line = x + STRIPE + PAD, y + LINE
     yield _text(left, line, box.title, font_weight="bold")
-    if names:
+    if names and _beside(box):
         yield _text(x + width - PAD, line, box.name, text_anchor="end", fill=GREY)
-    for text in _content(box):
+    for text in _content(box, names):
         line += LINE
         yield _text(left, line, text)
 
@@ -190,6 +228,8 @@ def svg(
 ) -> Drawing:
     """Return the drawing of built layers, from top to bottom, in several columns if there are many.
 
+    Of many layers, what normalises and activates the output of another stands in its box.
+
     Parameters
     ----------
     layers : sequence of Layer
@@ -213,17 +253,24 @@ def svg(
     >>> drawing[:4], "9 parameters" in drawing
     ('<svg', True)
     """
-    boxes = [Box("Input", "", "", "", OTHER, times(input_shape)), *map(box_of, layers)]
+    boxes = [Box("Input", "", "", 0, OTHER, times(input_shape))]
+    for layer in layers:
+        if len(layers) > MANY and follows(layer, boxes[-1]) and len(boxes) > 1:
+            boxes[-1] = joined(boxes[-1], box_of(layer))
+        else:
+            boxes.append(box_of(layer))
     n_columns = math.ceil(len(boxes) / ROWS)
     rows = math.ceil(len(boxes) / n_columns)
-    width = max(box_width(box, show_layer_names) for box in boxes)
-    pitch = width + GUTTER
+    widths = [
+        max(box_width(box, show_layer_names) for box in boxes[begin : begin + rows])
+        for begin in range(0, len(boxes), rows)
+    ]
     parts: list[str] = []
     below: tuple[float, float] | None = None  # the middle of the last box' lower edge
     tallest, y = 0.0, 0.0
     for number, box in enumerate(boxes):
         column, row = divmod(number, rows)
-        x = MARGIN + column * pitch
+        x, width = MARGIN + sum(widths[:column]) + column * GUTTER, widths[column]
         if row == 0:
             # Every column begins with an arrow's height; in the first nothing comes from outside.
             y = MARGIN + (ARROW if column else 0)
@@ -237,14 +284,14 @@ def svg(
                 tallest = max(tallest, turn)
             parts += draw_arrow(points, boxes[number - 1].shape if show_shapes else "")
         parts += draw_box(box, x, y, width, show_layer_names)
-        y += box_height(box)
+        y += box_height(box, show_layer_names)
         below = (middle, y)
         tallest = max(tallest, y)
         y += ARROW
     if show_shapes and below is not None:
         parts += draw_arrow([below, (below[0], below[1] + ARROW - 2)], boxes[-1].shape)
         tallest = max(tallest, below[1] + ARROW)
-    return Drawing(page(MARGIN * 2 + n_columns * pitch - GUTTER, tallest + MARGIN, parts))
+    return Drawing(page(2 * MARGIN + sum(widths) + (len(widths) - 1) * GUTTER, tallest + MARGIN, parts))
 
 
 def page(width: float, height: float, parts: Sequence[str]) -> str:
@@ -279,5 +326,5 @@ def html(lines: Sequence[str], drawing: Drawing) -> str:
     text = escape("\n".join(map(printable, lines)), quote=False)
     return (
         f'<pre style="{MONOSPACED}">{text}</pre>\n<details open="open"><summary>Diagram</summary>'
-        f'<div style="max-height:640px;overflow:auto">{drawing}</div></details>'
+        f"{drawing._repr_html_()}</details>"
     )

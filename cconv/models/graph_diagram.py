@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from cconv.models.diagram import (
     ARROW,
     GUTTER,
+    MANY,
     MARGIN,
+    OTHER,
     ROWS,
     Box,
     Drawing,
@@ -22,17 +24,16 @@ from cconv.models.diagram import (
     draw_arrow,
     draw_box,
     draw_line,
+    follows,
+    joined,
     page,
     times,
 )
 
-GAP = 46  # space between rows, for the lines of branches above and below the shapes
-LANE = 26  # width of a lane that has only lines
-SPACE = 22  # space between lanes
-TURN = 10  # distance from a box to the turn of a line
-MANY = 30  # from this number of layers on, layers of FOLLOWING share the box of the layer in front
-# Layers that may share the box of the layer in front.
-FOLLOWING = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Dropout", "LayerScale")
+GAP = 46  # between rows: room for the lines of branches above and below the shapes
+LANE = 26  # width of a lane that holds lines alone
+SPACE = 22  # between lanes
+TURN = 10  # from a box to where a line turns
 
 
 class Node:
@@ -47,10 +48,9 @@ class Node:
         """Whether it stands for the last box of the previous column, and is not drawn itself."""
         return not self.box.title
 
-    @property
-    def height(self) -> float:
-        """The height of its box."""
-        return 0.0 if self.is_joint else box_height(self.box)
+    def height(self, names: bool) -> float:
+        """Return how high its box is."""
+        return 0.0 if self.is_joint else box_height(self.box, names)
 
     def width(self, names: bool) -> float:
         """Return the width that its box needs."""
@@ -71,7 +71,7 @@ def nodes_of(model: Any, compact: bool) -> list[Node]:
     values: list[Node] = []
     by_item: dict[int, Node] = {}
     for shape, name in zip(model._input_shapes, model._ins.names, strict=True):
-        values.append(Node(Box("Input", name, "", "", "#8c8c8c", times(shape)), [], 0))
+        values.append(Node(Box("Input", name, "", 0, OTHER, times(shape)), [], 0))
         made.append(values[-1])
     readers = [0] * len(values)
     for entry in model._entries:
@@ -87,7 +87,7 @@ def nodes_of(model: Any, compact: bool) -> list[Node]:
             node.inputs += before
         elif compact and _follows(entry, before, readers):
             node = before[0]
-            node.box = _joined(node.box, box_of(entry.item))
+            node.box = joined(node.box, box_of(entry.item))
         else:
             node = Node(box_of(entry.item), before, 1 + max(other.rank for other in before))
             made.append(node)
@@ -99,13 +99,7 @@ def nodes_of(model: Any, compact: bool) -> list[Node]:
 def _follows(entry: Any, before: Sequence[Node], readers: Sequence[int]) -> bool:
     (value, *more) = entry.inputs
     alone = not more and readers[value] == 1 and bool(before[0].inputs)
-    return alone and type(entry.item).__name__ in FOLLOWING
-
-
-def _joined(box: Box, behind: Box) -> Box:
-    """Return one box for a layer and the layer behind it."""
-    details = ", ".join(filter(None, (box.details, behind.details)))
-    return box._replace(title=f"{box.title} + {behind.title}", details=details, shape=behind.shape)
+    return alone and follows(entry.item, before[0].box)
 
 
 class Layout:
@@ -164,7 +158,7 @@ class Layout:
         count = self.nodes[-1].rank - first + 1
         heights, widths = [0.0] * count, [float(LANE)] * len(self._taken)
         for node in self.nodes:
-            heights[node.rank - first] = max(heights[node.rank - first], node.height)
+            heights[node.rank - first] = max(heights[node.rank - first], node.height(self._names))
             widths[node.lane] = max(widths[node.lane], node.width(self._names))
         self._widths = widths
         self._lefts = [sum(widths[:lane]) + SPACE * lane for lane in range(len(widths))]
@@ -196,7 +190,7 @@ class Layout:
 
     def _points(self, line: Line, x: float, y: float) -> list[tuple[float, float]]:
         source, target = line.source, line.target
-        begin = (x + self.middle(source.lane), y + self.top(source) + source.height)
+        begin = (x + self.middle(source.lane), y + self.top(source) + source.height(self._names))
         end = (x + self.middle(target.lane), y + self.top(target) - 2)
         down = x + self.middle(line.lane)
         points = [begin]
@@ -237,7 +231,7 @@ def _part(nodes: Sequence[Node], low: int, high: int) -> list[Node]:
     if not low:
         return part
     (before,) = (node for node in nodes if node.rank == low - 1)
-    joint = Node(Box("", "", "", "", before.box.colour, before.box.shape), [], low - 1)
+    joint = Node(Box("", "", "", 0, before.box.colour, before.box.shape), [], low - 1)
     for node in part:
         node.inputs = [joint if source is before else source for source in node.inputs]
     return [joint, *part]
@@ -299,7 +293,7 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
             tallest = max(tallest, turn)
         elements += layout.draw(x, y, show_shapes)
         last = layout.nodes[-1]
-        below = (x + layout.middle(last.lane), y + layout.top(last) + last.height)
+        below = (x + layout.middle(last.lane), y + layout.top(last) + last.height(names))
         tallest = max(tallest, y + layout.height)
         x += layout.width + GUTTER
     if show_shapes and below is not None and last is not None:

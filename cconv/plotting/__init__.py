@@ -4,8 +4,12 @@ They need matplotlib, which is imported when the first one is drawn: ``pip insta
 Every function returns a figure of matplotlib's pyplot: a notebook shows it, ``matplotlib.pyplot.show()``
 opens its window, and ``.savefig("picture.png")`` writes it.
 
-Colours are distinguishable for colour-blind people too. Values of both signs are red above zero, blue below,
-and white at zero; other maps go from dark to bright; no information is in colour alone.
+Colours are told apart by colour-blind people too. Values of both signs are red above zero and blue below;
+magnitudes go from pale to a dark green; zero is the palest in both, and images are as they are. Nothing is
+told by colour alone. Pictures of your own get that style by
+``matplotlib.pyplot.style.use("cconv.plotting.cconv")``.
+
+Names of classes may be of any script: a font that has their letters is looked for among those of the machine.
 """
 
 from cconv.plotting._layers import feature_maps, filters, padding

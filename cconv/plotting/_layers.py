@@ -22,12 +22,18 @@ from cconv.plotting._pictures import (
     UNSIGNED,
     VERMILLION,
     as_picture,
+    drawn,
     limits,
     matplotlib_parts,
+    scale_bar,
     show,
 )
 
+PADDED = "#fff3d1"  # pixels that are no image's: no grey
+SIDE, GAP, TITLE = 0.9, 0.1, 0.27  # of a feature map, between two, and above a row, in inches
 
+
+@drawn
 def filters(layer: Layer, *, channel: int | None = None, count: int = 64, columns: int = 8) -> Any:
     """Show the filters of a convolution.
 
@@ -84,27 +90,31 @@ def filters(layer: Layer, *, channel: int | None = None, count: int = 64, column
     columns = min(positive_int(where, "columns", columns), shown)
     rows = math.ceil(shown / columns)
     ratio = kernel.shape[0] / kernel.shape[1]
-    figure = parts.new(columns * 0.95 + (0.2 if coloured else 0.9), rows * 0.98 * min(ratio, 2) + 0.55)
+    figure = parts.new(columns * 0.95 + (0.2 if coloured else 0.9), rows * 0.95 * min(ratio, 2) + 0.55)
     grid = figure.subplots(rows, columns, squeeze=False)
-    low, high, _ = limits([pictures])
-    reach = max(abs(low), abs(high))
+    low, high, _ = limits([pictures], signed=True)
     for axes, picture in zip(grid.flat, pictures, strict=False):
-        show(parts, axes, picture, None if coloured else {"cmap": SIGNED, "vmin": -reach, "vmax": reach})
+        show(parts, axes, picture, None if coloured else {"cmap": SIGNED, "vmin": low, "vmax": high})
     for axes in grid.flat[shown:]:
         axes.axis("off")
     if not coloured:
-        figure.colorbar(grid.flat[0].images[0], ax=grid, shrink=0.9, aspect=20)
-    figure.suptitle(
-        _filters_title(layer, channels, shown, total, coloured, channel or 0), fontsize=11, parse_math=False
-    )
+        scale_bar(parts, figure, grid.flat[0].images[0], grid)
+    figure.suptitle(_filters_title(layer, channels, shown, total, coloured, channel or 0))
     return figure
 
 
 def _filters_title(layer: Layer, channels: int, shown: int, total: int, coloured: bool, channel: int) -> str:
-    title = f"{layer.shown}: {'filters' if shown == total else f'first {shown} of {total} filters'}"
-    return title if channels == 1 or coloured else f"{title}, channel {channel} of {channels}"
+    title = f"{layer.shown}: {_counted(shown, total)} filters"
+    if coloured:
+        return f"{title}, their red, green and blue weights"
+    return title if channels == 1 else f"{title}, channel {channel} of {channels}"
 
 
+def _counted(shown: int, total: int) -> str:
+    return f"{total}" if shown == total else f"first {shown} of {total}"
+
+
+@drawn
 def feature_maps(
     model: Model,
     x: ArrayLike,
@@ -113,6 +123,9 @@ def feature_maps(
     count: int = 8,
 ) -> Any:
     """Show the outputs of a model's layers for one image: a row for each layer, a column for each channel.
+
+    A row has one scale of colours; above it stand the layer's name, the shape of what it gives, and how many
+    of its channels are drawn.
 
     Parameters
     ----------
@@ -156,30 +169,37 @@ def feature_maps(
     parts = matplotlib_parts(where)
     maps = _outputs(model, image, chosen)
     count = min(positive_int(where, "count", count), max(y.shape[2] for _, y in maps))
-    rows = len(maps)
-    figure = parts.new(1.6 + 1.05 * count, 1.15 * max(rows, 1.35))
-    left, right = figure.subfigures(1, 2, width_ratios=[1.6, 1.05 * count])
-    axes = left.subplots()
-    picture = as_picture(where, "x", image if image.shape[2] in (1, 3) else image[:, :, :1])
-    show(parts, axes, picture)
-    axes.set_xlabel("x  " + "×".join(map(str, image.shape)), fontsize=9)
-    grid = right.subplots(rows, count, squeeze=False)
-    for line, (layer, y) in zip(grid, maps, strict=True):
-        _draw_maps(parts, line, layer, y)
+    # In inches: the image is as wide as two maps, and stands in the middle of the rows.
+    heights = [SIDE * _ratio(y) for _, y in maps]
+    large = 2 * SIDE * _ratio(image)
+    total = max(sum(heights) + len(maps) * TITLE + (len(maps) - 1) * GAP, large + TITLE)
+    figure = parts.new((count + 2) * (SIDE + GAP) + GAP, total, layout=None)
+    axes = parts.place(figure, 0, (total - large + TITLE) / 2, 2 * SIDE, large)
+    show(parts, axes, as_picture(where, "x", image if image.shape[2] in (1, 3) else image[:, :, :1]))
+    axes.set_title("x  " + _times(image.shape), loc="left", fontsize=9)
+    top = 0.0
+    for (layer, y), height in zip(maps, heights, strict=True):
+        top += TITLE
+        lefts = [2 * SIDE + 2 * GAP + column * (SIDE + GAP) for column in range(min(count, y.shape[2]))]
+        _draw_maps(parts, [parts.place(figure, left, top, SIDE, height) for left in lefts], layer, y)
+        top += height + GAP
     return figure
+
+
+def _ratio(picture: np.ndarray) -> float:
+    """Return how many times as high as wide a picture is, within limits."""
+    return min(max(picture.shape[0] / picture.shape[1], 0.25), 2.0)
 
 
 def _draw_maps(parts: Any, line: Any, layer: Layer, y: np.ndarray) -> None:
     """Draw the first maps of a layer's output y (h, w, c) into a row of axes, with a common scale."""
     low, high, signed = limits([y])
     for channel, axes in enumerate(line):
-        if channel >= y.shape[2]:
-            axes.axis("off")
-            continue
-        style = {"cmap": SIGNED if signed else UNSIGNED, "vmin": low, "vmax": high}
-        show(parts, axes, y[:, :, channel], style)
-    size = "×".join(map(str, y.shape))
-    line[0].set_title(f"{layer.shown}  {size}", fontsize=9, loc="left", parse_math=False)
+        show(
+            parts, axes, y[:, :, channel], {"cmap": SIGNED if signed else UNSIGNED, "vmin": low, "vmax": high}
+        )
+    part = "" if len(line) == y.shape[2] else f", first {len(line)}"
+    line[0].set_title(f"{layer.shown}  {_times(y.shape)}{part}", fontsize=9, loc="left")
 
 
 def _one_image(where: str, model: Model, x: ArrayLike) -> np.ndarray:
@@ -243,6 +263,7 @@ def _tensors(model: Model) -> dict[int, Any]:
     return tensors
 
 
+@drawn
 def padding(
     x: ArrayLike,
     padding: Padding | list[Padding] = "same",
@@ -250,10 +271,11 @@ def padding(
     strides: Size2 = 1,
     *,
     size: float = 3.2,
+    value: str = "0",
 ) -> Any:
     r"""Show an image with the zeros that padding puts around it, and the first and last window.
 
-    Rows and columns that no window reaches are hatched.
+    Rows and columns that no window reaches are hatched. A legend says what is what.
 
     Parameters
     ----------
@@ -263,6 +285,8 @@ def padding(
         As in `Conv2D`; a list of paddings is drawn side by side.
     size : float
         Width of a picture in inches.
+    value : str
+        What stands in the pixels of the padding, such as ``"−∞"`` for max pooling.
 
     Returns
     -------
@@ -290,18 +314,20 @@ def padding(
     windows = [resolve_window(where, shape, kernel_size, strides, entry) for entry in given]
     parts = matplotlib_parts(where)
     ratio = max(_padded_size(window)[0] / _padded_size(window)[1] for window in windows)
-    figure = parts.new(size * len(windows), size * ratio + 0.55)
+    figure = parts.new(size * len(windows), size * ratio + 0.75)
+    legend: dict[str, Any] = {}  # what there is, in the order of drawing
     for axes, window in zip(figure.subplots(1, len(windows), squeeze=False).flat, windows, strict=True):
         height, width = _padded_size(window)
-        _draw_padded(parts, axes, image, window, (height, width))
-        _draw_windows(parts, axes, window, height, width)
+        _draw_padded(parts, axes, image, window, value, legend)
+        _draw_windows(parts, axes, window, height, width, legend)
         steps = "" if window.strides == (1, 1) else f", strides {_times(window.strides)}"
         padded = f" with padding, {height}×{width}" if any(map(any, window.pads)) else ", no padding"
         axes.set_title(
             f"{_times(window.input_size)}{padded}\n"
-            f"windows {_times(window.kernel_size)}{steps} → {_times(window.output_size)}",
-            fontsize=10,
+            f"windows {_times(window.kernel_size)}{steps} → {_times(window.output_size)}"
         )
+    columns = min(len(legend), 2 if len(windows) == 1 else 4)
+    figure.legend(legend.values(), legend, loc="outside lower center", ncols=columns, handleheight=1.2)
     return figure
 
 
@@ -314,36 +340,47 @@ def _times(extents: Sequence[int]) -> str:
     return "×".join(map(str, extents))
 
 
-def _draw_padded(parts: Any, axes: Any, image: np.ndarray, window: Window, size: tuple[int, int]) -> None:
-    """Draw the image in the middle of `size` pixels, and a white square with a 0 for each of the others."""
+def _draw_padded(
+    parts: Any, axes: Any, image: np.ndarray, window: Window, value: str, legend: dict[str, Any]
+) -> None:
+    """Draw the image in the middle of its padding, and the value in each pixel of that."""
     (top, _), (left, _) = window.pads
     rows, columns = window.input_size
     place = (left - 0.5, left + columns - 0.5, top + rows - 0.5, top - 0.5)
     style = {"cmap": PHOTO} if image.ndim == 2 else {}
     show(parts, axes, image, {**style, "extent": place})
-    axes.set_xlim(-0.6, size[1] - 0.4)
-    axes.set_ylim(size[0] - 0.4, -0.6)
-    for i, j in np.ndindex(size):
+    height, width = _padded_size(window)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    for spine in axes.spines.values():  # the outlines of windows lie half outside
+        spine.set_visible(False)
+    for i, j in np.ndindex(height, width):
         if top <= i < top + rows and left <= j < left + columns:
             continue
-        square = parts.Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="white", edgecolor=GREY, lw=0.5)
+        square = parts.Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=PADDED, edgecolor=GREY, lw=0.5)
         axes.add_patch(square)
-        if max(size) <= LARGEST_NUMBERED:
-            axes.text(j, i, "0", ha="center", va="center", fontsize=7, color=GREY)
+        if max(height, width) <= LARGEST_NUMBERED:
+            axes.text(j, i, value, ha="center", va="center", fontsize=7, color=GREY)
+        legend[f"padding, {value}"] = square
 
 
-def _draw_windows(parts: Any, axes: Any, window: Window, height: int, width: int) -> None:
+def _draw_windows(
+    parts: Any, axes: Any, window: Window, height: int, width: int, legend: dict[str, Any]
+) -> None:
     """Outline the first and the last window, and hatch what lies beyond the last."""
     kh, kw = window.kernel_size
     last = [(n - 1) * s for n, s in zip(window.output_size, window.strides, strict=True)]
-    for (i, j), colour in [((0, 0), BLUE), ((last[0], last[1]), VERMILLION)]:
-        axes.add_patch(
-            parts.Rectangle((j - 0.5, i - 0.5), kw, kh, fill=False, edgecolor=colour, lw=2.5, zorder=3)
-        )
-    hatch = {"fill": False, "hatch": "////", "edgecolor": VERMILLION, "lw": 0, "zorder": 2}
-    if last[0] + kh < height:
-        below = height - last[0] - kh
-        axes.add_patch(parts.Rectangle((-0.5, last[0] + kh - 0.5), width, below, **hatch))
-    if last[1] + kw < width:
-        beside = width - last[1] - kw
-        axes.add_patch(parts.Rectangle((last[1] + kw - 0.5, -0.5), beside, height, **hatch))
+    for (i, j), colour, name in [
+        ((0, 0), BLUE, "first window"),
+        ((last[0], last[1]), VERMILLION, "last window"),
+    ]:
+        outline = {"fill": False, "edgecolor": colour, "lw": 2.5}
+        axes.add_patch(parts.Rectangle((j - 0.5, i - 0.5), kw, kh, **outline, zorder=3, clip_on=False))
+        legend[name] = parts.Patch(**outline)
+    hatch = {"fill": False, "hatch": "////", "edgecolor": VERMILLION, "lw": 0}
+    below, beside = height - last[0] - kh, width - last[1] - kw
+    if below > 0:
+        axes.add_patch(parts.Rectangle((-0.5, last[0] + kh - 0.5), width, below, **hatch, zorder=2))
+    if beside > 0:
+        axes.add_patch(parts.Rectangle((last[1] + kw - 0.5, -0.5), beside, height, **hatch, zorder=2))
+    if below > 0 or beside > 0:
+        legend["in no window"] = parts.Patch(**hatch)

@@ -1,9 +1,11 @@
 """Arrays as pictures in a grid; the other pictures use this."""
 
+import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,11 +15,14 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.numbers import positive_int
 
 # Okabe & Ito 2008, "Color universal design".
-BLUE, ORANGE, VERMILLION, GREY = "#0072b2", "#e69f00", "#d55e00", "#595959"
-SIGNED, UNSIGNED, PHOTO = "RdBu_r", "viridis", "gray"
-DIGITS = 3  # significant digits of numbers in pixels
-LARGEST_NUMBERED = 20  # largest height and width, in pixels, at which numbers in them are legible
-POINTS = 72  # points per inch; font sizes are in points
+BLUE, ORANGE, VERMILLION = "#0072b2", "#e69f00", "#d55e00"
+# A line around, a line between cells, and what is wrong: as in the page of `cconv.report`.
+GREY, CELLS, WRONG = "#57606a", "#b9bfc6", "#a8321e"
+# A colour map says what it shows: values of both signs, magnitudes, an image.
+SIGNED, UNSIGNED, PHOTO = "cconv.signed", "cconv.magnitude", "gray"
+DIGITS = 3  # of numbers written into pixels
+LARGEST_NUMBERED = 20  # pixels each way up to which numbers in them can be read
+POINTS = 72  # in an inch, the unit of font sizes
 SMALLEST_FONT, LARGEST_FONT = 5.5, 10.0
 
 
@@ -28,6 +33,22 @@ def matplotlib_parts(where: str) -> ModuleType:
     except ImportError as error:
         raise ImportError(f"plotting.{where} needs matplotlib: pip install 'cconv[plot]'") from error
     return _figure
+
+
+Asked = ParamSpec("Asked")
+# matplotlib's settings are one for all threads: two that change and restore them in turns would leave ours.
+_drawing = threading.RLock()
+
+
+def drawn(function: Callable[Asked, Any]) -> Callable[Asked, Any]:
+    """Let a function make its figure in the style of this package."""
+
+    @functools.wraps(function)
+    def draw(*args: Asked.args, **kwargs: Asked.kwargs) -> Any:
+        with _drawing, matplotlib_parts(function.__name__).style():
+            return function(*args, **kwargs)
+
+    return draw
 
 
 def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
@@ -48,15 +69,18 @@ def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
     return picture if low >= 0 and high <= 1 else (picture - low) / max(high - low, 1e-12)
 
 
-def limits(pictures: Iterable[np.ndarray]) -> tuple[float, float, bool]:
-    """Return (lowest, highest, whether any is negative) of the arrays' values; limits are symmetric if so."""
+def limits(pictures: Iterable[np.ndarray], signed: bool = False) -> tuple[float, float, bool]:
+    """Return the (lowest, highest) of a scale for these arrays, and whether it has both signs.
+
+    It is symmetric if it has, and else begins with zero: the palest colour is zero in every picture.
+    """
     finite = [picture[np.isfinite(picture)] for picture in pictures]
     values = [value for array in finite if array.size for value in (float(array.min()), float(array.max()))]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if low < 0:
-        reach = max(-low, high)
+    if signed or low < 0:
+        reach = max(-low, high) or 1.0
         return -reach, reach, True
-    return low, high if high > low else low + 1, False
+    return 0.0, high or 1.0, False
 
 
 def show(
@@ -73,29 +97,58 @@ def show(
     """
     if style is None:
         style = {"cmap": PHOTO} if picture.ndim == 2 else {}
-    drawn = axes.imshow(picture, interpolation="nearest", **style)
+    image = axes.imshow(picture, **style)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color(GREY)
+        spine.set(visible=True, color=GREY, linewidth=0.8)
     if numbers and picture.ndim == 2 and max(picture.shape) <= LARGEST_NUMBERED:
-        _write_numbers(parts, axes, drawn, picture, numbers)
+        _write_numbers(parts, axes, image, picture, numbers)
 
 
-def _write_numbers(parts: ModuleType, axes: Any, drawn: Any, picture: np.ndarray, inches: float) -> None:
-    """Write a picture's values into its pixels, as large as the longest number allows."""
-    whole = bool(np.all(picture == np.round(picture)))
-    texts = [f"{value:.0f}" if whole else f"{value:.{DIGITS}g}" for value in picture.flat]
+def cells(axes: Any, shape: tuple[int, int]) -> None:
+    """Draw lines between the cells of a table, so that equal neighbours are told apart."""
+    for size, axis in zip(shape, (axes.yaxis, axes.xaxis), strict=True):
+        axis.set_ticks(np.arange(1, size) - 0.5, minor=True)
+        axis.grid(which="minor", color=CELLS, linewidth=0.6)
+    axes.tick_params(which="minor", length=0)
+    axes.set_axisbelow(False)
+
+
+def signs(text: str) -> str:
+    """Return a number's text with the minus sign that axes have."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def scale_bar(
+    parts: ModuleType, figure: Any, image: Any, axes: Any, whole: bool = False, **more: Any
+) -> None:
+    """Draw the scale of an image beside these axes, in whole steps where its values are whole."""
+    bar = figure.colorbar(image, ax=axes, aspect=22, pad=0.02, **more)
+    bar.outline.set(color=GREY, linewidth=0.8)
+    bar.locator = parts.MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=whole)
+    bar.update_ticks()
+
+
+def _write_numbers(parts: ModuleType, axes: Any, image: Any, picture: np.ndarray, inches: float) -> None:
+    """Write a picture's values into its pixels, as large as the longest allows."""
+    texts = [signs(f"{value:.0f}" if is_whole(picture) else f"{value:.{DIGITS}g}") for value in picture.flat]
     pixel = POINTS * inches / max(picture.shape)
     font = min(pixel / (0.7 * max(map(len, texts)) + 0.4), LARGEST_FONT)
     if font < SMALLEST_FONT:
         return
+    cells(axes, picture.shape)
     for (i, j), text in zip(np.ndindex(picture.shape), texts, strict=True):
-        bright = parts.luminance(drawn.cmap(drawn.norm(float(picture[i, j])))) > 0.5
-        colour = "black" if bright else "white"
+        colour = parts.ink_on(image.cmap(image.norm(float(picture[i, j]))))
         axes.text(j, i, text, ha="center", va="center", fontsize=font, color=colour)
 
 
+def is_whole(picture: np.ndarray) -> bool:
+    """Whether all values are whole numbers."""
+    return bool(np.all(picture == np.round(picture)))
+
+
+@drawn
 def images(
     pictures: Sequence[ArrayLike] | np.ndarray,
     titles: Sequence[str] | None = None,
@@ -105,6 +158,7 @@ def images(
     size: float = 1.8,
     numbers: bool = False,
     shared: bool = False,
+    signed: bool | None = None,
     cmap: str | None = None,
 ) -> Any:
     """Show arrays as pictures, side by side.
@@ -124,9 +178,13 @@ def images(
     numbers : bool
         Write the values into the pixels of pictures with at most 20x20 pixels, if they fit.
     shared : bool
-        Whether all pictures have a common scale of values, with a colour bar, or each its own.
+        One scale of values for all pictures, with a bar that shows it; otherwise each has its own.
+    signed : bool, optional
+        Draw the values red above and blue below zero, as weights and gradients are, even if none of these is
+        negative; by default only pictures with negative values are.
     cmap : str, optional
-        Name of a matplotlib colour map; by default one for signed or for other values.
+        Name of a matplotlib colour map, such as ``"gray"`` for an image; by default one for signed or for
+        other values.
 
     Returns
     -------
@@ -162,27 +220,23 @@ def images(
     height = rows * (size * min(shape, 2) + (0.3 if titles else 0.08)) + (0.4 if title else 0.05)
     figure = parts.new(columns * size + (0.7 if shared else 0), height)
     grid = figure.subplots(rows, columns, squeeze=False)
-    common = limits(array for array in arrays if array.ndim == 2) if shared else None
+    flat = [array for array in arrays if array.ndim == 2]
+    common = limits(flat, bool(signed)) if shared else None
     for number, axes in enumerate(grid.flat):
         if number >= len(arrays):
             axes.axis("off")
             continue
-        low, high, signed = common or limits([arrays[number]])
-        style = {"cmap": cmap or (SIGNED if signed else UNSIGNED), "vmin": low, "vmax": high}
-        show(
-            parts,
-            axes,
-            arrays[number],
-            style if arrays[number].ndim == 2 else None,
-            numbers=0.95 * size * numbers,
-        )
+        array = arrays[number]
+        low, high, both = common or limits([array], bool(signed))
+        style = {"cmap": cmap or (SIGNED if both else UNSIGNED), "vmin": low, "vmax": high}
+        show(parts, axes, array, style if array.ndim == 2 else None, numbers=0.95 * size * numbers)
         if titles:
-            axes.set_title(titles[number], fontsize=10)
-    if shared and common is not None and any(array.ndim == 2 for array in arrays):
-        drawn = next(
-            axes.images[0] for axes in grid.flat if axes.images and axes.images[0].get_array().ndim == 2
+            axes.set_title(titles[number])
+    if shared and flat:
+        mapped = next(
+            axes.images[0] for axes, array in zip(grid.flat, arrays, strict=False) if array.ndim == 2
         )
-        figure.colorbar(drawn, ax=grid, shrink=0.9, aspect=25)
+        scale_bar(parts, figure, mapped, grid, all(map(is_whole, flat)))
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(title)
     return figure

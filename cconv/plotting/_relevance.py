@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike
 from cconv.arguments.text import short
 from cconv.geometry.layout import to_channels_last
 from cconv.models.scores import Scores
-from cconv.plotting._pictures import SIGNED, as_picture, matplotlib_parts, show
+from cconv.plotting._pictures import SIGNED, as_picture, drawn, matplotlib_parts, scale_bar, show
 from cconv.utils.relevance import class_activation_map, occlusion_map
 
-WIDTH, GAP = 1.7, 0.1  # width of a picture and gap before the colour bar, in inches
-PALEST = 0.72  # brightness of black under a map, so that the map's colours are distinguishable
+WIDE, NARROW, FEW = 1.7, 1.25, 5  # of each of a few pictures, of each of more, in inches; how many are few
+PALEST = 0.72  # how light black becomes under a map, so that colours on it can be told apart
 
 
+@drawn
 def grad_cam(
     model: Any,
     x: ArrayLike,
@@ -65,6 +66,7 @@ def grad_cam(
     return _over("grad_cam", model, images, maps, names, "Grad-CAM")
 
 
+@drawn
 def occlusion(
     model: Any,
     x: ArrayLike,
@@ -137,20 +139,20 @@ def _over(
     last = to_channels_last(images, model.data_format)
     pictures = [as_picture(where, "x", image) for image in (last if last.shape[3] == 3 else last[..., :1])]
     count, ratio = len(pictures), pictures[0].shape[0] / pictures[0].shape[1]
-    width = count * WIDTH + 0.75
-    figure = parts.new(width, 2 * WIDTH * min(ratio, 2) + 0.4)
+    width = WIDE if count <= FEW else NARROW
+    figure = parts.new(count * width + 0.75, 2 * width * min(ratio, 2) + 0.4)
     grid = figure.subplots(2, count, squeeze=False)
     reach = float(np.abs(maps).max(initial=0)) or 1.0
     low = -reach if maps.min() < 0 else 0.0
     style = {"cmap": parts.see_through(SIGNED, low / reach), "vmin": low, "vmax": reach}
     for number, picture in enumerate(pictures):
         show(parts, grid[0, number], picture)
-        grid[0, number].set_title(names[number], fontsize=10, parse_math=False)
+        grid[0, number].set_title(names[number])
         show(parts, grid[1, number], _pale(picture))
         rows, columns = picture.shape[:2]
         place = (-0.5, columns - 0.5, rows - 0.5, -0.5)
         grid[1, number].imshow(maps[number], interpolation="bilinear", extent=place, **style)
-    figure.colorbar(grid[1, 0].images[1], ax=grid[1], aspect=12, pad=GAP / width, label=label)
+    scale_bar(parts, figure, grid[1, 0].images[1], grid[1], label=label)
     return figure
 
 

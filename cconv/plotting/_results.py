@@ -10,13 +10,30 @@ from numpy.typing import ArrayLike
 from cconv import arguments, metrics
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks import History
-from cconv.plotting._pictures import BLUE, GREY, ORANGE, VERMILLION, as_picture, matplotlib_parts, show
+from cconv.plotting._pictures import (
+    BLUE,
+    GREY,
+    ORANGE,
+    UNSIGNED,
+    WRONG,
+    as_picture,
+    cells,
+    drawn,
+    matplotlib_parts,
+    show,
+    signs,
+)
 
-VALIDATION = "val_"  # prefix of the names of validation values
+VALIDATION = "val_"  # in front of the figures of validation data
+SETTINGS = ("learning_rate", "lr")  # what a history also has, and nobody measured
+DECADES = 100  # times the smallest, from which on the largest hides it on a linear axis
 
 
+@drawn
 def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
-    """Show loss and metrics by epoch, training and validation together.
+    """Show how loss and metrics went, epoch by epoch, training beside validation; learning rates alone.
+
+    Figures that span more than two powers of ten have a logarithmic axis.
 
     Parameters
     ----------
@@ -57,28 +74,36 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     figure = parts.new(max(4.2 * columns, 4.6), 3.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):
-        epochs = np.arange(1, max(len(figures.get(key, ())) for key in (name, VALIDATION + name)) + 1)
-        size = 4 if len(epochs) <= 30 else 0
-        for label, key, colour, style in [
-            ("training", name, BLUE, "o-"),
-            ("validation", VALIDATION + name, ORANGE, "s--"),
-        ]:
-            if key in figures:
-                values = figures[key]
-                axes.plot(epochs[: len(values)], values, style, color=colour, label=label, markersize=size)
-        axes.set_title(name)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(parts.MaxNLocator(integer=True, min_n_ticks=1))
-        if len(epochs) == 1:
-            axes.set_xlim(0.5, 1.5)
-        axes.grid(color="#dddddd", lw=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        _draw_figures(parts, axes, name, figures)
     for axes in grid.flat[len(names) :]:
         axes.axis("off")
     return figure
 
 
+def _draw_figures(parts: Any, axes: Any, name: str, figures: Mapping[str, Sequence[float]]) -> None:
+    """Draw what one figure was in training and validation, or what a setting was."""
+    lines = [("training", name, BLUE, "o-"), ("validation", VALIDATION + name, ORANGE, "s--")]
+    if name in SETTINGS:
+        lines = [("", name, GREY, "o-")]
+    lines = [line for line in lines if line[1] in figures]
+    n = max(len(figures[key]) for _, key, _, _ in lines)
+    for label, key, colour, style in lines:
+        epochs = np.arange(1, len(figures[key]) + 1)
+        axes.plot(epochs, figures[key], style, color=colour, label=label, markersize=4 if n <= 30 else 0)
+    values = np.concatenate([np.asarray(figures[key], np.float64) for _, key, _, _ in lines])
+    values = values[np.isfinite(values)]
+    if values.size and values.min() > 0 and values.max() > DECADES * values.min():
+        axes.set_yscale("log")
+    axes.set_title(name.replace("_", " ") if name in SETTINGS else name)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(parts.MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(0.5, n + 0.5)
+    axes.grid(visible=True)
+    if name not in SETTINGS:
+        axes.legend()
+
+
+@drawn
 def predictions(
     x: ArrayLike,
     y: ArrayLike | None,
@@ -88,7 +113,7 @@ def predictions(
     count: int = 10,
     columns: int = 5,
 ) -> Any:
-    r"""Show images with the predicted classes, and for mistakes the true classes.
+    r"""Show images with what a model takes them for, and how sure it is; below its mistakes stands the truth.
 
     Parameters
     ----------
@@ -121,7 +146,7 @@ def predictions(
     >>> x, y = np.zeros((3, 8, 8)), [0, 1, 1]
     >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     >>> [axes.get_xlabel() for axes in predictions(x, y, p, classes=["cat", "dog"]).axes]
-    ['cat  90 %', 'dog  80 %', 'cat  70 %\nis dog']
+    ['cat (90 %)', 'dog (80 %)', 'cat (70 %)\ntruth: dog']
     """
     where = "predictions"
     images = arguments.real_array(where, "x", x, None)
@@ -148,15 +173,20 @@ def predictions(
         show(parts, axes, picture)
         label = _name(where, best[number], classes)
         if given.ndim == 2:
-            label += f"  {given[number, best[number]]:.0%}".replace("%", " %")
-        colour = "black"
+            label += f" ({percent(given[number, best[number]])})"
+        axes.set_xlabel(label)
         if true is not None and true[number] != best[number]:
-            label += f"\nis {_name(where, true[number], classes)}"
-            colour = VERMILLION
+            axes.set_xlabel(f"{label}\ntruth: {_name(where, true[number], classes)}", color=WRONG)
             for spine in axes.spines.values():
-                spine.set(color=VERMILLION, linewidth=2.5)
-        axes.set_xlabel(label, fontsize=10, color=colour)
+                spine.set(color=WRONG, linewidth=2.5)
     return figure
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, of which nearly all is not written as all; of other scores the number."""
+    if not 0 <= share <= 1:
+        return signs(f"{share:.3g}")
+    return "> 99 %" if share >= 0.995 else f"{100 * share:.0f} %"
 
 
 def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
@@ -176,6 +206,7 @@ def _name(where: str, number: Any, classes: Sequence[str] | None) -> str:
     return str(classes[int(number)])
 
 
+@drawn
 def confusion_matrix(
     y_true: ArrayLike,
     y_pred: ArrayLike,
@@ -184,7 +215,8 @@ def confusion_matrix(
 ) -> Any:
     """Show how often each class was predicted as each class.
 
-    A row is a true class. Numbers are counts; a darker square is a larger fraction of its row.
+    A row is a true class. Numbers are counts; the darker a square, the larger its share of the row.
+    Colours begin steeply, so that a mistake of one per cent is seen.
 
     Parameters
     ----------
@@ -220,18 +252,19 @@ def confusion_matrix(
     size = max(0.46 * n, 1.6) + 0.08 * longest
     figure = parts.new(size + 0.9, size + 0.6)
     axes = figure.subplots()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(share, cmap=UNSIGNED, norm=parts.PowerNorm(0.5, 0, 1))
     for (i, j), value in np.ndenumerate(counts):
         if value:
-            colour = "white" if share[i, j] > 0.5 else "black"
+            colour = parts.ink_on(image.cmap(image.norm(share[i, j])))
             axes.text(j, i, f"{value}", ha="center", va="center", fontsize=8, color=colour)
     turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 2 else {}
-    axes.set_xticks(range(n), names, fontsize=9, **turn)
-    axes.set_yticks(range(n), names, fontsize=9)
+    axes.set_xticks(range(n), names, **turn)
+    axes.set_yticks(range(n), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
-        spine.set_color(GREY)
-    axes.set_title(f"{np.trace(counts):,} of {counts.sum():,} right", fontsize=11)
+        spine.set(visible=True, color=GREY)
+    cells(axes, counts.shape)
+    axes.set_title(f"{np.trace(counts):,} of {counts.sum():,} right")
     return figure

@@ -140,8 +140,8 @@ def plot_model(
     Parameters
     ----------
     model : Sequential or Model
-        A built model. Branches of a graph are side by side; in a large graph a layer's normalisation and
-        activation are in its box.
+        Built. Branches of a graph stand side by side; in a large model a layer's normalisation and activation
+        stand in its box.
     to_file : path, optional
         The ``.svg`` file to write; None writes none.
     show_shapes, show_layer_names : bool

@@ -16,7 +16,7 @@ PLACES = {
     "examples/gallery/README.md": "gallery/index.md",
 }
 FOLDERS = {"docs/": "", "examples/learn/": "learn/", "examples/gallery/": "gallery/"}
-STAGED = (".md", ".ipynb", ".png", ".svg")
+STAGED = (".md", ".ipynb", ".png", ".jpg", ".svg")
 
 
 def place(path):

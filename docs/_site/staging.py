@@ -88,7 +88,7 @@ def lessons(root, docs):
 def gallery(root, docs):
     """Write the gallery with its pictures and the code of each."""
     folder = root / "examples" / "gallery"
-    for path in folder.glob("*.png"):
+    for path in [*folder.glob("*.png"), *folder.glob("*.jpg")]:
         (docs / "gallery").mkdir(exist_ok=True)
         shutil.copyfile(path, docs / "gallery" / path.name)
     page(root, docs, "examples/gallery/README.md", "gallery/index.md")

@@ -50,18 +50,19 @@ for name, row in zip(NETWORKS, scores, strict=True):
     print(f"{name:18}", *(f"{score:.3f}" for score in row))
 
 # %%
-figure, axes = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
+plt.style.use("cconv.plotting.cconv")
+figure, axes = plt.subplots(figsize=(7.5, 3.8))
 places = np.arange(len(NETWORKS))
 for column, rate in enumerate(RATES):
     axes.errorbar(
-        scores[:, column], places + 0.12 - 0.24 * column, xerr=spread[:, column], fmt="o", capsize=3,
+        scores[:, column], places + 0.12 - 0.24 * column, xerr=spread[:, column], fmt="os"[column], capsize=3,
         label=f"learning_rate={rate:g}",
     )  # fmt: skip
 axes.set_yticks(places, NETWORKS)
 axes.invert_yaxis()
-axes.set(xlabel="accuracy, mean and spread of 3 folds", title="Networks for 8x8 digits")
-axes.grid(axis="x", alpha=0.3)
+axes.set(xlabel="accuracy, mean and spread of 3 folds", title="Networks for 8×8 digits")
+axes.grid(axis="x")
 axes.legend()
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=90)
+    figure.savefig(sys.argv[1], dpi=90, bbox_inches="tight")
 plt.show()

@@ -47,20 +47,24 @@ shifted = image.repeat(8, axis=0)
 for layer in AUGMENTATIONS["shifted and turned"]:
     shifted = layer.clone().build(image.shape[1:], seed=3).forward(shifted, training=True)
 
-figure = plt.figure(figsize=(10, 4), layout="constrained")
+plt.style.use("cconv.plotting.cconv")
+figure = plt.figure(figsize=(10, 4))
 left, right = figure.subfigures(1, 2, width_ratios=[1.5, 1])
 axes = left.subplots()
-for name in AUGMENTATIONS:
-    axes.plot(SIZES, [accuracy[name, size] for size in SIZES], "o-", label=name)
+for name, style in zip(AUGMENTATIONS, ("o-", "s--"), strict=True):
+    axes.plot(SIZES, [accuracy[name, size] for size in SIZES], style, label=name)
 axes.set(xscale="log", xlabel="training images", ylabel="accuracy on 1,000 others", title="MNIST, few images")
 axes.set_xticks(SIZES, SIZES)
 axes.minorticks_off()
-axes.grid(alpha=0.3)
-axes.legend(title="Images are seen")
-right.suptitle("An image (first) and what becomes of it")
-for place, picture in zip(right.subplots(3, 3).flat, [image[0], *shifted], strict=True):
-    place.imshow(picture[..., 0], cmap="gray_r")
-    place.set_axis_off()
+axes.grid()
+axes.legend(title="images are seen", loc="lower right")
+right.suptitle("An image (framed) and what becomes of it", fontsize=10)
+places = right.subplots(3, 3).ravel()
+places[0].spines[:].set(color="C1", linewidth=3)
+for place, picture in zip(places, [image[0], *shifted], strict=True):
+    place.imshow(picture[..., 0], cmap="gray", vmin=0, vmax=255)
+    place.set(xticks=[], yticks=[])
+    place.spines[:].set_visible(place is places[0])
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=90)
+    figure.savefig(sys.argv[1], dpi=90, bbox_inches="tight")
 plt.show()

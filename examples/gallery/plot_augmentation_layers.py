@@ -51,7 +51,7 @@ batch = {"images": np.stack([flower, temple] * 4), "labels": np.eye(2)[[0, 1] * 
 for name, layer in MIXING.items():
     mixed = layer(batch)
     pairs = [
-        (picture, f"{label[0]:.0%} · {label[1]:.0%}")
+        (picture, f"{100 * label[0]:.0f} % · {100 * label[1]:.0f} %")
         for picture, label in zip(mixed["images"], mixed["labels"], strict=True)
         if 0.05 < label[0] < 0.95
     ]
@@ -59,7 +59,8 @@ for name, layer in MIXING.items():
 
 # %%
 # Two layers a row.
-figure = plt.figure(figsize=(10, 7.6), layout="constrained")
+plt.style.use("cconv.plotting.cconv")
+figure = plt.figure(figsize=(10, 7.6))
 groups = figure.subfigures(5, 2, wspace=0.06, hspace=0.02, height_ratios=[1, 1, 1, 1, 1.13])
 for group, (name, pictures) in zip(groups.flat, drawn.items(), strict=True):
     group.suptitle(name, fontsize=10, family="monospace")
@@ -68,5 +69,6 @@ for group, (name, pictures) in zip(groups.flat, drawn.items(), strict=True):
         place.set_axis_off()
         place.set_title(label, fontsize=8, pad=2)
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=80)
+    small = {"quality": 60, "optimize": True, "progressive": True}  # of a .jpg
+    figure.savefig(sys.argv[1], dpi=80, bbox_inches="tight", pil_kwargs=small)
 plt.show()

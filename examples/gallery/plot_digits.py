@@ -10,30 +10,20 @@ import sys
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
-from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 
-from cconv import CNNClassifier
+from cconv import CNNClassifier, plotting
 
 digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.images, digits.target, test_size=0.3, stratify=digits.target, random_state=0
 )
 cnn = CNNClassifier(tol=None, random_state=0).fit(X_train, y_train)
-accuracy = cnn.score(X_test, y_test)
-print(f"accuracy on {len(y_test)} digits: {accuracy:.3f}")
+print(f"accuracy on {len(y_test)} digits: {cnn.score(X_test, y_test):.3f}")
 
 # %%
-# Left: the loss while training. Right: what the digits of each row were taken for.
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-left.plot(range(1, cnn.n_iter_ + 1), cnn.loss_curve_, "o-", ms=4)
-left.set(xlabel="epoch", ylabel="training loss", yscale="log", title="Training")
-left.set_xticks(range(0, cnn.n_iter_ + 1, 5))
-left.grid(alpha=0.3)
-ConfusionMatrixDisplay.from_estimator(cnn, X_test, y_test, ax=right, cmap="Blues", colorbar=False)
-right.set_title(f"Test digits: {accuracy:.1%} right")
-
-# %%
+# What the digits of each row were taken for.
+figure = plotting.confusion_matrix(y_test, cnn.predict(X_test))
 if len(sys.argv) > 1:  # where to save the picture
     figure.savefig(sys.argv[1], dpi=90)
 plt.show()

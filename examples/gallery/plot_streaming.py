@@ -35,15 +35,16 @@ for images, labels in pieces(passes=2):
 print(f"accuracy on the test images after {len(after)} pieces: {after[-1]:.3f}")
 
 # %%
-figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
+plt.style.use("cconv.plotting.cconv")
+figure, axes = plt.subplots(figsize=(7.5, 4))
 seen = PIECE * np.arange(1, len(after) + 1)
-axes.plot(seen[:-1], before, ".", label="on the next piece, before learning from it")
+axes.plot(seen[:-1], before, "o", label="on the next piece, before learning from it")
 axes.plot(seen, after, label="on 1,000 test images")
-axes.axvline(len(X), color="gray", lw=1, ls="--")
-axes.annotate("second pass", (len(X), 0.6), (5, 0), textcoords="offset points", color="gray")
+axes.axvline(len(X), color="#57606a", lw=1, ls="--")
+axes.annotate("second pass", (len(X), 0.6), (5, 0), textcoords="offset points", color="#57606a")
 axes.set(xlabel="images seen", ylabel="accuracy", title=f"MNIST in pieces of {PIECE} images")
-axes.grid(alpha=0.3)
+axes.grid()
 axes.legend(loc="lower right")
 if len(sys.argv) > 1:  # where to save the picture
-    figure.savefig(sys.argv[1], dpi=90)
+    figure.savefig(sys.argv[1], dpi=90, bbox_inches="tight")
 plt.show()

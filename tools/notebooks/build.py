@@ -83,7 +83,7 @@ def smaller(png):
 
     file = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(file, format="png", optimize=True)
+    picture.quantize(256, kmeans=3, dither=Image.Dither.NONE).save(file, format="png", optimize=True)
     return min(png, base64.b64encode(file.getvalue()).decode(), key=len)
 
 

@@ -14,7 +14,7 @@ from cconv import functional, plotting
 from cconv.datasets import circle
 
 x = circle.load_data()
-plotting.images([x], [f"the image, {x.shape[0]}×{x.shape[1]}"], numbers=True, size=2.6)
+plotting.images([x], [f"the image, {x.shape[0]}×{x.shape[1]}"], numbers=True, size=2.6, cmap="gray")
 
 # %% [markdown]
 # ## Four kernels
@@ -32,7 +32,7 @@ kernels = np.array(
     ],
     dtype=np.float32,
 )
-plotting.images(kernels, names, numbers=True, size=1.5, title="kernels")
+plotting.images(kernels, names, numbers=True, signed=True, size=1.5, title="kernels")
 
 # %% [markdown]
 # ## The formula

@@ -48,7 +48,11 @@ def pool(x, size, function):
 largest = pool(a[0, :, :, 0], 2, np.max)
 mean = pool(a[0, :, :, 0], 2, np.mean)
 plotting.images(
-    [a[0, :, :, 0], largest, mean], ["vertical, 8×8", "max, 4×4", "average, 4×4"], numbers=True, size=2.5
+    [a[0, :, :, 0], largest, mean],
+    ["vertical, 8×8", "max, 4×4", "average, 4×4"],
+    numbers=True,
+    shared=True,
+    size=2.4,
 )
 
 # %% [markdown]
@@ -102,9 +106,11 @@ dy = np.array([[1.0, 2], [3, 4]]).reshape(1, 2, 2, 1)
 _, argmax = functional.max_pool2d(x4, 2)
 dx_max = functional.max_pool2d_backward(dy, argmax, x4.shape, 2)
 dx_mean = functional.average_pool2d_backward(dy, x4.shape, 2)
-plotting.images(
-    [x4[0], dy[0], dx_max[0], dx_mean[0]], ["x", "dy", "dx of max", "dx of average"], numbers=True
-)
+plotting.images([x4[0]], ["x"], numbers=True, cmap="gray")
+
+# %%
+gradients = [dy[0], dx_max[0], dx_mean[0]]
+plotting.images(gradients, ["dy", "dx of max", "dx of average"], numbers=True, signed=True, shared=True)
 
 # %% [markdown]
 # `cconv.reference` has the same functions in a few lines of NumPy, to be read; they give the same numbers.

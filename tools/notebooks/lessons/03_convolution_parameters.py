@@ -34,7 +34,7 @@ def maps(layer):
 two, ten = Conv2D(2, 3, kernel_initializer=positive), Conv2D(10, 3, kernel_initializer=positive)
 a_two, a_ten = maps(two), maps(ten)
 titles = ["1 of 2", "2 of 2", *(f"{i} of 10" for i in range(1, 11))]
-plotting.images([*a_two, *a_ten], titles, columns=6, size=1.4)
+plotting.images([*a_two, *a_ten], titles, columns=6, size=1.4, shared=True)
 
 # %% [markdown]
 # Ten random kernels make ten maps that look much alike. How alike? The correlation of each pair:
@@ -49,16 +49,18 @@ print("parameters:", two.count_params(), "and", ten.count_params())
 # ## kernel_size
 #
 # Height and width of the kernel: how much of the image one output sees. A large kernel mixes many features into one number,
-# and its map is blurred; it also has more weights. **3×3** and **6×6**, kernels above, maps below:
+# and its map is blurred; it also has more weights. **3×3** and **6×6**, first the kernels, then their maps:
 
 # %%
 layers = [Conv2D(4, size, kernel_initializer=positive) for size in (3, 6)]
 small, large = map(maps, layers)
 kernels = [layer.params["kernel"][:, :, 0, f] for layer in layers for f in range(4)]
-titles = [f"kernel {size}×{size}" for size in (3, 6) for _ in range(4)] + [
-    f"map {a.shape[0]}×{a.shape[1]}" for a in (*small, *large)
-]
-plotting.images([*kernels, *small, *large], titles, columns=8, size=1.25)
+titles = [f"kernel {size}×{size}" for size in (3, 6) for _ in range(4)]
+plotting.images(kernels, titles, columns=4, size=1.5, signed=True, shared=True)
+
+# %%
+titles = [f"map {a.shape[0]}×{a.shape[1]}" for a in (*small, *large)]
+plotting.images([*small, *large], titles, columns=4, size=1.5, shared=True)
 
 # %%
 for layer in layers:
@@ -77,7 +79,7 @@ a_fine = maps(fine)
 coarse.build((10, 10, 1)).set_weights(fine.get_weights())  # the same kernels
 a_coarse = maps(coarse)
 titles = ["strides=1, 8×8"] * 4 + ["strides=2, 4×4"] * 4
-plotting.images([*a_fine, *a_coarse], titles, columns=4, size=1.6)
+plotting.images([*a_fine, *a_coarse], titles, columns=4, size=1.5, shared=True)
 
 # %%
 print("every second output of the first:", np.array_equal(a_fine[:, ::2, ::2], a_coarse))
@@ -102,7 +104,7 @@ a_bare = maps(bare)
 padded.build((10, 10, 1)).set_weights(bare.get_weights())
 a_padded = maps(padded)
 titles = ['"valid", 8×8'] * 4 + ["(2, 2), 12×12"] * 4
-plotting.images([*a_bare, *a_padded], titles, columns=4, size=1.6)
+plotting.images([*a_bare, *a_padded], titles, columns=4, size=1.5, shared=True)
 
 # %% [markdown]
 # The middle is the same; around it come the answers of windows that lie partly outside.

@@ -64,7 +64,7 @@ plotting.padding(a[0, :, :, 0] / a.max(), "valid", 3, 2)
 compare(MaxPooling2D(2, padding="valid").forward(a), MaxPooling2D(2, padding=(1, 1)).forward(a))
 
 # %%
-plotting.padding(a[0, :, :, 0] / a.max(), ["valid", (1, 1)], 2, 2)
+plotting.padding(a[0, :, :, 0] / a.max(), ["valid", (1, 1)], 2, 2, value="−∞")
 
 # %% [markdown]
 # What is around the image must not win, and must not count. So max pooling pads with $-\infty$, not with zeros, which

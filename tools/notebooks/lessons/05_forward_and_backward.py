@@ -42,9 +42,13 @@ print("as reference: ", np.allclose(a, reference.conv2d(x[np.newaxis], w, b)[0],
 print("as functional:", np.allclose(a, functional.conv2d(x[np.newaxis], w, b)[0], rtol=1e-12))
 
 # %%
-pictures = [*np.moveaxis(x, 2, 0), *np.moveaxis(a, 2, 0)]
 plotting.images(
-    pictures, ["x, channel 0", "x, channel 1", *(f"a, filter {m}" for m in range(3))], numbers=True, size=2.2
+    np.moveaxis(x, 2, 0), ["x, channel 0", "x, channel 1"], numbers=True, signed=True, shared=True, size=2.2
+)
+
+# %%
+plotting.images(
+    np.moveaxis(a, 2, 0), [f"a, filter {m}" for m in range(3)], numbers=True, shared=True, size=2.2
 )
 
 # %% [markdown]

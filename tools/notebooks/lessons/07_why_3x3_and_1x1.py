@@ -73,9 +73,13 @@ for sizes in [(7,), (3, 3), (3, 3, 3)]:
         # Weights of 1: no path from input to output is lost.
         kernel = np.ones((size, size, 1, 1))
         dx, _, _ = functional.conv2d_backward(dx, np.zeros((1, 15, 15, 1)), kernel, padding="same")
-    seen.append(dx[0, :, :, 0])
+    seen.append(dx[0, 3:12, 3:12, 0])  # what lies further out is all zeros
 plotting.images(
-    seen, ["one 7×7", "two 3×3", "three 3×3"], numbers=True, size=2.9, title="number of paths from each pixel"
+    seen,
+    ["one 7×7", "two 3×3", "three 3×3"],
+    numbers=True,
+    size=2.7,
+    title="number of paths from each of 9×9 pixels, each picture with a scale of its own",
 )
 
 # %% [markdown]

@@ -47,17 +47,17 @@ for name, parameters, products in rows:
 # %%
 from matplotlib import pyplot as plt
 
-figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
-place = np.arange(len(rows))
-axes.bar(place - 0.2, [row[1] / total[0] for row in rows], 0.4, label="parameters", color="#0072b2")
-axes.bar(
-    place + 0.2, [row[2] / total[1] for row in rows], 0.4, label="mult-adds", color="#e69f00", hatch="//"
-)
-axes.set_xticks(place, [row[0] for row in rows], rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-axes.set_ylabel("share")
-axes.set_title("VGG-16")
-axes.legend(frameon=False)
-axes.spines[["top", "right"]].set_visible(False)
+plt.style.use("cconv.plotting.cconv")
+figure, pair = plt.subplots(1, 2, figsize=(8, 4.2), sharex=True, sharey=True)
+for column, (axes, what) in enumerate(zip(pair, ("parameters", "mult-adds"), strict=True), 1):
+    shares = [100 * row[column] / total[column - 1] for row in rows]
+    bars = axes.barh([row[0] for row in rows], shares, color="#0072b2")
+    axes.bar_label(bars, fmt="{:.1f} %", padding=3, fontsize=8)
+    axes.set_title(f"VGG-16: share of the {what}")
+    axes.tick_params(length=0, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    axes.margins(x=0.15, y=0.01)
+pair[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]

@@ -5,7 +5,6 @@
 
 # %%
 import numpy as np
-from matplotlib import pyplot as plt
 
 from cconv import plotting
 from cconv.datasets import mnist, mnist_small
@@ -66,16 +65,9 @@ print("Test loss:", scores[0])
 print("Test accuracy:", scores[1])
 
 # %%
-plt.figure(figsize=(7, 3.4))
-for i in range(10):
-    plt.subplot(2, 5, i + 1)
-    plt.axis("off")
-    plt.imshow(X_test[i].reshape((28, 28)), "gray")
-plt.suptitle("10 images of test data", fontsize=16)
-plt.show()
-
 pred = np.argmax(model.predict(X_test[0:10]), axis=1)
 print(pred)
+plotting.images(X_test[:10], columns=5, size=1.3, cmap="gray", title="10 images of test data")
 
 # %% [markdown]
 # One epoch of 300 images is three steps: hardly better than guessing. It runs, and that is all it should show. (Adadelta with its present standard learning rate of 0.001 takes very small

@@ -9,7 +9,6 @@
 
 # %%
 import numpy as np
-from matplotlib import pyplot as plt
 
 import cconv
 from cconv import plotting
@@ -77,16 +76,9 @@ print("Test loss:", scores[0])
 print("Test accuracy:", scores[1])
 
 # %%
-plt.figure(figsize=(7, 3.4))
-for i in range(10):
-    plt.subplot(2, 5, i + 1)
-    plt.axis("off")
-    plt.imshow(X_test[i])
-plt.suptitle("10 images of test data", fontsize=16)
-plt.show()
-
 pred = np.argmax(model.predict(X_test[0:10]), axis=1)
 print(pred)
+plotting.images(X_test[:10], columns=5, size=1.3, title="10 images of test data")
 
 # %% [markdown]
 # As with MNIST, ten steps on raw pixels teach it next to nothing: guessing gives 0.1.

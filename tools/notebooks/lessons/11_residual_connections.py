@@ -99,14 +99,14 @@ def lengths(skips, depth=50):
 
 
 BLUE, ORANGE = "#0072b2", "#e69f00"
-figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+plt.style.use("cconv.plotting.cconv")
+figure, axes = plt.subplots(figsize=(6, 3))
 axes.semilogy(lengths(True), color=BLUE, label="$F(x) + x$")
 axes.semilogy(lengths(False), "--", color=ORANGE, label="$F(x)$")
 axes.set_xlabel("layers from the end")
 axes.set_ylabel("length of the gradient")
-axes.spines[["top", "right"]].set_visible(False)
-axes.grid(color="#dddddd", lw=0.6)
-axes.legend(frameon=False)
+axes.grid()
+axes.legend()
 plt.show()
 print(f"after 50 layers: {lengths(True)[-1]:.1f} with skips, {lengths(False)[-1]:.0e} without")
 
@@ -162,7 +162,7 @@ for depth in (20, 56):
         print(f"{depth} layers, {name:8}  {size:6,} parameters, loss {loss:.2f}")
 
 # %%
-figure, pair = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
+figure, pair = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
 for axes, skips, title in zip(pair, (False, True), ("plain", "residual"), strict=True):
     for depth, style, colour in ((20, "o-", BLUE), (56, "s--", ORANGE)):
         axes.plot(
@@ -171,9 +171,8 @@ for axes, skips, title in zip(pair, (False, True), ("plain", "residual"), strict
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.set_ylim(0, 3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.legend(frameon=False)
+    axes.grid()
+    axes.legend()
 pair[0].set_ylabel("loss on the training images")
 plt.show()
 

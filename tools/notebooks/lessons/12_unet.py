@@ -98,6 +98,7 @@ plotting.images(
     ["image", "", "", "", "", "", "target", "", "", "", "", ""],
     columns=6,
     size=1.35,
+    title="in the target the 3 is orange, the 4 blue, and what both share is white",
 )
 
 # %% [markdown]
