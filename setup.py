@@ -111,7 +111,7 @@ def need_compiler(compiler, include_dirs):
 
 
 def use_clang_cl(compiler):
-    """Have setuptools' compiler for Windows call clang-cl: Microsoft's own does not know the kernels' vectors."""
+    """Have setuptools' compiler for Windows call clang-cl: Microsoft's own has no such vectors."""
     if not compiler.initialized:
         compiler.initialize()
     path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, LLVM)])
@@ -120,7 +120,7 @@ def use_clang_cl(compiler):
     if not compiler.cc:
         raise CompileError(
             f"cconv's kernels are C for clang, and there is no {name} to build them.\n"
-            "Install it: winget install LLVM.LLVM, or the component \"C++ Clang tools for Windows\" of Visual Studio.\n"
+            "Install it: winget install LLVM.LLVM, or the Clang tools of Visual Studio.\n"
             "If there is one under another name, say so: set CC=C:\\path\\to\\clang-cl.exe"
         )
     # Microsoft's linker finds what /openmp asks for in LLVM's folder; /GL is its own compiler's.
@@ -287,11 +287,11 @@ EXTENSIONS = [
 ]
 
 
-
 def about_repository(address, version):
-    """Return the page for package indexes, README.md, and the project's links, where the repository has an address.
+    """Return the page for package indexes, README.md, and the project's links, where there is an address.
 
-    Who releases says it, in CCONV_REPOSITORY: the sources name none. Links then lead to the tag of the version.
+    Who releases gives that of the repository, in CCONV_REPOSITORY: the sources name none. Links then lead to
+    the tag of the version.
     """
     page = Path("README.md").read_text(encoding="utf-8")
     if not address:

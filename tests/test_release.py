@@ -1,4 +1,4 @@
-"""A release: version and date in step, links that lead somewhere, all wheels, and what the build does on other systems."""
+"""A release: version and date in step, links that lead somewhere, all wheels, builds on other systems."""
 
 import importlib.util
 import re
@@ -92,9 +92,9 @@ def test_every_wheel_is_built_by_some_job_and_said_in_the_docs(check):
 
 def test_a_version_of_python_is_claimed_only_if_wheels_of_it_are_built():
     claimed = re.findall(r"Python :: 3\.(\d+)", "\n".join(PROJECT["project"]["classifiers"]))
-    built = {build.removesuffix("-*").removeprefix("cp3") for build in PROJECT["tool"]["cibuildwheel"]["build"]}
+    built = re.findall(r"cp3(\d+)-", " ".join(PROJECT["tool"]["cibuildwheel"]["build"]))
     assert claimed
-    assert {*claimed} <= built
+    assert {*claimed} <= {*built}
 
 
 def test_a_release_that_lacks_a_file_or_has_another_is_refused(check, tmp_path):
@@ -164,7 +164,7 @@ def test_windows_takes_clang_cl(setup, tmp_path, monkeypatch):
 def test_windows_without_clang_cl_says_so_in_three_lines(setup, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CC", "no-clang-cl")
-    with pytest.raises(CompileError, match="^cconv's kernels are C for clang, and there is no no-clang-cl") as said:
+    with pytest.raises(CompileError, match="there is no no-clang-cl to build") as said:
         setup.use_clang_cl(Compiler())
     assert len(str(said.value).splitlines()) == 3
 

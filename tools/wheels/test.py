@@ -1,9 +1,9 @@
 """Test an installed cconv, as a wheel brings it: python tools/wheels/test.py [WHEEL PYTHON...].
 
-Without arguments the cconv of this Python is tested.  With them, each of these Pythons gets a new environment with
-the wheel of its version among `WHEEL` (a file or a folder of files), and the tests run there.  It is also what
-cibuildwheel calls for every wheel of a release (pyproject.toml).  The tests are those that need no sources, no compiler
-and little else installed: every kernel against its twin, layers, models, files, estimators, threads.
+Without arguments the cconv of this Python is tested.  With them, each of these Pythons gets a new environment
+with the wheel of its version among `WHEEL` (a file or a folder of files), and the tests run there.  It is also
+what cibuildwheel calls for every wheel of a release (pyproject.toml).  The tests are those that need no sources,
+no compiler and little else installed: kernels against their twins, layers, models, files, estimators, threads.
 """
 
 import os
@@ -15,16 +15,33 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = """
-    kernels_* layers layers_values models models_errors models_files models_summary models_training graphs
-    optimizers losses metrics callbacks files_attacks estimators_formats estimators_parameters datasets
-    determinism threads
-""".split()
+TESTS = [
+    "kernels_*",
+    "layers",
+    "layers_values",
+    "models",
+    "models_errors",
+    "models_files",
+    "models_summary",
+    "models_training",
+    "graphs",
+    "optimizers",
+    "losses",
+    "metrics",
+    "callbacks",
+    "files_attacks",
+    "estimators_formats",
+    "estimators_parameters",
+    "datasets",
+    "determinism",
+    "threads",
+]
 # Processes that fork, and limits of memory and threads, are Unix'.
 UNIX = ["files_saving", "fork"]
 
 
 def run(*command, **options):
+    """Say what is run, and run it to its end."""
     print("+", *command, flush=True)
     subprocess.run([str(word) for word in command], check=True, **options)
 
