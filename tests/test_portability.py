@@ -40,6 +40,11 @@ int cconv_choose(const char *name, cconv_isa *isa) {{
 """
 
 
+def program(folder, machine):
+    """Where the program of a machine is; Windows runs what is called so."""
+    return folder / (f"{machine}.exe" if machine == "windows" else machine)
+
+
 def run(*command, **environment):
     environment = os.environ | environment
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env=environment)
@@ -61,11 +66,11 @@ def programs(tmp_path_factory):
         (folder / "avx2.c").write_text(ONLY.format(name="avx2"))
         for name in FOUND:
             chosen = [str(DRIVER), str(folder / "avx2.c")] if name == "windows" else sources
-            flags = [*STRICT, "-O1", f"-I{SIMD}", *chosen, "-o", str(folder / name), "-lm"]
+            flags = [*STRICT, "-O1", f"-I{SIMD}", *chosen, "-o", str(program(folder, name)), "-lm"]
             run(*MACHINES[name][0], *flags)
 
     folder = shared(tmp_path_factory, "programs", make)
-    return {name: folder / name for name in FOUND}
+    return {name: program(folder, name) for name in FOUND}
 
 
 def digest(programs, machine, isa):

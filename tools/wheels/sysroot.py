@@ -7,10 +7,10 @@
     LD_LIBRARY_PATH=build/glibc/openmp auditwheel repair -w dist build/cconv-*.whl
 
 Wheels are released by `.github/workflows/wheels.yml`, in containers with an old Linux.  This gives the same
-where no such container is to be had.  ziglang brings the headers of glibc, and makes libraries to link against
-that have the names of the version that is asked for and nothing else; GCC compiles, as the kernels' threads need
-it (`cconv/simd/system/team.h`).  With ``--arch aarch64`` and a cross compiler (Debian: gcc-aarch64-linux-gnu)
-wheels for arm64 are made too, with ``--headers`` of a Python for it: docs/wheels.md.
+where no such container is to be had.  ziglang brings the headers of glibc, and makes libraries to link
+against that have the names of the version that is asked for and nothing else; GCC compiles, as the kernels'
+threads need it (`cconv/simd/system/team.h`).  With ``--arch aarch64`` and a cross compiler (Debian:
+gcc-aarch64-linux-gnu) wheels for arm64 are made too, with ``--headers`` of a Python for it: docs/wheels.md.
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Test an installed cconv, as a wheel brings it: python tools/wheels/test.py [WHEEL PYTHON...].
 
-Without arguments the cconv of this Python is tested.  With them, each of these Pythons gets a new environment
-with the wheel of its version among `WHEEL` (a file or a folder of files), and the tests run there.  It is also
-what cibuildwheel calls for every wheel of a release (pyproject.toml).  The tests are those that need no sources,
-no compiler and little else installed: kernels against their twins, layers, models, files, estimators, threads.
+Without arguments the cconv of this Python is tested.  With them, each of these Pythons gets a new
+environment with the wheel of its version among `WHEEL` (a file or a folder of files), and the tests run
+there.  It is also what cibuildwheel calls for every wheel of a release (pyproject.toml).  The tests are
+those that need no sources, no compiler and little else installed: kernels against their twins, layers,
+models, files, estimators, threads.
 """
 
 import os
@@ -58,8 +59,7 @@ def test_here():
         environment = {"CCONV_TEST_EXAMPLES": "10", "OMP_WAIT_POLICY": "passive", **os.environ}
         environment.pop("PYTHONPATH", None)
         run(sys.executable, "-c", where, cwd=folder, env=environment)
-        # -P: what lies in the folder of the tests is theirs, and cconv comes from where it is installed.
-        command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *map(str, files)]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, files)]
         return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
 
 
