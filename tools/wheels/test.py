@@ -33,7 +33,6 @@ TESTS = [
     "files_attacks",
     "estimators_formats",
     "estimators_parameters",
-    "datasets",
     "determinism",
     "threads",
 ]
