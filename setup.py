@@ -6,6 +6,7 @@ no flag here depends on the machine that builds.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,8 +47,14 @@ WRAPPED = [
     "omp_get_thread_num",
 ]
 OPENMP_TEST = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+# Where Homebrew has LLVM's OpenMP, which it does not show to compilers.
+LIBOMP = [Path("/opt/homebrew/opt/libomp"), Path("/usr/local/opt/libomp")]
+# Where clang-cl is when no PATH leads to it.
+LLVM = [Path(r"C:\Program Files\LLVM\bin"), Path(r"C:\Program Files (x86)\LLVM\bin")]
 
 
+# A link in README.md to a file of the repository.
+RELATIVE = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)")
 # Modules that compute with numbers themselves.
 OWN_LOOPS = ("dropout", "images", "resizing")
 # Where a thread begins to compute in the C that Cython writes: a `with nogil` block, and a parallel region.
@@ -104,13 +111,33 @@ def need_compiler(compiler, include_dirs):
         )
 
 
+def use_clang_cl(compiler):
+    """Have setuptools' compiler for Windows call clang-cl: Microsoft's own has no such vectors."""
+    if not compiler.initialized:
+        compiler.initialize()
+    path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, LLVM)])
+    name = os.environ.get("CC", "clang-cl")
+    compiler.cc = shutil.which(name, path=path)
+    if not compiler.cc:
+        raise CompileError(
+            f"cconv's kernels are C for clang, and there is no {name} to build them.\n"
+            "Install it: winget install LLVM.LLVM, or the Clang tools of Visual Studio.\n"
+            "If there is one under another name, say so: set CC=C:\\path\\to\\clang-cl.exe"
+        )
+    # Microsoft's linker finds what /openmp asks for in LLVM's folder; /GL is its own compiler's.
+    compiler.add_library_dir(str(Path(compiler.cc).parents[1] / "lib"))
+    compiler.compile_options = [option for option in compiler.compile_options if option != "/GL"]
+
+
 def openmp_flags(compiler):
     """Return the (compile, link) flags that give OpenMP with this compiler command; none without it."""
-    for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
+    apple = ["-Xpreprocessor", "-fopenmp", "-lomp"]
+    brewed = [[*apple, f"-I{folder}/include", f"-L{folder}/lib"] for folder in LIBOMP if folder.is_dir()]
+    for flags in (["-fopenmp"], apple, *brewed):
         if compiled(compiler, OPENMP_TEST, *flags) is None:
-            libraries = [flag for flag in flags if flag.startswith("-l")]
-            rest = [flag for flag in flags if not flag.startswith("-l")]
-            return rest, libraries or rest
+            to_link = [flag for flag in flags if flag.startswith(("-l", "-L"))]
+            rest = [flag for flag in flags if flag not in to_link]
+            return rest, to_link or rest
     warnings.warn(
         "cconv: this compiler has no OpenMP; the kernels are built serial and will use one thread",
         stacklevel=2,
@@ -195,21 +222,40 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         """Build with those flags."""
-        compiler = getattr(self.compiler, "compiler_so", None) or ["cc"]
-        if self.compiler.compiler_type != "msvc":
-            need_compiler(compiler, self.compiler.include_dirs)
-        self.write_c()
+        if self.compiler.compiler_type == "msvc":
+            use_clang_cl(self.compiler)
+            self.build_with_clang_cl()
+        else:
+            self.build_with_gcc_or_clang(getattr(self.compiler, "compiler_so", None) or ["cc"])
+
+    def build_all(self):
+        """Build, now that every extension has its flags."""
         self.compiler.compile = side_by_side(self.compiler.compile, self.parallel)
+        super().build_extensions()
+
+    def build_with_clang_cl(self):
+        """Build with the same flags as below, in the words of clang-cl; its OpenMP is LLVM's."""
+        self.write_c()
+        for extension in self.extensions:
+            flags = ["-O3", "-ffp-contract=off", *level_of(extension.name)]
+            extension.extra_compile_args = ["/openmp", *(f"/clang:{flag}" for flag in flags)]
+        self.build_all()
+
+    def build_with_gcc_or_clang(self, compiler):
+        """Build with GCC or clang."""
+        need_compiler(compiler, self.compiler.include_dirs)
+        self.write_c()
         compile_flags, link_flags = openmp_flags(compiler)
         # -ffp-contract=off: products and sums are fused only where the kernels say so, which is
-        # what makes every instruction set round at the same places.
-        shared = ["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
+        # what makes every instruction set round at the same places. -fno-math-errno: a square root is
+        # an instruction everywhere, and no call of a library that is not linked.
+        shared = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
         linux = sys.platform == "linux"
         if linux and compile_flags:
             link_flags = [*link_flags, *(f"-Wl,--wrap={name}" for name in WRAPPED)]
         sanitizers = os.environ.get("CCONV_SANITIZE")
         if sanitizers:
-            shared = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer"]
+            shared = ["-O1", "-g1", "-ffp-contract=off", "-fno-math-errno", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
         elif not self.keeps_names and linux:
@@ -224,7 +270,7 @@ class BuildKernels(build_ext):
             level = [] if sanitizers else level_of(extension.name)
             extension.extra_compile_args = [*shared, *compile_flags, *level]
             extension.extra_link_args = link_flags
-        super().build_extensions()
+        self.build_all()
 
 
 def compiled_module(path, simd=()):
@@ -242,5 +288,37 @@ EXTENSIONS = [
     *(compiled_module(f"kernels/{path.stem}") for path in sorted(Path("cconv/kernels").glob("*.pyx"))),
 ]
 
+
+def about_repository(address, version):
+    """Return the page for package indexes, README.md, and the project's links, where there is an address.
+
+    Who releases gives that of the repository, in CCONV_REPOSITORY: the sources name none. Links then lead to
+    the tag of the version.
+    """
+    page = Path("README.md").read_text(encoding="utf-8")
+    if not address:
+        return page, {}
+
+    def absolute(link):
+        kind = "raw" if link[1].endswith((".png", ".svg")) else "blob"
+        return f"]({address}/{kind}/v{version}/{link[1]})"
+
+    pages = {
+        "Source": address,
+        "Documentation": f"{address}/blob/v{version}/docs/start.md",
+        "Changelog": f"{address}/blob/v{version}/CHANGELOG.md",
+        "Issues": f"{address}/issues",
+    }
+    return RELATIVE.sub(absolute, page), pages
+
+
 if __name__ == "__main__":
-    setup(ext_modules=EXTENSIONS, cmdclass={"build": Build, "build_ext": BuildKernels})
+    VERSION = re.search(r'__version__ = "(.+)"', Path("cconv/_version.py").read_text())[1]
+    PAGE, PAGES = about_repository(os.environ.get("CCONV_REPOSITORY", "").rstrip("/"), VERSION)
+    setup(
+        ext_modules=EXTENSIONS,
+        cmdclass={"build": Build, "build_ext": BuildKernels},
+        long_description=PAGE,
+        long_description_content_type="text/markdown",
+        project_urls=PAGES,
+    )
