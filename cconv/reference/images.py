@@ -272,7 +272,7 @@ def crop(x: Array, corner: Array, size: tuple[int, int]) -> Array:
 
 
 def crop_backward(dy: Array, corner: Array, size: tuple[int, int]) -> Array:
-    """Gradient dy (n, oh, ow, c) of `crop` -> dx (n, *size, c), zero around the part.
+    """Gradient dy (n, oh, ow, c) of `crop` -> dx (n, h, w, c) of that size (h, w), zero around the part.
 
     Examples
     --------
