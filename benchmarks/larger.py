@@ -30,22 +30,8 @@ ORDERS = {"shuffled": True, "exact": "exact", "blocks": "blocks", "in order": Fa
 
 def network(name, size):
     """A small network, of more or less work for so many bytes."""
-    from cconv import Sequential, layers
-
     strides, filters = NETWORKS[name]
-    model = Sequential(
-        [
-            layers.Input((*size, 3)),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(filters, 3, strides=strides, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ],
-        seed=3,
-    )
+    model = stored.network(size, strides, filters)
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 

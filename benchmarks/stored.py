@@ -114,3 +114,22 @@ def write_folder(paths):
 
 
 WRITERS = {"h5py": write_hdf5, "zarr": write_zarr, "folder": write_folder}
+
+
+def network(size, strides, filters):
+    """Return a small network for images of a size, whose first convolution has these strides and filters."""
+    from cconv import Sequential, layers  # peers that read a set do so without cconv
+
+    return Sequential(
+        [
+            layers.Input((*size, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(filters, 3, strides=strides, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ],
+        seed=3,
+    )

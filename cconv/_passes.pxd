@@ -62,7 +62,7 @@ cdef inline void cut(Pass *p, size images, size item) noexcept nogil:
 
 
 cdef inline void taps(const Pass *p, cconv_sum *s) noexcept nogil:
-    # Describes the sum over all taps (u, v, k) of a pass.
+    # Describes the sum over all taps (u, v, k) of a pass, and cuts it into chains.
     s.q, s.aq = p.kh, p.dh * p.w * p.c
     if p.groups == 1 and p.dw == 1:  # the taps of a kernel row are contiguous in the input
         s.r, s.k, s.ar, s.ak, s.br, s.bk = 1, p.kw * p.c, 0, 1, 0, p.width

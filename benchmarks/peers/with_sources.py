@@ -9,9 +9,7 @@ import functools
 import numpy as np
 
 import cconv
-from benchmarks.stored import Paths
-from cconv import layers
-from cconv.models import Sequential
+from benchmarks.stored import Paths, network
 
 BATCH = 64
 
@@ -182,19 +180,7 @@ def prepare(setting, threads, dtype):
 
 
 def _model(size):
-    model = Sequential(
-        [
-            layers.Input((*size, 3)),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(16, 3, strides=4, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ],
-        seed=3,
-    )
+    model = network(size, strides=4, filters=16)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -17,7 +17,7 @@ static inline ptrdiff_t cconv_pieces(ptrdiff_t count, ptrdiff_t terms) {
 
 static inline ptrdiff_t cconv_terms(const cconv_sum *s) { return s->q * s->r * s->k; }
 
-/* Cuts the whole sum s: sets the extents of its chains, and that it begins where it begins. */
+/* Cuts the whole sum s: sets the extents of its chains; q0, r0 and k0 are 0. */
 static inline void cconv_cut(cconv_sum *s) {
     s->q0 = s->r0 = s->k0 = 0;
     s->chain_q = s->q, s->chain_r = s->r, s->chain_k = s->k;
