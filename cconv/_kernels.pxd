@@ -166,7 +166,6 @@ cdef extern from "simd.h" nogil:
         Py_ssize_t q0, r0, k0
 
     int CCONV_FETCH
-    int CCONV_ONE_PRODUCT
     int CCONV_CUT
     int CCONV_ACCUMULATE
     int CCONV_RELU

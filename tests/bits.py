@@ -25,6 +25,7 @@ from cconv.ops import (
     normalization,
     optimizers,
 )
+from cconv.ops.behind import Behind
 from cconv.ops.dropout import keep
 from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
@@ -45,6 +46,18 @@ def arrays(*shapes, dtype):
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
         yield ((z >> np.uint64(11)) / 2.0**51 - 2).astype(dtype).reshape(shape)
+
+
+def mobile_block(channels, filters, dtype):
+    """A 1x1, a depthwise and a 1x1 convolution, as `ops.bands` takes them."""
+    inner = 3 * channels + 2
+    shapes = (1, 1, channels, inner), (3, 2, 1, inner), (1, 1, inner, filters), (inner,), (filters,)
+    expand, kernel, project, bias, scale = arrays(*shapes, dtype=dtype)
+    return (
+        ops.bands.Part(expand, bias, bias, Behind("silu")),
+        ops.bands.Part(kernel, None, bias, Behind("clipped_relu", 3.0)),
+        ops.bands.Part(project, scale, scale),
+    )
 
 
 def winograd(x, bias, side):
@@ -125,6 +138,7 @@ def windowed(size, window, dtype):
         options = {"groups": channels, **window, "padding": "same"}
         y = F.conv2d(x, depthwise, **options)
         yield f"depthwise {shape}", (y, *F.conv2d_backward(y, x, depthwise, **options))
+    yield "mobile block", ops.bands.forward(x, *mobile_block(channels, filters, dtype), geometry, Run())
     yield "max_pool2d", F.max_pool2d(x, (3, 2), **window)
     y, argmax = F.max_pool2d(x, (3, 2), **window)
     yield "max_pool2d_backward", F.max_pool2d_backward(y, argmax, x.shape, (3, 2), **window)

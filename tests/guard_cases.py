@@ -18,7 +18,7 @@ from cconv import ops
 from cconv.geometry.sampling import resized_axis
 from cconv.geometry.shapes import resolve_window
 from cconv.kernels import activations, losses
-from cconv.ops import adafactor
+from cconv.ops import adafactor, bands
 from cconv.ops import batch_normalization as ops_batch_normalization
 from cconv.ops import group_normalization as ops_group_normalization
 from cconv.ops import images as ops_images
@@ -153,6 +153,34 @@ def convolutions(dtype):
     for i, (padding, stride, small) in enumerate(itertools.product(paddings, (1, 2), (1, 2, 3, 4, 6))):
         rows = Geometry((34, 9 + i % 5), (3, 2), stride, padding)
         yield convolution, 1 + i % 3, rows, 1 + i % 4, small, 1, dtype
+
+
+def mobile_block(n, geometry, channels, inner, filters, dtype):
+    """A depthwise convolution with a 1x1 convolution in front of it, behind it, and both."""
+    window = geometry.window()
+    shapes = (1, 1, channels, inner), (*geometry.kernel_size, 1, inner), (1, 1, inner, filters)
+    more = (n, *geometry.size, channels), (n, *geometry.size, inner), (n, *window.output_size, filters)
+    expand, kernel, project, x, wide, added, bias, last = inputs(dtype, *shapes, *more, (inner,), (filters,))
+    front = bands.Part(expand, bias, bias, Behind("relu"))
+    middle = bands.Part(kernel, None, bias, Behind("clipped_relu", 6.0))
+    behind = bands.Part(project, last, last, Behind("silu", 0.0, added))
+
+    def compute(run):
+        return (
+            bands.forward(x, front, middle, behind, window, run),
+            bands.forward(x, front, middle, None, window, run),
+            bands.forward(wide, None, middle, behind, window, run),
+        )
+
+    return compute
+
+
+def mobile_blocks(dtype):
+    for i, ((channels, inner), window) in enumerate(itertools.product(PAIRS, WINDOWS)):
+        yield mobile_block, 1 + i % 3, sized(i, window), channels, inner, CHANNELS[i % len(CHANNELS)], dtype
+    # Several rounds of a task, several pieces of a sum.
+    yield mobile_block, 2, Geometry((41, 40), (3, 3), 1, "same"), 3, 200, 5, dtype
+    yield mobile_block, 2, Geometry((41, 40), (3, 3), 2, "same"), 200, 70, 33, dtype
 
 
 def averaged(n, geometry, channels, filters, activation, pool, dtype):
@@ -655,7 +683,19 @@ def bits(results):
     return [np.asarray(result).tobytes() for result in results]
 
 
-FAMILIES = (convolutions, averages, winograds, tiled, sweeps, larger, denses, poolings, lengths, images)
+FAMILIES = (
+    convolutions,
+    mobile_blocks,
+    averages,
+    winograds,
+    tiled,
+    sweeps,
+    larger,
+    denses,
+    poolings,
+    lengths,
+    images,
+)
 
 
 def cases():

@@ -209,7 +209,8 @@ def as_form(form, names, values):
     return dict(zip(names, values, strict=True)) if form == "dict" else FORMS[form](values)
 
 
-@many(given(structures(), st.integers(0, 2**16)))
+@given(structures(), st.integers(0, 2**16))
+@many
 def test_any_structure_gives_the_sum_of_its_losses(drawn, seed):
     names = [f"in{number}" for number in range(len(drawn["inputs"]))]
     called = [f"out{number}" for number in range(len(drawn["outputs"]))]

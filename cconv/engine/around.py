@@ -27,19 +27,24 @@ class PaddedStep(Step):
 
     def __init__(self, padding: Layer, inner: Step, layers: Sequence[Layer]) -> None:
         super().__init__([padding, *layers], inner.first - 1)
-        self._inner = inner
+        self.inner = inner
+
+    @property
+    def affine(self) -> Affine:
+        """The convolution, which pads the images itself."""
+        return self.inner.affine
 
     def prepare(self, run: PlanRun) -> None:
         """Prepare the inner step."""
-        self._inner.prepare(run)
+        self.inner.prepare(run)
 
     def replays(self, training: bool) -> bool:
         """Whether the inner step consists only of kernel calls."""
-        return self._inner.replays(training)
+        return self.inner.replays(training)
 
     def forward(self, x: np.ndarray, run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
-        return self._inner.forward(x, run)
+        return self.inner.forward(x, run)
 
 
 class AddedStep(Step):
@@ -73,6 +78,16 @@ class AddedStep(Step):
         """Whether `forward` takes several inputs: here it does."""
         return True
 
+    @property
+    def affine(self) -> Affine:
+        """The convolution; its addition is only known in `forward`."""
+        assert isinstance(self._twin, Affine)
+        return self._twin
+
+    def behind(self, added: np.ndarray | None) -> Behind:
+        """Return what is done to the sums of the convolution."""
+        return Behind(self._name, 0.0, added)
+
     def prepare(self, run: PlanRun) -> None:
         """Prepare the convolution's step."""
         self._before.prepare(run)
@@ -83,9 +98,8 @@ class AddedStep(Step):
 
     def forward(self, x: tuple[np.ndarray, np.ndarray], run: PlanRun) -> np.ndarray:
         """Return the output of the last layer."""
-        twin, (given, added) = self._twin, x
-        assert isinstance(twin, Affine)
-        twin._last = Behind(self._name, 0.0, added)
+        twin, (given, added) = self.affine, x
+        twin._last = self.behind(added)
         try:
             return twin._forward(given, run)
         finally:

@@ -27,6 +27,7 @@ import numpy as np
 
 from cconv.activations import Activation
 from cconv.engine.adding import add_behind
+from cconv.engine.banding import in_bands
 from cconv.engine.flow import Flow
 from cconv.engine.fusing import steps_of
 from cconv.engine.growing import grow
@@ -89,7 +90,7 @@ class Plan:
             share_relus(self.steps, self.flow)
             compute_again(self.steps, self.flow)
         elif fuse:
-            self.steps = grow(add_behind(self.steps, self.flow), self.flow)
+            self.steps = in_bands(grow(add_behind(self.steps, self.flow), self.flow), self.flow)
         # Bytes of a sample in each memory that holds outputs which are computed again.
         self._again: dict[Any, int] = {}
         for number, entry in enumerate(self.steps):

@@ -73,6 +73,13 @@ class Step:
         return joined
 
     @property
+    def affine(self) -> Affine:
+        """The layer with a kernel that computes, or that this plan computes with at inference."""
+        layer = self.layer
+        assert isinstance(layer, Affine)
+        return layer
+
+    @property
     def merges(self) -> bool:
         """Whether `forward` takes several inputs, as a tuple, and `backward` returns as many gradients."""
         return self.layers[0]._merges
@@ -135,6 +142,11 @@ class NormalizedStep(Step):
             if last is not None and last.activation != "relu" and isinstance(folded, IN_THE_SAME_PASS):
                 folded.activation, folded._last = activations.Linear(), last
         self._folded = folded
+
+    @property
+    def affine(self) -> Affine:
+        """The layer with the folded weights."""
+        return self._folded
 
     def prepare(self, run: PlanRun) -> None:
         """Fold the normalisation into the weights; these stay in the same memory."""

@@ -30,14 +30,11 @@ from libc.string cimport memset
 
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
-    CCONV_BLOCK_BYTES,
     CCONV_FETCH,
-    CCONV_ONE_PRODUCT,
     CCONV_RELU,
     behind,
     cconv_ahead,
     cconv_ask,
-    cconv_fetch,
     cconv_join,
     cconv_rows_of,
     cconv_sum,
@@ -51,14 +48,12 @@ from cconv._kernels cimport (
 from cconv._rows cimport cconv_rows
 from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.behind cimport Behind, behind_of, do_behind
+from cconv.kernels.panels cimport CALL, DEPTH, STRIP, block_columns, panel_product, terms
 
 cconv_join(crew_of_process())
 
-cdef size DEPTH = CCONV_ONE_PRODUCT  # terms of a sum before it is stored: one chain of the micro-kernel
 cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
 cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
-cdef size CALL = 24       # rows of a call of the micro-kernel: whole tiles on every instruction set
-cdef size STRIP = 96      # rows of A that stay in the L2 cache while blocks of B pass by
 cdef size RUN = 32        # terms between two prefetches
 cdef size PANEL = 8       # blocks of B that are laid out together
 cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
@@ -69,10 +64,6 @@ cdef size SHORT_BYTES = 4096   # most bytes of a short row of B
 cdef size FAR_BYTES = 1 << 22  # most bytes of a B that is near, in a cache
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
 cdef size FEW_BYTES = 16       # most bytes of last columns of a weight gradient that are summed as rows
-
-
-cdef inline size block_columns(size item) noexcept nogil:
-    return CCONV_BLOCK_BYTES // item
 
 
 # How a product is shared among threads: rows, and blocks of columns, are each cut into equal ranges.
@@ -98,44 +89,11 @@ cdef Grid grid_of(size rows, size columns, size item, int threads) noexcept nogi
     return best
 
 
-cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexcept nogil:
-    # The sum over one run of terms.
-    cdef cconv_sum s
-    s.q, s.aq, s.bq, s.r, s.ar, s.br = 1, 0, 0, 1, 0, 0
-    s.k, s.am, s.ak, s.bk, s.cm = 0, am, ak, bk, cm
-    s.bn, s.ahead = block_columns(item), NULL
-    return s
-
-
 cdef inline void cut_runs(cconv_sum *s, size k) noexcept nogil:
     # The sum over k terms, in runs of RUN terms, between which something is prefetched.
     s.r = k // RUN if k % RUN == 0 else 1
     s.k = k // s.r
     s.ar, s.br = s.k * s.ak, s.k * s.bk
-
-
-cdef void panel_product(
-    const cython.floating *a,      # IN   (rows, s.k)
-    const cython.floating *panel,  # IN   (blocks, DEPTH, block_columns)
-    const cython.floating *bias,   # IN   (columns) or NULL
-    cython.floating *c,            # OUT  (rows, columns)
-    size rows, size columns, const cconv_sum *s, int mode,
-    cconv_ahead *ahead,            # two matrices to be prefetched meanwhile
-    const Behind *last,            # what follows, or NULL
-) noexcept nogil:
-    cdef size width = s.bk, i, j, k, m, calls, r
-    for i in range(ceil_div(rows, STRIP)):
-        m = least(STRIP, rows - i * STRIP)
-        calls = ceil_div(m, CALL)
-        for j in range(ceil_div(columns, width)):
-            for k in range(calls):
-                r = i * STRIP + k * CALL
-                cconv_fetch(ahead)
-                cconv_fetch(ahead + 1)
-                product(s, least(CALL, m - k * CALL), least(width, columns - j * width), a + r * s.am,
-                        panel + j * DEPTH * width, c + r * s.cm + j * width, behind(bias, j * width), mode)
-        if last != NULL:
-            do_behind(last, m, columns, s.cm, c + i * STRIP * s.cm, sizeof(cython.floating))
 
 
 cdef inline size calls_of(size rows, size columns, size item) noexcept nogil:
@@ -208,7 +166,7 @@ cdef void multiply_task(
             ahead[0] = cconv_ask(b + q.first * stride + q.column, q.k, q.n * item, stride * item,
                                  calls_of(m.rows, p.n, item))
         s.k = p.k
-        panel_product(a + p.first, <const cython.floating *>scratch,
+        panel_product(a + p.first, <const cython.floating *>scratch, DEPTH * width,
                       behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column,
                       m.rows, p.n, &s, (m.mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0),
                       ahead, m.last if p.last else NULL)
@@ -486,7 +444,7 @@ cdef void strips_product(
         ahead[0] = cconv_ask(x + after.first * inputs + (i + 1) % strips * STRIP, after.k,
                              least(STRIP, taps - (i + 1) % strips * STRIP) * item, inputs * item,
                              calls_of(n, many, item))
-        panel_product(<const cython.floating *>strip, <const cython.floating *>scratch,
+        panel_product(<const cython.floating *>strip, <const cython.floating *>scratch, DEPTH * width,
                       <const cython.floating *>NULL, to + i * STRIP * apart, n, many, &s, mode, ahead,
                       NULL)
         if few:

@@ -19,9 +19,7 @@ from cconv._kernels cimport (
     CHAIN_OUTPUTS,
     GROUP_OUTPUTS,
     add_whole,
-    cconv_current,
     cconv_depth,
-    cconv_depthwise,
     cconv_join,
     cconv_rows_of,
     crew_of_process,
@@ -47,10 +45,6 @@ cdef size ENOUGH_TASKS = 16  # enough to keep many threads busy evenly
 cdef size FEWEST_ROWS = 4    # of a band: the rows above and below it are read twice
 cdef size CHANNELS = 128     # a share of the channels is a multiple of this
 cdef size PIXELS = 112       # pixels, about, whose sums stay in registers for a vector of channels
-
-
-cdef inline const cconv_depthwise *kernels(size item) noexcept nogil:
-    return cconv_current().f32.depthwise if item == 4 else cconv_current().f64.depthwise
 
 
 cdef struct Tasks:
@@ -104,20 +98,6 @@ cdef void run(
         band_task(x + i * d.h * d.w * d.c, kernel, bias, y + i * image, d,
                   band * d.rows // tasks.bands, (band + 1) * d.rows // tasks.bands,
                   share(d.c, split, tasks.splits), share(d.c, split + 1, tasks.splits), relu, last)
-
-
-cdef cconv_depth geometry(Images x, Images y, Window w) noexcept nogil:
-    cdef cconv_depth d
-    d.h, d.w, d.c = x.h, x.w, x.c
-    d.kh, d.kw, d.sh, d.sw, d.dh, d.dw = w.kh, w.kw, w.sh, w.sw, w.dh, w.dw
-    d.top, d.left, d.rows, d.columns = w.top, w.left, y.h, y.w
-    d.row, d.column, d.tap = y.w * y.c, y.c, pitch(x.c)
-    return d
-
-
-cdef inline size pitch(size c) noexcept nogil:
-    # Elements from one tap to the next, where free to choose: with c = 1024 all taps would share cache sets.
-    return (c + 31) // 16 * 16
 
 
 def packed_scratch(kernel_shape):

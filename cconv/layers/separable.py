@@ -6,12 +6,14 @@ import numpy as np
 
 from cconv import constraints, initializers, ops, regularizers
 from cconv.arguments.numbers import positive_int
-from cconv.geometry.algorithms import Convolution
+from cconv.geometry.algorithms import Convolution, forward_algorithm
 from cconv.geometry.shapes import Padding, Size2, Window, resolve_window
 from cconv.layers.base import Shape
 from cconv.layers.convolution import Windowed
 from cconv.layers.spatial import two
 from cconv.ops import shards
+from cconv.ops.bands import Part
+from cconv.ops.behind import Behind
 from cconv.ops.run import Run, replayable
 
 
@@ -74,13 +76,25 @@ class SeparableConvolution(Windowed):
         """Return the pointwise kernel in the shape of an image kernel: the same memory."""
         return self.params["pointwise_kernel"].reshape(1, 1, -1, self.filters)
 
+    def _sweeps(self, images: int) -> bool:
+        """Whether both halves are computed in one sweep at inference."""
+        rows, columns = self.window.output_size
+        weights = self.params["pointwise_kernel"].size
+        between = rows * columns * weights // self.filters
+        chosen = forward_algorithm(self.convolution, images)
+        return chosen == "depthwise" and ops.bands.pays(images, rows, between, weights)
+
     @replayable
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
-        images, kernel = self._images(x, run), self._depthwise()
+        images, kernel, bias = self._images(x, run), self._depthwise(), self.params.get("bias")
+        if not run.training and self._sweeps(len(x)):
+            last = Behind("relu" if relu else "linear")
+            parts = Part(kernel, None, None), Part(self._pointwise(), self._scale, bias, last)
+            return self._own(ops.bands.forward(images, None, *parts, self.window, run), run, "y")
         between = ops.conv2d(images, kernel, None, self.window, self.in_channels, False, run, tag="between")
         if run.training:
             self._between = between
-        how = (self.params.get("bias"), self.pointwise_window, 1, relu, run)
+        how = (bias, self.pointwise_window, 1, relu, run)
         return self._own(ops.conv2d(between, self._pointwise(), *how, scale=self._scale), run, "y")
 
     def _keep(self, batch: int, *arrays: Any) -> None:

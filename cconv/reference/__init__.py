@@ -39,6 +39,7 @@ from cconv.reference.adaptive import (
     rmsprop_centered_momentum,
     rmsprop_momentum,
 )
+from cconv.reference.bands import mobile_block
 from cconv.reference.convolution import col2im, conv2d, conv2d_backward, im2col
 from cconv.reference.dense import dense, dense_backward
 from cconv.reference.dropout import dropout_mask, normal_noise, philox4x32
@@ -192,6 +193,7 @@ __all__ = [
     "mish",
     "mish_backward",
     "mix",
+    "mobile_block",
     "momentum",
     "moving_average",
     "multiply",

@@ -74,7 +74,7 @@ SUBJECTS = {
         ("more", "U-Net, autoencoder, the table", "unet autoencoder listed imagenet_utils"),
     ),
     "reference": (
-        ("convolution", "Convolution, dense, pooling", "convolution transposed dense pooling shapes"),
+        ("convolution", "Convolution, dense, pooling", "convolution bands transposed dense pooling shapes"),
         ("activations", "Activations and losses", "activations smooth prelu losses"),
         ("normalization", "Normalisation", "normalization layer_normalization group_normalization"),
         ("optimizers", "Optimizers", "optimizers adaptive"),
