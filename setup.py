@@ -262,7 +262,7 @@ class BuildKernels(build_ext):
             # No names of static functions in what is installed, and no tables to unwind C by, which throws
             # nothing: a twentieth of its size. Builds in place keep both, for perf.
             link_flags = [*link_flags, "-Wl,--strip-all"]
-            shared += ["-fno-asynchronous-unwind-tables"]
+            shared += ["-fno-asynchronous-unwind-tables", "-fno-plt"]
         # Compiled once: modules are compiled side by side, and would write the same object.
         team = self.object_of(TEAM, [*shared, *compile_flags]) if linux and compile_flags else []
         for extension in self.extensions:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from random_graphs import random_graph
 
+from cconv.engine.replaying import RecordedPlan
 from cconv.layers import BatchNormalization, Conv2D, Dense, Flatten, Input, MaxPooling2D
 from cconv.models import Frozen, Model, Sequential, load_model
 
@@ -82,8 +83,8 @@ def test_what_follows_from_the_weights_is_computed_once(monkeypatch):
     model = network()
     frozen, x = model.freeze(), samples(model, 2)
     folds = []
-    fold = Conv2D._fold
-    monkeypatch.setattr(Conv2D, "_fold", lambda *given: folds.append(1) or fold(*given))
+    fold = RecordedPlan.prepare
+    monkeypatch.setattr(RecordedPlan, "prepare", lambda plan: folds.append(1) or fold(plan))
     for _ in range(4):
         frozen.predict(x)
         frozen(x[:1])
@@ -91,6 +92,17 @@ def test_what_follows_from_the_weights_is_computed_once(monkeypatch):
     for _ in range(4):
         model.predict(x)
     assert len(folds) == 5
+
+
+def test_weights_are_folded_anew_when_they_change():
+    """The second and later times by recorded calls; also when memory has grown in between."""
+    model = network()
+    x = samples(model, 40)
+    for times, count in enumerate((2, 2, 40, 2, 40)):
+        for layer in model.layers:
+            for array in (*layer.params.values(), *layer.state.values()):
+                array[...] = np.abs(array) + times / 8
+        assert model.predict(x[:count]).tobytes() == model.freeze().predict(x[:count]).tobytes()
 
 
 def test_many_threads():

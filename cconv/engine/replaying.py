@@ -44,6 +44,13 @@ class _Repeat(NamedTuple):
     gradients: Gradients
 
 
+class _Preparation(NamedTuple):
+    """The program that prepares a plan, and how often memory had grown when it was recorded."""
+
+    program: Program
+    growths: int
+
+
 class RecordedPlan(Plan):
     """A `Plan` that repeats what it has done before; its results have the same bits as those of `Plan`.
 
@@ -69,6 +76,18 @@ class RecordedPlan(Plan):
     def repeated(self) -> object | None:
         """What repeats the current training step, or None; the same object means the same arrays."""
         return None if self._repeat is None else self._repeat[0]
+
+    def prepare(self) -> None:
+        """Prepare for the weights as they are now, as `Plan.prepare` does."""
+        known = self.__dict__.get("_preparation")  # there is none while `Plan` is made
+        if known is not None and known.growths == self.arena.growths:
+            known.program()
+            return
+        with self._taped() as calls:
+            super().prepare()
+        program = Program.of(calls, [])
+        assert program is not None
+        self._preparation = _Preparation(program, self.arena.growths)
 
     def predict(self, x: Arrays, done: int = 0) -> Any:
         """Return the model's output for a batch, as `Plan.predict` does."""

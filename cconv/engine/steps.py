@@ -155,15 +155,10 @@ class NormalizedStep(Step):
         assert isinstance(affine, Affine)
         kernels = {name: array for name, array in affine.params.items() if name != "bias"}
         if self._scales:
-            scale, shift = normalization.affine(affine.params.get("bias"))
-            self._folded._scale = run.empty("scale", scale.shape, affine.dtype)
-            self._folded._scale[...] = scale
+            self._folded._scale, shift, _ = normalization._folded(None, affine.params.get("bias"), run)
         else:
-            out = run.empty("folded", kernels["kernel"].shape, affine.dtype)
-            kernels["kernel"], shift = affine._fold(normalization, out)
-        bias = run.empty("folded bias", shift.shape, affine.dtype)
-        bias[...] = shift
-        for name, array in (*kernels.items(), ("bias", bias)):
+            kernels["kernel"], shift = affine._fold(normalization, run)
+        for name, array in (*kernels.items(), ("bias", shift)):
             self._folded.params.add(name, array)
 
     def replays(self, training: bool) -> bool:

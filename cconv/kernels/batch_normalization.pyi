@@ -17,6 +17,19 @@ def statistics(
     shift: np.ndarray,
     inverse: np.ndarray,
 ) -> None: ...
+def fold(
+    moving_mean: np.ndarray,
+    moving_variance: np.ndarray,
+    gamma: np.ndarray | None,
+    beta: np.ndarray | None,
+    epsilon: float,
+    kernel: np.ndarray | None,
+    bias: np.ndarray | None,
+    folded: np.ndarray | None,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    threads: int,
+) -> None: ...
 def kept_statistics(
     moving_variance: np.ndarray,
     gamma: np.ndarray | None,

@@ -3,12 +3,17 @@
 #
 # Kernels check nothing and allocate nothing.
 from cython cimport floating
+from cython.parallel cimport prange
 from libc.math cimport sqrt
 
 from cconv._kernels cimport cconv_join, crew_of_process
 from cconv.kernels.chunks cimport size
 
 cconv_join(crew_of_process())
+
+
+cdef enum:
+    CHUNK = 1 << 14  # elements of a kernel that a task scales, about
 
 
 cdef void add_in_order(size chunks, size c, double *partial) noexcept nogil:
@@ -60,6 +65,61 @@ def statistics(
             mean[j] = <floating> average
             scale[j] = <floating> (inverse[j] if factors == NULL else inverse[j] * <double> factors[j])
             shift[j] = <floating> 0 if offsets == NULL else offsets[j]
+
+
+cdef void scale_rows(
+    const floating *kernel,  # IN   (rows, c)
+    const floating *scale,   # IN   (c)
+    floating *folded,        # OUT  (rows, c)
+    size rows, size c,
+) noexcept nogil:
+    cdef size i, j
+    for i in range(rows):
+        for j in range(c):
+            folded[i * c + j] = kernel[i * c + j] * scale[j]
+
+
+def fold(
+    const floating[::1] moving_mean,  # IN
+    const floating[::1] moving_variance,  # IN
+    const floating[::1] gamma,  # IN, None
+    const floating[::1] beta,  # IN, None
+    double epsilon,
+    const floating[:, ::1] kernel,  # IN, None
+    const floating[::1] bias,  # IN, None
+    floating[:, ::1] folded,  # OUT, None
+    floating[::1] scale,  # OUT
+    floating[::1] shift,  # OUT
+    int threads,
+):
+    # moving_mean, moving_variance, gamma, beta, bias (c), kernel (m, c) -> scale, shift (c), folded (m, c):
+    # what is normalised behind x kernel + bias is x folded + shift, with folded = kernel * scale.
+    cdef size c = moving_mean.shape[0], m = 0, each, j, t
+    cdef const floating *factors = NULL
+    cdef const floating *offsets = NULL
+    cdef const floating *given = NULL
+    if gamma is not None:
+        factors = &gamma[0]
+    if beta is not None:
+        offsets = &beta[0]
+    if bias is not None:
+        given = &bias[0]
+    if kernel is not None:
+        m = kernel.shape[0]
+    each = CHUNK // c + 1
+    with nogil:
+        for j in range(c):
+            scale[j] = <floating> 1 / <floating> sqrt(<double> (moving_variance[j] + <floating> epsilon))
+            if factors != NULL:
+                scale[j] = scale[j] * factors[j]
+            shift[j] = -moving_mean[j] * scale[j]
+            if offsets != NULL:
+                shift[j] = shift[j] + offsets[j]
+            if given != NULL:
+                shift[j] = given[j] * scale[j] + shift[j]
+        for t in prange((m + each - 1) // each, num_threads=threads, schedule="dynamic"):
+            scale_rows(&kernel[t * each, 0], <const floating *> &scale[0], &folded[t * each, 0],
+                       each if (t + 1) * each < m else m - t * each, c)
 
 
 def kept_statistics(

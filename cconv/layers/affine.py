@@ -81,9 +81,10 @@ class Affine(Layer):
             parts.append(self.activation.backward)
         return super()._replays(training) and all(map(is_replayable, parts))
 
-    def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fold a normalisation behind this layer into it: return the kernel, in `out`, and the bias."""
-        return normalization.folded_into(self.params["kernel"], self.params.get("bias"), out)
+    def _fold(self, normalization: Any, run: Run) -> tuple[np.ndarray, np.ndarray]:
+        """Fold a normalisation behind this layer into it: return kernel and bias, in arrays of the run."""
+        _, shift, kernel = normalization._folded(self.params["kernel"], self.params.get("bias"), run)
+        return kernel, shift
 
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:
         raise NotImplementedError

@@ -230,6 +230,14 @@ class BatchNormalization(Layer):
         run.call(np.multiply, dy, scales.scale, dx)
         return dx
 
+    def _folded(
+        self, kernel: np.ndarray | None, bias: np.ndarray | None, run: Run
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return `affine`'s scale and shift, and the kernel of `folded_into`, in arrays of the run."""
+        weights = self.params.get("gamma"), self.params.get("beta")
+        moving = self.state["moving_mean"], self.state["moving_variance"]
+        return batch_normalization.fold(weights, moving, self.epsilon, kernel, bias, run)
+
     @controlled
     def affine(self, bias: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return scale and shift, each (channels,): at inference ``y = x · scale + shift``.

@@ -14,6 +14,12 @@ from cconv.layers.spatial import two
 from cconv.ops.run import Run, replayable
 
 
+def _scale_filters(kernel: np.ndarray, scale: np.ndarray, groups: int, folded: np.ndarray) -> None:
+    """Kernel (…, f // groups, c), scale (f) -> folded, the kernel with each filter scaled."""
+    factor = np.repeat(scale.reshape(groups, -1).T, kernel.shape[-1] // groups, axis=1)
+    np.multiply(kernel, factor, out=folded)
+
+
 class TransposedConvolution(Windowed):
     """What `Conv2DTranspose` and `Conv1DTranspose` share: all but their arguments."""
 
@@ -78,10 +84,12 @@ class TransposedConvolution(Windowed):
         """The convolution whose transpose this layer is."""
         return Convolution(self.window, self.groups, self.filters, self.in_channels, self.dtype.itemsize)
 
-    def _fold(self, normalization: Any, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scale, shift = normalization.affine(self.params.get("bias"))
-        factor = np.repeat(scale.reshape(self.groups, -1).T, self.in_channels // self.groups, axis=1)
-        return np.multiply(self.params["kernel"], factor, out=out), shift
+    def _fold(self, normalization: Any, run: Run) -> tuple[np.ndarray, np.ndarray]:
+        kernel = self.params["kernel"]
+        scale, shift, _ = normalization._folded(None, self.params.get("bias"), run)
+        folded = run.empty("folded", kernel.shape, kernel.dtype)
+        run.call(_scale_filters, kernel, scale, self.groups, folded)
+        return folded, shift
 
     @replayable
     def _affine(self, x: np.ndarray, relu: bool, run: Run) -> np.ndarray:

@@ -7,7 +7,8 @@ import numpy as np
 from cconv.kernels import batch_normalization as between
 from cconv.kernels import normalization as loops
 from cconv.ops import normalization, shards
-from cconv.ops.run import Array, Run
+from cconv.ops.run import SERIAL_WORK, Array, Run
+from cconv.threads import threads_for
 
 
 class Scales(NamedTuple):
@@ -58,6 +59,29 @@ def of_moving(
     inverse = run.empty("inverse", mean.shape, np.float64)
     run.call(between.kept_statistics, variance, gamma, beta, epsilon, scale, shift, inverse)
     return Scales(mean, scale, shift, inverse)
+
+
+def fold(
+    weights: tuple[Array | None, Array | None],
+    moving: tuple[Array, Array],
+    epsilon: float,
+    kernel: Array | None,
+    bias: Array | None,
+    run: Run,
+) -> tuple[Array, Array, Array | None]:
+    """Gamma, beta, moving mean and variance (c), bias (c), kernel (…, c) -> scale, shift (c), folded (…, c).
+
+    The normalisation of x kernel + bias is x folded + shift; folded is kernel * scale.
+    """
+    mean = moving[0]
+    scale, shift = (run.empty(tag, mean.shape, mean.dtype) for tag in ("scale", "shift"))
+    rows = folded = None
+    if kernel is not None:
+        rows = kernel.reshape(-1, len(mean))
+        folded = run.empty("folded", rows.shape, mean.dtype)
+    threads = threads_for(0 if rows is None else rows.size, SERIAL_WORK)
+    run.call(between.fold, *moving, *weights, epsilon, rows, bias, folded, scale, shift, threads)
+    return scale, shift, None if kernel is None or folded is None else folded.reshape(kernel.shape)
 
 
 def sums_by_shard(x: Array, run: Run) -> tuple[Array, Array, int]:

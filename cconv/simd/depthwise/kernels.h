@@ -6,7 +6,9 @@
  * For 3x3 kernels of stride 1 or 2, the nine taps (or, in the gradient, their nine sums) and two
  * rows of outputs stay in registers, and every vector of x is loaded once for all outputs of the tile.
  * Pixels outside the image are left out: a tile may reach over the image by one column on either side, and
- * by any number of rows.  Other kernels take several outputs of a row for each load of a tap.
+ * by any number of rows.  Kernels of stride 1 that are 5 or 7 taps wide keep the taps of a row and several
+ * outputs in registers, and load every vector of x once for all of these outputs.  Other kernels take several
+ * outputs of a row for each load of a tap.
  *
  * Forward, every output is one chain of fused multiply-adds in the order u, v that starts from
  * zero; bias is added at the end.  A tile that would reach over the end of a row starts earlier, over
@@ -158,6 +160,70 @@ static __attribute__((noinline)) void NAME(depth_some)(
 }
 #undef POINTS
 
+/* `count` outputs of a row of a kernel `width` taps wide, one vector of channels; its rows 0 <= u < nu, and the
+ * columns lo <= q < hi of x behind the first that it sees, are inside the image. */
+static inline __attribute__((always_inline)) void NAME(depth_line)(
+        const int width, const int count, const cconv_depth *d, ptrdiff_t nu,
+        ptrdiff_t lo, ptrdiff_t hi, const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) {
+    const ptrdiff_t c = d->c;
+    vec sums[8] = {{0}}, taps[7];
+    for (ptrdiff_t u = 0; u < nu; u++) {
+        const REAL *p = x + u * d->dh * d->w * c, *k = kernel + u * d->kw * d->tap;
+        UNROLL for (int v = 0; v < width; v++) taps[v] = LOAD(k + v * d->tap);
+        UNROLL for (int q = 0; q < count - 1 + width; q++, p += c) {
+            if (q < lo || q >= hi) continue;
+            const vec x_ = LOAD(p);
+            UNROLL for (int t = 0; t < count; t++) {
+                const int v = q - t;
+                if (v >= 0 && v < width) sums[t] = FMA(x_, taps[v], sums[t]);
+            }
+        }
+    }
+    UNROLL for (int t = 0; t < count; t++) {
+        if (bias) sums[t] += LOAD(bias);
+        if (relu) sums[t] = RELU(sums[t]);
+        STORE(y + t * d->column, sums[t]);
+    }
+}
+
+/* The channels from <= k < to of such outputs, whole vectors. */
+#define LINE(width, count) \
+    static __attribute__((noinline)) void NAME(depth_line_##width##count)( \
+            const cconv_depth *d, ptrdiff_t nu, ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t from, ptrdiff_t to, \
+            const REAL *x, const REAL *kernel, const REAL *bias, REAL *y, int relu) { \
+        for (ptrdiff_t k = from; k < to; k += LANES) \
+            NAME(depth_line)(width, count, d, nu, lo, hi, x + k, kernel + k, \
+                             bias ? bias + k : bias, y + k, relu); \
+    }
+LINE(5, 8)
+LINE(5, 4)
+LINE(7, 8)
+LINE(7, 4)
+#undef LINE
+
+static int NAME(depth_has_lines)(const cconv_depth *d) {
+    return d->dw == 1 && d->sw == 1 && d->columns >= 4 && (d->kw == 5 || d->kw == 7);
+}
+
+/* The outputs of row i, channels from <= k < to, whole vectors; at least four outputs.  The last ones may be
+ * computed twice: they get the same bits again. */
+static void NAME(depth_lines)(const cconv_depth *d, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, const REAL *x,
+                              const REAL *kernel, const REAL *bias, REAL *y, int relu) {
+    const ptrdiff_t row = i * d->sh - d->top;
+    const int count = d->columns >= 8 ? 8 : 4;
+    ptrdiff_t u0, u1;
+    window_reach(row, d->h, d->kh, d->dh, &u0, &u1);
+    kernel += u0 * d->kw * d->tap;
+    for (ptrdiff_t j = 0; j < d->columns; j += count) {
+        if (j > d->columns - count) j = d->columns - count;
+        const ptrdiff_t column = j - d->left;
+        (d->kw == 7 ? (count == 8 ? NAME(depth_line_78) : NAME(depth_line_74))
+                    : (count == 8 ? NAME(depth_line_58) : NAME(depth_line_54)))(
+            d, u1 - u0, -column, d->w - column, from, to,
+            x + ((row + u0 * d->dh) * d->w + column) * d->c, kernel, bias, y + i * d->row + j * d->column, relu);
+    }
+}
+
 /* The outputs j0 <= j < j1 of row i, any kernel. */
 static void NAME(depth_row)(const cconv_depth *d, ptrdiff_t i, ptrdiff_t j0, ptrdiff_t j1,
                             ptrdiff_t from, ptrdiff_t to, const REAL *x, const REAL *kernel,
@@ -206,11 +272,14 @@ static void NAME(depth_pass)(const cconv_depth *d, ptrdiff_t first, ptrdiff_t st
     ptrdiff_t lo, hi, end;
     window_inner(d->w, d->kw, d->sw, d->left, d->dw, d->columns, 1, &lo, &hi);
     const int tiled = NAME(depth_is_tiled)(d) && stop - first >= 2 && hi - lo >= DEPTH_WIDE;
+    const int lines = NAME(depth_has_lines)(d);
     for (; from < to; from = end) {
         end = to - from > DEPTH_CHANNELS ? from + DEPTH_CHANNELS : to;
         for (ptrdiff_t i = first; i < stop; i += 1 + tiled) {
             if (!tiled) {
-                NAME(depth_row)(d, i, 0, d->columns, from, end, x, kernel, bias, y, relu);
+                const ptrdiff_t whole = lines ? from + (end - from) / LANES * LANES : from;
+                if (whole > from) NAME(depth_lines)(d, i, from, whole, x, kernel, bias, y, relu);
+                if (whole < end) NAME(depth_row)(d, i, 0, d->columns, whole, end, x, kernel, bias, y, relu);
                 continue;
             }
             if (i > stop - 2) i = stop - 2;

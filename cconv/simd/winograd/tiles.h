@@ -20,9 +20,10 @@
 #include "winograd/range.h"
 
 /* Calls body(ragged) for each vector of channels from c on, with the load and store that fit. */
-#define EACH_VECTOR(channels, body) \
+#define EACH_VECTOR(channels, body) EACH_VECTOR_FROM(0, channels, body)
+#define EACH_VECTOR_FROM(first, channels, body) \
     { \
-        ptrdiff_t c = 0; \
+        ptrdiff_t c = (first); \
         tail last = TAIL(LANES); \
         for (; c + LANES <= (channels); c += LANES) body(0) \
         if (c < (channels)) { \
@@ -306,9 +307,10 @@ INLINE void NAME(points_to_output)(const int out, const int n, const int pooled,
 /* m (n^2, channels) -> what one tile of dy adds to x (n, n, channels), the part inside; the shares of
  * neighbours add up.  Every value is (the tiles of the upper row) + (the tiles of the lower row), each sum
  * from left to right, whichever row comes first.  Zeros are positive, so that tiles of zeros may be left
- * out.  whole: all pixels of the tile are inside the image, and no sum is given. */
+ * out.  Channels from `first` on.  whole: all pixels of the tile are inside the image, and no sum is given;
+ * channels that do not fill a vector are left out. */
 INLINE void NAME(points_to_input)(const int out, const int n, const int whole, const cconv_tile *t,
-                                  const cconv_seam *s, const REAL *m, REAL *x) {
+                                  const cconv_seam *s, const REAL *m, REAL *x, ptrdiff_t first) {
     const int over = n - out, begins = s->first, ends = s->last, add = s->add;
     const ptrdiff_t r0 = whole ? 0 : t->r0, r1 = whole ? n : t->r1, c0 = whole ? 0 : t->c0;
     const ptrdiff_t stop = ends ? n : out, end = whole || t->c1 >= stop ? stop : t->c1;
@@ -355,7 +357,10 @@ INLINE void NAME(points_to_input)(const int out, const int n, const int whole, c
             } \
         } \
     }
-    EACH_VECTOR(channels, BODY)
+    if (whole) {
+        const tail last = TAIL(LANES);
+        for (ptrdiff_t c = first; c + LANES <= channels; c += LANES) BODY(0)
+    } else EACH_VECTOR_FROM(first, channels, BODY)
 #undef BODY
 }
 
@@ -409,6 +414,7 @@ INLINE void NAME(points_to_kernel)(const int taps, const int n, ptrdiff_t channe
 #undef BODY
 }
 #undef EACH_VECTOR
+#undef EACH_VECTOR_FROM
 #undef TAKE
 #undef GIVE
 #undef OPAQUE
@@ -440,11 +446,19 @@ static inline int NAME(winograd_whole)(const cconv_tile *t, int size) {
         if (o % 2 == 0 && t->argmax) NAME(points_to_output)(o, n, 1, t, m, y, bias, relu); \
         else NAME(points_to_output)(o, n, 0, t, m, y, bias, relu); \
     } \
+    static __attribute__((noinline)) void NAME(winograd_scatter_any_##o##k)( \
+            const cconv_tile *t, const cconv_seam *s, const void *m, void *x, ptrdiff_t first) { \
+        NAME(points_to_input)(o, o + k - 1, 0, t, s, m, x, first); \
+    } \
     static void NAME(winograd_scatter_##o##k)(const cconv_tile *t, const cconv_seam *s, \
                                               const void *m, void *x) { \
         const int n = o + k - 1; \
-        if (NAME(winograd_whole)(t, n) && !t->weak) NAME(points_to_input)(o, n, 1, t, s, m, x); \
-        else NAME(points_to_input)(o, n, 0, t, s, m, x); \
+        ptrdiff_t first = 0; \
+        if (NAME(winograd_whole)(t, n) && !t->weak) { \
+            NAME(points_to_input)(o, n, 1, t, s, m, x, first); \
+            first = t->channels / LANES * LANES; \
+        } \
+        if (first < t->channels) NAME(winograd_scatter_any_##o##k)(t, s, m, x, first); \
     } \
     static void NAME(winograd_kernel_##o##k)(ptrdiff_t channels, ptrdiff_t tap, int flip, \
                                              ptrdiff_t point, const void *g, void *u) { \
