@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -312,56 +312,86 @@ def run(count: int, inside: Sequence[str], *words: Any) -> Any:
     mpiexec = Path(sys.executable).with_name("mpiexec")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.json"
-        program = [sys.executable, "-m", "benchmarks.scaling_model", *map(str, words), "--out", str(out)]
+        program = _program(out, words)
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if inside:  # through the links, and not through the memory that the ranks share
             environment |= {"MPIR_CVAR_NOLOCAL": "1", "UCX_TLS": "tcp,self", "FI_PROVIDER": "tcp"}
             command = [str(mpiexec)]
             for name in inside[:count]:
-                command += [
-                    *([":"] if len(command) > 1 else []),
-                    "-n",
-                    "1",
-                    "ip",
-                    "netns",
-                    "exec",
-                    name,
-                    *program,
-                ]
-        elif count > 1 or "link" in words:
-            command = [str(mpiexec), "-n", str(count), *program]
+                between = [":"] if len(command) > 1 else []
+                command += [*between, "-n", "1", "ip", "netns", "exec", name, *program]
         else:
-            command = [*program, "--alone"]
+            command = [str(mpiexec), "-n", str(count), *program]
         subprocess.run(command, env=environment, check=True)
         return json.loads(out.read_text())
 
 
-def measure(arguments: argparse.Namespace, batch: int) -> tuple[Compute, Link, dict[int, float]]:
-    """Return what one rank computes, the link, and the seconds of a step on each number of ranks."""
-    steps = ("--steps", arguments.steps)
+def _program(out: Path, words: Sequence[Any]) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.scaling_model", *map(str, words), "--out", str(out)]
+
+
+def side_by_side(copies: int, *words: Any) -> float:
+    """Return the most seconds that any of so many processes takes; they exchange nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        outs = [Path(folder) / f"{number}.json" for number in range(copies)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        commands = [[*_program(out, words), "--alone"] for out in outs]
+        running = [subprocess.Popen(command, env=environment) for command in commands]
+        if any([process.wait() for process in running]):
+            raise RuntimeError("a process has ended with an error")
+        return max(json.loads(out.read_text()) for out in outs)
+
+
+class Measured(NamedTuple):
+    """What one round has measured on some ranks: their link, a step, and what it takes without exchange.
+
+    Ranks share caches and memory, so `own` is that of as many processes side by side.
+    """
+
+    link: Link
+    own: float
+    step: float
+
+
+def measure(arguments: argparse.Namespace, batch: int) -> tuple[Compute, dict[int, list[Measured]]]:
+    """Return what a rank computes that has the machine to itself, and what each number of ranks takes."""
+    told = ("--work", "steps", "--network", arguments.network, "--steps", arguments.steps)
     alone: dict[int, list[float]] = {}
-    together: dict[int, list[float]] = {}
-    found = []
-    count = max(2, *arguments.ranks)
-    with links(count, arguments.rate, arguments.delay) as names:
+    found: dict[int, list[Measured]] = {}
+    several = [ranks for ranks in arguments.ranks if ranks > 1]
+    with links(max(2, *arguments.ranks), arguments.rate, arguments.delay) as names:
         for _ in range(arguments.rounds):
-            found.append(Link(**run(2, names, "--work", "link")))
+            link = Link(**run(2, names, "--work", "link"))
             for ranks in sorted({1, 2, 4, *arguments.ranks}):
-                told = ("--network", arguments.network, *steps)
                 one = (*told, "--batch", batch // ranks, "--shards", SHARDS // ranks)
-                alone.setdefault(batch // ranks, []).append(run(1, [], "--work", "steps", *one))
-                if ranks in arguments.ranks and ranks > 1:
-                    all_ = (*told, "--batch", batch, "--shards", SHARDS)
-                    together.setdefault(ranks, []).append(run(ranks, names, "--work", "steps", *all_))
+                alone.setdefault(batch // ranks, []).append(side_by_side(1, *one))
+                if ranks in several:
+                    own = side_by_side(min(ranks, cores()), *one)
+                    step = run(ranks, names, *told, "--batch", batch, "--shards", SHARDS)
+                    found.setdefault(ranks, []).append(Measured(link, own, step))
     seconds = {samples: statistics.median(times) for samples, times in alone.items()}
     each, fixed = np.polyfit(list(seconds), list(seconds.values()), 1)
-    link = sorted(found, key=lambda each: each.latency)[len(found) // 2]
-    measured = {ranks: statistics.median(times) for ranks, times in together.items()}
     loss = loss_seconds(1 << 16, arguments.repeats)
-    return Compute(max(float(fixed), 0.0), float(each), loss), link, {1: seconds[batch]} | measured
+    return Compute(max(float(fixed), 0.0), float(each), loss), found
 
 
 # --- what is told -----------------------------------------------------------------------------
+
+
+def checked(ranks: int, batch: int, messages: Messages, loss: float, rounds: Sequence[Measured]) -> str:
+    """Return a line: a step on so many ranks of this machine, the model's, and the median of the ratios."""
+    modelled = [
+        step_seconds(ranks, batch, Compute(0.0, each.own * ranks / batch, loss), messages, each.link, cores())
+        for each in rounds
+    ]
+    ratios = [
+        each.step / min(max(each.step, low), high) for each, (low, high) in zip(rounds, modelled, strict=True)
+    ]
+    low, high = (statistics.median(ends) * 1e3 for ends in zip(*modelled, strict=True))
+    step = statistics.median(each.step for each in rounds) * 1e3
+    link = sorted((each.link for each in rounds), key=lambda each: each.latency)[len(rounds) // 2]
+    told = f"{link.latency * 1e6:.1f} µs, {link.bandwidth / 1e6:,.0f} MB/s"
+    return f"| {ranks} | {told} | {step:.2f} ms | {low:.2f}–{high:.2f} ms | {statistics.median(ratios):.2f} |"
 
 
 def line(ranks: int, batch: int, ends: tuple[float, float], one: float) -> str:
@@ -415,27 +445,18 @@ def main() -> None:
         return
     batch = NETWORKS[arguments.network][2]
     messages = messages_of(arguments.network, batch)
-    compute, link, measured = measure(arguments, batch)
+    compute, found = measure(arguments, batch)
     print(f"{arguments.network}, batch {batch}, {SHARDS} shards, one thread a rank, {cores()} processors")
     print(
         f"{len(messages.sums)} gradients of {sum(messages.sums):,} bytes, gathered {sum(messages.gathered):,}"
     )
     print(
         f"computed: {compute.fixed * 1e3:.3f} ms + {compute.each * 1e6:.2f} µs a sample, "
-        f"{compute.loss * 1e9:.0f} ns for the loss of one of another rank"
+        f"{compute.loss * 1e9:.0f} ns for the loss of one of another rank\n"
     )
-    print(
-        f"link: {link.latency * 1e6:.1f} µs, {link.bandwidth / 1e6:,.0f} MB/s, "
-        f"a broadcast {link.broadcast * 1e6:.1f} µs\n"
-    )
-    print("| ranks | measured | model | measured / model |\n| --- | --- | --- | --- |")
-    for ranks, seconds in sorted(measured.items()):
-        low, high = step_seconds(ranks, batch, compute, messages, link, cores())
-        nearest = min(max(seconds, low), high)
-        print(
-            f"| {ranks} | {seconds * 1e3:.2f} ms | {low * 1e3:.2f}–{high * 1e3:.2f} ms "
-            f"| {seconds / nearest:.2f} |"
-        )
+    print("| ranks | link | measured | model | measured / model |\n| --- | --- | --- | --- | --- |")
+    for ranks, rounds in sorted(found.items()):
+        print(checked(ranks, batch, messages, compute.loss, rounds))
     predictions(compute, messages, batch)
 
 

@@ -78,7 +78,19 @@ def network(task):
     model.compile(optimizer=Adam(0.001), loss="sparse_categorical_crossentropy")
     assert sum(w.size for layer in model.layers for w in layer.params.values()) == task["parameters"]
     x, y = batch_of(task, input_shape, described.classes, _dtype, pixels=pixels)
-    return {"train": lambda: model.train_on_batch(x, y), "predict": lambda: model.predict_on_batch(x)}
+    return {"train": lambda: model.train_on_batch(x, y), "predict": _prediction(model, x)}
+
+
+def _prediction(model, x):
+    # As other frameworks' files are run: the weights as they are at the first call, for good.
+    frozen = []
+
+    def predict():
+        if not frozen:
+            frozen.append(model.freeze() if hasattr(model, "freeze") else model.predict_on_batch)
+        return frozen[0](x)
+
+    return predict
 
 
 def algorithms():
