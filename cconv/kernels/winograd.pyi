@@ -25,6 +25,7 @@ def forward(
     origin: Any,
     relu: bool,
     kept: np.ndarray | None,
+    lasting: bool,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

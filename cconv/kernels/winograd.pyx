@@ -101,6 +101,7 @@ cdef struct Pass:
     unsigned char *y_argmax
     const void *positive     # (n, yh, yw, f) or NULL
     bint relu
+    bint lasting             # whether the kernel never changes
 
 
 cdef void give_direct(
@@ -249,7 +250,7 @@ cdef inline size kept_levels_at(const Tiles *t) noexcept nogil:
 
 cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
     # Whether these elements of the kernel differ, in any bit, from those of the copy.
-    return memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
+    return not p.lasting and memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
                   (stop - first) * sizeof(cython.floating)) != 0
 
 
@@ -303,7 +304,8 @@ cdef void pass_by_kept(const Pass *p, cython.floating *kept, cython.floating *sc
                        int threads) noexcept nogil:
     # If a kernel was trained, its first GLANCE_BYTES nearly always differ; if only later ones do, y is made
     # twice.
-    if kept[0] != 1 or differs(p, kept, 0, least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))):
+    cdef size glance = least(GLANCE_BYTES // sizeof(cython.floating), kernel_size(&p.t))
+    if kept[0] != 1 or differs(p, kept, 0, glance):
         keep_kernel(p, kept, threads)
     if not pass_with_kept(p, kept, scratch, threads):
         keep_kernel(p, kept, threads)
@@ -327,6 +329,7 @@ cdef Pass pass_of(const cconv_winograd *wino, Images x, bint x_pooled, Images y,
     p.t.top, p.t.left = origin
     cut(&p.t, item, threads, False)
     p.x_argmax, p.bias, p.y_argmax, p.positive, p.relu = NULL, NULL, NULL, NULL, False
+    p.lasting = False
     return p
 
 
@@ -369,28 +372,30 @@ def forward(
     conv_size,                                     # (height, width) of y before pooling
     size tile, origin, bint relu,                  # origin: (top, left) padding
     cython.floating[::1] kept,                     # IN, OUT  kept_size(...), from call to call, or None
+    bint lasting,                                  # whether the kernel is the same at every call
     cython.floating[::1] scratch,                  # OUT  forward_scratch(...)
     int threads,
 ):
     """Convolve: y = x * kernel + bias, then ReLU if `relu`, by tiles of `tile` x `tile` outputs.
 
     With `argmax`, y is pooled.  If the same kernel comes again with the same `kept`, it is not transformed
-    again.
+    again; if it is `lasting` it is not even compared.
     """
     cdef const cconv_winograd *wino = transforms(tile, kernel.shape[0], sizeof(cython.floating))
     cdef Pass p = pass_of(wino, images_of(x.shape), False, images_of(y.shape), argmax is not None, origin,
                           sizeof(cython.floating), threads)
-    cdef cython.floating *lasting = NULL
+    cdef cython.floating *known = NULL
     count_taps(&p.t, x.shape[1], x.shape[2], conv_size[0], conv_size[1], False)
     p.x, p.kernel, p.y, p.relu = &x[0, 0, 0, 0], &kernel[0, 0, 0, 0], &y[0, 0, 0, 0], relu
+    p.lasting = lasting
     if bias is not None:
         p.bias = &bias[0]
     if argmax is not None:
         p.y_argmax = &argmax[0, 0, 0, 0]
     if kept is not None:
-        lasting = &kept[0]
+        known = &kept[0]
     with nogil:
-        run(&p, lasting, &scratch[0], threads)
+        run(&p, known, &scratch[0], threads)
 
 
 def input_gradient_scratch(dy_shape, bint pooled, dx_shape, size tile, size taps, size item, int threads):

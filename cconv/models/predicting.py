@@ -83,7 +83,9 @@ class Predictor(Feeder):
     def _new_plan(self, training: bool) -> RecordedPlan:
         """Return a plan of the layers; ValueError if one was built for another input or dtype."""
         flow = self._flow()
-        return RecordedPlan(flow, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
+        plan = RecordedPlan(flow, training=training, seed=self.seed, loss=self.loss, fuse=self.fuse)
+        plan.run.lasting = self._frozen
+        return plan
 
     # --- predict ------------------------------------------------------------------------------
 

@@ -66,6 +66,8 @@ class Run:
         `step`. The same key gives the same draw, however the batch is split, in any thread or process.
     cut : cconv.ops.shards.Cut, optional
         How the batch is cut into shards; gradients of weights are summed shard by shard.
+    lasting : bool
+        Whether the weights never change from call to call.
     """
 
     training: bool = False
@@ -73,6 +75,7 @@ class Run:
     step: int = 0
     first_sample: int = 0
     cut: Any = None
+    lasting: bool = False
 
     @property
     def draw_key(self) -> np.ndarray:
