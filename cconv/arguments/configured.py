@@ -13,7 +13,7 @@ from cconv.arguments.keras_names import of_string
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.parameters import Parametrised, constructor_of
 from cconv.arguments.serializable import name_of, own_object
-from cconv.arguments.text import key_of
+from cconv.arguments.text import key_of, near
 
 
 def _plain(value: Any) -> Any:
@@ -141,5 +141,6 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
     entry = own_object(given) or table.get(key_of(given))
     if entry is None:
         known = ", ".join(sorted(repr(k) for k in classes))
-        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{of_string(base, given)}")
+        hint = of_string(base, given) or near(given, classes)
+        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{hint}")
     return entry() if config == {} else entry.from_config(config)
