@@ -94,7 +94,12 @@ GUESSES = {
     "images of different sizes": (
         lambda: network().fit([np.ones((8, 8)), np.ones((9, 8))], Y[:2], verbose=0),
         ValueError,
-        "x must be an array, all rows of one shape, got rows of different shapes",
+        "x must be an array, all rows of one shape, got rows of the shapes .8, 8. and .9, 8.",
+    ),
+    "samples that are (x, y)": (
+        lambda: network().fit((X, Y), verbose=0),
+        ValueError,
+        r"x must be an array, all rows of one shape, got rows of the shapes \(6, 8, 8, 1\) and \(6,\)",
     ),
     "no Flatten": (
         lambda: network(Dense(3, activation="softmax")).fit(X, Y, verbose=0),

@@ -42,7 +42,7 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
             return np.from_dlpack(value)
         return np.asarray(value)
     except ValueError as error:
-        got = "rows of different shapes" if "inhomogeneous" in str(error) else error
+        got = _uneven(value) if "inhomogeneous" in str(error) else error
         raise ValueError(f"{where}: {name} must be an array, all rows of one shape, got {got}") from error
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
@@ -101,6 +101,17 @@ def real_array(
         but = " but the first" if may_be_empty else ""
         raise ValueError(f"{where}: {name} must have no empty axis{but}, got shape {array.shape}")
     return array
+
+
+def _uneven(value: Any) -> str:
+    """Return in words what a list holds that no array can."""
+    try:
+        shapes = list(dict.fromkeys(np.shape(row) for row in value))
+    except ValueError:  # rows that are uneven themselves
+        shapes = []
+    return (
+        f"rows of the shapes {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else "rows of different shapes"
+    )
 
 
 def _content(value: Any, array: np.ndarray) -> str:

@@ -49,6 +49,17 @@ def key_of(name: str) -> str:
     return name.replace("_", "").replace(" ", "").lower()
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with its article.
+
+    Examples
+    --------
+    >>> with_article("Loss"), with_article("Optimizer")
+    ('a Loss', 'an Optimizer')
+    """
+    return f"{'an' if noun[:1] in 'AEIOU' else 'a'} {noun}"
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return what a message adds for the one or two known names that are most like a wrong one; "" for none.
 
