@@ -100,7 +100,8 @@ def need_compiler(compiler, include_dirs):
             f"cconv's kernels are C, and there is no C compiler to build them: {command}: {why}\n"
             "Install one: apt install build-essential, dnf install gcc, apk add build-base, or on macOS "
             "xcode-select --install.\n"
-            "If there is one under another name, say so: CC=/path/to/gcc pip install ..."
+            "If there is one under another name, say so: CC=/path/to/gcc pip install ...\n"
+            "Or take a wheel of a release, which needs none: pip install cconv-....whl (docs/wheels.md)"
         )
     why = compiled(compiler, "#include <Python.h>\n", "-c", *(f"-I{folder}" for folder in include_dirs))
     if why:

@@ -17,8 +17,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cconv._interpreters import refuse_subinterpreters
+from cconv._sources import refuse_sources
 
 refuse_subinterpreters()
+refuse_sources(__path__)
 
 from cconv._version import __version__  # noqa: E402
 from cconv.arguments.keras_names import refuse_name  # noqa: E402

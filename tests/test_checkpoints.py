@@ -300,16 +300,20 @@ def test_an_estimator(tmp_path):
 def test_other_models_and_data_are_refused(cut):
     small = Sequential([Flatten(input_shape=(8, 8, 2)), Dense(4, activation="softmax")], seed=1)
     small.compile("adam", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match=r"is of another model: missing .* unknown"):
+    with pytest.raises(
+        ValueError, match=r"the model must be that of the checkpoint, got another: only .* only"
+    ):
         fit(small, cut)
-    with pytest.raises(ValueError, match=r"is of a training with Adam, got the optimizer Nesterov"):
+    with pytest.raises(ValueError, match=r"the optimizer must be that of the checkpoint, Adam, got Nesterov"):
         fit(network("nesterov"), cut)
     with pytest.raises(ValueError, match="average"):
         fit(network("means"), cut)
     for options in ({"batch_size": 20}, {"shuffle": False}, {"x": X[:100], "y": Y[:100]}):
         model = network()
         before = weights(model)
-        with pytest.raises(ValueError, match=r"stands in an epoch of other data: samples 120, steps 8"):
+        with pytest.raises(
+            ValueError, match=r"the data must be those of the checkpoint, samples 120, steps 8"
+        ):
             fit(model, cut, **options)
         assert weights(model) == before
         assert model.steps_done == 0
@@ -319,11 +323,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     model = network()
     fit(model)
     model.save(tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match=r"m\.safetensors is no checkpoint of BackupAndRestore"):
+    with pytest.raises(ValueError, match=r"m\.safetensors must be a checkpoint of BackupAndRestore, got"):
         fit(network(), resume_from=tmp_path / "m.safetensors")
     with pytest.raises(FileNotFoundError):
         fit(network(), resume_from=tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match="there is no checkpoint in resume_from"):
+    with pytest.raises(
+        FileNotFoundError, match="resume_from must be a checkpoint, or a folder with one, got"
+    ):
         fit(network(), resume_from=tmp_path)
     with pytest.raises(TypeError, match="resume_from must be the path of a checkpoint"):
         fit(network(), resume_from=3)
@@ -358,7 +364,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(cut):
         file.seek(-5, 2)
         file.write(b"\x55")
     model = network()
-    with pytest.warns(UserWarning, match=r"00000006.safetensors is damaged.*00000005.safetensors is taken"):
+    with pytest.warns(
+        UserWarning, match=r"00000006.safetensors is damaged.*from the one before, .*00000005.safetensors"
+    ):
         fit(model, cut, stopping(10**9))
     assert weights(model) == weights(expected)
     assert newest not in checkpoints(str(cut))

@@ -514,8 +514,10 @@ def test_wrong_images():
     with pytest.raises(NotFittedError):
         small().get_feature_names_out()
     cnn = small().fit(X, Y)
-    with pytest.raises(ValueError, match="features"):
+    with pytest.raises(ValueError, match=r"images of input_shape \(8, 8, 1\), got images \(4, 8, 1\)"):
         cnn.predict(X[:, :4])
+    with pytest.raises(ValueError, match="X has 32 features, but CNNClassifier is expecting 64"):
+        cnn.predict(X[:, :4].reshape(N, 32))
     with pytest.raises(ValueError, match="NaN"):
         cnn.predict(np.full((1, 8, 8), np.nan))
     with pytest.raises(ValueError, match="not finite"):

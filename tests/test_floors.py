@@ -21,7 +21,7 @@ FLOORS = (
     ("kernels", "reference", "threads"),
     ("_kernels", "_blocks", "_passes", "_pools", "_rows", "_sizes"),
     ("geometry", "datasets", "files", "callbacks", "constraints", "seeds", "distributed"),
-    ("arguments", "exactmath", "_interpreters", "_version"),
+    ("arguments", "exactmath", "_interpreters", "_sources", "_version"),
 )
 FLOOR = {room: len(FLOORS) - number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Who may know of a large package.

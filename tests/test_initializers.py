@@ -120,7 +120,7 @@ def test_configurations():
     ("make", "error", "message"),
     [
         (lambda: initializers.get("magic"), ValueError, "value must be one of .* got 'magic'"),
-        (lambda: initializers.get(1), TypeError, "value must be a name, a Initializer or its config, got 1"),
+        (lambda: initializers.get(1), TypeError, "value must be a name, an Initializer or its config, got 1"),
         (
             lambda: RandomNormal(stddev=-1),
             ValueError,

@@ -238,7 +238,7 @@ def test_schedules_by_hand():
             ValueError,
             "optimizers.get: value must be one of .*'adam'.* 'adamant'",
         ),
-        (lambda: optimizers.get(3), TypeError, "value must be a name, a Optimizer or its config, got 3"),
+        (lambda: optimizers.get(3), TypeError, "value must be a name, an Optimizer or its config, got 3"),
         (lambda: SGD(-1), ValueError, "SGD: learning_rate must be a finite number of at least 0, got -1"),
         (lambda: SGD("fast"), TypeError, "SGD: learning_rate must be"),
         (lambda: SGD(np.nan), ValueError, "SGD: learning_rate must be"),

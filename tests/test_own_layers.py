@@ -175,7 +175,7 @@ def test_classes_above_and_mixed_in():
     assert Mixed().forward(-x).shape == (2, 4)
     assert not Mixed()(-x).any()
     upwards = made(forward=lambda self, x: Layer.forward(self, x))()
-    with pytest.raises(TypeError, match="there is no forward above"):
+    with pytest.raises(TypeError, match=r"super\(\)\.forward\(…\) must not be called"):
         upwards.forward(x)
 
 
@@ -198,17 +198,17 @@ def writes(self, x):
 @pytest.mark.parametrize(
     ("body", "error", "words"),
     [
-        ({"forward": lambda self, x: x[:, :2]}, ValueError, r"must give the shape \(3, 4\).*compute"),
-        ({"forward": lambda self, x: "text"}, TypeError, "forward must give an array of real numbers"),
+        ({"forward": lambda self, x: x[:, :2]}, ValueError, r"must have the shape \(3, 4\).*compute"),
+        ({"forward": lambda self, x: "text"}, TypeError, "forward returns must be an array of real"),
         ({"forward": writes}, ValueError, "read-only"),
-        ({"compute_output_shape": lambda self, s: 3}, ValueError, "compute_output_shape must return a tuple"),
-        ({"backward": lambda self, dy: dy[0]}, ValueError, r"backward must give the shape \(3, 4\)"),
+        ({"compute_output_shape": lambda self, s: 3}, ValueError, "compute_output_shape must return None"),
+        ({"backward": lambda self, dy: dy[0]}, ValueError, r"backward returns must have the shape \(3, 4\)"),
         ({"build": lambda self, s: self.add_weight((2,), name="w")}, ValueError, r"must set grads\['w'\]"),
         ({"build": lambda self, s: self.add_weight((0,))}, ValueError, "shape entry"),
         ({"build": lambda self, s: self.add_weight(3)}, TypeError, "shape must be a tuple"),
         ({"build": lambda self, s: self.add_weight(dtype="float64")}, TypeError, "dtype must be None"),
         ({"build": lambda self, s: [self.add_weight(name="w") for _ in "ab"]}, ValueError, "name must"),
-        ({"backward": lambda self, dy: self.grads.update(v=1) or dy}, ValueError, "'v', which is no weight"),
+        ({"backward": lambda self, dy: self.grads.update(v=1) or dy}, ValueError, "grads must .* got 'v'"),
     ],
 )  # fmt: skip
 def test_a_layer_that_does_not_fit(body, error, words):
@@ -221,17 +221,17 @@ def test_a_layer_that_does_not_fit(body, error, words):
 
 
 def test_one_pass_without_the_other():
-    with pytest.raises(TypeError, match=r"Mine: forward\(x\) needs backward"):
+    with pytest.raises(TypeError, match=r"Mine: forward\(x\) must have backward"):
         type("Mine", (Layer,), {"forward": lambda self, x: x})
-    with pytest.raises(TypeError, match=r"Mine: backward\(dy\) needs forward"):
+    with pytest.raises(TypeError, match=r"Mine: backward\(dy\) must have forward"):
         type("Mine", (Layer,), {"backward": lambda self, dy: dy})
-    with pytest.raises(TypeError, match="a layer needs forward"):
+    with pytest.raises(TypeError, match=r"a layer must define forward\(x\) and backward\(dy\), got neither"):
         type("Mine", (Layer,), {})()(X)
     with pytest.raises(TypeError, match=r"call would never be called.*define forward"):
         made(call=lambda self, x: x)
     with pytest.raises(TypeError, match="Mine: forward would never"):
         type("Mine", (Dense,), {"forward": lambda self, x: x})
-    with pytest.raises(RuntimeError, match="add_weight belongs into build"):
+    with pytest.raises(RuntimeError, match=r"add_weight must be called in build\(input_shape\), got"):
         Own().add_weight((2,))
 
 

@@ -498,6 +498,8 @@ def test_the_command_line_writes_one(tmp_path, capsys):
     assert len(data["history"]["loss"]) == 1
     assert cli.main([*arguments, str(tmp_path)]) == 2
     assert "it is a folder" in capsys.readouterr().err
+    assert cli.main([*arguments, str(tmp_path / "r.pdf")]) == 2
+    assert "--report must be a file that ends in .html, got " in capsys.readouterr().err
     cconv.set_num_threads(None)
 
 

@@ -256,7 +256,7 @@ class Dies(Callback):
 def test_a_training_is_taken_up_with_the_same_shards_only(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(callbacks=[Dies(), BackupAndRestore(tmp_path, save_freq=2)])
-    with pytest.raises(ValueError, match=r"is of a training with shards=8, got 4"):
+    with pytest.raises(ValueError, match=r"shards must be those of the checkpoint, 8, got 4"):
         train(resume_from=tmp_path, shards=4)
     assert train(resume_from=tmp_path) == whole()
 

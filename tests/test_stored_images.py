@@ -112,7 +112,9 @@ def test_a_training_is_taken_up_with_the_same_bits(tmp_path, monkeypatch, kind, 
     if shuffle == "blocks":
         with pytest.raises(Stop):
             trained(images, Dies(3))
-        with pytest.raises(ValueError, match=r"stands in an epoch of other data: .* shuffle 'blocks of 24"):
+        with pytest.raises(
+            ValueError, match=r"the data must be those of the checkpoint, .* shuffle 'blocks of 24"
+        ):
             trained(images, shuffle="exact")
 
 

@@ -42,7 +42,8 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
             return np.from_dlpack(value)
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{where}: {name} must be an array, all rows of one length, got {error}") from error
+        got = _uneven(value) if "inhomogeneous" in str(error) else error
+        raise ValueError(f"{where}: {name} must be an array, all rows of one shape, got {got}") from error
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
             f"{where}: {name} must be an array that NumPy can read, got {type(value).__name__}: {error}"
@@ -93,13 +94,33 @@ def real_array(
     if not (kind in "biu" or (kind == "f" and itemsize <= 8)):
         raise TypeError(
             f"{where}: {name} must hold real numbers (float32 or float64; float16, ints and bools are "
-            f"converted), got dtype {array.dtype}"
+            f"converted), got {_content(value, array)}"
         )
     _rank(where, name, array, ndim)
     if 0 in (array.shape[1:] if may_be_empty else array.shape):
         but = " but the first" if may_be_empty else ""
         raise ValueError(f"{where}: {name} must have no empty axis{but}, got shape {array.shape}")
     return array
+
+
+def _uneven(value: Any) -> str:
+    """Return in words what a list holds that no array can."""
+    try:
+        shapes = list(dict.fromkeys(np.shape(row) for row in value))
+    except ValueError:  # rows that are uneven themselves
+        shapes = []
+    return (
+        f"rows of the shapes {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else "rows of different shapes"
+    )
+
+
+def _content(value: Any, array: np.ndarray) -> str:
+    """Return in words what an array holds that is no real numbers."""
+    if array.dtype.kind in "US" and array.size:
+        return f"text such as {str(array.reshape(-1)[0])!r:.40}"
+    if array.dtype == object and array.ndim == 0:
+        return f"one {type(value).__name__}"
+    return f"dtype {array.dtype}"
 
 
 def common_dtype(*arrays: np.ndarray | None) -> np.dtype:

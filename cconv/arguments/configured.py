@@ -13,7 +13,7 @@ from cconv.arguments.keras_names import of_string
 from cconv.arguments.overrides import Hooks
 from cconv.arguments.parameters import Parametrised, constructor_of
 from cconv.arguments.serializable import name_of, own_object
-from cconv.arguments.text import key_of
+from cconv.arguments.text import key_of, near, short, with_article
 
 
 def _plain(value: Any) -> Any:
@@ -137,9 +137,13 @@ def resolve(where: str, name: str, value: Any, base: type, classes: Mapping[str,
     if isinstance(value, Mapping) and set(value) >= {"class_name", "config"}:
         config, given = value["config"], value["class_name"]
     if not isinstance(given, str):
-        raise TypeError(f"{where}: {name} must be a name, a {base.__name__} or its config, got {value!r}")
+        raise TypeError(
+            f"{where}: {name} must be a name, {with_article(base.__name__)} or its config, "
+            f"got {short(repr(value))}"
+        )
     entry = own_object(given) or table.get(key_of(given))
     if entry is None:
         known = ", ".join(sorted(repr(k) for k in classes))
-        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{of_string(base, given)}")
+        hint = of_string(base, given) or near(given, classes)
+        raise ValueError(f"{where}: {name} must be one of {known}, got {given!r}{hint}")
     return entry() if config == {} else entry.from_config(config)

@@ -1,6 +1,7 @@
 """Names: how they are compared, and how they may be shown (on one line, valid in XML, not too long)."""
 
 import re
+from collections.abc import Iterable
 
 LONGEST = 60  # characters of a name in a picture or a message
 
@@ -46,6 +47,31 @@ def key_of(name: str) -> str:
     True
     """
     return name.replace("_", "").replace(" ", "").lower()
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its article.
+
+    Examples
+    --------
+    >>> with_article("Loss"), with_article("Optimizer")
+    ('a Loss', 'an Optimizer')
+    """
+    return f"{'an' if noun[:1] in 'AEIOU' else 'a'} {noun}"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what a message adds for the one or two known names that are most like a wrong one; "" for none.
+
+    Examples
+    --------
+    >>> near("adm", ["adam", "sgd"]), near("x", ["adam", "sgd"])
+    ("; did you mean 'adam'?", '')
+    """
+    import difflib  # slow to import, and seldom needed
+
+    found = difflib.get_close_matches(name, list(known), n=2)
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def snake_case(name: str) -> str:

@@ -73,7 +73,10 @@ def _pictures(folder: Path) -> dict[str, list[Path]]:
                 f"got {len(found[name])}"
             )
     if len(found) < 2:
-        raise ValueError(f"{folder}: expected a folder for each of at least 2 classes, got {len(found)}")
+        raise ValueError(
+            f"{folder}: expected a folder for each of at least 2 classes, such as {folder / 'cats'} and "
+            f"{folder / 'dogs'} with pictures in them, got {len(found)}"
+        )
     return found
 
 

@@ -75,6 +75,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     if arguments.report is not None:
         with naming(arguments.report):
             destination(arguments.report)
+        if arguments.report.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--report must be a file that ends in .html, got {arguments.report}")
     found = data.load(arguments.data, arguments.size)
     (x_train, y_train), (x_test, y_test) = found.train, found.test
     classes = max(2, int(max(y_train.max(), y_test.max())) + 1)
@@ -152,7 +154,10 @@ def _model_of(out: Path, like: Any) -> Any:
     """Return the model that an earlier training saved; ValueError if it is not like this model."""
     found = load_model(out)
     if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
-        raise ValueError(f"--resume: {out} must be a model of a training with these arguments; it is another")
+        raise ValueError(
+            f"--resume: {out} must be of a training with the same arguments, got another network "
+            "or optimizer: give the arguments of that training, or another --out"
+        )
     return found
 
 

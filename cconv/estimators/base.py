@@ -87,6 +87,8 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self, "model_")
         where, layout = type(self).__name__, self._data_format
         rows, found = data.image_rows(where, X, layout)
+        if found is not None:  # before scikit-learn counts the features of its rows
+            data.image_shape(where, self.input_shape_, found, rows.shape[1], layout, len(rows))
         x = validate_data(self, rows, dtype=self._accepted(), reset=False)
         return data.seen(x, data.image_shape(where, self.input_shape_, found, x.shape[1], layout))
 

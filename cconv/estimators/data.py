@@ -51,6 +51,11 @@ def image_rows(where: str, x: Any, data_format: str) -> tuple[Any, Shape | None]
     """
     x = readable(where, "X", np.asarray(x) if isinstance(x, list | tuple) else x)
     ndim = len(getattr(x, "shape", ()))
+    if ndim == 1 and getattr(x, "dtype", np.dtype(float)).kind in "US":
+        raise ValueError(
+            f"{where}: X must be images as arrays, got text such as {str(x[0])!r:.60}: "
+            "cconv.utils.FolderImages(folder)[:] reads pictures"
+        )
     if ndim < 3:
         return x, None
     x = np.asarray(x)
@@ -112,12 +117,14 @@ def shape_of_model(layers: Any) -> Shape | None:
 
 
 def image_shape(
-    where: str, declared: Shape | None, found: Shape | None, n_features: int, data_format: str
+    where: str, declared: Shape | None, found: Shape | None, n_features: int, data_format: str, n: int = 0
 ) -> Shape:
-    """Return the shape of images whose rows have n_features, from the declared shape and that of X."""
+    """Return the shape of the n images whose rows have n_features, from the declared shape and that of X."""
     if declared is not None:
         if found not in (None, declared) or math.prod(declared) != n_features:
             got = f"images {found}" if found else f"{n_features} features"
+            if found and declared == (n, *found[:-1]):
+                got += "; X looks like one image: X[np.newaxis] is a batch of it"
             raise ValueError(f"{where}: X must hold images of input_shape {declared}, got {got}")
         return declared
     return found or _with_channels((1, n_features), data_format)

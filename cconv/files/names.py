@@ -30,6 +30,7 @@ _KINDS = {
 _READERS = {
     "ONNX": "cconv.io.onnx.load reads it",
     "PyTorch": "cconv.io.torch.load_state_dict reads weights",
+    **dict.fromkeys(("Keras", "HDF5"), "cconv.load_model reads models of Keras"),
 }
 _VOWELS = ("ONNX", "HDF5", "MXNet", "OpenVINO", "archive")  # spoken with a vowel first: "an"
 FOREIGN = {ending: kind for kind, endings in _KINDS.items() for ending in endings.split()}
@@ -74,11 +75,7 @@ def check_ending(where: str, path: str | os.PathLike[str], but: tuple[str, ...] 
 
 
 def hint(path: str | os.PathLike[str]) -> str:
-    """Return what to add to the error about a file that is no model of cconv, by the ending of its name."""
+    """Return what a file is by the ending of its name, and what reads it; "" if that says nothing."""
     kind = foreign_kind(path)
-    reader = {
-        "ONNX": "cconv.io.onnx.load reads it",
-        "PyTorch": "cconv.io.torch.load_state_dict reads weights",
-    }
-    what = reader.get(kind, "load reads what Sequential.save wrote")
-    return f" (by its name it is {_called(kind)} file; {what})" if kind else ""
+    what = _READERS.get(kind, "load reads what Sequential.save wrote")
+    return f"by its name it is {_called(kind)} file; {what}" if kind else ""

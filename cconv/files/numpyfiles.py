@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from cconv.arguments.numbers import LARGEST
-from cconv.files.reading import check_unpacked, fill_exactly, open_regular, read_exactly, reading
+from cconv.files.reading import Refused, check_unpacked, fill_exactly, open_regular, read_exactly, reading
 
 Check = Callable[[tuple[int, ...]], None]
 
@@ -125,7 +125,7 @@ def _member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.nd
     with archive.open(info) as member:
         header = _header(member)
         if header.dtype.kind not in "uif" or header.dtype.itemsize > 8:
-            raise ValueError(f"{name} must hold numbers, got {_instead(header.dtype)}")
+            raise Refused(f"{name} must hold numbers, got {_instead(header.dtype)}")
         found = info.file_size - member.tell()
         if header.nbytes != found:
             raise ValueError(f"{name} must have the {header.nbytes} bytes of its shape, got {found}")

@@ -33,6 +33,10 @@ LONGEST = 400  # characters of a reason: a file must not fill the screen with it
 MOST_UNPACKED, MOST_RATIO = 1 << 28, 100
 
 
+class Refused(ValueError):
+    """A whole file that is not what was asked for: `reading` puts the path in front, and nothing else."""
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
@@ -102,6 +106,8 @@ def reading(path: Path, what: str, *more: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
+    except Refused as error:
+        raise ValueError(f"{path}: {short(error)}") from error
     except more as error:
         raise ValueError(f"{path}: not {what} ({short(error)})") from error
     except MemoryError as error:

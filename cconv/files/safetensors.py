@@ -14,6 +14,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -23,7 +24,7 @@ from cconv.arguments.arrays import aligned_empty
 from cconv.arguments.numbers import LARGEST
 from cconv.files import names, plainjson
 from cconv.files.atomic import naming, replacing
-from cconv.files.reading import fill_exactly, open_regular, read_exactly, reading
+from cconv.files.reading import DAMAGE, Refused, fill_exactly, open_regular, read_exactly, reading
 
 KEY, DIGEST = "cconv", "cconv.sha256"  # keys in the format's own metadata
 NOT_YET = "0" * 64
@@ -194,7 +195,7 @@ class Reader:
         self._file = open_regular(path)
         self._hashes: dict[str, str] = {}
         try:
-            with reading(self.path, f"a whole safetensors file{'' if foreign else names.hint(path)}"):
+            with reading(self.path, "a whole safetensors file"), _hinting(path, foreign):
                 metadata, self.entries, self._begin = _read_header(
                     self._file, CODES | BITS if foreign else CODES
                 )
@@ -203,8 +204,9 @@ class Reader:
             if KEY not in metadata:
                 if foreign:
                     return
+                advice = names.hint(path) or "cconv.io.torch.load_state_dict reads weights of PyTorch"
                 raise ValueError(
-                    f"{path} was not written by cconv: it has no {KEY!r} in its metadata{names.hint(path)}"
+                    f"{path} was not written by cconv: it has no {KEY!r} in its metadata; {advice}"
                 )
             with reading(self.path, "a whole file of cconv: its description is not JSON"):
                 self.document = plainjson.loads(self._text)
@@ -285,6 +287,17 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
         arrays = {name: file.array(name) for name in file.entries}
         file.check()
         return arrays, file.document
+
+
+@contextmanager
+def _hinting(path: str | os.PathLike[str], foreign: bool) -> Iterator[None]:
+    """Say of what is no safetensors file what it is by its name, if that tells; the cause says why."""
+    try:
+        yield
+    except DAMAGE as error:
+        if foreign or not names.hint(path):
+            raise
+        raise Refused(f"not a file of cconv: {names.hint(path)}") from error
 
 
 def _read_header(file: BinaryIO, codes: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Entry], int]:

@@ -29,7 +29,7 @@ MOST_COLOURS = 4  # images have 1 to 4 channels: grey or red-green-blue, each wi
 
 
 def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[int] | None = None) -> str:
-    """Return what an error message adds when images seem to be in the other layout; "" when they do not.
+    """Return what an error message adds for a sample without a batch, or images in the other layout, or "".
 
     Parameters
     ----------
@@ -46,7 +46,11 @@ def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[
     "; x looks like (n, channels, height, width): that is data_format='channels_first'"
     >>> channels_hint((8, 32, 32, 3), "channels_last")
     ''
+    >>> channels_hint((28, 28, 1), "channels_last", (28, 28, 1))
+    '; x looks like one sample: x[np.newaxis] is a batch of it'
     """
+    if input_shape is not None and tuple(shape) in (tuple(input_shape), _without_one(input_shape)):
+        return "; x looks like one sample: x[np.newaxis] is a batch of it"
     if len(shape) != 4:
         return ""
     rows = tuple(shape[1:])
@@ -64,6 +68,11 @@ def channels_hint(shape: Sequence[int], data_format: str, input_shape: Sequence[
         else ("height, width, channels", "channels_last")
     )
     return f"; x looks like (n, {axes}): that is data_format={other!r}"
+
+
+def _without_one(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a sample's shape without a last axis of 1, as the pixels of a grey image have it."""
+    return tuple(shape[:-1]) if len(shape) > 1 and shape[-1] == 1 else tuple(shape)
 
 
 @contextmanager

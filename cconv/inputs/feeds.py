@@ -132,9 +132,9 @@ class Stream:
             return {"state": self._x.get_state()}
         if self._once:
             raise TypeError(
-                f"{self._where}: {self._name} is a {type(self._x).__name__}, which no training can take up "
-                "again: nobody knows where it stands; give what can be iterated again, has numbered batches, "
-                "or has get_state() and set_state(state)"
+                f"{self._where}: {self._name} must be data whose place can be saved, got a "
+                f"{type(self._x).__name__}: use arrays, an object that can be iterated over again, "
+                "batches by number, or define get_state() and set_state(state)"
             )
         return {"taken": self._taken if self._iterator is not None else 0}
 
@@ -148,10 +148,11 @@ class Stream:
         if not position["taken"]:
             return
         self._iterator, self._taken = iter(self._x), position["taken"]
-        if sum(1 for _ in itertools.islice(self._iterator, self._taken)) < self._taken:
+        found = sum(1 for _ in itertools.islice(self._iterator, self._taken))
+        if found < self._taken:
             raise ValueError(
-                f"{self._where}: {self._name} must have the batches that it had before, at least "
-                f"{self._taken}"
+                f"{self._where}: {self._name} must give at least {self._taken} batches, as before the "
+                f"interrupt, got {found}"
             )
 
     def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
@@ -210,7 +211,8 @@ class Numbered:
         count = self._x.num_batches if hasattr(self._x, "num_batches") else len(self._x)
         if count is not None and not (is_int(count) and count >= 0):
             raise TypeError(
-                f"{self._where}: {self._name} must have an int of batches, or None, got {count!r}"
+                f"{self._where}: {self._name} must have as its length or num_batches an int of at least 0, "
+                f"or None if it never ends, got {count!r}"
             )
         return None if count is None else int(count)
 
@@ -250,7 +252,7 @@ class Numbered:
         elif _changes(self._x):
             warnings.warn(
                 f"{self._where}: {self._name} has on_epoch_end, but no get_state() and set_state(state): if "
-                "its batches depend on the epochs before, this training does not go on with the same bits",
+                "earlier epochs change its batches, the result is not that of an uninterrupted training",
                 stacklevel=2,
             )
         self._pass, self._left = position["pass"], None

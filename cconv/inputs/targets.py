@@ -47,14 +47,28 @@ class Exit:
         """Return the targets of n samples; TypeError or ValueError if they do not fit the loss."""
         if y is None:
             raise ValueError(f"{self.where}: {self.y_name} must be given")
-        targets = same_length(self.where, self.y_name, rows_of(self.where, self.y_name, y), n)
+        try:
+            rows = rows_of(self.where, self.y_name, y)
+        except TypeError as error:
+            raise TypeError(f"{error}{_of_text(y)}") from error
+        targets = same_length(self.where, self.y_name, rows, n)
         if self.loss is None:
             return targets
         try:
             self._check_targets(targets)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.where}: {self.y_name} does not fit the loss: {error}") from error
+            raise type(error)(
+                f"{self.where}: {self.y_name} does not fit the loss: {error}{self._of_places(targets)}"
+            ) from error
         return targets
+
+    def _of_places(self, targets: Rows) -> str:
+        """Return what a message adds where an output has many places, and each sample one target; else ""."""
+        if len(self.shape) < 2 or math.prod(targets.shape[1:]) != 1:
+            return ""
+        return (
+            f"; the output is {self.shape} for each sample: is a Flatten missing in front of its dense layer?"
+        )
 
     def target_dtype(self, y: Rows) -> np.dtype:
         """Return the dtype to which targets are converted: class numbers remain integers."""
@@ -106,6 +120,14 @@ class Exit:
                 raise ValueError(f"{expected}, got {number!r}: {weight!r}")
             weights[classes == int(number)] = weight
         return weights
+
+
+def _of_text(y: Any) -> str:
+    """Return what a message adds where targets are text; else ""."""
+    dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
+    if getattr(dtype, "kind", "") not in {"U", "S", "O"}:
+        return ""
+    return ": class numbers are np.unique(labels, return_inverse=True)[1]; CNNClassifier takes text"
 
 
 def _is_whole(number: Any) -> bool:

@@ -220,14 +220,17 @@ class Layer(Configured, Weighted, Formatted):
         return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
 
     def _checked_shape(self, shape: Any) -> Shape:
-        expected = f"{self.where}: input_shape must be a tuple of positive ints without the batch"
+        wanted = " or ".join(map(str, self.ranks))
+        expected = (
+            f"{self.where}: input_shape must be a tuple of {wanted and wanted + ' '}positive ints, "
+            "without the batch"
+        )
         if isinstance(shape, str) or not isinstance(shape, Sequence):
             raise TypeError(f"{expected}, got {shape!r}")
         if len(shape) > 1 and shape[0] is None:
             shape = shape[1:]
         if not shape or (self.ranks and len(shape) not in self.ranks):
-            wanted = " or ".join(map(str, self.ranks)) or "at least 1"
-            raise ValueError(f"{expected} of length {wanted}, got {tuple(shape)}")
+            raise ValueError(f"{expected}, got {tuple(shape)}")
         return tuple(positive_int(self.where, "input_shape entry", extent) for extent in shape)
 
     @property

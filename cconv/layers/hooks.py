@@ -41,9 +41,11 @@ def take_hooks(cls: Any, base: Any) -> None:
             setattr(cls, name, _public(base.__dict__[name], own))
             cls._as_they_are = {**cls._as_they_are, name: cls.__dict__[name]}
     if own_of(cls, "forward") and not own_of(cls, "backward"):
-        raise TypeError(f"{cls.__name__}: forward(x) needs backward(dy), the gradient of x, beside it")
+        raise TypeError(
+            f"{cls.__name__}: forward(x) must have backward(dy) beside it, which returns the gradient of x"
+        )
     if own_of(cls, "backward") and not own_of(cls, "forward"):
-        raise TypeError(f"{cls.__name__}: backward(dy) needs forward(x) beside it")
+        raise TypeError(f"{cls.__name__}: backward(dy) must have forward(x) beside it")
 
 
 def _public(method: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +67,7 @@ def runs(layer: Any) -> bool:
 def refuse_running(layer: Any, name: str) -> None:
     """Refuse `super().forward(x)` if no parent class has a hook: it would call itself."""
     if runs(layer):
-        raise TypeError(f"{layer.where}: there is no {name} above: Layer has only what calls one")
+        raise TypeError(f"{layer.where}: super().{name}(…) must not be called, no class above defines {name}")
 
 
 @contextmanager
@@ -103,7 +105,9 @@ def add_weight(
     """Do the work of `Layer.add_weight`."""
     where = layer.where
     if not runs(layer):
-        raise RuntimeError(f"{where}: add_weight belongs into build(input_shape)")
+        raise RuntimeError(
+            f"{where}: add_weight must be called in build(input_shape), got a call outside of it"
+        )
     if dtype is not None and np.dtype(dtype) != layer.dtype:
         raise TypeError(f"{where}: dtype must be None or the layer's, {layer.dtype}, got {dtype!r}")
     if isinstance(shape, str) or not isinstance(shape, Sequence):
@@ -113,7 +117,9 @@ def add_weight(
     names = (f"weight_{number}" if number else "weight" for number in itertools.count())
     called = next(new for new in names if new not in taken) if name is None else name
     if not isinstance(called, str) or not called or "/" in called or called in taken:
-        raise ValueError(f"{where}: name must be a new string without '/', got {name!r}")
+        raise ValueError(
+            f"{where}: name must be a string without '/' that no weight of the layer has yet, got {name!r}"
+        )
     make = initializers.get("glorot_uniform" if initializer is None else initializer, where, "initializer")
     penalty = regularizers.get(regularizer, where, "regularizer")
     limit = constraints.get(constraint, where, "constraint")
@@ -138,8 +144,8 @@ def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
         if entries and all(isinstance(e, int | np.integer) and e >= 1 for e in entries):
             return tuple(map(int, entries))
     raise ValueError(
-        f"{layer.where}: compute_output_shape must return a tuple of positive ints, the batch's None in "
-        f"front, got {found!r}"
+        f"{layer.where}: compute_output_shape must return None for the batch and positive ints behind it, "
+        f"got {found!r}"
     )
 
 
@@ -147,12 +153,14 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
     """Return what the hook `forward` gives for x, which is read-only; the hook may keep it."""
     own = own_of(type(layer), "forward")
     if own is None:
-        raise TypeError(f"{type(layer).__name__}: a layer needs forward(x) and backward(dy)")
+        raise TypeError(
+            f"{type(layer).__name__}: a layer must define forward(x) and backward(dy), got neither"
+        )
     given = readable(x.copy() if run.training else x)
     options = {"training": run.training and not layer._as_at_inference} if _takes_training(own) else {}
     with _inside(layer):
         y = own(layer, given, **options)
-    y = _result(layer, "forward", y, (len(x), *layer._inner(layer.output_shape)))
+    y = _result(layer, "what forward returns", y, (len(x), *layer._inner(layer.output_shape)))
     if run.training:
         layer._keep(len(x))
     return y.copy() if np.may_share_memory(y, x) else y
@@ -165,13 +173,15 @@ def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
     layer.grads.clear()
     with _inside(layer):
         dx = own(layer, readable(dy.copy()))
-    dx = _result(layer, "backward", dx, (len(dy), *layer._inner(layer.input_shape)))
+    dx = _result(layer, "what backward returns", dx, (len(dy), *layer._inner(layer.input_shape)))
     unknown = sorted(set(layer.grads) - set(layer.params))
     if unknown:
-        raise ValueError(f"{layer.where}: grads has {unknown[0]!r}, which is no weight of the layer")
+        raise ValueError(f"{layer.where}: grads must have names of the layer's weights, got {unknown[0]!r}")
     for name, weight in layer.params.items() if layer.trainable else ():
         if name not in layer.grads:
-            raise ValueError(f"{layer.where}: backward must set grads[{name!r}], the gradient of that weight")
+            raise ValueError(
+                f"{layer.where}: backward must set grads[{name!r}], the gradient of that weight, got none"
+            )
         layer.grads[name] = _result(layer, f"grads[{name!r}]", layer.grads[name], weight.shape)
     return dx
 
@@ -185,12 +195,12 @@ def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.nda
     """Return a hook's result as an array of the layer's dtype; raise if its type or shape is wrong."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{layer.where}: {what} must give an array of real numbers, got {value!r:.80}")
+        raise TypeError(f"{layer.where}: {what} must be an array of real numbers, got {value!r:.80}")
     if array.shape != shape:
         hint = (
             ": if that is right, define compute_output_shape(input_shape)"
-            if what == "forward" and array.shape[:1] == shape[:1]
+            if what == "what forward returns" and array.shape[:1] == shape[:1]
             else ""
         )
-        raise ValueError(f"{layer.where}: {what} must give the shape {shape}, got {array.shape}{hint}")
+        raise ValueError(f"{layer.where}: {what} must have the shape {shape}, got {array.shape}{hint}")
     return np.ascontiguousarray(array, layer.dtype)

@@ -94,6 +94,8 @@ def Input(
                 f"Input: batch_shape must be a tuple of the batch and a shape, got {batch_shape!r}"
             )
         batch_size, shape = batch_shape[0], batch_shape[1:]
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise TypeError(f"Input: shape must be a tuple of positive ints, such as (28, 28, 1), got {shape!r}")
     if batch_size is not None:
         positive_int("Input", "batch_size", batch_size)
     if dtype is not None:

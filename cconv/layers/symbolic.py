@@ -205,6 +205,11 @@ def call(layer: Any, x: Any, training: Any = None) -> Any:
         raise TypeError(
             f"{layer.where}: x must be one tensor, got {len(tensors)}: merge them, or call it on each one"
         )
+    if isinstance(training, KerasTensor):
+        raise TypeError(
+            f"{layer.where}: x must be one argument, a list for layers that merge: "
+            f"{type(layer).__name__}()([a, b])"
+        )
     if training not in (None, False):
         raise ValueError(
             f"{layer.where}: training must be None or False where a graph is described, got {training!r}: "

@@ -125,7 +125,7 @@ class Checkpoint:
         self._arrays, document = safetensors.read(path)
         found = document.get("checkpoint") if isinstance(document, dict) else None
         if not isinstance(found, dict):
-            raise ValueError(f"{path} is no checkpoint of BackupAndRestore")
+            raise ValueError(f"{path} must be a checkpoint of BackupAndRestore, got another file of cconv")
         files.check_format(path, document)
         self._found = found
         with self._whole():
@@ -140,7 +140,7 @@ class Checkpoint:
         try:
             yield
         except DAMAGE as error:
-            raise ValueError(f"{self.path} is no checkpoint that can be taken up: {short(error)}") from error
+            raise ValueError(f"{self.path}: training cannot go on from it: {short(error)}") from error
 
     def _state(self, plain: Any) -> Any:
         return together(plain, self._arrays)
@@ -192,21 +192,24 @@ class Checkpoint:
         places, arrays = files.named_weights(model._named), self._arrays
         given = {name for name in arrays if name.startswith(files.WEIGHTS)}
         if given != set(places):
-            missing, surplus = sorted(set(places) - given), sorted(given - set(places))
+            ours, theirs = (
+                ", ".join(sorted(names)) or "nothing" for names in (set(places) - given, given - set(places))
+            )
             raise ValueError(
-                f"{self.path} is of another model: {short(f'missing {missing}, unknown {surplus}')}"
+                f"{self.path}: the model must be that of the checkpoint, got another: "
+                f"{short(f'only the model has {ours}; only the checkpoint has {theirs}')}"
             )
         for name, place in places.items():
             if (place.shape, place.dtype) != (arrays[name].shape, arrays[name].dtype):
                 raise ValueError(
-                    f"{self.path} is of another model: {name} must be {place.dtype} of shape {place.shape}, "
-                    f"got {arrays[name].dtype} of {arrays[name].shape}"
+                    f"{self.path}: the model must be that of the checkpoint: {name} must be "
+                    f"{arrays[name].dtype} of shape {arrays[name].shape}, got {place.dtype} of {place.shape}"
                 )
         kind = type(model.optimizer).__name__
         if kind != self._found["optimizer"]:
             raise ValueError(
-                f"{self.path} is of a training with {short(self._found['optimizer'])}, got the optimizer "
-                f"{kind}"
+                f"{self.path}: the optimizer must be that of the checkpoint, "
+                f"{short(self._found['optimizer'])}, got {kind}"
             )
 
     def _check_shards(self, progress: Progress) -> None:
@@ -214,7 +217,8 @@ class Checkpoint:
         then = self._found.get("shards", 1)
         if then != progress.shards:
             raise ValueError(
-                f"{self.path} is of a training with shards={short(repr(then))}, got {progress.shards}"
+                f"{self.path}: shards must be those of the checkpoint, {short(repr(then))}, "
+                f"got {progress.shards}"
             )
 
     def _check_data(self, progress: Progress) -> None:
@@ -222,7 +226,7 @@ class Checkpoint:
         then, now = self._found["data"], progress.data()
         if self.step and then != now:
             raise ValueError(
-                f"{self.path} stands in an epoch of other data: {_told(then)}, got {_told(now)}: "
+                f"{self.path}: the data must be those of the checkpoint, {_told(then)}, got {_told(now)}: "
                 "give the data, batch_size, steps_per_epoch and shuffle that the training began with"
             )
 
@@ -249,7 +253,7 @@ def last_of(folder: str) -> Checkpoint | None:
             failure = failure or error
             continue
         if failure is not None:
-            warnings.warn(f"{failure}; {path} is taken, the one before", stacklevel=2)
+            warnings.warn(f"{failure}; training goes on from the one before, {path}", stacklevel=2)
         return found
     if failure is not None:
         raise failure
@@ -271,7 +275,10 @@ def asked_for(where: str, resume_from: Any, backup: BackupAndRestore | None) -> 
             return Checkpoint(resume_from)
         found = last_of(os.fspath(resume_from))
         if found is None:
-            raise FileNotFoundError(f"{where}: there is no checkpoint in resume_from, {resume_from}")
+            raise FileNotFoundError(
+                f"{where}: resume_from must be a checkpoint, or a folder with one, "
+                f"got {resume_from}, which has none"
+            )
     return found
 
 

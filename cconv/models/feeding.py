@@ -66,7 +66,9 @@ class Validation(NamedTuple):
         if kind_of(self.data) not in (ARRAY, STORED):
             return Given(self.data)
         if not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3):
-            raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight)")
+            many = f" of {len(self.data)}" if isinstance(self.data, tuple | list) else ""
+            got = f"{type(self.data).__name__}{many}"
+            raise ValueError(f"{where}: validation_data must be (x, y) or (x, y, sample_weight), got {got}")
         return Given(*self.data)
 
 

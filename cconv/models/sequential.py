@@ -83,6 +83,8 @@ class Sequential(Model):
         data_format: str | None = None,
         trainable: bool = True,
     ) -> None:
+        if isinstance(layers, Layer | Network | str) or not isinstance(layers, Iterable | None):
+            raise TypeError(f"Sequential: layers must be one list of layers, got {layers!r:.80}")
         Trainer.__init__(self, name, seed, dtype, data_format, trainable)  # not Model's, which needs a graph
         self._traced: list[tuple[Any, KerasTensor]] = []  # the items, each with its output tensor
         self._input_layer: InputLayer | None = None

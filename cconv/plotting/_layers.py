@@ -70,9 +70,9 @@ def filters(layer: Layer, *, channel: int | None = None, count: int = 64, column
     """
     where = "filters"
     if not isinstance(layer, Conv2D | DepthwiseConv2D):
-        raise TypeError(f"{where}: layer must be a convolution, got {layer!r}")
+        raise TypeError(f"{where}: layer must be a convolution, got {layer!r:.80}")
     if not layer.built:
-        raise ValueError(f"{where}: layer must be built, got {layer!r}")
+        raise ValueError(f"{where}: layer must be built, got {layer!r:.80}")
     kernel = layer.params["kernel"]
     if isinstance(layer, DepthwiseConv2D):
         kernel = kernel.reshape(*kernel.shape[:2], 1, -1)
@@ -159,7 +159,7 @@ def feature_maps(
     """
     where = "feature_maps"
     if not isinstance(model, Model):
-        raise TypeError(f"{where}: model must be a Sequential or a Model, got {model!r}")
+        raise TypeError(f"{where}: model must be a Sequential or a Model, got {model!r:.80}")
     if not model.built:
         raise ValueError(f"{where}: model must be built")
     if len(model.inputs) > 1:

@@ -62,7 +62,8 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     figures = h.history if isinstance(h, History) else getattr(h, "history_", h)
     if not isinstance(figures, Mapping):
         raise TypeError(
-            f"{where}: h must be a History or a mapping of lists, or an estimator with a history_, got {h!r}"
+            f"{where}: h must be a History or a mapping of lists, or an estimator with a history_, "
+            f"got {h!r:.80}"
         )
     figures = {name: values for name, values in figures.items() if len(values)}
     if not figures:
@@ -191,8 +192,15 @@ def percent(share: float) -> str:
 
 def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
     labels = arguments.real_array(where, "y", y, None)
-    if labels.ndim == 2:
-        labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        if not ((labels == 0) | (labels == 1)).all() or (labels.sum(axis=1) != 1).any():
+            raise ValueError(
+                f"{where}: y must be class numbers or one-hot rows, got rows of other numbers: the truth y "
+                "stands in front of the predictions p"
+            )
+        labels = labels.argmax(axis=1)
+    elif labels.ndim == 2:
+        labels = labels[:, 0]
     if labels.shape != (n,):
         raise ValueError(f"{where}: y must have {n} rows, one an image, got the shape {labels.shape}")
     return labels.astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cconv.files import plainjson
 from cconv.files.hdf5 import Reader
-from cconv.files.reading import open_regular, reading
+from cconv.files.reading import Refused, open_regular, reading
 from cconv.io.keras import legacy, modern
 from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, Archive
 from cconv.io.keras.compile_in import training_config
@@ -51,7 +51,7 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
         if isinstance(training, Mapping):
             training = {**training, "optimizer": training.get("optimizer_config")}
     if not isinstance(model, Mapping):
-        raise ValueError("it holds weights but no model: build the model, then load_weights")
+        raise Refused("it holds weights but no model: build the model, then load_weights")
     added = added if isinstance(added, Mapping) else {}
     translation = Translation(problems, input_shape, added.get("seed"))
     class_name, described = translation.model(model)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cconv.files.hdf5 import Reader
-from cconv.files.reading import open_regular, reading, short
+from cconv.files.reading import Refused, open_regular, reading, short
 from cconv.io.keras import legacy, modern
 from cconv.io.keras.archive import WEIGHTS, Archive
 from cconv.io.keras.graph_out import listed
@@ -17,6 +17,7 @@ from cconv.io.keras.reading import WHAT, Path, is_archive
 from cconv.io.keras.writing import old_order
 from cconv.models.files import stores
 
+MOST_TOLD = 4  # of what does not fit
 Pair = tuple[str, np.ndarray, str]  # a weight's name, its memory, and the path of its values
 
 
@@ -34,7 +35,7 @@ def read_weights(path: Path, model: Any) -> None:
         for name, place, found in pairs:
             entry = reader.arrays[found]
             if entry.shape != place.shape:
-                raise ValueError(f"{name} must have shape {place.shape}, got {entry.shape} at {found!r}")
+                raise Refused(f"{name} must have shape {place.shape}, got {entry.shape} at {found!r}")
         arrays = [reader.array(found) for _, _, found in pairs]
     for (_, place, _), array in zip(pairs, arrays, strict=True):
         place[...] = array
@@ -61,7 +62,7 @@ def _pairs_new(reader: Reader, model: Any) -> Iterator[Pair]:
         kept = list(stores(layer).items())
         paths = modern.variables(reader, folders[name]) if name in folders else []
         if len(paths) != len(kept):
-            wrong.append(f"{name} needs {len(kept)} arrays at {folders.get(name)}, got {len(paths)}")
+            wrong.append(f"{name} must have {len(kept)} arrays, got {len(paths)}")
             continue
         for (weight, place), found in zip(kept, paths, strict=True):
             yield f"{name}/{weight}", place, found
@@ -70,21 +71,20 @@ def _pairs_new(reader: Reader, model: Any) -> Iterator[Pair]:
         if group not in known and not group.startswith("optimizer/"):
             wrong.append(f"{path} belongs to no layer")
     if wrong:
-        raise ValueError(f"it does not fit this model: {short('; '.join(wrong))}")
+        more = f"; and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
+        raise Refused(f"it does not fit this model: {'; '.join(wrong[:MOST_TOLD])}{more}")
 
 
 def _pairs_old(reader: Reader, model: Any) -> Iterator[Pair]:
     items = [(item.name, kept) for item in model._items if (kept := old_order(item))]
     given = legacy.layers_of(reader)
     if len(items) != len(given):
-        raise ValueError(
+        raise Refused(
             f"it does not fit this model, which has {len(items)} layers with weights: got {len(given)}, "
             f"{short(', '.join(name for name, _ in given) or 'none')}"
         )
     for (name, kept), (theirs, paths) in zip(items, given, strict=True):
         if len(kept) != len(paths):
-            raise ValueError(
-                f"it does not fit this model: {name} has {len(kept)} arrays, {theirs} {len(paths)}"
-            )
+            raise Refused(f"it does not fit this model: {name} has {len(kept)} arrays, {theirs} {len(paths)}")
         for (weight, place), found in zip(kept, paths, strict=True):
             yield f"{name}: {weight}", place, found

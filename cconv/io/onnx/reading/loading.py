@@ -8,6 +8,7 @@ import numpy as np
 
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import is_int
+from cconv.files import names
 from cconv.files.reading import reading, short
 from cconv.io.onnx.reading import operators
 from cconv.io.onnx.reading.constants import DTYPES, Budget
@@ -71,8 +72,9 @@ def load(path: str | os.PathLike[str], input_shape: Any = None, *, data_format: 
         raise ValueError(
             f"load: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
         )
+    other = names.foreign_kind(path) not in ("", "ONNX")
     try:
-        with reading(path, "an ONNX model that can be read"):
+        with reading(path, f"an ONNX model that can be read{f'; {names.hint(path)}' if other else ''}"):
             return _model_of(read(path), input_shape, data_format)
     except NotRead as error:
         raise ValueError(f"{path}: {error}") from None
@@ -150,15 +152,20 @@ def _shape_of(entry: Entry, given: Any) -> Shape:
         if not fits or any(
             isinstance(size, int) and size != mine for size, mine in zip(wanted, sizes, strict=True)
         ):
-            raise ValueError(f"input_shape {tuple(given)} does not fit {called}, {own}")
+            raise NotRead(f"input_shape must fit {called}, of shape {_sizes(own)}, got {tuple(given)}")
         own = (None, *(int(size) for size in sizes))
     if own is None or not all(isinstance(size, int) for size in own[1:]):
-        seen = "no shape" if own is None else f"the shape ({', '.join(str(size or '?') for size in own)})"
-        raise ValueError(f"{called} has {seen}: give input_shape=, the sizes of one sample")
+        seen = "no shape" if own is None else f"the shape {_sizes(own)}"
+        raise NotRead(f"{called} has {seen}: give input_shape=, the sizes of one sample")
     sizes = tuple(size for size in own[1:] if isinstance(size, int))
     if max(sizes) > LARGEST_EXTENT or np.prod(sizes, dtype=np.float64) > 2**40:
         raise ValueError(f"{called} cannot have the shape {own}")
     return sizes
+
+
+def _sizes(shape: Sequence[Any] | None) -> str:
+    """Return a shape of a file in words; what the file leaves open is a name, or a question mark."""
+    return f"({', '.join(str(size or '?') for size in shape or ())})"
 
 
 def _samples(graph: Graph, shapes: Sequence[Shape]) -> int:
