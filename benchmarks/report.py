@@ -85,7 +85,8 @@ def graphs(results: dict[str, Any], images: Path) -> list[str]:
         "cconv's are those of `cconv.applications`. The others have the same layers: torchvision's modules "
         "(ResNet-50 with its steps of two pixels where the paper and Keras have them) and those of "
         "`keras.applications`; ResNet-20 and U-Net, and for Keras ResNet-18, are written out in "
-        "benchmarks/peers. onnxruntime and OpenVINO read what PyTorch exports. Multiply-adds and trained "
+        "benchmarks/peers. onnxruntime and OpenVINO read what PyTorch exports. cconv predicts as they "
+        "do, with weights that stay as they are: by `model.freeze()`. Multiply-adds and trained "
         "weights are asserted to be the same. *At peak* is the floor of direct sums, as above; *the peak "
         "allows* is the best other framework over it, what cconv could reach without an algorithm of fewer "
         "products. In training the aim is over PyTorch and Keras/TensorFlow.",

@@ -1,8 +1,8 @@
 """What a training on many ranks takes: a model of its step, checked against the ranks that there are here.
 
-A step takes what one rank computes, and what ranks exchange. A message takes ``latency + bytes / bandwidth``;
-a gradient of n bytes is added over R ranks by recursive halving and doubling (`cconv.distributed.MPI`): log₂R
-rounds of n/2, n/4, … bytes with an addition each, and as many back. The sums of batch normalisation, and the
+A step takes what one rank computes, and what ranks exchange. A message takes ``latency + software + bytes /
+bandwidth``; a gradient of n bytes is added over R ranks by recursive halving and doubling
+(`cconv.distributed.MPI`): log₂R rounds of n/2, n/4, … bytes with an addition each, and as many back. The sums of batch normalisation, and the
 outputs, are gathered by recursive doubling. Of the gradients' way between nothing and as much as the backward
 pass takes is hidden behind that: the model gives both ends.
 
@@ -48,15 +48,16 @@ LINKS = {"10 Gbit/s Ethernet": (30e-6, 1.1e9), "100 Gbit/s InfiniBand": (2e-6, 1
 
 @dataclass(frozen=True)
 class Link:
-    """A message of n bytes, while one comes back, takes ``latency + n / bandwidth`` seconds."""
+    """A message of n bytes, while one comes back, takes ``latency + software + n / bandwidth`` seconds."""
 
     latency: float
     bandwidth: float
     broadcast: float = 0.0  # seconds of a small object to one more rank; 0: two messages
     addition: float = 4e9  # bytes a second that are added to others
+    software: float = 0.0  # seconds that Python and the MPI library take for a message of a sum
 
     def message(self, nbytes: float) -> float:
-        return self.latency + nbytes / self.bandwidth
+        return self.latency + self.software + nbytes / self.bandwidth
 
 
 @dataclass(frozen=True)
@@ -206,8 +207,8 @@ class Times(Callback):
         self.last = now
 
 
-def timed(name: str, batch: int, shards: int, ranks: MPI | None, steps: int) -> float:
-    """Return the median seconds of a step, on one thread."""
+def timed(name: str, batch: int, shards: int, ranks: MPI | None, steps: int) -> list[float]:
+    """Return the seconds of steps, on one thread."""
     set_num_threads(1)
     model, _ = network(name)
     x, y = data(model, batch * steps)
@@ -215,7 +216,7 @@ def timed(name: str, batch: int, shards: int, ranks: MPI | None, steps: int) -> 
     given = {"batch_size": batch, "shards": shards, "distributed": ranks, "callbacks": [times]}
     model.fit(x, y, epochs=2, shuffle=False, verbose=0, **given)
     # Of rank 0, whose callbacks are called; those of the second epoch.
-    return statistics.median(times.seconds[steps - 1 :]) if times.seconds else 0.0
+    return times.seconds[steps - 1 :]
 
 
 def loss_seconds(rows: int, repeats: int) -> float:
@@ -256,7 +257,17 @@ def exchanged(ranks: MPI, repeats: int) -> Link:
     weights = np.array([1 / seconds[size] for size in sizes])
     columns = np.stack([np.ones(len(sizes)), np.array(sizes, float)], axis=1) * weights[:, None]
     latency, each = np.linalg.lstsq(columns, np.ones(len(sizes)), rcond=None)[0]
-    return Link(max(float(latency), 1e-7), 1 / max(float(each), 1e-12), statistics.median(found))
+    sums, small = [], np.zeros(2, np.float32)
+    for _ in range(repeats):
+        comm.Barrier()
+        begin = time.perf_counter()
+        ranks.begin_sum(small, (0, 1, 2))
+        ranks.end_sums()
+        sums.append(time.perf_counter() - begin)
+    # A sum of two ranks is two messages, one after the other.
+    software = max(statistics.median(sums) / 2 - float(latency), 0.0)
+    broadcast = statistics.median(found)
+    return Link(max(float(latency), 1e-7), 1 / max(float(each), 1e-12), broadcast, software=software)
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -331,7 +342,10 @@ def _program(out: Path, words: Sequence[Any]) -> list[str]:
 
 
 def side_by_side(copies: int, *words: Any) -> float:
-    """Return the most seconds that any of so many processes takes; they exchange nothing."""
+    """Return the median seconds of the slowest of so many processes at each step; they exchange nothing.
+
+    Ranks wait for the slowest of them at every step.
+    """
     with tempfile.TemporaryDirectory() as folder:
         outs = [Path(folder) / f"{number}.json" for number in range(copies)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -339,7 +353,8 @@ def side_by_side(copies: int, *words: Any) -> float:
         running = [subprocess.Popen(command, env=environment) for command in commands]
         if any([process.wait() for process in running]):
             raise RuntimeError("a process has ended with an error")
-        return max(json.loads(out.read_text()) for out in outs)
+        steps = zip(*(json.loads(out.read_text()) for out in outs), strict=True)
+        return statistics.median(map(max, steps))
 
 
 class Measured(NamedTuple):
@@ -367,7 +382,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> tuple[Compute, dict[in
                 alone.setdefault(batch // ranks, []).append(side_by_side(1, *one))
                 if ranks in several:
                     own = side_by_side(min(ranks, cores()), *one)
-                    step = run(ranks, names, *told, "--batch", batch, "--shards", SHARDS)
+                    step = statistics.median(run(ranks, names, *told, "--batch", batch, "--shards", SHARDS))
                     found.setdefault(ranks, []).append(Measured(link, own, step))
     seconds = {samples: statistics.median(times) for samples, times in alone.items()}
     each, fixed = np.polyfit(list(seconds), list(seconds.values()), 1)
@@ -390,7 +405,7 @@ def checked(ranks: int, batch: int, messages: Messages, loss: float, rounds: Seq
     low, high = (statistics.median(ends) * 1e3 for ends in zip(*modelled, strict=True))
     step = statistics.median(each.step for each in rounds) * 1e3
     link = sorted((each.link for each in rounds), key=lambda each: each.latency)[len(rounds) // 2]
-    told = f"{link.latency * 1e6:.1f} µs, {link.bandwidth / 1e6:,.0f} MB/s"
+    told = f"{link.latency * 1e6:.1f} + {link.software * 1e6:.0f} µs, {link.bandwidth / 1e6:,.0f} MB/s"
     return f"| {ranks} | {told} | {step:.2f} ms | {low:.2f}–{high:.2f} ms | {statistics.median(ratios):.2f} |"
 
 
@@ -400,10 +415,10 @@ def line(ranks: int, batch: int, ends: tuple[float, float], one: float) -> str:
     return f"| {ranks} | {batch} | {low:.3g}–{high:.3g} ms | {efficiency[1]:.0f}–{efficiency[0]:.0f} % |"
 
 
-def predictions(compute: Compute, messages: Messages, batch: int) -> None:
+def predictions(compute: Compute, messages: Messages, batch: int, software: float) -> None:
     """Print steps up to 1,024 ranks: a batch that grows with them, and one that does not."""
     for title, numbers in LINKS.items():
-        link = Link(*numbers)
+        link = Link(*numbers, software=software)
         for what in ("grows with the ranks", "stays"):
             print(
                 f"\n{title}, a batch that {what}:\n\n"
@@ -457,7 +472,9 @@ def main() -> None:
     print("| ranks | link | measured | model | measured / model |\n| --- | --- | --- | --- | --- |")
     for ranks, rounds in sorted(found.items()):
         print(checked(ranks, batch, messages, compute.loss, rounds))
-    predictions(compute, messages, batch)
+    rounds = [each for several in found.values() for each in several]
+    software = statistics.median(each.link.software for each in rounds) if rounds else 0.0
+    predictions(compute, messages, batch, software)
 
 
 if __name__ == "__main__":
