@@ -2,9 +2,9 @@
 
 A step takes what one rank computes, and what ranks exchange. A message takes ``latency + software + bytes /
 bandwidth``; a gradient of n bytes is added over R ranks by recursive halving and doubling
-(`cconv.distributed.MPI`): log₂R rounds of n/2, n/4, … bytes with an addition each, and as many back. The sums of batch normalisation, and the
-outputs, are gathered by recursive doubling. Of the gradients' way between nothing and as much as the backward
-pass takes is hidden behind that: the model gives both ends.
+(`cconv.distributed.MPI`): log₂R rounds of n/2, n/4, … bytes with an addition each, and as many back. The sums
+of batch normalisation, and the outputs, are gathered by recursive doubling. Of the gradients' way between
+nothing and as much as the backward pass takes is hidden behind that: the model gives both ends.
 
     python -m benchmarks.scaling_model                ranks on this machine, then up to 1,024
     python -m benchmarks.scaling_model --rate 1gbit   each rank behind a link of its own
