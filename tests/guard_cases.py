@@ -445,6 +445,8 @@ def normalization(m, channels, dtype):
             partial = ops_normalization.gradient_sums(dy, x, what, run)
             results += [*moving, *scales, *ops_batch_normalization.slopes(partial, m, scales, run)]
             results += ops_batch_normalization.of_moving(*weights, moving, 1e-3, run)
+            results += ops_batch_normalization.fold(weights, moving, 1e-3, x, weights[1], run)
+            results += ops_batch_normalization.fold(weights, moving, 1e-3, None, None, run)[:2]
         return [*results, ops_normalization.scale_gradient(dy, x, per_channel[0], run)]
 
     return compute

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import WIDER, on_all_threads
+from strategies import WIDER, dtypes, many, on_all_threads, seeds
 
 from cconv import ops, reference
 from cconv.layers import BatchNormalization
@@ -118,3 +118,25 @@ def test_constant_channels_and_nan():
     y = BatchNormalization().forward(x, training=True)
     assert np.isnan(y[:, 0]).all()
     assert not y[:, 1].any()
+
+
+@given(st.integers(1, 70), st.integers(0, 40), st.booleans(), st.booleans(), st.booleans(), dtypes, seeds)
+@many
+def test_folding_has_the_bits_of_its_twin(channels, rows, scale, center, with_bias, dtype, seed):
+    """The twin is what users call: `affine` and `folded_into`."""
+    rng = np.random.default_rng(seed)
+    layer = BatchNormalization(scale=scale, center=center).build((channels,), dtype=dtype)
+    for array in (*layer.params.values(), *layer.state.values()):
+        array[...] = rng.uniform(0.1, 2.0, channels) * rng.choice([-1, 1], channels)
+    layer.state["moving_variance"][...] = np.abs(layer.state["moving_variance"])
+    kernel = rng.standard_normal((rows, channels)).astype(dtype) if rows else None
+    bias = rng.standard_normal(channels).astype(dtype) if with_bias else None
+    found = on_all_threads(lambda: layer._folded(kernel, bias, Run()))
+    wanted = layer.affine(bias)
+    assert [each.tobytes() for each in found[:2]] == [each.tobytes() for each in wanted]
+    if kernel is None:
+        assert found[2] is None
+    else:
+        folded, shift = layer.folded_into(kernel, bias)
+        assert found[2].tobytes() == folded.tobytes()
+        assert shift.tobytes() == found[1].tobytes()
