@@ -380,3 +380,16 @@ def test_graphs_drawn_at_random_can_be_looked_at(open_page, tmp_path, viewport, 
         assert page.locator("#outputs .output").count() == len(drawn.kinds)
         assert page.evaluate(NAMELESS) == []
         assert page.evaluate(TWICE) == []
+
+
+def test_names_of_ends_are_texts_however_long(open_page, tmp_path):
+    images = [Input((12, 12, 1), name="<b>one</b>"), Input((12, 12, 1), name="x" * 300)]
+    flat = Concatenate()([Flatten()(Conv2D(2, 3)(image)) for image in images])
+    outputs = [Dense(3, activation="softmax", name="<i>two</i>"), Dense(1, name="y" * 300)]
+    model = Model(images, [output(flat) for output in outputs], seed=0)
+    labels = [np.arange(12) % 3, np.zeros(12)]
+    page = open_page(cconv.report(model, [IMAGES, IMAGES], labels, tmp_path / "names.html"), NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert page.locator("#inputs button").first.inner_text() == "<b>one</b> 12×12×1"
+    assert page.locator("#outputs h3").first.inner_text() == "<i>two</i> 3 classes"
+    assert page.locator("i").count() == 0

@@ -252,6 +252,7 @@ def test_the_meaning_of_an_output_is_that_of_the_layers_before_it():
         ),
         ({"y_test": [SHAPES, SHIFTS[:, :1]]}, ValueError, r"y_test\['shift'\] must hold 2 numbers"),
         ({"classes": ["a", "b", "c"]}, ValueError, "classes must be a list of 2, .* got a list of 3"),
+        ({"y_test": [SHAPES.astype(str), SHIFTS]}, TypeError, r"y_test\['shape'\] must hold real numbers"),
         ({"classes": ["abc", None]}, ValueError, r"classes\['shape'\] must be 3 names"),
     ],
 )
@@ -269,3 +270,12 @@ def test_sequentials_in_lists_and_one_output_by_name(tmp_path):
     assert data["outputs"][0]["names"] == ["xyz"] * 3
     small = Sequential([Flatten(input_shape=(8, 8, 1)), Dense(3, activation="softmax")], seed=0)
     assert data_of(tmp_path, small, list(LEFT), list(SHAPES))["inputs"] == 1
+
+
+def test_nothing_but_nan_in_an_input_and_no_layers_at_all(tmp_path):
+    nothing = np.full_like(LEFT, np.nan)
+    data = data_of(tmp_path, twins(), [nothing, RIGHT], [SHAPES, SHIFTS])
+    assert [len(sample["pictures"]) for sample in data["samples"]] == [2] * 12
+    image = Input((8, 8, 1))
+    data = data_of(tmp_path, Model(image, image), LEFT, LEFT)
+    assert (len(data["layers"]), data["outputs"][0]["results"]["figures"][0][1]) == (1, "0")

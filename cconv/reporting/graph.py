@@ -71,6 +71,8 @@ def timed(model: Model, rows: list[dict[str, Any]]) -> int:
     "within" is the number of this row.
     """
     flow: Flow = model._inlined().flow
+    if not flow.uses:
+        return 1
     flops = 2 * sum(row["madds"] for row in rows)
     batch = max(1, min(BATCH, int(FLOPS // max(flops, 1))))
     waiting: dict[str, list[int]] = defaultdict(list)

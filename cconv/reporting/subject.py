@@ -222,7 +222,8 @@ def _classes(asked: _Asked, targets: np.ndarray, count: int) -> np.ndarray:
             f"{asked.said} must be class numbers, (n,) or (n, 1), or one-hot rows (n, {count}), got the "
             f"shape {targets.shape}"
         )
-    numbers = whole_numbers(asked.where, asked.targets, targets)
+    given = real_array(asked.where, asked.targets, targets, None)
+    numbers = whole_numbers(asked.where, asked.targets, given)
     if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= count:
         raise ValueError(
             f"{asked.said} must hold class numbers from 0 to {count - 1}, got {numbers.dtype} from "

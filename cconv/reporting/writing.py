@@ -232,7 +232,8 @@ def _scale(x: np.ndarray) -> tuple[float, float]:
     if x.dtype == np.uint8:
         return 0.0, 255.0
     given = np.asarray(x[:256], np.float64)
-    low, high = float(np.nanmin(given)), float(np.nanmax(given))
+    given = given[np.isfinite(given)]
+    low, high = (float(given.min()), float(given.max())) if given.size else (0.0, 1.0)
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
