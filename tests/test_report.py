@@ -90,14 +90,18 @@ def test_the_page_is_one_file_that_loads_nothing(tmp_path):
     (policy,) = [entry["content"] for tag, entry in page.tags if tag == "meta" and "http-equiv" in entry]
     assert "default-src 'none'" in policy
     assert set(page.data) >= {
-        "layers",
-        "samples",
-        "mistakes",
-        "results",
-        "history",
-        "settings",
-        "kernels",
-        "sums",
+        *(
+            "layers",
+            "inputs",
+            "ends",
+            "outputs",
+            "samples",
+            "pictures",
+            "history",
+            "settings",
+            "kernels",
+            "sums",
+        ),
     }
 
 
@@ -110,8 +114,9 @@ def test_names_of_any_kind_stay_texts(tmp_path):
     )
     assert sum(tag == "script" for tag, _ in page.tags) == 2
     assert not any(tag == "b" for tag, _ in page.tags)
-    assert page.data["names"][:2] == NAMES[:2]
-    assert page.data["names"][2].startswith("漢字 & \\u2028")
+    names = page.data["outputs"][0]["names"]
+    assert names[:2] == NAMES[:2]
+    assert names[2].startswith("漢字 & \\u2028")
     assert page.texts["title"][0] == "</title><b>é"
     block = page.source.split('id="data">')[1].split("</script>")[0]
     assert not set(block) & set("<>&")
@@ -188,7 +193,7 @@ def test_sums_of_dense_layers(tmp_path):
     np.testing.assert_allclose(np.tanh(z), sample["maps"][1]["units"], rtol=6e-4, atol=1e-6)
     probabilities = model.predict(x[sample["number"]][np.newaxis], verbose=0)[0]
     np.testing.assert_allclose(sample["maps"][2]["units"], probabilities, rtol=6e-4)
-    assert sample["picture"]["size"] == [1, 9]
+    assert sample["pictures"][0]["size"] == [1, 9]
 
 
 def test_maps_are_the_outputs_of_the_layers(tmp_path):
@@ -238,7 +243,7 @@ def test_the_order_of_layers_and_what_they_cost(tmp_path):
     assert sum(row["params"] for row in rows) == model.count_params()
     assert sum(row["madds"] for row in rows) == 64 * (27 * 4 + 12) + 256 * 2
     assert all(("ms" in row) != ("within" in row) for row in rows[1:])
-    assert rows[3]["field"][0] == [3, 3]
+    assert rows[3]["sees"]["0"][0] == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +281,7 @@ def test_labels_in_every_form_give_the_same_results(tmp_path):
         LABELS.astype(np.float32),
         list(map(int, LABELS)),
     ]
-    first, *others = [page_of(tmp_path, model, IMAGES, form).data["results"] for form in forms]
+    first, *others = [page_of(tmp_path, model, IMAGES, form).data["outputs"][0]["results"] for form in forms]
     assert all(other == first for other in others)
     guess = model.predict(IMAGES, verbose=0).argmax(axis=1)
     assert sum(often for _, _, often in first["pairs"]) == 30
@@ -290,11 +295,12 @@ def test_samples_are_of_all_classes_and_the_surest_mistakes(tmp_path):
     data = page_of(tmp_path, model, IMAGES, LABELS).data
     p = model.predict(IMAGES, verbose=0)
     wrong = [n for n in np.argsort(-p.max(axis=1), kind="stable") if p[n].argmax() != LABELS[n]]
-    assert [entry["number"] for entry in data["mistakes"]] == wrong[:24]
+    (output,) = data["outputs"]
+    assert [entry["number"] for entry in output["mistakes"]] == wrong[:24]
+    assert set(data["pictures"]) == set(map(str, wrong[:24]))
     assert {entry["number"] for entry in data["samples"]} >= set(wrong[:6])
-    assert [entry["guess"] != entry["truth"] for entry in data["samples"]] == sorted(
-        entry["guess"] != entry["truth"] for entry in data["samples"]
-    )
+    mistaken = [entry["answers"][0]["guess"] != entry["answers"][0]["truth"] for entry in data["samples"]]
+    assert mistaken == sorted(mistaken)
 
 
 @pytest.mark.parametrize("history", ["fitted", "dict", "given", "none"])
@@ -320,18 +326,18 @@ def test_estimators(tmp_path):
     x = IMAGES[..., 0]
     classifier = CNNClassifier([Conv2D(2, 3)], max_epochs=1, tol=None, random_state=0).fit(x, y)
     data = page_of(tmp_path, classifier, x, y).data
-    assert data["names"] == ["a", "b<", "c"]
+    assert data["outputs"][0]["names"] == ["a", "b<", "c"]
     assert data["history"] == {
         "loss": pytest.approx(classifier.history_["loss"], rel=1e-5),
         "accuracy": pytest.approx(classifier.history_["accuracy"], rel=1e-5),
     }
-    assert data["results"]["figures"][0][2] == f"{round(30 * classifier.score(x, y))} of 30"
+    assert data["outputs"][0]["results"]["figures"][0][2] == f"{round(30 * classifier.score(x, y))} of 30"
     regressor = CNNRegressor([Conv2D(2, 3)], max_epochs=1, tol=None, random_state=0).fit(
         x, 5 + 100 * x.mean(axis=(1, 2))
     )
     data = page_of(tmp_path, regressor, x, 5 + 100 * x.mean(axis=(1, 2))).data
     answers = regressor.predict(x)
-    assert data["results"]["points"][0][3][1] == pytest.approx(answers[3], rel=1e-3)
+    assert data["outputs"][0]["results"]["points"][0][3][1] == pytest.approx(answers[3], rel=1e-3)
     scratch = Scratch2dCNNClassifier(
         {"n_filters": 2, "filter_size": 3, "stride": 1},
         layer_nodes={"hidden": 4, "output": 3},
@@ -347,13 +353,21 @@ def test_models_that_give_numbers(tmp_path):
     y = RNG.normal(size=(30, 2))
     data = page_of(tmp_path, model, IMAGES, y, classes=["left", "right"]).data
     apart = model.predict(IMAGES, verbose=0) - y
-    assert data["kind"] == "numbers"
-    assert data["results"]["figures"][0][1] == f"{np.abs(apart).mean():.4g}"
+    (output,) = data["outputs"]
+    assert output["kind"] == "numbers"
+    assert output["results"]["figures"][0][1] == f"{np.abs(apart).mean():.4g}"
     worst = int(np.argmax((np.abs(apart) / y.std(axis=0)).mean(axis=1)))
-    assert data["mistakes"][0]["number"] == worst
-    assert len(data["results"]["points"]) == 2
+    assert output["mistakes"][0]["number"] == worst
+    assert len(output["results"]["points"]) == 2
     images = Sequential([Conv2D(1, 3, padding="same", input_shape=(12, 12, 1))], seed=0)
-    assert len(page_of(tmp_path, images, IMAGES, IMAGES).data["results"]["points"]) == 4
+    data = page_of(tmp_path, images, IMAGES, IMAGES).data
+    (output,) = data["outputs"]
+    assert (output["image"], output["names"]) == ([12, 12, 1], ["output 0"])
+    assert len(output["results"]["points"][0]) == 1_000
+    p, worst = images.predict(IMAGES, verbose=0), output["mistakes"][0]
+    assert worst["error"] == pytest.approx(np.abs(p - IMAGES)[worst["number"]].mean(), rel=1e-3)
+    truth = png_pixels(worst["pictures"][0]["png"])
+    np.testing.assert_allclose(truth, 255 * IMAGES[worst["number"], :, :, 0], atol=0.51)
 
 
 def test_weights_that_are_no_numbers(tmp_path):
@@ -362,22 +376,22 @@ def test_weights_that_are_no_numbers(tmp_path):
     weights[0][0, 0, 0, 0] = math.nan
     model.set_weights(weights)
     data = page_of(tmp_path, model, IMAGES, LABELS).data
-    assert data["results"]["unknown"] == 30
-    assert data["samples"][0]["guess"] == -1
+    assert data["outputs"][0]["results"]["unknown"] == 30
+    assert data["samples"][0]["answers"][0]["guess"] == -1
     assert data["samples"][0]["maps"][-1]["units"] == [None] * 3
 
 
 def test_sequences_uint8_and_one_sigmoid(tmp_path):
     model = Sequential([Conv1D(2, 3, input_shape=(10, 2)), Flatten(), Dense(1, activation="sigmoid")], seed=0)
     data = page_of(tmp_path, model, RNG.random((4, 10, 2)), [0, 0, 0, 0]).data
-    assert data["names"] == ["0", "1"]
+    assert data["outputs"][0]["names"] == ["0", "1"]
     assert data["samples"][0]["maps"][1]["size"] == [8, 2]
     images = RNG.integers(0, 256, (4, 6, 6, 3), np.uint8)
     model = Sequential(
         [Rescaling(1 / 255, input_shape=(6, 6, 3)), Flatten(), Dense(3, activation="softmax")], seed=0
     )
     sample = page_of(tmp_path, model, images, [0, 1, 2, 0]).data["samples"][0]
-    np.testing.assert_array_equal(png_pixels(sample["picture"]["png"]), images[sample["number"]])
+    np.testing.assert_array_equal(png_pixels(sample["pictures"][0]["png"]), images[sample["number"]])
 
 
 def test_a_large_network_keeps_within_the_budget(tmp_path, monkeypatch):
@@ -401,7 +415,7 @@ def test_a_large_network_keeps_within_the_budget(tmp_path, monkeypatch):
     told = " ".join(data["left"])
     for part in ("of 12 samples are shown", "with more than", "each way are shown smaller", "conv2d"):
         assert part in told
-    assert len(data["names"]) == 100
+    assert len(data["outputs"][0]["names"]) == 100
 
 
 def test_the_real_page_is_small_enough(tmp_path):
@@ -455,10 +469,7 @@ def test_errors_say_what_was_expected(tmp_path, change, error, text):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_several_inputs_and_a_missing_folder_are_refused(tmp_path):
-    a, b = Input((2,)), Input((2,))
-    with pytest.raises(ValueError, match="one input and one output, got 2 and 1"):
-        cconv.report(Model([a, b], Add()([a, b])), IMAGES, LABELS, tmp_path / "page.html")
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         cconv.report(convolutional(), IMAGES, LABELS, tmp_path / "none" / "page.html")
 
@@ -506,12 +517,16 @@ def test_the_command_line_writes_one(tmp_path, capsys):
 def test_the_example_of_the_guide_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     guide = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    exec(compile(example, "report.md", "exec"), {})
+    names = {}
+    for example in re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL):
+        exec(compile(example, "report.md", "exec"), names)
     data = Page(tmp_path / "report.html").data
     assert data["title"] == "Digits of MNIST"
-    assert float(data["results"]["figures"][0][1].split()[0]) > 90
+    assert float(data["outputs"][0]["results"]["figures"][0][1].split()[0]) > 90
     assert len(data["history"]["val_accuracy"]) == 2
+    pairs = Page(tmp_path / "pairs.html").data
+    assert [output["names"] for output in pairs["outputs"]] == [["right", "left"], ["sum"]]
+    assert (tmp_path / "pairs.html").stat().st_size < 1_500_000
     arguments = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", guide, re.MULTILINE))
     assert {name for row in arguments for name in re.findall(r"\w+", row)} == {
         *("model", "x_test", "y_test", "history", "classes", "title", "command"),

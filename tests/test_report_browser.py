@@ -10,10 +10,12 @@ import shutil
 
 import numpy as np
 import pytest
+from report_graphs import graph
 
 import cconv
-from cconv.layers import Add, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Input, MaxPooling2D
+from cconv.layers import Add, Concatenate, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Input, MaxPooling2D
 from cconv.models import Model, Sequential
+from cconv.reporting import seeing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ASKED = os.environ.get("CCONV_BROWSER")
@@ -62,7 +64,7 @@ def open_page(chromium):
     """Opens a file; at the end, nothing may have been an error, nor asked for from outside."""
     faults, contexts = [], []
 
-    def opened(file, viewport=WIDE, scheme="light"):
+    def opened(file, viewport=WIDE, scheme="light", sums=True):
         contexts.append(chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce"))
         page = contexts[-1].new_page()
         page.set_default_timeout(20_000)
@@ -73,7 +75,8 @@ def open_page(chromium):
             lambda request: request.url.startswith(("file:", "data:")) or faults.append(request.url),
         )
         page.goto(file.as_uri())
-        page.locator("#sum").wait_for()
+        if sums:
+            page.locator("#sum").wait_for()
         return page
 
     yield opened
@@ -88,9 +91,7 @@ def output_of(model, layer, number):
 
 
 def sample_of(page):
-    return int(
-        page.locator("#samples [aria-pressed=true]").get_attribute("aria-label").split()[1].rstrip(":")
-    )
+    return int(page.locator("#samples [aria-pressed=true] .hidden").text_content().split()[1].rstrip(":"))
 
 
 def pixel_of(page):
@@ -128,6 +129,10 @@ DRAWN = "document.querySelector('.large').toDataURL()"
 NAMELESS = """[...document.querySelectorAll("button, [tabindex], [role=img], .kernels canvas")]
     .filter((node) => !node.ariaLabel && !node.textContent.trim()).map((node) => node.outerHTML)"""
 
+# Numbers of elements and names of regions that are there twice.
+TWICE = """[...document.querySelectorAll("[id], [role=region]")].map((node) => node.id || node.ariaLabel)
+    .filter((name, at, all) => all.indexOf(name) !== at)"""
+
 
 def test_hovering_shows_the_sum_of_the_pixel(model, file, open_page):
     page = open_page(file)
@@ -140,7 +145,7 @@ def test_hovering_shows_the_sum_of_the_pixel(model, file, open_page):
         assert len(products) == 9
         assert sum(products) == pytest.approx(number(page.locator("#sum b").first.inner_text()), abs=0.01)
     assert page.locator(".numbers .outside").count() == 3 * 5  # at a corner
-    seen = page.locator("#input rect")
+    seen = page.locator(".seen-of rect")
     assert [float(seen.get_attribute(name)) for name in ("x", "y", "width", "height")] == [10, 10, 2, 2]
 
 
@@ -226,9 +231,9 @@ def test_light_and_dark_at_every_width(file, open_page, viewport):
         colours[scheme] = page.evaluate(f"[getComputedStyle(document.body).backgroundColor, {DRAWN}]")
         layers, layer = (page.locator(f"#{name}").bounding_box() for name in ("layers", "layer"))
         assert (layer["y"] > layers["y"] + layers["height"]) == (viewport is NARROW)
-        assert page.locator("#matrix td").count() == 3 * 4 + 4
+        assert page.locator("#outputs .answers td").count() == 3 * 4 + 4
         assert page.locator("#curves svg").count() == 1
-        assert page.locator("#matrix th", has_text="<a>").count() == 2
+        assert page.locator("#outputs .answers th", has_text="<a>").count() == 2
     assert all(light != dark for light, dark in zip(colours["light"], colours["dark"], strict=True))
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"drawn => {DRAWN} === drawn", arg=colours["light"][1])
@@ -242,7 +247,7 @@ def test_graphs_numbers_and_what_is_not_finite(open_page, tmp_path):
     file = cconv.report(model, IMAGES, np.ones((12, 2)), tmp_path / "graph.html")
     page = open_page(file)
     assert page.locator(".rail path").count() == 7
-    assert page.locator("#matrix circle").count() == 24
+    assert page.locator("#outputs .answers circle").count() == 24
     page.locator("#layers button", has_text="add").click()
     page.locator("#sums", has_text="first convolutions").wait_for()
     weights = model.get_weights()
@@ -251,3 +256,142 @@ def test_graphs_numbers_and_what_is_not_finite(open_page, tmp_path):
     page = open_page(cconv.report(model, IMAGES, np.ones((12, 2)), tmp_path / "nan.html"))
     assert "NaN" in page.locator(".numbers").nth(1).inner_text()
     assert "not finite" in page.locator("#sum").inner_text()
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Two images and a row of numbers; a class, yes or no, and a map. The images share a layer."""
+    left, right, more = (
+        Input((12, 12, 1), name="left"),
+        Input((12, 12, 1), name="right"),
+        Input((4,), name="more"),
+    )
+    shared = Conv2D(4, 3, activation="relu", bias_initializer="ones", name="shared")
+    maps = [shared(left), shared(right)]
+    joined = Add(name="both")(maps)
+    flat = Concatenate()([Flatten()(joined), Dense(3, name="mixed")(more)])
+    outputs = [
+        Dense(3, activation="softmax", name="kind")(flat),
+        Dense(1, activation="sigmoid", name="near")(flat),
+        Conv2D(1, 3, name="map")(joined),
+    ]
+    return Model([left, right, more], outputs, seed=1)
+
+
+@pytest.fixture(scope="module")
+def several_file(several, tmp_path_factory):
+    path = tmp_path_factory.mktemp("several") / "page.html"
+    labels = [np.arange(12) % 3, np.arange(12) % 2, np.zeros((12, 8, 8, 1))]
+    classes = {"kind": ["<a>", "b", "ß"], "near": ["far", "near"]}
+    return cconv.report(several, several_data(), labels, path, classes=classes)
+
+
+def several_data():
+    return [IMAGES, IMAGES[::-1], IMAGES[:, 0, :4, 0]]
+
+
+def flow_values(model, number):
+    return seeing.Eye(model).values(
+        tuple(np.ascontiguousarray(x[number : number + 1]) for x in several_data())
+    )
+
+
+def layers_called(page, name):
+    """The numbers of the layers with that name in the list."""
+    names = page.locator("#layers b span:first-child").all_inner_texts()
+    return [n for n, each in enumerate(names) if each == name]
+
+
+def test_each_input_can_be_chosen_and_what_is_seen_of_it(several, several_file, open_page):
+    page = open_page(several_file)
+    assert page.locator("#inputs button").all_inner_texts() == ["left 12×12×1", "right 12×12×1", "more 4"]
+    pictures = page.locator("#samples img").first
+    left = pictures.get_attribute("src")
+    page.get_by_role("button", name="right 12×12×1").first.click()
+    assert page.locator("#inputs [aria-pressed=true]").inner_text() == "right 12×12×1"
+    assert pictures.get_attribute("src") != left
+    values = flow_values(several, sample_of(page))
+    rows = page.locator("#layers button")
+    for n, input_ in zip(
+        layers_called(page, "shared"), ("left", "right"), strict=True
+    ):  # the same weights on either image
+        rows.nth(n).click()
+        page.get_by_role("button", name="Map 3", exact=True).click()
+        hover(page, 4, 2, 10, 10)
+        assert shown_sum(page) == pytest.approx(values[n][4, 2, 3], rel=5.1e-4)
+        assert page.locator(".seen-of").count() == 1
+        assert f"of \u2068{input_}\u2069" in page.locator(".stages figcaption").last.inner_text()
+        assert page.locator("#layer .kernels canvas").count() == 4
+    rows.nth(layers_called(page, "both")[0]).click()
+    hover(page, 1, 2, 10, 10)
+    boxes = page.locator(".seen-of rect")
+    assert [boxes.nth(n).get_attribute("x") for n in range(boxes.count())] == ["2", "2"]
+    told = page.locator(".facts").inner_text()
+    assert all(f"3×3 pixels of \u2068{name}" in told for name in ("left", "right"))
+    rows.nth(1).click()
+    assert page.locator("#layer h3").inner_text().startswith("right ")
+
+
+def test_each_output_has_its_results(several, several_file, open_page):
+    page = open_page(several_file)
+    assert page.locator("#outputs h3").all_inner_texts() == [
+        "kind 3 classes",
+        "near 2 classes",
+        "map an image of 8×8×1",
+    ]
+    assert page.locator("#outputs .output").nth(0).locator(".matrix td").count() == 3 * 4 + 4
+    assert page.locator("#outputs .output").nth(1).locator(".matrix td").count() == 2 * 3 + 3
+    assert page.locator("#outputs .output").nth(2).locator(".chart").count() == 1
+    assert page.locator("#outputs .output").nth(2).locator(".gallery li").first.locator("img").count() == 5
+    assert page.locator("#layers li", has_text="output · Dense · 3 units, softmax").count() == 1
+    assert page.locator("#figures dt").first.inner_text().startswith("Accuracy")
+    (near,) = layers_called(page, "near")
+    page.locator("#layers button").nth(near).click()
+    page.locator("#inspector h4", has_text="Unit 0").wait_for()
+    assert shown_sum(page) == pytest.approx(flow_values(several, sample_of(page))[near][0], rel=5.1e-4)
+    for output in (0, 1):  # a mistake leads to its sample
+        button = page.locator("#outputs .output").nth(output).locator(".gallery button").first
+        button.click()
+        assert page.locator("#sample strong").count() >= 1
+        assert button.locator("img").count() == 3
+    page.locator("#each a").last.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#output-2"
+    assert page.evaluate(NAMELESS) == []
+
+
+@pytest.mark.parametrize(("viewport", "seeds"), [(WIDE, (7, 12)), (NARROW, (3, 21))], ids=["wide", "narrow"])
+def test_graphs_drawn_at_random_can_be_looked_at(open_page, tmp_path, viewport, seeds, monkeypatch):
+    monkeypatch.setattr("cconv.models.explaining.ROUNDS", 1)
+    for seed in seeds:
+        drawn = graph(seed)
+        page = open_page(
+            cconv.report(drawn.model, drawn.x, drawn.y, tmp_path / f"{seed}.html", images=3),
+            viewport,
+            sums=False,
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        for button in page.locator("#layers button").all():
+            button.click()
+            assert page.locator("#layers [aria-pressed=true]").count() == 1
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        for button in page.locator("#inputs button").all():
+            button.click()
+        assert page.locator("#outputs .output").count() == len(drawn.kinds)
+        assert page.evaluate(NAMELESS) == []
+        assert page.evaluate(TWICE) == []
+
+
+def test_names_of_ends_are_texts_however_long(open_page, tmp_path):
+    images = [Input((12, 12, 1), name="<b>one</b>"), Input((12, 12, 1), name="x" * 300)]
+    flat = Concatenate()([Flatten()(Conv2D(2, 3)(image)) for image in images])
+    outputs = [Dense(3, activation="softmax", name="<i>two</i>"), Dense(1, name="y" * 300)]
+    model = Model(images, [output(flat) for output in outputs], seed=0)
+    labels = [np.arange(12) % 3, np.zeros(12)]
+    page = open_page(cconv.report(model, [IMAGES, IMAGES], labels, tmp_path / "names.html"), NARROW)
+    for button in page.locator("#layers button").all():
+        button.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert page.locator("#inputs button").first.inner_text() == "<b>one</b> 12×12×1"
+    assert page.locator("#outputs h3").first.inner_text() == "<i>two</i> 3 classes"
+    assert page.locator("i").count() == 0

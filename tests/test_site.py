@@ -128,6 +128,13 @@ def test_pictures_of_lessons_are_described():
     assert alts == ["Picture: Four kernels", "Picture: maps x"]
 
 
+def test_lines_of_japanese_are_joined_without_a_space():
+    text = "見ます。\nここでは\n1 枚、\nABC の\n（表）\n<b>end</b>\n<pre># 層。\n入力\n</pre>。\n\nend"
+    assert pages.joined(text) == (
+        "見ます。ここでは\n1 枚、ABC の（表）<b>end</b>\n<pre># 層。\n入力\n</pre>。\n\nend"
+    )
+
+
 def test_the_style_sheet_keeps_what_pages_name():
     css = (
         '@charset "UTF-8";a{b:1}.used,.unused{c:1}.unused a{d:1}.used:not(.unused){e:1}'

@@ -124,8 +124,9 @@ class Exit:
 
 def _of_text(y: Any) -> str:
     """Return what a message adds where targets are text; else ""."""
-    dtype = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
-    if getattr(dtype, "kind", "") not in {"U", "S", "O"}:
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    listed = isinstance(y, list | tuple) and any(isinstance(each, str | bytes) for each in y)
+    if not listed and kind not in ("U", "S", "O"):
         return ""
     return ": class numbers are np.unique(labels, return_inverse=True)[1]; CNNClassifier takes text"
 

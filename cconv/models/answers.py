@@ -12,7 +12,7 @@ import numpy as np
 from cconv.layers import Dropout, Flatten, GlobalAveragePooling2D, Reshape
 from cconv.losses import BinaryCrossentropy
 from cconv.losses.joint import parts_of
-from cconv.models import Sequential
+from cconv.models import Model, Sequential
 
 THRESHOLD = 0.5  # a probability above it means yes, as in the metrics
 
@@ -76,8 +76,8 @@ class Meaning(NamedTuple):
         return np.array([1 - p[0], p[0]]) if self.kind == "yes or no" else p
 
 
-def meaning(model: Sequential) -> Meaning:
-    """Return the kind of a built model's outputs for one image.
+def meaning(model: Model, output: int = 0) -> Meaning:
+    """Return the kind of what a built model gives for one image, in the output with that number.
 
     Raises
     ------
@@ -91,12 +91,13 @@ def meaning(model: Sequential) -> Meaning:
     >>> meant.kind, meant.probabilities(np.array([0.25, 0.5, 0.25]))
     ('class', array([0.25, 0.5 , 0.25]))
     """
-    shape = tuple(extent or 0 for extent in model.output_shape[1:])
-    first = model.data_format == "channels_first" and len(shape) == 3
-    size = shape[0] if first else shape[-1]
+    shape = model._inner_output_shapes()[output]
+    size = shape[-1]
     if math.prod(shape) != size:
         return Meaning("image", np.asarray)
-    kind, probabilities = _activation(model, size)
+    parts = parts_of(model.loss)
+    loss: Any = parts[output] if output < len(parts) else None
+    kind, probabilities = _activation(model, output, size, loss)
     if kind == "softmax" and size == 1:
         raise ValueError(
             "the model ends in a softmax over a single output, which is 1 for every image; "
@@ -106,23 +107,25 @@ def meaning(model: Sequential) -> Meaning:
     if kind == "softmax":
         said = "class"
     elif kind == "sigmoid":
-        several = isinstance(parts_of(model.loss)[0], BinaryCrossentropy)
+        several = isinstance(loss, BinaryCrossentropy)
         said = "yes or no" if size == 1 else "classes" if several else "class"
     return Meaning(said, lambda y: probabilities(np.asarray(y, np.float64).reshape(-1)))
 
 
-def _activation(model: Sequential, size: int) -> tuple[str, Function]:
+def _activation(model: Model, output: int, size: int, loss: Any) -> tuple[str, Function]:
     """Return "softmax", "sigmoid" or "", and the function from the outputs to that activation's values."""
-    layers = list(model.layers)
-    # These layers move or average probabilities; the results are still probabilities.
-    while len(layers) > 1 and isinstance(layers[-1], Flatten | Reshape | Dropout | GlobalAveragePooling2D):
-        layers.pop()
-    last = layers[-1]
+    flow = model._inlined().flow
+    value, last = flow.outputs[output], None
+    while value >= flow.n_inputs:
+        last = flow.uses[value - flow.n_inputs].layer
+        # These layers move or average probabilities; the results are still probabilities.
+        if not isinstance(last, Flatten | Reshape | Dropout | GlobalAveragePooling2D):
+            break
+        value = flow.uses[value - flow.n_inputs].inputs[0]
     key = getattr(getattr(last, "activation", None), "key", "linear")
-    loss: Any = parts_of(model.loss)[0]
     if key == "linear" and getattr(loss, "from_logits", False):
         return loss.activation, _softmax if loss.activation == "softmax" else _sigmoid
-    if key in ("softmax", "log_softmax") and last._inner(last.output_shape)[-1] == size:
+    if key in ("softmax", "log_softmax") and last is not None and last._inner(last.output_shape)[-1] == size:
         return "softmax", np.exp if key == "log_softmax" else np.asarray
     return (key if key == "sigmoid" else ""), np.asarray
 

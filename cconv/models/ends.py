@@ -83,7 +83,7 @@ class Ends(NamedTuple):
         single = len(self.names) == 1
         if isinstance(given, Mapping):
             missing = [name for name in self.names if name not in given and name not in may_lack]
-            unknown = [] if what == "x" else [key for key in given if key not in self.names]
+            unknown = [] if what in ("x", "x_test") else [key for key in given if key not in self.names]
             if missing or unknown:
                 raise ValueError(
                     f"{self._expected(where, what)}, got a dict of {', '.join(map(str, given)) or 'nothing'}"

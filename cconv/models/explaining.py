@@ -201,7 +201,8 @@ def _input_shapes(flow: Flow) -> list[tuple[int, ...]]:
         given: Any = use.layer.input_shape if use.layer._merges else [use.layer.input_shape]
         for value, shape in zip(use.inputs, given, strict=True):
             shapes[value] = use.layer._inner(shape)
-    return [shapes[value] for value in range(flow.n_inputs)]
+    # No layer reads an input that is only an output.
+    return [shapes.get(value, (1,)) for value in range(flow.n_inputs)]
 
 
 def measure(

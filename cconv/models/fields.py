@@ -9,6 +9,8 @@ from cconv.layers import (
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     Layer,
+    Permute,
+    Reshape,
     UpSampling2D,
     ZeroPadding2D,
 )
@@ -42,17 +44,23 @@ def receptive_fields(layers: Sequence[Layer] | Flow) -> list[tuple[int, int] | N
     In input pixels, by equation 2 of Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional
     neural networks": the size r grows by (extent of the kernel - 1) times the product of the previous
     strides; upsampling divides that product. Where branches join, the largest field counts. None means the
-    whole image. Where such a branch (say a gate) joins others, it is ignored.
+    whole image, also behind layers that move pixels in another way (reshaping, resizing). Where such a branch
+    (say a gate) joins others, it is ignored.
     """
     return [
         None if field is None else (round(field.size[0]), round(field.size[1])) for field in fields_of(layers)
     ]
 
 
-def fields_of(layers: Sequence[Layer] | Flow) -> list[Field | None]:
-    """Return the `Field` of each layer of a row, or of each use in a flow; as in `receptive_fields`."""
+def fields_of(
+    layers: Sequence[Layer] | Flow, inputs: Sequence[Field | None] | None = None
+) -> list[Field | None]:
+    """Return the `Field` of each layer of a row, or of each use in a flow; as in `receptive_fields`.
+
+    `inputs` are the fields of the inputs, by default of one pixel each; those of None do not count.
+    """
     flow = Flow.of(layers)
-    fields: list[Field | None] = [PIXEL] * flow.n_inputs
+    fields: list[Field | None] = [PIXEL] * flow.n_inputs if inputs is None else list(inputs)
     for use in flow.uses:
         known = [field for field in (fields[value] for value in use.inputs) if field is not None]
         fields.append(_behind(use.layer, _largest(known)) if known else None)
@@ -81,7 +89,7 @@ def _behind(layer: Any, field: Field) -> Field | None:
         return _joined((size, jump, first + sign * side * jump) for size, jump, first, side in moved)
     window = getattr(layer, "window", None)
     if window is None:
-        return field
+        return field if _keeps_places(layer) else None
     extents = [d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True)]
     before = [pads[0] for pads in window.pads]
     if isinstance(layer, TransposedConvolution):
@@ -92,6 +100,15 @@ def _behind(layer: Any, field: Field) -> Field | None:
         (size + (extent - 1) * jump, jump * s, first - pad * jump)
         for size, jump, first, extent, s, pad in ways
     )
+
+
+def _keeps_places(layer: Any) -> bool:
+    """Whether a layer without a window leaves every pixel where it is."""
+    shapes: Any = layer.input_shape if layer._merges else [layer.input_shape]
+    sizes = [layer._inner(shape)[:2] for shape in shapes if len(shape) == len(layer.output_shape)]
+    # The smaller inputs of a merge are repeated.
+    largest = tuple([max(extents) for extents in zip(*sizes, strict=True)])
+    return largest == layer._inner(layer.output_shape)[:2] and not isinstance(layer, Permute | Reshape)
 
 
 def _nearer(

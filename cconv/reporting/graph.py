@@ -1,6 +1,7 @@
-"""The layers of a model in order of execution: name, shape, receptive field, cost and time."""
+"""The layers of a model in order of execution: name, shape, receptive fields, cost and time."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from cconv.arguments.text import short
@@ -8,7 +9,7 @@ from cconv.engine.flow import Flow
 from cconv.models import Model
 from cconv.models.diagram import describe
 from cconv.models.explaining import measure
-from cconv.models.fields import fields_of
+from cconv.models.fields import PIXEL, Field, fields_of
 from cconv.models.summary import mult_adds
 
 BATCH = 32  # maximum number of samples in a timed batch
@@ -18,25 +19,41 @@ FLOPS = 1e9  # maximum operations of a timed batch, unless a single sample needs
 def layers_of(model: Model) -> list[dict[str, Any]]:
     """Return a row for each input, and for each use of a layer."""
     flow = model._inlined().flow
-    shapes = model._input_shapes or []
-    rows = [_row("input", "Input", "other", "", [], model._inner_shape(shape)) for shape in shapes]
+    shapes = model._inner_input_shapes()
+    names = ["input"] if len(shapes) == 1 else model._ins.names
+    rows = [_row(name, "Input", "other", "", [], shape) for name, shape in zip(names, shapes, strict=True)]
     seen: set[int] = set()
-    for use, field in zip(flow.uses, fields_of(flow), strict=True):
+    for use in flow.uses:
         layer: Any = use.layer
         shape = layer._inner(layer.output_shape)
         row = _row(layer.name, type(layer).__name__, _kind(layer), describe(layer), use.inputs, shape)
         again = id(layer) in seen  # a shared layer's weights are counted once
         seen.add(id(layer))
         row |= {"params": 0 if again else layer.count_params(), "madds": mult_adds(layer)}
-        if field is not None and len(shapes[0]) == 3:
-            row["field"] = [list(field.size), list(field.jump), list(field.first)]
+        if again and layer.count_params():
+            row["again"] = True
         rows.append(row)
+    for number, shape in enumerate(shapes):
+        _see(rows, number, fields_of_input(flow, number, len(shape) == 3))
     return rows
+
+
+def fields_of_input(flow: Flow, number: int, image: bool) -> list[Field | None]:
+    """Return the receptive field in one input of each value of a flow; None if it is all of the input."""
+    begin = [PIXEL if image and n == number else None for n in range(flow.n_inputs)]
+    return [*begin, *fields_of(flow, begin)]
+
+
+def _see(rows: Sequence[dict[str, Any]], number: int, fields: Sequence[Field | None]) -> None:
+    """Add an input to what the rows see: those that depend on it, with their fields in it."""
+    for value, (row, field) in enumerate(zip(rows, fields, strict=True)):
+        if value == number or any(number in rows[before]["sees"] for before in row["inputs"]):
+            row["sees"][number] = None if field is None else [list(part) for part in field]
 
 
 def _row(name: str, kind: str, family: str, text: str, inputs: Any, shape: Any) -> dict[str, Any]:
     row = {"name": short(name), "type": short(kind), "family": family, "text": short(text, 120)}
-    return {**row, "inputs": list(inputs), "shape": list(shape), "params": 0, "madds": 0}
+    return {**row, "inputs": list(inputs), "shape": list(shape), "params": 0, "madds": 0, "sees": {}}
 
 
 def _kind(layer: Any) -> str:
@@ -54,6 +71,8 @@ def timed(model: Model, rows: list[dict[str, Any]]) -> int:
     "within" is the number of this row.
     """
     flow: Flow = model._inlined().flow
+    if not flow.uses:
+        return 1
     flops = 2 * sum(row["madds"] for row in rows)
     batch = max(1, min(BATCH, int(FLOPS // max(flops, 1))))
     waiting: dict[str, list[int]] = defaultdict(list)

@@ -39,13 +39,13 @@ class Eye:
         flow = model._inlined().flow
         everything = [flow.value_of(number) for number in range(len(flow.uses))]
         model._flow()  # raises an error if a layer was rebuilt outside of the model
-        self._plan = Plan(
-            Flow(flow.uses, flow.n_inputs, everything), training=False, seed=model.seed, fuse=False
-        )
+        every = Flow(flow.uses, flow.n_inputs, everything)
+        self._plan = Plan(every, training=False, seed=model.seed, fuse=False) if everything else None
 
-    def values(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the input and the output of each use of a layer for one sample, without the batch axis."""
-        return [x[0], *(np.array(y[0]) for y in each_of(self._plan.forward(x)))]
+    def values(self, xs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+        """Return the inputs and the output of each use of a layer for one sample, without the batch axis."""
+        found = () if self._plan is None else each_of(self._plan.forward(xs))
+        return [np.array(value[0]) for value in (*xs, *found)]
 
 
 def form_of(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
@@ -83,10 +83,18 @@ def views(values: Sequence[np.ndarray], rows: Sequence[dict[str, Any]], form: tu
 
 
 def kernels(model: Model) -> dict[int, Any]:
-    """Return pictures of the kernels of two-dimensional convolutions, by the number of the layer's output."""
-    found = {}
+    """Return pictures of the kernels of two-dimensional convolutions, by the number of the layer's output.
+
+    A shared layer has them once; its other outputs have the number of that one ("like").
+    """
+    found: dict[int, Any] = {}
+    first: dict[int, int] = {}
     flow = model._inlined().flow
     for number, layer in enumerate(flow.layers):
+        before = first.setdefault(id(layer), flow.value_of(number))
+        if before in found:
+            found[flow.value_of(number)] = {"like": before}
+            continue
         kernel = layer.params.get("kernel")
         if kernel is None or kernel.ndim != 4 or kernel.shape[0] * kernel.shape[1] == 1:
             continue
@@ -101,21 +109,30 @@ def kernels(model: Model) -> dict[int, Any]:
 def explained(model: Model) -> dict[int, dict[str, Any]]:
     """Return the parts of the sums of the first layers and the last dense ones, without the layers' inputs.
 
-    The keys are the numbers of the layers' outputs, in order of importance.
+    The keys are the numbers of the layers' outputs, in order of importance. A shared layer's parts are there
+    once; its other outputs have the number of that one ("like").
     """
     flow = model._inlined().flow
-    found = {
-        flow.value_of(number): {**_sum_of(use.layer), "from": use.inputs[0]}
-        for number, use in enumerate(flow.uses)
-        if _sum_of(use.layer)
-    }
-    windows = [number for number, entry in found.items() if entry["kind"] != "dense"]
-    dense = [number for number, entry in found.items() if entry["kind"] == "dense"]
-    return {number: found[number] for number in (*windows[:EXPLAINED], *dense[::-1][:EXPLAINED])}
+    depths = [0] * flow.n_inputs
+    for use in flow.uses:
+        depths.append(1 + max(depths[value] for value in use.inputs))
+    kinds = {flow.value_of(number): _kind_of(use.layer) for number, use in enumerate(flow.uses)}
+    windows = sorted((n for n, kind in kinds.items() if kind not in ("", "dense")), key=depths.__getitem__)
+    dense = [n for n in reversed(kinds) if kinds[n] == "dense"]
+    dense.sort(key=lambda n: (n not in flow.outputs, -depths[n]))
+    most = max(EXPLAINED, flow.n_inputs), max(EXPLAINED, len(flow.outputs))
+    found: dict[int, dict[str, Any]] = {}
+    first: dict[int, int] = {}
+    for number in (*windows[: most[0]], *dense[: most[1]]):
+        use = flow.uses[number - flow.n_inputs]
+        like = first.setdefault(id(use.layer), number)
+        parts = _sum_of(use.layer, kinds[number]) if like == number else {"like": like}
+        found[number] = {**parts, "from": use.inputs[0]}
+    return found
 
 
-def _sum_of(layer: Any) -> dict[str, Any]:
-    """Return geometry and weights of a layer whose sums can be shown; an empty dict for others."""
+def _kind_of(layer: Any) -> str:
+    """Return the kind of a layer whose sums can be shown; an empty string for others."""
     kinds = {
         "Conv2D": "conv",
         "DepthwiseConv2D": "conv",
@@ -123,11 +140,15 @@ def _sum_of(layer: Any) -> dict[str, Any]:
         "AveragePooling2D": "mean",
         "Dense": "dense",
     }
-    kind = kinds.get(type(layer).__name__)
-    rank = 1 if kind == "dense" else 3
+    kind = kinds.get(type(layer).__name__, "")
     kernel = layer.params.get("kernel")
-    if kind is None or len(layer.output_shape) != rank or (kernel is not None and kernel.size > KERNEL):
-        return {}
+    small = kernel is None or kernel.size <= KERNEL
+    return kind if small and len(layer.output_shape) == (1 if kind == "dense" else 3) else ""
+
+
+def _sum_of(layer: Any, kind: str) -> dict[str, Any]:
+    """Return geometry and weights of a layer whose sums are shown."""
+    kernel = layer.params.get("kernel")
     entry: dict[str, Any] = {"kind": kind}
     if kind == "mean":
         entry["padded"] = layer.count_include_pad
@@ -138,7 +159,7 @@ def _sum_of(layer: Any) -> dict[str, Any]:
         entry["activation"] = layer.activation.key
         entry["kernel"] = numbers(shown)
         entry["bias"] = numbers(layer.params["bias"]) if layer.use_bias else None
-    if rank == 3:
+    if kind != "dense":
         window = layer.window
         entry["strides"], entry["dilation"] = window.strides, window.dilation
         entry["size"] = window.kernel_size

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -81,13 +81,21 @@ def settings(model: Model, figures: Mapping[str, Sequence[Any]], command: str | 
 def _training(model: Model) -> list[tuple[str, str]]:
     if model.optimizer is None:
         return [("", "not compiled")]
-    loss: Any = parts_of(model.loss)[0]
-    named = getattr(loss, "name", None) or type(loss).__name__
     lines = [("optimizer", type(model.optimizer).__name__)]
     for name, value in model.optimizer.get_config().items():
         if value is not None and name != "name":
             lines.append((printable(name), f"{value:g}" if isinstance(value, float) else short(value)))
-    return [*lines, ("loss", short(named))]
+    return [*lines, *_losses(model)]
+
+
+def _losses(model: Model) -> Iterator[tuple[str, str]]:
+    """Yield the loss of each output; with its weight if there are several."""
+    parts: Any = parts_of(model.loss)
+    names = [f"loss of {short(name)}" for name in model._outs.names] if len(parts) > 1 else ["loss"]
+    weights = getattr(model.loss, "weights", [1.0] * len(parts))
+    for name, loss, weight in zip(names, parts, weights, strict=True):
+        named = "none" if loss is None else short(getattr(loss, "name", None) or type(loss).__name__)
+        yield name, named if weight == 1 else f"{weight:g} × {named}"
 
 
 def _command() -> str:

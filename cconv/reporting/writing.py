@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -19,13 +19,13 @@ from cconv.files.atomic import destination, naming, replacing
 from cconv.reporting import graph, results, seeing
 from cconv.reporting.packing import block, numbers, picture, smaller
 from cconv.reporting.settings import figures_of, settings
-from cconv.reporting.subject import CLASSES, Subject, subject
+from cconv.reporting.subject import CLASSES, Output, Subject, subject
 
 MOST = 3_000_000  # maximum number of bytes of the file
 NUMBERS = 700_000  # of these, for the numbers of explained sums
 SPARE = 2_000  # of these, for parts that are not counted
 CONFIGURATION = 100_000
-MISTAKES = 24  # number of mistakes with pictures
+MISTAKES, FEWEST = 24, 8  # number of mistakes with pictures, of all outputs and at least of each
 # Maximum height and width of pictures of samples, and bytes of all: of followed samples, and of mistakes.
 FOLLOWED, SMALL = (128, 400_000), (64, 200_000)
 SCRIPTS = ("page", "maps", "charts", "results", "network", "inspector", "start")
@@ -40,7 +40,7 @@ def report(
     path: str | os.PathLike[str] = "report.html",
     *,
     history: Any = None,
-    classes: Sequence[Any] | None = None,
+    classes: Sequence[Any] | Mapping[str, Any] | None = None,
     title: str | None = None,
     images: int = 12,
     command: str | None = None,
@@ -55,17 +55,20 @@ def report(
     Parameters
     ----------
     model : Sequential, Model or fitted estimator
-        With one input and one output. It is not changed.
-    x_test : array of shape (n, h, w, c), or of the model's other input shape
-        As `predict` takes it: also uint8, also channels_first if the model is.
-    y_test : array of shape (n,), (n, 1) or (n, classes)
-        Class numbers or one-hot rows; labels if `model` is a classifier; numbers for a regression.
+        It is not changed.
+    x_test : array of shape (n, h, w, c), or of the model's other input shape; list or dict of them
+        As `predict` takes it: also uint8, also channels_first if the model is. For several inputs a list, or
+        a dict by `Model.input_names`.
+    y_test : array of shape (n,), (n, 1) or (n, classes); list or dict of them
+        Class numbers or one-hot rows; labels if `model` is a classifier; numbers for a regression. For
+        several outputs a list, or a dict by `Model.output_names`; those that are None, or missing in the
+        dict, have no results on the page.
     path : path
         The file to write, in an existing folder. An existing file is replaced.
     history : History or dict of lists, optional
         What `fit` returned; by default the history of the model's last `fit`, or of the estimator.
-    classes : sequence of str, optional
-        Names of the classes, or of the regression's numbers.
+    classes : sequence of str, or list or dict of them, optional
+        Names of the classes, or of the regression's numbers; for several outputs as `y_test`.
     title : str, optional
         Title of the page; by default the model's name.
     images : int
@@ -81,7 +84,7 @@ def report(
     Raises
     ------
     TypeError, ValueError
-        For a model with several inputs or outputs, or data that do not fit it.
+        For anything else than a built model, or data that do not fit it.
     OSError
         If the file cannot be written; an existing file is then unchanged.
 
@@ -127,25 +130,57 @@ def _contents(
     """Return all data of the page."""
     rows = graph.layers_of(about.model)
     batch = graph.timed(about.model, rows)
+    flow = about.model._inlined().flow
     data: dict[str, Any] = {
         "title": title,
         "version": __version__,
-        "kind": about.kind,
-        "names": about.names,
+        "inputs": flow.n_inputs,
+        "ends": [
+            [value, short(name)] for value, name in zip(flow.outputs, about.model._outs.names, strict=True)
+        ],
+        "outputs": [_output(output, len(about.outputs)) for output in about.outputs],
         "layers": rows,
         "batch": batch,
-        "output": about.model._inlined().flow.outputs[0],
-        "results": results.results(about),
         "history": figures,
         "settings": settings(about.model, figures, command),
         "kernels": seeing.kernels(about.model),
         "left": [],
     }
     _cut_configuration(data)
-    data["samples"] = _shown(about, results.chosen(about, images), *FOLLOWED)
-    data["mistakes"] = _shown(about, _mistakes(about), *SMALL)
+    _untested(data)
+    numbers = results.chosen_of_all(about.outputs, images)
+    shown = _pictures(about, numbers, *FOLLOWED)
+    data["samples"] = [
+        {
+            "number": number,
+            "answers": [results.answer(output, number) for output in about.outputs],
+            "pictures": shown[number],
+        }
+        for number in numbers
+    ]
+    wrong = dict.fromkeys(mistake["number"] for output in data["outputs"] for mistake in output["mistakes"])
+    drawn = [pair for pair in zip(about.outputs, data["outputs"], strict=True) if pair[0].image is not None]
+    side, size = SMALL
+    data["pictures"] = _pictures(about, wrong, side, size)
+    for output, entry in drawn:
+        _add_pictures(output, entry["mistakes"], side, size // len(drawn))
     _follow(about, data)
     return data
+
+
+def _output(output: Output, many: int) -> dict[str, Any]:
+    """Return what the page says of one of `many` outputs."""
+    wrong = results.errors(output)
+    worst = np.argsort(-wrong, kind="stable")[: max(FEWEST, MISTAKES // many)]
+    return {
+        "name": output.name,
+        "value": output.value,
+        "kind": output.kind,
+        "names": output.names,
+        "image": output.image,
+        "results": results.results(output),
+        "mistakes": [{"number": int(n), **results.answer(output, n)} for n in worst if wrong[n] >= 0],
+    }
 
 
 def _cut_configuration(data: dict[str, Any]) -> None:
@@ -155,25 +190,51 @@ def _cut_configuration(data: dict[str, Any]) -> None:
         data["left"].append("The configuration of the model is longer than 100 kB.")
 
 
-def _mistakes(about: Subject) -> list[int]:
-    wrong = results.errors(about)
-    worst = np.argsort(-wrong, kind="stable")[:MISTAKES]
-    return [int(n) for n in worst if wrong[n] >= 0]
+def _untested(data: dict[str, Any]) -> None:
+    told = [name for _, name in data["ends"]]
+    for output in data["outputs"]:
+        told.remove(output["name"])
+    if told:
+        data["left"].append(f"There were no targets for {', '.join(told)}: no results are shown.")
 
 
-def _shown(about: Subject, chosen: Sequence[int], side: int, size: int) -> list[dict[str, Any]]:
-    """Return truth, prediction and picture of samples, with at most `side` pixels and `size` bytes in all."""
-    pixels = math.isqrt(int(0.7 * size / 3 / max(len(chosen), 1)))
-    given = np.asarray(about.x[:256], np.float64)
-    low, high = float(np.nanmin(given)), float(np.nanmax(given))
-    if about.x.dtype == np.uint8:
-        low, high = 0.0, 255.0
-    elif low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    return [
-        {**results.answer(about, n), "picture": _picture(about.image(n)[0], (low, high), min(side, pixels))}
-        for n in chosen
-    ]
+def _pictures(about: Subject, chosen: Iterable[int], side: int, size: int) -> dict[int, list[dict[str, Any]]]:
+    """Return pictures of samples, one for each input, with at most `side` pixels and `size` bytes in all."""
+    numbers = list(chosen)
+    most = _side(side, size, len(numbers) * sum(map(_depth, about.model._inner_input_shapes())))
+    scales = [_scale(x) for x in about.xs]
+    return {
+        number: [_picture(x[0], scale, most) for x, scale in zip(about.sample(number), scales, strict=True)]
+        for number in numbers
+    }
+
+
+def _add_pictures(output: Output, mistakes: Sequence[dict[str, Any]], side: int, size: int) -> None:
+    """Add pictures of truth and prediction to mistakes of an output that is an image."""
+    most, scale = _side(side, size, 2 * len(mistakes) * _depth(output.image or ())), _scale(output.truth)
+    for mistake in mistakes:
+        pair = output.truth[mistake["number"]], output.answers[mistake["number"]]
+        mistake["pictures"] = [_picture(each.reshape(output.image), scale, most) for each in pair]
+
+
+def _depth(shape: Sequence[int]) -> int:
+    """Return the bytes of a picture's pixel; 0 for the strip of a sample that is no image."""
+    return 0 if len(shape) < 3 else 3 if shape[2] == 3 else 1
+
+
+def _side(side: int, size: int, planes: int) -> int:
+    """Return the width, at most `side`, of pictures that take `size` bytes, `planes` for a pixel of each."""
+    return max(min(side, math.isqrt(int(0.7 * size / max(planes, 1)))), 1)
+
+
+def _scale(x: np.ndarray) -> tuple[float, float]:
+    """Return the values of samples that are black and white in pictures."""
+    if x.dtype == np.uint8:
+        return 0.0, 255.0
+    given = np.asarray(x[:256], np.float64)
+    given = given[np.isfinite(given)]
+    low, high = (float(given.min()), float(given.max())) if given.size else (0.0, 1.0)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
 def _picture(image: np.ndarray, scale: tuple[float, float], side: int) -> dict[str, Any]:
@@ -201,7 +262,7 @@ def _follow(about: Subject, data: dict[str, Any]) -> None:
     room = MOST - NUMBERS - len(_page("", data).encode()) - 64 * len(data["title"]) - SPARE
     seen: list[list[np.ndarray]] = []
     for sample in data["samples"]:
-        values = eye.values(about.image(sample["number"]))
+        values = eye.values(about.sample(sample["number"]))
         maps = seeing.views(values, rows, form)
         room -= len(block(maps)) + SPARE // 10
         if room < 0 and seen:
@@ -220,7 +281,11 @@ def _follow(about: Subject, data: dict[str, Any]) -> None:
     data["sums"] = seeing.explained(about.model)
     left += _add_numbers(data, seen, NUMBERS + min(room, 0))
     # First the right ones, then the most confident mistakes.
-    data["samples"].sort(key=lambda sample: about.kind == CLASSES and sample["guess"] != sample["truth"])
+    data["samples"].sort(key=lambda sample: any(map(_is_wrong, about.outputs, sample["answers"])))
+
+
+def _is_wrong(output: Output, answer: dict[str, Any]) -> bool:
+    return output.kind == CLASSES and answer["guess"] != answer["truth"]
 
 
 def _add_numbers(data: dict[str, Any], seen: Sequence[Sequence[np.ndarray]], room: int) -> list[str]:

@@ -13,6 +13,9 @@ THEME = "styles/pydata-sphinx-theme.css"
 FONTS = re.compile(r"@font-face\{[^}]*/fontawesome/[^}]*\}")  # site.css draws the icons
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
 WORD = re.compile(r"[A-Za-z_][\w-]*")
+# A line's end between two Japanese letters, or behind a Japanese full stop: browsers show it as a space.
+LETTER = r"[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff60]"
+BROKEN = re.compile(rf"(<pre.*?</pre>)|(?<={LETTER})\n(?={LETTER})|(?<=[、。）：])\n(?=\S)", re.DOTALL)
 HELD = re.compile(r"\([^()]*\)")  # what stands in :not(…) and :is(…)
 
 
@@ -23,13 +26,18 @@ def prepared(app, name, template, context, doctree):
     if context.get("body"):
         # A corner of a table that is empty heads nothing; pictures further down wait until they are near.
         body = context["body"].replace('<th class="head"><p></p></th>', '<td class="head"></td>')
-        context["body"] = body.replace("<img ", '<img loading="lazy" ')
+        context["body"] = joined(body.replace("<img ", '<img loading="lazy" '))
         if 'class="highlight' not in body:
             scripts = context["script_files"]
             context["script_files"] = [s for s in scripts if not COPYING.search(str(s.filename))]
     if "learn/" not in name:
         sheets = context["css_files"]
         context["css_files"] = [sheet for sheet in sheets if FOR_LESSONS not in str(sheet.filename)]
+
+
+def joined(body):
+    """Return a page with lines of Japanese joined without a space."""
+    return BROKEN.sub(lambda found: found[1] or "", body)
 
 
 def rules(css):

@@ -10,7 +10,7 @@ function ticks(low, high, about = 5) {
   return found;
 }
 
-const FRAME = { width: 520, height: 260, left: 52, right: 76, top: 12, bottom: 38 };
+const FRAME = { width: 520, height: 260, left: 52, right: 76, top: 24, bottom: 38 };
 
 // An empty chart, and the functions from numbers to positions in it.
 function frame(title, across, up, xTitle, yTitle) {
@@ -28,7 +28,7 @@ function frame(title, across, up, xTitle, yTitle) {
     }
   }
   chart.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xTitle));
-  if (yTitle) chart.append(svg("text", { x: 4, y: top - 2 }, yTitle));
+  if (yTitle) chart.append(svg("text", { x: 4, y: 10 }, yTitle));
   return { chart, x, y };
 }
 
@@ -80,10 +80,10 @@ function showLearning() {
 }
 
 // Truth on the horizontal axis, prediction on the vertical one; they are equal on the line.
-function scatter(name, points) {
+function scatter(name, points, what) {
   const all = points.flat().filter((n) => n !== null);
   const ends = [Math.min(...all), Math.max(...all)];
-  const { chart, x, y } = frame(`${name}: truth and prediction of ${points.length} samples`, ends, ends, "truth", "prediction");
+  const { chart, x, y } = frame(`${name}: truth and prediction of ${count(points.length)} ${what}`, ends, ends, "truth", "prediction");
   chart.append(svg("line", { class: "same", x1: x(ends[0]), y1: y(ends[0]), x2: x(ends[1]), y2: y(ends[1]) }));
   for (const [truth, answer] of points) {
     chart.append(svg("circle", { cx: x(truth).toFixed(1), cy: y(answer).toFixed(1), r: 3, class: "point" }));

@@ -112,12 +112,14 @@ async function denseSum(entry, packed) {
   return [scrolling("Largest products", el("table", { class: "terms" }, el("thead", {}, head), el("tbody", {}, ...rows))), total(entry, sum, bias, terms.length)];
 }
 
-// The pixel's receptive field, drawn on the picture.
-function seen(sample, field, row, column) {
-  const [height, width] = sample.picture.size;
+// The pixel's receptive field, drawn on the picture of an input; without a field all of it.
+function seen([height, width], given, row, column) {
+  const field = given || [[height, width], [0, 0], [0, 0]];
   const box = [row, column].map((at, axis) => field[2][axis] + at * field[1][axis]);
-  const ends = box.map((at, axis) => Math.min(at + field[0][axis], [height, width][axis]));
-  const begins = box.map((at) => Math.max(at, 0));
+  // Behind layers that enlarge, fields begin and end between pixels: a pixel's copies see the whole of it.
+  const whole = (at) => Math.floor(at + 1e-6);
+  const ends = box.map((at, axis) => Math.min(whole(at + field[0][axis]), [height, width][axis]));
+  const begins = box.map((at) => Math.max(whole(at), 0));
   return svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "seen", "aria-hidden": "true", preserveAspectRatio: "none" },
     svg("path", { class: "shade", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0ZM${begins[1]} ${begins[0]}V${ends[0]}H${ends[1]}V${begins[0]}Z` }),
     svg("rect", { x: begins[1], y: begins[0], width: Math.max(ends[1] - begins[1], 0), height: Math.max(ends[0] - begins[0], 0), "vector-effect": "non-scaling-stroke" }));
@@ -127,7 +129,7 @@ function seen(sample, field, row, column) {
 function showInspector(view) {
   const place = document.getElementById("inspector");
   const layer = LAYERS[state.layer];
-  const entry = DATA.sums[state.layer];
+  const entry = entryOf(DATA.sums, state.layer);
   if (view.units) {
     if (entry && entry.kind === "dense") inspect();
     return;
@@ -153,8 +155,11 @@ function showInspector(view) {
     } }, canvas, el("span", { class: "cursor" }));
   const sample = DATA.samples[state.sample];
   place.replaceChildren(el("h4", {}, "One pixel ", el("span", { class: "soft", id: "pixel", "aria-live": "polite" })),
-    el("div", { class: "pair stages" }, el("figure", {}, stage, el("figcaption", {}, `map ${state.map}`)),
-      el("figure", {}, el("div", { class: "stage", id: "input" }, pictureOf(sample, "The sample")), el("figcaption", {}, "what it sees of the input"))),
+    el("div", { class: `pair stages${Object.keys(layer.sees).length > 1 ? " many" : ""}` }, el("figure", {}, stage, el("figcaption", {}, `map ${state.map}`)),
+      ...Object.keys(layer.sees).map((input) => {
+        const name = ONE_INPUT ? "the input" : apart(LAYERS[input].name);
+        return el("figure", {}, el("div", { class: "stage seen-of", "data-input": input }, pictureOf(sample.pictures[input], ONE_INPUT ? "The sample" : `The sample's ${name}`)), el("figcaption", {}, `what it sees of ${name}`));
+      })),
     el("div", { id: "sums" }));
   inspect();
 }
@@ -169,7 +174,7 @@ async function inspect() {
   const mine = ++turn;
   const layer = LAYERS[state.layer];
   const sample = DATA.samples[state.sample];
-  const entry = DATA.sums[state.layer];
+  const entry = entryOf(DATA.sums, state.layer);
   const packed = entry ? sample.values[entry.from] : undefined;
   const view = viewOf(sample, state.layer);
   if (view.units) {
@@ -195,8 +200,10 @@ async function inspect() {
   document.getElementById("pixel").textContent = `row ${row}, column ${column}: about ${digits(value, 2)}`;
   const cursor = document.querySelector(".cursor");
   cursor.style.cssText = `left:${(100 * column) / columns}%;top:${(100 * row) / rows}%;width:${100 / columns}%;height:${100 / rows}%`;
-  const input = document.getElementById("input");
-  input.replaceChildren(input.firstChild, ...(layer.field ? [seen(sample, layer.field, row, column)] : state.layer === 0 ? [] : [seen(sample, [sample.picture.size, [0, 0], [0, 0]], 0, 0)]));
+  for (const place of document.querySelectorAll(".seen-of")) {
+    const { input } = place.dataset;
+    place.replaceChildren(place.firstChild, seen(sample.pictures[input].size, layer.sees[input], row, column));
+  }
   document.getElementById("sums").replaceChildren(...parts.filter((part) => part !== null));
 }
 

@@ -1,16 +1,38 @@
 // The network: samples to choose from, the graph as a list of layers, and the maps of the chosen one.
 
-const state = { sample: 0, layer: 1, map: null, pixel: null, channel: null };
+const state = { sample: 0, input: 0, layer: 1, map: null, pixel: null, channel: null };
 const ROW = 60; // height of a layer in the list, in pixels; as in the style sheet
 const LANE = 12;
 const THUMBS = 3;
 const BARS = 64; // maximum number of units that are drawn as bars
+const LINES = 3; // maximum number of outputs that are named below a sample
 
+function pressed(selector, chosen) {
+  document.querySelectorAll(selector).forEach((button, n) => button.setAttribute("aria-pressed", String(n === chosen)));
+}
+
+// The samples, and the inputs whose pictures they can be.
 function showSamples() {
   put("samples", ...DATA.samples.map((sample, n) => el("button", {
-    type: "button", "aria-pressed": "false", class: isWrong(sample) ? "wrong" : null,
-    "aria-label": `Sample ${count(sample.number)}: ${verdict(sample)}`, onclick: () => select({ sample: n }),
-  }, pictureOf(sample), el("span", {}, CLASSES ? nameOf(sample.guess) : digits(sample.answer[0], 3)))));
+    type: "button", "aria-pressed": "false", class: OUTPUTS.some((output, o) => isWrong(output, sample.answers[o])) ? "wrong" : null,
+    onclick: () => select({ sample: n }),
+  }, pictureOf(sample.pictures[0]), el("span", { class: "hidden" }, `Sample ${count(sample.number)}: ${OUTPUTS.map((output, o) => named(output, sample.answers[o])).join("; ")}`), ...OUTPUTS.slice(0, LINES).map((output, o) => {
+    const answer = sample.answers[o];
+    return el("span", { class: isWrong(output, answer) ? "wrong" : null, "aria-hidden": "true" }, word(output, answer));
+  }))));
+  if (ONE_INPUT) return;
+  document.getElementById("inputs").hidden = false;
+  put("inputs", ...LAYERS.slice(0, DATA.inputs).map((layer, n) => el("button", { type: "button", "aria-pressed": "false", onclick: () => select({ input: n }) },
+    layer.name, " ", el("span", { class: "soft" }, times(layer.shape)))));
+}
+
+// What is known of the chosen sample: a line for each output.
+function said(sample) {
+  const lines = OUTPUTS.map((output, n) => {
+    const answer = sample.answers[n];
+    return [titled(output) ? el("b", {}, output.name) : "", ` ${verdict(output, answer)}.`, isWrong(output, answer) ? el("strong", {}, " Wrong.") : ""];
+  });
+  return ONE_OUTPUT ? [`Sample ${count(sample.number)}`, ...lines[0]] : [`Sample ${count(sample.number)}`, ...lines.map((line) => el("span", {}, ...line))];
 }
 
 // Lines between layers that are not neighbours, each in a lane that is free over its whole length.
@@ -46,12 +68,18 @@ function rail() {
   return { drawing, width };
 }
 
+// What a layer is, and the outputs that it gives if the network has several.
+function about(layer, number) {
+  const ends = ONE_OUTPUT ? [] : DATA.ends.filter(([value]) => value === number).map(([, name]) => (name === layer.name ? "output" : `output ${apart(name)}`));
+  return [...ends, layer.type, layer.text].filter(Boolean).join(" · ");
+}
+
 function showLayers() {
   const { drawing, width } = rail();
   const rows = LAYERS.map((layer, n) => {
     const others = layer.inputs.filter((from) => from !== n - 1).map((from) => LAYERS[from].name);
     return el("li", {}, el("button", { type: "button", "aria-pressed": "false", onclick: () => select({ layer: n }) },
-      el("span", { class: "what" }, el("b", {}, el("span", {}, layer.name), el("span", { class: "shape" }, times(layer.shape))), el("span", {}, [layer.type, layer.text].filter(Boolean).join(" · "))),
+      el("span", { class: "what" }, el("b", {}, el("span", {}, layer.name), el("span", { class: "shape" }, times(layer.shape))), el("span", {}, about(layer, n))),
       others.length ? el("span", { class: "hidden" }, `takes ${layer.inputs.map((from) => LAYERS[from].name).join(", ")}`) : null,
       el("canvas", { class: "thumbs", width: THUMBS * 34 - 4, height: 30, "aria-hidden": "true" })));
   });
@@ -93,8 +121,8 @@ function drawAllThumbs() {
 
 function facts(layer) {
   const lines = [
-    ["Output", times(layer.shape)], ["Parameters", count(layer.params)], ["Multiply-adds", count(layer.madds)],
-    ["Sees", layer.field ? `${times(layer.field[0].map(Math.round))} pixels` : "all of the input"],
+    ["Output", times(layer.shape)], ["Parameters", layer.again ? "shared, counted above" : count(layer.params)], ["Multiply-adds", count(layer.madds)],
+    ["Sees", sees(layer).join(", ")],
     ["Time", layer.ms === undefined ? (layer.within === undefined ? "–" : `in that of ${LAYERS[layer.within].name}`) : `${layer.ms.toFixed(3)} ms`],
   ];
   return el("dl", { class: "facts" }, ...lines.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -106,29 +134,29 @@ function mapsOf(view) {
     drawMap(canvas, view, n);
     return el("button", { type: "button", "aria-label": `Map ${n}`, "aria-pressed": String(n === state.map), onclick: () => select({ map: n }) }, canvas);
   });
-  const note = view.count < view.of ? `the first ${view.count} of ${view.of}` : `all ${view.of}`;
+  const note = view.count < view.of ? `the first ${view.count} of ${view.of}` : view.of === 1 ? "the only one" : `all ${view.of}`;
   return el("div", {}, el("h4", {}, "Feature maps ", el("span", { class: "soft" }, note)),
     el("div", { class: "maps", role: "group", "aria-label": "Feature maps" }, ...shown), legend(view));
 }
 
 // A layer without maps: a bar for each unit, with the names of classes in the output layer.
 function unitsOf(view, number) {
-  const classes = CLASSES && number === DATA.output && view.of === DATA.names.length;
+  const output = OUTPUTS.find((each) => isClasses(each) && each.value === number && each.names.length === view.of);
   const reach = Math.max(...view.units.map((value) => Math.abs(value || 0)), 1e-30);
   const signed = view.units.some((value) => value < 0);
-  const explained = DATA.sums[number] && DATA.sums[number].kind === "dense";
+  const explained = entryOf(DATA.sums, number)?.kind === "dense";
   const bars = view.units.map((value, n) => el("button", {
     type: "button", class: value < 0 ? "bar below" : "bar", style: `--high:${((100 * Math.abs(value || 0)) / reach).toFixed(1)}%`,
-    "aria-label": `${classes ? DATA.names[n] : `Unit ${n}`}: ${digits(value)}`, title: `${classes ? DATA.names[n] : `unit ${n}`}: ${digits(value)}`,
+    "aria-label": `${output ? output.names[n] : `Unit ${n}`}: ${digits(value)}`, title: `${output ? output.names[n] : `unit ${n}`}: ${digits(value)}`,
     "aria-pressed": String(n === state.map), disabled: explained ? null : "", onclick: () => select({ map: n }),
-  }, classes && view.units.length <= 20 ? el("span", {}, DATA.names[n]) : null));
+  }, output && view.units.length <= 20 ? el("span", {}, output.names[n]) : null));
   const note = view.units.length < view.of ? `the first ${view.units.length} of ${view.of}` : `all ${view.of}`;
   return el("div", {}, el("h4", {}, "Units ", el("span", { class: "soft" }, `${note}; the highest bar is ${digits(reach, 3)}`)),
     el("div", { class: `units${signed ? " signed" : ""}${view.units.length > BARS ? " many" : ""}`, role: "group", "aria-label": "Units" }, ...bars));
 }
 
 function kernelsOf(number) {
-  const kernel = DATA.kernels[number];
+  const kernel = DATA.kernels[DATA.kernels[number]?.like ?? number];
   if (!kernel) return null;
   const [channels, filters] = kernel.shown;
   const rows = Array.from({ length: Math.min(channels, 4) }, (_, channel) => el("div", { class: "kernels" },
@@ -138,7 +166,7 @@ function kernelsOf(number) {
       return canvas;
     })));
   const [all, every] = kernel.all;
-  const parts = [`${filters < every ? `the first ${filters} of ${every}` : `all ${every}`} filters`, `${channels < all ? `the first ${channels} of ${all}` : all === 1 ? "the only" : `all ${all}`} channel${all === 1 ? "" : "s, a row each"}`];
+  const parts = [`${filters < every ? `the first ${filters} of ${every}` : every === 1 ? "the only" : `all ${every}`} filter${every === 1 ? "" : "s"}`, `${channels < all ? `the first ${channels} of ${all}` : all === 1 ? "the only" : `all ${all}`} channel${all === 1 ? "" : "s, a row each"}`];
   return el("div", {}, el("h4", {}, "Kernels ", el("span", { class: "soft" }, parts.join(", "))), ...rows, legend(kernel));
 }
 
@@ -146,7 +174,7 @@ function showLayer() {
   const layer = LAYERS[state.layer];
   const view = viewOf(DATA.samples[state.sample], state.layer);
   if (state.map === null) state.map = view.best;
-  put("layer", el("h3", {}, layer.name, " ", el("span", { class: "soft" }, [layer.type, layer.text].filter(Boolean).join(" · "))),
+  put("layer", el("h3", {}, layer.name, " ", el("span", { class: "soft" }, about(layer, state.layer))),
     facts(layer), view.units ? unitsOf(view, state.layer) : mapsOf(view), el("div", { id: "inspector" }), kernelsOf(state.layer));
   showInspector(view);
 }
@@ -157,9 +185,14 @@ function select(choice) {
   Object.assign(state, again ? { map: null, pixel: null, channel: null } : {}, choice);
   if (choice.map !== undefined) state.channel = null;
   const sample = DATA.samples[state.sample];
-  document.querySelectorAll("#samples button").forEach((button, n) => button.setAttribute("aria-pressed", String(n === state.sample)));
-  document.querySelectorAll("#layers button").forEach((button, n) => button.setAttribute("aria-pressed", String(n === state.layer)));
-  put("sample", `Sample ${count(sample.number)} ${verdict(sample)}.`, isWrong(sample) ? el("strong", {}, " Wrong.") : null);
+  pressed("#samples button", state.sample);
+  pressed("#inputs button", state.input);
+  pressed("#layers button", state.layer);
+  put("sample", ...said(sample));
+  if (choice.input !== undefined) {
+    document.querySelectorAll("#samples img").forEach((image, n) => image.replaceWith(pictureOf(DATA.samples[n].pictures[state.input])));
+    return;
+  }
   if (choice.sample !== undefined) drawAllThumbs();
   const focused = document.activeElement && document.activeElement.getAttribute("aria-label");
   showLayer();

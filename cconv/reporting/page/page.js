@@ -3,7 +3,8 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const LAYERS = DATA.layers;
-const CLASSES = DATA.kind === "classes";
+const OUTPUTS = DATA.outputs; // those with targets
+const [ONE_INPUT, ONE_OUTPUT] = [DATA.inputs === 1, DATA.ends.length === 1];
 
 function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -45,22 +46,50 @@ function decimals(largest) {
   return largest > 0 ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 0;
 }
 
-const nameOf = (label) => (label < 0 ? "nothing finite" : DATA.names[label]);
+const isClasses = (output) => output.kind === "classes";
+const nameOf = (output, label) => (label < 0 ? "nothing finite" : output.names[label]);
 
 // A name isolated from the text around it, in case its writing direction differs.
 const apart = (name) => `\u2068${name}\u2069`;
 
-// A sample's truth and prediction in one line.
-function verdict(sample) {
-  if (!CLASSES) {
-    return sample.truth.map((truth, n) => `${apart(DATA.names[n])} is ${digits(truth, 3)}, answered ${digits(sample.answer[n], 3)}`).join("; ");
+// An output's truth and prediction for a sample in one line.
+function verdict(output, answer) {
+  if (output.image) return `is ${digits(answer.error, 3)} away on average`;
+  if (!isClasses(output)) {
+    return answer.truth.map((truth, n) => `${apart(output.names[n])} is ${digits(truth, 3)}, answered ${digits(answer.answer[n], 3)}`).join("; ");
   }
-  const sure = sample.best.length ? `, ${percent(sample.best[0][1])}` : "";
-  return `is ${apart(nameOf(sample.truth))}, answered ${apart(nameOf(sample.guess))}${sure}`;
+  const sure = answer.best.length ? `, ${percent(answer.best[0][1])}` : "";
+  return `is ${apart(nameOf(output, answer.truth))}, answered ${apart(nameOf(output, answer.guess))}${sure}`;
 }
 
-const isWrong = (sample) => CLASSES && sample.truth !== sample.guess;
+// Whether the output must be named with it: numbers have names of their own.
+const titled = (output) => !ONE_OUTPUT && (isClasses(output) || output.image);
+const named = (output, answer) => `${titled(output) ? `${apart(output.name)} ` : ""}${verdict(output, answer)}`;
 
-function pictureOf(sample, alt = "") {
-  return el("img", { src: sample.picture.png, alt, class: sample.picture.size[0] === 1 ? "strip" : null });
+// The answer in a word.
+function word(output, answer) {
+  if (output.image) return `± ${digits(answer.error, 2)}`;
+  return isClasses(output) ? nameOf(output, answer.guess) : digits(answer.answer[0], 3);
+}
+
+const isWrong = (output, answer) => isClasses(output) && answer.truth !== answer.guess;
+
+function pictureOf(picture, alt = "") {
+  return el("img", { src: picture.png, alt, class: picture.size[0] === 1 ? "strip" : null });
+}
+
+// An entry of a table of layers; a layer that is used again has it under another number.
+function entryOf(table, number) {
+  const entry = table[number];
+  return entry && entry.like !== undefined ? { ...table[entry.like], from: entry.from } : entry;
+}
+
+// What a layer sees of the inputs, as texts.
+function sees(layer) {
+  return Object.entries(layer.sees).map(([input, field]) => {
+    const name = ONE_INPUT ? "the input" : apart(LAYERS[input].name);
+    if (!field) return `all of ${name}`;
+    const size = times(field[0].map(Math.round));
+    return ONE_INPUT ? `${size} pixels` : `${size} pixels of ${name}`;
+  });
 }

@@ -8,8 +8,8 @@ showLearning();
 showCosts();
 showSettings();
 const first = LAYERS.findIndex((layer) => layer.family === "conv");
-select({ sample: 0, layer: first > 0 ? first : 1 });
+select({ sample: 0, layer: first > 0 ? first : Math.min(DATA.inputs, LAYERS.length - 1) });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  showMatrix();
+  showMatrices();
   select({ sample: state.sample });
 });

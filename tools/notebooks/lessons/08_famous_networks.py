@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 8 · Famous networks
 #
-# One rarely designs a network from nothing: one takes a known one. `cconv.applications` has six, as functions that return a built `Sequential`
+# One rarely designs a network from nothing: one takes a known one. `cconv.applications` has the best known, as functions that return a built model
 # (without trained weights), and a table in which everything is counted on their layers.
 
 # %%
