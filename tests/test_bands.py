@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import cconv.engine.plan
+from cconv import ops
 from cconv.engine.banding import BandedStep
 from cconv.engine.plan import Plan
 from cconv.engine.replaying import RecordedPlan
@@ -117,6 +118,74 @@ def test_random_networks_have_the_bits_of_separate_steps(monkeypatch):
             x = rng.standard_normal((samples, *model.input_shape[1:]), np.float32)
             assert bits(swept.predict(x)) == bits(plain.predict(x)), seed
     assert found > 60
+
+
+def c(x, activation=None, side=1):
+    return Conv2D(8, side, padding="same", activation=activation)(x)
+
+
+def d(x, activation=None, padding="same"):
+    return DepthwiseConv2D(3, padding=padding, activation=activation)(x)
+
+
+def _ends(y, others):
+    """A value, and what is made of it, as outputs."""
+    return [y, *(other(y) for other in others)]
+
+
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        ("CDC", lambda x: c(d(c(x)))),
+        ("DC", lambda x: c(d(x))),
+        ("CD", lambda x: d(c(x))),
+        ("D D", lambda x: d(d(x))),
+        ("CD DC", lambda x: c(d(d(c(x))))),
+        # What a depthwise convolution has behind it, the next one cannot have in front of it.
+        ("CDC DC D", lambda x: d(c(d(c(d(c(x))))))),
+        # Activations that the sweep does not compute, and kernels of more than a pixel.
+        ("C DC", lambda x: c(d(c(x, "gelu")))),
+        ("C D C", lambda x: c(d(c(x), "gelu"))),
+        ("CD C", lambda x: c(d(c(x)), "gelu")),
+        ("C DC", lambda x: c(d(c(x, side=3)))),
+        ("CD C", lambda x: c(d(c(x)), side=3)),
+        # Somebody else reads what lies between, or what comes out.
+        ("C DC", lambda x: _ends(c(x), [lambda y: c(d(y))])),
+        ("CD C", lambda x: _ends(d(c(x)), [c])),
+        ("CDC G", lambda x: _ends(c(d(c(x))), [GlobalAveragePooling2D()])),
+        # Additions: only the last convolution does one, and only of its own output.
+        ("CDC", lambda x: Add()([x, c(d(c(x)))])),
+        ("C DC", lambda x: c(d(Add()([x, c(x)])))),
+        ("D C", lambda x: Add()([d(x), c(x)])),
+        ("CZC", lambda x: c(d(ZeroPadding2D(1)(c(x)), padding="valid"))),
+    ],
+)
+def test_what_a_sweep_takes_in(words, network, monkeypatch):
+    image = Input((9, 11, 8))
+    model = Model(image, network(image), seed=1)
+    swept, plain = plans(model, monkeypatch)
+    parts = [getattr(step, "parts", [step]) for step in swept.steps]
+    assert " ".join("".join(type(p.layers[0]).__name__[0] for p in each) for each in parts) == words
+    assert [len(each) > 1 for each in parts] == [isinstance(step, BandedStep) for step in swept.steps]
+    x = np.random.default_rng(5).standard_normal((3, 9, 11, 8), np.float32)
+    for _ in range(3):
+        assert bits(swept.predict(x)) == bits(plain.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "between", "weights"),
+    [
+        (lambda x: Conv2D(5, 1)(DepthwiseConv2D(3, 2)(Conv2D(24, 1)(x))), (16 * 13 + 7 * 6) * 24, 24 * 13),
+        (lambda x: DepthwiseConv2D(3, 2)(Conv2D(24, 1)(x)), 16 * 13 * 24, 8 * 24),
+        (lambda x: Conv2D(5, 1)(DepthwiseConv2D(3, 2)(x)), 7 * 6 * 8, 8 * 5),
+    ],
+)
+def test_what_decides_whether_a_sweep_pays(network, between, weights, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ops.bands, "pays", lambda *given: asked.append(given))
+    image = Input((16, 13, 8))
+    plans(Model(image, network(image)), monkeypatch)[0].predict(np.ones((4, 16, 13, 8), np.float32))
+    assert asked == [(4, 7, between, weights)]
 
 
 def mobile(strides=1, size=16, inner=24, **options):

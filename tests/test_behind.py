@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import on_all_threads
 
+import cconv.engine.plan
 from cconv import activations, ops
 from cconv.engine.around import AddedStep, PaddedStep
 from cconv.engine.following import follows
 from cconv.engine.growing import GrowingStep
 from cconv.engine.plan import Plan
+from cconv.engine.replaying import RecordedPlan
 from cconv.engine.steps import AddedRelu, NormalizedRelu
 from cconv.geometry.shapes import resolve_window
 from cconv.layers import (
@@ -379,3 +381,51 @@ def test_concatenations_that_do_not_grow():
         y = ReLU()(BatchNormalization()(x))
         x = Concatenate(axis)([x, y] if first else [y, x])
         assert not growing(Model(image, x))
+
+
+def random_branches(rng):
+    """A random graph of what is fused across branches: convolutions, sums, concatenations, normalisations."""
+    known = [Input((7, 6, 4))]
+
+    def one():
+        return known[-1] if rng.random() < 0.85 else known[int(rng.integers(len(known)))]
+
+    for _ in range(int(rng.integers(4, 10))):
+        x, kind = one(), int(rng.integers(5))
+        if kind == 0 and rng.random() < 0.5:
+            x = ReLU(6.0 if rng.random() < 0.5 else None)(BatchNormalization()(x))
+        elif kind <= 3:
+            y = ReLU()(BatchNormalization()(x)) if rng.random() < 0.8 else x
+            y = Conv2D(4, int(rng.choice([1, 3])), padding="same")(y)
+            y = Activation("relu")(y) if rng.random() < 0.3 else y
+            x = Concatenate()([x, y] if rng.random() < 0.8 else [y, x, y])
+        else:
+            y = Conv2D(x.shape[-1], 1, activation="relu" if rng.random() < 0.2 else None)(x)
+            y = Dropout(0.1)(y) if rng.random() < 0.4 else y
+            alike = [other for other in known if other.shape == y.shape]
+            other = alike[int(rng.integers(len(alike)))] if alike and rng.random() < 0.4 else x
+            x = Add()([y, other] if rng.random() < 0.5 else [other, y])
+            x = ReLU()(x) if rng.random() < 0.5 else x
+        known.append(x)
+    ends = [x for x in known[1:-1] if rng.random() < 0.1]
+    return Model(known[0], [*ends, known[-1]] if ends else known[-1], seed=int(rng.integers(99)))
+
+
+def test_random_branches_have_the_bits_of_separate_steps(monkeypatch):
+    kinds = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        model = random_branches(rng)
+        fused = RecordedPlan(model._flow(), training=False, seed=0)
+        with monkeypatch.context() as patch:
+            for name in ("add_behind", "grow"):
+                patch.setattr(cconv.engine.plan, name, lambda steps, flow: steps)
+            plain = Plan(model._flow(), training=False, seed=0)
+        kinds += map(type, fused.steps)
+        for samples in (2, 2, 3):
+            x = rng.standard_normal((samples, 7, 6, 4), np.float32)
+            ys = [plan.predict(x) for plan in (fused, plain)]
+            fused_bits, bits = ([each.tobytes() for each in (y if type(y) is tuple else (y,))] for y in ys)
+            assert fused_bits == bits, seed
+    assert kinds.count(AddedStep) >= 40
+    assert kinds.count(GrowingStep) >= 40

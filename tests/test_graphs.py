@@ -11,6 +11,7 @@ from random_graphs import ByHand, random_graph
 
 import cconv
 from cconv.engine.plan import Plan
+from cconv.engine.sharing import NEXT_KEY
 from cconv.layers import (
     Add,
     BatchNormalization,
@@ -240,6 +241,72 @@ def test_random_layers_of_two_uses_draw_apart():
     plan = Plan(model._flow(), training=True, seed=1)
     y = plan.forward(np.ones((1, 200), np.float32))
     assert not np.array_equal(y[:, :200], y[:, 200:])
+
+
+def test_each_use_has_a_key_of_its_own():
+    x = h = Input((20,))
+    drops = [Dropout(0.5), Dropout(0.5)]
+    for number in (0, 1, 0, 0, 1):
+        h = drops[number](h)
+    plan = Plan(Model(x, h)._flow(), training=True, seed=0)
+    keys = [step.layers[0].key for step in plan.steps]
+    first, second = (drop.key for drop in drops)
+    assert keys == [first, second, first + NEXT_KEY, first + 2 * NEXT_KEY, second + NEXT_KEY]
+    assert len(set(keys)) == 5
+    assert plan.layers == drops
+
+
+def used_at_inference_and_in_training():
+    """Layers of several uses, the first at inference, as are some of the others."""
+    x = Input((6,))
+    norm, dense = BatchNormalization(), Dense(6, activation="tanh")
+    h = norm(dense(norm(x, training=False)))
+    h = dense(norm(dense(h), training=False), training=False)
+    return Model(x, Dense(3, activation="softmax")(h), seed=1, dtype="float64")
+
+
+def test_uses_at_inference_and_in_training_learn_together():
+    model, rng = used_at_inference_and_in_training(), np.random.default_rng(3)
+    given, dy = rng.normal(size=(5, 6)), rng.normal(size=(5, 3))
+    hand = ByHand(used_at_inference_and_in_training())
+    plan = Plan(model._flow(), training=True, seed=0)
+    for _ in range(2):
+        np.testing.assert_allclose(plan.forward(given), hand.forward(given), rtol=1e-12)
+        plan.backward(dy)
+        wanted = hand.backward(dy)
+        for name, layer in model._named:
+            for key, gradient in layer.grads.items():
+                np.testing.assert_allclose(gradient, wanted[f"{name}/{key}"], rtol=1e-11, atol=1e-14)
+    for ours, theirs in zip(model.get_weights(), hand.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_all_uses_of_a_layer_are_frozen_and_thawed():
+    rng = np.random.default_rng(4)
+    given, dy = rng.normal(size=(5, 6)), rng.normal(size=(5, 3))
+
+    def gradients(plan):
+        plan.forward(given)
+        plan.backward(dy)
+        return {(layer.name, key): g.copy() for layer in plan.layers for key, g in layer.grads.items()}
+
+    wanted = gradients(Plan(used_at_inference_and_in_training()._flow(), training=True, seed=0))
+    model = used_at_inference_and_in_training()
+    _, norm, dense, _ = model.layers
+    dense.trainable = False
+    plan = Plan(model._flow(), training=True, seed=0)
+    assert not any(name == dense.name for name, _ in gradients(plan))
+    for state, initial in zip(norm.state.values(), (0, 1), strict=True):
+        state[...] = initial
+    dense.trainable = True
+    found = gradients(plan)
+    assert found.keys() == wanted.keys()
+    assert all(np.array_equal(wanted[name], g) for name, g in found.items())
+    before = {key: g.copy() for key, g in dense.grads.items()}
+    dense.trainable = False
+    gradients(plan)
+    assert dense.grads.keys() == before.keys()
+    assert all(np.array_equal(dense.grads[key], g) for key, g in before.items())
 
 
 @pytest.mark.parametrize("fuse", [True, False])

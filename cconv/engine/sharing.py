@@ -59,9 +59,8 @@ class Shared:
 
     def add_gradients(self, run: PlanRun) -> None:
         """Add the gradients of further uses to those of the first use."""
-        for number, (layer, twin) in enumerate(self._again):
+        for layer, twin in self._again:
             for name, gradient in twin.grads.items() if layer.trainable else ():
-                run.enter(("shared", number), 0, "")
                 total = layer.grads[name]
                 merging.add(total, gradient, total, run)
 
