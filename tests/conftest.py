@@ -8,6 +8,9 @@ It is set here because OpenMP reads it when the kernels are loaded, which test m
 
 import os
 import signal
+from unittest import mock
+
+import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
@@ -22,3 +25,24 @@ PLACES = {name: place for place, name in enumerate(LONG)}
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: PLACES.get(item.path.stem, len(LONG)))
+
+
+# What these are about is the way of a file to the disk.
+TO_THE_DISK = {"test_files_saving", "test_models_files", "test_checkpoints"}
+
+
+def _not_waiting(fd):
+    pass
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobody_takes_the_disk_away(request):
+    """Files are written as ever, but nobody waits until a disk has them, which takes longer than the rest.
+
+    Attacks write tens of thousands. No test cuts the power; those that are killed are processes of their own.
+    """
+    if request.path.stem in TO_THE_DISK:
+        yield
+    else:
+        with mock.patch.object(os, "fsync", _not_waiting):
+            yield
