@@ -4,6 +4,9 @@ Two workers of pytest-xdist with two threads each (and up to eight, where a test
 threads than processors: one that spins takes the time of the one it waits for, and scikit-learn's checks
 need twenty times the processor. Results do not depend on it; the examples and lessons run without it.
 It is set here because OpenMP reads it when the kernels are loaded, which test modules do.
+
+For the same reason NumPy's products of matrices, which twins and references take, have one thread: OpenBLAS's
+always spin, and took four times the processor, and many times as long.
 """
 
 import os
@@ -13,6 +16,7 @@ from unittest import mock
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
