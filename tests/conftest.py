@@ -14,9 +14,11 @@ import signal
 from unittest import mock
 
 import pytest
+import threadpoolctl
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+threadpoolctl.threadpool_limits(1, user_api="blas")  # a plugin may have imported NumPy before
 # What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
