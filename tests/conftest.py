@@ -4,12 +4,21 @@ Two workers of pytest-xdist with two threads each (and up to eight, where a test
 threads than processors: one that spins takes the time of the one it waits for, and scikit-learn's checks
 need twenty times the processor. Results do not depend on it; the examples and lessons run without it.
 It is set here because OpenMP reads it when the kernels are loaded, which test modules do.
+
+For the same reason NumPy's products of matrices, which twins and references take, have one thread: OpenBLAS's
+always spin, and took four times the processor, and many times as long.
 """
 
 import os
 import signal
+from unittest import mock
+
+import pytest
+import threadpoolctl
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+threadpoolctl.threadpool_limits(1, user_api="blas")  # a plugin may have imported NumPy before
 # What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,3 +31,24 @@ PLACES = {name: place for place, name in enumerate(LONG)}
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: PLACES.get(item.path.stem, len(LONG)))
+
+
+# What these are about is the way of a file to the disk.
+TO_THE_DISK = {"test_files_saving", "test_models_files", "test_checkpoints"}
+
+
+def _not_waiting(fd):
+    pass
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobody_takes_the_disk_away(request):
+    """Files are written as ever, but nobody waits until a disk has them, which takes longer than the rest.
+
+    Attacks write tens of thousands. No test cuts the power; those that are killed are processes of their own.
+    """
+    if request.path.stem in TO_THE_DISK:
+        yield
+    else:
+        with mock.patch.object(os, "fsync", _not_waiting):
+            yield

@@ -7,6 +7,8 @@ import ctypes
 import importlib
 import mmap
 import os
+import tempfile
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +19,14 @@ from cconv import _kernels
 PAGE = mmap.PAGESIZE
 NO_ACCESS = 0
 UNTOUCHED = 0xA5
+PATTERN = bytes([UNTOUCHED]) * PAGE  # the bytes around an array are less than a page
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+FAILED = ctypes.c_void_p(-1).value
 
 MODULES = [
     _kernels,
@@ -54,37 +62,62 @@ def kernels():
     ]
 
 
-def _protect(memory, protection):
-    address, nbytes = ctypes.c_void_p(memory.ctypes.data), ctypes.c_size_t(memory.nbytes)
-    if _libc.mprotect(address, nbytes, protection):
+def _file():
+    """A file that is gone when it is closed; in memory, where the system has that."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("guarded"), "r+b")
+    return tempfile.TemporaryFile()
+
+
+def _mapped(file, nbytes, protection):
+    """The bytes of a file in memory, with the first and the last page not to be touched."""
+    address = _libc.mmap(None, nbytes, protection, mmap.MAP_SHARED, file, 0)
+    if address == FAILED:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    memory = (ctypes.c_uint8 * nbytes).from_address(address)
+    weakref.finalize(memory, _libc.munmap, address, nbytes).atexit = False
+    for page in (address, address + nbytes - PAGE):
+        if _libc.mprotect(page, PAGE, NO_ACCESS):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return np.frombuffer(memory, np.uint8)[PAGE:-PAGE]
 
 
-def _room(nbytes):
-    """Memory of that size between two pages that nobody may touch."""
-    memory = np.frombuffer(mmap.mmap(-1, nbytes + 2 * PAGE), np.uint8)
-    _protect(memory[:PAGE], NO_ACCESS)
-    _protect(memory[-PAGE:], NO_ACCESS)
-    return memory[PAGE:-PAGE]
+class Room:
+    """Memory between two pages that nobody may touch, twice: the same bytes to write, and to read only.
+
+    So no call must ask the system to protect what it only reads, which takes longer than most kernels do.
+    """
+
+    def __init__(self, nbytes):
+        self.nbytes = nbytes
+        with _file() as file:
+            file.truncate(nbytes + 2 * PAGE)
+            self.written = _mapped(file.fileno(), nbytes + 2 * PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
+            self.read = _mapped(file.fileno(), nbytes + 2 * PAGE, mmap.PROT_READ)
+        self.read.setflags(write=False)
+        self.untouched = None
+
+    def leave(self, start, stop):
+        """Have all bytes but these be untouched, as they are behind an array of the same place."""
+        if self.untouched != (start, stop):
+            self.written[:start] = self.written[stop:] = UNTOUCHED
+            self.untouched = start, stop
 
 
 class Rooms:
     """Rooms that are used again: mapping one takes longer than most kernels do."""
 
-    LARGEST = 64 * PAGE  # which are kept
+    LARGEST = 256 * PAGE  # which are kept
 
     def __init__(self):
         self.free = {}
 
     def take(self, nbytes):
         rooms = self.free.get(nbytes)
-        return rooms.pop() if rooms else _room(nbytes)
+        return rooms.pop() if rooms else Room(nbytes)
 
-    def give_back(self, guarded):
-        room = guarded.room
+    def give_back(self, room):
         if room.nbytes <= self.LARGEST:
-            if not guarded.array.flags.writeable:
-                _protect(room, mmap.PROT_READ | mmap.PROT_WRITE)
             self.free.setdefault(room.nbytes, []).append(room)
 
 
@@ -94,23 +127,24 @@ class Guarded:
     If the array is read-only, the memory of the copy is.
     """
 
-    def __init__(self, array, at_end, room_of=_room):
+    def __init__(self, array, at_end, room_of=Room):
         inside = max(-(-array.nbytes // PAGE), 1) * PAGE
         self.room = room = room_of(inside)
-        room[:] = UNTOUCHED
         start = inside - array.nbytes if at_end else 0
         stop = start + array.nbytes
-        self.array = room[start:stop].view(array.dtype).reshape(array.shape)
+        room.leave(start, stop)
+        self.around = room.written[:start], room.written[stop:]
+        self.array = np.ndarray(array.shape, array.dtype, room.written, start)
         self.array[...] = array
-        self.around = room[:start], room[stop:]
         if not array.flags.writeable:
-            _protect(room, mmap.PROT_READ)
-            self.array.setflags(write=False)
+            self.array = np.ndarray(array.shape, array.dtype, room.read, start)
 
     def check(self):
         """The bytes between the array and the page on its other side are what they were."""
         for bytes_around in self.around:
-            assert (bytes_around == UNTOUCHED).all(), "bytes outside the array were written"
+            if bytes_around.size:
+                around = bytes_around.tobytes()
+                assert around == PATTERN[: len(around)], "bytes outside the array were written"
 
 
 class Guard:
@@ -134,7 +168,7 @@ class Guard:
                 copy.check()
                 if argument.flags.writeable:
                     argument[...] = copy.array
-                self.rooms.give_back(copy)
+                self.rooms.give_back(copy.room)
         return result
 
 

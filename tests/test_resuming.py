@@ -86,8 +86,7 @@ def interrupted(folder, deaths, freq, **options):
 
 
 @pytest.fixture(autouse=True)
-def _threads(monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda fd: None)  # nobody takes the disk away here
+def _threads():
     yield
     set_num_threads(None)
 

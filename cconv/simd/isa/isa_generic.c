@@ -5,9 +5,9 @@
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
-#if defined(__SSE2__) && !defined(__clang__)
-/* Optimised for size, but not the headers above.  On x86-64 only processors without AVX2 run this code.
- * It is about a fifth slower this way; at full speed it would be the largest part of the package. */
+#if defined(__SSE2__) && !defined(__clang__) && defined(__OPTIMIZE__)
+/* Optimised for size, if at all, but not the headers above.  On x86-64 only processors without AVX2 run
+ * this code.  It is about a fifth slower this way; at full speed it would be the largest part of the package. */
 #pragma GCC optimize("Os")
 #endif
 #define ISA(name) name##_generic
