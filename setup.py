@@ -150,11 +150,11 @@ def level_of(name):
     """Return the flags, if not -O3, by which a module is optimized.
 
     Where loops are over tasks alone, and what takes time is the C of `simd/` in _kernels, it is for size, a
-    third less, at the same speed; a module with loops of its own was five times as slow. Cython's memoryviews
-    are a sixth smaller with -O2.
+    third less, at the same speed; a module with loops of its own was five times as slow. So are Cython's
+    memoryviews, a quarter less.
     """
     if name == SHARED:
-        return ["-O2"]
+        return ["-Os"]
     hands_out = name.startswith("cconv.kernels.") and name.rpartition(".")[2] not in OWN_LOOPS
     return ["-Os"] if hands_out else []
 

@@ -90,6 +90,7 @@ def others():
         partial = normalization.gradient_sums(dy, x, what, Run())
         results += [*moving, *scales, *batch_normalization.slopes(partial, len(x), scales, Run())]
         results += batch_normalization.of_moving(mean, mean, moving, 1e-3, Run())
+        results += batch_normalization.fold((mean, mean), moving, 1e-3, x, mean, Run())
         results.append(x.copy())
         finish(results[-1], Behind("silu", 0.0, dy), Run())
         for function in (activations.exp, activations.log):

@@ -368,7 +368,7 @@ def test_large_images_are_resampled_in_blocks():
         (
             lambda: Conv2D(4, 3).build((9, 9)),
             ValueError,
-            r"Conv2D: input_shape must be .* length 3, got \(9, 9\)",
+            r"Conv2D: input_shape must be a tuple of 3 positive ints, without the batch, got \(9, 9\)",
         ),
         (
             lambda: Conv2D(4, 3).build((9, 0, 1)),

@@ -6,7 +6,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport sqrt
 
-from cconv._kernels cimport cconv_join, crew_of_process
+from cconv._kernels cimport cconv_join, cconv_rows_of, crew_of_process
 from cconv.kernels.chunks cimport size
 
 cconv_join(crew_of_process())
@@ -67,18 +67,6 @@ def statistics(
             shift[j] = <floating> 0 if offsets == NULL else offsets[j]
 
 
-cdef void scale_rows(
-    const floating *kernel,  # IN   (rows, c)
-    const floating *scale,   # IN   (c)
-    floating *folded,        # OUT  (rows, c)
-    size rows, size c,
-) noexcept nogil:
-    cdef size i, j
-    for i in range(rows):
-        for j in range(c):
-            folded[i * c + j] = kernel[i * c + j] * scale[j]
-
-
 def fold(
     const floating[::1] moving_mean,  # IN
     const floating[::1] moving_variance,  # IN
@@ -118,8 +106,9 @@ def fold(
             if given != NULL:
                 shift[j] = given[j] * scale[j] + shift[j]
         for t in prange((m + each - 1) // each, num_threads=threads, schedule="dynamic"):
-            scale_rows(&kernel[t * each, 0], <const floating *> &scale[0], &folded[t * each, 0],
-                       each if (t + 1) * each < m else m - t * each, c)
+            cconv_rows_of(sizeof(floating)).scale_rows(
+                each if (t + 1) * each < m else m - t * each, c, &kernel[t * each, 0], &scale[0],
+                &folded[t * each, 0])
 
 
 def kept_statistics(

@@ -250,8 +250,9 @@ cdef inline size kept_levels_at(const Tiles *t) noexcept nogil:
 
 cdef inline bint differs(const Pass *p, const cython.floating *kept, size first, size stop) noexcept nogil:
     # Whether these elements of the kernel differ, in any bit, from those of the copy.
-    return not p.lasting and memcmp(<const cython.floating *>p.kernel + first, kept + copy_at(&p.t) + first,
-                  (stop - first) * sizeof(cython.floating)) != 0
+    return not p.lasting and memcmp(<const cython.floating *>p.kernel + first,
+                                    kept + copy_at(&p.t) + first,
+                                    (stop - first) * sizeof(cython.floating)) != 0
 
 
 cdef void keep_kernel(
