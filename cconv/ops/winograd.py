@@ -26,9 +26,8 @@ def _convolve(
     count = winograd.forward_scratch(x.shape, y.shape, argmax is not None, tile, taps, item, this.threads)
     lasting = winograd.kept_size(kernel.shape, tile, item)
     kept = this.run.kept((kernel.shape, tile), lasting, x.dtype) if lasting else None
-    options = (size, tile, this.geometry[1], relu, kept, this.run.lasting)
-    options += (this.scratch(count, x), this.threads)
-    this.run.call(winograd.forward, x, kernel, bias, y, argmax, *options)
+    how, memory = (size, tile, this.geometry[1], relu), (kept, this.run.lasting, this.scratch(count, x))
+    this.run.call(winograd.forward, x, kernel, bias, y, argmax, *how, *memory, this.threads)
 
 
 def input_gradient(
