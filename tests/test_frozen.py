@@ -9,7 +9,18 @@ import pytest
 from random_graphs import random_graph
 
 from cconv.engine.replaying import RecordedPlan
-from cconv.layers import BatchNormalization, Conv2D, Dense, Flatten, Input, MaxPooling2D
+from cconv.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Input,
+    MaxPooling2D,
+    SeparableConv2D,
+)
 from cconv.models import Frozen, Model, Sequential, load_model
 
 DRAW = np.random.default_rng(11)
@@ -103,6 +114,47 @@ def test_weights_are_folded_anew_when_they_change():
             for array in (*layer.params.values(), *layer.state.values()):
                 array[...] = np.abs(array) + times / 8
         assert model.predict(x[:count]).tobytes() == model.freeze().predict(x[:count]).tobytes()
+
+
+AFFINE = {
+    "Conv2D": lambda: Conv2D(8, 3),
+    "pointwise": lambda: Conv2D(8, 1),
+    "DepthwiseConv2D": lambda: DepthwiseConv2D(3),
+    "SeparableConv2D": lambda: SeparableConv2D(8, 3),
+    "Conv2DTranspose": lambda: Conv2DTranspose(8, 3),
+    "Dense": lambda: Dense(8),
+}
+
+
+@pytest.mark.parametrize("kind", AFFINE)
+def test_recorded_folds_see_weights_that_are_set_in_any_way(kind):
+    """By name, from arrays that lie otherwise, in place, all at once, by training; and another epsilon."""
+    layers = [Input((9, 9, 8)), AFFINE[kind](), BatchNormalization(), Activation("relu")]
+    model = Sequential(layers, seed=0)
+    affine, normalization = model.layers[:2]
+    x = DRAW.normal(size=(30, 9, 9, 8)).astype(np.float32)
+
+    def check():
+        for n in (3, 3, 30, 1):
+            assert model.predict(x[:n]).tobytes() == model.freeze().predict(x[:n]).tobytes()
+
+    check()
+    for weights in (normalization.params, normalization.state, affine.params):
+        for name, array in weights.items():
+            wide = np.abs(DRAW.normal(size=(*array.shape[:-1], 2 * array.shape[-1]))).astype(np.float32)
+            weights[name] = wide[..., ::2]
+            check()
+            weights[name] = np.asfortranarray(wide[..., 1::2])
+            check()
+            weights[name][...] *= 2
+            check()
+    model.set_weights([array * 0.5 + 0.1 for array in model.get_weights()])
+    check()
+    normalization.epsilon = 0.5
+    check()
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, np.zeros_like(model.predict(x)))
+    check()
 
 
 def test_many_threads():
