@@ -271,11 +271,13 @@ class BuildKernels(build_ext):
             shared = ["-O1", "-g1", "-ffp-contract=off", "-fno-math-errno", "-fno-omit-frame-pointer"]
             shared += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
             link_flags = [*link_flags, f"-fsanitize={sanitizers}"]
-        elif not self.keeps_names and linux:
-            # No names of static functions in what is installed, and no tables to unwind C by, which throws
-            # nothing: a twentieth of its size. Builds in place keep both, for perf.
-            link_flags = [*link_flags, "-Wl,--strip-all"]
+        elif linux:
+            # No tables to unwind C by, which throws nothing, and no names of static functions in what is
+            # installed: a twentieth of its size. Builds in place keep the names, for perf; what is compiled is
+            # the same, so that a cache of compilers' results serves both.
             shared += ["-fno-asynchronous-unwind-tables", "-fno-plt"]
+            if not self.keeps_names:
+                link_flags = [*link_flags, "-Wl,--strip-all"]
         # Compiled once: modules are compiled side by side, and would write the same object.
         team = self.object_of(TEAM, [*shared, *compile_flags]) if linux and compile_flags else []
         for extension in self.extensions:

@@ -9,8 +9,11 @@ For the same reason NumPy's products of matrices, which twins and references tak
 always spin, and took four times the processor, and many times as long.
 """
 
+import ctypes
 import os
+import shutil
 import signal
+import sys
 from unittest import mock
 
 import pytest
@@ -19,6 +22,23 @@ import threadpoolctl
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 threadpoolctl.threadpool_limits(1, user_api="blas")  # a plugin may have imported NumPy before
+# Files of tests live in memory where that has room for them: a disk takes twice as long as the tests that damage
+# thousands of them.
+IN_MEMORY = "/dev/shm"
+ROOM = 4 << 30  # bytes; tests that are over leave none
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
+
+
+def _keep_memory():
+    """Have glibc keep the memory of large arrays: it gives it back at once, and gets it anew page by page."""
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "gnu_get_libc_version"):
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, 1 << 30)
+
+
+_keep_memory()
 # What was started in the background of a shell does not hear Ctrl-C, which tests of it send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,6 +47,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # worker is left alone with one of them: what one compiler does takes one processor.
 LONG = ["test_portability", "test_packaging", "test_instruction_sets", "test_guard_pages", "test_control"]
 PLACES = {name: place for place, name in enumerate(LONG)}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than processors: there is always a test that waits, for a disk or for a process it started."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return (len(affinity(0)) if affinity else os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items):
