@@ -1,12 +1,17 @@
 # What one does every day. PYTHON is that of the environment with `pip install -e '.[dev]'`.
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
-# Left out of `make quick`: guard pages, wheels, damaged files, processes that are started or killed, other machines,
-# more than one instruction set, whole networks, what scikit-learn checks.
-SLOW = guard_pages packaging build portability instruction_sets control determinism notebooks experiments thread_limits \
-       files_fuzz files_attacks files_inputs files_memory fork application_graphs applications array_kinds checkpoints \
-       clusters crew datasets distributed estimators estimators_formats estimators_graphs estimators_tools formats lacking \
-       peer_applications random_networks release report_browser resuming stored_images
+# Left out of `make quick`: guard pages, wheels, damaged files, files of other frameworks, processes that are started
+# or killed, other machines, more than one instruction set, whole networks, pages and scripts, what scikit-learn
+# checks, sums of millions.
+SLOW = application_graphs applications array_kinds background benchmarks build checkpoints cli cli_predict \
+       clusters control crew datasets determinism distributed estimators estimators_formats \
+       estimators_graphs estimators_tools experiments explaining files_attacks files_fuzz files_inputs \
+       files_memory files_saving fork formats guard_pages instruction_sets io_onnx keras_attacks keras_files \
+       kernels_sums lacking many_threads notebooks onnx_round_trip onnx_saving packaging pages \
+       peer_applications plotting portability random_networks readme reentry release report report_browser \
+       report_graphs resuming scratch_classifier sources_stored stored_images stores subinterpreters \
+       thread_limits torch_attacks torch_networks
 
 .DEFAULT_GOAL := help
 .PHONY: help env build test quick lint bench docs pages clean
@@ -24,7 +29,7 @@ build:  ## Compile the kernels in place
 test:  ## Every test, as in the README
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
-quick:  ## Tests of two minutes: fewer cases, one instruction set
+quick:  ## Tests of a minute and a half: fewer cases, one instruction set
 	CCONV_TEST_EXAMPLES=15 CCONV_TEST_NETWORKS=20 $(PYTHON) -m pytest -n auto --dist worksteal $(SLOW:%=--ignore=tests/test_%.py)
 
 lint:  ## Style, types, stubs
