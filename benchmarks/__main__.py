@@ -4,6 +4,7 @@ TEXT = """\
 python -m benchmarks.models    training steps and predictions of whole networks, beside other frameworks
 python -m benchmarks.graphs    the same of networks with branches: residual, dense, U-shaped
 python -m benchmarks.layers    single layers, in per cent of the machine's limits; errors
+python -m benchmarks.shapes    convolutions of shapes that no kernel was made for, beside PyTorch
 python -m benchmarks.scaling   how time depends on threads, batch, image area and channels
 python -m benchmarks.scaling_model   what a training takes on up to 1,024 ranks, by a model checked here
 python -m benchmarks.memory    peak resident memory of training, beside PyTorch

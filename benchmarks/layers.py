@@ -6,6 +6,7 @@ Memory is that of a plan: no fresh page is touched. Errors are the largest diffe
 float64 result, over the largest result.
 """
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from benchmarks.machine import cores
 from benchmarks.peers import BOTH, PEERS
+from benchmarks.peers.data import geometry_of
 from benchmarks.pool import PeerError, Pool, limits, spread
 from benchmarks.results import Results, limits_line, parser, pythons
 
@@ -76,20 +78,23 @@ def conv_task(title: str) -> dict[str, Any]:
 
 
 def _outputs(task: dict[str, Any]) -> int:
-    edge = 0 if task["padding"] == "same" else task["size"] - 1
-    return task["n"] * (task["h"] - edge) * (task["w"] - edge) * task["filters"]
+    return task["n"] * math.prod(outputs for *_, outputs in geometry_of(task)) * task["filters"]
+
+
+def _weights(task: dict[str, Any]) -> int:
+    return math.prod(size for size, *_ in geometry_of(task)) * task["c"] // task["groups"] * task["filters"]
 
 
 def flops_of(task: dict[str, Any]) -> int:
     """Return the flops of one pass; padding counts as work, as the field counts it."""
-    return 2 * _outputs(task) * task["size"] ** 2 * task["c"] // task["groups"]
+    return 2 * _outputs(task) * _weights(task) // task["filters"]
 
 
 def traffic_of(title: str, mode: str, dtype: str) -> int:
     """Return the bytes that memory moves in one pass: what is written counts twice, as it is read first."""
     task = conv_task(title)
-    kernel = task["size"] ** 2 * task["c"] // task["groups"] * task["filters"]
-    items = {"x": task["n"] * task["h"] * task["w"] * task["c"], "y": _outputs(task), "kernel": kernel}
+    pixels = task["n"] * task["h"] * task["w"]
+    items = {"x": pixels * task["c"], "y": _outputs(task), "kernel": _weights(task)}
     written = {"forward": "y", "input_gradient": "x", "weight_gradient": "kernel"}[mode]
     return (sum(items.values()) + items[written]) * np.dtype(dtype).itemsize
 

@@ -6,6 +6,7 @@ reached are those of benchmarks/aims.py.
 
 import argparse
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.peers import PEERS
 from benchmarks.pool import ROOT
 from benchmarks.results import FOLDER
+from benchmarks.shapes import MODES, ratio_of
 from benchmarks.tables import absent, limits_of, milliseconds, preface, settings, table
 
 KINDS = {
@@ -219,6 +221,31 @@ def layers(results: dict[str, Any], images: Path) -> list[str]:
         ]
         lines += _errors(by_table["errors"])
     return lines
+
+
+def shapes(results: dict[str, Any], images: Path) -> list[str]:
+    """Return the chapter of shapes that nobody tuned."""
+    rows = results["rows"]
+    lines = ["## Shapes that no kernel was made for", "", *preface(results), limits_of(rows), ""]
+    lines += [
+        "Times as fast as PyTorch in its better layout, and in brackets cconv's per cent of the FMA peak, "
+        "counting the flops of the direct sum. *Backward* is both gradients together.",
+        "",
+    ]
+    body = []
+    for row in rows:
+        cells = []
+        for mode in MODES:
+            ratio = ratio_of(row["figures"], mode)
+            share = row["figures"]["cconv"][mode]["of_peak"] if ratio else 0
+            cells.append(f"{ratio:.2f} ({share:.0%})" if ratio else "–")
+        body.append([row["shape"], *cells])
+    ratios = [ratio_of(row["figures"], mode) or 0 for row in rows for mode in MODES]
+    found = [ratio for ratio in ratios if ratio]
+    behind = sum(ratio < 1 for ratio in found)
+    lines += table(["convolution", *(mode.replace("_", " ") for mode in MODES)], body)
+    median = statistics.median(found) if found else 0
+    return [*lines, f"Median {median:.2f}; {behind} of {len(found)} passes are slower than PyTorch's.", ""]
 
 
 def scaling(results: dict[str, Any], images: Path) -> list[str]:
@@ -437,8 +464,14 @@ def main() -> None:
     given = arguments.parse_args()
     images = given.docs / "images"
     images.mkdir(parents=True, exist_ok=True)
-    chapters = {"models": models, "graphs": graphs, "layers": layers, "scaling": scaling, "memory": memory}
-    chapters |= {"sources": sources, "startup": startup, "compilers": compilers}
+    chapters = {"models": models, "graphs": graphs, "layers": layers, "shapes": shapes}
+    chapters |= {
+        "scaling": scaling,
+        "memory": memory,
+        "sources": sources,
+        "startup": startup,
+        "compilers": compilers,
+    }
     lines, results = [HEAD], {}
     for name, chapter in chapters.items():
         path = given.results / f"{name}.json"

@@ -22,8 +22,8 @@ import threadpoolctl
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 threadpoolctl.threadpool_limits(1, user_api="blas")  # a plugin may have imported NumPy before
-# Files of tests live in memory where that has room for them: a disk takes twice as long as the tests that damage
-# thousands of them.
+# Files of tests live in memory where that has room for them: to write thousands that are damaged to a disk
+# takes twice as long as the tests themselves.
 IN_MEMORY = "/dev/shm"
 ROOM = 4 << 30  # bytes; tests that are over leave none
 if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aims, graphs, models
+from benchmarks import aims, graphs, layers, models, report, shapes
 from benchmarks.networks import NETWORKS, Graph
+from benchmarks.peers.data import conv_arrays, geometry_of
 from benchmarks.pool import PeerError, Pool
-from cconv import applications
+from cconv import Conv2D, applications
 from cconv.applications.frame import without_weights
 from cconv.models import summary
 
@@ -77,3 +78,37 @@ def test_who_is_not_in_turn_is_stopped(awake):
             process.ask("turn", mode="nothing", seconds=0, least=1)
         assert comes_to("S" if awake else "T")
         assert len(process.ask("turn", mode="predict", seconds=0, least=2)) == 2
+
+
+def test_shapes_are_those_of_the_layers():
+    drawn = shapes.drawn(20, 3)
+    assert drawn == shapes.drawn(20, 3) != shapes.drawn(20, 4)
+    assert len({shape.title for shape in shapes.SHAPES}) == len(shapes.SHAPES)
+    for task in [
+        *(shape.task() for shape in [*shapes.SHAPES, *drawn]),
+        *map(layers.conv_task, layers.SHAPES),
+    ]:
+        size, strides, dilation, pads, outputs = zip(*geometry_of(task), strict=True)
+        layer = Conv2D(*(task["filters"], size, strides, pads), dilation_rate=dilation, groups=task["groups"])
+        shape = layer.compute_output_shape((None, task["h"], task["w"], task["c"]))
+        assert shape[-3:] == (*outputs, task["filters"])
+    x, kernel, dy = conv_arrays(layers.conv_task("(128,14,14,6) → 16, 5×5") | {"size": (5, 3)}, "float32")
+    assert (x.shape, kernel.shape, dy.shape) == ((128, 14, 14, 6), (5, 3, 6, 16), (128, 10, 12, 16))
+
+
+def test_a_shape_is_beside_the_better_layout():
+    def passes(*seconds):
+        return {
+            mode: {"median": each, "of_peak": 0.5} for mode, each in zip(shapes.MODES, seconds, strict=False)
+        }
+
+    figures = {"cconv": passes(2.0, 1.0), "torch": passes(3.0, 4.0), "torch-last": passes(5.0, 0.5)}
+    assert [shapes.ratio_of(figures, mode) for mode in shapes.MODES] == [1.5, 0.5, None, None]
+    rows = [{"shape": "one", "threads": 2, "dtype": "float32", "figures": figures}]
+    limit = {"median": 1e9, "low": 1e9, "best": 1e9}
+    rows[0]["limits"] = {"fma": limit, "triad": limit}
+    facts = {"cores": 2, "cpu": "any", "system": "any", "python": "3"}
+    results = {"rows": rows, "machine": facts, "versions": {}, "date": "2026-12-01", "quick": False}
+    page = "\n".join(report.shapes(results | {"missing": {}, "failures": []}, Path()))
+    assert "| one | 1.50 (50%) | 0.50 (50%) | – | – |" in page
+    assert "Median 1.00; 1 of 2 passes are slower than PyTorch's." in page

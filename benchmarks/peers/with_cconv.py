@@ -7,7 +7,7 @@ import numpy as np
 
 import cconv
 from benchmarks import networks
-from benchmarks.peers.data import aligned, batch_of, conv_arrays
+from benchmarks.peers.data import aligned, batch_of, conv_arrays, geometry_of
 from cconv import _kernels, layers, ops
 from cconv.engine.memory import Arena, PlanRun
 from cconv.geometry.shapes import resolve_window
@@ -107,13 +107,13 @@ def _convolution(task, run):
     choice = {} if task["algorithm"] == "auto" else {"algorithm": task["algorithm"]}
     if task["algorithm"] not in algorithms():
         raise NotImplementedError(f"this cconv has no algorithm {task['algorithm']!r}")
+    size, strides, dilation, pads, _ = zip(*geometry_of(task), strict=True)
+    window = {"strides": strides, "padding": pads, "dilation_rate": dilation}
     if task["groups"] == task["c"] == task["filters"] > 1:
-        layer: Any = layers.DepthwiseConv2D(task["size"], padding=task["padding"])
-        kernel = kernel.reshape(task["size"], task["size"], task["c"], 1)
+        layer: Any = layers.DepthwiseConv2D(size, **window)
+        kernel = kernel.reshape(*size, task["c"], 1)
     else:
-        layer = layers.Conv2D(
-            task["filters"], task["size"], padding=task["padding"], groups=task["groups"], **choice
-        )
+        layer = layers.Conv2D(task["filters"], size, groups=task["groups"], **window, **choice)
     layer.build(x.shape[1:], dtype=np.dtype(_dtype))
     layer.params["kernel"] = kernel
 
@@ -124,11 +124,12 @@ def _convolution(task, run):
 
         return once
 
-    return {
+    steps = {
         "forward": entered(lambda: layer._affine(x, False, run)),
         "input_gradient": entered(lambda: layer._input_gradient(dy, run)),
         "weight_gradient": entered(lambda: layer._weight_gradient(dy, x, run)[0]),
     }
+    return steps | {"backward": lambda: [steps[name]() for name in ("weight_gradient", "input_gradient")]}
 
 
 def conv(task):
@@ -136,11 +137,11 @@ def conv(task):
 
 
 def results(task):
-    """Return the three results as (n, oh, ow, f), (n, h, w, c) and (size, size, c // groups, f)."""
-    size, inner = task["size"], task["c"] // task["groups"]
-    steps = conv(task)
-    made = {name: np.array(step()) for name, step in steps.items()}
-    made["weight_gradient"] = made["weight_gradient"].reshape(size, size, inner, task["filters"])
+    """Return the three results as (n, oh, ow, f), (n, h, w, c) and (kh, kw, c // groups, f)."""
+    (height, *_), (width, *_) = geometry_of(task)
+    made = {name: np.array(step()) for name, step in conv(task).items() if name != "backward"}
+    kernel = height, width, task["c"] // task["groups"], task["filters"]
+    made["weight_gradient"] = made["weight_gradient"].reshape(kernel)
     return made
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import networks
-from benchmarks.peers.data import batch_of, conv_arrays
+from benchmarks.peers.data import batch_of, conv_arrays, geometry_of
 
 _dtype, _format, _compile = "float32", torch.contiguous_format, False
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -96,26 +96,27 @@ def network(task):
 
 
 def _passes(task, x, kernel, dy):
-    size, same = task["size"], task["padding"] == "same"
-    padding, (height, width) = [size // 2 if same else 0] * 2, x.shape[2:]
-    before = 0
-    if same and size % 2 == 0:
+    _, strides, dilation, ((top, bottom), (left, right)), _ = map(list, zip(*geometry_of(task), strict=True))
+    padding, (height, width) = [top, left], x.shape[2:]
+    if (top, left) != (bottom, right):
         # One zero more behind than in front, which the gradients cannot be told: put there beforehand.
-        before, padding = (size - 1) // 2, [0, 0]
-        x = functional.pad(x, (before, size // 2) * 2).contiguous(memory_format=_format)
-    geometry = [1, 1], padding, [1, 1], False, [0, 0], task["groups"]
+        padding = [0, 0]
+        x = functional.pad(x, (left, right, top, bottom)).contiguous(memory_format=_format)
+    geometry = strides, padding, dilation, False, [0, 0], task["groups"]
+    before = top - padding[0], left - padding[1]
 
     def backward(*mask):
         return torch.ops.aten.convolution_backward(dy, x, kernel, None, *geometry, mask)
 
     def input_gradient():
         dx = backward(True, False, False)[0]
-        return dx[:, :, before : before + height, before : before + width]
+        return dx[:, :, before[0] : before[0] + height, before[1] : before[1] + width]
 
     return {
-        "forward": lambda: functional.conv2d(x, kernel, None, 1, padding, 1, task["groups"]),
+        "forward": lambda: functional.conv2d(x, kernel, None, strides, padding, dilation, task["groups"]),
         "input_gradient": input_gradient,
         "weight_gradient": lambda: backward(False, True, False)[1],
+        "backward": lambda: backward(True, True, False),
     }
 
 
@@ -136,7 +137,7 @@ def conv(task):
 
 
 def results(task):
-    """Return the three results as (n, oh, ow, f), (n, h, w, c) and (size, size, c // groups, f)."""
-    made = {name: step().numpy() for name, step in conv(task).items()}
+    """Return the three results as (n, oh, ow, f), (n, h, w, c) and (kh, kw, c // groups, f)."""
+    made = {name: step().numpy() for name, step in conv(task).items() if name != "backward"}
     axes = {"weight_gradient": (2, 3, 1, 0)}
     return {name: np.ascontiguousarray(a.transpose(axes.get(name, (0, 2, 3, 1)))) for name, a in made.items()}
