@@ -26,6 +26,7 @@ from benchmarks.layers import PASSES
 from benchmarks.networks import NETWORKS
 from benchmarks.peers import PEERS
 from benchmarks.pool import ROOT
+from benchmarks.report_steps import steps
 from benchmarks.results import FOLDER
 from benchmarks.tables import absent, limits_of, milliseconds, preface, settings, table
 
@@ -438,7 +439,7 @@ def main() -> None:
     images = given.docs / "images"
     images.mkdir(parents=True, exist_ok=True)
     chapters = {"models": models, "graphs": graphs, "layers": layers, "scaling": scaling, "memory": memory}
-    chapters |= {"sources": sources, "startup": startup, "compilers": compilers}
+    chapters |= {"steps": steps} | {"sources": sources, "startup": startup, "compilers": compilers}
     lines, results = [HEAD], {}
     for name, chapter in chapters.items():
         path = given.results / f"{name}.json"
