@@ -123,6 +123,11 @@ def kept(path: Path | None, chosen: list[Task]) -> list[dict[str, Any]]:
     ]
 
 
+def place_of(row: dict[str, Any]) -> int:
+    """Return the place of a row's task among all."""
+    return [task[:2] for task in TASKS].index((row["network"], row["batch"]))
+
+
 def main() -> None:
     arguments = parser("steps", __doc__.splitlines()[0])
     arguments.add_argument(
@@ -148,6 +153,7 @@ def main() -> None:
         for task in chosen:
             _measure(pool, results, task, given.threads, timing)
             pool.close(but=["machine"])  # large networks do not fit beside one another
+        results.data["rows"].sort(key=place_of)
         results.finish()
 
 
