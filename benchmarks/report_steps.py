@@ -16,8 +16,8 @@ STEPS = [
     "In the bars the dotted line is the floor; what lies to its right is lost to it. A bar may end before "
     "it: Winograd's algorithm needs fewer products than are counted, and caches give what was written "
     "just now faster than memory. *Depthwise* has the 1×1 convolutions in it that are computed in the "
-    "same sweep. *Python* is what a step takes longer than its kernels, *loss, optimizer* has its own "
-    "Python in it.",
+    "same sweep. *Python* is what no call of a kernel takes of a step, *loss, optimizer* has its own Python "
+    "in it. Kernels are timed in turns of their own; here they fill what the whole takes.",
     "",
     "In the rooflines the rising line is the triad, the level one the FMA peak. Each mark is a step, the "
     "larger the more of the time it takes; the two that take most are numbered and named, those that take "
@@ -27,7 +27,7 @@ STEPS = [
     "its height over that of the line is its share of the triad. What is slower than the lowest rate "
     "stands at the lower edge; these steps take microseconds.",
 ]
-THREADS = (2, 4, 8, 16, 32)  # that the model is told for
+THREADS = (2, 8, 32)  # that the model is told for
 WAITS = {
     "python": "Python and what one thread does alone",
     "tasks": "tasks",
@@ -56,6 +56,8 @@ def _model_said(team: thread_model.Team) -> str:
 def _more_threads(rows: list[dict[str, Any]], team: thread_model.Team) -> list[str]:
     """Return the table of what more threads would bring."""
     body = []
+    of = {network: [row["batch"] for row in rows if row["network"] == network] for network in NETWORKS}
+    rows = [row for row in rows if row["batch"] == max(of[row["network"]])]
     for row in rows:
         cuts, python = thread_model.cuts_of(row)
         shares = {n: thread_model.share(cuts, python, n, team) for n in (1, *THREADS)}

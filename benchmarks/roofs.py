@@ -72,14 +72,14 @@ def floor_of(row: dict[str, Any]) -> float:
 def times_of(row: dict[str, Any]) -> dict[str, float]:
     """Return the seconds of a network's step by kind, Python between the kernels the last.
 
-    Kernels are timed in other turns: if all of them take longer than the whole, each is less by its share.
+    Kernels are timed in turns of their own: what they take there is scaled to what is left here.
     """
-    whole, passes = whole_of(row), passes_of(row)
-    scale = min(1.0, whole / sum(step.seconds for _, step in passes))
+    passes = passes_of(row)
+    scale = (whole_of(row) - row["python"]) / sum(step.seconds for _, step in passes)
     found = dict.fromkeys(LOOKS, 0.0)
     for kind, step in passes:
         found[kind] += scale * step.seconds
-    return found | {"python": max(whole - sum(found.values()), 0.0)}
+    return found | {"python": row["python"]}
 
 
 def _point(step: Pass) -> tuple[float, float]:

@@ -71,7 +71,7 @@ def over_rounds(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     ]
 
 
-def _inside(process: Process, mode: str, seconds: float) -> list[dict[str, Any]]:
+def _inside(process: Process, mode: str, seconds: float) -> dict[str, Any]:
     return process.ask("details", mode=mode, seconds=seconds, least=2)
 
 
@@ -84,7 +84,7 @@ def _measure(pool: Pool, results: Results, chosen: Task, threads: int, timing: t
     single = pool.open(["cconv-steps"], 1, "float32", task) if threads > 1 else {}
     times: dict[tuple[str, str], list[float]] = {}
     alone: dict[tuple[str, str], list[float]] = {}
-    inside: dict[str, list[list[dict[str, Any]]]] = {mode: [] for mode in modes}
+    inside: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
     begin = time.monotonic()
     for turn in range(rounds):
         if turn >= FEWEST and time.monotonic() - begin > LONG:
@@ -98,13 +98,15 @@ def _measure(pool: Pool, results: Results, chosen: Task, threads: int, timing: t
     found = limits(times, opened["machine"][1]["work"])
     print(f"  {limits_line(found)}")
     for mode in modes:
-        steps = over_rounds(inside[mode])
-        cut = _inside(counting["cconv-tasks"][0], mode, seconds) if counting else []
+        steps = over_rounds([turn["steps"] for turn in inside[mode]])
+        python = median(turn["python"] for turn in inside[mode])
+        cut = _inside(counting["cconv-tasks"][0], mode, seconds)["steps"] if counting else []
         whole = {str(threads): spread(times["cconv-steps", mode])}
         if ("cconv-steps", mode) in alone:
             whole["1"] = spread(alone["cconv-steps", mode])
         row = {"network": network, "batch": batch, "mode": mode, "kind": kind, "threads": threads}
-        results.add(**row, dtype="float32", limits=found, whole=whole, steps=columns(steps, cut))
+        parts = {"python": rounded(python), "steps": columns(steps, cut)}
+        results.add(**row, dtype="float32", limits=found, whole=whole, **parts)
         found_in = sum(step["seconds"] for step in steps)
         shown = (
             f"{whole[str(threads)]['median'] * 1e3:.3f} ms, {found_in * 1e3:.3f} of it in {len(steps)} steps"

@@ -34,7 +34,9 @@ def noted(monkeypatch):
 @pytest.mark.parametrize("mode", ["train", "predict"])
 def test_every_product_of_a_network_is_in_a_step(noted, name, mode):
     noted(name, 2, [mode])
-    found = steps_inside.details(mode, 0.0, 2)
+    inside = steps_inside.details(mode, 0.0, 2)
+    found = inside["steps"]
+    assert 0 <= inside["python"] < 10
     assert sum(step["flops"] for step in found) == NETWORKS[name].flops(2, mode == "train")
     assert all(step["seconds"] > 0 and step["calls"] and step["nbytes"] > 0 for step in found)
     directions = {step["direction"] for step in found}
@@ -61,7 +63,7 @@ def test_a_step_that_was_watched_goes_on_as_before(noted):
 
 def test_bytes_of_a_kernel_are_those_of_its_arrays(noted):
     noted("lenet5", 2, ["predict"])
-    by_name = {step["name"]: step for step in steps_inside.details("predict", 0.0, 2)}
+    by_name = {step["name"]: step for step in steps_inside.details("predict", 0.0, 2)["steps"]}
     assert by_name["dense"]["nbytes"] == 4 * (2 * (400 + 120) + 400 * 120 + 120)
     assert by_name["dense"]["kind"] == "dense"
     assert by_name["conv2d_1"]["kind"] == "3×3"
@@ -76,7 +78,7 @@ def test_tasks_are_counted_on_one_thread():
         opened = pool.open(["cconv-tasks"], 1, "float32", task_of("lenet5", 64, ["predict"]))
         if "cconv-tasks" not in opened:
             pytest.skip("; ".join([*pool.missing.values(), *pool.failures]))
-        found = opened["cconv-tasks"][0].ask("details", mode="predict", seconds=0.0, least=2)
+        found = opened["cconv-tasks"][0].ask("details", mode="predict", seconds=0.0, least=2)["steps"]
     assert any(step["regions"] for step in found)
     for step in found:
         loops = step["tasks"]
@@ -137,6 +139,7 @@ def found():
     row = {"network": "lenet5", "batch": 128, "kind": "users", "threads": 2, "dtype": "float32"}
     row["limits"] = {"fma": rates | {"median": 1e11}, "triad": rates | {"median": 2e10}}
     row["whole"] = {"2": {"median": 1e-4}, "1": {"median": 1.7e-4}}
+    row["python"] = 2e-5
     row["steps"] = steps.columns([of, pool], cut)
     return {
         "date": "2026-01-02",
@@ -154,7 +157,8 @@ def test_floors_and_shares(found):
     row = found["rows"][0]
     assert roofs.floor_of(row) == pytest.approx(2e6 / 1e11 + 8e5 / 2e10)
     times = roofs.times_of(row)
-    assert times["python"] == pytest.approx(2e-5)
+    assert times["python"] == 2e-5
+    assert times["3×3"] == times["other"] == pytest.approx(4e-5)
     assert sum(times.values()) == pytest.approx(roofs.whole_of(row))
     cuts, python = thread_model.cuts_of(row)
     assert python == pytest.approx(2e-5)

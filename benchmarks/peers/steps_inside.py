@@ -1,7 +1,6 @@
 """The kernel calls of recorded predictions and training steps, each timed and put down to its step."""
 
 import ctypes
-import itertools
 import statistics
 import time
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from cconv.layers.transposed import TransposedConvolution
 from cconv.models import predicting
 from cconv.models.explaining import Pass, pass_of
 
+TRIALS = 1000  # of what watching a call takes
 RECORDED = 5  # batches, after which one has been recorded
 MOST_LOOPS = 1 << 12
 PAIR = 2 * 8192  # elements of two tasks of an element-by-element kernel
@@ -152,7 +152,7 @@ def kind_of(layers):
 
 
 def details(mode, seconds, least):
-    """Return the passes of the steps of a mode: what each is, its seconds, and its loops if counted."""
+    """Return what each step of a mode is, its seconds, its loops if counted; and Python's seconds between."""
     model, batch, step = _modes[mode]
     for _ in range(RECORDED):
         step()
@@ -162,12 +162,28 @@ def details(mode, seconds, least):
     else:
         raise RuntimeError(f"{model.name}: a step of {mode} is not only kernel calls")
     with _watched(plan, model if mode == "train" else None) as watches:
+        whole: list[float] = []
         end = time.perf_counter() + seconds
-        for done in itertools.count():
-            if done >= least and time.perf_counter() > end:
-                break
+        while len(whole) < least or time.perf_counter() < end:
+            start = time.perf_counter()
             step()
-    return [_described(plan, key, found, batch) for key, found in watches.items()]
+            whole.append(time.perf_counter() - start)
+    return {
+        "steps": [_described(plan, key, found, batch) for key, found in watches.items()],
+        "python": _between(whole, [watch for found in watches.values() for watch in found]),
+    }
+
+
+def _between(whole, watches):
+    """Return the seconds of a step that are in no call, without those that watching takes."""
+    taken = zip(*(watch.seconds for watch in watches), strict=True)
+    between = [all_of_it - sum(calls) for all_of_it, calls in zip(whole, taken, strict=True)]
+    nothing = _Watch(lambda: None)
+    start = time.perf_counter()
+    for _ in range(TRIALS):
+        nothing()
+    each = (time.perf_counter() - start - sum(nothing.seconds)) / TRIALS
+    return max(statistics.median(between) - each * len(watches), 0.0)
 
 
 @contextmanager
