@@ -100,7 +100,7 @@ def _roofs(rows: list[dict[str, Any]], images: Path) -> list[str]:
 def steps(results: dict[str, Any], images: Path) -> list[str]:
     """Return the chapter of single steps."""
     rows, team = results["rows"], thread_model.Team.of(**results["team"])
-    lines = ["## Step by step", "", *preface(results), limits_of(rows), ""]
+    lines = ["## Step by step", "", *preface(results), limits_of(rows), "", results["note"], ""]
     lines += [*STEPS, "", *_roofs(rows, images)]
     cut = [row for row in rows if "tasks" in row["steps"] and {"1", "2"} <= row["whole"].keys()]
     if cut:

@@ -140,6 +140,7 @@ def main() -> None:
     arguments.add_argument(
         "--add", action="store_true", help="keep the rows of the file that are not measured anew"
     )
+    arguments.add_argument("--note", default="", help="what the page is to say of this measurement")
     given = arguments.parse_args()
     timing = (2, 0.05) if given.quick else (3, 0.15)
     chosen = [
@@ -149,6 +150,7 @@ def main() -> None:
     ]
     with Pool(["machine", "cconv-steps", "cconv-tasks"], pythons(given, arguments)) as pool:
         results = Results("steps", given, pool)
+        results.data["note"] = given.note
         results.data["team"] = team_of(pool, *timing)
         print(", ".join(f"{name} {value * 1e6:.2f} µs" for name, value in results.data["team"].items()))
         results.data["rows"] = kept(results.path, chosen) if given.add else []

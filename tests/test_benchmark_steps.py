@@ -148,6 +148,7 @@ def found():
         "versions": {},
         "missing": {},
         "failures": [],
+        "note": "While it rained.",
         "team": {"handoff": 1e-7, "team": 1e-6},
         "rows": [row | {"mode": "train"}, row | {"mode": "predict"}],
     }
@@ -187,6 +188,7 @@ def test_the_chapter_names_its_pictures(found, tmp_path, monkeypatch):
         assert (tmp_path / name).stat().st_size > 5000
     assert "| LeNet-5, 128 | train |" in text
     assert "1.70×" in text  # measured
+    assert "While it rained." in text
     monkeypatch.setattr(report_steps, "_roofs", lambda *_: [])
     without = found | {"rows": [row | {"whole": {"2": row["whole"]["2"]}} for row in found["rows"]]}
     assert "by a model" not in "\n".join(report_steps.steps(without, tmp_path))

@@ -93,7 +93,9 @@ class _Watched(Step):
         start = time.perf_counter()
         y = self.step.forward(x, run)
         self.forth.append(time.perf_counter() - start)
-        self.moves = not any([np.may_share_memory(each, y) for each in each_of(x)])
+        # A growing concatenation returns a view of its first input and of what it has written behind that.
+        shared = [np.may_share_memory(each, y) for each in each_of(x)]
+        self.moves = isinstance(self.step, GrowingStep) or not any(shared)
         return y
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
