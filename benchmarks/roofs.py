@@ -69,16 +69,16 @@ def floor_of(row: dict[str, Any]) -> float:
     return sum(step.floor(limits_of(row)) for _, step in passes_of(row))
 
 
-def times_of(row: dict[str, Any]) -> dict[str, float]:
-    """Return the seconds of a network's step by kind, Python between the kernels the last.
+def scale_of(row: dict[str, Any]) -> float:
+    """Return what makes the kernels, timed in turns of their own, fill what Python leaves of the whole."""
+    return (whole_of(row) - row["python"]) / sum(row["steps"]["seconds"])
 
-    Kernels are timed in turns of their own: what they take there is scaled to what is left here.
-    """
-    passes = passes_of(row)
-    scale = (whole_of(row) - row["python"]) / sum(step.seconds for _, step in passes)
+
+def times_of(row: dict[str, Any]) -> dict[str, float]:
+    """Return the seconds of a network's step by kind, Python between the kernels the last."""
     found = dict.fromkeys(LOOKS, 0.0)
-    for kind, step in passes:
-        found[kind] += scale * step.seconds
+    for kind, step in passes_of(row):
+        found[kind] += scale_of(row) * step.seconds
     return found | {"python": row["python"]}
 
 
@@ -94,7 +94,7 @@ def _ceilings(axis: Any, limits: Limits) -> None:
     knee, (left, right) = peak / slope, INTENSITIES
     axis.plot([left, knee, right], [left * slope, peak, peak], color=INK, linewidth=1)
     said = {"fontsize": 8, "color": INK, "rotation_mode": "anchor"}
-    axis.text(right / 1.1, peak * 1.15, f"{peak:.0f} GFLOP/s", ha="right", **said)
+    axis.text(knee / 1.2, peak, f"{peak:.0f} GFLOP/s", ha="right", va="center", **said)
     along = {"rotation": math.degrees(math.atan(slope)), "transform_rotates_text": True}
     axis.text(0.5, 0.5 * slope / 1.25, f"{slope:.0f} GB/s", va="top", **along, **said)
 
@@ -104,20 +104,21 @@ def _name_steps(axis: Any, row: dict[str, Any]) -> None:
     whole, steps = whole_of(row), [step for _, step in shown_of(row)]
     for number, step in enumerate(sorted(steps, key=lambda step: -step.seconds)[:NAMED], start=1):
         x, y = _point(step)
+        side = -1 if number == 1 else 1  # of the mark: two that lie close keep their numbers apart
         axis.annotate(
-            *(str(number), (x, y), (0, 4 + 0.5 * math.sqrt(_size(step, whole)))),
+            *(str(number), (x, y), (side * (2 + 0.5 * math.sqrt(_size(step, whole))), 3)),
             textcoords="offset points",
-            ha="center",
+            ha="right" if side < 0 else "left",
             fontsize=8,
             weight="bold",
             color=INK,
             path_effects=[withStroke(linewidth=2, foreground="white")],
             zorder=4,
         )
-        back = ", backward" if step.direction == "backward" else ""
-        said = f"{number}  {step.layers}{back}: {step.seconds / whole:.0%}"
+        back = " back" if step.direction == "backward" else ""
+        said = f"{number}  {step.layers}{back}: {scale_of(row) * step.seconds / whole:.0%}"
         place = (0.99, 0.17 - 0.12 * (number - 1))
-        axis.text(*place, said, transform=axis.transAxes, ha="right", fontsize=8, color=INK, zorder=4)
+        axis.text(*place, said, transform=axis.transAxes, ha="right", fontsize=7.5, color=INK, zorder=4)
 
 
 def _size(step: Pass, whole: float) -> float:
@@ -155,7 +156,7 @@ def _roof(axis: Any, row: dict[str, Any]) -> list[str]:
 def _roofs_of(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the rooflines of one network, below each other."""
     with plt.style.context(NARROW):
-        size = (3.25, 0.95 + 2.1 * len(rows))
+        size = (2.8, 0.95 + 2.1 * len(rows))
         figure, axes = plt.subplots(len(rows), 1, figsize=size, sharex=True, sharey=True, squeeze=False)
         kinds = [kind for axis, row in zip(axes[:, 0], rows, strict=True) for kind in _roof(axis, row)]
         last = axes[-1, 0]
