@@ -21,7 +21,8 @@ STEPS = [
     "",
     "In the rooflines the rising line is the triad, the level one the FMA peak. Each mark is a step, the "
     "larger the more of the time it takes; the two that take most are numbered and named (*back*: the "
-    f"backward pass), those that take less than {roofs.LEAST:.1%} are left out. Convolutions above the level line are computed by Winograd's "
+    f"backward pass), those that take less than {roofs.LEAST:.1%} are left out. "
+    "Convolutions above the level line are computed by Winograd's "
     "algorithm, marks above the rising line read caches. What has no products (pooling, normalisation, "
     "sums, the optimizer) counts as one operation for each four bytes that move, and so stands at 0.25: "
     "its height over that of the line is its share of the triad. What is slower than the lowest rate "
