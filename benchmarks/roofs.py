@@ -156,7 +156,7 @@ def _roof(axis: Any, row: dict[str, Any]) -> list[str]:
 def _roofs_of(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the rooflines of one network, below each other."""
     with plt.style.context(NARROW):
-        size = (2.8, 0.95 + 2.1 * len(rows))
+        size = (2.72, 0.95 + 2.1 * len(rows))
         figure, axes = plt.subplots(len(rows), 1, figsize=size, sharex=True, sharey=True, squeeze=False)
         kinds = [kind for axis, row in zip(axes[:, 0], rows, strict=True) for kind in _roof(axis, row)]
         last = axes[-1, 0]
