@@ -7,6 +7,7 @@ python -m benchmarks.layers    single layers, in per cent of the machine's limit
 python -m benchmarks.shapes    convolutions of shapes that no kernel was made for, beside PyTorch
 python -m benchmarks.scaling   how time depends on threads, batch, image area and channels
 python -m benchmarks.scaling_model   what a training takes on up to 1,024 ranks, by a model checked here
+python -m benchmarks.steps     each step of cconv's networks beside its floor; more threads, by a model
 python -m benchmarks.memory    peak resident memory of training, beside PyTorch
 python -m benchmarks.sources   arrays, files and objects that make batches, as what `fit` is given
 python -m benchmarks.startup   time to import, beside other frameworks

@@ -1,5 +1,7 @@
 /* What this machine can do at most: multiply-adds that stay in registers, and a triad through memory.
  * Compiled on the machine for the machine by machine.py. */
+#include <omp.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #if defined(__AVX512F__)
@@ -40,6 +42,22 @@ PEAK(fma_float64, double)
 
 /* Flops of one round on one thread, by the size of an item. */
 long round_flops(size_t itemsize) { return 12L * 2L * (long)(VECTOR_BYTES / itemsize); }
+
+/* Two threads give a word of memory back and forth, `times` times each. */
+void handoff(long times)
+{
+    atomic_long turn = 0;
+#pragma omp parallel num_threads(2)
+    {
+        const long own = omp_get_thread_num();
+        /* A team of one has nobody to wait for. */
+        for (long i = 0; i < times && omp_get_num_threads() == 2; i++) {
+            while (atomic_load_explicit(&turn, memory_order_acquire) != own)
+                ;
+            atomic_store_explicit(&turn, 1 - own, memory_order_release);
+        }
+    }
+}
 
 /* a, b, c (n): McCalpin's triad. */
 void triad(double *restrict a, const double *restrict b, const double *restrict c, long n, int threads)

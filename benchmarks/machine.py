@@ -16,23 +16,25 @@ import numpy as np
 SOURCE = Path(__file__).with_name("machine.c")
 TRIAD_DOUBLES = 1 << 23  # 64 MiB each of three arrays: far beyond any cache
 FMA_SECONDS = 0.02  # about, of one call
+HANDOFFS = 1000  # of each of two threads, in one call
 
 
-def _compile(folder: str) -> ctypes.CDLL:
-    library = os.path.join(folder, "machine.so")
+def compiled(source: Path, folder: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
+    """Return a C file of this package as a library; it lies in the folder until it is loaded."""
+    library = os.path.join(folder, f"{source.stem}.so")
     compiler = os.environ.get("CC", "cc")
     messages = []
     for target in ("-march=native", "-mcpu=native"):
         command = [compiler, "-O2", target, "-ffp-contract=fast", "-fopenmp", "-fPIC", "-shared"]
-        result = subprocess.run([*command, "-o", library, str(SOURCE)], capture_output=True, text=True)
+        result = subprocess.run([*command, "-o", library, str(source)], capture_output=True, text=True)
         if result.returncode == 0:
-            return ctypes.CDLL(library)
+            return ctypes.CDLL(library, mode)
         messages.append(result.stderr.strip())
-    raise RuntimeError("the machine's limits need a C compiler with OpenMP:\n" + "\n".join(messages))
+    raise RuntimeError(f"{source.name} needs a C compiler with OpenMP:\n" + "\n".join(messages))
 
 
 class Limits:
-    """The two measurements, as steps of fixed work.
+    """The measurements, as steps of fixed work.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class Limits:
 
     def __init__(self, threads: int, dtype: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            library = _compile(folder)
+            library = compiled(SOURCE, folder)
         self._fma = getattr(library, f"fma_{dtype}")
         self._fma.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_double, ctypes.c_double]
         self._fma.restype = ctypes.c_double
@@ -51,7 +53,9 @@ class Limits:
         pointer = ctypes.POINTER(ctypes.c_double)
         library.triad.argtypes = [pointer, pointer, pointer, ctypes.c_long, ctypes.c_int]
         library.triad.restype = None
-        self._triad = library.triad
+        library.handoff.argtypes = [ctypes.c_long]
+        library.handoff.restype = None
+        self._triad, self._handoff = library.triad, library.handoff
         self._threads = threads
         round_flops = library.round_flops(np.dtype(dtype).itemsize)
         self._rounds = int(FMA_SECONDS * 1e11 / round_flops)
@@ -67,6 +71,10 @@ class Limits:
     def triad(self) -> None:
         """Read two arrays and write a third, `nbytes` in all."""
         self._triad(*self._pointers, TRIAD_DOUBLES, self._threads)
+
+    def handoff(self) -> None:
+        """Let two threads give each other a word of memory, 2 · `HANDOFFS` times in all."""
+        self._handoff(HANDOFFS)
 
 
 def _cpu_name() -> str:

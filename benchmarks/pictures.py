@@ -34,18 +34,19 @@ LOOKS = {
 OURS, THEIRS = LOOKS["cconv"][0], LOOKS["torch"][0]
 # Of lines that are no frameworks: those that thin lines show on white.
 LINES = [look for name, look in LOOKS.items() if name not in ("torch-compile", "keras-xla")]
+STYLES = {"train": "-", "predict": "--"}
 MODES = {"train": "training", "predict": "prediction"}
 STYLE: Any = ["cconv.plotting.cconv", {"font.size": 9, "axes.titlelocation": "left", "figure.dpi": 110}]
 BATCH = "network, batch size"
 
 
-def _save(figure: Any, path: Path) -> bool:
+def save(figure: Any, path: Path) -> bool:
     figure.savefig(path, bbox_inches="tight")
     plt.close(figure)
     return True
 
 
-def _label(row: dict[str, Any]) -> str:
+def label_of(row: dict[str, Any]) -> str:
     return f"{NETWORKS[row['network']].title}, {row['batch']}"
 
 
@@ -55,7 +56,7 @@ def _main_rows(rows: list[dict]) -> list[dict]:
     return [row for row in rows if row["threads"] == most and row["dtype"] == "float32"]
 
 
-def _panels(rows: list[dict]) -> tuple[Any, list[tuple[Any, list[dict]]]]:
+def panels_of(rows: list[dict], width: float = 9) -> tuple[Any, list[tuple[Any, list[dict]]]]:
     """Return a figure with an axis for each of training, prediction and one image, and the rows in them."""
     parts = {
         "training": [row for row in rows if row["mode"] == "train"],
@@ -66,27 +67,27 @@ def _panels(rows: list[dict]) -> tuple[Any, list[tuple[Any, list[dict]]]]:
     counts = [len(part) + 1.2 for part in parts.values()]  # room for the title
     figure, axes = plt.subplots(
         *(len(parts), 1),
-        figsize=(9, 0.8 + 0.26 * sum(counts)),
+        figsize=(width, 0.8 + 0.26 * sum(counts)),
         height_ratios=counts,
         sharex=True,
         squeeze=False,
     )
     for axis, (title, part) in zip(axes[:, 0], parts.items(), strict=True):
-        _one_a_line(axis, part)
+        one_a_line(axis, part)
         axis.set_title(title)
     return figure, list(zip(axes[:, 0], parts.values(), strict=True))
 
 
-def _one_a_line(axis: Any, rows: list[dict]) -> None:
-    axis.set_yticks(range(len(rows)), [_label(row) for row in rows])
+def one_a_line(axis: Any, rows: list[dict]) -> None:
+    axis.set_yticks(range(len(rows)), [label_of(row) for row in rows])
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
 
 
-def _log_ticks(axis: Any) -> None:
+def log_ticks(axis: Any, marks: tuple[int, ...] = (1, 2, 5)) -> None:
     """Mark 1, 2, 5, 10 … as what they are."""
-    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=marks))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 
@@ -106,7 +107,7 @@ def speedups(rows: list[dict], path: Path) -> bool:
     if not rows:
         return False
     with plt.style.context(STYLE):
-        figure, panels = _panels(rows)
+        figure, panels = panels_of(rows)
         right = 1.02 * max(max(advantage(row) or 0.0, aim_of(row) or 0.0) for row in rows)
         for axis, part in panels:
             values = [advantage(row) or 0.0 for row in part]
@@ -127,7 +128,7 @@ def speedups(rows: list[dict], path: Path) -> bool:
         panels[-1][0].set_xlabel("times as fast as the fastest other framework")
         figure.supylabel(BATCH, fontsize=9)
         figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def _dots(axis: Any, name: str, values: list[float], places: Any) -> None:
@@ -157,7 +158,7 @@ def frameworks(rows: list[dict], path: Path) -> bool:
     if not rows:
         return False
     with plt.style.context(STYLE):
-        figure, panels = _panels(rows)
+        figure, panels = panels_of(rows)
         for axis, part in panels:
             for name in FRAMEWORKS:
                 found = [
@@ -170,14 +171,14 @@ def frameworks(rows: list[dict], path: Path) -> bool:
             axis.axvline(1, color=INK, linewidth=0.8, linestyle=":")
             axis.grid(axis="y")
             axis.set_xscale("log")
-            _log_ticks(axis.xaxis)
+            log_ticks(axis.xaxis)
         panels[-1][0].set_xlabel(
             "time, as a multiple of what the direct sums take at the machine's peak (dotted): less is faster"
         )
         figure.supylabel(BATCH, fontsize=9)
         # The last axis is prediction's: those that only predict are in it, too.
         _legend(figure, panels[-1][0])
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def layers(rows: list[dict], path: Path) -> bool:
@@ -218,7 +219,7 @@ def layers(rows: list[dict], path: Path) -> bool:
         axes[0].invert_yaxis()
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def _of_peak(row: dict, mode: str, ours: bool) -> float:
@@ -229,37 +230,36 @@ def _of_peak(row: dict, mode: str, ours: bool) -> float:
 
 
 def _by_threads(axis: Any, rows: list[dict], counts: list[int]) -> None:
-    """Lines: speed over the number of threads, each named at its end."""
+    """Lines: speed over the number of threads; each network is named once, and so is each mode."""
     axis.plot(counts, counts, color=INK, linewidth=0.8, linestyle=":")
-    networks = list(dict.fromkeys(map(_label, rows)))
+    networks = list(dict.fromkeys(map(label_of, rows)))
     for row in rows:
-        color, marker = LINES[networks.index(_label(row)) % len(LINES)]
-        style = "-" if row["mode"] == "train" else "--"
+        color, marker = LINES[networks.index(label_of(row)) % len(LINES)]
+        style = STYLES[row["mode"]]
         speeds = [row["speedup"][str(count)] for count in counts]
-        label = f"{_label(row)}, {row['mode']}"
         axis.plot(
             *(counts, speeds, style),
             color=color,
             marker=marker,
             markeredgecolor=INK,
             markeredgewidth=0.6,
-            label=label,
         )
     axis.set_xticks(counts)
     axis.set_xlabel("threads")
     axis.set_title("times as fast as with one thread (dotted: linear)")
     axis.set_ylim(0, None)
-    axis.legend(
-        frameon=False, fontsize=7, handlelength=4, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2
-    )
+    looks = zip(networks, LINES, strict=False)
+    handles = [plt.Line2D([], [], color=color, marker=mark, label=name) for name, (color, mark) in looks]
+    handles += [plt.Line2D([], [], color=INK, linestyle=line, label=MODES[of]) for of, line in STYLES.items()]
+    axis.legend(handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
 
 
 def _by_two(axis: Any, rows: list[dict], count: int) -> None:
     """Bars: how many times as fast as one thread so many are, where a line would have two points."""
-    networks = list(dict.fromkeys(map(_label, rows)))
+    networks = list(dict.fromkeys(map(label_of, rows)))
     for number, (mode, color) in enumerate((("train", OURS), ("predict", LOOKS["openvino"][0]))):
         part = [row for row in rows if row["mode"] == mode]
-        places = [networks.index(_label(row)) + (number - 0.5) * 0.38 for row in part]
+        places = [networks.index(label_of(row)) + (number - 0.5) * 0.38 for row in part]
         values = [row["speedup"][str(count)] for row in part]
         axis.barh(places, values, 0.38, color=color, label=MODES[mode])
         for place, value in zip(places, values, strict=True):
@@ -306,14 +306,14 @@ def scaling(threads: list[dict], sizes: list[dict], path: Path) -> bool:
             )
         largest = max(row["sizes"][-1] / row["sizes"][0] for row in sizes)
         right.loglog([1, largest], [1, largest], color=INK, linewidth=0.8, linestyle=":")
-        _log_ticks(right.xaxis)
-        _log_ticks(right.yaxis)
+        log_ticks(right.xaxis)
+        log_ticks(right.yaxis)
         right.set_xlabel("size, first of the sweep = 1")
         right.set_ylabel("time, first of the sweep = 1")
         right.set_title("time grows as size to the power of … (dotted: 1)")
         right.set_ylim(top=4 * largest)  # room for what the lines are
         right.legend(fontsize=8, loc="upper left", borderaxespad=0)
-        return _save(figure, path)
+        return save(figure, path)
 
 
 def memory(rows: list[dict], path: Path) -> bool:
@@ -328,11 +328,11 @@ def memory(rows: list[dict], path: Path) -> bool:
                 (row["peers"][name]["peak"] / 2**20, i) for i, row in enumerate(rows) if name in row["peers"]
             ]
             _dots(axis, name, [value for value, _ in found], [place for _, place in found])
-        _one_a_line(axis, rows)
+        one_a_line(axis, rows)
         axis.grid(axis="y")
         axis.set_xscale("log")
-        _log_ticks(axis.xaxis)
+        log_ticks(axis.xaxis)
         axis.set_xlabel("peak resident memory of training, MiB")
         axis.set_ylabel(BATCH)
         _legend(figure, axis)
-        return _save(figure, path)
+        return save(figure, path)

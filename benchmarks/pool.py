@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -162,11 +163,12 @@ class Pool:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End all workers."""
+    def close(self, but: Collection[str] = ()) -> None:
+        """End all workers, but those of these peers."""
         for process in self._processes.values():
-            process.close()
-        self._processes.clear()
+            if process.name not in but:
+                process.close()
+        self._processes = {key: kept for key, kept in self._processes.items() if kept.name in but}
 
     def _python(self, name: str) -> str:
         family = name.split("-")[0]

@@ -27,6 +27,7 @@ from benchmarks.layers import PASSES
 from benchmarks.networks import NETWORKS
 from benchmarks.peers import PEERS
 from benchmarks.pool import ROOT
+from benchmarks.report_steps import steps
 from benchmarks.results import FOLDER
 from benchmarks.shapes import MODES, ratio_of
 from benchmarks.tables import absent, limits_of, milliseconds, preface, settings, table
@@ -464,14 +465,9 @@ def main() -> None:
     given = arguments.parse_args()
     images = given.docs / "images"
     images.mkdir(parents=True, exist_ok=True)
-    chapters = {"models": models, "graphs": graphs, "layers": layers, "shapes": shapes}
-    chapters |= {
-        "scaling": scaling,
-        "memory": memory,
-        "sources": sources,
-        "startup": startup,
-        "compilers": compilers,
-    }
+    chapters = {"models": models, "graphs": graphs, "steps": steps, "layers": layers, "shapes": shapes}
+    chapters |= {"scaling": scaling, "memory": memory}
+    chapters |= {"sources": sources, "startup": startup, "compilers": compilers}
     lines, results = [HEAD], {}
     for name, chapter in chapters.items():
         path = given.results / f"{name}.json"

@@ -36,6 +36,16 @@ def pythons(given: argparse.Namespace, arguments: argparse.ArgumentParser) -> di
     return dict(entry.split("=", 1) for entry in given.python)
 
 
+def text_of(data: dict[str, Any]) -> str:
+    """Return results as JSON; rows that hold many steps are a line each."""
+    rows = data["rows"]
+    if not any("steps" in row for row in rows):
+        return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    head = json.dumps(data | {"rows": []}, indent=1, ensure_ascii=False)
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+    return head.replace('"rows": []', f'"rows": [\n{lines}\n ]') + "\n"
+
+
 class Results:
     """What a benchmark found so far; written after every task, so that a broken run leaves something."""
 
@@ -62,7 +72,7 @@ class Results:
         self.data["failures"] = self.pool.failures
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")
+            self.path.write_text(text_of(self.data))
 
     def finish(self) -> None:
         """Write, and say where and what is missing."""

@@ -1,8 +1,8 @@
 """The process that one peer is measured in: it reads commands, one JSON line each, and answers likewise.
 
 Started by `pool.py`. Commands: ``open`` (make the steps of a task and warm them up), ``turn`` (do one of
-them for a while and return the times), ``results`` (save what a convolution computes),
-``algorithms``, ``memory``.
+them for a while and return the times), ``details`` (the same, and what the module finds inside them),
+``results`` (save what a convolution computes), ``algorithms``, ``memory``.
 """
 
 import gc
@@ -79,6 +79,10 @@ class Worker:
             step()
             times.append(time.perf_counter() - start)
         return times
+
+    def details(self, mode: str, seconds: float, least: int) -> object:
+        """Return what the module finds inside the steps of a mode, which it does as `turn` does."""
+        return self.module.details(mode, seconds, least)
 
     def results(self, task: dict, path: str) -> None:
         """Save what a convolution computes as .npz."""

@@ -61,6 +61,27 @@ def test_backward_passes_come_in_their_order_without_the_input_of_the_first(mode
     assert flatten.nbytes == 0
 
 
+def test_a_convolution_that_adds_reads_what_it_adds():
+    x = cconv.layers.Input((6, 6, 8))
+    y = cconv.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    model = cconv.models.Model(x, cconv.layers.ReLU()(cconv.layers.Add()([y, x])))
+    (only,) = explaining.measure(model._flow(), 2, False, 0)
+    assert only.names[-2:] == ("add", "re_lu")
+    assert only.nbytes == 4 * (3 * 2 * 6 * 6 * 8 + 3 * 3 * 8 * 8)
+
+
+def test_a_growing_concatenation_moves_what_it_appends():
+    value = x = cconv.layers.Input((6, 6, 8))
+    for _ in range(2):
+        normalized = cconv.layers.ReLU()(cconv.BatchNormalization()(value))
+        value = cconv.layers.Concatenate()([value, cconv.Conv2D(4, 3, padding="same")(normalized)])
+    model = cconv.models.Model(x, cconv.layers.ReLU()(cconv.BatchNormalization()(value)))
+    passes = explaining.measure(model._flow(), 2, False, 0)
+    first, second = (each for each in passes if each.names[0].startswith("concatenate"))
+    assert first.nbytes == 4 * 2 * 6 * 6 * 2 * (8 + 4)
+    assert second.nbytes == 4 * 2 * 6 * 6 * 2 * 4
+
+
 def test_the_model_stays_as_it_was(model):
     before = [array.copy() for array in model.get_weights()]
     lines_of(model, 4, training=True)

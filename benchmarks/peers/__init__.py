@@ -65,4 +65,9 @@ SOURCES = {
     "torch-loader": Peer("PyTorch's DataLoader", "with_sources", "loader", TORCH),
     "cconv-folder": Peer("folder of PNG files", "with_sources", "folder", "pip install pillow"),
 }
-PEERS |= SOURCES
+# cconv's kernel calls one by one; and their loops, on one thread.
+STEPS = {
+    "cconv-steps": Peer("cconv, step by step", "with_steps", "calls", OURS),
+    "cconv-tasks": Peer("cconv, task by task", "with_steps", "tasks", "cconv built by GCC on Linux"),
+}
+PEERS |= SOURCES | STEPS

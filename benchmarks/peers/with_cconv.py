@@ -67,7 +67,8 @@ def _graph(described):
     return model
 
 
-def network(task):
+def model_of(task):
+    """Return the compiled model of a task, and its batch."""
     described = networks.NETWORKS[task["network"]]
     input_shape, pixels = task.get("input_shape", described.input_shape), False
     if isinstance(described, networks.Graph):
@@ -78,6 +79,11 @@ def network(task):
     model.compile(optimizer=Adam(0.001), loss="sparse_categorical_crossentropy")
     assert sum(w.size for layer in model.layers for w in layer.params.values()) == task["parameters"]
     x, y = batch_of(task, input_shape, described.classes, _dtype, pixels=pixels)
+    return model, x, y
+
+
+def network(task):
+    model, x, y = model_of(task)
     return {"train": lambda: model.train_on_batch(x, y), "predict": _prediction(model, x)}
 
 

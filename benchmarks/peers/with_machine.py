@@ -12,7 +12,7 @@ def prepare(setting, threads, dtype):
 
 
 def network(task):
-    return {"fma": _limits.fma, "triad": _limits.triad}
+    return {"fma": _limits.fma, "triad": _limits.triad, "handoff": _limits.handoff}
 
 
 conv = rows = network

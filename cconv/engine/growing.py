@@ -33,11 +33,18 @@ class _Row:
 
 
 class GrowingStep(Step):
-    """A concatenation of channels, one of several in a row, that writes behind the end of its first input."""
+    """A concatenation of channels, one of several in a row, that writes behind the end of its first input.
 
-    def __init__(self, step: Step, row: _Row) -> None:
+    Attributes
+    ----------
+    goes_on : bool
+        Whether the first input already lies where the output will be: in all of a row but the first.
+    """
+
+    def __init__(self, step: Step, row: _Row, goes_on: bool) -> None:
         super().__init__(step.layers, step.first)
         self.sources, self.value = step.sources, step.value
+        self.goes_on = goes_on
         self._row = row
 
     @replayable
@@ -75,7 +82,7 @@ def grow(steps: Sequence[Step], flow: Flow) -> list[Step]:
         row = list(_row_from(step, readers, flow))
         if len(row) > 1:
             whole = _Row(row[-1].layers[0]._inner(row[-1].layers[0].output_shape)[-1])
-            made |= {each.value: GrowingStep(each, whole) for each in row}
+            made |= {each.value: GrowingStep(each, whole, each is not row[0]) for each in row}
     return [made.get(step.value, step) for step in steps]
 
 

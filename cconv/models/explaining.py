@@ -13,6 +13,7 @@ from cconv import arguments, ops
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.text import columns, fitted
 from cconv.engine.flow import Flow
+from cconv.engine.growing import GrowingStep
 from cconv.engine.memory import Arena, PlanRun
 from cconv.engine.plan import Plan, each_of
 from cconv.engine.steps import PooledConvolution, Step
@@ -92,7 +93,9 @@ class _Watched(Step):
         start = time.perf_counter()
         y = self.step.forward(x, run)
         self.forth.append(time.perf_counter() - start)
-        self.moves = not any([np.may_share_memory(each, y) for each in each_of(x)])
+        # A growing concatenation returns a view of its first input and of what it has written behind that.
+        shared = [np.may_share_memory(each, y) for each in each_of(x)]
+        self.moves = isinstance(self.step, GrowingStep) or not any(shared)
         return y
 
     def backward(self, dy: np.ndarray, run: PlanRun, need_dx: Any) -> Any:
@@ -169,21 +172,34 @@ def _algorithm(layer: Layer, pooled: bool, batch: int, backward: bool, need_dx: 
     return ", ".join(dict.fromkeys(shown))
 
 
-def _pass_of(step: _Watched, batch: int, backward: bool, need_dx: bool, seconds: float) -> Pass:
-    """Return the pass of a step: backward are the gradients of the weights and, if needed, of the input."""
-    first, last = step.layers[0], step.layers[-1]
-    item = first.dtype.itemsize
-    shapes: Any = first.input_shape if first._merges else [first.input_shape]
-    given, made = (batch * item * sum(map(math.prod, each)) for each in (shapes, [last.output_shape]))
-    pooled = isinstance(step.step, PooledConvolution)
+def _shapes(step: Step) -> tuple[list[Any], list[Any]]:
+    """Return a sample's shapes of what a step reads, and of what it writes."""
+    first, made = step.layers[0], [step.layers[-1].output_shape]
+    given: Any = first.input_shape if first._merges else [first.input_shape]
+    if isinstance(step, GrowingStep) and step.goes_on:
+        return given[1:], given[1:]
+    # A convolution that also does the addition behind it reads another value of that shape.
+    return [*given, *made * (len(step.sources) - len(given))], made
+
+
+def pass_of(
+    step: Step, batch: int, backward: bool, need_dx: bool, seconds: float, moves: bool = True
+) -> Pass:
+    """Return the pass of a step: backward are the gradients of the weights and, if needed, of the input.
+
+    `moves` is False if the output is the input or a view of it.
+    """
+    item = step.layers[0].dtype.itemsize
+    given, made = (batch * item * sum(map(math.prod, shapes)) for shapes in _shapes(step))
+    pooled = isinstance(step, PooledConvolution)
     algorithms = [_algorithm(layer, pooled, batch, backward, need_dx) for layer in step.layers]
     weights = sum(array.nbytes for layer in step.layers for array in layer.params.values())
     flops = 2 * batch * sum(map(mult_adds, step.layers))
-    nbytes = (given + made if step.moves else 0) + weights
+    nbytes = (given + made if moves else 0) + weights
     if backward:
         # dy, x and the weights are read; dx and the gradients of the weights are written.
         flops *= 1 + need_dx
-        nbytes += (given if need_dx and step.moves else 0) + weights
+        nbytes += (given if need_dx and moves else 0) + weights
     return Pass(
         tuple(layer.shown for layer in step.layers),
         "backward" if backward else "forward",
@@ -234,13 +250,15 @@ def measure(
         if training:
             dy = tuple([np.full_like(each, 1 / batch_size) for each in each_of(y)]) if dy is None else dy
             plan.backward(dy)
-    passes = [_pass_of(step, batch_size, False, False, statistics.median(step.forth[1:])) for step in watched]
+    passes = [
+        pass_of(entry.step, batch_size, False, False, statistics.median(entry.forth[1:]), entry.moves)
+        for entry in watched
+    ]
     learning = [number for number, step in enumerate(watched) if step.back]
     for number in reversed(learning):
-        step = watched[number]
-        passes.append(
-            _pass_of(step, batch_size, True, number > learning[0], statistics.median(step.back[1:]))
-        )
+        entry = watched[number]
+        seconds, need_dx = statistics.median(entry.back[1:]), number > learning[0]
+        passes.append(pass_of(entry.step, batch_size, True, need_dx, seconds, entry.moves))
     return passes
 
 

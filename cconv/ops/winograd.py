@@ -24,9 +24,10 @@ def _convolve(
     size, taps = this.conv_size, this.what.window.kernel_size[0]
     tile, item = winograd_tile(this.what.window, size), x.itemsize
     count = winograd.forward_scratch(x.shape, y.shape, argmax is not None, tile, taps, item, this.threads)
-    lasting = winograd.kept_size(kernel.shape, tile, item)
-    kept = this.run.kept((kernel.shape, tile), lasting, x.dtype) if lasting else None
-    how, memory = (size, tile, this.geometry[1], relu), (kept, this.run.lasting, this.scratch(count, x))
+    lasting = this.run.lasting
+    size_kept = winograd.kept_size(kernel.shape, tile, item, lasting)
+    kept = this.run.kept((kernel.shape, tile, lasting), size_kept, x.dtype) if size_kept else None
+    how, memory = (size, tile, this.geometry[1], relu), (kept, lasting, this.scratch(count, x))
     this.run.call(winograd.forward, x, kernel, bias, y, argmax, *how, *memory, this.threads)
 
 
