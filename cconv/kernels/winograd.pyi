@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-def kept_size(kernel_shape: Any, tile: int, item: int) -> int: ...
+def kept_size(kernel_shape: Any, tile: int, item: int, lasting: bool) -> int: ...
 def forward_scratch(
     x_shape: Any,
     y_shape: Any,
