@@ -24,8 +24,8 @@
  * its sums, and a second tile as long. */
 static inline ptrdiff_t NAME(next_columns)(ptrdiff_t m, ptrdiff_t left) {
 #if defined(HALF_TILES)
-    const int narrow = cconv_tuned.multiplier < VECTOR_BYTES;
-    if (narrow && left > LANES && left <= LANES + LANES / 2 && m > 5) return LANES;
+    if (left > LANES && left <= LANES + LANES / 2 && m > 5 && cconv_tuned.multiplier < VECTOR_BYTES)
+        return LANES;
 #else
     (void)m;
 #endif
