@@ -154,23 +154,19 @@ def tuning():
     return tuple_of(&cconv_tuned)
 
 
-def tuning_said(answers):
-    """Return the tuning that answers of CPUID, (leaf, part, a, b, c, d), give; multiplier 0: not said."""
-    cdef cconv_answer[CCONV_ANSWERS] given
-    cdef cconv_tuning found
-    for i, answer in enumerate(answers[:CCONV_ANSWERS]):
-        given[i].leaf, given[i].part, given[i].a, given[i].b, given[i].c, given[i].d = answer
-    found = cconv_tuning_said(min(len(answers), CCONV_ANSWERS), given)
+def tuning_said(bytes answers):
+    """Return the tuning that answers of CPUID give, leaf, part, a, b, c, d each; multiplier 0: not said."""
+    cdef const char *given = answers
+    cdef cconv_tuning found = cconv_tuning_said(len(answers) // <size> sizeof(cconv_answer),
+                                                <const cconv_answer *> given)
     return tuple_of(&found)
 
 
 def processor_answers():
     """Return the answers of this processor's CPUID, as `tuning_said` takes them; none where it has none."""
     cdef cconv_answer[CCONV_ANSWERS] found
-    return [
-        (found[i].leaf, found[i].part, found[i].a, found[i].b, found[i].c, found[i].d)
-        for i in range(cconv_ask_processor(found))
-    ]
+    cdef size count = cconv_ask_processor(found)
+    return (<const char *> found)[:count * <size> sizeof(cconv_answer)]
 
 
 def race_multipliers():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,7 @@ PROCESSORS = {
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_what_a_processor_says_is_understood(processor):
     answers, cache, multiplier = PROCESSORS[processor]
+    answers = b"".join(struct.pack("=6I", *answer) for answer in answers)
     assert _kernels.tuning_said(answers) == ("found", cache * KB, multiplier)
 
 

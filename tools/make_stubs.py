@@ -29,7 +29,7 @@ RETURNS = {
     "dense_in_place": "bool",
     "has_openmp": "bool",
     "isa": "str",
-    "processor_answers": "list[tuple[int, ...]]",
+    "processor_answers": "bytes",
     "total": "float",
     "tuning": "tuple[str, int, int]",
     "tuning_said": "tuple[str, int, int]",
