@@ -25,6 +25,7 @@ SIMD = [
     "isa/isa_generic.c",
     "isa/isa_avx2.c",
     "isa/isa_avx512.c",
+    "isa/tuning.c",
     "system/crew.c",
     "system/probe.c",
 ]

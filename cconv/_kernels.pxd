@@ -214,10 +214,32 @@ cdef extern from "simd.h" nogil:
     const char *cconv_known(int i)
     const char *cconv_available(int i)
 
+cdef extern from "isa/tuning.h" nogil:
+    ctypedef struct cconv_tuning:
+        const char *name
+        Py_ssize_t cache
+        int multiplier
+
+    ctypedef struct cconv_answer:
+        unsigned leaf, part
+        unsigned a, b, c, d
+
+    enum:
+        CCONV_ANSWERS
+    cconv_tuning cconv_tuned
+    cconv_tuning cconv_tuning_said(int count, const cconv_answer *answers)
+    int cconv_ask_processor(cconv_answer *answers)
+    int cconv_race_multipliers()
+    int cconv_tune(const char *name, int races)
+    const char *cconv_tuning_known(int i)
+
 cdef extern from "product/chains.h" nogil:
     void cconv_cut(cconv_sum *s)
 
 cdef const cconv_isa *cconv_current() noexcept nogil
+
+# Bytes of the second cache of a core, for choices that change no bit (simd/isa/tuning.h).
+cdef Py_ssize_t second_cache() noexcept nogil
 
 # For cconv_join; NULL if there is no crew.
 cdef const void *crew_of_process() noexcept nogil

@@ -89,17 +89,26 @@ def available_isas():
     return names_of(cconv_available)
 
 
+cdef tuple asked(variable):
+    # What an environment variable names, in lower case, and how an error shows it.
+    given = os.environ.get(variable, "").strip()
+    shown = given if len(given) <= 40 else given[:40] + "..."
+    return given.lower().encode(errors="backslashreplace"), shown
+
+
+cdef str one_of(list names):
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _choose_isa():
-    given = os.environ.get("CCONV_ISA", "").strip()
-    name = given.lower().encode(errors="backslashreplace")
+    name, shown = asked("CCONV_ISA")
     cdef const char *wanted = NULL
     if name:
         wanted = name
     cdef int status = cconv_choose(wanted, &_isa)
     if status:
-        *others, last = names_of(cconv_known)
-        allowed = f"{', '.join(others)} or {last}" if others else last
-        shown = given if len(given) <= 40 else given[:40] + "..."
+        allowed = one_of(names_of(cconv_known))
         raise ImportError(
             f"CCONV_ISA must be {allowed}, or empty for the best that this machine runs "
             f"({', '.join(available_isas())}), got {shown!r}{', which it does not' if status == -2 else ''}"
@@ -113,6 +122,62 @@ def isa():
     """Return the name of the instruction set in use."""
     return _isa.name.decode()
 
+
+# ---- the processor -----------------------------------------------------------------------------
+
+cdef size second_cache() noexcept nogil:
+    return cconv_tuned.cache
+
+
+def _choose_tuning():
+    name, shown = asked("CCONV_TUNE")
+    cdef const char *wanted = NULL
+    if name:
+        wanted = name
+    if cconv_tune(wanted, isa() == "avx512"):
+        raise ImportError(
+            f"CCONV_TUNE must be {one_of(tunings())}, or empty for what this processor says, got {shown!r}"
+        )
+
+
+def tunings():
+    """Return the names of the tunings that `CCONV_TUNE` may ask for."""
+    return names_of(cconv_tuning_known)
+
+
+cdef tuple tuple_of(const cconv_tuning *tuning):
+    return tuning.name.decode(), tuning.cache, tuning.multiplier
+
+
+def tuning():
+    """Return (name, bytes of the second cache, bytes of a multiplier) of the tuning in use."""
+    return tuple_of(&cconv_tuned)
+
+
+def tuning_said(bytes answers):
+    """Return the tuning that answers of CPUID give, leaf, part, a, b, c, d each; multiplier 0: not said."""
+    cdef const char *given = answers
+    cdef cconv_tuning found = cconv_tuning_said(len(answers) // <size> sizeof(cconv_answer),
+                                                <const cconv_answer *> given)
+    return tuple_of(&found)
+
+
+def processor_answers():
+    """Return the answers of this processor's CPUID, as `tuning_said` takes them; none where it has none."""
+    cdef cconv_answer[CCONV_ANSWERS] found
+    cdef size count = cconv_ask_processor(found)
+    return (<const char *> found)[:count * <size> sizeof(cconv_answer)]
+
+
+def race_multipliers():
+    """Return the bytes of a multiplier as a race of 1 ms finds them; 0 where AVX-512 does not run."""
+    return cconv_race_multipliers() if "avx512" in available_isas() else 0
+
+
+_choose_tuning()
+
+
+# ---- the build ---------------------------------------------------------------------------------
 
 def compiler():
     """Return name and version of the compiler that built the kernels."""

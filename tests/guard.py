@@ -45,6 +45,11 @@ QUESTIONS = {
     "omp_max_threads",
     "openmp_version",
     "probe_threads",
+    "processor_answers",
+    "race_multipliers",
+    "tuning",
+    "tuning_said",
+    "tunings",
     "view",
 }
 

@@ -47,7 +47,10 @@ def test_every_kernel_module_and_twin_is_in_the_table():
 def test_every_kernel_is_on_its_page(path):
     made = re.findall(r"^def ([a-z]\w*)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
     rows = [row[0] for row in table(KERNELS, "kernel") if f"`{path.stem}." in row[0]]
-    questions = r".*_scratch|.*_chunks|kept_size|dense_in_place|available_isas|isa|compiler|.*openmp.*|view"
+    questions = (
+        r".*_scratch|.*_chunks|kept_size|dense_in_place|available_isas|isa|compiler|.*openmp.*|view"
+        r"|tunings?|tuning_said|processor_answers|race_multipliers"
+    )
     for name in made:
         if path.stem == "_control" or re.fullmatch(rf"{questions}|omp_max_threads|probe_threads", name):
             continue

@@ -506,6 +506,7 @@ def test_info_is_show_config(capsys):
         cconv.__version__,
         np.__version__,
         "instruction set",
+        "tuning",
         "threads",
         "OpenMP",
         "compiler",

@@ -29,7 +29,11 @@ RETURNS = {
     "dense_in_place": "bool",
     "has_openmp": "bool",
     "isa": "str",
+    "processor_answers": "bytes",
     "total": "float",
+    "tuning": "tuple[str, int, int]",
+    "tuning_said": "tuple[str, int, int]",
+    "tunings": "list[str]",
     "view": "Any",
 }
 INTEGERS = {"int", "long", "size", "size_t", "Py_ssize_t", "unsigned", "uint32_t", "uint64_t", "int64_t"}

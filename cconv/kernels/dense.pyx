@@ -6,8 +6,7 @@
 # in the L1 cache while all rows of A pass by, whatever the strides of B.  If the outputs are scaled, the laid
 # out block is scaled.  Each thread lays out what it multiplies, in scratch of its own, so no thread waits for
 # another.  That costs as much as some rows of A.  So B is multiplied where it lies if there are fewer rows
-# (PACK_ROWS), or up to SHORT_ROWS while rows of B have at most SHORT_BYTES: then the rows of a piece fit into
-# the L2 cache.
+# (PACK_ROWS), or up to SHORT_ROWS while rows of B are short: then the rows of a piece fit into the L2 cache.
 #
 #     forward           y = x kernel          rows: samples       terms: inputs
 #     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
@@ -43,6 +42,7 @@ from cconv._kernels cimport (
     pack_scaled,
     product,
     row_product,
+    second_cache,
     transpose,
 )
 from cconv._rows cimport cconv_rows
@@ -60,7 +60,6 @@ cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
 cdef size LAYING_OUT = 6  # cost of laying out a block of B, in rows of A
 cdef size PACK_ROWS = 16  # fewest rows of A for which laying out B may pay
 cdef size SHORT_ROWS = 256     # most rows of A for which B stays where it lies if its rows are short
-cdef size SHORT_BYTES = 4096   # most bytes of a short row of B
 cdef size FAR_BYTES = 1 << 22  # most bytes of a B that is near, in a cache
 cdef size ROW_BYTES = 1024     # of a row of B that a task of a single row of A reads at once
 cdef size FEW_BYTES = 16       # most bytes of last columns of a weight gradient that are summed as rows
@@ -173,9 +172,14 @@ cdef void multiply_task(
         p = q
 
 
+cdef inline size short_bytes() noexcept nogil:
+    # Most bytes of a short row of B: DEPTH of them take three quarters of the second cache.
+    return second_cache() // 256
+
+
 def dense_in_place(size rows, size columns, size item):
     """Tell whether `dense_forward` is faster without scratch: B is then multiplied where it lies."""
-    return rows < PACK_ROWS or (rows <= SHORT_ROWS and columns * item <= SHORT_BYTES)
+    return rows < PACK_ROWS or (rows <= SHORT_ROWS and columns * item <= short_bytes())
 
 
 def dense_scratch(size item, int threads):
@@ -194,7 +198,7 @@ cdef void in_place_task(
     # work beside it, or B comes from far away, and if rows of B are short.
     cdef size item = sizeof(cython.floating), stride = m.stride, piece, first, after, parts
     cdef bint busy = m.rows >= PACK_ROWS or m.depth * stride * item > FAR_BYTES
-    cdef int fetch = CCONV_FETCH if busy and stride * item <= SHORT_BYTES else 0
+    cdef int fetch = CCONV_FETCH if busy and stride * item <= short_bytes() else 0
     cdef cconv_sum s = terms(m.depth, 1, stride, m.cm, item)
     cdef cconv_ahead ahead[2]
     s.ahead = ahead

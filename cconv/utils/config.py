@@ -12,8 +12,9 @@ from cconv.threads import get_num_threads, refusal
 def show_config() -> None:
     """Print the version, the current instruction set, the threads and how the kernels were built.
 
-    ``CCONV_ISA`` selects another instruction set at import; `cconv.set_num_threads` or ``OMP_NUM_THREADS``
-    set the number of threads.
+    ``CCONV_ISA`` selects another instruction set at import, and ``CCONV_TUNE`` what kernels take the
+    processor for, which changes no bit; `cconv.set_num_threads` or ``OMP_NUM_THREADS`` set the number of
+    threads.
 
     Examples
     --------
@@ -21,6 +22,7 @@ def show_config() -> None:
     >>> cconv.show_config()  # doctest: +ELLIPSIS
     cconv            ...
     instruction set  ... (this machine runs: ...)
+    tuning           ...: second cache ... kB, multipliers ... bits
     threads          ...
     OpenMP           ...
     compiler         ...
@@ -31,6 +33,11 @@ def show_config() -> None:
         print(f"{name:<16} {value}")
 
 
+def _tuning() -> str:
+    name, cache, multiplier = _kernels.tuning()
+    return f"{name}: second cache {cache // 1024} kB, multipliers {8 * multiplier} bits"
+
+
 def configuration() -> dict[str, str]:
     """Return the values that `show_config` prints, by name."""
     openmp = str(_kernels.openmp_version()) if _kernels.has_openmp() else "no: built serial"
@@ -38,6 +45,7 @@ def configuration() -> dict[str, str]:
     return {
         "cconv": __version__,
         "instruction set": f"{_kernels.isa()} (this machine runs: {', '.join(_kernels.available_isas())})",
+        "tuning": _tuning(),
         "threads": f"{threads} ({refused})" if refused else str(threads),
         "OpenMP": openmp,
         "compiler": _kernels.compiler(),

@@ -17,12 +17,15 @@
  * error of one chain grows with its length (docs/architecture.md, "Long sums").  Tile sizes
  * therefore never change a bit of the result. */
 #include "chains.h"
+#include "isa/tuning.h"
 
-/* How many of the `left` columns the next tile takes: at most two vectors.  A whole and a half vector are
- * faster than two, but not in a tile of few rows: that waits for its sums, and a second tile as long. */
+/* How many of the `left` columns the next tile takes: at most two vectors.  Where multipliers are narrower
+ * than vectors, a whole and a half vector are faster than two, but not in a tile of few rows: that waits for
+ * its sums, and a second tile as long. */
 static inline ptrdiff_t NAME(next_columns)(ptrdiff_t m, ptrdiff_t left) {
 #if defined(HALF_TILES)
-    if (left > LANES && left <= LANES + LANES / 2 && m > 5) return LANES;
+    if (left > LANES && left <= LANES + LANES / 2 && m > 5 && cconv_tuned.multiplier < VECTOR_BYTES)
+        return LANES;
 #else
     (void)m;
 #endif
