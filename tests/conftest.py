@@ -68,6 +68,16 @@ def _not_waiting(fd):
     pass
 
 
+@pytest.fixture(autouse=True)
+def nobody_leaves_a_handler_of_ctrl_c():
+    """Whatever ends a training, Ctrl-C means afterwards what it meant before."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)  # the next test is not to blame
+    assert after is before
+
+
 @pytest.fixture(autouse=True, scope="module")
 def nobody_takes_the_disk_away(request):
     """Files are written as ever, but nobody waits until a disk has them, which takes longer than the rest.

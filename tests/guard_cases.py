@@ -66,7 +66,7 @@ class Filled(Run):
     """Fresh arrays filled with one byte: 0xFF makes NaN of whatever a kernel does not write."""
 
     fill: int = 0
-    lasting: dict = field(default_factory=dict)
+    memory: dict = field(default_factory=dict)
 
     def empty(self, tag, shape, dtype):
         array = super().empty(tag, shape, dtype)
@@ -77,10 +77,10 @@ class Filled(Run):
         return self.empty("scratch", (nbytes,), np.uint8)
 
     def kept(self, what, count, dtype):
-        if what not in self.lasting:
-            self.lasting[what] = self.empty("kept", (count,), dtype)
-            self.lasting[what][0] = 0
-        return self.lasting[what]
+        if what not in self.memory:
+            self.memory[what] = self.empty("kept", (count,), dtype)
+            self.memory[what][0] = 0
+        return self.memory[what]
 
 
 def inputs(dtype, *shapes):
@@ -124,6 +124,19 @@ def convolution(n, geometry, channels, filters, groups, dtype, algorithm="direct
             ops.conv2d_input_gradient(dy, kernel, window, groups, x.shape[3], run, algorithm, x),
             *ops.conv2d_weight_gradient(dy, x, window, groups, run, algorithm),
         )
+
+    return compute
+
+
+def frozen(n, geometry, channels, filters, dtype):
+    """A convolution whose kernel never changes, twice."""
+    window = geometry.window()
+    shapes = (n, *geometry.size, channels), (*geometry.kernel_size, channels, filters)
+    x, kernel = inputs(dtype, *shapes)
+
+    def compute(run):
+        run.lasting = True
+        return [ops.conv2d(x, kernel, None, window, 1, False, run, "winograd") for _ in range(2)]
 
     return compute
 
@@ -218,7 +231,10 @@ def winograds(dtype):
             yield convolution, 3, same, channels, filters, 1, dtype, "winograd"
         yield pooled, 3, same, (2, 2), 2, "valid", channels, filters, 1, dtype, "winograd"
     # So large a kernel that a task is a block of filters.
-    yield convolution, 3, Geometry((5, 6), (3, 3), 1, "same"), 130, 260, 1, dtype, "winograd"
+    large = Geometry((5, 6), (3, 3), 1, "same")
+    yield convolution, 3, large, 130, 260, 1, dtype, "winograd"
+    for channels, filters in ((33, 17), (130, 260)):
+        yield frozen, 3, large, channels, filters, dtype
 
 
 def tiled(dtype):

@@ -478,6 +478,7 @@ def pressed_at(number, block):
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks for it when tracing begins, and only then
     try:
         sys.settrace(trace)
         block()
