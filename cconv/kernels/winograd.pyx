@@ -242,8 +242,8 @@ cdef void pass_by_tiles(const Pass *p, cython.floating *scratch, int threads) no
 
 
 # What is kept of a kernel from one call to the next: HEAD elements, whose first is 1 if anything is kept,
-# else 0; u; the largest values of its blocks, and their levels; unless the kernel never changes, a copy of it,
-# from which u was made.
+# else 0; u; the largest values of its blocks, and their levels; unless the kernel never changes, a copy of
+# it, from which u was made.
 
 cdef inline size kernel_size(const Tiles *t) noexcept nogil:
     return t.wino.taps * t.wino.taps * t.depth * t.columns
