@@ -37,8 +37,12 @@ class Interrupts:
             _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
             and threading.get_ident() == threading.main_thread().ident
         ):
-            _signal.signal(_signal.SIGINT, self._hear)
-            self._installed = True
+            try:
+                _signal.signal(_signal.SIGINT, self._hear)
+                self._installed = True
+            except BaseException:  # what another handler of signals raises between the two
+                self._uninstall()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
