@@ -22,10 +22,10 @@ HANDOFFS = 1000  # of each of two threads, in one call
 def compiled(source: Path, folder: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
     """Return a C file of this package as a library; it lies in the folder until it is loaded."""
     library = os.path.join(folder, f"{source.stem}.so")
-    compiler = os.environ.get("CC", "cc")
+    compiler = os.environ.get("CC", "cc").split()  # it may be behind a launcher, as ccache is
     messages = []
     for target in ("-march=native", "-mcpu=native"):
-        command = [compiler, "-O2", target, "-ffp-contract=fast", "-fopenmp", "-fPIC", "-shared"]
+        command = [*compiler, "-O2", target, "-ffp-contract=fast", "-fopenmp", "-fPIC", "-shared"]
         result = subprocess.run([*command, "-o", library, str(source)], capture_output=True, text=True)
         if result.returncode == 0:
             return ctypes.CDLL(library, mode)

@@ -71,7 +71,11 @@ class Process:
             env=_environment(peer.setting, threads),
             process_group=0,
         )
-        self.versions: dict[str, str] = self._answer()
+        try:
+            self.versions: dict[str, str] = self._answer()
+        except (PeerError, PeerMissing):
+            self.close()
+            raise
         self._sleep()
 
     @property
@@ -107,8 +111,9 @@ class Process:
         ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
         line = self._process.stdout.readline() if ready else ""
         if not line:
+            why = f"no answer: {self._last_words()}" if ready else f"took more than {PATIENCE} s"
             self.close()
-            raise PeerError(f"no answer: {self._last_words()}" if ready else f"took more than {PATIENCE} s")
+            raise PeerError(why)
         answer = json.loads(line)
         if "missing" in answer:
             raise PeerMissing(f"{answer['missing']}; {PEERS[self.name].install}")
@@ -122,7 +127,9 @@ class Process:
         return lines[-1][:300] if lines else "it said nothing"
 
     def close(self) -> None:
-        """End the worker, and what it has started."""
+        """End the worker, and what it has started; once."""
+        if self._log.closed:
+            return
         self._signal(signal.SIGKILL)
         self._process.communicate()
         self._log.close()

@@ -112,3 +112,10 @@ def test_a_shape_is_beside_the_better_layout():
     page = "\n".join(report.shapes(results | {"missing": {}, "failures": []}, Path()))
     assert "| one | 1.50 (50%) | 0.50 (50%) | – | – |" in page
     assert "Median 1.00; 1 of 2 passes are slower than PyTorch's." in page
+
+
+def test_a_worker_that_cannot_start_is_ended(monkeypatch):
+    monkeypatch.setenv("CC", "no-such-launcher cc")
+    with Pool(["machine"], {}) as pool:
+        assert pool.worker("machine", 1, "float32") is None
+        assert "no-such-launcher" in pool.failures[0]
