@@ -76,8 +76,9 @@ def test_bytes_of_a_kernel_are_those_of_its_arrays(noted):
 def test_tasks_are_counted_on_one_thread():
     with Pool(["cconv-tasks"], {}, awake=True) as pool:
         opened = pool.open(["cconv-tasks"], 1, "float32", task_of("lenet5", 64, ["predict"]))
-        if "cconv-tasks" not in opened:
-            pytest.skip("; ".join([*pool.missing.values(), *pool.failures]))
+        assert not pool.failures
+        if "cconv-tasks" not in opened:  # kernels of another compiler than GCC
+            pytest.skip("; ".join(pool.missing.values()))
         found = opened["cconv-tasks"][0].ask("details", mode="predict", seconds=0.0, least=2)["steps"]
     assert any(step["regions"] for step in found)
     for step in found:

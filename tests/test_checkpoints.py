@@ -510,7 +510,8 @@ def test_ctrl_c_between_any_two_instructions_is_heard_once_and_leaves_pythons_ha
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, f"instruction {number}"
         assert len(done) != 1, f"instruction {number}: half of what was held back"
         number += 1
-    assert raised == number - 1 > 40  # 47 by Python 3.13, twice as many by 3.11
+    # Python 3.13 has about half as many instructions for it.
+    assert raised == number - 1 > (80 if sys.version_info < (3, 13) else 40)
 
 
 def test_ctrl_c_leaves_a_whole_number_of_steps():

@@ -235,6 +235,10 @@ def test_a_kernel_that_never_changes(channels, filters, dtype):
         x[0, 2, 3, 1], x[-1, 0, 0, 0] = 1e30, np.nan
         wanted = ops.conv2d(x, kernel, None, window, 1, False, Run(), "winograd")
         assert on_all_threads(compute).tobytes() == wanted.tobytes()
+        pool, how = resolve_window("test", (9, 10), 2, 2), (1, True)
+        pooled = ops.conv2d_max_pool(x, kernel, None, window, pool, *how, run, "winograd")
+        wanted = ops.conv2d_max_pool(x, kernel, None, window, pool, *how, Run(), "winograd")
+        assert [each.tobytes() for each in pooled] == [each.tobytes() for each in wanted]
     x = np.ones_like(x)
     run.memory[1 : 36 * channels * filters] = 0
     assert not compute()[..., 0].any()

@@ -18,7 +18,7 @@
 #     by blocks   A u larger than the cache would be read from memory again for every batch.  So the
 #                 threads share v, of as many tiles as fit into SHARED_BYTES of the outer cache, and a
 #                 task is a block of filters, whose kernel it transforms.  Only where the kernel never
-#                 changes, u is kept here too: to read it takes less than half of the time to make it.
+#                 changes, u is kept here too: one image of ResNet-18 then takes two thirds of the time.
 #
 # The input gradient is the same with the kernel flipped and transposed.  If dy has fewer tiles than x, as
 # behind a convolution without padding, the transpose of the algorithm takes fewer products.  It gives the
@@ -269,7 +269,8 @@ cdef void keep_kernel(
     cython.floating *kept,  # OUT  kept_size(...)
     int threads,
 ) noexcept nogil:
-    # u is made from the copy.  So the two belong together, even if somebody writes into the kernel meanwhile.
+    # If there is a copy, u is made from it: the two belong together, even if somebody writes into the kernel
+    # meanwhile.
     cdef const Tiles *t = &p.t
     cdef const cython.floating *kernel = <const cython.floating *>p.kernel
     cdef size i
