@@ -1,64 +1,27 @@
 import ast
 import importlib
 import inspect
-import os
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
+import packages
 import pytest
-from sharing import shared
+from packages import ROOT, run
 
-ROOT = Path(__file__).parents[1]
 LARGEST_WHEEL = 4_000_000  # bytes
-BUILT = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "*.egg-info", "*.so", "*.pyd", "__pycache__", ".*_cache", ".hypothesis"
-)
-
-
-def run(*command, cwd, **environment):
-    """Run a command to its end and return what it printed; its stderr is in the failure."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "CCONV_SANITIZE")}
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        timeout=1500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
-    """The sdist of this tree, made from a copy so that the tree stays as it is."""
-
-    def make(folder):
-        tree = shutil.copytree(ROOT, folder / "tree", ignore=BUILT)
-        code = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
-        run(sys.executable, "-c", code, cwd=tree)
-
-    (path,) = shared(tmp_path_factory, "sdist", make).glob("*.tar.gz")
-    return path
+    return packages.sdist(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def wheel(sdist, tmp_path_factory):
-    """The wheel made from nothing but the sdist."""
-    pip = (sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index")
-
-    def make(folder):
-        run(*pip, "--wheel-dir", str(folder), str(sdist), cwd=folder)
-
-    (path,) = shared(tmp_path_factory, "wheel", make).glob("*.whl")
-    return path
+def wheel(tmp_path_factory):
+    return packages.wheel(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
