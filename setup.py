@@ -160,12 +160,13 @@ def level_of(name):
     return ["-Os"] if hands_out else []
 
 
-def flags_of_single_loops(compiler):
-    """Return GCC's flags against copies of a loop for each value of a condition; none for other compilers.
+def flags_of_loops(compiler):
+    """Return GCC's flags for the loops of the C of `simd/`; none for other compilers.
 
-    The copies make the C of `simd/` a thirtieth larger, and no faster.
+    Copies of a loop for each value of a condition make that a thirtieth larger, and no faster. Where a loop
+    of a tile begins in a cache line decides 2 to 8 per cent of its speed on Intel's Xeon: at its start, always.
     """
-    flags = ["-fno-unswitch-loops", "-fno-split-loops"]
+    flags = ["-fno-unswitch-loops", "-fno-split-loops", "-falign-loops=64"]
     return flags if compiled(compiler, "int main(void) { return 0; }\n", "-Werror", *flags) is None else []
 
 
@@ -287,7 +288,7 @@ class BuildKernels(build_ext):
             if sanitizers and level:
                 level = ["-O0"]  # only hands out tasks; compiles three times as fast, with every check
             if extension.name == "cconv._kernels" and not sanitizers:
-                level += flags_of_single_loops(compiler)
+                level += flags_of_loops(compiler)
             extension.extra_compile_args = [*shared, *compile_flags, *level]
             extension.extra_link_args = link_flags
         self.build_all()

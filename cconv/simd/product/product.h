@@ -39,16 +39,70 @@ static inline NAME(tile_function) NAME(tile_of)(ptrdiff_t rows, ptrdiff_t column
     return NAME(tiles)[rows - 1][columns > LANES][columns % LANES != 0];
 }
 
+/* What a chain adds to the columns `to`: bias and ReLU belong to the last one. */
+static inline cconv_target NAME(target_of)(const cconv_chain *chain, const cconv_target *to) {
+    cconv_target part = {to->c, chain->last ? to->bias : NULL, to->n, to->mode};
+    if (!chain->first) part.mode |= CCONV_ACCUMULATE | CCONV_NEAR;
+    if (!chain->last) part.mode &= ~CCONV_RELU;
+    return part;
+}
+
 /* A tile of C, chain by chain. */
 static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, const REAL *a, const REAL *b,
                          const cconv_target *to) {
     cconv_chain chain = cconv_first_chain(s);
     for (;; cconv_next_chain(s, &chain)) {
-        cconv_target end = {to->c, chain.last ? to->bias : NULL, to->n, to->mode};
-        if (!chain.first) end.mode |= CCONV_ACCUMULATE | CCONV_NEAR;
-        if (!chain.last) end.mode &= ~CCONV_RELU;
+        const cconv_target part = NAME(target_of)(&chain, to);
         tile(&chain.part, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak,
-             b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk, &end);
+             b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk, &part);
+        if (chain.last) return;
+    }
+}
+
+/* Rows of C in tiles of even height: 26 rows are 9 + 9 + 8, not 12 + 12 + 2. */
+static void NAME(tiles_below)(const cconv_sum *s, int one_chain, ptrdiff_t m, const REAL *a, const REAL *b,
+                              cconv_target to) {
+    const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (ptrdiff_t t = 0; t < count; t++) {
+        const ptrdiff_t rows = m / count + (t < m % count);
+        const NAME(tile_function) tile = NAME(tile_of)(rows, to.n);
+        if (one_chain) tile(s, a, b, &to);
+        else NAME(chains)(tile, s, a, b, &to);
+        a += rows * s->am;
+        to.c = (REAL *)to.c + rows * s->cm;
+    }
+}
+
+/* Two vectors of each term of s, one term behind the other, from B to `near`; s then describes these. */
+static void NAME(gather_terms)(cconv_sum *s, const REAL *b, REAL *near) {
+    for (ptrdiff_t q = 0; q < s->q; q++)
+        for (ptrdiff_t r = 0; r < s->r; r++) {
+            const REAL *term = b + q * s->bq + r * s->br;
+            for (ptrdiff_t k = 0; k < s->k; k++, near += 2 * LANES, term += s->bk) {
+                STORE(near, LOAD(term));
+                STORE(near + LANES, LOAD(term + LANES));
+            }
+        }
+    s->bk = 2 * LANES, s->br = s->k * s->bk, s->bq = s->r * s->br;
+}
+
+/* Two vectors of columns of C, where many tiles read terms of B that lie apart in memory, in few sets of
+ * the first cache: a chain's terms are gathered, and it is added to all rows before the next one begins.
+ * Not inlined: its array would make the frame of all products larger. */
+static __attribute__((noinline)) void NAME(gathered)(const cconv_sum *s, ptrdiff_t m, const REAL *a,
+                                                     const REAL *b, const cconv_target *to) {
+    enum { MOST_TERMS = 2 * CCONV_PRODUCT };
+    REAL near[MOST_TERMS * 2 * LANES] __attribute__((aligned(64)));
+    cconv_chain chain = cconv_first_chain(s);
+    for (;; cconv_next_chain(s, &chain)) {
+        const REAL *terms = b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk;
+        cconv_sum part = chain.part;
+        if (cconv_terms(&part) <= MOST_TERMS) {
+            NAME(gather_terms)(&part, terms, near);
+            terms = near;
+        }
+        NAME(tiles_below)(&part, 1, m, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak, terms,
+                          NAME(target_of)(&chain, to));
         if (chain.last) return;
     }
 }
@@ -56,9 +110,8 @@ static void NAME(chains)(NAME(tile_function) tile, const cconv_sum *s, const REA
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
                           const REAL *b, REAL *c, const REAL *bias, int mode) {
+    enum { FEW_TILES = 4 }; /* for fewer, gathering takes as long as it saves */
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
-    /* Tiles of even height: 26 rows are 7 + 7 + 6 + 6, not 8 + 8 + 8 + 2. */
-    const ptrdiff_t count = (m + TILE_ROWS - 1) / TILE_ROWS;
     const int one_chain = mode & CCONV_CUT ? cconv_is_one_chain(s) : cconv_terms(s) <= CCONV_ONE_PRODUCT;
     cconv_sum whole;
     if (!one_chain && !(mode & CCONV_CUT)) {
@@ -66,18 +119,12 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
         cconv_cut(&whole);
         s = &whole;
     }
+    const int apart = !one_chain && s->bk != block && m > FEW_TILES * TILE_ROWS;
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
-        const REAL *bj = b + (j / block) * s->bn + j % block, *top = a;
-        cconv_target to = {c + j, bias ? bias + j : bias, columns, mode};
-        for (ptrdiff_t t = 0, i = 0; t < count; t++) {
-            const ptrdiff_t rows = m / count + (t < m % count);
-            to.c = c + i * s->cm + j;
-            const NAME(tile_function) tile = NAME(tile_of)(rows, columns);
-            if (one_chain) tile(s, top, bj, &to);
-            else NAME(chains)(tile, s, top, bj, &to);
-            top += rows * s->am;
-            i += rows;
-        }
+        const REAL *bj = b + (j / block) * s->bn + j % block;
+        const cconv_target to = {c + j, bias ? bias + j : bias, columns, mode};
+        if (apart && columns == 2 * LANES) NAME(gathered)(s, m, a, bj, &to);
+        else NAME(tiles_below)(s, one_chain, m, a, bj, to);
     }
 }

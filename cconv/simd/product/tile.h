@@ -17,11 +17,14 @@ typedef struct {
 } cconv_target;
 #endif
 
-/* Rows of C in a tile.  Each has two vectors of C; two vectors of B and a broadcast need registers too. */
 #undef FEWEST_TERMS
 #define FEWEST_TERMS 16 /* of a sum that takes long enough to prefetch its C meanwhile */
+/* Rows of C in a tile.  Each has two vectors of C; two vectors of B and a broadcast need registers too.  The
+ * more rows, the less often B is loaded: 12 take 24 + 3 of the 32 registers of AVX-512. */
 #undef TILE_ROWS
-#if defined(ISA_AVX512) || defined(__aarch64__)
+#if defined(ISA_AVX512)
+#define TILE_ROWS 12
+#elif defined(__aarch64__)
 #define TILE_ROWS 8
 #else
 #define TILE_ROWS 6
@@ -35,7 +38,7 @@ typedef struct {
 #define FORGET(p) __asm__("" : "+r"(p))
 
 #undef EACH_ROW
-#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 
 /* C (rows, n): rows <= TILE_ROWS, n in ((width-1)*LANES, width*LANES]; ragged: n is not full. */
 static inline __attribute__((always_inline)) void NAME(tile)(
@@ -43,8 +46,8 @@ static inline __attribute__((always_inline)) void NAME(tile)(
         const REAL *b, const cconv_target *to) {
 #define LOAD_FIRST(p) (width == 1 && ragged ? LOAD_TAIL((p), last) : LOAD(p))
 #define LOAD_SECOND(p) (ragged ? LOAD_TAIL((p) + LANES, last) : LOAD((p) + LANES))
-/* The address of row i, from a pointer to row 0 (upper) and one to row 4 (lower). */
-#define AT_ROW(upper, lower, i, stride) ((i < 4 ? upper : lower) + i % 4 * (stride))
+/* The address of row i, from pointers to rows 0 (upper), 4 (middle) and 8 (lower). */
+#define AT_ROW(i, stride) ((i < 4 ? upper : i < 8 ? middle : lower) + i % 4 * (stride))
 #define DECLARE(i) vec c##i##0 = {0}, c##i##1 = {0};
     EACH_ROW(DECLARE)
 #undef DECLARE
@@ -68,12 +71,12 @@ static inline __attribute__((always_inline)) void NAME(tile)(
                 cconv_fetch(s->ahead + 1);
             }
             const ptrdiff_t am = s->am, ak = s->ak, step = s->bk, run = s->k;
-            const REAL *upper = a, *lower = rows > 4 ? a + 4 * am : a;
+            const REAL *upper = a, *middle = rows > 4 ? a + 4 * am : a, *lower = rows > 8 ? a + 8 * am : a;
             for (ptrdiff_t k = run; k > 0; k--) {
                 vec b0 = LOAD_FIRST(b), b1 = b0;
                 if (width == 2) b1 = LOAD_SECOND(b);
 #define STEP(i) if (rows > i) { \
-                    const vec s_ = SPLAT(*AT_ROW(upper, lower, i, am)); \
+                    const vec s_ = SPLAT(*AT_ROW(i, am)); \
                     c##i##0 = FMA(s_, b0, c##i##0); \
                     if (width == 2) c##i##1 = FMA(s_, b1, c##i##1); }
                 EACH_ROW(STEP)
@@ -81,6 +84,10 @@ static inline __attribute__((always_inline)) void NAME(tile)(
                 upper += ak;
                 FORGET(upper);
                 if (rows > 4) {
+                    middle += ak;
+                    FORGET(middle);
+                }
+                if (rows > 8) {
                     lower += ak;
                     FORGET(lower);
                 }
@@ -95,11 +102,13 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     }
     FORGET(to);
     const ptrdiff_t cm = s->cm;
-    REAL *upper = to->c, *lower = rows > 4 ? upper + 4 * cm : upper;
+    REAL *upper = to->c, *middle = rows > 4 ? upper + 4 * cm : upper;
+    REAL *lower = rows > 8 ? upper + 8 * cm : upper;
+    FORGET(middle);
     FORGET(lower);
     if (to->mode & CCONV_ACCUMULATE) {
 #define ADD_OLD(i) if (rows > i) { \
-        const REAL *p_ = AT_ROW(upper, lower, i, cm); \
+        const REAL *p_ = AT_ROW(i, cm); \
         c##i##0 += LOAD_FIRST(p_); \
         if (width == 2) c##i##1 += LOAD_SECOND(p_); }
         EACH_ROW(ADD_OLD)
@@ -119,7 +128,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     }
 #define PUT(p, v, is_tail) { if (is_tail) { STORE_TAIL(p, last, v); } else { STORE(p, v); } }
 #define STORE_ROW(i) if (rows > i) { \
-        REAL *p_ = AT_ROW(upper, lower, i, cm); \
+        REAL *p_ = AT_ROW(i, cm); \
         PUT(p_, c##i##0, (width == 1 && ragged)) \
         if (width == 2) PUT(p_ + LANES, c##i##1, ragged) }
     EACH_ROW(STORE_ROW)
@@ -138,7 +147,9 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 typedef void (*NAME(tile_function))(const cconv_sum *, const REAL *, const REAL *,
                                     const cconv_target *);
 #define EACH_HEIGHT_6(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
-#if TILE_ROWS == 8
+#if TILE_ROWS == 12
+#define EACH_HEIGHT(DO) EACH_HEIGHT_6(DO) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
+#elif TILE_ROWS == 8
 #define EACH_HEIGHT(DO) EACH_HEIGHT_6(DO) DO(7) DO(8)
 #else
 #define EACH_HEIGHT(DO) EACH_HEIGHT_6(DO)
