@@ -163,8 +163,8 @@ def level_of(name):
 def flags_of_loops(compiler):
     """Return GCC's flags for the loops of the C of `simd/`; none for other compilers.
 
-    Copies of a loop for each value of a condition make that a thirtieth larger, and no faster. Where a loop
-    of a tile begins in a cache line decides 2 to 8 per cent of its speed on Intel's Xeon: at its start, always.
+    Copies of a loop for each value of a condition make that a thirtieth larger, and no faster. Loops begin a
+    cache line: where the loop of a tile began changed its speed on an Intel Xeon by 2 to 8 per cent.
     """
     flags = ["-fno-unswitch-loops", "-fno-split-loops", "-falign-loops=64"]
     return flags if compiled(compiler, "int main(void) { return 0; }\n", "-Werror", *flags) is None else []
