@@ -110,16 +110,16 @@ static __attribute__((noinline)) void NAME(gathered)(const cconv_sum *s, ptrdiff
 /* C (m, n), any m and n.  Blocks of CCONV_BLOCK_BYTES of columns lie bn elements apart in B. */
 static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const REAL *a,
                           const REAL *b, REAL *c, const REAL *bias, int mode) {
-    enum { FEW_TILES = 4 }; /* for fewer, gathering takes as long as it saves */
+    enum { FEW_TILES = 4, FEW_OF_ONE = 8 }; /* for fewer, gathering takes as long as it saves */
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     const int one_chain = mode & CCONV_CUT ? cconv_is_one_chain(s) : cconv_terms(s) <= CCONV_ONE_PRODUCT;
+    const int apart = s->bk != block && m > (one_chain ? FEW_OF_ONE : FEW_TILES) * TILE_ROWS;
     cconv_sum whole;
-    if (!one_chain && !(mode & CCONV_CUT)) {
+    if ((!one_chain || apart) && !(mode & CCONV_CUT)) {
         whole = *s;
         cconv_cut(&whole);
         s = &whole;
     }
-    const int apart = !one_chain && s->bk != block && m > FEW_TILES * TILE_ROWS;
     for (ptrdiff_t j = 0, columns; j < n; j += columns) {
         columns = NAME(next_columns)(m, n - j);
         const REAL *bj = b + (j / block) * s->bn + j % block;
