@@ -21,6 +21,8 @@ networks is chosen by --networks, --batches, --modes, --peers and --threads, as 
 
     python -m benchmarks.graphs --networks resnet18 --batches 8 --peers cconv torch openvino --out part.json
 
+results/models_xeon.json is what benchmarks.models wrote on another kind of processor (--out).
+
 Run them on a machine that does nothing else. Each prints how much the measured limits of the machine
 varied meanwhile: where they did by more than a few per cent, somebody else was busy."""
 

@@ -113,7 +113,8 @@ static void NAME(product)(const cconv_sum *s, ptrdiff_t m, ptrdiff_t n, const RE
     enum { FEW_TILES = 4, FEW_OF_ONE = 8 }; /* for fewer, gathering takes as long as it saves */
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
     const int one_chain = mode & CCONV_CUT ? cconv_is_one_chain(s) : cconv_terms(s) <= CCONV_ONE_PRODUCT;
-    const int apart = s->bk != block && m > (one_chain ? FEW_OF_ONE : FEW_TILES) * TILE_ROWS;
+    const int apart = /* not of no terms, which have no chain */
+        s->bk != block && m > (one_chain ? FEW_OF_ONE : FEW_TILES) * TILE_ROWS && cconv_terms(s) > 0;
     cconv_sum whole;
     if ((!one_chain || apart) && !(mode & CCONV_CUT)) {
         whole = *s;
