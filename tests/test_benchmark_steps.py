@@ -13,6 +13,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.peers import steps_inside
 from benchmarks.pool import Pool
 from benchmarks.thread_model import Cut, Share, Team
+from cconv import _kernels
 from cconv.models import predicting
 
 FREE = Team(0.0, 0.0)
@@ -70,15 +71,16 @@ def test_bytes_of_a_kernel_are_those_of_its_arrays(noted):
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("cc") is None,
+    sys.platform != "linux"
+    or shutil.which("cc") is None
+    or not (_kernels.has_openmp() and _kernels.compiler().startswith("gcc")),
     reason="tasks are counted by C, before GCC's OpenMP",
 )
 def test_tasks_are_counted_on_one_thread():
     with Pool(["cconv-tasks"], {}, awake=True) as pool:
         opened = pool.open(["cconv-tasks"], 1, "float32", task_of("lenet5", 64, ["predict"]))
         assert not pool.failures
-        if "cconv-tasks" not in opened:  # kernels of another compiler than GCC
-            pytest.skip("; ".join(pool.missing.values()))
+        assert not pool.missing
         found = opened["cconv-tasks"][0].ask("details", mode="predict", seconds=0.0, least=2)["steps"]
     assert any(step["regions"] for step in found)
     for step in found:

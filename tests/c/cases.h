@@ -14,15 +14,16 @@ static REAL *NAME(numbers)(ptrdiff_t n, uint64_t seed) {
     return x;
 }
 
-/* The sum of product/product.h with its terms as they are written there. */
+/* The sum of product/product.h with its terms as they are written there.  apart: B lies as it is given to a
+ * layer, in rows, not in blocks of columns. */
 static void NAME(product_case)(const NAME(table) *table, ptrdiff_t m, ptrdiff_t n, ptrdiff_t q,
-                               ptrdiff_t r, ptrdiff_t k, int mode) {
+                               ptrdiff_t r, ptrdiff_t k, int mode, int apart) {
     const ptrdiff_t block = CCONV_BLOCK_BYTES / sizeof(REAL);
-    cconv_sum s = {.q = q, .r = r, .k = k, .ak = 1, .bk = block, .cm = n + 1};
+    cconv_sum s = {.q = q, .r = r, .k = k, .ak = 1, .bk = apart ? n + 5 : block, .cm = n + 1};
     s.ar = k * s.ak + 1, s.aq = r * s.ar + 2, s.am = q * s.aq + 3;
-    s.br = k * s.bk, s.bq = r * s.br, s.bn = q * s.bq;
+    s.br = k * s.bk, s.bq = r * s.br, s.bn = apart ? block : q * s.bq;
     REAL *a = NAME(numbers)(m * s.am + 1, 1), *bias = NAME(numbers)(n, 2);
-    REAL *b = NAME(numbers)((n + block - 1) / block * s.bn, 3);
+    REAL *b = NAME(numbers)(apart ? q * s.bq + n : (n + block - 1) / block * s.bn, 3);
     REAL *c = NAME(numbers)(m * s.cm, 4), *old = NAME(numbers)(m * s.cm, 4);
     table->product(&s, m, n, a, b, c, bias, mode);
     for (ptrdiff_t i = 0; i < m; i++) {
@@ -51,7 +52,19 @@ static void NAME(products)(const NAME(table) *table) {
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (ptrdiff_t m = 1; m <= 17; m++)
             for (int mode = 0; mode < 4; mode++)
-                NAME(product_case)(table, m, widths[w], 1 + m % 2, 1 + m % 3, 1 + (m + mode) % 6, mode);
+                NAME(product_case)(table, m, widths[w], 1 + m % 2, 1 + m % 3, 1 + (m + mode) % 6, mode, 0);
+}
+
+/* Many rows, and sums of no term, of one chain and of several: of whole runs and of parts of one. */
+static void NAME(long_products)(const NAME(table) *table) {
+    static const ptrdiff_t terms[][3] = {{0, 1, 5}, {2, 1, 96}, {2, 1, 127}, {1, 3, 70}, {5, 3, 31}, {1, 1, 600}};
+    static const ptrdiff_t rows[] = {25, 49, 97}, widths[] = {32, 67};
+    for (size_t t = 0; t < sizeof terms / sizeof *terms; t++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+                for (int apart = 0; apart < 2; apart++)
+                    NAME(product_case)(table, rows[i], widths[w], terms[t][0], terms[t][1], terms[t][2],
+                                       (int)(t + i + w) % 4, apart);
 }
 
 /* Functions of one value against libm. */
@@ -306,6 +319,7 @@ static void NAME(normalized_rows)(const cconv_rows *rows) {
 
 static void NAME(check)(const NAME(table) *table) {
     NAME(products)(table);
+    NAME(long_products)(table);
     NAME(functions)(table->rows);
     NAME(others)(table->rows);
     NAME(normalized)(table->rows);

@@ -9,6 +9,9 @@
 #define CCONV_CHAINS_H
 #include "simd.h"
 
+/* No chain has more terms: of count = chains + 1 runs, each of less than CCONV_PRODUCT, two make one. */
+enum { CCONV_LONGEST_CHAIN = 2 * CCONV_PRODUCT };
+
 /* How many of `count` pieces of `terms` terms each make a chain. */
 static inline ptrdiff_t cconv_pieces(ptrdiff_t count, ptrdiff_t terms) {
     const ptrdiff_t chains = (count * terms + CCONV_PRODUCT / 2) / CCONV_PRODUCT;

@@ -91,17 +91,12 @@ static void NAME(gather_terms)(cconv_sum *s, const REAL *b, REAL *near) {
  * Not inlined: its array would make the frame of all products larger. */
 static __attribute__((noinline)) void NAME(gathered)(const cconv_sum *s, ptrdiff_t m, const REAL *a,
                                                      const REAL *b, const cconv_target *to) {
-    enum { MOST_TERMS = 2 * CCONV_PRODUCT };
-    REAL near[MOST_TERMS * 2 * LANES] __attribute__((aligned(64)));
+    REAL near[CCONV_LONGEST_CHAIN * 2 * LANES] __attribute__((aligned(64)));
     cconv_chain chain = cconv_first_chain(s);
     for (;; cconv_next_chain(s, &chain)) {
-        const REAL *terms = b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk;
         cconv_sum part = chain.part;
-        if (cconv_terms(&part) <= MOST_TERMS) {
-            NAME(gather_terms)(&part, terms, near);
-            terms = near;
-        }
-        NAME(tiles_below)(&part, 1, m, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak, terms,
+        NAME(gather_terms)(&part, b + chain.q * s->bq + chain.r * s->br + chain.k * s->bk, near);
+        NAME(tiles_below)(&part, 1, m, a + chain.q * s->aq + chain.r * s->ar + chain.k * s->ak, near,
                           NAME(target_of)(&chain, to));
         if (chain.last) return;
     }
