@@ -42,8 +42,9 @@ class Frozen:
     True
     """
 
-    __slots__ = ("_model",)
+    __slots__ = ("_model", "_sample_shape")
     _model: Any
+    _sample_shape: tuple[int, ...] | None  # of the only output
 
     def __init__(self, model: Any) -> None:
         # The optimizer's state, perhaps twice as large as the weights, is not copied.
@@ -59,6 +60,9 @@ class Frozen:
             for array in (*layer.params.values(), *layer.state.values()):
                 array.flags.writeable = False
         self._model._frozen = True
+        # A model finds its shapes by a walk over its layers, which takes longer than a small network.
+        shape = self._model.output_shape
+        object.__setattr__(self, "_sample_shape", shape[1:] if isinstance(shape, tuple) else None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"Frozen: {name} cannot be set: freeze the model anew")
@@ -128,7 +132,8 @@ class Frozen:
         TypeError, ValueError
             When the model does not take such an `x`.
         """
-        return self._model.predict(x, batch_size)
+        y = self._model._predict_directly(x, batch_size)
+        return self._model.predict(x, batch_size) if y is None else y
 
     @controlled
     def __call__(self, x: Any) -> Any:
@@ -152,11 +157,11 @@ class Frozen:
             does not take such an `x`.
         """
         where = "Frozen.predict_into"
-        if not isinstance(self.output_shape, tuple):
+        if self._sample_shape is None:
             raise ValueError(f"{where}: the model must have one output, got {len(self.output_shape)}")
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{where}: out must be an ndarray, got {type(out).__name__}")
-        shape = (len(x), *self.output_shape[1:])
+        shape = (len(x), *self._sample_shape)
         if out.shape != shape or out.dtype != self.dtype or not out.flags.writeable:
             kind = "" if out.flags.writeable else ", which cannot be written to"
             raise ValueError(

@@ -211,9 +211,9 @@ class Predictor(Feeder):
             plan = idle.pop()
         except IndexError:
             return None
-        if not plan.is_current():
-            return None
         if not self._frozen:
+            if not plan.is_current():
+                return None
             plan.prepare()
         y = plan.predict(x)
         if out is None:
