@@ -138,77 +138,42 @@ class Guarded:
         start = inside - array.nbytes if at_end else 0
         stop = start + array.nbytes
         room.leave(start, stop)
-        # What an array leaves of its pages, which is on one side of it.
-        self.around = room.written[:start] if at_end else room.written[stop:]
-        self.untouched = PATTERN[: inside - array.nbytes]
-        self.writeable = array.flags.writeable
-        self.written = np.ndarray(array.shape, array.dtype, room.written, start)
-        self.array = self.written
-        if not self.writeable:
+        self.around = room.written[:start], room.written[stop:]
+        self.array = np.ndarray(array.shape, array.dtype, room.written, start)
+        self.array[...] = array
+        if not array.flags.writeable:
             self.array = np.ndarray(array.shape, array.dtype, room.read, start)
-        self.written[...] = array
 
     def check(self):
         """The bytes between the array and the page on its other side are what they were."""
-        assert self.around.tobytes() == self.untouched, "bytes outside the array were written"
-
-
-class Copies:
-    """Guarded copies of arrays; those of the last shapes wait for the next array of theirs."""
-
-    MOST = 400  # that wait
-
-    def __init__(self, at_end):
-        self.at_end = at_end
-        self.rooms = Rooms()
-        self.waiting, self.free = 0, {}
-
-    def take(self, array):
-        shape = array.shape, array.dtype.char, array.flags.writeable
-        free = self.free.get(shape)
-        if not free:
-            return shape, Guarded(array, self.at_end, self.rooms.take)
-        self.waiting -= 1
-        copy = free.pop()
-        copy.written[...] = array
-        return shape, copy
-
-    def give_back(self, shape, copy):
-        if copy.room.nbytes > Rooms.LARGEST:
-            return
-        self.free.setdefault(shape, []).append(copy)
-        self.waiting += 1
-        if self.waiting > self.MOST:
-            for copies in self.free.values():
-                for one in copies:
-                    self.rooms.give_back(one.room)
-            self.waiting, self.free = 0, {}
+        for bytes_around in self.around:
+            if bytes_around.size:
+                around = bytes_around.tobytes()
+                assert around == PATTERN[: len(around)], "bytes outside the array were written"
 
 
 class Guard:
     """Which side of the kernels' arrays touches an unmapped page; None leaves the arrays where they are."""
 
-    def __init__(self, at_end, calls):
+    def __init__(self, at_end, calls, rooms):
         self.at_end = at_end
         self.calls = calls
-        self.copies = {True: Copies(True), False: Copies(False)}
+        self.rooms = rooms
 
     def call(self, kernel, name, arguments):
         self.calls[name] += 1
-        copies = self.copies[self.at_end]
-        given, held = [], []
-        for argument in arguments:
-            if isinstance(argument, np.ndarray):
-                shape, copy = copies.take(argument)
-                held.append((argument, shape, copy))
-                argument = copy.array
-            given.append(argument)
-        result = kernel(*given)
-        for argument, shape, copy in held:
-            copy.check()
-            if copy.writeable:
-                argument[...] = copy.array
-            copies.give_back(shape, copy)
+        guarded = [
+            Guarded(a, self.at_end, self.rooms.take) if isinstance(a, np.ndarray) else None for a in arguments
+        ]
+        result = kernel(
+            *(a if copy is None else copy.array for a, copy in zip(arguments, guarded, strict=True))
+        )
+        for argument, copy in zip(arguments, guarded, strict=True):
+            if copy is not None:
+                copy.check()
+                if argument.flags.writeable:
+                    argument[...] = copy.array
+                self.rooms.give_back(copy.room)
         return result
 
 
@@ -222,12 +187,12 @@ def _on_guarded_memory(kernel, name, guard):
 
 
 @contextmanager
-def guarded_kernels(at_end, calls):
+def guarded_kernels(at_end, calls, rooms=None):
     """Hand every kernel copies of its arrays in guarded memory; calls counts them by name.
 
     The value is the guard, whose side may be changed between calls.
     """
-    guard = Guard(at_end, calls)
+    guard = Guard(at_end, calls, rooms or Rooms())
     originals = [(module, name, getattr(module, name)) for module, name in kernels()]
     try:
         for module, name, kernel in originals:

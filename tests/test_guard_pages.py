@@ -77,7 +77,13 @@ print(at_end.sum(), at_start.sum(), read_only.sum(), flush=True)
 def test_writes_on_the_other_side_are_seen(at_end):
     guarded = Guarded(np.zeros(5, np.float32), at_end)
     guarded.check()
-    guarded.around[-1 if at_end else 0] = 0
+    before, after = guarded.around
+    assert (before.size == 0) is not at_end
+    assert (after.size == 0) is at_end
+    if at_end:
+        before[-1] = 0
+    else:
+        after[0] = 0
     with pytest.raises(AssertionError, match="bytes outside the array were written"):
         guarded.check()
 
