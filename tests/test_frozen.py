@@ -11,6 +11,7 @@ from random_graphs import random_graph
 from cconv.engine.replaying import RecordedPlan
 from cconv.layers import (
     Activation,
+    Add,
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -213,6 +214,38 @@ def test_what_is_refused():
     assert [y.shape for y in two.predict(np.ones((2, 4)))] == [(2, 2), (2, 3)]
     with pytest.raises(ValueError, match="the model must have one output, got 2"):
         two.predict_into(np.ones((2, 4)), np.empty((2, 2)))
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_predict_into_of_several_inputs_and_of_an_output_by_name(inputs, as_dict):
+    tensors = [Input((3,), name=f"x{i}") for i in range(inputs)]
+    total = tensors[0] if inputs == 1 else Add()(tensors)
+    y = Dense(2)(total)
+    named = {tensor.name: tensor for tensor in tensors}
+    frozen = Model(named if as_dict else tensors, {"y": y} if as_dict else y, seed=0).freeze()
+    for n in (2, 1, 3, 5, 1):
+        arrays = [np.full((n, 3), 1.0 + i, np.float32) for i in range(inputs)]
+        x = dict(zip(named, arrays, strict=True)) if as_dict else arrays
+        wanted = frozen.predict(x)
+        wanted = wanted["y"] if as_dict else wanted
+        out = np.full((n, 2), np.nan, np.float32)
+        assert frozen.predict_into(x, out) is out
+        assert out.tobytes() == wanted.tobytes()
+        for other in {1, 2, 3, inputs} - {n}:  # as many rows as inputs are no reason to take it
+            out = np.full((other, 2), 7.0, np.float32)
+            with pytest.raises(
+                ValueError, match=rf"out must be a writeable float32 array of shape \({n}, 2\)"
+            ):
+                frozen.predict_into(x, out)
+            assert (out == 7).all()
+
+
+def test_predict_into_of_what_is_no_batch():
+    frozen, out = network().freeze(), np.zeros((1, 3), np.float32)
+    for x in (None, 3, np.float32(3), "one"):
+        with pytest.raises((TypeError, ValueError), match="x must"):
+            frozen.predict_into(x, out)
 
 
 def test_outputs_that_are_views_of_the_users_arrays():

@@ -161,17 +161,24 @@ class Frozen:
             raise ValueError(f"{where}: the model must have one output, got {len(self.output_shape)}")
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{where}: out must be an ndarray, got {type(out).__name__}")
-        shape = (len(x), *self._sample_shape)
+        if type(x) is np.ndarray and x.ndim:  # the usual case: nothing is computed if `out` does not fit
+            self._check_out(where, out, (len(x), *self._sample_shape))
+            if self._model._predict_directly(x, len(x), out) is not None:
+                return out
+        y = self._model.predict_on_batch(x)
+        if isinstance(y, dict):
+            (y,) = y.values()
+        self._check_out(where, out, y.shape)
+        out[...] = y
+        return out
+
+    def _check_out(self, where: str, out: np.ndarray, shape: tuple[int, ...]) -> None:
         if out.shape != shape or out.dtype != self.dtype or not out.flags.writeable:
             kind = "" if out.flags.writeable else ", which cannot be written to"
             raise ValueError(
                 f"{where}: out must be a writeable {self.dtype} array of shape {shape}, "
                 f"got {out.dtype} of shape {out.shape}{kind}"
             )
-        y = self._model._predict_directly(x, len(x), out)
-        if y is None:
-            out[...] = self._model.predict_on_batch(x)
-        return out
 
 
 def _closed(kind: type[Frozen], model: Any) -> Frozen:
