@@ -2,7 +2,7 @@
 
 Trains one small network on four ranks, on pairs of them and on each alone, with one thread and two, and takes
 the first one up from its middle; rank 0 prints the bits of what came out as JSON. With ``--fail HOW`` rank 1
-raises, or is killed, or rank 0 gets other weights, in the middle of a training.
+raises, or is killed, or rank 0 gets other weights, in the middle of a training; or the ranks train otherwise.
 """
 
 import argparse
@@ -142,6 +142,20 @@ class Writes(Callback):
             self.model.layers[0].kernel[0, 0] = 1
 
 
+# What ranks 0 and 1 give to `fit`.
+SAMPLES = np.ones((6, 3), np.float32), np.ones((6, 1), np.float32)
+OTHERWISE = {
+    "loss": ({}, {}),
+    "shuffle": ({"shuffle": True}, {}),
+    "validation": ({"validation_data": SAMPLES}, {}),
+    "validation_freq": ({"validation_data": SAMPLES}, {"validation_data": SAMPLES, "validation_freq": 2}),
+    "validation_steps": (
+        {"validation_data": SAMPLES, "validation_steps": 2, "validation_batch_size": 2},
+        {"validation_data": SAMPLES, "validation_steps": 3, "validation_batch_size": 2},
+    ),
+}
+
+
 def main():
     from mpi4py import MPI as library
 
@@ -154,9 +168,11 @@ def main():
     folder, world = arguments.folder, library.COMM_WORLD
     if arguments.fail:
         model = Sequential([Dense(2, input_shape=(3,)), Dense(1)], seed=1)
-        model.compile("sgd", "mse")
         ranks = MPI()
+        other = ranks.rank if arguments.fail in OTHERWISE else 0
+        model.compile("sgd", "mae" if other and arguments.fail == "loss" else "mse")
         how = {"shuffle": False, "shards": 2, "verbose": 0, "distributed": ranks}
+        how |= OTHERWISE.get(arguments.fail, ({}, {}))[other]
         calls = [Writes()] if arguments.fail == "weights" else []
         model.fit(Fails(arguments.fail, ranks.rank), callbacks=calls, **how)
         time.sleep(60)

@@ -329,6 +329,56 @@ def test_other_models_and_data_are_refused(cut):
         assert model.steps_done == 0
 
 
+@pytest.fixture
+def between(tmp_path):
+    """A folder with a checkpoint behind the second epoch."""
+    with pytest.raises(Stop):
+        fit(network(), None, BackupAndRestore(tmp_path / "between"), stopping(17))
+    return tmp_path / "between"
+
+
+OTHER_DATA = ({"batch_size": 20}, {"shuffle": False}, {"x": X[:100], "y": Y[:100]}, {"steps_per_epoch": 3})
+
+
+@pytest.mark.parametrize("options", [*OTHER_DATA, {"epochs": 1}])
+def test_other_data_are_refused_between_epochs_too(between, options):
+    model = network()
+    before = weights(model)
+    told = r"data must be those of the checkpoint|epochs must be at least 2"
+    with pytest.raises(ValueError, match=told):
+        fit(model, between, **options)
+    assert (weights(model), model.steps_done) == (before, 0)
+    assert list(between.iterdir())  # a run that was started by mistake deletes nothing
+
+
+class Fussy(Remembers):
+    """Has had another state."""
+
+    def set_state(self, state):
+        super().set_state(state)
+        raise KeyError("another")
+
+
+Fussy.__name__ = Remembers.__name__
+
+
+def test_other_metrics_and_states_of_callbacks_are_refused_by_name(tmp_path):
+    with pytest.raises(Stop):
+        fit(network(), tmp_path, Remembers(), stopping(9), epochs=4)
+    for model, callback, told in (
+        (
+            network(metrics=()),
+            Remembers(),
+            r"the metrics must be those .* \['loss', 'accuracy'\], got \['loss'\]",
+        ),
+        (network(), Fussy(), r"Remembers.set_state does not take .* KeyError: .*another"),
+    ):
+        before = weights(model)
+        with pytest.raises(ValueError, match=told):
+            fit(model, tmp_path, callback, epochs=4)
+        assert (weights(model), model.steps_done) == (before, 0)
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     model = network()
     fit(model)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import signal
 import warnings
 
 import pytest
@@ -151,6 +152,13 @@ class Mixed(Numbered):
         self.turn = state["turn"]
 
 
+class Drawn(Mixed):
+    """Batches that are others as soon as an epoch begins; the first one is looked at before."""
+
+    def on_epoch_begin(self):
+        self.turn += 1
+
+
 class Counting:
     """An iterator that knows where it stands."""
 
@@ -198,6 +206,9 @@ SOURCES = {
     "numbered, in its order": (Numbered, {"shuffle": False}),
     "numbered, in part": (Numbered, {"steps_per_epoch": 5}),
     "numbered, with a state": (Mixed, {}),
+    "numbered, with a state, in part": (Mixed, {"steps_per_epoch": 3}),
+    "drawn": (Drawn, {}),
+    "drawn, in part": (Drawn, {"steps_per_epoch": 1}),
     "augmented": (lambda: Augmented((X[:120], Y[:120]), [RandomFlip("horizontal")], 16, seed=2), {}),
     "iterable": (Again, {}),
     "iterable, in part": (Again, {"steps_per_epoch": 4}),
@@ -213,10 +224,92 @@ def test_data_of_all_kinds(tmp_path, kind, freq):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Your input ran out of data")
         expected = train(tmp_path / "whole", data=make, epochs=4, **options)
-        for number, at in enumerate((3, 8, 13)):
+        last = 4 * options.get("steps_per_epoch", 4) - 2
+        for number, at in enumerate((min(3, last - 2), min(8, last - 1), min(13, last))):
             folder = tmp_path / str(number)
             folder.mkdir()
             assert interrupted(folder, [Dies(at)], freq, data=make, epochs=4, **options) == expected
+
+
+class Pressed(BackupAndRestore):
+    """A backup during whose event number `at`, of those of one kind, somebody presses Ctrl-C."""
+
+    def __init__(self, folder, event, at, **options):
+        super().__init__(folder, **options)
+        self.at = at
+        heard = getattr(self, event)
+
+        def press(*args):
+            self.at -= 1
+            if self.at < 0:
+                signal.raise_signal(signal.SIGINT)
+            heard(*args)
+
+        setattr(self, event, press)
+
+
+EVENTS = (
+    "on_train_batch_begin",
+    "on_test_begin",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_epoch_begin",
+)
+ARRAYS = {"arrays": (None, {}), "arrays, in part": (None, {"steps_per_epoch": 3, "batch_size": 16})}
+
+
+@pytest.mark.parametrize("kind", [*SOURCES, *ARRAYS])
+def test_ctrl_c_wherever_it_comes(tmp_path, kind):
+    """Twice, the second time in what is left of the epoch, which may be its validation alone."""
+    make, options = (SOURCES | ARRAYS)[kind]
+    options = {"data": make, "epochs": 6, "validation_batch_size": 10, **options}
+    (tmp_path / "whole").mkdir()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        expected = train(tmp_path / "whole", **options)
+        for number, event in enumerate(EVENTS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            for at in (DRAW.randrange(1, 3), DRAW.randrange(2)):
+                with pytest.raises(KeyboardInterrupt):
+                    train(folder, Pressed(folder / "backup", event, at, save_freq=False), **options)
+            assert train(folder, BackupAndRestore(folder / "backup"), **options) == expected, event
+
+
+def test_a_batch_is_that_of_its_epoch():
+    """Also the first, at which somebody has looked before any epoch."""
+
+    class Noted(Drawn):
+        def __init__(self):
+            super().__init__()
+            self.made = []
+
+        def __getitem__(self, index):
+            self.made.append((self.turn, index))
+            return super().__getitem__(index)
+
+    data = Noted()
+    network().fit(data, epochs=2, verbose=0, shuffle=False)
+    assert data.made[1:] == [(turn, index) for turn in (1, 5) for index in range(8)]
+
+
+@pytest.mark.parametrize(
+    "event", ["on_epoch_begin", "on_test_begin", "on_test_batch_end", "on_train_batch_begin"]
+)
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_validation_data_go_on_where_they_were(tmp_path, event, at):
+    """An iterator gives other batches to every validation; one that was broken off gets its own again."""
+
+    def learned(*calls):
+        model = network()
+        how = {"validation_data": Counting(), "validation_steps": 2, "epochs": 4, "verbose": 0}
+        return model.fit(X[:32], Y[:32], callbacks=calls, **how).history
+
+    whole = learned()
+    assert len(set(whole["val_loss"])) == 4
+    with pytest.raises(KeyboardInterrupt):
+        learned(Pressed(tmp_path / "backup", event, at))
+    assert learned(BackupAndRestore(tmp_path / "backup")) == whole
 
 
 @pytest.mark.parametrize("steps", [3, 5])

@@ -4,6 +4,7 @@ The object's methods are called only in the thread that called `fit`, and no bat
 the object allows several threads by its ``workers``.
 """
 
+import copy
 import itertools
 import warnings
 from collections import deque
@@ -78,6 +79,7 @@ class Stream:
         self._once = hasattr(x, "__next__")
         self._iterator: Iterator[Any] | None = None
         self._ahead: list[Any] = []
+        self._before: Any = None  # the object's own state before it gave what is ahead
         self._begun = False
         self._taken = 0  # number of the iterator's batches that have been yielded
 
@@ -114,6 +116,7 @@ class Stream:
                 if self._once and self._begun:
                     return False
                 self._iterator, self._begun, self._taken = iter(self._x), True, 0
+            self._before = copy.deepcopy(self._x.get_state()) if has_state(self._x) else None
             item = next(self._iterator, _END)
             if item is not _END:
                 self._ahead.append(item)
@@ -129,7 +132,8 @@ class Stream:
     def position(self) -> dict[str, Any]:
         """Return the number of batches taken from the iterator, or the object's own state."""
         if has_state(self._x):
-            return {"state": self._x.get_state()}
+            state = self._before if self._ahead else self._x.get_state()
+            return {"state": state, "within": self._iterator is not None}
         if self._once:
             raise TypeError(
                 f"{self._where}: {self._name} must be data whose place can be saved, got a "
@@ -143,7 +147,9 @@ class Stream:
         self._iterator, self._ahead = None, []
         if "state" in position:
             self._x.set_state(position["state"])
-            self._iterator, self._begun = iter(self._x), True
+            self._begun = position.get("within", True)
+            if self._begun:  # the rest of an epoch; otherwise the next one begins when it is asked for
+                self._iterator = iter(self._x)
             return
         if not position["taken"]:
             return
@@ -221,6 +227,12 @@ class Numbered:
         """Batches in an epoch; None if unknown."""
         return self._limit if self._limit is not None else self._count()
 
+    def _tell(self, event: str) -> None:
+        """Call the object's method for an event; batch 0 may be another one afterwards."""
+        if _hears(self._x, event):
+            self._first = []
+            getattr(self._x, event)()
+
     def first(self) -> Any:
         """Return the first batch without consuming it."""
         if not self._first:
@@ -249,7 +261,7 @@ class Numbered:
         if position["state"] is not None and has_state(self._x):
             self._first = []
             self._x.set_state(position["state"])
-        elif _changes(self._x):
+        elif _hears(self._x, "on_epoch_end"):
             warnings.warn(
                 f"{self._where}: {self._name} has on_epoch_end, but no get_state() and set_state(state): if "
                 "earlier epochs change its batches, the result is not that of an uninterrupted training",
@@ -269,7 +281,7 @@ class Numbered:
     def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
         """Yield the batches of one epoch from number `first` on."""
         if not (first and has_state(self._x)):
-            _call(self._x, "on_epoch_begin")
+            self._tell("on_epoch_begin")
         if self._left is None or self._limit is None or self._again:
             self._begin(order)
             self._pass = self._asked
@@ -281,7 +293,7 @@ class Numbered:
             warn_of_end(self._where, len(wanted), self._limit)
         if self._place == self._count() or len(wanted) < (self._limit or 0):
             self._left = None
-        _call(self._x, "on_epoch_end")
+        self._tell("on_epoch_end")
 
     def _made(self, numbers: list[int]) -> Iterator[Any]:
         """Yield the batches with these numbers."""
@@ -336,14 +348,7 @@ def has_state(x: Any) -> bool:
     return callable(getattr(x, "get_state", None)) and callable(getattr(x, "set_state", None))
 
 
-def _changes(x: Any) -> bool:
-    """Whether an object does something at the end of an epoch; `PyDataset.on_epoch_end` does nothing."""
-    function = getattr(type(x), "on_epoch_end", None)
-    return function is not None and getattr(function, "__qualname__", "") != "PyDataset.on_epoch_end"
-
-
-def _call(x: Any, event: str) -> None:
-    """Call a user's method for an event, if there is one."""
+def _hears(x: Any, event: str) -> bool:
+    """Whether an object does something at an event; the methods of `PyDataset` do nothing."""
     function = getattr(x, event, None)
-    if callable(function):
-        function()
+    return callable(function) and getattr(function, "__qualname__", "") != f"PyDataset.{event}"

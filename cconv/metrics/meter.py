@@ -31,7 +31,7 @@ class Meter:
     def __init__(
         self, names: Sequence[str], metrics: Sequence[Metric] = (), weighted: Sequence[Metric] = ()
     ) -> None:
-        self._names, self._originals = names, [*metrics, *weighted]
+        self.names, self._originals = list(names), [*metrics, *weighted]
         self._used = [copy.copy(m) if _is_own(m) else m for m in self._originals]
         for metric in self._used:
             metric.reset_state()
@@ -61,7 +61,7 @@ class Meter:
         """Return the figures by name; without samples the loss is NaN."""
         loss = self.total / self.count if self.count else float("nan")
         figures = [_number(metric.name, metric.result()) for metric in self._used]
-        return dict(zip(self._names, [loss, *figures], strict=True))
+        return dict(zip(self.names, [loss, *figures], strict=True))
 
     def get_state(self) -> dict[str, Any]:
         """Return the counts, made of numbers, strings and arrays, for `files.trees`.
@@ -71,7 +71,8 @@ class Meter:
         TypeError
             When a user's metric has a state that cannot be written.
         """
-        return {"total": self.total, "count": self.count, "metrics": [kept_by(m) for m in self._used]}
+        counted = [kept_by(m) for m in self._used]
+        return {"names": self.names, "total": self.total, "count": self.count, "metrics": counted}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue with the counts that `get_state` returned."""

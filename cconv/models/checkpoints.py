@@ -4,6 +4,7 @@ A checkpoint is a safetensors file with the model's weights and the optimizer's 
 them, so `load_weights` reads it too; everything else is in its document and in further arrays.
 """
 
+import copy
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,19 +35,50 @@ class Progress:
     ----------
     epoch, step : int
         The current or next epoch, and the number of its batches that are done.
+    ended : bool
+        Whether the current epoch has had all its batches, as while it is validated.
     meter : Meter or None
         Metrics of the current epoch; None between epochs.
     logs : dict of str to float
         Logs of the last finished epoch.
+    validation : Source or None
+        What the epochs are validated with, if its place is saved.
     """
 
     def __init__(
         self, source: Source, calls: CallbackList, shuffle: bool, epoch: int, shards: int = 1
     ) -> None:
         self.source, self.calls, self.shuffle, self.shards = source, calls, shuffle, shards
-        self.epoch, self.step = epoch, 0
+        self.epoch, self.step, self.ended = epoch, 0, False
+        self.validation: Source | None = None
+        self._validation_begins: Any = None
         self.meter: Meter | None = None
         self.logs: dict[str, float] = {}
+
+    def end_epoch(self, logs: dict[str, float]) -> None:
+        """Go to the next epoch."""
+        self.epoch, self.step, self.ended, self.meter, self.logs = self.epoch + 1, 0, False, None, logs
+
+    def save_validation(self, validation: Source | None) -> None:
+        """Save the place of the validation's data from now on; TypeError if it cannot be known."""
+        self.validation = validation
+        self.begin_validation()
+
+    def begin_validation(self) -> None:
+        """Note where the next validation begins: one that Ctrl-C ends is repeated from there."""
+        if self.validation is not None:
+            self._validation_begins = copy.deepcopy(self.validation.position())
+
+    def places(self) -> dict[str, Any]:
+        """Return where the data of the training and of the validation are."""
+        return {"training": self.source.position(), "validation": self._validation_begins}
+
+    def take_up(self, places: dict[str, Any], seed: int) -> None:
+        """Go on at these `places`."""
+        self.source.take_up(places["training"], seed, self.shuffle)
+        if self.validation is not None and places["validation"] is not None:
+            self.validation.take_up(places["validation"], seed, False)
+            self._validation_begins = places["validation"]
 
     def data(self) -> dict[str, Any]:
         """Return by what data are known that number their batches as these do."""
@@ -84,6 +116,7 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "epochs": model.epochs_done,
                 "epoch": progress.epoch,
                 "step": progress.step,
+                "ended": progress.ended,
                 "stop": bool(model.stop_training),
                 "optimizer": type(optimizer).__name__,
                 "rate": rate,
@@ -91,7 +124,7 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
                 "shards": progress.shards,
                 "data": progress.data(),
-                "position": taken.apart(progress.source.position(), "position of the data"),
+                "places": taken.apart(progress.places(), "places of the data"),
                 "logs": taken.apart(progress.logs, "logs"),
                 "meter": None
                 if progress.meter is None
@@ -160,8 +193,13 @@ class Checkpoint:
         with self._whole():
             resumed = files.checked_slots(model, self._arrays, whole=True)
             states = {name: self._state(plain) for name, plain in found["callbacks"].items()}
-            meter, position = self._state(found["meter"]), self._state(found["position"])
-            progress.source.take_up(position, model.seed, progress.shuffle)
+            meter, places = self._state(found["meter"]), self._places()
+            self._check_metrics(meter, progress)
+            progress.take_up(places, model.seed)
+            progress.step, progress.ended, progress.logs = self.step, bool(found.get("ended")), self.logs
+            if meter is not None and progress.meter is not None:
+                progress.meter.set_state(meter)
+        self._tell_callbacks(progress, states)
         for name, place in files.named_weights(model._named).items():
             place[...] = self._arrays[name]
         model.optimizer.set_state({name.removeprefix(OPTIMIZER): self._arrays[name] for name in resumed})
@@ -171,12 +209,25 @@ class Checkpoint:
         self._let_learn(model)
         model.steps_done, model.epochs_done = int(found["steps"]), int(found["epochs"])
         model.stop_training = bool(found["stop"])
-        progress.step, progress.logs = self.step, self.logs
-        if meter is not None and progress.meter is not None:
-            progress.meter.set_state(meter)
+
+    def _places(self) -> Any:
+        """Return where the data were; the first releases saved no place of the validation."""
+        if "places" in self._found:
+            return self._state(self._found["places"])
+        return {"training": self._state(self._found["position"]), "validation": None}
+
+    def _tell_callbacks(self, progress: Progress, states: Mapping[str, Any]) -> None:
         for kind, number, callback in progress.states():
-            if states.get(f"{kind}/{number}"):
-                callback.set_state(states[f"{kind}/{number}"])
+            state = states.get(f"{kind}/{number}")
+            if not state:
+                continue
+            try:
+                callback.set_state(state)
+            except Exception as error:
+                raise ValueError(
+                    f"{self.path}: {kind}.set_state does not take what {kind}.get_state gave the checkpoint: "
+                    f"{type(error).__name__}: {short(error)}"
+                ) from error
 
     def _let_learn(self, model: Any) -> None:
         """Set `trainable` of the model and its layers as it was at the checkpoint."""
@@ -221,10 +272,26 @@ class Checkpoint:
                 f"got {progress.shards}"
             )
 
+    def _check_metrics(self, meter: Any, progress: Progress) -> None:
+        """Refuse other metrics within an epoch, where they have counted some of its batches."""
+        if meter is None or progress.meter is None:
+            return
+        then, now = meter.get("names", progress.meter.names), progress.meter.names
+        if list(then) != list(now):
+            raise ValueError(f"the metrics must be those of the checkpoint, {short(repr(then))}, got {now}")
+
+    def check_epochs(self, where: str, last: int) -> None:
+        """Refuse to end before the checkpoint: a training is taken up to go on."""
+        least = self.epoch + (self.step > 0)
+        if last < least:
+            raise ValueError(
+                f"{where}: epochs must be at least {least}, since {self.path} is in epoch {least}, got {last}"
+            )
+
     def _check_data(self, progress: Progress) -> None:
         """Refuse data whose batches are not numbered as at the checkpoint."""
         then, now = self._found["data"], progress.data()
-        if self.step and then != now:
+        if then != now:
             raise ValueError(
                 f"{self.path}: the data must be those of the checkpoint, {_told(then)}, got {_told(now)}: "
                 "give the data, batch_size, steps_per_epoch and shuffle that the training began with"

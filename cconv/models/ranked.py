@@ -59,7 +59,7 @@ class RankedCallbacks(CallbackList):
         """Call the method `event` of every callback; then all ranks take over rank 0's changes."""
         model, ranks = self._model, self._ranks
         if event == "on_epoch_end":
-            self._compare(args[0])
+            self._compare(*args)
         watched = event not in OFTEN and not ranks.rank and any(map(_overrides(event), self.callbacks))
         before = digest(model) if watched else None
         super().call(event, *args)
@@ -72,13 +72,26 @@ class RankedCallbacks(CallbackList):
         if event not in OFTEN:
             share(model, ranks, watched and digest(model) != before)
 
-    def _compare(self, epoch: int) -> None:
-        """Raise RuntimeError if the ranks' weights differ in any bit."""
-        found = self._ranks.each(digest(self._model))
-        if len(set(found)) > 1:
+    def _compare(self, epoch: int, logs: dict[str, float]) -> None:
+        """Raise RuntimeError if the ranks' losses or weights differ in any bit.
+
+        Every rank adds the gradients of all, so that weights stay the same where a loss is another; but each
+        computes the loss of the whole batch.
+        """
+        after = f"{self._where}: after epoch {epoch + 1} the ranks have"
+        losses = {name: float(logs[name]) for name in ("loss", "val_loss") if name in logs}
+        found = self._ranks.each((losses, digest(self._model)))
+        bits = [{name: loss.hex() for name, loss in each.items()} for each, _ in found]
+        if any(each != bits[0] for each in bits):
             raise RuntimeError(
-                f"{self._where}: after epoch {epoch + 1} the ranks have other weights: {found}; the data, or "
-                "what callbacks do at batches, must be the same on all"
+                f"{after} other losses: {[each for each, _ in found]}; the loss, the targets, and the "
+                "weights of samples and classes must be the same on all"
+            )
+        weights = [weights for _, weights in found]
+        if len(set(weights)) > 1:
+            raise RuntimeError(
+                f"{after} other weights: {weights}; the data, or what callbacks do at batches, must be the "
+                "same on all"
             )
 
 
@@ -128,8 +141,8 @@ def seeded(model: Any, ranks: MPI | None) -> None:
         model._forget_plans()
 
 
-def begin(where: str, model: Any, ranks: MPI | None, **told: Any) -> None:
-    """Refuse trainings that differ between ranks; send rank 0's weights to all ranks."""
+def begin(where: str, model: Any, ranks: MPI | None, told: dict[str, Any]) -> None:
+    """Refuse trainings that differ between ranks, by what is `told`; send rank 0's weights to all ranks."""
     if ranks is None:
         return
     known = {

@@ -141,7 +141,7 @@ class Trainer(Stepper):
         first, last = _numbers(where, initial_epoch, epochs)
         pace = optional_count(where, "steps_per_epoch", steps_per_epoch)
         is_due = _due(where, validation_freq)
-        told = Validation(
+        validated = Validation(
             validation_split,
             validation_data,
             optional_count(where, "validation_batch_size", validation_batch_size),
@@ -161,9 +161,17 @@ class Trainer(Stepper):
             checkpoints.seeded(self, saved)
             ranked.seeded(self, ranks)
             given = Given(x, y, sample_weight, class_weight)
-            train, validation = self._sources(where, given, batch_size, pace, told, how)
+            train, validation = self._sources(where, given, batch_size, pace, validated, how)
             check_layers(where, sharding, self._layers)
-            ranked.begin(where, self, ranks, shards=shards, epochs=(first, last), x=(train.n, train.steps))
+            told = {
+                "shards": shards,
+                "epochs": (first, last),
+                "x": (train.n, train.steps),
+                "shuffle": train.mixing if mixed else False,
+                "validation data": None if validation is None else (validation.n, validation.steps),
+                "validation_freq": validation_freq if validation is not None else None,
+            }
+            ranked.begin(where, self, ranks, told)
             bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
             history, names = History(), self._figure_names()
             params = {
@@ -180,12 +188,14 @@ class Trainer(Stepper):
             calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
+            if saved is not None:
+                saved.check_epochs(where, last)
             self._progress = Progress(train, calls, mixed, begin, sharding.shards)
             self._sharding = sharding
             try:
                 if backup is not None or saved is not None:
-                    for source in (train, validation):
-                        _check_position(source)
+                    train.position()  # refuses data whose place cannot be known
+                    self._progress.save_validation(validation)
                 for source in (train, validation) if ranks is not None else ():
                     if source is not None:
                         source.take_part(sharding.part)
@@ -228,8 +238,9 @@ class Trainer(Stepper):
                 if validation is not None and is_due(epoch + 1) and validation.more():
                     figures = self._evaluate(validation, calls, self._sharding)
                     logs |= {f"val_{name}": value for name, value in figures.items()}
+                    progress.begin_validation()
                 self.epochs_done += 1
-                progress.epoch, progress.step, progress.meter, progress.logs = epoch + 1, 0, None, logs
+                progress.end_epoch(logs)
                 calls.call("on_epoch_end", epoch, logs)
                 if self.stop_training:
                     break
@@ -245,7 +256,7 @@ class Trainer(Stepper):
             saved.take_up(self, progress)
         order = train.order(self.seed, self.epochs_done) if progress.shuffle else None
         of = "" if train.steps is None else f" of {train.steps}"
-        left = () if self.stop_training else train.epoch(order, progress.step)
+        left = () if self.stop_training or progress.ended else train.epoch(order, progress.step)
         for number, batch in enumerate(left, progress.step):
             calls.call("on_train_batch_begin", number, {})
             failure = None
@@ -262,6 +273,7 @@ class Trainer(Stepper):
                 break
             if failure is not None:
                 raise failure
+        progress.ended = True
         meter.close()
         return meter.means()
 
@@ -273,12 +285,6 @@ def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore 
     if len(found) > 1:
         raise ValueError(f"{where}: callbacks must have at most one BackupAndRestore, got {len(found)}")
     return [c for c in given if not isinstance(c, BackupAndRestore)], found[0] if found else None
-
-
-def _check_position(source: Source | None) -> None:
-    """Refuse data whose position cannot be saved."""
-    if source is not None:
-        source.position()
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:
