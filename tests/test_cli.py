@@ -345,11 +345,12 @@ def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):
     assert load_model(tmp_path / "model.safetensors").count_params() == 61706
 
 
-def test_interrupt_before_the_first_epoch_ends(tmp_path):
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_interrupt_before_the_first_epoch_ends(tmp_path, more):
     path = tmp_path / "large.npz"
     x = np.zeros((100_000, 28, 28), np.uint8)
     np.savez(path, x_train=x, y_train=x[:, 0, 0], x_test=x[:1], y_test=x[:1, 0, 0])
-    process = start_training(tmp_path, "--data", str(path), "--batch-size", "1", "--threads", "1")
+    process = start_training(tmp_path, "--data", str(path), "--batch-size", "1", "--threads", "1", *more)
     try:
         wait_for_training(process.pid)
         process.send_signal(signal.SIGINT)
@@ -357,7 +358,11 @@ def test_interrupt_before_the_first_epoch_ends(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "cconv: interrupted; nothing was saved" in printed
+    told = "model.safetensors.checkpoints has where it stands: the same command goes on from there"
+    assert f"cconv: interrupted; {told if more else 'nothing was saved'}" in printed
+    assert [path.name for path in tmp_path.glob("*.checkpoints")] == ["model.safetensors.checkpoints"] * len(
+        more
+    )
     assert not (tmp_path / "model.safetensors").exists()
 
 

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from random_graphs import random_graph
 
 from cconv.callbacks import LambdaCallback
-from cconv.layers import Conv2D, Dense, Flatten, Input
+from cconv.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
 from cconv.models import Model, Sequential
 
 
@@ -48,6 +49,24 @@ def test_what_is_told_is_what_is_taken(seed, data_format, dtype):
         assert told.weights == sum(array.nbytes for array in arrays)
         assert told.training == told.weights + told.optimizer + told.training_buffers
         assert told.prediction == told.weights + told.prediction_buffers
+
+
+def test_no_batch_is_kept_but_those_that_are_prepared():
+    """Also not the copy that a recorded step works on."""
+    tensor = Input((64, 64, 3))
+    model = Model(tensor, Dense(3)(Flatten()(MaxPooling2D(2)(tensor))), seed=0)
+    model.compile("sgd", "mse")
+    n, held = 20, []
+    told, x = model.memory(n), np.zeros((5 * n, 64, 64, 3), np.float32)
+    watch = LambdaCallback(on_train_batch_end=lambda *_: held.append(tracemalloc.get_traced_memory()[0]))
+    y = np.zeros((len(x), 3), np.float32)
+    tracemalloc.start()
+    try:
+        model.fit(x, y, batch_size=n, epochs=3, verbose=0, callbacks=[watch])
+    finally:
+        tracemalloc.stop()
+    batch = x[:n].nbytes
+    assert held[-1] < told.training - told.weights + 2 * batch + batch // 2
 
 
 def test_to_ask_changes_nothing():

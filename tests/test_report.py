@@ -499,12 +499,12 @@ def test_the_command_line_writes_one(tmp_path, capsys):
     )
     out, page = tmp_path / "m.safetensors", tmp_path / "r.html"
     arguments = ["train", "--data", str(tmp_path / "d.npz"), "--epochs", "1", "--out", str(out), "--report"]
-    assert cli.main([*arguments, str(page)]) == 0
+    assert cli.main([*arguments, str(page), "--shards", "2"]) == 0
     assert capsys.readouterr().out.endswith(f"wrote {page}\n")
     data = Page(page).data
     (command,) = [lines[0][1] for title, lines in data["settings"] if title == "Command"]
     assert command.startswith(
-        f"cconv train --data {tmp_path / 'd.npz'} --epochs 1 --batch-size 32 --seed 0 --out"
+        f"cconv train --data {tmp_path / 'd.npz'} --epochs 1 --batch-size 32 --seed 0 --shards 2 --out"
     )
     assert len(data["history"]["loss"]) == 1
     assert cli.main([*arguments, str(tmp_path)]) == 2

@@ -38,13 +38,22 @@ def test_what_is_on_disk_trains_as_what_is_in_memory(small_blocks, kind):
     )
     got = on_disk.fit(
         *(OnDisk(x, most=small_blocks), OnDisk(Y), ROWS, 2, 0),
-        **{"shuffle": False, "validation_split": 0.25, "class_weight": {0: 3}, "sample_weight": W},
+        **{"shuffle": False, "validation_split": 0.25, "class_weight": {0: 3}, "sample_weight": OnDisk(W)},
     )
     assert got.history == expected.history
     assert same(in_memory, on_disk)
     assert np.array_equal(on_disk.predict(OnDisk(x), batch_size=5), in_memory.predict(x))
     assert on_disk.evaluate(OnDisk(x), Y, 5, 0) == in_memory.evaluate(x, OnDisk(Y), 5, 0)
     assert len(on_disk.predict(OnDisk(x), batch_size=5, steps=2)) == 10
+
+
+@pytest.mark.parametrize("extent", [float("nan"), None, -24])
+def test_an_extent_that_nobody_knows_is_refused_by_name(extent):
+    for name, rows in (("x", OnDisk(X)), ("y", OnDisk(Y))):
+        rows.shape = (extent, *rows.shape[1:])
+        x, y = (rows, Y) if name == "x" else (X, rows)
+        with pytest.raises(ValueError, match=rf"{name} must have a shape of known .*compute_chunk_sizes"):
+            model().fit(x, y, ROWS, 1, 0)
 
 
 @pytest.mark.parametrize("chunks", [None, (7, 6, 6, 2), ((4, 9, 5, 12, 14), (6,), (6,), (2,))])

@@ -103,12 +103,11 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
             initial_epoch=saver.epochs,
             verbose=0,
             callbacks=[saver, ProgressBar(), *([backup] if arguments.resume else [])],
-            shards=arguments.shards or (8 if arguments.distributed else 1),
+            shards=_shards(arguments),
             distributed=ranks,
         )
     except KeyboardInterrupt as interrupt:
-        kept = f"{out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
-        raise KeyboardInterrupt(f"; {kept if saver.epochs else 'nothing was saved'}") from interrupt
+        raise KeyboardInterrupt(f"; {_kept(arguments, saver, backup)}") from interrupt
     seconds = time.perf_counter() - begin
     if not leads:
         return 0
@@ -135,6 +134,20 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     return 0
 
 
+def _shards(arguments: argparse.Namespace) -> int:
+    """Return the number of shards, on which the weights depend, whoever computes them."""
+    return int(arguments.shards or (8 if arguments.distributed else 1))
+
+
+def _kept(arguments: argparse.Namespace, saver: _Saver, backup: BackupAndRestore) -> str:
+    """Return what is left of a training that Ctrl-C ended."""
+    if saver.epochs:
+        return f"{arguments.out} holds the model after epoch {saver.epochs} of {arguments.epochs}"
+    if arguments.resume and checkpoints(backup.backup_dir):
+        return f"{backup.backup_dir} has where it stands: the same command goes on from there"
+    return "nothing was saved"
+
+
 def _command(arguments: argparse.Namespace) -> str:
     """Return the command line that trains the same model again."""
     told = {
@@ -143,6 +156,7 @@ def _command(arguments: argparse.Namespace) -> str:
         "--epochs": arguments.epochs,
         "--batch-size": arguments.batch_size,
         "--seed": arguments.seed,
+        "--shards": None if _shards(arguments) == 1 else _shards(arguments),
         "--out": arguments.out,
         "--report": arguments.report,
     }

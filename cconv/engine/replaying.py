@@ -151,6 +151,7 @@ class RecordedPlan(Plan):
             learning = [layer for layer in self.layers if layer.trainable and layer.params]
             repeat = _Repeat(forward, backward, [(layer, dict(layer.grads)) for layer in learning])
         self._keep(recording.key, repeat)
+        super().release()  # layers would keep the copy of the batch
 
     def release(self) -> None:
         """Let go of the last batch, which may be the user's own memory; the arena stays."""

@@ -57,7 +57,7 @@ class Stored:
     def __init__(self, where: str, name: str, given: Any, start: int = 0, stop: int | None = None) -> None:
         self._where, self._name, self._given = where, name, given
         self._lock = threading.Lock()  # batches are prepared by threads of their own
-        whole = tuple(int(extent) for extent in given.shape)
+        whole = _known(where, name, given.shape)
         self._start, self._stop = start, whole[0] if stop is None else stop
         self.shape: tuple[int, ...] = (self._stop - start, *whole[1:])
         self.dtype: np.dtype = np.dtype(given.dtype)
@@ -125,6 +125,20 @@ class Stored:
     def part(self, start: int, stop: int) -> Self:
         """Return the samples from `start` to `stop`, without reading them."""
         return type(self)(self._where, self._name, self._given, self._start + start, self._start + stop)
+
+
+def _known(where: str, name: str, shape: Any) -> tuple[int, ...]:
+    """Return a shape as ints; ValueError where an extent is unknown, as behind a selection of Dask's."""
+    try:
+        whole = tuple(int(extent) for extent in shape)
+    except (TypeError, ValueError):
+        whole = (-1,)
+    if min(whole, default=-1) < 0:
+        raise ValueError(
+            f"{where}: {name} must have a shape of known extents, got {tuple(shape)}: "
+            "a Dask array finds out by compute_chunk_sizes()"
+        )
+    return whole
 
 
 def stored_array(where: str, name: str, given: Any, may_be_empty: bool = False) -> Stored:

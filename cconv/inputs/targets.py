@@ -91,7 +91,7 @@ class Exit:
         """Return one weight per sample, or pixel: the product of both kinds; None if neither is given."""
         weights = None
         if sample_weight is not None:
-            weights = arguments.real_array(self.where, self.weight_name, sample_weight, None)
+            weights = rows_of(self.where, self.weight_name, sample_weight)[:]
             same_length(self.where, self.weight_name, weights, n)
             shape = (self.loss or Loss()).weight_shape((n, *self.shape))
             arguments.check_weight_shape(self.where, self.weight_name, weights.shape, shape)
