@@ -10,6 +10,7 @@ always spin, and took four times the processor, and many times as long.
 """
 
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -76,6 +77,15 @@ def nobody_leaves_a_handler_of_ctrl_c():
     after = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)  # the next test is not to blame
     assert after is before
+
+
+@pytest.fixture
+def nobody_listens_to_garbage_collection():
+    """What a signal's handler raises while Python calls such a listener is lost; hypothesis leaves one."""
+    listeners = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks.extend(listeners)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,7 +1,6 @@
 """Checkpoints of a training: what they hold, what is refused, and disks and users that interrupt."""
 
 import errno
-import gc
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from cconv.models import Model, Sequential
 from cconv.models.checkpoints import Checkpoint, last_of
 
 DRAW = random.Random(3)
+pytestmark = pytest.mark.usefixtures("nobody_listens_to_garbage_collection")
 
 
 class Stop(Exception):
@@ -50,15 +50,6 @@ def fit(model, folder=None, *more, x=X[:120], y=Y[:120], **options):
     backup = [] if folder is None else [BackupAndRestore(folder, save_freq=2, delete_checkpoint=False)]
     options = {"batch_size": 16, "epochs": 3, "verbose": 0} | options
     return model.fit(x, y, callbacks=[*backup, *more], **options)
-
-
-@pytest.fixture(autouse=True)
-def nobody_listens_to_garbage_collection():
-    """Ctrl-C that comes while Python calls such a listener is lost: hypothesis, where it ran, leaves one."""
-    listeners = gc.callbacks[:]
-    gc.callbacks.clear()
-    yield
-    gc.callbacks.extend(listeners)
 
 
 @pytest.fixture

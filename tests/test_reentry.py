@@ -23,6 +23,7 @@ RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 8, 8, 2)).astype(np.float32)
 Y = RNG.integers(0, 3, 40)
 TIMEOUT = 60
+pytestmark = pytest.mark.usefixtures("nobody_listens_to_garbage_collection")
 
 
 def network(**options):
@@ -434,7 +435,7 @@ def test_interrupts_anywhere_in_training_leave_no_claim_behind():
     try:
         while time.monotonic() < end:
             try:
-                signal.setitimer(signal.ITIMER_REAL, RNG.uniform(0.0001, 0.004))
+                signal.setitimer(signal.ITIMER_REAL, RNG.uniform(0.0001, 0.004), 0.5)  # again if one is lost
                 while True:
                     model.train_on_batch(X[:4], Y[:4])
                     model.predict(X[:2], verbose=0)

@@ -18,6 +18,7 @@ from cconv.utils import Augmented, PyDataset
 
 DRAW = random.Random(1)
 STEPS = 8  # an epoch
+pytestmark = pytest.mark.usefixtures("nobody_listens_to_garbage_collection")
 
 
 class Stop(Exception):
