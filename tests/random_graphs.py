@@ -39,6 +39,18 @@ def random_graph(rng, *, dtype="float64", data_format=None, dropout=True, size=9
     return Model(x, Dense(3, activation="softmax")(flat), seed=int(rng.integers(99)), dtype=dtype)
 
 
+def nested_ends(rng):
+    """A model whose outputs are some of a nested model with two outputs, in any order and of any use."""
+    given = [Input((3,)), Input((3,))]
+    inner = Model(given, [Dense(3)(Add()(given)), Dense(3)(given[1])], name="inner")
+    x = Input((3,))
+    values = [x]
+    for _ in range(int(rng.integers(1, 4))):
+        values += inner([values[int(number)] for number in rng.integers(len(values), size=2)])
+    ends = [values[int(n) + 1] for n in rng.permutation(len(values) - 1)[: int(rng.integers(1, len(values)))]]
+    return Model(x, ends, seed=int(rng.integers(99)))
+
+
 def _grown(rng, known, shared, axis, data_format, dropout):
     """One more tensor, made of those that are known."""
     x = known[int(rng.integers(len(known)))] if rng.random() < 0.5 else known[-1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_graphs import random_graph
+from random_graphs import nested_ends, random_graph
 
 from cconv import layers
 from cconv.io import keras
@@ -85,6 +85,10 @@ def same(model, twin, x):
     assert described(twin) == described(model)
     for one, other in zip(model.get_weights(), twin.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    agree(model, twin, x)
+
+
+def agree(model, twin, x):
     for one, other in zip(outputs(model, x), outputs(twin, x), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -130,6 +134,48 @@ def test_random_graphs_come_back(seed, data_format, tmp_path):
         model.load_weights(tmp_path / f"m.{ending}")
         for one, other in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("seed", range(12))
+def test_outputs_of_nested_models_come_back(seed, ending, tmp_path):
+    rng = np.random.default_rng(seed)
+    model = nested_ends(rng)
+    model.save(tmp_path / f"m.{ending}")
+    agree(model, load_model(tmp_path / f"m.{ending}"), rng.normal(size=(2, 3)).astype("float32"))
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["as Keras", "as cconv once did"])
+@pytest.mark.parametrize("seed", range(12))
+def test_outputs_count_the_uses_of_a_nested_model_from_one(seed, before, tmp_path):
+    rng = np.random.default_rng(seed)
+    model, path = nested_ends(rng), tmp_path / "m.keras"
+    model.save(path)
+    numbers = []
+
+    def from_zero(described):
+        ends = described["config"]["output_layers"]
+        for end in ends if isinstance(ends[0], list) else [ends]:
+            numbers.append(end[1])
+            end[1] -= 1
+
+    def without(described):
+        del described["cconv"]["first_use"]
+        return None if before else {"keras_version": "3.15.1"}
+
+    rewrite(path, without, "metadata.json")
+    if before:
+        rewrite(path, from_zero)
+        assert min(numbers) > 0
+    agree(model, load_model(path), rng.normal(size=(2, 3)).astype("float32"))
+
+
+def test_a_use_of_a_nested_model_before_the_first_is_refused(tmp_path):
+    model, path = nested_ends(np.random.default_rng(0)), tmp_path / "m.keras"
+    model.save(path)
+    rewrite(path, lambda described: described["config"].update(output_layers=[["inner", 0, 0]]))
+    with pytest.raises(ValueError, match="uses of 'inner' in output_layers must count from 1, got 0"):
+        load_model(path)
 
 
 def test_training_goes_on_with_the_same_bits(tmp_path):
@@ -227,14 +273,19 @@ def test_files_of_several_versions_of_keras():
 def changed(folder, change, name="graph"):
     """Write a file of Keras whose configuration is changed; return its path."""
     path = unpacked(folder, f"{name}.keras")
+    rewrite(path, change)
+    return path
+
+
+def rewrite(path, change, member="config.json"):
+    """Change one of the descriptions in a file."""
     with zipfile.ZipFile(path) as archive:
         members = {entry: archive.read(entry) for entry in archive.namelist()}
-    config = json.loads(members["config.json"])
-    members["config.json"] = json.dumps(change(config) or config).encode()
+    described = json.loads(members[member])
+    members[member] = json.dumps(change(described) or described).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in members.items():
             archive.writestr(entry, data)
-    return path
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path):

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from random_graphs import random_graph
+from random_graphs import nested_ends, random_graph
 
 from cconv import layers
 from cconv.models import Sequential, load_model
@@ -52,6 +52,10 @@ def difference(found, wanted):
     return np.abs(np.asarray(found) - wanted).max() / max(np.abs(wanted).max(), 1e-30)
 
 
+def listed(found):
+    return found if isinstance(found, list) else [found]
+
+
 def check(model, folder, rng):
     """See that a model is the same in Keras, and after Keras has saved it."""
     x = rng.normal(size=(3, *model.input_shape[1:])).astype("float32")
@@ -84,6 +88,21 @@ def test_layers(shape, layer, tmp_path):
 def test_graphs(seed, tmp_path):
     rng = np.random.default_rng(seed)
     check(random_graph(rng, dtype="float32"), tmp_path, rng)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("seed", range(6))
+def test_outputs_of_nested_models(seed, ending, tmp_path):
+    rng = np.random.default_rng(seed)
+    model, x = nested_ends(rng), rng.normal(size=(2, 3)).astype("float32")
+    model.save(tmp_path / f"m.{ending}")
+    theirs = keras.models.load_model(tmp_path / f"m.{ending}", compile=False)
+    theirs.save(tmp_path / f"k.{ending}")
+    twin = load_model(tmp_path / f"k.{ending}")
+    wanted, *found = (listed(one.predict(x, verbose=0)) for one in (model, theirs, twin))
+    for each in found:
+        assert len(each) == len(wanted)
+        assert max(map(difference, each, wanted)) < 1e-5
 
 
 NAMES = ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw", "adafactor"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cconv.io.keras.graph_out import FIRST_USE
 from cconv.io.keras.layers_in import OTHERS, class_of, kind_of, layer_config
 from cconv.io.keras.objects import DTYPES, OF_CHANNELS, name_of_dtype
 from cconv.io.keras.operators import Tensor, is_operator, steps_of
@@ -30,6 +31,8 @@ class Translation:
         Input shape of the outermost model, instead of the file's.
     seed : int, optional
         Seed of the models; by default a new one.
+    first_use : int
+        Number that a graph's outputs give the first use of a nested graph: see `graph_out.FIRST_USE`.
 
     Attributes
     ----------
@@ -37,8 +40,11 @@ class Translation:
         For each model, by its path, the classes and names of its layers in Keras' order.
     """
 
-    def __init__(self, problems: Problems, input_shape: Any = None, seed: Any = None) -> None:
+    def __init__(
+        self, problems: Problems, input_shape: Any = None, seed: Any = None, first_use: int = FIRST_USE
+    ) -> None:
         self.problems = problems
+        self.first_use = first_use
         self.seed = new_seed() if seed is None else seed
         self.input_shape = input_shape
         self.layers: dict[str, list[tuple[str, str]]] = {}
@@ -146,7 +152,7 @@ class Translation:
         out_form, out_names, out_keys = _ends("output_layers", config.get("output_layers"))
         shapes = graph.begin([key[0] for key in in_keys])
         graph.run()
-        outputs = [graph.value(key) for key in out_keys]
+        outputs = [graph.end(key) for key in out_keys]
         return {
             **found,
             "input_shape": shapes,
@@ -204,6 +210,17 @@ class _Graph:
         if key not in self._values:
             raise ValueError(f"there is no output {key[2]} of use {key[1]} of {key[0]!r}")
         return self._values[key]
+
+    def end(self, key: Key) -> int:
+        """Return the number of an output's value; the uses of nested graphs have other numbers there."""
+        name, node, output = key
+        entry = self._entries.get(name)
+        if entry is None or entry.get("class_name") not in GRAPHS:
+            return self.value(key)
+        first = self._of.first_use
+        if node < first:
+            raise ValueError(f"uses of {name!r} in output_layers must count from {first}, got {node}")
+        return self.value((name, node - first, output))
 
     def run(self) -> None:
         """Translate all uses; each follows those that it needs."""

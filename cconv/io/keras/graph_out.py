@@ -19,6 +19,9 @@ from cconv.models.sequential import Sequential
 
 Listed = dict[str, list[tuple[str, str]]]
 FUNCTIONAL = "keras.src.models.functional"
+# In Keras a functional model once had a use of its own before those by others. So it still counts the uses of
+# nested functional models from 1, but only in `output_layers`: in `inbound_nodes` it counts from 0.
+FIRST_USE = 1
 
 
 def keras_class(item: Any) -> str:
@@ -150,12 +153,19 @@ def _graph(model: Any, problems: Problems) -> Config:
         "trainable": model._trainable,
         "layers": entries,
         "input_layers": _ends(model._ins, values[: len(model._input_items)]),
-        "output_layers": _ends(model._outs, [values[value] for value in model._outputs]),
+        "output_layers": _ends(model._outs, [_as_output(model, values[value]) for value in model._outputs]),
     }
     return {
         **serialized(FUNCTIONAL, "Functional", config, "Functional"),
         "build_config": {"input_shape": None},
     }
+
+
+def _as_output(model: Any, key: tuple[str, int, int]) -> tuple[str, int, int]:
+    """Return a value's key as `output_layers` has it."""
+    name, use, index = key
+    nested = any(item.name == name and keras_class(item) == "Functional" for item in model._items)
+    return name, use + FIRST_USE if nested else use, index
 
 
 def _shapes(item: Any) -> list[Any]:

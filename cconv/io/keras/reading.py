@@ -16,6 +16,7 @@ from cconv.io.keras import legacy, modern
 from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, Archive
 from cconv.io.keras.compile_in import training_config
 from cconv.io.keras.graph_in import Translation
+from cconv.io.keras.graph_out import FIRST_USE
 from cconv.io.keras.problems import Problems
 from cconv.io.keras.source import Source
 from cconv.models import files
@@ -53,7 +54,9 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
     if not isinstance(model, Mapping):
         raise Refused("it holds weights but no model: build the model, then load_weights")
     added = added if isinstance(added, Mapping) else {}
-    translation = Translation(problems, input_shape, added.get("seed"))
+    # cconv's own files counted all uses from 0 until they said from where.
+    first_use = 0 if added and "first_use" not in added else FIRST_USE
+    translation = Translation(problems, input_shape, added.get("seed"), first_use)
     class_name, described = translation.model(model)
     compiled = training_config(training, problems) if compile else None
     if is_archive(path):

@@ -11,7 +11,7 @@ from cconv.files import plainjson
 from cconv.files.atomic import naming, replacing
 from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, packed
 from cconv.io.keras.compile_out import compile_entry, optimizer_arrays
-from cconv.io.keras.graph_out import listed, model_entry
+from cconv.io.keras.graph_out import FIRST_USE, listed, model_entry
 from cconv.io.keras.hdf5_out import written
 from cconv.io.keras.legacy import MODEL, OURS
 from cconv.io.keras.modern import places
@@ -43,7 +43,7 @@ def write_model(path: Path, model: Any) -> None:
     problems = Problems()
     entry, compiled = model_entry(model, problems), compile_entry(model, problems)
     problems.check(f"cannot write {path}, there is in the model what Keras has not")
-    added = {"version": __version__, "seed": model.seed}
+    added = {"version": __version__, "seed": model.seed, "first_use": FIRST_USE}
     if compiled is not None:
         added |= {"steps": model.steps_done, "epochs": model.epochs_done}
     with naming(path):
