@@ -2,6 +2,7 @@
 
 import copy
 
+from cconv import layers
 from cconv.layers import (
     Add,
     AveragePooling2D,
@@ -49,6 +50,13 @@ def nested_ends(rng):
         values += inner([values[int(number)] for number in rng.integers(len(values), size=2)])
     ends = [values[int(n) + 1] for n in rng.permutation(len(values) - 1)[: int(rng.integers(1, len(values)))]]
     return Model(x, ends, seed=int(rng.integers(99)))
+
+
+def image_layer(name, of=layers):
+    """A layer for images with the arguments that it needs, from a module of layers."""
+    sizes = {"CenterCrop": (5, 4), "RandomCrop": (5, 4), "Resizing": (5, 4), "RandomTranslation": (0.5, 0.5)}
+    without = ("CutMix", "MixUp", "RandomErasing", "RandomFlip")
+    return getattr(of, name)(*sizes.get(name, () if name in without else (0.5,)))
 
 
 def _grown(rng, known, shared, axis, data_format, dropout):

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_graphs import nested_ends, random_graph
+from random_graphs import image_layer, nested_ends, random_graph
 
 from cconv import layers
 from cconv.io import keras
+from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.io.keras.layers_out import NOT_THERE
 from cconv.layers import Input
 from cconv.models import Model, Sequential, load_model
@@ -176,6 +177,37 @@ def test_a_use_of_a_nested_model_before_the_first_is_refused(tmp_path):
     rewrite(path, lambda described: described["config"].update(output_layers=[["inner", 0, 0]]))
     with pytest.raises(ValueError, match="uses of 'inner' in output_layers must count from 1, got 0"):
         load_model(path)
+
+
+def call_in_training(described):
+    """Make all layers of a graph but the inputs be called with training=True."""
+    for entry in described["config"]["layers"]:
+        for node in entry["inbound_nodes"]:
+            node["kwargs"]["training"] = True
+
+
+@pytest.mark.parametrize("name", sorted({*TRAINING_UNLESS_SAID} - {"CutMix", "MixUp"}))
+def test_layers_that_keras_calls_in_training_by_itself_act_as_cconv_says(name, tmp_path):
+    x = Input((8, 8, 3))
+    model, path = Model(x, image_layer(name)(x), seed=1), tmp_path / "m.keras"
+    model.save(path)
+    rewrite(path, call_in_training)
+    twin = load_model(path)
+    images = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype("float32")
+    same(model, twin, images)
+    still, moved = (twin.layers[-1].forward(images, training=training) for training in (False, True))
+    assert np.array_equal(still, moved) == ("Random" not in name)
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Dropout(0.5), layers.BatchNormalization()], ids=lambda layer: layer.name
+)
+def test_layers_that_a_user_calls_in_training_are_refused(layer, tmp_path):
+    x = Input((3,))
+    Model(x, layer(x)).save(tmp_path / "m.keras")
+    rewrite(tmp_path / "m.keras", call_in_training)
+    with pytest.raises(ValueError, match="a layer that is called with training=True"):
+        load_model(tmp_path / "m.keras")
 
 
 def test_training_goes_on_with_the_same_bits(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from test_augmentation import pictures
 
 import cconv
-from cconv.layers import CutMix, Dense, Flatten, MixUp, RandomBrightness, RandomCrop, RandomFlip
+from cconv.layers import CutMix, Dense, Flatten, Input, MixUp, RandomBrightness, RandomCrop, RandomFlip
 from cconv.layers.mixing import symmetric_beta
 from cconv.models import Sequential
 from cconv.ops import images as kernels
@@ -206,6 +206,11 @@ def test_layers_of_the_user_stay_as_they_are():
             lambda: Sequential([CutMix(input_shape=(9, 7, 3)), Flatten()]),
             TypeError,
             r"CutMix: changes labels too and is no layer of a model: train on cconv.utils.Augmented",
+        ),
+        (
+            lambda: MixUp()(Input((9, 7, 3))),
+            TypeError,
+            r"MixUp: changes labels too and is no layer of a model: train on cconv.utils.Augmented",
         ),
         (
             lambda: Augmented((X, Y), Dense(3)),

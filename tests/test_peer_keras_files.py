@@ -1,12 +1,14 @@
 """Real Keras reads what cconv writes, and cconv what Keras does: left out where Keras is not installed."""
 
+import inspect
 import os
 
 import numpy as np
 import pytest
-from random_graphs import nested_ends, random_graph
+from random_graphs import image_layer, nested_ends, random_graph
 
 from cconv import layers
+from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.models import Sequential, load_model
 from cconv.optimizers import RMSprop
 
@@ -103,6 +105,39 @@ def test_outputs_of_nested_models(seed, ending, tmp_path):
     for each in found:
         assert len(each) == len(wanted)
         assert max(map(difference, each, wanted)) < 1e-5
+
+
+def test_keras_calls_these_layers_in_training_by_itself():
+    ours = [name for name, kind in layers._CLASSES.items() if hasattr(keras.layers, name)]
+    calls = {name: inspect.signature(getattr(keras.layers, name).call).parameters for name in ours}
+    found = [
+        name for name, given in calls.items() if "training" in given and given["training"].default is True
+    ]
+    assert sorted(found) == sorted(TRAINING_UNLESS_SAID)
+
+
+# What RandomCrop does at inference differs, as its documentation says.
+@pytest.mark.parametrize("name", sorted({*TRAINING_UNLESS_SAID} - {"CutMix", "MixUp", "RandomCrop"}))
+def test_graphs_with_layers_for_images(name, tmp_path):
+    x = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype("float32")
+    given = keras.Input((8, 8, 3))
+    theirs = keras.Model(given, image_layer(name, keras.layers)(given))
+    theirs.save(tmp_path / "k.keras")
+    model = load_model(tmp_path / "k.keras")
+    wanted = theirs.predict(x, verbose=0)
+    assert difference(model.predict(x, verbose=0), wanted) < 1e-5
+    model.save(tmp_path / "m.keras")
+    keras.models.load_model(tmp_path / "m.keras").save(tmp_path / "k.keras")
+    assert difference(load_model(tmp_path / "k.keras").predict(x, verbose=0), wanted) < 1e-5
+    assert model.layers[-1].name == theirs.layers[-1].name
+
+
+@pytest.mark.parametrize("name", ["CutMix", "MixUp"])
+def test_layers_that_change_labels_are_no_layers_of_a_model(name, tmp_path):
+    given = keras.Input((8, 8, 3))
+    keras.Model(given, image_layer(name, keras.layers)(given)).save(tmp_path / "k.keras")
+    with pytest.raises(ValueError, match=f"{name}: changes labels too and is no layer of a model"):
+        load_model(tmp_path / "k.keras")
 
 
 NAMES = ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw", "adafactor"]

@@ -17,6 +17,7 @@ from cconv.arguments.numbers import finite, flag
 from cconv.layers.augmentation import draws_of, limits, spread
 from cconv.layers.base import Layer, Shape
 from cconv.layers.patches import boxes
+from cconv.layers.symbolic import is_symbolic
 from cconv.ops import images as kernels
 from cconv.ops.run import Run
 from cconv.seeds import check_seed, new_seed
@@ -101,6 +102,8 @@ class Mixing(Layer):
         raise NotImplementedError
 
     def _given_pair(self, x: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        if is_symbolic(x):
+            self._refuse()
         given = x if isinstance(x, dict) else {"images": x}
         if "images" not in given or not {"images", "labels"} >= set(given):
             names = ", ".join(map(repr, given))

@@ -18,6 +18,11 @@ ROWS = ("Sequential",)
 GRAPHS = ("Functional", "Model")
 DEEPEST = 8  # limit of nested models
 NOTHING = ("Identity", "ActivityRegularization")  # layers that return their input
+# Layers that Keras calls with training=True if the user does not say so. Its `predict` overrides it.
+TRAINING_UNLESS_SAID = (
+    *("CenterCrop", "CutMix", "MixUp", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomErasing"),
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "Resizing"),
+)
 
 
 class Translation:
@@ -254,6 +259,8 @@ class _Graph:
     def _use(self, name: str, number: int) -> None:
         entry, (given, options) = self._entries[name], self._given[name][number]
         where = f"{class_of(entry)} {name!r}"
+        if class_of(entry) in TRAINING_UNLESS_SAID and options.get("training") is True:
+            options = {**options, "training": None}
         at_inference = self._options(options, where) and not _only_in_training(class_of(entry))
         tensors = list(_tensors(given))
         if class_of(entry) == "InputLayer" or not tensors:
