@@ -3,6 +3,7 @@
 The files of Keras are in data/keras_files.npz, made by tools/tables/keras_files.py where Keras is installed.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 from random_graphs import image_layer, nested_ends, random_graph
 
-from cconv import layers
+from cconv import activations, layers
 from cconv.io import keras
 from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.io.keras.layers_out import NOT_THERE
+from cconv.io.keras.operators import TABLE, Tensor, steps_of
 from cconv.layers import Input
 from cconv.models import Model, Sequential, load_model
 
@@ -208,6 +210,64 @@ def test_layers_that_a_user_calls_in_training_are_refused(layer, tmp_path):
     rewrite(tmp_path / "m.keras", call_in_training)
     with pytest.raises(ValueError, match="a layer that is called with training=True"):
         load_model(tmp_path / "m.keras")
+
+
+def with_operator(path, name, **config):
+    """Write a file of a graph whose only layer is one of Keras' operators."""
+    x = Input((4, 5, 3))
+    Model(x, layers.ReLU(name="only")(x)).save(path)
+
+    def change(described):
+        entry = described["config"]["layers"][1]
+        entry |= {"module": "keras.src.ops.nn", "class_name": name, "config": {"name": "only", **config}}
+
+    rewrite(path, change)
+    return path
+
+
+OPERATORS = {
+    "Elu": (activations.elu, [{"alpha": alpha} for alpha in (0.5, 1.0, 2.0)]),
+    "Gelu": (activations.gelu, [{"approximate": flag} for flag in (True, False)]),
+    "LeakyRelu": (activations.leaky_relu, [{"negative_slope": slope} for slope in (0.0, 0.2, 0.7)]),
+    "LogSoftmax": (activations.log_softmax, [{"axis": axis} for axis in (-3, -2, -1, 1, 2, 3)]),
+    "ReLU": (
+        activations.relu,
+        [
+            {"max_value": most, "negative_slope": slope, "threshold": least}
+            for most, slope, least in itertools.product((None, 0.5), (0.0, 0.1), (0.0, 0.2))
+        ],
+    ),
+    "Softmax": (activations.softmax, [{"axis": axis} for axis in (-3, -2, -1, 1, 2, 3)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, options) for name, (_, rows) in OPERATORS.items() for options in rows],
+    ids=str,
+)
+def test_operators_do_as_they_are_told(name, options, tmp_path):
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
+    found = load_model(with_operator(tmp_path / "m.keras", name, **options)).predict(x, verbose=0)
+    np.testing.assert_array_equal(found, OPERATORS[name][0](x, **options))
+
+
+NEEDED = {
+    "clip": {"x_min": 0, "x_max": 1},
+    "concatenate": {"axis": 1},
+    "max": {"axis": [1, 2]},
+    "mean": {"axis": [1, 2]},
+    "reshape": {"newshape": [None, 60]},
+    "transpose": {"axes": [0, 2, 1, 3]},
+}
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_parameter_that_an_operator_does_not_know_is_refused(name):
+    given = [Tensor(tensor, 0, 0, [None, 4, 5, 3]) for tensor in "xy"]
+    config = {"name": "operator", "initial": None, **NEEDED.get(name, {})}
+    assert steps_of({"class_name": name, "config": config}, given)
+    assert steps_of({"class_name": name, "config": {**config, "initial": 0.5}}, given) is None
 
 
 def test_training_goes_on_with_the_same_bits(tmp_path):

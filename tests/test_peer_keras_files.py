@@ -1,6 +1,7 @@
 """Real Keras reads what cconv writes, and cconv what Keras does: left out where Keras is not installed."""
 
 import inspect
+import itertools
 import os
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from random_graphs import image_layer, nested_ends, random_graph
 
 from cconv import layers
+from cconv.arguments.text import key_of
 from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
+from cconv.io.keras.operators import TABLE
 from cconv.models import Sequential, load_model
 from cconv.optimizers import RMSprop
 
@@ -138,6 +141,74 @@ def test_layers_that_change_labels_are_no_layers_of_a_model(name, tmp_path):
     keras.Model(given, image_layer(name, keras.layers)(given)).save(tmp_path / "k.keras")
     with pytest.raises(ValueError, match=f"{name}: changes labels too and is no layer of a model"):
         load_model(tmp_path / "k.keras")
+
+
+# Values of the operators' parameters. One that is not here is a KeyError.
+PARAMETERS = {
+    "alpha": [0.5, 1.5],
+    "approximate": [False, True],
+    "axis": [-1, 1, 2, (1, 2), (2, 1), (-2, 3), 0, None],
+    "axes": [(0, 2, 1, 3), None],
+    "initial": [None, 0.5],
+    "keepdims": [False, True],
+    "max_value": [None, 1.0, 6.0],
+    "negative_slope": [0.0, 0.25],
+    "newshape": [(-1, 60), (-1, 4, 15)],
+    "threshold": [0.0, 0.25],
+    "x_max": [1.0, 2.0],
+    "x_min": [0.0, 0.5],
+}
+OPERANDS = {"concatenate": 2, **dict.fromkeys(["add", "subtract", "multiply", "divide", "truedivide"], 2)}
+OPERANDS |= {"maximum": 2, "minimum": 2}
+HOLDERS = (keras.src.ops.nn, keras.src.ops.numpy, keras.src.activations.activations)
+OPERATORS = [
+    kind
+    for holder in HOLDERS
+    for name, kind in vars(holder).items()
+    if key_of(name) in TABLE and inspect.isclass(kind)
+]
+
+
+def operators(kind):
+    """Every combination of the parameters of a class of operators."""
+    names = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "name")]
+    for values in itertools.product(*(PARAMETERS[name] for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def read_or_refused(path):
+    """The model of a file, or the words that refuse it."""
+    try:
+        return load_model(path)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("kind", OPERATORS, ids=lambda kind: kind.__name__)
+def test_operators_do_as_they_are_told_or_are_refused(kind, ending, tmp_path):
+    x = np.random.default_rng(0).normal(size=(3, 4, 5, 3)).astype("float32")
+    read = 0
+    for options in operators(kind):
+        given = keras.Input((4, 5, 3))
+        tensors = [given, keras.layers.Rescaling(-2.0)(given)][: OPERANDS.get(key_of(kind.__name__), 1)]
+        try:
+            together = kind.__name__ == "Concatenate"
+            operator = kind(**options)
+            theirs = keras.Model(given, operator(tensors) if together else operator(*tensors))
+            wanted = theirs.predict(x, verbose=0)
+        except (RuntimeError, TypeError, ValueError):  # Keras itself cannot do it
+            continue
+        theirs.save(tmp_path / f"k.{ending}")
+        model = read_or_refused(tmp_path / f"k.{ending}")
+        if isinstance(model, str):
+            assert f"the operator {kind.__name__} as it is used" in model
+            continue
+        found = model.predict(x, verbose=0)
+        assert found.shape == wanted.shape
+        assert difference(found, wanted) < 1e-5
+        read += 1
+    assert read
 
 
 NAMES = ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw", "adafactor"]

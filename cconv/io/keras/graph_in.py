@@ -6,7 +6,7 @@ from typing import Any
 from cconv.io.keras.graph_out import FIRST_USE
 from cconv.io.keras.layers_in import OTHERS, class_of, kind_of, layer_config
 from cconv.io.keras.objects import DTYPES, OF_CHANNELS, name_of_dtype
-from cconv.io.keras.operators import Tensor, is_operator, steps_of
+from cconv.io.keras.operators import Tensor, counts_axes, is_operator, steps_of
 from cconv.io.keras.problems import Problems, shown
 from cconv.layers.symbolic import IMAGE
 from cconv.seeds import new_seed
@@ -307,7 +307,8 @@ class _Graph:
     def _operator(self, entry: Mapping[str, Any], name: str, number: int, given: list[Any]) -> None:
         flat = list(_flat(given))
         steps = steps_of(entry, flat)
-        if steps is None:
+        of_images = any(isinstance(t, Tensor) and len(t.shape or ()) == 1 + IMAGE for t in flat)
+        if steps is None or (self._of._first and of_images and any(map(counts_axes, steps))):
             self._of.problems.add(repr(name), f"the operator {entry.get('class_name')} as it is used")
             self._lack(name, number)
             return

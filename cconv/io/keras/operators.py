@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from cconv.arguments.text import key_of
 
 Config = dict[str, Any]
-MODULES = ("keras.src.ops.", "keras.ops")
+MODULES = ("keras.src.ops.", "keras.ops", "keras.src.activations.")
 
 
 class Tensor(NamedTuple):
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 Given = list[Any]
-Steps = list[Step] | None
+Steps = list[Step] | None  # a translator takes the parameters that it knows out of the configuration
 
 
 def _number(value: Any) -> Any:
@@ -75,66 +75,101 @@ def _activation(key: str) -> Any:
     return lambda config, given: [Step("Activation", {"activation": key}, (0,))]
 
 
-def _softmax(config: Config, given: Given) -> Steps:
-    axis = config.get("axis", -1)
-    return [Step("Softmax", {"axis": -1 if axis is None else axis}, (0,))]
-
-
-def _pooled(average: bool) -> Any:
-    def translate(config: Config, given: Given) -> Steps:
-        shape, axis = given[0].shape, config.get("axis")
-        if not isinstance(shape, list):
-            return None
-        axes = sorted(
-            a + len(shape) if a < 0 else a
-            for a in (axis if isinstance(axis, list) else [axis] if axis else [])
-        )
-        kind = "Average" if average else "Max"
-        options: Config = {"keepdims": bool(config.get("keepdims"))}
-        if len(shape) == 4 and axes in ([1, 2], [2, 3]):
-            options["data_format"] = "channels_last" if axes == [1, 2] else "channels_first"
-            return [Step(f"Global{kind}Pooling2D", options, (0,))]
-        if len(shape) == 3 and axes == [1]:
-            return [Step(f"Global{kind}Pooling1D", options, (0,))]
+def _axes(config: Config, given: Given, default: Any) -> list[int] | None:
+    """Return an operator's axes, counted from the front; None if it has none, or the batch's."""
+    axis, shape = config.pop("axis", default), given[0].shape
+    axes = axis if isinstance(axis, list) else [axis]
+    if not isinstance(shape, list) or not all(type(a) is int for a in axes):
         return None
+    found = sorted(a + len(shape) if a < 0 else a for a in axes)
+    return found if found == [a for a in range(1, len(shape)) if a in found] else None
+
+
+def _softmax(logarithm: bool) -> Any:
+    def translate(config: Config, given: Given) -> Steps:
+        axes = _axes(config, given, -1)
+        if axes is None:
+            return None
+        rank = len(given[0].shape)
+        last = axes == [rank - 1]
+        if not logarithm:  # for images -1 means the channels, also if they come first
+            return [Step("Softmax", {"axis": -1 if last and rank < 4 else axes}, (0,))]
+        over = {"class_name": "SoftmaxOver", "config": {"axes": axes, "logarithm": True}}
+        return [Step("Activation", {"activation": "log_softmax" if last else over}, (0,))]
 
     return translate
 
 
+def _pooled(average: bool) -> Any:
+    def translate(config: Config, given: Given) -> Steps:
+        axes, keeps = _axes(config, given, None), bool(config.pop("keepdims", False))
+        if axes is None:
+            return None
+        rank, kind = len(given[0].shape), "Average" if average else "Max"
+        options: Config = {"keepdims": keeps}
+        if rank == 4 and axes in ([1, 2], [2, 3]):
+            options["data_format"] = "channels_last" if axes == [1, 2] else "channels_first"
+            return [Step(f"Global{kind}Pooling2D", options, (0,))]
+        return [Step(f"Global{kind}Pooling1D", options, (0,))] if rank == 3 and axes == [1] else None
+
+    return translate
+
+
+def _relu(config: Config, given: Given) -> Steps:
+    """Return the steps of `keras.ops.relu`, and of `keras.activations.relu`, which has arguments."""
+    defaults = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+    found = {key: config.pop(key, default) for key, default in defaults.items()}
+    plain = found == defaults
+    return [Step("Activation", {"activation": "relu"}, (0,)) if plain else Step("ReLU", found, (0,))]
+
+
+def _elu(config: Config, given: Given) -> Steps:
+    return [Step("ELU", {"alpha": config.pop("alpha", 1.0)}, (0,))]
+
+
+def _gelu(config: Config, given: Given) -> Steps:
+    options = {"approximate": config.pop("approximate", True)}
+    return [Step("Activation", {"activation": {"class_name": "GELU", "config": options}}, (0,))]
+
+
 def _reshape(config: Config, given: Given) -> Steps:
-    target = config.get("newshape", config.get("new_shape"))
+    target = config.pop("newshape", None) or config.pop("new_shape", None)
     if not isinstance(target, list) or len(target) < 2 or target[0] not in (-1, None):
         return None
     return [Step("Reshape", {"target_shape": target[1:]}, (0,))]
 
 
 def _transpose(config: Config, given: Given) -> Steps:
-    axes = config.get("axes")
+    axes = config.pop("axes", None)
     if not isinstance(axes, list) or not axes or axes[0] != 0:
         return None
     return [Step("Permute", {"dims": axes[1:]}, (0,))]
 
 
 def _concatenate(config: Config, given: Given) -> Steps:
-    return [Step("Concatenate", {"axis": config.get("axis", 0)}, tuple(range(len(given))))]
+    axis = config.get("axis", 0)
+    if not all(isinstance(value, Tensor) for value in given) or len(_axes(config, given, 0) or ()) != 1:
+        return None
+    return [Step("Concatenate", {"axis": axis}, tuple(range(len(given))))]
 
 
 def _clip(config: Config, given: Given) -> Steps:
-    low, high = config.get("x_min"), config.get("x_max")
+    low, high = config.pop("x_min", None), config.pop("x_max", None)
     if low != 0 or not isinstance(high, int | float):
         return None
     return [Step("ReLU", {"max_value": float(high)}, (0,))]
 
 
 def _leaky(config: Config, given: Given) -> Steps:
-    return [Step("LeakyReLU", {"negative_slope": config.get("negative_slope", 0.2)}, (0,))]
+    return [Step("LeakyReLU", {"negative_slope": config.pop("negative_slope", 0.2)}, (0,))]
 
 
 def _scaled_sum(config: Config, given: Given) -> Steps:
     """Return the steps of `CustomScaleLayer` of keras.applications: x + scale · y."""
-    if len(given) != 2 or not isinstance(config.get("scale"), int | float):
+    scale = config.pop("scale", None)
+    if len(given) != 2 or not isinstance(scale, int | float):
         return None
-    return [Step("Rescaling", {"scale": float(config["scale"])}, (1,)), Step("Add", {}, (0, -1))]
+    return [Step("Rescaling", {"scale": float(scale)}, (1,)), Step("Add", {}, (0, -1))]
 
 
 TABLE: dict[str, Callable[[Config, Given], Steps]] = {
@@ -151,26 +186,18 @@ TABLE: dict[str, Callable[[Config, Given], Steps]] = {
     **{
         key_of(name): _activation(name)
         for name in (
-            *(
-                "relu",
-                "relu6",
-                "sigmoid",
-                "silu",
-                "tanh",
-                "elu",
-                "selu",
-                "gelu",
-                "softplus",
-                "softsign",
-                "mish",
-            ),
-            *("hard_sigmoid", "hard_silu", "log_softmax"),
+            *("relu6", "sigmoid", "silu", "tanh", "selu", "softplus", "softsign", "mish"),
+            *("hard_sigmoid", "hard_silu"),
         )
     },
     "hardswish": _activation("hard_silu"),
     "swish": _activation("silu"),
-    "softmax": _softmax,
+    "softmax": _softmax(logarithm=False),
+    "logsoftmax": _softmax(logarithm=True),
+    "relu": _relu,
     "leakyrelu": _leaky,
+    "elu": _elu,
+    "gelu": _gelu,
     "clip": _clip,
     "mean": _pooled(True),
     "max": _pooled(False),
@@ -178,8 +205,15 @@ TABLE: dict[str, Callable[[Config, Given], Steps]] = {
     "transpose": _transpose,
     "concatenate": _concatenate,
 }
+OF_ALL = ("name", "trainable", "dtype")  # entries of any operator's or layer's configuration
 # Layers of keras.applications that are sums and products.
 OF_APPLICATIONS = {"CustomScaleLayer": _scaled_sum}
+
+
+def counts_axes(step: Step) -> bool:
+    """Whether a step's function counts axes, and so means others where channels come first."""
+    activation = step.config.get("activation")
+    return activation == "log_softmax" or (isinstance(activation, dict) and "axes" in activation["config"])
 
 
 def is_operator(entry: Mapping[str, Any]) -> bool:
@@ -205,4 +239,7 @@ def steps_of(entry: Mapping[str, Any], given: Given) -> Steps:
         or not any(isinstance(v, Tensor) for v in given)
     ):
         return None
-    return translate(dict(config), given)
+    rest = {key: value for key, value in config.items() if key not in OF_ALL}
+    steps = translate(rest, given)
+    # What the translator did not take would change the result, were it not the default None.
+    return None if any(value is not None for value in rest.values()) else steps
