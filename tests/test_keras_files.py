@@ -16,6 +16,7 @@ import pytest
 from random_graphs import image_layer, nested_ends, random_graph
 
 from cconv import activations, layers
+from cconv.activations import rectifier
 from cconv.io import keras
 from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.io.keras.layers_out import NOT_THERE
@@ -27,6 +28,12 @@ DATA = np.load(Path(__file__).parent / "data" / "keras_files.npz")
 TRAINED = sorted(name.removesuffix("/losses") for name in DATA.files if name.endswith("/losses"))
 BEFORE = 3  # steps that the files have seen
 GIVEN = Path(os.environ.get("CCONV_DATA_DIR", "/nowhere")) / "models"
+
+
+RECTIFIERS = [
+    {"max_value": most, "negative_slope": slope, "threshold": least}
+    for most, slope, least in itertools.product((None, 0.5, 6.0), (0.0, 0.1), (0.0, 0.2))
+]
 
 
 def unpacked(folder, name):
@@ -212,6 +219,22 @@ def test_layers_that_a_user_calls_in_training_are_refused(layer, tmp_path):
         load_model(tmp_path / "m.keras")
 
 
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *(rectifier(**options) for options in RECTIFIERS),
+        *(activations.ELU(0.5), activations.ELU(), activations.Softmax()),
+        *(activations.SoftmaxOver(axes) for axes in ([1], [2], [1, 2], [1, 2, 3])),
+    ],
+    ids=repr,
+)
+def test_activations_with_arguments_come_back(activation, ending, tmp_path):
+    model = Sequential([Input((5, 4, 3)), layers.Conv2D(4, 2, activation=activation)])
+    model.save(tmp_path / f"m.{ending}")
+    same(model, load_model(tmp_path / f"m.{ending}"), np.ones((2, 5, 4, 3)))
+
+
 def with_operator(path, name, **config):
     """Write a file of a graph whose only layer is one of Keras' operators."""
     x = Input((4, 5, 3))
@@ -230,13 +253,7 @@ OPERATORS = {
     "Gelu": (activations.gelu, [{"approximate": flag} for flag in (True, False)]),
     "LeakyRelu": (activations.leaky_relu, [{"negative_slope": slope} for slope in (0.0, 0.2, 0.7)]),
     "LogSoftmax": (activations.log_softmax, [{"axis": axis} for axis in (-3, -2, -1, 1, 2, 3)]),
-    "ReLU": (
-        activations.relu,
-        [
-            {"max_value": most, "negative_slope": slope, "threshold": least}
-            for most, slope, least in itertools.product((None, 0.5), (0.0, 0.1), (0.0, 0.2))
-        ],
-    ),
+    "ReLU": (activations.relu, RECTIFIERS),
     "Softmax": (activations.softmax, [{"axis": axis} for axis in (-3, -2, -1, 1, 2, 3)]),
 }
 

@@ -169,11 +169,12 @@ OPERATORS = [
 ]
 
 
-def operators(kind):
-    """Every combination of the parameters of a class of operators."""
-    names = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "name")]
-    for values in itertools.product(*(PARAMETERS[name] for name in names)):
-        yield dict(zip(names, values, strict=True))
+def combinations(kind, values):
+    """Every combination of the parameters of a class."""
+    given = inspect.signature(kind.__init__).parameters
+    names = [name for name in given if name not in ("self", "name", "kwargs")]
+    for chosen in itertools.product(*(values[name] for name in names)):
+        yield dict(zip(names, chosen, strict=True))
 
 
 def read_or_refused(path):
@@ -189,7 +190,7 @@ def read_or_refused(path):
 def test_operators_do_as_they_are_told_or_are_refused(kind, ending, tmp_path):
     x = np.random.default_rng(0).normal(size=(3, 4, 5, 3)).astype("float32")
     read = 0
-    for options in operators(kind):
+    for options in combinations(kind, PARAMETERS):
         given = keras.Input((4, 5, 3))
         tensors = [given, keras.layers.Rescaling(-2.0)(given)][: OPERANDS.get(key_of(kind.__name__), 1)]
         try:
@@ -209,6 +210,31 @@ def test_operators_do_as_they_are_told_or_are_refused(kind, ending, tmp_path):
         assert difference(found, wanted) < 1e-5
         read += 1
     assert read
+
+
+KERAS_LAYERS = {
+    "Activation": {"activation": ["tanh", "softmax"]},
+    "ELU": PARAMETERS,
+    "LeakyReLU": PARAMETERS,
+    "ReLU": PARAMETERS,
+    "Softmax": {"axis": [-1, 1, -2, [1, 2]]},
+}
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("name", KERAS_LAYERS)
+def test_layers_as_activations(name, ending, tmp_path):
+    x = np.random.default_rng(0).normal(size=(3, 5, 4, 3)).astype("float32")
+    kind, path = getattr(keras.layers, name), tmp_path / f"k.{ending}"
+    for options in combinations(kind, KERAS_LAYERS[name]):
+        row = [keras.Input((5, 4, 3)), keras.layers.Conv2D(4, 2, activation=kind(**options))]
+        theirs = keras.Sequential(row)
+        theirs.save(path)
+        model = load_model(path)
+        wanted = theirs.predict(x, verbose=0)
+        assert difference(model.predict(x, verbose=0), wanted) < 1e-5
+        model.save(path)
+        assert difference(keras.models.load_model(path).predict(x, verbose=0), wanted) < 1e-5
 
 
 NAMES = ["sgd", "adam", "nadam", "rmsprop", "adadelta", "adagrad", "adamax", "lion", "adamw", "adafactor"]

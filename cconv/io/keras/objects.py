@@ -1,8 +1,9 @@
 """Arguments of layers, losses and optimizers: activations, initializers, regularizers, and numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from cconv.activations import SoftmaxOver, rectifier
 from cconv.io.keras.problems import Problems, shown
 
 DTYPES = ("float32", "float64")
@@ -39,6 +40,18 @@ MEANINGLESS = {
     "implementation",
     "jit_compile",
     "is_legacy_optimizer",
+}
+
+
+def _softmax(axis: Any = -1) -> Any:
+    return "softmax" if axis == -1 else SoftmaxOver(axis if isinstance(axis, list) else [axis]).plain()
+
+
+# Layers of Keras that may be activations of other layers, but are not activations of these names in cconv.
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "Activation": lambda activation: activation,
+    "ReLU": lambda **config: rectifier(**config).plain(),
+    "Softmax": _softmax,
 }
 
 
@@ -82,6 +95,8 @@ def plain(value: Any, where: str, problems: Problems) -> Any:
     }
     for key in ("name", "dtype", "trainable"):
         config.pop(key, None)
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name](**config)
     if isinstance(config.get("seed"), Mapping | dict):
         config["seed"] = None
     registered = value.get("registered_name")
