@@ -180,6 +180,32 @@ def test_outputs_count_the_uses_of_a_nested_model_from_one(seed, before, tmp_pat
     agree(model, load_model(path), rng.normal(size=(2, 3)).astype("float32"))
 
 
+@pytest.mark.parametrize("kind", ["Functional", "Sequential"])
+@pytest.mark.parametrize("seed", range(6))
+def test_keras_2_counts_the_uses_of_nested_models_from_one_everywhere(seed, kind, tmp_path):
+    rng = np.random.default_rng(seed)
+    if kind == "Functional":
+        model = nested_ends(rng)
+    else:
+        inner, x = Sequential([layers.Dense(3)], name="inner"), Input((3,))
+        model = Model(x, [y := inner(x), layers.Add()([inner(y), y])], seed=seed)
+    model.save(tmp_path / "m.keras")
+
+    def tensor(entry):
+        name, use, output = entry["config"]["keras_history"]
+        return [name, use + (name == "inner"), output, {}]
+
+    def as_keras_2(described):
+        for entry in described["config"]["layers"]:
+            nodes = [node["args"][0] for node in entry["inbound_nodes"]]
+            entry["inbound_nodes"] = [list(map(tensor, n if isinstance(n, list) else [n])) for n in nodes]
+        if kind == "Sequential":
+            described["config"]["output_layers"][0][1] += 1
+
+    rewrite(tmp_path / "m.keras", as_keras_2)
+    agree(model, load_model(tmp_path / "m.keras"), rng.normal(size=(2, 3)).astype("float32"))
+
+
 def test_a_use_of_a_nested_model_before_the_first_is_refused(tmp_path):
     model, path = nested_ends(np.random.default_rng(0)), tmp_path / "m.keras"
     model.save(path)

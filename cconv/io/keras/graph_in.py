@@ -185,12 +185,22 @@ class _Graph:
         self._numbers: dict[str, int] = {}  # numbers of items, by name
         self._values: dict[Key, int] = {}
         self._count = 0
-        self._given = {
-            name: [
-                _node(name, node) for node in _list(f"inbound_nodes of {name!r}", entry.get("inbound_nodes"))
-            ]
-            for name, entry in entries.items()
+        nodes = {
+            name: _list(f"inbound_nodes of {name!r}", e.get("inbound_nodes")) for name, e in entries.items()
         }
+        self._old = any(isinstance(node, list) for uses in nodes.values() for node in uses)
+        self._given = {name: [self._node(name, node) for node in uses] for name, uses in nodes.items()}
+
+    def _node(self, name: str, node: Any) -> tuple[list[Any], Mapping[str, Any]]:
+        """Return the inputs of a use, which count uses from 0, and its options."""
+        given, options = _node(name, node)
+        if isinstance(node, list):  # Keras 2 counts the uses of all nested models from 1
+            given = [self._from_zero(tensor) for tensor in given]
+        return given, options
+
+    def _from_zero(self, tensor: Tensor) -> Tensor:
+        nested = self._of._is_model(self._entries.get(tensor.name, {}))
+        return tensor._replace(node=tensor.node - 1) if nested else tensor
 
     def begin(self, names: list[str]) -> list[list[int]]:
         """Add the inputs; return their shapes."""
@@ -219,10 +229,10 @@ class _Graph:
     def end(self, key: Key) -> int:
         """Return the number of an output's value; the uses of nested graphs have other numbers there."""
         name, node, output = key
-        entry = self._entries.get(name)
-        if entry is None or entry.get("class_name") not in GRAPHS:
+        counted = (*ROWS, *GRAPHS) if self._old else GRAPHS
+        if self._entries.get(name, {}).get("class_name") not in counted:
             return self.value(key)
-        first = self._of.first_use
+        first = 1 if self._old else self._of.first_use
         if node < first:
             raise ValueError(f"uses of {name!r} in output_layers must count from {first}, got {node}")
         return self.value((name, node - first, output))
