@@ -310,7 +310,7 @@ def test_interrupt_keeps_the_last_epoch(data, tmp_path):
 
 
 @pytest.mark.parametrize("first", [["--resume"], []], ids=["in an epoch", "after an epoch"])
-def test_resume_goes_on_to_the_same_bits(data, tmp_path, first):
+def test_resume_goes_on_to_the_same_bits(data, tmp_path, first, capsys):
     process = start_training(tmp_path, "--data", str(data), *first)
     try:
         for _ in range(2):
@@ -329,7 +329,9 @@ def test_resume_goes_on_to_the_same_bits(data, tmp_path, first):
     assert found.steps_done == expected.steps_done
     for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert cli.main([*arguments, str(tmp_path / "model.safetensors"), "--resume", "--seed", "3"]) != 0
+    for other in ("--seed", "--batch-size", "--shards"):
+        assert cli.main([*arguments, str(tmp_path / "model.safetensors"), "--resume", other, "3"]) != 0
+        assert "--resume: " in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):

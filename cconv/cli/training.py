@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from cconv.applications import LeNet5
+from cconv.arguments.text import short
 from cconv.callbacks import BackupAndRestore, Callback, ProgressBar
 from cconv.callbacks.backup import checkpoints
 from cconv.callbacks.monitors import Logs
 from cconv.cli import data
 from cconv.cli.messages import sentence
-from cconv.cli.trained import Trained, look_at
+from cconv.cli.trained import look_at
+from cconv.files import safetensors
 from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
@@ -24,15 +26,15 @@ from cconv.models.files import write_model
 from cconv.threads import affinity, get_num_threads, set_num_threads, share
 
 MINUTE = 60.0  # seconds
+STEPS = "steps"  # in the JSON document of a model's file
 
 
 class _Saver(Callback):
     """Saves the model after every epoch, so that an interrupt loses at most one epoch."""
 
-    def __init__(self, out: Path, trained: Trained) -> None:
+    def __init__(self, out: Path, document: dict[str, Any]) -> None:
         super().__init__()
-        self.out = out
-        self.document = trained.document()
+        self.out, self.document = out, document
         self.epochs = 0  # number of epochs of the saved model
         self.trained = 0  # number of them in this run
 
@@ -84,13 +86,13 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    saver = _Saver(out, look_at(x_train, found.classes))
+    saver = _Saver(out, look_at(x_train, found.classes).document() | {STEPS: _steps(arguments)})
     backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
     if not arguments.resume:
         if leads:
             backup.forget()
     elif not checkpoints(backup.backup_dir) and out.exists():
-        model = _model_of(out, model)
+        model = _model_of(arguments, model)
         saver.epochs = model.epochs_done
     begin = time.perf_counter()
     try:
@@ -164,14 +166,24 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(["cconv", "train", *options])
 
 
-def _model_of(out: Path, like: Any) -> Any:
-    """Return the model that an earlier training saved; ValueError if it is not like this model."""
+def _steps(arguments: argparse.Namespace) -> dict[str, int]:
+    """Return on what the weights depend besides the data and the model."""
+    return {"batch_size": arguments.batch_size, "shards": _shards(arguments)}
+
+
+def _model_of(arguments: argparse.Namespace, like: Any) -> Any:
+    """Return the model that an earlier training saved; ValueError if that had other arguments."""
+    out = arguments.out
     found = load_model(out)
+    must = f"--resume: {out} must be of a training with the same arguments, got"
+    more = "give the arguments of that training, or another --out"
     if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
-        raise ValueError(
-            f"--resume: {out} must be of a training with the same arguments, got another network "
-            "or optimizer: give the arguments of that training, or another --out"
-        )
+        raise ValueError(f"{must} another network or optimizer: {more}")
+    with safetensors.Reader(out) as file:
+        then = file.document.get(STEPS) if isinstance(file.document, dict) else None
+    now = _steps(arguments)
+    if then is not None and then != now:  # the first releases did not write it
+        raise ValueError(f"{must} {short(repr(then))} then and {now} now: {more}")
     return found
 
 
