@@ -376,6 +376,42 @@ def test_axis_minus_one_of_channels_first_is_refused(tmp_path):
         load_model(changed(tmp_path, change, "sgd"))
 
 
+OVER_CHANNELS = [
+    *(layers.Activation(name) for name in ("softmax", "log_softmax")),
+    *(layers.Conv2D(4, 1, activation=over) for over in ("softmax", activations.SoftmaxOver([1]))),
+    *(layers.Rescaling([1.0, 2.0, 3.0, 4.0]), layers.Rescaling(1.0, [1.0, 2.0, 3.0, 4.0])),
+    *(layers.Softmax(), layers.LayerNormalization()),
+]
+ANYWHERE = [layers.Activation("relu"), layers.Rescaling(2.0), layers.Softmax([3]), layers.Conv2D(4, 1)]
+
+
+@pytest.mark.parametrize("layer", [*OVER_CHANNELS, *ANYWHERE], ids=repr)
+def test_what_means_channels_here_and_the_last_axis_in_keras_is_refused_if_channels_come_first(
+    layer, tmp_path
+):
+    x = Input((4, 4, 4))
+    Model(x, layer.clone()(layers.Conv2D(4, 1, name="first")(x))).save(tmp_path / "m.keras")
+
+    def first(described):
+        for entry in described["config"]["layers"]:
+            if "data_format" in entry["config"]:
+                entry["config"]["data_format"] = "channels_first"
+
+    rewrite(tmp_path / "m.keras", first)
+    if layer in ANYWHERE:
+        load_model(tmp_path / "m.keras")
+    else:
+        with pytest.raises(ValueError, match="of images whose channels come first"):
+            load_model(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("over", ["softmax", "log_softmax", activations.SoftmaxOver([1])], ids=repr)
+def test_a_softmax_over_channels_that_come_first_is_not_written(over, tmp_path):
+    model = Sequential([Input((4, 4, 4)), layers.Conv2D(4, 1, activation=over)], data_format="channels_first")
+    with pytest.raises(ValueError, match="over channels that come first"):
+        model.save(tmp_path / "m.keras")
+
+
 def test_many_layers_need_more_than_one_list_of_names(tmp_path):
     model = Sequential([layers.Dense(1, input_shape=(1,), name="d" * 200 + "0")])
     for number in range(1, 400):

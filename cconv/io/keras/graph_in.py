@@ -5,8 +5,8 @@ from typing import Any
 
 from cconv.io.keras.graph_out import FIRST_USE
 from cconv.io.keras.layers_in import OTHERS, class_of, kind_of, layer_config
-from cconv.io.keras.objects import DTYPES, OF_CHANNELS, name_of_dtype
-from cconv.io.keras.operators import Tensor, counts_axes, is_operator, steps_of
+from cconv.io.keras.objects import DTYPES, name_of_dtype, of_channels
+from cconv.io.keras.operators import Tensor, is_operator, steps_of
 from cconv.io.keras.problems import Problems, shown
 from cconv.layers.symbolic import IMAGE
 from cconv.seeds import new_seed
@@ -94,18 +94,23 @@ class Translation:
             "trainable": trainable is not False,
         }
 
-    def _item(self, entry: Mapping[str, Any], name: str, path: str, depth: int) -> Config | None:
-        """Return the configuration's entry for a layer, or for a model as a layer."""
+    def _item(
+        self, entry: Mapping[str, Any], name: str, path: str, depth: int, given: Any = None
+    ) -> Config | None:
+        """Return the configuration's entry for a layer, or for a model as a layer.
+
+        `given` is the shape of its input, if the graph has it; else the layer may have it.
+        """
         if self._is_model(entry):
             kind, config = self.model(entry, f"{path}{name}/", depth + 1)
             return {"class_name": kind, "config": config, "name": name}
         item = layer_config(entry, name, self.dtype, self.problems)
-        if self._first and item is not None and item["class_name"] in OF_CHANNELS:
+        if self._first and item is not None:
             built = entry.get("build_config")
-            shape = built.get("input_shape") if isinstance(built, Mapping) else None
-            if item["config"].get("axis", -1) == -1 and isinstance(shape, list) and len(shape) == 1 + IMAGE:
-                what = f"{item['class_name']}(axis=-1) of images whose channels come first"
-                self.problems.add(repr(name), what)
+            shape = built.get("input_shape", given) if isinstance(built, Mapping) else given
+            what = of_channels(item["class_name"], item["config"])
+            if what and isinstance(shape, list) and len(shape) == 1 + IMAGE:
+                self.problems.add(repr(name), f"{what} of images whose channels come first")
         return item
 
     # --- rows ---------------------------------------------------------------------------------
@@ -284,7 +289,7 @@ class _Graph:
         if any(not isinstance(value, Tensor) for value in _flat(given)):
             self._of.problems.add(where, "a layer that is called on numbers")
         if name not in self._numbers:
-            item = self._of._item(entry, name, self._path, self._depth)
+            item = self._of._item(entry, name, self._path, self._depth, tensors[0].shape)
             if item is None:
                 self._lack(name, number)
                 return
@@ -318,7 +323,8 @@ class _Graph:
         flat = list(_flat(given))
         steps = steps_of(entry, flat)
         of_images = any(isinstance(t, Tensor) and len(t.shape or ()) == 1 + IMAGE for t in flat)
-        if steps is None or (self._of._first and of_images and any(map(counts_axes, steps))):
+        turned = self._of._first and of_images
+        if steps is None or (turned and any(of_channels(step.class_name, step.config) for step in steps)):
             self._of.problems.add(repr(name), f"the operator {entry.get('class_name')} as it is used")
             self._lack(name, number)
             return

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cconv.io.keras.objects import OF_CHANNELS
+from cconv.io.keras.objects import OF_CHANNELS, counts_axes
 from cconv.io.keras.problems import Problems, shown
 from cconv.io.keras.windows_out import Around
 from cconv.layers.base import Layer
@@ -98,8 +98,9 @@ def layer_entry(layer: Layer, data_format: str, problems: Problems, padding: str
     first = data_format == "channels_first"
     if kind in OF_CHANNELS and config.get("axis") == -1 and first and _is_image(layer.input_shape):
         config["axis"] = 1
-    if config.get("activation") in ("softmax", "log_softmax") and first and _is_image(layer.output_shape):
-        problems.add(where, f"{config['activation']} over channels that come first")
+    function = given.get("activation")
+    if counts_axes(function) and first and _is_image(layer.output_shape):
+        problems.add(where, f"{shown(function)} over channels that come first")
     config |= {"name": layer.name, "trainable": layer.trainable, "dtype": policy(layer.dtype.name)}
     if kind in PLAIN:
         config["dtype"] = layer.dtype.name

@@ -55,6 +55,24 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def counts_axes(activation: Any) -> bool:
+    """Whether an activation, as configurations have it, is one over axes: others if channels come first."""
+    if isinstance(activation, Mapping):
+        return "axes" in (activation.get("config") or ())
+    return activation in ("softmax", "log_softmax")
+
+
+def of_channels(class_name: str, config: Mapping[str, Any]) -> str:
+    """Return what in a layer of cconv means the channels, but the last axis in Keras; "" if nothing does."""
+    activation = config.get("activation")
+    if class_name in OF_CHANNELS and config.get("axis", -1) == -1:
+        return f"{class_name}(axis=-1)"
+    if counts_axes(activation):
+        return shown(activation)
+    lists = any(isinstance(config.get(name), list) for name in ("scale", "offset"))
+    return "a number for each channel" if class_name == "Rescaling" and lists else ""
+
+
 def harmless(name: str, value: Any) -> bool:
     """Whether an argument that cconv lacks has a value that changes nothing."""
     return name in MEANINGLESS or value in HARMLESS.get(name, (None,))

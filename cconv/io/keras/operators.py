@@ -210,12 +210,6 @@ OF_ALL = ("name", "trainable", "dtype")  # entries of any operator's or layer's 
 OF_APPLICATIONS = {"CustomScaleLayer": _scaled_sum}
 
 
-def counts_axes(step: Step) -> bool:
-    """Whether a step's function counts axes, and so means others where channels come first."""
-    activation = step.config.get("activation")
-    return activation == "log_softmax" or (isinstance(activation, dict) and "axes" in activation["config"])
-
-
 def is_operator(entry: Mapping[str, Any]) -> bool:
     """Whether an entry of a graph is an operator, not a layer."""
     name, config = str(entry.get("class_name")), entry.get("config")
