@@ -94,8 +94,8 @@ class InverseTimeDecay(Schedule):
     initial_learning_rate : float
         Rate of step 0.
     decay_steps : float
-        Unit in which steps count.
-    Steps after which the time in the formula has grown by 1.
+        Steps after which the time in the formula has grown by 1.
+    decay_rate : float
         At least 0.
     staircase : bool
         Whether step / decay_steps is rounded down.
@@ -319,6 +319,8 @@ class CosineDecayRestarts(Schedule):
             gone -= number
         else:  # the first `number` cosines took (1 - t_mul**number) / (1 - t_mul) lengths
             number = math.floor(math.log(1 + gone * (self.t_mul - 1)) / math.log(self.t_mul))
+            if gone >= (self.t_mul ** (number + 1) - 1) / (self.t_mul - 1):  # 4.999… for log 243 / log 3
+                number += 1
             taken = (self.t_mul**number - 1) / (self.t_mul - 1)
             gone = (gone - taken) / self.t_mul**number
         cosine = 0.5 * self.m_mul**number * (1.0 + math.cos(math.pi * gone))

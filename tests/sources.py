@@ -54,6 +54,12 @@ class Numbered:
         self.events.append("end")
 
 
+class Silent(Numbered):
+    """Batches by their numbers that hear of no epochs."""
+
+    on_epoch_begin = on_epoch_end = None
+
+
 class Loader:
     """What can be iterated over again and again, such as PyTorch's DataLoader: lists of tensors."""
 

@@ -568,3 +568,24 @@ def test_small_figures_keep_their_digits():
 def test_callbacks_can_be_pickled():
     for callback in (History(), ProgressBar(file=sys.stderr), EarlyStopping(), CSVLogger("log.csv")):
         assert type(pickle.loads(pickle.dumps(callback))) is type(callback)
+
+
+def test_a_history_and_a_progress_bar_of_ones_own_are_those_of_fit(capsys):
+    own, model = History(), network()
+    for epochs in (1, 2):
+        assert model.fit(X, Y, epochs=epochs, verbose=0, callbacks=[own]) is own
+        assert model.history is own
+        assert (len(own.history["loss"]), own.epoch) == ((1, [0]), (3, [0, 1]))[epochs - 1]
+    for callbacks in ([], [ProgressBar()], [[ProgressBar(lines=True)]]):
+        capsys.readouterr()
+        network().fit(X, Y, epochs=2, callbacks=callbacks)
+        out = capsys.readouterr()
+        assert (out.out + out.err).count("Epoch 2/2") == 1
+
+
+def test_the_loss_of_a_batch_of_an_evaluation_has_the_penalties():
+    model, seen = Sequential([Dense(1, input_shape=(3,), kernel_regularizer="l2")], seed=0), []
+    model.compile("sgd", "mse")
+    watch = LambdaCallback(on_test_batch_end=lambda batch, logs: seen.append(logs["loss"]))
+    assert model.evaluate(X, Y, batch_size=15, verbose=0, callbacks=[watch]) == seen[-1]
+    assert seen[0] == model.evaluate(X[:15], Y[:15], verbose=0)

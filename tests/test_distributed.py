@@ -13,10 +13,12 @@ import ranks
 
 from cconv import cli, threads
 from cconv import layers as L
+from cconv.callbacks import Callback, LambdaCallback
 from cconv.distributed import MPI
 from cconv.inputs.batches import Batches
 from cconv.inputs.columns import Column
 from cconv.inputs.front import Front
+from cconv.models.ranked import _overrides
 from cconv.models.sharding import Sharding, check_layers, sharding_of
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -154,3 +156,15 @@ def test_ranks_gather_and_augment_their_own_rows(shuffled, augmented):
             assert np.array_equal(own.x, whole.x[part])
             assert np.array_equal(own.y, whole.y)
             assert sharding.own(own)[1] == sharding.own(whole)[1] == whole.start + part.start
+
+
+def test_whatever_callback_may_change_weights_is_watched():
+    class Own(Callback):
+        def on_train_end(self, logs=None):
+            pass
+
+    watched = _overrides("on_train_end")
+    assert watched(Own())
+    assert watched(LambdaCallback(on_train_end=print))
+    assert not watched(LambdaCallback(on_epoch_end=print))
+    assert not watched(Callback())

@@ -527,3 +527,22 @@ def test_wrong_images():
 def test_a_training_that_diverges_says_so():
     with pytest.raises(ValueError, match="the loss became"):
         small(optimizer="sgd", learning_rate=1e30, layers=[Flatten(), Dropout(0.1), Dense(8)]).fit(X, Y)
+
+
+@pytest.mark.parametrize("labels", [["x"] * 30 + ["y"] * 29 + ["z"], ["u", "v"] * 29 + ["w", "x"]])
+def test_a_fit_that_refuses_its_data_leaves_the_estimator_as_it_was(labels):
+    x, y = X[:60], np.array(list("abc"))[np.arange(60) % 3]
+    model = CNNClassifier([Dense(8)], max_epochs=2, tol=None, early_stopping=True, random_state=0)
+    for images in (x, x[:, :6, :7]):
+        before = model.fit(x, y).predict(x)
+        known = dict(vars(model))
+        with pytest.raises(ValueError, match="least populated class"):
+            model.fit(images, np.array(labels))
+        assert vars(model).keys() == known.keys()
+        assert np.array_equal(model.predict(x), before)
+        assert model.classes_.tolist() == ["a", "b", "c"]
+    fresh = clone(model)
+    with pytest.raises(ValueError, match="least populated class"):
+        fresh.fit(x, np.array(labels))
+    with pytest.raises(NotFittedError):
+        fresh.predict(x)

@@ -320,3 +320,58 @@ def test_files_of_others(name, kind, shape):
     assert type(loaded) is kind
     outputs = [reference[key] for key in reference.files if key != "x"]
     assert_equal(predicted(loaded, [reference["x"]]), outputs)
+
+
+SCALES = [
+    (1 / 3, 9),
+    (1 / 3, 96),
+    (0.1, 20),
+    (0.2, 10),
+    (0.6, 10),
+    (0.7, 10),
+    (5 / 3, 3),
+    (1.2, 6),
+    (2.5, 5),
+    (1.7, 9),
+]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(("scale", "size"), SCALES)
+def test_scales_are_what_wrote_them_counted_with(path, scale, size, mode):
+    """As float32, which hardly any of these is exactly: 10 pixels times 0.7 are 7."""
+    scales = np.array([1, 1, scale, scale], np.float32)
+    modes = {
+        "mode": mode,
+        "coordinate_transformation_mode": "asymmetric" if mode == "nearest" else "half_pixel",
+    }
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], nearest_mode="floor", **modes)
+    whole = model([node], [("x", [1, 2, size, size])], ["y"], [onnx.numpy_helper.from_array(scales, "s")])
+    written(path, whole)
+    x = [np.random.default_rng(0).standard_normal((1, 2, size, size)).astype(np.float32)]
+    assert_equal(predicted(io.onnx.load(path), x), truth(path, x))
+
+
+@pytest.mark.parametrize("op", ["Max", "Min"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_constants_of_any_number(path, op, count):
+    rng, names = np.random.default_rng(count), [f"c{number}" for number in range(count)]
+    nodes = [helper.make_node("Mul", ["given", "two"], ["c0"]), helper.make_node(op, names[::-1], ["m"])]
+    nodes += [helper.make_node("Add", ["x", "m"], ["s"]), helper.make_node("Add", ["s", "c0"], ["y"])]
+    constants = [tensor(rng, name, 3) for name in (*names[1:], "given", "two")]
+    written(path, model(nodes, [("x", ["n", 3])], ["y"], constants))
+    x = [rng.standard_normal((2, 3)).astype(np.float32)]
+    assert_equal(predicted(io.onnx.load(path), x), truth(path, x))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-2, -1), (0.3, 0.1), (0, -1), (-1, 2), (1, 1)])
+@pytest.mark.parametrize("relu", [False, True])
+def test_bounds_the_wrong_way_round_and_behind_relu(path, low, high, relu):
+    nodes = [helper.make_node("Relu", ["x"], ["z"])] if relu else []
+    nodes.append(helper.make_node("Clip", ["z" if relu else "x", "a", "b"], ["y"]))
+    bounds = [
+        onnx.numpy_helper.from_array(np.float32(each), name) for each, name in ((low, "a"), (high, "b"))
+    ]
+    written(path, model(nodes, [("x", ["n", 3])], ["y"], bounds))
+    x = [np.linspace(-3, 3, 12, dtype=np.float32).reshape(4, 3)]
+    assert_equal(predicted(io.onnx.load(path), x), truth(path, x))

@@ -374,3 +374,13 @@ def test_course_models_train_on_300_images(make):
     assert accuracy >= 0.3
     predicted = np.argmax(model.predict(x_test[:10] / 255, verbose=0), axis=1)
     assert predicted.shape == (10,)
+
+
+@pytest.mark.parametrize("style", ["classic", "keras3"])
+def test_a_frozen_model_has_no_trainable_weights(style):
+    model = Sequential([Dense(4, input_shape=(3,))], trainable=False)
+    model.layers[0].trainable = True  # the model does not learn, whatever its layers say
+    text = re.sub(r"\x1b\[[0-9;]*m", "", printed(model, style=style, show_trainable=True))
+    assert re.search(r"Trainable params: 0\b", text)
+    assert re.search(r"Non-trainable params: 16\b", text)
+    assert re.search(r"\b16\b.*\bN\b", text)

@@ -410,3 +410,14 @@ def test_new_views_of_the_same_gradients_are_the_same():
     assert optimizer._arrays is arrays
     optimizer.apply([w], [g.copy().reshape(2, 3)])
     assert optimizer._arrays is not arrays
+
+
+@pytest.mark.parametrize("t_mul", [1.5, 2.0, 3.0, 5.0, 6.0, 7.0, 10.0])
+def test_restarts_begin_at_the_top(t_mul):
+    schedule = schedules.CosineDecayRestarts(0.1, 10, t_mul=t_mul)
+    lengths = [10 * t_mul**number for number in range(8)]
+    for number in range(1, 8):
+        step = sum(lengths[:number])
+        if step == int(step):
+            assert schedule(int(step)) == pytest.approx(0.1)
+            assert schedule(int(step) - 1) < 0.06

@@ -10,6 +10,8 @@ from safetensors.numpy import load_file
 from cconv.io.torch import load_state_dict, save_state_dict
 from cconv.io.torch.checkpoints import opened
 from cconv.layers import (
+    Add,
+    Average,
     BatchNormalization,
     Concatenate,
     Conv1D,
@@ -25,6 +27,7 @@ from cconv.layers import (
     LayerNormalization,
     LayerScale,
     MaxPooling2D,
+    Multiply,
     PReLU,
     Reshape,
     SeparableConv2D,
@@ -423,3 +426,20 @@ def test_errors_name_what_is_wrong(call, kind, text, tmp_path):
     with pytest.raises(kind, match=text):
         call(two("a", "b"), tmp_path)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("merge", [Add, Multiply, Average])
+def test_rows_that_torch_orders_otherwise_are_not_merged(merge):
+    """A flattened image and a dense layer's output: their elements of one place are others in torch."""
+    image = Input((5, 5, 2))
+    flat = Flatten()(Conv2D(3, 3, name="conv")(image))
+    model = Model(image, Dense(2)(merge(name="gate")([flat, Dense(27)(flat)])), seed=0)
+    with pytest.raises(ValueError, match="gate merges a flattened image with rows that have another order"):
+        load_state_dict(model, {})
+    pooled = Flatten()(MaxPooling2D(3)(Conv2D(3, 3)(image)))  # one pixel has one order
+    same = Model(image, Dense(2)(merge()([pooled, Dense(3)(pooled)])), seed=0)
+    both = Model(image, Dense(2)(merge()([flat, flat])), seed=0)
+    for whole in (same, both):
+        state = {f"{i}": np.zeros(1) for i in range(1)}
+        with pytest.raises(ValueError, match=r"^(?!.*merges)"):
+            load_state_dict(whole, state)

@@ -354,3 +354,15 @@ def test_what_scripts_ask_of_a_tf_data_dataset(tmp_path):
     with pytest.raises(AttributeError, match="'ImageDataset' object has no attribute 'nothing'"):
         data.nothing  # noqa: B018
     assert [len(batch[0]) for batch in copy.deepcopy(data)] == [2, 2, 2]
+
+
+def test_a_state_of_the_first_epoch_is_restored_too(folder):
+    data = made(folder, seed=3)
+    states, batches = [], []
+    for _ in range(3):
+        states.append(data.get_state())
+        batches.append(data[0][0].tobytes())
+        data.on_epoch_end()
+    for epoch in (0, 2, 1, 0):
+        data.set_state(states[epoch])
+        assert (data.get_state(), data[0][0].tobytes()) == (states[epoch], batches[epoch])

@@ -172,8 +172,22 @@ class TrainedEstimator(ConvolutionalEstimator):
     # --- training -----------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any) -> Self:
-        """Train on all data, for `max_epochs` or until there is no more progress."""
+        """Train on all data; if a first fit refuses them, the estimator is as it was."""
         first = not (self.warm_start and hasattr(self, "model_"))
+        before = dict(self.__dict__)
+        try:
+            return self._fit_checked(first, X, y, sample_weight, held, **checks)
+        except BaseException:
+            # A network of before would answer in the classes, or for the shapes, of data it has not seen.
+            if first and self.__dict__.get("model_") is before.get("model_"):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
+
+    def _fit_checked(
+        self, first: bool, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any
+    ) -> Self:
+        """Train on all data, for `max_epochs` or until there is no more progress."""
         self._check_lists()
         if not first:
             self._check_network()
@@ -211,7 +225,7 @@ class TrainedEstimator(ConvolutionalEstimator):
             f"{self.n_iter_no_change} epochs without an improvement by tol={self.tol}: allow more epochs, "
             "or pass tol=None to train for just so many",
             ConvergenceWarning,
-            stacklevel=5,  # the user's call of fit
+            stacklevel=6,  # the user's call of fit
         )
 
     def _watch(self, apart: Samples | None) -> Watch:

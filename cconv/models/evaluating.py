@@ -85,7 +85,12 @@ class Evaluator(Compiler):
         calls.call("on_test_begin", {})
         plans = self._plans
         plan = self._inference_plan(plans)
-        meter = self._meter()
+        meter, penalty = self._meter(), self._penalty()
+
+        def figures() -> dict[str, float]:
+            found = meter.means()
+            return found | {"loss": found["loss"] + penalty}
+
         with batches:
             for number, batch in enumerate(batches.epoch()):
                 assert batch.y is not None
@@ -93,13 +98,12 @@ class Evaluator(Compiler):
                 y = sharding.whole(plan.forward(sharding.own(batch)[0], done=batch.done), batch.n)
                 loss, _ = plan.loss_of(batch.y, y, batch.weight)
                 self._measure(meter, loss, loss, batch, y, plan)
-                calls.call("on_test_batch_end", number, meter.means())
+                calls.call("on_test_batch_end", number, figures())
         plans.put_back(plan)
         meter.close()
-        figures = meter.means()
-        figures["loss"] += self._penalty()
-        calls.call("on_test_end", figures)
-        return figures
+        found = figures()
+        calls.call("on_test_end", found)
+        return found
 
     def _measure(
         self, meter: Meter, loss: float, found: float, batch: Batch, y: Any, plan: RecordedPlan

@@ -65,7 +65,7 @@ def lines(
             str(shape_of(layer)),
             f"{layer.count_params():,}",
             *([] if connected is None else [", ".join(connected.get(id(layer), ["-"]))]),
-            *([trainable(layer)] if show_trainable else []),
+            *([trainable(layer, model)] if show_trainable else []),
         )
         for mark, layer in expanded(layers, nested, "└ " if not plain else "` ")
     ]
@@ -101,7 +101,7 @@ def _positions(where: str, value: Any, count: int) -> list[float] | None:
 def _sizes(model: Any) -> boxed_summary.Sizes:
     """Return parameters and bytes; the optimizer's only after its first step, as in Keras."""
     size = model.dtype.itemsize
-    trained, fixed = ((count, count * size) for count in _counts(model.layers))
+    trained, fixed = ((count, count * size) for count in _counts(model))
     if model.optimizer is None or not model.optimizer.iterations:
         return boxed_summary.Sizes(trained, fixed)
     state = [array for name, array in model.optimizer.get_state().items() if name != "iterations"]
@@ -119,9 +119,9 @@ def _row(fields: Sequence[str], ends: Sequence[int]) -> str:
     return line
 
 
-def trainable(layer: Layer) -> str:
+def trainable(layer: Layer, model: Any) -> str:
     """Return the entry of the column "Trainable": Y, N, or - if there are no parameters."""
-    return ("Y" if layer.trainable else "N") if layer.count_params() else "-"
+    return ("Y" if layer.trainable and model.trainable else "N") if layer.count_params() else "-"
 
 
 def between(where: str, layers: list[Any], layer_range: Any) -> list[Any]:
@@ -147,12 +147,11 @@ def between(where: str, layers: list[Any], layer_range: Any) -> list[Any]:
     return layers[min(first) : max(last) + 1]
 
 
-def _counts(layers: Sequence[Layer]) -> tuple[int, int]:
+def _counts(model: Any) -> tuple[int, int]:
     """Return the numbers of trainable and of other parameters."""
-    apart = {id(layer): layer for _, layer in leaves(layers)}
-    trained = sum(
-        array.size for layer in apart.values() if layer.trainable for array in layer.params.values()
-    )
+    apart = {id(layer): layer for _, layer in leaves(model.layers)}
+    learning = [layer for layer in apart.values() if layer.trainable and model.trainable]
+    trained = sum(array.size for layer in learning for array in layer.params.values())
     layers = list(apart.values())
     return trained, sum(layer.count_params() for layer in layers) - trained
 
@@ -254,7 +253,7 @@ def table(
     if show_trainable:
         header.append("Trainable")
         ends.append(ends[-1] + TRAINABLE)
-        fields = [[*row, trainable(layer)] for row, (_, layer) in zip(fields, rows, strict=True)]
+        fields = [[*row, trainable(layer, model)] for row, (_, layer) in zip(fields, rows, strict=True)]
     thin, thick = "_" * ends[-1], "=" * ends[-1]
     lines = [thin, _row(header, ends), thick]
     for number, (row, (_, layer)) in enumerate(zip(fields, rows, strict=True)):
@@ -262,7 +261,7 @@ def table(
         more = [] if connected is None else connected.get(id(layer), [])[1:]
         lines += [_row(["", "", "", name], ends[:4]) for name in more]
         lines.append(thin if number < len(fields) - 1 else thick)
-    trained, fixed = _counts(model.layers)
+    trained, fixed = _counts(model)
     lines += [
         f"Total params: {trained + fixed:,}",
         f"Trainable params: {trained:,}",

@@ -172,8 +172,10 @@ class Trainer(Stepper):
                 "validation_freq": validation_freq if validation is not None else None,
             }
             ranked.begin(where, self, ranks, told)
-            bar = [ProgressBar(lines=verbosity == 2)] if verbosity else []
-            history, names = History(), self._figure_names()
+            # As in Keras, those that the user gives take the place of those that `fit` makes.
+            bar = [ProgressBar(lines=verbosity == 2)] if verbosity and not _has(others, ProgressBar) else []
+            own = _has(others, History)
+            history, names = own[0] if own else History(), self._figure_names()
             params = {
                 "verbose": verbosity,
                 "epochs": last,
@@ -184,7 +186,7 @@ class Trainer(Stepper):
             if saved is not None:
                 params["resumed"] = True
             # As in Keras, they see what the user's callbacks have added to the logs.
-            heard = [others, history, *bar, backup or []]
+            heard = [others, *([] if own else [history]), *bar, backup or []]
             calls = ranked.callbacks_of(heard, history, self, params, where, ranks)
             self.history, self.stop_training = history, False
             begin = first if saved is None else saved.epoch
@@ -285,6 +287,10 @@ def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore 
     if len(found) > 1:
         raise ValueError(f"{where}: callbacks must have at most one BackupAndRestore, got {len(found)}")
     return [c for c in given if not isinstance(c, BackupAndRestore)], found[0] if found else None
+
+
+def _has(callbacks: list[Any], kind: type[Any]) -> list[Any]:
+    return [callback for callback in callbacks if isinstance(callback, kind)]
 
 
 def _numbers(where: str, initial: Any, epochs: Any) -> tuple[int, int]:

@@ -117,6 +117,7 @@ class ImageDataset(PyDataset):
                 f"{self._seed}: give image_dataset_from_directory a seed"
             )
         self._epoch = state["epoch"]
+        self._order = np.arange(len(self.file_paths))
         if self._seed is not None and self._epoch:
             self._order = epoch_order(self._seed, self._epoch, len(self.file_paths))
 

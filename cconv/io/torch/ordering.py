@@ -101,7 +101,20 @@ class Orders:
         if isinstance(layer, Concatenate):
             shapes: Any = layer.input_shape
             return _joined(given, [shape[-1] for shape in shapes])
+        if len(given) > 1:
+            _agree(layer, given)
         return given[0] if _keeps(layer) or len(given) > 1 else None
+
+
+def _agree(layer: Layer, orders: list[Order]) -> None:
+    """Refuse to merge rows whose elements torch orders otherwise, so that those of one place do not meet."""
+    size = layer.output_shape[-1]
+    first, *others = (np.arange(size) if order is None else order for order in orders)
+    if any(not np.array_equal(first, other) for other in others):
+        raise ValueError(
+            f"{layer.name} merges a flattened image with rows that have another order in torch: "
+            "its weights cannot be matched"
+        )
 
 
 def _is_row(shape: Any) -> bool:

@@ -4,6 +4,7 @@ Sizes are known, and counted in a budget, before memory is allocated: `_elements
 result of operators that enlarge their inputs.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -250,6 +251,11 @@ def _ufunc(function: Any) -> Function:
     return lambda node, arrays, opset: function(*arrays)
 
 
+def _folded(function: Any) -> Function:
+    """Return a function of any number of arrays; a third argument of NumPy's would be the output."""
+    return lambda node, arrays, opset: functools.reduce(function, arrays)
+
+
 def _reduction(function: Any) -> Function:
     def reduce(node: Node, arrays: list[Any], opset: int) -> Any:
         return function(arrays[0], axis=_axes(node, arrays), keepdims=bool(node("keepdims", 1)))
@@ -281,6 +287,7 @@ _OTHER_UNARY = ("Cos", "Erf", "IsInf", "IsNaN", "Round", "Sin")  # not computed 
 _BROADCASTING = {*_BINARY, "Div", "Mod"}
 _FUNCTIONS: dict[str, Function] = {
     **{name: _ufunc(function) for name, function in (_BINARY | _UNARY).items()},
+    **{"Max": _folded(np.maximum), "Min": _folded(np.minimum)},
     **{"Div": _divided, "Mod": _mod, "Constant": _constant, "ConstantOfShape": _filled, "Cast": _cast},
     **{"Reshape": _reshape, "Gather": _gather, "Unsqueeze": _unsqueeze, "Expand": _expand, "Split": _split},
     **{"Identity": _same, "Dropout": _same, "Clip": _clip, "DequantizeLinear": _dequantized},

@@ -55,7 +55,7 @@ def _cut(look: Look, node: Node) -> None:
     if cut is None or cut[1] > cut[2]:
         return
     relu = look.made(cut[0], "Relu")
-    if relu is not None and cut[1] <= 0:
+    if relu is not None and cut[1] <= 0 <= cut[2]:
         cut = relu.inputs[0], 0.0, cut[2]
     elif node.op == "Clip":
         return

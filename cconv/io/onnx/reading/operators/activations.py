@@ -130,6 +130,8 @@ def clipped(t: Translator, value: Value, low: float | None, high: float | None) 
     """Return a value clipped to bounds, each of which may be None."""
     if low is None and high is None:
         return value
+    if low is not None and high is not None:
+        low = min(low, high)  # by ONNX everything is `high` where the bounds are the wrong way round
     if low == 0 and (high is None or high > 0):
         return t.mapped(ReLU, value, options={} if high is None else {"max_value": high})
     return t.mapped(Clip, value, options={"min_value": low, "max_value": high})

@@ -69,13 +69,19 @@ def _resized(
     if (scales is None) == (sizes is None) or len(scales or sizes) != x.rank:
         raise ValueError(f"scales {scales} or sizes {sizes} do not fit {x.shape}")
     if sizes is not None:
-        target, ratios = [int(size) for size in sizes], [None] * x.rank
+        target = [int(size) for size in sizes]
+        ratios: list[float | None] = [None] * x.rank
     else:
         if not all(math.isfinite(scale) and 0 < scale <= LARGEST for scale in scales):
             raise ValueError(f"scales {scales} are none")
-        target = [math.floor(e * s + 1e-9) for e, s in zip(x.shape, scales, strict=True)]
+        # A scale is a float32, as what wrote the file counted with: 10 * 0.7 is 7, and 9 / 3 is 3.
+        extents = [np.float32(e) * np.float32(s) for e, s in zip(x.shape, scales, strict=True)]
+        target = [math.floor(extent) for extent in extents]
         # A scale that differs from the ratio of the sizes is kept.
-        ratios = [None if n == e * s else s for n, e, s in zip(target, x.shape, scales, strict=True)]
+        ratios = [
+            None if n == extent else float(str(np.float32(s)))
+            for n, extent, s in zip(target, extents, scales, strict=True)
+        ]
     if coordinates == "align_corners" and any(ratio is not None for ratio in ratios):
         raise Unread("with 'align_corners' and scales that give no whole number of pixels")
     if target[0] != x.shape[0] and sizes is not None and target[0] == 1:
