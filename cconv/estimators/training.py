@@ -1,7 +1,8 @@
 """The training of the classifier and the regressor, and their records of it."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -171,52 +172,54 @@ class TrainedEstimator(ConvolutionalEstimator):
 
     # --- training -----------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any) -> Self:
-        """Train on all data; if a first fit refuses them, the estimator is as it was."""
-        first = not (self.warm_start and hasattr(self, "model_"))
+    @contextmanager
+    def _as_it_was(self) -> Iterator[None]:
+        """Leave the estimator as it was, where a first fit refuses its data.
+
+        A network of before would answer in the classes, or for the shapes, of data it has not seen.
+        """
         before = dict(self.__dict__)
         try:
-            return self._fit_checked(first, X, y, sample_weight, held, **checks)
+            yield
         except BaseException:
-            # A network of before would answer in the classes, or for the shapes, of data it has not seen.
-            if first and self.__dict__.get("model_") is before.get("model_"):
+            if self.__dict__.get("model_") is before.get("model_"):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
 
-    def _fit_checked(
-        self, first: bool, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any
-    ) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, held: Held, **checks: Any) -> Self:
         """Train on all data, for `max_epochs` or until there is no more progress."""
-        self._check_lists()
-        if not first:
-            self._check_network()
-        given = self._samples(*self._check_fit_data(X, y, first, **checks), sample_weight)
-        if first:
-            self._learn_targets(given.y)
-        weighted = self._weighted(given._replace(y=self._targets(given.y)))
-        samples = data.without_zeros(weighted)
-        if not len(samples.x):
-            raise ValueError("class_weight must leave weight to some of the samples, got zeros for all")
-        apart = self._held(held, **checks)
-        train, apart = self._set_apart(samples) if apart is None else (samples, apart)
-        seen, whole = len(train.x), len(train.x) <= self.batch_size
-        if whole:
-            train = data.merged(train, self._float())
-        train = self._learnable(train, first)
-        with threads.limit(self.n_threads):
+        first = not (self.warm_start and hasattr(self, "model_"))
+        with self._as_it_was() if first else nullcontext():
+            self._check_lists()
+            if not first:
+                self._check_network()
+            given = self._samples(*self._check_fit_data(X, y, first, **checks), sample_weight)
             if first:
-                self._new_model(train.x)
-            watch = self._watch(apart)
-            self._compile()
-            train = train._replace(weight=data.with_mean_one(train.weight))
-            self._train(train, self.max_epochs, seen, not whole, watch)
-        if apart is not None:
-            self.validation_scores_ = [*(self.validation_scores_ or []), *watch.scores]
-            self.best_validation_score_ = max(self.validation_scores_, key=figures.known_first)
-        if self.tol is not None and not self.model_.stop_training:
-            self._warn_of_epochs()
-        return self
+                self._learn_targets(given.y)
+            weighted = self._weighted(given._replace(y=self._targets(given.y)))
+            samples = data.without_zeros(weighted)
+            if not len(samples.x):
+                raise ValueError("class_weight must leave weight to some of the samples, got zeros for all")
+            apart = self._held(held, **checks)
+            train, apart = self._set_apart(samples) if apart is None else (samples, apart)
+            seen, whole = len(train.x), len(train.x) <= self.batch_size
+            if whole:
+                train = data.merged(train, self._float())
+            train = self._learnable(train, first)
+            with threads.limit(self.n_threads):
+                if first:
+                    self._new_model(train.x)
+                watch = self._watch(apart)
+                self._compile()
+                train = train._replace(weight=data.with_mean_one(train.weight))
+                self._train(train, self.max_epochs, seen, not whole, watch)
+            if apart is not None:
+                self.validation_scores_ = [*(self.validation_scores_ or []), *watch.scores]
+                self.best_validation_score_ = max(self.validation_scores_, key=figures.known_first)
+            if self.tol is not None and not self.model_.stop_training:
+                self._warn_of_epochs()
+            return self
 
     def _warn_of_epochs(self) -> None:
         followed = "validation score" if self.early_stopping else "training loss"
@@ -225,7 +228,7 @@ class TrainedEstimator(ConvolutionalEstimator):
             f"{self.n_iter_no_change} epochs without an improvement by tol={self.tol}: allow more epochs, "
             "or pass tol=None to train for just so many",
             ConvergenceWarning,
-            stacklevel=6,  # the user's call of fit
+            stacklevel=5,  # the user's call of fit
         )
 
     def _watch(self, apart: Samples | None) -> Watch:
