@@ -173,8 +173,10 @@ class Trainer(Stepper):
             }
             ranked.begin(where, self, ranks, told)
             # As in Keras, those that the user gives take the place of those that `fit` makes.
-            bar = [ProgressBar(lines=verbosity == 2)] if verbosity and not _has(others, ProgressBar) else []
-            own = _has(others, History)
+            bar = (
+                [ProgressBar(lines=verbosity == 2)] if verbosity and not _of_kind(others, ProgressBar) else []
+            )
+            own = _of_kind(others, History)
             history, names = own[0] if own else History(), self._figure_names()
             params = {
                 "verbose": verbosity,
@@ -289,7 +291,7 @@ def _backup_of(where: str, callbacks: Any) -> tuple[list[Any], BackupAndRestore 
     return [c for c in given if not isinstance(c, BackupAndRestore)], found[0] if found else None
 
 
-def _has(callbacks: list[Any], kind: type[Any]) -> list[Any]:
+def _of_kind(callbacks: list[Any], kind: type[Any]) -> list[Any]:
     return [callback for callback in callbacks if isinstance(callback, kind)]
 
 
