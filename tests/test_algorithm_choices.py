@@ -22,7 +22,7 @@ LAYERS = {
     "CIFAR-10 with 32 filters": ((32, 32), 3, 32, 3, {"padding": "same"}, "along_rows", "few_taps"),
     "CIFAR-10 second": ((32, 32), 32, 32, 3, {"padding": "same"}, "winograd", "winograd"),
     "AlexNet 1": ((227, 227), 3, 96, 11, {"strides": 4}, "direct", "direct"),
-    "AlexNet 2": ((27, 27), 96, 256, 5, {"padding": 2}, "along_rows", "direct"),
+    "AlexNet 2": ((27, 27), 96, 256, 5, {"padding": 2}, "direct", "direct"),
     "AlexNet 3": ((13, 13), 256, 384, 3, {"padding": 1}, "winograd", "winograd"),
     "VGG-16 conv1_1": ((224, 224), 3, 64, 3, {"padding": "same"}, "along_rows", "few_taps"),
     "VGG-16 conv1_2": ((224, 224), 64, 64, 3, {"padding": "same"}, "winograd", "winograd"),
@@ -299,6 +299,17 @@ def test_tiles_along_rows_where_they_save_three_products_in_ten(side):
 def test_three_products_in_ten_exactly():
     assert 13 * row_products(3, (17, 9), 26) == 10 * 17 * 9 * 9 * 26
     assert algorithms.tiles_rows(window_of((19, 11), 3), 26, 16, "auto")
+
+
+@pytest.mark.parametrize(("side", "channels", "filters"), [(5, 128, 51), (5, 51, 128), (3, 13, 1120)])
+def test_transformed_kernels_that_leave_the_second_cache_are_not_tiled_along_the_rows(
+    side, channels, filters
+):
+    window = window_of((64, 64), side)
+    weights = (side + 3) * side * channels
+    assert weights * filters <= 2**18 < weights * (filters + 1)
+    assert algorithms.tiles_rows(window, channels, filters, "auto")
+    assert not algorithms.tiles_rows(window, channels, filters + 1, "auto")
 
 
 @pytest.mark.parametrize(

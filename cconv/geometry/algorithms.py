@@ -40,8 +40,11 @@ LARGEST_BAND = 2**20
 MOST_TAPS = 75
 
 # Winograd's algorithm along the rows: the sides of kernels, the outputs of a tile, the cost of a tile's
-# transform back, in products, and how many times the products of a direct sum must be, to pay.
+# transform back, in products, and how many times the products of a direct sum must be, to pay. Every band
+# of rows reads the whole transformed kernel, which therefore has at most MOST_ROW_WEIGHTS values: 1 MB of
+# float32, which the second cache of a core holds. From the cache behind it, it takes twice as long.
 ROW_SIDES, ROW_TILE, ROW_BACK, LEAST_ROW_GAIN = (5, 3), 4, 16, 1.3
+MOST_ROW_WEIGHTS = 2**18
 
 # If pixels of dy are at least FAR_PIXELS bytes apart, laying dy out pays: they collide in the L1 cache.
 FAR_PIXELS = 2048
@@ -221,6 +224,8 @@ def tiles_rows(window: Window, channels: int, filters: int, algorithm: str) -> b
         return False
     height, width = window.output_size
     points = ROW_TILE + side - 1
+    if points * side * channels * filters > MOST_ROW_WEIGHTS:
+        return False
     direct = height * width * side**2 * channels
     tiles = (height + height % 2) * -(-width // ROW_TILE)
     products = tiles * (points * side * channels + ROW_BACK) + points * side**2 * channels
