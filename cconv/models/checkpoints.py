@@ -24,6 +24,7 @@ from cconv.inputs.batches import Source
 from cconv.metrics.meter import Meter
 from cconv.models import files
 from cconv.models.files import FORMAT, OPTIMIZER, Path
+from cconv.models.recipe import difference, recipe_of
 
 STATE = "state/"  # prefix of the further arrays' names
 
@@ -119,6 +120,7 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "ended": progress.ended,
                 "stop": bool(model.stop_training),
                 "optimizer": type(optimizer).__name__,
+                "recipe": recipe_of(model),
                 "rate": rate,
                 "swapped": optimizer._swapped,
                 "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
@@ -262,6 +264,15 @@ class Checkpoint:
                 f"{self.path}: the optimizer must be that of the checkpoint, "
                 f"{short(self._found['optimizer'])}, got {kind}"
             )
+        with self._whole():
+            self._check_recipe(model)
+
+    def _check_recipe(self, model: Any) -> None:
+        """Refuse other options of layers, of the optimizer or of the loss, which would give other bits."""
+        then = self._found.get("recipe")  # the first releases kept none
+        found = "" if then is None else difference(then, recipe_of(model))
+        if found:
+            raise ValueError(f"the training must be that of the checkpoint: {found}")
 
     def _check_shards(self, progress: Progress) -> None:
         """Refuse another number of shards, since the result depends on it."""
