@@ -54,6 +54,7 @@ FAULTS = {
     "weights": "cconv: rank 0 of 2 has ended the job: RuntimeError: Sequential.fit: after epoch 1",
     "kill": "signal 9",
     "loss": "RuntimeError: Sequential.fit: after epoch 1 the ranks have other losses: [{'loss': ",
+    "options": "on all ranks: clipnorm of the optimizer must be None, got 1.0",
     "shuffle": "ValueError: Sequential.fit: shuffle must be the same on all ranks, got [True, False]",
     "validation": "validation data must be the same on all ranks, got [(6, 1), None]",
     "validation_freq": "Sequential.fit: validation_freq must be the same on all ranks, got [1, 2]",

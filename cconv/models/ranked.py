@@ -12,6 +12,7 @@ from cconv.callbacks import Callback, CallbackList, History
 from cconv.distributed import MPI
 from cconv.models import files
 from cconv.models.checkpoints import Checkpoint, asked_for
+from cconv.models.recipe import difference, recipe_of
 
 # After these frequent events only `stop_training` and the learning rate are sent.
 OFTEN = ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_begin", "on_test_batch_end")
@@ -153,6 +154,10 @@ def begin(where: str, model: Any, ranks: MPI | None, told: dict[str, Any]) -> No
         "the number of steps so far": (model.steps_done, model.epochs_done),
     }
     ranks.agree(where, known | told)
+    recipe = recipe_of(model)
+    found = next(filter(None, ranks.each(difference(ranks.broadcast(recipe), recipe))), "")
+    if found:
+        raise ValueError(f"{where}: the training must be that of rank 0 on all ranks: {found}")
     share(model, ranks, True)
 
 
