@@ -378,6 +378,21 @@ def test_what_the_checkpoint_restores_may_be_another(cut, options):
     assert weights(model) == weights(expected)
 
 
+def test_options_that_callbacks_change_on_the_way_do_not_count(tmp_path):
+    def change(epoch, logs):
+        model.optimizer.beta_2 = 0.9 + 0.02 * epoch
+
+    calls = LambdaCallback(on_epoch_begin=change)
+    model = expected = network()
+    fit(model, None, calls)
+    model = network()
+    with pytest.raises(Stop):
+        fit(model, tmp_path / "c", calls, stopping(13))
+    model = network()
+    fit(model, tmp_path / "c", calls)
+    assert weights(model) == weights(expected)
+
+
 class Peculiar(Adam):
     """Cannot be written."""
 

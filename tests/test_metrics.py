@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import metrics
+from cconv import losses, metrics
 from cconv.callbacks import EarlyStopping, LambdaCallback
 from cconv.callbacks.monitors import Monitor
 from cconv.layers import Conv2D, Dense
@@ -179,6 +179,8 @@ def test_more_is_better_or_less():
         (lambda: metrics.Mean()(["a"]), TypeError, "mean: values must hold real numbers"),
         (lambda: metrics.Metric().result(), NotImplementedError, "Metric must define result"),
         (lambda: metrics.MeanMetricWrapper(3), TypeError, "fn must be callable, got 3"),
+        (lambda: metrics.MeanMetricWrapper(losses.Huber(0.5)), TypeError, "fn must .*got the loss Huber"),
+        (lambda: metrics.get(losses.Huber()), TypeError, "a value and a gradient: give the metric"),
     ],
 )
 def test_refused(make, error, text):
@@ -204,3 +206,11 @@ def test_predictions_that_are_no_numbers_or_all_alike(value):
     assert metrics.Recall()(true, pred) == positive
     assert metrics.Precision()(true, pred) == pytest.approx(positive * 2 / 3)
     assert metrics.AUC()(true, pred) == (0.0 if np.isnan(value) else 0.5)
+
+
+def test_a_function_as_a_metric_is_shown_and_described():
+    found = metrics.get("huber")
+    assert repr(found) == f"MeanMetricWrapper(fn={losses.huber!r}, name='huber')"
+    assert found.get_config() == {"fn": losses.huber, "name": "huber"}
+    assert found == metrics.MeanMetricWrapper(losses.huber)
+    assert metrics.MeanMetricWrapper(losses.huber, delta=2.0).get_config()["delta"] == 2.0

@@ -10,6 +10,7 @@ from cconv import arguments, initializers
 from cconv.arguments.arrays import as_array
 from cconv.arguments.control import controlled
 from cconv.arguments.text import snake_case
+from cconv.losses import Loss
 from cconv.metrics.variables import Variable
 
 Function = Callable[..., Any]
@@ -238,6 +239,11 @@ class MeanMetricWrapper(Mean):
         kind = type(self).__name__
         if not callable(fn):
             raise TypeError(f"{kind}: fn must be callable, got {fn!r}")
+        if isinstance(fn, Loss):
+            raise TypeError(
+                f"{kind}: fn must return values of samples, got the loss {fn!r}, which returns a value and a "
+                "gradient: give the metric, or the function, of that name"
+            )
         if dtype is not None:
             raise TypeError(f"{kind}: dtype must be None, sums are float64; got {dtype!r}")
         super().__init__(str(name or getattr(fn, "__name__", type(fn).__name__)))
@@ -261,9 +267,12 @@ class MeanMetricWrapper(Mean):
             )
         return super().update_state(values)
 
+    def _given(self) -> dict[str, Any]:
+        return {"fn": self._fn, "name": self.name, **self._options}
+
     def get_config(self) -> dict[str, Any]:
-        """Return name and function; the function itself cannot be written as data."""
-        return {"name": self.name, "fn": self._fn, **self._options}
+        """Return function, name and the function's options; the function cannot be written as data."""
+        return self._given()
 
 
 def same_rank(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

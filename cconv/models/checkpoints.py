@@ -24,7 +24,7 @@ from cconv.inputs.batches import Source
 from cconv.metrics.meter import Meter
 from cconv.models import files
 from cconv.models.files import FORMAT, OPTIMIZER, Path
-from cconv.models.recipe import difference, recipe_of
+from cconv.models.recipe import difference
 
 STATE = "state/"  # prefix of the further arrays' names
 
@@ -44,12 +44,21 @@ class Progress:
         Logs of the last finished epoch.
     validation : Source or None
         What the epochs are validated with, if its place is saved.
+    recipe : dict
+        That of the training as it began: what callbacks change on the way, they change again.
     """
 
     def __init__(
-        self, source: Source, calls: CallbackList, shuffle: bool, epoch: int, shards: int = 1
+        self,
+        source: Source,
+        calls: CallbackList,
+        shuffle: bool,
+        epoch: int,
+        recipe: dict[str, Any],
+        shards: int = 1,
     ) -> None:
         self.source, self.calls, self.shuffle, self.shards = source, calls, shuffle, shards
+        self.recipe = recipe
         self.epoch, self.step, self.ended = epoch, 0, False
         self.validation: Source | None = None
         self._validation_begins: Any = None
@@ -120,7 +129,7 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "ended": progress.ended,
                 "stop": bool(model.stop_training),
                 "optimizer": type(optimizer).__name__,
-                "recipe": recipe_of(model),
+                "recipe": progress.recipe,
                 "rate": rate,
                 "swapped": optimizer._swapped,
                 "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
@@ -189,7 +198,7 @@ class Checkpoint:
             When they do not fit the checkpoint; model and optimizer are unchanged then.
         """
         found = self._found
-        self._check_model(model)
+        self._check_model(model, progress)
         self._check_shards(progress)
         self._check_data(progress)
         with self._whole():
@@ -240,7 +249,7 @@ class Checkpoint:
             if layer.trainable != learns:
                 layer.trainable = learns
 
-    def _check_model(self, model: Any) -> None:
+    def _check_model(self, model: Any, progress: Progress) -> None:
         """Refuse a model or an optimizer that differs from the checkpoint's."""
         places, arrays = files.named_weights(model._named), self._arrays
         given = {name for name in arrays if name.startswith(files.WEIGHTS)}
@@ -265,12 +274,12 @@ class Checkpoint:
                 f"{short(self._found['optimizer'])}, got {kind}"
             )
         with self._whole():
-            self._check_recipe(model)
+            self._check_recipe(progress)
 
-    def _check_recipe(self, model: Any) -> None:
+    def _check_recipe(self, progress: Progress) -> None:
         """Refuse other options of layers, of the optimizer or of the loss, which would give other bits."""
         then = self._found.get("recipe")  # the first releases kept none
-        found = "" if then is None else difference(then, recipe_of(model))
+        found = "" if then is None else difference(then, progress.recipe)
         if found:
             raise ValueError(f"the training must be that of the checkpoint: {found}")
 

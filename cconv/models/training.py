@@ -19,6 +19,7 @@ from cconv.models.checkpoints import Checkpoint, Progress
 from cconv.models.feeding import Given, Validation, optional_count, shuffling
 from cconv.models.files import Path, named_params
 from cconv.models.predicting import verbosity_of
+from cconv.models.recipe import recipe_of
 from cconv.models.sharding import WHOLE, check_layers, sharding_of
 from cconv.models.stepping import NonFiniteLossError, Stepper
 
@@ -97,7 +98,8 @@ class Trainer(Stepper):
         steps_per_epoch : int, optional
             Batches per epoch; the next epoch goes on where the last one ended. By default all.
         validation_steps : int, optional
-            Number of validation batches to use, from the first on. By default all.
+            Number of validation batches to use, from the first on; an iterator goes on where the last
+            validation ended, with other batches each time. By default all.
         validation_batch_size : int, optional
             By default `batch_size`.
         validation_freq : int or list of int
@@ -194,7 +196,8 @@ class Trainer(Stepper):
             begin = first if saved is None else saved.epoch
             if saved is not None:
                 saved.check_epochs(where, last)
-            self._progress = Progress(train, calls, mixed, begin, sharding.shards)
+            recipe = {} if backup is None and saved is None else recipe_of(self)
+            self._progress = Progress(train, calls, mixed, begin, recipe, sharding.shards)
             self._sharding = sharding
             try:
                 if backup is not None or saved is not None:
