@@ -63,10 +63,14 @@ def any_array(where: str, name: str, value: Any, ndim: int) -> np.ndarray:
 
 
 def arrays_of(where: str, weights: Any) -> list[np.ndarray]:
-    """Return a sequence of arrays as a list; TypeError if it is none."""
+    """Return a sequence of arrays of real numbers as a list; TypeError if it is none."""
     if not isinstance(weights, Iterable) or isinstance(weights, str | bytes):
         raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r:.80}")
-    return [as_array(where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+    arrays = [as_array(where, f"weights[{i}]", value) for i, value in enumerate(weights)]
+    for i, array in enumerate(arrays):
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{where}: weights[{i}] must hold real numbers, got dtype {array.dtype}")
+    return arrays
 
 
 def real_array(

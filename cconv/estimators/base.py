@@ -95,7 +95,8 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _finite(self, outputs: np.ndarray) -> np.ndarray:
         if not np.isfinite(outputs).all():
             raise ValueError(
-                f"{type(self).__name__}: X holds values too large for the network: its output is not finite"
+                f"{type(self).__name__}: the network's output is not finite: X holds values that are too "
+                "large, or the last training diverged"
             )
         return outputs
 

@@ -81,8 +81,8 @@ class Fed:
         before = None
         self._start = start = self._start if first else 0
         self._given = self._feed.given(order, first)
-        for number, item in enumerate(self._given, first):
-            data = self._data(number, item)
+        for position, item in enumerate(self._given, first):
+            data = self._data(self._feed.number(position), item)
             # One batch by itself: its front, if it augments, is left to the model.
             batches = self._boundary.batches(data, data.n)
             if before is not None:

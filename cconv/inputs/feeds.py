@@ -4,11 +4,12 @@ The object's methods are called only in the thread that called `fit`, and no bat
 the object allows several threads by its ``workers``.
 """
 
+import contextlib
 import copy
 import itertools
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cconv.arguments.numbers import is_int
@@ -44,6 +45,9 @@ class Feed(Protocol):
 
     def given(self, order: Any, first: int = 0) -> Iterator[Any]:
         """Yield the batches of one epoch from number `first` on."""
+
+    def number(self, position: int) -> int:
+        """Return the number in messages of the batch that was yielded last, at this position of its epoch."""
 
     def position(self) -> dict[str, Any]:
         """Return the state, to go on from; TypeError if it cannot be known."""
@@ -82,6 +86,10 @@ class Stream:
         self._before: Any = None  # the object's own state before it gave what is ahead
         self._begun = False
         self._taken = 0  # number of the iterator's batches that have been yielded
+
+    def number(self, position: int) -> int:
+        """Return the position: the batches have no other number."""
+        return position
 
     @property
     def endless(self) -> bool:
@@ -206,6 +214,12 @@ class Numbered:
         self._first: list[Any] = []
         self._left: Iterator[Any] | None = None
         self._place = 0  # number of the pass's batches so far
+        self._size: int | None = None  # of the pass; by now the object may have another number of batches
+        self._latest = 0
+
+    def number(self, position: int) -> int:
+        """Return the number i of x[i] that was yielded last."""
+        return self._latest
 
     @property
     def endless(self) -> bool:
@@ -238,7 +252,7 @@ class Numbered:
         if not self._first:
             if self._count() == 0:
                 raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
-            self._first.append(self._x[0])
+            self._first.append(self._asked_for(0))
         return self._first[0]
 
     def more(self) -> bool:
@@ -275,7 +289,8 @@ class Numbered:
 
     def _begin(self, order: Any) -> None:
         """Begin a pass."""
-        numbers = itertools.count() if self._count() is None else range(self._count() or 0)
+        self._size = self._count()
+        numbers = itertools.count() if self._size is None else range(self._size)
         self._left, self._place = iter(numbers if order is None else order.tolist()), 0
 
     def given(self, order: Any = None, first: int = 0) -> Iterator[Any]:
@@ -291,7 +306,7 @@ class Numbered:
         self._place += len(wanted)
         if self._limit is not None and len(wanted) < self._limit:
             warn_of_end(self._where, len(wanted), self._limit)
-        if self._place == self._count() or len(wanted) < (self._limit or 0):
+        if self._place == self._size or len(wanted) < (self._limit or 0):
             self._left = None
         self._tell("on_epoch_end")
 
@@ -299,19 +314,31 @@ class Numbered:
         """Yield the batches with these numbers."""
         workers = getattr(self._x, "workers", 1)
         if not is_int(workers) or workers < 2:
-            yield from map(self._make, numbers)
-            return
-        ahead = max(int(getattr(self._x, "max_queue_size", 10)), 1)
-        yield from in_threads(self._make, numbers, int(workers), ahead)
+            made = (self._make(number) for number in numbers)
+        else:
+            ahead = max(int(getattr(self._x, "max_queue_size", 10)), 1)
+            made = in_threads(self._make, numbers, int(workers), ahead)
+        with contextlib.closing(made):
+            for number, batch in zip(numbers, made, strict=True):
+                self._latest = number
+                yield batch
 
     def _make(self, number: int) -> Any:
         """Return batch `number`; batch 0, if `first` has made it already, is not made twice."""
         if number == 0 and self._first:
             return self._first.pop()
-        return self._x[number]
+        return self._asked_for(number)
+
+    def _asked_for(self, number: int) -> Any:
+        try:
+            return self._x[number]
+        except StopIteration as error:  # it would end the epoch, as if there were no more batches
+            raise RuntimeError(f"{self._where}: {self._name}[{number}] raised StopIteration") from error
 
 
-def in_threads(make: Callable[[int], Any], numbers: list[int], workers: int, ahead: int) -> Iterator[Any]:
+def in_threads(
+    make: Callable[[int], Any], numbers: list[int], workers: int, ahead: int
+) -> Generator[Any, None, None]:
     """Yield ``make(number)`` for each number in turn, made by `workers` threads, at most `ahead` at a time.
 
     Examples

@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -290,12 +291,28 @@ class Network(Listed):
             raise RuntimeError(f"{where} is already training, in {trainer.where}: wait until that has ended")
         layer.key = number
         built, layer.built = layer.built, False  # so that the model builds it again
+        stored = files.stores(layer) if built and layer.dtype == self.dtype else {}
         try:
             layer.build(shape, dtype=self.dtype, seed=self.seed)
         except ValueError as error:
             layer.built = built
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
+        _keep(stored, files.stores(layer))
         self._own.add(layer)
+
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
+        """Take back what is done to the layers, and to the model's shape, if that ends with an error."""
+        shape, settled, own = self._input_shapes, self._settled_format, set(self._own)
+        layers = [(layer, dict(vars(layer))) for layer in self._layers]
+        try:
+            yield
+        except BaseException:
+            for layer, attributes in layers:
+                vars(layer).clear()
+                vars(layer).update(attributes)
+            self._input_shapes, self._settled_format, self._own = shape, settled, own
+            raise
 
     def _flow(self) -> Flow:
         """Return the flow that a plan runs; ValueError if a layer was built for another input or dtype."""
@@ -390,3 +407,12 @@ def unused(name: str, names: set[str]) -> str:
     """Return the name with the smallest number that makes it unique: conv2d, conv2d_1, conv2d_2."""
     base = re.sub(r"_\d+$", "", name)
     return next(new for new in (f"{base}_{number}" for number in itertools.count(1)) if new not in names)
+
+
+def _keep(then: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> None:
+    """Keep the weights of a layer that was built anew, for another size of image, if they all fit."""
+    if [(name, array.shape) for name, array in then.items()] == [
+        (name, array.shape) for name, array in now.items()
+    ]:
+        for name, array in now.items():
+            array[...] = then[name]

@@ -280,12 +280,15 @@ class Sequential(Model):
         """Create the weights for this shape, or for the declared one."""
         if not self._items:
             raise ValueError("Sequential.build: add a layer first")
-        if input_shape is not None:
-            self._input_shapes = [self._given_shape(input_shape)]
-        if self._input_shapes is None:
-            raise ValueError("Sequential.build: input_shape must be given, since the first layer has none")
-        self._forget_plans()
-        self._build_layers(where)
+        with self._as_before():
+            if input_shape is not None:
+                self._input_shapes = [self._given_shape(input_shape)]
+            if self._input_shapes is None:
+                raise ValueError(
+                    "Sequential.build: input_shape must be given, since the first layer has none"
+                )
+            self._forget_plans()
+            self._build_layers(where)
 
     # --- configuration and files --------------------------------------------------------------
 
