@@ -77,5 +77,5 @@ def test_an_estimator_whose_training_diverged_says_so():
     model = CNNRegressor(learning_rate=1e30, optimizer="sgd", max_epochs=2, tol=None, random_state=0)
     with pytest.raises(ValueError, match="step"):
         model.fit(x, y)
-    with pytest.raises(ValueError, match="output is not finite: .* or the last training diverged"):
+    with pytest.raises(ValueError, match=r"output is not finite: .* or the last training diverged"):
         model.predict(x)
