@@ -1,8 +1,8 @@
 """Call every kernel on guarded memory, at sizes with every kind of tail, and compare with plain memory.
 
-Run as a program under one instruction set (``CCONV_ISA``); the arguments, "end", "start" or both, say which
-side of every array touches an unmapped page. Prints each case before it runs, so that the last line names the
-case that killed the process.
+Run as a program under one instruction set (``CCONV_ISA``): ``guard_cases.py float32 end start`` says which
+dtype, and which side of every array touches an unmapped page. Prints each case before it runs, so that the
+last line names the case that killed the process.
 """
 
 import itertools
@@ -31,7 +31,6 @@ from cconv.ops.dropout import keep
 from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
-DTYPES = (np.float32, np.float64)
 CHANNELS = (1, 2, 3, 5, 7, 15, 16, 17, 30, 31, 33)
 PAIRS = tuple(itertools.product(CHANNELS, CHANNELS))
 WIDTHS = range(1, 10)
@@ -716,15 +715,15 @@ FAMILIES = (
 )
 
 
-def cases():
-    for family, dtype in itertools.product(FAMILIES, DTYPES):
+def cases(dtype):
+    for family in FAMILIES:
         yield from family(dtype)
 
 
-def main(sides):
+def main(name, *sides):
     done, calls = 0, {}
     with guarded_kernels(None, calls) as guard:
-        for case, *arguments in cases():
+        for case, *arguments in cases(getattr(np, name)):
             compute = case(*arguments)
             cconv.set_num_threads(1)
             plain = bits(compute(Filled(fill=0)))
@@ -743,4 +742,4 @@ def main(sides):
 
 if __name__ == "__main__":
     with parallel_at_any_size(), rows_tiled():
-        main(sys.argv[1:])
+        main(*sys.argv[1:])

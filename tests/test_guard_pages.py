@@ -30,9 +30,11 @@ def run(isa, *arguments):
     )
 
 
+# A process for each: the longest tests of all, which the workers share better by halves.
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("isa", _kernels.available_isas())
-def test_kernels_stay_inside_their_arrays(isa):
-    done = run(isa, str(TESTS / "guard_cases.py"), *SIDES)
+def test_kernels_stay_inside_their_arrays(isa, dtype):
+    done = run(isa, str(TESTS / "guard_cases.py"), dtype, *SIDES)
     lines = done.stdout.splitlines() or ["nothing"]
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
