@@ -198,10 +198,11 @@ class Checkpoint:
             When they do not fit the checkpoint; model and optimizer are unchanged then.
         """
         found = self._found
-        self._check_model(model, progress)
+        self._check_model(model)
         self._check_shards(progress)
         self._check_data(progress)
         with self._whole():
+            self._check_recipe(progress)
             resumed = files.checked_slots(model, self._arrays, whole=True)
             states = {name: self._state(plain) for name, plain in found["callbacks"].items()}
             meter, places = self._state(found["meter"]), self._places()
@@ -249,7 +250,7 @@ class Checkpoint:
             if layer.trainable != learns:
                 layer.trainable = learns
 
-    def _check_model(self, model: Any, progress: Progress) -> None:
+    def _check_model(self, model: Any) -> None:
         """Refuse a model or an optimizer that differs from the checkpoint's."""
         places, arrays = files.named_weights(model._named), self._arrays
         given = {name for name in arrays if name.startswith(files.WEIGHTS)}
@@ -273,8 +274,6 @@ class Checkpoint:
                 f"{self.path}: the optimizer must be that of the checkpoint, "
                 f"{short(self._found['optimizer'])}, got {kind}"
             )
-        with self._whole():
-            self._check_recipe(progress)
 
     def _check_recipe(self, progress: Progress) -> None:
         """Refuse other options of layers, of the optimizer or of the loss, which would give other bits."""
