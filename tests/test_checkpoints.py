@@ -10,7 +10,8 @@ import warnings
 
 import numpy as np
 import pytest
-from resuming import OPTIMIZERS, X, Y, network, train
+from interrupted import Stop, fit, stopping, weights
+from resuming import X, Y, network, train
 
 from cconv import metrics
 from cconv.arguments.interrupts import Interrupts
@@ -20,39 +21,9 @@ from cconv.estimators import CNNClassifier
 from cconv.layers import Dense, Dropout, Flatten, Input
 from cconv.models import Model, Sequential
 from cconv.models.checkpoints import Checkpoint, last_of
-from cconv.models.recipe import recipe_of
-from cconv.optimizers import Adam
-from cconv.schedules import ExponentialDecay
 
 DRAW = random.Random(3)
 pytestmark = pytest.mark.usefixtures("nobody_listens_to_garbage_collection")
-
-
-class Stop(Exception):
-    pass
-
-
-def stopping(at, event="on_train_batch_begin"):
-    """A callback that ends a training in step `at`."""
-    left = [at]
-
-    def count(*_):
-        left[0] -= 1
-        if left[0] < 0:
-            raise Stop
-
-    return LambdaCallback(**{event: count})
-
-
-def weights(model):
-    return [array.tobytes() for array in model.get_weights()]
-
-
-def fit(model, folder=None, *more, x=X[:120], y=Y[:120], **options):
-    """Train with a backup after every second batch."""
-    backup = [] if folder is None else [BackupAndRestore(folder, save_freq=2, delete_checkpoint=False)]
-    options = {"batch_size": 16, "epochs": 3, "verbose": 0} | options
-    return model.fit(x, y, callbacks=[*backup, *more], **options)
 
 
 @pytest.fixture
@@ -321,97 +292,6 @@ def test_other_models_and_data_are_refused(cut):
             fit(model, cut, **options)
         assert weights(model) == before
         assert model.steps_done == 0
-
-
-def another(layer=None, optimizer="adam", loss="sparse_categorical_crossentropy", **options):
-    """The network of the checkpoint with other options of a layer, another optimizer, or another loss."""
-    config = network().get_config()
-    for entry in config["layers"]:
-        if entry["class_name"] == layer:
-            entry["config"] |= options
-    model = Sequential.from_config(config)
-    model.compile(OPTIMIZERS[optimizer]() if optimizer in OPTIMIZERS else optimizer, loss, ["accuracy"])
-    return model
-
-
-OTHER_RECIPES = {
-    "activation of layer 'conv2d' must be 'relu', got 'tanh'": {"layer": "Conv2D", "activation": "tanh"},
-    r"rate of layer 'dropout' must be 0\.3, got 0\.5": {"layer": "Dropout", "rate": 0.5},
-    "mode of layer 'random_flip' must be 'horizontal', got": {"layer": "RandomFlip", "mode": "vertical"},
-    "momentum of layer '.*' must be 0.99, got 0.5": {"layer": "BatchNormalization", "momentum": 0.5},
-    "kernel_regularizer of layer 'dense' must be None": {"layer": "Dense", "kernel_regularizer": "l2"},
-    r"beta_1 of the optimizer must be 0\.9, got 0\.5": {"optimizer": Adam(0.004, beta_1=0.5)},
-    r"clipnorm of the optimizer must be None, got 1\.0": {"optimizer": Adam(0.004, clipnorm=1.0)},
-    "gradient_accumulation_steps of the optimizer": {"optimizer": Adam(0.1, gradient_accumulation_steps=2)},
-    "learning_rate of the optimizer must be 'a number', got": {
-        "optimizer": Adam(ExponentialDecay(0.004, 10, 0.9))
-    },
-    "class_name of the loss must be 'SparseCategoricalCrossentropy', got": {
-        "loss": lambda y, p: (np.zeros(len(p)), 0 * p)
-    },
-}
-
-
-@pytest.mark.parametrize(("told", "options"), OTHER_RECIPES.items())
-def test_other_options_of_layers_optimizer_and_loss_are_refused(cut, told, options):
-    model = another(**options)
-    before = weights(model)
-    with pytest.raises(ValueError, match=told):
-        fit(model, cut)
-    assert (weights(model), model.steps_done) == (before, 0)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"layer": "Dense", "kernel_initializer": "he_normal"},
-        {"layer": "Conv2D", "trainable": False},
-        {"optimizer": Adam(0.9)},
-    ],
-)
-def test_what_the_checkpoint_restores_may_be_another(cut, options):
-    model = another(**options)
-    fit(model, cut)
-    expected = network()
-    fit(expected)
-    assert weights(model) == weights(expected)
-
-
-def test_options_that_callbacks_change_on_the_way_do_not_count(tmp_path):
-    def change(epoch, logs):
-        model.optimizer.beta_2 = 0.9 + 0.02 * epoch
-
-    calls = LambdaCallback(on_epoch_begin=change)
-    model = expected = network()
-    fit(model, None, calls)
-    model = network()
-    with pytest.raises(Stop):
-        fit(model, tmp_path / "c", calls, stopping(13))
-    model = network()
-    fit(model, tmp_path / "c", calls)
-    assert weights(model) == weights(expected)
-
-
-class Peculiar(Adam):
-    """Cannot be written."""
-
-    def get_config(self):
-        raise NotImplementedError
-
-
-def test_objects_that_no_file_can_describe_are_not_compared(tmp_path):
-    def made():
-        model = another(optimizer=Peculiar(0.01))
-        assert recipe_of(model)["the optimizer"] is None
-        return model
-
-    with pytest.raises(Stop):
-        fit(made(), tmp_path / "own", stopping(5))
-    model, expected = made(), made()
-    fit(model, tmp_path / "own")
-    fit(expected)
-    assert weights(model) == weights(expected)
 
 
 @pytest.fixture

@@ -11,11 +11,15 @@ from cconv.utils import PyDataset
 class EndsItself(PyDataset):
     """Its reader has run out before its last batch."""
 
+    def __init__(self, left, **options):
+        super().__init__(**options)
+        self.left = left
+
     def __len__(self):
         return 5
 
     def __getitem__(self, i):
-        if i >= 3:
+        if i >= self.left:
             next(iter(()))
         return np.full((4, 2), i, np.float32), np.full((4, 1), i, np.float32)
 
@@ -26,13 +30,14 @@ def small_model():
     return model
 
 
+@pytest.mark.parametrize("left", [0, 1, 3])
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict"])
-def test_stop_iteration_in_a_numbered_batch_is_no_end(call, workers):
+def test_stop_iteration_in_a_numbered_batch_is_no_end(call, workers, left):
     model = small_model()
     options = {"shuffle": False} if call == "fit" else {}
-    with pytest.raises(RuntimeError, match=rf"Sequential.{call}: x\[3\] raised StopIteration"):
-        getattr(model, call)(EndsItself(workers=workers), verbose=0, **options)
+    with pytest.raises(RuntimeError, match=rf"Sequential.{call}: x\[{left}\] raised StopIteration"):
+        getattr(model, call)(EndsItself(left, workers=workers), verbose=0, **options)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
