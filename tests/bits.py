@@ -31,6 +31,7 @@ from cconv.ops.dropout import normal as normal_noise
 from cconv.ops.run import Run
 
 SIZES = [(1, 9, 8, 1, 5), (3, 7, 11, 6, 33), (2, 10, 6, 40, 17), (5, 28, 28, 1, 30), (9, 12, 12, 32, 64)]
+DENSE = [(40, 700, 600), (300, 520, 39), (300, 210, 34)]
 WINDOWS = [
     {},
     {"strides": 2, "padding": "same"},
@@ -163,7 +164,7 @@ def large_kernel(dtype):
 
 def large_dense(dtype):
     """Dense layers whose sums have several pieces, the kernel laid out or not."""
-    for m, inputs, outputs in ((40, 700, 600), (300, 520, 39), (300, 210, 34)):
+    for m, inputs, outputs in DENSE:
         x, kernel, bias, dy = arrays((m, inputs), (inputs, outputs), (outputs,), (m, outputs), dtype=dtype)
         yield f"dense of {inputs}", (F.dense(x, kernel, bias), *F.dense_backward(dy, x, kernel))
         yield f"dense of {inputs}, scaled", (ops.dense(x, kernel, bias, True, Run(), bias),)

@@ -1,5 +1,6 @@
 """The C kernels without Python, here and, under emulators, on arm64 (NEON) and on Windows (AVX2)."""
 
+import functools
 import os
 import re
 import shutil
@@ -80,10 +81,11 @@ def programs(tmp_path_factory):
     return {name: program(folder, name) for name in FOUND}
 
 
-def digest(programs, machine, isa):
+@functools.cache
+def digest(program, machine, isa):
     """The digest of all results; the program itself compares them with plain loops."""
-    wine = {"WINEPREFIX": str(programs[machine].parent / "wine"), "WINEDEBUG": "-all"}
-    name, bits = run(*MACHINES[machine][1], str(programs[machine]), isa, **wine).split()
+    wine = {"WINEPREFIX": str(program.parent / "wine"), "WINEDEBUG": "-all"}
+    name, bits = run(*MACHINES[machine][1], str(program), isa, **wine).split()
     assert name == isa
     return bits
 
@@ -104,12 +106,12 @@ def test_a_compiler_was_found():
 
 def test_results_are_those_of_plain_loops(programs, machine):
     for isa in isas_of(machine):
-        digest(programs, machine, isa)
+        digest(programs[machine], machine, isa)
 
 
 def test_the_same_bits_on_every_machine_with_fused_multiply_add(programs):
     bits = {
-        (machine, isa): digest(programs, machine, isa)
+        (machine, isa): digest(programs[machine], machine, isa)
         for machine in FOUND
         for isa in isas_of(machine)
         if has_fma(machine, isa)

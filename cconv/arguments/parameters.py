@@ -2,6 +2,8 @@
 
 import copy
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from cconv.arguments.keras_names import named_keywords
@@ -130,8 +132,18 @@ def invalid(where: str, name: str, known: Any) -> ValueError:
     return ValueError(f"{where}: invalid parameter {name!r}; valid parameters are {sorted(known)}")
 
 
-def constructor_of(cls: type) -> dict[str, inspect.Parameter]:
+def constructor_of(cls: type) -> Mapping[str, inspect.Parameter]:
     """Return the parameters that a class takes by name, including those that it passes to its base."""
+    # The class keeps them, with the constructor that they were read from, which a decorator may replace:
+    # Python makes a signature anew for everybody who asks, which takes longer than making a layer.
+    init, found = vars(cls).get("_constructor", (None, {}))
+    if init is not cls.__init__:  # type: ignore[misc]
+        found = MappingProxyType(_read_constructor(cls))
+        cls._constructor = cls.__init__, found  # type: ignore[attr-defined, misc]
+    return found
+
+
+def _read_constructor(cls: type) -> dict[str, inspect.Parameter]:
     found: dict[str, inspect.Parameter] = {}
     for kind in cls.__mro__:
         if kind is not cls and not {"__init__", "__signature__"} & vars(kind).keys():

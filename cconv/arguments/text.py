@@ -1,5 +1,6 @@
 """Names: how they are compared, and how they may be shown (on one line, valid in XML, not too long)."""
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -38,6 +39,7 @@ def short(text: object, longest: int = LONGEST) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+@functools.lru_cache(maxsize=1024)  # the names of a table are compared with whatever somebody asks for
 def key_of(name: str) -> str:
     """Return a name in the form in which names are compared: without case, underscores and spaces.
 
