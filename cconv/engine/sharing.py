@@ -19,6 +19,8 @@ NEXT_KEY = 1 << 20
 class _Copy(NamedTuple):
     layer: Layer
     twin: Layer
+    times: int  # the layer has been used before
+    followed: tuple[str, ...]  # attributes that the copy has from the layer in every batch
 
 
 class Shared:
@@ -44,22 +46,24 @@ class Shared:
                 return layer
         twin = copy.copy(layer)
         twin._as_at_inference = at_inference
-        entry = _Copy(layer, twin)
+        given = (name for name in layer._parameters() if name in vars(layer))
+        entry = _Copy(layer, twin, times, ("trainable", *given))
         self._copies.append(entry)
         if times:
-            twin.key = layer.key + times * NEXT_KEY
             twin.grads = {}
             self._again.append(entry)
         return twin
 
     def follow(self) -> None:
-        """Give every copy the `trainable` of its layer."""
-        for layer, twin in self._copies:
-            twin.trainable = layer.trainable
+        """Give every copy its layer's arguments as they are now, and the key of its own random draws."""
+        for layer, twin, times, followed in self._copies:
+            twin.key = layer.key + times * NEXT_KEY
+            for name in followed:
+                vars(twin)[name] = vars(layer)[name]
 
     def add_gradients(self, run: PlanRun) -> None:
         """Add the gradients of further uses to those of the first use."""
-        for layer, twin in self._again:
+        for layer, twin, *_ in self._again:
             for name, gradient in twin.grads.items() if layer.trainable else ():
                 total = layer.grads[name]
                 merging.add(total, gradient, total, run)
@@ -69,4 +73,5 @@ def apart(flow: Flow) -> tuple[Flow, Shared]:
     """Return a flow in which every use has its own layer, and the object that joins them."""
     shared = Shared()
     layers = [shared.used(use.layer, use.at_inference) for use in flow.uses]
+    shared.follow()
     return flow.with_layers(layers), shared

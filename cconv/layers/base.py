@@ -82,7 +82,7 @@ class Layer(Configured, Weighted, Formatted):
     output_shape : tuple of int
         Shape of one sample's output, without the batch; known once built.
     key : int
-        The layer's number in its model, which selects its random stream; set before building.
+        The layer's number in the model that builds or trains it, which selects its random stream.
 
     Examples
     --------
@@ -119,6 +119,7 @@ class Layer(Configured, Weighted, Formatted):
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # returns its input unchanged at inference
     _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
+    _bound: Mapping[str, np.ndarray] = {}  # the attributes in which a class of the user's own has its weights
     _as_at_inference = False  # set on a plan's copy that always acts as at inference
 
     def __init_subclass__(cls, **options: Any) -> None:

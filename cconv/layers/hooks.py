@@ -4,6 +4,7 @@ A class that computes in NumPy defines these methods. They are stored under othe
 callers still reach the methods of `Layer`, which check, convert, and call the hooks.
 """
 
+import copy
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from cconv import constraints, initializers, regularizers
 from cconv.arguments import flag
 from cconv.arguments.arrays import readable
 from cconv.arguments.numbers import positive_int
+from cconv.layers.listed import Listed
 from cconv.ops.run import Run
 
 HOOKS = ("build", "forward", "backward", "compute_output_shape")
@@ -90,6 +92,37 @@ def build(layer: Any, shape: Sequence[int]) -> None:
     if own is not None:
         with _inside(layer):
             own(layer, (None, *shape))
+    _refuse_inner(layer)
+    arrays = [*layer.params.values(), *layer.state.values()]
+    layer._bound = {
+        name: value for name, value in vars(layer).items() if any(value is array for array in arrays)
+    }
+
+
+def _refuse_inner(layer: Any) -> None:
+    """Refuse layers in attributes, if they have weights: these would be neither trained nor saved."""
+    for name, value in vars(layer).items():
+        if name.startswith("_"):
+            continue
+        held = value.values() if isinstance(value, dict) else value
+        for other in held if isinstance(value, dict | list | tuple) else [value]:
+            if isinstance(other, Listed) and other.built and other.weights:
+                raise TypeError(
+                    f"{layer.where}: {name} must not hold a layer with weights, which would be neither trained "
+                    f"nor saved, got {other.where}: make the block a Model and use it as a layer, or create "
+                    "the weights here by add_weight"
+                )
+
+
+def _check_bound(layer: Any) -> None:
+    """Refuse an attribute that was a weight of `add_weight` and is now another array."""
+    attributes = vars(layer)
+    for name, array in layer._bound.items():
+        if attributes.get(name, array) is not array:
+            raise TypeError(
+                f"{layer.where}: {name} must stay the array that add_weight returned, which is trained and "
+                f"saved, got another one: set its values by layer.{name}[...] = values"
+            )
 
 
 def add_weight(
@@ -156,10 +189,15 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
         raise TypeError(
             f"{type(layer).__name__}: a layer must define forward(x) and backward(dy), got neither"
         )
+    _check_bound(layer)
     given = readable(x.copy() if run.training else x)
     options = {"training": run.training and not layer._as_at_inference} if _takes_training(own) else {}
-    with _inside(layer):
-        y = own(layer, given, **options)
+    # Whoever predicts while the layer trains gets a copy: what it keeps is not what `backward` finds.
+    caller = layer if run.training or layer._claims.owner() is None else copy.copy(layer)
+    with _inside(caller):
+        y = own(caller, given, **options)
+    if run.training:
+        _refuse_inner(layer)  # which the hook may have built only now
     y = _result(layer, "what forward returns", y, (len(x), *layer._inner(layer.output_shape)))
     if run.training:
         layer._keep(len(x))

@@ -83,7 +83,7 @@ class Evaluator(Compiler):
 
     def _evaluate(self, batches: Source, calls: CallbackList, sharding: Sharding = WHOLE) -> dict[str, float]:
         calls.call("on_test_begin", {})
-        plans = self._plans
+        plans = self._current_plans()
         plan = self._inference_plan(plans)
         meter, penalty = self._meter(), self._penalty()
 

@@ -94,6 +94,14 @@ def check_depth(where: str, item: Any) -> None:
             raise ValueError(f"{where}: models must be nested at most {DEEPEST} deep, {item.name!r} is")
 
 
+def inner_models(items: Sequence[Any]) -> Iterator[Any]:
+    """Yield every model among the items, and inside models among them."""
+    for item in items:
+        if hasattr(item, "_items"):
+            yield item
+            yield from inner_models(item._items)
+
+
 def leaves(items: Sequence[Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every layer among the items, and inside models among them, with its name in files."""
     for item in items:

@@ -20,7 +20,7 @@ from cconv.layers.base import Layer
 from cconv.layers.listed import Listed
 from cconv.layers.symbolic import Node, turned_in, turned_out
 from cconv.models import files
-from cconv.models.flowing import Entry, Inliner, leaves
+from cconv.models.flowing import Entry, Inliner, inner_models, leaves
 from cconv.seeds import check_seed, new_seed
 
 Shape = tuple[int, ...]
@@ -72,8 +72,9 @@ class Network(Listed):
         self._entries: list[Entry] = []
         self._outputs: list[int] = []
         self._flat: Inliner | None = None  # the result of `_inlined`, until the items change
-        self._layers: list[Layer] = []
-        self._named: list[tuple[str, Layer]] = []
+        self._leaves: list[tuple[str, Layer]] = []
+        self._changes = 0  # how often its items were taken
+        self._inner: list[tuple[Network, int]] = []  # the models inside, and their changes when taken
         self._nodes: list[Node] = []  # its uses as a layer
         self._input_shapes: list[Shape] | None = None  # of one sample, in the model's data format
         self._own: set[Layer] = set()  # the layers that this model built
@@ -85,16 +86,31 @@ class Network(Listed):
     def _take_items(self) -> None:
         """Update everything that depends on the items and entries."""
         self._flat = None
-        self._named = []
-        seen: set[int] = set()
+        self._changes += 1
+        self._inner = [(model, model._changes) for model in inner_models(self._items)]
+        found: dict[int, tuple[str, Layer]] = {}
         for name, layer in leaves(self._items):
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                self._named.append((name, layer))
-        self._layers = [layer for _, layer in self._named]
+            found.setdefault(id(layer), (name, layer))
+        self._leaves = list(found.values())
+
+    def _follow_inner(self) -> None:
+        """Take the items again if a model inside has got, or lost, layers since they were taken."""
+        if any(model._changes != changes for model, changes in self._inner):
+            self._forget_plans()
+            self._take_items()
+
+    @property
+    def _named(self) -> list[tuple[str, Layer]]:
+        self._follow_inner()
+        return self._leaves
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return [layer for _, layer in self._named]
 
     def _inlined(self) -> Inliner:
         """Return the flow that a plan runs, with the models inside this one."""
+        self._follow_inner()
         flat = self._flat
         if flat is None or flat.inner:  # models inside may have changed
             flat = self._flat = Inliner(self._entries, len(self._input_shapes or [None]), self._outputs)
@@ -299,6 +315,11 @@ class Network(Listed):
             raise ValueError(f"{where} cannot take the shape {shape} of {before}: {error}") from error
         _keep(stored, files.stores(layer))
         self._own.add(layer)
+
+    def _number_layers(self) -> None:
+        """Give every layer its number in this model, which its random draws depend on."""
+        for number, layer in enumerate(self._layers):
+            layer.key = number
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:

@@ -55,6 +55,11 @@ class Predictor(Feeder):
 
     # --- plans --------------------------------------------------------------------------------
 
+    def _current_plans(self) -> PlanCache:
+        """Return the plans, none of which is for layers that the model no longer has."""
+        self._follow_inner()
+        return self._plans
+
     def _forget_plans(self) -> None:
         self._plans = PlanCache()
 
@@ -175,7 +180,7 @@ class Predictor(Feeder):
 
     def _fill(self, outputs: "list[_Collected]", batches: Source, calls: CallbackList) -> None:
         """Compute all batches, and collect each sample's output, channels last."""
-        plans = self._plans
+        plans = self._current_plans()
         plan = self._inference_plan(plans)
         with batches:
             for number, batch in enumerate(batches.epoch()):
@@ -202,7 +207,7 @@ class Predictor(Feeder):
 
         This saves a few microseconds, which are most of a small network's latency.
         """
-        plans = self._plans
+        plans = self._current_plans()
         rows = plans.rows if batch_size is None else batch_size
         if not self._is_plain(x, plans) or type(rows) is not int or len(x) > rows:
             return None
@@ -271,6 +276,7 @@ class Predictor(Feeder):
         if not arguments.flag(where, "training", False if training is None else training):
             return self.predict_on_batch(x)
         self._not_in_training(where)
+        self._number_layers()
         boundary, samples = self._boundary(where, x)
         data = Data(samples)
         (batch,) = boundary.batches(data, data.n).epoch()

@@ -115,7 +115,7 @@ class Sequential(Model):
         if not isinstance(layer, Layer | Network):
             raise TypeError(f"Sequential.add: layer must be a cconv.layers.Layer or a model, got {layer!r}")
         check_object(layer)
-        self._not_in_training("Sequential.add")
+        self._not_in_use("Sequential.add")
         if isinstance(layer, InputLayer):
             if self._items:
                 raise ValueError("Sequential.add: an Input must come first")
@@ -168,11 +168,22 @@ class Sequential(Model):
         """Remove the last layer and return it."""
         if not self._items:
             raise ValueError("Sequential.pop: there are no layers")
-        self._not_in_training("Sequential.pop")
+        self._not_in_use("Sequential.pop")
         self._forget_plans()
         last = self._items.pop()
         self._take_items()
         return last
+
+    def _not_in_use(self, where: str) -> None:
+        """Raise if the model, or another one that has its layers, is being trained."""
+        self._not_in_training(where)
+        for layer in self._layers:
+            owner = layer._claims.owner()
+            if owner is not None:
+                raise RuntimeError(
+                    f"{where}: {layer.shown}, a layer of {self.name!r}, is training, in {owner.where}: "
+                    "wait for its end"
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_traced": []}

@@ -98,6 +98,9 @@ class Stepper(Evaluator):
         """Return ``work()``, a training, while no one else trains the model, its layers or its optimizer."""
 
         def train() -> T:
+            # Layers that another model has built, or trained, have their numbers there: their draws here are
+            # of the places that they have here, which no two of them share.
+            self._number_layers()
             try:
                 with self._interrupts:
                     return work()
@@ -134,7 +137,7 @@ class Stepper(Evaluator):
         self.optimizer._swap_averages(named_params(self._named))
 
     def _training_plan(self) -> RecordedPlan:
-        plans = self._plans
+        plans = self._current_plans()
         plan = plans.training
         if plan is None or not plan.is_current():
             plan = plans.training = self._new_plan(training=True)

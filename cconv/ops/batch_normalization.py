@@ -57,6 +57,9 @@ def of_moving(
     mean, variance = moving
     scale, shift = (run.empty(tag, mean.shape, mean.dtype) for tag in ("scale", "shift"))
     inverse = run.empty("inverse", mean.shape, np.float64)
+    if run.training:  # until the backward pass another use of the layer may change the moving mean
+        mean = run.empty("mean", mean.shape, mean.dtype)
+        run.call(np.copyto, mean, moving[0])
     run.call(between.kept_statistics, variance, gamma, beta, epsilon, scale, shift, inverse)
     return Scales(mean, scale, shift, inverse)
 
