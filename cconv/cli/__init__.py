@@ -6,14 +6,28 @@ An error is one line on stderr, with exit code 2. Ctrl-C ends with exit code 130
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 __all__ = ["main"]
 
 ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
 UNREAD = 141  # 128 + SIGPIPE
+
+
+@contextmanager
+def _as_rank(argv: Sequence[str]) -> Iterator[None]:
+    """End the whole job if one of its ranks ends before it trains: the others would wait for it."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as error:
+        if "--distributed" in argv and getattr(error, "code", 1):
+            from cconv.distributed import MPI
+
+            ranks = MPI()
+            if ranks.size > 1:
+                ranks.end(error, "its arguments are wrong" if isinstance(error, SystemExit) else "interrupted")
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,12 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     command = ""
+    given = sys.argv[1:] if argv is None else argv
     try:
-        from cconv.cli.commands import parser, runner
+        with _as_rank(given):
+            from cconv.cli.commands import parser, runner
 
-        arguments = parser().parse_args(argv)
-        command = f" {arguments.command}"
-        code = runner(arguments.command)(arguments)
+            arguments = parser().parse_args(argv)
+            command = f" {arguments.command}"
+            code = runner(arguments.command)(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python would try to write the rest of the buffer once more at exit.
@@ -43,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except KeyboardInterrupt as interrupt:
-        print(f"\ncconv: interrupted{interrupt}", file=sys.stderr)
-        return INTERRUPTED
+        from cconv.cli.messages import interrupted
+
+        return interrupted(interrupt)
     except Exception as error:
         from cconv.cli.messages import sentence
 

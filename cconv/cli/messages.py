@@ -1,8 +1,11 @@
 """The text of an error on the command line: one line."""
 
 import re
+import sys
 
 from cconv.arguments.text import printable
+
+INTERRUPTED = 130  # the exit code of Ctrl-C: 128 + SIGINT, what a shell reports
 
 # Faults of a file or an argument. Others are faults of cconv; their message names the error's class.
 EXPECTED = (OSError, ValueError, TypeError, MemoryError, ImportError)
@@ -24,3 +27,9 @@ def sentence(error: BaseException) -> str:
     if not text or not isinstance(error, EXPECTED):
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     return printable(text)
+
+
+def interrupted(error: KeyboardInterrupt) -> int:
+    """Say that Ctrl-C has ended the command, and what is left; return the exit code."""
+    print(f"\ncconv: interrupted{error}", file=sys.stderr)
+    return INTERRUPTED

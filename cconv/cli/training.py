@@ -16,7 +16,7 @@ from cconv.callbacks import BackupAndRestore, Callback, ProgressBar
 from cconv.callbacks.backup import checkpoints
 from cconv.callbacks.monitors import Logs
 from cconv.cli import data
-from cconv.cli.messages import sentence
+from cconv.cli.messages import INTERRUPTED, interrupted, sentence
 from cconv.cli.trained import look_at
 from cconv.files import safetensors
 from cconv.files.atomic import destination, naming
@@ -60,6 +60,12 @@ def train(arguments: argparse.Namespace) -> int:
     try:
         with redirect_stdout(io.StringIO()) if ranks.rank else nullcontext():
             return _train(arguments, ranks)
+    except KeyboardInterrupt as interrupt:
+        if ranks.size > 1 and not ranks.interrupted:
+            ranks.end(interrupt)
+        if ranks.size == 1:
+            raise
+        return INTERRUPTED if ranks.rank else interrupted(interrupt)
     except Exception as error:
         if ranks.size == 1:
             raise

@@ -4,6 +4,7 @@ Arrays of the ranks are added in the same binary tree as shards (`cconv.ops.shar
 are not used: the order of their sums depends on the number of ranks, and on the library.
 """
 
+import atexit
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +17,17 @@ __all__ = ["MPI"]
 
 # Seconds that an error waits for rank 0 to report the same one.
 PATIENCE = 0.5
+# Seconds between two looks of a rank that has ended at what the others do.
+LOOK = 0.01
+# The tag of "I begin to train": the largest that every MPI allows. Sums have the numbers from 0 on.
+BEGIN = 32767
 
 
 class MPI:
     """The ranks of an MPI job, for ``fit(…, shards=8, distributed=MPI())``.
 
-    If a rank raises an error that nobody catches, the job ends: the error is printed once, all ranks end.
+    If a rank raises an error that nobody catches, or ends while another one trains, the job ends: the error is
+    printed once, all ranks end. Ctrl-C on any rank raises KeyboardInterrupt on all, after the same step.
 
     Parameters
     ----------
@@ -32,6 +38,8 @@ class MPI:
     ----------
     rank, size : int
         The number of this process; the number of all.
+    interrupted : bool
+        Whether the last training ended, on all ranks, by Ctrl-C.
 
     Raises
     ------
@@ -65,8 +73,10 @@ class MPI:
         self.size: int = self._comm.size
         self._sums: list[_Sum] = []
         self._memory: dict[Any, np.ndarray] = {}
+        self.interrupted: bool = False
         if self.size > 1:
             sys.excepthook = lambda _kind, error, _trace: self.end(error)
+            atexit.register(self._leave)
 
     # --- communication ------------------------------------------------------------------------
 
@@ -144,7 +154,9 @@ class MPI:
         """End the job on all ranks, and print this error, or this line about it, to stderr."""
         if self.rank:  # if all ranks have the same error, rank 0 reports it
             time.sleep(PATIENCE)
-        if line is None:
+        if line is None and isinstance(error, KeyboardInterrupt):
+            line = f"interrupted{error}"
+        elif line is None:
             import traceback
 
             traceback.print_exception(error)
@@ -156,13 +168,38 @@ class MPI:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """End the job on all ranks if something is raised in the ``with`` block."""
+        """End the job on all ranks if something is raised in the ``with`` block, but for `agreed`."""
+        self.interrupted = False
+        self._meet()
         try:
             yield
         except BaseException as error:
-            if self.size > 1:
+            if self.size > 1 and not self.interrupted:
                 self.end(error)
             raise
+
+    def agreed(self) -> KeyboardInterrupt:
+        """Return what all ranks raise now, so that none of them must end the others."""
+        self.interrupted = True
+        return KeyboardInterrupt()
+
+    def _meet(self) -> None:
+        """Wait until all ranks are here; a rank that has ended is told that others wait for it."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        told = [self._comm.isend(None, rank, BEGIN) for rank in others]
+        for rank in others:
+            self._comm.recv(source=rank, tag=BEGIN)
+        self._library.Request.waitall(told)
+
+    def _leave(self) -> None:
+        """Wait, at the end of this process, for the end of the others; end the job if one waits for this rank."""
+        if self._library.Is_finalized():
+            return
+        ended = self._comm.Ibarrier()
+        while not ended.Test():
+            if self._comm.iprobe(tag=BEGIN):
+                self.end(SystemExit(), "it has ended, and another rank begins to train")
+            time.sleep(LOOK)
 
 
 class _Sum:

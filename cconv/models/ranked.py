@@ -14,7 +14,9 @@ from cconv.models import files
 from cconv.models.checkpoints import Checkpoint, asked_for
 from cconv.models.recipe import difference, recipe_of
 
-# After these frequent events only `stop_training` and the learning rate are sent.
+# In these events rank 0 may write a checkpoint of where the training stands.
+STANDING = ("on_train_batch_end", "on_epoch_end", "on_test_batch_end", "on_train_end")
+# After these frequent events only `stop_training`, the learning rate and Ctrl-C are sent.
 OFTEN = ("on_train_batch_begin", "on_train_batch_end", "on_test_batch_begin", "on_test_batch_end")
 
 
@@ -55,6 +57,9 @@ class RankedCallbacks(CallbackList):
         if ranks.rank:
             self.callbacks = heard
         self._model, self._ranks, self._where = model, ranks, where
+        self._interrupted = False  # whether all ranks know of a Ctrl-C
+        if ranks.size > 1:
+            model._interrupts.held += 1  # until all have done the same steps
 
     def call(self, event: str, *args: Any) -> None:
         """Call the method `event` of every callback; then all ranks take over rank 0's changes."""
@@ -63,15 +68,40 @@ class RankedCallbacks(CallbackList):
             self._compare(*args)
         watched = event not in OFTEN and not ranks.rank and any(map(_overrides(event), self.callbacks))
         before = digest(model) if watched else None
-        super().call(event, *args)
+        raised = self._called(event, *args)
         rate = None if callable(model.optimizer._learning_rate) else model.optimizer.learning_rate
-        told = ranks.broadcast((bool(model.stop_training), rate))
+        known = self._interrupted
+        told, raised = self._exchange((bool(model.stop_training), rate), raised)
+        if raised or (known and event in STANDING):
+            model._interrupts.came = False
+            raise ranks.agreed()
         if ranks.rank:
             model.stop_training = told[0]
             if told[1] is not None and told[1] != rate:
                 model.optimizer.learning_rate = told[1]
         if event not in OFTEN:
             share(model, ranks, watched and digest(model) != before)
+
+    def _called(self, event: str, *args: Any) -> bool:
+        """Call the callbacks; return whether they let Ctrl-C end the training, of which no other rank knows."""
+        try:
+            super().call(event, *args)
+        except KeyboardInterrupt:
+            if self._ranks.size == 1:
+                raise
+            return True
+        return False
+
+    def _exchange(self, told: Any, raised: bool) -> tuple[Any, bool]:
+        """Return what rank 0 tells, and whether one has raised; a Ctrl-C of one rank has come on all."""
+        interrupts = self._model._interrupts
+        if self._ranks.size == 1:
+            return told, raised
+        found = self._ranks.each((told, interrupts.came, raised))
+        self._interrupted = any(came for _, came, _ in found)
+        if self._interrupted:  # else it may have come here meanwhile
+            interrupts.came = True
+        return found[0][0], any(raised for *_, raised in found)
 
     def _compare(self, epoch: int, logs: dict[str, float]) -> None:
         """Raise RuntimeError if the ranks' losses or weights differ in any bit.
