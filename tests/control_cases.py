@@ -136,7 +136,8 @@ def in_new_thread(function, *args):
 
 
 def main():
-    # A state changes the arithmetic of any size: the smallest sums of several pieces, the kernel laid out or not.
+    # A state changes the arithmetic of any size: the smallest sums of several pieces, the kernel laid out and
+    # not.
     bits.SIZES, bits.DENSE = bits.SIZES[1:2], [(10, 280, 150), (260, 280, 35)]
     called = set()
     found = {"fresh, 1 threads": operations(called) | training()}

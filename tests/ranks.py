@@ -3,10 +3,13 @@
 Trains one small network on four ranks, on pairs of them and on each alone, with one thread and two, and takes
 the first one up from its middle; rank 0 prints the bits of what came out as JSON. With ``--fail HOW`` rank 1
 raises, or is killed, or rank 0 gets other weights, in the middle of a training; or the ranks train otherwise.
+With ``--ctrl-c RANK STEP`` a training on the command line is interrupted; with ``--leave HOW RANK`` one rank
+ends.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -19,7 +22,7 @@ import numpy as np
 import resuming
 from sources import OnDisk
 
-from cconv import set_num_threads
+from cconv import cli, set_num_threads
 from cconv.callbacks import BackupAndRestore, Callback
 from cconv.inputs import orders
 from cconv.layers import (
@@ -158,6 +161,49 @@ OTHERWISE = {
 }
 
 
+def interrupted(folder, who, step):
+    """Train on the command line; Ctrl-C comes to one rank inside that step."""
+    from mpi4py import MPI as library
+
+    train_step, steps = Sequential._train_step, itertools.count()
+
+    def counted(*arguments):
+        if next(steps) == step and library.COMM_WORLD.rank == who:
+            signal.raise_signal(signal.SIGINT)
+        return train_step(*arguments)
+
+    Sequential._train_step = counted
+    how = [
+        "--data",
+        folder / "data.npz",
+        "--epochs",
+        3,
+        "--batch-size",
+        8,
+        "--out",
+        folder / "out.safetensors",
+    ]
+    return cli.main(["train", "--distributed", "--resume", *map(str, how)])
+
+
+def leave(how, who):
+    """Train on all ranks but one, which ends."""
+    from cconv.distributed import MPI
+
+    ranks = MPI()
+    if ranks.rank == int(who):
+        if how == "exit":
+            sys.exit("enough")
+        if how == "error":
+            raise ValueError("no")
+        return 0
+    model = Sequential([Dense(1, input_shape=(3,))], seed=1)
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 3)), np.ones((8, 1)), shards=2, distributed=ranks, verbose=0)
+    time.sleep(60)
+    return 0
+
+
 def main():
     from mpi4py import MPI as library
 
@@ -166,8 +212,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fail")
+    parser.add_argument("--ctrl-c", nargs=2, type=int)
+    parser.add_argument("--leave", nargs=2)
     arguments = parser.parse_args()
     folder, world = arguments.folder, library.COMM_WORLD
+    if arguments.ctrl_c:
+        return interrupted(folder, *arguments.ctrl_c)
+    if arguments.leave:
+        return leave(*arguments.leave)
     if arguments.fail:
         model = Sequential([Dense(2, input_shape=(3,)), Dense(1)], seed=1)
         ranks = MPI()
@@ -205,4 +257,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

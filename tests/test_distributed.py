@@ -86,6 +86,44 @@ def test_the_command_line_on_two_ranks_saves_the_file_of_one(tmp_path):
     assert (tmp_path / "both.safetensors").read_bytes() == (tmp_path / "alone.safetensors").read_bytes()
 
 
+TRAIN = ["-m", "cconv", "train", "--distributed", "--epochs", "3", "--batch-size", "8", "--resume"]
+
+
+@pytest.mark.parametrize(("who", "step"), [(0, 3), (1, 3), (1, 13), (0, 10), (1, 10)])
+def test_ctrl_c_on_one_rank_leaves_a_checkpoint(who, step, tmp_path):
+    """In the first epoch, the second one, or its first step: 10 steps an epoch; then it goes on."""
+    x = np.random.default_rng(0).integers(0, 255, (80, 16, 16)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=np.arange(80) % 3)
+    data, out, whole = (tmp_path / name for name in ("data.npz", "out.safetensors", "whole.safetensors"))
+    command = ["train", "--data", data, "--epochs", "3", "--batch-size", "8", "--shards", "8", "--out", whole]
+    assert cli.main([*map(str, command)]) == 0
+    interrupted = mpiexec(2, PROGRAM, tmp_path, "--ctrl-c", who, step)
+    assert interrupted.returncode == 130, interrupted.stderr
+    assert interrupted.stderr.count("cconv: interrupted; ") == 1
+    assert "Traceback" not in interrupted.stderr
+    assert [*Path(f"{out}.checkpoints").iterdir()]
+    done = mpiexec(2, *TRAIN, "--data", data, "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("how", ["exit", "nothing", "error"])
+def test_a_rank_that_ends_while_another_begins_to_train_ends_the_job(how, who, tmp_path):
+    begin = time.monotonic()
+    done = mpiexec(2, PROGRAM, tmp_path, "--leave", how, who)
+    assert time.monotonic() - begin < 50
+    assert done.returncode != 0
+    reason = "ValueError: no" if how == "error" else "it has ended, and another rank begins to train"
+    assert f"cconv: rank {who} of 2 has ended the job: {reason}" in done.stderr
+
+
+def test_arguments_that_are_wrong_on_one_rank_end_the_job(tmp_path):
+    done = mpiexec(1, *TRAIN[:4], ":", "-n", 1, sys.executable, *TRAIN[:4], "--epochs", "0")
+    assert done.returncode != 0
+    assert "of 2 has ended the job: its arguments are wrong" in done.stderr
+
+
 # --- without MPI ------------------------------------------------------------------------------
 
 

@@ -352,3 +352,82 @@ def test_a_model_that_is_called():
     with pytest.raises(TypeError, match="training must be"):
         model(x, training="yes")
     assert cconv.Sequential([Dense(2)])(np.ones((1, 3))).shape == (1, 2)
+
+
+class Scale(Layer):
+    """As the documentation writes it: `forward` keeps its input, in training or not."""
+
+    def build(self, input_shape):
+        self.gamma = self.add_weight(shape=input_shape[-1:], initializer="ones", name="gamma")
+
+    def forward(self, x):
+        self.x = x
+        return self.gamma * x
+
+    def backward(self, dy):
+        self.grads["gamma"] = (dy * self.x).sum(axis=0)
+        return self.gamma * dy
+
+
+@pytest.mark.parametrize("rows", [1, 6, 70])
+def test_who_predicts_in_a_step_does_not_change_it(rows):
+    x, y = RNG.normal(size=(12, 3)), RNG.normal(size=(12, 1))
+
+    def weights(disturbed):
+        model = Sequential([Scale(input_shape=(3,)), Scale(), Dense(1)], seed=0)
+
+        def metric(y_true, y_pred):
+            if disturbed:
+                model.predict(np.full((rows, 3), 100.0), verbose=0)
+                model.layers[0].forward(np.full((rows, 3), 50.0, np.float32))
+            return 0.0
+
+        model.compile("sgd", "mse", metrics=[metric])
+        model.fit(x, y, batch_size=6, epochs=2, verbose=0)
+        return [array.tobytes() for array in model.get_weights()]
+
+    assert weights(True) == weights(False)
+
+
+def test_an_attribute_that_is_a_weight_stays_it():
+    model = Sequential([Scale(input_shape=(3,)), Dense(1)], seed=0)
+    x = np.ones((2, 3))
+    for twin in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        layer = twin.layers[0]
+        twin.predict(x, verbose=0)
+        layer.gamma[...] = 0.0
+        assert not layer.forward(x.astype(np.float32)).any()
+        layer.gamma = np.ones(3, np.float32)
+        with pytest.raises(TypeError, match="Scale: gamma must stay the array that add_weight returned"):
+            twin.predict(x, verbose=0)
+
+
+class Block(Layer):
+    def __init__(self, where, when, **options):
+        super().__init__(**options)
+        self.when = when
+        self.held = {"one": Dense(3), "list": [ReLU(), Dense(3)], "dict": {"a": Dense(3)}}[where]
+
+    def inner(self):
+        held = self.held
+        return held["a"] if isinstance(held, dict) else held[-1] if isinstance(held, list) else held
+
+    def build(self, input_shape):
+        if self.when == "build":
+            self.inner().build(input_shape)
+
+    def forward(self, x, training):
+        return self.inner().forward(np.array(x), training=training)
+
+    def backward(self, dy):
+        return self.inner().backward(dy)
+
+
+@pytest.mark.parametrize("when", ["build", "forward"])
+@pytest.mark.parametrize("where", ["one", "list", "dict"])
+def test_layers_inside_are_refused(where, when):
+    """Their weights would be neither trained nor saved."""
+    model = Sequential([Block(where, when), Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="Block: held must not hold a layer with weights"):
+        model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)

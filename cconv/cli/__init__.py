@@ -26,7 +26,9 @@ def _as_rank(argv: Sequence[str]) -> Iterator[None]:
 
             ranks = MPI()
             if ranks.size > 1:
-                ranks.end(error, "its arguments are wrong" if isinstance(error, SystemExit) else "interrupted")
+                ranks.end(
+                    error, "its arguments are wrong" if isinstance(error, SystemExit) else "interrupted"
+                )
         raise
 
 

@@ -26,8 +26,8 @@ BEGIN = 32767
 class MPI:
     """The ranks of an MPI job, for ``fit(…, shards=8, distributed=MPI())``.
 
-    If a rank raises an error that nobody catches, or ends while another one trains, the job ends: the error is
-    printed once, all ranks end. Ctrl-C on any rank raises KeyboardInterrupt on all, after the same step.
+    If a rank raises an error that nobody catches, or ends while another one trains, the job ends: the error
+    is printed once, all ranks end. Ctrl-C on any rank raises KeyboardInterrupt on all, after the same step.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class MPI:
         self._library.Request.waitall(told)
 
     def _leave(self) -> None:
-        """Wait, at the end of this process, for the end of the others; end the job if one waits for this rank."""
+        """Wait, at the end of this process, for the others' ends; end the job if one waits for this rank."""
         if self._library.Is_finalized():
             return
         ended = self._comm.Ibarrier()

@@ -108,9 +108,9 @@ def _refuse_inner(layer: Any) -> None:
         for other in held if isinstance(value, dict | list | tuple) else [value]:
             if isinstance(other, Listed) and other.built and other.weights:
                 raise TypeError(
-                    f"{layer.where}: {name} must not hold a layer with weights, which would be neither trained "
-                    f"nor saved, got {other.where}: make the block a Model and use it as a layer, or create "
-                    "the weights here by add_weight"
+                    f"{layer.where}: {name} must not hold a layer with weights, which would be neither "
+                    f"trained nor saved, got {other.where}: make the block a Model and use it as a layer, or "
+                    "create the weights here by add_weight"
                 )
 
 

@@ -83,7 +83,7 @@ class RankedCallbacks(CallbackList):
             share(model, ranks, watched and digest(model) != before)
 
     def _called(self, event: str, *args: Any) -> bool:
-        """Call the callbacks; return whether they let Ctrl-C end the training, of which no other rank knows."""
+        """Call the callbacks; return whether they let Ctrl-C end the training, which no other rank knows."""
         try:
             super().call(event, *args)
         except KeyboardInterrupt:
