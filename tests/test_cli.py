@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 import cconv
 from cconv import cli
 from cconv.applications import LeNet5
+from cconv.callbacks import ProgressBar
 from cconv.datasets import mnist_small
 from cconv.models import load_model
 
@@ -332,6 +334,44 @@ def test_resume_goes_on_to_the_same_bits(data, tmp_path, first, capsys):
     for other in ("--seed", "--batch-size", "--shards"):
         assert cli.main([*arguments, str(tmp_path / "model.safetensors"), "--resume", other, "3"]) != 0
         assert "--resume: " in capsys.readouterr().err
+
+
+def changed(path, name):
+    """The same file with one other image, another label, other images or in another order."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    if name == "image":
+        arrays["x_train"][5, 0, 0] += 1
+    elif name == "label":
+        arrays["y_train"][5] = (arrays["y_train"][5] + 1) % 3
+    else:
+        arrays["x_train"], arrays["y_train"] = arrays["x_train"][::-1], arrays["y_train"][::-1]
+    return arrays
+
+
+@pytest.mark.parametrize("between", [True, False], ids=["between epochs", "within an epoch"])
+@pytest.mark.parametrize("name", ["image", "label", "order"])
+def test_resume_with_other_data_is_refused(name, between, tmp_path, capsys):
+    x = np.random.default_rng(0).integers(0, 250, (60, 16, 16)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=np.arange(60) % 3)
+    out, data = (str(tmp_path / name) for name in ("model.safetensors", "data.npz"))
+    how = ["train", "--data", data, "--batch-size", "9", "--out", out, "--resume", "--epochs"]
+    if between:
+        assert cli.main([*how, "1"]) == 0
+    else:
+
+        def stop(self, batch, logs):
+            if batch == 3:
+                signal.raise_signal(signal.SIGINT)
+
+        with mock.patch.object(ProgressBar, "on_train_batch_begin", stop):
+            assert cli.main([*how, "1"]) == 130
+    assert Path(f"{out}.checkpoints").exists() != between
+    np.savez(tmp_path / "data.npz", **changed(data, name))
+    assert cli.main([*how, "2"]) == 2
+    assert "must be of a training with the same arguments, got other data: " in capsys.readouterr().err
+    assert cli.main([*how, "2", "--seed", "4"]) == 2
+    assert "got seed 0 then and 4 now: " in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_ends_the_training_quietly(data, tmp_path):

@@ -1,6 +1,7 @@
 """``cconv train``."""
 
 import argparse
+import hashlib
 import io
 import shlex
 import time
@@ -22,11 +23,13 @@ from cconv.files import safetensors
 from cconv.files.atomic import destination, naming
 from cconv.files.names import check_ending
 from cconv.models import load_model
+from cconv.models.checkpoints import last_of
 from cconv.models.files import write_model
 from cconv.threads import affinity, get_num_threads, set_num_threads, share
 
 MINUTE = 60.0  # seconds
 STEPS = "steps"  # in the JSON document of a model's file
+MORE = "give the arguments of that training, or another --out"
 
 
 class _Saver(Callback):
@@ -34,7 +37,7 @@ class _Saver(Callback):
 
     def __init__(self, out: Path, document: dict[str, Any]) -> None:
         super().__init__()
-        self.out, self.document = out, document
+        self.out, self.document = out, document  # which holds, under STEPS, what the weights depend on
         self.epochs = 0  # number of epochs of the saved model
         self.trained = 0  # number of them in this run
 
@@ -44,7 +47,7 @@ class _Saver(Callback):
         self.trained += 1
 
     def get_state(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, STEPS: self.document[STEPS]}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self.epochs = state["epochs"]
@@ -92,13 +95,16 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     model = LeNet5(x_train.shape[1:], classes, rescale=scale, seed=arguments.seed)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    saver = _Saver(out, look_at(x_train, found.classes).document() | {STEPS: _steps(arguments)})
+    steps = _steps(arguments, found)
+    saver = _Saver(out, look_at(x_train, found.classes).document() | {STEPS: steps})
     backup = BackupAndRestore(f"{out}.checkpoints", save_every_seconds=MINUTE)
     if not arguments.resume:
         if leads:
             backup.forget()
+    elif (last := last_of(backup.backup_dir) if leads else None) is not None:
+        _check_steps(last.path, last.callback_states().get(f"{_Saver.__name__}/0", {}).get(STEPS), steps)
     elif not checkpoints(backup.backup_dir) and out.exists():
-        model = _model_of(arguments, model)
+        model = _model_of(out, model, steps)
         saver.epochs = model.epochs_done
     begin = time.perf_counter()
     try:
@@ -172,24 +178,40 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join(["cconv", "train", *options])
 
 
-def _steps(arguments: argparse.Namespace) -> dict[str, int]:
-    """Return on what the weights depend besides the data and the model."""
-    return {"batch_size": arguments.batch_size, "shards": _shards(arguments)}
+def _steps(arguments: argparse.Namespace, given: data.Data) -> dict[str, Any]:
+    """Return what the weights depend on besides the network."""
+    read = hashlib.blake2b(repr(given.classes).encode(), digest_size=16)
+    x, y = given.train
+    for array in (x, y.astype(np.int64)):  # labels are the same numbers in any dtype
+        read.update(f"{array.dtype.str}{array.shape}".encode())
+        read.update(np.ascontiguousarray(array).data)
+    return {
+        "batch_size": arguments.batch_size,
+        "shards": _shards(arguments),
+        "seed": arguments.seed,
+        "data": read.hexdigest(),
+    }
 
 
-def _model_of(arguments: argparse.Namespace, like: Any) -> Any:
+def _check_steps(path: Any, then: Any, now: dict[str, Any]) -> None:
+    """Refuse a file of a training with other arguments; the first releases wrote less, or nothing."""
+    for name, value in then.items() if isinstance(then, dict) else ():
+        if name in now and value != now[name]:
+            got = "other data" if name == "data" else f"{name} {short(repr(value))} then and {now[name]} now"
+            raise ValueError(f"{_must(path)} {got}: {MORE}")
+
+
+def _must(path: Any) -> str:
+    return f"--resume: {path} must be of a training with the same arguments, got"
+
+
+def _model_of(out: Path, like: Any, steps: dict[str, Any]) -> Any:
     """Return the model that an earlier training saved; ValueError if that had other arguments."""
-    out = arguments.out
     found = load_model(out)
-    must = f"--resume: {out} must be of a training with the same arguments, got"
-    more = "give the arguments of that training, or another --out"
-    if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
-        raise ValueError(f"{must} another network or optimizer: {more}")
     with safetensors.Reader(out) as file:
-        then = file.document.get(STEPS) if isinstance(file.document, dict) else None
-    now = _steps(arguments)
-    if then is not None and then != now:  # the first releases did not write it
-        raise ValueError(f"{must} {short(repr(then))} then and {now} now: {more}")
+        _check_steps(out, file.document.get(STEPS) if isinstance(file.document, dict) else None, steps)
+    if found.get_config() != like.get_config() or type(found.optimizer) is not type(like.optimizer):
+        raise ValueError(f"{_must(out)} another network or optimizer: {MORE}")
     return found
 
 

@@ -189,6 +189,10 @@ class Checkpoint:
     def _state(self, plain: Any) -> Any:
         return together(plain, self._arrays)
 
+    def callback_states(self) -> dict[str, Any]:
+        """Return what the callbacks' `get_state` gave, by class name and number within the class."""
+        return {name: self._state(plain) for name, plain in self._found["callbacks"].items()}
+
     def take_up(self, model: Any, progress: Progress) -> None:
         """Set the model, its optimizer, the data and the callbacks to the state of the checkpoint.
 
@@ -204,7 +208,7 @@ class Checkpoint:
         with self._whole():
             self._check_recipe(progress)
             resumed = files.checked_slots(model, self._arrays, whole=True)
-            states = {name: self._state(plain) for name, plain in found["callbacks"].items()}
+            states = self.callback_states()
             meter, places = self._state(found["meter"]), self._places()
             self._check_metrics(meter, progress)
             progress.take_up(places, model.seed)
