@@ -22,7 +22,7 @@ from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.io.keras.layers_out import NOT_THERE
 from cconv.io.keras.operators import TABLE, Tensor, steps_of
 from cconv.layers import Input
-from cconv.models import Model, Sequential, load_model
+from cconv.models import Model, Sequential, load_model, model_from_json
 
 DATA = np.load(Path(__file__).parent / "data" / "keras_files.npz")
 TRAINED = sorted(name.removesuffix("/losses") for name in DATA.files if name.endswith("/losses"))
@@ -60,6 +60,24 @@ def test_a_model_of_keras_predicts_the_same(name, ending, tmp_path):
     model = keras.load(unpacked(tmp_path, f"{name}.{ending}"))
     close(outputs(model, DATA[f"{name}/x"]), name)
     assert (model.optimizer is not None) == (name in TRAINED)
+
+
+@pytest.mark.parametrize("name", ["graph", "mixed", *TRAINED])
+def test_a_model_of_keras_from_its_json(name, tmp_path):
+    """What Keras' `to_json` returns is what a .keras file describes the model by."""
+    path = unpacked(tmp_path, f"{name}.keras")
+    with zipfile.ZipFile(path) as file:
+        model = model_from_json(file.read("config.json").decode())
+    model.load_weights(path)
+    close(outputs(model, DATA[f"{name}/x"]), name)
+    assert model.optimizer is None
+
+
+def test_json_of_keras_with_what_cconv_has_not():
+    lstm = {"module": "keras.layers", "class_name": "LSTM", "config": {"name": "l", "units": 3}}
+    model = {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": [lstm]}}
+    with pytest.raises(ValueError, match=r"model_from_json: json_string needs what cconv has not: .*LSTM"):
+        model_from_json(json.dumps(model))
 
 
 @pytest.mark.parametrize("name", ["graph", "mixed", "sgd"])

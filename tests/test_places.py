@@ -197,3 +197,18 @@ def test_gradients_where_a_use_at_inference_comes_before_the_batch_moves_the_ave
                 sides.append(other.train_on_batch(x, y))
             slope = (sides[0] - sides[1]) / 2e-6
             np.testing.assert_allclose(before[number][place] - after[number][place], slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_layers_output_is_that_of_its_first_call_also_in_copies(first, tmp_path):
+    """The outputs are named in either order, which decides the order in which they are computed."""
+    inputs, shared = Input((8,)), Dense(8, name="shared")
+    calls = [shared(inputs), shared(Dense(8, activation="tanh")(inputs))]
+    model = Model(inputs, [calls[first], calls[1 - first]], seed=0)
+    model.save(tmp_path / "model.safetensors")
+    wanted = Model(inputs, calls[0]).predict(X, verbose=0)
+    read = load_model(tmp_path / "model.safetensors")
+    for other in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model)), read, copy.deepcopy(read)):
+        part = Model(other.input, other.get_layer("shared").output)
+        np.testing.assert_array_equal(part.predict(X, verbose=0), wanted)
+        assert other.get_config() == model.get_config()

@@ -21,7 +21,7 @@ def _as_rank(argv: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as error:
-        if "--distributed" in argv and getattr(error, "code", 1):
+        if "--distributed" in argv and (isinstance(error, KeyboardInterrupt) or error.code):
             from cconv.distributed import MPI
 
             ranks = MPI()

@@ -159,7 +159,10 @@ class Reader:
                 self.groups[path] = list(members)
                 todo += [(f"{path}/{name}" if path else name, at, depth + 1) for name, at in members.items()]
             elif LINK_INFO in found or LINK in found:
-                raise ValueError(f"the group {path!r} has HDF5's newer layout")
+                raise ValueError(
+                    f"the group {path!r} has HDF5's newer layout, which names need that are not ASCII: give the "
+                    "layers other names, or save in another format (.keras)"
+                )
             elif LAYOUT in found:
                 entry = self._entry(path, found)
                 if entry is not None:

@@ -106,10 +106,10 @@ def _refuse_inner(layer: Any) -> None:
             continue
         held = value.values() if isinstance(value, dict) else value
         for other in held if isinstance(value, dict | list | tuple) else [value]:
-            if isinstance(other, Listed) and other.built and other.weights:
+            if isinstance(other, Listed) and getattr(other, "built", False) and other.weights:
                 raise TypeError(
                     f"{layer.where}: {name} must not hold a layer with weights, which would be neither "
-                    f"trained nor saved, got {other.where}: make the block a Model and use it as a layer, or "
+                    f"trained nor saved, got {other!r}: make the block a Model and use it as a layer, or "
                     "create the weights here by add_weight"
                 )
 

@@ -11,6 +11,7 @@ from cconv.arguments.configured import config_of
 from cconv.arguments.numbers import is_int
 from cconv.layers.input import InputLayer
 from cconv.layers.symbolic import KerasTensor, input_tensor
+from cconv.models.flowing import Entry, in_order_of_calls
 from cconv.models.network import Network
 from cconv.models.training import Trainer
 
@@ -63,8 +64,13 @@ def config_of_graph(model: Any) -> dict[str, Any]:
         "inputs": {"names": list(model._ins.names), "form": model._ins.form, "layers": inputs},
         "outputs": {"names": list(model._outs.names), "form": model._outs.form, "values": model._outputs},
         "layers": [item_config(item) for item in model._items],
-        "uses": [[numbers[id(e.item)], list(e.inputs), e.at_inference] for e in model._entries],
+        "uses": [[numbers[id(e.item)], list(e.inputs), e.at_inference, *_call(e)] for e in model._entries],
     }
+
+
+def _call(entry: Entry) -> list[int]:
+    """Return the number of a call in a list, or nothing for 0, as the first releases wrote it."""
+    return [entry.call] if entry.call else []
 
 
 def graph_of_config(cls: Any, config: Any) -> tuple[Any, Any, Any]:
@@ -89,16 +95,22 @@ def graph_of_config(cls: Any, config: Any) -> tuple[Any, Any, Any]:
         values.append(input_tensor(layer, layer.shape))
         values[-1].data_format = config["data_format"] if len(layer.shape) == 3 else None
     inputs = list(values)
+    entries, nodes = [], []
     for use in _list(where, "uses", config["uses"]):
-        if not isinstance(use, list) or len(use) != 3 or not isinstance(use[2], bool):
+        if not isinstance(use, list) or len(use) not in (3, 4) or not isinstance(use[2], bool):
             raise ValueError(f"{where}: uses must each be a layer, its inputs and a flag, got {use!r:.200}")
+        if not all(map(is_int, use[3:])):
+            raise ValueError(f"{where}: the number of a call must be an int, got {use!r:.200}")
         given = [_at(where, "uses", values, value) for value in _list(where, "uses", use[1])]
         item = _at(where, "uses", items, use[0])
         if isinstance(item, InputLayer) or not given:
             raise ValueError(f"{where}: uses must be of layers with inputs, got {use!r:.200}")
         single = len(given) == 1 and not item._merges
         item(given[0] if single else given, training=False if use[2] else None)
-        values += item._nodes[-1].outputs
+        nodes.append(item._nodes[-1])
+        entries.append(Entry(item, (), call=int(use[3]) if use[3:] else 0))
+        values += nodes[-1].outputs
+    in_order_of_calls(entries, nodes)
     outputs = [
         _at(where, "outputs.values", values, v) for v in _list(where, "outputs.values", outs.get("values"))
     ]

@@ -20,12 +20,25 @@ class Entry(NamedTuple):
         Whether it acts as at inference even while the model trains.
     n_outputs : int
         Number of its outputs.
+    call : int
+        The uses of an item by this number are in the order in which the item was called.
     """
 
     item: Any
     inputs: tuple[int, ...]
     at_inference: bool = False
     n_outputs: int = 1
+    call: int = 0
+
+
+def in_order_of_calls(entries: Sequence[Entry], nodes: Sequence[Any]) -> None:
+    """Put the nodes of an item that has just been called for several entries in the order of its calls."""
+    uses: dict[int, list[tuple[int, Any]]] = {}
+    for entry, node in zip(entries, nodes, strict=True):
+        uses.setdefault(id(entry.item), []).append((entry.call, node))
+    for of_item in uses.values():
+        known = of_item[0][1].layer._nodes
+        known[-len(of_item) :] = [node for _, node in sorted(of_item, key=lambda use: use[0])]
 
 
 class Inner(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 from cconv.arguments.control import controlled
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
+from cconv.files.names import KERAS
 from cconv.models import described, files
 from cconv.models.doors import door
 from cconv.models.model import Model
@@ -69,7 +70,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Parameters
     ----------
     json_string : str
-        The text.
+        The text, of `Model.to_json` or of Keras' `to_json`.
     custom_objects : dict of str to class, optional
         As for `load_model`.
 
@@ -90,11 +91,14 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     if not isinstance(json_string, str):
         raise TypeError(f"{where}: json_string must be a string, got {json_string!r}")
     entry = plainjson.loads(json_string)
-    if not isinstance(entry, dict) or set(entry) != {"class_name", "config"}:
+    if not isinstance(entry, dict) or not set(entry) >= {"class_name", "config"}:
         raise ValueError(f"{where}: json_string must hold class_name and config, got {json_string:.60}")
     with custom_object_scope(custom_objects):
-        model = described.model_of(where, entry["class_name"], entry["config"])
-    model._build_described(entry["config"])
+        class_name, config = entry["class_name"], entry["config"]
+        if set(entry) != {"class_name", "config"}:  # Keras also writes the class' module, and its own version
+            class_name, config = door(KERAS[0]).read_config(where, entry)
+        model = described.model_of(where, class_name, config)
+    model._build_described(config)
     return model
 
 

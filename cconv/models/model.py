@@ -18,6 +18,7 @@ from cconv.models.connections import connections
 from cconv.models.doors import door
 from cconv.models.ends import Ends, ends_of
 from cconv.models.exporting import Exporting
+from cconv.models.flowing import in_order_of_calls
 from cconv.models.network import unused
 from cconv.models.tracing import graph_of
 from cconv.models.training import Trainer
@@ -188,13 +189,16 @@ class Model(Trainer, Exporting, Hooks):
         for tensor in values:
             tensor.data_format = self._settled_format if tensor.ndim == 1 + IMAGE else None
         self._inputs_given = list(values)
-        for item, inputs, at_inference, _ in self._entries:
+        nodes = []
+        for item, inputs, at_inference, *_ in self._entries:
             given = [values[value] for value in inputs]
             item(
                 given if item._merges or len(given) > 1 else given[0],
                 training=False if at_inference else None,
             )
-            values += item._nodes[-1].outputs
+            nodes.append(item._nodes[-1])
+            values += nodes[-1].outputs
+        in_order_of_calls(self._entries, nodes)
         self._outputs_given = [values[value] for value in self._outputs]
 
     def _name_items(self) -> None:

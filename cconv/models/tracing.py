@@ -108,11 +108,22 @@ def graph_of(where: str, inputs: Sequence[KerasTensor], outputs: Sequence[KerasT
             tuple(search.number[id(each)] for each in node.inputs),
             node.at_inference,
             len(node.outputs),
+            call,
         )
-        for node in search.nodes
+        for node, call in zip(search.nodes, _calls(search.nodes), strict=True)
     ]
     items = _in_order(search, inputs)
     return Graph(entries, [search.number[id(tensor)] for tensor in outputs], items, search.nodes)
+
+
+def _calls(nodes: Sequence[Node]) -> list[int]:
+    """Return for each node how many of the others its layer was called for before."""
+    inside = {id(node) for node in nodes}
+    before: dict[int, int] = {}
+    for layer in {id(node.layer): node.layer for node in nodes}.values():
+        called = [id(node) for node in layer._nodes if id(node) in inside]
+        before |= {node: number for number, node in enumerate(called)}
+    return [before.get(id(node), 0) for node in nodes]
 
 
 def input_layer_of(tensor: KerasTensor) -> InputLayer:

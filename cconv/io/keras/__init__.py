@@ -14,11 +14,11 @@ from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
 from cconv.arguments.serializable import custom_object_scope
 from cconv.io.keras import weights
-from cconv.io.keras.reading import Path, is_ours, read
+from cconv.io.keras.reading import Path, is_ours, read, translated
 from cconv.io.keras.writing import write_model, write_weights
 from cconv.models import described, files
 
-__all__ = ["load", "read_model", "read_weights", "write_model", "write_weights"]
+__all__ = ["load", "read_config", "read_model", "read_weights", "write_model", "write_weights"]
 
 
 @controlled
@@ -88,6 +88,24 @@ def read_model(path: Path, compile: bool) -> Any:
     if is_ours(path):
         return files.read_model(path, described.model_of, compile)
     return read(path, None, compile)
+
+
+def read_config(where: str, model: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the class and the configuration, as cconv has them, of a model as Keras' `to_json` describes it.
+
+    Raises
+    ------
+    ValueError
+        When it needs what cconv has not, or describes no model; the message begins with `where`.
+
+    Examples
+    --------
+    >>> dense = {"class_name": "Dense", "config": {"name": "dense", "units": 3}}
+    >>> config = {"name": "m", "layers": [dense]}
+    >>> read_config("example", {"module": "keras", "class_name": "Sequential", "config": config})[0]
+    'Sequential'
+    """
+    return translated(where, model)
 
 
 def read_weights(path: Path, model: Any) -> None:

@@ -69,6 +69,14 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
     return Source(path, document, reader, find, variables if compiled else [], compile)
 
 
+def translated(where: str, model: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the class and the configuration of a model: see `cconv.io.keras.read_config`."""
+    problems = Problems()
+    found = Translation(problems, None, None, FIRST_USE).model(model)
+    problems.check(f"{where}: json_string needs what cconv has not")
+    return found
+
+
 def is_archive(path: Path) -> bool:
     """Whether a file has the ending of Keras 3's own format."""
     return str(os.fspath(path)).lower().endswith(".keras")
