@@ -160,8 +160,8 @@ class Reader:
                 todo += [(f"{path}/{name}" if path else name, at, depth + 1) for name, at in members.items()]
             elif LINK_INFO in found or LINK in found:
                 raise ValueError(
-                    f"the group {path!r} has HDF5's newer layout, which names need that are not ASCII: give the "
-                    "layers other names, or save in another format (.keras)"
+                    f"the group {path!r} has HDF5's newer layout, which names need that are not ASCII: give "
+                    "the layers other names, or save in another format (.keras)"
                 )
             elif LAYOUT in found:
                 entry = self._entry(path, found)
