@@ -347,6 +347,18 @@ def test_a_network_that_goes_on_is_the_one_of_the_parameters(kind, other):
     assert est.set_params(warm_start=False).fit(X, Y).n_iter_ == 1
 
 
+@KINDS
+def test_a_network_that_goes_on_has_the_images_of_before(kind):
+    h, w = X.shape[1:3]
+    est = small(kind, warm_start=True).fit(X, Y)
+    est.set_params(input_shape=(h, w)).fit(X, Y)
+    est.set_params(input_shape=(h * w, 1))
+    for go_on in (est.fit, est.partial_fit):
+        with pytest.raises(ValueError, match=r"input_shape must stay as it was when the network was made"):
+            go_on(X, Y)
+    assert est.set_params(input_shape=None).fit(X, Y).n_iter_ > 1
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", Adam(1e-3)])
 def test_pieces_are_learnt_by_the_optimizer_of_the_parameters(optimizer):
     one, two = (small(optimizer=optimizer).partial_fit(X, Y, classes=[0, 1]) for _ in range(2))

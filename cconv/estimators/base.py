@@ -71,6 +71,11 @@ class ConvolutionalEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         where, layout = type(self).__name__, self._data_format
         rows, found = data.image_rows(where, X, layout)
         declared = data.given_shape(where, self.input_shape, layout) or data.shape_of_model(self.layers)
+        if not first and declared not in (None, self.input_shape_):
+            raise ValueError(
+                f"{where}: input_shape must stay as it was when the network was made, {self.input_shape_}, "
+                f"got {declared}: fit a clone, or with warm_start=False"
+            )
         targets = data.readable(where, "y", y)
         x, y = validate_data(self, rows, targets, dtype=self._accepted(), reset=first, **checks)
         data.check_range(where, x, self._float())
