@@ -208,7 +208,8 @@ class Model(Trainer, Exporting, Hooks):
             if item.name in names:
                 if item.named or (item.built and not isinstance(item, InputLayer)):
                     raise ValueError(
-                        f"{self.kind}: every layer needs a name of its own, got {item.name!r} twice"
+                        f"{self.kind}: every layer needs a name of its own, got {item.name!r} twice: "
+                        "give it one by name= when you make it"
                     )
                 item.name = unused(item.name, names)
             names.add(item.name)
