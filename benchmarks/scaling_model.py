@@ -52,7 +52,7 @@ class Link:
 
     latency: float
     bandwidth: float
-    broadcast: float = 0.0  # seconds of a small object to one more rank; 0: two messages
+    note: float = 0.0  # seconds in which two ranks tell each other some numbers; 0: two messages
     addition: float = 4e9  # bytes a second that are added to others
     software: float = 0.0  # seconds that Python and the MPI library take for a message of a sum
 
@@ -67,7 +67,7 @@ class Messages:
     sums: tuple[int, ...]  # gradients, each added over all ranks
     gathered: tuple[int, ...]  # sums of batch normalisation, of which each rank has a part
     outputs: int  # of the whole batch, of which each rank has a part
-    broadcasts: int  # small objects
+    notes: int  # in which all ranks tell each other some numbers
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def step_seconds(
     sums = sum(sum_seconds(nbytes, ranks, link) for nbytes in messages.sums)
     # What is gathered goes around whole: the figures are those of the whole batch.
     waited = sum(gather_seconds(nbytes, ranks, link) for nbytes in (*messages.gathered, messages.outputs))
-    waited += messages.broadcasts * rounds_of(ranks) * (link.broadcast or 2 * link.latency)
+    waited += messages.notes * rounds_of(ranks) * (link.note or 2 * link.latency)
     last = sum_seconds(messages.sums[-1], ranks, link) if messages.sums else 0.0
     backward = BACKWARD * compute.each * batch / ranks * crowd
     return own + waited + max(last, sums - backward), own + waited + sums
@@ -131,11 +131,14 @@ class Counted(MPI):
     def forget(self) -> None:
         self.sums: list[int] = []
         self.gathered: list[int] = []
-        self.outputs = self.broadcasts = 0
+        self.outputs = self.notes_told = 0
 
     def broadcast(self, value: Any) -> Any:
-        self.broadcasts += 1
         return value
+
+    def notes(self, numbers: Sequence[float]) -> np.ndarray:
+        self.notes_told += 1
+        return np.tile(np.array(numbers, np.float64), (self.size, 1))
 
     def each(self, value: Any) -> list[Any]:
         return [value] * self.size
@@ -182,7 +185,7 @@ def messages_of(name: str, batch: int) -> Messages:
 
     class Notes(Callback):
         def on_train_batch_begin(self, number: int, logs: Any = None) -> None:
-            found.append(Messages(tuple(ranks.sums), tuple(ranks.gathered), ranks.outputs, ranks.broadcasts))
+            found.append(Messages(tuple(ranks.sums), tuple(ranks.gathered), ranks.outputs, ranks.notes_told))
             ranks.forget()
 
     x, y = data(model, 3 * batch)
@@ -250,7 +253,7 @@ def exchanged(ranks: MPI, repeats: int) -> Link:
     for _ in range(repeats):
         comm.Barrier()
         begin = time.perf_counter()
-        ranks.broadcast((False, 0.001))
+        ranks.notes((0.0, 0.001, 0.0, 0.0))
         comm.Barrier()
         found.append(time.perf_counter() - begin)
     # By least squares of relative errors, since sizes are from bytes to megabytes.
@@ -266,8 +269,8 @@ def exchanged(ranks: MPI, repeats: int) -> Link:
         sums.append(time.perf_counter() - begin)
     # A sum of two ranks is two messages, one after the other.
     software = max(statistics.median(sums) / 2 - float(latency), 0.0)
-    broadcast = statistics.median(found)
-    return Link(max(float(latency), 1e-7), 1 / max(float(each), 1e-12), broadcast, software=software)
+    note = statistics.median(found)
+    return Link(max(float(latency), 1e-7), 1 / max(float(each), 1e-12), note, software=software)
 
 
 def work(arguments: argparse.Namespace) -> None:

@@ -71,7 +71,7 @@ def test_what_a_step_of_a_network_exchanges(name, gathered):
     assert sum(found.sums) == sum(array.nbytes for array in params) - sum(array.nbytes for array in of_them)
     assert sum(found.gathered) == sum(array.size for array in of_them[::2]) * SHARDS * 5 * 8
     assert found.outputs == 16 * 10 * 4
-    assert found.broadcasts == 2
+    assert found.notes == 2
     more = scaled(found, 4, 2 * SHARDS)
     assert (more.outputs, sum(more.gathered)) == (4 * found.outputs, 2 * sum(found.gathered))
 

@@ -4,6 +4,7 @@ Rank 0 runs the user's callbacks. After every event the other ranks receive what
 """
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -71,14 +72,14 @@ class RankedCallbacks(CallbackList):
         raised = self._called(event, *args)
         rate = None if callable(model.optimizer._learning_rate) else model.optimizer.learning_rate
         known = self._interrupted
-        told, raised = self._exchange((bool(model.stop_training), rate), raised)
+        stop, told, raised = self._exchange(bool(model.stop_training), rate, raised)
         if raised or (known and event in STANDING):
             model._interrupts.came = False
             raise ranks.agreed()
         if ranks.rank:
-            model.stop_training = told[0]
-            if told[1] is not None and told[1] != rate:
-                model.optimizer.learning_rate = told[1]
+            model.stop_training = stop
+            if told is not None and told != rate:
+                model.optimizer.learning_rate = told
         if event not in OFTEN:
             share(model, ranks, watched and digest(model) != before)
 
@@ -92,16 +93,16 @@ class RankedCallbacks(CallbackList):
             return True
         return False
 
-    def _exchange(self, told: Any, raised: bool) -> tuple[Any, bool]:
-        """Return what rank 0 tells, and whether one has raised; a Ctrl-C of one rank has come on all."""
+    def _exchange(self, stop: bool, rate: float | None, raised: bool) -> tuple[bool, float | None, bool]:
+        """Return rank 0's `stop_training` and rate, and whether one has raised; Ctrl-C has come on all."""
         interrupts = self._model._interrupts
-        if self._ranks.size == 1:
-            return told, raised
-        found = self._ranks.each((told, interrupts.came, raised))
-        self._interrupted = any(came for _, came, _ in found)
+        no_rate = math.nan if rate is None else rate
+        found = self._ranks.notes((stop, no_rate, self._ranks.size > 1 and interrupts.came, raised))
+        self._interrupted = bool(found[:, 2].any())
         if self._interrupted:  # else it may have come here meanwhile
             interrupts.came = True
-        return found[0][0], any(raised for *_, raised in found)
+        told = float(found[0, 1])
+        return bool(found[0, 0]), None if math.isnan(told) else told, bool(found[:, 3].any())
 
     def _compare(self, epoch: int, logs: dict[str, float]) -> None:
         """Raise RuntimeError if the ranks' losses or weights differ in any bit.
