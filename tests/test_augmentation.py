@@ -12,6 +12,7 @@ from cconv.layers import (
     Conv2D,
     Dense,
     Flatten,
+    Layer,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -301,3 +302,49 @@ def test_both_data_formats_draw_alike():
 def test_refusals(make, error, message):
     with pytest.raises(error, match=f"^{message}"):
         make()
+
+
+def chain(seed):
+    """Augmentations in a random order, among them crops to the image's own size, which return their input."""
+    rng = np.random.default_rng(seed)
+    makers = [
+        lambda: RandomCrop(8, 8, seed=1),
+        lambda: RandomFlip(seed=2),
+        lambda: RandomZoom(0.2, seed=3),
+        lambda: RandomBrightness(0.2, seed=4),
+        lambda: RandomErasing(1.0, seed=5),
+    ]
+    return [makers[number]() for number in rng.integers(0, len(makers), rng.integers(1, 6))]
+
+
+class Records(Layer):
+    """Keeps copies of what it gets in training."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seen = []
+
+    def forward(self, x, training):
+        if training:
+            self.seen.append(x.copy())
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_batches_prepared_ahead_are_those_of_one_layer_after_the_other(seed):
+    x = np.random.default_rng(0).random((24, 8, 8, 3)).astype(np.float32)
+    front, records = chain(seed), Records()
+    model = Sequential([*front, records, Flatten(), Dense(3, activation="softmax")], seed=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, np.arange(24) % 3, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    assert len(records.seen) == 6
+    for step, seen in enumerate(records.seen):
+        start = step % 3 * 8
+        wanted = x[start : start + 8]
+        for layer in front:
+            run = Run(training=True, seed=model.seed, step=step, first_sample=start)
+            wanted = np.array(layer.augment(wanted, run))
+        np.testing.assert_array_equal(seen, wanted)

@@ -212,3 +212,47 @@ def test_a_layers_output_is_that_of_its_first_call_also_in_copies(first, tmp_pat
         part = Model(other.input, other.get_layer("shared").output)
         np.testing.assert_array_equal(part.predict(X, verbose=0), wanted)
         assert other.get_config() == model.get_config()
+
+
+def slots(model):
+    return {name: array for name, array in model.optimizer.get_state().items() if "/" in name}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("units", [8, 5])
+def test_a_layer_that_takes_the_place_of_another_begins_anew(nested, units):
+    inner = Sequential([Dense(8, input_shape=(8,), name="one"), Dense(8, name="two")], name="inner", seed=1)
+    model = around(inner) if nested else inner
+    model.compile("adam", "mse")
+    trained(model, 3)
+    kept = {name: array for name, array in slots(model).items() if "one/" in name}
+    inner.pop()
+    inner.add(Dense(units, name="two"))
+    model.count_params()  # the model around it notices
+    found = slots(model)
+    assert found.keys() == kept.keys()
+    assert all(np.array_equal(found[name], kept[name]) for name in kept)
+    model.train_on_batch(X, np.zeros((len(X), units)))
+    assert len(slots(model)) == 2 * len(kept)
+
+
+def test_a_layer_of_another_model_keeps_its_name(tmp_path):
+    """The other model's file and optimizer know it by that."""
+    one, two, other = Dense(8), Dense(8), Dense(8, name="dense")
+    model = Sequential([Input((8,)), two], seed=0)
+    for first in (one, other):
+        with pytest.raises(ValueError, match="every layer needs a name of its own, got 'dense' twice"):
+            Sequential([Input((8,)), first, two])
+    model.save(tmp_path / "model.safetensors")
+    read = load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(read.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_a_layer_that_is_named_before_it_is_built_is_saved_by_that_name(tmp_path):
+    layer = Dense(8)
+    model = Sequential([Dense(8, name="first"), layer], seed=0)
+    Sequential([Input((8,)), Dense(8), layer])
+    model.build((8,))
+    model.save(tmp_path / "model.safetensors")
+    read = load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(read.predict(X, verbose=0), model.predict(X, verbose=0))

@@ -5,10 +5,11 @@ are not used: the order of their sums depends on the number of ranks, and on the
 """
 
 import atexit
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -158,6 +159,8 @@ class MPI:
 
     def end(self, error: BaseException, line: str | None = None) -> NoReturn:
         """End the job on all ranks, and print this error, or this line about it, to stderr."""
+        with suppress(ValueError):  # not the thread that hears signals
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self.rank:  # if all ranks have the same error, rank 0 reports it
             time.sleep(PATIENCE)
         if line is None and isinstance(error, KeyboardInterrupt):
@@ -176,8 +179,8 @@ class MPI:
     def together(self) -> Iterator[None]:
         """End the job on all ranks if something is raised in the ``with`` block, but for `agreed`."""
         self.interrupted = False
-        self._meet()
         try:
+            self._meet()
             yield
         except BaseException as error:
             if self.size > 1 and not self.interrupted:
@@ -201,11 +204,14 @@ class MPI:
         """Wait, at the end of this process, for the others' ends; end the job if one waits for this rank."""
         if self._library.Is_finalized():
             return
-        ended = self._comm.Ibarrier()
-        while not ended.Test():
-            if self._comm.iprobe(tag=BEGIN):
-                self.end(SystemExit(), "it has ended, and another rank begins to train")
-            time.sleep(LOOK)
+        try:
+            ended = self._comm.Ibarrier()
+            while not ended.Test():
+                if self._comm.iprobe(tag=BEGIN):
+                    self.end(SystemExit(), "it has ended, and another rank begins to train")
+                time.sleep(LOOK)
+        except KeyboardInterrupt as interrupt:
+            self.end(interrupt)
 
 
 class _Sum:

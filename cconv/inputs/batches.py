@@ -248,11 +248,14 @@ class Batches:
     def _augment(self, x: np.ndarray, start: int, slot: int, state: FrontState) -> np.ndarray:
         run = _FrontRun(training=True, seed=self._front.seed, step=state.step, first_sample=start)
         run.memory, run.rows = self._memory, self.batch_size
-        last, given = len(self._front.augmentations) - 1, x
+        last, between, passed = len(self._front.augmentations) - 1, 0, False
         for number, layer in enumerate(self._front.augmentations):
-            run.place = ("out", slot) if number == last else ("between", number % 2)
-            x = layer.augment(x, run)
-        if np.may_share_memory(x, given):  # this memory is used for the next batch
+            run.place = ("out", slot) if number == last else ("between", between)
+            given, x = x, layer.augment(x, run)
+            # A layer may return its input, whose memory the next one must not write to.
+            passed = np.may_share_memory(x, given)
+            between = between if passed else 1 - between
+        if passed:  # this memory is used for the next batch
             run.place = ("out", slot)
             kept = run.empty("kept", x.shape, x.dtype)
             kept[...] = x

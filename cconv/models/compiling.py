@@ -94,6 +94,11 @@ class Compiler(Predictor):
         for metric in (*self.metrics, *self.weighted_metrics):
             metric.reset_state()
 
+    def _forget_layers(self, names: list[str]) -> None:
+        """Forget the optimizer's state for the weights of layers that are no longer there."""
+        if self.optimizer is not None:
+            self.optimizer._forget(names)
+
     def _uncompile(self) -> None:
         """Undo `compile`."""
         self.loss = self.optimizer = None

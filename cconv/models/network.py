@@ -83,6 +83,9 @@ class Network(Listed):
     def _forget_plans(self) -> None:
         """Forget what was computed for the previous layers; `Predictor` overrides it."""
 
+    def _forget_layers(self, names: list[str]) -> None:
+        """Forget what was kept for layers that are no longer there; `Compiler` overrides it."""
+
     def _take_items(self) -> None:
         """Update everything that depends on the items and entries."""
         self._flat = None
@@ -91,7 +94,11 @@ class Network(Listed):
         found: dict[int, tuple[str, Layer]] = {}
         for name, layer in leaves(self._items):
             found.setdefault(id(layer), (name, layer))
-        self._leaves = list(found.values())
+        before, self._leaves = self._leaves, list(found.values())
+        now = dict(self._leaves)
+        gone = [name for name, layer in before if now.get(name) is not layer]
+        if gone:
+            self._forget_layers(gone)
 
     def _follow_inner(self) -> None:
         """Take the items again if a model inside has got, or lost, layers since they were taken."""
@@ -256,6 +263,7 @@ class Network(Listed):
 
     def _build_each(self) -> None:
         assert self._input_shapes is not None
+        self._take_items()  # another model may have named layers that were not built
         self._settled_format = data_format = self.data_format
         inlined = self._inlined()
         shapes = self._inner_input_shapes()

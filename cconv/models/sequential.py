@@ -151,8 +151,13 @@ class Sequential(Model):
                 f"Sequential.add: layer must take one input and give one output, got {layer!r}: make a Model"
             )
         names = {other.name for other in self._items}
-        if any(other is layer for other in self._items) or (layer.named and layer.name in names):
-            raise ValueError(f"Sequential.add: every layer needs a name of its own, got {layer.name!r} twice")
+        # The files and the optimizer of another model that has the layer know it by its name.
+        settled = layer.named or (layer.built and layer._nodes)
+        if any(other is layer for other in self._items) or (settled and layer.name in names):
+            raise ValueError(
+                f"Sequential.add: every layer needs a name of its own, got {layer.name!r} twice: "
+                "give it one by name= when you make it"
+            )
         if layer.name in names:
             layer.name = unused(layer.name, names)
 

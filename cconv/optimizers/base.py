@@ -382,6 +382,12 @@ class Optimizer(Options, arguments.Configured):
         }
         self._arrays = None
 
+    def _forget(self, layers: Sequence[str]) -> None:
+        """Forget the state for the weights of layers of these names."""
+        begins = tuple(f"{layer}/" for layer in layers)
+        self._slots = {name: kept for name, kept in self._slots.items() if not name.startswith(begins)}
+        self._arrays = None
+
     def reset(self) -> None:
         """Reset the state, as if no steps had been made."""
         self._calls, self._slots, self._arrays = 0, {}, None

@@ -1,5 +1,6 @@
 """Layers with several inputs as ONNX nodes."""
 
+import string
 from typing import Any
 
 from cconv.io.onnx.writing.sheet import Sheet, Value
@@ -61,7 +62,7 @@ def dot(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
     seen = [(sheet.first if turn else sheet.last)(x).name for turn, x in zip(turned, xs, strict=True)]
     if layer.normalize:
         seen = [_unit(sheet, name, at + 1) for name, at in zip(seen, layer._at, strict=True)]
-    letters = iter("abcdefgh")
+    letters = iter(sorted({*string.ascii_letters} - {"k", "n"}))
     terms = []
     for x, at in zip(xs, layer._at, strict=True):
         own = ["k" if axis == at else next(letters) for axis in range(len(x.shape))]

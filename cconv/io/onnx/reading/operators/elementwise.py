@@ -71,7 +71,7 @@ def merge(t: Translator, node: Node, given: list[Any]) -> Value:
         return y
     if node.op == "Mean":
         raise Unread("with a constant")
-    if len(given) > 2:
+    if node.op == "Sum":
         y = values[0] if len(values) == 1 else merged(t, Add, values)
         for array in constants:
             y = with_constant(t, node, y, np.ones(1), array)

@@ -138,7 +138,7 @@ def instance_normalization(t: Translator, node: Node, given: list[Any]) -> Value
         before = len(t.steps.steps)
         back = t.reshaped(y, x.shape)
         t.note_source(back, y)
-        if t.uses.get(node.outputs[0]) == 1 and t.readers[node.outputs[0]] == {"Reshape"}:
+        if t.uses.get(node.outputs[0]) == 1 and t.readers.get(node.outputs[0]) == {"Reshape"}:
             t.steps.set_idle(before)
         return back
     return grouped(t, node, t.channels_last(x), -1, gamma, beta)

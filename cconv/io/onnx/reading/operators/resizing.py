@@ -22,7 +22,7 @@ def upsample(t: Translator, node: Node, given: list[Any]) -> Value:
     """Make an image of another size, by the rules before opset 10."""
     scales = constant(given, 1, "scales")
     wanted = node("scales") if scales is None else scales.ravel().tolist()
-    return _resized(t, node, given[0], wanted, None, "asymmetric", "floor")
+    return _resized(t, node, given[0], wanted, None, "asymmetric", _rounding(wanted))
 
 
 @operator("Resize")
@@ -32,7 +32,7 @@ def resize(t: Translator, node: Node, given: list[Any]) -> Value:
     if t.opset < 11:
         scales = constant(given, 1, "scales")
         wanted = None if scales is None else scales.ravel().tolist()
-        return _resized(t, node, x, wanted, None, "asymmetric", "floor")
+        return _resized(t, node, x, wanted, None, "asymmetric", _rounding(wanted))
     ratios, sizes = (_listed(constant(given, number, "sizes")) for number in (2, 3))
     if node("antialias", 0) or node("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise Unread("with antialias or another ratio")
@@ -43,6 +43,14 @@ def resize(t: Translator, node: Node, given: list[Any]) -> Value:
     coordinates = node("coordinate_transformation_mode", "half_pixel")
     rounding = node("nearest_mode", "round_prefer_floor")
     return _resized(t, node, x, ratios, sizes, coordinates, rounding)
+
+
+def _rounding(scales: Any) -> str:
+    """Return how these operators rounded before opset 11: down, and up where the image becomes smaller."""
+    smaller = [scale < 1 for scale in scales or () if scale != 1]
+    if any(smaller) and not all(smaller):
+        raise Unread("that makes an image smaller along one axis and larger along another")
+    return "ceil" if any(smaller) else "floor"
 
 
 def _listed(array: np.ndarray | None) -> list[Any] | None:
