@@ -375,3 +375,35 @@ def test_bounds_the_wrong_way_round_and_behind_relu(path, low, high, relu):
     written(path, model(nodes, [("x", ["n", 3])], ["y"], bounds))
     x = [np.linspace(-3, 3, 12, dtype=np.float32).reshape(4, 3)]
     assert_equal(predicted(io.onnx.load(path), x), truth(path, x))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4, 1, 1), (6,), (4, 5, 6)], ids=str)
+@pytest.mark.parametrize("op", ["Sum", "Add", "Sub", "Mul", "Div"])
+def test_a_value_and_a_constant(op, shape, path):
+    rng = np.random.default_rng(0)
+    constant = onnx.numpy_helper.from_array(rng.uniform(1, 2, shape).astype(np.float32), "s")
+    whole = model([helper.make_node(op, ["x", "s"], ["y"])], [("x", ["n", 4, 5, 6])], ["y"], [constant])
+    arrays = [rng.standard_normal((3, 4, 5, 6)).astype(np.float32)]
+    assert_equal(predicted(io.onnx.load(written(path, whole)), arrays), truth(path, arrays))
+
+
+@pytest.mark.parametrize("scales", [(0.6, 0.6), (0.5, 1.0), (0.3, 0.7), (2.0, 2.0), (1.5, 1.0)], ids=str)
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_of_opset_10_rounds_up_where_the_image_becomes_smaller(scales, mode, path):
+    numbers = onnx.numpy_helper.from_array(np.array([1, 1, *scales], np.float32), "s")
+    nodes = [helper.make_node("Resize", ["x", "s"], ["y"], mode=mode)]
+    whole = model(nodes, [("x", ["n", 2, 10, 10])], ["y"], [numbers], opset=10)
+    arrays = [np.random.default_rng(0).standard_normal((2, 2, 10, 10)).astype(np.float32)]
+    assert_equal(predicted(io.onnx.load(written(path, whole)), arrays), truth(path, arrays))
+
+
+def test_an_instance_normalisation_of_a_cut_value_may_be_the_end(path):
+    weights = [onnx.numpy_helper.from_array(np.ones(2, np.float32), name) for name in "sb"]
+    at = onnx.numpy_helper.from_array(np.array(1, np.int64), "i")
+    nodes = [
+        helper.make_node("Gather", ["x", "i"], ["g"], axis=3),
+        helper.make_node("InstanceNormalization", ["g", "s", "b"], ["y"]),
+    ]
+    whole = model(nodes, [("x", ["n", 2, 5, 4])], ["y"], [*weights, at])
+    arrays = [np.random.default_rng(0).standard_normal((3, 2, 5, 4)).astype(np.float32)]
+    assert_equal(predicted(io.onnx.load(written(path, whole)), arrays), truth(path, arrays))

@@ -18,11 +18,13 @@ from random_graphs import image_layer, nested_ends, random_graph
 from cconv import activations, layers
 from cconv.activations import rectifier
 from cconv.io import keras
+from cconv.io.keras.compile_out import optimizer_arrays
 from cconv.io.keras.graph_in import TRAINING_UNLESS_SAID
 from cconv.io.keras.layers_out import NOT_THERE
 from cconv.io.keras.operators import TABLE, Tensor, steps_of
 from cconv.layers import Input
 from cconv.models import Model, Sequential, load_model, model_from_json
+from cconv.optimizers import Nadam
 
 DATA = np.load(Path(__file__).parent / "data" / "keras_files.npz")
 TRAINED = sorted(name.removesuffix("/losses") for name in DATA.files if name.endswith("/losses"))
@@ -423,11 +425,47 @@ def test_what_means_channels_here_and_the_last_axis_in_keras_is_refused_if_chann
             load_model(tmp_path / "m.keras")
 
 
-@pytest.mark.parametrize("over", ["softmax", "log_softmax", activations.SoftmaxOver([1])], ids=repr)
-def test_a_softmax_over_channels_that_come_first_is_not_written(over, tmp_path):
-    model = Sequential([Input((4, 4, 4)), layers.Conv2D(4, 1, activation=over)], data_format="channels_first")
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(layers.Conv2D(4, 1, activation=over) for over in ("softmax", "log_softmax")),
+        *(layers.Conv2D(4, 1, activation=activations.SoftmaxOver([1])), layers.Activation("softmax")),
+        *(layers.Dense(4), layers.RMSNormalization(), layers.Rescaling([1.0, 2.0, 3.0, 4.0])),
+    ],
+    ids=repr,
+)
+def test_what_means_channels_that_come_first_is_not_written(layer, ending, tmp_path):
+    model = Sequential([Input((4, 4, 4)), layer.clone()], data_format="channels_first")
     with pytest.raises(ValueError, match="over channels that come first"):
-        model.save(tmp_path / "m.keras")
+        model.save(tmp_path / f"m.{ending}")
+
+
+@pytest.mark.parametrize("layer", [*OVER_CHANNELS, layers.Dense(4), layers.UnitNormalization()], ids=repr)
+def test_shapes_that_a_file_does_not_tell_are_those_of_the_model(layer, tmp_path):
+    """Keras writes no shape for layers without weights."""
+    row = [Input((4, 4, 4)), layers.ZeroPadding2D(1), layer.clone(), layers.Flatten(), layers.Dense(2)]
+    Sequential([*row, layers.Activation("softmax")]).save(tmp_path / "m.keras")
+
+    def first(described):
+        for entry in described["config"]["layers"]:
+            entry.pop("build_config", None)
+            if "data_format" in entry["config"]:
+                entry["config"]["data_format"] = "channels_first"
+
+    rewrite(tmp_path / "m.keras", first)
+    with pytest.raises(ValueError, match="of images whose channels come first"):
+        load_model(tmp_path / "m.keras")
+
+
+def test_a_metric_that_has_no_name_in_keras_is_written_by_its_class(tmp_path):
+    model = Sequential([Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["logcosh"])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as file:
+        (metric,) = json.loads(file.read("config.json"))["compile_config"]["metrics"]
+    assert (metric["module"], metric["class_name"]) == ("keras.metrics", "LogCoshError")
+    assert [one.name for one in load_model(tmp_path / "m.keras").metrics] == ["logcosh"]
 
 
 def test_many_layers_need_more_than_one_list_of_names(tmp_path):
@@ -601,3 +639,14 @@ def test_layers_that_keras_has_not_are_refused(tmp_path):
         model.save(tmp_path / "m.keras")
     assert "custom" not in str(caught.value)
     assert not (tmp_path / "m.keras").exists()
+
+
+def test_the_product_of_nadam_is_that_of_its_updates():
+    """Keras' is in its files: steps that only accumulate do not change it."""
+    model = Sequential([Input((3,)), layers.Dense(2)], seed=0)
+    model.compile(Nadam(0.01, gradient_accumulation_steps=2), "mse")
+    factors = [0.9 * (1 - 0.5 * 0.96**step) for step in (1, 2, 3)]
+    for calls in range(1, 7):
+        model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
+        found = optimizer_arrays(model)[-1]
+        np.testing.assert_allclose(found, np.prod(factors[: calls // 2]), rtol=1e-6)

@@ -199,3 +199,11 @@ def test_the_same_model_gives_the_same_bytes(tmp_path, capsys):
     assert capsys.readouterr().out.count("Saved the model as ONNX in") == 2
     assert model.input_shape[-3:] == IMAGE
     assert cconv.io.onnx.save.__module__.startswith("cconv.io.onnx")
+
+
+@pytest.mark.parametrize("kind", [layers.MaxPooling2D, layers.AveragePooling2D])
+def test_windows_that_begin_in_the_padding_are_refused(kind, tmp_path):
+    model = Sequential([layers.Input((4, 4, 1)), kind(3, 3, padding=((2, 1), (0, 0)), ceil_mode=True)])
+    with pytest.raises(ValueError, match=r"export: ONNX has no network of these shapes"):
+        model.export(tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import cconv
 from cconv import layers, losses
-from cconv.layers import BatchNormalization, Conv2D, Dense, Flatten, Layer, MaxPooling2D, ReLU
-from cconv.models import Sequential, clone_model, load_model, model_from_json
+from cconv.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, Input, Layer, MaxPooling2D, ReLU
+from cconv.models import Model, Sequential, clone_model, load_model, model_from_json
 from cconv.utils import custom_object_scope, register_keras_serializable, register_serializable
 
 RNG = np.random.default_rng(0)
@@ -431,3 +431,51 @@ def test_layers_inside_are_refused(where, when):
     model.compile("sgd", "mse")
     with pytest.raises(TypeError, match="Block: held must not hold a layer with weights"):
         model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+
+
+class Buffered(Layer):
+    """Returns the same memory from every call."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.buffers = {}
+
+    def kept(self, name, values):
+        memory = self.buffers.setdefault((name, values.shape), np.empty_like(values))
+        memory[...] = values
+        return memory
+
+    def forward(self, x):
+        return self.kept("y", 2 * x)
+
+    def backward(self, dy):
+        return self.kept("dx", 2 * dy)
+
+
+class Doubled(Layer):
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_a_layer_may_return_its_own_memory():
+    layer, one, two = Buffered(), *RNG.normal(size=(2, 3, 4)).astype(np.float32)
+    first = layer.forward(one)
+    layer.forward(two)
+    np.testing.assert_array_equal(first, 2 * one)
+
+    def weights(kind):
+        def metric(y_true, y_pred):
+            return float(len(model.predict(x, verbose=0)))
+
+        inputs, shared = Input((4,)), kind()
+        once = shared(Dense(4, activation="tanh")(inputs))
+        model = Model(inputs, Dense(1)(Add()([once, shared(Dense(4)(once))])), seed=0)
+        model.compile("sgd", "mse", metrics=[metric])
+        x, y = np.random.default_rng(0).normal(size=(12, 4)), np.ones((12, 1))
+        model.fit(x, y, batch_size=6, epochs=2, verbose=0)
+        return [array.tobytes() for array in model.get_weights()]
+
+    assert weights(Buffered) == weights(Doubled)

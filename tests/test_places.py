@@ -102,9 +102,9 @@ def test_further_uses_follow_the_rate(shape):
 
 
 class Times(Layer):
-    def __init__(self, factor=1.0, **options):
+    def __init__(self, **options):
         super().__init__(**options)
-        self.factor = factor
+        self.factor = 1.0
 
     def forward(self, x):
         return x * self.factor

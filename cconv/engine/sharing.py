@@ -5,11 +5,14 @@ all uses are added at the end, in the order of the uses.
 """
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from cconv.engine.flow import Flow
 from cconv.engine.memory import PlanRun
 from cconv.layers.base import Layer
+from cconv.layers.hooks import own_of
 from cconv.ops import merging
 
 # From one use of a layer to the next, the key of its random draws grows by NEXT_KEY.
@@ -20,7 +23,22 @@ class _Copy(NamedTuple):
     layer: Layer
     twin: Layer
     times: int  # the layer has been used before
-    followed: tuple[str, ...]  # attributes that the copy has from the layer in every batch
+
+
+def _settings(layer: Layer) -> dict[str, Any]:
+    """Return what may be set on a layer at any time: its arguments, and numbers in one of the user's own.
+
+    Other values may be what a pass keeps for the next one, such as memory that is used again.
+    """
+    attributes = vars(layer)
+    found = {name: attributes[name] for name in ("trainable", *layer._parameters()) if name in attributes}
+    if own_of(type(layer), "forward") is not None:
+        found |= {
+            name: value
+            for name, value in list(attributes.items())
+            if not name.startswith("_") and isinstance(value, bool | int | float | complex | str | np.generic)
+        }
+    return found
 
 
 class Shared:
@@ -46,8 +64,7 @@ class Shared:
                 return layer
         twin = copy.copy(layer)
         twin._as_at_inference = at_inference
-        given = (name for name in layer._parameters() if name in vars(layer))
-        entry = _Copy(layer, twin, times, ("trainable", *given))
+        entry = _Copy(layer, twin, times)
         self._copies.append(entry)
         if times:
             twin.grads = {}
@@ -55,11 +72,10 @@ class Shared:
         return twin
 
     def follow(self) -> None:
-        """Give every copy its layer's arguments as they are now, and the key of its own random draws."""
-        for layer, twin, times, followed in self._copies:
+        """Give every copy its layer's settings as they are now, and the key of its own random draws."""
+        for layer, twin, times in self._copies:
+            vars(twin).update(_settings(layer))
             twin.key = layer.key + times * NEXT_KEY
-            for name in followed:
-                vars(twin)[name] = vars(layer)[name]
 
     def add_gradients(self, run: PlanRun) -> None:
         """Add the gradients of further uses to those of the first use."""

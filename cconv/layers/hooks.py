@@ -201,7 +201,7 @@ def forward(layer: Any, x: np.ndarray, run: Run) -> np.ndarray:
     y = _result(layer, "what forward returns", y, (len(x), *layer._inner(layer.output_shape)))
     if run.training:
         layer._keep(len(x))
-    return y.copy() if np.may_share_memory(y, x) else y
+    return y
 
 
 def backward(layer: Any, dy: np.ndarray) -> np.ndarray:
@@ -230,7 +230,7 @@ def _takes_training(own: Any) -> bool:
 
 
 def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a hook's result as an array of the layer's dtype; raise if its type or shape is wrong."""
+    """Return a copy of a hook's result in the layer's dtype; raise if its type or shape is wrong."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{layer.where}: {what} must be an array of real numbers, got {value!r:.80}")
@@ -241,4 +241,4 @@ def _result(layer: Any, what: str, value: Any, shape: tuple[int, ...]) -> np.nda
             else ""
         )
         raise ValueError(f"{layer.where}: {what} must have the shape {shape}, got {array.shape}{hint}")
-    return np.ascontiguousarray(array, layer.dtype)
+    return np.array(array, layer.dtype, order="C")  # the hook may use its own memory again

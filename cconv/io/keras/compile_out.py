@@ -34,10 +34,16 @@ def compile_entry(model: Any, problems: Problems) -> Config | None:
     }
 
 
+# Metrics that have names in cconv, but only classes in Keras.
+UNNAMED = {"logcosh": "LogCoshError", "log_cosh": "LogCoshError"}
+
+
 def _each(module: str, given: Any) -> Any:
     """Return losses or metrics (names and configurations) in the form in which they were given."""
     if isinstance(given, list):
         return [_each(module, entry) for entry in given]
+    if isinstance(given, str) and given in UNNAMED and module == "keras.metrics":
+        return serialized(module, UNNAMED[given], {"name": given})
     if not isinstance(given, Mapping):
         return given
     name = given["class_name"]
@@ -83,7 +89,8 @@ def optimizer_arrays(model: Any) -> list[np.ndarray]:
         elif not complete:
             break
         elif (weight, slot) == PRODUCT:
-            arrays.append(np.array(optimizer._product_until(calls), dtype))
+            updates = calls // (optimizer.gradient_accumulation_steps or 1)
+            arrays.append(np.array(optimizer._product_until(updates), dtype))
         else:
             kept = state.get(f"{weight}/{slot}")
             arrays.append(np.zeros(shape_of(model, (weight, slot)), dtype) if kept is None else kept)

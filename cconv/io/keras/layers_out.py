@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cconv.io.keras.objects import OF_CHANNELS, counts_axes
+from cconv.io.keras.objects import OF_CHANNELS, of_channels
 from cconv.io.keras.problems import Problems, shown
 from cconv.io.keras.windows_out import Around
 from cconv.layers.base import Layer
@@ -96,11 +96,14 @@ def layer_entry(layer: Layer, data_format: str, problems: Problems, padding: str
     if "data_format" in config and config["data_format"] is None:
         config["data_format"] = data_format if _is_image(layer.input_shape) else "channels_last"
     first = data_format == "channels_first"
-    if kind in OF_CHANNELS and config.get("axis") == -1 and first and _is_image(layer.input_shape):
-        config["axis"] = 1
-    function = given.get("activation")
-    if counts_axes(function) and first and _is_image(layer.output_shape):
-        problems.add(where, f"{shown(function)} over channels that come first")
+    if first and _is_image(layer.input_shape):
+        if kind in OF_CHANNELS and kind != "RMSNormalization" and config.get("axis") == -1:
+            config["axis"] = (
+                1  # Keras multiplies an RMSNormalization's scale along the last axis all the same
+            )
+        over = of_channels(kind, given | {"axis": config.get("axis", -1)})
+        if over:
+            problems.add(where, f"{over} over channels that come first")
     config |= {"name": layer.name, "trainable": layer.trainable, "dtype": policy(layer.dtype.name)}
     if kind in PLAIN:
         config["dtype"] = layer.dtype.name

@@ -67,6 +67,8 @@ def of_channels(class_name: str, config: Mapping[str, Any]) -> str:
     activation = config.get("activation")
     if class_name in OF_CHANNELS and config.get("axis", -1) == -1:
         return f"{class_name}(axis=-1)"
+    if class_name == "Dense":
+        return "Dense"
     if counts_axes(activation):
         return shown(activation)
     lists = any(isinstance(config.get(name), list) for name in ("scale", "offset"))

@@ -17,8 +17,10 @@ from cconv.io.keras.archive import CONFIG, METADATA, WEIGHTS, Archive
 from cconv.io.keras.compile_in import training_config
 from cconv.io.keras.graph_in import Translation
 from cconv.io.keras.graph_out import FIRST_USE
+from cconv.io.keras.objects import of_channels
 from cconv.io.keras.problems import Problems
 from cconv.io.keras.source import Source
+from cconv.layers.symbolic import IMAGE
 from cconv.models import files
 
 Path = str | os.PathLike[str]
@@ -32,7 +34,10 @@ def read(path: Path, input_shape: Sequence[int] | None, compile: bool) -> Any:
         with reading(path, WHAT, zipfile.BadZipFile, NotImplementedError):
             source = _source(path, file, problems, input_shape, compile)
         problems.check(f"{path} needs what cconv has not")
-        return files.model_of(path, source, source.make, compile)
+        model = files.model_of(path, source, source.make, compile)
+        _check_channels(model, problems)
+        problems.check(f"{path} needs what cconv has not")
+        return model
 
 
 def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, compile: bool) -> Source:
@@ -67,6 +72,19 @@ def _source(path: Path, file: BinaryIO, problems: Problems, input_shape: Any, co
         _resume(compiled, added, reader, variables)
     document = {"class": class_name, "model": described, "training": compiled}
     return Source(path, document, reader, find, variables if compiled else [], compile)
+
+
+def _check_channels(model: Any, problems: Problems) -> None:
+    """Refuse what means the channels here and the last axis in Keras, if the channels are another axis.
+
+    Not every file tells the shapes: a layer that is built does.
+    """
+    for layer in model._layers if model.data_format == "channels_first" else ():
+        over = (
+            of_channels(type(layer).__name__, layer.get_config()) if len(layer.input_shape) == IMAGE else ""
+        )
+        if over:
+            problems.add(repr(layer.name), f"{over} of images whose channels come first")
 
 
 def translated(where: str, model: Mapping[str, Any]) -> tuple[str, Any]:

@@ -75,7 +75,11 @@ def save(
         entry.key, entry.value = key, value
     if proto.ByteSize() > MOST_BYTES:
         raise ValueError(f"{where}: the model must have less than 2 GB, got {proto.ByteSize() / 1e9:.1f} GB")
-    onnx.checker.check_model(proto, full_check=True)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except onnx.shape_inference.InferenceError as error:
+        # As of a pooling in ceil_mode, which counts windows that begin in the padding.
+        raise ValueError(f"{where}: ONNX has no network of these shapes: {error}") from error
     with replacing(path) as file:
         file.write(proto.SerializeToString(deterministic=True))
 
