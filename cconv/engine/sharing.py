@@ -23,22 +23,20 @@ class _Copy(NamedTuple):
     layer: Layer
     twin: Layer
     times: int  # the layer has been used before
+    arguments: tuple[str, ...]  # which the copy has from the layer in every batch
+    own: bool  # whether the layer is one of the user's own
 
 
-def _settings(layer: Layer) -> dict[str, Any]:
-    """Return what may be set on a layer at any time: its arguments, and numbers in one of the user's own.
+def _numbers(layer: Layer) -> dict[str, Any]:
+    """Return the numbers and texts in attributes of a layer of the user's own.
 
     Other values may be what a pass keeps for the next one, such as memory that is used again.
     """
-    attributes = vars(layer)
-    found = {name: attributes[name] for name in ("trainable", *layer._parameters()) if name in attributes}
-    if own_of(type(layer), "forward") is not None:
-        found |= {
-            name: value
-            for name, value in list(attributes.items())
-            if not name.startswith("_") and isinstance(value, bool | int | float | complex | str | np.generic)
-        }
-    return found
+    kinds = bool | int | float | complex | str | np.generic
+    attributes = list(vars(layer).items())
+    return {
+        name: value for name, value in attributes if not name.startswith("_") and isinstance(value, kinds)
+    }
 
 
 class Shared:
@@ -64,7 +62,8 @@ class Shared:
                 return layer
         twin = copy.copy(layer)
         twin._as_at_inference = at_inference
-        entry = _Copy(layer, twin, times)
+        given = (name for name in ("trainable", *layer._parameters()) if name in vars(layer))
+        entry = _Copy(layer, twin, times, tuple(given), own_of(type(layer), "forward") is not None)
         self._copies.append(entry)
         if times:
             twin.grads = {}
@@ -73,8 +72,12 @@ class Shared:
 
     def follow(self) -> None:
         """Give every copy its layer's settings as they are now, and the key of its own random draws."""
-        for layer, twin, times in self._copies:
-            vars(twin).update(_settings(layer))
+        for layer, twin, times, arguments, own in self._copies:
+            to, attributes = vars(twin), vars(layer)
+            for name in arguments:
+                to[name] = attributes[name]
+            if own:
+                to.update(_numbers(layer))
             twin.key = layer.key + times * NEXT_KEY
 
     def add_gradients(self, run: PlanRun) -> None:

@@ -101,7 +101,7 @@ def build(layer: Any, shape: Sequence[int]) -> None:
 
 def _refuse_inner(layer: Any) -> None:
     """Refuse layers in attributes, if they have weights: these would be neither trained nor saved."""
-    for name, value in vars(layer).items():
+    for name, value in list(vars(layer).items()):  # a thread that predicts may add some
         if name.startswith("_"):
             continue
         held = value.values() if isinstance(value, dict) else value
