@@ -8,6 +8,7 @@ ends.
 """
 
 import argparse
+import contextlib
 import hashlib
 import itertools
 import json
@@ -15,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -186,11 +188,27 @@ def interrupted(folder, who, step):
     return cli.main(["train", "--distributed", "--resume", *map(str, how)])
 
 
+def caught(ranks, who):
+    """Ctrl-C comes to one rank while it waits for the others at the begin of `fit`, and is caught there."""
+    model = Sequential([Dense(1, input_shape=(3,))], seed=1)
+    model.compile("sgd", "mse")
+    if ranks.rank == who:
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    else:
+        time.sleep(1.5)
+    with contextlib.suppress(KeyboardInterrupt):
+        model.fit(np.ones((8, 3)), np.ones((8, 1)), shards=2, distributed=ranks, verbose=0)
+    time.sleep(60)
+    return 0
+
+
 def leave(how, who):
     """Train on all ranks but one, which ends."""
     from cconv.distributed import MPI
 
     ranks = MPI()
+    if how == "ctrl-c":
+        return caught(ranks, int(who))
     if ranks.rank == int(who):
         if how == "exit":
             sys.exit("enough")

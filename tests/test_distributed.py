@@ -108,13 +108,14 @@ def test_ctrl_c_on_one_rank_leaves_a_checkpoint(who, step, tmp_path):
 
 
 @pytest.mark.parametrize("who", [0, 1])
-@pytest.mark.parametrize("how", ["exit", "nothing", "error"])
+@pytest.mark.parametrize("how", ["exit", "nothing", "error", "ctrl-c"])
 def test_a_rank_that_ends_while_another_begins_to_train_ends_the_job(how, who, tmp_path):
     begin = time.monotonic()
     done = mpiexec(2, PROGRAM, tmp_path, "--leave", how, who)
     assert time.monotonic() - begin < 50
     assert done.returncode != 0
-    reason = "ValueError: no" if how == "error" else "it has ended, and another rank begins to train"
+    other = {"error": "ValueError: no", "ctrl-c": "interrupted"}
+    reason = other.get(how, "it has ended, and another rank begins to train")
     assert f"cconv: rank {who} of 2 has ended the job: {reason}" in done.stderr
 
 

@@ -207,3 +207,17 @@ def test_windows_that_begin_in_the_padding_are_refused(kind, tmp_path):
     with pytest.raises(ValueError, match=r"export: ONNX has no network of these shapes"):
         model.export(tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_products_with_more_axes_than_eight(tmp_path):
+    x = layers.Input((2, 2, 2))
+    y = layers.Dot(1)([x, x])
+    for _ in range(2):
+        y = layers.Dot(1)([y, y])
+    model = Model(x, y)
+    assert len(model.output_shape) == 11
+    model.export(tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).normal(size=(2, 2, 2, 2)).astype(np.float32)
+    (found,) = session.run(None, {session.get_inputs()[0].name: image})
+    np.testing.assert_allclose(found, model.predict(image, verbose=0), rtol=1e-4, atol=1e-5)

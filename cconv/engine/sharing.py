@@ -5,6 +5,8 @@ all uses are added at the end, in the order of the uses.
 """
 
 import copy
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ class _Copy(NamedTuple):
     twin: Layer
     times: int  # the layer has been used before
     arguments: tuple[str, ...]  # which the copy has from the layer in every batch
+    values: Callable[[dict[str, Any]], tuple[Any, ...]]  # returns theirs from the layer's attributes
     own: bool  # whether the layer is one of the user's own
 
 
@@ -62,8 +65,9 @@ class Shared:
                 return layer
         twin = copy.copy(layer)
         twin._as_at_inference = at_inference
-        given = (name for name in ("trainable", *layer._parameters()) if name in vars(layer))
-        entry = _Copy(layer, twin, times, tuple(given), own_of(type(layer), "forward") is not None)
+        names = {"name", "trainable", *layer._parameters()} & vars(layer).keys()
+        own = own_of(type(layer), "forward") is not None
+        entry = _Copy(layer, twin, times, tuple(names), itemgetter(*names), own)
         self._copies.append(entry)
         if times:
             twin.grads = {}
@@ -72,10 +76,9 @@ class Shared:
 
     def follow(self) -> None:
         """Give every copy its layer's settings as they are now, and the key of its own random draws."""
-        for layer, twin, times, arguments, own in self._copies:
-            to, attributes = vars(twin), vars(layer)
-            for name in arguments:
-                to[name] = attributes[name]
+        for layer, twin, times, arguments, values, own in self._copies:
+            to = vars(twin)
+            to.update(zip(arguments, values(vars(layer)), strict=True))
             if own:
                 to.update(_numbers(layer))
             twin.key = layer.key + times * NEXT_KEY

@@ -102,7 +102,8 @@ class Network(Listed):
 
     def _follow_inner(self) -> None:
         """Take the items again if a model inside has got, or lost, layers since they were taken."""
-        if any(model._changes != changes for model, changes in self._inner):
+        # Every call asks: most models have none inside.
+        if self._inner and any(model._changes != changes for model, changes in self._inner):
             self._forget_plans()
             self._take_items()
 
