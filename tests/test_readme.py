@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.ja.md"]
 TEST = (
-    "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && "
+    "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && "
     ".venv/bin/python -m pytest -n auto --dist worksteal"
 )
 TRAIN = "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m cconv train"
