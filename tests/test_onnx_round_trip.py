@@ -84,6 +84,24 @@ def test_layers_that_are_written_alike(name, dtype, data_format, tmp_path):
     np.testing.assert_array_equal(twin.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+CURVES = ("gelu", "mish", "silu", "hard_silu", "hard_sigmoid", "elu", "softsign", "tanh")
+
+
+@pytest.mark.parametrize("activation", CURVES)
+@pytest.mark.parametrize("product", ["a number", "numbers", "a layer"])
+def test_a_curve_behind_a_product(product, activation, tmp_path):
+    """What the curve takes is a product itself, and factors of both must not be mixed up."""
+    x = L.Input((3, 4, 2))
+    scaled = {
+        "a number": lambda: L.Rescaling(0.5)(x),
+        "numbers": lambda: L.Rescaling(numbers(2))(x),
+        "a layer": lambda: L.Multiply()([x, L.Conv2D(2, 1)(x)]),
+    }[product]()
+    model = of_state(Model(x, L.Flatten()(L.Activation(activation)(scaled))))
+    twin, (data,) = back(model, tmp_path), given(model, 3)
+    np.testing.assert_array_equal(twin.predict(data, verbose=0), model.predict(data, verbose=0))
+
+
 def test_three_of_a_kind(tmp_path):
     x = L.Input(IMAGE)
     small = L.GlobalMaxPooling2D(keepdims=True)(x)

@@ -1,6 +1,7 @@
 """A graph as patterns are searched in it: from a value back to the nodes that compute it."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from cconv.io.onnx.reading.graphs import Graph, Node
@@ -19,6 +20,8 @@ class Look:
     def __init__(self, graph: Graph) -> None:
         self.constants = graph.constants
         self.maker = {name: node for node in graph.nodes for name in node.outputs if name}
+        uses = Counter(name for node in graph.nodes for name in set(node.inputs))
+        self.shared = {name for name, count in uses.items() if count > 1}
 
     def made(self, name: str, *ops: str) -> Node | None:
         """Return the node that computes a value, if it has one of these operators."""
@@ -44,13 +47,17 @@ class Look:
         return None
 
     def factors(self, name: str) -> tuple[float, list[str]]:
-        """Return a value as a product: a number and a list of other values."""
+        """Return a value as a product: a number and a list of other values.
+
+        A product that several nodes take is one of these: it may be the x of a function of x.
+        """
         number, waiting = 1.0, [name]
         found: list[str] = []
         while waiting:
             at = waiting.pop()
             own = self.number(at)
-            node = self.made(at, "Mul", "Div", "Neg")
+            is_one = at in self.shared and at != name
+            node = None if is_one else self.made(at, "Mul", "Div", "Neg")
             if own is not None:
                 number *= own
             elif node is None or len(found) + len(waiting) > MOST_FACTORS:
