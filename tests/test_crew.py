@@ -75,6 +75,58 @@ def test_threads_see_what_others_wrote(tmp_path):
         run(path, callers, 200, 3, command=command, TSAN_OPTIONS="halt_on_error=1 die_after_fork=0")
 
 
+# Helpers go to sleep while this thread does; where they may run is then read from the system.
+PLACES = """
+import os, time
+import numpy as np
+import cconv
+from cconv import functional
+
+def helpers():
+    return {int(task) for task in os.listdir("/proc/self/task")} - before
+
+def places():
+    functional.relu(x)
+    time.sleep(0.2)
+    functional.relu(x)
+    time.sleep(0.2)
+    return [sorted(os.sched_getaffinity(helper)) for helper in helpers()]
+
+x = np.ones((64, 1 << 16), np.float32)
+before = {int(task) for task in os.listdir("/proc/self/task")}
+allowed = os.sched_getaffinity(0)
+cconv.set_num_threads(3)
+print(sorted(allowed), places())
+one = {min(allowed)}
+os.sched_setaffinity(0, one)
+print(sorted(one), places())
+os.sched_setaffinity(0, allowed)
+print(sorted(allowed), places())
+"""
+
+
+@needs_crew
+def test_helpers_sleep_where_no_caller_is():
+    """Else Linux wakes them on its processor, and leaves them there while others are idle."""
+    done = subprocess.run(
+        [sys.executable, "-c", PLACES],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, done.stdout
+    for line in lines:
+        allowed, places = ast.literal_eval(line.replace("] [", "], ["))
+        assert len(places) == 2 or len(allowed) == 1
+        for place in places:
+            assert set(place) <= set(allowed)
+            assert len(place) == max(len(allowed) - 1, 1)
+
+
 def test_loops_are_handed_out_task_by_task():
     """A loop cut for a fixed team would lose the tasks of those who never came."""
     for path in CYTHON:

@@ -8,6 +8,10 @@
  * then those left in the parts of others, from the back.  Which member computes an iteration changes no bit
  * of the result.
  *
+ * Linux likes to wake a thread on the processor of the thread that wakes it.  On a virtual machine it does so
+ * although others are idle, and leaves both there for longer than a network takes.  A helper therefore tells
+ * the system to keep it off the processor of the last caller.
+ *
  * A job describes a region.  The upper half of its `word` counts the helpers that may still join.  The
  * lower half counts those inside, and says (ASLEEP) whether the caller sleeps until they have left.
  * Helpers join by a compare-and-swap of the word, so they see all that the caller wrote before it opened
@@ -19,6 +23,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -31,6 +36,7 @@
 enum {
     MOST_JOBS = 64,  /* regions at the same time; a further region runs on its caller alone */
     MOST_LOOPS = 4,  /* in a region */
+    MOST_SLEEPERS = 128, /* helpers that callers look after; more look after themselves */
     LINE = 64,       /* bytes of a cache line */
     PLACE = 1 << 16, /* in a job's word: one helper that may join */
     ASLEEP = 1 << 15,
@@ -67,12 +73,20 @@ struct cconv_job {
 static cconv_job jobs[MOST_JOBS];
 static atomic_int used_jobs; /* jobs from this one on have never been taken */
 /* opened: counts the regions; helpers sleep on it.  asleep: helpers that sleep.  idle: helpers outside of
- * regions.  helpers: all.  making: whether a thread is making helpers. */
+ * regions.  helpers: all.  making: whether a thread is making helpers.  caller, caller_on: the thread
+ * that opened the last region, and its processor. */
 static struct {
     _Alignas(LINE) atomic_uint opened;
-    atomic_int asleep, idle, helpers, making;
+    atomic_int asleep, idle, helpers, making, caller, caller_on;
     int spins, processors;
 } crew;
+
+/* Helpers as callers see them: their numbers, 0 where there is none, and where they went to sleep. */
+typedef struct {
+    atomic_int number, processor;
+} sleeper;
+
+static sleeper sleepers[MOST_SLEEPERS];
 
 static inline void rest(void) {
 #if defined(__x86_64__)
@@ -88,6 +102,13 @@ static void sleep_while(atomic_uint *word, unsigned value) {
 
 static void wake(atomic_uint *word, int threads) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, threads, NULL, NULL, 0);
+}
+
+static _Thread_local int number; /* of this thread; 0 until it is asked for, which takes a system call */
+
+static int thread_number(void) {
+    if (!number) number = (int)syscall(SYS_gettid);
+    return number;
 }
 
 /* ---- loops ---------------------------------------------------------------------------------- */
@@ -182,7 +203,30 @@ static int help_somebody(void) {
     return 0;
 }
 
-static void *helper(void *nothing) {
+/* Lets a thread, 0: this one, run wherever the caller of the last region may, except where that is; there too
+ * if it may nowhere else. */
+static void keep_apart(int thread) {
+    cpu_set_t now, wanted;
+    const int caller = atomic_load_explicit(&crew.caller, memory_order_relaxed);
+    const int processor = atomic_load_explicit(&crew.caller_on, memory_order_relaxed);
+    if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(caller, sizeof wanted, &wanted)) return;
+    if (CPU_COUNT(&wanted) > 1) CPU_CLR((size_t)processor, &wanted);
+    if (sched_getaffinity(thread, sizeof now, &now) || CPU_EQUAL(&now, &wanted)) return;
+    (void)sched_setaffinity(thread, sizeof wanted, &wanted);
+}
+
+/* A caller that has moved looks for helpers that sleep where it is now. */
+static void keep_sleepers_apart(int processor) {
+    const int helpers = atomic_load(&crew.helpers);
+    for (int i = 0; i < helpers && i < MOST_SLEEPERS; i++)
+        if (atomic_load_explicit(&sleepers[i].number, memory_order_relaxed)
+            && atomic_load_explicit(&sleepers[i].processor, memory_order_relaxed) == processor)
+            keep_apart(atomic_load_explicit(&sleepers[i].number, memory_order_relaxed));
+}
+
+static void *helper(void *place) {
+    sleeper *own = place;
+    if (own) atomic_store(&own->number, thread_number());
     for (;;) {
         const unsigned opened = atomic_load(&crew.opened);
         if (help_somebody()) continue;
@@ -191,11 +235,14 @@ static void *helper(void *nothing) {
             turn++, rest();
         if (turn < crew.spins) continue;
         /* A caller counts the job it opens, then looks who sleeps.  A helper does it the other way round. */
+        keep_apart(0);
+        if (own) atomic_store_explicit(&own->processor, sched_getcpu(), memory_order_relaxed);
         atomic_fetch_add(&crew.asleep, 1);
         sleep_while(&crew.opened, opened);
         atomic_fetch_sub(&crew.asleep, 1);
+        if (sched_getcpu() == atomic_load_explicit(&crew.caller_on, memory_order_relaxed)) keep_apart(0);
     }
-    return nothing;
+    return NULL;
 }
 
 /* Makes up to `count` more helpers.  Where the system gives none, the caller does their work. */
@@ -209,7 +256,8 @@ static void make_helpers(int count) {
         pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the user's threads */
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attributes, STACK);
-        while (count-- > 0 && !pthread_create(&thread, &attributes, helper, NULL)) {
+        for (int made = atomic_load(&crew.helpers); count > 0; count--, made++) {
+            if (pthread_create(&thread, &attributes, helper, made < MOST_SLEEPERS ? &sleepers[made] : NULL)) break;
             atomic_fetch_add(&crew.helpers, 1);
             atomic_fetch_add(&crew.idle, 1);
         }
@@ -220,6 +268,12 @@ static void make_helpers(int count) {
 }
 
 static void call_helpers(int wanted) {
+    const int processor = sched_getcpu();
+    atomic_store_explicit(&crew.caller, thread_number(), memory_order_relaxed);
+    if (atomic_load_explicit(&crew.caller_on, memory_order_relaxed) != processor) {
+        atomic_store_explicit(&crew.caller_on, processor, memory_order_relaxed);
+        keep_sleepers_apart(processor);
+    }
     atomic_fetch_add(&crew.opened, 1);
     const int asleep = atomic_load(&crew.asleep), idle = atomic_load(&crew.idle);
     if (asleep > 0) wake(&crew.opened, wanted < asleep ? wanted : asleep);
@@ -300,6 +354,8 @@ static void begin_anew(void) {
     atomic_store(&crew.idle, 0);
     atomic_store(&crew.helpers, 0);
     atomic_store(&crew.making, 0);
+    for (int i = 0; i < MOST_SLEEPERS; i++) atomic_store(&sleepers[i].number, 0);
+    number = 0;
 }
 
 /* How many times a thread looks for work before it sleeps; the variables mean what they mean to libgomp. */
