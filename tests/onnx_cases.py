@@ -36,6 +36,7 @@ CHAINS = {
     "one window, ceiling": ([L.MaxPooling2D((7, 3), (2, 6), ceil_mode=True)], IMAGE),
     "one window's mean": ([L.AveragePooling2D((4, 5))], IMAGE),
     "one window of steps": ([L.Conv1D(3, 5, strides=5), L.Flatten()], STEPS),
+    "steps, first": ([L.Conv1D(3, 2, data_format="channels_first"), L.Flatten("channels_first")], STEPS),
     "one pixel transposed": ([L.AveragePooling2D((4, 5)), L.Conv2DTranspose(3, 2, strides=4)], IMAGE),
     "global": ([L.GlobalAveragePooling2D(), L.Dense(3, activation="log_softmax")], IMAGE),
     "global, kept": ([L.GlobalMaxPooling2D(keepdims=True), L.Conv2D(3, 1)], IMAGE),

@@ -142,6 +142,15 @@ def test_an_argmax_that_is_no_array_of_images():
         assert (error, text) == (ValueError, expected)
 
 
+def test_an_argmax_of_the_other_byte_order():
+    x = np.random.default_rng(0).normal(size=(1, 20, 20, 2))
+    y, argmax = F.max_pool2d(x, 17)
+    assert argmax.dtype == np.int32
+    wanted = F.max_pool2d_backward(y, argmax, x.shape, 17)
+    found = F.max_pool2d_backward(y, argmax.astype(">i4"), x.shape, 17)
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_more_positions_than_an_argmax_counts():
     huge = (2**16, 2**15)
     for name in ("max_pool2d", "max_pool2d_backward"):

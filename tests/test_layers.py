@@ -105,6 +105,7 @@ CASES = {
     "global_keep": (lambda: GlobalAveragePooling2D("channels_first", keepdims=True), (3, 5, 4)),
     "flatten": (lambda: Flatten(), (3, 4, 2)),
     "flatten_first": (lambda: Flatten("channels_first"), (2, 3, 4)),
+    "flatten_first_steps": (lambda: Flatten("channels_first"), (2, 3)),
     "reshape": (lambda: Reshape((4, -1)), (3, 4, 2)),
     "dense": (lambda: Dense(5), (7,)),
     "dense_relu": (lambda: Dense(5, "relu", use_bias=False), (7,)),

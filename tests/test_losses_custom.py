@@ -101,6 +101,15 @@ def kind_key(kind):
 # --- functions ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_a_focal_loss_of_logits_goes_on_where_probabilities_end(gamma):
+    """Where a sample is most wrong the loss is the cross-entropy, however large the logit."""
+    target, logit = np.array([[0.0], [1.0]]), np.array([[60.0], [-90.0]])
+    value, slope = losses.BinaryFocalCrossentropy(gamma=gamma, from_logits=True)(target, logit)
+    np.testing.assert_allclose(value, 75, rtol=1e-12)
+    np.testing.assert_allclose(slope, [[0.5], [-0.5]], rtol=1e-12)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_model_trains_with_a_function(form):
     wanted, model = network("mse"), network(form)

@@ -84,6 +84,16 @@ def test_an_evaluation_in_a_training_disturbs_no_figure():
     assert found == other.fit(X, LABELS, 8, 2, 0).history["acc"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [metrics.TruePositives, metrics.Precision, metrics.Recall])
+def test_a_prediction_at_a_threshold_is_not_above_it(kind, dtype):
+    """Whatever the threshold's digits become in the predictions' dtype."""
+    for tenth in range(1, 10):
+        found = kind(thresholds=tenth / 10)
+        found.update_state([1, 1, 0], np.full(3, tenth / 10, dtype))
+        assert found.result() == 0
+
+
 def test_weights_of_pixels_in_metrics():
     x, y = RNG.normal(size=(6, 3, 4, 2)).astype("float32"), RNG.integers(0, 3, (6, 3, 4))
     weight = RNG.uniform(0, 2, (6, 3, 4))

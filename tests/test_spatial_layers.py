@@ -176,6 +176,19 @@ def test_a_sequence_is_an_image_one_pixel_high():
     assert np.array_equal(y, wanted[:, 0])
 
 
+def test_a_flattened_sequence_has_the_channels_of_a_step_together():
+    """Keras' answer, for a format that is given; without one a sequence is taken as it lies."""
+    x = np.arange(6.0).reshape(1, 3, 2)
+    for data_format, row in (
+        ("channels_first", [0, 2, 4, 1, 3, 5]),
+        ("channels_last", [0, 1, 2, 3, 4, 5]),
+        (None, [0, 1, 2, 3, 4, 5]),
+    ):
+        layer = L.Flatten(data_format)
+        assert layer.forward(x, training=True).tolist() == [row]
+        np.testing.assert_array_equal(layer.backward(np.array([row], np.float64)), x)
+
+
 def test_strided_and_foreign_arrays():
     x = np.random.default_rng(7).normal(size=(4, 12, 10, 3))[::2, ::-2, ::2]
     for layer in (L.Conv2DTranspose(3, 3, 2), L.SeparableConv2D(3, 2), L.UpSampling2D(), L.Cropping2D(1)):

@@ -254,6 +254,32 @@ def test_flattened_rows_are_put_in_order():
     np.testing.assert_allclose(made, y, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("flatten", [None, "channels_first", "channels_last"])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_flattened_sequences_of_both_formats_are_put_in_order(data_format, flatten):
+    """A row that becomes a sequence, a convolution of it, flattened: wherever the channels are here."""
+    rng = np.random.default_rng(2)
+    is_first = data_format == "channels_first"
+    layers = [
+        Dense(12, input_shape=(5,), name="start"),
+        Reshape((3, 4) if is_first else (4, 3)),
+        Conv1D(2, 2, data_format=data_format, name="taps"),
+        Flatten(flatten),
+        Dense(5, name="end"),
+    ]
+    model = Sequential(layers, dtype="float64")
+    shapes = {"start": (12, 5), "taps": (2, 3, 2), "end": (5, 6)}
+    state = {f"{name}.weight": rng.normal(size=shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": rng.normal(size=shape[0]) for name, shape in shapes.items()}
+    load_state_dict(model, state)
+    x = rng.normal(size=(6, 5))
+    y = (x @ state["start.weight"].T + state["start.bias"]).reshape(6, 3, 4)
+    windows = np.lib.stride_tricks.sliding_window_view(y, 2, axis=2)
+    y = np.einsum("nctk,fck->nft", windows, state["taps.weight"]) + state["taps.bias"][:, None]
+    y = y.reshape(6, -1) @ state["end.weight"].T + state["end.bias"]
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, rtol=1e-12, atol=1e-12)
+
+
 def test_a_row_that_becomes_an_image_is_put_in_order():
     """A generator: torch's view(n, 4, 2, 3) of a dense layer's output has the channels first."""
     rng = np.random.default_rng(1)

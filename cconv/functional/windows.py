@@ -75,7 +75,7 @@ def as_argmax(where: str, argmax: Any, shape: tuple[int, ...], window: Window) -
     """
     array = any_array(where, "argmax", argmax, 4)
     dtype, none = argmax_cache(window)
-    if array.dtype != dtype:
+    if array.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{where}: argmax must be {dtype}, as max_pool2d returns it, got {array.dtype}")
     same_shape(where, "argmax", array, shape)
     array = ready(array, dtype)

@@ -9,16 +9,18 @@ import numpy as np
 from cconv.arguments.numbers import is_int
 from cconv.layers.axes import OfAxes
 from cconv.layers.base import Layer, Shape
+from cconv.layers.spatial import turned
 from cconv.ops.run import Run, replayable
 
 
 class Flatten(Layer):
-    """Every sample as one row, in the order (h, w, c) in both data formats, as in Keras.
+    """Every sample as one row, in the order (h, w, c) or (steps, c) in both data formats, as in Keras.
 
     Parameters
     ----------
     data_format : {"channels_last", "channels_first"}, optional
-        Layout of the input.
+        Layout of the input: images, or sequences, which are taken as they lie unless the layer itself is
+        given ``"channels_first"``.
     name, trainable, input_shape
         See `Layer`.
 
@@ -48,16 +50,23 @@ class Flatten(Layer):
 
     def _build(self, shape: Shape) -> None:
         self._shape = shape
+        # Images come with the channels last; sequences come as they are.
+        self._turns = self.data_format == "channels_first" and len(shape) == 2
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:
         if run.training:
             self._keep(x.shape[0])
+        x = turned(x, run, "y") if self._turns else x
         return x.reshape(x.shape[0], math.prod(self._shape))
 
     @replayable
     def _backward(self, dy: np.ndarray, run: Run, need_dx: bool = True) -> np.ndarray | None:
-        return dy.reshape(dy.shape[0], *self._shape) if need_dx else None
+        if not need_dx:
+            return None
+        if self._turns:
+            return turned(dy.reshape(dy.shape[0], *self._shape[::-1]), run, "dx")
+        return dy.reshape(dy.shape[0], *self._shape)
 
 
 class Reshape(OfAxes):

@@ -46,7 +46,7 @@ class Spatial(Layer):
         if x.ndim == 4:
             return x
         if self._turns:
-            x = _turned(x, run, tag)
+            x = turned(x, run, tag)
         return x.reshape(len(x), 1, *x.shape[1:])
 
     def _own(self, y: np.ndarray, run: Run, tag: str) -> np.ndarray:
@@ -54,10 +54,10 @@ class Spatial(Layer):
         if self.ranks == (3,):
             return y
         y = y.reshape(len(y), *y.shape[2:])
-        return _turned(y, run, tag) if self._turns else y
+        return turned(y, run, tag) if self._turns else y
 
 
-def _turned(x: np.ndarray, run: Run, tag: str) -> np.ndarray:
+def turned(x: np.ndarray, run: Run, tag: str) -> np.ndarray:
     """Return x (n, a, b) as (n, b, a)."""
     turned = run.empty(tag, (x.shape[0], x.shape[2], x.shape[1]), x.dtype)
     run.call(np.copyto, turned, x.swapaxes(1, 2))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cconv import arguments, exactmath, ops
-from cconv.losses.base import EPSILON, SUM_OVER_BATCH_SIZE, Values, terms_of
+from cconv.losses.base import EPSILON, SUM_OVER_BATCH_SIZE, Values
 from cconv.losses.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
 from cconv.ops.run import Run
 
@@ -13,7 +13,7 @@ from cconv.ops.run import Run
 class BinaryFocalCrossentropy(BinaryCrossentropy):
     """Binary cross-entropy times ``(1 - c)^gamma``, c being the probability of the true class; as in Keras.
 
-    ``c = t p + (1 - t)(1 - p)``. It is computed from probabilities: logits are converted first.
+    ``c = t p + (1 - t)(1 - p)``. The cross-entropy of logits is computed from them, and never saturates.
 
     Parameters
     ----------
@@ -56,17 +56,14 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.gamma: float = arguments.at_least_zero(where, "gamma", gamma)
 
     def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
+        plain = super()._values(true, pred, run, from_logits)
         p = ops.sigmoid(pred) if from_logits else pred
-        q = np.clip(p, EPSILON, 1 - EPSILON)
-        entropy = -(true * exactmath.log(q) + (1 - true) * exactmath.log(1 - q))
-        slope = np.where(p == q, (q - true) / (q * (1 - q)), 0)
         wrong = 1 - (true * p + (1 - true) * (1 - p))
         focus, steepness = _power(wrong, self.gamma)
-        dp = steepness * (1 - 2 * true) * entropy + focus * slope
+        steepness = steepness * (p * (1 - p) if from_logits else 1.0)
         balance = true * self.alpha + (1 - true) * (1 - self.alpha) if self.apply_class_balancing else 1.0
-        dy = run.empty("dy", pred.shape, pred.dtype)
-        dy[...] = dp * balance * (p * (1 - p) if from_logits else 1.0)
-        return Values(focus * entropy * balance, dy, 1.0, terms_of(pred))
+        plain.slopes[...] = (steepness * (1 - 2 * true) * plain.values + focus * plain.slopes) * balance
+        return plain._replace(values=focus * plain.values * balance)
 
 
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):

@@ -22,9 +22,10 @@ def counted(
     """Return the weight of each of `DECISIONS` at each threshold: float64 (4, thresholds).
 
     `true`, `pred` and the weights are flat; a target other than 0 is positive. Thresholds rise. A prediction
-    above a threshold is positive; NaN never is.
+    above a threshold, as a number of its own dtype, is positive; NaN never is.
     """
-    passed = np.where(np.isnan(pred), 0, np.searchsorted(thresholds, pred, side="left"))
+    places = thresholds.astype(pred.dtype)
+    passed = np.where(np.isnan(pred), 0, np.searchsorted(places, pred, side="left"))
     count = len(thresholds) + 1
     positive = true != 0
     # From "how many thresholds did a prediction pass" to "how many predictions passed threshold i".

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from cconv.engine.flow import Flow, Use
-from cconv.layers import Concatenate, Dense, Flatten, Layer, Reshape
+from cconv.layers import Concatenate, Dense, Flatten, Layer, Permute, Reshape
+from cconv.layers.spatial import Spatial
 
 Order = np.ndarray | None  # None: as here
 
@@ -34,8 +35,10 @@ def check_order(where: str, order: Any) -> str:
     return order
 
 
-def flattened(shape: tuple[int, ...], order: str) -> Order:
-    """Return the order of a row that was an image or a sequence of this channels-last shape.
+def flattened(shape: tuple[int, ...], order: str, first: bool = False) -> Order:
+    """Return the order of a row that was an image or a sequence of this shape.
+
+    The channels are last, or, if `first`, first.
 
     Examples
     --------
@@ -45,6 +48,7 @@ def flattened(shape: tuple[int, ...], order: str) -> Order:
     names = {1: "c", 2: "wc", 3: AXES}.get(len(shape))
     if names is None:
         return None
+    names = names[-1] + names[:-1] if first else names
     axes = [names.index(letter) for letter in order if letter in names]
     size = int(np.prod(shape))
     found = np.arange(size).reshape(shape).transpose(axes).ravel()
@@ -64,6 +68,7 @@ class Orders:
 
     def __init__(self, flow: Flow, order: str) -> None:
         self._flow, self._order = flow, order
+        self._first = _channels_first(flow)
         self._wanted = self._backward()
         self._of: dict[int, Order] = {}
         for number, use in enumerate(flow.uses):
@@ -83,7 +88,8 @@ class Orders:
                 continue
             shape = use.layer._inner(use.layer.output_shape)
             if isinstance(use.layer, Reshape) and len(shape) > 1:
-                wanted.setdefault(use.inputs[0], flattened(shape, DEFAULT))
+                first = self._flow.value_of(number) in self._first
+                wanted.setdefault(use.inputs[0], flattened(shape, DEFAULT, first))
             elif _keeps(use.layer) and self._flow.value_of(number) in wanted:
                 wanted.setdefault(use.inputs[0], wanted[self._flow.value_of(number)])
         return wanted
@@ -92,7 +98,12 @@ class Orders:
         layer = use.layer
         if isinstance(layer, Flatten | Reshape) and _is_row(layer.output_shape):
             shape = layer._inner(layer._checked_shape(layer.input_shape))
-            return self._of.get(use.inputs[0]) if _is_row(shape) else flattened(shape, self._order)
+            if _is_row(shape):
+                return self._of.get(use.inputs[0])
+            first = use.inputs[0] in self._first
+            if isinstance(layer, Flatten) and layer._turns:
+                shape, first = shape[::-1], not first
+            return flattened(shape, self._order, first)
         if not _is_row(layer.output_shape):
             return None
         if isinstance(layer, Dense):
@@ -104,6 +115,23 @@ class Orders:
         if len(given) > 1:
             _agree(layer, given)
         return given[0] if _keeps(layer) or len(given) > 1 else None
+
+
+def _channels_first(flow: Flow) -> set[int]:
+    """Return the values that are sequences (c, steps): what layers with that data format read and write."""
+    found: set[int] = set()
+    for forward in (True, False):
+        for number in range(len(flow.uses)) if forward else reversed(range(len(flow.uses))):
+            layer, inputs, value = flow.uses[number].layer, flow.uses[number].inputs, flow.value_of(number)
+            if isinstance(layer, Spatial):
+                found.update((*inputs, value) if layer._turns else ())
+            elif isinstance(layer, Permute | Reshape) or len(layer.output_shape) != 2:
+                continue
+            elif forward and found.intersection(inputs):
+                found.add(value)
+            elif not forward and value in found:
+                found.update(inputs)
+    return found
 
 
 def _agree(layer: Layer, orders: list[Order]) -> None:

@@ -17,8 +17,12 @@ def same(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
 
 
 def flatten(sheet: Sheet, layer: Any, xs: list[Value]) -> Value:
-    """Flatten: elements in the order (h, w, c), in both data formats."""
+    """Flatten: elements in the order (h, w, c), or (steps, c), in both data formats."""
     shape = tuple(layer.output_shape)
+    if layer._turns:
+        x = sheet.last(xs[0])
+        name = sheet.node("Transpose", [x.name], perm=[0, 2, 1])
+        return sheet.reshape(Value(name, x.shape[::-1]), shape)
     return xs[0] if shape == xs[0].shape else sheet.reshape(xs[0], shape)
 
 
