@@ -21,9 +21,9 @@ class LocalResponseNormalization(Layer):
         y[c] = x[c] / (bias + alpha / size · Σ x[k]²) ** beta    over the channels k around c
 
     k runs from ``c - (size - 1) // 2`` to ``c + size // 2``, within the channels (Krizhevsky, Sutskever,
-    Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3; ONNX' ``LRN``,
-    which divides alpha by size). PyTorch's ``LocalResponseNorm`` is the same for an odd size; of an even one it
-    has the channel more below c, not above.
+    Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3; ONNX' ``LRN``
+    divides alpha by size too). PyTorch's ``LocalResponseNorm`` is the same for an odd size; for an even one its
+    sums have a channel more below c, not above.
 
     Parameters
     ----------
