@@ -22,8 +22,8 @@ class LocalResponseNormalization(Layer):
 
     k runs from ``c - (size - 1) // 2`` to ``c + size // 2``, within the channels (Krizhevsky, Sutskever,
     Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3; ONNX' ``LRN``
-    divides alpha by size too). PyTorch's ``LocalResponseNorm`` is the same for an odd size; for an even one its
-    sums have a channel more below c, not above.
+    divides alpha by size too). PyTorch's ``LocalResponseNorm`` is the same for an odd size; its sums for an
+    even one have a channel more below c, not above.
 
     Parameters
     ----------
