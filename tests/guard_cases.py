@@ -178,10 +178,12 @@ def mobile_block(n, geometry, channels, inner, filters, dtype):
     behind = bands.Part(project, last, last, Behind("silu", 0.0, added))
 
     def compute(run):
+        lasting = replace(run, lasting=True)
         return (
             bands.forward(x, front, middle, behind, window, run),
             bands.forward(x, front, middle, None, window, run),
             bands.forward(wide, None, middle, behind, window, run),
+            *(bands.forward(x, front, middle, behind, window, lasting) for _ in range(2)),
         )
 
     return compute
@@ -336,7 +338,9 @@ def dense(m, width, outputs, dtype):
     )
 
     def compute(run):
+        lasting = replace(run, lasting=True)
         return (
+            *(ops.dense(x, kernel, bias, True, lasting, scale) for _ in range(2)),
             ops.dense(x, kernel, bias, True, run),
             ops.dense(x, kernel, bias, True, run, scale),
             ops.dense(x, kernel, bias, False, run, None, Behind("silu", 0.0, dy)),

@@ -6,4 +6,4 @@ from cconv.kernels import dense
 
 # Large enough that NumPy hands it on to malloc, whose limits the sanitizer knows.
 x, kernel = np.ones((600, 8)), np.ones((8, 8))
-dense.dense_forward(x, kernel, None, None, np.ones((500, 8)), False, None, 0, 0.0, None, 1)
+dense.dense_forward(x, kernel, None, None, np.ones((500, 8)), False, None, 0, 0.0, None, None, 1)

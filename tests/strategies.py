@@ -16,6 +16,7 @@ import cconv
 from cconv import _kernels, functional, ops, reference
 from cconv.geometry import algorithms
 from cconv.geometry.shapes import resolve_window
+from cconv.ops.run import Run
 
 OPS = [
     module
@@ -158,6 +159,19 @@ def parallel_at_any_size():
         for module in OPS:
             stack.enter_context(mock.patch.object(module, "threads_for", _every_thread))
         yield
+
+
+class Lasting(Run):
+    """A run that keeps what a kernel asks it to keep."""
+
+    memory = None
+
+    def kept(self, what, count, dtype):
+        if self.memory is None:
+            self.memory = np.full(count, np.nan, dtype)
+            self.memory[0] = 0
+        assert (self.memory.size, self.memory.dtype) == (count, dtype)
+        return self.memory
 
 
 def on_all_threads(compute):

@@ -50,7 +50,7 @@ OUT_OF_BOUNDS = {
     "a write before the start": "ctypes.memset(at_start.ctypes.data - 1, 0, 1)",
     "a write to an input": "ctypes.memset(read_only.ctypes.data, 0, 1)",
     "a kernel whose output is too small": (
-        "dense.dense_forward(x, k, None, None, at_end, False, None, 0, 0.0, None, 1)"
+        "dense.dense_forward(x, k, None, None, at_end, False, None, 0, 0.0, None, None, 1)"
     ),
 }
 

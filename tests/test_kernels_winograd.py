@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import (
     EXAMPLES,
+    Lasting,
     assert_gradient,
     assert_near,
     dtypes,
@@ -132,19 +133,6 @@ def test_with_max_pooling_in_one_sweep(size, n, channels, filters, padding, dtyp
 )
 def test_larger_sizes(case, dtype):
     check_winograd(*case, dtype, True, 3)
-
-
-class Lasting(Run):
-    """A run that keeps what a kernel asks it to keep."""
-
-    memory = None
-
-    def kept(self, what, count, dtype):
-        if self.memory is None:
-            self.memory = np.full(count, np.nan, dtype)
-            self.memory[0] = 0
-        assert (self.memory.size, self.memory.dtype) == (count, dtype)
-        return self.memory
 
 
 KEPT = [((3, 3, 5, 7), True), ((3, 3, 33, 65), True), ((3, 3, 1, 1), True)]

@@ -4,6 +4,15 @@ from typing import Any
 
 import numpy as np
 
+def kept_size(
+    x_shape: Any,
+    expand_shape: Any,
+    kernel_shape: Any,
+    project_shape: Any,
+    y_shape: Any,
+    window: Any,
+    item: int,
+) -> int: ...
 def forward_scratch(
     x_shape: Any,
     expand_shape: Any,
@@ -12,6 +21,7 @@ def forward_scratch(
     y_shape: Any,
     window: Any,
     item: int,
+    keeps: bool,
     threads: int,
 ) -> int: ...
 def forward(
@@ -33,6 +43,7 @@ def forward(
     number: float,
     y: np.ndarray,
     window: Any,
+    kept: np.ndarray | None,
     scratch: np.ndarray,
     threads: int,
 ) -> None: ...

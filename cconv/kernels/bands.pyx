@@ -22,12 +22,20 @@ from cconv._kernels cimport (
     cconv_join,
     cconv_sum,
     crew_of_process,
-    pack_scaled,
 )
 from cconv._sizes cimport Images, ceil_div, images_of, images_shaped, least, most, size, window_of
 from cconv.kernels.behind cimport Behind, behind_of, do_behind, is_any
 from cconv.kernels.depthwise cimport geometry, kernels
-from cconv.kernels.panels cimport DEPTH, block_columns, panel_product, terms
+from cconv.kernels.panels cimport (
+    DEPTH,
+    HEAD,
+    block_columns,
+    lay_out,
+    panel_product,
+    panels_count,
+    panels_size,
+    terms,
+)
 
 cconv_join(crew_of_process())
 
@@ -54,11 +62,6 @@ cdef struct Bands:
     bint relu                   # whether ReLU does
     size step                   # rows of y that a task makes at a time, about
     size rows                   # of x that these see, at most
-
-
-cdef inline size panels_size(size inputs, size outputs, size item) noexcept nogil:
-    # Elements of a 1x1 kernel, laid out: (pieces, blocks, terms of a piece, block_columns).
-    return ceil_div(inputs, DEPTH) * DEPTH * ceil_div(outputs, block_columns(item)) * block_columns(item)
 
 
 cdef inline size seen(const cconv_depth *d, size rows) noexcept nogil:
@@ -92,20 +95,6 @@ cdef Bands bands_of(Images x, size c, Images y, window, size kh, size kw, bint e
 cdef inline size packed_size(const Bands *b, size item) noexcept nogil:
     return (panels_size(b.expand.inputs, b.expand.outputs, item)
             + panels_size(b.project.inputs, b.project.outputs, item) + b.d.kh * b.d.kw * b.d.tap)
-
-
-cdef void lay_out(
-    const cython.floating *kernel,  # IN   (inputs, outputs)
-    const cython.floating *scale,   # IN   (outputs) or NULL
-    cython.floating *panels,        # OUT  panels_size(...)
-    size inputs, size outputs, size piece, size block,
-) noexcept nogil:
-    # One block of one piece of the terms.
-    cdef size width = block_columns(sizeof(cython.floating)), blocks = ceil_div(outputs, width)
-    cdef size first = piece * DEPTH, column = block * width
-    pack_scaled(kernel + first * outputs + column, behind(scale, column),
-                panels + (piece * blocks + block) * DEPTH * width, least(DEPTH, inputs - first),
-                least(width, outputs - column), outputs, width, DEPTH * width)
 
 
 cdef void multiply(
@@ -181,29 +170,31 @@ cdef void run(
     const cython.floating *project_scale,  # IN  (f) or NULL
     cython.floating *y,                   # OUT  (n, oh, ow, f)
     const Bands *b,
+    cython.floating *kept,                # OUT  kept_size(...), or NULL
     cython.floating *scratch,             # OUT  forward_scratch(...)
     int threads,
 ) noexcept nogil:
-    cdef size item = sizeof(cython.floating), width = block_columns(item), c = b.d.c, t, i, band
-    cdef size first = ceil_div(b.expand.inputs, DEPTH) * ceil_div(c, width)
-    cdef size blocks = ceil_div(b.project.outputs, width), second = ceil_div(b.project.inputs, DEPTH) * blocks
+    cdef size item = sizeof(cython.floating), c = b.d.c, t, i, band
+    cdef size first = panels_count(b.expand.inputs, c, item)
+    cdef size second = panels_count(b.project.inputs, b.project.outputs, item)
     cdef size bands = most(least(ceil_div(ROUNDS * threads, b.n), b.d.rows // FEWEST_ROWS), 1)
     cdef size room = expanded_size(b) + between_size(b)
     cdef size image = b.d.rows * b.d.columns * (b.project.outputs if b.project.inputs else c)
-    cdef cython.floating *panels = scratch
+    cdef cython.floating *panels = scratch if kept == NULL else kept + HEAD
     cdef cython.floating *more = panels + panels_size(b.expand.inputs, c, item)
     cdef cython.floating *taps = more + panels_size(b.project.inputs, b.project.outputs, item)
-    cdef cython.floating *rooms = scratch + packed_size(b, item)
-    for t in prange(first + second + 1, num_threads=threads, schedule="dynamic"):
-        if t < first:
-            lay_out(expand, expand_scale, panels, b.expand.inputs, c, t // ceil_div(c, width),
-                    t % ceil_div(c, width))
-        elif t < first + second:
-            lay_out(project, project_scale, more, c, b.project.outputs, (t - first) // blocks,
-                    (t - first) % blocks)
-        else:
-            for i in range(b.d.kh * b.d.kw):
-                memcpy(taps + i * b.d.tap, kernel + i * c, c * item)
+    cdef cython.floating *rooms = scratch + packed_size(b, item) if kept == NULL else scratch
+    if kept == NULL or kept[0] != 1:
+        for t in prange(first + second + 1, num_threads=threads, schedule="dynamic"):
+            if t < first:
+                lay_out(expand, expand_scale, panels, b.expand.inputs, c, t)
+            elif t < first + second:
+                lay_out(project, project_scale, more, c, b.project.outputs, t - first)
+            else:
+                for i in range(b.d.kh * b.d.kw):
+                    memcpy(taps + i * b.d.tap, kernel + i * c, c * item)
+        if kept != NULL:
+            kept[0] = 1
     for t in prange(b.n * bands, num_threads=threads, schedule="dynamic"):
         i, band = t // bands, t % bands
         band_task(x + i * b.d.h * b.d.w * b.ci, <const cython.floating *>panels,
@@ -212,13 +203,25 @@ cdef void run(
                   rooms + threadid() * room + expanded_size(b))
 
 
-def forward_scratch(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item,
+cdef Bands bands_shaped(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item):
+    return bands_of(images_shaped(x_shape), kernel_shape[3], images_shaped(y_shape), window, kernel_shape[0],
+                    kernel_shape[1], expand_shape is not None, project_shape is not None, item)
+
+
+def kept_size(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item):
+    """Return how many elements `forward` keeps of kernels that never change: these, laid out."""
+    cdef Bands b = bands_shaped(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, item)
+    return HEAD + packed_size(&b, item)
+
+
+def forward_scratch(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item, bint keeps,
                     int threads):
-    """Return the elements of scratch that `forward` takes; a shape may be None, as its array."""
-    cdef Bands b = bands_of(images_shaped(x_shape), kernel_shape[3], images_shaped(y_shape), window,
-                            kernel_shape[0], kernel_shape[1], expand_shape is not None,
-                            project_shape is not None, item)
-    return packed_size(&b, item) + threads * (expanded_size(&b) + between_size(&b))
+    """Return the elements of scratch that `forward` takes; a shape may be None, as its array.
+
+    `keeps`: whether there is memory for `kept_size(...)` elements.
+    """
+    cdef Bands b = bands_shaped(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, item)
+    return (0 if keeps else packed_size(&b, item)) + threads * (expanded_size(&b) + between_size(&b))
 
 
 cdef inline int mode_of(int activation, bint added) noexcept nogil:
@@ -241,6 +244,7 @@ def forward(
     int activation, double number,               # followed by this activation, by its code
     cython.floating[:, :, :, ::1] y,             # OUT  (n, oh, ow, f)
     window,                                      # (strides, origin, dilation) of the depthwise convolution
+    cython.floating[::1] kept,                   # OUT  kept_size(...), from call to call, or None
     cython.floating[::1] scratch,                # OUT  forward_scratch(...)
     int threads,
 ):
@@ -254,6 +258,9 @@ def forward(
     cdef const cython.floating *second = NULL
     cdef const cython.floating *second_scale = NULL
     cdef const cython.floating *more = NULL
+    cdef cython.floating *memory = NULL
+    if kept is not None:
+        memory = &kept[0]
     if expand is not None:
         first = &expand[0, 0]
     if expand_scale is not None:
@@ -278,4 +285,4 @@ def forward(
     b.project.last = behind_of(&y[0, 0, 0, 0], more, 0 if b.project.mode else activation, number, item)
     with nogil:
         run(&x[0, 0, 0, 0], first, first_scale, &kernel[0, 0, 0, 0], middle, second, second_scale,
-            &y[0, 0, 0, 0], &b, &scratch[0], threads)
+            &y[0, 0, 0, 0], &b, memory, &scratch[0], threads)

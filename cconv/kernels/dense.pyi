@@ -4,6 +4,7 @@ import numpy as np
 
 def dense_in_place(rows: int, columns: int, item: int) -> bool: ...
 def dense_scratch(item: int, threads: int) -> int: ...
+def kept_size(depth: int, columns: int, item: int) -> int: ...
 def dense_forward(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -14,6 +15,7 @@ def dense_forward(
     added: np.ndarray | None,
     activation: int,
     number: float,
+    kept: np.ndarray | None,
     scratch: np.ndarray | None,
     threads: int,
 ) -> None: ...

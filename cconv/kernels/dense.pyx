@@ -7,6 +7,7 @@
 # out block is scaled.  Each thread lays out what it multiplies, in scratch of its own, so no thread waits for
 # another.  That costs as much as some rows of A.  So B is multiplied where it lies if there are fewer rows
 # (PACK_ROWS), or up to SHORT_ROWS while rows of B are short: then the rows of a piece fit into the L2 cache.
+# A kernel that never changes is laid out once, and kept, if it is not so large that memory sets the time.
 #
 #     forward           y = x kernel          rows: samples       terms: inputs
 #     input gradient    dx = dy kernel^T      rows: samples       terms: outputs
@@ -48,7 +49,18 @@ from cconv._kernels cimport (
 from cconv._rows cimport cconv_rows
 from cconv._sizes cimport ceil_div, least, most, size
 from cconv.kernels.behind cimport Behind, behind_of, do_behind
-from cconv.kernels.panels cimport CALL, DEPTH, STRIP, block_columns, panel_product, terms
+from cconv.kernels.panels cimport (
+    CALL,
+    DEPTH,
+    HEAD,
+    STRIP,
+    block_columns,
+    lay_out,
+    panel_product,
+    panels_count,
+    panels_size,
+    terms,
+)
 
 cconv_join(crew_of_process())
 
@@ -143,29 +155,37 @@ cdef void multiply_task(
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     Product m,
-    cython.floating *scratch,       # OUT  (PANEL, DEPTH, block_columns)
+    const cython.floating *laid,    # IN   the columns of all pieces, laid out, or NULL
+    size apart,                     # elements from a piece of `laid` to the next
+    cython.floating *scratch,       # OUT  (PANEL, DEPTH, block_columns), if not `laid`
 ) noexcept nogil:
     cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, t
     cdef size stride = m.stride
     cdef cconv_sum s = terms(m.depth, 1, width, m.cm, item)
     cdef cconv_ahead ahead[2]
     cdef Piece p = piece_of(0, m.columns, m.depth, wide), q
+    cdef const cython.floating *panel = <const cython.floating *>scratch
     ahead[1] = cconv_ask(NULL, 0, 0, 0, 1)
     for t in range(ceil_div(m.columns, wide) * ceil_div(m.depth, DEPTH)):
-        if m.transposed:
+        if laid != NULL:
+            panel = laid + p.first // DEPTH * apart + p.column * DEPTH
+        elif m.transposed:
             pack(b + p.column * stride + p.first, scratch, True, p.k, p.n, stride, width, DEPTH * width)
         else:
             pack_scaled(b + p.first * stride + p.column, behind(scale, p.column), scratch, p.k, p.n, stride,
                         width, DEPTH * width)
         q = piece_of(t + 1, m.columns, m.depth, wide)
-        if m.transposed:
+        if laid != NULL:
+            ahead[0] = cconv_ask(laid + q.first // DEPTH * apart + q.column * DEPTH, ceil_div(q.n, width),
+                                 q.k * width * item, DEPTH * width * item, calls_of(m.rows, p.n, item))
+        elif m.transposed:
             ahead[0] = cconv_ask(b + q.column * stride + q.first, q.n, q.k * item, stride * item,
                                  calls_of(m.rows, p.n, item))
         else:
             ahead[0] = cconv_ask(b + q.first * stride + q.column, q.k, q.n * item, stride * item,
                                  calls_of(m.rows, p.n, item))
         s.k = p.k
-        panel_product(a + p.first, <const cython.floating *>scratch, DEPTH * width,
+        panel_product(a + p.first, panel, DEPTH * width,
                       behind(bias, p.column) if p.last else <const cython.floating *>NULL, c + p.column,
                       m.rows, p.n, &s, (m.mode if p.last else 0) | (CCONV_ACCUMULATE if p.first else 0),
                       ahead, m.last if p.last else NULL)
@@ -223,23 +243,49 @@ cdef void multiply(
     const cython.floating *bias,    # IN   (columns) or NULL
     cython.floating *c,             # OUT  (rows, columns)
     Product m,
-    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: B is multiplied in place
+    const cython.floating *laid,    # IN   B, laid out, or NULL
+    cython.floating *scratch,       # OUT  dense_scratch(...), or NULL: B is laid out, or multiplied in place
     int threads,
 ) noexcept nogil:
     cdef size width = block_columns(sizeof(cython.floating))
+    cdef size apart = ceil_div(m.columns, width) * DEPTH * width
     cdef Grid g = grid_of(m.rows, m.columns, sizeof(cython.floating), threads)
     cdef size t, i, j, down, across
+    # Laid-out panels take no scratch.
+    cdef size each = (DEPTH + SWAP) * PANEL * width if scratch != NULL else 0
     for t in prange(g.rows * g.columns, num_threads=threads, schedule="dynamic"):
         i, j = t // g.columns, t % g.columns
         down, across = (i + 1) * m.rows // g.rows, least((j + 1) * g.blocks // g.columns * width, m.columns)
         i, j = i * m.rows // g.rows, j * g.blocks // g.columns * width
-        if scratch == NULL:
+        if laid == NULL and scratch == NULL:
             in_place_task(a + i * m.depth, b + j, behind(bias, j), c + i * m.cm + j,
                           share_of(&m, down - i, across - j))
         else:
             multiply_task(a + i * m.depth, b + (j * m.stride if m.transposed else j), behind(scale, j),
                           behind(bias, j), c + i * m.cm + j, share_of(&m, down - i, across - j),
-                          scratch + t * (DEPTH + SWAP) * PANEL * width)
+                          behind(laid, j * DEPTH), apart, scratch + t * each)
+
+
+cdef void keep(
+    const cython.floating *b,       # IN   (depth, columns)
+    const cython.floating *scale,   # IN   (columns) or NULL
+    size depth, size columns,
+    cython.floating *kept,          # OUT  kept_size(...)
+    int threads,
+) noexcept nogil:
+    # Lays out B at the first call.
+    cdef size t
+    if kept[0] == 1:
+        return
+    for t in prange(panels_count(depth, columns, sizeof(cython.floating)), num_threads=threads,
+                    schedule="dynamic"):
+        lay_out(b, scale, kept + HEAD, depth, columns, t)
+    kept[0] = 1
+
+
+def kept_size(size depth, size columns, size item):
+    """Return how many elements `dense_forward` keeps of a kernel that never changes; 0: it keeps none."""
+    return HEAD + panels_size(depth, columns, item) if depth * columns * item <= FAR_BYTES else 0
 
 
 def dense_forward(
@@ -251,7 +297,8 @@ def dense_forward(
     bint relu,
     const cython.floating[:, ::1] added,   # IN   (m, out) or None: added after all that, followed by
     int activation, double number,         # this activation, by its code
-    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None (only without scale): in place
+    cython.floating[::1] kept,             # OUT  kept_size(...), from call to call, or None
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: in place (without scale), or kept
     int threads,
 ):
     """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`, then + added and the activation."""
@@ -261,6 +308,7 @@ def dense_forward(
     cdef const cython.floating *gamma = NULL
     cdef const cython.floating *beta = NULL
     cdef cython.floating *room = NULL
+    cdef cython.floating *memory = NULL
     if scale is not None:
         gamma = &scale[0]
     if bias is not None:
@@ -273,8 +321,13 @@ def dense_forward(
     if more != NULL or activation:
         last = behind_of(&y[0, 0], more, activation, number, sizeof(cython.floating))
         whole.last = &last
+    if kept is not None:
+        memory = &kept[0]
     with nogil:
-        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], whole, room, threads)
+        if memory != NULL:
+            keep(&kernel[0, 0], gamma, kernel.shape[0], kernel.shape[1], memory, threads)
+        multiply(&x[0, 0], &kernel[0, 0], gamma, beta, &y[0, 0], whole,
+                 behind(<const cython.floating *>memory, HEAD), room, threads)
 
 
 def dense_row_scratch(size depth, size columns):
@@ -384,7 +437,8 @@ def dense_input_gradient(
                              &scratch[0] + t * each)
         else:
             multiply(&dy[0, 0], &kernel[0, 0], <const cython.floating *>NULL, <const cython.floating *>NULL,
-                     &dx[0, 0], product_of(m, inputs, outputs, True, 0), &scratch[0], threads)
+                     &dx[0, 0], product_of(m, inputs, outputs, True, 0), <const cython.floating *>NULL,
+                     &scratch[0], threads)
 
 
 cdef inline size few_of(size columns, size item) noexcept nogil:

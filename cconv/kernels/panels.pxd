@@ -8,6 +8,7 @@ from cconv._kernels cimport (
     cconv_ahead,
     cconv_fetch,
     cconv_sum,
+    pack_scaled,
     product,
 )
 from cconv._sizes cimport ceil_div, least, size
@@ -19,10 +20,34 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     CALL = 24                  # rows of a call of the micro-kernel: whole tiles on every instruction set
     STRIP = 96                 # rows of A that stay in the L2 cache while blocks of B pass by
+    HEAD = 16                  # elements in front of panels that are kept; the first is 1 if they are laid out
 
 
 cdef inline size block_columns(size item) noexcept nogil:
     return CCONV_BLOCK_BYTES // item
+
+
+cdef inline size panels_size(size inputs, size outputs, size item) noexcept nogil:
+    # Elements of a matrix, laid out: (pieces, blocks, terms of a piece, block_columns).
+    return ceil_div(inputs, DEPTH) * DEPTH * ceil_div(outputs, block_columns(item)) * block_columns(item)
+
+
+cdef inline size panels_count(size inputs, size outputs, size item) noexcept nogil:
+    # Blocks of all pieces.
+    return ceil_div(inputs, DEPTH) * ceil_div(outputs, block_columns(item))
+
+
+cdef inline void lay_out(
+    const cython.floating *b,      # IN   (inputs, outputs)
+    const cython.floating *scale,  # IN   (outputs) or NULL
+    cython.floating *panels,       # OUT  panels_size(...)
+    size inputs, size outputs, size number,
+) noexcept nogil:
+    # One of panels_count(...) blocks.
+    cdef size width = block_columns(sizeof(cython.floating)), blocks = ceil_div(outputs, width)
+    cdef size first = number // blocks * DEPTH, column = number % blocks * width
+    pack_scaled(b + first * outputs + column, behind(scale, column), panels + number * DEPTH * width,
+                least(DEPTH, inputs - first), least(width, outputs - column), outputs, width, DEPTH * width)
 
 
 cdef inline cconv_sum terms(size am, size ak, size bk, size cm, size item) noexcept nogil:

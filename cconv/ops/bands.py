@@ -51,11 +51,13 @@ def forward(
     last = NOTHING if project is None else project.last
     around = [None if array is None else array.shape for array in (before[0], behind[0])]
     shapes = x.shape, around[0], depthwise.kernel.shape, around[1], y.shape
-    count = loops.forward_scratch(*shapes, geometry_of(window), x.itemsize, threads)
+    sizes = *shapes, geometry_of(window), x.itemsize
+    kept = run.kept(("bands", shapes[1:4]), loops.kept_size(*sizes), x.dtype) if run.lasting else None
+    count = loops.forward_scratch(*sizes, kept is not None, threads)
     _, *expanded = (NOTHING if expand is None else expand.last).arguments(x)
     _, *convolved = depthwise.last.arguments(y)
     middle = depthwise.kernel, depthwise.bias, *convolved
-    how = geometry_of(window), scratch_for(run, count, x.dtype), threads
+    how = geometry_of(window), kept, scratch_for(run, count, x.dtype), threads
     run.call(loops.forward, x, *before, *expanded, *middle, *behind, *last.arguments(y), y, *how)
     return y
 

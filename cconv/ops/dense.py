@@ -42,11 +42,14 @@ def dense_into(
         run.call(loops.dense_row, x, kernel, bias, y, relu, sums, threads)
         finish(y, last, run)
         return
+    size_kept = loops.kept_size(*kernel.shape, x.itemsize) if run.lasting else 0
+    kept = run.kept(("dense", kernel.shape), size_kept, x.dtype) if size_kept else None
     scratch = None
-    if scale is not None or not loops.dense_in_place(len(y), y.shape[1], x.itemsize):
+    in_place = scale is None and loops.dense_in_place(len(y), y.shape[1], x.itemsize)
+    if kept is None and not in_place:
         scratch = scratch_for(run, loops.dense_scratch(x.itemsize, threads), x.dtype)
-    more = last.arguments(y)
-    run.call(loops.dense_forward, x, kernel, scale, bias, y, relu, *more, scratch, threads)
+    how = *last.arguments(y), kept, scratch, threads
+    run.call(loops.dense_forward, x, kernel, scale, bias, y, relu, *how)
 
 
 def dense_input_gradient(dy: Array, kernel: Array, run: Run, positive: Array | None = None) -> Array:
