@@ -53,6 +53,7 @@ LARGER = [
     (Geometry((13, 13), (1, 1), 1, "valid"), 4, 33, 65, 1),
     (Geometry((13, 13), (1, 1), 2, "valid"), 4, 33, 65, 1),
     (Geometry((5, 7), (1, 1), 1, "valid"), 8, 130, 1030, 1),  # the weights' gradient lays dy out
+    (Geometry((6, 5), (1, 1), (2, 3), "valid"), 3, 530, 1030, 1),  # so many weights that pixels are gathered
     (Geometry((31, 23), (7, 7), 2, 3), 3, 3, 64, 1),
     (Geometry((17, 19), (3, 3), (3, 2), "same", (2, 3)), 2, 16, 16, 4),
     (Geometry((2, 2), (5, 5), 1, 2), 9, 8, 8, 1),
@@ -163,3 +164,22 @@ def test_convolution_and_max_pooling_in_one_sweep(geometry, n, channels, filters
     wanted = ops.conv2d_weight_gradient(dbetween, x, window, groups, run, "direct")
     np.testing.assert_array_equal(dkernel, wanted[0])
     np.testing.assert_array_equal(dbias, wanted[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_are_gathered_for_many_weights(dtype):
+    """The bits of the 1x1 convolution of these pixels alone, in any batch; the others' gradient is 0."""
+    x, kernel, bias = normal(3, dtype, (5, 7, 6, 512), (1, 1, 512, 1024), (1024,))
+    chosen = functional.conv2d(x, kernel, bias, strides=(3, 2))
+    wanted = functional.conv2d(np.ascontiguousarray(x[:, ::3, ::2]), kernel, bias)
+    np.testing.assert_array_equal(chosen, wanted)
+    np.testing.assert_array_equal(functional.conv2d(x[3:4], kernel, bias, strides=(3, 2)), chosen[3:4])
+    direct = functional.conv2d(x, kernel, bias, strides=(3, 2), algorithm="direct")
+    assert_near(direct, chosen, np.abs(chosen).max(), dtype)
+    gradients = functional.conv2d_backward(chosen, x, kernel, strides=(3, 2))
+    of_pixels = functional.conv2d_backward(chosen, np.ascontiguousarray(x[:, ::3, ::2]), kernel)
+    np.testing.assert_array_equal(gradients[0][:, ::3, ::2], of_pixels[0])
+    gradients[0][:, ::3, ::2] = 0
+    assert not gradients[0].any()
+    for found, twin in zip(gradients[1:], of_pixels[1:], strict=True):
+        np.testing.assert_array_equal(found, twin)

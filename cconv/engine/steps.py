@@ -14,7 +14,7 @@ from cconv import activations, ops
 from cconv.activations import Activation
 from cconv.engine.following import IN_THE_SAME_PASS, follows
 from cconv.engine.memory import PlanRun
-from cconv.geometry.algorithms import forward_algorithm, spreads_pooled
+from cconv.geometry.algorithms import OF_PIXELS, forward_algorithm, spreads_pooled
 from cconv.layers.affine import Affine, Dense
 from cconv.layers.base import Layer, Weights
 from cconv.layers.convolution import Conv2D
@@ -125,7 +125,7 @@ class NormalizedStep(Step):
 
     At inference this is one layer with other weights, which computes ReLU inside its kernel.
     Every `prepare` computes these weights again, because anyone may write to the layers' own weights
-    at any time; that is little work beside a batch of images. A dense layer or a pointwise
+    at any time; that is little work beside a batch of images. A dense layer or a 1x1
     convolution scales its kernel when it lays it out, which it does anyway.
     """
 
@@ -345,5 +345,5 @@ def scales_kernel(layer: Affine) -> bool:
     if isinstance(layer, SeparableConvolution):
         return True
     return type(layer) is Dense or (
-        type(layer) is Conv2D and forward_algorithm(layer.convolution, 1) == "pointwise"
+        type(layer) is Conv2D and forward_algorithm(layer.convolution, 1) in OF_PIXELS
     )

@@ -2,7 +2,9 @@
 
 "winograd" takes 36 products in place of 144 of "direct", or 16 in place of 36, for 3x3 and 2x2 kernels of
 stride 1. It pays with transforms, whose cost the channels share, and with a rounding error that is up to a
-few times larger (`kernels/winograd.pyx`). "pointwise" is a dense layer on pixels. "few_taps" is "direct" for
+few times larger (`kernels/winograd.pyx`). "pointwise" is a dense layer on pixels, "gathered" one on copies of
+the pixels that a 1x1 kernel with strides sees: "direct" reads a large kernel for every row of an image.
+"few_taps" is "direct" for
 kernels of so few taps that the work around the sums would cost more than the sums, as in the first layer of a
 network. "along_rows" is Winograd's algorithm along the rows alone: the forward pass of 5x5 kernels, and of
 3x3 kernels of few channels, where it pays. "lanes" and "row_lanes" are "direct" for few filters: images, or
@@ -45,6 +47,9 @@ MOST_TAPS = 75
 # float32, which the second cache of a core holds. From the cache behind it, it takes twice as long.
 ROW_SIDES, ROW_TILE, ROW_BACK, LEAST_ROW_GAIN = (5, 3), 4, 16, 1.3
 MOST_ROW_WEIGHTS = 2**18
+
+# Fewest weights of "gathered": 2 MB of float32, which do not stay in the second cache between two rows.
+FEWEST_GATHERED = 2**19
 
 # If pixels of dy are at least FAR_PIXELS bytes apart, laying dy out pays: they collide in the L1 cache.
 FAR_PIXELS = 2048
@@ -90,6 +95,17 @@ def is_pointwise(window: Window, groups: int) -> bool:
         and window.output_size == window.input_size
         and window.pads == ((0, 0), (0, 0))
         and groups == 1
+    )
+
+
+def is_gathered(window: Window, groups: int, channels: int, filters: int) -> bool:
+    """Whether this is a 1x1 convolution of many weights that steps over pixels."""
+    return (
+        window.kernel_size == (1, 1)
+        and window.strides != (1, 1)
+        and window.pads == ((0, 0), (0, 0))
+        and groups == 1
+        and channels * filters >= FEWEST_GATHERED
     )
 
 
@@ -253,14 +269,17 @@ def spreads_pooled(window: Window, groups: int, channels: int, filters: int, alg
 def choose(
     window: Window, groups: int, channels: int, filters: int, algorithm: str, tiled: tuple[int, int]
 ) -> str:
-    """Return "pointwise", "depthwise", "few_taps", "winograd" or "direct" for one pass of a convolution.
+    """Return the algorithm of one pass of a convolution.
 
-    `tiled` is that of `winograd_tile`.
+    "pointwise", "gathered", "depthwise", "few_taps", "winograd" or "direct". `tiled` is that of
+    `winograd_tile`.
     """
     if is_pointwise(window, groups):
         return "pointwise"
     if groups > 1 and groups == channels == filters:
         return "depthwise"
+    if algorithm != "direct" and is_gathered(window, groups, channels, filters):
+        return "gathered"
     plain = "few_taps" if has_few_taps(window, groups, channels) else "direct"
     if algorithm == "direct" or not fits_winograd(window, groups):
         return plain
@@ -296,14 +315,18 @@ class Convolution:
         return self.window, self.groups, self.channels, self.filters, self.algorithm
 
 
+# Algorithms that multiply the matrix of the pixels: a factor of each output costs them nothing.
+OF_PIXELS = ("pointwise", "gathered")
+
 # Algorithms whose choice does not depend on the number of images.
-SETTLED = ("pointwise", "depthwise", "winograd")
+SETTLED = ("pointwise", "gathered", "depthwise", "winograd")
 
 
 def forward_algorithm(convolution: Convolution, images: int) -> str:
     """Return the algorithm of the forward pass; `ops/convolution.py` has the file of each.
 
-    "pointwise", "depthwise", "winograd", "along_rows", "lanes", "row_lanes", "few_taps" or "direct".
+    "pointwise", "gathered", "depthwise", "winograd", "along_rows", "lanes", "row_lanes", "few_taps" or
+    "direct".
     """
     chosen = choose_forward(*convolution.shapes)
     if chosen in SETTLED:
@@ -327,11 +350,14 @@ def pooled_weight_gradient_algorithm(convolution: Convolution) -> str:
 
 
 def _pooling(chosen: str) -> str:
-    return "direct" if chosen in ("pointwise", "depthwise") else chosen
+    return "direct" if chosen in ("pointwise", "gathered", "depthwise") else chosen
 
 
 def input_gradient_algorithm(convolution: Convolution, images: int) -> str:
-    """Return that of the input gradient: "pointwise", "depthwise", "winograd", "lanes" or "direct"."""
+    """Return that of the input gradient.
+
+    "pointwise", "gathered", "depthwise", "winograd", "lanes" or "direct".
+    """
     window, groups, channels, filters, _ = convolution.shapes
     chosen = choose(*convolution.shapes, gradient_tiled(window, channels, filters))
     if chosen in SETTLED:
@@ -341,7 +367,10 @@ def input_gradient_algorithm(convolution: Convolution, images: int) -> str:
 
 
 def weight_gradient_algorithm(convolution: Convolution) -> str:
-    """Return that of the weight gradient: "pointwise", "depthwise", "winograd", "few_taps" or "direct"."""
+    """Return that of the weight gradient.
+
+    "pointwise", "gathered", "depthwise", "winograd", "few_taps" or "direct".
+    """
     chosen = choose(*convolution.shapes, convolution.window.output_size)
     far = convolution.filters * convolution.itemsize >= FAR_PIXELS
     return "direct" if chosen == "pointwise" and not far else chosen

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from cconv.geometry.algorithms import (
+    OF_PIXELS,
     Convolution,
     forward_algorithm,
     input_gradient_algorithm,
@@ -21,7 +22,7 @@ from cconv.geometry.algorithms import (
     weight_gradient_algorithm,
 )
 from cconv.geometry.shapes import Window
-from cconv.ops import dense, depthwise, direct, few_taps, lanes, winograd
+from cconv.ops import dense, depthwise, direct, few_taps, gathered, lanes, winograd
 from cconv.ops.activations import where_positive
 from cconv.ops.behind import NOTHING, Behind, finish
 from cconv.ops.passes import Pass
@@ -45,11 +46,13 @@ POOL_FORWARD: dict[str, Callable[..., None]] = {
 }
 INPUT_GRADIENT: dict[str, Callable[..., None]] = {
     "depthwise": depthwise.input_gradient,
+    "gathered": gathered.input_gradient,
     "lanes": lanes.input_gradient,
     "direct": direct.input_gradient,
 }
 WEIGHT_GRADIENT: dict[str, Callable[..., None]] = {
     "depthwise": depthwise.weight_gradient,
+    "gathered": gathered.weight_gradient,
     "winograd": winograd.weight_gradient,
     "few_taps": few_taps.weight_gradient,
     "direct": direct.weight_gradient,
@@ -76,16 +79,17 @@ def conv2d(
 ) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c // groups, f), bias (f) or None -> y (n, oh, ow, f).
 
-    A pointwise convolution may have a `scale` (f): its output is scaled before the bias is added.
+    With an algorithm of `OF_PIXELS` there may be a `scale` (f): outputs are scaled before the bias is added.
     `tag` is the run's name for y, and `last` what follows, in the same pass if the algorithm can do that.
     """
     channels, filters = x.shape[3], kernel.shape[3]
     what = Convolution(window, groups, channels, filters, x.itemsize, algorithm)
     y = run.empty(tag, (len(x), *window.output_size, filters), x.dtype)
     chosen = forward_algorithm(what, len(x))
-    if chosen == "pointwise":
-        rows = y.reshape(-1, filters), x.reshape(-1, channels)
-        dense.dense_into(*rows, kernel[0, 0], scale, bias, relu, run, last)
+    if chosen in OF_PIXELS:
+        this = Pass.of(what, len(x), run)
+        pixels = x.reshape(-1, channels) if chosen == "pointwise" else gathered.seen(this, x)
+        dense.dense_into(y.reshape(-1, filters), pixels, kernel[0, 0], scale, bias, relu, run, last)
     elif chosen == "depthwise":
         depthwise.forward(Pass.of(what, len(x), run), x, kernel, bias, y, relu, last)
     else:

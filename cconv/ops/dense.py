@@ -42,7 +42,7 @@ def dense_into(
         run.call(loops.dense_row, x, kernel, bias, y, relu, sums, threads)
         finish(y, last, run)
         return
-    size_kept = loops.kept_size(*kernel.shape, x.itemsize) if run.lasting else 0
+    size_kept = loops.kept_size(kernel.shape[0], kernel.shape[1], x.itemsize) if run.lasting else 0
     kept = run.kept(("dense", kernel.shape), size_kept, x.dtype) if size_kept else None
     scratch = None
     in_place = scale is None and loops.dense_in_place(len(y), y.shape[1], x.itemsize)
