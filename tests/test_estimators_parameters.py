@@ -86,13 +86,13 @@ def test_an_optimizer_keeps_its_steps_and_a_clone_has_none():
     w, g = np.ones(3), np.full(3, 0.5)
     one, two = SGD(0.1, 0.9), SGD(0.1, 0.9)
     for optimizer in (one, two):
-        optimizer.apply([w.copy()], [g])
+        optimizer.apply([g], [w.copy()])
     assert clone(one).get_state() == {"iterations": 0}
     one.set_params(learning_rate=0.2)
     two.learning_rate = 0.2
     a, b = w.copy(), w.copy()
-    one.apply([a], [g])
-    two.apply([b], [g])
+    one.apply([g], [a])
+    two.apply([g], [b])
     assert np.array_equal(a, b)
     assert one.iterations == 2
 

@@ -81,7 +81,7 @@ def test_regularizers(case):
     near(penalty(w), case["y"])
     # The gradient is what a step of gradient descent of rate 1 takes off, where there is no other.
     stepped = w.copy()
-    optimizers.SGD(1.0).apply({"w": stepped}, {"w": np.zeros_like(w)}, {"w": penalty})
+    optimizers.SGD(1.0).apply({"w": np.zeros_like(w)}, {"w": stepped}, {"w": penalty})
     np.testing.assert_allclose(w - stepped, case["dx"], rtol=1e-11, atol=1e-13)
     assert regularizers.deserialize(regularizers.serialize(penalty)) == penalty
 

@@ -165,7 +165,7 @@ def test_state(make):
         {"a": np.ones((2, 3)), "b/c": np.ones(4, np.float32)},
         {"a": np.ones((2, 3)), "b/c": np.ones(4, np.float32)},
     )
-    optimizer.apply(w, g)
+    optimizer.apply(g, w)
     state = optimizer.get_state()
     names = [f"{name}/{slot}" for name in w for slot in STATES[make]]
     assert list(state) == ["iterations", *names]
@@ -202,13 +202,13 @@ def test_state_of_another():
 
 def test_a_state_is_taken_up_between_steps():
     first, second, w, own, g = Momentum(1.0), Momentum(1.0), np.zeros(3), np.zeros(3), np.ones(3)
-    first.apply([w], [g])
-    second.apply([own], [g])
-    second.apply([own], [g])
+    first.apply([g], [w])
+    second.apply([g], [own])
+    second.apply([g], [own])
     second.set_state(first.get_state())
     own[...] = w
-    second.apply([own], [g])
-    first.apply([w], [g])
+    second.apply([g], [own])
+    first.apply([g], [w])
     assert own.tolist() == w.tolist() == [-2.9] * 3
     assert second.iterations == 2
 
@@ -218,7 +218,7 @@ def test_weights_of_another_shape_than_at_earlier_steps():
     optimizer.apply({"w": np.ones(3)}, {"w": np.ones(3)})
     message = "Adam: 'w' must be float64 of shape (3,), as its m from earlier steps, got {}"
     for w, got in ((np.ones(4), "float64 of (4,)"), (np.ones(3, np.float32), "float32 of (3,)")):
-        refused(ValueError, message.format(got), optimizer.apply, {"w": w}, {"w": np.ones_like(w)})
+        refused(ValueError, message.format(got), optimizer.apply, {"w": np.ones_like(w)}, {"w": w})
     assert optimizer.iterations == 1
 
 
@@ -235,11 +235,11 @@ def test_the_base_has_no_rule():
 def test_rates_by_step():
     optimizer, w, g = SGD(0.5, decay=0.25), np.zeros(1), np.ones(1)
     assert optimizer.current_rate() == 0.5
-    optimizer.apply([w], [g])
+    optimizer.apply([g], [w])
     assert optimizer.current_rate() == 0.5 / 1.25
     optimizer.learning_rate = schedules.PiecewiseConstantDecay([1], [1.0, 3.0])
     assert optimizer.current_rate() == 1.0 / 1.25
-    optimizer.apply([w], [g])
+    optimizer.apply([g], [w])
     assert optimizer.current_rate() == 3.0 / 1.5
     refused(ValueError, "SGD: learning_rate must be a finite number", setattr, optimizer, "lr", -1)
 
@@ -250,7 +250,9 @@ def test_rates_by_step():
 def test_arrays_that_cannot_be_stepped():
     good, read_only = np.ones((3, 4)), np.ones((3, 4))
     read_only.setflags(write=False)
-    message = "Optimizer: params['a'] must be a writeable, C-contiguous array of float32 or float64"
+    message = (
+        "Optimizer: trainable_variables['a'] must be a writeable, C-contiguous array of float32 or float64"
+    )
     for w in (
         [[1.0] * 4] * 3,
         np.ones((3, 4), int),
@@ -259,32 +261,34 @@ def test_arrays_that_cannot_be_stepped():
         read_only,
         good[:, ::2],
     ):
-        refused(TypeError, message, SGD().apply, {"a": w}, {"a": np.ones(np.shape(w))})
+        refused(TypeError, message, SGD().apply, {"a": np.ones(np.shape(w))}, {"a": w})
     message = "Optimizer: grads['a'] must be float64 of shape (3, 4), got {}"
     for g, got in (
         (np.ones((4, 3)), "float64 of (4, 3)"),
         (np.ones((3, 4), np.float32), "float32 of (3, 4)"),
     ):
-        refused(ValueError, message.format(got), SGD().apply, {"a": good}, {"a": g})
+        refused(ValueError, message.format(got), SGD().apply, {"a": g}, {"a": good})
+    message = "Optimizer: grads['a'] must be an array, got list"
+    refused(TypeError, message, SGD().apply, {"a": [[1.0] * 4] * 3}, {"a": good})
     assert np.array_equal(good, np.ones((3, 4)))
 
 
 def test_weights_that_share_memory():
     w, g = np.zeros(8), np.ones(4)
     for first, second in ((slice(0, 4), slice(3, 7)), (slice(3, 7), slice(0, 4))):
-        message = r"^Optimizer: params\['.'\] and params\['.'\] share memory$"
+        message = r"^Optimizer: trainable_variables\['.'\] and trainable_variables\['.'\] share memory$"
         with pytest.raises(ValueError, match=message):
-            SGD().apply({"a": w[first], "b": w[second]}, {"a": g, "b": g})
-    SGD(1.0).apply({"a": w[4:], "b": w[:4]}, {"a": g, "b": g})
+            SGD().apply({"a": g, "b": g}, {"a": w[first], "b": w[second]})
+    SGD(1.0).apply({"a": g, "b": g}, {"a": w[4:], "b": w[:4]})
     assert w.tolist() == [-1.0] * 8
 
 
 def test_weights_without_gradients_and_in_lists():
     a, b, c = np.zeros(2), np.zeros(3), np.zeros(4)
-    SGD(1.0).apply({"a": a, "b": b, "c": c}, {"b": np.ones(3), "d": np.ones(1)})
+    SGD(1.0).apply({"b": np.ones(3), "d": np.ones(1)}, {"a": a, "b": b, "c": c})
     assert (a.tolist(), b.tolist(), c.tolist()) == ([0.0] * 2, [-1.0] * 3, [0.0] * 4)
     optimizer = Momentum(1.0)
-    optimizer.apply([a, b], [np.ones(2), np.ones(3)])
+    optimizer.apply([np.ones(2), np.ones(3)], [a, b])
     assert list(optimizer.get_state()) == ["iterations", "0/velocity", "1/velocity"]
 
 
@@ -300,7 +304,7 @@ def test_gradients_of_penalties(penalty):
             l1, l2 = (penalty.l1, penalty.l2) if penalty else (0.0, 0.0)
             wanted = w - 0.5 * (g + l1 * np.sign(w) + 2 * l2 * w)
             before = other.copy()
-            optimizer.apply({"w": w, "o": other}, {"w": g, "o": np.ones_like(other)}, regularizers)
+            optimizer.apply({"w": g, "o": np.ones_like(other)}, {"w": w, "o": other}, regularizers)
             assert w.tolist() == wanted.tolist()
             assert other.tolist() == (before - 0.5).tolist()
         assert g.tolist() == [1.0] * 3
@@ -310,23 +314,27 @@ def test_gradients_that_kernels_can_read_are_not_copied():
     w, g = np.zeros((2, 3)), np.ones((2, 3))
     optimizer = SGD(1.0)
     for penalty, copied in ((None, False), (L2(0.5), False), (L1(0.5), True)):
-        optimizer.apply([w], [g], {"0": penalty})
+        optimizer.apply([g], [w], {"0": penalty})
         assert (optimizer._arrays.groups[0].entries[0][1] is not g) == copied
-    optimizer.apply([w], [np.ones((3, 2)).T])
+    optimizer.apply([np.ones((3, 2)).T], [w])
     assert optimizer._arrays.groups[0].entries[0][1].flags.c_contiguous
 
 
 def steps_with(change):
     """One step, a change of the arguments, and two more steps: weights after each."""
     optimizer = SGD(1.0)
-    arguments = {"params": {"w": np.zeros((2, 2))}, "grads": {"w": np.ones((2, 2))}, "regularizers": {}}
+    arguments = {
+        "grads": {"w": np.ones((2, 2))},
+        "trainable_variables": {"w": np.zeros((2, 2))},
+        "regularizers": {},
+    }
     optimizer.apply(**arguments)
     change(arguments)
     found = []
     for _ in range(2):
-        before = arguments["params"]["w"].copy()
+        before = arguments["trainable_variables"]["w"].copy()
         optimizer.apply(**arguments)
-        found.append((arguments["params"]["w"] - before).ravel().tolist())
+        found.append((arguments["trainable_variables"]["w"] - before).ravel().tolist())
     return found
 
 
@@ -341,10 +349,10 @@ def steps_with(change):
             [-1.0, -3, -2, -4],
             [-1.0, -3, -2, -4],
         ),
-        (lambda a: a["params"].update(w=np.full((2, 2), 5.0)), [-1.0] * 4, [-1.0] * 4),
+        (lambda a: a["trainable_variables"].update(w=np.full((2, 2), 5.0)), [-1.0] * 4, [-1.0] * 4),
         (lambda a: a["regularizers"].update(w=L2(0.5)), [0.0] * 4, [-1.0] * 4),
         (lambda a: a["regularizers"].update(w=L1(0.5)), [-0.5] * 4, [-0.5] * 4),
-        (lambda a: a["params"].update(v=np.ones(1)), [-1.0] * 4, [-1.0] * 4),
+        (lambda a: a["trainable_variables"].update(v=np.ones(1)), [-1.0] * 4, [-1.0] * 4),
         (lambda a: a["grads"].update(w=a["grads"]["w"][:]), [-1.0] * 4, [-1.0] * 4),
     ],
 )
@@ -367,32 +375,32 @@ def test_a_view_of_the_same_gradient_is_the_same_only_if_it_reads_the_same():
     optimizer, w = SGD(1.0), np.zeros((2, 2))
     wanted = np.zeros((2, 2))
     for view in views:
-        optimizer.apply([w], [view])
+        optimizer.apply([view], [w])
         wanted -= view
         assert w.tolist() == wanted.tolist()
 
 
 def test_a_view_of_another_shape_or_dtype_is_another_gradient():
     optimizer, w, memory = SGD(1.0), np.zeros(4), np.ones(8)
-    optimizer.apply([w], [memory[:4]])
+    optimizer.apply([memory[:4]], [w])
     for other in (memory[:3], memory[:5], memory[:4].view(np.int64)):
         refused(
             ValueError,
             "Optimizer: grads['0'] must be float64 of shape (4,), got",
             optimizer.apply,
-            [w],
             [other],
+            [w],
         )
     assert (w.tolist(), optimizer.iterations) == ([-1.0] * 4, 1)
 
 
 def test_another_name_for_the_same_array_is_another_weight():
     optimizer, w, g = Momentum(1.0), np.zeros(2), np.ones(2)
-    optimizer.apply({"a": w}, {"a": g})
-    optimizer.apply({"b": w}, {"b": g})
+    optimizer.apply({"a": g}, {"a": w})
+    optimizer.apply({"b": g}, {"b": w})
     assert w.tolist() == [-2.0, -2.0]
     assert list(optimizer.get_state()) == ["iterations", "a/velocity", "b/velocity"]
-    optimizer.apply({"a": w}, {"a": g})
+    optimizer.apply({"a": g}, {"a": w})
     assert w.tolist() == [-3.9, -3.9]
 
 
@@ -401,7 +409,7 @@ def test_steps_that_are_repeated_for_a_token():
     optimizer, w, g, token = SGD(1.0), np.zeros(2), np.ones(2), object()
     optimizer._remember(token)
     assert optimizer._repeat(token) is False
-    optimizer.apply([w], [g])
+    optimizer.apply([g], [w])
     assert optimizer._repeat(token) is False
     assert optimizer._repeat(None) is False
     optimizer._remember(token)
@@ -420,11 +428,11 @@ def test_steps_that_are_repeated_for_a_token():
 
 def test_the_weights_are_no_part_of_what_is_pickled():
     optimizer, w = SGD(1.0), np.zeros(10_000)
-    optimizer.apply([w], [np.ones(10_000)])
+    optimizer.apply([np.ones(10_000)], [w])
     assert len(pickle.dumps(optimizer)) < 2_000
     restored = pickle.loads(pickle.dumps(optimizer))
     assert restored._arrays is None
-    restored.apply([w], [np.ones(10_000)])
+    restored.apply([np.ones(10_000)], [w])
     assert (w[0], restored.iterations, optimizer.iterations) == (-2.0, 2, 1)
 
 

@@ -55,7 +55,7 @@ def test_steps_of_two_weights_go_as_in_keras(entry, dtype):
     tolerance = {"float32": 3e-6, "float64": 1e-11}[dtype]
     for grad, wanted in zip(TABLE["grads"], entry["weights"][:-1], strict=True):
         given = [np.array(part, dtype) for part in (grad[:2], grad[2:])]
-        optimizer.apply(w, given)
+        optimizer.apply(given, w)
         np.testing.assert_allclose(np.concatenate(w), wanted, rtol=tolerance, atol=tolerance)
         assert [*given[0], *given[1]] == [dtype_of(dtype, g) for g in grad], "gradients are not changed"
     optimizer.finalize_variable_values(w)
@@ -80,7 +80,7 @@ def test_penalties_are_part_of_the_gradient_that_is_clipped(penalty, steps):
         whole = reference.clip_norm(g + penalty.l1 * np.sign(wanted) + 2 * penalty.l2 * wanted, 2.0)
         wanted = wanted * (1 - 0.5 * 0.1) - 0.5 * whole
         for _ in range(steps or 1):
-            optimizer.apply([w], [g], {"0": penalty})
+            optimizer.apply([g], [w], {"0": penalty})
         np.testing.assert_allclose(w, wanted, atol=1e-14)
     assert g.tolist() == [1.0] * 3
 
@@ -88,12 +88,12 @@ def test_penalties_are_part_of_the_gradient_that_is_clipped(penalty, steps):
 def test_one_global_norm_for_all_dtypes_and_none_without_gradients():
     a, b, c = np.zeros(2), np.zeros(2, np.float32), np.ones(1)
     SGD(1.0, global_clipnorm=2.5).apply(
-        {"a": a, "b": b, "c": c}, {"a": np.array([3.0, 0]), "b": np.float32([4, 0])}
+        {"a": np.array([3.0, 0]), "b": np.float32([4, 0])}, {"a": a, "b": b, "c": c}
     )
     assert (a.tolist(), b.tolist(), c.tolist()) == ([-1.5, 0.0], [-2.0, 0.0], [1.0])
-    SGD(1.0, global_clipnorm=2.5).apply([a], [np.array([np.inf, 1.0])])
+    SGD(1.0, global_clipnorm=2.5).apply([np.array([np.inf, 1.0])], [a])
     assert np.isnan(a).all()
-    SGD(1.0, clipnorm=1.0).apply([c], [np.zeros(1)])
+    SGD(1.0, clipnorm=1.0).apply([np.zeros(1)], [c])
     assert c.tolist() == [1.0]
 
 
@@ -106,7 +106,7 @@ def test_same_bits_on_any_number_of_threads(options):
             w = np.random.default_rng(0).normal(size=40_003).astype(np.float32)
             optimizer = Adam(0.1, **options)
             for t in range(4):
-                optimizer.apply([w], [np.random.default_rng(t).normal(size=w.shape).astype(np.float32)])
+                optimizer.apply([np.random.default_rng(t).normal(size=w.shape).astype(np.float32)], [w])
             found.add(w.tobytes())
     finally:
         set_num_threads(None)
@@ -153,8 +153,8 @@ def test_repeated_steps_have_the_bits_of_those_that_are_not(options):
 
 def test_a_weight_that_begins_to_learn_later_has_a_mean_of_its_own():
     optimizer, a, b = SGD(1.0, use_ema=True, ema_momentum=0.5), np.zeros(1), np.full(1, 4.0)
-    optimizer.apply({"a": a}, {"a": np.ones(1)})
-    optimizer.apply({"a": a, "b": b}, {"a": np.ones(1), "b": np.ones(1)})
+    optimizer.apply({"a": np.ones(1)}, {"a": a})
+    optimizer.apply({"a": np.ones(1), "b": np.ones(1)}, {"a": a, "b": b})
     optimizer.finalize_variable_values({"a": a, "b": b, "c": np.ones(1)})
     assert (a[0], b[0]) == (-1.5, 3.5)
 
@@ -180,8 +180,8 @@ def test_weights_that_do_not_decay():
     optimizer.beta_1 = 0.0
     before = {f"{layer.name}/{name}": w.copy() for layer in model.layers for name, w in layer.params.items()}
     optimizer.apply(
-        {f"{layer.name}/{name}": w for layer in model.layers for name, w in layer.params.items()},
         {name: np.zeros_like(w) for name, w in before.items()},
+        {f"{layer.name}/{name}": w for layer in model.layers for name, w in layer.params.items()},
     )
     for layer in model.layers:
         for name, w in layer.params.items():
@@ -198,14 +198,14 @@ def test_weights_that_do_not_decay():
 
 def test_options_that_are_changed_between_steps():
     optimizer, w, g = SGD(1.0), np.zeros(2), np.array([3.0, 4.0])
-    optimizer.apply([w], [g])
+    optimizer.apply([g], [w])
     optimizer.clipnorm = 2.5
-    optimizer.apply([w], [g])
+    optimizer.apply([g], [w])
     assert w.tolist() == [-4.5, -6.0]
     optimizer.clipnorm = None
     optimizer.gradient_accumulation_steps = 2
     for _ in range(2):
-        optimizer.apply([w], [g])
+        optimizer.apply([g], [w])
     assert w.tolist() == [-7.5, -10.0]
     with pytest.raises(ValueError, match="SGD: clipvalue must be a finite number of at least 0, got -1"):
         optimizer.clipvalue = -1
@@ -213,10 +213,10 @@ def test_options_that_are_changed_between_steps():
 
 def test_the_largest_v_is_kept_only_where_it_is_asked_for():
     optimizer, w = Adam(0.1), np.zeros(2)
-    optimizer.apply([w], [np.ones(2)])
+    optimizer.apply([np.ones(2)], [w])
     assert "0/v_hat" not in optimizer.get_state()
     optimizer.amsgrad = True
-    optimizer.apply([w], [np.ones(2)])
+    optimizer.apply([np.ones(2)], [w])
     assert np.array_equal(optimizer.get_state()["0/v_hat"], optimizer.get_state()["0/v"])
 
 
@@ -255,3 +255,15 @@ def test_configurations(make, options):
 def test_refusals(options, error, text):
     with pytest.raises(error, match=text):
         Adam(**options)
+
+
+def test_gradients_and_weights_in_pairs():
+    """As in Keras: the gradient first; weights without one are left alone."""
+    a, b = np.ones(2), np.ones(3)
+    one, other = SGD(0.5), SGD(0.5)
+    one.apply_gradients(zip([np.ones(2), None], [a, b], strict=True))
+    assert a.tolist() == [0.5, 0.5]
+    assert b.tolist() == [1, 1, 1]
+    twin = np.ones(2)
+    other.apply([np.ones(2), None], [twin, np.ones(3)])
+    assert twin.tolist() == a.tolist()

@@ -46,7 +46,7 @@ def test_steps_go_as_in_keras(entry, dtype):
     for step, sums in enumerate(entry["sums"]):
         divisor = 2.0 ** (1 + 3 * (step % 4))
         grads = [numbers(shape, 3 * step + i, divisor) for i, shape in enumerate(TABLE["shapes"])]
-        optimizer.apply(w, [g.astype(dtype) for g in grads])
+        optimizer.apply([g.astype(dtype) for g in grads], w)
         found = [np.abs(v).sum(dtype=float) for v in w]
         np.testing.assert_allclose(found, sums, rtol=tolerance, err_msg=f"step {step}")
     optimizer.finalize_variable_values(w)
@@ -136,8 +136,8 @@ def test_penalties_are_part_of_the_gradient(make):
     one, two = [a.copy() for a in w], [a.copy() for a in w]
     ours, theirs = make(0.1), make(0.1)
     for _ in range(3):
-        ours.apply(one, g, {"0": L2(0.25), "1": L2(0.5)})
-        theirs.apply(two, [g[0] + 2 * 0.25 * two[0], g[1] + 2 * 0.5 * two[1]])
+        ours.apply(g, one, {"0": L2(0.25), "1": L2(0.5)})
+        theirs.apply([g[0] + 2 * 0.25 * two[0], g[1] + 2 * 0.5 * two[1]], two)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
@@ -164,10 +164,10 @@ def test_what_adafactor_keeps():
 def test_the_states_of_rmsprop_follow_what_is_asked_for():
     optimizer, w = RMSprop(0.1), np.zeros(2)
     assert optimizer.slots == ("velocity",)
-    optimizer.apply([w], [np.ones(2)])
+    optimizer.apply([np.ones(2)], [w])
     optimizer.momentum = 0.5
     optimizer.centered = True
-    optimizer.apply([w], [np.ones(2)])
+    optimizer.apply([np.ones(2)], [w])
     assert optimizer.slots == ("velocity", "momentum", "average_gradient")
     assert optimizer.get_state()["0/average_gradient"] == pytest.approx([0.1, 0.1])
 
@@ -175,9 +175,9 @@ def test_the_states_of_rmsprop_follow_what_is_asked_for():
 def test_nothing_and_what_is_not_finite():
     for optimizer in (Adafactor(), Lamb(), Ftrl(), RMSprop(momentum=0.5, centered=True)):
         empty, w, zeros = np.zeros((0, 3)), np.ones((2, 3)), np.zeros((2, 3))
-        optimizer.apply([empty, w], [np.zeros((0, 3)), zeros])
+        optimizer.apply([np.zeros((0, 3)), zeros], [empty, w])
         assert np.isfinite(w).all()
-        optimizer.apply([empty, w], [np.zeros((0, 3)), np.full((2, 3), np.nan)])
+        optimizer.apply([np.zeros((0, 3)), np.full((2, 3), np.nan)], [empty, w])
         assert np.isnan(w).all()
 
 

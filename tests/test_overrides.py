@@ -141,9 +141,9 @@ def test_an_optimizers_own_apply_makes_every_step():
     class Counting(optimizers.SGD):
         calls = 0
 
-        def apply(self, params, grads, regularizers=None):
+        def apply(self, grads, trainable_variables, regularizers=None):
             self.calls += 1
-            super().apply(params, grads, regularizers)
+            super().apply(grads, trainable_variables, regularizers)
 
     model = Sequential([Flatten(input_shape=(6, 6, 2)), Dense(3)], seed=0)
     own = Counting(0.1)

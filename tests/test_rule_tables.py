@@ -38,7 +38,7 @@ def test_steps_of_optimizers(entry, dtype):
     optimizer, w = optimizer_of(entry), np.array(RULES["weights"], dtype)
     tolerance = {"float32": 2e-6, "float64": 1e-11}[dtype]
     for step, (grad, wanted) in enumerate(zip(RULES["grads"], entry["weights"], strict=True)):
-        optimizer.apply({"w": w}, {"w": np.array(grad, dtype)})
+        optimizer.apply({"w": np.array(grad, dtype)}, {"w": w})
         np.testing.assert_allclose(w, wanted, rtol=tolerance, atol=tolerance, err_msg=f"step {step}")
     assert optimizer.iterations == len(RULES["grads"])
 
@@ -76,7 +76,7 @@ def test_rates_of_schedules(entry):
     optimizer, w = SGD(schedule), np.zeros(1)
     for _ in entry["rates"]:
         before = w.copy()
-        optimizer.apply([w], [np.ones(1)])
+        optimizer.apply([np.ones(1)], [w])
         rates.append((before - w)[0])
     np.testing.assert_allclose(rates, entry["rates"], rtol=1e-9, atol=1e-9)
 

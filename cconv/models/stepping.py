@@ -210,7 +210,7 @@ class Stepper(Evaluator):
                     params[entry], grads[entry] = param, layer.grads[name]
                     if name in layer.regularizers:
                         regularizers[entry] = layer.regularizers[name]
-        self.optimizer.apply(params, grads, regularizers)
+        self.optimizer.apply(grads, params, regularizers)
         self.optimizer._remember(repeated)
 
     def _explain(self, plan: RecordedPlan, batch: Batch, loss: float, position: str) -> str:

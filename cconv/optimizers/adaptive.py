@@ -29,7 +29,7 @@ class Adagrad(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Adagrad(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.9155, -1.9155])
     """
@@ -156,7 +156,7 @@ class Adadelta(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Adadelta(1.0), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.9986, -1.9986])
     """

@@ -27,8 +27,11 @@ def checked(name: str, w: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Return the gradient of a weight as kernels need it; raise if weight or gradient are not valid."""
     if not isinstance(w, np.ndarray) or w.dtype not in (np.float32, np.float64) or not w.flags.carray:
         raise TypeError(
-            f"Optimizer: params[{name!r}] must be a writeable, C-contiguous array of float32 or float64"
+            f"Optimizer: trainable_variables[{name!r}] must be a writeable, C-contiguous array of float32 or "
+            "float64"
         )
+    if not isinstance(g, np.ndarray):
+        raise TypeError(f"Optimizer: grads[{name!r}] must be an array, got {type(g).__name__}")
     if g.shape != w.shape or g.dtype != w.dtype:
         raise ValueError(
             f"Optimizer: grads[{name!r}] must be {w.dtype} of shape {w.shape}, got {g.dtype} of {g.shape}"
@@ -41,7 +44,9 @@ def check_apart(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
     places = sorted((w.ctypes.data, w.ctypes.data + w.nbytes, name) for name, w, _ in pairs)
     for (_, end, first), (start, _, second) in itertools.pairwise(places):
         if start < end:
-            raise ValueError(f"Optimizer: params[{first!r}] and params[{second!r}] share memory")
+            raise ValueError(
+                f"Optimizer: trainable_variables[{first!r}] and trainable_variables[{second!r}] share memory"
+            )
 
 
 class ArrayGroups:

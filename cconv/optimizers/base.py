@@ -1,7 +1,7 @@
 """The base of the optimizers: their steps, and the state between steps."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,7 +66,7 @@ class Optimizer(Options, arguments.Configured):
 
     not_called: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("update_step", "apply_gradients", "stateless_apply", "minimize", "get_updates", "step"),
-        "define apply(params, grads, regularizers), or _update(group, rate)",
+        "define apply(grads, trainable_variables, regularizers), or _update(group, rate)",
     )
     aliases: tuple[str, ...] = ("lr",)
     _remembered: ClassVar[tuple[str, ...]] = ("_calls", "_slots", "_claims", "_excluded", "_swapped")
@@ -211,20 +211,23 @@ class Optimizer(Options, arguments.Configured):
 
     @controlled
     def apply(
-        self, params: Arrays, grads: Arrays, regularizers: Mapping[Any, Regularizer] | None = None
+        self,
+        grads: Arrays,
+        trainable_variables: Arrays,
+        regularizers: Mapping[Any, Regularizer] | None = None,
     ) -> None:
         """Make one step: change the weights in place.
 
         Parameters
         ----------
-        params : dict or list of ndarray
+        grads : dict or list of ndarray
+            The gradients, with the names or indices, shapes and dtypes of the weights; not changed. Weights
+            without a gradient, or with None, are not changed.
+        trainable_variables : dict or list of ndarray
             The weights: C-contiguous, writeable, float32 or float64. The optimizer stores its state for an
             array under its name, or its index in the list.
-        grads : dict or list of ndarray
-            Their gradients, with the same names or indices, shapes and dtypes; not changed. Weights without a
-            gradient are not changed.
         regularizers : dict of Regularizer, optional
-            Penalties, by the names of `params`; their gradients are added.
+            Penalties, by the names of the weights; their gradients are added.
 
         Raises
         ------
@@ -236,12 +239,12 @@ class Optimizer(Options, arguments.Configured):
         --------
         >>> from cconv.optimizers import SGD
         >>> w = np.array([1.0, 2.0])
-        >>> SGD(0.5).apply([w], [np.array([1.0, 1.0])])
+        >>> SGD(0.5).apply([np.array([1.0, 1.0])], [w])
         >>> w
         array([0.5, 1.5])
         """
-        weights, gradients = by_name(params), by_name(grads)
-        pairs = [(name, w, gradients[name]) for name, w in weights.items() if name in gradients]
+        weights, gradients = by_name(trainable_variables), by_name(grads)
+        pairs = [(name, w, gradients[name]) for name, w in weights.items() if gradients.get(name) is not None]
         penalties = [regularizers.get(name) if regularizers else None for name, _, _ in pairs]
         if self._arrays is None or not self._arrays.are(pairs, penalties):
             ready = [checked(*pair) for pair in pairs]
@@ -256,6 +259,25 @@ class Optimizer(Options, arguments.Configured):
         else:
             self._arrays.refresh()
         self._step(self._arrays)
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[np.ndarray | None, np.ndarray]]) -> None:
+        """Make one step; see `apply`.
+
+        Parameters
+        ----------
+        grads_and_vars : iterable of (gradient, weights)
+            Weights with the gradient None are not changed.
+
+        Examples
+        --------
+        >>> from cconv.optimizers import SGD
+        >>> w = np.array([1.0, 2.0])
+        >>> SGD(0.5).apply_gradients([(np.array([1.0, 1.0]), w)])
+        >>> w
+        array([0.5, 1.5])
+        """
+        pairs = list(grads_and_vars)
+        self.apply([gradient for gradient, _ in pairs], [weights for _, weights in pairs])
 
     def _step(self, arrays: ArrayGroups) -> None:
         rate = self.current_rate()

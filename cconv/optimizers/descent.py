@@ -80,7 +80,7 @@ class Momentum(SGD):
     --------
     >>> import numpy as np
     >>> optimizer, w = Momentum(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.95, -1.95])
     """
@@ -107,7 +107,7 @@ class Nesterov(SGD):
     --------
     >>> import numpy as np
     >>> optimizer, w = Nesterov(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.905, -1.905])
     """

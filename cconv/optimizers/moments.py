@@ -86,7 +86,7 @@ class AdamW(Adam):
     --------
     >>> import numpy as np
     >>> optimizer, w = AdamW(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.8996, -1.8992])
     """
@@ -124,7 +124,7 @@ class Nadam(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Nadam(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.8937, -1.8937])
     """
@@ -182,7 +182,7 @@ class Adamax(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Adamax(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.9, -1.9])
     """
@@ -225,7 +225,7 @@ class Lamb(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Lamb(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.8419, -1.8419])
     """
@@ -271,7 +271,7 @@ class Lion(Optimizer):
     --------
     >>> import numpy as np
     >>> optimizer, w = Lion(0.1), np.array([1.0, -2.0])
-    >>> optimizer.apply([w], [np.array([0.5, -0.5])])
+    >>> optimizer.apply([np.array([0.5, -0.5])], [w])
     >>> w.round(4)
     array([ 0.9, -1.9])
     """
