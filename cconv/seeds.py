@@ -8,12 +8,12 @@ integers are the same on every machine and in every version of NumPy.
 
 import random
 import secrets
-import threading
 import zlib
 from typing import Any
 
 import numpy as np
 
+from cconv.arguments.locks import Lock
 from cconv.arguments.numbers import is_int
 
 MASK = 2**64 - 1
@@ -47,7 +47,7 @@ def uniform(raw: np.ndarray) -> np.ndarray:
     return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _global_seed: int | None = None
 _given_out = 0
 

@@ -546,3 +546,16 @@ def test_a_fit_that_refuses_its_data_leaves_the_estimator_as_it_was(labels):
         fresh.fit(x, np.array(labels))
     with pytest.raises(NotFittedError):
         fresh.predict(x)
+
+
+def test_a_callback_may_end_a_training_before_its_first_epoch():
+    class Stops(cconv.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.stop_training = True
+
+    X, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 2
+    for estimator in (CNNClassifier, CNNRegressor):
+        stopped = estimator(callbacks=Stops(), tol=None).fit(X, y)
+        assert (stopped.n_iter_, stopped.loss_curve_) == (0, [])
+        assert np.isnan([stopped.loss_, stopped.best_loss_]).all()
+        assert stopped.predict(X).shape == (20,)

@@ -15,7 +15,8 @@ import pytest
 from strategies import normal
 
 import cconv
-from cconv import functional
+from cconv import functional, seeds
+from cconv.arguments.locks import Lock
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -181,3 +182,71 @@ def test_multiprocessing():
         assert pool.map_async(digest, range(4)).get(TIMEOUT) == wanted
         assert pool.apply_async(trained).get(TIMEOUT) == trained()
     assert digest() == wanted[0]
+
+
+def held_at_the_fork(lock, compute):
+    """The child's result, if another thread holds the lock while it is made."""
+    inside, done = threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            inside.set()
+            done.wait(TIMEOUT)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(TIMEOUT)
+    try:
+        return in_child(compute)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_lock_that_another_thread_holds_is_free_in_the_child():
+    lock = Lock()
+
+    def enter():
+        with lock:
+            return "entered"
+
+    assert held_at_the_fork(lock, enter) == "entered"
+    assert held_at_the_fork(seeds._lock, lambda: isinstance(seeds.new_seed(), int))
+
+
+def test_a_lock_that_the_forking_thread_holds_stays_its_own():
+    lock, others = Lock(), []
+
+    def enter():
+        thread = threading.Thread(target=lambda: others.append(lock.__enter__()), daemon=True)
+        thread.start()
+        thread.join(0.2)
+        with lock:
+            return len(others)
+
+    with lock:
+        assert in_child(enter) == 0
+
+
+def test_a_child_reads_rows_that_a_thread_of_the_parent_is_reading():
+    class Slow:
+        shape, dtype, takes_rows = X.shape, X.dtype, True
+
+        def __getitem__(self, rows):
+            time.sleep(0.02)
+            return X[rows]
+
+    def fitted(callback=None):
+        model = cconv.Sequential([cconv.Flatten(), cconv.Dense(10)], seed=1)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        more = {"callbacks": [callback] if callback else None, "prefetch_bytes": 1024}
+        model.fit(Slow(), np.arange(len(X)) % 10, batch_size=2, shuffle=False, verbose=0, **more)
+        return bits(model.get_weights())
+
+    class Forks(cconv.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            found.append(in_child(fitted))
+
+    found = []
+    wanted = fitted(Forks())
+    assert found == [wanted] * 4

@@ -224,3 +224,11 @@ def test_a_function_as_a_metric_is_shown_and_described():
     assert found.get_config() == {"fn": losses.huber, "name": "huber"}
     assert found == metrics.MeanMetricWrapper(losses.huber)
     assert metrics.MeanMetricWrapper(losses.huber, delta=2.0).get_config()["delta"] == 2.0
+
+
+def test_one_column_of_probabilities_in_a_confusion_matrix():
+    pred = np.array([[0.2], [0.7], [0.4], [0.5]])
+    wanted = [[2, 0], [1, 1]]
+    for true in ([0, 1, 1, 0], [[0], [1], [1], [0]]):
+        assert metrics.confusion_matrix(true, pred).tolist() == wanted
+    assert metrics.confusion_matrix([0, 1, 1], [[0], [1], [0]]).tolist() == [[1, 0], [1, 1]]  # class numbers

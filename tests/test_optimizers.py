@@ -267,9 +267,7 @@ def test_arrays_that_cannot_be_updated():
     frozen = good.copy()
     frozen.flags.writeable = False
     for w in (good.T, frozen, np.ones((3, 4), int), good.astype(">f8"), [1.0]):
-        with pytest.raises(
-            TypeError, match=r"trainable_variables\['0'\] must be a writeable"
-        ):
+        with pytest.raises(TypeError, match=r"trainable_variables\['0'\] must be a writeable"):
             optimizer.apply([np.ones(np.shape(w))], [w])
     with pytest.raises(
         ValueError, match=r"grads\['0'\] must be float64 of shape \(3, 4\), got float64 of \(4, 3\)"
@@ -397,9 +395,7 @@ def test_weights_that_have_become_read_only():
 def test_weights_that_share_memory_are_refused():
     w, g = np.zeros(6), np.ones(4)
     for first, second in ((w[:4], w[:4]), (w[:4], w[2:])):
-        with pytest.raises(
-            ValueError, match=r"\['.'\] and trainable_variables\['.'\] share memory"
-        ):
+        with pytest.raises(ValueError, match=r"\['.'\] and trainable_variables\['.'\] share memory"):
             optimizers.SGD(1.0).apply([g, g], [first, second])
     assert not w.any()
     optimizers.SGD(1.0).apply([g, g[:2]], [w[:4], w[4:]])

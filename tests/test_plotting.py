@@ -658,3 +658,20 @@ def test_feature_maps_of_layers_that_another_model_used_before():
     model.build((8, 8, 1))
     figure = plotting.feature_maps(model, np.ones((8, 8)))
     assert len(figure.axes) >= 3 + 3 + 2
+
+
+def test_a_model_with_one_sigmoid():
+    """Its only output is the probability of the second class."""
+    p = np.array([[0.25], [0.75], [0.375]])
+    figure = plotting.predictions(np.zeros((3, 8, 8)), [0, 1, 1], p, classes=["small", "large"])
+    labels = [axes.get_xlabel() for axes in figure.axes[:3]]
+    assert labels == ["small (75 %)", "large (75 %)", "small (62 %)\ntruth: large"]
+    layers = [Conv2D(2, 3, input_shape=(8, 8, 1)), Flatten(), Dense(1, activation="sigmoid")]
+    model, x = Sequential(layers, seed=0), np.ones((2, 8, 8, 1))
+    for draw, more in ((plotting.grad_cam, {}), (plotting.occlusion, {"size": 4, "strides": 4})):
+        titles = [axes.get_title() for axes in draw(model, x, **more).axes[:2]]
+        assert titles == ["score", "score"]
+        titles = [axes.get_title() for axes in draw(model, x, classes=["small", "large"], **more).axes[:2]]
+        assert titles == ["large", "large"]
+        with pytest.raises(ValueError, match="classes must be 2 names, got 3"):
+            draw(model, x, classes=["a", "b", "c"], **more)

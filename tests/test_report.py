@@ -11,6 +11,7 @@ import pytest
 
 import cconv
 from cconv import cli
+from cconv import layers as L
 from cconv.datasets import mnist_small
 from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
 from cconv.layers import (
@@ -270,6 +271,53 @@ def test_receptive_fields_are_where_a_pixel_changes_something(layers):
             begin = field.first[axis] + at * field.jump[axis]
             places = np.flatnonzero(seen.any(axis=1 - axis))
             assert (places[0], places[-1] + 1) == (max(begin, 0), min(begin + field.size[axis], 14))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda f: [L.Conv1D(2, 3, padding="same", data_format=f), L.MaxPooling1D(2, data_format=f)],
+        lambda f: [L.Conv1D(2, 3, 2, data_format=f), L.ReLU(), L.Conv1D(1, 2, data_format=f)],
+        lambda f: [L.ZeroPadding1D((2, 1), data_format=f), L.Conv1D(1, 3, data_format=f)],
+        lambda f: [L.AveragePooling1D(3, 1, data_format=f), L.Dropout(0.5)],
+    ],
+)
+def test_receptive_fields_of_sequences(layers, data_format):
+    first = data_format == "channels_first"
+    model = Sequential(layers(data_format), seed=0).build((1, 15) if first else (15, 1))
+    field = fields_of(model.layers)[-1]
+    for layer in model.layers:
+        layer.set_weights([np.abs(weight) + 0.1 for weight in layer.get_weights()])
+    changed = np.eye(15, dtype=np.float32).reshape((15, 1, 15) if first else (15, 15, 1))
+    moved = model.predict(changed, verbose=0) != model.predict(np.zeros_like(changed), verbose=0)
+    moved = moved.any(axis=1 if first else 2)
+    assert field.size[0] == 1
+    for at in range(moved.shape[1]):
+        begin, places = field.first[1] + at * field.jump[1], np.flatnonzero(moved[:, at])
+        low = math.floor(begin)
+        assert (places[0], places[-1] + 1) == (max(low, 0), min(low + field.size[1], 15))
+
+
+def test_receptive_fields_of_sequences_of_other_lengths():
+    """Each step of the input twice, and then a convolution that sees the past alone."""
+    model = Sequential([L.UpSampling1D(2), L.Conv1D(2, 4, padding="causal")]).build((15, 1))
+    assert [field.size for field in fields_of(model.layers)] == [(1, 1), (1, 2.5)]
+    model = Sequential([L.Cropping1D((3, 1)), L.Conv1D(2, 4)]).build((15, 1))
+    assert fields_of(model.layers)[-1] == ((1, 4), (1, 1), (0, 3))
+
+
+def test_what_puts_all_pixels_in_relation_sees_the_whole_image():
+    sees = [
+        cconv.layers.GroupNormalization(2),
+        cconv.layers.LayerNormalization([1, 2]),
+        cconv.layers.Softmax(1),
+        cconv.layers.UnitNormalization(2),
+    ]
+    alone = [cconv.layers.LayerNormalization(), cconv.layers.Softmax(), cconv.layers.BatchNormalization()]
+    for layer, wanted in [*((layer, None) for layer in sees), *((layer, (3, 3)) for layer in alone)]:
+        model = Sequential([Conv2D(4, 3), layer]).build((8, 8, 1))
+        assert [field and field.size for field in fields_of(model.layers)] == [(3, 3), wanted]
 
 
 def test_labels_in_every_form_give_the_same_results(tmp_path):

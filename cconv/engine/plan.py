@@ -112,7 +112,7 @@ class Plan:
         self._made_of = [
             (layer.__dict__, name, layer.__dict__[name])
             for layer in given.layers
-            for name in ("params", "activation", "algorithm", "epsilon")
+            for name in ("params", "activation", "algorithm", "epsilon", *layer._recorded)
             if name in layer.__dict__
         ]
         self._prepared = [

@@ -1,5 +1,6 @@
 """The training of the classifier and the regressor, and their records of it."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -169,6 +170,7 @@ class TrainedEstimator(ConvolutionalEstimator):
         self.best_validation_score_: float | None = None
         self.n_iter_: int = 0
         self.t_: int = 0
+        self._note_losses()
 
     # --- training -----------------------------------------------------------------------------
 
@@ -285,8 +287,13 @@ class TrainedEstimator(ConvolutionalEstimator):
         self.loss_curve_ += [epoch["loss"] for epoch in epochs]
         self.t_ += seen * len(epochs)
         self.n_iter_ = len(self.loss_curve_)
-        self.loss_: float = self.loss_curve_[-1]
-        self.best_loss_: float | None = None if self.early_stopping else min(self.loss_curve_)
+        self._note_losses()
+
+    def _note_losses(self) -> None:
+        """Set the last loss and the best one; NaN without epochs, which a callback may have prevented."""
+        self.loss_: float = self.loss_curve_[-1] if self.loss_curve_ else math.nan
+        best = min(self.loss_curve_, default=math.nan)
+        self.best_loss_: float | None = None if self.early_stopping else best
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool, **checks: Any) -> Self:
         """Make one pass over these data."""

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from cconv.arguments.numbers import is_int
 from cconv.inputs.kinds import NUMBERED, is_endless, kind_of
 from cconv.inputs.orders import epoch_order
@@ -54,6 +56,15 @@ class Feed(Protocol):
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
         """Restore a `position`."""
+
+
+def _own(item: Any) -> Any:
+    """Return a batch whose arrays are copies: who gives it may fill them again before it is used."""
+    if isinstance(item, np.ndarray):
+        return item.copy()
+    if isinstance(item, dict):
+        return {name: _own(part) for name, part in item.items()}
+    return type(item)(map(_own, item)) if type(item) in (tuple, list) else item
 
 
 def feed_of(where: str, name: str, x: Any, steps: int | None, again: bool = False) -> Feed:
@@ -105,6 +116,7 @@ class Stream:
         """Return the first batch without consuming it."""
         if not self._fetch():
             raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
+        self._ahead[0] = _own(self._ahead[0])
         return self._ahead[0]
 
     def more(self) -> bool:
@@ -252,7 +264,7 @@ class Numbered:
         if not self._first:
             if self._count() == 0:
                 raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
-            self._first.append(self._asked_for(0))
+            self._first.append(_own(self._asked_for(0)))
         return self._first[0]
 
     def more(self) -> bool:

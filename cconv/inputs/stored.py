@@ -6,13 +6,13 @@ One whose ``takes_rows`` is true is asked for ``reader[numbers]`` instead, an ar
 """
 
 import itertools
-import threading
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from cconv import arguments
 from cconv.arguments.arrays import as_array
+from cconv.arguments.locks import Lock
 
 
 class Reader(Protocol):
@@ -56,7 +56,7 @@ class Stored:
 
     def __init__(self, where: str, name: str, given: Any, start: int = 0, stop: int | None = None) -> None:
         self._where, self._name, self._given = where, name, given
-        self._lock = threading.Lock()  # batches are prepared by threads of their own
+        self._lock = Lock()  # batches are prepared by threads of their own
         whole = _known(where, name, given.shape)
         self._start, self._stop = start, whole[0] if stop is None else stop
         self.shape: tuple[int, ...] = (self._stop - start, *whole[1:])

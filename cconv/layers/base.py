@@ -118,6 +118,7 @@ class Layer(Configured, Weighted, Formatted):
     output_shape: Shape
     _merges: ClassVar[bool] = False  # takes several inputs, as `merge.Merge` does
     _only_in_training: ClassVar[bool] = False  # returns its input unchanged at inference
+    _recorded: ClassVar[tuple[str, ...]] = ()  # attributes whose values recorded kernel calls hold
     _by_shard: ClassVar[bool] = False  # sums its gradients by `ops.shards.summed`, or has no weights
     _bound: Mapping[str, np.ndarray] = {}  # the attributes in which a class of the user's own has its weights
     _as_at_inference = False  # set on a plan's copy that always acts as at inference
@@ -134,7 +135,7 @@ class Layer(Configured, Weighted, Formatted):
         self.trainable: bool = arguments.flag(self.where, "trainable", trainable)
         self.built: bool = False
         self.key = 0
-        self.declared_shape: Shape | None = None if input_shape is None else self._checked_shape(input_shape)
+        self.declared_shape: Shape | None = None if input_shape is None else self._declared(input_shape)
         self.input_shape = self.declared_shape
         self.params: Weights = Weights()
         self.grads: dict[str, np.ndarray] = {}
@@ -219,6 +220,15 @@ class Layer(Configured, Weighted, Formatted):
         if hooks.runs(self):  # called by a user's hook through super()
             return tuple(input_shape)  # type: ignore[arg-type]
         return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
+
+    def _declared(self, shape: Any) -> Shape:
+        """Return the shape that a constructor was given; `build` may also get one with the batch in front."""
+        if isinstance(shape, Sequence) and None in shape:
+            raise ValueError(
+                f"{self.where}: input_shape must have a size for each axis, without the batch, got "
+                f"{tuple(shape)}; images and sequences of any size are not supported"
+            )
+        return self._checked_shape(shape)
 
     def _checked_shape(self, shape: Any) -> Shape:
         wanted = " or ".join(map(str, self.ranks))

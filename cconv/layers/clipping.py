@@ -1,6 +1,6 @@
 """Values limited to a range."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Clip(Layer):
             raise ValueError(
                 f"{where}: min_value must be at most max_value, got {self.min_value} and {self.max_value}"
             )
+
+    _recorded: ClassVar[tuple[str, ...]] = ("min_value", "max_value")
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Normalisation by neighbouring channels, used before batch normalisation was known."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -103,6 +103,8 @@ class LocalResponseNormalization(Layer):
                 run.call(np.copyto, y, root)
         run.call(np.divide, one, y, y)
         return y
+
+    _recorded: ClassVar[tuple[str, ...]] = ("size", "alpha", "beta", "bias")
 
     @replayable
     def _forward(self, x: np.ndarray, run: Run) -> np.ndarray:

@@ -21,7 +21,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | No
     y_true : array
         Class numbers ``(n,)`` or ``(n, 1)``, or one-hot ``(n, classes)``.
     y_pred : array
-        Class numbers ``(n,)`` or scores ``(n, classes)``.
+        Class numbers ``(n,)`` or scores ``(n, classes)``; of floats ``(n, 1)`` those above 0.5 are class 1.
     num_classes : int, optional
         By default the number of scores, else the largest class number plus one.
 
@@ -44,7 +44,12 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | No
     where = "confusion_matrix"
     true, pred = both(where, y_true, y_pred)
     count = num_classes
-    if pred.ndim > 1:
+    if pred.ndim > 1 and pred.shape[-1] == 1:
+        pred = pred[..., 0]
+        if pred.dtype.kind == "f":  # probabilities of class 1
+            pred, count = pred > 0.5, 2 if count is None else count
+        true = true[..., 0] if true.shape == (*pred.shape, 1) else true
+    elif pred.ndim > 1:
         true = classes_of(where, true, pred)
         count = pred.shape[-1] if count is None else count
         pred = pred.argmax(axis=-1)

@@ -95,6 +95,7 @@ class Evaluator(Compiler):
             for number, batch in enumerate(batches.epoch()):
                 assert batch.y is not None
                 calls.call("on_test_batch_begin", number, {})
+                self._prepare_again(plan, number, batches, calls)
                 y = sharding.whole(plan.forward(sharding.own(batch)[0], done=batch.done), batch.n)
                 loss, _ = plan.loss_of(batch.y, y, batch.weight)
                 self._measure(meter, loss, loss, batch, y, plan)

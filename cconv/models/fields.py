@@ -1,19 +1,29 @@
-"""Receptive fields: the part of the image that one element of a layer's output depends on."""
+"""Receptive fields: the part of the image that one element of a layer's output depends on.
+
+A sequence is an image one pixel high, as in its layers.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cconv.engine.flow import Flow
 from cconv.layers import (
+    Cropping1D,
     Cropping2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
+    GroupNormalization,
     Layer,
+    LayerNormalization,
     Permute,
     Reshape,
+    RMSNormalization,
+    Softmax,
+    UnitNormalization,
+    UpSampling1D,
     UpSampling2D,
+    ZeroPadding1D,
     ZeroPadding2D,
 )
+from cconv.layers.global_pooling import GlobalPooling
 from cconv.layers.transposed import TransposedConvolution
 
 
@@ -78,13 +88,15 @@ def _largest(fields: Sequence[Field]) -> Field:
 
 def _behind(layer: Any, field: Field) -> Field | None:
     """Return the field of a layer's output for its input's field; None if it is the whole image."""
-    if len(layer.output_shape) != 3 or isinstance(layer, GlobalAveragePooling2D | GlobalMaxPooling2D):
+    if len(layer.output_shape) not in (2, 3) or isinstance(layer, GlobalPooling) or _mixes_places(layer):
         return None
+    if isinstance(layer, UpSampling1D):
+        return _joined(_nearer(*way) for way in zip(*field, (1, layer.size), strict=True))
     if isinstance(layer, UpSampling2D):
         between = layer.interpolation != "nearest"
         return _joined(_nearer(*way, between) for way in zip(*field, layer.size, strict=True))
-    if isinstance(layer, ZeroPadding2D | Cropping2D):
-        sign = -1 if isinstance(layer, ZeroPadding2D) else 1
+    if isinstance(layer, ZeroPadding2D | ZeroPadding1D | Cropping2D | Cropping1D):
+        sign = -1 if isinstance(layer, ZeroPadding2D | ZeroPadding1D) else 1
         moved = zip(*field, (sides[0] for sides in layer._around), strict=True)
         return _joined((size, jump, first + sign * side * jump) for size, jump, first, side in moved)
     window = getattr(layer, "window", None)
@@ -102,13 +114,25 @@ def _behind(layer: Any, field: Field) -> Field | None:
     )
 
 
+def _mixes_places(layer: Any) -> bool:
+    """Whether a normalisation or a softmax puts pixels in relation to each other."""
+    if not isinstance(layer, LayerNormalization | RMSNormalization | UnitNormalization | Softmax):
+        return isinstance(layer, GroupNormalization)
+    rank = len(layer.output_shape) + 1
+    channels = 1 if layer.data_format == "channels_first" and rank == 4 else rank - 1
+    axes = layer.axis if isinstance(layer.axis, Iterable) else [layer.axis]
+    return any(axis % rank != channels for axis in axes)
+
+
 def _keeps_places(layer: Any) -> bool:
     """Whether a layer without a window leaves every pixel where it is."""
+    if isinstance(layer, Permute | Reshape):
+        return False
     shapes: Any = layer.input_shape if layer._merges else [layer.input_shape]
-    sizes = [layer._inner(shape)[:2] for shape in shapes if len(shape) == len(layer.output_shape)]
+    sizes = [layer._inner(shape)[:-1] for shape in shapes if len(shape) == len(layer.output_shape)]
     # The smaller inputs of a merge are repeated.
     largest = tuple([max(extents) for extents in zip(*sizes, strict=True)])
-    return largest == layer._inner(layer.output_shape)[:2] and not isinstance(layer, Permute | Reshape)
+    return largest == layer._inner(layer.output_shape)[:-1]
 
 
 def _nearer(

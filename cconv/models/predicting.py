@@ -20,6 +20,7 @@ from cconv.engine.replaying import PlanCache, RecordedPlan
 from cconv.inputs.accepted import Data
 from cconv.inputs.batches import Source
 from cconv.inputs.columns import is_plain
+from cconv.inputs.fed import Fed
 from cconv.inputs.kinds import ARRAY, STORED, kind_of
 from cconv.layers.symbolic import is_symbolic
 from cconv.models import nesting
@@ -185,12 +186,18 @@ class Predictor(Feeder):
         with batches:
             for number, batch in enumerate(batches.epoch()):
                 calls.call("on_predict_batch_begin", number, {})
+                self._prepare_again(plan, number, batches, calls)
                 found = each_of(plan.predict(batch.x, batch.done))
                 rows = [output.put(y) for output, y in zip(outputs, found, strict=True)]
                 if calls.callbacks:
                     seen = self._outs.given_out([self._as_outside(y).copy() for y in rows])
                     calls.call("on_predict_batch_end", number, {"outputs": seen})
         plans.put_back(plan)
+
+    def _prepare_again(self, plan: RecordedPlan, number: int, batches: Source, calls: CallbackList) -> None:
+        """Follow changes of weights by those who were called since the first batch: callbacks, generators."""
+        if not self._frozen and (calls.callbacks or (number and isinstance(batches, Fed))):
+            plan.prepare()
 
     def _as_outside(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs in the model's data format."""

@@ -188,7 +188,8 @@ def _details(model: Any) -> dict[int, list[str]]:
     found = {}
     for layer, field in zip(flow.layers, receptive_fields(flow), strict=True):
         size = math.prod(layer.output_shape) * layer.dtype.itemsize
-        seen = f"{field[0]}x{field[1]}" if field else "all"
+        sides = field[1:] if field and len(layer.output_shape) == 2 else field  # of a sequence the length
+        seen = "x".join(map(str, sides)) if sides else "all"
         found[id(layer)] = [f"{mult_adds(layer):,}", _bytes(size), seen]
     inner = {id(entry.item): total_mult_adds(entry.item) for entry in model._inlined().inner}
     for _, item in expanded(model.layers, True, ""):

@@ -277,7 +277,8 @@ class Optimizer(Options, arguments.Configured):
         array([0.5, 1.5])
         """
         pairs = list(grads_and_vars)
-        self.apply([gradient for gradient, _ in pairs], [weights for _, weights in pairs])
+        grads = {str(place): gradient for place, (gradient, _) in enumerate(pairs) if gradient is not None}
+        self.apply(grads, [weights for _, weights in pairs])
 
     def _step(self, arrays: ArrayGroups) -> None:
         rate = self.current_rate()

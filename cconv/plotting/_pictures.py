@@ -2,7 +2,6 @@
 
 import functools
 import math
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, ParamSpec
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from cconv import arguments
 from cconv.arguments.arrays import as_array
+from cconv.arguments.locks import Lock
 from cconv.arguments.numbers import positive_int
 
 # Okabe & Ito 2008, "Color universal design".
@@ -37,7 +37,7 @@ def matplotlib_parts(where: str) -> ModuleType:
 
 Asked = ParamSpec("Asked")
 # matplotlib's settings are one for all threads: two that change and restore them in turns would leave ours.
-_drawing = threading.RLock()
+_drawing = Lock()
 
 
 def drawn(function: Callable[Asked, Any]) -> Callable[Asked, Any]:

@@ -122,13 +122,13 @@ def _asked(
         class_index = list(class_index)
         images, batch = (np.repeat(array, max(len(class_index), 1), axis=0) for array in (images, batch))
     numbers = [int(number) for number in scores.chosen(batch, class_index)]
-    if classes is not None and len(classes) != scores.classes:
-        raise ValueError(f"{where}: classes must be {scores.classes} names, got {len(classes)}")
-    return (
-        images,
-        numbers,
-        [short(str(classes[number] if classes is not None else number)) for number in numbers],
-    )
+    # The only score of a model, as of one sigmoid, is that of the second of two classes.
+    wanted = 2 if scores.classes == 1 else scores.classes
+    if classes is not None and len(classes) not in (wanted, scores.classes):
+        raise ValueError(f"{where}: classes must be {wanted} names, got {len(classes)}")
+    if scores.classes == 1:
+        return images, numbers, [short(str(classes[-1])) if classes is not None else "score"] * len(numbers)
+    return images, numbers, [short(str(number if classes is None else classes[number])) for number in numbers]
 
 
 def _over(

@@ -122,8 +122,8 @@ def predictions(
         The images.
     y : array of shape (n,), (n, 1) or (n, classes), optional
         The truth: class numbers, or one-hot.
-    p : array of shape (n, classes) or (n,)
-        What `Sequential.predict` returned, or class numbers.
+    p : array of shape (n, classes), (n, 1) or (n,)
+        What `Sequential.predict` returned, or class numbers; one column is the probability of class 1.
     classes : sequence of str, optional
         Names of the classes; by default their numbers.
     count : int
@@ -158,6 +158,8 @@ def predictions(
         raise ValueError(
             f"{where}: p must have {len(images)} rows, one an image, got the shape {given.shape}"
         )
+    if given.ndim == 2 and given.shape[1] == 1:  # of one sigmoid: the probability of class 1
+        given = np.concatenate([1 - given, given], axis=1)
     best = given.argmax(axis=1) if given.ndim == 2 else given.astype(np.int64)
     true = None if y is None else _class_numbers(where, y, len(images))
     parts = matplotlib_parts(where)
