@@ -410,12 +410,12 @@ def test_large_images_are_resampled_in_blocks():
         (lambda: Reshape((5,)).build((2, 3)), ValueError, r"Reshape: target_shape must hold the 6 elements"),
         (lambda: InputLayer((3, 3, 1)).build((3, 3, 2)), ValueError, "InputLayer: input_shape must be"),
         (
-            lambda: cconv.Input((None, 3)),
+            lambda: Input((None, 3)),
             ValueError,
             r"a size for each axis, .* got \(None, 3\); images and seq",
         ),
         (lambda: Dense(2, input_shape=(None, 3)), ValueError, "Dense: input_shape must have a size for each"),
-        (lambda: cconv.Input((28, None, 3)), ValueError, "a size for each axis"),
+        (lambda: Input((28, None, 3)), ValueError, "a size for each axis"),
         (lambda: RandomFlip("diagonal"), ValueError, "RandomFlip: mode must be one of"),
         (lambda: RandomRotation((0.2, 0.1)), ValueError, "RandomRotation: factor must be"),
         (
