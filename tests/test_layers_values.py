@@ -17,6 +17,7 @@ from cconv.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    Input,
     InputLayer,
     LeakyReLU,
     MaxPooling,
