@@ -209,6 +209,12 @@ def test_what_is_refused():
         frozen.predict_into(x, [[0.0] * 3] * 2)
     with pytest.raises(ValueError, match=r"expects x of shape \(n, 12, 12, 2\), got \(2, 5, 5, 2\)"):
         frozen.predict(np.zeros((2, 5, 5, 2), np.float32))
+    with pytest.raises(ValueError, match="x looks like one sample"):
+        frozen.predict_into(x[0], np.empty((1, 3), np.float32))
+    np.testing.assert_array_equal(frozen.predict(x, verbose=0), model.predict(x, verbose=0))
+    np.testing.assert_array_equal(frozen.predict(x.tolist(), 1, verbose=0), frozen.predict(x))
+    with pytest.raises(ValueError, match="verbose must be"):
+        frozen.predict(x.tolist(), verbose=7)
     tensor = Input((4,))
     two = Model(tensor, [Dense(2)(tensor), Dense(3)(tensor)], seed=0).freeze()
     assert [y.shape for y in two.predict(np.ones((2, 4)))] == [(2, 2), (2, 3)]

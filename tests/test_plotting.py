@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from cconv import plotting
+from cconv import plotting, utils
 from cconv.applications import LeNet5, MobileNetV1, ResNet20
 from cconv.callbacks import History
 from cconv.datasets import circle
@@ -675,3 +675,13 @@ def test_a_model_with_one_sigmoid():
         assert titles == ["large", "large"]
         with pytest.raises(ValueError, match="classes must be 2 names, got 3"):
             draw(model, x, classes=["a", "b", "c"], **more)
+
+
+def test_a_drawing_tells_the_shape_of_every_output():
+    x = Input((8, 8, 3))
+    y = Conv2D(4, 3)(x)
+    outputs = [Dense(3)(Flatten()(y)), Conv2D(1, 1)(y), Conv2D(5, 2)(Conv2D(4, 1)(y))]
+    drawing = str(utils.plot_model(Model(x, outputs), to_file=None))
+    shapes = re.findall(r">([0-9×]+)</text>", drawing)
+    assert {"3", "6×6×1", "5×5×5"} <= set(shapes)
+    assert drawing.count("marker-end") == 6 + 3  # from box to box, and out

@@ -189,6 +189,17 @@ def test_a_flattened_sequence_has_the_channels_of_a_step_together():
         np.testing.assert_array_equal(layer.backward(np.array([row], np.float64)), x)
 
 
+def test_a_model_of_sequences_gives_its_layers_no_format():
+    """Its channels were taken for steps, silently."""
+    match = r"layer 0 \(conv1d, Conv1D\) must be given data_format='channels_first'"
+    with pytest.raises(ValueError, match=match):
+        Sequential([L.Input((30, 50)), L.Conv1D(8, 5)], data_format="channels_first").build()
+    first = L.Conv1D(8, 5, data_format="channels_first")
+    for data_format in ("channels_first", None):
+        model = Sequential([L.Input((30, 50)), first.clone()], data_format=data_format).build()
+        assert model.output_shape == (None, 8, 46)
+
+
 def test_strided_and_foreign_arrays():
     x = np.random.default_rng(7).normal(size=(4, 12, 10, 3))[::2, ::-2, ::2]
     for layer in (L.Conv2DTranspose(3, 3, 2), L.SeparableConv2D(3, 2), L.UpSampling2D(), L.Cropping2D(1)):

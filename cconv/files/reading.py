@@ -76,6 +76,8 @@ def _check_regular(found: os.stat_result) -> None:
 def _named(path: Path, error: OSError) -> OSError:
     """Return an error of the same class, with the path in its text."""
     reason = error.strerror or str(error)
+    if reason.endswith(f": {path}"):  # by a reader of the same file
+        return error
     if error.errno is None:
         return OSError(f"{reason} {path}")
     return OSError(error.errno, f"{reason}: {path}")

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cconv.layers.base import Layer
+from cconv.layers.spatial import Spatial
 
-IMAGE = 3  # axes of an image, without the batch
+SEQUENCE, IMAGE = 2, 3  # their axes, without the batch
 
 
 class _ModelAsLayer:
@@ -97,9 +98,11 @@ def agreed_format(
     ------
     ValueError
         If the model or its layers were given different formats, or one that differs from the format of the
-        existing weights.
+        existing weights; if a model of sequences has channels_first, which is a format of its layers.
     """
     layers = _as_layers(layers)
+    if given == "channels_first" and rank == SEQUENCE:
+        _check_sequences(layers)
     told = [(given, "the model was given")] if given is not None else []
     for number, name in named_formats(layers, rank):
         layer = layers[number]
@@ -117,6 +120,16 @@ def agreed_format(
             f"give the model its format when it is made, Sequential(data_format={agreed!r})"
         )
     return agreed
+
+
+def _check_sequences(layers: Sequence[Any]) -> None:
+    """Refuse layers of sequences that were given no format: they would take the channels for steps."""
+    for number, layer in enumerate(layers):
+        if isinstance(layer, Spatial) and layer.ranks == (SEQUENCE,) and not layer._format_given:
+            raise ValueError(
+                "Sequential: data_format is that of images; of sequences each layer has its own: layer "
+                f"{number} ({layer.name}, {type(layer).__name__}) must be given data_format='channels_first'"
+            )
 
 
 def _has_weights_behind_images(layers: Sequence[Layer], rank: int | None) -> bool:

@@ -113,7 +113,7 @@ class Frozen:
         self._model.save(path)
 
     @controlled
-    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto") -> Any:
         """Return the outputs, bit for bit those of the model's own `predict`.
 
         Parameters
@@ -121,6 +121,8 @@ class Frozen:
         x : array of shape (n, h, w, c), or whatever else the model's `predict` takes
         batch_size : int, optional
             Samples computed at a time; by default at most 256, fewer if they need more than 64 MB.
+        verbose : {"auto", 0, 1, 2}
+            As for the model's own `predict`.
 
         Returns
         -------
@@ -133,7 +135,7 @@ class Frozen:
             When the model does not take such an `x`.
         """
         y = self._model._predict_directly(x, batch_size)
-        return self._model.predict(x, batch_size) if y is None else y
+        return self._model.predict(x, batch_size, verbose) if y is None else y
 
     @controlled
     def __call__(self, x: Any) -> Any:
@@ -161,7 +163,8 @@ class Frozen:
             raise ValueError(f"{where}: the model must have one output, got {len(self.output_shape)}")
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{where}: out must be an ndarray, got {type(out).__name__}")
-        if type(x) is np.ndarray and x.ndim:  # the usual case: nothing is computed if `out` does not fit
+        # The usual case: nothing is computed if `out` does not fit. A sample alone is refused below.
+        if type(x) is np.ndarray and x.ndim == len(self._model._input_shapes[0]) + 1:
             self._check_out(where, out, (len(x), *self._sample_shape))
             if self._model._predict_directly(x, len(x), out) is not None:
                 return out

@@ -34,6 +34,7 @@ GAP = 46  # between rows: room for the lines of branches above and below the sha
 LANE = 26  # width of a lane that holds lines alone
 SPACE = 22  # between lanes
 TURN = 10  # from a box to where a line turns
+OUT = 38  # length of an output's arrow: its shape stands below the lines of other boxes
 
 
 class Node:
@@ -41,7 +42,7 @@ class Node:
 
     def __init__(self, box: Box, inputs: list["Node"], rank: int) -> None:
         self.box, self.inputs, self.rank = box, inputs, rank
-        self.lane = 0
+        self.lane, self.is_end = 0, False  # is_end: no box reads it
 
     @property
     def is_joint(self) -> bool:
@@ -133,8 +134,9 @@ class Layout:
         above = node.rank - 1 if first is None else first.rank
         wish = 0 if first is None else first.lane
         lanes = [wish, *(lane for lane in range(len(self._taken) + 1) if lane != wish)]
-        node.lane = next(lane for lane in lanes if self._is_free(lane, above, node.rank))
-        self._take(node.lane, above, node.rank)
+        below = node.rank + node.is_end  # room for the arrow of an output
+        node.lane = next(lane for lane in lanes if self._is_free(lane, above, below))
+        self._take(node.lane, above, below)
 
     def _lane_of_line(self, source: Node, node: Node) -> int:
         if node.rank - source.rank == 1:
@@ -175,6 +177,10 @@ class Layout:
         """Return the upper edge of a box."""
         return self._tops[node.rank - self._first]
 
+    def bottom(self, node: Node) -> float:
+        """Return the lower edge of a box."""
+        return self.top(node) + node.height(self._names)
+
     def draw(self, x: float, y: float, shapes: bool) -> Iterator[str]:
         """Yield the SVG elements of the drawing with its upper left corner at (x, y)."""
         told: set[int] = set()
@@ -187,6 +193,9 @@ class Layout:
             width = self._widths[node.lane]
             if not node.is_joint:
                 yield from draw_box(node.box, left, y + self.top(node), width, self._names)
+            if node.is_end and shapes:
+                middle, bottom = x + self.middle(node.lane), y + self.bottom(node)
+                yield from draw_arrow([(middle, bottom), (middle, bottom + OUT)], node.box.shape)
 
     def _points(self, line: Line, x: float, y: float) -> list[tuple[float, float]]:
         source, target = line.source, line.target
@@ -279,6 +288,9 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
     compact = len(model._entries) > MANY
     names = show_layer_names and not compact
     nodes = sorted(nodes_of(model, compact), key=lambda node: node.rank)
+    read = {id(source) for node in nodes for source in node.inputs}
+    for node in nodes:
+        node.is_end = id(node) not in read
     layouts = [Layout(part, names) for part in parts_of(nodes)]
     elements: list[str] = []
     x, tallest = float(MARGIN), 0.0
@@ -293,10 +305,8 @@ def svg(model: Any, *, show_shapes: bool = True, show_layer_names: bool = True) 
             tallest = max(tallest, turn)
         elements += layout.draw(x, y, show_shapes)
         last = layout.nodes[-1]
-        below = (x + layout.middle(last.lane), y + layout.top(last) + last.height(names))
-        tallest = max(tallest, y + layout.height)
+        below = (x + layout.middle(last.lane), y + layout.bottom(last))
+        ends = [y + layout.bottom(node) + OUT for node in layout.nodes if node.is_end and show_shapes]
+        tallest = max(tallest, y + layout.height, *ends)
         x += layout.width + GUTTER
-    if show_shapes and below is not None and last is not None:
-        elements += draw_arrow([below, (below[0], below[1] + ARROW - 2)], last.box.shape)
-        tallest = max(tallest, below[1] + ARROW)
     return Drawing(page(x - GUTTER + MARGIN, tallest + MARGIN, elements))
