@@ -260,6 +260,7 @@ class Optimizer(Options, arguments.Configured):
             self._arrays.refresh()
         self._step(self._arrays)
 
+    @controlled
     def apply_gradients(self, grads_and_vars: Iterable[tuple[np.ndarray | None, np.ndarray]]) -> None:
         """Make one step; see `apply`.
 
