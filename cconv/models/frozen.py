@@ -14,8 +14,9 @@ class Frozen:
     """A model as it was when ``model.freeze()`` was called; later changes of the model do not matter.
 
     Its weights are a read-only copy, so values that depend on them are computed once: batch normalisations
-    are folded into the weights in front of them, and kernels of 3x3 convolutions are kept as Winograd's
-    algorithm multiplies them, four times as large. Several threads may call it at once; each has its own
+    are folded into the weights in front of them, kernels of 3x3 convolutions are kept as Winograd's algorithm
+    multiplies them, four times as large, and those of 1x1 convolutions and dense layers, if they have at most
+    4 MB, in the order in which they are multiplied. Several threads may call it at once; each has its own
     buffers, such kernels included. Pickled copies are frozen too.
 
     Attributes
