@@ -17,7 +17,6 @@ from libc.string cimport memcpy, memmove
 from cconv._kernels cimport (
     CCONV_ACCUMULATE,
     CCONV_RELU,
-    behind,
     cconv_depth,
     cconv_join,
     cconv_sum,
@@ -214,8 +213,8 @@ def kept_size(x_shape, expand_shape, kernel_shape, project_shape, y_shape, windo
     return HEAD + packed_size(&b, item)
 
 
-def forward_scratch(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item, bint keeps,
-                    int threads):
+def forward_scratch(x_shape, expand_shape, kernel_shape, project_shape, y_shape, window, size item,
+                    bint keeps, int threads):
     """Return the elements of scratch that `forward` takes; a shape may be None, as its array.
 
     `keeps`: whether there is memory for `kept_size(...)` elements.

@@ -20,7 +20,7 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     CALL = 24                  # rows of a call of the micro-kernel: whole tiles on every instruction set
     STRIP = 96                 # rows of A that stay in the L2 cache while blocks of B pass by
-    HEAD = 16                  # elements in front of panels that are kept; the first is 1 if they are laid out
+    HEAD = 16                  # elements in front of kept panels; the first is 1 if they are laid out
 
 
 cdef inline size block_columns(size item) noexcept nogil:
