@@ -298,7 +298,7 @@ def dense_forward(
     const cython.floating[:, ::1] added,   # IN   (m, out) or None: added after all that, followed by
     int activation, double number,         # this activation, by its code
     cython.floating[::1] kept,             # OUT  kept_size(...), from call to call, or None
-    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: kept; or in place, without scale
+    cython.floating[::1] scratch,          # OUT  dense_scratch(...), or None: kept, or in place without scale
     int threads,
 ):
     """Multiply: y = x @ (kernel * scale) + bias, then ReLU if `relu`, then + added and the activation."""
