@@ -1,6 +1,7 @@
 """Kernels of dense layers and 1x1 convolutions that never change, laid out once: the bits of any others."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_dense(m, width, outputs, scales, dtype, seed):
         x = numbers(samples, width)
         last = Behind("silu", 0.0, numbers(samples, outputs))
         wanted = ops.dense(x, kernel, bias, True, Run(), scale, last)
-        found = on_all_threads(lambda: ops.dense(x, kernel, bias, True, run, scale, last))  # noqa: B023
+        found = on_all_threads(partial(ops.dense, x, kernel, bias, True, run, scale, last))
         assert found.tobytes() == wanted.tobytes()
 
 
@@ -41,7 +42,7 @@ def test_bands(case, dtype, seed, data):
     x, *parts = parts_of(case, data, numbers)
     for samples in (x, numbers(*x.shape)):
         wanted = forward(samples, *parts, case[1], Run())
-        found = on_all_threads(lambda: forward(samples, *parts, case[1], run))  # noqa: B023
+        found = on_all_threads(partial(forward, samples, *parts, case[1], run))
         assert found.tobytes() == wanted.tobytes()
 
 
