@@ -38,6 +38,7 @@ cdef extern from "system/probe.h" nogil:
 
 cdef extern from "system/team.h" nogil:
     const void *cconv_crew_of_process()
+    void cconv_look(long microseconds)
 
 cdef extern from *:
     """
@@ -210,6 +211,14 @@ def probe_threads(int threads, size_t stack):
     with nogil:
         error = cconv_probe(threads, stack)
     return error
+
+
+def look_for_work(long microseconds):
+    """Have threads that have nothing to do look for work about so long before they sleep.
+
+    Does nothing where the kernels' threads are OpenMP's own.
+    """
+    cconv_look(microseconds)
 
 
 # ---- views -------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ from cconv.arguments.numbers import positive_int
 # too, these threads take the time of those they wait for, and a training step of a small network takes a
 # hundred times as long. So few turns cost a few per cent on an idle machine.
 _SPIN = {"GOMP_SPINCOUNT": "1000"}
+# Nobody waits for a thread of the crew that has nothing to do. It looks for work longer: a call of a small
+# model takes 20 microseconds outside of kernels, and to wake a thread of a virtual machine takes 40.
+_LOOK = 100  # microseconds
 _spin = {} if "OMP_WAIT_POLICY" in os.environ else {k: v for k, v in _SPIN.items() if k not in os.environ}
 os.environ.update(_spin)
 try:
@@ -29,6 +32,8 @@ try:
 finally:
     for _name in _spin:
         del os.environ[_name]
+if _spin:
+    _kernels.look_for_work(_LOOK)
 
 MOST = 1024  # more threads than the cores of any machine of today
 SERIAL_ELEMENTS = 32_768  # with fewer elements, a parallel region costs more than it saves

@@ -44,6 +44,7 @@ QUESTIONS = {
     "kept_size",
     "omp_max_threads",
     "openmp_version",
+    "look_for_work",
     "probe_threads",
     "processor_answers",
     "race_multipliers",

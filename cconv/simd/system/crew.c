@@ -31,6 +31,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -41,7 +42,9 @@ enum {
     PLACE = 1 << 16, /* in a job's word: one helper that may join */
     ASLEEP = 1 << 15,
     INSIDE = ASLEEP - 1,
-    SPINS = 1000,    /* looks before a thread sleeps; more would save a few per cent on idle processors */
+    SPINS = 1000,    /* looks of a thread that waits for others, before it sleeps or yields */
+    TIMED = 1000,    /* looks that are timed */
+    SHORT = 100,     /* short looks after others have needed the processor */
     STACK = 1 << 21  /* bytes of a helper's stack */
 };
 
@@ -70,15 +73,19 @@ struct cconv_job {
     loop loops[MOST_LOOPS];
 };
 
+/* Seconds for which others put a thread off, if they need its processor; the system itself takes less. */
+#define PUT_OFF 5e-4
+
 static cconv_job jobs[MOST_JOBS];
 static atomic_int used_jobs; /* jobs from this one on have never been taken */
 /* opened: counts the regions; helpers sleep on it.  asleep: helpers that sleep.  idle: helpers outside of
  * regions.  helpers: all.  making: whether a thread is making helpers.  caller, caller_on: the thread
- * that opened the last region, and its processor. */
+ * that opened the last region, and its processor.  spins: looks of who waits for others in a region.
+ * looks: of a helper outside of regions. */
 static struct {
     _Alignas(LINE) atomic_uint opened;
     atomic_int asleep, idle, helpers, making, caller, caller_on;
-    int spins, processors;
+    int spins, looks, processors;
 } crew;
 
 /* Helpers as callers see them: their numbers, 0 where there is none, and where they went to sleep. */
@@ -224,22 +231,56 @@ static void keep_sleepers_apart(int processor) {
             keep_apart(atomic_load_explicit(&sleepers[i].number, memory_order_relaxed));
 }
 
+/* Whether a region is opened while a thread looks so many times. */
+static int seen(unsigned opened, int looks) {
+    for (int turn = 0; turn < looks; turn++) {
+        if (atomic_load_explicit(&crew.opened, memory_order_relaxed) != opened) return 1;
+        rest();
+    }
+    return 0;
+}
+
+static double seconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* What a helper knows about others who need its processor. */
+typedef struct {
+    double waited; /* seconds that it did not run so far, asleep or put off */
+    int careful;   /* short looks to come */
+} neighbours;
+
+static double waited(void) { return seconds(CLOCK_MONOTONIC) - seconds(CLOCK_THREAD_CPUTIME_ID); }
+
+/* Looks for work: long, but where others need the processor.  The system counts the time of looking as if it
+ * were used, and gives the processor to the others when there is work. */
+static int look(unsigned opened, neighbours *of) {
+    if (seen(opened, crew.spins)) return 1;
+    if (crew.looks <= crew.spins) return 0;
+    const double now = waited();
+    if (now > of->waited + PUT_OFF) of->careful = SHORT;
+    else if (of->careful) of->careful--;
+    of->waited = now;
+    return of->careful ? 0 : seen(opened, crew.looks - crew.spins);
+}
+
 static void *helper(void *place) {
     sleeper *own = place;
+    neighbours of = {waited(), 0};
     if (own) atomic_store(&own->number, thread_number());
     for (;;) {
         const unsigned opened = atomic_load(&crew.opened);
         if (help_somebody()) continue;
-        int turn = 0;
-        while (turn < crew.spins && atomic_load_explicit(&crew.opened, memory_order_relaxed) == opened)
-            turn++, rest();
-        if (turn < crew.spins) continue;
+        if (look(opened, &of)) continue;
         /* A caller counts the job it opens, then looks who sleeps.  A helper does it the other way round. */
         keep_apart(0);
         if (own) atomic_store_explicit(&own->processor, sched_getcpu(), memory_order_relaxed);
         atomic_fetch_add(&crew.asleep, 1);
         sleep_while(&crew.opened, opened);
         atomic_fetch_sub(&crew.asleep, 1);
+        of.waited = waited();
         if (sched_getcpu() == atomic_load_explicit(&crew.caller_on, memory_order_relaxed)) keep_apart(0);
     }
     return NULL;
@@ -368,12 +409,28 @@ static int spins_wanted(void) {
     return policy && !strcasecmp(policy, "passive") ? 0 : policy && !strcasecmp(policy, "active") ? 1 << 20 : SPINS;
 }
 
+/* Processors rest for 1 to 50 nanoseconds, and longer if this thread is interrupted. */
+void cconv_look(long microseconds) {
+    double least = 1;
+    for (int trial = 0; trial < 3; trial++) {
+        const double begin = seconds(CLOCK_MONOTONIC);
+        for (int turn = 0; turn < TIMED; turn++) {
+            (void)atomic_load_explicit(&crew.opened, memory_order_relaxed);
+            rest();
+        }
+        const double took = seconds(CLOCK_MONOTONIC) - begin;
+        if (took < least) least = took;
+    }
+    const double wanted = 1e-6 * (double)microseconds * TIMED / (least > 1e-7 ? least : 1e-7);
+    crew.looks = wanted < INT_MAX ? (int)wanted : INT_MAX;
+}
+
 const cconv_crew *cconv_crew_of_process(void) {
     static const cconv_crew functions = {region, start, next};
     static const char *const placed[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"};
     for (size_t i = 0; i < sizeof placed / sizeof *placed; i++)
         if (getenv(placed[i])) return NULL;
-    crew.spins = spins_wanted();
+    crew.looks = crew.spins = spins_wanted();
     crew.processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
     pthread_atfork(NULL, NULL, begin_anew);
     return &functions;

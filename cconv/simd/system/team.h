@@ -28,11 +28,14 @@ typedef struct {
 
 /* The crew of this process; NULL if the user tells OpenMP which processors to use.  Defined in _kernels. */
 const cconv_crew *cconv_crew_of_process(void);
+/* Has helpers look for work about so long before they sleep.  Defined in _kernels. */
+void cconv_look(long microseconds);
 /* Lets a crew run the regions of this module.  Every module has it. */
 void cconv_join(const void *crew);
 #else
 #define CCONV_HAS_CREW 0
 static inline const void *cconv_crew_of_process(void) { return (const void *)0; }
+static inline void cconv_look(long microseconds) { (void)microseconds; }
 static inline void cconv_join(const void *crew) { (void)crew; }
 #endif
 #endif
