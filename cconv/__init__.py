@@ -26,7 +26,9 @@ from cconv._version import __version__  # noqa: E402
 from cconv.arguments.keras_names import refuse_name  # noqa: E402
 
 if TYPE_CHECKING:
+    from cconv.constraints import Constraint
     from cconv.estimators import CNNClassifier, CNNRegressor, Scratch2dCNNClassifier
+    from cconv.initializers import Initializer
     from cconv.layers import (
         ELU,
         Activation,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         GlobalAveragePooling2D,
         Input,
         KerasTensor,
+        Layer,
         LeakyReLU,
         MaxPooling,
         MaxPooling2D,
@@ -61,8 +64,12 @@ if TYPE_CHECKING:
         Softmax,
         ZeroPadding2D,
     )
+    from cconv.losses import Loss
+    from cconv.metrics import Metric
     from cconv.models import Model, Sequential, load_model
     from cconv.models.explaining import explain
+    from cconv.optimizers import Optimizer
+    from cconv.regularizers import Regularizer
     from cconv.reporting import report
     from cconv.threads import get_num_threads, set_num_threads
     from cconv.utils.config import show_config
@@ -73,6 +80,12 @@ _NAMES = {
     "models.explaining": ("explain",),
     "reporting": ("report",),
     "estimators": ("CNNClassifier", "CNNRegressor", "Scratch2dCNNClassifier"),
+    "constraints": ("Constraint",),
+    "initializers": ("Initializer",),
+    "losses": ("Loss",),
+    "metrics": ("Metric",),
+    "optimizers": ("Optimizer",),
+    "regularizers": ("Regularizer",),
     "layers": (
         "ELU",
         "Activation",
@@ -88,6 +101,7 @@ _NAMES = {
         "GlobalAveragePooling2D",
         "Input",
         "KerasTensor",
+        "Layer",
         "LeakyReLU",
         "MaxPooling",
         "MaxPooling2D",
@@ -141,6 +155,7 @@ __all__ = [
     "BatchNormalization",
     "CNNClassifier",
     "CNNRegressor",
+    "Constraint",
     "Conv2D",
     "CutMix",
     "Dense",
@@ -148,13 +163,18 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
+    "Initializer",
     "Input",
     "KerasTensor",
+    "Layer",
     "LeakyReLU",
+    "Loss",
     "MaxPooling",
     "MaxPooling2D",
+    "Metric",
     "MixUp",
     "Model",
+    "Optimizer",
     "PReLU",
     "RandomBrightness",
     "RandomContrast",
@@ -165,6 +185,7 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "Regularizer",
     "Rescaling",
     "Reshape",
     "Scratch2dCNNClassifier",

@@ -52,7 +52,9 @@ def test_every_kernel_is_on_its_page(path):
         r"|tunings?|tuning_said|processor_answers|race_multipliers"
     )
     for name in made:
-        if path.stem == "_control" or re.fullmatch(rf"{questions}|omp_max_threads|probe_threads|look_for_work", name):
+        if path.stem == "_control" or re.fullmatch(
+            rf"{questions}|omp_max_threads|probe_threads|look_for_work", name
+        ):
             continue
         assert any(f"{name}`" in row or f"{path.stem}.*" in row for row in rows), f"{path.stem}.{name}"
 

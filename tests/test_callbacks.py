@@ -188,6 +188,7 @@ def test_nan_never_improves(first, mode):
     assert plateau.best == 2.0
 
 
+@pytest.mark.filterwarnings("ignore:.* lacks metrics of your own")
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau, ModelCheckpoint])
 def test_a_figure_of_unknown_direction_needs_a_mode(kind, tmp_path):
     def f1(y_true, y_pred):

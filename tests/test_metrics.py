@@ -142,7 +142,8 @@ def test_what_is_compiled_is_saved(tmp_path):
     given = ["acc", "huber", metrics.AUC(10, name="area"), metrics.F1Score("micro"), Largest()]
     model = network("mse", 1, metrics=given, weighted_metrics=["mse"])
     model.evaluate(X, BITS, verbose=0)
-    model.save(tmp_path / "m.safetensors")
+    with pytest.warns(UserWarning, match="lacks metrics of your own: largest: compile again"):
+        model.save(tmp_path / "m.safetensors")
     twin = cconv.load_model(tmp_path / "m.safetensors")
     assert twin.metrics == model.metrics[:4]
     assert twin.weighted_metrics == model.weighted_metrics

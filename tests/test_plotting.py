@@ -265,7 +265,7 @@ def test_history_of_many_powers_of_ten_is_logarithmic(values, scale):
     ],
 )
 def test_predictions_are_never_all_sure(score, text):
-    p = [[min(score, 0) - 1, score]]
+    p = [[0 if 0 <= score <= 1 else score - 1, score]]
     (axes,) = plotting.predictions(np.zeros((1, 4, 4)), None, p).axes
     assert axes.get_xlabel() == f"1 ({text})"
 

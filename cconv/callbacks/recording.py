@@ -42,6 +42,8 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self._counted: dict[str, list[int]] = {}  # the epochs of each figure, of all trainings, from 1 on
+        self._epochs: int = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Reset the epoch numbers of an earlier `fit`; its figures are kept."""
@@ -50,16 +52,41 @@ class History(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Record the figures."""
         self.epoch.append(epoch)
+        self._epochs += 1
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._counted.setdefault(name, []).append(self._epochs)
 
     def get_state(self) -> dict[str, Any]:
         """Return the figures and their epochs."""
-        return {"history": self.history, "epoch": self.epoch}
+        counted = {"counted": self._counted, "epochs": self._epochs}
+        return {"history": self.history, "epoch": self.epoch, **counted}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the figures of earlier epochs."""
         self.history, self.epoch = state["history"], state["epoch"]
+        self._counted, self._epochs = state.get("counted", {}), state.get("epochs", len(self.epoch))
+
+
+def epochs_of(history: Any) -> dict[str, list[int]]:
+    """Return the epochs of each figure, from 1 on: `validation_freq` leaves some out.
+
+    Figures of a dict, of which nobody wrote down the epochs, are taken to be those of every second one, every
+    third one and so on, if there are fewer than of others.
+
+    Examples
+    --------
+    >>> epochs_of({"loss": [3.0, 2.0, 1.0, 0.5], "val_loss": [2.5, 1.0]})
+    {'loss': [1, 2, 3, 4], 'val_loss': [2, 4]}
+    """
+    figures = getattr(history, "history", history)
+    counted = getattr(history, "_counted", {})
+    most = max(map(len, figures.values()), default=0)
+    found = {}
+    for name, values in figures.items():
+        known, step = counted.get(name, []), most // max(len(values), 1)
+        found[name] = known if len(known) == len(values) else [step * n for n in range(1, len(values) + 1)]
+    return found
 
 
 class CSVLogger(Callback):
@@ -156,8 +183,25 @@ class LambdaCallback(Callback):
     0 0.5
     """
 
-    def __init__(self, **functions: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        on_epoch_begin: Callable[..., Any] | None = None,
+        on_epoch_end: Callable[..., Any] | None = None,
+        on_train_begin: Callable[..., Any] | None = None,
+        on_train_end: Callable[..., Any] | None = None,
+        on_train_batch_begin: Callable[..., Any] | None = None,
+        on_train_batch_end: Callable[..., Any] | None = None,
+        **functions: Callable[..., Any] | None,
+    ) -> None:
         super().__init__()
+        functions |= {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+        }
         for name, function in functions.items():
             if name not in EVENTS:
                 raise TypeError(f"LambdaCallback: expected some of {', '.join(EVENTS)}, got {name}")

@@ -1,7 +1,7 @@
 """What a model accepts: the checks of samples, targets and weights, once, before the first batch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -129,7 +129,7 @@ class Boundary:
 
     def read(self, x: Any) -> Any:
         """Return the user's samples as `samples` of arrays."""
-        return self.samples(read(self.where, self.inputs, x))
+        return self.samples(read(self.where, self.inputs, x, shapes=self.input_shapes))
 
     def samples(self, x: Any) -> Any:
         """Return x; ValueError if its shape is not the model's.
@@ -203,6 +203,7 @@ class Boundary:
         (exit,) = self.exits
         (y,) = self.outputs.parted(self.where, "y", y)
         (sample_weight,) = self.outputs.weights(self.where, "sample_weight", sample_weight)
+        y, sample_weight = _of_samples(y, n), _of_samples(sample_weight, n)
         targets = exit.targets(y, n)
         return Data(x, targets, exit.weights(targets, n, sample_weight, class_weight))
 
@@ -238,17 +239,39 @@ class Boundary:
         )
 
 
-def read(where: str, inputs: Structure, x: Any, may_be_empty: bool = False) -> Any:
-    """Return the user's samples as rows; a tuple of rows for several inputs."""
+def read(
+    where: str,
+    inputs: Structure,
+    x: Any,
+    may_be_empty: bool = False,
+    shapes: Sequence[tuple[int, ...]] | None = None,
+) -> Any:
+    """Return the user's samples as rows; a tuple of rows for several inputs.
+
+    `shapes` are those of a sample, if they are known: the only input may then be the one entry of a list.
+    """
     parts = inputs.parted(where, "x", x)
     if len(parts) == 1:
-        return rows_of(where, "x", parts[0], may_be_empty)
+        part = parts[0]
+        if shapes and _is_alone(part) and len(part[0].shape) == 1 + len(shapes[0]):
+            part = part[0]
+        return rows_of(where, "x", part, may_be_empty)
     return tuple(
         [
             rows_of(where, f"x[{name!r}]", part, may_be_empty)
             for name, part in zip(inputs.names, parts, strict=True)
         ]
     )
+
+
+def _is_alone(given: Any) -> bool:
+    """Whether an array is the one entry of a list, as Keras takes data for the only input or output."""
+    return isinstance(given, list | tuple) and len(given) == 1 and bool(getattr(given[0], "shape", ()))
+
+
+def _of_samples(given: Any, n: int) -> Any:
+    """Return targets or weights of n samples; if they are the one entry of a list, the entry."""
+    return given[0] if n > 1 and _is_alone(given) and given[0].shape[0] == n else given
 
 
 def _blocks_of(data: Data, batch_size: int) -> orders.Blocks:

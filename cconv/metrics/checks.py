@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from cconv.arguments.arrays import as_array
 
+MOST_CLASSES = 1 << 14  # where nobody says how many: a matrix of 2 GB
+
 
 def both(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and predictions as arrays of numbers, for the same samples (at least one)."""
@@ -40,12 +42,17 @@ def is_binary(pred: np.ndarray) -> bool:
     return pred.ndim == 1 or pred.shape[-1] == 1
 
 
-def class_numbers(where: str, classes: np.ndarray, count: int) -> np.ndarray:
-    """Return class numbers as int64; ValueError if one is not in ``[0, count)``."""
-    numbers = classes.astype(np.int64)
-    if (numbers != classes).any() or numbers.min() < 0 or numbers.max() >= count:
-        raise ValueError(f"{where}: y_true must hold class numbers in [0, {count})")
-    return numbers
+def class_numbers(where: str, classes: np.ndarray, count: int | None, name: str = "y_true") -> np.ndarray:
+    """Return class numbers as int64; ValueError if one is not in ``[0, count)``, or not whole or below 0."""
+    wrong = ~(
+        (classes >= 0)
+        & (classes < (MOST_CLASSES if count is None else count))
+        & (classes == np.floor(classes))
+    )
+    if wrong.any():
+        within = f"in [0, {MOST_CLASSES if count is None else count})"
+        raise ValueError(f"{where}: {name} must hold class numbers {within}, got {classes[wrong].flat[0]}")
+    return classes.astype(np.int64)
 
 
 def alike(where: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

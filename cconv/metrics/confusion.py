@@ -52,13 +52,15 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | No
     elif pred.ndim > 1:
         true = classes_of(where, true, pred)
         count = pred.shape[-1] if count is None else count
+        if np.isnan(pred).any():
+            raise ValueError(f"{where}: y_pred must hold scores that are numbers, got NaN")
         pred = pred.argmax(axis=-1)
     elif true.ndim > 1:
         true = true[:, 0] if true.shape[1] == 1 else true.argmax(axis=-1)
-    if count is None:
-        count = int(max(true.max(), pred.max(), 0)) + 1
-    count = positive_int(where, "num_classes", count)
-    true, pred = (class_numbers(where, a, count).reshape(-1) for a in (true, pred))
+    known = None if count is None else positive_int(where, "num_classes", count)
+    true = class_numbers(where, true, known).reshape(-1)
+    pred = class_numbers(where, pred, known, "y_pred").reshape(-1)
+    count = known or int(max(true.max(), pred.max(), 0)) + 1
     return np.bincount(true * count + pred, minlength=count * count).reshape(count, count)
 
 
@@ -117,7 +119,8 @@ class ConfusionMatrix(Counts):
         true, pred = both(self.name, y_true, y_pred)
         if pred.ndim > 1:
             true, pred = classes_of(self.name, true, pred), pred.argmax(axis=-1)
-        true, pred = (class_numbers(self.name, a, self.num_classes) for a in (true, pred))
+        true = class_numbers(self.name, true, self.num_classes)
+        pred = class_numbers(self.name, pred, self.num_classes, "y_pred")
         self._count(true.reshape(pred.shape), pred, sample_weight)
 
     @controlled

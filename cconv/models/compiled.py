@@ -153,6 +153,11 @@ def metrics_config(metrics: Sequence[known_metrics.Metric], places: Sequence[int
     ]
 
 
+def left_out(metrics: Sequence[known_metrics.Metric]) -> list[str]:
+    """Return the names of the user's own metrics, which no file keeps."""
+    return [metric.name for metric in metrics if not _described([metric])]
+
+
 def _described(metrics: Iterable[known_metrics.Metric]) -> list[Any]:
     """Return names or configurations from which metrics can be made again; the user's own are left out."""
     found: list[Any] = []

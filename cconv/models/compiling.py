@@ -12,7 +12,7 @@ from cconv.arguments.overrides import check_object
 from cconv.losses.joint import parts_of
 from cconv.metrics.meter import Meter, figure_names
 from cconv.metrics.outputs import OutputsMeter, Places, names_in_order
-from cconv.models.compiled import Outputs, loss_config, loss_of, metrics_config, metrics_of
+from cconv.models.compiled import Outputs, left_out, loss_config, loss_of, metrics_config, metrics_of
 from cconv.models.predicting import Predictor
 
 
@@ -158,6 +158,10 @@ class Compiler(Predictor):
             "steps": self.steps_done,
             "epochs": self.epochs_done,
         }
+
+    def _metrics_left_out(self) -> list[str]:
+        """Return the names of metrics that `_training_config` does not have."""
+        return [] if self.loss is None else left_out([*self.metrics, *self.weighted_metrics])
 
     def _compile_as(self, config: Mapping[str, Any]) -> None:
         """Compile with the arguments that `_training_config` returned."""

@@ -42,7 +42,7 @@ class Ends(NamedTuple):
             if set(given) != set(self.names):
                 raise ValueError(f"{expected}, got a dict of {', '.join(map(str, given))}")
             return tuple([given[name] for name in self.names])
-        if self.form == "one" and len(self.names) == 1:
+        if len(self.names) == 1 and (self.form == "one" or not isinstance(given, list | tuple)):
             return (given,)
         if not isinstance(given, list | tuple):
             raise TypeError(f"{expected}, got {type(given).__name__}")

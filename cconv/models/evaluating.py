@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from cconv.arguments.arrays import as_array
 from cconv.arguments.control import controlled
 from cconv.callbacks import Callback, CallbackList, format_logs
 from cconv.engine.replaying import RecordedPlan
@@ -75,9 +74,8 @@ class Evaluator(Compiler):
         """Return the loss and the metrics on one batch, in inference mode; see `evaluate`."""
         where = f"{self.kind}.test_on_batch"
         self._need_compiled(where)
-        samples = [as_array(where, "x", part) for part in self._ins.parted(where, "x", x)]
-        n = len(samples[0]) if samples[0].ndim else 1
-        given = samples[0] if len(samples) == 1 else samples
+        given = self._read(where, x)
+        n = len(given[0] if isinstance(given, tuple) else given)
         batch = self._source(where, Given(given, y, sample_weight), max(n, 1), None, EVALUATION)
         return self._told(self._evaluate(batch, CallbackList(None, self, {}, where)), return_dict)
 

@@ -101,7 +101,7 @@ class Feeder(Network):
 
     def _read(self, where: str, x: Any, may_be_empty: bool = False) -> Any:
         """Return x as rows; for several inputs a tuple of rows."""
-        return read(where, self._ins, x, may_be_empty)
+        return read(where, self._ins, x, may_be_empty, self._input_shapes if self.built else None)
 
     def _build_if_not(self, where: str, samples: Any) -> None:
         """Build the model, if it is not built, for samples of this shape."""

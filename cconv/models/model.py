@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -19,9 +20,11 @@ from cconv.models.doors import door
 from cconv.models.ends import Ends, ends_of
 from cconv.models.exporting import Exporting
 from cconv.models.flowing import in_order_of_calls
-from cconv.models.network import unused
+from cconv.models.network import Network, unused
 from cconv.models.tracing import graph_of
 from cconv.models.training import Trainer
+
+_given_to_models: set[str] = set()  # the names that graphs gave to models within them
 
 _STEP = (
     "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
@@ -202,16 +205,22 @@ class Model(Trainer, Exporting, Hooks):
         self._outputs_given = [values[value] for value in self._outputs]
 
     def _name_items(self) -> None:
-        """Make sure that every layer has a unique name."""
+        """Make sure that every layer has a unique name.
+
+        A model that nobody named may be in another graph too, so that it gets a name that no other has got.
+        """
         names: set[str] = set()
         for item in self._items:
             if item.name in names:
-                if item.named or (item.built and not isinstance(item, InputLayer)):
+                within = isinstance(item, Network)
+                if item.named or (item.built and not within and not isinstance(item, InputLayer)):
                     raise ValueError(
                         f"{self.kind}: every layer needs a name of its own, got {item.name!r} twice: "
                         "give it one by name= when you make it"
                     )
-                item.name = unused(item.name, names)
+                item.name = unused(item.name, names | _given_to_models if within else names)
+                if within:
+                    _given_to_models.add(item.name)
             names.add(item.name)
 
     @property
@@ -423,6 +432,8 @@ class Model(Trainer, Exporting, Hooks):
         A name that ends in ``.keras`` makes a file of Keras 3, one in ``.h5`` or ``.hdf5`` one of Keras 2:
         see `cconv.io.keras`.
 
+        Metrics of your own that are not registered are not kept: a warning names them.
+
         Raises
         ------
         ValueError
@@ -433,3 +444,9 @@ class Model(Trainer, Exporting, Hooks):
         """
         self._need_built("save")
         (door(path) or files).write_model(path, self)
+        if lost := self._metrics_left_out():
+            warnings.warn(
+                f"{self.kind}.save: the file lacks metrics of your own: {', '.join(lost)}: compile again "
+                "after load_model, or register their classes (cconv.utils.register_serializable)",
+                stacklevel=3,
+            )

@@ -23,6 +23,7 @@ SIGNED, UNSIGNED, PHOTO = "cconv.signed", "cconv.magnitude", "gray"
 DIGITS = 3  # of numbers written into pixels
 LARGEST_NUMBERED = 20  # pixels each way up to which numbers in them can be read
 POINTS = 72  # in an inch, the unit of font sizes
+BYTE = 255.0  # the largest
 SMALLEST_FONT, LARGEST_FONT = 5.5, 10.0
 
 
@@ -64,9 +65,22 @@ def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
         )
     if picture.dtype == np.uint8:
         return picture
-    low, high = float(picture.min()), float(picture.max())
+    finite = picture[np.isfinite(picture)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low >= 0 and high <= 1:
+        return picture
+    if low == high:  # of one colour: that of bytes as floats
+        return np.full_like(picture, min(max(low / BYTE, 0.0), 1.0))
     # Floats outside 0…1, such as bytes as floats or normalised images, are stretched to it.
-    return picture if low >= 0 and high <= 1 else (picture - low) / max(high - low, 1e-12)
+    return np.clip((picture - low) / (high - low), 0, 1)
+
+
+def natural(picture: np.ndarray) -> dict[str, Any]:
+    """Return the scale of a grey picture of one colour, else black: 0 to 1, or that of bytes."""
+    finite = picture[np.isfinite(picture)]
+    if not finite.size or finite.min() != finite.max():
+        return {}
+    return {"vmin": 0, "vmax": 1 if 0 <= finite[0] <= 1 and picture.dtype != np.uint8 else BYTE}
 
 
 def limits(pictures: Iterable[np.ndarray], signed: bool = False) -> tuple[float, float, bool]:
@@ -97,6 +111,8 @@ def show(
     """
     if style is None:
         style = {"cmap": PHOTO} if picture.ndim == 2 else {}
+        if picture.ndim == 2:
+            style |= natural(picture)
     image = axes.imshow(picture, **style)
     axes.set_xticks([])
     axes.set_yticks([])

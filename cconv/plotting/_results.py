@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from cconv import arguments, metrics
 from cconv.arguments.numbers import positive_int
 from cconv.callbacks import History
+from cconv.callbacks.recording import epochs_of
 from cconv.plotting._pictures import (
     BLUE,
     GREY,
@@ -26,6 +27,7 @@ from cconv.plotting._pictures import (
 
 VALIDATION = "val_"  # in front of the figures of validation data
 SETTINGS = ("learning_rate", "lr")  # what a history also has, and nobody measured
+MOST_CELLS = 40  # of a row of a table that has its numbers written
 DECADES = 100  # times the smallest, from which on the largest hides it on a linear axis
 
 
@@ -74,23 +76,30 @@ def history(h: History | Mapping[str, Sequence[float]] | Any) -> Any:
     rows = math.ceil(len(names) / columns)
     figure = parts.new(max(4.2 * columns, 4.6), 3.1 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
+    epochs = epochs_of(h if isinstance(h, History) else figures)
     for axes, name in zip(grid.flat, names, strict=False):
-        _draw_figures(parts, axes, name, figures)
+        _draw_figures(parts, axes, name, figures, epochs)
     for axes in grid.flat[len(names) :]:
         axes.axis("off")
     return figure
 
 
-def _draw_figures(parts: Any, axes: Any, name: str, figures: Mapping[str, Sequence[float]]) -> None:
+def _draw_figures(
+    parts: Any,
+    axes: Any,
+    name: str,
+    figures: Mapping[str, Sequence[float]],
+    epochs: Mapping[str, Sequence[int]],
+) -> None:
     """Draw what one figure was in training and validation, or what a setting was."""
     lines = [("training", name, BLUE, "o-"), ("validation", VALIDATION + name, ORANGE, "s--")]
     if name in SETTINGS:
         lines = [("", name, GREY, "o-")]
     lines = [line for line in lines if line[1] in figures]
-    n = max(len(figures[key]) for _, key, _, _ in lines)
+    n = max(epochs[key][-1] for _, key, _, _ in lines)
     for label, key, colour, style in lines:
-        epochs = np.arange(1, len(figures[key]) + 1)
-        axes.plot(epochs, figures[key], style, color=colour, label=label, markersize=4 if n <= 30 else 0)
+        few = len(figures[key]) <= 30
+        axes.plot(epochs[key], figures[key], style, color=colour, label=label, markersize=4 if few else 0)
     values = np.concatenate([np.asarray(figures[key], np.float64) for _, key, _, _ in lines])
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() > DECADES * values.min():
@@ -160,7 +169,8 @@ def predictions(
         )
     if given.ndim == 2 and given.shape[1] == 1:  # of one sigmoid: the probability of class 1
         given = np.concatenate([1 - given, given], axis=1)
-    best = given.argmax(axis=1) if given.ndim == 2 else given.astype(np.int64)
+    best = given.argmax(axis=1) if given.ndim == 2 else _whole(where, "p", given, " or (n, 1) probabilities")
+    shares = given.ndim == 2 and bool(((given >= 0) & (given <= 1)).all())
     true = None if y is None else _class_numbers(where, y, len(images))
     parts = matplotlib_parts(where)
     shown = min(positive_int(where, "count", count), len(images))
@@ -176,7 +186,8 @@ def predictions(
         show(parts, axes, picture)
         label = _name(where, best[number], classes)
         if given.ndim == 2:
-            label += f" ({percent(given[number, best[number]])})"
+            score = given[number, best[number]]
+            label += f" ({percent(score) if shares else signs(f'{score:.3g}')})"
         axes.set_xlabel(label)
         if true is not None and true[number] != best[number]:
             axes.set_xlabel(f"{label}\ntruth: {_name(where, true[number], classes)}", color=WRONG)
@@ -186,9 +197,7 @@ def predictions(
 
 
 def percent(share: float) -> str:
-    """Return a share in per cent, of which nearly all is not written as all; of other scores the number."""
-    if not 0 <= share <= 1:
-        return signs(f"{share:.3g}")
+    """Return a share in per cent, of which nearly all is not written as all."""
     return "> 99 %" if share >= 0.995 else f"{100 * share:.0f} %"
 
 
@@ -205,7 +214,16 @@ def _class_numbers(where: str, y: ArrayLike, n: int) -> np.ndarray:
         labels = labels[:, 0]
     if labels.shape != (n,):
         raise ValueError(f"{where}: y must have {n} rows, one an image, got the shape {labels.shape}")
-    return labels.astype(np.int64)
+    return _whole(where, "y", labels)
+
+
+def _whole(where: str, name: str, numbers: np.ndarray, other: str = "") -> np.ndarray:
+    """Return class numbers as int64; ValueError for what is none."""
+    wrong = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= 0))
+    if wrong.any():
+        got = numbers[wrong][0]
+        raise ValueError(f"{where}: {name} must be class numbers{other}, whole and at least 0, got {got}")
+    return numbers.astype(np.int64)
 
 
 def _name(where: str, number: Any, classes: Sequence[str] | None) -> str:
@@ -226,7 +244,8 @@ def confusion_matrix(
     """Show how often each class was predicted as each class.
 
     A row is a true class. Numbers are counts; the darker a square, the larger its share of the row.
-    Colours begin steeply, so that a mistake of one per cent is seen.
+    Colours begin steeply, so that a mistake of one per cent is seen. More than 40 classes have colours alone,
+    and not each of them its name.
 
     Parameters
     ----------
@@ -259,22 +278,25 @@ def confusion_matrix(
     names = [str(number) for number in range(n)] if classes is None else [str(name) for name in classes]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     longest = max(map(len, names))
-    size = max(0.46 * n, 1.6) + 0.08 * longest
+    many = n > MOST_CELLS
+    size = (9 if many else max(0.46 * n, 1.6)) + 0.08 * longest
     figure = parts.new(size + 0.9, size + 0.6)
     axes = figure.subplots()
     image = axes.imshow(share, cmap=UNSIGNED, norm=parts.PowerNorm(0.5, 0, 1))
     for (i, j), value in np.ndenumerate(counts):
-        if value:
+        if value and not many:
             colour = parts.ink_on(image.cmap(image.norm(share[i, j])))
             axes.text(j, i, f"{value}", ha="center", va="center", fontsize=8, color=colour)
     turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 2 else {}
-    axes.set_xticks(range(n), names, **turn)
-    axes.set_yticks(range(n), names)
+    shown = range(0, n, math.ceil(n / MOST_CELLS))
+    axes.set_xticks(shown, names[:: shown.step], **turn)
+    axes.set_yticks(shown, names[:: shown.step])
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set(visible=True, color=GREY)
-    cells(axes, counts.shape)
+    if not many:
+        cells(axes, counts.shape)
     axes.set_title(f"{np.trace(counts):,} of {counts.sum():,} right")
     return figure

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cconv.arguments.text import printable, short
+from cconv.callbacks.recording import epochs_of
 from cconv.losses.joint import parts_of
 from cconv.models import Model
 from cconv.models.files import stores
@@ -53,6 +54,11 @@ def figures_of(where: str, history: Any) -> dict[str, list[float | None]]:
             raise ValueError(f"{expected} the shape {numbers.shape} for {name!r}")
         found[printable(name)] = rounded(numbers, 6)
     return found
+
+
+def epochs_of_figures(history: Any) -> dict[str, list[int]]:
+    """Return the epochs of what `figures_of` returns."""
+    return {} if history is None else {printable(name): of for name, of in epochs_of(history).items()}
 
 
 def settings(model: Model, figures: Mapping[str, Sequence[Any]], command: str | None) -> list[Any]:

@@ -18,7 +18,7 @@ from cconv.arguments.text import short
 from cconv.files.atomic import destination, naming, replacing
 from cconv.reporting import graph, results, seeing
 from cconv.reporting.packing import block, numbers, picture, smaller
-from cconv.reporting.settings import figures_of, settings
+from cconv.reporting.settings import epochs_of_figures, figures_of, settings
 from cconv.reporting.subject import CLASSES, Output, Subject, subject
 
 MOST = 3_000_000  # maximum number of bytes of the file
@@ -103,9 +103,11 @@ def report(
     with naming(path):
         destination(path)
     about = subject(WHERE, model, x_test, y_test, classes)
-    figures = figures_of(WHERE, about.history if history is None else history)
+    trained = about.history if history is None else history
+    figures = figures_of(WHERE, trained)
     name = title if title is not None else f"{type(about.model).__name__} {about.model.name}"
-    text = _page(short(name), _contents(about, figures, short(name), images, command))
+    data = _contents(about, figures, short(name), images, command)
+    text = _page(short(name), data | {"epochs": epochs_of_figures(trained)})
     with naming(path), replacing(path) as file:
         file.write(text.encode())
     return Path(path)

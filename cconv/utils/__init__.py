@@ -125,8 +125,14 @@ def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> np.ndarray:
     array = as_array("normalize", "x", x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"normalize: x must hold real numbers, got dtype {array.dtype}")
-    norm = np.linalg.norm(array, order, axis, keepdims=True)
-    return array / np.where(norm == 0, 1, norm)
+    dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
+    wide = array.astype(np.float64)
+    # Powers are taken of numbers of at most 1, so that none is too large or too small.
+    largest = np.abs(wide).max(axis, keepdims=True, initial=0)
+    if order != 0:  # the number of those that are not 0
+        wide /= np.where((largest == 0) | np.isinf(largest), 1, largest)
+    norm = np.linalg.norm(wide, order, axis, keepdims=True)
+    return (wide / np.where(norm == 0, 1, norm)).astype(dtype)
 
 
 def plot_model(

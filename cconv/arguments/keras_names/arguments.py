@@ -102,7 +102,7 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     },
     "layers.*": {
         "activity_regularizer": Argument(instead="kernel_regularizer="),
-        "dtype": Argument(instead="dtype= of Sequential, which holds for all its layers"),
+        "dtype": Argument((None, "float32"), "dtype= of Sequential, which holds for all its layers"),
         "autocast": Argument((True, None)),
         "batch_size": Argument(instead="batch_size= of fit"),
         "batch_input_shape": Argument(instead="input_shape=, without the batch"),

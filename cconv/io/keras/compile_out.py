@@ -49,6 +49,9 @@ def _each(module: str, given: Any) -> Any:
     name = given["class_name"]
     if name in ("FittingAccuracy", "ExactAccuracy"):
         return "accuracy" if name == "FittingAccuracy" else serialized(module, "Accuracy", given["config"])
+    if module == "keras.metrics" and ">" in name:  # a registered class, which Keras looks up by that name
+        own = {"module": None, "class_name": name.rpartition(">")[2], "registered_name": name}
+        return own | {"config": given["config"]}
     return serialized(module, name, given["config"])
 
 

@@ -32,16 +32,16 @@ function frame(title, across, up, xTitle, yTitle) {
   return { chart, x, y };
 }
 
-// A chart of one quantity, for training and validation.
+// A chart of one quantity, for training and validation: values, and the epochs that they are of.
 function curve(name, lines) {
-  const all = Object.values(lines).flat().filter((n) => n !== null);
-  const long = Math.max(...Object.values(lines).map((line) => line.length));
+  const all = Object.values(lines).flatMap((line) => line.values).filter((n) => n !== null);
+  const long = Math.max(...Object.values(lines).map((line) => line.epochs.at(-1) ?? 0));
   const up = [Math.min(...all), Math.max(...all)];
   const spread = up[1] - up[0] || Math.abs(up[1]) || 1;
   const { chart, x, y } = frame(`${name} by epoch`, [1, Math.max(long, 2)], [up[0] - 0.05 * spread, up[1] + 0.05 * spread], "epoch", "");
   const labels = [];
   for (const [which, line] of Object.entries(lines)) {
-    const points = line.map((n, at) => (n === null ? null : [x(at + 1), y(n)]));
+    const points = line.values.map((n, at) => (n === null ? null : [x(line.epochs[at]), y(n)]));
     let path = "";
     points.forEach((p, at) => { if (p) path += `${points[at - 1] ? "L" : "M"}${p[0].toFixed(1)} ${p[1].toFixed(1)}`; });
     const last = points.filter(Boolean).at(-1);
@@ -57,7 +57,7 @@ function curve(name, lines) {
     chart.append(svg("text", { x: label.at[0] + 8, y: label.y, class: `label ${label.which}` }, label.which));
   });
   const rows = Array.from({ length: long }, (_, at) => el("tr", {}, el("th", { scope: "row" }, String(at + 1)),
-    ...Object.values(lines).map((line) => el("td", {}, at < line.length ? digits(line[at]) : ""))));
+    ...Object.values(lines).map((line) => el("td", {}, line.epochs.includes(at + 1) ? digits(line.values[line.epochs.indexOf(at + 1)]) : ""))));
   const head = el("tr", {}, el("th", { scope: "col" }, "epoch"), ...Object.keys(lines).map((which) => el("th", { scope: "col" }, which)));
   return el("figure", {}, el("figcaption", {}, name), chart,
     el("details", {}, el("summary", {}, "Numbers"), scrolling(`${name} by epoch`, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)))));
@@ -71,9 +71,10 @@ function scrolling(label, ...children) {
 function showLearning() {
   const names = Object.keys(DATA.history);
   const charts = names.filter((name) => !(name.startsWith("val_") && names.includes(name.slice(4)))).map((name) => {
-    const lines = { training: DATA.history[name] };
-    if (names.includes(`val_${name}`)) lines.validation = DATA.history[`val_${name}`];
-    return Object.values(lines).flat().some((n) => n !== null) ? curve(name, lines) : null;
+    const line = (of) => ({ values: DATA.history[of], epochs: DATA.epochs[of] });
+    const lines = { training: line(name) };
+    if (names.includes(`val_${name}`)) lines.validation = line(`val_${name}`);
+    return Object.values(lines).some((each) => each.values.some((n) => n !== null)) ? curve(name, lines) : null;
   });
   const drawn = charts.filter((chart) => chart !== null);
   put("curves", ...(drawn.length ? drawn : [el("p", { class: "soft" }, "No figures of epochs were given: report(…, history=model.fit(…)).")]));
