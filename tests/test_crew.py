@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cconv import _kernels
+from cconv import _kernels, functional, threads
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -140,3 +142,18 @@ def test_every_module_with_threads_joins():
     assert len(modules) > 20
     for path in modules:
         assert "\ncconv_join(crew_of_process())\n" in path.read_text(), path
+
+
+@needs_crew
+def test_how_long_a_helper_looks_for_work_changes_no_bit():
+    x, kernel = np.random.default_rng(0).random((2, 300, 300)).astype(np.float32)
+    wanted = functional.dense(x, kernel)
+    try:
+        for microseconds in (0, 1, 100, 2_000):
+            _kernels.look_for_work(microseconds)
+            for pause in (0, 50e-6, 5e-3):
+                for _ in range(20):
+                    np.testing.assert_array_equal(functional.dense(x, kernel), wanted)
+                    time.sleep(pause)
+    finally:
+        _kernels.look_for_work(0 if os.environ.get("OMP_WAIT_POLICY") else threads._LOOK)

@@ -115,9 +115,7 @@ def test_metrics_of_the_user_are_not_saved(tmp_path):
         "mae",
     ]
     for ending in ("", ".keras"):
-        with pytest.warns(
-            UserWarning, match="lacks metrics of your own: worst: compile again"
-        ):
+        with pytest.warns(UserWarning, match="lacks metrics of your own: worst: compile again"):
             model.save(tmp_path / f"m{ending}")
         assert [metric.name for metric in load_model(tmp_path / f"m{ending}").metrics] == ["mae"]
 

@@ -64,6 +64,12 @@ class ModelCheckpoint(Callback):
         super().__init__()
         self.filepath: str = os.fspath(filepath)
         check_ending("ModelCheckpoint: filepath", self.filepath, KERAS)
+        if self.filepath.endswith(".keras" if save_weights_only else ".weights.h5"):
+            whole = "weights alone" if save_weights_only else "the whole model"
+            raise ValueError(
+                f"ModelCheckpoint: filepath must not end so with save_weights_only={save_weights_only}, "
+                f"{whole}, got {self.filepath!r}"
+            )
         self.follow: Monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self.verbose = verbose
         self.save_best_only = save_best_only

@@ -97,6 +97,7 @@ class Stream:
         self._before: Any = None  # the object's own state before it gave what is ahead
         self._begun = False
         self._taken = 0  # number of the iterator's batches that have been yielded
+        self._at_end = False  # whether the object may first end the epoch at whose end its state was saved
 
     def number(self, position: int) -> int:
         """Return the position: the batches have no other number."""
@@ -128,7 +129,7 @@ class Stream:
 
     def _fetch(self) -> bool:
         """Fetch the next batch if none is waiting; False if there are no more."""
-        for _ in range(2):
+        for _ in range(3):
             if self._ahead:
                 return True
             begins = self._iterator is None
@@ -138,11 +139,12 @@ class Stream:
                 self._iterator, self._begun, self._taken = iter(self._x), True, 0
             self._before = copy.deepcopy(self._x.get_state()) if has_state(self._x) else None
             item = next(self._iterator, _END)
+            at_end, self._at_end = self._at_end, False
             if item is not _END:
                 self._ahead.append(item)
                 return True
             self._iterator = None
-            if begins:
+            if begins and not at_end:
                 return False
         return False
 
@@ -168,6 +170,7 @@ class Stream:
         if "state" in position:
             self._x.set_state(position["state"])
             self._begun = position.get("within", True)
+            self._at_end = not self._begun
             if self._begun:  # the rest of an epoch; otherwise the next one begins when it is asked for
                 self._iterator = iter(self._x)
             return
@@ -264,7 +267,10 @@ class Numbered:
         if not self._first:
             if self._count() == 0:
                 raise ValueError(f"{self._where}: {self._name} must give at least one batch, got none")
+            state = copy.deepcopy(self._x.get_state()) if has_state(self._x) else None
             self._first.append(_own(self._asked_for(0)))
+            if state is not None:  # which is saved before this batch is used: it is made again
+                self._x.set_state(state)
         return self._first[0]
 
     def more(self) -> bool:
@@ -280,7 +286,8 @@ class Numbered:
     def position(self) -> dict[str, Any]:
         """Return the epoch whose order the pass has, its number of batches so far, and the object's state."""
         state = self._x.get_state() if has_state(self._x) else None
-        return {"pass": self._pass, "place": self._place if self._left is not None else 0, "state": state}
+        place = self._place if self._left is not None else 0
+        return {"pass": self._pass, "place": place, "size": self._size, "state": state}
 
     def take_up(self, position: dict[str, Any], seed: int, shuffle: bool) -> None:
         """Restore a `position`."""
@@ -295,13 +302,15 @@ class Numbered:
             )
         self._pass, self._left = position["pass"], None
         if position["place"]:
-            order = self.order(seed, self._pass) if shuffle and self._pass is not None else None
-            self._begin(order)
+            size, order = position.get("size", self._count()), None
+            if shuffle and self._pass is not None and size is not None:
+                self._asked, order = self._pass, epoch_order(seed, self._pass, size)
+            self._begin(order, size)
             self._place = sum(1 for _ in itertools.islice(self._left or (), position["place"]))
 
-    def _begin(self, order: Any) -> None:
-        """Begin a pass."""
-        self._size = self._count()
+    def _begin(self, order: Any, size: int | None) -> None:
+        """Begin a pass of so many batches."""
+        self._size = size
         numbers = itertools.count() if self._size is None else range(self._size)
         self._left, self._place = iter(numbers if order is None else order.tolist()), 0
 
@@ -310,7 +319,7 @@ class Numbered:
         if not (first and has_state(self._x)):
             self._tell("on_epoch_begin")
         if self._left is None or self._limit is None or self._again:
-            self._begin(order)
+            self._begin(order, self._count())
             self._pass = self._asked
         assert self._left is not None
         wanted = list(itertools.islice(self._left, self.steps))
@@ -337,7 +346,7 @@ class Numbered:
 
     def _make(self, number: int) -> Any:
         """Return batch `number`; batch 0, if `first` has made it already, is not made twice."""
-        if number == 0 and self._first:
+        if number == 0 and self._first and not has_state(self._x):
             return self._first.pop()
         return self._asked_for(number)
 

@@ -107,7 +107,13 @@ class Stored:
     def _read(self, asked: Any, count: int, start: int, stop: int) -> np.ndarray:
         """Return what the reader has for `asked`, so many of the samples from `start` to `stop`."""
         with self._lock:
-            read = as_array(self._where, self._name, self._given[asked])
+            try:
+                found = self._given[asked]
+            except StopIteration as error:  # it would end the epoch, as if there were no more samples
+                raise RuntimeError(
+                    f"{self._where}: {self._name} raised StopIteration for samples {start} to {stop}"
+                ) from error
+            read = as_array(self._where, self._name, found)
         expected = (count, *self.shape[1:])
         if read.shape != expected or read.dtype != self.dtype:
             of = "" if count == stop - start else f"{count} of "

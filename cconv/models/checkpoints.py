@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from cconv import schedules
 from cconv._version import __version__
-from cconv.callbacks import BackupAndRestore, CallbackList
+from cconv.arguments import config_of
+from cconv.callbacks import BackupAndRestore, Callback, CallbackList
 from cconv.callbacks.backup import checkpoints
 from cconv.files import safetensors
 from cconv.files.atomic import naming
@@ -62,6 +64,9 @@ class Progress:
         self.epoch, self.step, self.ended = epoch, 0, False
         self.validation: Source | None = None
         self._validation_begins: Any = None
+        # By what data are known that number their batches as these do. The number may change on the way.
+        shuffled = source.mixing if shuffle else False
+        self.data = {"samples": source.n, "steps": source.steps, "shuffle": shuffled}
         self.meter: Meter | None = None
         self.logs: dict[str, float] = {}
 
@@ -90,11 +95,6 @@ class Progress:
             self.validation.take_up(places["validation"], seed, False)
             self._validation_begins = places["validation"]
 
-    def data(self) -> dict[str, Any]:
-        """Return by what data are known that number their batches as these do."""
-        shuffled = self.source.mixing if self.shuffle else False
-        return {"samples": self.source.n, "steps": self.source.steps, "shuffle": shuffled}
-
     def states(self) -> Iterator[tuple[str, int, Any]]:
         """Yield the callbacks that may have a state: class name, number within the class, callback."""
         seen: dict[str, int] = {}
@@ -106,6 +106,12 @@ class Progress:
 
 
 # --- writing ----------------------------------------------------------------------------------
+
+
+def _schedule_of(optimizer: Any) -> dict[str, Any] | None:
+    """Return the configuration of an optimizer's schedule; None for a number, or one of the user's own."""
+    rate = optimizer._learning_rate
+    return config_of(rate) if type(rate).__module__ == schedules.__name__ else None
 
 
 def write(path: Path, model: Any, progress: Progress) -> None:
@@ -131,10 +137,11 @@ def write(path: Path, model: Any, progress: Progress) -> None:
                 "optimizer": type(optimizer).__name__,
                 "recipe": progress.recipe,
                 "rate": rate,
+                "schedule": _schedule_of(optimizer),
                 "swapped": optimizer._swapped,
                 "trainable": [model.trainable, [bool(layer.trainable) for _, layer in model._named]],
                 "shards": progress.shards,
-                "data": progress.data(),
+                "data": progress.data,
                 "places": taken.apart(progress.places(), "places of the data"),
                 "logs": taken.apart(progress.logs, "logs"),
                 "meter": None
@@ -220,8 +227,7 @@ class Checkpoint:
             place[...] = self._arrays[name]
         model.optimizer.set_state({name.removeprefix(OPTIMIZER): self._arrays[name] for name in resumed})
         model.optimizer._swapped = bool(found["swapped"])
-        if found["rate"] is not None and not callable(model.optimizer._learning_rate):
-            model.optimizer.learning_rate = found["rate"]
+        self._set_rate(model.optimizer)
         self._let_learn(model)
         model.steps_done, model.epochs_done = int(found["steps"]), int(found["epochs"])
         model.stop_training = bool(found["stop"])
@@ -234,16 +240,24 @@ class Checkpoint:
 
     def _tell_callbacks(self, progress: Progress, states: Mapping[str, Any]) -> None:
         for kind, number, callback in progress.states():
-            state = states.get(f"{kind}/{number}")
-            if not state:
+            place = f"{kind}/{number}"
+            if place not in states or type(callback).get_state is Callback.get_state:
                 continue
             try:
-                callback.set_state(state)
+                callback.set_state(states[place])
             except Exception as error:
                 raise ValueError(
                     f"{self.path}: {kind}.set_state does not take what {kind}.get_state gave the checkpoint: "
                     f"{type(error).__name__}: {short(error)}"
                 ) from error
+
+    def _set_rate(self, optimizer: Any) -> None:
+        """Set the learning rate, a number or a schedule, which a callback may have changed."""
+        rate, schedule = self._found["rate"], self._found.get("schedule")
+        if rate is not None:
+            optimizer.learning_rate = rate
+        elif schedule is not None and schedule != _schedule_of(optimizer):
+            optimizer.learning_rate = schedules.get(schedule, str(self.path), "learning_rate")
 
     def _let_learn(self, model: Any) -> None:
         """Set `trainable` of the model and its layers as it was at the checkpoint."""
@@ -313,7 +327,7 @@ class Checkpoint:
 
     def _check_data(self, progress: Progress) -> None:
         """Refuse data whose batches are not numbered as at the checkpoint."""
-        then, now = self._found["data"], progress.data()
+        then, now = self._found["data"], progress.data
         if then != now:
             raise ValueError(
                 f"{self.path}: the data must be those of the checkpoint, {_told(then)}, got {_told(now)}: "

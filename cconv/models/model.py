@@ -24,8 +24,6 @@ from cconv.models.network import Network, unused
 from cconv.models.tracing import graph_of
 from cconv.models.training import Trainer
 
-_given_to_models: set[str] = set()  # the names that graphs gave to models within them
-
 _STEP = (
     "a step is computed by the layers and the compiled loss, metrics and optimizer; write a Layer or a Loss "
     "of your own, or a loop around train_on_batch"
@@ -207,21 +205,24 @@ class Model(Trainer, Exporting, Hooks):
     def _name_items(self) -> None:
         """Make sure that every layer has a unique name.
 
-        A model that nobody named may be in another graph too, so that it gets a name that no other has got.
+        A model within that nobody named gets another name, unless it is in another graph too.
         """
         names: set[str] = set()
+        models = [item for item in self._items if isinstance(item, Network) and not item.named]
+        free = [item for item in models if not item._within]
+        held = {item.name for item in models if item._within}
         for item in self._items:
-            if item.name in names:
-                within = isinstance(item, Network)
-                if item.named or (item.built and not within and not isinstance(item, InputLayer)):
+            may_change = any(item is each for each in free)
+            if item.name in names or (may_change and item.name in held):
+                if item.named or (item.built and not may_change and not isinstance(item, InputLayer)):
                     raise ValueError(
                         f"{self.kind}: every layer needs a name of its own, got {item.name!r} twice: "
                         "give it one by name= when you make it"
                     )
-                item.name = unused(item.name, names | _given_to_models if within else names)
-                if within:
-                    _given_to_models.add(item.name)
+                item.name = unused(item.name, names | held)
             names.add(item.name)
+        for item in free:
+            item._within = True
 
     @property
     def inputs(self) -> list[KerasTensor]:

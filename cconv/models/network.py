@@ -63,6 +63,7 @@ class Network(Listed):
         self.dtype = self.dtype.newbyteorder("=")
         self.name: str = name or self.default_name
         self.named: bool = bool(name)
+        self._within: bool = False  # whether it is a layer of a graph
         self.seed: int = new_seed() if seed is None else check_seed(self.kind, seed)
         self._trainable = arguments.flag(self.kind, "trainable", trainable)
         self._data_format = data_format

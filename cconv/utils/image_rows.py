@@ -429,7 +429,8 @@ def paths_of(where: str, name: str, given: Any) -> list[str]:
         paths.append(os.fsdecode(path))
     if not paths:
         raise ValueError(f"{where}: {name} must have at least one path, got none")
-    if len(set(paths)) < len(paths):
-        twice = next(path for number, path in enumerate(paths) if path in paths[:number])
+    real = [os.path.realpath(path) for path in paths]
+    if len(set(real)) < len(real):
+        twice = next(path for number, path in enumerate(paths) if real[number] in real[:number])
         raise ValueError(f"{where}: {name} must name each file once, got {twice!r} twice")
     return paths

@@ -87,6 +87,7 @@ int main(int count, char **given) {
     regions = atoi(given[2]);
     CHECK(callers <= 64);
     cconv_join(cconv_crew_of_process());
+    cconv_look(seed % 2 * 100);
     for (int turn = 0; turn < 2; turn++) {
         for (int i = 0; i < callers; i++)
             CHECK(!pthread_create(&threads[i], NULL, call, (void *)(uintptr_t)(seed * 1000 + turn * 100 + i + 1)));
