@@ -113,3 +113,11 @@ def test_one_nan_is_one_pixel():
     shown = np.ma.filled(np.ma.asarray(axes.get_images()[0].get_array(), float), np.nan)
     assert np.isnan(shown).sum() <= 4
     assert np.isfinite(shown).sum() >= 44
+
+
+def test_long_names_stay_below_their_picture():
+    names = ["Очень длинное название", "a long English name of a class", "c"]
+    axes = plotting.predictions(IMAGES, [0, 0, 2], np.eye(3), classes=names).axes
+    lines = [line for each in axes for line in each.get_xlabel().splitlines()]
+    assert max(map(len, lines)) <= 20
+    assert axes[1].get_xlabel().replace("\n", " ").endswith("truth: Очень длинное название")

@@ -27,7 +27,9 @@ def test_one_hot():
     [
         (([0, 3], 3), ValueError, r"x must lie in \[0, 3\), got 0 … 3"),
         (([-1, 0],), ValueError, r"x must lie in \[0, 1\), got -1 … 0"),
-        (([0.5],), TypeError, "x must hold whole numbers, got dtype float64"),
+        (([0.5],), TypeError, "x must hold whole numbers, got 0.5"),
+        (([1, 1e30],), TypeError, r"x must hold whole numbers, got 1e\+30"),
+        (([-1],), ValueError, r"x must lie in \[0, 1\), got -1"),
         ((["a"],), TypeError, "x must hold whole numbers"),
         (([np.nan],), TypeError, "x must hold whole numbers"),
         (([],), ValueError, "num_classes must be given"),

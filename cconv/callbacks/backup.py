@@ -30,10 +30,10 @@ class BackupAndRestore(Callback):
     """Saves the state of a training, and continues from it (arguments as in Keras; the last is cconv's).
 
     With this callback `fit` begins at the last complete checkpoint in the folder, if there is one: it
-    restores weights, optimizer, epoch and step, everything random, the states of all callbacks, the history
-    and the sums of the epoch's figures. The final weights are bit for bit those of an uninterrupted training,
-    on any number of threads. Everything else (data, model, `compile` and callbacks) must be the same; a
-    model's seed is taken from the checkpoint.
+    restores weights, optimizer, epoch and step, the draws of layers and of shuffling, the states of all
+    callbacks, the history and the sums of the epoch's figures. The final weights are bit for bit those of an
+    uninterrupted training, on any number of threads. Everything else (data, model, `compile` and callbacks)
+    must be the same; a model's seed is taken from the checkpoint.
 
     A checkpoint is written to another file, which is renamed when it is on the disk; the last two are kept.
     Ctrl-C waits for the end of the step and a checkpoint, and then raises KeyboardInterrupt; a second Ctrl-C
@@ -41,7 +41,8 @@ class BackupAndRestore(Callback):
     ones are intact.
 
     This callback is called after all others, wherever it is in the list. Your own callbacks save their state
-    with `get_state` and `set_state`; so do data that are not arrays (see docs/data.md).
+    with `get_state` and `set_state`; so do data that are not arrays (see docs/data.md). What other objects of
+    your own keep in attributes is not saved, nor are NumPy's and Python's own random generators.
 
     Parameters
     ----------

@@ -33,6 +33,8 @@ def load(data: str, size: int | None = None) -> Data:
         If they cannot be read, or have invalid shapes, dtypes or labels.
     """
     classes = None
+    if size is not None and not Path(data).is_dir():
+        raise ValueError(f"--size is for the pictures of a folder, got --data {data}")
     if data == "mnist":
         train, test = mnist.load_data()
     elif data == "mnist-small":
@@ -93,6 +95,8 @@ def _with_channels(where: str, split: str, x: np.ndarray, y: np.ndarray) -> Spli
     if x.ndim not in (3, 4) or not x.size:
         raise ValueError(f"{where}: x_{split} must have the shape (n, h, w) or (n, h, w, c), got {x.shape}")
     _check_lengths(where, split, x, y)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise ValueError(f"{where}: x_{split} must hold finite numbers, got {x[~np.isfinite(x)][0]}")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (len(x),):

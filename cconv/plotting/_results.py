@@ -1,6 +1,7 @@
 """Pictures of a model's training and predictions."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from cconv.plotting._pictures import (
 
 VALIDATION = "val_"  # in front of the figures of validation data
 SETTINGS = ("learning_rate", "lr")  # what a history also has, and nobody measured
+CAPTION = 20  # characters of a line below a picture
 MOST_CELLS = 40  # of a row of a table that has its numbers written
 DECADES = 100  # times the smallest, from which on the largest hides it on a linear axis
 
@@ -188,9 +190,11 @@ def predictions(
         if given.ndim == 2:
             score = given[number, best[number]]
             label += f" ({percent(score) if shares else signs(f'{score:.3g}')})"
+        label = textwrap.fill(label, CAPTION)
         axes.set_xlabel(label)
         if true is not None and true[number] != best[number]:
-            axes.set_xlabel(f"{label}\ntruth: {_name(where, true[number], classes)}", color=WRONG)
+            truth = textwrap.fill(f"truth: {_name(where, true[number], classes)}", CAPTION)
+            axes.set_xlabel(f"{label}\n{truth}", color=WRONG)
             for spine in axes.spines.values():
                 spine.set(color=WRONG, linewidth=2.5)
     return figure

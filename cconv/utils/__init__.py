@@ -81,7 +81,10 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
     """
     where = "to_categorical"
     labels = as_array(where, "x", x)
-    if labels.dtype.kind == "f" and np.all(np.isfinite(labels)) and np.all(labels == np.floor(labels)):
+    if labels.dtype.kind == "f":
+        wrong = ~(np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < 2**63))
+        if wrong.any():
+            raise TypeError(f"{where}: x must hold whole numbers, got {labels[wrong].flat[0]}")
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
         raise TypeError(f"{where}: x must hold whole numbers, got dtype {labels.dtype}")
@@ -90,7 +93,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None, dtype: DTypeLik
     if num_classes is None:
         if labels.size == 0:
             raise ValueError(f"{where}: num_classes must be given when x is empty")
-        num_classes = int(labels.max()) + 1
+        num_classes = max(int(labels.max()) + 1, 1)
     num_classes = positive_int(where, "num_classes", num_classes)
     if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
         raise ValueError(f"{where}: x must lie in [0, {num_classes}), got {labels.min()} … {labels.max()}")

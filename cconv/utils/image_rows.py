@@ -332,7 +332,8 @@ class FolderImages(StoredImages):
     """Images in folders, one a class, as rows that `fit`, `evaluate` and `predict` take; needs Pillow.
 
     What `image_dataset_from_directory` gives in batches of float32, as Keras does, is here rows of bytes:
-    they are shuffled, split, weighted and read ahead as rows of an array are.
+    they are shuffled, split, weighted and read ahead as rows of an array are. Photographs that a camera
+    turned (Exif) are upright; `load_img` leaves them as they are.
 
     Parameters
     ----------

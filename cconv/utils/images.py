@@ -57,6 +57,9 @@ def load_img(
 ) -> Any:
     """Read an image file; needs Pillow.
 
+    As in Keras, the picture is as the file has it: one that a camera turned (Exif) lies on its side. What
+    reads folders and archives (`image_dataset_from_directory`, `FolderImages`, …) turns it upright.
+
     Parameters
     ----------
     path : path or file
