@@ -44,6 +44,7 @@ class Network(Listed):
     kind = "Model"  # the beginning of error messages
     default_name = "functional"
     _merges = False
+    _within = False  # whether it is a layer of a graph
 
     def __init__(
         self, name: str | None, seed: int | None, dtype: DTypeLike, data_format: str | None, trainable: bool
@@ -63,7 +64,6 @@ class Network(Listed):
         self.dtype = self.dtype.newbyteorder("=")
         self.name: str = name or self.default_name
         self.named: bool = bool(name)
-        self._within: bool = False  # whether it is a layer of a graph
         self.seed: int = new_seed() if seed is None else check_seed(self.kind, seed)
         self._trainable = arguments.flag(self.kind, "trainable", trainable)
         self._data_format = data_format
