@@ -152,12 +152,13 @@ def level_of(name):
 
     Where loops are over tasks alone, and what takes time is the C of `simd/` in _kernels, it is for size, a
     third less, at the same speed; a module with loops of its own was five times as slow. So are Cython's
-    memoryviews, a quarter less.
+    memoryviews, a quarter less. Tables to jump by, which files compress badly, are a thirtieth of both.
     """
+    small = ["-Os", "-fno-jump-tables"]
     if name == SHARED:
-        return ["-Os"]
+        return small
     hands_out = name.startswith("cconv.kernels.") and name.rpartition(".")[2] not in OWN_LOOPS
-    return ["-Os"] if hands_out else []
+    return small if hands_out else []
 
 
 def flags_of_loops(compiler):

@@ -11,6 +11,7 @@ always spin, and took four times the processor, and many times as long.
 
 import ctypes
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -45,8 +46,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Modules whose tests take up to some minutes each come first, the longest before the others, so that no
-# worker is left alone with one of them: what one compiler does takes one processor.
+# worker is left alone with one of them: what one compiler does takes one processor. With worksteal each
+# worker begins with an equal run of all tests, and each run with a share of the long ones.
 LONG = ["test_portability", "test_packaging", "test_instruction_sets", "test_guard_pages", "test_control"]
+COMPILING = {"test_portability", "test_packaging"}  # which wait for the same compiler
 PLACES = {name: place for place, name in enumerate(LONG)}
 
 
@@ -57,8 +60,27 @@ def pytest_xdist_auto_num_workers():
     return (len(affinity(0)) if affinity else os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: PLACES.get(item.path.stem, len(LONG)))
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    items[:] = dealt(items, workers)
+
+
+def dealt(items, workers):
+    """Return the tests in as many runs of equal length as there are workers, the long ones dealt out."""
+    heads = [[] for _ in range(workers)]
+    long = [item for item in items if item.path.stem in PLACES]
+    alike = [item for item in long if item.path.stem in COMPILING]
+    heads[0] += alike
+    for number, item in enumerate(item for item in long if item not in alike):
+        heads[(number + 1) % workers].append(item)
+    others = iter(items[len(long) :])
+    runs, left = [], len(items)
+    for number, head in enumerate(heads):
+        size = left // (workers - number)
+        runs += [*head, *itertools.islice(others, max(size - len(head), 0))]
+        left -= size
+    return [*runs, *others]
 
 
 # What these are about is the way of a file to the disk.
