@@ -14,6 +14,12 @@ from cconv.reporting.settings import epochs_of_figures
 IMAGES = np.random.default_rng(0).random((3, 8, 8))
 
 
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
 def trained(frequency, epochs=10):
     model = Sequential([Dense(1, input_shape=(4,))], seed=0)
     model.compile("sgd", "mse")
