@@ -39,6 +39,39 @@ def test_data_of_the_only_input_and_output_may_be_in_a_list(make):
     assert other.test_on_batch([X], [Y]) == one.test_on_batch(X, Y)
 
 
+def test_the_first_call_of_a_model_that_is_not_built_takes_a_list_too():
+    for ask in ("fit", "predict"):
+        one, other = (keras.Sequential([layers.Dense(1)], seed=0) for _ in range(2))
+        for model, x, y in ((one, X, Y), (other, [X], [Y])):
+            model.compile("sgd", "mse")
+            model.fit(x, y, verbose=0) if ask == "fit" else model.predict(x, verbose=0)
+            more = np.repeat(X, 3, axis=0)
+            model.fit(more if x is X else [more], np.repeat(Y, 3, axis=0), verbose=0)
+        np.testing.assert_array_equal(other.predict([X[::2]]), one.predict(X[::2]))
+
+
+def test_batches_of_a_generator_may_be_lists_of_one_array():
+    def batches(wrap):
+        for x, y in ((X, Y), (X[:3], Y[:3])):
+            yield wrap(x), wrap(y)
+
+    models = [graph(), graph()]
+    for model, wrap in zip(models, (lambda array: array, lambda array: [array]), strict=True):
+        model.compile("sgd", "mse")
+        model.fit(batches(wrap), verbose=0)
+    np.testing.assert_array_equal(models[0].predict(X), models[1].predict(X))
+
+
+def test_models_in_a_row_that_nobody_named():
+    members = [keras.Sequential([layers.Dense(4, input_shape=(4,))], seed=seed) for seed in range(3)]
+    model = keras.Sequential(members)
+    assert len({layer.name for layer in model.layers}) == 3
+    wanted = X
+    for member in members:
+        wanted = member.predict(wanted, verbose=0)
+    np.testing.assert_allclose(model.predict(X, verbose=0), wanted, rtol=1e-5)
+
+
 def test_a_list_of_one_sample_is_one_sample():
     model = graph()
     np.testing.assert_array_equal(model.predict([X[0]], verbose=0), model.predict(X[:1], verbose=0))

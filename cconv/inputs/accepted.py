@@ -248,13 +248,15 @@ def read(
 ) -> Any:
     """Return the user's samples as rows; a tuple of rows for several inputs.
 
-    `shapes` are those of a sample, if they are known: the only input may then be the one entry of a list.
+    The only input may be the one entry of a list. If the `shapes` of a sample are known, an entry of such a
+    shape is the only sample.
     """
     parts = inputs.parted(where, "x", x)
     if len(parts) == 1:
         part = parts[0]
-        if shapes and _is_alone(part) and len(part[0].shape) == 1 + len(shapes[0]):
-            part = part[0]
+        if _is_alone(part):
+            axes = len(part[0].shape)
+            part = part[0] if (axes == 1 + len(shapes[0]) if shapes else axes > 1) else part
         return rows_of(where, "x", part, may_be_empty)
     return tuple(
         [

@@ -65,12 +65,13 @@ def as_picture(where: str, name: str, array: ArrayLike) -> np.ndarray:
         )
     if picture.dtype == np.uint8:
         return picture
+    picture = picture.astype(np.float64)
     finite = picture[np.isfinite(picture)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if low >= 0 and high <= 1:
         return picture
     if low == high:  # of one colour: that of bytes as floats
-        return np.full_like(picture, min(max(low / BYTE, 0.0), 1.0))
+        return np.where(np.isfinite(picture), min(max(low / BYTE, 0.0), 1.0), np.nan)
     # Floats outside 0…1, such as bytes as floats or normalised images, are stretched to it.
     return np.clip((picture - low) / (high - low), 0, 1)
 

@@ -28,7 +28,8 @@ from cconv.plotting._pictures import (
 
 VALIDATION = "val_"  # in front of the figures of validation data
 SETTINGS = ("learning_rate", "lr")  # what a history also has, and nobody measured
-CAPTION = 20  # characters of a line below a picture
+UNBROKEN = "\N{NO-BREAK SPACE}"
+CAPTION = 16  # characters of a line below a picture
 MOST_CELLS = 40  # of a row of a table that has its numbers written
 DECADES = 100  # times the smallest, from which on the largest hides it on a linear axis
 
@@ -190,14 +191,21 @@ def predictions(
         if given.ndim == 2:
             score = given[number, best[number]]
             label += f" ({percent(score) if shares else signs(f'{score:.3g}')})"
-        label = textwrap.fill(label, CAPTION)
-        axes.set_xlabel(label)
-        if true is not None and true[number] != best[number]:
-            truth = textwrap.fill(f"truth: {_name(where, true[number], classes)}", CAPTION)
-            axes.set_xlabel(f"{label}\n{truth}", color=WRONG)
-            for spine in axes.spines.values():
-                spine.set(color=WRONG, linewidth=2.5)
+        truth = best[number] if true is None else true[number]
+        right = truth == best[number]
+        _caption(axes, label, None if right else f"truth: {_name(where, truth, classes)}")
     return figure
+
+
+def _caption(axes: Any, label: str, truth: str | None) -> None:
+    """Write below a picture what it is taken for, and what it is if that is something else."""
+    given = [line.replace(" %", f"{UNBROKEN}%") for line in (label, truth) if line is not None]
+    lines = [textwrap.fill(line, CAPTION).replace(UNBROKEN, " ") for line in given]
+    axes.set_xlabel("\n".join(lines))
+    if truth is not None:
+        axes.xaxis.label.set_color(WRONG)
+        for spine in axes.spines.values():
+            spine.set(color=WRONG, linewidth=2.5)
 
 
 def percent(share: float) -> str:
