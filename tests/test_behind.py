@@ -320,6 +320,51 @@ def test_which_zeros_are_fused():
     assert PaddedStep not in kinds(ZeroPadding2D(1), MaxPooling2D(3, 2))
 
 
+BORDERS = st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(deadline=None, max_examples=40)
+@given(
+    border=BORDERS,
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    how=st.sampled_from([{}, {"strides": 2}, {"strides": 3}, {"dilation_rate": 2}, {"depth_multiplier": 2}]),
+    own=st.sampled_from(["valid", "same", 1]),
+    before=st.sampled_from([None, "relu", "tanh"]),
+    behind=st.sampled_from([None, "relu", "normalized"]),
+    size=st.tuples(st.integers(6, 24), st.integers(6, 24)),
+    channels=st.sampled_from([1, 8, 19]),
+    samples=st.lists(st.sampled_from([1, 2, 5]), min_size=3, max_size=5),
+)
+def test_zeros_in_training(dtype, border, kernel, how, own, before, behind, size, channels, samples):
+    def weights(fuse):
+        layer = DepthwiseConv2D(kernel, padding=own, activation="relu" if behind == "relu" else None, **how)
+        row = [Conv2D(channels, 1, activation=before), ZeroPadding2D(border), layer]
+        row += [BatchNormalization(), ReLU(6.0)] if behind == "normalized" else [Activation("tanh")]
+        model = Sequential([*row, GlobalAveragePooling2D(), Dense(3, "softmax")], seed=5, dtype=dtype)
+        model.build((*size, 4))
+        model.fuse = fuse
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        for x, y in batches:
+            model.train_on_batch(x, y)
+        return np.concatenate([array.ravel() for array in model.get_weights()])
+
+    rng = np.random.default_rng(3)
+    batches = [(rng.normal(size=(n, *size, 4)).astype(dtype), rng.integers(0, 3, n)) for n in samples * 2]
+    assert on_all_threads(lambda: weights(True)).tobytes() == weights(False).tobytes()
+
+
+def test_which_zeros_are_fused_in_training():
+    def kinds(*layers):
+        model = Sequential(layers, seed=1).build((14, 14, 24))
+        return [len(step.layers) for step in Plan(model._flow(), training=True, seed=0).steps]
+
+    assert kinds(ZeroPadding2D(1), DepthwiseConv2D(3, 2)) == [2]
+    assert kinds(ZeroPadding2D(1), DepthwiseConv2D(3), Activation("tanh"), BatchNormalization()) == [3, 1]
+    assert kinds(ZeroPadding2D(1), Conv2D(24, 2)) == [1, 1]
+    assert kinds(ZeroPadding2D(1), DepthwiseConv2D(3, depth_multiplier=2)) == [1, 1]
+
+
 def dense_network(dtype="float32", size=(21, 17), also=False):
     image = Input((*size, 5))
     x = Conv2D(6, 3, padding="same")(image)

@@ -191,12 +191,13 @@ def _averaged(layers: Sequence[Layer], first: int, training: bool) -> Step | Non
 
 
 def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
-    """At inference, zeros around the images in front of a convolution, with all that is fused behind it.
+    """Zeros around the images in front of a convolution, with all that is fused behind it.
 
     Sums that leave padding out have the same bits as sums over zeros, unless the kernel has values that are
-    not finite. Winograd's algorithm examines tiles with their zeros, and is left alone.
+    not finite. Winograd's algorithm examines tiles with their zeros, and is left alone. In training this is
+    done in front of depthwise convolutions: for them alone the copy with zeros takes as long as the sums.
     """
-    if training or len(layers) < 2 or type(layers[0]) is not ZeroPadding2D:
+    if len(layers) < 2 or type(layers[0]) is not ZeroPadding2D:
         return None
     padding, layer = layers[:2]
     assert isinstance(padding, ZeroPadding2D)
@@ -208,6 +209,11 @@ def _padded(layers: Sequence[Layer], first: int, training: bool) -> Step | None:
     chosen = {choose_forward(*each.convolution.shapes) for each in (bare, layer)}
     if bare.window.output_size != layer.window.output_size or len(chosen) > 1 or not chosen <= {*PADDING}:
         return None
+    if training:
+        joined = _join([bare, *layers[2:]])
+        return (
+            Step(layers[: 3 if joined else 2], first, joined or bare, 1) if chosen == {"depthwise"} else None
+        )
     rules = [rule for rule in RULES if rule is not _padded]
     rest = [bare, *layers[2:]]
     inner = next(step for rule in rules if (step := rule(rest, first + 1, training)) is not None)

@@ -35,7 +35,10 @@ class Step:
     first : int
         Number of the first layer in the model.
     joined : Affine, optional
-        A copy of the first layer that has the activation of the second: see `fusing._join`.
+        A copy of a layer that also does what another one does: has the activation of the next one
+        (`fusing._join`), or pads as the one in front.
+    owner : int
+        Which of the layers the copy is of.
 
     Attributes
     ----------
@@ -55,21 +58,23 @@ class Step:
         The output is not kept until `backward`, but computed again: see `keeping.compute_again`.
     """
 
-    def __init__(self, layers: Sequence[Layer], first: int, joined: Affine | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], first: int, joined: Affine | None = None, owner: int = 0
+    ) -> None:
         self.layers: list[Layer] = list(layers)
         self.first = first
         self.sources: tuple[int, ...] = (first,)
         self.value = first + len(self.layers)
         self.from_relu = self.to_relu = self.again = False
-        self._joined = joined
+        self._joined, self._owner = joined, owner
 
     @property
     def layer(self) -> Layer:
-        """The layer that computes: the first one, or its copy, which has the same weights and gradients."""
-        first, joined = self.layers[0], self._joined
+        """The layer that computes: the first one, or a copy, which has its layer's weights and gradients."""
+        own, joined = self.layers[self._owner], self._joined
         if joined is None:
-            return first
-        joined.params, joined.grads, joined.trainable = first.params, first.grads, first.trainable
+            return own
+        joined.params, joined.grads, joined.trainable = own.params, own.grads, own.trainable
         return joined
 
     @property

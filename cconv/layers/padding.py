@@ -19,7 +19,15 @@ def _inside(images: np.ndarray, around: Around) -> np.ndarray:
 
 
 def _fill(x: np.ndarray, around: Around, value: float, larger: np.ndarray) -> None:
-    larger[...] = value
+    (top, bottom), (left, right) = around
+    height, width = larger.shape[1:3]
+    for border in (
+        larger[:, :top],
+        larger[:, height - bottom :],
+        larger[:, top : height - bottom, :left],
+        larger[:, top : height - bottom, width - right :],
+    ):
+        border[...] = value
     _inside(larger, around)[...] = x
 
 

@@ -1,19 +1,23 @@
 /* normalization/columns.h: rows x (m, c) and one number for each column: sums of each column, in double,
  * row by row; the normalisation with a ReLU behind it, and its gradient.
  *
- * The sums of COLUMN_ROWS rows stay in registers, for one vector of columns at a time, and all rows of a
- * sum are added in their order.  Nothing is fused, so that every instruction set gives the same bits.  The
- * ReLU is cut at `cap`; if cap is 0, there is no ReLU. */
+ * The sums of COLUMN_ROWS rows stay in registers, for two vectors of columns at a time, because a sum waits
+ * for its last addition.  All rows of a sum are added in their order.  Nothing is fused, so that every
+ * instruction set gives the same bits.  The ReLU is cut at `cap`; if cap is 0, there is no ReLU. */
 #undef COLUMN_ROWS
+#undef FETCH_AHEAD
 #undef HALF_LANES
 #undef column_vec
-#undef WIDE
 #undef LOAD_WIDE
+#undef SUM_AT
 #undef IS_PASSED
 #undef PASSED
 #undef NORMAL
 
 #define COLUMN_ROWS 8
+/* Rows are read vector by vector, which the processor does not recognize as a stream, so this is prefetched:
+ * 4 kB take as long as memory to answer. */
+#define FETCH_AHEAD(p) __builtin_prefetch((const char *)(p) + 4096)
 typedef double NAME(column_vec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef double NAME(column_unaligned)
     __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(double)), may_alias));
@@ -21,8 +25,39 @@ typedef REAL NAME(column_narrow) __attribute__((
     vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 #define column_vec NAME(column_vec)
 #define HALF_LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(double)))
-#define WIDE(v) __builtin_convertvector((v), column_vec)
-#define LOAD_WIDE(p) WIDE(*(const NAME(column_narrow) *)(p))
+/* HALF_LANES numbers as doubles.  GCC would convert whole vectors piece by piece. */
+#if REAL_BITS == 32 && defined(ISA_AVX512)
+#define LOAD_WIDE(p) ((column_vec)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
+#elif REAL_BITS == 32 && defined(ISA_AVX2)
+#define LOAD_WIDE(p) ((column_vec)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+#else
+#define LOAD_WIDE(p) __builtin_convertvector(*(const NAME(column_narrow) *)(p), column_vec)
+#endif
+#define SUM_AT(p) (*(NAME(column_unaligned) *)(p))
+
+/* For one vector of columns, or `both` it and the next: adds x (rows) - origin to sums, and its squares. */
+INLINE void NAME(moments_of)(const int both, ptrdiff_t rows, ptrdiff_t c, const REAL *x,
+                             const REAL *origin, double *sums, double *squares) {
+    const ptrdiff_t next = both ? HALF_LANES : 0;
+    const column_vec from0 = LOAD_WIDE(origin), from1 = LOAD_WIDE(origin + next);
+    column_vec sum0 = SUM_AT(sums), sum1 = SUM_AT(sums + next);
+    column_vec square0 = SUM_AT(squares), square1 = SUM_AT(squares + next);
+    for (ptrdiff_t r = 0; r < rows; r++, x += c) {
+        FETCH_AHEAD(x);
+        const column_vec d0 = LOAD_WIDE(x) - from0;
+        sum0 += d0;
+        square0 += d0 * d0;
+        if (!both) continue;
+        const column_vec d1 = LOAD_WIDE(x + next) - from1;
+        sum1 += d1;
+        square1 += d1 * d1;
+    }
+    SUM_AT(sums) = sum0;
+    SUM_AT(squares) = square0;
+    if (!both) return;
+    SUM_AT(sums + next) = sum1;
+    SUM_AT(squares + next) = square1;
+}
 
 /* sums (c) of x (m, c) - origin (c), and of its squares */
 static void NAME(column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x_, const void *origin_,
@@ -33,19 +68,10 @@ static void NAME(column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x_, const
         const REAL *x = (const REAL *)x_ + i * c;
         const ptrdiff_t rows = m - i < COLUMN_ROWS ? m - i : COLUMN_ROWS;
         ptrdiff_t j = 0;
-        for (; j + HALF_LANES <= c; j += HALF_LANES) {
-            const column_vec from = LOAD_WIDE(origin + j);
-            column_vec sum = *(NAME(column_unaligned) *)(sums + j);
-            column_vec square = *(NAME(column_unaligned) *)(squares + j);
-            const REAL *p = x + j;
-            for (ptrdiff_t r = 0; r < rows; r++, p += c) {
-                const column_vec d = LOAD_WIDE(p) - from;
-                sum += d;
-                square += d * d;
-            }
-            *(NAME(column_unaligned) *)(sums + j) = sum;
-            *(NAME(column_unaligned) *)(squares + j) = square;
-        }
+        for (; j + 2 * HALF_LANES <= c; j += 2 * HALF_LANES)
+            NAME(moments_of)(1, rows, c, x + j, origin + j, sums + j, squares + j);
+        for (; j + HALF_LANES <= c; j += HALF_LANES)
+            NAME(moments_of)(0, rows, c, x + j, origin + j, sums + j, squares + j);
         for (; j < c; j++)
             for (ptrdiff_t r = 0; r < rows; r++) {
                 const double d = (double)x[r * c + j] - (double)origin[j];
@@ -93,6 +119,29 @@ INLINE REAL NAME(one_behind_relu)(REAL dy, REAL x, REAL mean, REAL scale, REAL s
     return cap == 0 || IS_PASSED(NORMAL(x, mean, scale, shift)) ? dy : 0;
 }
 
+/* For LANES columns: adds d (rows), rows `step` apart, to sums, and d (x - mean) to products. */
+INLINE void NAME(products_of)(ptrdiff_t rows, ptrdiff_t c, ptrdiff_t step, const REAL *d, const REAL *x,
+                              const REAL *mean, double *sums, double *products) {
+    const ptrdiff_t next = LANES - HALF_LANES; /* 0 for doubles */
+    const column_vec mean0 = LOAD_WIDE(mean), mean1 = LOAD_WIDE(mean + next);
+    column_vec sum0 = SUM_AT(sums), sum1 = SUM_AT(sums + next);
+    column_vec product0 = SUM_AT(products), product1 = SUM_AT(products + next);
+    for (ptrdiff_t r = 0; r < rows; r++, d += step, x += c) {
+        const column_vec d0 = LOAD_WIDE(d);
+        sum0 += d0;
+        product0 += d0 * (LOAD_WIDE(x) - mean0);
+        if (!next) continue;
+        const column_vec d1 = LOAD_WIDE(d + next);
+        sum1 += d1;
+        product1 += d1 * (LOAD_WIDE(x + next) - mean1);
+    }
+    SUM_AT(sums) = sum0;
+    SUM_AT(products) = product0;
+    if (!next) return;
+    SUM_AT(sums + next) = sum1;
+    SUM_AT(products + next) = product1;
+}
+
 /* sums (c) of dy (m, c) in front of the ReLU, and products (c): sums of that times x (m, c) - mean (c) */
 static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, const void *x_,
                                   const void *mean_, const void *scale_, const void *shift_,
@@ -105,25 +154,17 @@ static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, con
         const ptrdiff_t rows = m - i < COLUMN_ROWS ? m - i : COLUMN_ROWS;
         ptrdiff_t j = 0;
         for (; j + LANES <= c; j += LANES) {
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                FETCH_AHEAD(x + r * c + j);
+                FETCH_AHEAD(dy + r * c + j);
+            }
             if (cap != 0)
                 for (ptrdiff_t r = 0; r < rows; r++)
                     STORE(stage + r * LANES,
                           NAME(behind_relu)(dy + r * c + j, x + r * c + j, mean + j, scale + j,
                                             shift + j, cap));
-            for (ptrdiff_t k = 0; k < LANES; k += HALF_LANES) {
-                const ptrdiff_t at = j + k, step = cap == 0 ? c : LANES;
-                const REAL *p = x + at, *g = cap == 0 ? dy + at : stage + k;
-                const column_vec centre = LOAD_WIDE(mean + at);
-                column_vec sum = *(NAME(column_unaligned) *)(sums + at);
-                column_vec product = *(NAME(column_unaligned) *)(products + at);
-                for (ptrdiff_t r = 0; r < rows; r++, p += c, g += step) {
-                    const column_vec d = LOAD_WIDE(g);
-                    sum += d;
-                    product += d * (LOAD_WIDE(p) - centre);
-                }
-                *(NAME(column_unaligned) *)(sums + at) = sum;
-                *(NAME(column_unaligned) *)(products + at) = product;
-            }
+            NAME(products_of)(rows, c, cap == 0 ? c : LANES, cap == 0 ? dy + j : stage, x + j, mean + j,
+                              sums + j, products + j);
         }
         for (; j < c; j++)
             for (ptrdiff_t r = 0; r < rows; r++) {
