@@ -95,15 +95,16 @@ def test_channels_first_is_the_same_network(name):
     )
 
 
+@pytest.mark.parametrize("size", [(3, 5, 6), (4, 4, 4), (3, 3, 1), (1, 1, 3), (1, 5, 5)])
 @pytest.mark.parametrize("shared", [None, [1], [2], [3], [1, 2], [1, 3], [2, 3], [1, 2, 3]])
-def test_prelu_in_both_formats(shared):
+def test_prelu_in_both_formats(shared, size):
     rng = np.random.default_rng(1)
-    x, dy = rng.standard_normal((2, 4, 3, 5, 6))
-    last = PReLU(shared_axes=shared).build((3, 5, 6), dtype="float64")
+    x, dy = rng.standard_normal((2, 4, *size))
+    last = PReLU(shared_axes=shared).build(size, dtype="float64")
     turned = None if shared is None else [{1: 2, 2: 3, 3: 1}[axis] for axis in shared]
     first = PReLU(shared_axes=turned)
     first.data_format = "channels_first"
-    first.build((6, 3, 5), dtype="float64")
+    first.build((size[2], *size[:2]), dtype="float64")
     alpha = rng.standard_normal(last.params["alpha"].shape)
     last.params["alpha"], first.params["alpha"] = alpha, alpha.transpose(2, 0, 1)
     wanted = last.forward(x, training=True), last.backward(dy)

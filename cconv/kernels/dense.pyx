@@ -67,7 +67,7 @@ cconv_join(crew_of_process())
 cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
 cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
 cdef size RUN = 32        # terms between two prefetches
-cdef size PANEL = 8       # blocks of B that are laid out together
+cdef size PANEL = 16       # blocks of B that are laid out together
 cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
 cdef size LAYING_OUT = 6  # cost of laying out a block of B, in rows of A
 cdef size PACK_ROWS = 16  # fewest rows of A for which laying out B may pay

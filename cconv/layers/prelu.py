@@ -98,7 +98,7 @@ class PReLU(OfAxes):
         first = next((axis for axis, extent in enumerate(inner) if extent > 1), len(inner))
         # Whether rows of the input can be multiplied by alpha as it is stored: all shared axes are in front,
         # and with the channels last its elements have the same order.
-        in_order = inner == alpha or inner[-1] == 1 or inner[:-1] == (1, 1)
+        in_order = not self._turned or inner[-1] == 1 or inner[:-1] == (1, 1)
         self._is_row: bool = in_order and inner[first:] == shape[first:]
 
     @property
