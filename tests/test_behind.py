@@ -332,7 +332,7 @@ BORDERS = st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)
     own=st.sampled_from(["valid", "same", 1]),
     before=st.sampled_from([None, "relu", "tanh"]),
     behind=st.sampled_from([None, "relu", "normalized"]),
-    size=st.tuples(st.integers(6, 24), st.integers(6, 24)),
+    size=st.tuples(st.integers(9, 24), st.integers(9, 24)),
     channels=st.sampled_from([1, 8, 19]),
     samples=st.lists(st.sampled_from([1, 2, 5]), min_size=3, max_size=5),
 )

@@ -67,7 +67,8 @@ cconv_join(crew_of_process())
 cdef size PIECES = 16     # pieces of DEPTH terms in one chain of a sum over samples
 cdef size TILE = 8        # rows of a tile, about: rows are cut into no more shares than tiles
 cdef size RUN = 32        # terms between two prefetches
-cdef size PANEL = 16       # blocks of B that are laid out together
+cdef size PANEL = 8       # blocks of B that are laid out together
+cdef size GRADIENT_PANEL = 16  # blocks of dy: x is laid out anew for each panel
 cdef size SWAP = 32       # rows of a kernel that are multiplied together as A
 cdef size LAYING_OUT = 6  # cost of laying out a block of B, in rows of A
 cdef size PACK_ROWS = 16  # fewest rows of A for which laying out B may pay
@@ -441,6 +442,12 @@ def dense_input_gradient(
                      &scratch[0], threads)
 
 
+cdef inline size wide_of(size outputs, size item) noexcept nogil:
+    # Columns of a panel of dy in the weight gradient.
+    cdef size width = block_columns(item)
+    return least(GRADIENT_PANEL, ceil_div(outputs, width)) * width
+
+
 cdef inline size few_of(size columns, size item) noexcept nogil:
     # Last columns of a weight gradient, behind whole vectors of the widest kind, to be summed as rows.
     cdef size left = columns % (block_columns(item) // 2)
@@ -490,7 +497,7 @@ cdef void strips_product(
     cdef size item = sizeof(cython.floating), width = block_columns(item), strips = ceil_div(taps, STRIP)
     cdef size few = few_of(p.n, item), many = p.n - few, i, n
     cdef const Piece *after
-    cdef cython.floating *strip = scratch + DEPTH * PANEL * width
+    cdef cython.floating *strip = scratch + DEPTH * wide_of(share.outputs, item)
     cdef cconv_sum s = terms(1, STRIP, width, apart, item)
     s.k = p.k
     for i in range(strips):
@@ -513,11 +520,12 @@ cdef void strips_product(
 
 cdef void bias_sums(
     const cython.floating *panel,  # IN      (blocks, DEPTH, block_columns) of dy
-    cython.floating *sums,         # IN, OUT (2, PANEL, block_columns): sums, and what was lost
+    cython.floating *sums,         # IN, OUT (2, wide): sums, and what was lost
     cython.floating *dbias,        # OUT     (p.n), with the last piece
     const Piece *p, const Share *share,
 ) noexcept nogil:
-    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width, i, n
+    cdef size item = sizeof(cython.floating), width = block_columns(item), i, n
+    cdef size wide = wide_of(share.outputs, item)
     cdef const cconv_rows *rows = cconv_rows_of(item)
     if p.first == 0:
         memset(sums, 0, 2 * wide * item)
@@ -538,7 +546,7 @@ cdef void settle(
 ) noexcept nogil:
     # dkernel, lost += group, exactly.  The first group lies in dkernel itself.
     cdef size item = sizeof(cython.floating), n = p.n, outputs = share.outputs, i
-    cdef size wide = PANEL * block_columns(item)
+    cdef size wide = wide_of(outputs, item)
     cdef const cconv_rows *rows = cconv_rows_of(item)
     for i in range(share.taps):
         if first:
@@ -555,11 +563,11 @@ cdef void gradient_task(
     cython.floating *dkernel,      # OUT  (taps, outputs): this task's rows
     cython.floating *dbias,        # OUT  (outputs)
     Share share,
-    cython.floating *scratch,      # OUT  (PANEL, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
-                                   #      sums of the bias; and if m is long, two (taps, PANEL, block_columns)
+    cython.floating *scratch,      # OUT  (blocks, DEPTH, block_columns), (DEPTH, STRIP), (few, STRIP), the
+                                   #      sums of the bias; and if m is long, two (taps, wide)
 ) noexcept nogil:
-    cdef size item = sizeof(cython.floating), width = block_columns(item), wide = PANEL * width
-    cdef size m = share.m, outputs = share.outputs, taps = share.taps
+    cdef size item = sizeof(cython.floating), width = block_columns(item)
+    cdef size m = share.m, outputs = share.outputs, taps = share.taps, wide = wide_of(outputs, item)
     cdef size pieces = ceil_div(m, DEPTH), t, piece, apart
     cdef cython.floating *biases = scratch + DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP
     cdef cython.floating *group = biases + 2 * wide
@@ -584,16 +592,16 @@ cdef void gradient_task(
         p = q
 
 
-cdef inline size gradient_room(size m, size inputs, size item, int threads) noexcept nogil:
+cdef inline size gradient_room(size m, size inputs, size outputs, size item, int threads) noexcept nogil:
     # Elements of scratch of a thread; its inputs are whole tiles.
-    cdef size wide = PANEL * block_columns(item), tiles = ceil_div(inputs, TILE)
+    cdef size wide = wide_of(outputs, item), tiles = ceil_div(inputs, TILE)
     cdef size taps = ceil_div(tiles, least(tiles, threads)) * TILE if m > PIECES * DEPTH else 0
     return DEPTH * (wide + STRIP) + FEW_BYTES // item * STRIP + 2 * wide + 2 * taps * wide
 
 
-def dense_weight_gradient_scratch(size m, size inputs, size item, int threads):
+def dense_weight_gradient_scratch(size m, size inputs, size outputs, size item, int threads):
     """Return the elements of scratch that `dense_weight_gradient` takes on `threads` threads."""
-    return threads * gradient_room(m, inputs, item, threads)
+    return threads * gradient_room(m, inputs, outputs, item, threads)
 
 
 def dense_weight_gradient(
@@ -606,7 +614,7 @@ def dense_weight_gradient(
 ):
     """Gradient of a dense layer with respect to its kernel, dkernel = x.T @ dy, and its bias."""
     cdef size m = x.shape[0], inputs = x.shape[1], ranges = least(ceil_div(inputs, TILE), threads), t, first
-    cdef size each = gradient_room(m, inputs, sizeof(cython.floating), threads)
+    cdef size each = gradient_room(m, inputs, dy.shape[1], sizeof(cython.floating), threads)
     cdef Share share
     with nogil:
         for t in prange(ranges, num_threads=threads, schedule="dynamic"):
