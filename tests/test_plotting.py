@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +17,7 @@ from cconv.datasets import circle
 from cconv.layers import (
     Activation,
     Add,
+    Concatenate,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -685,3 +687,70 @@ def test_a_drawing_tells_the_shape_of_every_output():
     shapes = re.findall(r">([0-9×]+)</text>", drawing)
     assert {"3", "6×6×1", "5×5×5"} <= set(shapes)
     assert drawing.count("marker-end") == 6 + 3  # from box to box, and out
+
+
+def joined_points(points, pieces):
+    """Return which points follow one another on pieces of one line: ``{place: [(low, high), ...]}``."""
+    pairs = []
+    for place, along in pieces.items():
+        here = sorted(at for where, at in points if where == place)
+        for low, high in pairwise(here):
+            if any(begin <= low and high <= end for begin, end in along):
+                pairs.append(((place, low), (place, high)))
+    return pairs
+
+
+def read_off(drawing, names):
+    """Return the connections that eyes which never go up along a line find in a drawing."""
+    root, boxes, _ = svg_boxes(drawing)
+    lines = [
+        [tuple(float(value) for value in point.split(",")) for point in line.get("points").split()]
+        for line in root.iter(f"{SVG}polyline")
+    ]
+    points = {point for line in lines for point in line}
+    upright, level = {}, {}
+    for line in lines:
+        for (x0, y0), (x1, y1) in pairwise(line):
+            if x0 == x1:
+                upright.setdefault(x0, []).append(sorted((y0, y1)))
+            else:
+                level.setdefault(y0, []).append(sorted((x0, x1)))
+    then = {}
+    for a, b in joined_points(points, upright):
+        then.setdefault(a, set()).add(b)
+    for (y, x0), (_, x1) in joined_points({(y, x) for x, y in points}, level):
+        then.setdefault((x0, y), set()).add((x1, y))
+        then.setdefault((x1, y), set()).add((x0, y))
+    found = set()
+    for name, (left, top, width, height) in zip(names, boxes, strict=True):
+        seen = [(x, y) for x, y in points if left <= x <= left + width and abs(y - top - height) < 0.2]
+        for point in seen:
+            seen += sorted(then.get(point, set()) - set(seen))
+        for other, (x0, y0, w, _) in zip(names, boxes, strict=True):
+            if any(x0 <= x <= x0 + w and abs(y - y0 + 2) < 0.2 for x, y in seen):
+                found.add((name, other))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_lines_of_a_drawing_lead_nowhere_else(seed):
+    """Lines of several boxes that turned at the same height drew different graphs alike."""
+    rng = np.random.default_rng(seed)
+    values, edges = {"in0": Input((3,), name="in0"), "in1": Input((2,), name="in1")}, set()
+    for number in range(9):
+        near = list(values)[-4:]
+        sources = sorted(rng.choice(near, size=int(rng.integers(1, 4)) if number else 2, replace=False))
+        name = f"n{number}"
+        layer = Concatenate(name=name) if len(sources) > 1 else Dense(2 + number, name=name)
+        tensors = [values[source] for source in sources]
+        values[name] = layer(tensors if len(sources) > 1 else tensors[0])
+        edges |= {(source, name) for source in sources}
+    read = {source for source, _ in edges}
+    outputs = [tensor for name, tensor in values.items() if name not in read]
+    drawing = plot_model(Model([values["in0"], values["in1"]], outputs), to_file=None)
+    assert read_off(drawing, [text for text in svg_boxes(drawing)[2] if text in values]) == edges
+
+
+def test_shapes_that_meet_at_a_box_stand_beside_one_another():
+    x, y = Input((4,)), Input((6,))
+    assert ">4, 6</text>" in plot_model(Model([x, y], Concatenate()([y, x])), to_file=None)

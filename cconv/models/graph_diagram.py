@@ -1,7 +1,8 @@
 """A drawing of a graph of layers: from top to bottom, branches side by side.
 
 A layer is one row below the lowest of its sources. A new column begins where only one line leads on. The
-lines of branches and skip connections have their own lanes.
+lines of branches and skip connections have their own lanes, and where those of two boxes would lie on one
+another on their way to different ones, a track beside it.
 """
 
 import math
@@ -34,6 +35,8 @@ GAP = 46  # between rows: room for the lines of branches above and below the sha
 LANE = 26  # width of a lane that holds lines alone
 SPACE = 22  # between lanes
 TURN = 10  # from a box to where a line turns
+TRACK = 6  # between lines of different boxes that turn in one gap
+BESIDE, FARTHEST = 12, 28  # between such lines in one lane, and of the last from its middle
 OUT = 38  # length of an output's arrow: its shape stands below the lines of other boxes
 
 
@@ -123,11 +126,15 @@ class Layout:
             sources = [source for source in node.inputs if id(source) in inside]
             sources.sort(key=lambda source: (-source.rank, source.lane))  # the nearest's lane goes on
             self._place(node, sources)
-            for source in sources[1:]:
-                self.lines.append(Line(source, node, self._lane_of_line(source, node)))
             if sources:
                 self.lines.append(Line(sources[0], node, node.lane))
-        self._measure()
+            for source in sources[1:]:
+                self.lines.append(Line(source, node, self._lane_of_line(source, node)))
+        self._tracks: dict[int, int] = {}
+        self._measure(GAP)
+        self._tracks = self._find_tracks()
+        self._last = max(self._tracks.values(), default=0)
+        self._measure(GAP + 2 * TRACK * self._last)
 
     def _place(self, node: Node, sources: Sequence[Node]) -> None:
         first = sources[0] if sources else None
@@ -155,7 +162,53 @@ class Layout:
             self._taken.append([])
         self._taken[lane].append((above, below))
 
-    def _measure(self) -> None:
+    def _find_tracks(self) -> dict[int, int]:
+        """Return the tracks of boxes whose lines would else be read as leading where others' lines do."""
+        apart: list[set[int]] = []
+        tracks: dict[int, int] = {}
+        for lines in self._meeting():
+            sources = {id(line.source) for line in lines}
+            targets = {id(line.target) for line in lines}
+            if len({(id(line.source), id(line.target)) for line in lines}) < len(sources) * len(targets):
+                apart.append(sources)
+        for source in dict.fromkeys(id(line.source) for line in self.lines):
+            others = set[int]().union(*(sources for sources in apart if source in sources))
+            taken = {tracks[other] for other in others if other in tracks}
+            tracks[source] = next(track for track in range(len(taken) + 1) if track not in taken)
+        return tracks
+
+    def _meeting(self) -> Iterator[list[Line]]:
+        """Yield the lines that lie on one another or touch, group by group."""
+        paths = [(line, self._points(line, 0, 0)) for line in self.lines]
+        corners: dict[float, set[float]] = {}
+        for _, points in paths:
+            for x, y in points[1:-1]:
+                corners.setdefault(x, set()).add(y)
+        pieces: dict[tuple[bool, float], list[tuple[float, float, Line]]] = {}
+        for line, points in paths:
+            for (x0, y0), (x1, y1) in pairwise(points):
+                low, high = sorted((y0, y1) if x0 == x1 else (x0, x1))
+                pieces.setdefault((x0 == x1, x0 if x0 == x1 else y0), []).append((low, high, line))
+                # Where another line's corner lies on this one, it could turn; where they cross, it could not.
+                for y in corners.get(x0, ()) if x0 == x1 else ():
+                    if low < y < high:
+                        pieces.setdefault((False, y), []).append((x0, x0, line))
+        for along in pieces.values():
+            group: list[Line] = []
+            reach = -math.inf
+            for low, high, line in sorted(along, key=lambda piece: piece[:2]):
+                if low > reach:
+                    yield group
+                    group = []
+                group.append(line)
+                reach = max(reach, high)
+            yield group
+
+    def _turn(self, source: Node) -> float:
+        """Return where lines turn below the highest box of a row: higher up they would lead through it."""
+        return self._bottoms[source.rank - self._first] + TURN + TRACK * self._tracks.get(id(source), 0)
+
+    def _measure(self, gap: float) -> None:
         first = self.nodes[0].rank
         count = self.nodes[-1].rank - first + 1
         heights, widths = [0.0] * count, [float(LANE)] * len(self._taken)
@@ -164,7 +217,9 @@ class Layout:
             widths[node.lane] = max(widths[node.lane], node.width(self._names))
         self._widths = widths
         self._lefts = [sum(widths[:lane]) + SPACE * lane for lane in range(len(widths))]
-        self._tops = [sum(heights[:row]) + GAP * row for row in range(count)]
+        self._tops = [sum(heights[:row]) + gap * row for row in range(count)]
+        self._gap = gap
+        self._bottoms = [top + height for top, height in zip(self._tops, heights, strict=True)]
         self._first = first
         self.width: float = self._lefts[-1] + widths[-1]
         self.height: float = self._tops[-1] + heights[-1]
@@ -183,11 +238,11 @@ class Layout:
 
     def draw(self, x: float, y: float, shapes: bool) -> Iterator[str]:
         """Yield the SVG elements of the drawing with its upper left corner at (x, y)."""
-        told: set[int] = set()
-        for line in self.lines:
-            label = line.source.box.shape if shapes and id(line.source) not in told else ""
-            told.add(id(line.source))
-            yield from draw_arrow(self._points(line, x, y), label, GAP)
+        labels = self._labels() if shapes else {}
+        # The rightmost of a box' arrows comes first, and has the label at its right.
+        for line in sorted(self.lines, key=lambda line: self._tracks.get(id(line.source), 0)):
+            label = ", ".join(labels.pop(id(line.target), ()))
+            yield from draw_arrow(self._points(line, x, y), label, self._gap)
         for node in self.nodes:
             left = x + self._lefts[node.lane]
             width = self._widths[node.lane]
@@ -197,17 +252,31 @@ class Layout:
                 middle, bottom = x + self.middle(node.lane), y + self.bottom(node)
                 yield from draw_arrow([(middle, bottom), (middle, bottom + OUT)], node.box.shape)
 
+    def _labels(self) -> dict[int, list[str]]:
+        """Return what stands at the arrow of each box: a shape once, at the first line of its source."""
+        told: set[int] = set()
+        labels: dict[int, list[str]] = {}
+        for line in self.lines:
+            there = labels.setdefault(id(line.target), [])
+            if id(line.source) not in told and line.source.box.shape not in there:
+                there.append(line.source.box.shape)
+            told.add(id(line.source))
+        return labels
+
     def _points(self, line: Line, x: float, y: float) -> list[tuple[float, float]]:
         source, target = line.source, line.target
-        begin = (x + self.middle(source.lane), y + self.top(source) + source.height(self._names))
+        track = self._tracks.get(id(source), 0)
+        if track:
+            x -= track * min(BESIDE, FARTHEST / self._last)
+        begin = (x + self.middle(source.lane), y + self.bottom(source))
         end = (x + self.middle(target.lane), y + self.top(target) - 2)
         down = x + self.middle(line.lane)
         points = [begin]
         if down != begin[0]:
-            turn = begin[1] + TURN
+            turn = y + self._turn(source)
             points += [(begin[0], turn), (down, turn)]
         if down != end[0]:
-            turn = end[1] - TURN
+            turn = end[1] - TURN - TRACK * track
             points += [(down, turn), (end[0], turn)]
         return [*points, end]
 
