@@ -10,6 +10,9 @@ import pytest
 from cconv import arguments, initializers, regularizers, seeds
 from cconv.exactmath import log, normal_quantile
 from cconv.initializers import Constant, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, fans
+from cconv.layers import Dense
+from cconv.models import Sequential, clone_model, load_model
+from cconv.utils import register_serializable
 
 SHAPE = (5, 5, 40, 60)
 FAN_IN, FAN_OUT = 1000, 1500
@@ -157,3 +160,35 @@ def test_normal_quantile():
     p = np.concatenate([np.random.default_rng(0).uniform(0, 1, 5_000), 10.0 ** -np.arange(1, 17), [0.5]])
     expected = [NormalDist().inv_cdf(value) for value in p]
     np.testing.assert_allclose(normal_quantile(p), expected, rtol=2e-15, atol=1e-16)
+
+
+def steps(shape, dtype=None):
+    """As Keras takes them in place of an initializer."""
+    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+
+def test_functions_in_place_of_initializers(tmp_path):
+    dense = Dense(2, kernel_initializer=steps, bias_initializer=np.ones).build((3,), dtype="float64")
+    assert dense.kernel.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert dense.kernel.dtype == np.float64
+    assert dense.bias.tolist() == [1, 1]
+    seeded = initializers.get(lambda shape, dtype, seed, stream: np.full(shape, seed + stream))
+    assert seeded((2,), seed=3, stream=4).tolist() == [7, 7]
+    with pytest.raises(
+        ValueError, match=r"<lambda>: what __call__ returns must have shape \(3, 2\), got \(3,\)"
+    ):
+        Dense(2, kernel_initializer=lambda shape: np.zeros(3)).build((3,))
+    with pytest.raises(TypeError, match="<lambda>: __call__ must return real numbers, got dtype <U1"):
+        Dense(2, kernel_initializer=lambda shape: "s").build((3,))
+    model = Sequential([Dense(2, kernel_initializer=steps, input_shape=(3,))])
+    with pytest.raises(
+        TypeError, match="steps: an initializer that is a function is saved by its name alone"
+    ):
+        model.save(tmp_path / "model.keras")
+    register_serializable("tests")(steps)
+    for name in ("model.keras", "model.safetensors"):
+        model.save(tmp_path / name)
+        (loaded,) = load_model(tmp_path / name).layers
+        assert loaded.kernel_initializer.function is steps
+    assert clone_model(model).layers[0].kernel.tolist() == dense.kernel.tolist()
+    assert initializers.deserialize(initializers.serialize(loaded.kernel_initializer)).function is steps

@@ -8,7 +8,8 @@ from typing import Any
 
 from cconv import arguments
 from cconv.arguments.keras_names import refusing
-from cconv.initializers.base import Initializer, fans
+from cconv.arguments.serializable import own_object
+from cconv.initializers.base import Initializer, OfFunction, fans
 from cconv.initializers.constant import Constant, Identity, Ones, Zeros
 from cconv.initializers.draws import (
     GlorotNormal,
@@ -97,8 +98,8 @@ def get(value: Any, where: str = "initializers.get", name: str = "value") -> Ini
 
     Parameters
     ----------
-    value : str, Initializer or mapping
-        ``"glorot_uniform"``, ``GlorotUniform()`` or its configuration.
+    value : str, Initializer, function or mapping
+        ``"glorot_uniform"``, ``GlorotUniform()``, a function ``f(shape, dtype=None)`` or a configuration.
     where, name : str
         Prefix of the error message.
 
@@ -112,6 +113,11 @@ def get(value: Any, where: str = "initializers.get", name: str = "value") -> Ini
     >>> get("he_normal")
     HeNormal()
     """
+    if isinstance(value, str):
+        own = own_object(value)
+        value = value if own is None else own
+    if callable(value) and not isinstance(value, Initializer | type):
+        return OfFunction(value)
     return arguments.resolve(where, name, value, Initializer, _CLASSES)
 
 
@@ -123,7 +129,7 @@ def serialize(initializer: Initializer) -> Any:
     >>> serialize(Constant(2.0))
     {'class_name': 'Constant', 'config': {'value': 2.0}}
     """
-    return arguments.config_of(initializer)
+    return initializer.plain()
 
 
 def deserialize(config: Any) -> Initializer:

@@ -3,7 +3,8 @@
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import DTypeLike
 from cconv import arguments
 from cconv.arguments.arrays import aligned_empty
 from cconv.arguments.control import controlled
+from cconv.arguments.serializable import name_of, own_object
 from cconv.seeds import new_seed
 
 
@@ -30,20 +32,24 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2] * window, shape[-1] * window
 
 
-def _checked(own: Callable[..., Any]) -> Callable[..., np.ndarray]:
-    """Return a wrapper of a user-defined `__call__`.
-
-    The wrapped method need not take all options, and may return any real array of the requested shape.
-    """
-    parameters = inspect.signature(own).parameters
+def _called(own: Callable[..., Any], shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
+    """Return what a function of the user's gives, which need not take all options."""
+    try:
+        parameters = inspect.signature(own).parameters
+    except ValueError:  # of some functions of NumPy's
+        return own(shape, dtype=options["dtype"])
     every = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return own(shape, **{name: value for name, value in options.items() if every or name in parameters})
+
+
+def _checked(own: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """Return a wrapper of a user-defined `__call__`, which may return any real array of the given shape."""
 
     @functools.wraps(own)
     def call(self: Any, shape: Any, dtype: DTypeLike = "float32", **options: Any) -> np.ndarray:
-        where = type(self).__name__
+        where = self._where
         given = {"dtype": np.dtype(dtype or "float32"), **options}
-        taken = {name: value for name, value in given.items() if every or name in parameters}
-        values = arguments.as_array(where, "value", own(self, tuple(shape), **taken))
+        values = arguments.as_array(where, "value", _called(partial(own, self), tuple(shape), given))
         if values.dtype.kind not in "biuf":
             raise TypeError(f"{where}: __call__ must return real numbers, got dtype {values.dtype}")
         arguments.same_shape(where, "what __call__ returns", values, tuple(shape))
@@ -72,6 +78,10 @@ class Initializer(arguments.Configured):
     """
 
     seed: int | None = None
+
+    @property
+    def _where(self) -> str:
+        return type(self).__name__
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -113,3 +123,42 @@ class Initializer(arguments.Configured):
 
     def _fill(self, flat: np.ndarray, shape: tuple[int, ...], seed: int, stream: int) -> None:
         raise NotImplementedError
+
+
+class OfFunction(Initializer):
+    """A function of the user's own, in place of an initializer.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(shape, dtype=None)`` returns an array of that shape. It may also take ``seed`` and
+        ``stream``, as a class.
+
+    Examples
+    --------
+    >>> OfFunction(lambda shape, dtype=None: np.eye(*shape))((2, 2))
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    @property
+    def _where(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    @controlled
+    def __call__(self, shape: Any, dtype: Any = "float32", **options: Any) -> Any:
+        """Return the result of the function."""
+        return _called(self.function, shape, {"dtype": dtype, **options})
+
+    def plain(self) -> Any:
+        """Refuse: a function is not data, unless it is registered by name."""
+        name = name_of(self.function) if hasattr(self.function, "__name__") else self._where
+        if own_object(name) is not self.function:
+            raise TypeError(
+                f"{name}: an initializer that is a function is saved by its name alone, and this one is not "
+                "registered: see cconv.utils.register_keras_serializable"
+            )
+        return name

@@ -142,7 +142,7 @@ class Dense(Affine):
         ``"relu"``, ``"silu"``, ``"softmax"`` or another of `cconv.activations`; None: no activation.
     use_bias : bool
         Whether a bias is added.
-    kernel_initializer, bias_initializer : str or Initializer
+    kernel_initializer, bias_initializer : str, Initializer or function
         Initial weights: see `cconv.initializers`.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
         Penalties: see `cconv.regularizers`.

@@ -19,7 +19,7 @@ class PReLU(OfAxes):
 
     Parameters
     ----------
-    alpha_initializer : str or Initializer
+    alpha_initializer : str, Initializer or function
         Initial alpha: see `cconv.initializers`.
     alpha_regularizer : str or Regularizer, optional
         A penalty: see `cconv.regularizers`.
