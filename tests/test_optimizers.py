@@ -1,6 +1,7 @@
 """Optimizers against their rules in NumPy, their state, and schedules."""
 
 import copy
+import gc
 import json
 import pickle
 
@@ -421,3 +422,21 @@ def test_restarts_begin_at_the_top(t_mul):
         if step == int(step):
             assert schedule(int(step)) == pytest.approx(0.1)
             assert schedule(int(step) - 1) < 0.06
+
+
+def test_a_rate_is_a_number_that_can_be_assigned():
+    sgd = SGD(0.5)
+    rate = sgd.learning_rate
+    rate.assign(rate * 0.5)
+    assert (rate, sgd.learning_rate, sgd.get_config()["learning_rate"]) == (0.5, 0.25, 0.25)
+    with pytest.raises(ValueError, match="SGD: learning_rate must be a finite number of at least 0, got -1"):
+        rate.assign(-1)
+    assert (repr(rate), f"{rate:g}", json.dumps(rate), rate.numpy()) == ("0.5", "0.5", "0.5", 0.5)
+    assert type(pickle.loads(pickle.dumps(rate))) is type(copy.deepcopy(rate)) is type(rate * 2) is float
+    # As a plain float it takes the dtype of what stands beside it.
+    for array in (np.ones(2, np.float32), np.float32(1)):
+        assert (array * rate).dtype == (rate - array).dtype == np.float32
+    del sgd
+    gc.collect()
+    rate.assign(1)  # nobody's
+    assert rate._of() is None

@@ -16,6 +16,7 @@ from cconv.ops import optimizers
 from cconv.optimizers import passes, schedules
 from cconv.optimizers.arrays import ArrayGroups, Arrays, by_name, check_apart, checked
 from cconv.optimizers.options import Options
+from cconv.optimizers.rates import Rate
 from cconv.regularizers import Regularizer
 
 
@@ -121,8 +122,11 @@ class Optimizer(Options, arguments.Configured):
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate of the next step; it can be set to another rate or to a schedule."""
-        return self._rate()
+        """The learning rate of the next step, a float; it can be set to another rate or to a schedule.
+
+        ``learning_rate.assign(value)`` is the same as ``learning_rate = value``, as in Keras.
+        """
+        return Rate.of(self)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
