@@ -69,7 +69,7 @@ def dense_input_gradient_into(dx: Array, dy: Array, kernel: Array, run: Run) -> 
 def dense_weight_gradient_into(dkernel: Array, dbias: Array, dy: Array, x: Array, run: Run) -> None:
     """dkernel (in, out) = x (m, in)^T dy (m, out); dbias (out) = the sums of dy."""
     threads = threads_for(len(x) * dkernel.size, SERIAL_WORK)
-    count = loops.dense_weight_gradient_scratch(len(x), *dkernel.shape, dy.itemsize, threads)
+    count = loops.dense_weight_gradient_scratch(len(x), x.shape[1], dy.shape[1], dy.itemsize, threads)
     scratch = scratch_for(run, count, dy.dtype)
     run.call(loops.dense_weight_gradient, dy, x, dkernel, dbias, scratch, threads)
 
