@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import cli
+from cconv import cli, initializers
 from cconv.callbacks import ModelCheckpoint
 from cconv.files import atomic, names
-from cconv.layers import Dense
+from cconv.layers import Dense, Layer
 from cconv.models import Sequential, load_model
 
 ROOT = Path(cconv.__file__).parents[1]
@@ -456,6 +456,33 @@ def test_checkpoints_with_fields_in_their_names(model, tmp_path):
     for wrong in ("{nothing}", "{", "{}", "{epoch.x}", "{epoch:s}", "{0}"):
         with pytest.raises(ValueError, match="ModelCheckpoint: filepath may name epoch, batch"):
             model.fit(x, y, verbose=0, callbacks=[ModelCheckpoint(wrong)])
+
+
+class Doubled(Layer):
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+@pytest.mark.parametrize("name", ["m-{epoch}.keras", "m.h5"])
+def test_checkpoints_that_could_not_be_written_are_refused_before_the_first_epoch(name, tmp_path):
+    model = Sequential([Doubled(input_shape=(2,)), Dense(3)])
+    model.compile("sgd", lambda y, p: (((p - y) ** 2).mean(axis=-1), 2 * (p - y) / 3))
+    x, y = np.ones((4, 2)), np.ones((4, 3))
+    lacks = r"what Keras has not \(a name that ends in \.safetensors .*\): the layer Doubled.*; FunctionLoss"
+    with pytest.raises(ValueError, match=lacks):
+        model.fit(x, y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / name)])
+    assert model.epochs_done == model.steps_done == 0
+    weights = ModelCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
+    good = [ModelCheckpoint(tmp_path / "m.safetensors"), weights]
+    model.fit(x, y, verbose=0, callbacks=good)
+    assert sorted(os.listdir(tmp_path)) == ["m.safetensors", "m.weights.h5"]
+    model.layers[1].kernel_initializer = initializers.get(lambda shape: np.ones(shape))
+    with pytest.raises(TypeError, match="<lambda>: an initializer that is a function"):
+        model.fit(x, y, verbose=0, callbacks=good)
+    assert model.epochs_done == 1
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Callbacks: they record, show, stop or save a training.
 
 A callback uses only what Keras' callbacks use too: ``stop_training``, ``optimizer.learning_rate``,
-``get_weights``/``set_weights`` and ``save``/``save_weights``. There are two exceptions: `SwapEMAWeights`
-makes the model exchange its weights and their averages, and `BackupAndRestore` makes it write checkpoints.
+``get_weights``/``set_weights`` and ``save``/``save_weights``. There are three exceptions: `SwapEMAWeights`
+makes the model exchange its weights and their averages, `BackupAndRestore` makes it write checkpoints, and
+`ModelCheckpoint` asks it before the first epoch whether it can be saved.
 """
 
 from cconv.arguments.keras_names import refusing

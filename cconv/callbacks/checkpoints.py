@@ -82,7 +82,10 @@ class ModelCheckpoint(Callback):
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Check, before the first epoch, that file names can be made, and that their folder exists."""
+        """Check, before the first epoch, that the model can be saved under such names; make the folder."""
+        check = getattr(self.model, "_check_saving", None)
+        if check is not None and not self.save_weights_only:
+            check(self.filepath)
         if self.save_best_only:
             self.follow.prepare(self.model)
         names = self.params.get("metrics")

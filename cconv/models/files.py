@@ -84,20 +84,24 @@ def write_weights(path: Path, model: Any) -> None:
 
 def write_model(path: Path, model: Any, about: Mapping[str, Any] | None = None) -> None:
     """Write a whole built model for `read_model`; `about` has further entries of the document."""
+    document = {**(about or {}), **describe(path, model)}
+    with naming(path):
+        state = optimizer_state(model)
+    safetensors.write(path, named_weights(model._named) | state, document)
+
+
+def describe(path: Path, model: Any) -> dict[str, Any]:
+    """Return the document of a model, or refuse one that could not be loaded again, before it is trained."""
     names.check_ending(f"{model.kind}.save", path)
     for part in (*model._layers, model.optimizer, *parts_of(model.loss)):
         check_comes_back(path, part)
-    document = {
-        **(about or {}),
+    return {
         "format": FORMAT,
         "cconv": __version__,
         "class": model.kind,
         "model": model.get_config(),
         "training": model._training_config(),
     }
-    with naming(path):
-        state = optimizer_state(model)
-    safetensors.write(path, named_weights(model._named) | state, document)
 
 
 def optimizer_state(model: Any) -> dict[str, np.ndarray]:

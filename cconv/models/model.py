@@ -423,6 +423,10 @@ class Model(Trainer, Exporting, Hooks):
         """Build the layers of a model made from a configuration."""
         self._build_layers(f"{self.kind}.from_config")
 
+    def _check_saving(self, path: str | os.PathLike[str]) -> None:
+        """Raise what `save` would raise for this name, before anything is trained or written."""
+        (door(path) or files).describe(path, self)
+
     @controlled
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole model to one safetensors file, completely or not at all.

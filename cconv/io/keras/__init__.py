@@ -15,6 +15,7 @@ from cconv.arguments.numbers import positive_int
 from cconv.arguments.serializable import custom_object_scope
 from cconv.io.keras import weights
 from cconv.io.keras.reading import Path, is_ours, read, translated
+from cconv.io.keras.writing import describe as describe
 from cconv.io.keras.writing import write_model, write_weights
 from cconv.models import described, files
 

@@ -35,14 +35,7 @@ def write_model(path: Path, model: Any) -> None:
     ...     print(os.listdir(folder))
     ['m.keras']
     """
-    if str(os.fspath(path)).lower().endswith(".weights.h5"):
-        raise ValueError(
-            f"{model.kind}.save: {os.fspath(path)!r} ends as files of weights alone do: use '.keras', or "
-            "save_weights"
-        )
-    problems = Problems()
-    entry, compiled = model_entry(model, problems), compile_entry(model, problems)
-    problems.check(f"cannot write {path}, there is in the model what Keras has not")
+    entry, compiled = describe(path, model)
     added = {"version": __version__, "seed": model.seed, "first_use": FIRST_USE}
     if compiled is not None:
         added |= {"steps": model.steps_done, "epochs": model.epochs_done}
@@ -54,6 +47,29 @@ def write_model(path: Path, model: Any) -> None:
         )
     with replacing(path) as file:
         file.write(data)
+
+
+def describe(path: Path, model: Any) -> tuple[dict[str, Any], Any]:
+    """Return Keras' descriptions of a model and of how it is compiled, or refuse what Keras has not.
+
+    Examples
+    --------
+    >>> from cconv.applications import LeNet5
+    >>> describe("m.keras", LeNet5(seed=0))[0]["class_name"]
+    'Sequential'
+    """
+    if str(os.fspath(path)).lower().endswith(".weights.h5"):
+        raise ValueError(
+            f"{model.kind}.save: {os.fspath(path)!r} ends as files of weights alone do: use '.keras', or "
+            "save_weights"
+        )
+    problems = Problems()
+    entry, compiled = model_entry(model, problems), compile_entry(model, problems)
+    problems.check(
+        f"cannot write {path}, there is in the model what Keras has not (a name that ends in .safetensors "
+        "makes a file that holds it, save_weights one of the weights alone)"
+    )
+    return entry, compiled
 
 
 def write_weights(path: Path, model: Any) -> None:
