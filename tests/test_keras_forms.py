@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 import cconv as keras
-from cconv import layers
+from cconv import layers, metrics
+from cconv.callbacks import CallbackList, LambdaCallback
+from cconv.layers import (
+    Add,
+    AveragePooling1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Input,
+    InputLayer,
+    MaxPooling2D,
+)
+from cconv.models import Model, Sequential, clone_model
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((8, 4)).astype(np.float32), RNG.random((8, 1)).astype(np.float32)
@@ -152,3 +164,74 @@ def test_a_registered_metric_in_a_file_as_keras_writes_it(tmp_path):
     assert (entry["module"], entry["class_name"], entry["registered_name"]) == (None, "Far", "forms>Far")
     again = keras.models.load_model(tmp_path / "m.keras")
     assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
+def test_clones_of_which_a_function_makes_the_layers():
+    model = Sequential([Dense(4, input_shape=(3,)), Dropout(0.5), Dense(2)], seed=0)
+    less = clone_model(model, None, lambda item: Dropout(0.1) if isinstance(item, Dropout) else item.clone())
+    assert [item.name for item in less.layers] == [item.name for item in model.layers]
+    assert (less.layers[1].rate, model.layers[1].rate) == (0.1, 0.5)
+    assert not np.array_equal(less.layers[0].kernel, model.layers[0].kernel)
+    shared = clone_model(model, clone_function=lambda item: item)
+    assert shared.layers[0] is model.layers[0]
+    x = Input((3,))
+    graph = Model(x, Dense(2)(Add()([Dense(3, name="first")(x), x])))
+    twin = clone_model(graph, clone_function=lambda item: type(item).from_config(item.get_config()))
+    assert [type(item) for item in twin.layers] == [type(item) for item in graph.layers]
+    assert twin.get_layer("first") is not graph.get_layer("first")
+    assert twin.output_shape == (None, 2)
+    for wrong, message in (
+        (3, "must be callable, got 3"),
+        (lambda item: 3, "must return a layer, got 3 for"),
+    ):
+        with pytest.raises(TypeError, match=f"clone_model: clone_function {message}"):
+            clone_model(graph, clone_function=wrong)
+    with pytest.raises(TypeError, match="clone_model: input_tensors must be None"):
+        clone_model(graph, x)
+
+
+def test_a_list_of_callbacks_for_a_loop_of_ones_own():
+    heard = []
+    show = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: heard.append((epoch, logs)),
+        on_train_batch_begin=lambda batch, logs: heard.append((batch, logs)),
+        on_train_end=lambda logs: heard.append(logs),
+    )
+    model = Sequential([Dense(1, input_shape=(2,))])
+    calls = CallbackList([show], add_history=True, model=model, epochs=1, steps=2)
+    calls.on_train_begin()
+    calls.on_epoch_begin(0)
+    calls.on_batch_begin(1)
+    calls.on_epoch_end(0, logs={"loss": 0.5})
+    calls.on_train_end()
+    assert heard == [(1, {}), (0, {"loss": 0.5}), {}]
+    assert model.history.history == {"loss": [0.5]}
+    assert show.params["steps"] == 2
+    with pytest.raises(TypeError, match="CallbackList: add_history must be True or False, got <Sequential"):
+        CallbackList([show], model)
+    with pytest.raises(AttributeError, match="CallbackList has no attribute 'on_nothing'"):
+        calls.on_nothing()
+
+
+def test_places_of_arguments():
+    assert MaxPooling2D(2, None, "valid", None, "pool").name == "pool"
+    assert AveragePooling1D(2, None, "valid", None, "pool").name == "pool"
+    assert InputLayer(input_shape=(4,)).shape == (4,)
+    assert metrics.BinaryAccuracy("b", None, 0.75).threshold == 0.75
+    assert metrics.IoU(3, [0], "i", None, 1).ignore_class == 1
+    assert metrics.SparseCategoricalCrossentropy("s", None, True, None, -1).from_logits
+    with pytest.raises(TypeError, match="Accuracy: dtype is not supported"):
+        metrics.Accuracy("a", "float16")
+    with pytest.raises(TypeError, match=r"takes from 1 to 2 positional arguments but 4 .*were given"):
+        metrics.BinaryAccuracy("b", None, 0.5, threshold=0.5)
+
+
+def test_output_shapes_with_the_batch_and_without():
+    conv = Conv2D(4, 3)
+    assert conv.compute_output_shape((None, 8, 8, 3)) == (None, 6, 6, 4)
+    assert conv.compute_output_shape((5, 8, 8, 3)) == (5, 6, 6, 4)
+    assert conv.compute_output_shape((8, 8, 3)) == (6, 6, 4)
+    assert Dense(3).compute_output_shape((None, 4)) == (None, 3)
+    assert Add().compute_output_shape([(None, 3), (None, 3)]) == (None, 3)
+    with pytest.raises(ValueError, match="Conv2D: input_shape must be a tuple of 3 positive ints"):
+        conv.compute_output_shape((8, 3))

@@ -383,7 +383,8 @@ def test_shapes_dtypes_and_counts(case, dtype):
         assert y.shape == (BATCH, *layer.output_shape)
         assert y.dtype == dtype
         assert y.flags.c_contiguous
-    assert layer.output_shape == layer.compute_output_shape((None, *case[1]))
+    assert layer.output_shape == layer.compute_output_shape(case[1])
+    assert (None, *layer.output_shape) == layer.compute_output_shape((None, *case[1]))
     dx = layer.backward(y)
     assert dx.shape == x.shape
     assert dx.dtype == dtype

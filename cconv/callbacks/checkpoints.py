@@ -113,7 +113,7 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Save, if epochs are saved."""
         if self.every is None:
-            self._save(self.params["steps"], logs)
+            self._save(self.params.get("steps"), logs)
 
     def get_state(self) -> dict[str, Any]:
         """Return the best figure, and the counts of batches and epochs."""
@@ -123,7 +123,7 @@ class ModelCheckpoint(Callback):
         """Restore the state of `get_state`, so that a worse model does not replace the best one."""
         self.best, self._batches, self._epoch = state["best"], state["batches"], state["epoch"]
 
-    def _path(self, batch: int, logs: Logs | None) -> str:
+    def _path(self, batch: int | None, logs: Logs | None) -> str:
         """Return the name of the next file."""
         try:
             return self.filepath.format(**{**(logs or {}), "epoch": self._epoch + 1, "batch": batch})
@@ -134,7 +134,7 @@ class ModelCheckpoint(Callback):
                 f"got {self.filepath!r}{reason}"
             ) from error
 
-    def _save(self, batch: int, logs: Logs | None) -> None:
+    def _save(self, batch: int | None, logs: Logs | None) -> None:
         if self.save_best_only:
             value = self.follow.value(logs, "the model is saved")
             if value is not None and not self.follow.better(value, self.best):

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from cconv.arguments.control import controlled
-from cconv.callbacks.base import Callback, _check_events
-from cconv.callbacks.recording import LambdaCallback
+from cconv.arguments.numbers import flag
+from cconv.callbacks.base import EVENTS, Callback, _check_events
+from cconv.callbacks.progress import ProgressBar
+from cconv.callbacks.recording import History, LambdaCallback
 from cconv.callbacks.stopping import TerminateOnNaN
 
 ROOM = "cconv.callbacks."  # classes of this package declare the figures that they add
@@ -28,14 +31,23 @@ def flat(callbacks: Any) -> list[Any]:
     return [callback for entry in callbacks for callback in flat(entry)]
 
 
-class CallbackList:
-    """Several callbacks, called in order.
+class Calls:
+    """Several callbacks of one training, called in order.
+
+    Parameters
+    ----------
+    callbacks : Callback, or list of Callback
+    model : Model
+    params : dict
+        See `Callback`.
+    where : str
+        Begins the message of an error.
 
     Examples
     --------
     >>> from cconv.callbacks import LambdaCallback
     >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
-    >>> CallbackList([show], None, {"epochs": 1}).call("on_epoch_end", 0, {"loss": 0.5})
+    >>> Calls([show], None, {"epochs": 1}).call("on_epoch_end", 0, {"loss": 0.5})
     0 {'loss': 0.5}
     """
 
@@ -69,3 +81,76 @@ class CallbackList:
         with ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.close)
+
+
+class CallbackList(Calls):
+    """Several callbacks for a training loop of your own, with Keras' arguments and methods.
+
+    It has the methods of a callback, such as ``on_train_begin()`` and ``on_epoch_end(epoch, logs)``, which
+    call those of all.
+
+    Parameters
+    ----------
+    callbacks : Callback, or list of Callback, optional
+    add_history, add_progbar : bool
+        Whether to add a `History`, and a `ProgressBar`, if there is none.
+    model : Model, optional
+        For `Callback.set_model`; the list's `History` becomes ``model.history``.
+    **params
+        For `Callback.set_params`, such as ``epochs=3, steps=10, verbose=1``.
+
+    Examples
+    --------
+    >>> from cconv.callbacks import LambdaCallback
+    >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
+    >>> calls = CallbackList([show], epochs=1)
+    >>> calls.on_epoch_end(0, {"loss": 0.5})
+    0 {'loss': 0.5}
+    """
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ) -> None:
+        given = flat(callbacks)
+        for kind, name, wanted in (
+            (ProgressBar, "add_progbar", add_progbar),
+            (History, "add_history", add_history),
+        ):
+            if flag("CallbackList", name, wanted) and not any(isinstance(one, kind) for one in given):
+                given.append(kind())
+        super().__init__(given, model, {"metrics": None, **params}, "CallbackList")
+        if model is not None:
+            self.set_model(model)
+
+    def __getattr__(self, name: str) -> Any:
+        event = name.replace("on_batch_", "on_train_batch_")  # Keras' other names
+        if event not in EVENTS:
+            raise AttributeError(f"CallbackList has no attribute {name!r}")
+        return partial(self._heard, event)
+
+    def _heard(self, event: str, *args: Any, logs: Any = None) -> None:
+        """Call an event with its number, if it has one, and the logs."""
+        numbered = "epoch" in event or "batch" in event
+        given = args if len(args) > numbered else (*args, {} if logs is None else logs)
+        self.call(event, *given)
+
+    def append(self, callback: Any) -> None:
+        """Add a callback."""
+        self.callbacks.append(callback)
+
+    def set_model(self, model: Any) -> None:
+        """Tell all callbacks their model, and the model its history."""
+        for callback in self.callbacks:
+            callback.set_model(model)
+            if isinstance(callback, History):
+                model.history = callback
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Tell all callbacks the numbers of epochs and steps."""
+        for callback in self.callbacks:
+            callback.set_params(params)

@@ -18,7 +18,7 @@ from cconv.arguments.arrays import as_array
 from cconv.arguments.claims import Claims, alone, builders
 from cconv.arguments.configured import Configured
 from cconv.arguments.control import controlled
-from cconv.arguments.numbers import positive_int
+from cconv.arguments.numbers import is_int, positive_int
 from cconv.arguments.text import short
 from cconv.constraints import Constraint
 from cconv.geometry.layout import channels_hint, naming_channels_first
@@ -212,14 +212,25 @@ class Layer(Configured, Weighted, Formatted):
         kept = type(self)._resolve is Layer._resolve and not hooks.own_of(type(self), "compute_output_shape")
         return rank if self.ranks or kept else None
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         """Return the output shape for this input shape, both without the batch.
 
+        With None for the batch in front, as in Keras, or a number that can be nothing else, so is the result.
         Nothing is built. ValueError when the layer cannot take such an input.
         """
         if hooks.runs(self):  # called by a user's hook through super()
-            return tuple(input_shape)  # type: ignore[arg-type]
-        return self._outer(self._resolve(self._inner(self._checked_shape(input_shape))))
+            return tuple(input_shape)
+        batch, shape = self._without_batch(input_shape)
+        return (*batch, *self._outer(self._resolve(self._inner(self._checked_shape(shape)))))
+
+    def _without_batch(self, shape: Any) -> tuple[tuple[int | None, ...], Any]:
+        """Return the batch of a shape, if it has one, and the rest."""
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            return (), shape
+        more = bool(self.ranks) and len(shape) not in self.ranks and len(shape) - 1 in self.ranks
+        if len(shape) > 1 and (shape[0] is None or (more and is_int(shape[0]))):
+            return (shape[0],), shape[1:]
+        return (), shape
 
     def _declared(self, shape: Any) -> Shape:
         """Return the shape that a constructor was given; `build` may also get one with the batch in front."""

@@ -51,6 +51,10 @@ class Merge(OfAxes):
         self._check_number("input_shape", "shapes", len(shape))
         return tuple(map(super()._checked_shape, shape))
 
+    def _without_batch(self, shape: Any) -> tuple[tuple[int | None, ...], Any]:
+        each = [isinstance(one, Sequence) and len(one) > 1 and one[0] is None for one in shape]
+        return ((None,) if each and all(each) else ()), shape
+
     def _check_number(self, name: str, what: str, number: int) -> None:
         if number < self.fewest or (self.most is not None and number > self.most):
             wanted = f"{self.fewest}" if self.fewest == self.most else f"at least {self.fewest}"

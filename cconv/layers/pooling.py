@@ -135,10 +135,10 @@ class MaxPooling2D(MaximumPooling):
         strides: Size2 | None = None,
         padding: Padding = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         *,
         dilation_rate: Size2 = (1, 1),
         ceil_mode: bool = False,
-        name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:
@@ -181,10 +181,10 @@ class AveragePooling2D(MeanPooling):
         strides: Size2 | None = None,
         padding: Padding = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         *,
         ceil_mode: bool = False,
         count_include_pad: bool = False,
-        name: str | None = None,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:

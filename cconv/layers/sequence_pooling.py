@@ -38,8 +38,8 @@ class MaxPooling1D(MaximumPooling):
         strides: Size1 | None = None,
         padding: Padding1 = "valid",
         data_format: str | None = None,
-        *,
         name: str | None = None,
+        *,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:
@@ -85,8 +85,8 @@ class AveragePooling1D(MeanPooling):
         strides: Size1 | None = None,
         padding: Padding1 = "valid",
         data_format: str | None = None,
-        *,
         name: str | None = None,
+        *,
         trainable: bool = True,
         input_shape: Any = None,
     ) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from cconv import schedules
 from cconv._version import __version__
 from cconv.arguments import config_of
-from cconv.callbacks import BackupAndRestore, Callback, CallbackList
+from cconv.callbacks import BackupAndRestore, Callback
 from cconv.callbacks.backup import checkpoints
+from cconv.callbacks.listed import Calls
 from cconv.files import safetensors
 from cconv.files.atomic import naming
 from cconv.files.reading import DAMAGE, short
@@ -53,7 +54,7 @@ class Progress:
     def __init__(
         self,
         source: Source,
-        calls: CallbackList,
+        calls: Calls,
         shuffle: bool,
         epoch: int,
         recipe: dict[str, Any],

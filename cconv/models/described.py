@@ -9,6 +9,7 @@ from typing import Any
 from cconv import layers as layer_classes
 from cconv.arguments.configured import config_of
 from cconv.arguments.numbers import is_int
+from cconv.layers.base import Layer
 from cconv.layers.input import InputLayer
 from cconv.layers.symbolic import KerasTensor, input_tensor
 from cconv.models.flowing import Entry, in_order_of_calls
@@ -29,6 +30,8 @@ def item_config(item: Any) -> dict[str, Any]:
 
 def item_of_config(where: str, entry: Any) -> Any:
     """Return the layer, or the model, that a configuration's entry describes, with its name."""
+    if isinstance(entry, Layer | Network):  # `clone_model` has made it; files hold no objects
+        return entry
     keys = ("class_name", "config", "name")
     if not isinstance(entry, Mapping) or not set(keys) <= set(entry):
         raise ValueError(f"{where}: a layer must hold {', '.join(keys)}, got {entry!r}")

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cconv.arguments.control import controlled
-from cconv.callbacks import Callback, CallbackList, format_logs
+from cconv.callbacks import Callback, format_logs
+from cconv.callbacks.listed import Calls
 from cconv.engine.replaying import RecordedPlan
 from cconv.inputs.batches import Batch, Source
 from cconv.metrics.meter import Meter
@@ -60,7 +61,7 @@ class Evaluator(Compiler):
         verbosity = verbosity_of(where, verbose)
         batches = self._source(where, Given(x, y, sample_weight), batch_size, steps, EVALUATION)
         params = {"verbose": verbosity, "epochs": 1, "steps": batches.steps, "samples": batches.n}
-        calls = CallbackList(callbacks, self, params, where)
+        calls = Calls(callbacks, self, params, where)
         try:
             figures = self._evaluate(batches, calls)
         finally:
@@ -77,9 +78,9 @@ class Evaluator(Compiler):
         given = self._read(where, x)
         n = len(given[0] if isinstance(given, tuple) else given)
         batch = self._source(where, Given(given, y, sample_weight), max(n, 1), None, EVALUATION)
-        return self._told(self._evaluate(batch, CallbackList(None, self, {}, where)), return_dict)
+        return self._told(self._evaluate(batch, Calls(None, self, {}, where)), return_dict)
 
-    def _evaluate(self, batches: Source, calls: CallbackList, sharding: Sharding = WHOLE) -> dict[str, float]:
+    def _evaluate(self, batches: Source, calls: Calls, sharding: Sharding = WHOLE) -> dict[str, float]:
         calls.call("on_test_begin", {})
         plans = self._current_plans()
         plan = self._inference_plan(plans)

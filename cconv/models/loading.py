@@ -1,13 +1,15 @@
 """Models made from files, from JSON, or from another model."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cconv.arguments.control import controlled
 from cconv.arguments.serializable import custom_object_scope, name_of
 from cconv.files import plainjson
 from cconv.files.names import KERAS
+from cconv.layers.base import Layer
+from cconv.layers.input import InputLayer
 from cconv.models import described, files
 from cconv.models.doors import door
 from cconv.models.model import Model
@@ -103,18 +105,25 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 
 @controlled
-def clone_model(model: Model) -> Any:
+def clone_model(
+    model: Model, input_tensors: None = None, clone_function: Callable[[Any], Any] | None = None
+) -> Any:
     """Return a model of the same layers with new weights, from a new seed; not compiled.
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Model
         Not changed.
+    input_tensors : None
+        Keras' second argument, which must be None: call the clone on tensors.
+    clone_function : callable, optional
+        Returns the layer in place of each layer, such as one with another rate, or of each model among the
+        layers; the same layer is shared by both models. By default each is copied, without its weights.
 
     Raises
     ------
     TypeError
-        When it is not a model.
+        When it is not a model, or `clone_function` gives no layer.
 
     Examples
     --------
@@ -126,6 +135,27 @@ def clone_model(model: Model) -> Any:
     """
     if not isinstance(model, Model):
         raise TypeError(f"clone_model: model must be a Sequential or a Model, got {model!r}")
+    if input_tensors is not None:
+        raise TypeError(
+            f"clone_model: input_tensors must be None: call the clone on tensors, got {input_tensors!r}"
+        )
     own = {type(layer).__name__: type(layer) for layer in model._layers}
     names = {name_of(kind): kind for kind in own.values()}
-    return type(model).from_config({**model.get_config(), "seed": new_seed()}, {**own, **names})
+    config = {**model.get_config(), "seed": new_seed()}
+    if clone_function is not None:
+        config["layers"] = [
+            entry if isinstance(item, InputLayer) else _made_by(clone_function, item)
+            for item, entry in zip(model._items, config["layers"], strict=True)
+        ]
+    return type(model).from_config(config, {**own, **names})
+
+
+def _made_by(clone_function: Callable[[Any], Any], item: Any) -> Any:
+    if not callable(clone_function):
+        raise TypeError(f"clone_model: clone_function must be callable, got {clone_function!r}")
+    made = clone_function(item)
+    if not isinstance(made, Layer | Model):
+        raise TypeError(f"clone_model: clone_function must return a layer, got {made!r} for {item!r}")
+    if made is not item and not getattr(made, "named", True):
+        made.name = item.name  # as a copy by get_config has it in Keras
+    return made

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from cconv import arguments
 from cconv.arguments.control import controlled
 from cconv.arguments.numbers import positive_int
-from cconv.callbacks import Callback, CallbackList
+from cconv.callbacks import Callback
+from cconv.callbacks.listed import Calls
 from cconv.engine.plan import each_of
 from cconv.engine.replaying import PlanCache, RecordedPlan
 from cconv.inputs.accepted import Data
@@ -152,7 +153,7 @@ class Predictor(Feeder):
         expected = batches.steps if batches is not None else 0
         n = batches.n if batches is not None else 0
         params = {"verbose": verbosity, "epochs": 1, "steps": expected, "samples": n}
-        calls = CallbackList(callbacks, self, params, where)
+        calls = Calls(callbacks, self, params, where)
         outputs = [
             _Collected(where, n, shape, self.dtype, limited=expected is None)
             for shape in self._inner_output_shapes()
@@ -179,7 +180,7 @@ class Predictor(Feeder):
         data = Data(samples)
         return self._cut(boundary, data, batch_size, steps, PREDICTION) if data.n else None
 
-    def _fill(self, outputs: "list[_Collected]", batches: Source, calls: CallbackList) -> None:
+    def _fill(self, outputs: "list[_Collected]", batches: Source, calls: Calls) -> None:
         """Compute all batches, and collect each sample's output, channels last."""
         plans = self._current_plans()
         plan = self._inference_plan(plans)
@@ -194,7 +195,7 @@ class Predictor(Feeder):
                     calls.call("on_predict_batch_end", number, {"outputs": seen})
         plans.put_back(plan)
 
-    def _prepare_again(self, plan: RecordedPlan, number: int, batches: Source, calls: CallbackList) -> None:
+    def _prepare_again(self, plan: RecordedPlan, number: int, batches: Source, calls: Calls) -> None:
         """Follow changes of weights by those who were called since the first batch: callbacks, generators."""
         if not self._frozen and (calls.callbacks or (number and isinstance(batches, Fed))):
             plan.prepare()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cconv.callbacks import Callback, CallbackList, History
+from cconv.callbacks import Callback, History
+from cconv.callbacks.listed import Calls
 from cconv.distributed import MPI
 from cconv.models import files
 from cconv.models.checkpoints import Checkpoint, asked_for
@@ -39,13 +40,13 @@ def digest(model: Any) -> str:
     return found.hexdigest()
 
 
-class RankedCallbacks(CallbackList):
+class RankedCallbacks(Calls):
     """The callbacks of a rank; every event is an event of all ranks.
 
     Parameters
     ----------
     callbacks, model, params, where
-        As for `CallbackList`.
+        As for `Calls`.
     ranks : MPI
     heard : list of Callback, optional
         The callbacks that are called if not all are: on ranks other than 0 only the history.
@@ -154,10 +155,10 @@ def share(model: Any, ranks: MPI, changed: bool) -> None:
 
 def callbacks_of(
     callbacks: Any, history: History, model: Any, params: dict[str, Any], where: str, ranks: MPI | None
-) -> CallbackList:
+) -> Calls:
     """Return the callbacks of a training; on ranks other than 0 only the history is called."""
     if ranks is None:
-        return CallbackList(callbacks, model, params, where)
+        return Calls(callbacks, model, params, where)
     return RankedCallbacks(callbacks, model, params, where, ranks, [history])
 
 

@@ -172,7 +172,17 @@ def _guard_class(namespace: str, kind: type, methods: Iterable[str]) -> None:
             function: Any = vars(base).get(name)
             made_here = callable(function) and isinstance(unwrap(function), FunctionType)
             if made_here and not hasattr(function, "refuses"):
-                setattr(base, name, _guard(function, _of_method(namespace, name)))
+                more = _behind(base, function) if (namespace, name) == ("metrics", "__init__") else ()
+                setattr(base, name, _guard(function, _of_method(namespace, name), more))
+
+
+def _behind(kind: type, function: Any) -> tuple[str, ...]:
+    """Return a metric's arguments with places in Keras that have only names here, from `dtype` on."""
+    code = unwrap(function).__code__
+    named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    if kind.__name__ == "SparseCategoricalCrossentropy":  # the one where a place is between
+        named = ("from_logits", "ignore_class", "axis")
+    return () if kind.__name__ == "ConfusionMatrix" else ("dtype", *named)
 
 
 def _empty(kind: Any) -> Callable[..., None]:
@@ -200,8 +210,11 @@ def _of_function(namespace: str, name: str) -> Words:
     return lambda _: (name, namespace, [f"{namespace}.{name}", f"{namespace}.*"])
 
 
-def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
-    """Return a function that checks the names of its arguments before it calls this one."""
+def _guard(function: Callable[..., Any], words: Words, behind: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """Return a function that checks the names of its arguments before it calls this one.
+
+    More arguments than it has places for are those of the names `behind`.
+    """
     plain = unwrap(function)
     assert isinstance(plain, FunctionType)
     code = plain.__code__
@@ -209,9 +222,13 @@ def _guard(function: Callable[..., Any], words: Words) -> Callable[..., Any]:
     if code.co_flags & VARKEYWORDS and not more:
         return function
     known = frozenset((*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *more))
-    settle = _settled
+    settle, places = _settled, code.co_argcount
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        if behind and places < len(args) <= places + len(behind):
+            further = dict(zip(behind, args[places:], strict=False))
+            if further.keys().isdisjoint(kwargs):
+                args, kwargs = args[:places], {**kwargs, **further}
         if not kwargs or known.issuperset(kwargs):
             return function(*args, **kwargs)
         kwargs, later = settle(known, kwargs, words, args)

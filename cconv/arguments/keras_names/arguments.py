@@ -111,6 +111,7 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "weights": Argument(instead="set_weights, once it is built", then="_set_first_weights"),
     },
     "layers.InputLayer": {
+        "input_shape": Argument(same="shape"),
         "sparse": NO,
         "ragged": NO,
         "tensor": NONE,
@@ -154,10 +155,6 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
     },
     "metrics.SparseCategoricalCrossentropy": {
         "ignore_class": Argument(instead="the loss of that name, which evaluate gives"),
-    },
-    "callbacks.CallbackList": {
-        "add_history": NO,
-        "add_progbar": NO,
     },
     "callbacks.TensorBoard": {
         "histogram_freq": Argument((0, None), "CSVLogger or a callback: scalars alone are written"),
