@@ -303,3 +303,25 @@ def test_a_loss_of_the_user_s_that_is_not_finite():
         text = f"the output of every layer is finite, but not what the loss function returned: {value}$"
         with pytest.raises(ValueError, match=text):
             model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 2.5])
+def test_a_categorical_focal_loss_of_logits_goes_on_where_probabilities_end(gamma):
+    """Its gradient was 0, and its value cut, where a sample was most wrong."""
+    target = np.eye(3)[[0, 1, 2]]
+    logits = np.array([[-40.0, 40.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, -300.0]])
+    focal = losses.CategoricalFocalCrossentropy([0.25, 0.5, 1.0], gamma, from_logits=True)
+    value, slope = focal(target, logits)
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    wrong = 1 - np.exp(logs[np.arange(3), range(3)])
+    truth = -(np.array([0.25, 0.5, 1.0]) * wrong**gamma * logs[np.arange(3), range(3)]).mean()
+    assert value == pytest.approx(truth, rel=1e-12)
+    for place in np.ndindex(3, 3):
+        step = np.zeros((3, 3))
+        step[place] = 1e-4
+        by_steps = (focal(target, logits + step)[0] - focal(target, logits - step)[0]) / 2e-4
+        assert slope[place] == pytest.approx(by_steps, rel=1e-6, abs=1e-9)
+    assert slope[0, 0] == pytest.approx(-0.25 / 3)
+    with np.errstate(all="raise"):
+        infinite = np.array([[2.0, -np.inf]])
+        assert losses.CategoricalFocalCrossentropy(from_logits=True)([[1, 0]], infinite)[0] == 0

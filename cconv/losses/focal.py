@@ -69,8 +69,8 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     """Sum over the classes of ``-alpha (1 - q_k)^gamma t_k log q_k``, as in Keras.
 
-    q are the predictions divided by their sum, as in `CategoricalCrossentropy`; logits are converted to
-    probabilities first.
+    q are the predictions divided by their sum, as in `CategoricalCrossentropy`; those of logits are computed
+    from them, with their logarithms, and never saturate.
 
     Parameters
     ----------
@@ -126,20 +126,31 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
     def _values(self, true: np.ndarray, pred: np.ndarray, run: Run, from_logits: bool) -> Values:
         rows = pred.reshape(-1, pred.shape[-1])
-        p = ops.softmax(rows) if from_logits else rows
-        sums = p.sum(axis=1, keepdims=True)
-        shares = p / sums
+        weights = np.asarray(self.alpha, np.float64) * true
+        values, slope = (self._of_logits if from_logits else self._of_shares)(weights, rows)
+        dy = run.empty("dy", rows.shape, rows.dtype)
+        dy[...] = slope
+        return Values(values, dy.reshape(pred.shape))
+
+    def _of_shares(self, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return values and slopes for probabilities."""
+        sums = rows.sum(axis=1, keepdims=True)
+        shares = rows / sums
         q = np.clip(shares, EPSILON, 1 - EPSILON)
         logs = exactmath.log(q)
         focus, steepness = _power(1 - q, self.gamma)
-        weights = np.asarray(self.alpha, np.float64) * true
         slope = np.where(q == shares, weights * (steepness * logs - focus / q), 0)
         slope = (slope - (slope * shares).sum(axis=1, keepdims=True)) / sums
-        if from_logits:
-            slope = p * (slope - (slope * p).sum(axis=1, keepdims=True))
-        dy = run.empty("dy", rows.shape, rows.dtype)
-        dy[...] = slope
-        return Values(-weights * focus * logs, dy.reshape(pred.shape))
+        return -weights * focus * logs, slope
+
+    def _of_logits(self, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return values and slopes for logits: log q and its derivative need no quotient that saturates."""
+        q, logs = ops.softmax(rows), ops.log_softmax(rows)
+        logs = np.where(weights == 0, 0, logs)  # it may be -inf, of a class that counts nothing
+        focus, steepness = _power(1 - q, self.gamma)
+        lowest = np.finfo(logs.dtype).min  # in place of -inf, whose product with a q of 0 is no number
+        slope = weights * (steepness * q * np.maximum(logs, lowest) - focus)
+        return -weights * focus * logs, slope - q * slope.sum(axis=1, keepdims=True)
 
 
 def _power(x: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
