@@ -1,11 +1,12 @@
 /* normalization/columns.h: rows x (m, c) and one number for each column: sums of each column, in double,
  * row by row; the normalisation with a ReLU behind it, and its gradient.
  *
- * The sums of COLUMN_ROWS rows stay in registers, for two vectors of columns at a time, because a sum waits
- * for its last addition.  All rows of a sum are added in their order.  Nothing is fused, so that every
- * instruction set gives the same bits.  The ReLU is cut at `cap`; if cap is 0, there is no ReLU. */
+ * The sums of COLUMN_ROWS rows stay in registers, for a vector of columns or two at a time, and all rows of a
+ * sum are added in their order.  Nothing is fused, so that every instruction set gives the same bits.  The
+ * ReLU is cut at `cap`; if cap is 0, there is no ReLU. */
 #undef COLUMN_ROWS
 #undef FETCH_AHEAD
+#undef ONE_BY_ONE
 #undef HALF_LANES
 #undef column_vec
 #undef LOAD_WIDE
@@ -18,6 +19,8 @@
 /* Rows are read vector by vector, which the processor does not recognize as a stream, so this is prefetched:
  * 4 kB take as long as memory to answer. */
 #define FETCH_AHEAD(p) __builtin_prefetch((const char *)(p) + 4096)
+/* In a loop over r: the compiler would make vectors of a few last columns, in more code than all the rest. */
+#define ONE_BY_ONE(r) __asm__("" : "+r"(r))
 typedef double NAME(column_vec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef double NAME(column_unaligned)
     __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(double)), may_alias));
@@ -35,30 +38,6 @@ typedef REAL NAME(column_narrow) __attribute__((
 #endif
 #define SUM_AT(p) (*(NAME(column_unaligned) *)(p))
 
-/* For one vector of columns, or `both` it and the next: adds x (rows) - origin to sums, and its squares. */
-INLINE void NAME(moments_of)(const int both, ptrdiff_t rows, ptrdiff_t c, const REAL *x,
-                             const REAL *origin, double *sums, double *squares) {
-    const ptrdiff_t next = both ? HALF_LANES : 0;
-    const column_vec from0 = LOAD_WIDE(origin), from1 = LOAD_WIDE(origin + next);
-    column_vec sum0 = SUM_AT(sums), sum1 = SUM_AT(sums + next);
-    column_vec square0 = SUM_AT(squares), square1 = SUM_AT(squares + next);
-    for (ptrdiff_t r = 0; r < rows; r++, x += c) {
-        FETCH_AHEAD(x);
-        const column_vec d0 = LOAD_WIDE(x) - from0;
-        sum0 += d0;
-        square0 += d0 * d0;
-        if (!both) continue;
-        const column_vec d1 = LOAD_WIDE(x + next) - from1;
-        sum1 += d1;
-        square1 += d1 * d1;
-    }
-    SUM_AT(sums) = sum0;
-    SUM_AT(squares) = square0;
-    if (!both) return;
-    SUM_AT(sums + next) = sum1;
-    SUM_AT(squares + next) = square1;
-}
-
 /* sums (c) of x (m, c) - origin (c), and of its squares */
 static void NAME(column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x_, const void *origin_,
                                  double *sums, double *squares) {
@@ -68,12 +47,22 @@ static void NAME(column_moments)(ptrdiff_t m, ptrdiff_t c, const void *x_, const
         const REAL *x = (const REAL *)x_ + i * c;
         const ptrdiff_t rows = m - i < COLUMN_ROWS ? m - i : COLUMN_ROWS;
         ptrdiff_t j = 0;
-        for (; j + 2 * HALF_LANES <= c; j += 2 * HALF_LANES)
-            NAME(moments_of)(1, rows, c, x + j, origin + j, sums + j, squares + j);
-        for (; j + HALF_LANES <= c; j += HALF_LANES)
-            NAME(moments_of)(0, rows, c, x + j, origin + j, sums + j, squares + j);
+        for (; j + HALF_LANES <= c; j += HALF_LANES) {
+            const column_vec from = LOAD_WIDE(origin + j);
+            column_vec sum = SUM_AT(sums + j), square = SUM_AT(squares + j);
+            const REAL *p = x + j;
+            for (ptrdiff_t r = 0; r < rows; r++, p += c) {
+                FETCH_AHEAD(p);
+                const column_vec d = LOAD_WIDE(p) - from;
+                sum += d;
+                square += d * d;
+            }
+            SUM_AT(sums + j) = sum;
+            SUM_AT(squares + j) = square;
+        }
         for (; j < c; j++)
             for (ptrdiff_t r = 0; r < rows; r++) {
+                ONE_BY_ONE(r);
                 const double d = (double)x[r * c + j] - (double)origin[j];
                 sums[j] += d;
                 squares[j] += d * d;
@@ -168,6 +157,7 @@ static void NAME(column_products)(ptrdiff_t m, ptrdiff_t c, const void *dy_, con
         }
         for (; j < c; j++)
             for (ptrdiff_t r = 0; r < rows; r++) {
+                ONE_BY_ONE(r);
                 const REAL one = x[r * c + j];
                 const double d = (double)NAME(one_behind_relu)(dy[r * c + j], one, mean[j],
                                                                cap == 0 ? 0 : scale[j],
