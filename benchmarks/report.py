@@ -156,8 +156,7 @@ def elsewhere(results: dict[str, Any], _images: Path) -> list[str]:
     lines += [
         "The same networks, measured in the same way, on two virtual processors of another maker: their "
         "multipliers are as wide as their vectors, and twice as fast beside the memory as those above. "
-        "Most kernels were tuned on the others. Network (a) was measured before the terms of its dense layer "
-        "were gathered.",
+        "Most kernels were tuned on the others.",
         "",
     ]
     return [*lines, *_models_tables(results["rows"], "Xeon: ")]

@@ -209,9 +209,9 @@ class MixUp(Mixing):
 class CutMix(Mixing):
     """A rectangle of every training image replaced by the same part of another (Yun et al. 2019, "CutMix").
 
-    The label is mixed in proportion to the two areas. The rectangle has the image's proportions and lies
-    anywhere in it. The share of the image that stays has the distribution Beta(a, a). The other image is
-    drawn from the batch.
+    The label is mixed in proportion to the two areas, before the rectangle is rounded to whole pixels, as in
+    Keras. The rectangle has the image's proportions and lies anywhere in it. The share of the image that
+    stays has the distribution Beta(a, a). The other image is drawn from the batch.
 
     Parameters
     ----------
