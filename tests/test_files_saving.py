@@ -471,7 +471,7 @@ def test_checkpoints_that_could_not_be_written_are_refused_before_the_first_epoc
     model = Sequential([Doubled(input_shape=(2,)), Dense(3)])
     model.compile("sgd", lambda y, p: (((p - y) ** 2).mean(axis=-1), 2 * (p - y) / 3))
     x, y = np.ones((4, 2)), np.ones((4, 3))
-    lacks = r"\(a name that ends in \.safetensors .*\), .* what Keras has not: the layer Doubled.*; FunctionLoss"
+    lacks = r"\(a name that ends in \.safetensors .*\), .* Keras has not: the layer Doubled.*; FunctionLoss"
     with pytest.raises(ValueError, match=lacks):
         model.fit(x, y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / name)])
     assert model.epochs_done == model.steps_done == 0

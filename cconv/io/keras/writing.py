@@ -66,8 +66,8 @@ def describe(path: Path, model: Any) -> tuple[dict[str, Any], Any]:
     problems = Problems()
     entry, compiled = model_entry(model, problems), compile_entry(model, problems)
     problems.check(
-        f"cannot write {path} (a name that ends in .safetensors makes a file that holds all, save_weights one "
-        "of the weights alone), there is in the model what Keras has not"
+        f"cannot write {path} (a name that ends in .safetensors makes a file that holds all, save_weights "
+        "one of the weights alone), there is in the model what Keras has not"
     )
     return entry, compiled
 
